@@ -1,0 +1,48 @@
+"""What all tests share: limits on time, hypothesis profiles, the asynchronous backends."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.docs_server import docs_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# No deadlines: the machine may be busy, and pytest-timeout bounds each test.
+# In CI nothing is random: what fails there fails again here.
+settings.register_profile("dev", deadline=None)
+settings.register_profile(
+    "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "dev"))
+
+_SLOW_SECONDS = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests marked `slow` their own limit, unless they name one."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """Run each test marked `anyio` under asyncio and under trio."""
+    return request.param
+
+
+@pytest.fixture
+def docs_namespace() -> Iterator[dict[str, Any]]:
+    """Names that the code in the documents may use without defining them.
+
+    Examples get `url` as their only argument.
+    """
+    with docs_server() as names:
+        yield names

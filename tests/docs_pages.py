@@ -1,0 +1,79 @@
+"""Read the project's Markdown pages: their code, their links, their headings."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.project import PACKAGE, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+_FENCE = re.compile(
+    r"^(?P<indent> *)(?P<fence>```+|~~~+)(?P<info>[^\n`]*)\n(?P<code>.*?)^ *(?P=fence)[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+_HEADING = re.compile(r"^#{1,6} +(.+?)[ #]*$", re.MULTILINE)
+_INLINE_CODE = re.compile(r"`[^`\n]*`")
+_LINK = re.compile(r"\]\(<?([^)>\s]+)>?(?:\s+\"[^\"]*\")?\)|^\[[^\]]+\]:\s+(\S+)", re.MULTILINE)
+_REMOTE = re.compile(r"[a-z][a-z+.-]*:", re.IGNORECASE)
+_NOT_IN_A_SLUG = re.compile(r"[^\w\- ]")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of code."""
+
+    language: str
+    code: str
+    line: int
+    """Line of the page that its first line of code stands on, from 1."""
+
+
+def name_of(path: Path) -> str:
+    """Return how a test that is about `path` is called."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def blocks(page: str, *languages: str) -> Iterator[Block]:
+    """Give the fenced blocks of `page` that are in one of `languages`."""
+    for match in _FENCE.finditer(page):
+        language = match["info"].strip().split(" ", maxsplit=1)[0]
+        if language in languages:
+            line = page.count("\n", 0, match.start("code")) + 1
+            yield Block(language, textwrap.dedent(match["code"]), line)
+
+
+def local_links(page: str) -> list[str]:
+    """Return the targets of the links of `page` that stay in the project."""
+    prose = _INLINE_CODE.sub("", _FENCE.sub("", page))
+    targets = [inline or reference for inline, reference in _LINK.findall(prose)]
+    return [target for target in targets if not _REMOTE.match(target)]
+
+
+def anchors(page: str) -> set[str]:
+    """Return the anchors that the headings of `page` make, as GitHub names them."""
+    seen: Counter[str] = Counter()
+    found: set[str] = set()
+    for heading in _HEADING.findall(_FENCE.sub("", page)):
+        slug = _NOT_IN_A_SLUG.sub("", heading.lower()).replace(" ", "-")
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return found
+
+
+def resolve(page: Path, target: str) -> Path:
+    """Return the file or folder that the link `target` on `page` means."""
+    path = (page.parent / target).resolve() if target else page
+    # Links into the package hold wherever the package was installed from.
+    if path.is_relative_to(ROOT / "tokenstream"):
+        return PACKAGE / path.relative_to(ROOT / "tokenstream")
+    return path

@@ -1,0 +1,158 @@
+"""The house holds: imports point one way, files stay small, importing stays light."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project import PACKAGE, PYPROJECT, ROOT
+
+_CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
+_LAYERS = [[name.strip("( )") for name in layer.split(":")] for layer in _CONTRACTS["layers"]["layers"]]
+_MODULES = sorted(PACKAGE.rglob("*.py"))
+_MOST_LINES = 500
+_LATE = {
+    "anthropic",
+    "anyio",
+    "httpx",
+    "httpx2",
+    "httpx_sse",
+    "openai",
+    "partial_json_parser",
+    "rich",
+    "trio",
+}
+
+
+def _rooms(folder: Path) -> set[str]:
+    return {
+        path.stem
+        for path in folder.iterdir()
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").exists()
+    }
+
+
+def test_imports_point_one_way() -> None:
+    """The contracts of pyproject.toml hold: layers, no I/O below the drivers, formats apart."""
+    linter = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    assert linter, "import-linter is part of the extra `test`"
+    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_module_has_its_layer() -> None:
+    """A new room is put in its place in the order of imports before it can be used."""
+    placed = {name.removeprefix("tokenstream.") for layer in _LAYERS for name in layer}
+
+    assert set() == _rooms(PACKAGE) - placed
+
+
+def test_all_that_stands_below_the_drivers_does_no_io() -> None:
+    """The contract against waiting and clocks names every module below `tokenstream.stream`."""
+    position = next(index for index, layer in enumerate(_LAYERS) if "tokenstream.stream" in layer)
+    below = {name for layer in _LAYERS[position + 1 :] for name in layer}
+    present = {name for name in below if name.removeprefix("tokenstream.") in _rooms(PACKAGE)}
+
+    assert present == set(_CONTRACTS["no-io"]["source_modules"])
+
+
+def test_every_format_is_kept_apart_from_the_others() -> None:
+    """The contract of independence names every format; common ground is `base`, `registry` and `_…`."""
+    formats = {
+        f"tokenstream.formats.{name}"
+        for name in _rooms(PACKAGE / "formats")
+        if not name.startswith("_") and name not in {"base", "registry"}
+    }
+
+    assert formats == set(_CONTRACTS["formats"]["modules"])
+
+
+@pytest.mark.parametrize("module", _MODULES, ids=lambda path: path.relative_to(PACKAGE.parent).as_posix())
+def test_a_file_is_no_longer_than_five_hundred_lines(module: Path) -> None:
+    """A file that grows past that holds a second thing, which gets a file of its own."""
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= _MOST_LINES
+
+
+def _printed_by(program: str) -> str:
+    # Compiling our own modules at every import is no cost of theirs.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def _loaded_by(statement: str) -> set[str]:
+    return set(_printed_by(f"{statement}\nimport sys\nprint(*sys.modules)").split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import tokenstream",
+        "from tokenstream import Decoder, Deadlines, Limits, Message, ToolCall, Usage",
+        "from tokenstream import AsyncStream, Stream",
+        "import tokenstream.errors, tokenstream.events, tokenstream.framing",
+    ],
+)
+def test_importing_loads_nothing_that_is_not_needed_yet(statement: str) -> None:
+    """A transport, a second event loop, an SDK or a drawing library comes in when first used."""
+    late = {
+        "anthropic",
+        "anyio",
+        "httpx",
+        "httpx2",
+        "httpx_sse",
+        "openai",
+        "partial_json_parser",
+        "rich",
+        "trio",
+    }
+
+    assert set() == late & _loaded_by(statement)
+
+
+@pytest.mark.parametrize(
+    "statement", ["import tokenstream", "from tokenstream import Decoder, Limits, Message"]
+)
+def test_the_core_starts_no_asyncio(statement: str) -> None:
+    """Who decodes bytes without a driver does not pay for an event loop."""
+    assert "asyncio" not in _loaded_by(statement)
+
+
+@pytest.mark.slow
+def test_importing_costs_little_more_than_pydantic() -> None:
+    """`import tokenstream` takes at most 1.3 times as long as pydantic with one model."""
+    pydantic = "from pydantic import BaseModel\nclass Model(BaseModel):\n    text: str\n"
+
+    ours = "import tokenstream\nfrom tokenstream import Message, Stream"
+
+    def seconds(statement: str) -> float:
+        program = f"import time\nbegun = time.perf_counter()\n{statement}\nprint(time.perf_counter() - begun)"
+        return float(_printed_by(program))
+
+    # In turns, and the fastest of each: what else the machine does then disturbs both alike.
+    runs = [(seconds(pydantic), seconds(ours)) for _ in range(10)]
+    theirs, own = (min(column) for column in zip(*runs, strict=True))
+
+    assert own <= 1.3 * theirs
+
+
+def test_every_test_states_its_rule() -> None:
+    """A test's docstring says what rule it holds."""
+    silent = [
+        f"{path.relative_to(ROOT).as_posix()}::{node.name}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not ast.get_docstring(node)
+    ]
+
+    assert [] == silent

@@ -1,0 +1,130 @@
+"""What the documents show is true: code runs, links resolve, commands exist.
+
+The blocks of Python of one page run in their order and share their names; a
+block may `await`. Names that a page uses without defining them (`url`,
+`payload`, `headers`, `source`, …) come from the fixture `docs_namespace`.
+An example is a script of its own, given a `url` as its argument.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import doctest
+import gc
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.docs_commands import commands, fault_of
+from tests.docs_pages import (
+    EXAMPLES,
+    PAGES,
+    Block,
+    anchors,
+    blocks,
+    local_links,
+    name_of,
+    resolve,
+)
+from tests.project import MODULES, PACKAGE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _run(block: Block, page: Path, namespace: dict[str, Any], runner: asyncio.Runner) -> None:
+    # Blank lines before the code let a traceback name the page's own line.
+    source = "\n" * (block.line - 1) + block.code
+    code = compile(source, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    outcome = eval(code, namespace)
+    if inspect.iscoroutine(outcome):
+        runner.run(outcome)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_python_of_a_page_runs_from_top_to_bottom(
+    page: Path, docs_namespace: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who copies a page's blocks, one after the other, gets code that works."""
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__", **docs_namespace}
+    with asyncio.Runner() as runner:
+        for block in blocks(page.read_text(encoding="utf-8"), "python"):
+            _run(block, page, namespace, runner)
+        namespace.clear()
+        # What a block left open warns here, in the test of its own page.
+        gc.collect()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+def test_an_example_runs_as_a_script(example: Path, docs_namespace: dict[str, Any], tmp_path: Path) -> None:
+    """Every file of examples/ is a whole program that ends well and warns of nothing."""
+    arguments = [docs_namespace["url"]] if "url" in docs_namespace else []
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(example), *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
+def test_the_examples_in_a_modules_docstrings_hold(module: str) -> None:
+    """A docstring's example prints what it says that it prints."""
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for case in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module)):
+        runner.run(case, out=report.append)
+
+    assert "" == "".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    """A link to a file of the project names one that is there, and a heading that it has."""
+    broken: list[str] = []
+    for link in local_links(page.read_text(encoding="utf-8")):
+        target, _, anchor = link.partition("#")
+        path = resolve(page, target)
+        if not path.exists() or (anchor and anchor not in anchors(path.read_text(encoding="utf-8"))):
+            broken.append(link)
+
+    assert [] == broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_commands_of_a_page_exist(page: Path) -> None:
+    """A command that a page shows names programs, modules, subcommands and extras that are there."""
+    faults = [fault for command in commands(page.read_text(encoding="utf-8")) if (fault := fault_of(command))]
+
+    assert [] == faults
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python -m nothere",
+        "python -m tokenstream nothere",
+        "python examples/nothere.py",
+        "cd docs && nothere --version",
+        'pip install "llm-tokenstream[nothere]"',
+        "python -m pip install tokenstream",
+    ],
+)
+def test_a_command_that_cannot_be_run_is_noticed(line: str) -> None:
+    """The check of the pages' commands refuses what is misspelt, and the library of the same import name."""
+    faults = [fault_of(command) for command in commands(f"```sh\n{line}\n```\n")]
+
+    assert any(faults)

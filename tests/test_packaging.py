@@ -1,0 +1,115 @@
+"""What is installed is whole: metadata, type information, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from email.parser import HeaderParser
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.project import PACKAGE, PYPROJECT, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROJECT = PYPROJECT["project"]
+
+
+def test_the_distribution_is_named_llm_tokenstream() -> None:
+    """`tokenstream` on the package index is another library; ours has this name, and imports as that."""
+    assert metadata.version("llm-tokenstream") == PROJECT["version"]
+
+
+def test_installing_brings_four_packages_and_no_sdk() -> None:
+    """The runtime dependencies are these four; a provider's SDK is never one."""
+    required = {
+        re.split(r"[>=<!~;\[ ]", requirement, maxsplit=1)[0] for requirement in PROJECT["dependencies"]
+    }
+
+    assert {"httpx", "httpx-sse", "partial-json-parser", "pydantic"} == required
+
+
+def test_no_dependency_has_an_upper_bound() -> None:
+    """A newer release of a dependency is never refused, so that we hold nobody's upgrade back."""
+    extras = [requirement for extra in PROJECT["optional-dependencies"].values() for requirement in extra]
+    capped = [
+        requirement
+        for requirement in [*PROJECT["dependencies"], *extras]
+        if re.search(r"<|==|~=", requirement.partition(";")[0])
+    ]
+
+    assert [] == capped
+
+
+def test_type_checkers_find_our_annotations() -> None:
+    """PEP 561: the marker `py.typed` lies in the package that is installed."""
+    assert (PACKAGE / "py.typed").is_file()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None:
+    """Every module, `py.typed` and the licence are in the wheel; tests and documents are not."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    modules = {
+        path.relative_to(PACKAGE.parent).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    dist_info = f"llm_tokenstream-{PROJECT['version']}.dist-info"
+    packaged = {name for name in names if not name.startswith(f"{dist_info}/")}
+
+    assert modules == packaged
+    assert f"{dist_info}/licenses/LICENSE" in names
+
+
+@pytest.mark.slow
+def test_the_wheel_says_what_it_is(wheel: Path) -> None:
+    """Name, licence and supported Pythons reach who looks the distribution up."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        head = HeaderParser().parsestr(archive.read(name).decode())
+
+    assert ("llm-tokenstream", "MIT", ">=3.11") == (
+        head["Name"],
+        head["License-Expression"],
+        head["Requires-Python"],
+    )
+
+
+@pytest.mark.slow
+def test_the_wheel_works_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    """What is installed from the wheel imports, and takes nothing from the source folder."""
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    program = "import tokenstream; from tokenstream import Message, Stream; print(tokenstream.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert str(site / "tokenstream" / "__init__.py") == done.stdout.strip()

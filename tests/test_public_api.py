@@ -1,0 +1,197 @@
+"""The public names: each of them listed here, importable and documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import sys
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.project import MODULES, PACKAGE
+
+PUBLIC: dict[str, list[str]] = {
+    "tokenstream": [
+        "AsyncStream",
+        "Deadlines",
+        "Decoder",
+        "Limits",
+        "Message",
+        "Stream",
+        "ToolCall",
+        "Usage",
+        "aconnect",
+        "connect",
+    ],
+    "tokenstream.accumulator": ["Accumulator"],
+    "tokenstream.cli": ["main"],
+    "tokenstream.cli.demo": ["add_to", "run"],
+    "tokenstream.connect": ["aconnect", "connect"],
+    "tokenstream.connection": ["Connection"],
+    "tokenstream.decoder": ["Decoder"],
+    "tokenstream.departures": ["Departure", "Departures", "RULES"],
+    "tokenstream.errors": [
+        "ConcurrentRead",
+        "ConnectError",
+        "ErrorKind",
+        "LimitExceeded",
+        "MisuseError",
+        "NotAStream",
+        "OutputInvalid",
+        "ProtocolError",
+        "ProviderError",
+        "StatusError",
+        "StreamClosed",
+        "StreamConsumed",
+        "StreamError",
+        "StreamInterrupted",
+        "StreamStalled",
+        "StreamTruncated",
+        "TokenStreamError",
+    ],
+    "tokenstream.events": [
+        "CitationAdded",
+        "Event",
+        "Finish",
+        "MediaDelta",
+        "MessageStart",
+        "PartDelta",
+        "PartDone",
+        "PartStart",
+        "Ping",
+        "ReasoningDelta",
+        "RefusalDelta",
+        "TextDelta",
+        "ToolCallDelta",
+        "ToolCallDone",
+        "ToolCallStart",
+        "Unknown",
+        "UsageUpdate",
+    ],
+    "tokenstream.formats": ["Format", "Frame"],
+    "tokenstream.formats.anthropic": ["Anthropic"],
+    "tokenstream.formats.base": ["Format", "Frame"],
+    "tokenstream.formats.openai_chat": ["OpenAIChat"],
+    "tokenstream.formats.pieces": ["Pieces"],
+    "tokenstream.formats.registry": ["create", "detect", "names"],
+    "tokenstream.formats.text": ["Text", "text"],
+    "tokenstream.framing": ["NDJSONParser", "SSEParser", "ServerSentEvent"],
+    "tokenstream.framing.body": ["JSONBody"],
+    "tokenstream.framing.ndjson": ["NDJSONParser"],
+    "tokenstream.framing.sniff": ["Sniffed", "sniff", "title_of"],
+    "tokenstream.framing.sse": ["SSEParser", "ServerSentEvent"],
+    "tokenstream.limits": ["Deadlines", "Limits"],
+    "tokenstream.message": [
+        "Citation",
+        "Ending",
+        "FinishReason",
+        "MediaPart",
+        "Message",
+        "OpaquePart",
+        "Part",
+        "ReasoningPart",
+        "RefusalPart",
+        "ServerToolCall",
+        "ServerToolResult",
+        "TextPart",
+        "ToolCall",
+        "Usage",
+    ],
+    "tokenstream.sources": [
+        "AsyncSource",
+        "Deferred",
+        "SyncSource",
+        "async_source",
+        "from_async_response",
+        "from_response",
+        "sync_source",
+    ],
+    "tokenstream.stages": ["Meter", "Metrics"],
+    "tokenstream.stages.metrics": ["Meter", "Metrics"],
+    "tokenstream.status": ["ErrorBody", "ResponseHead", "retry_after_of"],
+    "tokenstream.stream": ["AsyncStream", "AsyncView", "Stream", "View"],
+    "tokenstream.testing": [],
+}
+"""What each public module offers; a wider surface is a visible change of this table."""
+
+_NAMES = [(module, name) for module, names in PUBLIC.items() for name in names]
+
+
+def test_every_public_module_is_in_the_table() -> None:
+    """A module whose name has no underscore is public, so its names are listed."""
+    public = {module for module in MODULES if not any(room.startswith("_") for room in module.split("."))}
+
+    assert set(PUBLIC) == public
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_a_module_offers_exactly_its_listed_names(module: str) -> None:
+    """`__all__` is the contract: no name more, none less."""
+    assert PUBLIC[module] == sorted(importlib.import_module(module).__all__)
+
+
+def test_the_top_level_answers_dir_with_its_public_names() -> None:
+    """Names that load late are shown by completion all the same."""
+    assert set(PUBLIC["tokenstream"]) <= set(dir(importlib.import_module("tokenstream")))
+
+
+def test_an_unknown_top_level_name_is_an_attribute_error() -> None:
+    """A name that is misspelt is named in the error, as for any module."""
+    with pytest.raises(AttributeError, match="Sream"):
+        _ = importlib.import_module("tokenstream").Sream
+
+
+def _says_something(document: str | None, name: str) -> bool:
+    # A dataclass without a docstring gets its own signature as one.
+    return bool(document) and not str(document).startswith(f"{name}(")
+
+
+def _documented_assignments() -> set[str]:
+    """Names of the package's modules that are assigned and have a string below them."""
+    found: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        for statement, below in pairwise(body):
+            if not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)):
+                continue
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            if isinstance(statement, ast.AnnAssign):
+                targets = [statement.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found
+
+
+@pytest.mark.parametrize(("module", "name"), _NAMES)
+def test_every_public_name_is_documented(module: str, name: str) -> None:
+    """A class or function has a docstring, anything else a string below it."""
+    value: Any = getattr(importlib.import_module(module), name)
+    if inspect.isclass(value) or inspect.isroutine(value):
+        documented = _says_something(value.__doc__, name)
+    else:
+        documented = name in _documented_assignments()
+
+    assert documented
+
+
+def _own_members(owner: type) -> list[tuple[str, Any]]:
+    """Members that `owner` defines in this package, with what holds their docstring."""
+    return [
+        (name, member.__func__ if isinstance(member, classmethod | staticmethod) else member)
+        for name, member in vars(owner).items()
+        if not name.startswith("_")
+        and (inspect.isroutine(member) or isinstance(member, property | classmethod | staticmethod))
+    ]
+
+
+@pytest.mark.parametrize(("module", "name"), _NAMES)
+def test_every_public_method_is_documented(module: str, name: str) -> None:
+    """What can be called or read on a public class says what it is for."""
+    value: Any = getattr(importlib.import_module(module), name)
+    if not (inspect.isclass(value) and sys.modules[value.__module__].__name__.startswith("tokenstream")):
+        return
+    silent = [member for member, holder in _own_members(value) if not inspect.getdoc(holder)]
+
+    assert [] == silent
