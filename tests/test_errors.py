@@ -1,0 +1,73 @@
+"""Errors: one tree, everything on board, and across process borders."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from tokenstream import errors
+from tokenstream.message import Message, TextPart
+
+ERRORS: list[errors.TokenStreamError] = [
+    errors.TokenStreamError("a"),
+    errors.StreamClosed("a"),
+    errors.StreamConsumed("a"),
+    errors.ConcurrentRead("a"),
+    errors.ConnectError("a", stage="connect"),
+    errors.StatusError("a", status=429, code="c", type="t", body="b", kind="rate_limited", retry_after=2.0),
+    errors.NotAStream("a", body="<html>"),
+    errors.StreamInterrupted("a"),
+    errors.StreamTruncated("a"),
+    errors.StreamStalled("a", limit="total"),
+    errors.ProtocolError("a", event=3, offset=4),
+    errors.LimitExceeded(limit="body", value=10),
+    errors.ProviderError("a", code="c", type="t", kind="overloaded"),
+    errors.OutputInvalid("a", text="{", offset=1),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_every_error_pickles_with_all_that_it_carries(error: errors.TokenStreamError) -> None:
+    """Class, message and attributes."""
+    if isinstance(error, errors.StreamError):
+        error.partial = Message(parts=(TextPart(text="Hel"),))
+        error.request_id = "req_1"
+    copy = pickle.loads(pickle.dumps(error))
+
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert copy.__dict__ == error.__dict__
+
+
+def test_blame_is_the_class() -> None:
+    """Misuse is a RuntimeError; everything has one root."""
+    assert issubclass(errors.StreamClosed, (errors.MisuseError, RuntimeError))
+    assert not issubclass(errors.StreamError, errors.MisuseError)
+    assert all(issubclass(getattr(errors, name), errors.TokenStreamError) for name in errors.__all__ if name != "ErrorKind")
+
+
+def test_what_is_worth_a_retry() -> None:
+    """The world's passing faults are; requests that are wrong and bounds that were met are not."""
+    assert errors.StreamTruncated("a").retryable
+    assert errors.ProviderError("a", kind="overloaded").retryable
+    assert not errors.ProviderError("a", kind="invalid_request").retryable
+    assert not errors.ProviderError("a").retryable
+    assert not errors.LimitExceeded(limit="body", value=10).retryable
+    assert errors.ProviderError("a", kind="authentication", retryable=True).retryable
+
+
+def test_the_tree_in_the_docstring_names_every_error() -> None:
+    """The docstring is the map."""
+    assert errors.__doc__ is not None
+    for name in errors.__all__:
+        if name != "ErrorKind":
+            assert f"{name}\n" in errors.__doc__ or f"{name} " in errors.__doc__
+
+
+def test_a_bound_says_how_to_raise_it() -> None:
+    """The message names the field and its value."""
+    error = errors.LimitExceeded(limit="body", value=1_000)
+
+    assert "Limits.body = 1,000" in str(error)
+    assert "Limits(body=" in str(error)

@@ -1,0 +1,69 @@
+"""Events: small values, with the payload at hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import typing
+
+import pytest
+
+from tokenstream import events
+from tokenstream.errors import ProtocolError
+from tokenstream.events import Event, Finish, ReasoningDelta, TextDelta, ToolCallDelta
+
+
+def test_the_union_holds_every_event() -> None:
+    """So that `assert_never` is complete."""
+    assert {kind.__name__ for kind in typing.get_args(Event)} == set(events.__all__) - {"Event"}
+
+
+@pytest.mark.parametrize("kind", typing.get_args(Event), ids=lambda kind: kind.__name__)
+def test_every_event_is_small_and_has_the_three_common_fields(kind: type) -> None:
+    """Slotted, keyword-only base fields, a docstring with an example."""
+    parameters = {field.name: field for field in dataclasses.fields(kind)}
+
+    assert not hasattr(kind, "__dict__") or "__dict__" not in kind.__slots__  # type: ignore[attr-defined]
+    assert {"choice", "part", "raw"} <= parameters.keys()
+    assert all(parameters[name].kw_only for name in ("choice", "part", "raw"))
+    assert ">>>" in (kind.__doc__ or "")
+
+
+def test_matching_by_position_takes_the_events_own_fields() -> None:
+    """`case TextDelta(text)` as in the documents."""
+    match TextDelta("Hel", choice=2, part=1):
+        case TextDelta(text):
+            assert text == "Hel"
+        case _:
+            pytest.fail("no match")
+    with pytest.raises(TypeError):
+        TextDelta("a", 1)  # type: ignore[misc]
+
+
+def test_raw_is_decoded_when_it_is_asked_for() -> None:
+    """Once; the event keeps the value."""
+    event = TextDelta("Hel", raw=b'{"a": 1}')
+
+    assert event.raw == {"a": 1}
+    assert event.raw is event.raw
+    assert TextDelta("Hel", raw={"b": 2}).raw == {"b": 2}
+    assert TextDelta("Hel").raw is None
+    with pytest.raises(ProtocolError):
+        _ = TextDelta("Hel", raw=b"{").raw
+
+
+def test_events_compare_by_what_they_say_and_not_by_their_payload() -> None:
+    """Tests of handlers write events without payloads."""
+    assert TextDelta("a", raw={"x": 1}) == TextDelta("a")
+    assert TextDelta("a") != TextDelta("b")
+    assert TextDelta("a") != ReasoningDelta("a")
+    assert Finish("stop", "end_turn") == Finish("stop", "end_turn", raw={})
+
+
+@pytest.mark.parametrize("event", [TextDelta("a", raw=b"{}"), ToolCallDelta("c", "{", part=2), Finish("stop")])
+def test_events_pickle(event: Event) -> None:
+    """With what is asked for later."""
+    copy = pickle.loads(pickle.dumps(event))
+
+    assert copy == event
+    assert copy.raw == event.raw

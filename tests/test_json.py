@@ -1,0 +1,89 @@
+"""Decoding payloads: what is JSON, what is not, and where it goes wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream._json import decode, decode_lenient, is_one_value, split_values
+from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.limits import Limits
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_any_value_comes_back(value: Any) -> None:
+    """What json writes is read as json reads it, the fast way and the forgiving way."""
+    text = json.dumps(value)
+
+    assert decode(text) == decode(text.encode()) == decode_lenient(text) == json.loads(text)
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_a_value_or_a_clear_error(payload: bytes) -> None:
+    """Nothing else comes out than a value or a ProtocolError with a place."""
+    try:
+        decode(payload)
+    except ProtocolError as error:
+        assert isinstance(error, LimitExceeded) or 0 <= (error.offset or 0) <= 3 * len(payload)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "payload, offset",
+    [(b"", 0), (b"{]", 1), (b'{"a": }', 6), ('{"ä": }'.encode(), 7), (b'{"a": 1} x', 9), (b'"a\nb"', 2)],
+)
+def test_an_error_tells_where_in_bytes(payload: bytes, offset: int) -> None:
+    """The offset is that of the first byte that cannot go on, and the text is not quoted."""
+    with pytest.raises(ProtocolError) as caught:
+        decode(payload)
+
+    assert caught.value.offset == offset
+    assert f"byte {offset}" in str(caught.value)
+
+
+def test_lone_surrogates_and_invalid_utf8_are_read_as_json_loads_reads_them() -> None:
+    """pydantic_core refuses them; servers send them."""
+    assert decode(b'"\\ud83d"') == "\ud83d"
+    assert decode(b'"a\xffb"') == "a\ufffdb"
+
+
+def test_depth_is_bounded_and_never_a_recursion_error() -> None:
+    """At the bound it is read, one deeper it is refused, however deep it goes."""
+    assert decode(b"[" * 5 + b"]" * 5, Limits(depth=5)) == [[[[[]]]]]
+    for depth in (6, 100_000):
+        with pytest.raises(LimitExceeded) as caught:
+            decode(b"[" * depth + b"]" * depth, Limits(depth=5))
+        assert caught.value.limit == "depth"
+    with pytest.raises(LimitExceeded):
+        decode(b"[" * 100_000)
+    assert decode(b'"' + b"[" * 100_000 + b'"') == "[" * 100_000
+    assert decode(b"[" * 300 + b"]" * 300, Limits(depth=300)) != []
+
+
+def test_integers_are_bounded() -> None:
+    """4,300 digits are read, one more is refused; text of digits is text."""
+    assert decode(b"1" * 4_300) == int("1" * 4_300)
+    for limits, digits in ((Limits(), 4_301), (Limits(digits=3), 4)):
+        with pytest.raises(LimitExceeded) as caught:
+            decode(b"[" + b"1" * digits + b"]", limits)
+        assert caught.value.limit == "digits"
+    assert decode(b'"12345"', Limits(digits=3)) == "12345"
+
+
+def test_arguments_are_one_value_or_several_glued() -> None:
+    """Only whole objects are taken apart."""
+    assert is_one_value('{"a": 1}')
+    assert not is_one_value('{"a": 1')
+    assert split_values('{"a": "}{"} {"b": 2}\n{}') == ['{"a": "}{"}', '{"b": 2}', "{}"]
+    assert split_values("{}1") is None
+    assert split_values("{}{") is None
+    assert split_values('{"a":' * 300) is None

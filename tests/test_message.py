@@ -1,0 +1,84 @@
+"""The message: a value that never changes and round-trips through JSON."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from tokenstream.errors import OutputInvalid
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+
+FULL = Message(
+    choice=1,
+    id="m",
+    model="x",
+    parts=(
+        ReasoningPart(text="hm", signature="s", complete=True),
+        TextPart(text="Hel", complete=True),
+        Citation(url="https://example.org", cites=1),
+        ToolCall(id="c", name="f", arguments_text='{"a": 1}', complete=True),
+        ServerToolCall(id="s", name="web_search", arguments_text="{}"),
+        ServerToolResult(id="s", name="web_search_tool_result", content=[{"url": "u"}]),
+        MediaPart(mime_type="audio/wav", data=b"\x00\xff\xfe", transcript="hi"),
+        RefusalPart(text="no"),
+        OpaquePart(type="x", data={"type": "x"}),
+        TextPart(text="lo"),
+    ),
+    usage=Usage(input_tokens=1, provider_data={"prompt_tokens": 1}),
+    finish_reason="tool_calls",
+    raw_finish_reason="tool_use",
+    ending="complete",
+    provider_data={"service_tier": "default"},
+)
+
+
+def test_everything_round_trips_through_json() -> None:
+    """Bytes as base64."""
+    assert Message.model_validate_json(FULL.model_dump_json()) == FULL
+    assert Message.model_validate(FULL.model_dump(mode="json")) == FULL
+    assert '"AP/+"' in FULL.model_dump_json() or '"AP_-"' in FULL.model_dump_json()
+
+
+def test_texts_are_the_parts_joined() -> None:
+    """Each of its kind, in order."""
+    assert FULL.text == "Hello"
+    assert FULL.reasoning == "hm"
+    assert FULL.refusal == "no"
+    assert [call.id for call in FULL.tool_calls] == ["c"]
+    assert [citation.url for citation in FULL.citations] == ["https://example.org"]
+    assert FULL.complete
+    assert not Message().complete
+
+
+def test_a_message_never_changes() -> None:
+    """A value: assignments are refused."""
+    with pytest.raises(ValidationError):
+        FULL.model = "y"  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        FULL.parts[1].text = "x"  # type: ignore[union-attr]
+
+
+def test_arguments_are_parsed_or_say_why_not() -> None:
+    """Empty arguments are {}; a custom tool's input is its text; broken ones raise with the text."""
+    assert ToolCall(arguments_text='{"a": [1]}').arguments == {"a": [1]}
+    assert ToolCall(arguments_text=" ").arguments == {}
+    assert ToolCall(type="custom", arguments_text="SELECT 1").arguments == "SELECT 1"
+    with pytest.raises(OutputInvalid, match="not complete") as caught:
+        _ = ToolCall(id="c", arguments_text='{"a": ').arguments
+    assert caught.value.text == '{"a": '
+    assert caught.value.offset == 6
+    with pytest.raises(OutputInvalid) as caught:
+        _ = ToolCall(id="c", arguments_text="{]", complete=True).arguments
+    assert "not complete" not in str(caught.value)

@@ -1,0 +1,132 @@
+"""Decode JSON payloads: fast where they are well formed, forgiving where servers are not."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pydantic_core import from_json
+
+from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.limits import Limits
+
+__all__ = ["decode", "decode_lenient", "is_one_value", "split_values"]
+
+_DEFAULTS = Limits()
+_STRUCTURE = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_LONG_INTEGER = re.compile(rf"\d{{{_DEFAULTS.digits + 1},}}")
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+
+
+def decode(payload: bytes | str, limits: Limits = _DEFAULTS) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the JSON value that `payload` is.
+
+    Raises:
+        ProtocolError: It is no JSON; `offset` says where, in bytes.
+        LimitExceeded: It is nested deeper than `limits.depth`, or holds an
+            integer of more than `limits.digits` digits.
+
+    Example:
+        >>> decode(b'{"text": "Hel"}')
+        {'text': 'Hel'}
+    """
+    try:
+        value = from_json(payload)
+    except (TypeError, ValueError):
+        # A TypeError stands for text with half a surrogate pair.
+        return decode_lenient(payload, limits)
+    if limits.depth < _DEFAULTS.depth or limits.digits < _DEFAULTS.digits:
+        _check_bounds(_as_text(payload), limits)
+    return value
+
+
+def decode_lenient(payload: bytes | str, limits: Limits = _DEFAULTS) -> Any:  # noqa: ANN401 - any JSON value
+    """Decode what pydantic_core refuses but `json.loads` takes, within bounds.
+
+    That is lone surrogates in escapes and invalid UTF-8, which becomes U+FFFD.
+    """
+    text = _as_text(payload)
+    # json.loads recurses once per level, so the depth is looked at first.
+    _check_bounds(text, limits)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        offset = len(text[: error.pos].encode("utf-8", "surrogatepass"))
+        msg = f"the payload is no JSON: {error.msg.lower()} at byte {offset}"
+        raise ProtocolError(msg, offset=offset) from None
+    except RecursionError:
+        raise LimitExceeded(limit="depth", value=limits.depth) from None
+    except ValueError:
+        raise LimitExceeded(limit="digits", value=limits.digits) from None
+
+
+def _as_text(payload: bytes | str) -> str:
+    return payload if isinstance(payload, str) else str(payload, "utf-8", "replace")
+
+
+def _check_bounds(text: str, limits: Limits) -> None:
+    depth = 0
+    for match in _STRUCTURE.finditer(text):
+        mark = match.group()
+        if mark in "[{":
+            depth += 1
+            if depth > limits.depth:
+                raise LimitExceeded(limit="depth", value=limits.depth)
+        elif mark in "]}":
+            depth -= 1
+    long_integer = _LONG_INTEGER
+    if limits.digits != _DEFAULTS.digits:
+        long_integer = re.compile(rf"\d{{{limits.digits + 1},}}")
+    if long_integer.search(_STRUCTURE.sub(_blank_strings, text)):
+        raise LimitExceeded(limit="digits", value=limits.digits)
+
+
+def _blank_strings(match: re.Match[str]) -> str:
+    mark = match.group()
+    return '""' if mark[0] == '"' else mark
+
+
+def is_one_value(text: str) -> bool:
+    """Tell whether `text` is one whole JSON value.
+
+    Example:
+        >>> is_one_value('{"a": 1}'), is_one_value('{"a": 1'), is_one_value('{}{}')
+        (True, False, False)
+    """
+    try:
+        decode(text)
+    except ProtocolError:
+        return False
+    return True
+
+
+def split_values(text: str) -> list[str] | None:
+    """Return the JSON objects that stand one after the other in `text`.
+
+    Some servers glue the arguments of two calls together; None when `text` is
+    anything but whole objects.
+
+    Example:
+        >>> split_values('{}{"a": 1}'), split_values('{}{"a"')
+        (['{}', '{"a": 1}'], None)
+    """
+    values: list[str] = []
+    position = _end_of_space(text, 0)
+    try:
+        _check_bounds(text, _DEFAULTS)
+        while position < len(text):
+            value, end = _DECODER.raw_decode(text, position)
+            if not isinstance(value, dict):
+                return None
+            values.append(text[position:end])
+            position = _end_of_space(text, end)
+    except (ValueError, ProtocolError):
+        return None
+    return values
+
+
+def _end_of_space(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return match.end() if match else position

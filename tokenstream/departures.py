@@ -1,0 +1,117 @@
+"""What a server did that its documents do not say, and the rule that was applied.
+
+Every rule that bends to a server has a name in `RULES`, a closed list that
+docs/departures.md explains; a stream counts each rule that it had to apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+__all__ = ["RULES", "Departure", "Departures"]
+
+RULES: dict[str, str] = {
+    "broken_after_finish": (
+        "the transport broke after every choice had its finish reason: the answer is complete"
+    ),
+    "data_after_end": "a frame after the terminal event is ignored",
+    "done_missing": (
+        "the input ended without the terminal event, but with a finish reason: the answer is complete"
+    ),
+    "finish_missing": (
+        "the terminal event came without a finish reason: the answer is complete, its reason None"
+    ),
+    "finish_repeated": "a finish reason was sent again: the last one counts",
+    "content_after_finish": "content came after its choice's finish reason: it is added",
+    "blank_line_missing": "the last SSE event lacked its blank line, but was whole: it is taken",
+    "invalid_utf8": "malformed UTF-8 was replaced by U+FFFD",
+    "lone_surrogate": "half a surrogate pair never got its other half: it was replaced by U+FFFD",
+    "event_name_differs": "the SSE event's name and the payload's type differ: the payload counts",
+    "type_missing": "the payload had no type: the SSE event's name counts",
+    "event_name_missing": "the SSE event had no name: the payload's type counts",
+    "content_type_wrong": "the content type does not fit the body: the body's first bytes count",
+    "empty_data": "an SSE event with empty data is a sign of life",
+    "role_missing": "no role was sent: it is the assistant's",
+    "id_changed": "the answer's id changed: the first one counts",
+    "reasoning_twice": "the same reasoning came in two fields: it is taken once",
+    "text_twice": "the same text came in two fields: it is taken once",
+    "call_id_missing": "a tool call came without an id: one is made up",
+    "call_index_missing": "a tool call came without an index: it is known by its id or its place",
+    "call_index_reused": "two tool calls came on one index: they are two calls",
+    "call_repeated": "a tool call's id or name was sent again: it is not appended",
+    "call_nameless": "a tool call had no name: it is carried as an unknown part",
+    "call_unnamed": "arguments came before their tool call had a name: they wait for it",
+    "call_glued": "the arguments of two calls came glued together: they are two calls",
+    "call_after_done": "a fragment came for a tool call that had been handed out: it is ignored",
+    "call_open_at_end": "a tool call was cut by the end of the answer: it is kept, never handed out",
+    "call_invalid": "a tool call's arguments are no JSON at its end: it is kept, never handed out",
+    "arguments_parsed": "arguments came as JSON values and not as text: they are written as JSON",
+    "arguments_null": "null stood for the arguments: they are empty",
+    "start_repeated": "the answer's start was sent again: the first one counts",
+    "content_twice": "blocks came again that the answer had held whole: they are taken once",
+    "start_missing": "content came before the answer's start: it is taken",
+    "start_with_content": "the answer's start already held content: it is taken",
+    "part_index_missing": "a part came without an index: it is the one that was opened last",
+    "part_index_reused": "two parts came on one index: they are two parts",
+    "part_end_unmatched": "the end of a part came again, or without its start: it is ignored",
+    "delta_misfits": "a delta did not fit the part that it names: it is carried as unknown",
+    "part_unopened": "a delta came for a part that was never started: the part is opened",
+    "part_unclosed": "a part was never closed: the end of the answer closes it",
+    "part_after_close": "a delta came for a part that was closed: it is added as a new part",
+    "parts_interleaved": "parts were written in turns: each keeps its own text",
+    "usage_misplaced": "usage came in a place of its own: it is read there",
+    "error_unmarked": "an error came without the marks of one: it is read as an error",
+}
+"""Every rule that bends to a server, by name."""
+
+
+@dataclass(slots=True)
+class Departure:
+    """One rule that a stream had to apply.
+
+    Example:
+        >>> Departure(rule=RULES["done_missing"], count=1, first_event=12).count
+        1
+    """
+
+    rule: str
+    """What was done about it."""
+    count: int
+    """How often."""
+    first_event: int
+    """Number of the frame at which it was first applied, from 1; 0 before the first frame."""
+
+
+class Departures(Mapping[str, Departure]):
+    """The rules that were applied, by name.
+
+    Example:
+        >>> departures = Departures()
+        >>> departures.note("done_missing", event=12)
+        >>> list(departures), departures["done_missing"].first_event
+        (['done_missing'], 12)
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[str, Departure] = {}
+
+    def note(self, name: str, *, event: int, count: int = 1) -> None:
+        """Count that the rule `name` was applied at frame number `event`."""
+        noted = self._noted.get(name)
+        if noted is None:
+            self._noted[name] = Departure(rule=RULES[name], count=count, first_event=event)
+        else:
+            noted.count += count
+
+    def __getitem__(self, name: str) -> Departure:
+        return self._noted[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._noted)
+
+    def __len__(self) -> int:
+        return len(self._noted)
+
+    def __repr__(self) -> str:
+        return f"Departures({ {name: noted.count for name, noted in self._noted.items()} })"

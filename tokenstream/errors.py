@@ -1,0 +1,313 @@
+"""Everything that can go wrong, and whose fault it is.
+
+    TokenStreamError
+    ├── MisuseError (RuntimeError)      the calling code is wrong
+    │   ├── StreamClosed
+    │   ├── StreamConsumed
+    │   └── ConcurrentRead
+    ├── StreamError                     the world's fault; carries what had arrived
+    │   ├── ConnectError
+    │   ├── StatusError
+    │   ├── NotAStream
+    │   ├── StreamInterrupted
+    │   ├── StreamTruncated
+    │   ├── StreamStalled
+    │   ├── ProtocolError
+    │   │   └── LimitExceeded
+    │   └── ProviderError
+    └── OutputInvalid                   the model's output is not what was asked for
+
+No message quotes the payload's text, which may be private.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.message import Message
+
+__all__ = [
+    "ConcurrentRead",
+    "ConnectError",
+    "ErrorKind",
+    "LimitExceeded",
+    "MisuseError",
+    "NotAStream",
+    "OutputInvalid",
+    "ProtocolError",
+    "ProviderError",
+    "StatusError",
+    "StreamClosed",
+    "StreamConsumed",
+    "StreamError",
+    "StreamInterrupted",
+    "StreamStalled",
+    "StreamTruncated",
+    "TokenStreamError",
+]
+
+ErrorKind: TypeAlias = Literal[
+    "overloaded", "rate_limited", "invalid_request", "authentication", "server", "network", "unknown"
+]
+"""Whose problem it is, in one word that does not depend on the provider."""
+
+_RETRYABLE: frozenset[str] = frozenset({"overloaded", "rate_limited", "server", "network"})
+
+
+def _rebuild(cls: type[TokenStreamError], args: tuple[Any, ...], state: dict[str, Any]) -> TokenStreamError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class TokenStreamError(Exception):
+    """The root of every error that this library raises."""
+
+    def __reduce__(
+        self,
+    ) -> tuple[
+        Callable[..., TokenStreamError], tuple[type[TokenStreamError], tuple[Any, ...], dict[str, Any]]
+    ]:
+        # Constructors take keywords, which the default protocol would lose.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class MisuseError(TokenStreamError, RuntimeError):
+    """The calling code asks for something that cannot be done; the message says what to do instead."""
+
+
+class StreamClosed(MisuseError):
+    """The stream was closed; what had arrived is still in its `message`."""
+
+
+class StreamConsumed(MisuseError):
+    """The stream's events were read to their end; what they added up to is in its `message`."""
+
+
+class ConcurrentRead(MisuseError):
+    """A read was started while another one was in progress."""
+
+
+class StreamError(TokenStreamError):
+    """A stream failed; everything that had arrived is on the error.
+
+    Args:
+        message: What happened, where, and what to do about it.
+        kind: Whose problem it is.
+        retryable: Whether asking again may help; by default decided from `kind`.
+        retry_after: Seconds that the server asked to wait, or None.
+    """
+
+    default_kind: ErrorKind = "unknown"
+
+    partial: Message | None
+    """What the answer had come to."""
+    tool_calls_delivered: tuple[str, ...]
+    """Ids of the tool calls that had been handed out, and may have been run."""
+    events_seen: int
+    """Events that had been decoded."""
+    bytes_seen: int
+    """Bytes that had been read from the source."""
+    request_id: str | None
+    """The provider's name for the request, for its support."""
+    tail: bytes
+    """What had arrived of an unfinished event, at most `Limits.tail` bytes."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: ErrorKind | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind: ErrorKind = kind if kind is not None else self.default_kind
+        self.retryable = self.kind in _RETRYABLE if retryable is None else retryable
+        self.retry_after = retry_after
+        self.partial = None
+        self.tool_calls_delivered = ()
+        self.events_seen = 0
+        self.bytes_seen = 0
+        self.request_id = None
+        self.tail = b""
+
+
+class ConnectError(StreamError):
+    """No response came: the connection could not be made, or broke before the head was whole.
+
+    Args:
+        message: What happened.
+        stage: How far it came: "connect", or "head" once the request was out.
+        kind: Whose problem it is.
+        retryable: Whether asking again may help.
+    """
+
+    default_kind: ErrorKind = "network"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stage: Literal["connect", "head"],
+        kind: ErrorKind | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message, kind=kind, retryable=retryable)
+        self.stage = stage
+
+
+class StatusError(StreamError):
+    """The server answered with a status of 400 or more.
+
+    Args:
+        message: What happened, with the provider's own words where it sent some.
+        status: The HTTP status.
+        code: The provider's error code, or None.
+        type: The provider's error type, or None.
+        body: The start of the response body, as text.
+        kind: Whose problem it is.
+        retryable: Whether asking again may help.
+        retry_after: Seconds that the server asked to wait, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None = None,
+        type: str | None = None,  # noqa: A002 - the providers' own word
+        body: str = "",
+        kind: ErrorKind | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
+        self.status = status
+        self.code = code
+        self.type = type
+        self.body = body
+
+
+class NotAStream(StreamError):
+    """The body is no stream that this library reads: a web page, or an unknown format.
+
+    Args:
+        message: What it looks like, and what to do.
+        body: The start of the body, as text.
+    """
+
+    def __init__(self, message: str, *, body: str = "") -> None:
+        super().__init__(message)
+        self.body = body
+
+
+class StreamInterrupted(StreamError):
+    """The transport broke while the answer was arriving; its own error is the cause."""
+
+    default_kind: ErrorKind = "network"
+
+
+class StreamTruncated(StreamError):
+    """The input ended cleanly, but before the end of the answer."""
+
+    default_kind: ErrorKind = "network"
+
+
+class StreamStalled(StreamError):
+    """Nothing came for longer than a deadline allows.
+
+    Args:
+        message: What was waited for, and how long.
+        limit: The field of `Deadlines` that passed, or "transport" when it was
+            the read timeout of the caller's own client.
+    """
+
+    default_kind: ErrorKind = "network"
+
+    def __init__(self, message: str, *, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class ProtocolError(StreamError):
+    """The bytes or payloads are not what the format allows.
+
+    Args:
+        message: What was expected.
+        event: Number of the frame at fault, from 1, or None.
+        offset: Position in the frame's payload, in bytes, or None.
+    """
+
+    default_kind: ErrorKind = "server"
+
+    def __init__(self, message: str, *, event: int | None = None, offset: int | None = None) -> None:
+        super().__init__(message, retryable=False)
+        self.event = event
+        self.offset = offset
+
+
+class LimitExceeded(ProtocolError):
+    """The input outgrew a bound of `Limits`.
+
+    Args:
+        message: What grew too large; by default said from the other two.
+        limit: The field of `Limits` that was passed.
+        value: That field's value.
+    """
+
+    def __init__(self, message: str | None = None, *, limit: str, value: int) -> None:
+        super().__init__(
+            message
+            or f"the input outgrew Limits.{limit} = {value:,}; if it is meant to be that large, "
+            f"pass limits=Limits({limit}=…) with a higher bound"
+        )
+        self.limit = limit
+        self.value = value
+
+
+class ProviderError(StreamError):
+    """The provider said, inside the stream or with a status below 400, that the answer failed.
+
+    Args:
+        message: The provider's words.
+        code: Its error code, or None.
+        type: Its error type, or None.
+        kind: Whose problem it is.
+        retryable: Whether asking again may help.
+        retry_after: Seconds that the server asked to wait, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        type: str | None = None,  # noqa: A002 - the providers' own word
+        kind: ErrorKind | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
+        self.code = code
+        self.type = type
+
+
+class OutputInvalid(TokenStreamError):
+    """The model's output is not what was asked for.
+
+    Args:
+        message: What is wrong with it.
+        text: The output as the model wrote it.
+        offset: Position of the first fault in `text`, in characters, or None.
+    """
+
+    def __init__(self, message: str, *, text: str, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.text = text
+        self.offset = offset

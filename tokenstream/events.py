@@ -1,0 +1,359 @@
+"""What happened: one small slotted class per kind of event.
+
+Treat events as read-only; they are not frozen because freezing would cost more
+than everything else about them. Every event has `.choice`, `.raw` and `.part`:
+the index in the message of the part that it belongs to, or None where it
+belongs to the answer as a whole. These three are keyword-only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tokenstream._json import decode
+
+if TYPE_CHECKING:
+    from tokenstream.message import Citation, FinishReason, Part, ToolCall, Usage
+
+__all__ = [
+    "CitationAdded",
+    "Event",
+    "Finish",
+    "MediaDelta",
+    "MessageStart",
+    "PartDelta",
+    "PartDone",
+    "PartStart",
+    "Ping",
+    "ReasoningDelta",
+    "RefusalDelta",
+    "TextDelta",
+    "ToolCallDelta",
+    "ToolCallDone",
+    "ToolCallStart",
+    "Unknown",
+    "UsageUpdate",
+]
+
+
+@dataclass(slots=True, kw_only=True)
+class _EventBase:
+    choice: int = 0
+    """The choice (alternative answer) that it belongs to, from 0."""
+    raw: Any = field(default=None, repr=False, compare=False)
+    """The decoded payload as the server sent it; None where the event has none of its own."""
+    if TYPE_CHECKING:
+        _raw: Any = field(init=False, repr=False, compare=False)
+
+
+# The formats' fast paths do not decode a payload as a whole; they leave its bytes
+# in the slot, and whoever asks for `raw` pays for decoding them, once. `_raw` is
+# the slot itself, for the constructors that run once per token.
+_slot = _EventBase.__dict__["raw"]
+
+
+def _get_raw(event: _EventBase) -> Any:  # noqa: ANN401 - any payload
+    raw = _slot.__get__(event)
+    if raw.__class__ is bytes:
+        raw = decode(raw)
+        _slot.__set__(event, raw)
+    return raw
+
+
+setattr(_EventBase, "raw", property(_get_raw, _slot.__set__))  # noqa: B010 - not assignable to type checkers
+setattr(_EventBase, "_raw", _slot)  # noqa: B010 - as above
+
+
+@dataclass(slots=True)
+class _AnswerEvent(_EventBase):
+    part: None = field(default=None, kw_only=True)
+
+
+@dataclass(slots=True)
+class _PartEvent(_EventBase):
+    part: int = field(default=0, kw_only=True)
+
+
+@dataclass(slots=True)
+class MessageStart(_AnswerEvent):
+    """The answer has begun; what a later chunk adds to its head comes as another one.
+
+    Example:
+        >>> MessageStart(id="msg_1", model="claude").role
+        'assistant'
+    """
+
+    id: str | None = None
+    """The provider's id of the answer."""
+    model: str | None = None
+    """The model that answers, as the server names it."""
+    role: str = "assistant"
+    """Who speaks."""
+
+
+@dataclass(slots=True, init=False)
+class TextDelta(_PartEvent):
+    """More text of the answer.
+
+    Example:
+        >>> TextDelta("Hel").text
+        'Hel'
+    """
+
+    text: str
+    """The piece, never empty."""
+
+    def __init__(self, text: str, *, choice: int = 0, part: int = 0, raw: Any = None) -> None:  # noqa: ANN401 - any payload
+        self.text = text
+        self.choice = choice
+        self.part = part
+        self._raw = raw
+
+
+@dataclass(slots=True, init=False)
+class ReasoningDelta(_PartEvent):
+    """More of the model's reasoning, or the signature that lets it be sent back.
+
+    Example:
+        >>> ReasoningDelta("Let me see").text
+        'Let me see'
+    """
+
+    text: str
+    """The piece; empty when the event carries a signature."""
+    signature: str | None = None
+    """The provider's signature of the part, or a piece of it."""
+
+    def __init__(
+        self,
+        text: str,
+        signature: str | None = None,
+        *,
+        choice: int = 0,
+        part: int = 0,
+        raw: Any = None,  # noqa: ANN401 - any payload
+    ) -> None:
+        self.text = text
+        self.signature = signature
+        self.choice = choice
+        self.part = part
+        self._raw = raw
+
+
+@dataclass(slots=True)
+class RefusalDelta(_PartEvent):
+    """More of the words in which the model declines.
+
+    Example:
+        >>> RefusalDelta("I can't").text
+        "I can't"
+    """
+
+    text: str
+    """The piece, never empty."""
+
+
+@dataclass(slots=True)
+class ToolCallStart(_PartEvent):
+    """The model has begun to call a tool.
+
+    Example:
+        >>> ToolCallStart("call_1", "get_weather").name
+        'get_weather'
+    """
+
+    id: str
+    """The call's id; made up here where the server sends none."""
+    name: str
+    """The tool's name."""
+    type: str = "function"
+    """What is called: "function", "custom" (free text as input), "function_call" (the legacy form)."""
+    provider_data: dict[str, Any] | None = None
+    """Fields of the call that only this provider has."""
+
+
+@dataclass(slots=True, init=False)
+class ToolCallDelta(_PartEvent):
+    """More of a tool call's arguments.
+
+    Example:
+        >>> ToolCallDelta("call_1", '{"city"').fragment
+        '{"city"'
+    """
+
+    id: str
+    """The call's id."""
+    fragment: str
+    """Raw text of the arguments, meaningful only once joined."""
+
+    def __init__(self, id: str, fragment: str, *, choice: int = 0, part: int = 0, raw: Any = None) -> None:  # noqa: ANN401 - the field's word; any payload
+        self.id = id
+        self.fragment = fragment
+        self.choice = choice
+        self.part = part
+        self._raw = raw
+
+
+@dataclass(slots=True)
+class ToolCallDone(_PartEvent):
+    """A tool call is whole and may be run; each is handed out once.
+
+    Example:
+        >>> from tokenstream.message import ToolCall
+        >>> ToolCallDone(ToolCall(id="call_1", name="now", complete=True)).call.name
+        'now'
+    """
+
+    call: ToolCall
+    """The call, complete."""
+
+
+@dataclass(slots=True)
+class PartStart(_PartEvent):
+    """A part of the message has begun (a tool call's begins with `ToolCallStart`).
+
+    Example:
+        >>> from tokenstream.message import TextPart
+        >>> PartStart(TextPart()).content.kind
+        'text'
+    """
+
+    content: Part
+    """The part with what is known of it already."""
+
+
+@dataclass(slots=True)
+class PartDelta(_PartEvent):
+    """More of a part that has no delta of its own, such as a server tool's arguments.
+
+    Example:
+        >>> PartDelta('{"query"').fragment
+        '{"query"'
+    """
+
+    fragment: str
+    """Raw text, meaningful only once joined."""
+
+
+@dataclass(slots=True)
+class PartDone(_PartEvent):
+    """A part of the message is whole (a tool call ends with `ToolCallDone`).
+
+    Example:
+        >>> from tokenstream.message import TextPart
+        >>> PartDone(TextPart(text="Hello", complete=True)).content.text
+        'Hello'
+    """
+
+    content: Part | None = None
+    """The part; filled in when the event is handed out."""
+
+
+@dataclass(slots=True)
+class CitationAdded(_PartEvent):
+    """A source was named for what the answer says.
+
+    Example:
+        >>> from tokenstream.message import Citation
+        >>> CitationAdded(Citation(url="https://example.org")).citation.url
+        'https://example.org'
+    """
+
+    citation: Citation
+    """The source; it is a part of the message of its own."""
+
+
+@dataclass(slots=True)
+class MediaDelta(_PartEvent):
+    r"""More of an image, of audio, or of what the audio says.
+
+    Example:
+        >>> MediaDelta(bytes(2)).data
+        b'\x00\x00'
+    """
+
+    data: bytes = b""
+    """The piece, decoded."""
+    transcript: str = ""
+    """More of what the audio says, in words."""
+
+
+@dataclass(slots=True)
+class UsageUpdate(_AnswerEvent):
+    """Token counts were reported; a later report replaces the fields that it has.
+
+    Example:
+        >>> from tokenstream.message import Usage
+        >>> UsageUpdate(Usage(output_tokens=3)).usage.output_tokens
+        3
+    """
+
+    usage: Usage
+    """The counts of this report alone."""
+
+
+@dataclass(slots=True)
+class Finish(_AnswerEvent):
+    """The provider said why generation of one choice ended.
+
+    Example:
+        >>> Finish("length", "max_tokens").reason
+        'length'
+    """
+
+    reason: FinishReason
+    """The reason in words that do not depend on the provider."""
+    raw_reason: str | None = None
+    """The provider's own word."""
+
+
+@dataclass(slots=True)
+class Ping(_AnswerEvent):
+    """A sign of life without content; given only where `pings=True`.
+
+    Example:
+        >>> Ping().part is None
+        True
+    """
+
+
+@dataclass(slots=True)
+class Unknown(_AnswerEvent):
+    """Something that this library has no word for, carried as it came.
+
+    Example:
+        >>> Unknown("service_tier", "default", kind="field").name
+        'service_tier'
+    """
+
+    name: str
+    """The event's type, or the field's name."""
+    data: Any
+    """The payload, or the field's value."""
+    kind: Literal["event", "field", "items"] = "event"
+    """A whole payload; a field, kept in `message.provider_data` (the last value counts); or list items,
+    which are added to those already there."""
+    shared: bool = False
+    """Whether a field belongs to the answer as a whole and not to one choice."""
+
+
+Event: TypeAlias = (
+    MessageStart
+    | TextDelta
+    | ReasoningDelta
+    | RefusalDelta
+    | ToolCallStart
+    | ToolCallDelta
+    | ToolCallDone
+    | PartStart
+    | PartDelta
+    | PartDone
+    | CitationAdded
+    | MediaDelta
+    | UsageUpdate
+    | Finish
+    | Ping
+    | Unknown
+)
+"""Every kind of event, for `match` and `assert_never`; a minor release may add some."""

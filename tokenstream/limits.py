@@ -1,0 +1,75 @@
+"""Bounds on untrusted input, and on silence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Deadlines", "Limits"]
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on what a stream may hold; beyond one of them it ends with `LimitExceeded`.
+
+    Example:
+        >>> Limits(body=1_000_000).body
+        1000000
+    """
+
+    line: int = 32 * _MIB
+    """Longest line or message of a framing, in bytes (image partials are large)."""
+    event: int = 32 * _MIB
+    """Largest frame, in bytes."""
+    body: int = 256 * _MIB
+    """Largest body, in bytes after content decoding."""
+    text: int = 64_000_000
+    """Most text, reasoning and arguments that one answer may hold, in characters."""
+    tool_calls: int = 1_024
+    """Most tool calls in one answer."""
+    parts: int = 10_000
+    """Most parts in one answer."""
+    choices: int = 128
+    """Most choices in one answer."""
+    depth: int = 200
+    """Deepest nesting of a JSON payload (what pydantic_core decodes)."""
+    digits: int = 4_300
+    """Longest integer in a JSON payload, in digits (what pydantic_core decodes)."""
+    tail: int = 4 * 1024
+    """Most bytes of an unfinished event that an error carries."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                msg = f"Limits.{name} takes a whole number of at least 0, not {value!r}"
+                raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long a stream may be silent, in seconds; None is for ever.
+
+    The defaults come from reasoning models, which are silent for minutes.
+
+    Example:
+        >>> Deadlines(total=30.0).total
+        30.0
+    """
+
+    first_event: float | None = 600.0
+    """From the request to the first frame."""
+    idle_bytes: float | None = 120.0
+    """Without a byte, once the first frame has come; comments and pings count as bytes."""
+    idle_content: float | None = 600.0
+    """Without content, once the first frame has come; comments and pings do not count."""
+    total: float | None = None
+    """From the request to the end of the answer."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                msg = f"Deadlines.{name} takes a number of seconds above 0 or None, not {value!r}"
+                raise ValueError(msg)
