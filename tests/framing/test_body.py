@@ -1,0 +1,73 @@
+"""JSON bodies: one document, or one a line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream.errors import LimitExceeded
+from tokenstream.framing.body import JSONBody
+from tokenstream.limits import Limits
+
+DOCUMENT = {"id": "x", "choices": [{"text": "a\nb"}], "n": {"m": [1, 2]}}
+
+
+def read(body: bytes, cuts: list[int], limits: Limits | None = None) -> tuple[list[bytes], bytes | None, Any]:
+    parser = JSONBody(limits=limits)
+    places = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
+    documents: list[bytes] = []
+    for start, end in zip(places, places[1:], strict=False):
+        documents += parser.feed(body[start:end])
+    documents += parser.end()
+    return documents, parser.unfinished, parser.error
+
+
+CUTS = st.lists(st.integers(0, 400), max_size=8)
+
+
+@given(cuts=CUTS, indent=st.sampled_from([None, 2]), mark=st.booleans(), newline=st.booleans())
+def test_a_single_document_is_offered_whole_at_the_end(
+    cuts: list[int], indent: int | None, mark: bool, newline: bool
+) -> None:
+    """On one line or indented over many, with or without a byte order mark or a last newline."""
+    text = json.dumps(DOCUMENT, indent=indent).encode() + b"\n" * newline
+    documents, unfinished, error = read(b"\xef\xbb\xbf" * mark + text, cuts)
+    found = [*documents, *([unfinished] if unfinished else [])]
+
+    assert error is None
+    assert [json.loads(item.removeprefix(b"\xef\xbb\xbf")) for item in found] == [DOCUMENT]
+
+
+@given(cuts=CUTS)
+def test_lines_of_documents_are_given_one_by_one(cuts: list[int]) -> None:
+    """NDJSON: each as soon as its line is whole; the last may lack its newline."""
+    line = json.dumps(DOCUMENT).encode()
+    documents, unfinished, _ = read(b"\n".join([line, line, line]), cuts)
+
+    assert documents == [line, line]
+    assert unfinished == line
+
+
+def test_a_document_is_bounded() -> None:
+    """At every chunking, with a bounded rest kept for the error."""
+    for size in (1, 7, 1000):
+        parser = JSONBody(limits=Limits(event=100, line=100, tail=10))
+        body = b"{\n" + b'"a": 1,\n' * 40
+        for start in range(0, len(body), size):
+            parser.feed(body[start : start + size])
+
+        assert isinstance(parser.error, LimitExceeded)
+        assert len(parser.tail) <= 10
+        with pytest.raises(LimitExceeded):
+            parser.check()
+        assert parser.feed(b"}") == []
+
+
+def test_an_empty_body_offers_nothing() -> None:
+    """White space is no document."""
+    assert read(b" \n ", []) == ([], None, None)
+    JSONBody().check()

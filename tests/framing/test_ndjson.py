@@ -1,0 +1,242 @@
+"""Newline-delimited JSON, at every chunking, with bounds, fast and plain."""
+
+from __future__ import annotations
+
+import re
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.framing.support import chunked, chunkings
+from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.framing import NDJSONParser
+from tokenstream.framing.ndjson import PlainNDJSONParser
+from tokenstream.limits import Limits
+
+DEFAULT = Limits()
+
+
+def read(chunks: list[bytes]) -> list[bytes]:
+    """Feed a new parser, and end it."""
+    parser = NDJSONParser()
+    return [payload for chunk in chunks for payload in parser.feed(chunk)] + parser.end()
+
+
+# One row per rule: what it says, bytes, payloads.
+RULES: dict[str, tuple[bytes, list[bytes]]] = {
+    "nothing in, nothing out": (b"", []),
+    "LF ends a line": (b'{"a": 1}\n{"b": 2}\n', [b'{"a": 1}', b'{"b": 2}']),
+    "CRLF ends a line": (b"1\r\n2\r\n", [b"1", b"2"]),
+    "a lone CR is white space": (b"[1,\r2]\n3\r4\n", [b"[1,\r2]", b"3\r4"]),
+    "only one CR belongs to the line end": (b"1\r\r\n", [b"1\r"]),
+    "U+2028, NEL, VT and FF end no line": (
+        '"\u2028\x85\x0b\x0c"\n'.encode(),
+        ['"\u2028\x85\x0b\x0c"'.encode()],
+    ),
+    "one leading byte order mark is stripped": (b"\xef\xbb\xbf1\n", [b"1"]),
+    "a second byte order mark is content": (b"\xef\xbb\xbf\xef\xbb\xbf1\n", [b"\xef\xbb\xbf1"]),
+    "half a byte order mark is content": (b"\xef\xbb1\n", [b"\xef\xbb1"]),
+    "blank lines are skipped": (b"\n\r\n1\n\n \t\r \n2\n\r\n", [b"1", b"2"]),
+    "a line that no line end closed is not returned": (b"1\n2", [b"1"]),
+    "white space around a payload is kept": (b" 1 \n", [b" 1 "]),
+    "what is no JSON is passed on": (b"\xff\ndata: x\n", [b"\xff", b"data: x"]),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_holds_at_every_chunking(rule: str) -> None:
+    """Where the chunks were cut is never visible in the payloads."""
+    body, expected = RULES[rule]
+
+    assert all(expected == read(chunks) for chunks in chunkings(body))
+
+
+bodies: st.SearchStrategy[bytes] = st.builds(
+    bytes.__add__,
+    st.sampled_from([b"", b"\xef\xbb\xbf", b"\xef\xbb"]),
+    st.lists(
+        st.sampled_from(
+            [b"\n", b"\n", b"\r\n", b"\r", b" ", b"\t", b'{"a": 1}', b"22", b"\xef\xbb\xbf", b"\x0b"]
+        )
+    ).map(b"".join),
+)
+
+
+@given(chunked(bodies))
+def test_any_body_reads_as_its_lines(drawn: tuple[bytes, list[bytes]]) -> None:
+    """The whole body split at LF, less CR before it, is what is read in pieces."""
+    body, chunks = drawn
+    *lines, _ = body.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    expected = [re.sub(rb"\r\Z", b"", line) for line in lines if re.search(rb"[^ \t\r]", line)]
+
+    assert expected == read(chunks)
+
+
+def state(parser: PlainNDJSONParser) -> tuple[Any, ...]:
+    """Return all that can be read off a parser."""
+    error = parser.error
+    met = (error.limit, error.value, error.tail) if isinstance(error, LimitExceeded) else error
+    return met, parser.tail, parser.unfinished
+
+
+@given(
+    chunked(bodies) | st.lists(st.sampled_from([b"1\n", b"22\r\n", b"\n", b" 3\n", b"4\n5\n", b"6", b"\r"])),
+    st.just(DEFAULT)
+    | st.builds(Limits, line=st.integers(0, 9), event=st.integers(0, 9), tail=st.integers(0, 12)),
+)
+def test_short_cuts_give_what_the_plain_way_gives(
+    drawn: tuple[bytes, list[bytes]] | list[bytes], limits: Limits
+) -> None:
+    """Payloads, errors and what is left, after each chunk."""
+    fast, plain = NDJSONParser(limits=limits), PlainNDJSONParser(limits=limits)
+    for chunk in drawn if isinstance(drawn, list) else drawn[1]:
+        assert plain.feed(chunk) == fast.frames(chunk)
+        assert state(plain) == state(fast)
+
+
+@given(
+    chunked(bodies),
+    st.builds(Limits, line=st.integers(0, 9), event=st.integers(0, 9), tail=st.integers(0, 12)),
+)
+def test_where_a_bound_is_met_does_not_depend_on_the_chunking(
+    drawn: tuple[bytes, list[bytes]], limits: Limits
+) -> None:
+    """The same payloads, the same bound and the same tail."""
+    body, chunks = drawn
+    outcomes: list[object] = []
+    for way in ([body], chunks, [body[at : at + 1] for at in range(len(body))]):
+        parser = NDJSONParser(limits=limits)
+        payloads = [payload for chunk in way for payload in parser.feed(chunk)]
+        outcomes.append((payloads, state(parser)))
+
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+EXACT: list[tuple[Limits, bytes, bytes, str]] = [
+    (Limits(line=4), b"1234\n", b"12345\n", "line"),
+    (Limits(line=4), b"1234\r\n", b"12345\r\n", "line"),
+    (Limits(line=4), b"1234\r", b"1234\r5", "line"),
+    (Limits(line=4), b"1234", b"12345", "line"),
+    (Limits(line=4), b"    \n", b"     \n", "line"),
+    (Limits(line=4), b"\xef\xbb\xbf1234\n", b"\xef\xbb\xbf12345\n", "line"),
+    (Limits(event=4), b"1234\n", b"12345\n", "event"),
+    (Limits(line=4, event=4), b"1234\n", b"12345\n", "line"),
+]
+
+
+@pytest.mark.parametrize(("limits", "within", "beyond", "limit"), EXACT)
+def test_bounds_are_met_to_the_byte_at_every_chunking(
+    limits: Limits, within: bytes, beyond: bytes, limit: str
+) -> None:
+    """At the bound passes, one more fails."""
+    for chunks in chunkings(within):
+        parser = NDJSONParser(limits=limits)
+        for chunk in chunks:
+            parser.feed(chunk)
+
+        assert None is parser.error
+    for chunks in chunkings(beyond):
+        parser = NDJSONParser(limits=limits)
+
+        assert [] == [payload for chunk in chunks for payload in parser.feed(chunk)]
+        assert isinstance(parser.error, LimitExceeded)
+        assert (limit, 4) == (parser.error.limit, parser.error.value)
+
+
+def test_payloads_before_the_fault_are_handed_out_and_nothing_after() -> None:
+    """Errors keep their place in line, stay, and carry the start of the line."""
+    parser = NDJSONParser(limits=Limits(line=4, tail=3))
+
+    assert [b"1", b"2"] == parser.feed(b"1\n2\n12345\n3\n")
+    assert ([], [], b"123", None) == (parser.feed(b"4\n"), parser.end(), parser.tail, parser.unfinished)
+    with pytest.raises(LimitExceeded, match=r"Limits\.line = 4"):
+        parser.check()
+
+
+@pytest.mark.parametrize(
+    ("body", "unfinished", "tail"),
+    [
+        (b"1\n", None, b""),
+        (b"1\n \r", None, b" \r"),
+        (b'1\n{"a"', b'{"a"', b'{"a"'),
+        (b"1\n2\r", b"2", b"2\r"),
+        (b"\xef\xbb", None, b"\xef\xbb"),
+    ],
+)
+def test_what_was_not_finished_can_be_read_at_every_chunking(
+    body: bytes, unfinished: bytes | None, tail: bytes
+) -> None:
+    """The last line often has no line end: it is offered, not returned."""
+    for chunks in chunkings(body):
+        parser = NDJSONParser()
+        for chunk in chunks:
+            parser.feed(chunk)
+        parser.end()
+
+        assert (unfinished, tail) == (parser.unfinished, parser.tail)
+
+
+def test_a_line_is_out_with_its_line_end() -> None:
+    """Nothing waits for the next line."""
+    parser = NDJSONParser()
+
+    assert [[], [], [b"12"]] == [parser.feed(chunk) for chunk in (b"1", b"2\r", b"\n")]
+
+
+def test_misuse_says_what_to_do() -> None:
+    """Text, and bytes after the end."""
+    parser = NDJSONParser()
+    text: Any = "1\n"
+    with pytest.raises(MisuseError, match=r"NDJSONParser\.feed takes bytes .* not str"):
+        parser.feed(text)
+    parser.end()
+    with pytest.raises(MisuseError, match=r"after end\(\).*reset\(\)"):
+        parser.feed(b"1\n")
+
+
+def test_reset_begins_a_new_connection() -> None:
+    """With a byte order mark of its own, and nothing of the old one."""
+    parser = NDJSONParser()
+    parser.feed(b"\xef\xbb\xbf1\n2")
+    parser.end()
+    parser.reset()
+
+    assert [b"3"] == parser.feed(b"\xef\xbb\xbf3\n")
+
+
+# Each of these copies or scans hundreds of gigabytes where a parser joins or
+# searches what it holds for every chunk, and would not end in time.
+LONG: dict[str, tuple[bytes, int, int]] = {
+    "a line of 20 MB in 4 KiB": (b"x" * 20_000_000 + b"\n", 4_096, 20_000_000),
+    "a line of 1 MB in 5 bytes": (b"x" * 1_000_000 + b"\n", 5, 1_000_000),
+    "blank lines and a long one": (b"\n" * 200_000 + b"x" * 1_000_000 + b"\r\n", 999, 1_000_000),
+}
+
+
+@pytest.mark.parametrize("shape", LONG)
+def test_what_is_long_is_read_in_linear_time(shape: str) -> None:
+    """No buffered byte is read again, and fragments are joined once."""
+    body, size, expected = LONG[shape]
+    parser = NDJSONParser()
+    payloads = [p for at in range(0, len(body), size) for p in parser.feed(body[at : at + size])]
+
+    assert [expected] == [len(payload) for payload in payloads]
+
+
+@pytest.mark.parametrize("size", [7, 4_096, 1_000_000])
+def test_a_long_line_takes_three_times_its_size_at_most(size: int) -> None:
+    """However small its pieces are."""
+    body = b"x" * 400_000 + b"\r\n"
+    parser = NDJSONParser()
+    tracemalloc.start()
+    try:
+        payloads = [p for at in range(0, len(body), size) for p in parser.feed(body[at : at + size])]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert [400_000] == [len(payload) for payload in payloads]
+    assert peak < 3.2 * 400_000

@@ -1,0 +1,49 @@
+"""What a body is, by its first bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokenstream.framing.sniff import sniff, title_of
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "start, content_type, found",
+    [
+        (b"data: a", None, "sse"),
+        (b"data\n", None, "sse"),
+        (b"event:x", "application/octet-stream", "sse"),
+        (b"id", EVENT_STREAM, "undecided"),
+        (b": comment", None, "sse"),
+        (b"retry: 1", None, "sse"),
+        (b"\xef\xbb\xbf\n\ndata:", None, "sse"),
+        (b'{"a"', EVENT_STREAM, "json"),
+        (b"  [", EVENT_STREAM, "json"),
+        (b"<html>", EVENT_STREAM, "html"),
+        (b"foo: bar\n", EVENT_STREAM, "sse"),
+        (b"foo: bar\n", "text/plain", "unknown"),
+        (b"database", None, "unknown"),
+        (b"\x00\x00", None, "unknown"),
+        (b"dat", None, "undecided"),
+        (b"", None, "undecided"),
+        (b" " * 5000, None, "sse"),
+    ],
+)
+def test_the_first_bytes_count_more_than_the_label(start: bytes, content_type: str | None, found: str) -> None:
+    """Labels are often wrong; the bytes are what is read."""
+    assert sniff(start, content_type, over=False) == found
+
+
+def test_at_the_end_there_is_nothing_to_wait_for() -> None:
+    """A body that ends in the name of its first field was an event stream."""
+    assert sniff(b"dat", None, over=True) == "sse"
+    assert sniff(b"dog", None, over=True) == "unknown"
+    assert sniff(b"", None, over=True) == "sse"
+
+
+def test_a_pages_title_is_found() -> None:
+    """On one line, or nothing."""
+    assert title_of("<HTML><TITLE a='b'>\n Log\n in </TITLE>") == "Log in"
+    assert title_of("<html><body>") == ""

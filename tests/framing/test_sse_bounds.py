@@ -1,0 +1,220 @@
+"""What an event stream may hold, and that reading it takes linear time and memory."""
+
+from __future__ import annotations
+
+import pickle
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.framing.support import chunked, chunkings, event_streams
+from tokenstream.errors import LimitExceeded
+from tokenstream.framing import ServerSentEvent, SSEParser
+from tokenstream.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MIB = 1024 * 1024
+
+# What is within the bounds to the byte, and what is one byte beyond.
+EXACT: dict[str, tuple[Limits, bytes, bytes, str]] = {
+    "a data line": (Limits(line=10), b"data: 1234\n\n", b"data: 12345\n\n", "line"),
+    "a comment": (Limits(line=10), b": 12345678\n\n", b": 123456789\n\n", "line"),
+    "an unknown field": (Limits(line=10), b"1234567890\n\n", b"12345678901\n\n", "line"),
+    "a line ended by CRLF": (Limits(line=10), b"data: 1234\r\n\r\n", b"data: 12345\r\n\r\n", "line"),
+    "a line after a byte order mark": (
+        Limits(line=10),
+        b"\xef\xbb\xbfdata: 1234\n\n",
+        b"\xef\xbb\xbfdata: 12345\n\n",
+        "line",
+    ),
+    "an unfinished line": (Limits(line=10), b"data: 1234", b"data: 12345", "line"),
+    "one line of data": (Limits(event=4), b"data: 1234\n\n", b"data: 12345\n\n", "event"),
+    "one line of data without a space": (Limits(event=4), b"data:1234\n\n", b"data:12345\n\n", "event"),
+    "unfinished data": (Limits(event=4), b"data: 1234", b"data: 12345", "event"),
+    "several lines with the LF between": (
+        Limits(event=4),
+        b"data: 12\ndata: 3\n\n",
+        b"data: 12\ndata: 34\n\n",
+        "event",
+    ),
+    "empty lines of data": (Limits(event=2), b"data\ndata\ndata\n\n", b"data\ndata\ndata\ndata\n\n", "event"),
+    "empty lines with a colon": (Limits(event=1), b"data:\ndata:\n\n", b"data:\ndata:\ndata:\n\n", "event"),
+    "data when nothing may come": (Limits(event=0), b"data: \n\n", b"data: 1\n\n", "event"),
+    "an empty line where none fits": (Limits(event=0, line=4), b"data\n\n", b"data\ndata\n\n", "event"),
+    "a value where no line fits": (Limits(event=0, line=5), b"data\n\n", b"data\ndata: x\n\n", "event"),
+    "both at once": (Limits(event=4, line=10), b"data: 1234\n\n", b"data: 12345\n\n", "line"),
+    "a line too short for data": (Limits(event=0, line=3), b"dat\n\n", b"data\ndata\n\n", "line"),
+}
+
+
+@pytest.mark.parametrize("bound", EXACT)
+def test_bounds_are_met_to_the_byte_at_every_chunking(bound: str) -> None:
+    """At the bound passes, one more fails."""
+    limits, within, beyond, limit = EXACT[bound]
+    for chunks in chunkings(within):
+        parser = SSEParser(limits=limits)
+        for chunk in chunks:
+            parser.feed(chunk)
+
+        assert None is parser.error
+    for chunks in chunkings(beyond):
+        parser = SSEParser(limits=limits)
+        events = [event for chunk in chunks for event in parser.feed(chunk)]
+
+        assert [] == events
+        assert isinstance(parser.error, LimitExceeded)
+        assert (limit, getattr(limits, limit)) == (parser.error.limit, parser.error.value)
+
+
+@given(
+    chunked(event_streams),
+    st.builds(Limits, line=st.integers(0, 24), event=st.integers(0, 24), tail=st.integers(0, 40)),
+)
+def test_where_a_bound_is_met_does_not_depend_on_the_chunking(
+    drawn: tuple[bytes, list[bytes]], limits: Limits
+) -> None:
+    """The same events, the same bound and the same tail."""
+    body, chunks = drawn
+    outcomes: list[object] = []
+    for way in ([body], chunks, [body[at : at + 1] for at in range(len(body))]):
+        parser = SSEParser(limits=limits)
+        events = [event for chunk in way for event in parser.feed(chunk)]
+        error = parser.error
+        met = (error.limit, error.tail) if isinstance(error, LimitExceeded) else None
+        outcomes.append((events, met, parser.tail, parser.unfinished, parser.last_event_id))
+
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_events_before_the_fault_are_handed_out_and_nothing_after() -> None:
+    """Errors keep their place in line, and stay."""
+    parser = SSEParser(limits=Limits(line=20))
+    events = parser.feed(b"data: a\n\ndata: b\n\n" + b"x" * 21 + b"\n\ndata: c\n\n")
+
+    assert [ServerSentEvent(b"a"), ServerSentEvent(b"b")] == events
+    assert [] == parser.feed(b"\n\ndata: d\n\n")
+    assert [] == parser.end()
+    with pytest.raises(LimitExceeded, match=r"Limits\.line = 20"):
+        parser.check()
+
+
+def test_reset_ends_an_error() -> None:
+    """A new connection starts anew."""
+    parser = SSEParser(limits=Limits(line=20))
+    parser.feed(b"x" * 21)
+    parser.reset()
+
+    assert [ServerSentEvent(b"a")] == parser.feed(b"data: a\n\n")
+
+
+def test_an_error_carries_the_start_of_what_was_too_long() -> None:
+    """At most `Limits.tail` bytes of the unfinished event, and never what lies beyond the bound."""
+    parser = SSEParser(limits=Limits(line=20, tail=19))
+    parser.feed(b"event: n\ndata: " + b"1" * 30)
+
+    assert isinstance(parser.error, LimitExceeded)
+    assert b"event: n\ndata: 1111" == parser.error.tail == parser.tail
+    assert None is parser.unfinished
+
+
+def test_a_line_is_refused_before_it_ends() -> None:
+    """What outgrows a bound is not held until its line end comes."""
+    parser = SSEParser(limits=Limits(line=1_000))
+    fed = 0
+    while parser.error is None:
+        parser.feed(b"x" * 64)
+        fed += 64
+
+    assert 1_024 == fed
+
+
+def chunks_of(body: bytes, size: int) -> Iterable[bytes]:
+    """Cut a body without holding the pieces."""
+    return (body[at : at + size] for at in range(0, len(body), size))
+
+
+def feed_all(parser: SSEParser, chunks: Iterable[bytes]) -> list[ServerSentEvent]:
+    """Feed chunks one by one."""
+    return [event for chunk in chunks for event in parser.feed(chunk)]
+
+
+# Each of these copies or scans hundreds of gigabytes where a parser joins or
+# searches what it holds for every chunk or line, and would not end in time.
+LONG: dict[str, tuple[bytes, int, int]] = {
+    "a line of 20 MB in 4 KiB": (b"data: " + b"x" * 20_000_000 + b"\n\n", 4_096, 20_000_000),
+    "a line of 1 MB in 5 bytes": (b"data: " + b"x" * 1_000_000 + b"\n\n", 5, 1_000_000),
+    "200,000 data lines": (b"data: abc\n" * 200_000 + b"\n", 4_096, 799_999),
+    "200,000 empty data lines": (b"data\n" * 200_000 + b"\n", 1_000, 199_999),
+    "CRs and a long line": (b"\r" * 100_000 + b"data: " + b"x" * 1_000_000 + b"\r\r", 999, 1_000_000),
+    "10 MB that is no ASCII": (b"data: " + b"\xe2\x82\xac" * 3_000_000 + b"\n\n", 65_536, 9_000_000),
+}
+
+
+@pytest.mark.parametrize("shape", LONG)
+def test_what_is_long_is_read_in_linear_time(shape: str) -> None:
+    """No buffered byte is read again, and fragments are joined once."""
+    body, size, expected = LONG[shape]
+    events = feed_all(SSEParser(), chunks_of(body, size))
+
+    assert [expected] == [len(event.payload) for event in events]
+
+
+def peak_of(parser: SSEParser, chunks: Iterable[bytes]) -> tuple[int, list[ServerSentEvent]]:
+    """Return how much memory reading takes at most, beyond the chunks themselves."""
+    tracemalloc.start()
+    try:
+        events = feed_all(parser, chunks)
+        return tracemalloc.get_traced_memory()[1], events
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [7, 4_096, MIB])
+@pytest.mark.parametrize("line", [b"data: " + b"x" * 400_000, b"data: " + b"\xf0\x9f\x98\x80" * 100_000])
+def test_a_long_line_takes_three_times_its_size_at_most(line: bytes, size: int) -> None:
+    """However small its pieces are."""
+    peak, events = peak_of(SSEParser(), chunks_of(line + b"\n\n", size))
+
+    assert [400_000] == [len(event.payload) for event in events]
+    assert peak < 3.2 * len(line)
+
+
+def test_many_short_data_lines_take_three_times_their_size_at_most() -> None:
+    """They are held as one payload, not as a list."""
+    peak, events = peak_of(SSEParser(), chunks_of(b"data: ab\n" * 60_000 + b"\n", 512))
+
+    assert [179_999] == [len(event.payload) for event in events]
+    assert peak < 3.2 * 180_000
+
+
+@pytest.mark.parametrize("line", [b": ping\n", b"\n", b"\r", b"x: y\n", b"id: 1\n", b"event: ping\n\n"])
+def test_what_makes_no_event_takes_constant_memory(line: bytes) -> None:
+    """A little of it at a time, or all of it decompressed into one chunk."""
+    for chunks in ([line * (200_000 // len(line))], [line * 100] * 50):
+        peak, events = peak_of(SSEParser(), chunks)
+
+        assert [] == events
+        assert peak < 1_100_000
+
+
+def test_comments_for_ever_take_constant_memory() -> None:
+    """100,000 of them without a blank line; they are signs of life, so they are counted."""
+    parser = SSEParser()
+    feed_all(parser, [b": ping\n" * 100] * 1_000)
+
+    assert 100_000 == parser.comments
+    assert len(pickle.dumps(parser)) < 2_000
+
+
+def test_what_was_too_long_is_let_go() -> None:
+    """After an error nothing of it is held but the tail."""
+    parser = SSEParser(limits=Limits(line=MIB, tail=100))
+    feed_all(parser, [b"x" * 4_096] * 300)
+
+    assert isinstance(parser.error, LimitExceeded)
+    assert len(pickle.dumps(parser)) < 4_000

@@ -1,0 +1,130 @@
+"""The short cuts of the event-stream parser change nothing but its speed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.framing.support import chunked, event_streams, whole_blocks
+from tokenstream.errors import LimitExceeded
+from tokenstream.framing import ServerSentEvent, SSEParser
+from tokenstream.framing.sse import PlainSSEParser
+from tokenstream.limits import Limits
+
+DEFAULT = Limits()
+bounds = st.builds(Limits, line=st.integers(0, 24), event=st.integers(0, 24), tail=st.integers(0, 30))
+
+
+def state(parser: PlainSSEParser) -> tuple[Any, ...]:
+    """Return all that can be read off a parser."""
+    error = parser.error
+    return (
+        (error.limit, error.value, error.tail) if isinstance(error, LimitExceeded) else error,
+        parser.last_event_id,
+        parser.retry,
+        parser.comments,
+        parser.replaced,
+        parser.tail,
+        parser.unfinished,
+    )
+
+
+def assert_same(chunks: list[bytes], limits: Limits) -> None:
+    """Feed both parsers, and compare after each chunk."""
+    fast, plain = SSEParser(limits=limits), PlainSSEParser(limits=limits)
+    for chunk in chunks:
+        assert plain.frames(chunk) == fast.frames(chunk)
+        assert state(plain) == state(fast)
+
+
+@given(chunked(event_streams), bounds | st.just(DEFAULT))
+def test_short_cuts_give_what_the_plain_way_gives(drawn: tuple[bytes, list[bytes]], limits: Limits) -> None:
+    """Frames, ids, retry, counts, errors and what is left, after each chunk."""
+    assert_same(drawn[1], limits)
+
+
+@given(whole_blocks, bounds | st.just(DEFAULT))
+def test_one_event_to_a_chunk_gives_what_the_plain_way_gives(chunks: list[bytes], limits: Limits) -> None:
+    """The shortest of the short cuts, with the state that other events leave between."""
+    assert_same([b"\n", *chunks], limits)
+
+
+@given(whole_blocks, st.integers(1, 40))
+def test_many_events_to_a_chunk_give_what_the_plain_way_gives(blocks: list[bytes], times: int) -> None:
+    """Runs of events of one kind, and where they break off."""
+    assert_same([b"".join(block * times for block in blocks), b"".join(blocks)], DEFAULT)
+
+
+SHAPES = [
+    b"data: a\n\n",
+    b"data:a\n\n",
+    b"data:\n\n",
+    b"data: \n\n",
+    b"data:  a\n\n",
+    b"data: \xc3\xa9\n\n",
+    b"data: \xff\n\n",
+    b"data: a\r\n\r\n",
+    b"data: a\r\r\n\r\n",
+    b"data: a\rdata: b\r\n\r\n",
+    b"data: a\n",
+    b"data: a",
+    b"data: a\n\n\n",
+    b"data: a\ndata: b\n\n",
+    b"data: a\n\ndata: b\n\n",
+    b"data: a\n\nevent: n\n\n",
+    b"data: a\n\ndatum: b\n\n",
+    b"data: a\n\n\n\n",
+    b"event: n\ndata: a\n\n",
+    b"event: n\ndata: \xff\n\n",
+    b"event: n\ndata: a\r\n\r\n",
+    b"event: n\r\ndata: a\r\n\r\n",
+    b"event: n\ndata: a\n\nevent: n\ndata: b\n\n",
+    b"event: n\ndata: a\ndata: b\n\n",
+    b"event: n\ndata:a\n\n",
+    b"event: n\ndata: a\n",
+    b"event: n\ndata: ",
+    b"event: n\n\n\n",
+    b"event: n\nid: 1\n\n",
+    b"event: other\ndata: a\n\n",
+    b"event: \ndata: a\n\n",
+    b"\n",
+    b"\r",
+    b"",
+    b"d",
+]
+
+
+@pytest.mark.parametrize(
+    "before", [b"\n", b"id: 7\n\n", b"event: n\ndata: 0\n\n", b"data: 0\r\n\r", b"da", b"id: 8\n"]
+)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_shape_of_chunk_gives_what_the_plain_way_gives(before: bytes, shape: bytes) -> None:
+    """Each of them after nothing, an id, a name, half a line end, half a line and half a block."""
+    for chunks in (
+        [shape],
+        [shape * 2],
+        [shape, shape],
+        [shape[:-1], shape[-1:]],
+        [shape[:3], shape[3:] * 2],
+    ):
+        assert_same([before, *chunks, b"data: z\n\n"], DEFAULT)
+
+
+def test_many_named_events_in_one_chunk_keep_their_names() -> None:
+    """A name is learnt from the last event that had one."""
+    body = b"event: a\ndata: 1\n\n" * 3 + b"event: b\ndata: 2\n\n" * 2 + b"data: 3\n\n"
+    expected = [ServerSentEvent(b"1", "a")] * 3 + [ServerSentEvent(b"2", "b")] * 2 + [ServerSentEvent(b"3")]
+
+    assert expected == SSEParser().feed(body)
+
+
+def test_a_very_long_name_is_read_like_any_other() -> None:
+    """Names beyond what the short cut remembers."""
+    name = "n" * 1_000
+    parser = SSEParser()
+    events = [parser.feed(b"event: %b\ndata: a\n\n" % name.encode()) for _ in range(3)]
+
+    assert [[ServerSentEvent(b"a", name)]] * 3 == events

@@ -1,0 +1,13 @@
+"""From bytes to frames: what a transport delivers, cut where its framing says.
+
+Every framing is a stage: `feed(chunk)` returns the frames that the chunk
+completes, `end()` says that the input is over. Where the chunks were cut is never
+visible in the frames. A framing knows nothing of JSON, events or providers.
+"""
+
+from __future__ import annotations
+
+from tokenstream.framing.ndjson import NDJSONParser
+from tokenstream.framing.sse import ServerSentEvent, SSEParser
+
+__all__ = ["NDJSONParser", "SSEParser", "ServerSentEvent"]

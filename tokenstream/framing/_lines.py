@@ -1,0 +1,152 @@
+"""What the framings made of lines share: the byte order mark, the unfinished line, the bounds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.limits import Limits
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+
+__all__ = ["DEFAULT_LIMITS", "SLICE", "LineFraming"]
+
+DEFAULT_LIMITS = Limits()
+SLICE = 64 * 1024
+"""Bytes that are split at a time.
+
+A decompressed chunk may be a thousand times as large as what the network
+delivered, and a list of its lines eight times as large again.
+"""
+
+_BOM = b"\xef\xbb\xbf"
+
+FrameT = TypeVar("FrameT")
+
+
+class LineFraming(ABC, Generic[FrameT]):
+    """One connection's lines, at any chunking.
+
+    Subclasses say in `_read` what a line means and in `_room` how long it may get.
+    """
+
+    stop: str | None = None
+    """A framing never asks to close the source."""
+
+    def __init__(self, *, limits: Limits) -> None:
+        self.error: StreamError | None = None
+        """What went wrong after the frames that the last `feed` returned."""
+        self._limits = limits
+        # A line that is no longer than this passes every bound.
+        self._least = min(limits.line, limits.event)
+        self._small = min(self._least, SLICE)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.error = None
+        self._ended = False
+        # The first bytes while they may still be a byte order mark, then None.
+        self._lead: bytes | None = b""
+        # A bytearray grows in amortised constant time and holds a byte in a
+        # byte; a list of 5-byte fragments would hold it in ten.
+        self._line = bytearray()
+        # What `tail` answers after an error, when the buffers are gone.
+        self._kept = b""
+        # The start is behind and neither an end nor an error has come …
+        self._ready = False
+        # … and nothing is held, so the next chunk may be read on its own.
+        self._clean = False
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def tail(self) -> bytes:
+        """The bytes of the unfinished frame, at most the first `Limits.tail` of them."""
+        return self._kept if self.error is not None else self._held()[: self._limits.tail]
+
+    def _feed(self, chunk: object) -> list[FrameT]:
+        text = self._accept(chunk)
+        frames: list[FrameT] = []
+        for start in range(0, len(text), SLICE):
+            self._take(text[start : start + SLICE], frames)
+            if self.error is not None:
+                break
+        self._ready = self._lead is None and self.error is None
+        self._clean = self._ready and self._idle()
+        return frames
+
+    def _finish(self) -> None:
+        self._ended = True
+        self._ready = self._clean = False
+
+    def _accept(self, chunk: object) -> bytes:
+        """Return what is to be read: no byte order mark, and nothing after an error."""
+        if isinstance(chunk, bytearray):
+            chunk = bytes(chunk)
+        elif isinstance(chunk, memoryview):
+            chunk = chunk.tobytes()
+        elif not isinstance(chunk, bytes):
+            raise MisuseError(
+                f"{type(self).__name__}.feed takes bytes as the transport delivered them, "
+                f"not {type(chunk).__name__}; encode text as UTF-8 first"
+            )
+        if self._ended:
+            raise MisuseError(
+                f"{type(self).__name__}.feed came after end(); a new connection needs a new parser or reset()"
+            )
+        if self.error is not None:
+            return b""
+        if self._lead is None:
+            return chunk
+        chunk = self._lead + chunk
+        if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+            self._lead = chunk
+            return b""
+        self._lead = None
+        return chunk.removeprefix(_BOM)
+
+    def _outgrown(self, line: bytes | bytearray, *, whole: bool) -> bool:
+        """Stop with an error if a line, finished or not, passes a bound."""
+        room, limit = self._room(line, whole=whole)
+        if len(line) <= room:
+            return False
+        # What lies beyond the bound is left out, so that the tail does not tell
+        # how the chunks were cut.
+        self._line = bytearray(line[: min(room, self._limits.tail)])
+        self._kept = self.tail
+        error = LimitExceeded(limit=limit, value=getattr(self._limits, limit))
+        error.tail = self._kept
+        self.error = error
+        self._ready = self._clean = False
+        self._drop()
+        return True
+
+    def _held(self) -> bytes:
+        """Return the start of what is held, at least `Limits.tail` bytes if there are so many."""
+        return (self._lead or b"") + self._line[: self._limits.tail]
+
+    def _drop(self) -> None:
+        self._line = bytearray()
+
+    def _idle(self) -> bool:
+        return not self._line
+
+    def _take(self, text: bytes, frames: list[FrameT]) -> None:
+        self._read(text, frames)
+
+    @abstractmethod
+    def _read(self, text: bytes, frames: list[FrameT]) -> None:
+        """Add the frames that this text completes, or stop with an error."""
+
+    @abstractmethod
+    def _room(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
+        """Return how long this line may get and the bound that says so.
+
+        The answer must be the same however much of the line is there, or the
+        error would depend on the chunking.
+        """

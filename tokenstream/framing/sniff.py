@@ -1,0 +1,59 @@
+"""What a body is, by its first bytes: labels are often wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+__all__ = ["Sniffed", "sniff", "title_of"]
+
+Sniffed: TypeAlias = Literal["sse", "json", "html", "unknown", "undecided"]
+
+_SKIPPED = b"\xef\xbb\xbf \t\r\n"
+_FIELDS = (b"data", b"event", b"id", b"retry")
+_MOST_UNDECIDED = 4096
+_TITLE = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+
+
+def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
+    """Tell what kind of body begins with `start`.
+
+    Args:
+        start: What has arrived of it.
+        content_type: What the server says that it is; counts only where the bytes do not tell.
+        over: Whether nothing more will come.
+
+    Example:
+        >>> sniff(b"data: Hel", None, over=False), sniff(b"{", "text/event-stream", over=False)
+        ('sse', 'json')
+        >>> sniff(b"dat", None, over=False)
+        'undecided'
+    """
+    first = start.lstrip(_SKIPPED)
+    if not first:
+        return "undecided" if len(start) < _MOST_UNDECIDED and not over else "sse"
+    if first[:1] in b"{[":
+        return "json"
+    if first[:1] == b"<":
+        return "html"
+    if first[:1] == b":":
+        return "sse"
+    name = re.split(rb"[:\r\n]", first, maxsplit=1)[0]
+    if len(name) < len(first):
+        if name in _FIELDS:
+            return "sse"
+    elif any(field.startswith(name) for field in _FIELDS):
+        # At the end it is an event stream that was cut in its first line.
+        return "sse" if over else "undecided"
+    return "sse" if content_type is not None and "event-stream" in content_type.lower() else "unknown"
+
+
+def title_of(page: str) -> str:
+    """Return the title of a web page, "" where it has none.
+
+    Example:
+        >>> title_of("<html><title>502 Bad Gateway</title>")
+        '502 Bad Gateway'
+    """
+    match = _TITLE.search(page)
+    return " ".join(match.group(1).split()) if match else ""
