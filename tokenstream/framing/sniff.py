@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 __all__ = ["Sniffed", "sniff", "title_of"]
 
 Sniffed: TypeAlias = Literal["sse", "json", "html", "unknown", "undecided"]
+"""What kind of body it is; "undecided" asks for more of it."""
 
 _SKIPPED = b"\xef\xbb\xbf \t\r\n"
 _FIELDS = (b"data", b"event", b"id", b"retry")

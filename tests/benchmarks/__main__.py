@@ -1,0 +1,87 @@
+"""`python -m tests.benchmarks [--quick] [--only NAME]`: print the tables."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.bodies import BODIES
+from tests.benchmarks.growth import growth
+from tests.benchmarks.imports import imports
+from tests.benchmarks.memory import memory
+from tests.benchmarks.timing import Plan, time_format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.benchmarks.tables import Table
+
+_PACKAGES = (
+    "llm-tokenstream",
+    "pydantic",
+    "pydantic_core",
+    "orjson",
+    "httpx",
+    "httpx2",
+    "httpx-sse",
+    "openai",
+    "anthropic",
+)
+_QUICK = Plan(
+    events=500,
+    fewer=20,
+    seconds=0.0,
+    rounds=5,
+    sizes=(1_000, 5_000, 20_000),
+    windows=6,
+    memory=30_000,
+    open_streams=100,
+    imports=3,
+)
+_SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
+    **{format: partial(time_format, format) for format in BODIES},
+    "growth": growth,
+    "memory": memory,
+    "imports": imports,
+}
+
+
+def _processor() -> str:
+    source = Path("/proc/cpuinfo")
+    lines = source.read_text(encoding="utf-8").splitlines() if source.exists() else []
+    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+    return named or platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} not installed"
+
+
+def main() -> None:
+    """Print what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about 20 seconds, less exact")
+    parser.add_argument(
+        "--only", action="append", choices=sorted(_SECTIONS), metavar="NAME", help="one of %(choices)s"
+    )
+    asked = parser.parse_args()
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}, {_processor()}"
+    )
+    print(", ".join(map(_version, _PACKAGES)))
+    print("All defaults on, garbage collector on; contenders take turns, the fastest run of each counts,")
+    print("in processor time.\n")
+    for name in asked.only or _SECTIONS:
+        for table in _SECTIONS[name](_QUICK if asked.quick else Plan()):
+            print(table, flush=True)
+
+
+if __name__ == "__main__":
+    main()

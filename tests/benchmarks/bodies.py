@@ -1,0 +1,238 @@
+"""Bodies as servers send them, made from a seed, with the text that they hold."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "BODIES",
+    "CHUNKINGS",
+    "Body",
+    "Chunk",
+    "anthropic",
+    "middle_of",
+    "openai_chat",
+    "plain_text",
+    "tokens",
+]
+
+_COMMON = (
+    "the of and to in a is that for it as was with be by on not he his but at are this have from or had an "
+    "they which one you were all her she there would their we him been has when who will no more if out so "
+    "said what up its about into than them can only other time new some could these two may first then do"
+)
+_SUBWORDS = [
+    "ing",
+    "ization",
+    "er",
+    "un",
+    "ly",
+    "tion",
+    "ness",
+    "ment",
+    "s",
+    "ed",
+    "able",
+    " Stream",
+    " token",
+]
+_MARKS = [".", ",", ".", ",", ":", ";", "!", "?", " (", ")", " -", " **", "**", "`", " =", "()", " {", "}"]
+_LINES = ["\n", "\n\n", ".\n\n", ":\n\n", "\n    ", "\n- "]
+_QUOTES = [' "', '"', '",', '":', ' ["', "\\n", "\\", '\\"']
+_ACCENTS = ["é", " naïve", " für", " año", "’s", " –", "…", " “", "”", " Größe"]
+_FAR = ["日本", "語", "。", " 東京", "了", " мир", "ать"]
+_ASTRAL = [" 🙂", "🎉", " 🚀"]
+# Of a thousand tokens of prose with a little code, so many are of each kind.
+_KINDS = [
+    (_SUBWORDS, 150),
+    (_MARKS, 140),
+    (_LINES, 35),
+    (_QUOTES, 30),
+    (_ACCENTS, 20),
+    (_FAR, 12),
+    (_ASTRAL, 3),
+]
+
+_PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_MANY = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One event's bytes on the wire, and the payload in it; None where that is no JSON."""
+
+    wire: bytes
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """An answer as it comes over the wire.
+
+    Args:
+        format: The format's name.
+        chunks: The bytes, in pieces.
+        payloads: The JSON payloads alone.
+        text: The text of the answer.
+        events: How many events of the wire there are.
+    """
+
+    format: str
+    chunks: list[bytes]
+    payloads: list[bytes]
+    text: str
+    events: int
+
+    def cut(self, chunking: str) -> Body:
+        """Return the same body in other chunks."""
+        chunks = CHUNKINGS[chunking](self.chunks)
+        return Body(self.format, chunks, self.payloads, self.text, self.events)
+
+
+def _every(size: int) -> Callable[[list[bytes]], list[bytes]]:
+    def cut(chunks: list[bytes]) -> list[bytes]:
+        whole = b"".join(chunks)
+        return [whole[start : start + size] for start in range(0, len(whole), size)]
+
+    return cut
+
+
+CHUNKINGS: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "one event": list,
+    "64 KB": _every(_MANY),
+    "one byte": _every(1),
+}
+
+
+def tokens(count: int, seed: int = 0, *, ascii_only: bool = False) -> list[str]:
+    """Return `count` pieces of text of the kinds and lengths that models send."""
+    source = random.Random(seed)
+    kinds = [kind for kind in _KINDS if not ascii_only or kind[0] not in (_ACCENTS, _FAR, _ASTRAL)]
+    words = [f" {word}" for word in _COMMON.split()]
+    names, weights = [words, *(kind[0] for kind in kinds)], [1000 - sum(w for _, w in kinds)]
+    weights += [weight for _, weight in kinds]
+    return [source.choice(source.choices(names, weights)[0]) for _ in range(count)]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _body(format: str, chunks: list[Chunk], text: str) -> Body:
+    payloads = [chunk.payload for chunk in chunks if chunk.payload is not None]
+    return Body(format, [chunk.wire for chunk in chunks], payloads, text, len(chunks))
+
+
+def _openai_chunk(source: random.Random, choices: list[Any], usage: object = None) -> Chunk:
+    shape = {
+        "id": "chatcmpl-DcaUEvrillZT3lpWBzIVgxXITgbiI",
+        "object": "chat.completion.chunk",
+        "created": 1778089090,
+        "model": "gpt-4o-2024-08-06",
+        "service_tier": "default",
+        "system_fingerprint": "fp_560af6e559",
+        "choices": choices,
+        "usage": usage,
+        "obfuscation": "",
+    }
+    # OpenAI fills each line up to a length of 7 modulo 16, so that it tells little of the token.
+    missing = (7 - len(f"data: {_json(shape)}".encode())) % 16
+    shape["obfuscation"] = "".join(source.choices(_PADDING, k=missing))
+    payload = _json(shape).encode()
+    return Chunk(b"data: " + payload + b"\n\n", payload)
+
+
+def openai_chat(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
+    """Return a chat completion of `count` pieces of text, key for key as OpenAI sends it."""
+    source = random.Random(seed)
+
+    def said(delta: dict[str, Any], finish: str | None = None) -> Chunk:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return _openai_chunk(source, [choice])
+
+    texts = tokens(count, seed, ascii_only=ascii_only)
+    usage = {
+        "prompt_tokens": 171,
+        "completion_tokens": count,
+        "total_tokens": 171 + count,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+    }
+    chunks = [
+        said({"role": "assistant", "content": "", "refusal": None}),
+        *[said({"content": text}) for text in texts],
+        said({}, "stop"),
+        _openai_chunk(source, [], usage),
+        Chunk(b"data: [DONE]\n\n", None),
+    ]
+    return _body("openai-chat", chunks, "".join(texts))
+
+
+def anthropic(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
+    """Return a message of `count` pieces of text as Anthropic sends it: names, pings, padding."""
+    source = random.Random(seed)
+
+    def sent(kind: str, fields: dict[str, Any]) -> Chunk:
+        payload = _json({"type": kind, **fields})
+        padded = (payload[:-1] + " " * source.randrange(16) + "}").encode()
+        return Chunk(b"event: " + kind.encode() + b"\ndata: " + padded + b"\n\n", padded)
+
+    usage = {"input_tokens": 450, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    message: dict[str, Any] = {
+        "id": "msg_01UdjYBBipA9omjYhicnevgq",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-20250514",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {**usage, "output_tokens": 1, "service_tier": "standard"},
+    }
+    texts = tokens(count, seed, ascii_only=ascii_only)
+    ping = Chunk(b'event: ping\ndata: {"type": "ping"}\n\n', b'{"type": "ping"}')
+    chunks = [
+        sent("message_start", {"message": message}),
+        sent("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+        ping,
+        *[
+            sent("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": text}})
+            for text in texts
+        ],
+        sent("content_block_stop", {"index": 0}),
+        sent(
+            "message_delta",
+            {"delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": count}},
+        ),
+        sent("message_stop", {}),
+    ]
+    return _body("anthropic", chunks, "".join(texts))
+
+
+def plain_text(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
+    """Return `count` bare tokens in `data:` lines, as tutorials teach."""
+    texts = tokens(count, seed, ascii_only=ascii_only)
+    lines = [text.replace("\n", "\ndata: ") for text in texts]
+    chunks = [Chunk(f"data: {line}\n\n".encode(), None) for line in lines]
+    return _body("text", [*chunks, Chunk(b"data: [DONE]\n\n", None)], "".join(texts))
+
+
+BODIES: dict[str, Callable[..., Body]] = {
+    "openai-chat": openai_chat,
+    "anthropic": anthropic,
+    "text": plain_text,
+}
+
+_HEADS = {"openai-chat": 1, "anthropic": 3, "text": 0}
+_TAILS = {"openai-chat": 3, "anthropic": 3, "text": 1}
+
+
+def middle_of(body: Body) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """Return what opens a body of one event to a chunk, the text deltas, and what closes it."""
+    head, tail = _HEADS[body.format], len(body.chunks) - _TAILS[body.format]
+    return body.chunks[:head], body.chunks[head:tail], body.chunks[tail:]

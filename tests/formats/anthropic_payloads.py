@@ -1,0 +1,134 @@
+"""Payloads as Anthropic sends them, and what reading them gives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import PartDone, TextDelta, ToolCallDone
+from tokenstream.formats.anthropic import Anthropic
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Frame
+    from tokenstream.message import Message, ToolCall
+
+Payload: TypeAlias = dict[str, Any]
+
+PING: Payload = {"type": "ping"}
+STOP: Payload = {"type": "message_stop"}
+
+
+def start(**message: Any) -> Payload:
+    head: Payload = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-x",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 10, "output_tokens": 1},
+    }
+    return {"type": "message_start", "message": {**head, **message}}
+
+
+def block(index: int, kind: str, **fields: Any) -> Payload:
+    return {"type": "content_block_start", "index": index, "content_block": {"type": kind, **fields}}
+
+
+def delta(index: int, kind: str, **fields: Any) -> Payload:
+    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **fields}}
+
+
+def text(index: int, piece: str) -> Payload:
+    return delta(index, "text_delta", text=piece)
+
+
+def arguments(index: int, fragment: str) -> Payload:
+    return delta(index, "input_json_delta", partial_json=fragment)
+
+
+def stop(index: int) -> Payload:
+    return {"type": "content_block_stop", "index": index}
+
+
+def tool(index: int, name: str = "rm", call_id: str = "toolu_1", **fields: Any) -> Payload:
+    return block(index, "tool_use", id=call_id, name=name, **{"input": {}, **fields})
+
+
+def finish(reason: str | None = "end_turn", /, usage: Payload | None = None, **fields: Any) -> Payload:
+    return {
+        "type": "message_delta",
+        "delta": {"stop_reason": reason, "stop_sequence": None, **fields},
+        "usage": usage or {"output_tokens": 5},
+    }
+
+
+def answer(*payloads: Payload, reason: str = "end_turn") -> list[Payload]:
+    """Return a whole answer around these blocks."""
+    return [start(), *payloads, finish(reason), STOP]
+
+
+def frame(payload: Payload, *, padding: int = 0) -> ServerSentEvent:
+    """Return the SSE event of a payload, in the spelling of Anthropic's servers."""
+    data = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
+    return ServerSentEvent(f"{data[:-1]}{' ' * padding}}}".encode(), payload.get("type", "message"))
+
+
+@dataclass
+class Read:
+    """What came of a stream."""
+
+    events: list[Event] = field(default_factory=list)
+    accumulator: Accumulator = field(default_factory=Accumulator)
+    format: Anthropic = field(default_factory=Anthropic)
+
+    @property
+    def message(self) -> Message:
+        return self.accumulator.message
+
+    @property
+    def text(self) -> str:
+        return "".join([event.text for event in self.events if isinstance(event, TextDelta)])
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        """The tool calls that were handed out."""
+        return [event.call for event in self.events if isinstance(event, ToolCallDone)]
+
+    @property
+    def done(self) -> list[str]:
+        """The kinds of the parts that became whole."""
+        return [event.content.kind for event in self.events if isinstance(event, PartDone) and event.content]
+
+    @property
+    def error(self) -> StreamError | None:
+        return self.format.error
+
+    @property
+    def truncated(self) -> bool:
+        return isinstance(self.error, StreamTruncated)
+
+    @property
+    def departures(self) -> dict[str, int]:
+        return {name: noted.count for name, noted in self.format.departures.items()}
+
+    def take(self, events: list[Event]) -> None:
+        for event in events:
+            self.accumulator.take(event)
+            self.events.append(event)
+
+
+def read(*frames: Frame, format: Anthropic | None = None) -> Read:
+    """Read frames to the end of the input."""
+    came = Read(format=format if format is not None else Anthropic())
+    for item in frames:
+        came.take(came.format.feed(item))
+    came.take(came.format.end())
+    return came

@@ -1,0 +1,314 @@
+"""What holds for any Anthropic stream: the short way is the long way, and nothing crashes."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.anthropic_payloads import (
+    PING,
+    STOP,
+    Payload,
+    Read,
+    arguments,
+    block,
+    delta,
+    finish,
+    frame,
+    read,
+    start,
+    stop,
+    text,
+    tool,
+)
+from tests.project import ROOT
+from tokenstream.decoder import Decoder
+from tokenstream.errors import StreamError
+from tokenstream.events import TextDelta, ToolCallDone
+from tokenstream.formats.anthropic import Anthropic
+from tokenstream.framing import ServerSentEvent
+from tokenstream.message import Message
+
+EVERYTHING = [
+    start(),
+    PING,
+    block(0, "thinking", thinking="", signature=""),
+    delta(0, "thinking_delta", thinking="Let me"),
+    delta(0, "thinking_delta", thinking=" see", estimated_tokens=3),
+    delta(0, "signature_delta", signature="c2ln"),
+    stop(0),
+    block(1, "redacted_thinking", data="c2Vj"),
+    stop(1),
+    block(2, "text", text="", citations=[]),
+    text(2, "Hel"),
+    text(2, "lo"),
+    delta(2, "citations_delta", citation={"type": "page_location", "cited_text": "p"}),
+    stop(2),
+    tool(3),
+    arguments(3, '{"path"'),
+    arguments(3, ': "/tmp"}'),
+    stop(3),
+    block(4, "server_tool_use", id="srv_1", name="web_search", input={}),
+    arguments(4, '{"query": "cats"}'),
+    stop(4),
+    block(5, "web_search_tool_result", tool_use_id="srv_1", content=[]),
+    stop(5),
+    block(6, "compaction", content=None),
+    delta(6, "compaction_delta", content="Summary"),
+    stop(6),
+    block(7, "fallback", to={"model": "claude-y"}),
+    stop(7),
+    finish("tool_use", stop_details={"type": "none"}),
+    STOP,
+    start(content=[{"type": "tool_use", "id": "t", "name": "n", "input": {"a": 1}}], stop_reason="tool_use"),
+    start(content=[{"type": "text", "text": "Hi"}])["message"],
+    {"type": "error", "error": {"type": "api_error", "message": "m", "details": {}}},
+]
+
+
+class Plain(Anthropic):
+    """The format without its short way."""
+
+    def _learn(self, payload: bytes, value: dict[str, Any]) -> None:
+        """Learn nothing, so that every delta is decoded."""
+
+
+def told(came: Read) -> tuple[Any, ...]:
+    """Return all that a user can see."""
+    return (
+        came.events,
+        [event.raw for event in came.events],
+        came.message,
+        came.departures,
+        repr(came.error),
+        came.format.frames,
+    )
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.text(max_size=6),
+        st.text('ab\\"\n}{é🎉?\ud83d\ude00\x00', max_size=4),
+        st.just("?"),
+    ),
+    max_size=8,
+)
+SPELLINGS = st.sampled_from([(",", ":"), (", ", ": ")])
+TAILS = st.sampled_from([b"", b"", b"", b" ", b"\x0b", b"}", b"}}", b',"n":1}', b"x", b'"}}'])
+
+
+@given(
+    pieces=PIECES, spelling=SPELLINGS, tails=st.lists(TAILS, min_size=8, max_size=8), ascii_only=st.booleans()
+)
+@pytest.mark.parametrize(
+    "opening, kind, key",
+    [
+        (block(0, "text", text=""), "text_delta", "text"),
+        (block(0, "thinking", thinking=""), "thinking_delta", "thinking"),
+        (tool(0), "input_json_delta", "partial_json"),
+        (tool(0, input={"a": 1}), "input_json_delta", "partial_json"),
+        (block(0, "server_tool_use", id="s", name="n", input={}), "input_json_delta", "partial_json"),
+    ],
+)
+def test_deltas_known_by_their_bytes_give_what_decoding_gives(
+    opening: Payload,
+    kind: str,
+    key: str,
+    pieces: list[str],
+    spelling: tuple[str, str],
+    tails: list[bytes],
+    ascii_only: bool,
+) -> None:
+    """Whatever the text is, however the server spells JSON, and whatever stands behind the text."""
+    frames = [frame(start()), frame(opening)]
+    for piece, tail in zip(pieces, tails, strict=False):
+        data = json.dumps(
+            delta(0, kind, **{key: piece}), separators=spelling, ensure_ascii=ascii_only
+        ).encode("utf-8", "surrogatepass")
+        frames.append(ServerSentEvent(data[:-1] + tail + data[-1:], "content_block_delta"))
+    frames += [frame(stop(0)), frame(finish()), frame(STOP)]
+
+    assert told(read(*frames, format=Plain())) == told(read(*frames))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        ServerSentEvent(frame(text(0, "b")).payload, "ping"),
+        ServerSentEvent(frame(text(0, "b")).payload, "message", "7"),
+        frame(text(1, "b")),
+        frame(stop(0)),
+        frame(delta(0, "text_delta", text="b", n=1)),
+        frame({"type": "error", "error": {"message": "m"}}),
+        frame(STOP),
+        frame(finish()),
+    ],
+)
+def test_what_comes_between_two_deltas_is_not_overlooked(between: ServerSentEvent) -> None:
+    """Other names, other blocks, ends and errors go the long way, and so does what follows them."""
+    frames = [frame(start()), frame(block(0, "text", text=""))]
+    frames += [frame(text(0, "a")), frame(text(0, "a")), between, frame(text(0, "c")), frame(text(0, "c"))]
+
+    assert told(read(*frames, format=Plain())) == told(read(*frames))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"type":"content_block_delta","delta":{"text":"Hi","type":"text_delta"},"index":0}',
+        b'{"type":"content_block_delta","index":0,"delta":{"text":"Hi","type":"text_delta"}}',
+        b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text" :"Hi"}}',
+    ],
+)
+def test_a_payload_in_another_order_is_decoded(payload: bytes) -> None:
+    """Where the text is not the last thing, or is not found, the bytes tell nothing."""
+    frames = [ServerSentEvent(payload, "content_block_delta")] * 3
+    came = read(frame(start()), frame(block(0, "text", text="")), *frames)
+
+    assert came.text == "HiHiHi"
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return where in a payload something stands that can be changed."""
+    found = [path] if path else []
+    keys: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        found += paths(value[key], (*path, key))
+    return found
+
+
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1.5,
+        10**30,
+        "",
+        "x",
+        "\ud83d",
+        [],
+        [1],
+        [[]],
+        {},
+        {"type": "text"},
+        [{"type": 1}],
+    ]
+)
+
+
+def move(draw: st.DrawFn, payloads: list[Payload], change: str, place: int) -> None:
+    """Drop an event, send it twice, swap it with another one, or cut the answer after it."""
+    other = draw(st.integers(0, len(payloads) - 1))
+    if change == "drop":
+        del payloads[place]
+    elif change == "double":
+        payloads.insert(place, deepcopy(payloads[place]))
+    elif change == "swap":
+        payloads[place], payloads[other] = payloads[other], payloads[place]
+    else:
+        del payloads[place + 1 :]
+
+
+def spoil(draw: st.DrawFn, payload: Payload, change: str) -> None:
+    """Retype a field, take it away, or put another one in its place."""
+    where = paths(payload)
+    if not where:
+        return
+    *way, last = draw(st.sampled_from(where))
+    holder: Any = payload
+    for step in way:
+        holder = holder[step]
+    if change == "retype":
+        holder[last] = draw(JUNK)
+        return
+    del holder[last]
+    if change == "rename" and isinstance(holder, dict):
+        holder["stray"] = draw(JUNK)
+
+
+@st.composite
+def strayed(draw: st.DrawFn) -> list[Payload]:
+    """Return an answer whose events and fields were changed in a few places."""
+    payloads = deepcopy(EVERYTHING)
+    for _ in range(draw(st.integers(1, 6))):
+        place = draw(st.integers(0, len(payloads) - 1))
+        change = draw(
+            st.sampled_from(["drop", "double", "swap", "cut", "retype", "retype", "remove", "rename"])
+        )
+        if change in ("drop", "double", "swap", "cut"):
+            move(draw, payloads, change, place)
+        else:
+            spoil(draw, payloads[place], change)
+        if not payloads:
+            break
+    return payloads
+
+
+@given(payloads=strayed(), named=st.booleans())
+def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], named: bool) -> None:
+    """And what was given is what the message holds; no call is handed out twice."""
+    frames = [
+        ServerSentEvent(json.dumps(payload).encode(), str(payload.get("type", "message")))
+        if named
+        else json.dumps(payload).encode()
+        for payload in payloads
+    ]
+    came = read(*frames)
+
+    assert came.error is None or isinstance(came.error, StreamError)
+    assert sorted(came.text) == sorted(came.message.text)
+    assert came.text == came.message.text or "parts_interleaved" in came.departures
+    calls = [event.part for event in came.events if isinstance(event, ToolCallDone)]
+    assert len(calls) == len(set(calls))
+    assert all(call.complete for call in came.calls)
+    assert Message.model_validate(came.message.model_dump()) == came.message
+
+
+def test_a_healthy_answer_of_everything_has_no_departures() -> None:
+    """What the documents describe is no stray."""
+    ended = EVERYTHING.index(STOP) + 1
+    came = read(*map(frame, EVERYTHING[:ended]))
+
+    assert (came.error, came.departures) == (None, {})
+    assert [call.arguments for call in came.calls] == [{"path": "/tmp"}]
+
+
+RECORDINGS = ROOT.parent / "shared" / "recordings" / "anthropic"
+
+
+@pytest.mark.skipif(not RECORDINGS.exists(), reason="the recordings lie beside the project")
+@pytest.mark.timeout(120)
+def test_recordings_of_real_servers_add_up() -> None:
+    """Every one gives the text, reasoning, calls, usage and stop reason that its expectation says."""
+    strayed = []
+    for path in sorted(RECORDINGS.glob("*.expected.json")):
+        expected = json.loads(path.read_text())
+        decoder = Decoder()
+        events = decoder.feed((RECORDINGS / expected["file"]).read_bytes()) + decoder.end()
+        message, wanted = decoder.message, expected["choices"][0]
+        skipped = expected["not_compared"]
+        given = {
+            "text": message.text,
+            "reasoning": message.reasoning,
+            "raw_finish_reason": message.raw_finish_reason,
+            "tool_calls": [call.name for call in message.tool_calls],
+        }
+        right = all(
+            given[name] == (wanted[name] if name != "tool_calls" else [call["name"] for call in wanted[name]])
+            for name in given.keys() - set(skipped)
+        )
+        whole = decoder.error is None and message.ending == "complete" and decoder.format == "anthropic"
+        shown = "".join([event.text for event in events if isinstance(event, TextDelta)])
+        counted = message.usage is not None and message.usage.output_tokens == expected["output_tokens"]
+        if not (right and whole and counted and shown == message.text):
+            strayed.append(expected["id"])
+
+    assert strayed == []

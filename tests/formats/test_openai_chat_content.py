@@ -1,0 +1,434 @@
+"""OpenAI Chat: reasoning in all its spellings, lists of parts, sources, media, server tools."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from tests.formats.openai_chat_payloads import DONE, FINISH, HEAD, ROLE, answer, call, chunk, read, text
+from tokenstream.errors import ProtocolError
+from tokenstream.events import CitationAdded, MediaDelta
+from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
+
+
+def _details(*items: Any, **delta: Any) -> dict[str, Any]:
+    return chunk({**delta, "reasoning_details": list(items)})
+
+
+def _thought(words: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "reasoning.text", "text": words, "index": 0, **fields}
+
+
+def _reasoning(got: Any) -> list[ReasoningPart]:
+    return [part for part in got.message.parts if isinstance(part, ReasoningPart)]
+
+
+# -- reasoning ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        pytest.param({"reasoning_content": "Let "}, {"reasoning_content": "me"}, id="DeepSeek"),
+        pytest.param({"reasoning": "Let "}, {"reasoning": "me"}, id="vLLM, Groq"),
+        pytest.param(
+            {"reasoning_content": "Let ", "content": None},
+            {"reasoning_content": "me", "content": ""},
+            id="with null",
+        ),
+        pytest.param(
+            {"reasoning_content": "Let ", "reasoning": "Let "},
+            {"reasoning_content": "me", "reasoning": "me"},
+            id="both",
+        ),
+        pytest.param(
+            {"reasoning_details": [_thought("Let ")]}, {"reasoning_details": [_thought("me")]}, id="details"
+        ),
+        pytest.param(
+            {"reasoning": "Let ", "reasoning_details": [_thought("Let ")]},
+            {"reasoning": "me", "reasoning_details": [_thought("me")]},
+            id="OpenRouter: text and details",
+        ),
+        pytest.param(
+            {"reasoning_details": [{"type": "reasoning.summary", "summary": "Let "}]},
+            {"reasoning_details": [{"type": "reasoning.summary", "summary": "me"}]},
+            id="summary",
+        ),
+        pytest.param(
+            {"reasoning_content": "Let ", "thinking_blocks": [{"type": "thinking", "thinking": "Let "}]},
+            {"reasoning_content": "me", "thinking_blocks": [{"type": "thinking", "thinking": "me"}]},
+            id="proxies: text and blocks",
+        ),
+        pytest.param(
+            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Let "}]}]},
+            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "me"}]}]},
+            id="Mistral",
+        ),
+        pytest.param(
+            {"content": [{"type": "thinking", "thinking": "Let "}]},
+            {"content": {"type": "thinking", "thinking": "me"}},
+            id="Mistral, as text",
+        ),
+        pytest.param(
+            {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Let "}]}]},
+            {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "me"}]}]},
+            id="Databricks",
+        ),
+        pytest.param({"reasoning": {"text": "Let "}}, {"reasoning": {"text": "me"}}, id="an object"),
+        pytest.param({"reasoning": [{"text": "Let "}]}, {"reasoning": ["me", 7]}, id="a list"),
+    ],
+)
+def test_reasoning_is_read_in_every_spelling_and_never_twice(first: Any, second: Any) -> None:
+    """Where two fields say the same, it is shown once; text that follows is another part."""
+    got = answer(chunk(first), chunk(second), text("Hi"))
+
+    assert ("Let me", "Hi") == (got.message.reasoning, got.message.text)
+    assert ["reasoning", "text"] == got.kinds
+
+
+def test_reasoning_in_two_fields_is_counted() -> None:
+    """The departure says that it was taken once."""
+    assert {"reasoning_twice"} == answer(chunk({"reasoning_content": "a", "reasoning": "a"})).rules
+    assert {"reasoning_twice"} == answer(_details(_thought("a"), reasoning="a")).rules
+
+
+def test_reasoning_that_differs_in_two_fields_is_not_lost() -> None:
+    """One is shown, the other carried."""
+    got = answer(
+        chunk({"reasoning_content": "all ", "reasoning": ""}),
+        chunk({"reasoning_content": "of it", "reasoning": "a summary"}),
+    )
+
+    assert ("all of it", "a summary") == (got.message.reasoning, got.message.provider_data["reasoning"])
+
+
+@pytest.mark.parametrize("value", [7, {"new": 1}, [7], {"text": ""}])
+def test_reasoning_of_another_shape_breaks_nothing(value: Any) -> None:
+    """The next field is read."""
+    got = answer(chunk({"reasoning": value}), chunk({"reasoning": value, "thinking": "Hm"}))
+
+    assert "Hm" == got.message.reasoning
+
+
+def test_details_that_repeat_reasoning_later_are_not_shown_again() -> None:
+    """Once the text has come by itself, the details add their signature alone."""
+    got = answer(chunk({"reasoning": "abc"}), _details(_thought("abc", signature="c2ln")), text("Hi"))
+
+    assert "abc" == got.message.reasoning
+    assert ["c2ln"] == [part.signature for part in _reasoning(got) if part.signature]
+
+
+def test_a_signature_is_kept_with_its_reasoning() -> None:
+    """Byte for byte, with the fields that the server wants back."""
+    got = answer(
+        _details(_thought("Let ", format="anthropic-claude-v1", signature=""), reasoning="Let "),
+        _details(_thought("me", format="anthropic-claude-v1"), reasoning="me"),
+        _details(_thought("", format="anthropic-claude-v1", signature="c2ln"), reasoning=None),
+        text("Hi"),
+    )
+
+    [part] = _reasoning(got)
+    assert ("Let me", "c2ln") == (part.text, part.signature)
+    assert {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0} == part.provider_data
+
+
+def test_details_with_another_index_are_another_part() -> None:
+    """Each signature belongs to its own reasoning."""
+    got = answer(_details(_thought("a", signature="s1")), _details(_thought("b", index=1, signature="s2")))
+
+    assert [("a", "s1"), ("b", "s2")] == [(part.text, part.signature) for part in _reasoning(got)]
+
+
+def test_encrypted_reasoning_is_kept_whole_and_once() -> None:
+    """It has no text; sent again, it is the same."""
+    hidden = {"type": "reasoning.encrypted", "data": "RU5D", "id": "r1", "index": 0, "format": "f"}
+    got = answer(_details(hidden), _details(hidden), text("Hi"))
+
+    [part] = _reasoning(got)
+    assert ("RU5D", "", True) == (part.redacted, part.text, part.complete)
+    assert {"type": "reasoning.encrypted", "id": "r1", "format": "f", "index": 0} == part.provider_data
+
+
+def test_text_beside_encrypted_details_is_shown() -> None:
+    """The summary stands in its own field, the rest is for the next request."""
+    got = answer(_details({"type": "reasoning.encrypted", "data": "RU5D"}, reasoning="Hm"), text("Hi"))
+
+    assert ("Hm", {"RU5D", None}) == (got.message.reasoning, {part.redacted for part in _reasoning(got)})
+
+
+@pytest.mark.parametrize(
+    "details", [7, "x", [7], [{}], [{"type": "new"}], {"type": "reasoning.text", "text": None}]
+)
+def test_details_of_another_shape_break_nothing(details: Any) -> None:
+    """The text beside them is shown all the same."""
+    assert "Hm" == answer(chunk({"reasoning": "Hm", "reasoning_details": details})).message.reasoning
+
+
+def test_a_signature_that_stands_alone_is_kept_as_reasoning() -> None:
+    """Gemini sends one in a delta of its own, or beside the last text."""
+    signature = {"google": {"thought_signature": "c2ln"}}
+    got = answer(chunk({"reasoning": "Hm"}), chunk({"extra_content": signature}), text("Hi"))
+
+    assert [("Hm", "c2ln")] == [(part.text, part.signature) for part in _reasoning(got)]
+    assert ["text", "reasoning"] == answer(chunk({"content": "Hi", "extra_content": signature})).kinds
+
+
+@pytest.mark.parametrize("extra", ["x", 7, {"google": {"new": 1}}, {"other": 1}])
+def test_other_extra_content_is_carried(extra: Any) -> None:
+    """Only the signature has a place of its own."""
+    assert extra == answer(chunk({"extra_content": extra})).message.provider_data["extra_content"]
+
+
+def test_signatures_of_thinking_parts_close_with_them() -> None:
+    """Mistral says when a thought is over."""
+    thinking = {"type": "thinking", "thinking": "a", "signature": "s1", "closed": True}
+    got = answer(
+        chunk({"content": [thinking]}), chunk({"content": [{**thinking, "thinking": "b", "signature": "s2"}]})
+    )
+
+    assert [("a", "s1"), ("b", "s2")] == [(part.text, part.signature) for part in _reasoning(got)]
+    assert [] == answer(chunk({"content": [{"type": "thinking", "closed": True}]})).kinds
+
+
+def test_reasoning_between_texts_makes_three_parts() -> None:
+    """Parts stand in wire order."""
+    got = answer(
+        text("a"), chunk({"reasoning": "b"}), text("c"), call("{}", index=0, id="c1", name="f"), text("d")
+    )
+
+    assert ["text", "reasoning", "text", "tool_call", "text"] == got.kinds
+    assert "acd" == got.message.text
+
+
+# -- content as a list ---------------------------------------------------------------------
+
+
+def test_content_may_be_a_list_of_parts() -> None:
+    """Text, refusal, image, and what nobody knows, each in its place."""
+    got = answer(
+        chunk(
+            {
+                "content": [
+                    {"type": "text", "text": "a"},
+                    "b",
+                    {"type": "output_text", "text": {"value": "c"}},
+                    {"type": "refusal", "refusal": "no"},
+                    {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}},
+                    {"type": "tool_file", "file_id": "f1"},
+                    {"type": ["odd"]},
+                    {"type": "image_url", "image_url": 7},
+                    {"type": "text", "text": None},
+                    7,
+                ]
+            }
+        )
+    )
+
+    assert ("abc", "no") == (got.message.text, got.message.refusal)
+    assert ["text", "refusal", "media", "opaque", "opaque", "opaque"] == got.kinds
+    parts = [part for part in got.message.parts if isinstance(part, OpaquePart)]
+    assert [("tool_file", "f1"), ("", None), ("image_url", None)] == [
+        (p.type, p.data.get("file_id")) for p in parts
+    ]
+
+
+def test_references_are_citations() -> None:
+    """Mistral's list has them between the texts, and within thoughts."""
+    reference = {"type": "reference", "reference_ids": [1, 2]}
+    tool = {"type": "tool_reference", "tool": "web", "title": "T", "url": "https://example.org"}
+    thought = {
+        "type": "thinking",
+        "thinking": [{"type": "text", "text": "Hm"}, {"type": "reference", "reference_ids": [3]}],
+    }
+    got = answer(chunk({"content": [thought, {"type": "text", "text": "a"}, reference, tool, reference]}))
+
+    assert [{"type": "reference", "reference_ids": [3]}, reference, tool] == [
+        citation.provider_data for citation in got.message.citations
+    ]
+    assert ("https://example.org", "T") == (got.message.citations[-1].url, got.message.citations[-1].title)
+    assert ("Hm", "a") == (got.message.reasoning, got.message.text)
+
+
+# -- sources -----------------------------------------------------------------------------------
+
+
+def test_annotations_are_citations_of_the_text() -> None:
+    """OpenAI's search models and OpenRouter send them in deltas."""
+    source = {
+        "type": "url_citation",
+        "url_citation": {
+            "url": "https://example.org",
+            "title": "T",
+            "content": "words",
+            "start_index": 1,
+            "end_index": 4,
+        },
+    }
+    got = answer(
+        text("so it is"), chunk({"annotations": [source]}), chunk({"annotations": [source]}), text(".")
+    )
+
+    [citation] = got.message.citations
+    assert ("https://example.org", "T", "words", 1, 4, 0) == (
+        citation.url,
+        citation.title,
+        citation.text,
+        citation.start,
+        citation.end,
+        citation.cites,
+    )
+    assert source == citation.provider_data
+    assert ["text", "citation"] == got.kinds
+    assert "so it is." == got.message.text
+
+
+def test_annotations_of_other_kinds_are_citations_too() -> None:
+    """Flat ones, files, and those of a text in a list."""
+    flat = {"type": "url_citation", "url": "https://example.org/a", "title": ""}
+    file = {"type": "file_citation", "file_citation": {"file_id": "f1", "quote": "words"}}
+    listed = {"type": "text", "text": "a", "annotations": [{"type": 7, "url": "https://example.org/b"}]}
+    got = answer(chunk({"annotations": [flat, file]}), chunk({"content": [listed]}))
+
+    assert [
+        ("https://example.org/a", None, None),
+        (None, "words", None),
+        ("https://example.org/b", None, 2),
+    ] == [(citation.url, citation.text, citation.cites) for citation in got.message.citations]
+
+
+def test_the_same_page_may_be_cited_in_several_places() -> None:
+    """Only the same passage is the same citation."""
+    items = [
+        {
+            "type": "url_citation",
+            "url_citation": {"url": "https://example.org", "start_index": n, "end_index": n + 1},
+        }
+        for n in (0, 5, 0)
+    ]
+
+    assert 2 == len(answer(text("abcdef"), chunk({"annotations": items})).message.citations)
+
+
+def test_sources_of_the_whole_answer_are_told_once() -> None:
+    """Perplexity repeats them in every chunk, in two fields; xAI sends them at the end."""
+    urls = [f"https://example.org/{n}" for n in range(3)]
+    results = [{"url": url, "title": f"T{n}", "date": None} for n, url in enumerate(urls[:2])]
+    sources = {"citations": urls, "search_results": results}
+    got = answer(
+        *[{**text(piece), **sources} for piece in "abc"], {**text("d"), "citations": [*urls, "u4", 7]}
+    )
+
+    assert [*urls, "u4"] == [citation.url for citation in got.message.citations]
+    assert ["T0", "T1", None, None] == [citation.title for citation in got.message.citations]
+    assert ("abcd", 1) == (got.message.text, got.kinds.count("text"))
+    assert 4 == sum(isinstance(event, CitationAdded) for event in got.events)
+
+
+def test_sources_before_any_choice_are_carried() -> None:
+    """They belong to no choice yet."""
+    got = read({**HEAD, "choices": [], "citations": ["u"]}, ROLE, FINISH, DONE)
+
+    assert ["u"] == got.message.provider_data["citations"]
+
+
+@pytest.mark.parametrize("sources", [7, "x", {"url": "u"}, [None]])
+def test_sources_of_another_shape_break_nothing(sources: Any) -> None:
+    """They may be anything."""
+    got = answer(
+        {**text("a"), "citations": sources}, chunk({"search_results": sources, "annotations": sources})
+    )
+
+    assert ("a", None) == (got.message.text, got.error)
+
+
+# -- media ------------------------------------------------------------------------------------------
+
+
+def test_audio_comes_in_pieces_with_what_it_says() -> None:
+    """Each piece is base64 for itself; the transcript is no text of the answer."""
+    got = read(
+        ROLE,
+        chunk({"audio": {"id": "au_1", "transcript": "Hel"}}),
+        chunk({"audio": {"data": b64encode(b"\x01").decode()}}),
+        chunk({"audio": {"data": b64encode(b"\x02\x03").decode().rstrip("="), "transcript": "lo"}}),
+        FINISH,
+        chunk({"audio": {"expires_at": 1_800_000_000}}),
+        DONE,
+    )
+
+    [part] = got.message.parts
+    assert isinstance(part, MediaPart)
+    assert ("au_1", b"\x01\x02\x03", "Hello", True) == (part.id, part.data, part.transcript, part.complete)
+    assert 3 == sum(isinstance(event, MediaDelta) for event in got.events)
+    assert ("", 1_800_000_000) == (got.message.text, got.message.provider_data["audio.expires_at"])
+
+
+def test_audio_after_the_finish_is_kept() -> None:
+    """It is another part: the first was closed."""
+    data = b64encode(b"ab").decode()
+    got = read(ROLE, chunk({"audio": {"data": data}}), FINISH, chunk({"audio": {"data": data}}), DONE)
+
+    assert [b"ab", b"ab"] == [part.data for part in got.message.parts if isinstance(part, MediaPart)]
+
+
+def test_audio_that_is_no_base64_is_an_error() -> None:
+    """Half a sound is not passed off as a whole one."""
+    assert isinstance(read(ROLE, chunk({"audio": {"data": "!"}})).error, ProtocolError)
+
+
+def test_audio_that_is_no_object_is_carried() -> None:
+    """A field of the wrong type is not lost."""
+    assert 7 == answer(chunk({"audio": 7})).message.provider_data["audio"]
+
+
+def test_images_come_whole() -> None:
+    """OpenRouter sends them as data URLs."""
+    url = "data:image/png;base64," + b64encode(b"png").decode()
+    got = answer(
+        text("a"),
+        chunk({"images": [{"type": "image_url", "image_url": {"url": url}, "index": 0}]}),
+        chunk({"images": [{"type": "image_url", "image_url": "data:,x"}, {"url": "data:;base64,YWI="}, 7]}),
+        text("b"),
+    )
+
+    media = [part for part in got.message.parts if isinstance(part, MediaPart)]
+    assert [("image/png", b"png", None), (None, b"", "data:,x"), (None, b"ab", None)] == [
+        (part.mime_type, part.data, part.url) for part in media
+    ]
+    assert ["text", "media", "media", "media", "text"] == got.kinds
+
+
+def test_images_in_a_message_are_those_of_its_deltas() -> None:
+    """What a whole message repeats is taken once."""
+    images = [{"type": "image_url", "image_url": {"url": "https://example.org/x.png"}}]
+    got = answer(chunk({"images": images}, message={"images": images}))
+
+    assert ["media"] == got.kinds
+
+
+# -- tools that the server runs -----------------------------------------------------------------------
+
+
+def test_tools_that_the_server_ran_are_parts_but_no_calls() -> None:
+    """Groq tells of a search when it starts, and again with what it found."""
+    begun = {"index": 0, "type": "search", "arguments": '{"query": "x"}', "search_results": {"results": []}}
+    ended = {**begun, "output": "found", "search_results": {"results": [{"url": "u"}]}}
+    got = answer(
+        chunk({"executed_tools": [begun]}),
+        chunk({"executed_tools": [ended, {"type": "python", "arguments": None}]}),
+        text("so"),
+        chunk({"executed_tools": [ended]}),
+    )
+
+    ran = [part for part in got.message.parts if isinstance(part, ServerToolCall)]
+    [result] = [part for part in got.message.parts if isinstance(part, ServerToolResult)]
+    assert [("0", "search", '{"query": "x"}'), ("1", "python", "")] == [
+        (p.id, p.name, p.arguments_text) for p in ran
+    ]
+    assert ("0", {"type": "search", "output": "found", "search_results": ended["search_results"]}) == (
+        result.id,
+        result.content,
+    )
+    assert ((), "stop") == (got.message.tool_calls, got.message.finish_reason)

@@ -1,0 +1,319 @@
+"""OpenAI Chat: what holds for any payload, and for every recording."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.openai_chat_payloads import (
+    DONE,
+    FINISH,
+    HEAD,
+    ROLE,
+    Read,
+    call,
+    chunk,
+    frame_of,
+    read,
+    text,
+)
+from tests.project import ROOT
+from tokenstream.errors import StreamError
+from tokenstream.events import TextDelta, ToolCallDelta, ToolCallDone
+from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.framing import ServerSentEvent, SSEParser
+from tokenstream.limits import Limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokenstream.formats.base import Frame
+
+_RECORDINGS = [
+    path
+    for folder in ("openai-chat", "mistral")
+    for path in sorted((ROOT.parent / "shared" / "recordings" / folder).glob("*.expected.json"))
+]
+
+_DELTAS: list[dict[str, Any]] = [
+    ROLE,
+    text("Hel"),
+    text("lo"),
+    text(" w\n"),
+    text("ö"),
+    {**text("x"), "obfuscation": "aB3"},
+    {**text("y"), "obfuscation": "c"},
+    {**text("z"), "created": 1_800_000_000},
+    text("t", text="t", logprobs={"content": [{"token": "t"}]}),
+    text("c", choice=1),
+    chunk(
+        {"reasoning": "Hm", "reasoning_details": [{"type": "reasoning.text", "text": "Hm", "signature": "s"}]}
+    ),
+    chunk({"reasoning_content": "so"}),
+    chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "a"}], "closed": True}]}),
+    call("", index=0, id="c1", type="function", name="f"),
+    call('{"a"', index=0),
+    call(":1}", index=0, id="c1", name="f"),
+    call("{}", index=1, id="c2", name="g", extra_content={"google": {"thought_signature": "s"}}),
+    call("ls", index=2, id="c3", type="custom", body="custom", name="run"),
+    chunk({"function_call": {"name": "old", "arguments": "{}"}}),
+    chunk({"audio": {"id": "a", "data": "YWI=", "transcript": "ab", "expires_at": 1}}),
+    chunk({"images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,YWI="}}]}),
+    chunk({"annotations": [{"type": "url_citation", "url_citation": {"url": "u", "start_index": 0}}]}),
+    chunk({"executed_tools": [{"index": 0, "type": "search", "arguments": "{}", "output": "o"}]}),
+    chunk({"refusal": "no", "channel": "final"}),
+    chunk(
+        None,
+        message={
+            "content": "whole",
+            "tool_calls": [{"id": "m1", "function": {"name": "h", "arguments": "{}"}}],
+        },
+    ),
+    {
+        **HEAD,
+        "choices": [],
+        "usage": {"prompt_tokens": 1, "completion_tokens_details": {"reasoning_tokens": 2}},
+    },
+    {
+        **text("q"),
+        "citations": ["u1"],
+        "search_results": [{"url": "u1"}],
+        "x_groq": {"id": "r", "usage": {"cost": 1}},
+    },
+    chunk({}, "tool_calls", content_filter_results={"hate": {"filtered": False}}),
+    FINISH,
+    {**chunk({"content": ""}, "error"), "error": {"code": 502, "message": "m"}},
+]
+_ODD: list[Any] = [
+    None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud800", [], [None], ["x"], {}, {"x": 1}, [{}],
+    [[]], {"type": "text", "text": 7}, [{"type": "thinking", "thinking": [[7]]}],
+]  # fmt: skip
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    """Every place in a payload: what holds it, and its key there."""
+    keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
+    found = [(value, key) for key in keys]
+    for key in keys:
+        if isinstance(value[key], dict | list):
+            found += _places(value[key])
+    return found
+
+
+@st.composite
+def _mutated(draw: st.DrawFn) -> list[Any]:
+    """An answer with fields dropped, retyped, renamed and swapped, and chunks repeated."""
+    chunks = [deepcopy(_DELTAS[i]) for i in draw(st.lists(st.integers(0, len(_DELTAS) - 1), max_size=14))]
+    for _ in range(draw(st.integers(0, 4))):
+        places = _places(chunks)
+        if not places:
+            break
+        holder, key = draw(st.sampled_from(places))
+        action = draw(st.sampled_from(["drop", "retype", "swap", "rename"]))
+        if action == "drop":
+            del holder[key]
+        elif action == "retype":
+            holder[key] = deepcopy(draw(st.sampled_from(_ODD)))
+        elif action == "swap":
+            other, name = draw(st.sampled_from(places))
+            if name in other if isinstance(other, dict) else name < len(other):
+                holder[key] = deepcopy(other[name])
+        elif isinstance(holder, dict):
+            holder["renamed"] = holder.pop(key)
+    return [*chunks, DONE] if draw(st.booleans()) else chunks
+
+
+def _told(got: Read) -> list[Any]:
+    return [(event, event.raw) for event in got.events]
+
+
+def _outcome(got: Read) -> Any:
+    rules = {name: (noted.count, noted.first_event) for name, noted in got.format.departures.items()}
+    return _told(got), repr(got.error), rules, got.messages
+
+
+@given(_mutated())
+def test_whatever_arrives_only_our_own_errors_come_out(payloads: list[Any]) -> None:
+    """And every call that was handed out is whole, and was handed out once."""
+    got = read(*payloads)
+
+    assert got.error is None or isinstance(got.error, StreamError)
+    assert len(got.done) == len(
+        {(event.choice, event.part) for event in got.events if isinstance(event, ToolCallDone)}
+    )
+    for done in got.done:
+        assert done.complete
+        assert done.name
+        if done.type != "custom" and done.arguments_text.strip():
+            json.loads(done.arguments_text)
+
+
+@given(_mutated())
+def test_what_is_yielded_adds_up_to_the_message(payloads: list[Any]) -> None:
+    """Text deltas are the text, and argument deltas the arguments, whatever arrives."""
+    got = read(*payloads)
+
+    for message in got.messages:
+        mine = [event for event in got.events if event.choice == message.choice]
+        assert message.text == "".join(event.text for event in mine if isinstance(event, TextDelta))
+        for part, content in enumerate(message.parts):
+            fragments = [e.fragment for e in mine if isinstance(e, ToolCallDelta) and e.part == part]
+            if content.kind == "tool_call":
+                assert "".join(fragments).startswith(content.arguments_text)
+
+
+@given(_mutated())
+def test_shortcuts_change_nothing(payloads: list[Any]) -> None:
+    """Comparing with the payload before gives what reading gives: events, payloads, departures, errors."""
+    assert _outcome(read(*payloads, shortcuts=False)) == _outcome(read(*payloads))
+
+
+_RUN = [
+    *_DELTAS[:10],
+    chunk({"reasoning_content": "Hm", "content": None}),
+    chunk({"reasoning_content": " so\n", "content": None}),
+    chunk({"reasoning_content": "ö", "content": None}),
+    chunk({"reasoning_content": "x", "content": "y"}),
+    chunk({"reasoning_content": None, "content": "z"}),
+    chunk({"reasoning": "x", "reasoning_details": "x"}),
+    {**HEAD, "choices": {"index": 0, "delta": {"content": "a"}}},
+    {**HEAD, "choices": [*text("a")["choices"], *text("b", choice=1)["choices"]]},
+    chunk({"reasoning": "y", "reasoning_details": [{"type": "reasoning.text", "text": "y", "index": 0}]}),
+]
+
+
+@given(st.lists(st.sampled_from(_RUN), max_size=40), st.data())
+def test_shortcuts_change_nothing_in_a_run_of_text(run: list[Any], data: st.DataObject) -> None:
+    """The same, where they are used most: text upon text, now and then something else."""
+    payloads = deepcopy(run)
+    for payload in payloads:
+        if not isinstance(payload["choices"], list):
+            continue
+        if data.draw(st.integers(0, 9)) == 0:
+            payload["choices"][0]["index"] = data.draw(st.sampled_from([False, 0.0, "0", None, 1]))
+        if data.draw(st.integers(0, 9)) == 0:
+            payload["choices"][0]["delta"]["content"] = data.draw(st.sampled_from(_ODD))
+    frames: list[Frame] = [
+        ServerSentEvent(payload, id="7")
+        if data.draw(st.booleans()) and isinstance(payload, bytes)
+        else payload
+        for payload in map(frame_of, payloads)
+    ]
+
+    assert _outcome(read(*frames, DONE, shortcuts=False)) == _outcome(read(*frames, DONE))
+
+
+@given(_mutated())
+def test_decoded_payloads_are_read_like_their_bytes(payloads: list[Any]) -> None:
+    """An SDK's objects give the same events, and are not changed."""
+    frames = [payload for payload in payloads if isinstance(payload, dict)]
+    before = deepcopy(frames)
+    made = OpenAIChat()
+    events = [event for frame in frames for event in made.feed(frame)]
+
+    assert before == frames
+
+    plain = OpenAIChat()
+    plain.shortcuts = False
+    assert [event for frame in frames for event in plain.feed(frame)] == events
+
+
+def test_bounds_on_payloads_hold_in_a_run_of_text() -> None:
+    """`Limits.depth` is looked at whichever way a payload is read."""
+    deep = {**text("a"), "x": [[[[[[1]]]]]]}
+    got = read(ROLE, text("a"), text("b"), deep, limits=Limits(depth=6))
+
+    assert "ab" == got.message.text
+    assert got.error is not None
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
+    """Within an answer, too."""
+    got = read(ROLE, text("a"), text("b"), noise, text("c"))
+
+    assert got.error is None or isinstance(got.error, StreamError)
+    assert got.message.text.startswith("ab")
+
+
+def test_servers_with_many_layouts_are_read_too() -> None:
+    """What is remembered of layouts is bounded."""
+    odd = [{**chunk({"content": "a", f"d{n}": n}, **{f"c{n}": n}), f"a{n}": n} for n in range(300)]
+    got = read(ROLE, *odd, FINISH, DONE)
+
+    assert "a" * 300 == got.message.text
+    assert 299 == got.message.provider_data["d299"]
+
+
+# -- recordings -----------------------------------------------------------------------------------------
+
+
+@cache
+def _frames(path: Path) -> tuple[list[Frame], dict[str, Any]]:
+    expected = json.loads(path.read_text(encoding="utf-8"))
+    parser = SSEParser()
+    frames = parser.feed((path.parent / expected["file"]).read_bytes())
+    return [*frames, *parser.end()], expected
+
+
+def _same_arguments(mine: str, theirs: str) -> bool:
+    try:
+        return bool(json.loads(mine or "{}") == json.loads(theirs or "{}"))
+    except ValueError:
+        return mine == theirs
+
+
+@pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"))
+def test_a_recording_adds_up_to_what_its_server_said(path: Path) -> None:
+    """Texts, calls, finish reasons and usage of real servers, compared with their expectation."""
+    frames, expected = _frames(path)
+    got = read(*frames)
+    skipped = set(expected["not_compared"])
+
+    assert expected["ending"] in (None, got.message.ending)
+    messages = {message.choice: message for message in got.messages}
+    for choice in expected["choices"]:
+        message = messages[choice["index"]]
+        mine = {"text": message.text, "reasoning": message.reasoning, "refusal": message.refusal}
+        assert {key: choice[key] or "" for key in mine if key not in skipped} == {
+            key: value for key, value in mine.items() if key not in skipped
+        }
+        assert (choice["raw_finish_reason"] or None) == message.raw_finish_reason
+        if "tool_calls" not in skipped:
+            calls = choice["tool_calls"]
+            assert [call["name"] for call in calls] == [call.name for call in message.tool_calls]
+            for theirs, ours in zip(calls, message.tool_calls, strict=True):
+                assert _same_arguments(ours.arguments_text, theirs["arguments_text"])
+                assert theirs["id"] in (None, "", ours.id)
+    if expected["output_tokens"] is not None:
+        assert got.message.usage is not None
+        assert expected["output_tokens"] == got.message.usage.output_tokens
+
+
+@pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"))
+def test_a_recording_gives_the_same_without_shortcuts(path: Path) -> None:
+    """Events, their payloads, departures and errors."""
+    frames, _ = _frames(path)
+
+    assert _outcome(read(*frames, shortcuts=False)) == _outcome(read(*frames))
+
+
+@pytest.mark.parametrize("path", _RECORDINGS[:: max(1, len(_RECORDINGS) // 25)], ids=lambda path: path.name)
+def test_a_recording_that_is_cut_hands_out_no_false_call(path: Path) -> None:
+    """Whatever is handed out before a cut is what the whole stream hands out, and no end is made up."""
+    frames, _ = _frames(path)
+    whole = _handed_out(frames)
+    for cut in range(0, len(frames), 1 + len(frames) // 20):
+        done = _handed_out(frames[:cut])
+
+        assert whole[: len(done)] == done
+
+
+def _handed_out(frames: list[Frame]) -> list[tuple[str, str, str]]:
+    return [(done.id, done.name, done.arguments_text) for done in read(*frames).done]

@@ -1,0 +1,84 @@
+"""Text that is already decoded: the pieces are the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.events import MessageStart, PartDone, PartStart, Ping, TextDelta
+from tokenstream.formats.pieces import Pieces
+from tokenstream.limits import Limits
+from tokenstream.message import TextPart
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
+def test_what_comes_out_is_what_went_in(pieces: list[str]) -> None:
+    """Piece by piece, whatever stands in it; the end of the input is the end."""
+    format = Pieces()
+    events = [event for piece in pieces for event in format.feed(piece)] + format.end()
+
+    assert [event.text for event in events if isinstance(event, TextDelta)] == [
+        piece for piece in pieces if piece
+    ]
+    assert (format.error, format.finished) == (None, True)
+    assert dict(format.departures) == {}
+
+
+def test_one_part_holds_all_pieces() -> None:
+    """It begins with the first piece and is done at the end."""
+    format = Pieces()
+
+    assert format.feed("Hel") == [MessageStart(), PartStart(TextPart()), TextDelta("Hel")]
+    assert format.feed("lo") == [TextDelta("lo")]
+    assert format.end() == [PartDone()]
+    assert (format.feed("late"), format.end()) == ([], [])
+
+
+def test_what_looks_like_an_end_or_an_error_is_text() -> None:
+    """Nothing is decoded."""
+    format = Pieces()
+    events = [event for piece in ("[DONE]", '{"error": "no"}') for event in format.feed(piece)]
+
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["[DONE]", '{"error": "no"}']
+
+
+def test_an_empty_piece_is_a_sign_of_life() -> None:
+    """It gives an event only to those who ask for pings."""
+    assert Pieces().feed("") == []
+    assert Pieces(pings=True).feed("") == [Ping()]
+
+
+def test_half_a_character_waits_for_its_other_half() -> None:
+    """Tokenizers that speak UTF-16 cut characters; a half that stays alone is replaced at the end."""
+    format = Pieces()
+    events = format.feed("\ud83d") + format.feed("\ude00") + format.feed("\ud83d") + format.end()
+
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["😀", "\ufffd"]
+    assert list(format.departures) == ["lone_surrogate"]
+
+
+def test_bounds_hold_for_pieces() -> None:
+    """The error is kept for the loop, as in any stage."""
+    format = Pieces(limits=Limits(parts=0))
+
+    assert format.feed("Hello") == [MessageStart()]
+    assert isinstance(format.error, LimitExceeded)
+    assert (format.feed("again"), format.end()) == ([], [])
+
+
+@pytest.mark.parametrize("piece", [b"Hello", {"text": "Hello"}, None])
+def test_anything_but_text_is_a_mistake_of_the_caller(piece: Any) -> None:
+    """The error says what was passed."""
+    with pytest.raises(MisuseError, match=type(piece).__name__):
+        Pieces().feed(piece)
+
+
+def test_pieces_are_never_detected() -> None:
+    """Whoever has pieces says so, and they are no payloads."""
+    assert Pieces.recognises({"text": "Hello"}, "") is False
+    with pytest.raises(MisuseError):
+        Pieces().read({"text": "Hello"}, "")

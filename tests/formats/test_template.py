@@ -1,0 +1,236 @@
+"""Templates: a payload's text, read by comparing bytes, is what decoding finds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tokenstream.formats._template import Templates, TextTemplate
+
+_PATH = ("choices", 0, "delta", "content")
+
+
+def _payload(text: str = "Hel", *, padding: str | None = "aB3", **fields: Any) -> dict[str, Any]:
+    hidden = {} if padding is None else {"obfuscation": padding}
+    return {"id": "x", "choices": [{"index": 0, "delta": {"content": text}, "end": None}], **fields, **hidden}
+
+
+def _bytes(payload: Any, *, ascii: bool = False) -> bytes:  # noqa: A002 - json's word
+    return json.dumps(payload, ensure_ascii=ascii, separators=(",", ":")).encode()
+
+
+def _learnt(payload: Any = None, path: tuple[str | int, ...] = _PATH) -> TextTemplate:
+    payload = payload if payload is not None else _payload()
+    template = TextTemplate.learn(_bytes(payload), payload, path)
+    assert template is not None
+    return template
+
+
+@pytest.mark.parametrize("padding", [None, "q", "Zz9" * 20])
+def test_a_template_reads_the_text_of_the_next_payload(padding: str | None) -> None:
+    """Text and padding may have any length."""
+    template = _learnt(_payload(padding=padding and "seed"))
+
+    for text in ("lo", " wörld", "\U0001f600", "{[:,]}", "'"):
+        assert text == template.match(_bytes(_payload(text, padding=padding)))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(_bytes(_payload("")), id="empty text"),
+        pytest.param(_bytes(_payload("a\nb")), id="a line break"),
+        pytest.param(_bytes(_payload('a"b')), id="a quote"),
+        pytest.param(_bytes(_payload("a\\")), id="a backslash"),
+        pytest.param(_bytes(_payload("ü"), ascii=True), id="an escape"),
+        pytest.param(_bytes(_payload("a\u2028b")), id="a line separator"),
+        pytest.param(_bytes(_payload("a")).replace(b'"a"', b'"\xff"'), id="no UTF-8"),
+        pytest.param(_bytes(_payload("a")).replace(b'"a"', b'"\x01"'), id="a control character"),
+        pytest.param(_bytes(_payload("a", padding="")), id="empty padding"),
+        pytest.param(_bytes(_payload("a", padding="-")), id="odd padding"),
+        pytest.param(_bytes(_payload("a", padding=None)), id="no padding"),
+        pytest.param(_bytes(_payload("a", id="y")), id="another id"),
+        pytest.param(_bytes(_payload("a", usage={})), id="another field"),
+        pytest.param(_bytes(_payload("a"))[:-1], id="cut at the end"),
+        pytest.param(_bytes(_payload("a"))[:60], id="cut in the middle"),
+        pytest.param(_bytes(_payload("a")) + b" ", id="something after it"),
+        pytest.param(b'{"id":"x","choices":[{"index":0,"delta":{"content":"a', id="no end of the text"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"[DONE]", id="the sentinel"),
+    ],
+)
+def test_whatever_is_not_exactly_of_its_shape_is_left_to_the_decoder(payload: bytes) -> None:
+    """A template never guesses."""
+    assert _learnt().match(payload) is None
+
+
+def test_a_payload_without_padding_must_end_where_the_first_one_did() -> None:
+    """Nothing may follow."""
+    template = _learnt(_payload(padding=None))
+
+    assert template.match(_bytes(_payload(padding=None)) + b"}") is None
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "Hel", "x", "obfuscation", "p"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["content", "delta", "p", "obfuscation", "a"]), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+_TEXTS = st.text(max_size=8) | st.sampled_from(["Hel", "content", '"', "\\", '","p":"', "\u2028", "ü"])
+
+
+@given(
+    before=st.dictionaries(st.sampled_from(["a", "content", "p", "delta"]), _JSON, max_size=3),
+    after=st.dictionaries(st.sampled_from(["obfuscation", "p", "b", "content2"]), _JSON, max_size=3),
+    text=_TEXTS,
+    other=_TEXTS,
+    ascii=st.booleans(),
+    data=st.data(),
+)
+@example({"a": {"content": "Hel"}}, {"p": "x"}, "Hel", "lo", False, None)
+def test_a_match_is_always_what_decoding_finds(
+    before: Any,
+    after: Any,
+    text: str,
+    other: str,
+    ascii: bool,  # noqa: A002 - json's word
+    data: st.DataObject | None,
+) -> None:
+    """Whatever else the payload holds, and however another one differs from it."""
+    payload = {**before, "choices": [{"delta": {"content": text}}], **after}
+    sent = _bytes(payload, ascii=ascii)
+    template = TextTemplate.learn(sent, payload, _PATH)
+    if template is None:
+        return
+    changed = {**payload, "choices": [{"delta": {"content": other}}]}
+    frame = _bytes(changed, ascii=ascii)
+    if data is not None and data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(frame) - 1))
+        frame = (
+            frame[:place] + data.draw(st.sampled_from([b"", b'"', b"\\", b"a", b"}"])) + frame[place + 1 :]
+        )
+    found = template.match(frame)
+    if found is not None:
+        decoded = json.loads(frame)
+        for name in ("obfuscation", "p"):
+            decoded.pop(name, None)
+        expected = {key: value for key, value in payload.items() if key not in ("obfuscation", "p")}
+
+        assert {**expected, "choices": [{"delta": {"content": found}}]} == decoded
+
+
+@pytest.mark.parametrize(
+    "sent, path",
+    [
+        pytest.param(b'{"text":"\\u0048el"}', ("text",), id="the text is written with escapes"),
+        pytest.param(b'{"a":"Hel","text":"\\u0048el"}', ("text",), id="the same words stand elsewhere"),
+        pytest.param(b'{"a":{"text":"Hel"},"text":"H\\u0065l"}', ("text",), id="under the same name, too"),
+        pytest.param(b'{"text":"Hel","text":"He\\u006c"}', ("text",), id="the name occurs twice"),
+    ],
+)
+def test_a_payload_whose_text_cannot_be_found_has_no_template(sent: bytes, path: tuple[str]) -> None:
+    """The proof is that another text in its place is found where the first one was."""
+    assert TextTemplate.learn(sent, json.loads(sent), path) is None
+
+
+def test_the_text_is_found_among_others_like_it() -> None:
+    """The place is the one that decoding shows to be the text's."""
+    payload = {"x": {"content": "a"}, "choices": [{"delta": {"content": "a"}}], "content": "a"}
+
+    assert "b" == _learnt(payload).match(_bytes({**payload, "choices": [{"delta": {"content": "b"}}]}))
+
+
+def test_a_text_that_occurs_too_often_is_given_up() -> None:
+    """Learning is bounded."""
+    payload = {"x": [{"content": "a"}] * 40, "choices": [{"delta": {"content": "a"}}]}
+
+    assert TextTemplate.learn(_bytes(payload), payload, _PATH) is None
+
+
+def test_padding_within_the_answer_is_no_padding() -> None:
+    """A field of that name elsewhere means something."""
+    payload = {"choices": [{"delta": {"content": "a", "p": "x"}}]}
+
+    assert TextTemplate.learn(_bytes(payload), payload, _PATH) is None
+
+
+def test_what_is_no_json_has_no_template() -> None:
+    """Padding that hides the end of a key, or the like."""
+    payload = _payload()
+
+    assert TextTemplate.learn(_bytes(payload)[:-1], payload, _PATH) is None
+
+
+# -- when to learn -------------------------------------------------------------------------
+
+
+def _offer(templates: Templates, payload: dict[str, Any], frame: int) -> None:
+    templates.offer(_bytes(payload), payload, _PATH, frame)
+
+
+def test_the_first_payload_is_learnt() -> None:
+    """The second one matches."""
+    templates = Templates()
+    _offer(templates, _payload(), 1)
+
+    assert templates.match is not None
+    assert "lo" == templates.match(_bytes(_payload("lo")))
+
+
+def test_a_text_that_needs_the_decoder_changes_no_template() -> None:
+    """Its shape is the same."""
+    templates = Templates()
+    _offer(templates, _payload(), 1)
+    before = templates.match
+    _offer(templates, _payload("a\n"), 2)
+
+    assert before is templates.match
+
+
+def test_a_payload_of_another_shape_is_learnt_when_the_template_was_of_use() -> None:
+    """After a run of matches the next shape is worth learning at once."""
+    templates = Templates()
+    _offer(templates, _payload(), 1)
+    _offer(templates, _payload(id="y"), 100)
+
+    assert templates.match is not None
+    assert "a" == templates.match(_bytes(_payload("a", id="y")))
+
+
+def test_where_every_payload_differs_learning_becomes_rare() -> None:
+    """It must not cost more than it saves."""
+    learnt = 0
+    templates = Templates()
+    for frame in range(1, 10_001):
+        before = templates.match
+        _offer(templates, _payload(id=str(frame)), frame)
+        learnt += templates.match is not None and templates.match is not before
+
+    assert 5 < learnt < 40
+
+
+def test_a_shape_that_cannot_be_learnt_becomes_rare_too() -> None:
+    """Its text is always written with escapes."""
+    templates = Templates()
+    for frame in range(1, 1_000):
+        templates.offer(b'{"text":"\\u0061"}', {"text": "a"}, ("text",), frame)
+    _offer(templates, _payload(), 1_000)
+
+    assert templates.match is None
+
+
+def test_a_template_that_is_dropped_matches_nothing() -> None:
+    """A payload would mean something else now."""
+    templates = Templates()
+    templates.drop(0)
+    _offer(templates, _payload(), 1)
+    templates.drop(100)
+
+    assert templates.match is None

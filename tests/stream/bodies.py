@@ -1,0 +1,108 @@
+"""Small bodies in the plainest form of each format, and sources that tell what was done to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, choice: int = 0, **more: Any) -> bytes:
+    """Return one chunk of OpenAI's chat as an SSE event."""
+    payload = {
+        "id": "c1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": choice, "delta": delta, "finish_reason": finish}],
+        **more,
+    }
+    return b"data: " + json.dumps(payload).encode() + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
+USAGE = (
+    b'data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[],'
+    b'"usage":{"prompt_tokens":7,"completion_tokens":21,"total_tokens":28}}\n\n'
+)
+
+
+def call(index: int, id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+    """Return the delta of a tool call."""
+    return {
+        "tool_calls": [
+            {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        ]
+    }
+
+
+ANSWER = [
+    chunk({"role": "assistant", "reasoning_content": "Hm. "}),
+    chunk({"reasoning_content": "Weather."}),
+    chunk({"content": "Let "}),
+    chunk({"content": "me "}),
+    chunk({"content": "see."}),
+    chunk(call(0, "call_a", "get_weather", '{"city": ')),
+    chunk(call(0, None, None, '"Oslo"}')),
+    chunk(call(1, "call_b", "get_time", "{}")),
+    chunk({}, "tool_calls"),
+    USAGE,
+    DONE,
+]
+"""Reasoning, text, two tool calls, usage."""
+
+TOKENS = [b"data: Hel\n\n", b"data: lo\n\n", b"data:  you\n\n", b"data: [DONE]\n\n"]
+"""The form that tutorials teach."""
+
+
+class Source:
+    """An iterable of bytes that tells how far it was read and whether it was closed."""
+
+    def __init__(self, chunks: Iterable[bytes], error: Exception | None = None) -> None:
+        self._chunks = iter(chunks)
+        self._error = error
+        self.reads = 0
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            item = next(self._chunks)
+        except StopIteration:
+            if self._error is not None:
+                raise self._error from None
+            raise
+        self.reads += 1
+        return item
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class AsyncSource:
+    """The same, asynchronous."""
+
+    def __init__(self, chunks: Iterable[bytes], error: Exception | None = None) -> None:
+        self._source = Source(chunks, error)
+
+    @property
+    def reads(self) -> int:
+        return self._source.reads
+
+    @property
+    def closed(self) -> int:
+        return self._source.closed
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return next(self._source)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        self._source.close()

@@ -1,0 +1,440 @@
+"""Asking for a stream over real HTTP: what goes out, what comes back, and what is closed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import anyio
+import httpx
+import httpx2
+import pytest
+
+from tests.stream.bodies import ANSWER
+from tokenstream import AsyncStream, Deadlines, Stream, aconnect, connect
+from tokenstream.errors import (
+    ConnectError,
+    MisuseError,
+    NotAStream,
+    ProviderError,
+    StatusError,
+    StreamError,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
+from tokenstream.message import Message
+from tokenstream.testing._server import Exchange, ReplayServer, Reply
+
+PATH = "/v1/chat/completions"
+WHOLE = Reply(chunks=[(0.0, item) for item in ANSWER])
+
+
+def reply(body: bytes, content_type: str = "text/event-stream", **more: Any) -> Reply:
+    return Reply(chunks=[(0.0, body)], content_type=content_type, **more)
+
+
+def read(answer: Reply, **options: Any) -> tuple[Message | None, StreamError | None, Exchange]:
+    """Ask over both drivers and return what the two agree on."""
+    found = []
+    for both in (_read_sync, _read_async):
+        with ReplayServer({PATH: answer}) as server:
+            message, error = both(server.url + PATH, options)
+            exchange = server.exchanges[0]
+            assert exchange.over.wait(5)
+        found.append((message, error, exchange))
+    (message, error, exchange), (other, other_error, _) = found
+    assert message == other
+    assert type(error) is type(other_error)
+    return message, error, exchange
+
+
+def _read_sync(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
+    with connect(url, **options) as stream:
+        try:
+            return stream.final(), None
+        except StreamError as error:
+            assert stream.closed
+            return None, error
+
+
+def _read_async(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
+    async def main() -> tuple[Message | None, StreamError | None]:
+        async with aconnect(url, **options) as stream:
+            try:
+                return await stream.final(), None
+            except StreamError as error:
+                assert stream.closed
+                return None, error
+
+    return anyio.run(main)
+
+
+def test_an_answer_over_http() -> None:
+    """The request carries what was asked for, and asks for an uncompressed event stream."""
+    message, error, exchange = read(WHOLE, json={"stream": True}, headers={"X-Key": "k"})
+
+    assert error is None
+    assert message is not None
+    assert message.text == "Let me see."
+    assert json.loads(exchange.request.body) == {"stream": True}
+    assert exchange.request.headers["x-key"] == "k"
+    assert exchange.request.headers["accept"] == "text/event-stream"
+    assert exchange.request.headers["accept-encoding"] == "identity"
+    assert exchange.outcome == "answered"
+
+
+def test_the_callers_headers_are_not_written_into() -> None:
+    """What was passed in stays as it was."""
+    headers = {"X-Key": "k"}
+    read(WHOLE, headers=headers)
+
+    assert headers == {"X-Key": "k"}
+
+
+def test_nothing_is_sent_before_the_first_read() -> None:
+    """`connect` is lazy: the request goes out at `with` or the first read."""
+    with ReplayServer({PATH: WHOLE}) as server:
+        stream = connect(server.url + PATH)
+        assert server.exchanges == []
+        assert stream.response is None
+        assert next(stream.text) == "Let "
+        assert stream.response is not None
+        assert stream.response.status == 200
+        assert stream.response.content_type == "text/event-stream; charset=utf-8"
+        assert stream.response.request_id
+        stream.close()
+
+
+def test_a_stream_that_is_never_opened_needs_no_closing() -> None:
+    """There is no source yet."""
+    stream = connect("http://127.0.0.1:9/")
+    stream.close()
+
+    assert stream.message.ending == "stopped"
+    with pytest.raises(MisuseError):
+        iter(stream)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_client_of_ones_own_is_used_and_stays_open(library: Any) -> None:
+    """Its settings count; it is the caller's to close."""
+    with ReplayServer({PATH: WHOLE}) as server, library.Client(headers={"X-Own": "1"}) as client:
+        for _ in range(2):
+            with connect(server.url + PATH, client=client) as stream:
+                assert stream.final().ending == "complete"
+
+        assert not client.is_closed
+        assert [exchange.request.headers["x-own"] for exchange in server.exchanges] == ["1", "1"]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_an_asynchronous_client_of_ones_own(library: Any) -> None:
+    """The same for `aconnect`."""
+
+    async def main(url: str) -> None:
+        async with library.AsyncClient(headers={"X-Own": "1"}) as client:
+            async with aconnect(url, client=client) as stream:
+                assert (await stream.final()).ending == "complete"
+            assert not client.is_closed
+
+    with ReplayServer({PATH: WHOLE}) as server:
+        for backend in ("asyncio", "trio"):
+            anyio.run(main, server.url + PATH, backend=backend)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+@pytest.mark.parametrize("already_read", [False, True])
+def test_a_response_that_one_already_has(library: Any, already_read: bool) -> None:
+    """Streamed, or read by somebody else before."""
+    with ReplayServer({PATH: WHOLE}) as server, library.Client() as client:
+        with client.stream("POST", server.url + PATH) as response:
+            if already_read:
+                response.read()
+            stream = Stream(response)
+            assert stream.final().text == "Let me see."
+            assert stream.metrics.started == "wrapped"
+        assert response.is_closed
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_an_asynchronous_response_that_one_already_has(library: Any) -> None:
+    """The same, asynchronous; the wrong class says which is right."""
+
+    async def main(url: str) -> None:
+        async with library.AsyncClient() as client, client.stream("POST", url) as response:
+            with pytest.raises(MisuseError, match="AsyncStream"):
+                Stream(response)
+            assert (await AsyncStream(response).final()).text == "Let me see."
+            assert response.is_closed
+
+    with ReplayServer({PATH: WHOLE}) as server:
+        anyio.run(main, server.url + PATH)
+        with httpx.Client() as client, client.stream("POST", server.url + PATH) as response:
+            with pytest.raises(MisuseError, match="with Stream"):
+                AsyncStream(response)
+            response.read()
+
+
+def test_a_response_made_by_hand_for_a_test() -> None:
+    """It has no request and no connection."""
+    response = httpx.Response(200, content=b"".join(ANSWER), headers={"content-type": "text/event-stream"})
+
+    assert Stream(response).final().text == "Let me see."
+
+
+def test_a_compressed_body_is_decoded() -> None:
+    """Where a server compresses although it was not asked to."""
+    answer = reply(gzip.compress(b"".join(ANSWER)), headers={"Content-Encoding": "gzip"})
+    message, error, _ = read(answer)
+
+    assert error is None
+    assert message is not None
+    assert message.text == "Let me see."
+
+
+def test_an_error_status_carries_what_the_provider_says() -> None:
+    """Status, words, type, request id, and how long to wait."""
+    body = b'{"error": {"message": "slow down", "type": "rate_limit_error", "code": "too_fast"}}'
+    answer = reply(body, "application/json", status=429, headers={"Retry-After": "2"})
+    _, error, _ = read(answer)
+
+    assert isinstance(error, StatusError)
+    assert "429" in str(error)
+    assert "slow down" in str(error)
+    assert (error.status, error.code, error.type) == (429, "too_fast", "rate_limit_error")
+    assert (error.kind, error.retryable, error.retry_after) == ("rate_limited", True, 2.0)
+    assert error.body == body.decode()
+    assert error.request_id
+    assert error.partial is not None
+    assert error.partial.ending == "failed"
+
+
+@pytest.mark.parametrize(
+    "status, body, kind, retryable, words",
+    [
+        (502, b"<html><title>502 Bad Gateway</title></html>", "server", True, "Bad Gateway"),
+        (401, b'{"error": {"message": "no key"}}', "authentication", False, "no key"),
+        (404, b"", "invalid_request", False, "404"),
+        (529, b'{"type": "error", "error": {"type": "overloaded_error", "message": "O"}}', "overloaded", True, "O"),
+        (429, b'{"error": {"code": "insufficient_quota", "message": "pay"}}', "rate_limited", False, "pay"),
+        (500, b'data: {"error": {"message": "inside"}}\n\n', "server", True, "inside"),
+        (500, b'[{"error": {"message": "listed"}}]', "server", True, "listed"),
+    ],
+)
+def test_whose_problem_an_error_status_is(
+    status: int, body: bytes, kind: str, retryable: bool, words: str
+) -> None:
+    """Whatever the form of the body: JSON, a page, nothing, or an event stream."""
+    _, error, _ = read(reply(body, "text/plain", status=status))
+
+    assert isinstance(error, StatusError)
+    assert words in str(error)
+    assert (error.status, error.kind, error.retryable) == (status, kind, retryable)
+
+
+def test_a_huge_error_body_is_read_within_bounds() -> None:
+    """The error keeps its start."""
+    _, error, _ = read(Reply(chunks=[(0.0, b"x" * 50_000)] * 4, status=500))
+
+    assert isinstance(error, StatusError)
+    assert len(error.body) == 4096
+
+
+def test_an_error_with_status_200_is_the_providers() -> None:
+    """JSON instead of a stream, whatever the content type says."""
+    for content_type in ("application/json", "text/event-stream"):
+        _, error, _ = read(reply(b'{"error": {"message": "busy", "type": "overloaded_error"}}', content_type))
+
+        assert isinstance(error, ProviderError)
+        assert error.kind == "overloaded"
+
+
+def test_a_web_page_is_no_stream() -> None:
+    """The error shows the page's title."""
+    _, error, _ = read(reply(b"<!doctype html><title>Please log in</title>", "text/html"))
+
+    assert isinstance(error, NotAStream)
+    assert "Please log in" in str(error)
+
+
+def test_an_empty_body_is_truncated() -> None:
+    """No event at all; asking again may help."""
+    _, error, _ = read(reply(b""))
+
+    assert isinstance(error, StreamTruncated)
+    assert error.retryable
+    assert error.events_seen == 0
+
+
+def test_a_whole_answer_instead_of_a_stream_is_read_as_one() -> None:
+    """Some servers refuse to stream and answer at once."""
+    body = {
+        "id": "c1",
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    }
+    for indent in (None, 2):
+        message, error, _ = read(reply(json.dumps(body, indent=indent).encode(), "application/json"))
+
+        assert error is None
+        assert message is not None
+        assert (message.text, message.ending) == ("Hi", "complete")
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """Credentials never reach another host; the error names the target."""
+    _, error, _ = read(reply(b"", status=307, headers={"Location": "https://elsewhere.example/v1"}))
+
+    assert isinstance(error, NotAStream)
+    assert "https://elsewhere.example/v1" in str(error)
+
+
+def test_a_connection_that_is_refused() -> None:
+    """Nobody listens: asking again may help."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    for message, error in (
+        _read_sync(f"http://127.0.0.1:{port}/", {}),
+        _read_async(f"http://127.0.0.1:{port}/", {}),
+    ):
+        assert message is None
+        assert isinstance(error, ConnectError)
+        assert (error.stage, error.kind, error.retryable) == ("connect", "network", True)
+        assert isinstance(error.__cause__, httpx.ConnectError)
+        assert error.partial is not None
+
+
+@contextmanager
+def raw_server(answer: bytes, *, hang: bool = False) -> Iterator[str]:
+    """Answer one request with exact bytes; then close, or hang until the client leaves."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+            if hang:
+                connection.recv(1)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        thread.join(5)
+        listener.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-", b"what?\r\n\r\n"])
+def test_a_head_that_never_comes_whole(answer: bytes) -> None:
+    """The server was reached, so the request may have been taken."""
+    with raw_server(answer) as url:
+        _, error = _read_sync(url, {})
+
+    assert isinstance(error, ConnectError)
+    assert error.stage == "head"
+
+
+def test_a_head_that_never_comes_is_a_stall() -> None:
+    """Our own client waits as long as the deadlines say."""
+    with raw_server(b"", hang=True) as url:
+        _, error = _read_sync(url, {"deadlines": Deadlines(first_event=0.05, idle_bytes=0.05)})
+
+    assert isinstance(error, StreamStalled)
+    assert error.limit == "first_event"
+
+
+@pytest.mark.parametrize("first, limit", [(b"", "first_event"), (ANSWER[2], "idle_bytes")])
+def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str) -> None:
+    """The limit is named after what was waited for."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    with raw_server(head + first, hang=True) as url:
+        _, error = _read_sync(url, {"deadlines": Deadlines(first_event=0.05, idle_bytes=0.05)})
+
+    assert isinstance(error, StreamStalled)
+    assert error.limit == limit
+    assert error.partial is not None
+    assert error.partial.text == ("Let " if first else "")
+
+
+def test_a_connection_that_breaks_in_the_body() -> None:
+    """Everything before the break is kept."""
+    for how in ("close", "reset"):
+        _, error, _ = read(Reply(chunks=[(0.0, ANSWER[2]), (0.05, ANSWER[3])], cut=how))  # type: ignore[arg-type]
+
+        assert isinstance(error, StreamInterrupted)
+        assert error.partial is not None
+        assert error.partial.text in ("Let ", "Let me ")
+        assert isinstance(error.__cause__, httpx.TransportError)
+
+
+def test_a_body_without_framing_that_ends_early_is_truncated() -> None:
+    """With `Connection: close` the end looks like any end; the answer tells."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    with raw_server(head + b"".join(ANSWER[:4])) as url:
+        _, error = _read_sync(url, {})
+
+    assert isinstance(error, StreamTruncated)
+    assert error.partial is not None
+    assert error.partial.text == "Let me "
+
+
+def test_leaving_the_block_early_closes_the_connection() -> None:
+    """The server sees it at once, and stops paying for tokens."""
+    slow = Reply(chunks=[(0.0, ANSWER[2]), (60.0, ANSWER[3])])
+    with ReplayServer({PATH: slow}) as server:
+        with connect(server.url + PATH) as stream:
+            assert next(stream.text) == "Let "
+        assert server.exchanges[0].over.wait(2)
+        assert server.exchanges[0].outcome == "abandoned"
+
+    async def main(url: str) -> None:
+        async with aconnect(url) as stream:
+            assert await anext(stream.text) == "Let "
+
+    with ReplayServer({PATH: slow}) as server:
+        anyio.run(main, server.url + PATH)
+        assert server.exchanges[0].over.wait(2)
+        assert server.exchanges[0].outcome == "abandoned"
+
+
+def test_an_address_that_cannot_be_asked_is_misuse() -> None:
+    """The calling code is wrong, not the world."""
+    for url in ("ftp://example.org/", "example.org/no-scheme"):
+        with pytest.raises(MisuseError, match="request"):
+            connect(url).final()
+
+
+def test_a_certificate_that_does_not_hold_is_not_worth_a_retry() -> None:
+    """A plain server on a TLS address is no certificate problem; both are connect errors."""
+
+    class Refusing(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            raise httpx.ConnectError("certificate verify failed") from ssl.SSLError()
+
+    with httpx.Client(transport=Refusing()) as client, pytest.raises(ConnectError) as caught:
+        connect("https://example.org/", client=client).final()
+
+    assert caught.value.stage == "connect"
+    assert not caught.value.retryable
+
+
+def test_metrics_count_from_the_request() -> None:
+    """The time to the first token contains the time to the response."""
+    with ReplayServer({PATH: Reply(chunks=[(0.05, ANSWER[2]), (0.0, ANSWER[8]), (0.0, ANSWER[-1])])}) as server:
+        with connect(server.url + PATH) as stream:
+            stream.final()
+
+    assert stream.metrics.started == "request"
+    assert stream.metrics.ttft is not None
+    assert stream.metrics.ttft >= 0.05

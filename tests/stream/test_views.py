@@ -1,0 +1,207 @@
+"""Views: one aspect of a stream, from the start or from wherever it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.stream.bodies import ANSWER, DONE, AsyncSource, chunk
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import MisuseError, StreamTruncated
+from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
+
+
+def test_text_comes_piece_by_piece() -> None:
+    """Each piece is given as it arrives, joined with nothing between."""
+    assert list(Stream(ANSWER).text) == ["Let ", "me ", "see."]
+
+
+def test_reasoning_and_tool_calls_have_views_of_their_own() -> None:
+    """One aspect each, whatever else the stream holds."""
+    assert list(Stream(ANSWER).reasoning) == ["Hm. ", "Weather."]
+    assert [call.arguments for call in Stream(ANSWER).tool_calls] == [{"city": "Oslo"}, {}]
+
+
+def test_a_view_that_starts_late_first_gives_what_it_missed() -> None:
+    """In one piece, out of the message, then live."""
+    stream = Stream(ANSWER)
+    for event in stream:
+        if isinstance(event, TextDelta) and event.text == "me ":
+            break
+
+    assert list(stream.text) == ["Let me ", "see."]
+    assert list(stream.reasoning) == ["Hm. Weather."]
+
+
+def test_a_view_works_after_the_end() -> None:
+    """All of it in one piece, as often as it is asked for."""
+    stream = Stream(ANSWER)
+    stream.final()
+
+    assert list(stream.text) == ["Let me see."]
+    assert list(stream.text) == ["Let me see."]
+    assert [call.name for call in stream.tool_calls] == ["get_weather", "get_time"]
+
+
+def test_a_kept_view_goes_on_where_it_was() -> None:
+    """Reading a view again after `break` gives nothing twice."""
+    stream = Stream(ANSWER)
+    text = stream.text
+    first = next(text)
+
+    assert [first, *text] == ["Let ", "me ", "see."]
+    assert list(text) == []
+
+
+def test_a_view_that_is_read_after_a_failure_gives_what_there_is_then_the_same_error() -> None:
+    """As often as it is read."""
+    stream = Stream(ANSWER[:4])
+    errors, pieces = [], []
+    for _ in range(3):
+        with pytest.raises(StreamTruncated) as caught:
+            for piece in stream.text:
+                pieces.append(piece)
+        errors.append(caught.value)
+
+    assert pieces == ["Let ", "me ", "Let me ", "Let me "]
+    assert errors[0] is errors[1] is errors[2]
+
+
+def test_calls_can_wait_for_the_whole_answer() -> None:
+    """`when_complete()` gives none of a stream that fails."""
+    assert [call.id for call in Stream(ANSWER).tool_calls.when_complete()] == ["call_a", "call_b"]
+    given_out: list[str] = []
+    with pytest.raises(StreamTruncated):
+        for call in Stream(ANSWER[:8]).tool_calls.when_complete():
+            given_out.append(call.id)
+    assert given_out == []
+    assert [call.id for call in _until_error(Stream(ANSWER[:8]).tool_calls)] == ["call_a"]
+
+
+def _until_error(view: Any) -> list[Any]:
+    items = []
+    with pytest.raises(StreamTruncated):
+        for item in view:
+            items.append(item)
+    return items
+
+
+def test_each_choice_has_views() -> None:
+    """Alternative answers come interleaved and are read apart."""
+    body = [
+        chunk({"content": "a"}, choice=1),
+        chunk({"content": "b"}),
+        chunk({"content": "A"}, choice=1),
+        chunk({}, "stop", choice=1),
+        chunk({}, "stop"),
+        DONE,
+    ]
+    stream = Stream(body)
+
+    assert list(stream.choice(1).text) == ["a", "A"]
+    assert list(stream.text) == ["b"]
+    assert stream.choice(1).message.text == "aA"
+    assert stream.choice(1).index == 1
+    assert [message.choice for message in stream.messages] == [0, 1]
+
+
+def test_a_choice_that_never_came_gives_nothing() -> None:
+    """Asking for one makes none up."""
+    stream = Stream(ANSWER)
+
+    assert list(stream.choice(3).text) == []
+    assert stream.choice(3).message.parts == ()
+    assert len(stream.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "use",
+    [bool, len, str, lambda view: "a" in view, lambda view: f"{view}", lambda view: f"{view:>3}"],
+    ids=["bool", "len", "str", "in", "f-string", "format"],
+)
+@pytest.mark.parametrize("name", ["text", "reasoning", "tool_calls"])
+def test_a_view_refuses_to_be_taken_for_what_it_gives(name: str, use: Any) -> None:
+    """The error names where the value is."""
+    for stream in (Stream(ANSWER), AsyncStream(AsyncSource(ANSWER))):
+        with pytest.raises(MisuseError, match=rf"stream\.message\.{name}"):
+            use(getattr(stream, name))
+        if isinstance(stream, Stream):
+            stream.close()
+        else:
+            anyio.run(stream.aclose)
+
+
+def test_a_view_of_another_choice_names_that_choices_message() -> None:
+    """Its value is in that choice's message."""
+    with Stream(ANSWER) as stream, pytest.raises(MisuseError, match=r"stream\.choice\(1\)\.message\.text"):
+        len(stream.choice(1).text)
+
+
+def test_a_view_shows_what_it_is() -> None:
+    """For those who print it while looking for a fault."""
+    with Stream(ANSWER) as stream:
+        assert repr(stream.text) == "<View of stream.message.text>"
+
+
+READS = st.lists(st.sampled_from(["event", "text", "reasoning", "call", "new text"]), max_size=40)
+
+
+@given(reads=READS, size=st.integers(1, 400))
+def test_reading_views_and_events_in_turns_loses_and_doubles_nothing(reads: list[str], size: int) -> None:
+    """Whoever read first, each view that is read to its end has all of it, once."""
+    body = b"".join(ANSWER)
+    stream = Stream([body[start : start + size] for start in range(0, len(body), size)])
+    text, reasoning, calls = stream.text, stream.reasoning, stream.tool_calls
+    got: dict[str, list[Any]] = {"text": [], "reasoning": [], "call": [], "event": []}
+    iterators: dict[str, Any] = {"text": text, "reasoning": reasoning, "call": calls, "event": stream}
+    for read in reads:
+        if read == "new text":
+            assert stream.message.text.startswith("".join(got["text"]))
+            iterators["text"], got["text"] = stream.text, []
+            continue
+        item = next(iterators[read], None)
+        if item is not None:
+            got[read].append(item)
+    for name in ("text", "reasoning", "call"):
+        got[name] += list(iterators[name])
+
+    assert "".join(got["text"]) == "Let me see."
+    assert "".join(got["reasoning"]) == "Hm. Weather."
+    assert [call.id for call in got["call"]] == ["call_a", "call_b"]
+    assert stream.message == Stream(ANSWER).final()
+
+
+def test_the_same_in_an_async_loop() -> None:
+    """Late start, alternation and after the end, on asyncio and trio."""
+
+    async def main() -> None:
+        async with AsyncStream(AsyncSource(ANSWER)) as stream:
+            async for event in stream:
+                if isinstance(event, ReasoningDelta):
+                    break
+            assert await anext(stream.reasoning) == "Hm. "
+            text = stream.text
+            assert await anext(text) == "Let "
+            assert [piece async for piece in stream.reasoning] == ["Hm. Weather."]
+            assert [piece async for piece in text] == ["me see."]
+            assert [call.id async for call in stream.tool_calls] == ["call_a", "call_b"]
+            assert [call.id async for call in stream.tool_calls.when_complete()] == ["call_a", "call_b"]
+            assert [piece async for piece in stream.choice(0).text] == ["Let me see."]
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(main, backend=backend)
+
+
+def test_a_call_is_in_the_view_when_its_event_is_out() -> None:
+    """The view and the events agree."""
+    stream = Stream(ANSWER)
+    for event in stream:
+        if isinstance(event, ToolCallDone):
+            break
+
+    assert next(stream.tool_calls).id == "call_a"
+    stream.close()

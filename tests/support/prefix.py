@@ -1,0 +1,145 @@
+"""What a prefix of a stream says: a second, tiny reading, over whole events, that knows nothing of chunks.
+
+It reads the three formats as their documents describe them, and takes the input
+as a whole: events are what stands between blank lines, payloads are what
+`json.loads` takes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Call:
+    """A tool call as far as it has come."""
+
+    id: str
+    name: str
+    arguments: str = ""
+    closed: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the arguments are one JSON value, or empty."""
+        return _parsed(self.arguments or "{}") is not None
+
+
+@dataclass
+class Said:
+    """What one choice has said."""
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    calls: dict[int, Call] = field(default_factory=dict)
+    finish: str | None = None
+
+
+@dataclass
+class Prefix:
+    """The whole events of a prefix, and what is left of it.
+
+    Args:
+        body: The prefix.
+        format: Which of the formats it is in.
+    """
+
+    body: bytes
+    format: str
+    choices: dict[int, Said] = field(default_factory=dict)
+    done: bool = False
+    """Whether the terminal event is in it."""
+    left: bytes = b""
+    """The bytes of the event that was cut."""
+    taken: bool = False
+    """Whether the cut event was whole all the same."""
+
+    def __post_init__(self) -> None:
+        *events, self.left = self.body.split(b"\n\n")
+        for event in events:
+            self._read(_payload(event), whole=True)
+        payload = _payload(self.left)
+        if self.format != "text" or payload == b"[DONE]":
+            self.taken = payload == b"[DONE]" or _parsed(payload) is not None
+            self._read(payload, whole=self.taken)
+
+    @property
+    def tail(self) -> bytes:
+        """What has come of an event that is not whole; comments are of no event."""
+        lines = self.left.splitlines(keepends=True)
+        return b"".join([line for line in lines if not (line.startswith(b":") and line.endswith(b"\n"))])
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer had ended."""
+        return self.done or (
+            bool(self.choices) and all(said.finish is not None for said in self.choices.values())
+        )
+
+    def said(self, choice: int = 0) -> Said:
+        """Return what one choice has said."""
+        return self.choices.setdefault(choice, Said())
+
+    def _read(self, payload: bytes, *, whole: bool) -> None:
+        if not whole or not payload:
+            return
+        if payload == b"[DONE]":
+            self.done = True
+        elif self.format == "text":
+            self.said().text += payload.decode()
+        elif self.format == "openai-chat":
+            for choice in json.loads(payload)["choices"]:
+                self._read_choice(choice)
+        else:
+            self._read_claude(json.loads(payload))
+
+    def _read_choice(self, choice: dict[str, Any]) -> None:
+        said = self.said(choice["index"])
+        delta = choice["delta"]
+        said.text += delta.get("content") or ""
+        said.reasoning += delta.get("reasoning_content") or ""
+        said.refusal += delta.get("refusal") or ""
+        for fragment in delta.get("tool_calls") or ():
+            if fragment.get("id"):
+                said.calls[fragment["index"]] = Call(fragment["id"], fragment["function"]["name"])
+            said.calls[fragment["index"]].arguments += fragment["function"]["arguments"]
+        if choice["finish_reason"] is not None:
+            said.finish = choice["finish_reason"]
+            for call in said.calls.values():
+                call.closed = True
+
+    def _read_claude(self, payload: dict[str, Any]) -> None:
+        said = self.said()
+        delta = payload.get("delta", {})
+        match payload["type"]:
+            case "content_block_start" if payload["content_block"]["type"] == "tool_use":
+                block = payload["content_block"]
+                said.calls[payload["index"]] = Call(block["id"], block["name"])
+            case "content_block_delta":
+                said.text += delta.get("text", "")
+                said.reasoning += delta.get("thinking", "")
+                if payload["index"] in said.calls:
+                    said.calls[payload["index"]].arguments += delta.get("partial_json", "")
+            case "content_block_stop" if payload["index"] in said.calls:
+                said.calls[payload["index"]].closed = True
+            case "message_delta":
+                said.finish = delta["stop_reason"]
+            case "message_stop":
+                self.done = True
+            case _:
+                pass
+
+
+def _payload(event: bytes) -> bytes:
+    lines = [line for line in event.split(b"\n") if line.startswith(b"data: ")]
+    return lines[0].removeprefix(b"data: ") if lines else b""
+
+
+def _parsed(text: bytes | str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

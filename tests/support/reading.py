@@ -1,0 +1,154 @@
+"""Read a body through the public drivers, and keep all that a user could see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import StreamError
+from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from tokenstream.events import Event
+    from tokenstream.message import Message, ToolCall
+
+
+@dataclass
+class Chunks:
+    """A source of chunks that may break, and that knows whether it was closed."""
+
+    chunks: Iterable[bytes]
+    breaks_with: Exception | None = None
+    """Raised where the input would have ended."""
+    closed: bool = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _Sync(self)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Async(self)
+
+
+class _Sync:
+    def __init__(self, source: Chunks) -> None:
+        self._source = source
+        self._chunks = iter(source.chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        if self._source.breaks_with is not None:
+            raise self._source.breaks_with
+        raise StopIteration
+
+    def close(self) -> None:
+        self._source.closed = True
+
+
+class _Async:
+    def __init__(self, source: Chunks) -> None:
+        self._source = source
+        self._chunks = iter(source.chunks)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        if self._source.breaks_with is not None:
+            raise self._source.breaks_with
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self._source.closed = True
+
+
+@dataclass
+class Reading:
+    """What came of a stream."""
+
+    events: list[Event] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    message: Message | None = None
+    error: StreamError | None = None
+    format: str | None = None
+    departures: dict[str, int] = field(default_factory=dict)
+    closed: bool = False
+
+    def text(self, choice: int = 0) -> str:
+        """Return the text that was handed out."""
+        return "".join(
+            [event.text for event in self.events if isinstance(event, TextDelta) and event.choice == choice]
+        )
+
+    def reasoning(self, choice: int = 0) -> str:
+        """Return the reasoning that was handed out."""
+        return "".join(
+            [
+                event.text
+                for event in self.events
+                if isinstance(event, ReasoningDelta) and event.choice == choice
+            ]
+        )
+
+    def calls(self, choice: int = 0) -> list[ToolCall]:
+        """Return the tool calls that were handed out."""
+        return [
+            event.call for event in self.events if isinstance(event, ToolCallDone) and event.choice == choice
+        ]
+
+    def seen(self) -> dict[str, Any]:
+        """Return everything as values that can be compared."""
+        error = self.error
+        told = None
+        if error is not None:
+            told = {name: value for name, value in vars(error).items() if name != "partial"}
+            told |= {"class": type(error), "words": str(error), "partial": error.partial}
+        return {
+            "events": self.events,
+            "messages": self.messages,
+            "message": self.message,
+            "format": self.format,
+            "departures": self.departures,
+            "error": told,
+        }
+
+
+def _conclude(reading: Reading, stream: Stream | AsyncStream, source: Chunks) -> Reading:
+    reading.messages, reading.message, reading.format = stream.messages, stream.message, stream.format
+    reading.departures = {name: departure.count for name, departure in stream.departures.items()}
+    reading.closed = source.closed
+    return reading
+
+
+def read(chunks: Iterable[bytes], *, breaks_with: Exception | None = None, **options: Any) -> Reading:
+    """Read to the end with a `Stream`."""
+    source = Chunks(chunks, breaks_with)
+    reading = Reading()
+    stream = Stream(source, **options)
+    try:
+        for event in stream:
+            reading.events.append(event)
+    except StreamError as error:
+        reading.error = error
+    return _conclude(reading, stream, source)
+
+
+async def aread(chunks: Iterable[bytes], *, breaks_with: Exception | None = None, **options: Any) -> Reading:
+    """Read to the end with an `AsyncStream`."""
+    source = Chunks(chunks, breaks_with)
+    reading = Reading()
+    stream = AsyncStream(source, **options)
+    try:
+        async for event in stream:
+            reading.events.append(event)
+    except StreamError as error:
+        reading.error = error
+    return _conclude(reading, stream, source)

@@ -1,0 +1,248 @@
+"""Events in, a message out that is always current."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import LimitExceeded
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    MediaDelta,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    Ping,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+    UsageUpdate,
+)
+from tokenstream.limits import Limits
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+
+
+def accumulate(*events: Event, limits: Limits | None = None) -> Accumulator:
+    accumulator = Accumulator(limits=limits)
+    for event in events:
+        assert accumulator.feed(event) == []
+    return accumulator
+
+
+def test_deltas_alone_are_enough() -> None:
+    """Events made by hand for a test need no starts."""
+    assert accumulate(TextDelta("Hel"), TextDelta("lo")).message.text == "Hello"
+    assert accumulate(ReasoningDelta("hm")).message.reasoning == "hm"
+    assert accumulate(RefusalDelta("no")).message.refusal == "no"
+
+
+def test_parts_are_in_the_order_in_which_they_came() -> None:
+    """Text, a call, text again: three parts, and the text is joined."""
+    message = accumulate(
+        PartStart(TextPart()),
+        TextDelta("a"),
+        PartDone(),
+        ToolCallStart("c", "f", part=1),
+        ToolCallDelta("c", "{", part=1),
+        ToolCallDelta("c", "}", part=1),
+        PartStart(TextPart(), part=2),
+        TextDelta("b", part=2),
+    ).message
+
+    assert [part.kind for part in message.parts] == ["text", "tool_call", "text"]
+    assert [part.complete for part in message.parts] == [True, False, False]
+    assert message.text == "ab"
+    assert message.tool_calls[0].arguments_text == "{}"
+
+
+def test_parts_written_in_turns_keep_their_own_text() -> None:
+    """Text goes to its part by index, not by arrival."""
+    accumulator = accumulate(
+        TextDelta("a1"), TextDelta("b1", part=1), TextDelta("a2"), TextDelta("b2", part=1), PartDone(part=0)
+    )
+    accumulator.take(TextDelta("b3", part=1))
+
+    assert [part.text for part in accumulator.message.parts] == ["a1a2", "b1b2b3"]  # type: ignore[union-attr]
+
+
+def test_a_finished_part_is_shared_by_later_messages() -> None:
+    """A snapshot costs what changed."""
+    accumulator = accumulate(TextDelta("a"), PartDone(), TextDelta("b", part=1))
+    first = accumulator.message
+    accumulator.take(TextDelta("c", part=1))
+
+    assert accumulator.message.parts[0] is first.parts[0]
+    assert first.text == "ab"
+    assert accumulator.message.text == "abc"
+
+
+def test_a_message_is_the_same_object_until_something_happens() -> None:
+    """Built when asked, kept until the next event."""
+    accumulator = accumulate(TextDelta("a"))
+    first = accumulator.message
+
+    assert accumulator.message is first
+    accumulator.take(Ping())
+    assert accumulator.message == first
+
+
+def test_the_end_of_a_part_tells_what_it_was() -> None:
+    """`PartDone.content` is filled in when it is handed out, unless the format knew."""
+    done, known = PartDone(), PartDone(OpaquePart(type="x"), part=1)
+    accumulate(TextDelta("Hello"), done, PartStart(OpaquePart(type="x"), part=1), known)
+
+    assert done.content == TextPart(text="Hello", complete=True)
+    assert known.content == OpaquePart(type="x", complete=True)
+
+
+def test_a_call_that_was_handed_out_replaces_its_pieces() -> None:
+    """The call is the format's word."""
+    call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
+    accumulator = accumulate(ToolCallStart("c", "f"), ToolCallDelta("c", "{}{}"), ToolCallDone(call))
+
+    assert accumulator.message.tool_calls == (call,)
+    assert accumulator.tool_calls_delivered == ["c"]
+    assert accumulator.delivered(0, 0) is call
+    assert accumulator.delivered(0, 1) is None
+    assert accumulator.delivered(1, 0) is None
+
+
+def test_signatures_and_server_tools_and_media() -> None:
+    """Pieces of parts that are no text."""
+    message = accumulate(
+        PartStart(ReasoningPart()),
+        ReasoningDelta("hm"),
+        ReasoningDelta("", "si"),
+        ReasoningDelta("", "g"),
+        PartStart(ServerToolCall(id="s", name="web_search"), part=1),
+        PartDelta('{"q":', part=1),
+        PartDelta("1}", part=1),
+        PartStart(MediaPart(mime_type="audio/wav"), part=2),
+        MediaDelta(b"\x00", part=2),
+        MediaDelta(b"\x01", "hi", part=2),
+        CitationAdded(Citation(url="u"), part=3),
+    ).message
+    reasoning, server, media, citation = message.parts
+
+    assert isinstance(reasoning, ReasoningPart)
+    assert (reasoning.text, reasoning.signature) == ("hm", "sig")
+    assert isinstance(server, ServerToolCall)
+    assert server.arguments_text == '{"q":1}'
+    assert isinstance(media, MediaPart)
+    assert (media.data, media.transcript) == (b"\x00\x01", "hi")
+    assert citation == Citation(url="u")
+
+
+def test_usage_is_merged_and_never_nulled() -> None:
+    """A later report replaces the fields that it has."""
+    accumulator = accumulate(
+        UsageUpdate(Usage(input_tokens=7, output_tokens=1, provider_data={"i": 7, "o": 1})),
+        UsageUpdate(Usage(output_tokens=5, provider_data={"i": None, "o": 5})),
+    )
+    usage = accumulator.message.usage
+
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.source) == (7, 5, "partial")
+    assert usage.provider_data == {"i": 7, "o": 5}
+    assert accumulator.output_tokens == 5
+    accumulator.take(Finish("stop"))
+    assert accumulator.message.usage is not None
+    assert accumulator.message.usage.source == "reported"
+    assert Accumulator().message.usage is None
+
+
+def test_fields_without_a_word_are_kept_beside_the_message() -> None:
+    """The last value of a field; items add up; events are events only."""
+    accumulator = accumulate(
+        Unknown("tier", "a", kind="field", shared=True),
+        Unknown("tier", "b", kind="field", shared=True),
+        Unknown("logprobs", [1], kind="items"),
+        TextDelta("x", choice=1),
+    )
+    before = accumulator.message
+    accumulator.take(Unknown("logprobs", [2], kind="items"))
+    accumulator.take(Unknown("surprise", {"a": 1}))
+
+    assert accumulator.message.provider_data == {"tier": "b", "logprobs": [1, 2]}
+    assert accumulator.message_of(1).provider_data == {"tier": "b"}
+    assert before.provider_data["logprobs"] == [1]
+
+
+def test_heads_add_up() -> None:
+    """An id or a model that comes later does not take away the others."""
+    message = accumulate(MessageStart(id="m"), MessageStart(model="x")).message
+
+    assert (message.id, message.model, message.role) == ("m", "x", "assistant")
+
+
+@pytest.mark.parametrize(
+    "verdict, unfinished, finished",
+    [
+        ("complete", "complete", "complete"),
+        ("truncated", "truncated", "complete"),
+        ("stopped", "stopped", "complete"),
+        ("failed", "failed", "failed"),
+    ],
+)
+def test_each_choice_has_its_ending(verdict: Any, unfinished: str, finished: str) -> None:
+    """A finish reason before a cut is an end; an error is everybody's."""
+    accumulator = accumulate(TextDelta("a"), TextDelta("b", choice=1), Finish("stop", choice=1))
+    assert [message.ending for message in accumulator.messages] == ["streaming", "streaming"]
+    accumulator.conclude(verdict)
+    accumulator.conclude("failed")
+
+    assert [message.ending for message in accumulator.messages] == [unfinished, finished]
+    assert accumulator.ending == unfinished
+    assert accumulator.ending_of(1) == finished
+    assert accumulator.ending_of(7) == unfinished
+
+
+def test_the_message_is_the_first_choice_that_there_is() -> None:
+    """Choice 0 where it exists."""
+    assert Accumulator().message == Message()
+    assert accumulate(TextDelta("b", choice=2)).message.choice == 2
+    assert accumulate(TextDelta("b", choice=2), TextDelta("a")).message.choice == 0
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [TextDelta("ab"), TextDelta("cd")],
+        [ReasoningDelta("abcd")],
+        [RefusalDelta("abcd")],
+        [ToolCallDelta("c", "abcd")],
+        [PartDelta("abcd")],
+        [MediaDelta(b"ab", "cd")],
+    ],
+)
+def test_content_is_bounded(events: list[Event]) -> None:
+    """At the bound it is taken; one more ends it, and what was there stays."""
+    assert accumulate(*events, limits=Limits(text=4)).error is None
+    accumulator = accumulate(*events, limits=Limits(text=3))
+
+    assert isinstance(accumulator.error, LimitExceeded)
+    with pytest.raises(LimitExceeded):
+        accumulator.check()
+    before = accumulator.message
+    accumulator.feed(TextDelta("more"))
+    assert accumulator.message == before
+    assert accumulator.end() == []

@@ -1,0 +1,167 @@
+"""Every recording gives what its expected file says, however it is cut into chunks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support import chunkings
+from tests.support.reading import aread, read
+from tests.support.recordings import SHARED, Recorded, ours, shared
+
+if TYPE_CHECKING:
+    from tests.support.reading import Reading
+    from tokenstream.message import Message
+
+_SHARED = shared("openai-chat", "mistral", "anthropic")
+_OURS = ours()
+
+
+def _compared_arguments(text: str | None) -> Any:
+    """Return arguments as JSON where they are some, else as text; none are an empty object."""
+    try:
+        return json.loads(text or "{}")
+    except ValueError:
+        return text
+
+
+def _is_whole(text: str | None) -> bool:
+    try:
+        json.loads(text or "{}")
+    except ValueError:
+        return False
+    return True
+
+
+def _calls_of(message: Message, expected: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Return a message's calls as they are compared: an id only where one was sent."""
+    sent = [call["id"] for call in expected] + [None] * len(message.tool_calls)
+    return [
+        (call.id if id_sent else None, call.name, _compared_arguments(call.arguments_text))
+        for call, id_sent in zip(message.tool_calls, sent, strict=False)
+    ]
+
+
+def _compare_choice(
+    reading: Reading, message: Message, choice: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    skipped = expected["not_compared"]
+    for field in ("text", "reasoning", "refusal"):
+        if field not in skipped:
+            assert (choice[field] or "") == getattr(message, field), field
+    assert message.text == reading.text(message.choice)
+    assert message.reasoning == reading.reasoning(message.choice)
+    if "raw_finish_reason" not in skipped:
+        assert (choice["raw_finish_reason"] or None) == (message.raw_finish_reason or None)
+    if "tool_calls" in skipped:
+        return
+    calls = choice["tool_calls"]
+    wanted = [
+        (call["id"] or None, call["name"], _compared_arguments(call["arguments_text"])) for call in calls
+    ]
+    assert wanted == _calls_of(message, calls)
+    assert [call for call in message.tool_calls if call.complete] == reading.calls(message.choice)
+    if expected["ending"] == "complete":
+        whole = [call["name"] for call in calls if _is_whole(call["arguments_text"])]
+        assert sorted(whole) == sorted(call.name for call in reading.calls(message.choice))
+
+
+def _compare(recorded: Recorded, reading: Reading) -> None:
+    expected = recorded.expected
+    messages = {message.choice: message for message in reading.messages}
+    main = reading.message
+    assert main is not None
+    assert recorded.format == reading.format
+    assert (expected["ending"] == "complete") == (reading.error is None), reading.error
+    if expected["ending"] is not None:
+        assert expected["ending"] == main.ending
+    if reading.error is not None:
+        assert reading.error.partial == main
+    assert reading.closed
+    for choice in expected["choices"]:
+        _compare_choice(reading, messages[choice["index"]], choice, expected)
+    if expected["output_tokens"] is not None:
+        assert main.usage is not None
+        assert expected["output_tokens"] == main.usage.output_tokens
+    if expected["response_id"] and "response_id" not in expected["not_compared"]:
+        assert expected["response_id"] == main.id
+    if expected["model"] and "model" not in expected["not_compared"]:
+        assert expected["model"] == main.model
+
+
+def _ids(recorded: Recorded) -> str:
+    return recorded.name
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the recordings of real servers are not beside the checkout")
+def test_the_recordings_of_real_servers_are_found() -> None:
+    """The comparison with real servers does not pass because there was nothing to compare."""
+    assert len(_SHARED) > 400
+
+
+@pytest.mark.parametrize("recorded", _SHARED, ids=_ids)
+def test_a_real_stream_gives_what_was_recorded(recorded: Recorded) -> None:
+    """The bytes of a real server add up to what is expected of them, at any chunking, no format named."""
+    for chunks in chunkings.several(recorded.body, recorded.name).values():
+        _compare(recorded, read(chunks))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("recorded", _SHARED, ids=_ids)
+async def test_a_real_stream_gives_the_same_asynchronously(recorded: Recorded) -> None:
+    """`AsyncStream` sees in a real stream exactly what `Stream` sees."""
+    _compare(recorded, await aread([recorded.body]))
+    chunks = chunkings.seeded(recorded.body, recorded.name)
+
+    assert read(chunks).seen() == (await aread(chunks)).seen()
+
+
+def _expectation(message: Message) -> dict[str, Any]:
+    """Return what a message says of its choice, in the form of the expectations of this project."""
+    signatures = [part.signature for part in message.parts if part.kind == "reasoning" and part.signature]
+    return {
+        "index": message.choice,
+        "text": message.text,
+        "reasoning": message.reasoning,
+        "signature": signatures[0] if signatures else None,
+        "refusal": message.refusal,
+        "tool_calls": [
+            {"id": call.id, "name": call.name, "arguments_text": call.arguments_text}
+            for call in message.tool_calls
+        ],
+        "server_tools": [
+            {"id": part.id, "name": part.name} for part in message.parts if part.kind == "server_tool_call"
+        ],
+        "citations": [{"url": citation.url, "title": citation.title} for citation in message.citations],
+        "finish_reason": message.finish_reason,
+        "raw_finish_reason": message.raw_finish_reason,
+    }
+
+
+@pytest.mark.parametrize("recorded", _OURS, ids=_ids)
+def test_a_stream_made_for_this_project_gives_what_it_says(recorded: Recorded) -> None:
+    """Text, reasoning, calls, citations, usage and finish reason are those that it was written with."""
+    expected = recorded.expected
+    for chunks in chunkings.several(recorded.body, recorded.name).values():
+        reading = read(chunks)
+        main = reading.message
+
+        assert main is not None
+        assert reading.error is None
+        assert expected["choices"] == [_expectation(message) for message in reading.messages]
+        assert main.usage is not None
+        assert expected["usage"] == {name: getattr(main.usage, name) for name in expected["usage"]}
+        assert (expected["format"], expected["id"], expected["model"], "complete") == (
+            reading.format,
+            main.id,
+            main.model,
+            main.ending,
+        )
+
+
+@pytest.mark.parametrize("recorded", _OURS, ids=_ids)
+def test_a_stream_that_follows_its_documents_departs_from_nothing(recorded: Recorded) -> None:
+    """No rule that bends to a server is applied where the server keeps to its provider's documents."""
+    assert {} == read([recorded.body]).departures

@@ -1,0 +1,302 @@
+"""The replay server, over real sockets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream import connect
+from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.testing._server import Chunk, ReplayServer, Reply, Request, paced, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENTS = b"data: one\n\ndata: two\n\ndata: [DONE]\n\n"
+
+
+def _reply(pause: float = 0.0) -> Reply:
+    return Reply(chunks=[(pause, b"data: one\n\n"), (pause, b"data: two\n\n"), (pause, b"data: [DONE]\n\n")])
+
+
+@pytest.fixture
+def server() -> Iterator[ReplayServer]:
+    with ReplayServer({"/text": _reply(), "/slow": _reply(30.0)}) as running:
+        yield running
+
+
+def _port(server: ReplayServer) -> int:
+    return int(server.url.rpartition(":")[2])
+
+
+def _exchange(server: ReplayServer, sent: bytes) -> bytes:
+    """Send bytes over a connection of their own and return all that comes back."""
+    with socket.create_connection(("127.0.0.1", _port(server)), timeout=3) as connection:
+        connection.sendall(sent)
+        received = b""
+        while piece := connection.recv(65_536):
+            received += piece
+        return received
+
+
+def test_a_body_arrives_in_chunks_with_its_type_and_a_request_id(server: ReplayServer) -> None:
+    """What a client gets looks as a provider sends it: HTTP/1.1, chunked, an event stream, an id."""
+    response = httpx.post(f"{server.url}/text", json={}, trust_env=False)
+
+    assert (EVENTS, "HTTP/1.1") == (response.content, response.http_version)
+    assert "text/event-stream; charset=utf-8" == response.headers["content-type"]
+    assert "chunked" == response.headers["transfer-encoding"]
+    assert "req_0000000000000001" == response.headers["x-request-id"] == response.headers["request-id"]
+
+
+def test_a_reply_may_name_its_own_status_and_headers() -> None:
+    """A prepared header replaces the server's own of that name, however it is spelt."""
+    reply = Reply(chunks=[], status=429, headers={"X-Request-Id": "mine", "Retry-After": "2"})
+    with ReplayServer({"/": reply}) as server:
+        response = httpx.post(server.url, trust_env=False)
+
+    assert (429, "mine", "2") == (
+        response.status_code,
+        response.headers["x-request-id"],
+        response.headers["retry-after"],
+    )
+
+
+def test_chunks_are_sent_at_their_pace() -> None:
+    """A chunk waits for its moment: it comes neither with the one before nor early."""
+    with (
+        ReplayServer({"/text": _reply(0.1)}) as server,
+        httpx.stream("POST", f"{server.url}/text", trust_env=False) as response,
+    ):
+        begun = time.monotonic()
+        moments = [time.monotonic() - begun for _ in response.iter_raw()]
+
+    assert 3 == len(moments)
+    assert moments[0] < moments[1] < moments[2]
+    assert 0.15 <= moments[2] - moments[0]
+
+
+def test_a_connection_serves_one_request_after_the_other() -> None:
+    """A client may keep its connection, and may send the next request before the answer is over."""
+    request = b"POST /text HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n%b\r\n"
+    reply = Reply(chunks=[(0.0, b"a"), (0.1, b""), (0.1, b"b")])
+    with (
+        ReplayServer({"/text": reply}) as server,
+        socket.create_connection(("127.0.0.1", _port(server)), timeout=3) as connection,
+    ):
+        connection.sendall(request % b"")
+        received = connection.recv(65_536)
+        connection.sendall(request % b"Connection: close\r\n")
+        while piece := connection.recv(65_536):
+            received += piece
+
+    assert 2 == received.count(b"HTTP/1.1 200 OK")
+    assert 2 == received.count(b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+
+
+def test_a_client_of_the_old_protocol_gets_a_body_that_ends_with_the_connection(server: ReplayServer) -> None:
+    """HTTP/1.0 knows no chunks."""
+    head, _, body = _exchange(server, b"POST /text HTTP/1.0\r\n\r\n").partition(b"\r\n\r\n")
+
+    assert EVENTS == body
+    assert b"transfer-encoding" not in head.lower()
+    assert b"connection: close" in head.lower()
+
+
+def test_a_request_is_recorded(server: ReplayServer) -> None:
+    """Tests can ask what their client sent, whether its length was known or not."""
+    httpx.post(f"{server.url}/text?x=1", json={"stream": True}, headers={"X-A": "b"}, trust_env=False)
+    httpx.post(f"{server.url}/text", content=iter([b"two", b"parts"]), trust_env=False)
+
+    known, unknown = server.exchanges
+    assert known.over.wait(2)
+    assert ("POST", "/text?x=1", "/text") == (known.request.method, known.request.path, known.request.route)
+    assert (b'{"stream":true}', "b") == (known.request.body, known.request.headers["x-a"])
+    assert b"twoparts" == unknown.request.body
+    assert ("answered", len(EVENTS)) == (known.outcome, known.sent)
+
+
+def test_a_function_may_decide_what_is_answered() -> None:
+    """It sees the request, with any method."""
+
+    def answer(request: Request) -> Reply:
+        return Reply(chunks=[(0.0, request.method.encode())], content_type="text/plain")
+
+    with ReplayServer(answer) as server:
+        assert "DELETE" == httpx.delete(server.url, trust_env=False).text
+
+
+def test_an_unknown_path_is_refused_in_the_words_of_a_provider(server: ReplayServer) -> None:
+    """The error is JSON, and says what there is."""
+    response = httpx.post(f"{server.url}/nothing", trust_env=False)
+
+    assert (404, "application/json") == (response.status_code, response.headers["content-type"])
+    assert "there is nothing at /nothing; there is /text, /slow" == response.json()["error"]["message"]
+
+
+def test_a_known_path_answers_post_alone(server: ReplayServer) -> None:
+    """As providers do; the reply names the method that is allowed."""
+    response = httpx.get(f"{server.url}/text", trust_env=False)
+
+    assert (405, "POST") == (response.status_code, response.headers["allow"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        (b"Content-Length: many", b"", b"400"),
+        (b"Content-Length: 99999999999", b"", b"413"),
+        (b"Content-Length: -1", b"", b"413"),
+        (b"Transfer-Encoding: chunked", b"zz\r\n", b"400"),
+        (b"Transfer-Encoding: chunked", b"fffffffffff\r\n", b"413"),
+    ],
+)
+def test_a_body_of_no_sensible_length_is_refused(
+    server: ReplayServer, headers: bytes, body: bytes, status: bytes
+) -> None:
+    """It is answered and not read, and the connection ends."""
+    received = _exchange(server, b"POST /text HTTP/1.1\r\n" + headers + b"\r\n\r\n" + body)
+
+    assert status == received.split(b" ", 2)[1]
+    assert b"connection: close" in received.lower()
+
+
+def test_a_body_in_chunks_may_have_trailers(server: ReplayServer) -> None:
+    """They are read, so that the next request is not mistaken."""
+    request = b"POST /text HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    _exchange(server, request + b"2;x=y\r\nok\r\n0\r\nChecksum: 1\r\n\r\n")
+
+    assert b"ok" == server.exchanges[0].request.body
+
+
+@pytest.mark.parametrize(
+    ("how", "raised"), [("close", httpx.RemoteProtocolError), ("reset", httpx.ReadError)]
+)
+def test_a_cut_breaks_the_body_after_what_was_sent(how: str, raised: type[Exception]) -> None:
+    """The client gets every byte before the cut, then its library's error for that kind of break."""
+    cut = _reply().cut_after(15, "reset" if how == "reset" else "close")
+    received: list[bytes] = []
+    with (
+        ReplayServer({"/text": cut}) as server,
+        httpx.stream("POST", f"{server.url}/text", trust_env=False) as response,
+        pytest.raises(raised),
+    ):
+        received.extend(response.iter_raw())
+    exchange = server.exchanges[0]
+
+    assert (EVENTS[:15], "cut", 15) == (b"".join(received), exchange.outcome, exchange.sent)
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_cut_is_an_interruption_for_a_stream(how: str) -> None:
+    """What had arrived is on the error, the unfinished event too."""
+    cut = _reply().cut_after(15, "reset" if how == "reset" else "close")
+    with (
+        ReplayServer({"/text": cut}) as server,
+        connect(f"{server.url}/text") as stream,
+        pytest.raises(StreamInterrupted) as caught,
+    ):
+        stream.final()
+    partial = caught.value.partial
+
+    assert partial is not None
+    assert ("one", "truncated", True) == (partial.text, partial.ending, caught.value.retryable)
+    assert ("req_0000000000000001", b"data") == (caught.value.request_id, caught.value.tail)
+
+
+def test_a_client_that_leaves_is_noticed_in_a_pause(server: ReplayServer) -> None:
+    """The server waits for the client and for its next chunk at once."""
+    with httpx.stream("POST", f"{server.url}/slow", trust_env=False):
+        (exchange,) = server.exchanges
+        assert "answering" == exchange.outcome
+
+    assert exchange.over.wait(2)
+    assert ("abandoned", 0) == (exchange.outcome, exchange.sent)
+
+
+def test_a_client_that_leaves_while_it_is_sent_to_ends_the_answer() -> None:
+    """A connection that the client resets is no error of the server's."""
+    endless = Reply(chunks=[(0.0, b"x" * 65_536)] * 5_000)
+    with ReplayServer({"/text": endless}) as server:
+        with httpx.stream("POST", f"{server.url}/text", trust_env=False) as response:
+            next(response.iter_raw())
+        (exchange,) = server.exchanges
+
+        assert exchange.over.wait(2)
+        assert "abandoned" == exchange.outcome
+
+
+def test_stopping_ends_answers_and_idle_connections_at_once() -> None:
+    """Neither a pause nor a connection that a client keeps holds `stop` up; no thread is left."""
+    before = set(threading.enumerate())
+    server = ReplayServer({"/text": _reply(), "/slow": _reply(30.0)})
+    server.start()
+    with (
+        httpx.Client(trust_env=False) as idle,
+        httpx.stream("POST", f"{server.url}/slow", trust_env=False) as response,
+    ):
+        idle.post(f"{server.url}/text")
+        begun = time.monotonic()
+        server.stop()
+
+        assert time.monotonic() - begun < 2
+        assert before == set(threading.enumerate())
+        with pytest.raises(httpx.RemoteProtocolError):
+            response.read()
+
+
+def test_a_server_is_stopped_twice_and_started_again() -> None:
+    """The second stop does nothing; while it is stopped it has no address."""
+    server = ReplayServer({"/text": _reply()})
+    with server, pytest.raises(MisuseError, match="runs already"):
+        server.start()
+    server.stop()
+    with pytest.raises(MisuseError, match="does not run"):
+        _ = server.url
+
+    with server:
+        assert 200 == httpx.post(f"{server.url}/text", trust_env=False).status_code
+
+
+def test_a_port_that_is_taken_is_said_at_the_start(server: ReplayServer) -> None:
+    """The system's own error tells it, and nothing stays open."""
+    second = ReplayServer({}, port=_port(server))
+    with pytest.raises(OSError, match=r"in use|socket"):
+        second.start()
+    second.stop()
+
+
+@given(st.lists(st.binary(max_size=9), max_size=6), st.integers(min_value=1, max_value=60))
+def test_a_reply_that_is_cut_holds_exactly_the_bytes_before(pieces: list[bytes], size: int) -> None:
+    """Cutting at n leaves the first n bytes, at the moments that they had."""
+    chunks: list[Chunk] = [(float(number), piece) for number, piece in enumerate(pieces)]
+    cut = Reply(chunks=chunks).cut_after(size)
+
+    assert b"".join(pieces)[:size] == b"".join(piece for _, piece in cut.chunks)
+    assert [delay for delay, _ in chunks][: len(cut.chunks)] == [delay for delay, _ in cut.chunks]
+
+
+@given(st.integers(min_value=1, max_value=50), st.floats(min_value=1, max_value=100))
+def test_a_paced_body_is_the_same_body_at_the_rate_that_was_asked_for(count: int, rate: float) -> None:
+    """No byte is lost or moved; each event is a chunk; the pauses have the mean of the rate."""
+    body = b"".join(b"data: %d\n\n" % number for number in range(count))
+    chunks = paced(body, rate=rate, first=0.5)
+    pauses = [delay for delay, _ in chunks]
+
+    assert body == b"".join(data for _, data in chunks)
+    assert (count, 0.5) == (len(chunks), pauses[0])
+    assert abs(sum(pauses[1:]) - (count - 1) / rate) <= 1.5 / rate
+
+
+def test_a_refusal_reads_as_both_providers_word_it() -> None:
+    """OpenAI's shape is `error` alone, Anthropic's has a type beside it; one body is both."""
+    (_, body), *_ = refusal(400, "no").chunks
+
+    assert b'{"type": "error", "error": {"message": "no", "type": "invalid_request_error"' == body[:76]

@@ -1,0 +1,124 @@
+"""What users' editors infer; checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import assert_never, assert_type
+
+from tokenstream import AsyncStream, Decoder, Limits, Message, Stream, ToolCall, Usage, aconnect, connect
+from tokenstream.departures import Departure
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    MediaDelta,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    Ping,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+    UsageUpdate,
+)
+from tokenstream.framing import ServerSentEvent, SSEParser
+from tokenstream.message import FinishReason, Part
+from tokenstream.stages import Metrics
+
+
+def streams(body: Iterable[bytes]) -> None:
+    """Reading in a `for` loop."""
+    stream = Stream(body)
+    assert_type(connect("url"), Stream)
+    assert_type(iter(stream), Iterator[Event])
+    assert_type(next(stream), Event)
+    for piece in stream.text:
+        assert_type(piece, str)
+    for piece in stream.choice(1).reasoning:
+        assert_type(piece, str)
+    for call in stream.tool_calls:
+        assert_type(call, ToolCall)
+    for call in stream.tool_calls.when_complete():
+        assert_type(call, ToolCall)
+    assert_type(stream.final(), Message)
+    assert_type(stream.message, Message)
+    assert_type(stream.messages, list[Message])
+    assert_type(stream.metrics, Metrics)
+    assert_type(stream.metrics.ttft, float | None)
+    assert_type(stream.departures, Mapping[str, Departure])
+    assert_type(stream.format, str | None)
+    with Stream(body, format="text", limits=Limits()) as opened:
+        assert_type(opened, Stream)
+
+
+async def asynchronous_streams(body: AsyncIterator[bytes]) -> None:
+    """Reading in an `async for` loop."""
+    stream = AsyncStream(body)
+    assert_type(aconnect("url"), AsyncStream)
+    assert_type(aiter(stream), AsyncIterator[Event])
+    assert_type(await anext(stream), Event)
+    async for piece in stream.text:
+        assert_type(piece, str)
+    async for call in stream.tool_calls:
+        assert_type(call, ToolCall)
+    async for call in stream.tool_calls.when_complete():
+        assert_type(call, ToolCall)
+    assert_type(await stream.final(), Message)
+    async with stream as opened:
+        assert_type(opened, AsyncStream)
+
+
+def messages(message: Message) -> None:
+    """Reading what has been said."""
+    assert_type(message.text, str)
+    assert_type(message.tool_calls, tuple[ToolCall, ...])
+    assert_type(message.usage, Usage | None)
+    assert_type(message.finish_reason, FinishReason | None)
+    part: Part
+    for part in message.parts:
+        if part.kind == "tool_call":
+            assert_type(part, ToolCall)
+
+
+def decoders(chunk: bytes) -> None:
+    """Without a loop of ours."""
+    assert_type(Decoder("text").feed(chunk), list[Event])
+    assert_type(SSEParser().feed(chunk), list[ServerSentEvent])
+
+
+def every_event(event: Event) -> str:
+    """A match over all kinds is complete."""
+    match event:
+        case TextDelta(text) | ReasoningDelta(text) | RefusalDelta(text):
+            return text
+        case ToolCallStart(id, name):
+            return id + name
+        case ToolCallDelta(id, fragment):
+            return id + fragment
+        case ToolCallDone(call):
+            return call.name
+        case PartStart(content):
+            return content.kind
+        case PartDelta(fragment):
+            return fragment
+        case PartDone(content):
+            return "" if content is None else content.kind
+        case CitationAdded(citation):
+            return citation.url or ""
+        case MediaDelta(data):
+            return data.hex()
+        case UsageUpdate(usage):
+            return str(usage.output_tokens)
+        case Finish(reason, raw_reason):
+            return raw_reason or reason
+        case MessageStart() | Ping():
+            return event.raw or ""
+        case Unknown(name):
+            return name
+        case _:
+            assert_never(event)

@@ -1,0 +1,60 @@
+"""Read the streamed answers of language models: every provider, nothing lost.
+
+Example:
+    with connect(url, json=payload, headers=headers) as stream:
+        for piece in stream.text:
+            print(piece, end="", flush=True)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+# `connect` is also the name of its module: bound here once and for all.
+from tokenstream.connect import aconnect, connect
+
+if TYPE_CHECKING:
+    from tokenstream.decoder import Decoder
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.message import Message, ToolCall, Usage
+    from tokenstream.stream import AsyncStream, Stream
+
+__all__ = [
+    "AsyncStream",
+    "Deadlines",
+    "Decoder",
+    "Limits",
+    "Message",
+    "Stream",
+    "ToolCall",
+    "Usage",
+    "aconnect",
+    "connect",
+]
+
+# Loaded when first asked for: a program that imports this package at its start
+# pays for pydantic and the rest when it reads its first stream.
+_HOMES = {
+    "AsyncStream": "stream",
+    "Deadlines": "limits",
+    "Decoder": "decoder",
+    "Limits": "limits",
+    "Message": "message",
+    "Stream": "stream",
+    "ToolCall": "message",
+    "Usage": "message",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tokenstream' has no attribute {name!r}")
+    value: object = getattr(import_module(f"tokenstream.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,86 @@
+"""What is being said: the parts and choices of an answer that still grow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._log import TextLog
+from tokenstream.message import (
+    MediaPart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    TextPart,
+    ToolCall,
+)
+
+if TYPE_CHECKING:
+    from tokenstream.message import Ending, FinishReason
+
+__all__ = ["ChoiceState", "GrowingPart"]
+
+
+class GrowingPart:
+    """One part that can still grow: what it began as, and what came since."""
+
+    __slots__ = ("extra", "final", "pieces", "spans", "start")
+
+    def __init__(self, start: Part, pieces: TextLog | None = None) -> None:
+        self.start = start
+        self.final: Part | None = None
+        """The finished part, shared by every snapshot from then on."""
+        self.pieces = pieces
+        """Text of its own; for text, reasoning and refusals, the choice's log of that kind."""
+        self.spans: list[int] = []
+        """Where its text begins and ends in the log, in turns."""
+        self.extra: list[Any] = []
+        """Pieces of a signature, or of media."""
+
+    def build(self, *, complete: bool) -> Part:
+        """Return the part as it is now."""
+        start = self.start
+        changes: dict[str, Any] = {"complete": complete}
+        if self.pieces is not None:
+            if isinstance(start, ToolCall | ServerToolCall):
+                changes["arguments_text"] = start.arguments_text + self.pieces.join()
+            elif isinstance(start, TextPart | ReasoningPart | RefusalPart):
+                changes["text"] = start.text + self.pieces.slices(self.spans)
+            elif isinstance(start, MediaPart):
+                changes["transcript"] = start.transcript + self.pieces.join()
+        if self.extra:
+            if isinstance(start, MediaPart):
+                self.extra[:] = [b"".join(self.extra)]
+                changes["data"] = start.data + self.extra[0]
+            elif isinstance(start, ReasoningPart):
+                changes["signature"] = (start.signature or "") + "".join(self.extra)
+        return start.model_copy(update=changes)
+
+
+class ChoiceState:
+    """What has been said in one alternative answer."""
+
+    __slots__ = (
+        "delivered",
+        "ending",
+        "finish_reason",
+        "index",
+        "logs",
+        "parts",
+        "provider_data",
+        "raw_finish_reason",
+        "writers",
+    )
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.parts: list[GrowingPart] = []
+        self.logs: dict[str, TextLog] = {"text": TextLog(), "reasoning": TextLog(), "refusal": TextLog()}
+        self.writers: dict[str, GrowingPart | None] = {}
+        """The part whose text was last added to each log."""
+        self.finish_reason: FinishReason | None = None
+        self.raw_finish_reason: str | None = None
+        self.provider_data: dict[str, Any] = {}
+        self.ending: Ending = "streaming"
+        self.delivered: list[ToolCall] = []
+        """The tool calls that were handed out, in that order."""

@@ -1,0 +1,401 @@
+"""Folds events into messages: one answer, always current, whatever connection it comes over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._answer import ChoiceState, GrowingPart
+from tokenstream._log import TextLog
+from tokenstream.errors import LimitExceeded, StreamError
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    MediaDelta,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+    UsageUpdate,
+)
+from tokenstream.formats._read import is_list
+from tokenstream.limits import Limits
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.message import Ending
+
+__all__ = ["Accumulator"]
+
+
+_NOWHERE = TextLog()
+"""Stands for a log while no text has come; nothing is ever written to it."""
+
+
+class Accumulator:
+    """The message so far, made of events; a stage that gives none of its own.
+
+    It never sees a payload, so it outlives a connection.
+
+    Args:
+        limits: `Limits.text` bounds the characters that are held.
+
+    Example:
+        >>> accumulator = Accumulator()
+        >>> accumulator.feed(TextDelta("Hel")), accumulator.feed(TextDelta("lo"))
+        ([], [])
+        >>> accumulator.message.text
+        'Hello'
+    """
+
+    __slots__ = (
+        "_choices",
+        "_held",
+        "_id",
+        "_messages",
+        "_model",
+        "_provider_data",
+        "_role",
+        "_text_choice",
+        "_text_log",
+        "_text_part",
+        "_usage",
+        "_usage_raw",
+        "ending",
+        "error",
+        "limits",
+        "stop",
+        "tool_calls_delivered",
+    )
+
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        self.stop: str | None = None
+        self.limits = limits if limits is not None else Limits()
+        self.error: StreamError | None = None
+        self.ending: Ending = "streaming"
+        self.tool_calls_delivered: list[str] = []
+        """Ids of the tool calls that were handed out."""
+        self._id: str | None = None
+        self._model: str | None = None
+        self._role = "assistant"
+        self._usage: dict[str, Any] = {}
+        self._usage_raw: dict[str, Any] = {}
+        self._provider_data: dict[str, Any] = {}
+        self._choices: dict[int, ChoiceState] = {}
+        self._messages: dict[int, Message] = {}
+        self._held = 0
+        # The part that the last text went to: most deltas go where the one before went.
+        self._text_part = -1
+        self._text_choice = -1
+        self._text_log = _NOWHERE
+
+    def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
+        """Take an event; it gives none."""
+        if self.error is None:
+            self.take(event)
+        return []
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Do nothing: how the answer ended is told with `conclude`."""
+        return []
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    def take(self, event: Event) -> bool:
+        """Take an event, and tell whether it had content."""
+        if self._messages:
+            self._messages = {}
+        if (
+            isinstance(event, TextDelta)
+            and event.part == self._text_part
+            and event.choice == self._text_choice
+        ):
+            text = event.text
+            self._text_log.append(text)
+            self._held += len(text)
+            if self._held > self.limits.text:
+                self._overflow()
+            return True
+        taker = _TAKERS.get(event.__class__)
+        return taker(self, event) if taker is not None else False
+
+    def conclude(self, ending: Ending) -> None:
+        """Say how the answer ended; a choice that has its finish reason was complete before a cut."""
+        if self.ending != "streaming":
+            return
+        self._messages = {}
+        finished = ending in ("truncated", "stopped")
+        for choice in self._choices.values():
+            choice.ending = "complete" if finished and choice.finish_reason is not None else ending
+        main = self._choices.get(0)
+        self.ending = main.ending if main is not None else ending
+
+    @property
+    def message(self) -> Message:
+        """The first choice as it is now: a value that never changes."""
+        return self.message_of(next(iter(self._choices), 0) if 0 not in self._choices else 0)
+
+    @property
+    def messages(self) -> list[Message]:
+        """All choices as they are now, by index."""
+        return [self.message_of(index) for index in sorted(self._choices)]
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Tokens of the answer, as far as they were reported."""
+        tokens: int | None = self._usage.get("output_tokens")
+        return tokens
+
+    def message_of(self, choice: int) -> Message:
+        """Return one choice as it is now; empty while nothing of it has come."""
+        message = self._messages.get(choice)
+        if message is None:
+            message = self._messages[choice] = self._build(choice)
+        return message
+
+    def find_log(self, choice: int, kind: str) -> TextLog | None:
+        """Return the text, reasoning or refusal of a choice as it grows; None before the choice began."""
+        state = self._choices.get(choice)
+        return None if state is None else state.logs.get(kind)
+
+    def delivered(self, choice: int, number: int) -> ToolCall | None:
+        """Return the tool call of a choice that was handed out as `number`, from 0."""
+        state = self._choices.get(choice)
+        return None if state is None or number >= len(state.delivered) else state.delivered[number]
+
+    def ending_of(self, choice: int) -> Ending:
+        """Return how a choice ended."""
+        state = self._choices.get(choice)
+        return self.ending if state is None else state.ending
+
+    # -- building ----------------------------------------------------------
+
+    def _build(self, index: int) -> Message:
+        choice = self._choices.get(index) or ChoiceState(index)
+        provider_data = {**self._provider_data, **choice.provider_data}
+        over = choice.ending == "complete" or choice.finish_reason is not None
+        return Message.model_construct(
+            choice=index,
+            id=self._id,
+            model=self._model,
+            role=self._role,
+            parts=tuple([part.final or part.build(complete=False) for part in choice.parts]),
+            usage=self._build_usage(final=over),
+            finish_reason=choice.finish_reason,
+            raw_finish_reason=choice.raw_finish_reason,
+            ending=choice.ending if index in self._choices else self.ending,
+            provider_data={name: _snapshot(value) for name, value in provider_data.items()},
+        )
+
+    def _build_usage(self, *, final: bool) -> Usage | None:
+        if not self._usage_raw and not self._usage:
+            return None
+        return Usage.model_construct(
+            **self._usage,
+            source="reported" if final else "partial",
+            provider_data=dict(self._usage_raw),
+        )
+
+    def _choice(self, index: int) -> ChoiceState:
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = ChoiceState(index)
+            choice.ending = self.ending
+        return choice
+
+    # -- taking ------------------------------------------------------------
+
+    def _part(self, event: Any, start: Callable[[], Part]) -> GrowingPart:  # noqa: ANN401 - any event of a part
+        """Return the part that an event belongs to; events made by hand may lack its start."""
+        parts = self._choice(event.choice).parts
+        index: int = event.part
+        while len(parts) <= index:
+            parts.append(GrowingPart(start()))
+        part = parts[index]
+        if part.final is not None:
+            part.final = None
+        return part
+
+    def _grow(self, length: int) -> None:
+        self._held += length
+        if self._held > self.limits.text:
+            self._overflow()
+
+    def _overflow(self) -> None:
+        self.error = LimitExceeded(limit="text", value=self.limits.text)
+
+    def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> TextLog:  # noqa: ANN401 - any delta
+        choice = self._choice(event.choice)
+        part = self._part(event, start)
+        log = choice.logs.get(kind)
+        if log is None:
+            log = choice.logs[kind] = TextLog()
+        writer = choice.writers.get(kind)
+        if writer is not part:
+            if writer is not None and len(writer.spans) % 2:
+                writer.spans.append(log.length)
+            part.pieces = log
+            part.spans.append(log.length)
+            choice.writers[kind] = part
+        return log
+
+    def _take_text(self, event: TextDelta) -> bool:
+        log = self._write(event, "text", TextPart)
+        log.append(event.text)
+        self._text_part, self._text_choice, self._text_log = event.part, event.choice, log
+        self._grow(len(event.text))
+        return True
+
+    def _take_reasoning(self, event: ReasoningDelta) -> bool:
+        if event.signature:
+            self._part(event, ReasoningPart).extra.append(event.signature)
+        if event.text:
+            self._write(event, "reasoning", ReasoningPart).append(event.text)
+        self._grow(len(event.text) + len(event.signature or ""))
+        return bool(event.text)
+
+    def _take_refusal(self, event: RefusalDelta) -> bool:
+        self._write(event, "refusal", RefusalPart).append(event.text)
+        self._grow(len(event.text))
+        return True
+
+    def _take_call_start(self, event: ToolCallStart) -> bool:
+        def start() -> Part:
+            return ToolCall.model_construct(
+                id=event.id, name=event.name, type=event.type, provider_data=event.provider_data
+            )
+
+        part = self._part(event, start)
+        part.start = start()
+        return True
+
+    def _take_fragment(self, event: ToolCallDelta | PartDelta) -> bool:
+        part = self._part(event, ToolCall if event.__class__ is ToolCallDelta else ServerToolCall)
+        if part.pieces is None:
+            part.pieces = TextLog()
+        part.pieces.append(event.fragment)
+        self._grow(len(event.fragment))
+        return True
+
+    def _take_call(self, event: ToolCallDone) -> bool:
+        self._finish_part(event, event.call)
+        self._choice(event.choice).delivered.append(event.call)
+        self.tool_calls_delivered.append(event.call.id)
+        return False
+
+    def _take_start(self, event: PartStart) -> bool:
+        part = self._part(event, lambda: event.content)
+        part.start = event.content
+        return False
+
+    def _take_done(self, event: PartDone) -> bool:
+        if event.content is None:
+            event.content = self._part(event, TextPart).build(complete=True)
+        elif not event.content.complete:
+            event.content = event.content.model_copy(update={"complete": True})
+        self._finish_part(event, event.content)
+        return False
+
+    def _finish_part(self, event: ToolCallDone | PartDone, content: Part) -> None:
+        part = self._part(event, lambda: content)
+        part.final = content
+        if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
+            part.start, part.pieces, part.extra = content, None, []
+        if event.part == self._text_part and event.choice == self._text_choice:
+            self._text_part = self._text_choice = -1
+
+    def _take_citation(self, event: CitationAdded) -> bool:
+        def start() -> Citation:
+            return event.citation
+
+        self._part(event, start).final = event.citation
+        return False
+
+    def _take_media(self, event: MediaDelta) -> bool:
+        part = self._part(event, MediaPart)
+        if event.data:
+            part.extra.append(event.data)
+        if event.transcript:
+            if part.pieces is None:
+                part.pieces = TextLog()
+            part.pieces.append(event.transcript)
+        self._grow(len(event.data) + len(event.transcript))
+        return True
+
+    def _take_head(self, event: MessageStart) -> bool:
+        self._id, self._model, self._role = event.id or self._id, event.model or self._model, event.role
+        self._choice(event.choice)
+        return False
+
+    def _take_usage(self, event: UsageUpdate) -> bool:
+        usage = event.usage
+        for name in Usage.model_fields:
+            value = getattr(usage, name)
+            if value is not None and name not in ("source", "provider_data"):
+                self._usage[name] = value
+        for key, value in usage.provider_data.items():
+            if value is not None or key not in self._usage_raw:
+                self._usage_raw[key] = value
+        return False
+
+    def _take_finish(self, event: Finish) -> bool:
+        choice = self._choice(event.choice)
+        choice.finish_reason, choice.raw_finish_reason = event.reason, event.raw_reason
+        return False
+
+    def _take_unknown(self, event: Unknown) -> bool:
+        if event.kind == "event":
+            return False
+        data = self._provider_data if event.shared else self._choice(event.choice).provider_data
+        if event.kind == "items":
+            data.setdefault(event.name, []).extend(event.data)
+        else:
+            data[event.name] = event.data
+        return False
+
+
+def _snapshot(value: object) -> object:
+    # Lists of items grow in place; one that was given away must not.
+    return list(value) if is_list(value) else value
+
+
+_TAKERS: dict[type, Callable[[Accumulator, Any], bool]] = {
+    TextDelta: Accumulator._take_text,  # noqa: SLF001 - the table of this class
+    ReasoningDelta: Accumulator._take_reasoning,  # noqa: SLF001
+    RefusalDelta: Accumulator._take_refusal,  # noqa: SLF001
+    ToolCallStart: Accumulator._take_call_start,  # noqa: SLF001
+    ToolCallDelta: Accumulator._take_fragment,  # noqa: SLF001
+    ToolCallDone: Accumulator._take_call,  # noqa: SLF001
+    PartStart: Accumulator._take_start,  # noqa: SLF001
+    PartDelta: Accumulator._take_fragment,  # noqa: SLF001
+    PartDone: Accumulator._take_done,  # noqa: SLF001
+    CitationAdded: Accumulator._take_citation,  # noqa: SLF001
+    MediaDelta: Accumulator._take_media,  # noqa: SLF001
+    MessageStart: Accumulator._take_head,  # noqa: SLF001
+    UsageUpdate: Accumulator._take_usage,  # noqa: SLF001
+    Finish: Accumulator._take_finish,  # noqa: SLF001
+    Unknown: Accumulator._take_unknown,  # noqa: SLF001
+}

@@ -1,0 +1,145 @@
+"""Where a command prints: plain text, or drawn by rich where there are rich and a terminal."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["RichScreen", "Screen", "open_screen"]
+
+_WIDEST = 80
+"""Columns that are used at most: longer lines are hard to read."""
+_ROOM = 5
+"""Columns left free after a word, since its end may come with the next piece."""
+_WORD = re.compile(r"\n|[^\S\n]*\S+|[^\S\n]+")
+
+_STYLES = {"title": "bold cyan", "dim": "dim", "good": "green", "bad": "bold red", "strong": "bold"}
+
+
+class Screen:
+    """Plain text on standard output, written and flushed piece by piece, with no control sequences."""
+
+    def __init__(self) -> None:
+        self._width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
+        self._column = 0
+
+    def piece(self, text: str, style: str = "") -> None:
+        """Print the next piece of a text, on a new line where its words need one."""
+        self._print(text, style, room=_ROOM)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Print a line, its words on as many lines as they need."""
+        self.fresh()
+        self._print(f"{text}\n", style, room=0)
+
+    def fresh(self) -> None:
+        """End the line that is being written, if there is one."""
+        if self._column:
+            self._print("\n", "", room=0)
+
+    def title(self, text: str) -> None:
+        """Print a heading across the screen."""
+        self.fresh()
+        heading = f"-- {text} ".ljust(self._width, "-")
+        self._write(f"\n{heading}\n\n", "title")
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+        """Print a table.
+
+        Args:
+            heads: The columns' heads, each of one line or two.
+            rows: Cells as text and style.
+        """
+        above = [head.rpartition("\n")[::2] for head in heads]
+        texts = [[first for first, _ in above], [last for _, last in above]]
+        texts += [[text for text, _ in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        texts.insert(2, ["-" * width for width in widths])
+        self.line()
+        for cells in texts:
+            padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+            self._write("  ".join(padded).rstrip() + "\n", "")
+
+    def _print(self, text: str, style: str, *, room: int) -> None:
+        wrapped: list[str] = []
+        for word in _WORD.findall(text):
+            begins = word[0] == " "
+            if word == "\n":
+                self._column = 0
+            elif begins and self._column + len(word) + room > self._width:
+                stripped = word.lstrip(" ")
+                wrapped.append(f"\n{stripped}")
+                self._column = len(stripped)
+                continue
+            else:
+                self._column += len(word)
+            wrapped.append(word)
+        self._write("".join(wrapped), style)
+
+    def _write(self, text: str, style: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+class RichScreen(Screen):
+    """A terminal that rich draws on.
+
+    Args:
+        console: rich's `Console`.
+    """
+
+    def __init__(self, console: Any) -> None:  # noqa: ANN401 - rich is an extra
+        super().__init__()
+        self._console = console
+
+    def title(self, text: str) -> None:
+        """Print a heading across the screen."""
+        from rich.rule import Rule
+        from rich.text import Text
+
+        self.line()
+        style = _STYLES["title"]
+        self._console.print(Rule(Text(text, style), align="left", style=style), width=self._width)
+        self.line()
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+        """Print a table.
+
+        Args:
+            heads: The columns' heads, each of one line or two.
+            rows: Cells as text and style.
+        """
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(
+            box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style=_STYLES["strong"]
+        )
+        for head in heads:
+            table.add_column(head, vertical="bottom", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(text, _STYLES.get(style, "")) for text, style in row))
+        self.line()
+        self._console.print(table)
+
+    def _write(self, text: str, style: str) -> None:
+        self._console.out(text, style=_STYLES.get(style), end="", highlight=False)
+
+
+def open_screen() -> Screen:
+    """Return the best screen that there is; one without rich says what a terminal gains by it."""
+    if not sys.stdout.isatty():
+        return Screen()
+    try:
+        from rich.console import Console
+    except ImportError:
+        screen = Screen()
+        screen.line("(in colour with rich: pip install 'llm-tokenstream[rich]')")
+        return screen
+    return RichScreen(Console())

@@ -1,0 +1,102 @@
+"""A request out, a stream in: httpx opens it, and the stream closes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokenstream.formats.base import Format
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.stream import AsyncStream, Stream
+
+__all__ = ["aconnect", "connect"]
+
+
+def connect(
+    url: str,
+    *,
+    method: str = "POST",
+    client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
+    format: str | Format | None = None,
+    limits: Limits | None = None,
+    deadlines: Deadlines | None = None,
+    pings: bool = False,
+    **request: Any,  # noqa: ANN401 - httpx's own
+) -> Stream:
+    """Ask for a streamed answer and read it in a `for` loop.
+
+    The request goes out at `with`, or at the first read.
+
+    Args:
+        url: The endpoint.
+        method: The HTTP method.
+        client: An httpx or httpx2 client to send it with; it keeps its settings
+            and stays open. Without one a client of our own is used, whose read
+            timeout is the longer of `first_event` and `idle_bytes`.
+        format: The format's name or a format object; None to find it out.
+        limits: Bounds on untrusted input.
+        deadlines: Bounds on silence.
+        pings: Whether signs of life become `Ping` events.
+        **request: What `httpx.Client.stream` takes: json, headers, params, auth …
+
+    Raises:
+        ConnectError: In the loop: no response came.
+        StatusError: In the loop: the status was 400 or more.
+        StreamError: In the loop that meets it, after everything that came before.
+
+    Example:
+        >>> stream = connect("http://localhost:9/v1/chat/completions", json={"stream": True})
+        >>> stream.message.ending
+        'streaming'
+        >>> stream.close()
+    """
+    # Importing the package must stay cheap, so its parts come in here.
+    from tokenstream._request import Request
+    from tokenstream.stream import Stream
+
+    asked = Request(method, url, client, deadlines, request)
+    return Stream(asked.deferred(), format=format, limits=limits, deadlines=deadlines, pings=pings)
+
+
+def aconnect(
+    url: str,
+    *,
+    method: str = "POST",
+    client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
+    format: str | Format | None = None,
+    limits: Limits | None = None,
+    deadlines: Deadlines | None = None,
+    pings: bool = False,
+    **request: Any,  # noqa: ANN401 - httpx's own
+) -> AsyncStream:
+    """Ask for a streamed answer and read it in an `async for` loop.
+
+    It is not awaited: the request goes out at `async with`, or at the first read.
+
+    Args:
+        url: The endpoint.
+        method: The HTTP method.
+        client: An asynchronous httpx or httpx2 client to send it with; it keeps
+            its settings and stays open. Without one a client of our own is used,
+            whose read timeout is the longer of `first_event` and `idle_bytes`.
+        format: The format's name or a format object; None to find it out.
+        limits: Bounds on untrusted input.
+        deadlines: Bounds on silence.
+        pings: Whether signs of life become `Ping` events.
+        **request: What `httpx.AsyncClient.stream` takes: json, headers, params, auth …
+
+    Raises:
+        ConnectError: In the loop: no response came.
+        StatusError: In the loop: the status was 400 or more.
+        StreamError: In the loop that meets it, after everything that came before.
+
+    Example:
+        >>> stream = aconnect("http://localhost:9/v1/chat/completions", json={"stream": True})
+        >>> stream.message.ending
+        'streaming'
+    """
+    from tokenstream._request import Request
+    from tokenstream.stream import AsyncStream
+
+    asked = Request(method, url, client, deadlines, request)
+    return AsyncStream(asked.async_deferred(), format=format, limits=limits, deadlines=deadlines, pings=pings)

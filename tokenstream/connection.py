@@ -1,0 +1,297 @@
+"""Framing and format of one connection: bytes in, events out, both found out where not told."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._json import decode
+from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StreamError, StreamTruncated
+from tokenstream.events import Ping
+from tokenstream.formats import registry
+from tokenstream.formats._errors import provider_error
+from tokenstream.framing import NDJSONParser, ServerSentEvent, SSEParser
+from tokenstream.framing.body import JSONBody
+from tokenstream.framing.sniff import Sniffed, sniff, title_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.departures import Departures
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format, Frame
+    from tokenstream.limits import Limits
+
+__all__ = ["Connection"]
+
+_MOST_UNDECIDED_FRAMES = 64
+_LINE = re.compile(rb"[^\r\n]*[\r\n]*")
+_COMMENT = ServerSentEvent(b"", "comment", "")
+"""Stands for a comment where signs of life are asked for."""
+
+
+class Connection:
+    """The bytes of one connection, decoded.
+
+    Args:
+        format: A format's name or a format object; None to find it out.
+        content_type: What the server says of the body; its first bytes count more.
+        limits: Bounds on untrusted input.
+        pings: Whether signs of life become events.
+        departures: Where they are counted.
+    """
+
+    __slots__ = (
+        "_content_type",
+        "_departures",
+        "_held",
+        "_limits",
+        "_pings",
+        "_prefix",
+        "_wanted",
+        "error",
+        "events",
+        "format",
+        "frames",
+        "framing",
+    )
+
+    def __init__(
+        self,
+        format: str | Format | None,
+        *,
+        content_type: str | None,
+        limits: Limits,
+        pings: bool,
+        departures: Departures,
+    ) -> None:
+        self._limits = limits
+        self._departures = departures
+        self._pings = pings
+        self._content_type = content_type
+        self._wanted = format
+        self._prefix = b""
+        self._held: list[Frame] = []
+        self.framing: SSEParser | NDJSONParser | JSONBody | None = None
+        self.error: StreamError | None = None
+        self.format: Format | None = None
+        # Both are replaced once what they stand for is known, so that nothing
+        # is decided again for every chunk.
+        self.frames: Callable[[Any], list[Any]] = self._first_frames
+        self.events: Callable[[Any], list[Event]] = self._first_events
+        if format is not None:
+            self._use(registry.create(format, limits=limits, pings=pings))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is over, whatever happens to the connection now."""
+        return self.format is not None and self.format.finished
+
+    @property
+    def tail(self) -> bytes:
+        """What has come of an unfinished frame."""
+        return self.framing.tail if self.framing is not None else self._prefix
+
+    @property
+    def name(self) -> str | None:
+        """The format's name; None until it is known."""
+        return None if self.format is None else self.format.name
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the input is text that was decoded already, and not bytes."""
+        return self.format is not None and self.format.framing == "pieces"
+
+    @property
+    def frames_seen(self) -> int:
+        """How many frames the format has read."""
+        return 0 if self.format is None else self.format.frames
+
+    def end(self) -> list[Event]:
+        """The input has ended: return what was left; `error` says what that means."""
+        events: list[Event] = []
+        if self.framing is None and self._prefix:
+            self._frame(sniff(self._prefix, self._content_type, over=True))
+            events += self._events_of(self.frames(self._prefix))
+        if self.framing is not None and self.error is None:
+            events += self._events_of(self.framing.end())
+            left = self.framing.unfinished
+            if left is not None and self.error is None:
+                events += self._take_unfinished(left)
+        if self.format is None and self._held and self.error is None:
+            events += self._settle("openai-chat" if self._only_sentinels() else None)
+        if self.error is None and self.format is not None:
+            events += self.format.end()
+            self.error = self.format.error
+        if isinstance(self.framing, SSEParser) and self.framing.replaced:
+            self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
+        if self.error is None and self.format is None:
+            self.error = StreamTruncated("the body ended without a single event; ask again")
+        return events
+
+    def abandon(self) -> list[Event]:
+        """The connection broke: return what was held back of parts that will not go on."""
+        if self.format is None:
+            return []
+        self.format.parts.close_all(complete=self.format.finished)
+        return self.format.parts.take()
+
+    # -- framing -----------------------------------------------------------
+
+    def _use(self, format: Format) -> None:
+        self.format = format
+        format.departures = self._departures
+        self.events = self._events_and_pings if self._pings else format.feed
+        if format.framing == "pieces":
+            self.frames = _each
+
+    def _first_frames(self, chunk: bytes) -> list[Any]:
+        self._prefix += chunk
+        found = sniff(self._prefix, self._content_type, over=False)
+        if found == "undecided":
+            return []
+        self._frame(found)
+        prefix, self._prefix = self._prefix, b""
+        return self.frames(prefix)
+
+    def _frame(self, found: Sniffed) -> None:
+        if found == "sse":
+            if self._content_type and "event-stream" not in self._content_type.lower():
+                self._departures.note("content_type_wrong", event=0)
+            framing = SSEParser(limits=self._limits)
+            self.framing = framing
+            self.frames = self._frames_and_comments if self._pings else framing.frames
+        elif found == "json":
+            body = JSONBody(limits=self._limits)
+            self.framing, self.frames = body, body.feed
+        else:
+            self.error = self._not_a_stream(found)
+            self.frames = _nothing
+
+    def _frames_and_comments(self, chunk: bytes) -> list[Any]:
+        """Return frames, and an empty one for each comment, in the order of the lines."""
+        framing = self.framing
+        if not isinstance(framing, SSEParser):
+            return []
+        frames: list[Any] = []
+        for line in _LINE.findall(chunk):
+            comments = framing.comments
+            frames += framing.frames(line)
+            frames += [_COMMENT] * (framing.comments - comments)
+        return frames
+
+    def _events_and_pings(self, frame: Frame) -> list[Event]:
+        if frame is _COMMENT or self.format is None:
+            return [Ping()]
+        return self.format.feed(frame)
+
+    def _not_a_stream(self, found: Sniffed) -> NotAStream:
+        start = str(self._prefix[: self._limits.tail], "utf-8", "replace")
+        if found == "html":
+            title = title_of(start)
+            named = f" titled {title!r}" if title else ""
+            return NotAStream(
+                f"the body is a web page{named}, not a stream: check the address, and what stands between",
+                body=start,
+            )
+        return NotAStream(
+            "the body is no event stream and no JSON; its first bytes are in .body. If it is a format of "
+            f"these, name it with format=…: {', '.join(registry.names())}",
+            body=start,
+        )
+
+    # -- format ------------------------------------------------------------
+
+    def _first_events(self, frame: Frame) -> list[Event]:
+        if frame is _COMMENT:
+            return [Ping()]
+        if not isinstance(frame, dict) and not isinstance(frame, bytes) and not frame.payload.strip():
+            return []
+        self._held.append(frame)
+        try:
+            name, wait = self._recognise(frame)
+        except ProtocolError as error:
+            self.error = error
+            return []
+        if self.error is not None:
+            return []
+        if name is not None:
+            return self._settle(name)
+        if wait and len(self._held) <= _MOST_UNDECIDED_FRAMES:
+            return []
+        return self._settle(None)
+
+    def _recognise(self, frame: Frame) -> tuple[str | None, bool]:
+        """Return the format that a frame is of, and whether another frame may tell."""
+        event = ""
+        if isinstance(frame, ServerSentEvent):
+            event, frame = "" if frame.event == "message" else frame.event, frame.payload
+        if isinstance(frame, bytes):
+            payload = frame.strip()
+            if payload == b"[DONE]" or not payload:
+                return None, True
+            if payload[:1] != b"{":
+                return "text", False
+            frame = decode(payload, self._limits)
+            if not isinstance(frame, dict):
+                return "text", False
+        name, wait = registry.detect(frame, event)
+        if name is None:
+            self.error = provider_error(frame, event)
+        return name, wait
+
+    def _only_sentinels(self) -> bool:
+        return any(not isinstance(frame, dict | ServerSentEvent) for frame in self._held)
+
+    def _settle(self, name: str | None) -> list[Event]:
+        held, self._held = self._held, []
+        if name is None:
+            self.error = NotAStream(
+                f"the events are of no known format ({', '.join(registry.names())}); "
+                "if it is one of these, name it with format=…",
+                body=_shown(held[0], self._limits.tail) if held else "",
+            )
+            return []
+        self._use(registry.create(name, limits=self._limits, pings=self._pings))
+        return self._events_of(held)
+
+    def _events_of(self, frames: list[Any]) -> list[Event]:
+        events: list[Event] = []
+        for frame in frames:
+            events += self.events(frame)
+            if self.format is not None:
+                self.error = self.format.error
+            if self.error is not None:
+                break
+        return events
+
+    def _take_unfinished(self, frame: Frame) -> list[Event]:
+        """Take a last frame that lacks its end, when it is whole all the same."""
+        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+        if isinstance(payload, bytes) and payload.strip() != b"[DONE]":
+            if payload.lstrip()[:1] != b"{":
+                return []
+            try:
+                decode(payload, self._limits)
+            except LimitExceeded as error:
+                self.error = error
+                return []
+            except ProtocolError:
+                return []
+        events = self._events_of([frame])
+        if self.format is not None and isinstance(self.framing, SSEParser):
+            self.format.note("blank_line_missing")
+        return events
+
+
+def _each(item: object) -> list[object]:
+    return [item]
+
+
+def _nothing(item: object) -> list[object]:  # noqa: ARG001 - the signature of a framing
+    return []
+
+
+def _shown(frame: Frame, most: int) -> str:
+    payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+    return str(payload[:most], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:most]

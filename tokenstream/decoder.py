@@ -1,0 +1,301 @@
+"""Framing, format and accumulator together: bytes in, events out, no loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.accumulator import Accumulator
+from tokenstream.connection import Connection
+from tokenstream.departures import Departures
+from tokenstream.errors import LimitExceeded, StreamError, StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.events import TextDelta
+from tokenstream.limits import Limits
+from tokenstream.stages.metrics import Meter
+from tokenstream.status import ErrorBody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format
+    from tokenstream.message import Ending, Message
+    from tokenstream.status import ResponseHead
+
+__all__ = ["Decoder"]
+
+_LIMITS = Limits()
+
+_TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
+
+
+class Decoder:
+    r"""Turn the bytes of an answer into events and a message: a `Stream` without a loop.
+
+    Args:
+        format: The format's name or a format object; None to find it out from the
+            content type and the first payload.
+        content_type: The response's content type, where one is known.
+        limits: Bounds on untrusted input.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> decoder = Decoder("text")
+        >>> [event.text for event in decoder.feed(b"data: Hel\n\ndata: lo\n\n")
+        ...  if isinstance(event, TextDelta)]
+        ['Hel', 'lo']
+        >>> [type(event).__name__ for event in decoder.feed(b"data: [DONE]\n\n")], decoder.end()
+        (['PartDone'], [])
+        >>> decoder.message.text, decoder.message.ending
+        ('Hello', 'complete')
+    """
+
+    __slots__ = (
+        "_connection",
+        "_left",
+        "_limits",
+        "_pings",
+        "_wanted",
+        "accumulator",
+        "answered",
+        "chunk",
+        "departures",
+        "error",
+        "events_seen",
+        "heartbeat",
+        "meter",
+        "now",
+        "over",
+        "plain",
+        "pull",
+        "stop",
+    )
+
+    def __init__(
+        self,
+        format: str | Format | None = None,
+        *,
+        content_type: str | None = None,
+        limits: Limits | None = None,
+        pings: bool = False,
+    ) -> None:
+        self._limits = limits if limits is not None else _LIMITS
+        self.departures = Departures()
+        """What the server did that its documents do not say, and the rule that was applied."""
+        self._wanted = format
+        self._pings = pings
+        self._connection: Connection | ErrorBody
+        self.connect(content_type)
+        self.accumulator = Accumulator(limits=self._limits)
+        """The stage that holds the message."""
+        self.chunk: Any = None
+        """The input that `pull` decodes next."""
+        self._left: list[Event] = []
+        self.now = 0.0
+        """The clock at the last input."""
+        self.over = False
+        """Whether no more input is taken."""
+        self.answered = False
+        """Whether the terminal event came."""
+        self.plain = True
+        """Whether nothing but more input is needed: no error, no terminal event, no end."""
+        self.heartbeat = False
+        """Whether the last input held no frame."""
+        self.meter = Meter(0.0)
+        self.error: StreamError | None = None
+        """What went wrong after the events that were given last."""
+        self.stop: str | None = None
+        """A reason to close the source."""
+        self.events_seen = 0
+        """Events that were given."""
+        self.pull: Callable[[], Event | None] = self._events().__next__
+        """The next event, or None when more input is needed: for loops that take one event at a time."""
+
+    # -- a stage -----------------------------------------------------------
+
+    def feed(self, chunk: Any, *, now: float = 0.0) -> list[Event]:  # noqa: ANN401 - bytes, or what a format takes
+        """Return the events that `chunk` completes.
+
+        Args:
+            chunk: Bytes of the body.
+            now: A clock reading, in seconds; only the metrics use it.
+        """
+        if self.over or self.error is not None:
+            return []
+        self.chunk, self.now = chunk, now
+        return self._drain()
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """The input has ended: return what was left; `error` says whether the answer had."""
+        self.finish(None, now)
+        return self._drain()
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    # -- what came of it ---------------------------------------------------
+
+    @property
+    def message(self) -> Message:
+        """The answer so far: a value that never changes."""
+        return self.accumulator.message
+
+    @property
+    def messages(self) -> list[Message]:
+        """The answer's choices so far, by index."""
+        return self.accumulator.messages
+
+    @property
+    def format(self) -> str | None:
+        """The format's name; None until it is known."""
+        return self._connection.name
+
+    # -- for loops that take one event at a time ---------------------------
+
+    def connect(self, content_type: str | None) -> None:
+        """Begin a new connection, whose content type is known now."""
+        self._connection = Connection(
+            self._wanted,
+            content_type=content_type,
+            limits=self._limits,
+            pings=self._pings,
+            departures=self.departures,
+        )
+
+    def refuse(self, head: ResponseHead) -> None:
+        """Take what comes as the body of a response with an error status."""
+        self._connection = ErrorBody(head, limits=self._limits)
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the input is text that was decoded already, and not bytes."""
+        return self._connection.takes_text
+
+    def note(self, name: str) -> None:
+        """Count a departure that shows outside the frames."""
+        self.departures.note(name, event=self._connection.frames_seen)
+
+    def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
+        """Give the next input; `pull` then gives its events."""
+        self.chunk = chunk
+        self.now = now
+
+    def finish(self, cause: StreamError | None, now: float) -> None:
+        """Say that no more input will come; `pull` then gives what is left.
+
+        Args:
+            cause: Why the input broke off, or None when it ended cleanly.
+            now: A clock reading, in seconds.
+        """
+        if self.over:
+            return
+        self.over = True
+        self.plain = False
+        self.meter.finish(now)
+        connection = self._connection
+        if self.error is None and cause is not None:
+            if connection.finished:
+                self.note("broken_after_finish")
+            else:
+                self.error = cause
+        if self.error is not None or cause is not None:
+            self._left = connection.abandon()
+        else:
+            self._left = connection.end()
+            self.error = connection.error
+
+    def cut(self, now: float) -> None:
+        """Stop here: frames that were not decoded are dropped, and what was held back with them."""
+        self.over = True
+        self.plain = False
+        self.chunk = None
+        self._left = []
+        self.meter.finish(now)
+
+    def conclude(self, ending: Ending | None = None) -> None:
+        """Give the verdict, and put what had arrived on the error.
+
+        Args:
+            ending: The verdict where the caller has one, such as "stopped".
+        """
+        error = self.error
+        if ending is None:
+            ending = "complete"
+            if error is not None:
+                ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
+        self.accumulator.conclude(ending)
+        if error is not None and error.partial is None:
+            error.partial = self.message
+            error.events_seen = self.events_seen
+            error.bytes_seen = self.meter.bytes
+            error.tool_calls_delivered = tuple(self.accumulator.tool_calls_delivered)
+            error.tail = self._connection.tail[: self._limits.tail]
+
+    # -- within ------------------------------------------------------------
+
+    def _drain(self) -> list[Event]:
+        events: list[Event] = []
+        pull = self.pull
+        while (event := pull()) is not None:
+            events.append(event)
+        if self.error is None and not self.over:
+            return events
+        if not self.over:
+            self.finish(None, self.now)
+            events += self._drain()
+        self.conclude()
+        return events
+
+    def _events(self) -> Iterator[Event | None]:  # noqa: C901 - what runs for every token is in one place
+        """Give events for ever: one at a time, None whenever input is needed.
+
+        Each event is taken by the accumulator at the moment at which it is
+        given, so the message never runs ahead of who reads. What is done here
+        is done for every token: calls that do nothing most of the time stay out.
+        """
+        accumulator, meter = self.accumulator, self.meter
+        take, most = accumulator.take, self._limits.body
+        while True:
+            chunk = self.chunk
+            if chunk is None:
+                while self._left:
+                    event = self._left.pop(0)
+                    take(event)
+                    self.events_seen += 1
+                    yield event
+                yield None
+                continue
+            self.chunk = None
+            now = self.now
+            meter.chunks += 1
+            meter.bytes += len(chunk)
+            if meter.bytes > most:
+                self.error = LimitExceeded(limit="body", value=most)
+                self.plain = False
+                continue
+            connection = self._connection
+            frames = connection.frames(chunk)
+            if meter.waiting:
+                meter.mark(now, frame=bool(frames))
+            self.heartbeat = not frames
+            fresh = True
+            for frame in frames:
+                for event in connection.events(frame):
+                    if take(event):
+                        if fresh:
+                            fresh = False
+                            meter.content(now)
+                        if meter.waiting and event.__class__ is TextDelta:
+                            meter.mark_text(now)
+                    self.events_seen += 1
+                    yield event
+                reader = connection.format or connection
+                if reader.error is not None or accumulator.error is not None:
+                    self.error = reader.error or accumulator.error
+                    break
+            else:
+                self.error = (connection.framing or connection).error
+            if connection.format is not None:
+                self.answered = connection.format.ended
+            self.plain = self.error is None and not self.answered

@@ -1,0 +1,8 @@
+"""Wire formats: frames in, events out; one module each."""
+
+from __future__ import annotations
+
+from tokenstream.formats.bare_text import text
+from tokenstream.formats.base import Format, Frame
+
+__all__ = ["Format", "Frame", "text"]

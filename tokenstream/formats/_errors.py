@@ -1,0 +1,154 @@
+"""Find the provider's error in a payload, and say whose problem it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenstream.errors import ErrorKind, ProviderError
+from tokenstream.formats._read import is_dict
+
+__all__ = ["error_kind", "kind_of_status", "provider_error"]
+
+# Words of providers' error types and codes (wire-formats §1.4, §4.5); the first that occurs decides.
+_KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
+    ("insufficient_quota", "rate_limited", False),
+    ("billing", "rate_limited", False),
+    ("spend_limit", "rate_limited", False),
+    ("overloaded", "overloaded", None),
+    ("unavailable", "overloaded", None),
+    ("capacity", "overloaded", None),
+    ("rate_limit", "rate_limited", None),
+    ("too_many_requests", "rate_limited", None),
+    ("throttl", "rate_limited", None),
+    ("resource_exhausted", "rate_limited", None),
+    ("authentication", "authentication", None),
+    ("permission", "authentication", None),
+    ("invalid_api_key", "authentication", None),
+    ("unauthorized", "authentication", None),
+    ("unauthenticated", "authentication", None),
+    ("forbidden", "authentication", None),
+    ("context_length", "invalid_request", None),
+    ("content_policy", "invalid_request", None),
+    ("content_filter", "invalid_request", None),
+    ("tool_use_failed", "invalid_request", None),
+    ("invalid", "invalid_request", None),
+    ("badrequest", "invalid_request", None),
+    ("bad_request", "invalid_request", None),
+    ("not_found", "invalid_request", None),
+    ("too_large", "invalid_request", None),
+    ("unsupported", "invalid_request", None),
+    ("timeout", "server", None),
+    ("server", "server", None),
+    ("internal", "server", None),
+    ("api_error", "server", None),
+    ("upstream", "server", None),
+    ("network", "server", None),
+)
+
+_STATUSES: dict[int, ErrorKind] = {
+    401: "authentication",
+    403: "authentication",
+    408: "server",
+    409: "server",
+    425: "server",
+    429: "rate_limited",
+    503: "overloaded",
+    529: "overloaded",
+}
+_LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
+
+
+def kind_of_status(status: int) -> ErrorKind:
+    """Return whose problem an HTTP status is.
+
+    Example:
+        >>> kind_of_status(529), kind_of_status(404), kind_of_status(502)
+        ('overloaded', 'invalid_request', 'server')
+    """
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if status >= _LOWEST_SERVER_STATUS:
+        return "server"
+    return "invalid_request" if status >= _LOWEST_STATUS else "unknown"
+
+
+def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
+    """Return whose problem a provider's error is, and whether that decides about asking again.
+
+    Args:
+        words: Its type, code, status and message, the most telling first.
+
+    Example:
+        >>> error_kind("overloaded_error"), error_kind(429), error_kind("insufficient_quota")
+        (('overloaded', None), ('rate_limited', None), ('rate_limited', False))
+    """
+    for word in words:
+        if isinstance(word, str) and not word.isdecimal():
+            flat = word.lower().replace(" ", "_").replace("-", "_")
+            for part, kind, retryable in _KINDS:
+                if part in flat:
+                    return kind, retryable
+        elif isinstance(word, int | str) and not isinstance(word, bool):
+            kind = kind_of_status(int(word)) if len(str(word)) == len("400") else "unknown"
+            if kind != "unknown":
+                return kind, None
+    return "unknown", None
+
+
+def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | None:
+    """Return the error that a payload is, or None when it is none.
+
+    Args:
+        payload: The decoded payload.
+        event: The SSE event's name, "" where it has none.
+
+    Example:
+        >>> error = provider_error({"error": {"message": "busy", "type": "overloaded_error"}})
+        >>> str(error), error.kind, error.retryable
+        ('the provider reports an error: busy', 'overloaded', True)
+    """
+    details = _details(payload, event)
+    if details is None:
+        return None
+    if isinstance(details, str):
+        details = {"message": details}
+    message = _first_text(details, "message", "msg", "detail", "details", "error", "errorText", "status_msg")
+    kind_word = _first_text(details, "type", "error_type", "status", "kind")
+    code = details.get("code", details.get("error_code", details.get("status_code")))
+    inner = details.get("details")
+    spend = inner.get("error_code") if is_dict(inner) else None
+    kind, retryable = error_kind(spend, code if isinstance(code, str) else None, kind_word, code, message)
+    error = ProviderError(
+        f"the provider reports an error: {message or kind_word or code or 'it does not say which'}",
+        code=None if code is None else str(code),
+        type=kind_word,
+        kind=kind,
+        retryable=retryable,
+    )
+    error.request_id = _first_text(payload, "request_id")
+    return error
+
+
+def _details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
+    """Find the error object; the order is that of wire-formats §17.2."""
+    error = payload.get("error")
+    if error and (is_dict(error) or isinstance(error, str)):
+        return error
+    if event == "error" or "error" in (payload.get("type"), payload.get("object"), payload.get("event_type")):
+        return payload
+    base = payload.get("base_resp")
+    if is_dict(base) and base.get("status_code"):
+        return base
+    if "choices" in payload or "candidates" in payload or "type" in payload:
+        return None
+    if ("code" in payload and "message" in payload) or ("error_code" in payload and "error_msg" in payload):
+        return payload
+    return payload if isinstance(payload.get("detail"), list | str) and len(payload) == 1 else None
+
+
+def _first_text(details: dict[str, Any], *names: str) -> str | None:
+    for name in names:
+        value = details.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return None

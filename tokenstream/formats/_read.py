@@ -1,0 +1,128 @@
+"""Read untrusted payloads: what has the wrong type is taken as absent."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+__all__ = [
+    "dict_of",
+    "dicts_of",
+    "float_of",
+    "int_of",
+    "is_dict",
+    "is_list",
+    "known",
+    "says_nothing",
+    "text_of",
+]
+
+
+def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
+    """Tell whether a JSON value is an object.
+
+    Example:
+        >>> is_dict({}), is_dict([])
+        (True, False)
+    """
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Tell whether a JSON value is an array.
+
+    Example:
+        >>> is_list([]), is_list("")
+        (True, False)
+    """
+    return isinstance(value, list)
+
+
+def text_of(payload: dict[str, Any], *keys: str) -> str | None:
+    """Return the first of the fields `keys` that is text and not empty.
+
+    Example:
+        >>> text_of({"reasoning": "", "thinking": "so"}, "reasoning", "thinking"), text_of({"id": 1}, "id")
+        ('so', None)
+    """
+    for key in keys:
+        value = payload.get(key)
+        if value.__class__ is str and value:
+            return value
+    return None
+
+
+def dict_of(payload: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a field that is an object; an empty one where it is none.
+
+    Example:
+        >>> dict_of({"usage": {"total_tokens": 3}}, "usage"), dict_of({"usage": None}, "usage")
+        ({'total_tokens': 3}, {})
+    """
+    value = payload.get(key)
+    return value if is_dict(value) else {}
+
+
+def dicts_of(value: object) -> list[dict[str, Any]]:
+    """Return the objects in an array; an object that stands alone counts as an array of one.
+
+    Example:
+        >>> dicts_of([{"a": 1}, None]), dicts_of({"a": 1}), dicts_of("a")
+        ([{'a': 1}], [{'a': 1}], [])
+    """
+    if is_dict(value):
+        return [value]
+    return [item for item in value if is_dict(item)] if is_list(value) else []
+
+
+def int_of(payload: dict[str, Any], *keys: str) -> int | None:
+    """Return the first of the fields `keys` that is a whole number.
+
+    Example:
+        >>> int_of({"a": True, "b": 3.0}, "a", "b"), int_of({"a": "3"}, "a")
+        (3, None)
+    """
+    for key in keys:
+        value = payload.get(key)
+        if value.__class__ is int:
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+    return None
+
+
+def float_of(payload: dict[str, Any], key: str) -> float | None:
+    """Return a field that is a number.
+
+    Example:
+        >>> float_of({"cost": 1}, "cost"), float_of({"cost": False}, "cost")
+        (1.0, None)
+    """
+    value = payload.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def says_nothing(value: object) -> bool:
+    """Tell whether a field's value is null or empty; 0 and false are values.
+
+    Example:
+        >>> says_nothing(None), says_nothing(""), says_nothing([]), says_nothing(0)
+        (True, True, True, False)
+    """
+    return not value and (value is None or isinstance(value, str | list | dict))
+
+
+def known(fields: dict[str, Any], *without: str) -> dict[str, Any] | None:
+    """Return the fields that say something, save those named; None when there are none.
+
+    Example:
+        >>> known({"type": "x", "text": "a", "id": None}, "text"), known({"text": "a"}, "text")
+        ({'type': 'x'}, None)
+    """
+    return {
+        key: value for key, value in fields.items() if key not in without and not says_nothing(value)
+    } or None

@@ -1,0 +1,214 @@
+"""Recognise the next plain delta by its bytes, without decoding the payload.
+
+From one chunk of an answer to the next, servers change the piece of text and
+nothing else, save padding of random length. A template is what stays: learnt
+from one payload, proved by decoding, and then compared as bytes. Whatever is
+not exactly of that shape is left to the JSON decoder.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from tokenstream._json import decode
+from tokenstream.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PADDING", "Templates", "TextTemplate"]
+
+PADDING = frozenset({"obfuscation", "p"})
+"""Fields that hide the length of the text from who listens on the wire; they say nothing."""
+
+_PROBE = "tokenstream probe"
+_PADDING = re.compile(rb'"(?:%b)"\s*:\s*"([A-Za-z0-9]+)"' % "|".join(sorted(PADDING)).encode())
+_PROBE_PADDING = b"paddingprobe"
+# The text may occur in the payload by chance, before it stands in its own place.
+_MOST_PLACES = 8
+# A template that matched so often has paid for itself.
+_WORTH_LEARNING = 12
+_LONGEST_WAIT = 512
+
+
+class TextTemplate:
+    """The bytes around the text of a payload.
+
+    Args:
+        prefix: All up to the text, with its opening quote.
+        middle: All after the text, from its closing quote to the opening quote
+            of the padding; to the end where there is no padding.
+        tail: All after the padding, from its closing quote; empty where there is none.
+
+    Example:
+        >>> payload = {"text": "Hel", "n": 1}
+        >>> template = TextTemplate.learn(b'{"text":"Hel","n":1}', payload, ("text",))
+        >>> template.match(b'{"text":"lo","n":1}'), template.match(b'{"text":"lo","n":2}')
+        ('lo', None)
+    """
+
+    __slots__ = ("_end", "_middle", "_prefix", "_tail", "match")
+
+    match: Callable[[bytes], str | None]
+    """Return the text of a payload of this shape, or None for any other payload."""
+
+    def __init__(self, prefix: bytes, middle: bytes, tail: bytes) -> None:
+        self._prefix = prefix
+        self._middle = middle
+        self._tail = tail
+        self._end = tail or middle
+        self.match = _matcher(prefix, middle, tail)
+
+    def fits(self, payload: bytes) -> bool:
+        """Tell whether a payload that did not match is of the shape all the same, but for its text."""
+        return payload.startswith(self._prefix) and payload.endswith(self._end)
+
+    @classmethod
+    def learn(cls, payload: bytes, value: dict[str, Any], path: tuple[str | int, ...]) -> TextTemplate | None:
+        """Return the template of a payload, or None where it has none.
+
+        Args:
+            payload: The payload's bytes.
+            value: The payload, decoded.
+            path: Where in it the text is.
+        """
+        text = _at(value, path)
+        quoted = b'"%b"' % text.encode("utf-8", "replace")
+        key = b'"%b"' % str(path[-1]).encode()
+        place = -1
+        for _ in range(_MOST_PLACES):
+            place = payload.find(quoted, place + 1)
+            if place < 0:
+                break
+            if payload[:place].rstrip(b" :").endswith(key):
+                template = cls._around(payload, place + 1, place + len(quoted) - 1)
+                if template.match(payload) == text and template._proves(payload, value, path):  # noqa: SLF001 - of this class
+                    return template
+        return None
+
+    @classmethod
+    def _around(cls, payload: bytes, start: int, end: int) -> TextTemplate:
+        padding = _PADDING.search(payload, end)
+        if padding is None:
+            return cls(payload[:start], payload[end:], b"")
+        return cls(payload[:start], payload[end : padding.start(1)], payload[padding.end(1) :])
+
+    def _proves(self, payload: bytes, value: dict[str, Any], path: tuple[str | int, ...]) -> bool:
+        """Tell whether another text and other padding in their places change these and nothing else."""
+        padding = _PROBE_PADDING if self._tail else b""
+        probe = b"".join([self._prefix, _PROBE.encode(), self._middle, padding, self._tail])
+        try:
+            probed = decode(probe)
+            if _at(probed, path) != _PROBE:
+                return False
+            _at(probed, path[:-1])[path[-1]] = _at(value, path)
+        except (ProtocolError, LookupError, TypeError):
+            return False
+        return _unpadded(value) == _unpadded(probed)
+
+
+def _matcher(prefix: bytes, middle: bytes, tail: bytes) -> Callable[[bytes], str | None]:
+    start, middle_size, tail_size = len(prefix), len(middle), len(tail)
+
+    # Plain comparisons of bytes: a regular expression took twice as long.
+    def match(payload: bytes) -> str | None:
+        if not payload.startswith(prefix):
+            return None
+        end = payload.find(middle, start)
+        if end < 0:
+            return None
+        if tail_size:
+            if not (payload[end + middle_size : -tail_size].isalnum() and payload.endswith(tail)):
+                return None
+        elif end + middle_size != len(payload):
+            return None
+        written = payload[start:end]
+        try:
+            if 92 in written or 34 in written:
+                # An escape; or what looked like the end stands inside the text.
+                text: str = from_json(payload[start - 1 : end + 1])
+                return text or None
+            text = written.decode()
+        except ValueError:
+            return None
+        # A control character is no JSON.
+        return text if text and text.isprintable() else None
+
+    return match
+
+
+def _at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _unpadded(value: dict[str, Any]) -> dict[str, Any]:
+    return {name: inner for name, inner in value.items() if name not in PADDING}
+
+
+class Templates:
+    """The template in use, and when it is worth looking for another one.
+
+    Learning costs as much as reading a few payloads. Where it does not pay,
+    because every payload differs, it is tried ever less often.
+    """
+
+    __slots__ = ("_learnt_at", "_others", "_patience", "_template", "_wait", "match")
+
+    def __init__(self) -> None:
+        self.match: Callable[[bytes], str | None] | None = None
+        """Of the template in use; None while there is none."""
+        self._template: TextTemplate | None = None
+        self._learnt_at = 0
+        self._others = 0
+        self._patience = 1
+        self._wait = 0
+
+    def offer(self, payload: bytes, value: dict[str, Any], path: tuple[str | int, ...], frames: int) -> None:
+        """Take a payload that was decoded because no template matched; learn from it if that may pay.
+
+        Args:
+            payload: The payload's bytes.
+            value: The payload, decoded.
+            path: Where in it the text is, which is all that it says.
+            frames: How many frames there were so far.
+        """
+        if self._template is not None:
+            self._others += 1
+            if self._template.fits(payload):
+                return
+            self.drop(frames)
+        self._wait -= 1
+        if self._wait > 0:
+            return
+        template = TextTemplate.learn(payload, value, path)
+        if template is None:
+            self._be_patient()
+            return
+        self._template = template
+        self.match = template.match
+        self._learnt_at = frames
+        self._others = 0
+
+    def drop(self, frames: int) -> None:
+        """Forget the template, because a match does not tell any more what a payload means.
+
+        Args:
+            frames: How many frames there were so far.
+        """
+        if self._template is None:
+            return
+        self.match = self._template = None
+        if frames - self._learnt_at - self._others >= _WORTH_LEARNING:
+            self._patience = 1
+            self._wait = 0
+        else:
+            self._be_patient()
+
+    def _be_patient(self) -> None:
+        self._patience = min(2 * self._patience, _LONGEST_WAIT)
+        self._wait = self._patience

@@ -1,0 +1,311 @@
+"""Anthropic Messages: payloads in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.events import TextDelta
+from tokenstream.formats._read import dict_of, dicts_of, known, says_nothing, text_of
+from tokenstream.formats._template import PADDING
+from tokenstream.formats.anthropic._blocks import Blocks
+from tokenstream.formats.anthropic._shape import PlainDelta
+from tokenstream.formats.anthropic._words import FINISH_REASONS, usage_of
+from tokenstream.formats.base import Format, Frame
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+
+__all__ = ["Anthropic"]
+
+_STREAM_EVENTS = frozenset(
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    }
+)
+_ERROR_FIELDS = frozenset({"type", "error", "request_id"})
+_ERROR_DETAILS = frozenset({"type", "message", "details"})
+# What the SDK's own stream helper adds to the events of the wire: the same content again.
+_HELPER_EVENTS = frozenset({"text", "thinking", "input_json", "citation"})
+_MESSAGE_FIELDS = ("id", "type", "role", "model", "content", "usage")
+_END_FIELDS = ("type", "stop_reason", "stop_sequence", "stop_details")
+_KNOWN_IN_DELTAS = (
+    "type",
+    "text",
+    "thinking",
+    "estimated_tokens",
+    "signature",
+    "partial_json",
+    "citation",
+    "content",
+    "encrypted_content",
+)
+_DELTA_FIELDS = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
+}
+
+
+class Anthropic(Format):
+    """Anthropic Messages: the stream's events, or a whole message in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> anthropic = Anthropic()
+        >>> anthropic.feed({"type": "content_block_start", "index": 0,
+        ...     "content_block": {"type": "text", "text": ""}})
+        [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False, \
+provider_data=None))]
+        >>> [event.text for event in anthropic.feed({"type": "content_block_delta", "index": 0,
+        ...     "delta": {"type": "text_delta", "text": "Hel"}})]
+        ['Hel']
+    """
+
+    name: ClassVar[str] = "anthropic"
+    # Proxies that speak OpenAI's language to all their clients send it.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._blocks = Blocks(self.limits, self.note)
+        self.parts = self._blocks
+        self._shape: PlainDelta | None = None
+        self._plain: dict[str, Any] | None = None
+        self._nameless = False
+        self._has_head = False
+        self._start_expected = True
+        self._replayed = False
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Tell whether a first payload is of this format; None after a ping, which is any format's."""
+        kind = payload.get("type", event)
+        if kind == "ping":
+            return None
+        if kind == "message":
+            return isinstance(payload.get("content"), list) and "stop_reason" in payload
+        if kind == "error":
+            details = dict_of(payload, "error")
+            return "type" in details and details.keys() <= _ERROR_DETAILS and payload.keys() <= _ERROR_FIELDS
+        return isinstance(kind, str) and kind in _STREAM_EVENTS
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        shape = self._shape
+        if shape is None or not isinstance(frame, ServerSentEvent) or frame.event != "content_block_delta":
+            return self._feed_any(frame, now)
+        payload = frame.payload
+        text = shape.match(payload)
+        if text is None:
+            return self._feed_any(frame, now)
+        self.frames += 1
+        part = shape.part
+        if part.kind == "text":
+            return [TextDelta(text, part=part.index, raw=payload)]
+        return self._blocks.add_plain(part, text, payload)
+
+    def _feed_any(self, frame: Frame, now: float) -> list[Event]:
+        self._shape = None
+        payload = None
+        if isinstance(frame, ServerSentEvent):
+            self._nameless = frame.event == "message"
+            payload = frame.payload
+        else:
+            self._nameless = isinstance(frame, bytes)
+        events = super().feed(frame, now=now)
+        plain, self._plain = self._plain, None
+        if payload is not None and plain is not None:
+            self._learn(payload, plain)
+        return events
+
+    def _learn(self, payload: bytes, value: dict[str, Any]) -> None:
+        """Remember the shape of a plain delta, so that the next one of its block is known by its bytes."""
+        block = self._blocks.block(value["index"])
+        if block is not None and not block.input and not block.part.held:
+            key = _DELTA_FIELDS[value["delta"]["type"]]
+            self._shape = PlainDelta.learn(payload, value, key, block.part)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Tell whether a payload under the name "error" is another event of this format."""
+        return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`."""
+        kind = text_of(payload, "type")
+        if self._nameless:
+            self.note("event_name_missing")
+        elif kind and event and kind != event:
+            self.note("event_name_differs")
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
+            self.parts.unknown(kind or "event", payload)
+
+    def read_sentinel(self) -> None:
+        """Take `[DONE]`, which ends the answer as `message_stop` does."""
+        self._end_answer()
+
+    def _end_answer(self) -> None:
+        if not self.parts.finished:
+            self.note("finish_missing")
+            self._blocks.cut()
+        self.conclude()
+
+    # -- events --------------------------------------------------------------
+
+    def _ping(self, payload: dict[str, Any]) -> None:
+        self.ping()
+
+    def _message_start(self, payload: dict[str, Any]) -> None:
+        message = dict_of(payload, "message")
+        if self._has_head:
+            self.note("start_repeated")
+            self._blocks.restart()
+        self._carry(payload, "type", "message")
+        # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
+        # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.
+        whole = bool(message.get("content")) and not self._blocks.has_parts
+        if whole:
+            self.note("start_with_content")
+            # Where the end stands in the start, nothing new can follow it.
+            self._replayed = text_of(message, "stop_reason") is not None
+        self._read_message(message, whole=whole)
+
+    def _whole_message(self, payload: dict[str, Any]) -> None:
+        """Read an answer that was not streamed."""
+        if self._blocks.has_parts:
+            self.note("content_twice")
+            return
+        self._read_message(payload, whole=True)
+        self._end_answer()
+
+    def _block_start(self, payload: dict[str, Any]) -> None:
+        if self._skips_block():
+            return
+        index = self._index(payload, self._blocks.newest + 1)
+        self._blocks.start(index, dict_of(payload, "content_block"))
+        self._carry(payload, "type", "index", "content_block")
+
+    def _block_delta(self, payload: dict[str, Any]) -> None:
+        if self._skips_block():
+            return
+        delta = dict_of(payload, "delta")
+        index = self._index(payload, max(self._blocks.newest, 0))
+        if not self._blocks.delta(index, delta, payload):
+            return
+        if (
+            len(payload) == 3
+            and len(delta) == 2
+            and payload.get("index") is index
+            and delta["type"] in _DELTA_FIELDS
+        ):
+            self._plain = payload
+            return
+        self._carry(payload, "type", "index", "delta")
+        self._carry(delta, *_KNOWN_IN_DELTAS)
+
+    def _block_stop(self, payload: dict[str, Any]) -> None:
+        if self._skips_block():
+            return
+        self._blocks.stop(self._index(payload, self._blocks.newest))
+        # The SDK's stream helper adds the block as it became.
+        self._carry(payload, "type", "index", "content_block")
+
+    def _message_delta(self, payload: dict[str, Any]) -> None:
+        delta = dict_of(payload, "delta")
+        self._carry(payload, "type", "delta", "usage")
+        self._carry(delta, *_END_FIELDS)
+        self._read_usage(payload)
+        self._read_finish(delta)
+
+    def _message_stop(self, payload: dict[str, Any]) -> None:
+        # The SDK's stream helper adds the message as it became.
+        self._carry(payload, "type", "message")
+        self._end_answer()
+
+    # -- within --------------------------------------------------------------
+
+    def _skips_block(self) -> bool:
+        """Tell whether a block only says again what the answer's start held whole."""
+        if self._start_expected:
+            self._start_expected = False
+            self.note("start_missing")
+        if self._replayed:
+            self.note("content_twice")
+        return self._replayed
+
+    def _index(self, payload: dict[str, Any], default: int) -> int:
+        index = payload.get("index")
+        if isinstance(index, int) and not isinstance(index, bool):
+            return index
+        self.note("part_index_missing")
+        return default
+
+    def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
+        self._has_head, self._start_expected = True, False
+        self.parts.head(
+            id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
+        )
+        self._carry(message, *_MESSAGE_FIELDS, *_END_FIELDS)
+        if whole:
+            self._read_content(message.get("content"))
+        self._read_usage(message)
+        # Some gateways fill in a stop reason from the start, before there is anything to stop.
+        if whole:
+            self._read_finish(message)
+
+    def _read_content(self, content: object) -> None:
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]
+        for index, block in enumerate(dicts_of(content)):
+            self._blocks.whole_block(index, block)
+
+    def _read_usage(self, payload: dict[str, Any]) -> None:
+        report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+
+    def _read_finish(self, payload: dict[str, Any]) -> None:
+        for name in ("stop_sequence", "stop_details"):
+            value = payload.get(name)
+            if not says_nothing(value):
+                self.parts.field(name, value, 0)
+        reason = text_of(payload, "stop_reason")
+        if reason is not None:
+            self.parts.finish(0, FINISH_REASONS.get(reason, "unknown"), reason)
+
+    def _carry(self, payload: dict[str, Any], *names: str) -> None:
+        """Carry the fields that are not among `names`."""
+        for name, value in (known(payload, *names) or {}).items():
+            if name == "usage" and isinstance(value, dict):
+                self.note("usage_misplaced")
+                self._read_usage(payload)
+            elif name not in PADDING:
+                self.parts.field(name, value)
+
+    _READERS: ClassVar[dict[str, Callable[[Anthropic, dict[str, Any]], None]]] = {
+        "ping": _ping,
+        "message_start": _message_start,
+        "content_block_start": _block_start,
+        "content_block_delta": _block_delta,
+        "content_block_stop": _block_stop,
+        "message_delta": _message_delta,
+        "message_stop": _message_stop,
+        "message": _whole_message,
+    }

@@ -1,0 +1,88 @@
+"""Recognise the next plain delta by its bytes, and decode nothing but its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._parts import OpenPart
+
+__all__ = ["PlainDelta"]
+
+_PROBE = "?"
+
+
+class PlainDelta:
+    """The bytes before the text of one block's deltas, proved to be what they seem.
+
+    Anthropic pads its payloads with spaces before the last brace, so what stands
+    behind the text has no fixed bytes; it is two braces and space all the same.
+
+    Args:
+        prefix: All up to the text, without its opening quote.
+        part: The part that the text belongs to.
+    """
+
+    __slots__ = ("match", "part")
+
+    match: Callable[[bytes], str | None]
+    """Return the text of a payload of this shape, or None for any other payload."""
+
+    def __init__(self, prefix: bytes, part: OpenPart) -> None:
+        self.part = part
+        self.match = _matcher(prefix)
+
+    @classmethod
+    def learn(cls, payload: bytes, value: dict[str, Any], key: str, part: OpenPart) -> PlainDelta | None:
+        """Return the shape of a payload, or None where its text is not the last thing in it.
+
+        Args:
+            payload: The payload's bytes.
+            value: The payload, decoded.
+            key: The field of its delta that is the text.
+            part: The part that the text belongs to.
+
+        Example:
+            >>> from tokenstream.formats._parts import OpenPart
+            >>> payload = b'{"delta":{"text":"Hel"}}'
+            >>> shape = PlainDelta.learn(payload, from_json(payload), "text", OpenPart("text", 0, 0))
+            >>> shape.match(b'{"delta":{"text":"lo"}   }'), shape.match(b'{"delta":{"text":"lo"},"n":1}')
+            ('lo', None)
+        """
+        mark = b'"%b":' % key.encode()
+        start = payload.find(mark) + len(mark)
+        prefix = payload[: payload.find(b'"', start)]
+        # Another string in that place must change the text and nothing else. Then any
+        # string does: JSON does not look back.
+        try:
+            probed = from_json(prefix + b'"%b"}}' % _PROBE.encode())
+        except ValueError:
+            return None
+        if value["delta"][key] == _PROBE or probed != {
+            **value,
+            "delta": {**value["delta"], key: _PROBE},
+        }:
+            return None
+        return cls(prefix, part)
+
+
+def _matcher(prefix: bytes) -> Callable[[bytes], str | None]:
+    start = len(prefix)
+
+    def match(payload: bytes) -> str | None:
+        if not payload.startswith(prefix) or payload[-1] != 125:
+            return None
+        rest = payload[start:-1].rstrip(b" ")
+        if rest[-1:] != b"}":
+            return None
+        try:
+            text = from_json(rest[:-1])
+        except ValueError:
+            return None
+        return text if text.__class__ is str and text else None
+
+    return match

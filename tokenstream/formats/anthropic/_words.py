@@ -1,0 +1,67 @@
+"""What Anthropic's words mean in ours: finish reasons, token counts, citations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import dict_of, int_of, text_of
+from tokenstream.message import Citation, Usage
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
+
+__all__ = ["FINISH_REASONS", "citation_of", "usage_of"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop_sequence",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "pause_turn": "pause",
+    "compaction": "pause",
+    "refusal": "refusal",
+}
+"""Stop reasons and what they say."""
+
+
+def usage_of(report: dict[str, Any]) -> Usage:
+    """Return a report of token counts in our names; counts that it lacks are None.
+
+    Example:
+        >>> usage_of({"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": None}).cached_tokens
+        4
+    """
+    details = dict_of(report, "output_tokens_details")
+    return Usage(
+        input_tokens=int_of(report, "input_tokens"),
+        output_tokens=int_of(report, "output_tokens"),
+        reasoning_tokens=int_of(details, "thinking_tokens"),
+        cached_tokens=int_of(report, "cache_read_input_tokens"),
+        cache_write_tokens=int_of(report, "cache_creation_input_tokens"),
+        provider_data=report,
+    )
+
+
+def citation_of(data: dict[str, Any], cites: int) -> Citation:
+    """Return a citation of any kind as ours.
+
+    Its positions are places in the source and not in the answer, so they stay in `provider_data`.
+
+    Args:
+        data: The citation as the server sent it.
+        cites: Index of the part that it is named for.
+
+    Example:
+        >>> citation_of({"type": "char_location", "document_title": "Laws", "cited_text": "§ 1"}, 0).title
+        'Laws'
+    """
+    # A search result's source is a URL or any other name that the application gave it.
+    source = text_of(data, "source") or ""
+    return Citation(
+        url=text_of(data, "url") or (source if "://" in source else None),
+        title=text_of(data, "title", "document_title"),
+        text=text_of(data, "cited_text"),
+        cites=cites,
+        provider_data=data,
+    )

@@ -1,0 +1,152 @@
+"""Bare text in `data:` lines, ended by `data: [DONE]`: the form that tutorials teach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._json import decode
+from tokenstream.errors import ProtocolError
+from tokenstream.events import TextDelta
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import dict_of, text_of
+from tokenstream.formats.base import Format, Frame
+from tokenstream.framing import ServerSentEvent
+from tokenstream.message import TextPart
+
+if TYPE_CHECKING:
+    from tokenstream.errors import ProviderError
+    from tokenstream.events import Event
+    from tokenstream.formats._parts import OpenPart
+    from tokenstream.limits import Limits
+
+__all__ = ["Text", "text"]
+
+
+class Text(Format):
+    """Server-sent events whose data are pieces of text.
+
+    Whatever stands in `data:` is text, white space and JSON too, save `[DONE]`,
+    which is the end, and empty data, which is a sign of life. An event named
+    "error" is the server's error. So is a payload that is one whole JSON object
+    with an `error` that is text or has a `message`; a model that writes such an
+    object writes it in pieces. Events of any other name are carried as unknown.
+
+    SSE takes one leading space away and has no word for CR: servers that send
+    `data: The`, `data: cat` need a `joiner`, and no piece can hold a CR.
+
+    Args:
+        joiner: What stands between two pieces.
+        limits: Bounds on what is held.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> format = Text(joiner=" ")
+        >>> [event.text for piece in (b"The", b"cat") for event in format.feed(piece)
+        ...  if hasattr(event, "text")]
+        ['The', ' cat']
+    """
+
+    name: ClassVar[str] = "text"
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+
+    def __init__(self, *, joiner: str = "", limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.joiner = joiner
+        self._part: OpenPart | None = None
+
+    def fresh(self, *, limits: Limits, pings: bool) -> Text:
+        """Return a format with the same joiner for a new connection."""
+        return Text(joiner=self.joiner, limits=limits, pings=pings)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
+        """Say no: a payload that is a JSON object is of another format."""
+        return False
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Refuse a payload that came decoded: it is no text."""
+        msg = 'the format "text" reads text, and a JSON object came; name the format that it is of'
+        raise ProtocolError(msg)
+
+    def read_sentinel(self) -> None:
+        """Take `[DONE]`, the only end that there is."""
+        self.conclude()
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        part = self._part
+        if (
+            part is None
+            or not isinstance(frame, bytes)
+            or not frame
+            or frame[0] == 123
+            or b"[DONE]" in frame
+            or part.closed
+            or self.error is not None
+        ):
+            return super().feed(frame, now=now)
+        self.frames += 1
+        text = frame.decode("utf-8", "replace")
+        return [TextDelta(self.joiner + text, part=part.index, raw=text)]
+
+    def read_text(self, payload: bytes, event: str) -> None:
+        """Take a piece of text, or the server's error."""
+        self.parts.raw = text = payload.decode("utf-8", "replace")
+        if event == "error":
+            self.error = provider_error(_object_of(payload) or {"error": {"message": text}}, event)
+        elif event not in ("", "message"):
+            self.parts.unknown(event, text)
+        elif (error := _error_of(payload)) is not None:
+            self.note("error_unmarked")
+            self.error = error
+        else:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        if self._part is not None:
+            self.parts.add(self._part, self.joiner + text)
+            return
+        self.parts.head()
+        self._part = self.parts.open(0, TextPart())
+        self.parts.add(self._part, text)
+
+    def _read_frame(self, frame: Frame) -> None:
+        event = frame.event if isinstance(frame, ServerSentEvent) else ""
+        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+        # White space is text here, and no sign of life.
+        if isinstance(payload, bytes) and payload.isspace():
+            self.read_text(payload, event)
+        else:
+            super()._read_frame(frame)
+
+
+def _object_of(payload: bytes) -> dict[str, Any]:
+    """Return the JSON object that a payload is, or an empty one where it is none."""
+    try:
+        value = decode(payload)
+    except ProtocolError:
+        value = None
+    return dict_of({"value": value}, "value")
+
+
+def _error_of(payload: bytes) -> ProviderError | None:
+    """Return the error that a piece is, or None for text."""
+    if not payload.startswith(b"{") or b'"error"' not in payload:
+        return None
+    value = _object_of(payload)
+    if text_of(value, "error") or text_of(dict_of(value, "error"), "message"):
+        return provider_error(value)
+    return None
+
+
+def text(*, joiner: str = "") -> Text:
+    """Return the format of bare text in `data:` lines, to be passed as `format=`.
+
+    Args:
+        joiner: What stands between two pieces, for servers that send whole words.
+
+    Example:
+        >>> text(joiner=" ").joiner
+        ' '
+    """
+    return Text(joiner=joiner)

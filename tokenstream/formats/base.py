@@ -1,0 +1,231 @@
+"""What every format is: a stage that turns frames into events."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._json import decode
+from tokenstream.departures import Departures
+from tokenstream.errors import ProtocolError, StreamTruncated
+from tokenstream.events import Ping
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._parts import Parts
+from tokenstream.formats._read import is_dict
+from tokenstream.framing import ServerSentEvent
+from tokenstream.limits import Limits
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+
+__all__ = ["Format", "Frame"]
+
+Frame: TypeAlias = bytes | ServerSentEvent | dict[str, Any]
+"""One unit of a framing: a bare payload, an SSE event that has a name, or a payload already decoded."""
+
+
+class Format(ABC):
+    """A wire vocabulary: frames in, events out, for one connection.
+
+    A format knows which choice and part an event belongs to, when a tool call
+    has ended and whether the answer has; it holds no content but the arguments
+    of open tool calls and halves of surrogate pairs.
+
+    Args:
+        limits: Bounds on parts, choices, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+    """
+
+    name: ClassVar[str]
+    """What users call the format."""
+    framing: ClassVar[str] = "sse"
+    """The framing that carries it."""
+    sentinel: ClassVar[bytes | None] = None
+    """The payload that is no payload and means the end."""
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        self.limits = limits if limits is not None else Limits()
+        self.pings = pings
+        self.departures = Departures()
+        self.frames: int = 0
+        self.ended = False
+        """Whether a terminal event came."""
+        self.error: StreamError | None = None
+        self.stop: str | None = None
+        self.parts = Parts(self.limits, self.note)
+
+    def fresh(self, *, limits: Limits, pings: bool) -> Format:
+        """Return a format of the same make for a new connection."""
+        return type(self)(limits=limits, pings=pings)
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Tell whether a first payload is of this format; None when a later one must decide.
+
+        Args:
+            payload: The decoded payload, a JSON object.
+            event: The SSE event's name, "" where it has none.
+        """
+
+    @abstractmethod
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`.
+
+        Args:
+            payload: The decoded payload, a JSON object.
+            event: The SSE event's name, "" where it has none.
+
+        Raises:
+            ProtocolError: The payload is not what the format allows.
+        """
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is over: a terminal event came, or every choice has its finish reason."""
+        return self.ended or self.parts.finished
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        if self.error is not None:
+            return []
+        self.frames += 1
+        if self.ended:
+            self.after_end(frame)
+            return self.parts.take()
+        try:
+            self._read_frame(frame)
+        except ProtocolError as error:
+            if error.event is None:
+                error.event = self.frames
+                error.args = (f"frame {self.frames}: {error}",)
+            self.error = error
+        return self.parts.take()
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
+        if self.error is None and not self.ended:
+            if self.parts.finished:
+                if self.sentinel is not None or not self.ends_with_input:
+                    self.note("done_missing")
+            elif not self.ends_with_input:
+                self.error = StreamTruncated(self._truncation())
+        try:
+            self.finish_input()
+        except ProtocolError as error:
+            self.error = self.error or error
+        return self.parts.take()
+
+    def finish_input(self) -> None:
+        """Close what is open at the end of the input.
+
+        Raises:
+            LimitExceeded: What was held back outgrows a bound.
+        """
+        self.parts.close_all(complete=self.error is None and self.finished)
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    ends_with_input: ClassVar[bool] = False
+    """Whether the end of the input is the end of the answer: no terminal event exists."""
+
+    def note(self, name: str) -> None:
+        """Count a departure at the frame that is being read."""
+        self.departures.note(name, event=self.frames)
+
+    def after_end(self, frame: Frame) -> None:
+        """Take a frame that comes after the terminal event: ignore and count it."""
+        self.note("data_after_end")
+
+    def conclude(self) -> None:
+        """Mark the terminal event: close what is open, and ignore what comes after."""
+        self.ended = True
+        self.parts.close_all(complete=True)
+
+    def ping(self) -> None:
+        """Take a sign of life."""
+        if self.pings:
+            self.parts.emit(Ping(raw=self.parts.raw))
+
+    def read_text(self, payload: bytes, event: str) -> None:
+        """Take a payload that may be no JSON object; by default every payload must be one.
+
+        Args:
+            payload: The payload as it came, not empty and not the sentinel.
+            event: The SSE event's name, "" where it has none.
+
+        Raises:
+            ProtocolError: It is none.
+        """
+        data = decode(payload, self.limits)
+        if not is_dict(data):
+            msg = f"a JSON object is expected, not {_kind_of(data)}"
+            raise ProtocolError(msg, offset=0)
+        self._read_object(data, event)
+
+    def _read_frame(self, frame: Frame) -> None:
+        event = ""
+        if isinstance(frame, dict):
+            self._read_object(frame, "")
+            return
+        if isinstance(frame, ServerSentEvent):
+            event = _name_of(frame)
+            frame = frame.payload
+        self.parts.raw = None
+        if frame == self.sentinel or (self.sentinel is not None and frame.strip() == self.sentinel):
+            self.read_sentinel()
+        elif event == "error" and frame.lstrip()[:1] != b"{":
+            # A proxy's own words, in no format at all.
+            raise_text_error(self, frame)
+        elif not frame or frame.isspace():
+            self.note("empty_data")
+            self.ping()
+        else:
+            self.read_text(frame, event)
+
+    def read_sentinel(self) -> None:
+        """Take the sentinel: the end of the answer."""
+        if not self.parts.finished:
+            self.note("finish_missing")
+        self.conclude()
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        self.parts.raw = data
+        error = provider_error(data, event)
+        if error is not None and not self.tolerates(data, event):
+            self.error = error
+            return
+        self.read(data, event)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Tell whether a payload that looks like an error is none in this format."""
+        return False
+
+    def _truncation(self) -> str:
+        if not self.frames:
+            return "the input ended without a single event; ask again"
+        open_calls = self.parts.open_calls
+        inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""
+        return (
+            f"the input ended after {self.frames} frames{inside}, before the end of the answer; "
+            "what had arrived is in .partial"
+        )
+
+
+def _name_of(event: ServerSentEvent) -> str:
+    # "message" is what the standard calls an event without a name.
+    return "" if event.event == "message" else event.event
+
+
+def raise_text_error(format: Format, payload: bytes) -> None:
+    """Set the error of a format to an error event whose data is plain text."""
+    format.error = provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
+
+
+def _kind_of(value: object) -> str:
+    kinds: dict[type, str] = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")

@@ -1,0 +1,326 @@
+"""Which tool call a fragment belongs to, and when a call has ended.
+
+The format marks neither: calls are known by id, by index, by place or by being
+the last, depending on the server, and one ends where another begins or its
+choice does. The order of the rules is that of robust clients.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._read import dict_of, dicts_of, is_dict, known, says_nothing
+from tokenstream.formats.openai_chat._whole import Wholeness
+from tokenstream.message import OpaquePart
+
+if TYPE_CHECKING:
+    from tokenstream.formats._parts import OpenCall, Parts
+
+__all__ = ["Calls"]
+
+_LEGACY = "function_call"
+_ITEM_FIELDS = ("id", "index", "type")
+_BODY_FIELDS = ("name", "arguments", "input")
+_ABSENT = object()
+_Key = TypeVar("_Key", bound="int | str")
+
+
+class _Fragment:
+    """One item of `tool_calls`, read."""
+
+    __slots__ = ("arguments", "extras", "id", "index", "name", "place", "type")
+
+    def __init__(self, item: dict[str, Any], place: int | None) -> None:
+        body_key, body = _body_of(item)
+        self.id = _id_of(item.get("id"))
+        index = item.get("index")
+        self.index: int | str | None = index if isinstance(index, int | str) else None
+        name = body.get("name")
+        self.name: str = name if isinstance(name, str) and not name.isspace() else ""
+        kind = item.get("type")
+        self.type: str = kind if isinstance(kind, str) and kind else body_key or "function"
+        self.arguments: object = body.get("input" if "input" in body else "arguments", _ABSENT)
+        self.extras = known(item, *_ITEM_FIELDS, body_key or "", *(_BODY_FIELDS if body is item else ()))
+        if body is not item and len(body) > len(_BODY_FIELDS) - 1:
+            self.extras = {**(self.extras or {}), **(known(body, *_BODY_FIELDS) or {})} or None
+        self.place = place
+
+    @property
+    def opens_value(self) -> bool:
+        """Whether the arguments look like the start of a JSON object or array."""
+        arguments = self.arguments
+        if isinstance(arguments, str):
+            return arguments.lstrip()[:1] in ("{", "[")
+        return isinstance(arguments, dict | list)
+
+
+class _Call:
+    """A call that was heard of; it opens once it has a name."""
+
+    __slots__ = ("fields", "held", "id", "name", "open", "seen_in", "type", "unread", "wholeness")
+
+    def __init__(self, fragment: _Fragment) -> None:
+        self.id = fragment.id
+        self.name = ""
+        self.type = fragment.type
+        self.open: OpenCall | None = None
+        self.held: list[object] = []
+        """Arguments that wait for the name."""
+        self.fields: dict[str, Any] | None = None
+        """Fields that only this provider has."""
+        self.wholeness = Wholeness()
+        self.unread: list[str] = []
+        """Argument text that `wholeness` has not looked at."""
+        self.seen_in = -1
+        """The last list of calls that it was in."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing more is to be expected: the arguments are one whole value, or free text."""
+        call = self.open
+        if call is None:
+            return False
+        if call.closed:
+            return True
+        if call.type == "custom":
+            return call.has_arguments
+        for text in self.unread:
+            self.wholeness.add(text)
+        self.unread.clear()
+        return self.wholeness.whole
+
+
+class Calls:
+    """The tool calls of one choice.
+
+    Args:
+        parts: Where the events are made.
+        choice: The choice's index.
+    """
+
+    def __init__(self, parts: Parts, choice: int) -> None:
+        self._parts = parts
+        self._choice = choice
+        self._by_id: dict[str, _Call] = {}
+        self._by_index: dict[int | str, _Call] = {}
+        self._by_place: dict[int, _Call] = {}
+        self._unnamed: list[_Call] = []
+        self._last: _Call | None = None
+        self._heard_of = 0
+        self._lists = 0
+        self._said: list[tuple[_Call, int]] = []
+
+    def read(self, items: object) -> None:
+        """Take the `tool_calls` of a delta."""
+        self._lists += 1
+        found = dicts_of(items)
+        for place, item in enumerate(found):
+            self._take(_Fragment(item, place if len(found) > 1 else None))
+
+    def read_legacy(self, body: dict[str, Any]) -> None:
+        """Take the `function_call` of a delta, from before there were tools."""
+        self._lists += 1
+        self._take(_Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None))
+
+    def read_whole(self, items: object) -> None:
+        """Take the `tool_calls` of a message that is sent again and again as it grows."""
+        for place, item in enumerate(dicts_of(items)):
+            if place == len(self._said):
+                self._lists += 1
+                call = self._new(_Fragment(item, None))
+                self._said.append((call, 0))
+            call, said = self._said[place]
+            fragment = _Fragment(item, None)
+            text = fragment.arguments
+            if isinstance(text, str):
+                fragment.arguments = text[said:]
+                self._said[place] = (call, max(said, len(text)))
+            elif call.open is not None:
+                continue
+            self._fill(call, fragment)
+
+    def release(self) -> None:
+        """Give calls that never got a name: nobody can run them, but nothing is lost."""
+        if not self._unnamed:
+            return
+        unnamed, self._unnamed = self._unnamed, []
+        gone = set(unnamed)
+        self._by_id = _without(self._by_id, gone)
+        self._by_index = _without(self._by_index, gone)
+        self._by_place = _without(self._by_place, gone)
+        if self._last in gone:
+            self._last = None
+        for call in unnamed:
+            if all(isinstance(piece, str) for piece in call.held):
+                arguments: object = "".join(map(str, call.held))
+            else:
+                arguments = call.held
+            data = {"id": call.id, "type": call.type, "arguments": arguments, **(call.fields or {})}
+            self._parts.whole(self._choice, OpaquePart(type="tool_call", data=known(data) or {}))
+
+    # -- whose fragment is it ----------------------------------------------
+
+    def _take(self, fragment: _Fragment) -> None:
+        call = self._find(fragment)
+        if call is None:
+            call = self._new(fragment)
+        elif fragment.id or (fragment.name and call.name):
+            self._parts.note("call_repeated")
+        self._fill(call, fragment)
+
+    def _find(self, fragment: _Fragment) -> _Call | None:
+        """Return the call that a fragment belongs to; None when it is a new one."""
+        if fragment.id is not None:
+            return self._find_by_id(fragment, fragment.id)
+        if fragment.index is not None:
+            return self._unless_new(self._by_index.get(fragment.index), fragment, "call_index_reused")
+        self._parts.note("call_index_missing")
+        if fragment.name:
+            return self._continued(fragment)
+        if fragment.place is not None:
+            return self._by_place.get(fragment.place, self._last)
+        return self._last
+
+    def _find_by_id(self, fragment: _Fragment, id: str) -> _Call | None:
+        call = self._by_id.get(id)
+        if call is not None:
+            return self._unless_new(call, fragment, "call_repeated")
+        if fragment.index is None:
+            self._parts.note("call_index_missing")
+            other = self._last
+        else:
+            other = self._by_index.get(fragment.index)
+        if other is None:
+            return None
+        # An id that comes late, to a call that had none.
+        same_name = not other.name or fragment.name in ("", other.name)
+        if other.id is None and same_name and not other.whole:
+            return other
+        if fragment.index is not None:
+            self._parts.note("call_index_reused")
+        return None
+
+    def _unless_new(self, call: _Call | None, fragment: _Fragment, rule: str) -> _Call | None:
+        if call is not None and self._starts_anew(call, fragment):
+            self._parts.note(rule)
+            return None
+        return call
+
+    def _starts_anew(self, call: _Call, fragment: _Fragment) -> bool:
+        """Tell whether a fragment on a known call's place begins another call.
+
+        Some servers repeat the name in every fragment, others put all calls on
+        one index; a name alone tells neither from the other.
+        """
+        if not fragment.name or not call.name:
+            return False
+        if call.seen_in == self._lists:
+            return True
+        if fragment.name != call.name:
+            return fragment.opens_value or call.whole
+        return fragment.opens_value and call.whole
+
+    def _continued(self, fragment: _Fragment) -> _Call | None:
+        """Return the last call if a fragment with a name, but no id or index, goes on with it."""
+        call = self._last
+        if call is None or call.seen_in == self._lists:
+            return None
+        if not call.name:
+            return call
+        begun = call.open is not None and call.open.has_arguments
+        return call if fragment.name == call.name and begun and not call.whole else None
+
+    # -- what it adds ------------------------------------------------------
+
+    def _new(self, fragment: _Fragment) -> _Call:
+        if self._heard_of >= self._parts.limits.tool_calls:
+            raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
+        self._heard_of += 1
+        call = _Call(fragment)
+        self._unnamed.append(call)
+        self._end_previous()
+        self._last = call
+        return call
+
+    def _end_previous(self) -> None:
+        """Hand out the call before this one if its arguments are whole; if not, it may yet go on."""
+        previous = self._last
+        if previous is not None and previous.open is not None and previous.whole:
+            self._parts.close_call(previous.open)
+
+    def _fill(self, call: _Call, fragment: _Fragment) -> None:
+        call.seen_in = self._lists
+        if fragment.id is not None:
+            call.id = call.id or fragment.id
+            self._by_id[fragment.id] = call
+        if fragment.index is not None:
+            self._by_index[fragment.index] = call
+        if fragment.place is not None:
+            self._by_place[fragment.place] = call
+        if fragment.extras is not None:
+            call.fields = {**(call.fields or {}), **fragment.extras}
+            if call.open is not None:
+                call.open.provider_data = call.fields
+        if call.open is None:
+            self._name(call, fragment)
+        self._add(call, fragment.arguments)
+
+    def _name(self, call: _Call, fragment: _Fragment) -> None:
+        """Open a call once it has a name."""
+        if not fragment.name:
+            return
+        call.name = fragment.name
+        self._unnamed.remove(call)
+        id_sent = call.id
+        if fragment.index == _LEGACY:
+            id_sent = f"call_{self._parts.calls_seen}"
+        opened = call.open = self._parts.open_call(
+            self._choice, id_sent, call.name, type=call.type, provider_data=call.fields
+        )
+        opened.id_made_up = call.id is None
+        held, call.held = call.held, []
+        for arguments in held:
+            self._add(call, arguments)
+
+    def _add(self, call: _Call, arguments: object) -> None:
+        # An empty object is no argument text yet: fragments may follow it.
+        if arguments is _ABSENT or (says_nothing(arguments) and arguments is not None):
+            return
+        if arguments is None:
+            self._parts.note("arguments_null")
+        elif call.open is None:
+            if not call.held:
+                self._parts.note("call_unnamed")
+            call.held.append(arguments)
+        elif call.open.closed:
+            if not (isinstance(arguments, str) and arguments.isspace()):
+                self._parts.note("call_after_done")
+        elif isinstance(arguments, str):
+            call.unread.append(arguments)
+            self._parts.add_arguments(call.open, arguments)
+        else:
+            self._parts.add_argument_values(call.open, arguments)
+            call.unread.append(call.open.pieces[-1])
+
+
+def _without(calls: dict[_Key, _Call], gone: set[_Call]) -> dict[_Key, _Call]:
+    return {key: call for key, call in calls.items() if call not in gone}
+
+
+def _id_of(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    # Quirk (Mistral, 2026-11): an id that is missing is the text "null"; recording: none.
+    return value if isinstance(value, str) and value.strip() and value != "null" else None
+
+
+def _body_of(item: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """Return the object in a call that holds its name and arguments, and that object's key."""
+    for key in ("function", "custom"):
+        if is_dict(item.get(key)):
+            return key, dict_of(item, key)
+    for key, value in item.items():
+        if is_dict(value) and key not in ("arguments", "input", "extra_content"):
+            return key, value
+    return None, item

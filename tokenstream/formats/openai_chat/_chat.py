@@ -1,0 +1,416 @@
+"""Chunks of a chat completion, read field by field.
+
+From one chunk to the next a server repeats nearly everything. So each level of
+a chunk (answer, choice, delta) is read by a plan made once for its layout, its
+keys in their order, and a field that says what it said before is passed over.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._json import decode
+from tokenstream.errors import ProtocolError
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import dicts_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream.formats._template import PADDING, Templates
+from tokenstream.formats.base import Format
+from tokenstream.formats.openai_chat._again import LastPlain
+from tokenstream.formats.openai_chat._choice import MOST_PLANS, ChoiceReader, Plans
+from tokenstream.formats.openai_chat._usage import usage_of
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.formats._parts import TextKind
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+
+__all__ = ["OpenAIChat"]
+
+_AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
+_Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
+
+# Where none of these is a key and "choices" is one, only `object` can make a payload an error.
+_ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
+_CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
+_LONGEST_INDEX = 9
+# `object` names the format, in every chunk; an error was looked for before.
+_ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
+# What may differ in payloads that say the same: the answer's time is that of its first chunk.
+_CHANGING = frozenset({"created", *PADDING})
+
+
+@dataclass(frozen=True, slots=True)
+class _AnswerPlan:
+    """How payloads of one layout are read."""
+
+    suspect: bool
+    """Whether it must be looked for an error."""
+    chunk: bool
+    """Whether it is a chunk at all."""
+    heads: _Steps
+    rest: _Steps
+
+
+class OpenAIChat(Format):
+    """The `openai-chat` format: also Azure, DeepSeek, Mistral, OpenRouter, vLLM and their kin.
+
+    Args:
+        limits: Bounds on parts, choices, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> format = OpenAIChat()
+        >>> for event in format.feed(b'{"choices":[{"index":0,"delta":{"content":"Hel"}}]}'):
+        ...     print(type(event).__name__)
+        MessageStart
+        PartStart
+        TextDelta
+        >>> format.feed(b'{"choices":[{"index":0,"delta":{"content":"lo"}}]}')
+        [TextDelta(choice=0, part=0, text='lo')]
+    """
+
+    name: ClassVar[str] = "openai-chat"
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._readers: dict[int, ChoiceReader] = {}
+        self._plans = Plans()
+        self._same: dict[str, object] = {}
+        """The last value of each field of the answer that is told once."""
+        self._answer_plans: dict[tuple[str, ...], _AnswerPlan] = {}
+        self._created: object = None
+        self._plain = ""
+        """The field of the delta that holds all that the payload says, one piece of text or reasoning."""
+        self.shortcuts = True
+        """Whether a payload like the last one may be read by comparing; the events are the same."""
+        # What follows is there only while a match is sure to mean what reading would find.
+        self._templates = Templates()
+        self._match: Callable[[bytes], str | None] | None = None
+        self._last: LastPlain | None = None
+        self._delta: type[TextDelta | ReasoningDelta] = TextDelta
+        self._kind: TextKind = "text"
+        self._path: tuple[str | int, ...] = ()
+        self._choice = 0
+        self._part = 0
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Tell whether a first payload is of a chat completion; None when a later one must decide.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        kind = payload.get("object")
+        if isinstance(kind, str) and kind.startswith("chat.completion"):
+            return True
+        choices = payload.get("choices")
+        if not is_list(choices):
+            return False
+        if not choices:
+            # Azure begins with a chunk about the prompt; others with one that says nothing.
+            return True if "prompt_filter_results" in payload else None
+        return any("delta" in choice or "message" in choice for choice in dicts_of(choices))
+
+    # -- a stage -----------------------------------------------------------
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        match = self._match
+        if match is not None and isinstance(frame, bytes):
+            text = match(frame)
+            if text is not None:
+                self.frames += 1
+                self.parts.raw = frame
+                return [self._delta(text, choice=self._choice, part=self._part, raw=frame)]
+        last = self._last
+        data = None if last is None else self._decoded(frame)
+        if last is None or data is None:
+            return self._feed_any(frame, frame)
+        text = last.text_of(data)
+        if text is None:
+            return self._feed_any(data, frame)
+        self.frames += 1
+        self.parts.raw = data
+        if not text.isascii():
+            # Half a character may have to wait for its other half.
+            self._plain = ""
+            self.parts.write(self._choice, self._kind, text)
+            events = self.parts.take()
+            self._learn(frame, events)
+            return events
+        if isinstance(frame, bytes):
+            self._templates.offer(frame, data, self._path, self.frames)
+            self._match = self._templates.match
+        return [self._delta(text, choice=self._choice, part=self._part, raw=data)]
+
+    def _feed_any(self, frame: Frame, sent: Frame) -> list[Event]:
+        """Return the events of any frame, and learn from it what may come again.
+
+        Args:
+            frame: The frame, decoded where that was done already.
+            sent: The frame as it came.
+        """
+        self._plain = ""
+        events = super().feed(frame)
+        if not self.shortcuts:
+            return events
+        if self._plain and self.error is None:
+            self._learn(sent, events)
+        else:
+            self._match = self._last = None
+            self._templates.drop(self.frames)
+        return events
+
+    def finish_input(self) -> None:
+        """Close what is open at the end of the input.
+
+        Raises:
+            LimitExceeded: What was held back outgrows a bound.
+        """
+        self._match = self._last = None
+        self._release_calls()
+        super().finish_input()
+
+    def conclude(self) -> None:
+        """Mark the terminal event: close what is open, and ignore what comes after."""
+        self._release_calls()
+        super().conclude()
+
+    def _release_calls(self) -> None:
+        for reader in self._readers.values():
+            reader.content.calls.release()
+
+    # -- shortcuts: a payload that differs from the last one in its text alone -------
+
+    def _learn(self, frame: Frame, events: list[Event]) -> None:
+        """Remember a payload that said nothing but one piece of text, and what its bytes look like."""
+        event = events[-1] if events else None
+        if not isinstance(event, TextDelta | ReasoningDelta):
+            return
+        if self._plain:
+            self._delta = type(event)
+            self._kind = "text" if self._delta is TextDelta else "reasoning"
+            self._path = ("choices", 0, "delta", self._plain)
+            self._choice, self._part = event.choice, event.part
+        flow = self.parts.choices[event.choice].flow
+        payload = self.parts.raw
+        [choice] = payload["choices"]
+        if flow is None or flow.held or choice["delta"][self._path[-1]] != event.text:
+            self._match = self._last = None
+            self._templates.drop(self.frames)
+            return
+        if self._plain:
+            changing = PADDING if self._created is None else _CHANGING
+            self._last = LastPlain(payload, self._plain, tuple(key for key in payload if key in changing))
+        if isinstance(frame, ServerSentEvent):
+            frame = frame.payload
+        if isinstance(frame, bytes):
+            self._templates.offer(frame, payload, self._path, self.frames)
+            self._match = self._templates.match
+
+    def _decoded(self, frame: Frame) -> dict[str, Any] | None:
+        """Return the object that a frame without a name is; None for any other frame."""
+        if isinstance(frame, dict):
+            return frame
+        if isinstance(frame, ServerSentEvent):
+            if frame.event != "message":
+                return None
+            frame = frame.payload
+        try:
+            data = decode(frame, self.limits)
+        except ProtocolError:
+            return None
+        return data if is_dict(data) else None
+
+    # -- the answer --------------------------------------------------------
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        # Whether a payload is an error is asked in `read`, where its layout has told already.
+        self.parts.raw = data
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`, and the provider's error into `error`.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" where it has none.
+
+        Raises:
+            ProtocolError: Choices are no objects, or an index is none.
+        """
+        layout = tuple(payload)
+        plan = self._answer_plans.get(layout) or self._plan_answer(layout)
+        if plan.suspect or event == "error" or payload.get("object") == "error":
+            error = provider_error(payload, event)
+            if error is not None:
+                # What came with the error is delivered first: some servers put text and usage there.
+                if plan.chunk:
+                    with suppress(ProtocolError):
+                        self._read_answer(payload, plan)
+                self.error = error
+                return
+        if plan.chunk:
+            self._read_answer(payload, plan)
+        else:
+            self._read_other(payload, event)
+
+    def _read_other(self, data: dict[str, Any], event: str) -> None:
+        """Take a payload that is no chunk."""
+        name = text_of(data, "type", "object") or event
+        if name == "ping":
+            self.ping()
+        else:
+            self.parts.unknown(name, data)
+
+    def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
+        same = self._same
+        if not self.parts.started:
+            self._start(payload)
+        if self._created is None:
+            self._read_created(payload)
+        plain = True
+        for key, reader in plan.heads:
+            value = payload[key]
+            if value is not None and value != same.get(key):
+                plain = False
+                reader(self, key, value)
+        said = self._read_choices(payload.get("choices"))
+        for key, reader in plan.rest:
+            value = payload[key]
+            if value is not None and value != same.get(key):
+                plain = False
+                reader(self, key, value)
+        self._plain = said if plain else ""
+
+    def _plan_answer(self, layout: tuple[str, ...]) -> _AnswerPlan:
+        heads = tuple((key, self._HEAD_READERS[key]) for key in layout if key in self._HEAD_READERS)
+        # Search results say more of a source than citations, and each source is told once.
+        rest = sorted(
+            (key for key in layout if key not in _ANSWER_SKIPPED and key not in self._HEAD_READERS),
+            key=lambda key: key != "search_results",
+        )
+        plan = _AnswerPlan(
+            suspect="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
+            chunk=not _CHUNK_MARKS.isdisjoint(layout),
+            heads=heads,
+            rest=tuple((key, self._ANSWER_READERS.get(key, OpenAIChat._read_answer_field)) for key in rest),
+        )
+        if len(self._answer_plans) < MOST_PLANS:
+            self._answer_plans[layout] = plan
+        return plan
+
+    def _start(self, payload: dict[str, Any]) -> None:
+        role = None
+        for choice in dicts_of(payload.get("choices")):
+            for key in ("delta", "message"):
+                for said in dicts_of(choice.get(key)):
+                    role = role or text_of(said, "role")
+        self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
+
+    def _read_id(self, key: str, value: object) -> None:
+        self._same[key] = value
+        if isinstance(value, str):
+            self.parts.head(id=value)
+
+    def _read_model(self, key: str, value: object) -> None:
+        self._same[key] = value
+        if isinstance(value, str):
+            self.parts.head(model=value)
+
+    def _read_created(self, payload: dict[str, Any]) -> None:
+        # Some servers send the time of each chunk, Azure first a 0: the first time is the answer's.
+        created = payload.get("created")
+        if not says_nothing(created) and created != 0:
+            self._created = created
+            self.parts.field("created", created)
+
+    def _read_answer_field(self, key: str, value: object) -> None:
+        if not says_nothing(value):
+            self._same[key] = value
+            self.parts.field(key, value)
+
+    def _read_usage(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self._read_answer_field(key, value)
+        elif value:
+            self._same[key] = value
+            self.parts.usage(usage_of(value))
+
+    def _read_groq(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self._read_answer_field(key, value)
+            return
+        usage = value.get("usage")
+        if is_dict(usage) and usage:
+            self.note("usage_misplaced")
+            self.parts.usage(usage_of(usage))
+        rest = known(value, "usage", "error")
+        if rest is not None:
+            self._read_answer_field(key, rest)
+        if value.get("error"):
+            self.error = provider_error({"error": value["error"]})
+
+    def _read_sources(self, key: str, value: object) -> None:
+        self._same[key] = value
+        if self._readers:
+            next(iter(self._readers.values())).content.cite_sources(value)
+        else:
+            self._read_answer_field(key, value)
+
+    # -- choices -----------------------------------------------------------
+
+    def _read_choices(self, choices: Any) -> str:  # noqa: ANN401 - any JSON value
+        """Read the choices; return what the reader of a single one returns, else ""."""
+        if choices.__class__ is not list:
+            if is_dict(choices):
+                self._read_choices([choices])
+            else:
+                self._read_answer_field("choices", choices)
+            return ""
+        said = ""
+        for position, choice in enumerate(choices):
+            if choice.__class__ is dict:
+                index = choice.get("index", position)
+                reader = self._readers.get(index) if index.__class__ is int else None
+                if reader is None:
+                    reader = self._choice_of(index, position, choice)
+                said = reader.read(choice)
+                if reader.error is not None:
+                    self.error = reader.error
+            elif choice is not None:
+                msg = "every choice must be a JSON object"
+                raise ProtocolError(msg)
+        return said if len(choices) == 1 else ""
+
+    def _choice_of(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
+        """Return the reader of a choice whose index is new or odd."""
+        if index is None:
+            index = position
+        elif isinstance(index, str) and index.isdecimal() and len(index) <= _LONGEST_INDEX:
+            index = int(index)
+        state = self.parts.choice(index)
+        reader = self._readers.get(state.index)
+        if reader is None:
+            reader = self._readers[state.index] = ChoiceReader(self.parts, state.index, self._plans)
+            said = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
+            if said and not any(text_of(fields, "role") for fields in said):
+                self.note("role_missing")
+        return reader
+
+    _HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
+    _ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
+        "usage": _read_usage,
+        "x_groq": _read_groq,
+        "search_results": _read_sources,
+        "citations": _read_sources,
+    }

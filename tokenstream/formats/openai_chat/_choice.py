@@ -1,0 +1,317 @@
+"""One choice of a chunk: its delta, or its whole message, and what stands beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import is_dict, is_list, says_nothing
+from tokenstream.formats.openai_chat._content import Content
+from tokenstream.formats.openai_chat._tables import (
+    FINISH_REASONS,
+    ITEM_FIELDS,
+    REASONING_FIELDS,
+    REASONING_LISTS,
+)
+from tokenstream.formats.openai_chat._usage import usage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.errors import ProviderError
+    from tokenstream.formats._parts import Parts, TextKind
+
+__all__ = ["MOST_PLANS", "ChoiceReader", "Plans"]
+
+MOST_PLANS = 256
+"""More layouts than that are a server's whim or an attack, and are planned each time."""
+
+_Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
+_Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"
+_DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps]"
+
+_REASONING = frozenset((*REASONING_FIELDS, *REASONING_LISTS))
+_TEXTS: dict[str, TextKind] = {
+    "content": "text",
+    "refusal": "refusal",
+    **dict.fromkeys(_REASONING, "reasoning"),
+}
+"""Fields of a message that hold text, and of which kind."""
+
+
+class Plans:
+    """How layouts of choices and deltas are read; the choices of an answer share them."""
+
+    __slots__ = ("_choices", "_deltas")
+
+    def __init__(self) -> None:
+        self._choices: dict[tuple[str, ...], _Steps] = {}
+        self._deltas: dict[tuple[str, ...], _DeltaPlan] = {}
+
+    def choice(self, fields: dict[str, Any]) -> _Steps:
+        """Return the readers of a choice's fields but its delta, in the order in which they run."""
+        layout = tuple(fields)
+        plan = self._choices.get(layout)
+        if plan is None:
+            keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank)
+            plan = tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
+            if len(self._choices) < MOST_PLANS:
+                self._choices[layout] = plan
+        return plan
+
+    def delta(self, fields: dict[str, Any]) -> _DeltaPlan:
+        """Return the keys under which a delta may hold reasoning, and the readers of the others."""
+        layout = tuple(fields)
+        plan = self._deltas.get(layout)
+        if plan is None:
+            keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank)
+            reasoning = tuple(key for key in keys if key in _REASONING)
+            steps = tuple(
+                (key, ChoiceReader.DELTA_READERS.get(key, ChoiceReader.read_delta_field))
+                for key in keys
+                if key not in _REASONING
+            )
+            plan = reasoning, steps
+            if len(self._deltas) < MOST_PLANS:
+                self._deltas[layout] = plan
+        return plan
+
+
+class ChoiceReader:
+    """Reads what the chunks say of one choice.
+
+    Args:
+        parts: Where the events are made.
+        choice: The choice's index.
+        plans: Those of the answer.
+    """
+
+    __slots__ = ("_parts", "_plans", "_said", "_same", "_same_delta", "content", "error", "index")
+
+    def __init__(self, parts: Parts, choice: int, plans: Plans) -> None:
+        self._parts = parts
+        self._plans = plans
+        self.index = choice
+        self.content = Content(parts, choice)
+        self.error: ProviderError | None = None
+        """What went wrong in this choice, in the provider's words."""
+        # The last values of fields that are told once, and the texts of whole messages.
+        self._same: dict[str, object] = {}
+        self._same_delta: dict[str, object] = {}
+        self._said: dict[str, str] = {}
+
+    def read(self, choice: dict[str, Any]) -> str:
+        """Take a chunk's word on the choice.
+
+        Returns:
+            The field of the delta that held a piece of text or reasoning, when
+            that was all that was said; "" when it was not.
+        """
+        delta: Any = choice.get("delta")
+        plain = self._read_delta(delta) if delta.__class__ is dict else ""
+        same = self._same
+        for key, reader in self._plans.choice(choice):
+            value = choice[key]
+            if value is not None and value != same.get(key):
+                plain = ""
+                reader(self, key, value)
+        if delta is not None and delta.__class__ is not dict:
+            self.read_field("delta", delta)
+        # The finish reason closes what the fields before it wrote.
+        finish = choice.get("finish_reason")
+        if finish:
+            plain = ""
+            self._read_finish("finish_reason", finish)
+        return plain
+
+    def read_field(self, key: str, value: object) -> None:
+        """Carry a field of the choice that we have no word for."""
+        self._carry(self._same, key, value)
+
+    def read_delta_field(self, key: str, value: object) -> None:
+        """Carry a field of the delta that we have no word for."""
+        self._carry(self._same_delta, key, value)
+
+    def _carry(self, same: dict[str, object], key: str, value: object) -> None:
+        if says_nothing(value):
+            return
+        if key in ITEM_FIELDS:
+            self._parts.items(key, value if is_list(value) else [value], self.index)
+            return
+        same[key] = value
+        self._parts.field(key, value, self.index)
+
+    # -- the choice --------------------------------------------------------
+
+    def _read_finish(self, key: str, value: object) -> None:
+        if not isinstance(value, str):
+            self.read_field(key, value)
+        else:
+            self.content.calls.release()
+            self._parts.finish(self.index, FINISH_REASONS.get(value.lower(), "unknown"), value)
+
+    def _read_message(self, key: str, value: object) -> None:
+        """Take a whole message: all that there is, or what the deltas have said already."""
+        if not is_dict(value):
+            self.read_field(key, value)
+            return
+        unsaid = {name: inner for name, inner in value.items() if name not in _ONCE}
+        kinds = frozenset(self.content.kinds)
+        for name, kind in _ONCE.items():
+            inner = value.get(name)
+            if not inner:
+                continue
+            if kind in kinds and name not in self._said:
+                self._parts.note("text_twice")
+            elif isinstance(inner, str):
+                unsaid[name] = self._unsaid(name, inner)
+            elif name == "tool_calls":
+                self._said[name] = ""
+                self.content.calls.read_whole(inner)
+            else:
+                unsaid[name] = inner
+        self._read_delta(unsaid)
+
+    def _unsaid(self, name: str, text: str) -> str:
+        """Return what a text that is sent again and again, as it grows, has gained."""
+        said = self._said.get(name, "")
+        self._said[name] = text
+        return text.removeprefix(said)
+
+    def _read_text_beside(self, key: str, value: object) -> None:
+        # Quirk (Together, 2026-08): `text` repeats the delta; recording: chat-together-arize-ad940ef2.
+        if not isinstance(value, str):
+            self.read_field(key, value)
+        elif "text" in self.content.kinds and key not in self._said:
+            if value:
+                self._parts.note("text_twice")
+        elif value:
+            self._said[key] = ""
+            self.content.write("text", value)
+
+    def _read_logprobs(self, key: str, value: object) -> None:
+        groups = value.items() if is_dict(value) else [("content", value)]
+        for name, items in groups:
+            if not says_nothing(items):
+                found = items if is_list(items) else [items]
+                self._parts.items(key if name == "content" else f"{key}.{name}", found, self.index)
+
+    def _read_usage(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self.read_field(key, value)
+        elif value:
+            self._same[key] = value
+            self._parts.note("usage_misplaced")
+            self._parts.usage(usage_of(value))
+
+    def _read_error(self, key: str, value: object) -> None:
+        self.error = provider_error({"error": value})
+        if self.error is None:
+            self.read_field(key, value)
+
+    # -- the delta ---------------------------------------------------------
+
+    def _read_delta(self, delta: dict[str, Any]) -> str:
+        plain = "content"
+        reasoning, steps = self._plans.delta(delta)
+        if reasoning:
+            found = [key for key in reasoning if delta[key]]
+            if found:
+                self.content.read_reasoning(delta)
+                plain = found[0] if len(found) == 1 and delta[found[0]].__class__ is str else ""
+        same = self._same_delta
+        for key, reader in steps:
+            value = delta[key]
+            if value is not None and value != same.get(key):
+                if (key != plain or value.__class__ is not str) and (value or value.__class__ not in _EMPTY):
+                    plain = ""
+                reader(self, key, value)
+        return plain
+
+    def _read_content(self, key: str, value: object) -> None:
+        if isinstance(value, str):
+            self.content.write("text", value)
+        elif value and (is_list(value) or is_dict(value)):
+            self.content.read_list(value)
+        else:
+            self.read_delta_field(key, value)
+
+    def _read_refusal(self, key: str, value: object) -> None:
+        if isinstance(value, str):
+            self.content.write("refusal", value)
+        else:
+            self.read_delta_field(key, value)
+
+    def _read_calls(self, key: str, value: object) -> None:
+        if is_list(value) or is_dict(value):
+            self.content.kinds.add("calls")
+            self.content.calls.read(value)
+        else:
+            self.read_delta_field(key, value)
+
+    def _read_legacy_call(self, key: str, value: object) -> None:
+        if is_dict(value) and value:
+            self.content.kinds.add("calls")
+            self.content.calls.read_legacy(value)
+        else:
+            self.read_delta_field(key, value)
+
+    def _read_audio(self, key: str, value: object) -> None:
+        self.content.kinds.add("audio")
+        self.content.read_audio(value)
+
+    def _read_images(self, key: str, value: object) -> None:
+        self.content.kinds.add("images")
+        self.content.read_images(value)
+
+    def _read_annotations(self, key: str, value: object) -> None:
+        self.content.annotate(value)
+
+    def _read_executed(self, key: str, value: object) -> None:
+        self.content.read_executed(value)
+
+    def _read_extra(self, key: str, value: object) -> None:
+        self.content.read_extra(value)
+
+    def _read_sources(self, key: str, value: object) -> None:
+        self.content.cite_sources(value)
+
+    CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
+        "message": _read_message,
+        "text": _read_text_beside,
+        "logprobs": _read_logprobs,
+        "usage": _read_usage,
+        "error": _read_error,
+    }
+    DELTA_READERS: ClassVar[dict[str, _Reader]] = {
+        "content": _read_content,
+        "refusal": _read_refusal,
+        "audio": _read_audio,
+        "images": _read_images,
+        "annotations": _read_annotations,
+        "search_results": _read_sources,
+        "citations": _read_sources,
+        "tool_calls": _read_calls,
+        "function_call": _read_legacy_call,
+        "executed_tools": _read_executed,
+        "extra_content": _read_extra,
+    }
+
+
+_EMPTY = frozenset({str, list, dict})
+# What a message repeats of its deltas; the rest of its fields are told when they are new.
+_ONCE: dict[str, str] = {
+    **_TEXTS,
+    "audio": "audio",
+    "images": "images",
+    "tool_calls": "calls",
+    "function_call": "calls",
+}
+_CHOICE_SKIPPED = frozenset({"delta", "finish_reason", "index"})
+# The role stands in the answer's head; an index in a delta repeats the choice's.
+_DELTA_SKIPPED = frozenset({"role", "index"})
+_ORDER = {key: rank for rank, key in enumerate((*ChoiceReader.CHOICE_READERS, *ChoiceReader.DELTA_READERS))}
+
+
+def _rank(key: str) -> int:
+    return _ORDER.get(key, len(_ORDER))

@@ -1,0 +1,329 @@
+"""Read what a delta holds beside plain text: lists of parts, reasoning, sources, media, server tools."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._read import dict_of, dicts_of, int_of, is_dict, is_list, known, text_of
+from tokenstream.formats.openai_chat._calls import Calls
+from tokenstream.formats.openai_chat._tables import REASONING_FIELDS, REASONING_LISTS
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._parts import OpenPart, Parts, TextKind
+
+__all__ = ["Content"]
+
+_PartReader: TypeAlias = "Callable[[Content, dict[str, Any]], None]"
+
+_DETAIL_TEXT = ("text", "summary", "thinking")
+_INNER_TEXT = ("thinking", "reasoning", "summary", "text", "content")
+
+
+class Content:
+    """What is known of one choice, and the readers of all that its deltas may hold.
+
+    Args:
+        parts: Where the events are made.
+        choice: The choice's index.
+    """
+
+    def __init__(self, parts: Parts, choice: int) -> None:
+        self.parts = parts
+        self.choice = choice
+        self.state = parts.choice(choice)
+        self.calls = Calls(parts, choice)
+        self.same: dict[str, object] = {}
+        """The last value of each field of the choice that is told once."""
+        self.same_delta: dict[str, object] = {}
+        """The same for the fields of its deltas."""
+        self.kinds: set[str] = set()
+        """Which kinds of content came as deltas."""
+        self.said: dict[str, str] = {}
+        """Texts of the whole message, where a server sends that and no deltas."""
+        self._plain_reasoning = False
+        self._detail: tuple[object, object] | None = None
+        self._encrypted: set[tuple[object, ...]] = set()
+        self._cited: set[tuple[object, ...]] = set()
+        self._audio: OpenPart | None = None
+        self._ran: dict[object, bool] = {}
+
+    def write(self, kind: TextKind, text: str) -> None:
+        """Add text, reasoning or a refusal."""
+        if text:
+            self.kinds.add(kind)
+            self.parts.write(self.choice, kind, text)
+
+    def end_flow(self) -> None:
+        """Close the part that is being written."""
+        if self.state.flow is not None:
+            self.parts.close(self.state.flow)
+
+    # -- content as a list of parts ----------------------------------------
+
+    def read_list(self, items: object) -> None:
+        """Take a `content` that is a list of typed parts."""
+        for item in items if is_list(items) else [items]:
+            if isinstance(item, str):
+                self.write("text", item)
+            elif is_dict(item):
+                kind = item.get("type")
+                reader = self._PART_READERS.get(kind) if isinstance(kind, str) else None
+                (reader or Content._read_opaque)(self, item)
+
+    def _read_text(self, item: dict[str, Any]) -> None:
+        self.write("text", _inner_text(item.get("text")))
+        self.annotate(item.get("annotations"))
+
+    def _read_refusal(self, item: dict[str, Any]) -> None:
+        self.write("refusal", _inner_text(item.get("refusal", item.get("text"))))
+
+    def _read_thinking(self, item: dict[str, Any]) -> None:
+        inner = next((item[key] for key in _INNER_TEXT if item.get(key)), None)
+        self.write("reasoning", _inner_text(inner))
+        for piece in dicts_of(inner):
+            if piece.get("type") in ("reference", "tool_reference"):
+                self._read_reference(piece)
+        signature = text_of(item, "signature")
+        if signature:
+            self.parts.sign(self.choice, signature)
+        if item.get("closed") is True and self.state.flow is not None and self.state.flow.kind == "reasoning":
+            self.end_flow()
+
+    def _read_reference(self, item: dict[str, Any]) -> None:
+        self._cite(Citation(url=text_of(item, "url"), title=text_of(item, "title"), provider_data=item))
+
+    def _read_image(self, item: dict[str, Any]) -> None:
+        image = item.get("image_url", item.get("url"))
+        url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
+        if url is None:
+            self._read_opaque(item)
+            return
+        self.parts.whole(self.choice, _media(url, item))
+
+    def _read_opaque(self, item: dict[str, Any]) -> None:
+        kind = item.get("type")
+        self.parts.whole(self.choice, OpaquePart(type=kind if isinstance(kind, str) else "", data=item))
+
+    # -- reasoning ---------------------------------------------------------
+
+    def read_reasoning(self, delta: dict[str, Any]) -> None:
+        """Take reasoning in whatever spelling a delta has it, and each piece of it once.
+
+        A list of details is what a server wants back in the next request; the
+        text beside it says the same to people.
+        """
+        text = ""
+        for name in REASONING_FIELDS:
+            value = delta.get(name)
+            if not isinstance(value, str):
+                text = text or _inner_text(value)
+            elif not text:
+                text = value
+            elif value == text:
+                # Quirk (mlx-vlm, 2026-11): `reasoning` repeats `reasoning_content`; recording: none.
+                self.parts.note("reasoning_twice")
+            elif value:
+                self.parts.field(name, value, self.choice)
+        details = [item for name in REASONING_LISTS for item in dicts_of(delta.get(name))]
+        if details:
+            self._read_details(details, text)
+        elif text:
+            self._plain_reasoning = True
+            self.write("reasoning", text)
+
+    def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
+        if text:
+            self._plain_reasoning = True
+            if any(text_of(item, *_DETAIL_TEXT) for item in details):
+                self.parts.note("reasoning_twice")
+        for item in details:
+            hidden = text_of(item, "data")
+            if hidden is not None:
+                self._read_encrypted(item, hidden)
+                continue
+            shown = text if self._plain_reasoning else text_of(item, *_DETAIL_TEXT) or ""
+            text = ""
+            signature = text_of(item, "signature")
+            if shown or signature:
+                self._open_detail(item)
+                self.write("reasoning", shown)
+            if signature:
+                self.parts.sign(self.choice, signature)
+        if text:
+            self.write("reasoning", text)
+
+    def _open_detail(self, item: dict[str, Any]) -> None:
+        """Open a reasoning part for a detail, unless it goes on with the open one."""
+        flow = self.state.flow
+        detail = (item.get("type"), _scalar(item.get("index")))
+        if flow is not None and flow.kind == "reasoning" and self._detail in (None, detail):
+            self._detail = detail
+            return
+        self.end_flow()
+        self._detail = detail
+        fields = known(item, *_DETAIL_TEXT, "signature")
+        self.state.flow = self.parts.open(self.choice, ReasoningPart(provider_data=fields))
+
+    def _read_encrypted(self, item: dict[str, Any], hidden: str) -> None:
+        mark = (_scalar(item.get("id")), _scalar(item.get("index")), hidden)
+        if mark not in self._encrypted:
+            self._encrypted.add(mark)
+            self.kinds.add("reasoning")
+            part = ReasoningPart(redacted=hidden, provider_data=known(item, "data"))
+            self.parts.whole(self.choice, part)
+
+    def read_extra(self, value: object) -> None:
+        """Take `extra_content`: a signature of the reasoning that stands alone."""
+        google = dict_of(value, "google") if is_dict(value) else {}
+        signature = text_of(google, "thought_signature")
+        if signature is not None:
+            self.parts.sign(self.choice, signature)
+        rest = {**value, "google": known(google, "thought_signature")} if is_dict(value) else value
+        rest = known(rest) if is_dict(rest) else rest
+        if rest is not None:
+            self.parts.field("extra_content", rest, self.choice)
+
+    # -- sources -----------------------------------------------------------
+
+    def annotate(self, items: object) -> None:
+        """Take `annotations`: sources of passages."""
+        for item in dicts_of(items):
+            kind = item.get("type")
+            details = (dict_of(item, kind) if isinstance(kind, str) else {}) or item
+            self._cite(
+                Citation(
+                    url=text_of(details, "url"),
+                    title=text_of(details, "title"),
+                    text=text_of(details, "content", "text", "quote"),
+                    start=int_of(details, "start_index"),
+                    end=int_of(details, "end_index"),
+                    provider_data=item,
+                )
+            )
+
+    def cite_sources(self, items: object) -> None:
+        """Take `search_results` or `citations`: the sources of the whole answer, often repeated."""
+        for item in items if is_list(items) else []:
+            fields = item if is_dict(item) else {"url": item}
+            url = text_of(fields, "url", "link")
+            if url is not None and ("answer", url) not in self._cited:
+                self._cited.add(("answer", url))
+                data = item if is_dict(item) else None
+                citation = Citation(url=url, title=text_of(fields, "title", "name"), provider_data=data)
+                self.parts.cite(self.choice, citation)
+
+    def _cite(self, citation: Citation) -> None:
+        """Add a source of a passage once, however often it is sent."""
+        mark = (citation.url, citation.start, citation.end, citation.text or repr(citation.provider_data))
+        if mark in self._cited:
+            return
+        self._cited.add(mark)
+        flow = self.state.flow
+        cites = flow.index if flow is not None and flow.kind == "text" else None
+        self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
+
+    # -- media -------------------------------------------------------------
+
+    def read_images(self, items: object) -> None:
+        """Take `images`: whole ones, as data URLs."""
+        for item in dicts_of(items):
+            self._read_image(item)
+
+    def read_audio(self, audio: object) -> None:
+        """Take a piece of spoken answer: base64, each piece for itself, and what it says."""
+        if not is_dict(audio):
+            self.parts.field("audio", audio, self.choice)
+            return
+        data = _decode_base64(text_of(audio, "data") or "")
+        transcript = text_of(audio, "transcript") or ""
+        if self._audio is None:
+            self.end_flow()
+            self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
+        elif self._audio.closed and (data or transcript):
+            self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
+        self.parts.add_media(self._audio, data, transcript)
+        for name, value in (known(audio, "id", "data", "transcript") or {}).items():
+            self.parts.field(f"audio.{name}", value, self.choice)
+
+    # -- tools that the server runs ----------------------------------------
+
+    def read_executed(self, items: object) -> None:
+        """Take `executed_tools`: a call when it starts, and again with its output."""
+        for place, item in enumerate(dicts_of(items)):
+            index = item.get("index")
+            mark = index if isinstance(index, int | str) else place
+            if mark not in self._ran:
+                self._ran[mark] = False
+                call = ServerToolCall(
+                    id=str(mark),
+                    name=text_of(item, "name", "type") or "",
+                    arguments_text=text_of(item, "arguments") or "",
+                    provider_data=known(item, "arguments", "output", "search_results"),
+                )
+                self.parts.whole(self.choice, call)
+            if "output" in item and not self._ran[mark]:
+                self._ran[mark] = True
+                result = ServerToolResult(
+                    id=str(mark), name=text_of(item, "type") or "", content=known(item, "index", "arguments")
+                )
+                self.parts.whole(self.choice, result)
+
+    _PART_READERS: ClassVar[dict[str, _PartReader]] = {
+        "text": _read_text,
+        "output_text": _read_text,
+        "refusal": _read_refusal,
+        "thinking": _read_thinking,
+        "reasoning": _read_thinking,
+        "reference": _read_reference,
+        "tool_reference": _read_reference,
+        "image_url": _read_image,
+    }
+
+
+def _inner_text(value: object) -> str:
+    """Return the text of a field that is text, or an object or a list of objects that hold some."""
+    if isinstance(value, str):
+        return value
+    if is_dict(value):
+        return text_of(value, "text", "value") or ""
+    if is_list(value):
+        texts = [text_of(item, "text") if is_dict(item) else item for item in value]
+        return "".join([text for text in texts if isinstance(text, str)])
+    return ""
+
+
+def _scalar(value: object) -> object:
+    return value if isinstance(value, int | str) else None
+
+
+def _media(url: str, item: dict[str, Any]) -> MediaPart:
+    head, comma, text = url.partition(",")
+    if not (comma and head.startswith("data:") and head.endswith(";base64")):
+        return MediaPart(url=url, provider_data=known(item, "image_url", "url"))
+    mime_type = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]
+    return MediaPart(
+        mime_type=mime_type or None,
+        data=_decode_base64(text),
+        provider_data=known(item, "image_url", "url"),
+    )
+
+
+def _decode_base64(text: str) -> bytes:
+    try:
+        return b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        msg = "media must be base64"
+        raise ProtocolError(msg) from None

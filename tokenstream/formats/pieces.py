@@ -1,0 +1,76 @@
+"""Text that is already decoded, piece by piece."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.formats.base import Format, Frame
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+
+__all__ = ["Pieces"]
+
+
+class Pieces(Format):
+    """Pieces of text, as a tokenizer or another library hands them out; their end is the answer's end.
+
+    Args:
+        limits: Bounds on what is held.
+        pings: Whether empty pieces become `Ping` events.
+
+    Example:
+        >>> pieces = Pieces()
+        >>> [event.text for event in pieces.feed("Hel") if hasattr(event, "text")]
+        ['Hel']
+        >>> [type(event).__name__ for event in pieces.end()]
+        ['PartDone']
+    """
+
+    name: ClassVar[str] = "pieces"
+    framing: ClassVar[str] = "pieces"
+    ends_with_input: ClassVar[bool] = True
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
+        """Say no: whoever has pieces says so."""
+        return False
+
+    def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:
+        """Return the events that a piece holds.
+
+        Args:
+            frame: The piece.
+            now: Unused; every stage takes it.
+        """
+        if not isinstance(frame, str):
+            msg = (
+                f'the format "pieces" takes text (str), not {type(frame).__name__}; '
+                "leave format= out to have it found out"
+            )
+            raise MisuseError(msg)
+        if self.ended or self.error is not None:
+            return []
+        self.frames += 1
+        self.parts.raw = frame
+        if not frame:
+            self.ping()
+            return self.parts.take()
+        if not self.parts.started:
+            self.parts.head()
+        try:
+            self.parts.write(0, "text", frame)
+        except LimitExceeded as error:
+            self.error = error
+        return self.parts.take()
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what was held back: the answer is over."""
+        if not self.ended and self.error is None:
+            self.conclude()
+        return super().end(now=now)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Refuse: pieces are no payloads."""
+        raise MisuseError('the format "pieces" has no payloads')

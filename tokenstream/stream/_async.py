@@ -1,0 +1,249 @@
+"""The driver for `async for` loops, on asyncio and trio."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.sources import AsyncSource, Deferred, async_source
+from tokenstream.stream._core import StreamBase, concurrent
+from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, AsyncView
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.message import Message
+
+__all__ = ["AsyncStream"]
+
+
+class AsyncStream(StreamBase):
+    r"""Read the streamed answer of a model in an `async for` loop.
+
+    Iterating gives every event; `text`, `reasoning` and `tool_calls` are views
+    of one aspect each. The source is closed at the end of the input, on an
+    error, by `stop` or `aclose`, and at the end of `async with`; `break` alone
+    leaves it open, and reading may go on.
+
+    Args:
+        source: An asynchronous httpx or httpx2 response, or an asynchronous iterable of bytes.
+        format: The format's name or a format object; None to find it out.
+        limits: Bounds on untrusted input.
+        deadlines: Bounds on silence.
+        started_at: Reading of `clock` when the request went out.
+        clock: Where the time comes from, in seconds.
+        pings: Whether signs of life become `Ping` events.
+
+    Raises:
+        StreamError: In the loop that meets it, after everything that came before;
+            `.partial` holds what had arrived.
+
+    Example:
+        >>> import asyncio
+        >>> async def main() -> str:
+        ...     async def body():
+        ...         yield b"data: Hel\n\n"
+        ...         yield b"data: lo\n\ndata: [DONE]\n\n"
+        ...     async with AsyncStream(body(), format="text") as stream:
+        ...         return (await stream.final()).text
+        >>> asyncio.run(main())
+        'Hello'
+    """
+
+    __slots__ = ("_chunks", "_lost", "_source")
+
+    def __init__(
+        self,
+        source: Any,  # noqa: ANN401 - told apart by what it can do
+        *,
+        format: str | Format | None = None,
+        limits: Limits | None = None,
+        deadlines: Deadlines | None = None,
+        started_at: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        pings: bool = False,
+    ) -> None:
+        self._source: AsyncSource | Deferred | None = None
+        found = async_source(source)
+        super().__init__(
+            format=format,
+            limits=limits,
+            deadlines=deadlines,
+            started_at=started_at,
+            clock=clock,
+            pings=pings,
+        )
+        self._source = found
+        self._chunks: AsyncIterator[Any] | None = None
+        self._lost = False
+        if isinstance(found, AsyncSource):
+            self._attach(found)
+
+    # -- reading -----------------------------------------------------------
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        self._enter_loop()
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            while (event := self._pull()) is None:
+                await self._advance()
+        except ValueError as error:
+            self._misread(error)
+        return event
+
+    @property
+    def text(self) -> AsyncView[str]:
+        """The answer's text as it arrives: a view of `str` pieces."""
+        return self.choice(0).text
+
+    @property
+    def reasoning(self) -> AsyncView[str]:
+        """The model's reasoning as it arrives: a view of `str` pieces."""
+        return self.choice(0).reasoning
+
+    @property
+    def tool_calls(self) -> AsyncToolCallView:
+        """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
+        return self.choice(0).tool_calls
+
+    def choice(self, index: int) -> AsyncChoice:
+        """Return the views of one of several alternative answers, from 0."""
+        return AsyncChoice(self, self._decoder.accumulator, index)
+
+    async def final(self) -> Message:
+        """Read to the end and return the answer.
+
+        Raises:
+            StreamError: The answer failed; what had arrived is on the error.
+        """
+        while True:
+            try:
+                await self._step()
+            except StopAsyncIteration:
+                return self.message
+
+    # -- ending ------------------------------------------------------------
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here: what has been read is kept, the rest is not read.
+
+        The source is closed by the read that meets this, or by `aclose`.
+
+        Args:
+            reason: Why, for the log.
+        """
+        self._cut("stopped", reason)
+
+    async def aclose(self) -> None:
+        """Close the source; what has been read is kept. Closing twice is fine."""
+        self._closed_early = self._closed_early or not self._over
+        self._cut("stopped", "closed")
+        await self._close_source()
+
+    async def __aenter__(self) -> Self:
+        if isinstance(self._source, Deferred):
+            await self._open(self._source)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if isinstance(getattr(self, "_source", None), AsyncSource) and not self._closed:
+            warnings.warn(
+                f"{self!r} was never closed: use `async with`", ResourceWarning, source=self, stacklevel=2
+            )
+
+    # -- within ------------------------------------------------------------
+
+    async def _step(self) -> Event:
+        """Return the next event for a view, which meets the same error each time."""
+        if self._over:
+            await self._close_source()
+            if self._error is not None:
+                raise self._error
+            raise StopAsyncIteration
+        return await self.__anext__()
+
+    async def _open(self, deferred: Deferred) -> None:
+        self._sent()
+        try:
+            source = await deferred.open()
+        except MisuseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the stream failed
+            self._broke(error)
+        else:
+            self._attach(source)
+
+    def _attach(self, source: AsyncSource) -> None:
+        self._source = source
+        self._chunks = source.chunks
+        self._opened(source.head, source.waits)
+
+    async def _advance(self) -> None:
+        """Read a chunk, or end the stream: then raise its error, or StopAsyncIteration."""
+        if self._wants_more():
+            await self._read()
+        elif self._over:
+            await self._close_source()
+            raise StopAsyncIteration
+        elif not self._settle():
+            try:
+                await self._close_source()
+            finally:
+                if self._error is not None:
+                    raise self._error
+            raise StopAsyncIteration
+
+    async def _read(self) -> None:
+        chunks = self._chunks
+        if chunks is None:
+            if isinstance(self._source, Deferred):
+                await self._open(self._source)
+            return
+        if self._reading:
+            raise concurrent()
+        self._reading = True
+        if self._lost:
+            msg = (
+                "a read was cancelled, and the source does not survive that; what had arrived is in .partial"
+            )
+            self._reading = False
+            self._decoder.finish(StreamInterrupted(msg), self._clock())
+            return
+        # An asynchronous generator is over once a read of it was cancelled, and
+        # then ends silently: that must not look like the end of the input.
+        self._lost = inspect.isasyncgen(chunks)
+        try:
+            chunk = await anext(chunks, None)
+        except MisuseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a source raises, the stream broke there
+            self._broke(error)
+        else:
+            self._lost = False
+            self._take(chunk)
+        finally:
+            self._reading = False
+
+    async def _close_source(self) -> None:
+        source, self._closed = self._source, True
+        if isinstance(source, AsyncSource):
+            self._source = None
+            await source.close()

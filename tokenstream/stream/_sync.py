@@ -1,0 +1,228 @@
+"""The driver for `for` loops."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources import Deferred, SyncSource, sync_source
+from tokenstream.stream._core import StreamBase, concurrent
+from tokenstream.stream._views import Choice, ToolCallView, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.message import Message
+
+__all__ = ["Stream"]
+
+
+class Stream(StreamBase):
+    r"""Read the streamed answer of a model in a `for` loop.
+
+    Iterating gives every event; `text`, `reasoning` and `tool_calls` are views
+    of one aspect each. The source is closed at the end of the input, on an
+    error, by `stop` or `close`, and at the end of `with`; `break` alone leaves
+    it open, and reading may go on.
+
+    Args:
+        source: An httpx or httpx2 response, or an iterable of bytes.
+        format: The format's name or a format object; None to find it out.
+        limits: Bounds on untrusted input.
+        deadlines: Bounds on silence.
+        started_at: Reading of `clock` when the request went out.
+        clock: Where the time comes from, in seconds.
+        pings: Whether signs of life become `Ping` events.
+
+    Raises:
+        StreamError: In the loop that meets it, after everything that came before;
+            `.partial` holds what had arrived.
+
+    Example:
+        >>> body = [b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"]
+        >>> with Stream(body, format="text") as stream:
+        ...     print([piece for piece in stream.text], stream.message.ending)
+        ['Hel', 'lo'] complete
+    """
+
+    __slots__ = ("_chunks", "_source")
+
+    def __init__(
+        self,
+        source: Any,  # noqa: ANN401 - told apart by what it can do
+        *,
+        format: str | Format | None = None,
+        limits: Limits | None = None,
+        deadlines: Deadlines | None = None,
+        started_at: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        pings: bool = False,
+    ) -> None:
+        self._source: SyncSource | Deferred | None = None
+        found = sync_source(source)
+        super().__init__(
+            format=format,
+            limits=limits,
+            deadlines=deadlines,
+            started_at=started_at,
+            clock=clock,
+            pings=pings,
+        )
+        self._source = found
+        self._chunks: Iterator[Any] | None = None
+        if isinstance(found, SyncSource):
+            self._attach(found)
+
+    # -- reading -----------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Event]:
+        self._enter_loop()
+        return self
+
+    def __next__(self) -> Event:
+        try:
+            while (event := self._pull()) is None:
+                self._advance()
+        except ValueError as error:
+            self._misread(error)
+        return event
+
+    @property
+    def text(self) -> View[str]:
+        """The answer's text as it arrives: a view of `str` pieces."""
+        return self.choice(0).text
+
+    @property
+    def reasoning(self) -> View[str]:
+        """The model's reasoning as it arrives: a view of `str` pieces."""
+        return self.choice(0).reasoning
+
+    @property
+    def tool_calls(self) -> ToolCallView:
+        """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
+        return self.choice(0).tool_calls
+
+    def choice(self, index: int) -> Choice:
+        """Return the views of one of several alternative answers, from 0."""
+        return Choice(self, self._decoder.accumulator, index)
+
+    def final(self) -> Message:
+        """Read to the end and return the answer.
+
+        Raises:
+            StreamError: The answer failed; what had arrived is on the error.
+        """
+        while True:
+            try:
+                self._step()
+            except StopIteration:
+                return self.message
+
+    # -- ending ------------------------------------------------------------
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here: what has been read is kept, the rest is not read.
+
+        Args:
+            reason: Why, for the log.
+        """
+        self._cut("stopped", reason)
+        self._close_source()
+
+    def close(self) -> None:
+        """Close the source; what has been read is kept. Closing twice is fine."""
+        self._closed_early = self._closed_early or not self._over
+        self._cut("stopped", "closed")
+        self._close_source()
+
+    def __enter__(self) -> Self:
+        if isinstance(self._source, Deferred):
+            self._open(self._source)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if isinstance(getattr(self, "_source", None), SyncSource) and not self._closed:
+            warnings.warn(
+                f"{self!r} was never closed: use `with`", ResourceWarning, source=self, stacklevel=2
+            )
+            self._close_source()
+
+    # -- within ------------------------------------------------------------
+
+    def _step(self) -> Event:
+        """Return the next event for a view, which meets the same error each time."""
+        if self._over:
+            if self._error is not None:
+                raise self._error
+            raise StopIteration
+        return self.__next__()
+
+    def _open(self, deferred: Deferred) -> None:
+        self._sent()
+        try:
+            source = deferred.open()
+        except MisuseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the stream failed
+            self._broke(error)
+        else:
+            self._attach(source)
+
+    def _attach(self, source: SyncSource) -> None:
+        self._source = source
+        self._chunks = source.chunks
+        self._opened(source.head, source.waits)
+
+    def _advance(self) -> None:
+        """Read a chunk, or end the stream: then raise its error, or StopIteration."""
+        if self._wants_more():
+            self._read()
+        elif self._over:
+            raise StopIteration
+        elif not self._settle():
+            try:
+                self._close_source()
+            finally:
+                if self._error is not None:
+                    raise self._error
+            raise StopIteration
+
+    def _read(self) -> None:
+        if self._chunks is None:
+            if isinstance(self._source, Deferred):
+                self._open(self._source)
+            return
+        if self._reading:
+            raise concurrent()
+        self._reading = True
+        try:
+            chunk = next(self._chunks, None)
+        except MisuseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a source raises, the stream broke there
+            self._broke(error)
+        else:
+            self._take(chunk)
+        finally:
+            self._reading = False
+
+    def _close_source(self) -> None:
+        source, self._closed = self._source, True
+        if isinstance(source, SyncSource):
+            self._source = None
+            source.close()
