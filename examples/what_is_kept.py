@@ -7,7 +7,7 @@ from tokenstream.errors import StreamError
 
 CALL = (
     b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1",'
-    b'"function":{"name":"delete","arguments":"{\\"path\\": \\"/tmp"}}]}}]}\n\n'
+    b'"function":{"name":"delete","arguments":"{\\"path\\": \\"/srv"}}]}}]}\n\n'
 )
 BEFORE_THE_CUT = [
     b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"I will delete "}}]}\n\n',

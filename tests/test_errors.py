@@ -44,7 +44,11 @@ def test_blame_is_the_class() -> None:
     """Misuse is a RuntimeError; everything has one root."""
     assert issubclass(errors.StreamClosed, (errors.MisuseError, RuntimeError))
     assert not issubclass(errors.StreamError, errors.MisuseError)
-    assert all(issubclass(getattr(errors, name), errors.TokenStreamError) for name in errors.__all__ if name != "ErrorKind")
+    assert all(
+        issubclass(getattr(errors, name), errors.TokenStreamError)
+        for name in errors.__all__
+        if name != "ErrorKind"
+    )
 
 
 def test_what_is_worth_a_retry() -> None:

@@ -60,7 +60,9 @@ def test_events_compare_by_what_they_say_and_not_by_their_payload() -> None:
     assert Finish("stop", "end_turn") == Finish("stop", "end_turn", raw={})
 
 
-@pytest.mark.parametrize("event", [TextDelta("a", raw=b"{}"), ToolCallDelta("c", "{", part=2), Finish("stop")])
+@pytest.mark.parametrize(
+    "event", [TextDelta("a", raw=b"{}"), ToolCallDelta("c", "{", part=2), Finish("stop")]
+)
 def test_events_pickle(event: Event) -> None:
     """With what is asked for later."""
     copy = pickle.loads(pickle.dumps(event))

@@ -9,7 +9,9 @@ from tokenstream._log import TextLog
 
 
 @given(st.lists(st.text(max_size=5), max_size=40), st.data())
-def test_any_part_of_the_text_is_as_if_it_had_been_joined_at_once(pieces: list[str], data: st.DataObject) -> None:
+def test_any_part_of_the_text_is_as_if_it_had_been_joined_at_once(
+    pieces: list[str], data: st.DataObject
+) -> None:
     """Whatever was asked for before."""
     log, whole = TextLog(), "".join(pieces)
     for number, piece in enumerate(pieces):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import ToolCall
 
-_ARGUMENTS = '{"path": "/tmp/x", "note": "\\u00e9 – 漢字 \\ud83d\\ude00", "force": true}'
+_ARGUMENTS = '{"path": "/srv/x", "note": "\\u00e9 – 漢字 \\ud83d\\ude00", "force": true}'
 _TEXT = "Grüße – 漢字 🌊 end"
 
 
@@ -39,7 +39,7 @@ def _chat_with_call() -> bytes:
 
 
 def _chat_with_calls_in_turns() -> bytes:
-    first, second = wire.fragments('{"path": "/tmp/x"}', 5), wire.fragments('{"depth": 12, "all": []}', 7)
+    first, second = wire.fragments('{"path": "/srv/x"}', 5), wire.fragments('{"depth": 12, "all": []}', 7)
     chunks = [
         wire.chat(wire.chat_call(0, "", id="call_a", name="rm")),
         wire.chat(wire.chat_call(1, "", id="call_b", name="ls")),

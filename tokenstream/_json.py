@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits
 
-__all__ = ["decode", "decode_lenient", "is_one_value", "split_values"]
+__all__ = ["check_bounds", "decode", "decode_lenient", "is_one_value", "split_values"]
 
 _DEFAULTS = Limits()
 _STRUCTURE = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"?', re.DOTALL)
@@ -37,8 +37,7 @@ def decode(payload: bytes | str, limits: Limits = _DEFAULTS) -> Any:  # noqa: AN
     except (TypeError, ValueError):
         # A TypeError stands for text with half a surrogate pair.
         return decode_lenient(payload, limits)
-    if limits.depth < _DEFAULTS.depth or limits.digits < _DEFAULTS.digits:
-        _check_bounds(_as_text(payload), limits)
+    check_bounds(payload, limits)
     return value
 
 
@@ -60,6 +59,16 @@ def decode_lenient(payload: bytes | str, limits: Limits = _DEFAULTS) -> Any:  # 
         raise LimitExceeded(limit="depth", value=limits.depth) from None
     except ValueError:
         raise LimitExceeded(limit="digits", value=limits.digits) from None
+
+
+def check_bounds(payload: bytes | str, limits: Limits) -> None:
+    """Refuse what pydantic_core took, where the bounds are narrower than its own.
+
+    Raises:
+        LimitExceeded: It is nested too deeply, or holds too long an integer.
+    """
+    if limits.depth < _DEFAULTS.depth or limits.digits < _DEFAULTS.digits:
+        _check_bounds(_as_text(payload), limits)
 
 
 def _as_text(payload: bytes | str) -> str:

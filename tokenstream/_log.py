@@ -48,6 +48,8 @@ class TextLog:
         """Return the text from position `start` on, at a cost that depends on its length alone."""
         if start <= 0:
             return self.join()
+        if start >= self.length:
+            return ""
         missing = self.length - start
         found: list[str] = []
         for source in (self._pieces, self._blocks):

@@ -347,7 +347,6 @@ class Accumulator:
 
     def _take_head(self, event: MessageStart) -> bool:
         self._id, self._model, self._role = event.id or self._id, event.model or self._model, event.role
-        self._choice(event.choice)
         return False
 
     def _take_usage(self, event: UsageUpdate) -> bool:

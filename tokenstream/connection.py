@@ -48,6 +48,7 @@ class Connection:
         "_limits",
         "_pings",
         "_prefix",
+        "_taken",
         "_wanted",
         "error",
         "events",
@@ -71,6 +72,8 @@ class Connection:
         self._content_type = content_type
         self._wanted = format
         self._prefix = b""
+        self._taken = False
+        """Whether a last frame that lacked its end was taken all the same."""
         self._held: list[Frame] = []
         self.framing: SSEParser | NDJSONParser | JSONBody | None = None
         self.error: StreamError | None = None
@@ -90,6 +93,8 @@ class Connection:
     @property
     def tail(self) -> bytes:
         """What has come of an unfinished frame."""
+        if self._taken:
+            return b""
         return self.framing.tail if self.framing is not None else self._prefix
 
     @property
@@ -107,8 +112,20 @@ class Connection:
         """How many frames the format has read."""
         return 0 if self.format is None else self.format.frames
 
-    def end(self) -> list[Event]:
-        """The input has ended: return what was left; `error` says what that means."""
+    def shortcut(self) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a whole chunk at a glance, or None where there is none."""
+        framing, known = self.framing, self.format
+        if known is None or not isinstance(framing, SSEParser) or self._pings:
+            return None
+        most = framing.alone
+        return known.shortcut(most) if most else None
+
+    def end(self, *, broken: bool = False) -> list[Event]:
+        """The input is over: return what was left; `error` says what that means.
+
+        Args:
+            broken: Whether it broke off, so that there is no verdict to give.
+        """
         events: list[Event] = []
         if self.framing is None and self._prefix:
             self._frame(sniff(self._prefix, self._content_type, over=True))
@@ -120,6 +137,8 @@ class Connection:
                 events += self._take_unfinished(left)
         if self.format is None and self._held and self.error is None:
             events += self._settle("openai-chat" if self._only_sentinels() else None)
+        if broken:
+            return events + self.abandon()
         if self.error is None and self.format is not None:
             events += self.format.end()
             self.error = self.format.error
@@ -155,6 +174,9 @@ class Connection:
         return self.frames(prefix)
 
     def _frame(self, found: Sniffed) -> None:
+        if found == "unknown" and self.format is not None:
+            # Whoever names a format knows better than the first bytes.
+            found = "sse"
         if found == "sse":
             if self._content_type and "event-stream" not in self._content_type.lower():
                 self._departures.note("content_type_wrong", event=0)
@@ -279,6 +301,7 @@ class Connection:
             except ProtocolError:
                 return []
         events = self._events_of([frame])
+        self._taken = True
         if self.format is not None and isinstance(self.framing, SSEParser):
             self.format.note("blank_line_missing")
         return events

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.accumulator import Accumulator
 from tokenstream.connection import Connection
 from tokenstream.departures import Departures
-from tokenstream.errors import LimitExceeded, StreamError, StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.errors import (
+    LimitExceeded,
+    NotAStream,
+    StreamError,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
 from tokenstream.events import TextDelta
 from tokenstream.limits import Limits
 from tokenstream.stages.metrics import Meter
@@ -67,6 +74,7 @@ class Decoder:
         "over",
         "plain",
         "pull",
+        "shortcut",
         "stop",
     )
 
@@ -98,6 +106,8 @@ class Decoder:
         """Whether the terminal event came."""
         self.plain = True
         """Whether nothing but more input is needed: no error, no terminal event, no end."""
+        self.shortcut: Callable[[bytes], Event | None] | None = None
+        """Reads the next chunk at a glance, where the last one left nothing to be given."""
         self.heartbeat = False
         """Whether the last input held no frame."""
         self.meter = Meter(0.0)
@@ -121,8 +131,13 @@ class Decoder:
         """
         if self.over or self.error is not None:
             return []
-        self.chunk, self.now = chunk, now
-        return self._drain()
+        if chunk.__class__ is not bytes:
+            self.push(chunk, now)
+            return self._drain()
+        event = self.give(chunk, now)
+        if event is None:
+            return self._drain()
+        return [event] if self.plain else [event, *self._drain()]
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """The input has ended: return what was left; `error` says whether the answer had."""
@@ -176,10 +191,36 @@ class Decoder:
         """Count a departure that shows outside the frames."""
         self.departures.note(name, event=self._connection.frames_seen)
 
+    def give(self, chunk: bytes, now: float) -> Event | None:
+        """Give the next input, and return its event where it is seen at a glance; `pull` gives the others.
+
+        Args:
+            chunk: Bytes of the body.
+            now: A clock reading, in seconds.
+        """
+        self.now = now
+        read, meter = self.shortcut, self.meter
+        if read is not None:
+            event = read(chunk) if meter.bytes + len(chunk) <= self._limits.body else None
+            if event is not None:
+                meter.bytes += len(chunk)
+                meter.chunks += 1
+                meter.content(now)
+                accumulator = self.accumulator
+                accumulator.take(event)
+                self.events_seen += 1
+                if accumulator.error is not None:
+                    self._fail(accumulator.error)
+                return event
+            self.shortcut = None
+        self.chunk = chunk
+        return None
+
     def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
         """Give the next input; `pull` then gives its events."""
         self.chunk = chunk
         self.now = now
+        self.shortcut = None
 
     def finish(self, cause: StreamError | None, now: float) -> None:
         """Say that no more input will come; `pull` then gives what is left.
@@ -192,23 +233,26 @@ class Decoder:
             return
         self.over = True
         self.plain = False
+        self.shortcut = None
         self.meter.finish(now)
         connection = self._connection
-        if self.error is None and cause is not None:
-            if connection.finished:
-                self.note("broken_after_finish")
-            else:
-                self.error = cause
-        if self.error is not None or cause is not None:
+        if self.error is not None:
             self._left = connection.abandon()
-        else:
-            self._left = connection.end()
-            self.error = connection.error
+            return
+        self._left = connection.end(broken=cause is not None)
+        self.error = connection.error
+        if cause is None:
+            return
+        if isinstance(self.error, NotAStream) or (self.error is None and not connection.finished):
+            self.error = cause
+        elif self.error is None:
+            self.note("broken_after_finish")
 
     def cut(self, now: float) -> None:
         """Stop here: frames that were not decoded are dropped, and what was held back with them."""
         self.over = True
         self.plain = False
+        self.shortcut = None
         self.chunk = None
         self._left = []
         self.meter.finish(now)
@@ -271,8 +315,7 @@ class Decoder:
             meter.chunks += 1
             meter.bytes += len(chunk)
             if meter.bytes > most:
-                self.error = LimitExceeded(limit="body", value=most)
-                self.plain = False
+                self._fail(LimitExceeded(limit="body", value=most))
                 continue
             connection = self._connection
             frames = connection.frames(chunk)
@@ -299,3 +342,10 @@ class Decoder:
             if connection.format is not None:
                 self.answered = connection.format.ended
             self.plain = self.error is None and not self.answered
+            if self.plain and not meter.waiting:
+                self.shortcut = connection.shortcut()
+
+    def _fail(self, error: StreamError) -> None:
+        self.error = error
+        self.plain = False
+        self.shortcut = None

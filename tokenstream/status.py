@@ -96,19 +96,22 @@ class ErrorBody:
         # One frame, so that its reader looks for the error.
         return [chunk]
 
+    def shortcut(self) -> None:
+        """Return no function that would read a chunk at a glance."""
+
     def events(self, frame: object) -> list[Event]:
         """Give none."""
         return []
 
-    def end(self) -> list[Event]:
-        """The body is whole: say what it says."""
+    def end(self, *, broken: bool = False) -> list[Event]:
+        """The body is over: say what it says; what had come of it says enough."""
         if self.error is None:
             read = _status_error if self._head.status >= _LOWEST_ERROR_STATUS else _redirected
             self.error = read(self._head, bytes(self._body), self._limits)
         return []
 
     def abandon(self) -> list[Event]:
-        """The body broke off: what had come of it says enough."""
+        """Say what the body says."""
         return self.end()
 
 

@@ -171,11 +171,11 @@ def test_citations_of_every_kind_name_the_text_that_they_support(
 def test_a_tool_call_is_handed_out_at_its_block_stop() -> None:
     """The empty object in its start is a placeholder that the fragments replace."""
     came = read(
-        start(), tool(0), arguments(0, ""), arguments(0, '{"path": '), arguments(0, '"/tmp"}'), stop(0)
+        start(), tool(0), arguments(0, ""), arguments(0, '{"path": '), arguments(0, '"/srv"}'), stop(0)
     )
 
     assert [(call.id, call.name, call.arguments, call.complete) for call in came.calls] == [
-        ("toolu_1", "rm", {"path": "/tmp"}, True)
+        ("toolu_1", "rm", {"path": "/srv"}, True)
     ]
     assert came.truncated
 
@@ -186,6 +186,24 @@ def test_a_tool_without_arguments_is_called_with_none() -> None:
 
     assert [(call.arguments_text, call.arguments) for call in came.calls] == [("", {})]
     assert came.message.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    "after, handed_out",
+    [
+        pytest.param([finish("max_tokens"), STOP], [], id="the token limit"),
+        pytest.param([], [], id="a cut"),
+        pytest.param([STOP], ["toolu_1"], id="the end without a reason"),
+        pytest.param([block(1, "text", text="")], ["toolu_1"], id="another block"),
+        pytest.param([finish("tool_use"), STOP], ["toolu_1"], id="the call"),
+    ],
+)
+def test_a_call_without_arguments_waits_for_what_ended_it(after: list[Any], handed_out: list[str]) -> None:
+    """Its block is stopped too where the token limit cut it before its first argument."""
+    came = read(start(), tool(0), arguments(0, ""), stop(0), *after)
+
+    assert [call.id for call in came.calls] == handed_out
+    assert [call.complete for call in came.message.tool_calls] == [bool(handed_out)]
 
 
 def test_arguments_may_stand_in_the_start_of_a_call() -> None:
@@ -235,11 +253,11 @@ def test_who_made_a_call_is_kept_with_it() -> None:
 
 def test_arguments_that_are_no_json_are_kept_and_not_handed_out() -> None:
     """With eager streaming nobody checks them before they arrive."""
-    came = read(*answer(tool(0), arguments(0, '{"path": /tmp'), stop(0), *HELLO))
+    came = read(*answer(tool(0), arguments(0, '{"path": /srv'), stop(0), *HELLO))
 
     assert came.calls == []
     assert [(call.arguments_text, call.complete) for call in came.message.tool_calls] == [
-        ('{"path": /tmp', False)
+        ('{"path": /srv', False)
     ]
     assert came.departures == {"call_invalid": 1, "part_index_reused": 1}
     assert came.text == "Hello"

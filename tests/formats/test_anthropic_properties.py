@@ -51,7 +51,7 @@ EVERYTHING = [
     stop(2),
     tool(3),
     arguments(3, '{"path"'),
-    arguments(3, ': "/tmp"}'),
+    arguments(3, ': "/srv"}'),
     stop(3),
     block(4, "server_tool_use", id="srv_1", name="web_search", input={}),
     arguments(4, '{"query": "cats"}'),
@@ -278,7 +278,7 @@ def test_a_healthy_answer_of_everything_has_no_departures() -> None:
     came = read(*map(frame, EVERYTHING[:ended]))
 
     assert (came.error, came.departures) == (None, {})
-    assert [call.arguments for call in came.calls] == [{"path": "/tmp"}]
+    assert [call.arguments for call in came.calls] == [{"path": "/srv"}]
 
 
 RECORDINGS = ROOT.parent / "shared" / "recordings" / "anthropic"

@@ -35,19 +35,19 @@ def test_a_template_reads_the_text_of_the_next_payload(padding: str | None) -> N
     """Text and padding may have any length."""
     template = _learnt(_payload(padding=padding and "seed"))
 
-    for text in ("lo", " wörld", "\U0001f600", "{[:,]}", "'"):
-        assert text == template.match(_bytes(_payload(text, padding=padding)))
+    for text in ("lo", " wörld", "\U0001f600", "{[:,]}", "'", "a\nb", 'a"b', "a\\", "a\u2028b", '"},"x":"'):
+        for ascii_only in (False, True):
+            assert text == template.match(_bytes(_payload(text, padding=padding), ascii=ascii_only))
 
 
 @pytest.mark.parametrize(
     "payload",
     [
         pytest.param(_bytes(_payload("")), id="empty text"),
-        pytest.param(_bytes(_payload("a\nb")), id="a line break"),
-        pytest.param(_bytes(_payload('a"b')), id="a quote"),
-        pytest.param(_bytes(_payload("a\\")), id="a backslash"),
-        pytest.param(_bytes(_payload("ü"), ascii=True), id="an escape"),
-        pytest.param(_bytes(_payload("a\u2028b")), id="a line separator"),
+        pytest.param(_bytes(_payload("a")).replace(b'"a"', b'"\n"'), id="a raw line break"),
+        pytest.param(_bytes(_payload("a")).replace(b'"a"', b'"a" '), id="space after the text"),
+        pytest.param(_bytes(_payload("a")).replace(b'"a"', b'"\\ud800"'), id="half a character"),
+        pytest.param(_bytes(_payload("a")).replace(b'"a"', b'"a","b":"c"'), id="a field after the text"),
         pytest.param(_bytes(_payload("a")).replace(b'"a"', b'"\xff"'), id="no UTF-8"),
         pytest.param(_bytes(_payload("a")).replace(b'"a"', b'"\x01"'), id="a control character"),
         pytest.param(_bytes(_payload("a", padding="")), id="empty padding"),

@@ -31,7 +31,9 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
         (b" " * 5000, None, "sse"),
     ],
 )
-def test_the_first_bytes_count_more_than_the_label(start: bytes, content_type: str | None, found: str) -> None:
+def test_the_first_bytes_count_more_than_the_label(
+    start: bytes, content_type: str | None, found: str
+) -> None:
     """Labels are often wrong; the bytes are what is read."""
     assert sniff(start, content_type, over=False) == found
 

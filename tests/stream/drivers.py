@@ -12,7 +12,9 @@ from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError
 
 
-def observed(stream: Stream | AsyncStream, source: Source | AsyncSource, items: list[Any], error: object) -> dict[str, Any]:
+def observed(
+    stream: Stream | AsyncStream, source: Source | AsyncSource, items: list[Any], error: object
+) -> dict[str, Any]:
     """Return all that can be told of a stream that was read."""
     return {
         "items": items,
@@ -29,7 +31,9 @@ def observed(stream: Stream | AsyncStream, source: Source | AsyncSource, items: 
     }
 
 
-def read_sync(chunks: list[bytes], view: Callable[[Any], Any], cause: Exception | None = None, **options: Any) -> dict[str, Any]:
+def read_sync(
+    chunks: list[bytes], view: Callable[[Any], Any], cause: Exception | None = None, **options: Any
+) -> dict[str, Any]:
     """Read a body to its end through `Stream`."""
     source, items, error = Source(chunks, cause), [], None
     stream = Stream(source, **options)

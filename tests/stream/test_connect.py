@@ -222,7 +222,13 @@ def test_an_error_status_carries_what_the_provider_says() -> None:
         (502, b"<html><title>502 Bad Gateway</title></html>", "server", True, "Bad Gateway"),
         (401, b'{"error": {"message": "no key"}}', "authentication", False, "no key"),
         (404, b"", "invalid_request", False, "404"),
-        (529, b'{"type": "error", "error": {"type": "overloaded_error", "message": "O"}}', "overloaded", True, "O"),
+        (
+            529,
+            b'{"type": "error", "error": {"type": "overloaded_error", "message": "O"}}',
+            "overloaded",
+            True,
+            "O",
+        ),
         (429, b'{"error": {"code": "insufficient_quota", "message": "pay"}}', "rate_limited", False, "pay"),
         (500, b'data: {"error": {"message": "inside"}}\n\n', "server", True, "inside"),
         (500, b'[{"error": {"message": "listed"}}]', "server", True, "listed"),
@@ -431,7 +437,9 @@ def test_a_certificate_that_does_not_hold_is_not_worth_a_retry() -> None:
 
 def test_metrics_count_from_the_request() -> None:
     """The time to the first token contains the time to the response."""
-    with ReplayServer({PATH: Reply(chunks=[(0.05, ANSWER[2]), (0.0, ANSWER[8]), (0.0, ANSWER[-1])])}) as server:
+    with ReplayServer(
+        {PATH: Reply(chunks=[(0.05, ANSWER[2]), (0.0, ANSWER[8]), (0.0, ANSWER[-1])])}
+    ) as server:
         with connect(server.url + PATH) as stream:
             stream.final()
 

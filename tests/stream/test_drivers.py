@@ -87,7 +87,9 @@ def test_the_message_never_runs_ahead_of_the_loop() -> None:
 
 def test_a_fault_does_not_swallow_what_came_before_in_its_chunk() -> None:
     """Errors keep their place in line, and the error carries what had arrived."""
-    body = b"".join([chunk({"content": "Hel"}), chunk({"content": "lo"}), b"data: {]\n\n", chunk({"content": "!"})])
+    body = b"".join(
+        [chunk({"content": "Hel"}), chunk({"content": "lo"}), b"data: {]\n\n", chunk({"content": "!"})]
+    )
     texts = []
     stream = Stream([body])
     with pytest.raises(ProtocolError, match="frame 3") as caught:
@@ -542,7 +544,10 @@ def test_the_log_tells_of_opening_and_ending_and_holds_no_payload(caplog: pytest
     with caplog.at_level(logging.DEBUG, logger="tokenstream"):
         Stream(ANSWER).final()
 
-    assert [record.message for record in caplog.records] == ["stream opened, status None", "stream ended, complete"]
+    assert [record.message for record in caplog.records] == [
+        "stream opened, status None",
+        "stream ended, complete",
+    ]
     assert "Let" not in caplog.text
 
 

@@ -20,6 +20,8 @@ class Call:
     name: str
     arguments: str = ""
     closed: bool = False
+    stopped: bool = False
+    """Whether its block ended; without arguments that may have been the token limit's doing."""
 
     @property
     def whole(self) -> bool:
@@ -36,6 +38,11 @@ class Said:
     refusal: str = ""
     calls: dict[int, Call] = field(default_factory=dict)
     finish: str | None = None
+
+    def close_stopped(self) -> None:
+        """Take calls whose block ended as whole: the token limit did not cut them."""
+        for call in self.calls.values():
+            call.closed = call.closed or call.stopped
 
 
 @dataclass
@@ -114,6 +121,8 @@ class Prefix:
     def _read_claude(self, payload: dict[str, Any]) -> None:
         said = self.said()
         delta = payload.get("delta", {})
+        if payload["type"] == "content_block_start":
+            said.close_stopped()
         match payload["type"]:
             case "content_block_start" if payload["content_block"]["type"] == "tool_use":
                 block = payload["content_block"]
@@ -124,9 +133,12 @@ class Prefix:
                 if payload["index"] in said.calls:
                     said.calls[payload["index"]].arguments += delta.get("partial_json", "")
             case "content_block_stop" if payload["index"] in said.calls:
-                said.calls[payload["index"]].closed = True
+                call = said.calls[payload["index"]]
+                call.stopped, call.closed = True, bool(call.arguments)
             case "message_delta":
                 said.finish = delta["stop_reason"]
+                if said.finish != "max_tokens":
+                    said.close_stopped()
             case "message_stop":
                 self.done = True
             case _:

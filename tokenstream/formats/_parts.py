@@ -30,6 +30,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
+from tokenstream.formats._open import Choice, OpenCall, OpenPart, join_halves, mend
 from tokenstream.message import (
     Citation,
     FinishReason,
@@ -56,67 +57,7 @@ _STARTS: dict[str, type[TextPart | ReasoningPart | RefusalPart]] = {
     "refusal": RefusalPart,
 }
 _ABSENT = object()
-_CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "error", "cancelled"})
-
-
-class OpenPart:
-    """A part that can still grow."""
-
-    __slots__ = ("choice", "closed", "held", "index", "kind")
-
-    def __init__(self, kind: str, choice: int, index: int) -> None:
-        self.kind = kind
-        self.choice = choice
-        self.index = index
-        self.closed = False
-        self.held = ""
-        """The first half of a surrogate pair whose other half has not come."""
-
-
-class OpenCall(OpenPart):
-    """A tool call that can still grow; its argument pieces are needed to tell its end."""
-
-    __slots__ = ("id", "id_made_up", "name", "pieces", "provider_data", "type")
-
-    def __init__(self, choice: int, index: int, id: str, name: str, type: str) -> None:  # noqa: A002 - field names
-        super().__init__("tool_call", choice, index)
-        self.id = id
-        self.id_made_up = False
-        self.name = name
-        self.type = type
-        self.provider_data: dict[str, Any] | None = None
-        self.pieces: list[str] = []
-
-    @property
-    def has_arguments(self) -> bool:
-        """Whether any argument text has come."""
-        return bool(self.pieces)
-
-    def join(self) -> str:
-        """Return the argument text so far, joined once."""
-        if len(self.pieces) > 1:
-            self.pieces[:] = ["".join(self.pieces)]
-        return self.pieces[0] if self.pieces else ""
-
-
-class Choice:
-    """What is known of one alternative answer."""
-
-    __slots__ = ("calls", "fields", "finish", "flow", "index", "next_part", "opened", "streams")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.next_part = 0
-        self.flow: OpenPart | None = None
-        """The part that pieces without a mark of their own belong to."""
-        self.opened: dict[int, OpenPart] = {}
-        """Every open part, by index."""
-        self.calls: list[OpenCall] = []
-        """The open calls, in order of arrival."""
-        self.finish: Finish | None = None
-        self.fields: dict[str, object] = {}
-        self.streams = 0
-        """How many client tool calls it has made."""
+_CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
 
 
 class Parts:
@@ -135,17 +76,21 @@ class Parts:
         self.note = note
         self.raw: Any = None
         """The payload that is being read; it goes on every event that it gives."""
+        self.halves = False
+        """Whether that payload may hold halves of surrogate pairs."""
         self.choices: dict[int, Choice] = {}
         self.calls_seen = 0
         self._parts_seen = 0
         self._out: list[Event] = []
-        self._head: MessageStart | None = None
+        self._head: tuple[str | None, str | None, str] | None = None
         self._fields: dict[str, object] = {}
 
     # -- what came of it ---------------------------------------------------
 
     def take(self) -> list[Event]:
         """Return the events made since the last call."""
+        # A payload may be large; it lives as long as its events do.
+        self.raw = None
         out = self._out
         if out:
             self._out = []
@@ -173,25 +118,25 @@ class Parts:
 
     # -- the answer as a whole ---------------------------------------------
 
-    def head(self, *, id: str | None = None, model: str | None = None, role: str | None = None) -> None:  # noqa: A002 - the field's name
+    def head(self, *, id: str | None = None, model: str | None = None, role: str | None = None) -> None:
         """Take the answer's head; the first id and role count, and the last model."""
+        if self.halves:
+            id, model, role = mend(id), mend(model), mend(role)
         head = self._head
         if head is None:
-            head = self._head = MessageStart(
-                id=id or None, model=model or None, role=role or "assistant", raw=self.raw
-            )
-            self._out.append(head)
+            self._head = (id or None, model or None, role or "assistant")
+            self._out.append(MessageStart(*self._head, raw=self.raw))
             return
-        if id and head.id and id != head.id:
+        if id and head[0] and id != head[0]:
             self.note("id_changed")
-        new_id, new_model = head.id or id or None, model or head.model
-        if new_id != head.id or new_model != head.model:
-            self._head = MessageStart(id=new_id, model=new_model, role=head.role, raw=self.raw)
-            self._out.append(self._head)
+        known = (head[0] or id or None, model or head[1], head[2])
+        if known != head:
+            self._head = known
+            self._out.append(MessageStart(*known, raw=self.raw))
 
     def usage(self, usage: Usage) -> None:
         """Take a report of token counts."""
-        self._out.append(UsageUpdate(usage, raw=self.raw))
+        self._out.append(UsageUpdate(mend(usage) if self.halves else usage, raw=self.raw))
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
         """Take a field that we have no word for; one that says nothing new gives no event.
@@ -202,6 +147,8 @@ class Parts:
             choice: The choice that it belongs to; None for the answer as a whole.
         """
         fields = self._fields if choice is None else self.choice(choice).fields
+        if self.halves:
+            name, value = mend(name), mend(value)
         if fields.get(name, _ABSENT) != value:
             fields[name] = value
             self._out.append(
@@ -211,6 +158,8 @@ class Parts:
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
         """Take list items that add to those before, such as log probabilities."""
         self.choice(choice)
+        if self.halves:
+            name, values = mend(name), mend(values)
         self._out.append(Unknown(name, values, kind="items", choice=choice, raw=self.raw))
 
     def unknown(self, name: str, data: object) -> None:
@@ -243,15 +192,17 @@ class Parts:
         provider's word: some say "stop" for both.
         """
         state = self.choice(choice)
+        if self.halves:
+            raw_reason = mend(raw_reason)
         if state.finish is not None:
             self.note("finish_repeated")
             if state.finish.raw_reason == raw_reason:
                 return
-        if reason == "stop" and state.streams:
+        if reason == "stop" and state.calls_seen:
             reason = "tool_calls"
         self.close_choice(state, complete=reason not in _CUT_SHORT)
-        state.finish = Finish(reason, raw_reason, choice=choice, raw=self.raw)
-        self._out.append(state.finish)
+        state.finish = Finish(reason, raw_reason, choice=choice)
+        self._out.append(Finish(reason, raw_reason, choice=choice, raw=self.raw))
 
     def close_choice(self, choice: Choice, *, complete: bool) -> None:
         """Close every part of a choice.
@@ -288,6 +239,8 @@ class Parts:
     def open(self, choice: int, content: Part) -> OpenPart:
         """Open a part that has a start of its own."""
         state = self.choice(choice)
+        if self.halves:
+            content = mend(content)
         part = OpenPart(content.kind, choice, self._next_index(state))
         state.opened[part.index] = part
         self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
@@ -325,7 +278,7 @@ class Parts:
     def add(self, part: OpenPart, text: str) -> None:
         """Add text to a part; half a surrogate pair waits for its other half."""
         if part.held or not text.isascii():
-            text = self._whole_characters(part, text)
+            text = join_halves(part, text, self.note)
         if not text:
             return
         kind = part.kind
@@ -340,21 +293,21 @@ class Parts:
 
     def add_signature(self, part: OpenPart, signature: str) -> None:
         """Add a signature, or a piece of one, to a reasoning part."""
+        if self.halves:
+            signature = mend(signature)
         if signature:
-            self._out.append(
-                ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw)
-            )
+            self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
         """Add to a media part."""
         if data or transcript:
-            self._out.append(
-                MediaDelta(data, transcript, choice=part.choice, part=part.index, raw=self.raw)
-            )
+            self._out.append(MediaDelta(data, transcript, choice=part.choice, part=part.index, raw=self.raw))
 
     def cite(self, choice: int, citation: Citation) -> None:
         """Add a citation; it is a part of its own and does not end the text that it stands in."""
         index = self._next_index(self.choice(choice))
+        if self.halves:
+            citation = mend(citation)
         self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))
 
     def close(self, part: OpenPart, content: Part | None = None) -> None:
@@ -368,6 +321,8 @@ class Parts:
             return
         self._release(part)
         part.closed = True
+        if content is not None and self.halves:
+            content = mend(content)
         state = self.choice(part.choice)
         state.opened.pop(part.index, None)
         if state.flow is part:
@@ -379,7 +334,7 @@ class Parts:
     def open_call(
         self,
         choice: int,
-        id: str | None,  # noqa: A002 - the field's name
+        id: str | None,
         name: str,
         *,
         type: str = "function",  # noqa: A002 - the field's name
@@ -398,26 +353,32 @@ class Parts:
             self.note("content_after_finish")
         if not id:
             self.note("call_id_missing")
-        call = OpenCall(choice, self._next_index(state), id or f"call_{self.calls_seen}", name, type)
-        call.id_made_up = not id
-        call.provider_data = provider_data
+        if self.halves:
+            id, name, provider_data = mend(id), mend(name), mend(provider_data)
+        call = OpenCall(
+            choice,
+            self._next_index(state),
+            id=id or f"call_{self.calls_seen}",
+            made_up=not id,
+            name=name,
+            type=type,
+            provider_data=provider_data,
+        )
         self.calls_seen += 1
-        state.streams += 1
+        state.calls_seen += 1
         state.opened[call.index] = call
         state.calls.append(call)
         self._out.append(
-            ToolCallStart(
-                call.id, name, type, provider_data, choice=choice, part=call.index, raw=self.raw
-            )
+            ToolCallStart(call.id, name, type, provider_data, choice=choice, part=call.index, raw=self.raw)
         )
         return call
 
     def add_arguments(self, call: OpenCall, fragment: str) -> None:
         """Add a fragment to a call's arguments; half a surrogate pair waits for its other half."""
         if call.held or not fragment.isascii():
-            fragment = self._whole_characters(call, fragment)
+            fragment = join_halves(call, fragment, self.note)
         if fragment:
-            call.pieces.append(fragment)
+            call.arguments.append(fragment)
             self._out.append(
                 ToolCallDelta(call.id, fragment, choice=call.choice, part=call.index, raw=self.raw)
             )
@@ -431,7 +392,7 @@ class Parts:
         """Tell whether a call's arguments are free text, empty, or one whole JSON value."""
         if call.type == "custom":
             return True
-        text = call.join()
+        text = call.arguments.join()
         return not text or text.isspace() or is_one_value(text)
 
     def close_call(self, call: OpenCall, *, whole: bool = True) -> None:
@@ -451,12 +412,12 @@ class Parts:
         if not whole:
             self.note("call_open_at_end")
         elif self.is_whole(call):
-            self._hand_out(call, call.join())
+            self._hand_out(call, call.arguments.join())
         else:
             self._close_broken(call)
 
     def _close_broken(self, call: OpenCall) -> None:
-        glued = split_values(call.join()) if self.splits_calls else None
+        glued = split_values(call.arguments.join()) if self.splits_calls else None
         if glued is None:
             self.note("call_invalid")
             return
@@ -468,7 +429,7 @@ class Parts:
             self.close_call(more)
 
     def _hand_out(self, call: OpenCall, text: str) -> None:
-        done = ToolCall.model_construct(
+        done = ToolCall(
             id=call.id,
             name=call.name,
             arguments_text=text,
@@ -491,23 +452,6 @@ class Parts:
     def _end_flow(self, choice: Choice) -> None:
         if choice.flow is not None:
             self.close(choice.flow)
-
-    def _whole_characters(self, part: OpenPart, text: str) -> str:
-        """Join halves of surrogate pairs; keep back a first half at the end."""
-        if part.held:
-            text, part.held = part.held + text, ""
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            pass
-        else:
-            return text
-        if "\ud800" <= text[-1] <= "\udbff":
-            part.held, text = text[-1], text[:-1]
-        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        if "\ufffd" in whole and "\ufffd" not in text:
-            self.note("lone_surrogate")
-        return whole
 
     def _release(self, part: OpenPart) -> None:
         """Give what was held back: half a pair whose other half never came."""

@@ -15,11 +15,15 @@ from pydantic_core import from_json
 
 from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
+from tokenstream.events import ReasoningDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PADDING", "Templates", "TextTemplate"]
+    from tokenstream.events import Event, TextDelta
+    from tokenstream.formats.base import Format
+
+__all__ = ["PADDING", "Templates", "TextTemplate", "chunk_reader", "string_of"]
 
 PADDING = frozenset({"obfuscation", "p"})
 """Fields that hide the length of the text from who listens on the wire; they say nothing."""
@@ -66,6 +70,15 @@ class TextTemplate:
         """Tell whether a payload that did not match is of the shape all the same, but for its text."""
         return payload.startswith(self._prefix) and payload.endswith(self._end)
 
+    def framed(self, head: bytes, foot: bytes) -> Callable[[bytes], str | None] | None:
+        """Return a match for payloads between two fixed pieces; None where they take several lines."""
+        pieces = b"".join([self._prefix, self._middle, self._tail])
+        if b"\n" in pieces or b"\r" in pieces:
+            return None
+        if self._tail:
+            return _matcher(head + self._prefix, self._middle, self._tail + foot)
+        return _matcher(head + self._prefix, self._middle + foot, b"")
+
     @classmethod
     def learn(cls, payload: bytes, value: dict[str, Any], path: tuple[str | int, ...]) -> TextTemplate | None:
         """Return the template of a payload, or None where it has none.
@@ -111,33 +124,80 @@ class TextTemplate:
 
 
 def _matcher(prefix: bytes, middle: bytes, tail: bytes) -> Callable[[bytes], str | None]:
-    start, middle_size, tail_size = len(prefix), len(middle), len(tail)
+    # The quotes belong to the text: what stands between the fixed pieces is one
+    # JSON string or there is no match, so any text is read as the decoder reads it.
+    prefix, middle = prefix[:-1], middle[1:]
+    start, size, back = len(prefix), len(middle), -len(tail)
 
-    # Plain comparisons of bytes: a regular expression took twice as long.
+    def match_padded(payload: bytes) -> str | None:
+        # Slices are compared because `startswith` takes half as long again.
+        if payload[:start] != prefix or payload[back:] != tail:
+            return None
+        inner, _, padding = payload[start:back].partition(middle)
+        return string_of(inner) if padding.isalnum() else None
+
     def match(payload: bytes) -> str | None:
-        if not payload.startswith(prefix):
+        if payload[:start] != prefix or payload[-size:] != middle:
             return None
-        end = payload.find(middle, start)
-        if end < 0:
-            return None
-        if tail_size:
-            if not (payload[end + middle_size : -tail_size].isalnum() and payload.endswith(tail)):
-                return None
-        elif end + middle_size != len(payload):
-            return None
-        written = payload[start:end]
-        try:
-            if 92 in written or 34 in written:
-                # An escape; or what looked like the end stands inside the text.
-                text: str = from_json(payload[start - 1 : end + 1])
-                return text or None
-            text = written.decode()
-        except ValueError:
-            return None
-        # A control character is no JSON.
-        return text if text and text.isprintable() else None
+        return string_of(payload[start:-size])
 
-    return match
+    return match_padded if tail else match
+
+
+def string_of(written: bytes) -> str | None:
+    """Return the text of a JSON string with its quotes; None for anything else, and for no text.
+
+    Example:
+        >>> string_of(b'"Hel"'), string_of(b'"Hel'), string_of(b' "Hel"'), string_of(b'""')
+        ('Hel', None, None, None)
+    """
+    # JSON allows white space around a string; a line break there would end an SSE line.
+    if written[:1] != b'"' or written[-1:] != b'"':
+        return None
+    try:
+        text: str = from_json(written)
+    except ValueError:
+        return None
+    return text or None
+
+
+def chunk_reader(
+    format: Format,
+    match: Callable[[bytes], str | None],
+    payload: slice,
+    like: TextDelta | ReasoningDelta,
+    most: int,
+) -> Callable[[bytes], Event | None]:
+    """Return a function that gives the event of a chunk that is one plain delta, and None for any other.
+
+    Args:
+        format: The format whose frames are counted.
+        match: Returns the text of such a chunk.
+        payload: Where in the chunk the payload is.
+        like: An event of the part that the text belongs to.
+        most: The longest chunk that may be read so, in bytes.
+    """
+    kind, choice, part = type(like), like.choice, like.part
+    signed = kind is ReasoningDelta
+    new: Callable[[type[Any]], Any] = object.__new__
+
+    def read(chunk: bytes) -> Event | None:
+        text = match(chunk) if len(chunk) <= most else None
+        if text is None:
+            return None
+        format.frames += 1
+        # A call with keyword arguments would take three times as long.
+        event = new(kind)
+        event.text = text
+        event.choice = choice
+        event.part = part
+        event._raw = chunk[payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        if signed:
+            event.signature = None
+        made: Event = event
+        return made
+
+    return read
 
 
 def _at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
@@ -157,12 +217,13 @@ class Templates:
     because every payload differs, it is tried ever less often.
     """
 
-    __slots__ = ("_learnt_at", "_others", "_patience", "_template", "_wait", "match")
+    __slots__ = ("_learnt_at", "_others", "_patience", "_wait", "match", "template")
 
     def __init__(self) -> None:
         self.match: Callable[[bytes], str | None] | None = None
         """Of the template in use; None while there is none."""
-        self._template: TextTemplate | None = None
+        self.template: TextTemplate | None = None
+        """The template in use."""
         self._learnt_at = 0
         self._others = 0
         self._patience = 1
@@ -177,9 +238,9 @@ class Templates:
             path: Where in it the text is, which is all that it says.
             frames: How many frames there were so far.
         """
-        if self._template is not None:
+        if self.template is not None:
             self._others += 1
-            if self._template.fits(payload):
+            if self.template.fits(payload):
                 return
             self.drop(frames)
         self._wait -= 1
@@ -189,7 +250,7 @@ class Templates:
         if template is None:
             self._be_patient()
             return
-        self._template = template
+        self.template = template
         self.match = template.match
         self._learnt_at = frames
         self._others = 0
@@ -200,9 +261,9 @@ class Templates:
         Args:
             frames: How many frames there were so far.
         """
-        if self._template is None:
+        if self.template is None:
             return
-        self.match = self._template = None
+        self.match = self.template = None
         if frames - self._learnt_at - self._others >= _WORTH_LEARNING:
             self._patience = 1
             self._wait = 0

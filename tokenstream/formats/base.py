@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._json import decode
+from pydantic_core import from_json
+
+from tokenstream._json import check_bounds, decode_lenient
 from tokenstream.departures import Departures
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import Ping
@@ -16,6 +18,8 @@ from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
 
@@ -23,6 +27,9 @@ __all__ = ["Format", "Frame"]
 
 Frame: TypeAlias = bytes | ServerSentEvent | dict[str, Any]
 """One unit of a framing: a bare payload, an SSE event that has a name, or a payload already decoded."""
+
+
+_LIMITS = Limits()
 
 
 class Format(ABC):
@@ -45,7 +52,7 @@ class Format(ABC):
     """The payload that is no payload and means the end."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        self.limits = limits if limits is not None else Limits()
+        self.limits = limits if limits is not None else _LIMITS
         self.pings = pings
         self.departures = Departures()
         self.frames: int = 0
@@ -125,6 +132,18 @@ class Format(ABC):
         """
         self.parts.close_all(complete=self.error is None and self.finished)
 
+    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a whole chunk at a glance, or None where there is none.
+
+        A driver may use it as long as each chunk so far was read by it and
+        nothing is held by the framing; where it returns None for a chunk, the
+        chunk is to be read in the plain way.
+
+        Args:
+            most: The longest chunk that may be read so, in bytes.
+        """
+        return None
+
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
@@ -161,15 +180,33 @@ class Format(ABC):
         Raises:
             ProtocolError: It is none.
         """
-        data = decode(payload, self.limits)
+        data = self.decode(payload)
         if not is_dict(data):
             msg = f"a JSON object is expected, not {_kind_of(data)}"
             raise ProtocolError(msg, offset=0)
         self._read_object(data, event)
 
+    def decode(self, payload: bytes) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the JSON value that a payload is, and remember whether it may hold broken characters.
+
+        Raises:
+            ProtocolError: It is no JSON.
+        """
+        parts = self.parts
+        parts.halves = False
+        try:
+            data = from_json(payload)
+        except ValueError:
+            parts.halves = True
+            return decode_lenient(payload, self.limits)
+        if self.limits is not _LIMITS:
+            check_bounds(payload, self.limits)
+        return data
+
     def _read_frame(self, frame: Frame) -> None:
         event = ""
         if isinstance(frame, dict):
+            self.parts.halves = True
             self._read_object(frame, "")
             return
         if isinstance(frame, ServerSentEvent):

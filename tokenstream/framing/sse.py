@@ -157,7 +157,7 @@ class PlainSSEParser(LineFraming[Frame]):
     @property
     def unfinished(self) -> ServerSentEvent | None:
         """The event that a line end and a blank line would complete, or None."""
-        if self.error is not None:
+        if self.error is not None or self._clean or not (self._line or self._data is not None):
             return None
         frames: list[Frame] = []
         deepcopy(self)._read(b"\n\n", frames)  # noqa: SLF001 - its own copy
@@ -331,6 +331,11 @@ class SSEParser(PlainSSEParser):
                 if 10 not in payload and (payload.isascii() or _is_utf8(payload)):
                     return [ServerSentEvent(payload, self._event_name, self._id)]
         return self._less_usual(chunk)
+
+    @property
+    def alone(self) -> int:
+        """The longest chunk, in bytes, that may be read on its own: nothing is held; 0 where something is."""
+        return self._small if self._clean and not self._id else 0
 
     def _less_usual(self, chunk: bytes) -> list[Frame]:
         if type(chunk) is bytes and self._ready:

@@ -58,7 +58,7 @@ class AsyncStream(StreamBase):
         'Hello'
     """
 
-    __slots__ = ("_chunks", "_lost", "_source")
+    __slots__ = ("_chunks", "_fragile", "_lost", "_source")
 
     def __init__(
         self,
@@ -83,6 +83,9 @@ class AsyncStream(StreamBase):
         )
         self._source = found
         self._chunks: AsyncIterator[Any] | None = None
+        # An asynchronous generator is over once a read of it was cancelled, and
+        # then ends silently: that must not look like the end of the input.
+        self._fragile = False
         self._lost = False
         if isinstance(found, AsyncSource):
             self._attach(found)
@@ -94,9 +97,11 @@ class AsyncStream(StreamBase):
         return self
 
     async def __anext__(self) -> Event:
+        decoder = self._decoder
         try:
-            while (event := self._pull()) is None:
-                await self._advance()
+            event = self._pull() if decoder.shortcut is None else None
+            while event is None:
+                event = await self._advance() or self._pull()
         except ValueError as error:
             self._misread(error)
         return event
@@ -194,29 +199,34 @@ class AsyncStream(StreamBase):
     def _attach(self, source: AsyncSource) -> None:
         self._source = source
         self._chunks = source.chunks
+        self._fragile = inspect.isasyncgen(source.chunks)
         self._opened(source.head, source.waits)
 
-    async def _advance(self) -> None:
-        """Read a chunk, or end the stream: then raise its error, or StopAsyncIteration."""
+    async def _advance(self) -> Event | None:
+        """Read a chunk, and return its event where it was seen at a glance.
+
+        At the end of the stream raise its error, or StopAsyncIteration.
+        """
         if self._wants_more():
-            await self._read()
-        elif self._over:
+            return await self._read()
+        if self._over:
             await self._close_source()
             raise StopAsyncIteration
-        elif not self._settle():
+        if not self._settle():
             try:
                 await self._close_source()
             finally:
                 if self._error is not None:
                     raise self._error
             raise StopAsyncIteration
+        return None
 
-    async def _read(self) -> None:
+    async def _read(self) -> Event | None:
         chunks = self._chunks
         if chunks is None:
             if isinstance(self._source, Deferred):
                 await self._open(self._source)
-            return
+            return None
         if self._reading:
             raise concurrent()
         self._reading = True
@@ -226,21 +236,21 @@ class AsyncStream(StreamBase):
             )
             self._reading = False
             self._decoder.finish(StreamInterrupted(msg), self._clock())
-            return
-        # An asynchronous generator is over once a read of it was cancelled, and
-        # then ends silently: that must not look like the end of the input.
-        self._lost = inspect.isasyncgen(chunks)
+            return None
+        self._lost = self._fragile
         try:
-            chunk = await anext(chunks, None)
+            chunk = await chunks.__anext__()
+        except StopAsyncIteration:
+            chunk = None
         except MisuseError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a source raises, the stream broke there
             self._broke(error)
-        else:
-            self._lost = False
-            self._take(chunk)
+            return None
         finally:
             self._reading = False
+        self._lost = False
+        return self._take(chunk)
 
     async def _close_source(self) -> None:
         source, self._closed = self._source, True

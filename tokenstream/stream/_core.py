@@ -210,13 +210,12 @@ class StreamBase:
             self._decoder.conclude(ending)
             _logger.debug("stream ended, %s: %s", self._decoder.accumulator.ending, reason)
 
-    def _take(self, chunk: Any) -> None:  # noqa: ANN401 - what the source gives; None is its end
-        """Give the decoder what was read."""
+    def _take(self, chunk: Any) -> Event | None:  # noqa: ANN401 - what the source gives; None is its end
+        """Give the decoder what was read, and return its event where it was seen at a glance."""
         decoder = self._decoder
         if chunk.__class__ is bytes:
-            decoder.chunk = chunk
-            decoder.now = self._clock()
-        elif chunk is None:
+            return decoder.give(chunk, self._clock())
+        if chunk is None:
             decoder.finish(None, self._clock())
         elif isinstance(chunk, str):
             decoder.push(
@@ -227,6 +226,7 @@ class StreamBase:
         else:
             msg = f"the source gives {type(chunk).__qualname__}, where bytes are expected"
             raise MisuseError(msg)
+        return None
 
     def _enter_loop(self) -> None:
         """Refuse a new loop over the events where there are none left."""

@@ -87,9 +87,11 @@ class Stream(StreamBase):
         return self
 
     def __next__(self) -> Event:
+        decoder = self._decoder
         try:
-            while (event := self._pull()) is None:
-                self._advance()
+            event = self._pull() if decoder.shortcut is None else None
+            while event is None:
+                event = self._advance() or self._pull()
         except ValueError as error:
             self._misread(error)
         return event
@@ -188,25 +190,29 @@ class Stream(StreamBase):
         self._chunks = source.chunks
         self._opened(source.head, source.waits)
 
-    def _advance(self) -> None:
-        """Read a chunk, or end the stream: then raise its error, or StopIteration."""
+    def _advance(self) -> Event | None:
+        """Read a chunk, and return its event where it was seen at a glance.
+
+        At the end of the stream raise its error, or StopIteration.
+        """
         if self._wants_more():
-            self._read()
-        elif self._over:
+            return self._read()
+        if self._over:
             raise StopIteration
-        elif not self._settle():
+        if not self._settle():
             try:
                 self._close_source()
             finally:
                 if self._error is not None:
                     raise self._error
             raise StopIteration
+        return None
 
-    def _read(self) -> None:
+    def _read(self) -> Event | None:
         if self._chunks is None:
             if isinstance(self._source, Deferred):
                 self._open(self._source)
-            return
+            return None
         if self._reading:
             raise concurrent()
         self._reading = True
@@ -216,10 +222,10 @@ class Stream(StreamBase):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a source raises, the stream broke there
             self._broke(error)
-        else:
-            self._take(chunk)
+            return None
         finally:
             self._reading = False
+        return self._take(chunk)
 
     def _close_source(self) -> None:
         source, self._closed = self._source, True

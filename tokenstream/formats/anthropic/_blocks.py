@@ -67,6 +67,8 @@ class Blocks(Parts):
         """Index of the block that was started last."""
         self._open: dict[int, Block] = {}
         self._closed: set[int] = set()
+        self._empty_calls: list[OpenCall] = []
+        """Calls without arguments whose block was stopped."""
         self._written = -1
         self._estimated_tokens = 0
 
@@ -74,6 +76,9 @@ class Blocks(Parts):
 
     def start(self, index: int, content: dict[str, Any]) -> Block:
         """Open a block, with what stands in its start."""
+        for call in self._empty_calls:
+            self.close_call(call)
+        self._empty_calls.clear()
         open_block = self._open.pop(index, None)
         if open_block is not None:
             self.note("part_unclosed")
@@ -142,7 +147,11 @@ class Blocks(Parts):
             return
         self._closed.add(index)
         self._give_input(block)
-        self._close_block(block, whole=True)
+        if isinstance(block.part, OpenCall) and not block.part.has_arguments:
+            # The token limit may have cut it before its first argument; what comes next tells.
+            self._empty_calls.append(block.part)
+        else:
+            self._close_block(block, whole=True)
 
     def whole_block(self, index: int, content: dict[str, Any]) -> None:
         """Add a block that came in one piece."""

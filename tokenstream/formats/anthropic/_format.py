@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import TextDelta
+from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._read import dict_of, dicts_of, known, says_nothing, text_of
-from tokenstream.formats._template import PADDING
+from tokenstream.formats._template import PADDING, chunk_reader
 from tokenstream.formats.anthropic._blocks import Blocks
 from tokenstream.formats.anthropic._shape import PlainDelta
 from tokenstream.formats.anthropic._words import FINISH_REASONS, usage_of
@@ -53,6 +53,7 @@ _DELTA_FIELDS = {
     "thinking_delta": "thinking",
     "input_json_delta": "partial_json",
 }
+_PLAIN_KINDS = {"text": TextDelta, "reasoning": ReasoningDelta}
 
 
 class Anthropic(Format):
@@ -82,6 +83,8 @@ provider_data=None))]
         self._blocks = Blocks(self.limits, self.note)
         self.parts = self._blocks
         self._shape: PlainDelta | None = None
+        self._shortcut: Callable[[bytes], Event | None] | None = None
+        self._shortcut_of: tuple[object, ...] = ()
         self._plain: dict[str, Any] | None = None
         self._nameless = False
         self._has_head = False
@@ -115,6 +118,19 @@ provider_data=None))]
         if part.kind == "text":
             return [TextDelta(text, part=part.index, raw=payload)]
         return self._blocks.add_plain(part, text, payload)
+
+    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that is one more delta of the block's text."""
+        shape = self._shape
+        if shape is None or shape.part.kind not in _PLAIN_KINDS:
+            return None
+        if (shape, most) != self._shortcut_of:
+            head = b"event: content_block_delta\ndata: "
+            match = shape.framed(head, b"\n\n")
+            like = _PLAIN_KINDS[shape.part.kind]("", part=shape.part.index)
+            self._shortcut_of = (shape, most)
+            self._shortcut = match and chunk_reader(self, match, slice(len(head), -2), like, most)
+        return self._shortcut
 
     def _feed_any(self, frame: Frame, now: float) -> list[Event]:
         self._shape = None

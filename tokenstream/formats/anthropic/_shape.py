@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
+from tokenstream.formats._template import string_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,14 +29,21 @@ class PlainDelta:
         part: The part that the text belongs to.
     """
 
-    __slots__ = ("match", "part")
+    __slots__ = ("_prefix", "match", "part")
 
     match: Callable[[bytes], str | None]
     """Return the text of a payload of this shape, or None for any other payload."""
 
     def __init__(self, prefix: bytes, part: OpenPart) -> None:
         self.part = part
-        self.match = _matcher(prefix)
+        self.match = _matcher(prefix, b"}")
+        self._prefix = prefix
+
+    def framed(self, head: bytes, foot: bytes) -> Callable[[bytes], str | None] | None:
+        """Return a match for payloads between two fixed pieces; None where they take several lines."""
+        if b"\n" in self._prefix or b"\r" in self._prefix:
+            return None
+        return _matcher(head + self._prefix, b"}" + foot)
 
     @classmethod
     def learn(cls, payload: bytes, value: dict[str, Any], key: str, part: OpenPart) -> PlainDelta | None:
@@ -70,19 +79,14 @@ class PlainDelta:
         return cls(prefix, part)
 
 
-def _matcher(prefix: bytes) -> Callable[[bytes], str | None]:
-    start = len(prefix)
+def _matcher(prefix: bytes, end: bytes) -> Callable[[bytes], str | None]:
+    start, back = len(prefix), -len(end)
 
     def match(payload: bytes) -> str | None:
-        if not payload.startswith(prefix) or payload[-1] != 125:
+        # Slices are compared because `startswith` takes half as long again.
+        if payload[:start] != prefix or payload[back:] != end:
             return None
-        rest = payload[start:-1].rstrip(b" ")
-        if rest[-1:] != b"}":
-            return None
-        try:
-            text = from_json(rest[:-1])
-        except ValueError:
-            return None
-        return text if text.__class__ is str and text else None
+        rest = payload[start:back].rstrip(b" ")
+        return string_of(rest[:-1]) if rest[-1:] == b"}" else None
 
     return match

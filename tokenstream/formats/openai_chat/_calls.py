@@ -58,7 +58,7 @@ class _Fragment:
 class _Call:
     """A call that was heard of; it opens once it has a name."""
 
-    __slots__ = ("fields", "held", "id", "name", "open", "seen_in", "type", "unread", "wholeness")
+    __slots__ = ("fields", "held", "id", "looked_at", "name", "open", "seen_in", "type", "wholeness")
 
     def __init__(self, fragment: _Fragment) -> None:
         self.id = fragment.id
@@ -70,8 +70,8 @@ class _Call:
         self.fields: dict[str, Any] | None = None
         """Fields that only this provider has."""
         self.wholeness = Wholeness()
-        self.unread: list[str] = []
-        """Argument text that `wholeness` has not looked at."""
+        self.looked_at = 0
+        """How much of the argument text `wholeness` has looked at."""
         self.seen_in = -1
         """The last list of calls that it was in."""
 
@@ -85,9 +85,8 @@ class _Call:
             return True
         if call.type == "custom":
             return call.has_arguments
-        for text in self.unread:
-            self.wholeness.add(text)
-        self.unread.clear()
+        self.wholeness.add(call.arguments.since(self.looked_at))
+        self.looked_at = call.arguments.length
         return self.wholeness.whole
 
 
@@ -297,11 +296,9 @@ class Calls:
             if not (isinstance(arguments, str) and arguments.isspace()):
                 self._parts.note("call_after_done")
         elif isinstance(arguments, str):
-            call.unread.append(arguments)
             self._parts.add_arguments(call.open, arguments)
         else:
             self._parts.add_argument_values(call.open, arguments)
-            call.unread.append(call.open.pieces[-1])
 
 
 def _without(calls: dict[_Key, _Call], gone: set[_Call]) -> dict[_Key, _Call]:

@@ -11,12 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import dicts_of, is_dict, is_list, known, says_nothing, text_of
-from tokenstream.formats._template import PADDING, Templates
+from tokenstream.formats._template import PADDING, Templates, chunk_reader
 from tokenstream.formats.base import Format
 from tokenstream.formats.openai_chat._again import LastPlain
 from tokenstream.formats.openai_chat._choice import MOST_PLANS, ChoiceReader, Plans
@@ -100,6 +99,8 @@ class OpenAIChat(Format):
         self._path: tuple[str | int, ...] = ()
         self._choice = 0
         self._part = 0
+        self._shortcut: Callable[[bytes], Event | None] | None = None
+        self._shortcut_of: tuple[object, ...] = ()
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -129,7 +130,6 @@ class OpenAIChat(Format):
             text = match(frame)
             if text is not None:
                 self.frames += 1
-                self.parts.raw = frame
                 return [self._delta(text, choice=self._choice, part=self._part, raw=frame)]
         last = self._last
         data = None if last is None else self._decoded(frame)
@@ -139,10 +139,10 @@ class OpenAIChat(Format):
         if text is None:
             return self._feed_any(data, frame)
         self.frames += 1
-        self.parts.raw = data
         if not text.isascii():
             # Half a character may have to wait for its other half.
             self._plain = ""
+            self.parts.raw = data
             self.parts.write(self._choice, self._kind, text)
             events = self.parts.take()
             self._learn(frame, events)
@@ -169,6 +169,19 @@ class OpenAIChat(Format):
             self._match = self._last = None
             self._templates.drop(self.frames)
         return events
+
+    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that differs from the last ones in its text alone."""
+        template = self._templates.template
+        if template is None or self._match is None:
+            return None
+        wanted = (template, self._delta, self._choice, self._part, most)
+        if wanted != self._shortcut_of:
+            match = template.framed(b"data: ", b"\n\n")
+            like = self._delta("", choice=self._choice, part=self._part)
+            self._shortcut_of = wanted
+            self._shortcut = match and chunk_reader(self, match, slice(6, -2), like, most)
+        return self._shortcut
 
     def finish_input(self) -> None:
         """Close what is open at the end of the input.
@@ -202,7 +215,7 @@ class OpenAIChat(Format):
             self._path = ("choices", 0, "delta", self._plain)
             self._choice, self._part = event.choice, event.part
         flow = self.parts.choices[event.choice].flow
-        payload = self.parts.raw
+        payload = event.raw
         [choice] = payload["choices"]
         if flow is None or flow.held or choice["delta"][self._path[-1]] != event.text:
             self._match = self._last = None
@@ -226,7 +239,7 @@ class OpenAIChat(Format):
                 return None
             frame = frame.payload
         try:
-            data = decode(frame, self.limits)
+            data = self.decode(frame)
         except ProtocolError:
             return None
         return data if is_dict(data) else None

@@ -1,0 +1,135 @@
+"""What is open: choices, parts and tool calls that can still grow, and characters that are not whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+
+from tokenstream._log import TextLog
+from tokenstream.formats._read import is_dict, is_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Finish
+
+__all__ = ["Choice", "OpenCall", "OpenPart", "join_halves", "mend"]
+
+ValueT = TypeVar("ValueT")
+
+
+class OpenPart:
+    """A part that can still grow."""
+
+    __slots__ = ("choice", "closed", "held", "index", "kind")
+
+    def __init__(self, kind: str, choice: int, index: int) -> None:
+        self.kind = kind
+        self.choice = choice
+        self.index = index
+        self.closed = False
+        self.held = ""
+        """The first half of a surrogate pair whose other half has not come."""
+
+
+class OpenCall(OpenPart):
+    """A tool call that can still grow; its argument text is needed to tell its end."""
+
+    __slots__ = ("arguments", "id", "id_made_up", "name", "provider_data", "type")
+
+    def __init__(
+        self,
+        choice: int,
+        index: int,
+        *,
+        id: str,
+        made_up: bool,
+        name: str,
+        type: str,  # noqa: A002 - the field's name
+        provider_data: dict[str, Any] | None,
+    ) -> None:
+        super().__init__("tool_call", choice, index)
+        self.id = id
+        self.id_made_up = made_up
+        self.name = name
+        self.type = type
+        self.provider_data = provider_data
+        self.arguments = TextLog()
+
+    @property
+    def has_arguments(self) -> bool:
+        """Whether any argument text has come."""
+        return self.arguments.length > 0
+
+
+class Choice:
+    """What is known of one alternative answer."""
+
+    __slots__ = ("calls", "calls_seen", "fields", "finish", "flow", "index", "next_part", "opened")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.next_part = 0
+        self.flow: OpenPart | None = None
+        """The part that pieces without a mark of their own belong to."""
+        self.opened: dict[int, OpenPart] = {}
+        """Every open part, by index."""
+        self.calls: list[OpenCall] = []
+        """The open calls, in order of arrival."""
+        self.calls_seen = 0
+        """How many calls of the application's tools it has made."""
+        self.finish: Finish | None = None
+        self.fields: dict[str, object] = {}
+
+
+def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
+    """Join halves of surrogate pairs; keep back a first half at the end, and replace those without another.
+
+    Args:
+        part: The part that the text belongs to; what is kept back is on it.
+        text: The text, not empty.
+        note: Counts a departure.
+    """
+    if part.held:
+        text, part.held = part.held + text, ""
+    if _is_whole(text):
+        return text
+    if "\ud800" <= text[-1] <= "\udbff":
+        part.held, text = text[-1], text[:-1]
+    whole = _mend_text(text)
+    if "\ufffd" in whole and "\ufffd" not in text:
+        note("lone_surrogate")
+    return whole
+
+
+def mend(value: ValueT) -> ValueT:
+    r"""Return a value whose texts hold no half of a surrogate pair: no JSON and no UTF-8 can carry one.
+
+    Example:
+        >>> mend({"id": "a\ud800", "n": 1})
+        {'id': 'a�', 'n': 1}
+    """
+    mended: Any = value
+    if isinstance(value, str):
+        mended = value if _is_whole(value) else _mend_text(value)
+    elif is_dict(value):
+        mended = {mend(key): mend(inner) for key, inner in value.items()}
+    elif is_list(value):
+        mended = [mend(inner) for inner in value]
+    elif isinstance(value, BaseModel):
+        mended = value.model_copy(update={name: mend(inner) for name, inner in value})
+    result: ValueT = mended
+    return result
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _mend_text(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
