@@ -81,7 +81,9 @@ def test_parts_written_in_turns_keep_their_own_text() -> None:
     )
     accumulator.take(TextDelta("b3", part=1))
 
-    assert [part.text for part in accumulator.message.parts] == ["a1a2", "b1b2b3"]  # type: ignore[union-attr]
+    first, second = accumulator.message.parts
+
+    assert (first, second) == (TextPart(text="a1a2", complete=True), TextPart(text="b1b2b3"))
 
 
 def test_a_finished_part_is_shared_by_later_messages() -> None:

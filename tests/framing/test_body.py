@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ def read(body: bytes, cuts: list[int], limits: Limits | None = None) -> tuple[li
     parser = JSONBody(limits=limits)
     places = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
     documents: list[bytes] = []
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         documents += parser.feed(body[start:end])
     documents += parser.end()
     return documents, parser.unfinished, parser.error

@@ -7,9 +7,9 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import httpx
@@ -103,13 +103,16 @@ def test_nothing_is_sent_before_the_first_read() -> None:
     with ReplayServer({PATH: WHOLE}) as server:
         stream = connect(server.url + PATH)
         assert server.exchanges == []
-        assert stream.response is None
+        before = stream.response
+        assert before is None
         assert next(stream.text) == "Let "
-        assert stream.response is not None
-        assert stream.response.status == 200
-        assert stream.response.content_type == "text/event-stream; charset=utf-8"
-        assert stream.response.request_id
+        head = stream.response
         stream.close()
+
+    assert head is not None
+    assert head.status == 200
+    assert head.content_type == "text/event-stream; charset=utf-8"
+    assert head.request_id
 
 
 def test_a_stream_that_is_never_opened_needs_no_closing() -> None:
@@ -320,7 +323,7 @@ def test_a_connection_that_is_refused() -> None:
 
 
 @contextmanager
-def raw_server(answer: bytes, *, hang: bool = False) -> Iterator[str]:
+def raw_server(answer: bytes, *, hang: bool = False) -> Generator[str]:
     """Answer one request with exact bytes; then close, or hang until the client leaves."""
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -375,8 +378,9 @@ def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str
 
 def test_a_connection_that_breaks_in_the_body() -> None:
     """Everything before the break is kept."""
-    for how in ("close", "reset"):
-        _, error, _ = read(Reply(chunks=[(0.0, ANSWER[2]), (0.05, ANSWER[3])], cut=how))  # type: ignore[arg-type]
+    cuts: list[Literal["close", "reset"]] = ["close", "reset"]
+    for how in cuts:
+        _, error, _ = read(Reply(chunks=[(0.0, ANSWER[2]), (0.05, ANSWER[3])], cut=how))
 
         assert isinstance(error, StreamInterrupted)
         assert error.partial is not None
@@ -437,11 +441,13 @@ def test_a_certificate_that_does_not_hold_is_not_worth_a_retry() -> None:
 
 def test_metrics_count_from_the_request() -> None:
     """The time to the first token contains the time to the response."""
-    with ReplayServer(
-        {PATH: Reply(chunks=[(0.05, ANSWER[2]), (0.0, ANSWER[8]), (0.0, ANSWER[-1])])}
-    ) as server:
-        with connect(server.url + PATH) as stream:
-            stream.final()
+    with (
+        ReplayServer(
+            {PATH: Reply(chunks=[(0.05, ANSWER[2]), (0.0, ANSWER[8]), (0.0, ANSWER[-1])])}
+        ) as server,
+        connect(server.url + PATH) as stream,
+    ):
+        stream.final()
 
     assert stream.metrics.started == "request"
     assert stream.metrics.ttft is not None

@@ -106,7 +106,7 @@ def test_a_fault_does_not_swallow_what_came_before_in_its_chunk() -> None:
 
 
 def test_an_error_is_raised_once_and_then_the_events_are_over() -> None:
-    """After the error the stream is closed; a new loop over the events is refused, and views give the error again."""
+    """After it the stream is closed; a new loop over events is refused, and views give the error again."""
     source = Source([*ANSWER[:4], ERROR])
     stream = Stream(source)
     with pytest.raises(ProviderError) as first:
@@ -320,8 +320,8 @@ def test_a_second_task_is_refused_while_one_reads() -> None:
             for item in ANSWER[1:]:
                 yield item
 
+        texts: list[str] = []
         async with AsyncStream(body()) as stream, anyio.create_task_group() as tasks:
-            texts: list[str] = []
 
             async def read() -> None:
                 texts.append((await stream.final()).text)

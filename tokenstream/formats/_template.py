@@ -187,7 +187,7 @@ def chunk_reader(
             return None
         format.frames += 1
         # A call with keyword arguments would take three times as long.
-        event = new(kind)
+        event: Any = new(kind)
         event.text = text
         event.choice = choice
         event.part = part
