@@ -18,7 +18,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from tokenstream.message import Ending, FinishReason
 
-__all__ = ["ChoiceState", "GrowingPart"]
+__all__ = ["ChoiceState", "GrowingPart", "SharedLog"]
 
 
 class GrowingPart:
@@ -34,8 +34,14 @@ class GrowingPart:
         """Text of its own; for text, reasoning and refusals, the choice's log of that kind."""
         self.spans: list[int] = []
         """Where its text begins and ends in the log, in turns."""
-        self.extra: list[Any] = []
+        self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
+
+    def add_extra(self, piece: Any) -> None:  # noqa: ANN401 - text or bytes
+        """Add a piece of a signature, or of media."""
+        if self.extra is None:
+            self.extra = []
+        self.extra.append(piece)
 
     def build(self, *, complete: bool) -> Part:
         """Return the part as it is now."""
@@ -57,6 +63,17 @@ class GrowingPart:
         return start.model_copy(update=changes)
 
 
+class SharedLog(TextLog):
+    """All text of one kind in a choice; the parts of that kind add to it in turns."""
+
+    __slots__ = ("writer",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writer: GrowingPart | None = None
+        """The part that last added to it."""
+
+
 class ChoiceState:
     """What has been said in one alternative answer."""
 
@@ -69,15 +86,13 @@ class ChoiceState:
         "parts",
         "provider_data",
         "raw_finish_reason",
-        "writers",
     )
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.parts: list[GrowingPart] = []
-        self.logs: dict[str, TextLog] = {"text": TextLog(), "reasoning": TextLog(), "refusal": TextLog()}
-        self.writers: dict[str, GrowingPart | None] = {}
-        """The part whose text was last added to each log."""
+        self.logs: dict[str, SharedLog] = {}
+        """What has been written, by kind: text, reasoning, refusal."""
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
         self.provider_data: dict[str, Any] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._answer import ChoiceState, GrowingPart
+from tokenstream._answer import ChoiceState, GrowingPart, SharedLog
 from tokenstream._log import TextLog
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
@@ -50,6 +50,7 @@ __all__ = ["Accumulator"]
 
 _NOWHERE = TextLog()
 """Stands for a log while no text has come; nothing is ever written to it."""
+_LIMITS = Limits()
 
 
 class Accumulator:
@@ -90,7 +91,7 @@ class Accumulator:
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self.stop: str | None = None
-        self.limits = limits if limits is not None else Limits()
+        self.limits = limits if limits is not None else _LIMITS
         self.error: StreamError | None = None
         self.ending: Ending = "streaming"
         self.tool_calls_delivered: list[str] = []
@@ -177,7 +178,7 @@ class Accumulator:
         return message
 
     def find_log(self, choice: int, kind: str) -> TextLog | None:
-        """Return the text, reasoning or refusal of a choice as it grows; None before the choice began."""
+        """Return the text, reasoning or refusal of a choice as it grows; None before it has any."""
         state = self._choices.get(choice)
         return None if state is None else state.logs.get(kind)
 
@@ -252,14 +253,14 @@ class Accumulator:
         part = self._part(event, start)
         log = choice.logs.get(kind)
         if log is None:
-            log = choice.logs[kind] = TextLog()
-        writer = choice.writers.get(kind)
+            log = choice.logs[kind] = SharedLog()
+        writer = log.writer
         if writer is not part:
             if writer is not None and len(writer.spans) % 2:
                 writer.spans.append(log.length)
             part.pieces = log
             part.spans.append(log.length)
-            choice.writers[kind] = part
+            log.writer = part
         return log
 
     def _take_text(self, event: TextDelta) -> bool:
@@ -271,7 +272,7 @@ class Accumulator:
 
     def _take_reasoning(self, event: ReasoningDelta) -> bool:
         if event.signature:
-            self._part(event, ReasoningPart).extra.append(event.signature)
+            self._part(event, ReasoningPart).add_extra(event.signature)
         if event.text:
             self._write(event, "reasoning", ReasoningPart).append(event.text)
         self._grow(len(event.text) + len(event.signature or ""))
@@ -323,7 +324,7 @@ class Accumulator:
         part = self._part(event, lambda: content)
         part.final = content
         if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
-            part.start, part.pieces, part.extra = content, None, []
+            part.start, part.pieces, part.extra = content, None, None
         if event.part == self._text_part and event.choice == self._text_choice:
             self._text_part = self._text_choice = -1
 
@@ -337,7 +338,7 @@ class Accumulator:
     def _take_media(self, event: MediaDelta) -> bool:
         part = self._part(event, MediaPart)
         if event.data:
-            part.extra.append(event.data)
+            part.add_extra(event.data)
         if event.transcript:
             if part.pieces is None:
                 part.pieces = TextLog()

@@ -9,6 +9,7 @@ from tokenstream.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import (
     LimitExceeded,
+    MisuseError,
     NotAStream,
     StreamError,
     StreamInterrupted,
@@ -182,11 +183,6 @@ class Decoder:
         """Take what comes as the body of a response with an error status."""
         self._connection = ErrorBody(head, limits=self._limits)
 
-    @property
-    def takes_text(self) -> bool:
-        """Whether the input is text that was decoded already, and not bytes."""
-        return self._connection.takes_text
-
     def note(self, name: str) -> None:
         """Count a departure that shows outside the frames."""
         self.departures.note(name, event=self._connection.frames_seen)
@@ -217,7 +213,18 @@ class Decoder:
         return None
 
     def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
-        """Give the next input; `pull` then gives its events."""
+        """Give the next input in any form; `pull` then gives its events.
+
+        Raises:
+            MisuseError: It is neither bytes nor text.
+        """
+        if isinstance(chunk, str) and not self._connection.takes_text:
+            chunk = chunk.encode("utf-8", "surrogatepass")
+        elif isinstance(chunk, bytearray) or chunk.__class__ is memoryview:
+            chunk = bytes(chunk)
+        if not isinstance(chunk, bytes | str):
+            msg = f"{type(chunk).__qualname__} is no piece of a body; bytes are expected, or text"
+            raise MisuseError(msg)
         self.chunk = chunk
         self.now = now
         self.shortcut = None
@@ -323,6 +330,7 @@ class Decoder:
                 meter.mark(now, frame=bool(frames))
             self.heartbeat = not frames
             fresh = True
+            frame = event = None
             for frame in frames:
                 for event in connection.events(frame):
                     if take(event):
@@ -344,6 +352,8 @@ class Decoder:
             self.plain = self.error is None and not self.answered
             if self.plain and not meter.waiting:
                 self.shortcut = connection.shortcut()
+            # A payload may be large, and the next one long in coming.
+            frames = frame = event = None
 
     def _fail(self, error: StreamError) -> None:
         self.error = error

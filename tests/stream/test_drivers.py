@@ -6,28 +6,26 @@ import inspect
 import logging
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.stream.bodies import ANSWER, DONE, TOKENS, USAGE, AsyncSource, Source, chunk
 from tests.stream.drivers import read_async, read_sync
-from tokenstream import AsyncStream, Deadlines, Limits, Stream
+from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
-    ConcurrentRead,
-    LimitExceeded,
     MisuseError,
     ProtocolError,
     ProviderError,
-    StreamClosed,
     StreamConsumed,
     StreamError,
     StreamInterrupted,
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.events import Finish, Ping, TextDelta, ToolCallDone
+from tokenstream.events import Finish, TextDelta, ToolCallDone
 
 ERROR = b'data: {"error": {"message": "busy", "type": "overloaded_error"}}\n\n'
+
+
 VIEWS: dict[str, Any] = {
     "events": lambda stream: stream,
     "text": lambda stream: stream.text,
@@ -35,6 +33,8 @@ VIEWS: dict[str, Any] = {
     "tool calls": lambda stream: stream.tool_calls,
     "tool calls when complete": lambda stream: stream.tool_calls.when_complete(),
 }
+
+
 BODIES: dict[str, list[bytes]] = {
     "whole": ANSWER,
     "cut": ANSWER[:6],
@@ -140,100 +140,6 @@ def test_final_returns_the_answer_or_raises_what_broke_it() -> None:
     assert caught.value.partial.text == "Let me see."
 
 
-def test_break_leaves_the_stream_open_and_reading_goes_on() -> None:
-    """`break` by itself closes nothing."""
-    source = Source(ANSWER)
-    stream = Stream(source)
-    for event in stream:
-        if isinstance(event, TextDelta):
-            break
-    rest = [event.text for event in stream if isinstance(event, TextDelta)]
-
-    assert rest == ["me ", "see."]
-    assert source.closed == 1
-
-
-def test_stop_keeps_what_was_read_and_drops_what_was_not_decoded() -> None:
-    """The loop that meets a stop ends normally; the ending is `stopped`."""
-    source = Source([b"".join(ANSWER)])
-    stream = Stream(source)
-    texts = []
-    for event in stream:
-        if isinstance(event, TextDelta):
-            texts.append(event.text)
-            stream.stop("enough")
-
-    assert texts == ["Let "]
-    assert stream.message.text == "Let "
-    assert stream.message.ending == "stopped"
-    assert source.closed == 1
-    with pytest.raises(StreamConsumed):
-        iter(stream)
-    assert list(stream.text) == ["Let "]
-    assert stream.final().ending == "stopped"
-
-
-def test_a_stop_after_the_finish_reason_leaves_the_answer_complete() -> None:
-    """The finish reason was seen: the answer is whole, whatever is not read of the rest."""
-    stream = Stream(ANSWER)
-    for event in stream:
-        if isinstance(event, Finish):
-            stream.stop()
-
-    assert stream.message.ending == "complete"
-
-
-def test_after_close_events_are_refused_and_views_give_what_there_is() -> None:
-    """Reading on is `StreamClosed` at once; nothing that had arrived is lost."""
-    source = Source(ANSWER)
-    with Stream(source) as stream:
-        for event in stream:
-            if isinstance(event, TextDelta):
-                break
-    stream.close()
-    with pytest.raises(StreamClosed):
-        iter(stream)
-
-    assert list(stream.text) == ["Let "]
-    assert stream.message.ending == "stopped"
-    assert source.closed == 1
-    assert stream.closed
-
-
-def test_an_exception_in_the_loop_closes_the_source_and_passes() -> None:
-    """The consumer's own exception leaves `with` unchanged."""
-    source = Source(ANSWER)
-    with pytest.raises(ZeroDivisionError), Stream(source) as stream:
-        for _ in stream:
-            raise ZeroDivisionError
-
-    assert source.closed == 1
-    assert stream.message.ending == "stopped"
-
-
-def test_a_stream_that_nobody_closed_warns_and_closes() -> None:
-    """An open source never leaks in silence."""
-    source = Source(ANSWER)
-    stream = Stream(source)
-    next(stream)
-    with pytest.warns(ResourceWarning, match="never closed"):
-        del stream
-
-    assert source.closed == 1
-
-
-def test_an_asynchronous_stream_that_nobody_closed_warns() -> None:
-    """The same for `AsyncStream`."""
-
-    async def main() -> None:
-        stream = AsyncStream(AsyncSource(ANSWER))
-        await anext(stream)
-        with pytest.warns(ResourceWarning, match="never closed"):
-            del stream
-
-    anyio.run(main)
-
-
 def test_the_transport_breaking_is_told_from_the_input_ending() -> None:
     """The transport's own error is the cause."""
     cause = Transport("reset")
@@ -292,211 +198,6 @@ def test_broken_compression_is_no_interruption() -> None:
         Stream(Source(ANSWER[:3], DecodingError("bad"))).final()
 
     assert not caught.value.retryable
-
-
-def test_a_read_within_a_read_is_refused() -> None:
-    """A source that reads its own stream meets `ConcurrentRead` at once."""
-
-    def body() -> Any:
-        yield ANSWER[0]
-        with pytest.raises(ConcurrentRead):
-            next(stream)
-        yield from ANSWER[1:]
-
-    stream = Stream(body())
-
-    assert stream.final().text == "Let me see."
-
-
-def test_a_second_task_is_refused_while_one_reads() -> None:
-    """Two tasks on one stream: the second meets `ConcurrentRead`, the first goes on."""
-
-    async def main() -> str:
-        gate = anyio.Event()
-
-        async def body() -> Any:
-            yield ANSWER[0]
-            await gate.wait()
-            for item in ANSWER[1:]:
-                yield item
-
-        texts: list[str] = []
-        async with AsyncStream(body()) as stream, anyio.create_task_group() as tasks:
-
-            async def read() -> None:
-                texts.append((await stream.final()).text)
-
-            tasks.start_soon(read)
-            await anyio.wait_all_tasks_blocked()
-            with pytest.raises(ConcurrentRead):
-                await stream.final()
-            gate.set()
-        return texts[0]
-
-    assert anyio.run(main) == "Let me see."
-
-
-def test_a_cancelled_read_of_a_generator_never_looks_like_the_end() -> None:
-    """The generator is over after a cancellation; the next read says so."""
-
-    async def body() -> Any:
-        yield b"".join(ANSWER[:9])
-        await anyio.sleep_forever()
-
-    async def main() -> None:
-        async with AsyncStream(body()) as stream:
-            with anyio.move_on_after(0.05):
-                await stream.final()
-            assert stream.message.text == "Let me see."
-            # The finish reason was seen, so even this is no error.
-            assert (await stream.final()).ending == "complete"
-            assert list(stream.departures) == ["broken_after_finish"]
-
-    anyio.run(main)
-
-
-def test_a_cancelled_read_before_the_end_is_an_interruption() -> None:
-    """A silent end of a cancelled generator is never a clean one."""
-
-    async def body() -> Any:
-        yield ANSWER[2]
-        await anyio.sleep_forever()
-
-    async def main() -> None:
-        async with AsyncStream(body()) as stream:
-            with anyio.move_on_after(0.05):
-                await stream.final()
-            with pytest.raises(StreamInterrupted, match="cancelled"):
-                await stream.final()
-
-    anyio.run(main)
-
-
-def test_heartbeats_after_the_end_do_not_hold_the_loop() -> None:
-    """A server that keeps a finished stream open with comments is left."""
-
-    def body() -> Any:
-        yield from ANSWER
-        while True:
-            yield b": keep-alive\n\n"
-
-    stream = Stream(body())
-
-    assert stream.final().ending == "complete"
-
-
-def test_data_after_the_end_is_ignored_and_counted() -> None:
-    """Text after `[DONE]` belongs to nothing."""
-    stream = Stream([*ANSWER, chunk({"content": "more"})])
-
-    assert stream.final().text == "Let me see."
-    assert stream.departures["data_after_end"].count == 1
-
-
-def test_endless_data_after_the_end_is_not_read_for_ever() -> None:
-    """The rest of a body is read for the connection's sake, within a bound."""
-
-    def body() -> Any:
-        yield from ANSWER
-        while True:
-            yield chunk({"content": "more"})
-
-    assert Stream(body()).final().text == "Let me see."
-
-
-def test_bounds_end_the_stream_with_the_partial_kept() -> None:
-    """`Limits.body` and `Limits.text` are met wherever the chunks were cut."""
-    body = b"".join(TOKENS)
-    for size in (1, 5, len(body)):
-        chunks = [body[start : start + size] for start in range(0, len(body), size)]
-        with pytest.raises(LimitExceeded) as caught:
-            Stream(chunks, format="text", limits=Limits(text=4)).final()
-        assert caught.value.limit == "text"
-        assert caught.value.partial is not None
-        assert caught.value.partial.text == "Hello"
-        with pytest.raises(LimitExceeded) as caught:
-            Stream(chunks, format="text", limits=Limits(body=len(body) - 1)).final()
-        assert caught.value.limit == "body"
-        Stream(chunks, format="text", limits=Limits(body=len(body), text=9)).final()
-
-
-class Clock:
-    """A clock that a source moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def body(self, *steps: tuple[float, bytes]) -> Any:
-        for seconds, item in steps:
-            self.now += seconds
-            yield item
-
-
-@pytest.mark.parametrize(
-    "deadlines, steps, limit",
-    [
-        (Deadlines(first_event=5.0), [(3.0, b": a\n\n"), (3.0, b": b\n\n"), (0.0, ANSWER[2])], "first_event"),
-        (Deadlines(total=9.0), [(5.0, ANSWER[2]), (5.0, ANSWER[3]), (0.0, ANSWER[4])], "total"),
-        (
-            Deadlines(idle_content=5.0),
-            [(1.0, ANSWER[2]), (3.0, b": a\n\n"), (3.0, b": b\n\n"), (0.0, ANSWER[3])],
-            "idle_content",
-        ),
-    ],
-)
-def test_deadlines_are_looked_at_whenever_bytes_arrive(deadlines: Deadlines, steps: Any, limit: str) -> None:
-    """Comments prove that the socket lives, not that the model does."""
-    clock = Clock()
-    with pytest.raises(StreamStalled, match=limit) as caught:
-        Stream(clock.body(*steps), deadlines=deadlines, clock=clock).final()
-
-    assert caught.value.limit == limit
-    assert caught.value.partial is not None
-
-
-def test_content_in_time_meets_no_deadline() -> None:
-    """A slow answer that goes on is no stall."""
-    clock = Clock()
-    steps = [(4.0, item) for item in ANSWER]
-    stream = Stream(clock.body(*steps), deadlines=Deadlines(first_event=5.0, idle_content=30.0), clock=clock)
-
-    assert stream.final().ending == "complete"
-
-
-def test_metrics_count_from_the_clock_that_was_given() -> None:
-    """The four marks, the gaps, and tokens per second from the reported usage."""
-    clock = Clock()
-    steps = [(0.5, b": hello\n\n"), *[(0.25, item) for item in ANSWER]]
-    stream = Stream(clock.body(*steps), clock=clock, started_at=99.0)
-    stream.final()
-    metrics = stream.metrics
-
-    assert metrics.started == "request"
-    assert metrics.first_byte == 1.5
-    assert metrics.first_event == 1.75
-    assert metrics.ttft == 1.75
-    assert metrics.first_text == 2.25
-    assert metrics.output_tokens == 21
-    assert metrics.longest_gap == 0.25
-    assert metrics.stalls == 0
-    assert metrics.tokens_per_second == pytest.approx(20 / 1.75)
-    assert metrics.duration == 1.5 + 0.25 * len(ANSWER)
-
-
-def test_signs_of_life_are_events_only_when_asked_for() -> None:
-    """Comments and pings come in their place, at every chunking."""
-    body = b": a\n\n" + ANSWER[2] + b": b\n" + ANSWER[3] + b": c\n\n" + ANSWER[8] + DONE
-    for size in (1, 7, len(body)):
-        chunks = [body[start : start + size] for start in range(0, len(body), size)]
-        kinds = [type(event) for event in Stream(chunks, pings=True)]
-        plain = [kind for kind in kinds if kind is not Ping]
-
-        assert kinds.index(Ping) == 0
-        assert kinds.count(Ping) == 3
-        assert [type(event) for event in Stream(chunks)] == plain
 
 
 def test_a_choice_that_finished_before_the_cut_is_complete() -> None:

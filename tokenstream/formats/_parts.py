@@ -51,10 +51,10 @@ __all__ = ["Choice", "OpenCall", "OpenPart", "Parts", "TextKind"]
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 
-_STARTS: dict[str, type[TextPart | ReasoningPart | RefusalPart]] = {
-    "text": TextPart,
-    "reasoning": ReasoningPart,
-    "refusal": RefusalPart,
+_STARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
+    "text": TextPart(),
+    "reasoning": ReasoningPart(),
+    "refusal": RefusalPart(),
 }
 _ABSENT = object()
 _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
@@ -67,6 +67,19 @@ class Parts:
         limits: Bounds on choices, parts and tool calls.
         note: Counts a departure.
     """
+
+    __slots__ = (
+        "_fields",
+        "_head",
+        "_out",
+        "_parts_seen",
+        "calls_seen",
+        "choices",
+        "halves",
+        "limits",
+        "note",
+        "raw",
+    )
 
     splits_calls: ClassVar[bool] = True
     """Whether several documents in one call's arguments are several calls."""
@@ -264,7 +277,7 @@ class Parts:
             self._end_flow(state)
             if state.finish is not None:
                 self.note("content_after_finish")
-            part = state.flow = self.open(choice, _STARTS[kind]())
+            part = state.flow = self.open(choice, _STARTS[kind])
         self.add(part, text)
 
     def sign(self, choice: int, signature: str) -> None:
@@ -272,7 +285,7 @@ class Parts:
         state = self.choice(choice)
         if state.flow is None or state.flow.kind != "reasoning":
             self._end_flow(state)
-            state.flow = self.open(choice, ReasoningPart())
+            state.flow = self.open(choice, _STARTS["reasoning"])
         self.add_signature(state.flow, signature)
 
     def add(self, part: OpenPart, text: str) -> None:

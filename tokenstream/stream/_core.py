@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tokenstream.decoder import Decoder
 from tokenstream.errors import (
     ConcurrentRead,
-    MisuseError,
     ProtocolError,
     StreamClosed,
     StreamConsumed,
@@ -217,15 +216,8 @@ class StreamBase:
             return decoder.give(chunk, self._clock())
         if chunk is None:
             decoder.finish(None, self._clock())
-        elif isinstance(chunk, str):
-            decoder.push(
-                chunk if decoder.takes_text else chunk.encode("utf-8", "surrogatepass"), self._clock()
-            )
-        elif isinstance(chunk, bytes | bytearray) or chunk.__class__ is memoryview:
-            decoder.push(bytes(chunk), self._clock())
         else:
-            msg = f"the source gives {type(chunk).__qualname__}, where bytes are expected"
-            raise MisuseError(msg)
+            decoder.push(chunk, self._clock())
         return None
 
     def _enter_loop(self) -> None:

@@ -59,6 +59,8 @@ class Blocks(Parts):
         note: Counts a departure.
     """
 
+    __slots__ = ("_closed", "_empty_calls", "_estimated_tokens", "_open", "_written", "newest")
+
     splits_calls = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:

@@ -18,7 +18,8 @@ from tokenstream.formats._read import dicts_of, is_dict, is_list, known, says_no
 from tokenstream.formats._template import PADDING, Templates, chunk_reader
 from tokenstream.formats.base import Format
 from tokenstream.formats.openai_chat._again import LastPlain
-from tokenstream.formats.openai_chat._choice import MOST_PLANS, ChoiceReader, Plans
+from tokenstream.formats.openai_chat._choice import ChoiceReader
+from tokenstream.formats.openai_chat._plans import Layout, Plans
 from tokenstream.formats.openai_chat._usage import usage_of
 from tokenstream.framing import ServerSentEvent
 
@@ -81,10 +82,8 @@ class OpenAIChat(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._readers: dict[int, ChoiceReader] = {}
-        self._plans = Plans()
         self._same: dict[str, object] = {}
         """The last value of each field of the answer that is told once."""
-        self._answer_plans: dict[tuple[str, ...], _AnswerPlan] = {}
         self._created: object = None
         self._plain = ""
         """The field of the delta that holds all that the payload says, one piece of text or reasoning."""
@@ -148,8 +147,7 @@ class OpenAIChat(Format):
             self._learn(frame, events)
             return events
         if isinstance(frame, bytes):
-            self._templates.offer(frame, data, self._path, self.frames)
-            self._match = self._templates.match
+            self._offer(frame, data)
         return [self._delta(text, choice=self._choice, part=self._part, raw=data)]
 
     def _feed_any(self, frame: Frame, sent: Frame) -> list[Event]:
@@ -200,7 +198,7 @@ class OpenAIChat(Format):
 
     def _release_calls(self) -> None:
         for reader in self._readers.values():
-            reader.content.calls.release()
+            reader.content.release_calls()
 
     # -- shortcuts: a payload that differs from the last one in its text alone -------
 
@@ -221,14 +219,18 @@ class OpenAIChat(Format):
             self._match = self._last = None
             self._templates.drop(self.frames)
             return
-        if self._plain:
+        if isinstance(frame, bytes):
+            self._offer(frame, payload)
+        if self._plain and self._match is None:
             changing = PADDING if self._created is None else _CHANGING
             self._last = LastPlain(payload, self._plain, tuple(key for key in payload if key in changing))
-        if isinstance(frame, ServerSentEvent):
-            frame = frame.payload
-        if isinstance(frame, bytes):
-            self._templates.offer(frame, payload, self._path, self.frames)
-            self._match = self._templates.match
+
+    def _offer(self, frame: bytes, payload: dict[str, Any]) -> None:
+        """Learn what the bytes of a plain payload look like; where they tell, no other comparison is needed."""
+        self._templates.offer(frame, payload, self._path, self.frames)
+        self._match = self._templates.match
+        if self._match is not None:
+            self._last = None
 
     def _decoded(self, frame: Frame) -> dict[str, Any] | None:
         """Return the object that a frame without a name is; None for any other frame."""
@@ -261,8 +263,7 @@ class OpenAIChat(Format):
         Raises:
             ProtocolError: Choices are no objects, or an index is none.
         """
-        layout = tuple(payload)
-        plan = self._answer_plans.get(layout) or self._plan_answer(layout)
+        plan = _ANSWER_PLANS.of(payload)
         if plan.suspect or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
             if error is not None:
@@ -305,23 +306,6 @@ class OpenAIChat(Format):
                 reader(self, key, value)
         self._plain = said if plain else ""
 
-    def _plan_answer(self, layout: tuple[str, ...]) -> _AnswerPlan:
-        heads = tuple((key, self._HEAD_READERS[key]) for key in layout if key in self._HEAD_READERS)
-        # Search results say more of a source than citations, and each source is told once.
-        rest = sorted(
-            (key for key in layout if key not in _ANSWER_SKIPPED and key not in self._HEAD_READERS),
-            key=lambda key: key != "search_results",
-        )
-        plan = _AnswerPlan(
-            suspect="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
-            chunk=not _CHUNK_MARKS.isdisjoint(layout),
-            heads=heads,
-            rest=tuple((key, self._ANSWER_READERS.get(key, OpenAIChat._read_answer_field)) for key in rest),
-        )
-        if len(self._answer_plans) < MOST_PLANS:
-            self._answer_plans[layout] = plan
-        return plan
-
     def _start(self, payload: dict[str, Any]) -> None:
         role = None
         for choice in dicts_of(payload.get("choices")):
@@ -347,21 +331,22 @@ class OpenAIChat(Format):
             self._created = created
             self.parts.field("created", created)
 
-    def _read_answer_field(self, key: str, value: object) -> None:
+    def read_answer_field(self, key: str, value: object) -> None:
+        """Carry a field of the answer that we have no word for."""
         if not says_nothing(value):
             self._same[key] = value
             self.parts.field(key, value)
 
     def _read_usage(self, key: str, value: object) -> None:
         if not is_dict(value):
-            self._read_answer_field(key, value)
+            self.read_answer_field(key, value)
         elif value:
             self._same[key] = value
             self.parts.usage(usage_of(value))
 
     def _read_groq(self, key: str, value: object) -> None:
         if not is_dict(value):
-            self._read_answer_field(key, value)
+            self.read_answer_field(key, value)
             return
         usage = value.get("usage")
         if is_dict(usage) and usage:
@@ -369,7 +354,7 @@ class OpenAIChat(Format):
             self.parts.usage(usage_of(usage))
         rest = known(value, "usage", "error")
         if rest is not None:
-            self._read_answer_field(key, rest)
+            self.read_answer_field(key, rest)
         if value.get("error"):
             self.error = provider_error({"error": value["error"]})
 
@@ -378,7 +363,7 @@ class OpenAIChat(Format):
         if self._readers:
             next(iter(self._readers.values())).content.cite_sources(value)
         else:
-            self._read_answer_field(key, value)
+            self.read_answer_field(key, value)
 
     # -- choices -----------------------------------------------------------
 
@@ -388,7 +373,7 @@ class OpenAIChat(Format):
             if is_dict(choices):
                 self._read_choices([choices])
             else:
-                self._read_answer_field("choices", choices)
+                self.read_answer_field("choices", choices)
             return ""
         said = ""
         for position, choice in enumerate(choices):
@@ -414,16 +399,35 @@ class OpenAIChat(Format):
         state = self.parts.choice(index)
         reader = self._readers.get(state.index)
         if reader is None:
-            reader = self._readers[state.index] = ChoiceReader(self.parts, state.index, self._plans)
+            reader = self._readers[state.index] = ChoiceReader(self.parts, state.index)
             said = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
             if said and not any(text_of(fields, "role") for fields in said):
                 self.note("role_missing")
         return reader
 
-    _HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
-    _ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
+    HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
+    ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
         "usage": _read_usage,
         "x_groq": _read_groq,
         "search_results": _read_sources,
         "citations": _read_sources,
     }
+
+
+def _plan_answer(layout: Layout) -> _AnswerPlan:
+    heads = OpenAIChat.HEAD_READERS
+    readers = OpenAIChat.ANSWER_READERS
+    # Search results say more of a source than citations, and each source is told once.
+    rest = sorted(
+        (key for key in layout if key not in _ANSWER_SKIPPED and key not in heads),
+        key=lambda key: key != "search_results",
+    )
+    return _AnswerPlan(
+        suspect="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
+        chunk=not _CHUNK_MARKS.isdisjoint(layout),
+        heads=tuple((key, heads[key]) for key in layout if key in heads),
+        rest=tuple((key, readers.get(key, OpenAIChat.read_answer_field)) for key in rest),
+    )
+
+
+_ANSWER_PLANS = Plans(_plan_answer)

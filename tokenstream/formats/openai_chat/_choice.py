@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict, is_list, says_nothing
 from tokenstream.formats.openai_chat._content import Content
+from tokenstream.formats.openai_chat._plans import Layout, Plans
 from tokenstream.formats.openai_chat._tables import (
     FINISH_REASONS,
     ITEM_FIELDS,
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
     from tokenstream.formats._parts import Parts, TextKind
 
-__all__ = ["MOST_PLANS", "ChoiceReader", "Plans"]
-
-MOST_PLANS = 256
-"""More layouts than that are a server's whim or an attack, and are planned each time."""
+__all__ = ["ChoiceReader"]
 
 _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"
@@ -39,58 +37,18 @@ _TEXTS: dict[str, TextKind] = {
 """Fields of a message that hold text, and of which kind."""
 
 
-class Plans:
-    """How layouts of choices and deltas are read; the choices of an answer share them."""
-
-    __slots__ = ("_choices", "_deltas")
-
-    def __init__(self) -> None:
-        self._choices: dict[tuple[str, ...], _Steps] = {}
-        self._deltas: dict[tuple[str, ...], _DeltaPlan] = {}
-
-    def choice(self, fields: dict[str, Any]) -> _Steps:
-        """Return the readers of a choice's fields but its delta, in the order in which they run."""
-        layout = tuple(fields)
-        plan = self._choices.get(layout)
-        if plan is None:
-            keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank)
-            plan = tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
-            if len(self._choices) < MOST_PLANS:
-                self._choices[layout] = plan
-        return plan
-
-    def delta(self, fields: dict[str, Any]) -> _DeltaPlan:
-        """Return the keys under which a delta may hold reasoning, and the readers of the others."""
-        layout = tuple(fields)
-        plan = self._deltas.get(layout)
-        if plan is None:
-            keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank)
-            reasoning = tuple(key for key in keys if key in _REASONING)
-            steps = tuple(
-                (key, ChoiceReader.DELTA_READERS.get(key, ChoiceReader.read_delta_field))
-                for key in keys
-                if key not in _REASONING
-            )
-            plan = reasoning, steps
-            if len(self._deltas) < MOST_PLANS:
-                self._deltas[layout] = plan
-        return plan
-
-
 class ChoiceReader:
     """Reads what the chunks say of one choice.
 
     Args:
         parts: Where the events are made.
         choice: The choice's index.
-        plans: Those of the answer.
     """
 
-    __slots__ = ("_parts", "_plans", "_said", "_same", "_same_delta", "content", "error", "index")
+    __slots__ = ("_parts", "_said", "_same", "_same_delta", "content", "error", "index")
 
-    def __init__(self, parts: Parts, choice: int, plans: Plans) -> None:
+    def __init__(self, parts: Parts, choice: int) -> None:
         self._parts = parts
-        self._plans = plans
         self.index = choice
         self.content = Content(parts, choice)
         self.error: ProviderError | None = None
@@ -110,7 +68,7 @@ class ChoiceReader:
         delta: Any = choice.get("delta")
         plain = self._read_delta(delta) if delta.__class__ is dict else ""
         same = self._same
-        for key, reader in self._plans.choice(choice):
+        for key, reader in _CHOICE_PLANS.of(choice):
             value = choice[key]
             if value is not None and value != same.get(key):
                 plain = ""
@@ -147,7 +105,7 @@ class ChoiceReader:
         if not isinstance(value, str):
             self.read_field(key, value)
         else:
-            self.content.calls.release()
+            self.content.release_calls()
             self._parts.finish(self.index, FINISH_REASONS.get(value.lower(), "unknown"), value)
 
     def _read_message(self, key: str, value: object) -> None:
@@ -156,7 +114,7 @@ class ChoiceReader:
             self.read_field(key, value)
             return
         unsaid = {name: inner for name, inner in value.items() if name not in _ONCE}
-        kinds = frozenset(self.content.kinds)
+        kinds = self.content.kinds
         for name, kind in _ONCE.items():
             inner = value.get(name)
             if not inner:
@@ -213,7 +171,7 @@ class ChoiceReader:
 
     def _read_delta(self, delta: dict[str, Any]) -> str:
         plain = "content"
-        reasoning, steps = self._plans.delta(delta)
+        reasoning, steps = _DELTA_PLANS.of(delta)
         if reasoning:
             found = [key for key in reasoning if delta[key]]
             if found:
@@ -244,24 +202,24 @@ class ChoiceReader:
 
     def _read_calls(self, key: str, value: object) -> None:
         if is_list(value) or is_dict(value):
-            self.content.kinds.add("calls")
+            self.content.came("calls")
             self.content.calls.read(value)
         else:
             self.read_delta_field(key, value)
 
     def _read_legacy_call(self, key: str, value: object) -> None:
         if is_dict(value) and value:
-            self.content.kinds.add("calls")
+            self.content.came("calls")
             self.content.calls.read_legacy(value)
         else:
             self.read_delta_field(key, value)
 
     def _read_audio(self, key: str, value: object) -> None:
-        self.content.kinds.add("audio")
+        self.content.came("audio")
         self.content.read_audio(value)
 
     def _read_images(self, key: str, value: object) -> None:
-        self.content.kinds.add("images")
+        self.content.came("images")
         self.content.read_images(value)
 
     def _read_annotations(self, key: str, value: object) -> None:
@@ -315,3 +273,25 @@ _ORDER = {key: rank for rank, key in enumerate((*ChoiceReader.CHOICE_READERS, *C
 
 def _rank(key: str) -> int:
     return _ORDER.get(key, len(_ORDER))
+
+
+def _plan_choice(layout: Layout) -> _Steps:
+    """Return the readers of a choice's fields but its delta, in the order in which they run."""
+    keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank)
+    return tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
+
+
+def _plan_delta(layout: Layout) -> _DeltaPlan:
+    """Return the keys under which a delta may hold reasoning, and the readers of the others."""
+    keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank)
+    reasoning = tuple(key for key in keys if key in _REASONING)
+    steps = tuple(
+        (key, ChoiceReader.DELTA_READERS.get(key, ChoiceReader.read_delta_field))
+        for key in keys
+        if key not in _REASONING
+    )
+    return reasoning, steps
+
+
+_CHOICE_PLANS = Plans(_plan_choice)
+_DELTA_PLANS = Plans(_plan_delta)

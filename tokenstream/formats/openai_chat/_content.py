@@ -40,30 +40,53 @@ class Content:
         choice: The choice's index.
     """
 
+    __slots__ = (
+        "_audio",
+        "_calls",
+        "_detail",
+        "_given",
+        "_plain_reasoning",
+        "_ran",
+        "choice",
+        "kinds",
+        "parts",
+        "state",
+    )
+
     def __init__(self, parts: Parts, choice: int) -> None:
         self.parts = parts
         self.choice = choice
         self.state = parts.choice(choice)
-        self.calls = Calls(parts, choice)
-        self.same: dict[str, object] = {}
-        """The last value of each field of the choice that is told once."""
-        self.same_delta: dict[str, object] = {}
-        """The same for the fields of its deltas."""
-        self.kinds: set[str] = set()
+        self.kinds: tuple[str, ...] = ()
         """Which kinds of content came as deltas."""
-        self.said: dict[str, str] = {}
-        """Texts of the whole message, where a server sends that and no deltas."""
+        self._calls: Calls | None = None
         self._plain_reasoning = False
         self._detail: tuple[object, object] | None = None
-        self._encrypted: set[tuple[object, ...]] = set()
-        self._cited: set[tuple[object, ...]] = set()
+        self._given: set[tuple[object, ...]] | None = None
         self._audio: OpenPart | None = None
         self._ran: dict[object, bool] = {}
+
+    @property
+    def calls(self) -> Calls:
+        """The tool calls of the choice; most answers have none, and nothing is kept for them."""
+        if self._calls is None:
+            self._calls = Calls(self.parts, self.choice)
+        return self._calls
+
+    def release_calls(self) -> None:
+        """Give calls that never got a name."""
+        if self._calls is not None:
+            self._calls.release()
+
+    def came(self, kind: str) -> None:
+        """Remember that a kind of content came as a delta."""
+        if kind not in self.kinds:
+            self.kinds = (*self.kinds, kind)
 
     def write(self, kind: TextKind, text: str) -> None:
         """Add text, reasoning or a refusal."""
         if text:
-            self.kinds.add(kind)
+            self.came(kind)
             self.parts.write(self.choice, kind, text)
 
     def end_flow(self) -> None:
@@ -179,9 +202,8 @@ class Content:
 
     def _read_encrypted(self, item: dict[str, Any], hidden: str) -> None:
         mark = (_scalar(item.get("id")), _scalar(item.get("index")), hidden)
-        if mark not in self._encrypted:
-            self._encrypted.add(mark)
-            self.kinds.add("reasoning")
+        if self._is_new(mark):
+            self.came("reasoning")
             part = ReasoningPart(redacted=hidden, provider_data=known(item, "data"))
             self.parts.whole(self.choice, part)
 
@@ -219,8 +241,7 @@ class Content:
         for item in items if is_list(items) else []:
             fields = item if is_dict(item) else {"url": item}
             url = text_of(fields, "url", "link")
-            if url is not None and ("answer", url) not in self._cited:
-                self._cited.add(("answer", url))
+            if url is not None and self._is_new(("answer", url)):
                 data = item if is_dict(item) else None
                 citation = Citation(url=url, title=text_of(fields, "title", "name"), provider_data=data)
                 self.parts.cite(self.choice, citation)
@@ -228,12 +249,20 @@ class Content:
     def _cite(self, citation: Citation) -> None:
         """Add a source of a passage once, however often it is sent."""
         mark = (citation.url, citation.start, citation.end, citation.text or repr(citation.provider_data))
-        if mark in self._cited:
+        if not self._is_new(mark):
             return
-        self._cited.add(mark)
         flow = self.state.flow
         cites = flow.index if flow is not None and flow.kind == "text" else None
         self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
+
+    def _is_new(self, mark: tuple[object, ...]) -> bool:
+        """Tell whether what servers repeat, a source or encrypted reasoning, comes for the first time."""
+        if self._given is None:
+            self._given = set()
+        if mark in self._given:
+            return False
+        self._given.add(mark)
+        return True
 
     # -- media -------------------------------------------------------------
 

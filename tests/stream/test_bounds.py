@@ -1,0 +1,119 @@
+"""Bounds, deadlines, metrics and signs of life, through the drivers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.stream.bodies import ANSWER, DONE, TOKENS
+from tokenstream import Deadlines, Limits, Stream
+from tokenstream.errors import (
+    LimitExceeded,
+    StreamStalled,
+)
+from tokenstream.events import Ping
+
+
+def test_bounds_end_the_stream_with_the_partial_kept() -> None:
+    """`Limits.body` and `Limits.text` are met wherever the chunks were cut."""
+    body = b"".join(TOKENS)
+    for size in (1, 5, len(body)):
+        chunks = [body[start : start + size] for start in range(0, len(body), size)]
+        with pytest.raises(LimitExceeded) as caught:
+            Stream(chunks, format="text", limits=Limits(text=4)).final()
+        assert caught.value.limit == "text"
+        assert caught.value.partial is not None
+        assert caught.value.partial.text == "Hello"
+        with pytest.raises(LimitExceeded) as caught:
+            Stream(chunks, format="text", limits=Limits(body=len(body) - 1)).final()
+        assert caught.value.limit == "body"
+        Stream(chunks, format="text", limits=Limits(body=len(body), text=9)).final()
+
+
+class Clock:
+    """A clock that a source moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def body(self, *steps: tuple[float, bytes]) -> Any:
+        for seconds, item in steps:
+            self.now += seconds
+            yield item
+
+
+@pytest.mark.parametrize(
+    "deadlines, steps, limit",
+    [
+        (Deadlines(first_event=5.0), [(3.0, b": a\n\n"), (3.0, b": b\n\n"), (0.0, ANSWER[2])], "first_event"),
+        (Deadlines(total=9.0), [(5.0, ANSWER[2]), (5.0, ANSWER[3]), (0.0, ANSWER[4])], "total"),
+        (
+            Deadlines(idle_content=5.0),
+            [(1.0, ANSWER[2]), (3.0, b": a\n\n"), (3.0, b": b\n\n"), (0.0, ANSWER[3])],
+            "idle_content",
+        ),
+    ],
+)
+def test_deadlines_are_looked_at_whenever_bytes_arrive(deadlines: Deadlines, steps: Any, limit: str) -> None:
+    """Comments prove that the socket lives, not that the model does."""
+    clock = Clock()
+    with pytest.raises(StreamStalled, match=limit) as caught:
+        Stream(clock.body(*steps), deadlines=deadlines, clock=clock).final()
+
+    assert caught.value.limit == limit
+    assert caught.value.partial is not None
+
+
+def test_content_in_time_meets_no_deadline() -> None:
+    """A slow answer that goes on is no stall."""
+    clock = Clock()
+    steps = [(4.0, item) for item in ANSWER]
+    stream = Stream(clock.body(*steps), deadlines=Deadlines(first_event=5.0, idle_content=30.0), clock=clock)
+
+    assert stream.final().ending == "complete"
+
+
+def test_metrics_count_from_the_clock_that_was_given() -> None:
+    """The four marks, the gaps, and tokens per second from the reported usage."""
+    clock = Clock()
+    steps = [(0.5, b": hello\n\n"), *[(0.25, item) for item in ANSWER]]
+    stream = Stream(clock.body(*steps), clock=clock, started_at=99.0)
+    stream.final()
+    metrics = stream.metrics
+
+    assert metrics.started == "request"
+    assert metrics.first_byte == 1.5
+    assert metrics.first_event == 1.75
+    assert metrics.ttft == 1.75
+    assert metrics.first_text == 2.25
+    assert metrics.output_tokens == 21
+    assert metrics.longest_gap == 0.25
+    assert metrics.stalls == 0
+    assert metrics.tokens_per_second == pytest.approx(20 / 1.75)
+    assert metrics.duration == 1.5 + 0.25 * len(ANSWER)
+
+
+def test_signs_of_life_are_events_only_when_asked_for() -> None:
+    """Comments and pings come in their place, at every chunking."""
+    body = b": a\n\n" + ANSWER[2] + b": b\n" + ANSWER[3] + b": c\n\n" + ANSWER[8] + DONE
+    for size in (1, 7, len(body)):
+        chunks = [body[start : start + size] for start in range(0, len(body), size)]
+        kinds = [type(event) for event in Stream(chunks, pings=True)]
+        plain = [kind for kind in kinds if kind is not Ping]
+
+        assert kinds.index(Ping) == 0
+        assert kinds.count(Ping) == 3
+        assert [type(event) for event in Stream(chunks)] == plain
+
+
+def test_without_deadlines_a_stream_may_be_silent_for_ever() -> None:
+    """None is for ever."""
+    clock = Clock()
+    never = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
+    steps = [(1e6, b": a\n\n"), *[(1e6, item) for item in ANSWER]]
+
+    assert Stream(clock.body(*steps), deadlines=never, clock=clock).final().ending == "complete"

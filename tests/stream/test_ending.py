@@ -1,0 +1,337 @@
+"""How a stream ends: by itself, by its reader, or by neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, chunk
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import (
+    ConcurrentRead,
+    MisuseError,
+    ProviderError,
+    StreamClosed,
+    StreamConsumed,
+    StreamInterrupted,
+)
+from tokenstream.events import Event, Finish, TextDelta
+from tokenstream.formats.bare_text import Text
+
+ERROR = b'data: {"error": {"message": "busy", "type": "overloaded_error"}}\n\n'
+
+
+def test_break_leaves_the_stream_open_and_reading_goes_on() -> None:
+    """`break` by itself closes nothing."""
+    source = Source(ANSWER)
+    stream = Stream(source)
+    for event in stream:
+        if isinstance(event, TextDelta):
+            break
+    rest = [event.text for event in stream if isinstance(event, TextDelta)]
+
+    assert rest == ["me ", "see."]
+    assert source.closed == 1
+
+
+def test_stop_keeps_what_was_read_and_drops_what_was_not_decoded() -> None:
+    """The loop that meets a stop ends normally; the ending is `stopped`."""
+    source = Source([b"".join(ANSWER)])
+    stream = Stream(source)
+    texts = []
+    for event in stream:
+        if isinstance(event, TextDelta):
+            texts.append(event.text)
+            stream.stop("enough")
+
+    assert texts == ["Let "]
+    assert stream.message.text == "Let "
+    assert stream.message.ending == "stopped"
+    assert source.closed == 1
+    with pytest.raises(StreamConsumed):
+        iter(stream)
+    assert list(stream.text) == ["Let "]
+    assert stream.final().ending == "stopped"
+
+
+def test_a_stop_after_the_finish_reason_leaves_the_answer_complete() -> None:
+    """The finish reason was seen: the answer is whole, whatever is not read of the rest."""
+    stream = Stream(ANSWER)
+    for event in stream:
+        if isinstance(event, Finish):
+            stream.stop()
+
+    assert stream.message.ending == "complete"
+
+
+def test_after_close_events_are_refused_and_views_give_what_there_is() -> None:
+    """Reading on is `StreamClosed` at once; nothing that had arrived is lost."""
+    source = Source(ANSWER)
+    with Stream(source) as stream:
+        for event in stream:
+            if isinstance(event, TextDelta):
+                break
+    stream.close()
+    with pytest.raises(StreamClosed):
+        iter(stream)
+
+    assert list(stream.text) == ["Let "]
+    assert stream.message.ending == "stopped"
+    assert source.closed == 1
+    assert stream.closed
+
+
+def test_an_exception_in_the_loop_closes_the_source_and_passes() -> None:
+    """The consumer's own exception leaves `with` unchanged."""
+    source = Source(ANSWER)
+    with pytest.raises(ZeroDivisionError), Stream(source) as stream:
+        for _ in stream:
+            raise ZeroDivisionError
+
+    assert source.closed == 1
+    assert stream.message.ending == "stopped"
+
+
+def test_a_stream_that_nobody_closed_warns_and_closes() -> None:
+    """An open source never leaks in silence."""
+    source = Source(ANSWER)
+    stream = Stream(source)
+    next(stream)
+    with pytest.warns(ResourceWarning, match="never closed"):
+        del stream
+
+    assert source.closed == 1
+
+
+def test_an_asynchronous_stream_that_nobody_closed_warns() -> None:
+    """The same for `AsyncStream`."""
+
+    async def main() -> None:
+        stream = AsyncStream(AsyncSource(ANSWER))
+        await anext(stream)
+        with pytest.warns(ResourceWarning, match="never closed"):
+            del stream
+
+    anyio.run(main)
+
+
+def test_a_read_within_a_read_is_refused() -> None:
+    """A source that reads its own stream meets `ConcurrentRead` at once."""
+
+    def body() -> Any:
+        yield ANSWER[0]
+        with pytest.raises(ConcurrentRead):
+            next(stream)
+        yield from ANSWER[1:]
+
+    stream = Stream(body())
+
+    assert stream.final().text == "Let me see."
+
+
+def test_a_second_task_is_refused_while_one_reads() -> None:
+    """Two tasks on one stream: the second meets `ConcurrentRead`, the first goes on."""
+
+    async def main() -> str:
+        gate = anyio.Event()
+
+        async def body() -> Any:
+            yield ANSWER[0]
+            await gate.wait()
+            for item in ANSWER[1:]:
+                yield item
+
+        texts: list[str] = []
+        async with AsyncStream(body()) as stream, anyio.create_task_group() as tasks:
+
+            async def read() -> None:
+                texts.append((await stream.final()).text)
+
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(ConcurrentRead):
+                await stream.final()
+            gate.set()
+        return texts[0]
+
+    assert anyio.run(main) == "Let me see."
+
+
+def test_a_cancelled_read_of_a_generator_never_looks_like_the_end() -> None:
+    """The generator is over after a cancellation; the next read says so."""
+
+    async def body() -> Any:
+        yield b"".join(ANSWER[:9])
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        async with AsyncStream(body()) as stream:
+            with anyio.move_on_after(0.05):
+                await stream.final()
+            assert stream.message.text == "Let me see."
+            # The finish reason was seen, so even this is no error.
+            assert (await stream.final()).ending == "complete"
+            assert list(stream.departures) == ["broken_after_finish"]
+
+    anyio.run(main)
+
+
+def test_a_cancelled_read_before_the_end_is_an_interruption() -> None:
+    """A silent end of a cancelled generator is never a clean one."""
+
+    async def body() -> Any:
+        yield ANSWER[2]
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        async with AsyncStream(body()) as stream:
+            with anyio.move_on_after(0.05):
+                await stream.final()
+            with pytest.raises(StreamInterrupted, match="cancelled"):
+                await stream.final()
+
+    anyio.run(main)
+
+
+def test_heartbeats_after_the_end_do_not_hold_the_loop() -> None:
+    """A server that keeps a finished stream open with comments is left."""
+
+    def body() -> Any:
+        yield from ANSWER
+        while True:
+            yield b": keep-alive\n\n"
+
+    stream = Stream(body())
+
+    assert stream.final().ending == "complete"
+
+
+def test_data_after_the_end_is_ignored_and_counted() -> None:
+    """Text after `[DONE]` belongs to nothing."""
+    stream = Stream([*ANSWER, chunk({"content": "more"})])
+
+    assert stream.final().text == "Let me see."
+    assert stream.departures["data_after_end"].count == 1
+
+
+def test_endless_data_after_the_end_is_not_read_for_ever() -> None:
+    """The rest of a body is read for the connection's sake, within a bound."""
+
+    def body() -> Any:
+        yield from ANSWER
+        while True:
+            yield chunk({"content": "more"})
+
+    assert Stream(body()).final().text == "Let me see."
+
+
+class Nosy(Text):
+    """A format that reads the stream that it is read by."""
+
+    def __init__(self, read: Callable[[], object], **options: Any) -> None:
+        super().__init__(**options)
+        self._read = read
+
+    def fresh(self, **options: Any) -> Nosy:
+        return Nosy(self._read, **options)
+
+    def feed(self, frame: Any, *, now: float = 0.0) -> list[Event]:
+        self._read()
+        return super().feed(frame, now=now)
+
+
+def test_reading_the_stream_while_an_event_is_decoded_is_refused() -> None:
+    """Two reads would have to share one place."""
+    streams: list[Any] = []
+    stream = Stream(TOKENS, format=Nosy(lambda: next(streams[0])))
+    streams.append(stream)
+    with pytest.raises(ConcurrentRead):
+        stream.final()
+    stream.close()
+
+    async def main() -> None:
+        async with AsyncStream(AsyncSource(TOKENS), format=Nosy(lambda: drive(streams[1]))) as other:
+            streams.append(other)
+            with pytest.raises(ConcurrentRead):
+                await other.final()
+
+    anyio.run(main)
+
+
+def drive(stream: AsyncStream) -> None:
+    """Begin an asynchronous read from code that is not asynchronous."""
+    read = anext(stream).__await__()
+    read.send(None)
+
+
+def test_a_fault_in_a_format_of_ones_own_is_not_taken_for_something_else() -> None:
+    """A bug stays visible."""
+
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"), Stream(TOKENS, format=Nosy(fail)) as stream:
+        stream.final()
+
+
+def test_a_source_that_cannot_be_closed_needs_no_closing() -> None:
+    """A plain iterator of bytes has no `close`."""
+    stream = Stream(iter(ANSWER))
+    next(stream)
+    stream.close()
+
+    assert stream.closed
+
+
+def test_misuse_within_a_source_passes_unchanged() -> None:
+    """It is the calling code's fault, and no interruption."""
+
+    def body() -> Any:
+        yield ANSWER[2]
+        raise MisuseError("wrong")
+
+    async def async_body() -> Any:
+        yield ANSWER[2]
+        raise MisuseError("wrong")
+
+    async def main() -> None:
+        async with AsyncStream(async_body()) as stream:
+            await stream.final()
+
+    with pytest.raises(MisuseError, match="wrong"), Stream(body()) as stream:
+        stream.final()
+    with pytest.raises(MisuseError, match="wrong"):
+        anyio.run(main)
+
+
+def test_async_control_is_as_in_the_other_driver() -> None:
+    """`stop`, `aclose`, a new loop after the end, views after an error."""
+
+    async def main() -> None:
+        source = AsyncSource([b"".join(ANSWER)])
+        stream = AsyncStream(source)
+        async for event in stream:
+            if isinstance(event, TextDelta):
+                stream.stop("enough")
+        assert (stream.message.text, stream.message.ending) == ("Let ", "stopped")
+        assert source.closed == 1
+        with pytest.raises(StreamConsumed):
+            aiter(stream)
+        assert (await stream.final()).text == "Let "
+
+        async with AsyncStream(AsyncSource(ANSWER)) as stream:
+            await anext(stream.text)
+        with pytest.raises(StreamClosed):
+            aiter(stream)
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+        failed = AsyncStream(AsyncSource([*ANSWER[:3], ERROR]))
+        for _ in range(2):
+            with pytest.raises(ProviderError):
+                [piece async for piece in failed.text]
+
+    anyio.run(main)

@@ -1,0 +1,186 @@
+"""The machine without a loop: bytes in, events out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.stream.bodies import ANSWER, DONE, TOKENS, chunk
+from tests.support.chunkings import per_event
+from tests.support.recordings import Recorded, ours
+from tokenstream import Decoder, Limits
+from tokenstream.connection import Connection
+from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProviderError, StreamTruncated
+from tokenstream.events import Event, TextDelta
+from tokenstream.formats import text
+
+
+def read(chunks: list[Any], **options: Any) -> tuple[list[Event], Decoder]:
+    decoder = Decoder(**options)
+    events: list[Event] = []
+    for now, item in enumerate(chunks):
+        events += decoder.feed(item, now=float(now))
+    return events + decoder.end(now=float(len(chunks))), decoder
+
+
+def test_it_is_a_stage() -> None:
+    """`feed` and `end` return events; what went wrong is in `error`, and `check` raises it."""
+    events, decoder = read(ANSWER)
+
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "Let me see."
+    assert decoder.error is None
+    assert decoder.stop is None
+    decoder.check()
+    assert (decoder.message.ending, decoder.format) == ("complete", "openai-chat")
+    assert decoder.messages == [decoder.message]
+    assert decoder.events_seen == len(events)
+
+
+def test_after_an_error_nothing_more_is_taken() -> None:
+    """What came before is delivered; the error has what had arrived."""
+    decoder = Decoder()
+    decoder.feed(ANSWER[2])
+    decoder.feed(b'data: {"error": {"message": "busy"}}\n\n')
+    with pytest.raises(ProviderError) as caught:
+        decoder.check()
+
+    assert decoder.feed(ANSWER[3]) == []
+    assert decoder.end() == []
+    assert caught.value.partial == decoder.message
+    assert decoder.message.text == "Let "
+    assert decoder.message.ending == "failed"
+
+
+def test_the_end_is_a_verdict() -> None:
+    """A clean end before the end of the answer is truncated."""
+    _, decoder = read(ANSWER[:5])
+
+    assert isinstance(decoder.error, StreamTruncated)
+    assert decoder.error.partial == decoder.message
+    assert decoder.message.ending == "truncated"
+    assert decoder.feed(ANSWER[6]) == []
+
+
+@pytest.mark.parametrize("form", [bytearray, memoryview, bytes.decode], ids=str)
+def test_input_may_come_in_any_form(form: Any) -> None:
+    """bytes, bytearray, memoryview, wire text."""
+    assert read([form(item) for item in ANSWER])[1].message == read(ANSWER)[1].message
+    with pytest.raises(MisuseError, match="int"):
+        Decoder().feed(7)
+
+
+def test_a_format_object_may_be_given() -> None:
+    """It says how to read; each connection gets its own."""
+    joined = text(joiner=" ")
+    for _ in range(2):
+        assert read([b"data: The\n\n", b"data: cat\n\n", DONE], format=joined)[1].message.text == "The cat"
+    assert Decoder("mistral").format == "openai-chat"
+    with pytest.raises(MisuseError, match="anthropic"):
+        Decoder("claude")
+
+
+def test_decoded_text_is_read_as_pieces() -> None:
+    """The end of the input is the end of the answer."""
+    _, decoder = read(["Hel", "lo"], format="pieces")
+
+    assert (decoder.message.text, decoder.message.ending) == ("Hello", "complete")
+
+
+@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+def test_what_is_read_at_a_glance_is_what_would_have_been_read(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One event per chunk: the same events, payloads, message, departures and counts as in the plain way."""
+    chunks = per_event(recorded.body)
+    events, decoder = read(chunks)
+    monkeypatch.setattr(Connection, "shortcut", lambda _: None)
+    plain, other = read(chunks)
+
+    assert events == plain
+    assert [event.raw for event in events] == [event.raw for event in plain]
+    assert decoder.message == other.message
+    assert dict(decoder.departures) == dict(other.departures)
+    assert decoder.events_seen == other.events_seen
+    assert decoder.meter.read(0.0) == other.meter.read(0.0)
+
+
+PIECES = st.sampled_from(["a", " b", "\n", '"', "é", "\U0001f600", '"},"x', "\u2028", "\\", "data: x", "\t"])
+ODD = st.sampled_from(
+    [
+        b": comment\n\n",
+        b"event: x\n",
+        b"id: 7\n\n",
+        b"retry: 3\n\n",
+        b"data: ",
+        chunk({"content": "odd"}, model="other"),
+        chunk({"content": ""}),
+        chunk({"reasoning_content": "hm"}),
+        chunk({"content": "b"}, choice=1),
+    ]
+)
+
+
+@given(items=st.lists(st.one_of(PIECES, PIECES, ODD), min_size=3, max_size=30), data=st.data())
+def test_a_glance_never_differs_from_reading(items: list[str | bytes], data: st.DataObject) -> None:
+    """Whatever stands between plain deltas, and wherever a chunk ends."""
+    written = [item if isinstance(item, bytes) else chunk({"content": item}) for item in items]
+    body = chunk({"content": "start"}) + b"".join(written)
+    bounds = sorted({data.draw(st.integers(0, len(body))) for _ in range(2)})
+    whole, decoder = read([body])
+    chunks = [chunk({"content": "start"}), *written]
+    cut = [body[start:end] for start, end in zip([0, *bounds], [*bounds, len(body)], strict=True)]
+    for way in (chunks, cut, per_event(body)):
+        events, other = read(way)
+
+        assert [event.raw for event in events] == [event.raw for event in whole]
+        assert events == whole
+        assert other.message == decoder.message
+        assert type(other.error) is type(decoder.error)
+        assert dict(other.departures) == dict(decoder.departures)
+
+
+def test_bounds_are_met_at_a_glance_too() -> None:
+    """At the bound it is taken, beyond it is refused; the event that passed it was given."""
+    chunks = [chunk({"content": "abc"}) for _ in range(9)]
+    for limits, name, given_out in (
+        (Limits(text=20), "text", 7),
+        (Limits(body=len(chunks[0]) * 6), "body", 6),
+    ):
+        events, decoder = read(chunks, limits=limits)
+
+        assert isinstance(decoder.error, LimitExceeded)
+        assert decoder.error.limit == name
+        assert len([event for event in events if isinstance(event, TextDelta)]) == given_out
+        assert decoder.message.text == "abc" * given_out
+    assert isinstance(read(chunks, limits=Limits(text=27))[1].error, StreamTruncated)
+    assert isinstance(read(chunks, limits=Limits(event=len(chunks[0]) - 9))[1].error, LimitExceeded)
+
+
+def test_a_line_that_is_too_long_is_refused_at_a_glance_too() -> None:
+    """A chunk that could be read at a glance is still bounded as a line."""
+    chunks = [chunk({"content": "a"}) for _ in range(5)]
+    limits = Limits(line=len(chunks[0]) + 50)
+    _, decoder = read([*chunks, chunk({"content": "a" * 80})], limits=limits)
+
+    assert isinstance(decoder.error, LimitExceeded)
+    assert decoder.error.limit == "line"
+
+
+def test_unknown_events_say_what_is_known() -> None:
+    """The error lists the formats, and shows the payload in `.body`, not in its message."""
+    _, decoder = read([b'data: {"secret": 1}\n\n'])
+
+    assert isinstance(decoder.error, NotAStream)
+    assert "openai-chat" in str(decoder.error)
+    assert "secret" not in str(decoder.error)
+    assert "secret" in decoder.error.body
+
+
+def test_tokens_without_a_format_named() -> None:
+    """Bare text is known by not being JSON."""
+    _, decoder = read(TOKENS)
+
+    assert (decoder.message.text, decoder.format) == ("Hello you", "text")

@@ -1,0 +1,55 @@
+"""Plans: what was found out about a layout, the keys of an object in their order, is found out once.
+
+A plan depends on nothing but names, so all streams share it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Layout", "Plans"]
+
+Layout: TypeAlias = tuple[str, ...]
+PlanT = TypeVar("PlanT")
+
+_MOST_PLANS = 256
+_LONGEST_LAYOUT = 2048
+
+
+class Plans(Generic[PlanT]):
+    """The plans that were made, within bounds: the names come from servers.
+
+    Args:
+        make: Makes the plan of a layout.
+
+    Example:
+        >>> plans = Plans(len)
+        >>> plans.of({"index": 0, "delta": {}})
+        2
+    """
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[Layout], PlanT]) -> None:
+        self._make = make
+        self._made: dict[Layout, PlanT] = {}
+
+    def of(self, fields: Iterable[str]) -> PlanT:
+        """Return the plan of an object's layout.
+
+        Args:
+            fields: The object, or its keys.
+        """
+        layout = tuple(fields)
+        plan = self._made.get(layout)
+        if plan is None:
+            plan = self._make(layout)
+            if sum(map(len, layout)) + len(layout) <= _LONGEST_LAYOUT:
+                # So many layouts are a server's whim or an attack; those in use are soon there again.
+                if len(self._made) >= _MOST_PLANS:
+                    self._made.clear()
+                self._made[layout] = plan
+        return plan
