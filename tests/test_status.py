@@ -18,6 +18,14 @@ from tokenstream.status import ResponseHead, retry_after_of
         ({"retry-after": "-1"}, None),
         ({"retry-after": "٣"}, None),
         ({"retry-after": "."}, None),
+        ({"retry-after": "9" * 400}, None),
+        (
+            {"retry-after": "Fri, 20 Nov 2026 08:00:30 GMT", "date": "Fri, 20 Nov 2026 08:00:00 GMT"},
+            30.0,
+        ),
+        ({"retry-after": "Fri, 20 Nov 2026 08:00:00 GMT", "date": "Fri, 20 Nov 2026 08:01:00 GMT"}, 0.0),
+        ({"retry-after": "Fri, 20 Nov 2026 08:00:30 GMT"}, None),
+        ({"retry-after": "Fri, 20 Nov 2026 08:00:30 -0000", "date": "Fri, 20 Nov 2026 08:00:00 GMT"}, None),
     ],
 )
 def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:

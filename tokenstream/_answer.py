@@ -24,14 +24,16 @@ __all__ = ["ChoiceState", "GrowingPart", "SharedLog"]
 class GrowingPart:
     """One part that can still grow: what it began as, and what came since."""
 
-    __slots__ = ("extra", "final", "pieces", "spans", "start")
+    __slots__ = ("extra", "final", "log", "pieces", "spans", "start")
 
-    def __init__(self, start: Part, pieces: TextLog | None = None) -> None:
+    def __init__(self, start: Part) -> None:
         self.start = start
         self.final: Part | None = None
         """The finished part, shared by every snapshot from then on."""
-        self.pieces = pieces
-        """Text of its own; for text, reasoning and refusals, the choice's log of that kind."""
+        self.pieces: TextLog | None = None
+        """Text of its own: arguments, or what audio says."""
+        self.log: SharedLog | None = None
+        """For text, reasoning and refusals, the choice's log of that kind."""
         self.spans: list[int] = []
         """Where its text begins and ends in the log, in turns."""
         self.extra: list[Any] | None = None
@@ -47,11 +49,11 @@ class GrowingPart:
         """Return the part as it is now."""
         start = self.start
         changes: dict[str, Any] = {"complete": complete}
-        if self.pieces is not None:
+        if self.log is not None and isinstance(start, TextPart | ReasoningPart | RefusalPart):
+            changes["text"] = start.text + self.log.slices(self.spans)
+        elif self.pieces is not None:
             if isinstance(start, ToolCall | ServerToolCall):
                 changes["arguments_text"] = start.arguments_text + self.pieces.join()
-            elif isinstance(start, TextPart | ReasoningPart | RefusalPart):
-                changes["text"] = start.text + self.pieces.slices(self.spans)
             elif isinstance(start, MediaPart):
                 changes["transcript"] = start.transcript + self.pieces.join()
         if self.extra:
@@ -66,10 +68,11 @@ class GrowingPart:
 class SharedLog(TextLog):
     """All text of one kind in a choice; the parts of that kind add to it in turns."""
 
-    __slots__ = ("writer",)
+    __slots__ = ("kind", "writer")
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
+        self.kind = kind
         self.writer: GrowingPart | None = None
         """The part that last added to it."""
 
@@ -91,7 +94,7 @@ class ChoiceState:
     def __init__(self, index: int) -> None:
         self.index = index
         self.parts: list[GrowingPart] = []
-        self.logs: dict[str, SharedLog] = {}
+        self.logs: tuple[SharedLog, ...] = ()
         """What has been written, by kind: text, reasoning, refusal."""
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
@@ -99,3 +102,15 @@ class ChoiceState:
         self.ending: Ending = "streaming"
         self.delivered: list[ToolCall] = []
         """The tool calls that were handed out, in that order."""
+
+    def find_log(self, kind: str) -> SharedLog | None:
+        """Return what has been written of one kind; None before there is any."""
+        return next((log for log in self.logs if log.kind == kind), None)
+
+    def log(self, kind: str) -> SharedLog:
+        """Return the log that text of one kind is added to."""
+        log = self.find_log(kind)
+        if log is None:
+            log = SharedLog(kind)
+            self.logs = (*self.logs, log)
+        return log

@@ -9,18 +9,17 @@ from typing import Any
 from pydantic_core import from_json
 
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.limits import Limits
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["check_bounds", "decode", "decode_lenient", "is_one_value", "split_values"]
 
-_DEFAULTS = Limits()
 _STRUCTURE = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_LONG_INTEGER = re.compile(rf"\d{{{_DEFAULTS.digits + 1},}}")
+_LONG_INTEGER = re.compile(rf"\d{{{DEFAULT_LIMITS.digits + 1},}}")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 
 
-def decode(payload: bytes | str, limits: Limits = _DEFAULTS) -> Any:  # noqa: ANN401 - any JSON value
+def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON value that `payload` is.
 
     Raises:
@@ -41,7 +40,7 @@ def decode(payload: bytes | str, limits: Limits = _DEFAULTS) -> Any:  # noqa: AN
     return value
 
 
-def decode_lenient(payload: bytes | str, limits: Limits = _DEFAULTS) -> Any:  # noqa: ANN401 - any JSON value
+def decode_lenient(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
     """Decode what pydantic_core refuses but `json.loads` takes, within bounds.
 
     That is lone surrogates in escapes and invalid UTF-8, which becomes U+FFFD.
@@ -67,7 +66,7 @@ def check_bounds(payload: bytes | str, limits: Limits) -> None:
     Raises:
         LimitExceeded: It is nested too deeply, or holds too long an integer.
     """
-    if limits.depth < _DEFAULTS.depth or limits.digits < _DEFAULTS.digits:
+    if limits.depth < DEFAULT_LIMITS.depth or limits.digits < DEFAULT_LIMITS.digits:
         _check_bounds(_as_text(payload), limits)
 
 
@@ -86,7 +85,7 @@ def _check_bounds(text: str, limits: Limits) -> None:
         elif mark in "]}":
             depth -= 1
     long_integer = _LONG_INTEGER
-    if limits.digits != _DEFAULTS.digits:
+    if limits.digits != DEFAULT_LIMITS.digits:
         long_integer = re.compile(rf"\d{{{limits.digits + 1},}}")
     if long_integer.search(_STRUCTURE.sub(_blank_strings, text)):
         raise LimitExceeded(limit="digits", value=limits.digits)
@@ -124,7 +123,7 @@ def split_values(text: str) -> list[str] | None:
     values: list[str] = []
     position = _end_of_space(text, 0)
     try:
-        _check_bounds(text, _DEFAULTS)
+        _check_bounds(text, DEFAULT_LIMITS)
         while position < len(text):
             value, end = _DECODER.raw_decode(text, position)
             if not isinstance(value, dict):

@@ -35,8 +35,10 @@ class Request:
         deadlines: Deadlines | None,
         options: dict[str, Any],
     ) -> None:
+        if client is not None and not hasattr(client, "stream"):
+            raise MisuseError(f"client={type(client).__qualname__} is no httpx or httpx2 client")
         self._method = method
-        self._url = url
+        self._url = str(url)
         self._client = client
         self._deadlines = deadlines if deadlines is not None else Deadlines()
         self._options = options
@@ -44,6 +46,8 @@ class Request:
 
     def deferred(self) -> Deferred:
         """Return a source that sends the request when it is opened."""
+        if self._client is not None and not hasattr(self._client, "close"):
+            raise MisuseError("the client is an asynchronous one: use aconnect")
 
         def opened() -> SyncSource:
             from httpx_sse import connect_sse
@@ -64,6 +68,8 @@ class Request:
 
     def async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""
+        if self._client is not None and not hasattr(self._client, "aclose"):
+            raise MisuseError("the client is not an asynchronous one: use connect")
 
         async def opened() -> AsyncSource:
             from httpx_sse import aconnect_sse
@@ -101,7 +107,7 @@ class Request:
     def _failed(self, error: Exception) -> Exception:
         """Return what an exception means that a client raised instead of giving a response."""
         names = {kind.__name__ for kind in type(error).__mro__}
-        if names & {"InvalidURL", "UnsupportedProtocol", "TypeError", "ValueError"}:
+        if not names & {"TransportError", "OSError"} or names & {"UnsupportedProtocol"}:
             return MisuseError(f"the request cannot be made: {error}")
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         if names & {"ReadTimeout", "WriteTimeout"}:

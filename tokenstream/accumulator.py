@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._answer import ChoiceState, GrowingPart, SharedLog
+from tokenstream._answer import ChoiceState, GrowingPart
 from tokenstream._log import TextLog
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
@@ -26,7 +26,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.formats._read import is_list
-from tokenstream.limits import Limits
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -50,7 +50,6 @@ __all__ = ["Accumulator"]
 
 _NOWHERE = TextLog()
 """Stands for a log while no text has come; nothing is ever written to it."""
-_LIMITS = Limits()
 
 
 class Accumulator:
@@ -81,7 +80,6 @@ class Accumulator:
         "_text_log",
         "_text_part",
         "_usage",
-        "_usage_raw",
         "ending",
         "error",
         "limits",
@@ -91,7 +89,7 @@ class Accumulator:
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self.stop: str | None = None
-        self.limits = limits if limits is not None else _LIMITS
+        self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.error: StreamError | None = None
         self.ending: Ending = "streaming"
         self.tool_calls_delivered: list[str] = []
@@ -99,11 +97,11 @@ class Accumulator:
         self._id: str | None = None
         self._model: str | None = None
         self._role = "assistant"
-        self._usage: dict[str, Any] = {}
-        self._usage_raw: dict[str, Any] = {}
+        self._usage: tuple[dict[str, Any], dict[str, Any]] | None = None
+        """Token counts in our names, and as the provider reported them."""
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
-        self._messages: dict[int, Message] = {}
+        self._messages: dict[int, Message] | None = None
         self._held = 0
         # The part that the last text went to: most deltas go where the one before went.
         self._text_part = -1
@@ -127,8 +125,8 @@ class Accumulator:
 
     def take(self, event: Event) -> bool:
         """Take an event, and tell whether it had content."""
-        if self._messages:
-            self._messages = {}
+        if self._messages is not None:
+            self._messages = None
         if (
             isinstance(event, TextDelta)
             and event.part == self._text_part
@@ -147,7 +145,7 @@ class Accumulator:
         """Say how the answer ended; a choice that has its finish reason was complete before a cut."""
         if self.ending != "streaming":
             return
-        self._messages = {}
+        self._messages = None
         finished = ending in ("truncated", "stopped")
         for choice in self._choices.values():
             choice.ending = "complete" if finished and choice.finish_reason is not None else ending
@@ -167,20 +165,24 @@ class Accumulator:
     @property
     def output_tokens(self) -> int | None:
         """Tokens of the answer, as far as they were reported."""
-        tokens: int | None = self._usage.get("output_tokens")
+        tokens: int | None = None if self._usage is None else self._usage[0].get("output_tokens")
         return tokens
 
     def message_of(self, choice: int) -> Message:
         """Return one choice as it is now; empty while nothing of it has come."""
-        message = self._messages.get(choice)
+        # Another thread may be taking an event, which forgets what was built.
+        messages = self._messages
+        if messages is None:
+            messages = self._messages = {}
+        message = messages.get(choice)
         if message is None:
-            message = self._messages[choice] = self._build(choice)
+            message = messages[choice] = self._build(choice)
         return message
 
     def find_log(self, choice: int, kind: str) -> TextLog | None:
         """Return the text, reasoning or refusal of a choice as it grows; None before it has any."""
         state = self._choices.get(choice)
-        return None if state is None else state.logs.get(kind)
+        return None if state is None else state.find_log(kind)
 
     def delivered(self, choice: int, number: int) -> ToolCall | None:
         """Return the tool call of a choice that was handed out as `number`, from 0."""
@@ -212,12 +214,15 @@ class Accumulator:
         )
 
     def _build_usage(self, *, final: bool) -> Usage | None:
-        if not self._usage_raw and not self._usage:
+        if self._usage is None:
+            return None
+        counts, report = self._usage
+        if not counts and not report:
             return None
         return Usage.model_construct(
-            **self._usage,
+            **counts,
             source="reported" if final else "partial",
-            provider_data=dict(self._usage_raw),
+            provider_data=dict(report),
         )
 
     def _choice(self, index: int) -> ChoiceState:
@@ -249,16 +254,14 @@ class Accumulator:
         self.error = LimitExceeded(limit="text", value=self.limits.text)
 
     def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> TextLog:  # noqa: ANN401 - any delta
-        choice = self._choice(event.choice)
         part = self._part(event, start)
-        log = choice.logs.get(kind)
-        if log is None:
-            log = choice.logs[kind] = SharedLog()
+        log = part.log
+        if log is None or log.kind != kind:
+            log = part.log = self._choice(event.choice).log(kind)
         writer = log.writer
         if writer is not part:
             if writer is not None and len(writer.spans) % 2:
                 writer.spans.append(log.length)
-            part.pieces = log
             part.spans.append(log.length)
             log.writer = part
         return log
@@ -352,13 +355,16 @@ class Accumulator:
 
     def _take_usage(self, event: UsageUpdate) -> bool:
         usage = event.usage
+        if self._usage is None:
+            self._usage = {}, {}
+        counts, report = self._usage
         for name in Usage.model_fields:
             value = getattr(usage, name)
             if value is not None and name not in ("source", "provider_data"):
-                self._usage[name] = value
+                counts[name] = value
         for key, value in usage.provider_data.items():
-            if value is not None or key not in self._usage_raw:
-                self._usage_raw[key] = value
+            if value is not None or key not in report:
+                report[key] = value
         return False
 
     def _take_finish(self, event: Finish) -> bool:

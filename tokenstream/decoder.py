@@ -17,7 +17,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import TextDelta
-from tokenstream.limits import Limits
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 from tokenstream.stages.metrics import Meter
 from tokenstream.status import ErrorBody
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.status import ResponseHead
 
 __all__ = ["Decoder"]
-
-_LIMITS = Limits()
 
 _TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
@@ -87,7 +85,7 @@ class Decoder:
         limits: Limits | None = None,
         pings: bool = False,
     ) -> None:
-        self._limits = limits if limits is not None else _LIMITS
+        self._limits = limits if limits is not None else DEFAULT_LIMITS
         self.departures = Departures()
         """What the server did that its documents do not say, and the rule that was applied."""
         self._wanted = format
@@ -218,10 +216,10 @@ class Decoder:
         Raises:
             MisuseError: It is neither bytes nor text.
         """
-        if isinstance(chunk, str) and not self._connection.takes_text:
-            chunk = chunk.encode("utf-8", "surrogatepass")
-        elif isinstance(chunk, bytearray) or chunk.__class__ is memoryview:
+        if isinstance(chunk, bytearray) or chunk.__class__ is memoryview:
             chunk = bytes(chunk)
+        elif isinstance(chunk, str) and not self._connection.takes_text:
+            chunk = chunk.encode("utf-8", "surrogatepass")
         if not isinstance(chunk, bytes | str):
             msg = f"{type(chunk).__qualname__} is no piece of a body; bytes are expected, or text"
             raise MisuseError(msg)
@@ -276,7 +274,7 @@ class Decoder:
             if error is not None:
                 ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
         self.accumulator.conclude(ending)
-        if error is not None and error.partial is None:
+        if error is not None and not error.has_partial:
             error.partial = self.message
             error.events_seen = self.events_seen
             error.bytes_seen = self.meter.bytes
@@ -307,6 +305,8 @@ class Decoder:
         """
         accumulator, meter = self.accumulator, self.meter
         take, most = accumulator.take, self._limits.body
+        frames: list[Any] | None
+        event: Event | None
         while True:
             chunk = self.chunk
             if chunk is None:
@@ -330,7 +330,6 @@ class Decoder:
                 meter.mark(now, frame=bool(frames))
             self.heartbeat = not frames
             fresh = True
-            frame = event = None
             for frame in frames:
                 for event in connection.events(frame):
                     if take(event):
@@ -352,7 +351,7 @@ class Decoder:
             self.plain = self.error is None and not self.answered
             if self.plain and not meter.waiting:
                 self.shortcut = connection.shortcut()
-            # A payload may be large, and the next one long in coming.
+            # The next input may be long in coming, and a payload is large.
             frames = frame = event = None
 
     def _fail(self, error: StreamError) -> None:

@@ -93,6 +93,8 @@ class Departures(Mapping[str, Departure]):
         (['done_missing'], 12)
     """
 
+    __slots__ = ("_noted",)
+
     def __init__(self) -> None:
         self._noted: dict[str, Departure] = {}
 

@@ -104,8 +104,6 @@ class StreamError(TokenStreamError):
 
     default_kind: ErrorKind = "unknown"
 
-    partial: Message | None
-    """What the answer had come to."""
     tool_calls_delivered: tuple[str, ...]
     """Ids of the tool calls that had been handed out, and may have been run."""
     events_seen: int
@@ -129,12 +127,30 @@ class StreamError(TokenStreamError):
         self.kind: ErrorKind = kind if kind is not None else self.default_kind
         self.retryable = self.kind in _RETRYABLE if retryable is None else retryable
         self.retry_after = retry_after
-        self.partial = None
+        self._partial: Message | None = None
         self.tool_calls_delivered = ()
         self.events_seen = 0
         self.bytes_seen = 0
         self.request_id = None
         self.tail = b""
+
+    @property
+    def partial(self) -> Message:
+        """What the answer had come to; an empty message where nothing had come."""
+        if self._partial is None:
+            from tokenstream.message import Message
+
+            self._partial = Message()
+        return self._partial
+
+    @partial.setter
+    def partial(self, message: Message) -> None:
+        self._partial = message
+
+    @property
+    def has_partial(self) -> bool:
+        """Whether a driver has put what had arrived on the error."""
+        return self._partial is not None
 
 
 class ConnectError(StreamError):

@@ -47,6 +47,10 @@ class Limits:
                 raise ValueError(msg)
 
 
+DEFAULT_LIMITS = Limits()
+"""What holds where nobody says otherwise; whatever sees this very object need not look at each bound."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
     """How long a stream may be silent, in seconds; None is for ever.
@@ -70,6 +74,6 @@ class Deadlines:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and (not isinstance(value, int | float) or not value > 0):
                 msg = f"Deadlines.{name} takes a number of seconds above 0 or None, not {value!r}"
                 raise ValueError(msg)

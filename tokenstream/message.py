@@ -47,7 +47,12 @@ FinishReason: TypeAlias = Literal[
 class _Value(BaseModel):
     # Building the validators of all models would cost an import tens of milliseconds.
     model_config = ConfigDict(
-        frozen=True, defer_build=True, ser_json_bytes="base64", val_json_bytes="base64", extra="forbid"
+        frozen=True,
+        defer_build=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        ser_json_inf_nan="constants",
+        extra="forbid",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._json import decode
@@ -62,6 +63,7 @@ _REQUEST_IDS = (
 
 
 _LOWEST_ERROR_STATUS = 400
+_MOST_DIGITS = 12
 _MOST_BODY = 64 * 1024
 """Bytes of an error body that are looked at."""
 
@@ -118,7 +120,8 @@ class ErrorBody:
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that a server asks to wait, or None.
 
-    It says so in milliseconds (`retry-after-ms`) or seconds (`retry-after`).
+    It says so in milliseconds (`retry-after-ms`), in seconds, or as a date
+    (`retry-after`), which is compared with the server's own `date`.
 
     Example:
         >>> retry_after_of({"retry-after": "2"}), retry_after_of({"retry-after-ms": "150"})
@@ -126,9 +129,17 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
-        if value and value.replace(".", "", 1).isdecimal() and value.isascii():
+        if 0 < len(value) <= _MOST_DIGITS and value.isascii() and value.replace(".", "", 1).isdecimal():
             return float(value) / unit
-    return None
+    return _seconds_until(headers.get("retry-after", ""), headers.get("date", ""))
+
+
+def _seconds_until(date: str, now: str) -> float | None:
+    try:
+        seconds = (parsedate_to_datetime(date) - parsedate_to_datetime(now)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, seconds)
 
 
 def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:

@@ -24,6 +24,7 @@ from tokenstream.errors import (
     NotAStream,
     ProviderError,
     StatusError,
+    StreamClosed,
     StreamError,
     StreamInterrupted,
     StreamStalled,
@@ -125,6 +126,37 @@ def test_a_stream_that_is_never_opened_needs_no_closing() -> None:
         iter(stream)
 
 
+def test_a_stream_that_was_ended_before_it_began_sends_nothing() -> None:
+    """Nobody pays for an answer that nobody wants."""
+    with ReplayServer({PATH: WHOLE}) as server:
+        stream = connect(server.url + PATH)
+        stream.stop()
+        with stream:
+            assert list(stream.text) == []
+        closed = connect(server.url + PATH)
+        closed.close()
+        with pytest.raises(StreamClosed):
+            closed.__enter__()
+
+        assert server.exchanges == []
+
+
+def test_misuse_is_not_blamed_on_the_network() -> None:
+    """A response that was read before, a client that is none, a client of the other colour."""
+    response = httpx.Response(200, stream=httpx.ByteStream(b"".join(ANSWER)))
+    next(response.iter_raw(5))
+    with pytest.raises(MisuseError, match="read or closed before"):
+        Stream(response).final()
+    with pytest.raises(MisuseError, match="no httpx"):
+        connect("http://127.0.0.1/", client=object())
+    with pytest.raises(MisuseError, match="aconnect"):
+        connect("http://127.0.0.1/", client=httpx.AsyncClient())
+    with httpx.Client() as client, pytest.raises(MisuseError, match="use connect"):
+        aconnect("http://127.0.0.1/", client=client)
+    with pytest.raises(MisuseError, match="request cannot be made"):
+        connect("http://127.0.0.1/", nonsense=True).final()
+
+
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_a_client_of_ones_own_is_used_and_stays_open(library: Any) -> None:
     """Its settings count; it is the caller's to close."""
@@ -215,7 +247,7 @@ def test_an_error_status_carries_what_the_provider_says() -> None:
     assert (error.kind, error.retryable, error.retry_after) == ("rate_limited", True, 2.0)
     assert error.body == body.decode()
     assert error.request_id
-    assert error.partial is not None
+    assert error.partial.ending != "streaming"
     assert error.partial.ending == "failed"
 
 
@@ -319,7 +351,7 @@ def test_a_connection_that_is_refused() -> None:
         assert isinstance(error, ConnectError)
         assert (error.stage, error.kind, error.retryable) == ("connect", "network", True)
         assert isinstance(error.__cause__, httpx.ConnectError)
-        assert error.partial is not None
+        assert error.partial.ending != "streaming"
 
 
 @contextmanager
@@ -372,7 +404,7 @@ def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str
 
     assert isinstance(error, StreamStalled)
     assert error.limit == limit
-    assert error.partial is not None
+    assert error.partial.ending != "streaming"
     assert error.partial.text == ("Let " if first else "")
 
 
@@ -383,7 +415,7 @@ def test_a_connection_that_breaks_in_the_body() -> None:
         _, error, _ = read(Reply(chunks=[(0.0, ANSWER[2]), (0.05, ANSWER[3])], cut=how))
 
         assert isinstance(error, StreamInterrupted)
-        assert error.partial is not None
+        assert error.partial.ending != "streaming"
         assert error.partial.text in ("Let ", "Let me ")
         assert isinstance(error.__cause__, httpx.TransportError)
 
@@ -395,7 +427,7 @@ def test_a_body_without_framing_that_ends_early_is_truncated() -> None:
         _, error = _read_sync(url, {})
 
     assert isinstance(error, StreamTruncated)
-    assert error.partial is not None
+    assert error.partial.ending != "streaming"
     assert error.partial.text == "Let me "
 
 

@@ -14,7 +14,6 @@ from tokenstream.cli._screen import open_screen
 from tokenstream.connect import connect
 from tokenstream.errors import StreamError
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
-from tokenstream.message import Message
 from tokenstream.testing._server import ReplayServer, Reply, paced
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream.cli._screen import Screen
     from tokenstream.events import Event
-    from tokenstream.message import ToolCall
+    from tokenstream.message import Message, ToolCall
     from tokenstream.stream import Stream
 
 __all__ = ["add_to", "run"]
@@ -188,7 +187,7 @@ def _show_error(screen: Screen, error: StreamError) -> None:
     screen.line()
     screen.line(f"{type(error).__name__}: {error}", "bad")
     screen.line()
-    kept = error.partial or Message()
+    kept = error.partial
     end = " ".join(kept.text.split()[-4:])
     _show_fact(screen, "error.partial.text", f'all {len(kept.text)} characters, to "... {end}"')
     for call in kept.tool_calls:

@@ -66,7 +66,7 @@ class OpenCall(OpenPart):
 class Choice:
     """What is known of one alternative answer."""
 
-    __slots__ = ("calls", "calls_seen", "fields", "finish", "flow", "index", "next_part", "opened")
+    __slots__ = ("calls_seen", "finish", "flow", "index", "next_part", "opened", "reader")
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -75,12 +75,15 @@ class Choice:
         """The part that pieces without a mark of their own belong to."""
         self.opened: dict[int, OpenPart] = {}
         """Every open part, by index."""
-        self.calls: list[OpenCall] = []
-        """The open calls, in order of arrival."""
         self.calls_seen = 0
         """How many calls of the application's tools it has made."""
         self.finish: Finish | None = None
-        self.fields: dict[str, object] = {}
+        self.reader: Any = None
+        """What the format keeps for the choice, if anything."""
+
+    def calls(self) -> list[OpenCall]:
+        """Return the open calls, in order of arrival."""
+        return [part for part in self.opened.values() if isinstance(part, OpenCall)]
 
 
 def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:

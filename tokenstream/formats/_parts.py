@@ -47,13 +47,15 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import MediaPart, OpaquePart, Part, ServerToolCall, ServerToolResult
 
-__all__ = ["Choice", "OpenCall", "OpenPart", "Parts", "TextKind"]
+__all__ = ["BLANK_REASONING", "BLANK_TEXT", "Choice", "OpenCall", "OpenPart", "Parts", "TextKind"]
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 
+BLANK_TEXT, BLANK_REASONING = TextPart(), ReasoningPart()
+"""Parts of which nothing is known yet; they never change, so all streams share them."""
 _STARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
-    "text": TextPart(),
-    "reasoning": ReasoningPart(),
+    "text": BLANK_TEXT,
+    "reasoning": BLANK_REASONING,
     "refusal": RefusalPart(),
 }
 _ABSENT = object()
@@ -69,12 +71,12 @@ class Parts:
     """
 
     __slots__ = (
-        "_fields",
         "_head",
         "_out",
         "_parts_seen",
         "calls_seen",
         "choices",
+        "fields",
         "halves",
         "limits",
         "note",
@@ -96,7 +98,8 @@ class Parts:
         self._parts_seen = 0
         self._out: list[Event] = []
         self._head: tuple[str | None, str | None, str] | None = None
-        self._fields: dict[str, object] = {}
+        self.fields: dict[str | tuple[int, str], object] = {}
+        """The last value of each field that is told once; a choice's stand under its index and their name."""
 
     # -- what came of it ---------------------------------------------------
 
@@ -122,7 +125,7 @@ class Parts:
     @property
     def open_calls(self) -> int:
         """How many tool calls are open, over all choices."""
-        return sum(len(choice.calls) for choice in self.choices.values())
+        return sum(len(choice.calls()) for choice in self.choices.values())
 
     @property
     def started(self) -> bool:
@@ -159,11 +162,11 @@ class Parts:
             value: Its value.
             choice: The choice that it belongs to; None for the answer as a whole.
         """
-        fields = self._fields if choice is None else self.choice(choice).fields
         if self.halves:
             name, value = mend(name), mend(value)
-        if fields.get(name, _ABSENT) != value:
-            fields[name] = value
+        key = name if choice is None else (self.choice(choice).index, name)
+        if self.fields.get(key, _ABSENT) != value:
+            self.fields[key] = value
             self._out.append(
                 Unknown(name, value, kind="field", shared=choice is None, choice=choice or 0, raw=self.raw)
             )
@@ -225,7 +228,7 @@ class Parts:
             complete: Whether it ended of itself; where it was cut, the call that
                 was being written is not handed out, even if it looks whole.
         """
-        last_call = choice.calls[-1] if choice.calls else None
+        last_call = next(reversed(choice.calls()), None)
         for part in list(choice.opened.values()):
             if isinstance(part, OpenCall):
                 self.close_call(part, whole=complete or part is not last_call)
@@ -285,7 +288,7 @@ class Parts:
         state = self.choice(choice)
         if state.flow is None or state.flow.kind != "reasoning":
             self._end_flow(state)
-            state.flow = self.open(choice, _STARTS["reasoning"])
+            state.flow = self.open(choice, BLANK_REASONING)
         self.add_signature(state.flow, signature)
 
     def add(self, part: OpenPart, text: str) -> None:
@@ -380,7 +383,6 @@ class Parts:
         self.calls_seen += 1
         state.calls_seen += 1
         state.opened[call.index] = call
-        state.calls.append(call)
         self._out.append(
             ToolCallStart(call.id, name, type, provider_data, choice=choice, part=call.index, raw=self.raw)
         )
@@ -421,7 +423,6 @@ class Parts:
         call.closed = True
         state = self.choice(call.choice)
         state.opened.pop(call.index, None)
-        state.calls.remove(call)
         if not whole:
             self.note("call_open_at_end")
         elif self.is_whole(call):

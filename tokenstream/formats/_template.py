@@ -9,7 +9,7 @@ not exactly of that shape is left to the JSON decoder.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic_core import from_json
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, TextDelta
     from tokenstream.formats.base import Format
 
-__all__ = ["PADDING", "Templates", "TextTemplate", "chunk_reader", "string_of"]
+__all__ = ["PADDING", "ChunkReader", "Templates", "TextTemplate", "string_of"]
 
 PADDING = frozenset({"obfuscation", "p"})
 """Fields that hide the length of the text from who listens on the wire; they say nothing."""
 
+_new: Callable[[type[Any]], Any] = object.__new__
 _PROBE = "tokenstream probe"
 _PADDING = re.compile(rb'"(?:%b)"\s*:\s*"([A-Za-z0-9]+)"' % "|".join(sorted(PADDING)).encode())
 _PROBE_PADDING = b"paddingprobe"
@@ -54,30 +55,46 @@ class TextTemplate:
         ('lo', None)
     """
 
-    __slots__ = ("_end", "_middle", "_prefix", "_tail", "match")
-
-    match: Callable[[bytes], str | None]
-    """Return the text of a payload of this shape, or None for any other payload."""
+    __slots__ = ("_back", "_middle", "_prefix", "_size", "_start", "_tail")
 
     def __init__(self, prefix: bytes, middle: bytes, tail: bytes) -> None:
-        self._prefix = prefix
-        self._middle = middle
+        # The quotes belong to the text: what stands between the fixed pieces is one
+        # JSON string or there is no match, so any text is read as the decoder reads it.
+        self._prefix = prefix[:-1]
+        self._middle = middle[1:]
         self._tail = tail
-        self._end = tail or middle
-        self.match = _matcher(prefix, middle, tail)
+        self._start = len(self._prefix)
+        self._size = len(self._middle)
+        self._back = -len(tail)
+
+    def match(self, payload: bytes) -> str | None:
+        """Return the text of a payload of this shape, or None for any other payload."""
+        # Slices are compared because `startswith` takes half as long again.
+        start = self._start
+        if payload[:start] != self._prefix:
+            return None
+        back = self._back
+        if back:
+            if payload[back:] != self._tail:
+                return None
+            inner, _, padding = payload[start:back].partition(self._middle)
+            return string_of(inner) if padding.isalnum() else None
+        size = self._size
+        return string_of(payload[start:-size]) if payload[-size:] == self._middle else None
 
     def fits(self, payload: bytes) -> bool:
         """Tell whether a payload that did not match is of the shape all the same, but for its text."""
-        return payload.startswith(self._prefix) and payload.endswith(self._end)
+        return payload.startswith(self._prefix) and payload.endswith(self._tail or self._middle)
 
-    def framed(self, head: bytes, foot: bytes) -> Callable[[bytes], str | None] | None:
-        """Return a match for payloads between two fixed pieces; None where they take several lines."""
+    def framed(self, head: bytes, foot: bytes) -> TextTemplate | None:
+        """Return the template of payloads between two fixed pieces; None where they take several lines."""
         pieces = b"".join([self._prefix, self._middle, self._tail])
         if b"\n" in pieces or b"\r" in pieces:
             return None
+        prefix, middle = b'%b%b"' % (head, self._prefix), b'"' + self._middle
         if self._tail:
-            return _matcher(head + self._prefix, self._middle, self._tail + foot)
-        return _matcher(head + self._prefix, self._middle + foot, b"")
+            return TextTemplate(prefix, middle, self._tail + foot)
+        return TextTemplate(prefix, middle + foot, b"")
 
     @classmethod
     def learn(cls, payload: bytes, value: dict[str, Any], path: tuple[str | int, ...]) -> TextTemplate | None:
@@ -112,7 +129,7 @@ class TextTemplate:
     def _proves(self, payload: bytes, value: dict[str, Any], path: tuple[str | int, ...]) -> bool:
         """Tell whether another text and other padding in their places change these and nothing else."""
         padding = _PROBE_PADDING if self._tail else b""
-        probe = b"".join([self._prefix, _PROBE.encode(), self._middle, padding, self._tail])
+        probe = b"".join([self._prefix, b'"%b"' % _PROBE.encode(), self._middle, padding, self._tail])
         try:
             probed = decode(probe)
             if _at(probed, path) != _PROBE:
@@ -121,27 +138,6 @@ class TextTemplate:
         except (ProtocolError, LookupError, TypeError):
             return False
         return _unpadded(value) == _unpadded(probed)
-
-
-def _matcher(prefix: bytes, middle: bytes, tail: bytes) -> Callable[[bytes], str | None]:
-    # The quotes belong to the text: what stands between the fixed pieces is one
-    # JSON string or there is no match, so any text is read as the decoder reads it.
-    prefix, middle = prefix[:-1], middle[1:]
-    start, size, back = len(prefix), len(middle), -len(tail)
-
-    def match_padded(payload: bytes) -> str | None:
-        # Slices are compared because `startswith` takes half as long again.
-        if payload[:start] != prefix or payload[back:] != tail:
-            return None
-        inner, _, padding = payload[start:back].partition(middle)
-        return string_of(inner) if padding.isalnum() else None
-
-    def match(payload: bytes) -> str | None:
-        if payload[:start] != prefix or payload[-size:] != middle:
-            return None
-        return string_of(payload[start:-size])
-
-    return match_padded if tail else match
 
 
 def string_of(written: bytes) -> str | None:
@@ -161,43 +157,59 @@ def string_of(written: bytes) -> str | None:
     return text or None
 
 
-def chunk_reader(
-    format: Format,
-    match: Callable[[bytes], str | None],
-    payload: slice,
-    like: TextDelta | ReasoningDelta,
-    most: int,
-) -> Callable[[bytes], Event | None]:
-    """Return a function that gives the event of a chunk that is one plain delta, and None for any other.
+class Shape(Protocol):
+    """What a chunk or payload looks like but for its text."""
+
+    def match(self, payload: bytes) -> str | None:
+        """Return the text of a payload of this shape, or None for any other payload."""
+
+
+class ChunkReader:
+    """Reads a whole chunk that is one plain delta.
 
     Args:
         format: The format whose frames are counted.
-        match: Returns the text of such a chunk.
+        shape: What such a chunk looks like.
         payload: Where in the chunk the payload is.
         like: An event of the part that the text belongs to.
         most: The longest chunk that may be read so, in bytes.
     """
-    kind, choice, part = type(like), like.choice, like.part
-    signed = kind is ReasoningDelta
-    new: Callable[[type[Any]], Any] = object.__new__
 
-    def read(chunk: bytes) -> Event | None:
-        text = match(chunk) if len(chunk) <= most else None
+    __slots__ = ("_choice", "_format", "_kind", "_most", "_part", "_payload", "_shape")
+
+    def __init__(
+        self,
+        format: Format,
+        shape: Shape,
+        payload: slice,
+        like: TextDelta | ReasoningDelta,
+        most: int,
+    ) -> None:
+        self._format = format
+        self._shape = shape
+        self._payload = payload
+        self._kind: type[Any] = type(like)
+        self._choice = like.choice
+        self._part = like.part
+        self._most = most
+
+    def read(self, chunk: bytes) -> Event | None:
+        """Return the event of a chunk, or None for any that is not one plain delta."""
+        text = self._shape.match(chunk) if len(chunk) <= self._most else None
         if text is None:
             return None
-        format.frames += 1
+        self._format.frames += 1
+        kind = self._kind
         # A call with keyword arguments would take three times as long.
-        event: Any = new(kind)
+        event = _new(kind)
         event.text = text
-        event.choice = choice
-        event.part = part
-        event._raw = chunk[payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
-        if signed:
+        event.choice = self._choice
+        event.part = self._part
+        event._raw = chunk[self._payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        if kind is ReasoningDelta:
             event.signature = None
         made: Event = event
         return made
-
-    return read
 
 
 def _at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value

@@ -8,10 +8,10 @@ from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
 from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._parts import BLANK_TEXT
 from tokenstream.formats._read import dict_of, text_of
 from tokenstream.formats.base import Format, Frame
 from tokenstream.framing import ServerSentEvent
-from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
@@ -45,6 +45,8 @@ class Text(Format):
         ...  if hasattr(event, "text")]
         ['The', ' cat']
     """
+
+    __slots__ = ("_part", "joiner")
 
     name: ClassVar[str] = "text"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
@@ -107,7 +109,7 @@ class Text(Format):
             self.parts.add(self._part, self.joiner + text)
             return
         self.parts.head()
-        self._part = self.parts.open(0, TextPart())
+        self._part = self.parts.open(0, BLANK_TEXT)
         self.parts.add(self._part, text)
 
     def _read_frame(self, frame: Frame) -> None:

@@ -15,7 +15,7 @@ from tokenstream.formats._errors import provider_error
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import is_dict
 from tokenstream.framing import ServerSentEvent
-from tokenstream.limits import Limits
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +27,6 @@ __all__ = ["Format", "Frame"]
 
 Frame: TypeAlias = bytes | ServerSentEvent | dict[str, Any]
 """One unit of a framing: a bare payload, an SSE event that has a name, or a payload already decoded."""
-
-
-_LIMITS = Limits()
 
 
 class Format(ABC):
@@ -44,6 +41,8 @@ class Format(ABC):
         pings: Whether signs of life become `Ping` events.
     """
 
+    __slots__ = ("departures", "ended", "error", "frames", "limits", "parts", "pings", "stop")
+
     name: ClassVar[str]
     """What users call the format."""
     framing: ClassVar[str] = "sse"
@@ -52,7 +51,7 @@ class Format(ABC):
     """The payload that is no payload and means the end."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        self.limits = limits if limits is not None else _LIMITS
+        self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.pings = pings
         self.departures = Departures()
         self.frames: int = 0
@@ -199,7 +198,7 @@ class Format(ABC):
         except ValueError:
             parts.halves = True
             return decode_lenient(payload, self.limits)
-        if self.limits is not _LIMITS:
+        if self.limits is not DEFAULT_LIMITS:
             check_bounds(payload, self.limits)
         return data
 

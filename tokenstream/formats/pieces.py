@@ -28,6 +28,8 @@ class Pieces(Format):
         ['PartDone']
     """
 
+    __slots__ = ()
+
     name: ClassVar[str] = "pieces"
     framing: ClassVar[str] = "pieces"
     ends_with_input: ClassVar[bool] = True

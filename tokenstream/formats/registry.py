@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def names() -> list[str]:
     return list(_FORMATS)
 
 
+@cache
 def load(name: str) -> type[Format]:
     """Return a format's class.
 

@@ -6,14 +6,13 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.limits import Limits
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
+    from tokenstream.limits import Limits
 
-__all__ = ["DEFAULT_LIMITS", "SLICE", "LineFraming"]
+__all__ = ["SLICE", "LineFraming"]
 
-DEFAULT_LIMITS = Limits()
 SLICE = 64 * 1024
 """Bytes that are split at a time.
 
@@ -31,6 +30,19 @@ class LineFraming(ABC, Generic[FrameT]):
 
     Subclasses say in `_read` what a line means and in `_room` how long it may get.
     """
+
+    __slots__ = (
+        "_clean",
+        "_ended",
+        "_kept",
+        "_lead",
+        "_least",
+        "_limits",
+        "_line",
+        "_ready",
+        "_small",
+        "error",
+    )
 
     stop: str | None = None
     """A framing never asks to close the source."""

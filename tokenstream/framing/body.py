@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing.ndjson import NDJSONParser
-from tokenstream.limits import Limits
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
@@ -37,7 +37,7 @@ class JSONBody:
     """A framing never asks to close the source."""
 
     def __init__(self, *, limits: Limits | None = None) -> None:
-        self._limits = limits if limits is not None else Limits()
+        self._limits = limits if limits is not None else DEFAULT_LIMITS
         self._lines = NDJSONParser(limits=self._limits)
         self._first = bytearray()
         self._single = False

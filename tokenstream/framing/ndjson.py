@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream.framing._lines import DEFAULT_LIMITS, LineFraming
+from tokenstream.framing._lines import LineFraming
+from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from tokenstream.limits import Limits
@@ -20,6 +21,8 @@ _SPACE = b" \t\r"
 
 class PlainNDJSONParser(LineFraming[bytes]):
     """The rules line by line; what `NDJSONParser` takes a short cut through."""
+
+    __slots__ = ()
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
@@ -106,6 +109,8 @@ class NDJSONParser(PlainNDJSONParser):
         >>> parser.unfinished
         b'{"a": 2}'
     """
+
+    __slots__ = ()
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return what `feed` returns; every framing has this name for it."""

@@ -13,7 +13,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from tokenstream.framing._lines import DEFAULT_LIMITS, SLICE, LineFraming
+from tokenstream.framing._lines import SLICE, LineFraming
+from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from tokenstream.limits import Limits
@@ -96,6 +97,20 @@ def _malformed(payload: bytes) -> int:
 
 class PlainSSEParser(LineFraming[Frame]):
     """The algorithm line by line; what `SSEParser` takes short cuts through."""
+
+    __slots__ = (
+        "_after_cr",
+        "_data",
+        "_id",
+        "_name",
+        "_open",
+        "_own_retry",
+        "_size",
+        "comments",
+        "last_event_id",
+        "replaced",
+        "retry",
+    )
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.last_event_id = ""
@@ -297,6 +312,8 @@ class SSEParser(PlainSSEParser):
         >>> parser.feed(b"\r")
         [ServerSentEvent(b'two')]
     """
+
+    __slots__ = ("_event_line", "_event_name", "_head")
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)

@@ -7,9 +7,9 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.errors import StreamInterrupted
 from tokenstream.sources import AsyncSource, Deferred, async_source
-from tokenstream.stream._core import StreamBase, concurrent
+from tokenstream.stream._core import END, StreamBase, concurrent
 from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, AsyncView
 
 if TYPE_CHECKING:
@@ -104,6 +104,11 @@ class AsyncStream(StreamBase):
                 event = await self._advance() or self._pull()
         except ValueError as error:
             self._misread(error)
+        except StopIteration:
+            if self._over:
+                raise
+            await self._close_source(quiet=True)
+            raise self._decoding_broke() from None
         return event
 
     @property
@@ -151,12 +156,19 @@ class AsyncStream(StreamBase):
 
     async def aclose(self) -> None:
         """Close the source; what has been read is kept. Closing twice is fine."""
+        await self._close()
+
+    async def _close(self, *, quiet: bool = False) -> None:
         self._closed_early = self._closed_early or not self._over
         self._cut("stopped", "closed")
-        await self._close_source()
+        # A read that is in progress elsewhere closes the source when it comes back.
+        if not self._reading:
+            await self._close_source(quiet=quiet)
 
     async def __aenter__(self) -> Self:
-        if isinstance(self._source, Deferred):
+        if self._closed_early:
+            self._enter_loop()
+        if isinstance(self._source, Deferred) and not self._over:
             await self._open(self._source)
         return self
 
@@ -166,7 +178,7 @@ class AsyncStream(StreamBase):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        await self._close(quiet=error is not None)
 
     def __del__(self) -> None:
         if isinstance(getattr(self, "_source", None), AsyncSource) and not self._closed:
@@ -189,10 +201,10 @@ class AsyncStream(StreamBase):
         self._sent()
         try:
             source = await deferred.open()
-        except MisuseError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the stream failed
-            self._broke(error)
+        except Exception as error:
+            misuse = self._broke(error)
+            if misuse is not None:
+                raise misuse from error
         else:
             self._attach(source)
 
@@ -213,11 +225,9 @@ class AsyncStream(StreamBase):
             await self._close_source()
             raise StopAsyncIteration
         if not self._settle():
-            try:
-                await self._close_source()
-            finally:
-                if self._error is not None:
-                    raise self._error
+            await self._close_source(quiet=self._error is not None)
+            if self._error is not None:
+                raise self._error
             raise StopAsyncIteration
         return None
 
@@ -241,19 +251,30 @@ class AsyncStream(StreamBase):
         try:
             chunk = await chunks.__anext__()
         except StopAsyncIteration:
-            chunk = None
-        except MisuseError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a source raises, the stream broke there
-            self._broke(error)
+            chunk = END
+        except Exception as error:
+            misuse = self._broke(error)
+            if misuse is not None:
+                await self._close_source(quiet=True)
+                raise misuse from error
             return None
         finally:
             self._reading = False
         self._lost = False
         return self._take(chunk)
 
-    async def _close_source(self) -> None:
-        source, self._closed = self._source, True
-        if isinstance(source, AsyncSource):
-            self._source = None
+    async def _close_source(self, *, quiet: bool = False) -> None:
+        """Close the source once.
+
+        Args:
+            quiet: Whether another error is on its way, which must not be hidden.
+        """
+        source, self._source, self._closed = self._source, None, True
+        if not isinstance(source, AsyncSource):
+            return
+        try:
             await source.close()
+        except Exception as error:
+            if not quiet:
+                raise
+            self._unclosed(error)

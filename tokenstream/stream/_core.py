@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tokenstream.decoder import Decoder
 from tokenstream.errors import (
     ConcurrentRead,
+    MisuseError,
     ProtocolError,
     StreamClosed,
     StreamConsumed,
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from tokenstream.stages.metrics import Metrics
     from tokenstream.status import ResponseHead
 
-__all__ = ["StreamBase", "concurrent"]
+__all__ = ["END", "StreamBase", "concurrent"]
 
 _logger = logging.getLogger("tokenstream")
 
 _DEADLINES = Deadlines()
 _LOWEST_OTHER_STATUS = 300
+END = object()
+"""Stands for the end of a source."""
 _MOST_AFTER_END = 64 * 1024
 """Bytes that are read after the terminal event, for the sake of the connection's reuse."""
 
@@ -83,6 +86,11 @@ class StreamBase:
         self._decoder = Decoder(format, limits=limits, pings=pings)
         self._pull: Callable[[], Event | None] = self._decoder.pull
         self._decoder.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
+
+    def __repr__(self) -> str:
+        head = self._head
+        where = f" of {head.url}" if head is not None and head.url else ""
+        return f"<{type(self).__name__}{where}: {self.format or 'unknown format'}, {self.message.ending}>"
 
     # -- what has come -----------------------------------------------------
 
@@ -195,10 +203,20 @@ class StreamBase:
             _logger.debug("stream ended, %s", decoder.accumulator.ending)
         return False
 
-    def _broke(self, error: Exception) -> None:
-        """End the stream with what a source raised."""
+    def _broke(self, error: Exception) -> MisuseError | None:
+        """End the stream with what a source raised; return it where the calling code is to blame."""
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if isinstance(error, MisuseError):
+            self._cut("stopped", "misuse")
+            return error
+        if names & {"StreamConsumed", "StreamClosed", "ResponseNotRead"}:
+            self._cut("stopped", "misuse")
+            return MisuseError(
+                f"the response was read or closed before ({type(error).__name__}); hand it over unread"
+            )
         begun = self._decoder.meter.first_event_at is not None
         self._decoder.finish(_translate(error, self._waits, begun=begun), self._clock())
+        return None
 
     def _cut(self, ending: Ending, reason: str | None) -> None:
         """End the stream here, whatever the source still holds."""
@@ -209,12 +227,15 @@ class StreamBase:
             self._decoder.conclude(ending)
             _logger.debug("stream ended, %s: %s", self._decoder.accumulator.ending, reason)
 
-    def _take(self, chunk: Any) -> Event | None:  # noqa: ANN401 - what the source gives; None is its end
+    def _take(self, chunk: Any) -> Event | None:  # noqa: ANN401 - what the source gives, or END
         """Give the decoder what was read, and return its event where it was seen at a glance."""
         decoder = self._decoder
+        if self._over:
+            # The stream was stopped while it was being read.
+            return None
         if chunk.__class__ is bytes:
             return decoder.give(chunk, self._clock())
-        if chunk is None:
+        if chunk is END:
             decoder.finish(None, self._clock())
         else:
             decoder.push(chunk, self._clock())
@@ -229,6 +250,18 @@ class StreamBase:
             raise StreamClosed(msg)
         msg = "the events were read to their end; the answer is in .message, and the views give it again"
         raise StreamConsumed(msg)
+
+    def _decoding_broke(self) -> StreamError:
+        """End a stream whose decoding was broken off, by Ctrl-C say, and return its error."""
+        msg = "reading was broken off while an event was decoded; what had arrived is in .partial"
+        self._decoder.error = self._decoder.error or StreamInterrupted(msg)
+        self._decoder.cut(self._clock())
+        self._settle()
+        error = self._error
+        return error if error is not None else StreamInterrupted(msg)
+
+    def _unclosed(self, error: Exception) -> None:
+        _logger.debug("closing the source failed: %s", type(error).__name__)
 
     def _misread(self, error: ValueError) -> NoReturn:
         """Say what a failed pull means: the only reason is a read by somebody else."""

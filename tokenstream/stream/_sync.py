@@ -6,9 +6,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, SyncSource, sync_source
-from tokenstream.stream._core import StreamBase, concurrent
+from tokenstream.stream._core import END, StreamBase, concurrent
 from tokenstream.stream._views import Choice, ToolCallView, View
 
 if TYPE_CHECKING:
@@ -94,6 +93,11 @@ class Stream(StreamBase):
                 event = self._advance() or self._pull()
         except ValueError as error:
             self._misread(error)
+        except StopIteration:
+            if self._over:
+                raise
+            self._close_source(quiet=True)
+            raise self._decoding_broke() from None
         return event
 
     @property
@@ -136,16 +140,24 @@ class Stream(StreamBase):
             reason: Why, for the log.
         """
         self._cut("stopped", reason)
-        self._close_source()
+        if not self._reading:
+            self._close_source()
 
     def close(self) -> None:
         """Close the source; what has been read is kept. Closing twice is fine."""
+        self._close()
+
+    def _close(self, *, quiet: bool = False) -> None:
         self._closed_early = self._closed_early or not self._over
         self._cut("stopped", "closed")
-        self._close_source()
+        # A read that is in progress elsewhere closes the source when it comes back.
+        if not self._reading:
+            self._close_source(quiet=quiet)
 
     def __enter__(self) -> Self:
-        if isinstance(self._source, Deferred):
+        if self._closed_early:
+            self._enter_loop()
+        if isinstance(self._source, Deferred) and not self._over:
             self._open(self._source)
         return self
 
@@ -155,7 +167,7 @@ class Stream(StreamBase):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        self._close(quiet=error is not None)
 
     def __del__(self) -> None:
         if isinstance(getattr(self, "_source", None), SyncSource) and not self._closed:
@@ -178,10 +190,10 @@ class Stream(StreamBase):
         self._sent()
         try:
             source = deferred.open()
-        except MisuseError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the stream failed
-            self._broke(error)
+        except Exception as error:
+            misuse = self._broke(error)
+            if misuse is not None:
+                raise misuse from error
         else:
             self._attach(source)
 
@@ -198,13 +210,12 @@ class Stream(StreamBase):
         if self._wants_more():
             return self._read()
         if self._over:
+            self._close_source()
             raise StopIteration
         if not self._settle():
-            try:
-                self._close_source()
-            finally:
-                if self._error is not None:
-                    raise self._error
+            self._close_source(quiet=self._error is not None)
+            if self._error is not None:
+                raise self._error
             raise StopIteration
         return None
 
@@ -217,18 +228,29 @@ class Stream(StreamBase):
             raise concurrent()
         self._reading = True
         try:
-            chunk = next(self._chunks, None)
-        except MisuseError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a source raises, the stream broke there
-            self._broke(error)
+            chunk = next(self._chunks, END)
+        except Exception as error:
+            misuse = self._broke(error)
+            if misuse is not None:
+                self._close_source(quiet=True)
+                raise misuse from error
             return None
         finally:
             self._reading = False
         return self._take(chunk)
 
-    def _close_source(self) -> None:
-        source, self._closed = self._source, True
-        if isinstance(source, SyncSource):
-            self._source = None
+    def _close_source(self, *, quiet: bool = False) -> None:
+        """Close the source once.
+
+        Args:
+            quiet: Whether another error is on its way, which must not be hidden.
+        """
+        source, self._source, self._closed = self._source, None, True
+        if not isinstance(source, SyncSource):
+            return
+        try:
             source.close()
+        except Exception as error:
+            if not quiet:
+                raise
+            self._unclosed(error)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import PartStart
-from tokenstream.formats._parts import OpenCall, OpenPart, Parts
+from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
 from tokenstream.formats.anthropic._words import citation_of
 from tokenstream.message import (
@@ -204,9 +204,8 @@ class Blocks(Parts):
         return Block(block_type, self.open(0, content))
 
     def _open_text(self, block_type: str, content: dict[str, Any]) -> Block:
-        block = self._open_part(
-            block_type, TextPart(provider_data=known(content, "type", "text", "citations"))
-        )
+        rest = known(content, "type", "text", "citations")
+        block = self._open_part(block_type, BLANK_TEXT if rest is None else TextPart(provider_data=rest))
         self.add(block.part, text_of(content, "text") or "")
         for citation in dicts_of(content.get("citations")):
             self._cite(block, {"citation": citation})
@@ -214,7 +213,8 @@ class Blocks(Parts):
 
     def _open_thinking(self, block_type: str, content: dict[str, Any]) -> Block:
         rest = known(content, "type", "thinking", "signature")
-        block = self._open_part(block_type, ReasoningPart(provider_data=rest))
+        start = BLANK_REASONING if rest is None else ReasoningPart(provider_data=rest)
+        block = self._open_part(block_type, start)
         self.add(block.part, text_of(content, "thinking") or "")
         self._sign(block, content)
         return block

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._read import dict_of, dicts_of, known, says_nothing, text_of
-from tokenstream.formats._template import PADDING, chunk_reader
+from tokenstream.formats._template import PADDING, ChunkReader
 from tokenstream.formats.anthropic._blocks import Blocks
 from tokenstream.formats.anthropic._shape import PlainDelta
 from tokenstream.formats.anthropic._words import FINISH_REASONS, usage_of
@@ -53,6 +53,8 @@ _DELTA_FIELDS = {
     "thinking_delta": "thinking",
     "input_json_delta": "partial_json",
 }
+_HEAD = b"event: content_block_delta\ndata: "
+_PAYLOAD = slice(len(_HEAD), -2)
 _PLAIN_KINDS = {"text": TextDelta, "reasoning": ReasoningDelta}
 
 
@@ -73,6 +75,18 @@ provider_data=None))]
         ...     "delta": {"type": "text_delta", "text": "Hel"}})]
         ['Hel']
     """
+
+    __slots__ = (
+        "_blocks",
+        "_has_head",
+        "_nameless",
+        "_plain",
+        "_replayed",
+        "_shape",
+        "_shortcut",
+        "_shortcut_of",
+        "_start_expected",
+    )
 
     name: ClassVar[str] = "anthropic"
     # Proxies that speak OpenAI's language to all their clients send it.
@@ -125,11 +139,10 @@ provider_data=None))]
         if shape is None or shape.part.kind not in _PLAIN_KINDS:
             return None
         if (shape, most) != self._shortcut_of:
-            head = b"event: content_block_delta\ndata: "
-            match = shape.framed(head, b"\n\n")
+            framed = shape.framed(_HEAD, b"\n\n")
             like = _PLAIN_KINDS[shape.part.kind]("", part=shape.part.index)
             self._shortcut_of = (shape, most)
-            self._shortcut = match and chunk_reader(self, match, slice(len(head), -2), like, most)
+            self._shortcut = None if framed is None else ChunkReader(self, framed, _PAYLOAD, like, most).read
         return self._shortcut
 
     def _feed_any(self, frame: Frame, now: float) -> list[Event]:

@@ -9,8 +9,6 @@ from pydantic_core import from_json
 from tokenstream.formats._template import string_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream.formats._parts import OpenPart
 
 __all__ = ["PlainDelta"]
@@ -27,23 +25,32 @@ class PlainDelta:
     Args:
         prefix: All up to the text, without its opening quote.
         part: The part that the text belongs to.
+        end: The last brace, and what follows it.
     """
 
-    __slots__ = ("_prefix", "match", "part")
+    __slots__ = ("_back", "_end", "_prefix", "_start", "part")
 
-    match: Callable[[bytes], str | None]
-    """Return the text of a payload of this shape, or None for any other payload."""
-
-    def __init__(self, prefix: bytes, part: OpenPart) -> None:
+    def __init__(self, prefix: bytes, part: OpenPart, end: bytes = b"}") -> None:
         self.part = part
-        self.match = _matcher(prefix, b"}")
         self._prefix = prefix
+        self._end = end
+        self._start = len(prefix)
+        self._back = -len(end)
 
-    def framed(self, head: bytes, foot: bytes) -> Callable[[bytes], str | None] | None:
-        """Return a match for payloads between two fixed pieces; None where they take several lines."""
+    def match(self, payload: bytes) -> str | None:
+        """Return the text of a payload of this shape, or None for any other payload."""
+        start, back = self._start, self._back
+        # Slices are compared because `startswith` takes half as long again.
+        if payload[:start] != self._prefix or payload[back:] != self._end:
+            return None
+        rest = payload[start:back].rstrip(b" ")
+        return string_of(rest[:-1]) if rest[-1:] == b"}" else None
+
+    def framed(self, head: bytes, foot: bytes) -> PlainDelta | None:
+        """Return the shape of payloads between two fixed pieces; None where they take several lines."""
         if b"\n" in self._prefix or b"\r" in self._prefix:
             return None
-        return _matcher(head + self._prefix, b"}" + foot)
+        return PlainDelta(head + self._prefix, self.part, b"}" + foot)
 
     @classmethod
     def learn(cls, payload: bytes, value: dict[str, Any], key: str, part: OpenPart) -> PlainDelta | None:
@@ -77,16 +84,3 @@ class PlainDelta:
         }:
             return None
         return cls(prefix, part)
-
-
-def _matcher(prefix: bytes, end: bytes) -> Callable[[bytes], str | None]:
-    start, back = len(prefix), -len(end)
-
-    def match(payload: bytes) -> str | None:
-        # Slices are compared because `startswith` takes half as long again.
-        if payload[:start] != prefix or payload[back:] != end:
-            return None
-        rest = payload[start:back].rstrip(b" ")
-        return string_of(rest[:-1]) if rest[-1:] == b"}" else None
-
-    return match

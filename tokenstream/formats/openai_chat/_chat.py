@@ -15,7 +15,7 @@ from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import dicts_of, is_dict, is_list, known, says_nothing, text_of
-from tokenstream.formats._template import PADDING, Templates, chunk_reader
+from tokenstream.formats._template import PADDING, ChunkReader, Templates
 from tokenstream.formats.base import Format
 from tokenstream.formats.openai_chat._again import LastPlain
 from tokenstream.formats.openai_chat._choice import ChoiceReader
@@ -40,6 +40,8 @@ _Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
 _LONGEST_INDEX = 9
+_HEAD = b"data: "
+_PAYLOAD = slice(len(_HEAD), -2)
 # `object` names the format, in every chunk; an error was looked for before.
 _ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
 # What may differ in payloads that say the same: the answer's time is that of its first chunk.
@@ -76,14 +78,27 @@ class OpenAIChat(Format):
         [TextDelta(choice=0, part=0, text='lo')]
     """
 
+    __slots__ = (
+        "_choice",
+        "_created",
+        "_delta",
+        "_kind",
+        "_last",
+        "_match",
+        "_part",
+        "_path",
+        "_plain",
+        "_shortcut",
+        "_shortcut_of",
+        "_templates",
+        "shortcuts",
+    )
+
     name: ClassVar[str] = "openai-chat"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._readers: dict[int, ChoiceReader] = {}
-        self._same: dict[str, object] = {}
-        """The last value of each field of the answer that is told once."""
         self._created: object = None
         self._plain = ""
         """The field of the delta that holds all that the payload says, one piece of text or reasoning."""
@@ -175,10 +190,10 @@ class OpenAIChat(Format):
             return None
         wanted = (template, self._delta, self._choice, self._part, most)
         if wanted != self._shortcut_of:
-            match = template.framed(b"data: ", b"\n\n")
+            framed = template.framed(_HEAD, b"\n\n")
             like = self._delta("", choice=self._choice, part=self._part)
             self._shortcut_of = wanted
-            self._shortcut = match and chunk_reader(self, match, slice(6, -2), like, most)
+            self._shortcut = None if framed is None else ChunkReader(self, framed, _PAYLOAD, like, most).read
         return self._shortcut
 
     def finish_input(self) -> None:
@@ -197,8 +212,8 @@ class OpenAIChat(Format):
         super().conclude()
 
     def _release_calls(self) -> None:
-        for reader in self._readers.values():
-            reader.content.release_calls()
+        for choice in self.parts.choices.values():
+            choice.reader.content.release_calls()
 
     # -- shortcuts: a payload that differs from the last one in its text alone -------
 
@@ -221,12 +236,15 @@ class OpenAIChat(Format):
             return
         if isinstance(frame, bytes):
             self._offer(frame, payload)
+        else:
+            self._match = None
+            self._templates.drop(self.frames)
         if self._plain and self._match is None:
             changing = PADDING if self._created is None else _CHANGING
             self._last = LastPlain(payload, self._plain, tuple(key for key in payload if key in changing))
 
     def _offer(self, frame: bytes, payload: dict[str, Any]) -> None:
-        """Learn what the bytes of a plain payload look like; where they tell, no other comparison is needed."""
+        """Learn what the bytes of a plain payload look like; where they tell, values need not be compared."""
         self._templates.offer(frame, payload, self._path, self.frames)
         self._match = self._templates.match
         if self._match is not None:
@@ -287,7 +305,7 @@ class OpenAIChat(Format):
             self.parts.unknown(name, data)
 
     def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
-        same = self._same
+        same = self.parts.fields
         if not self.parts.started:
             self._start(payload)
         if self._created is None:
@@ -315,12 +333,12 @@ class OpenAIChat(Format):
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
 
     def _read_id(self, key: str, value: object) -> None:
-        self._same[key] = value
+        self.parts.fields[key] = value
         if isinstance(value, str):
             self.parts.head(id=value)
 
     def _read_model(self, key: str, value: object) -> None:
-        self._same[key] = value
+        self.parts.fields[key] = value
         if isinstance(value, str):
             self.parts.head(model=value)
 
@@ -334,14 +352,13 @@ class OpenAIChat(Format):
     def read_answer_field(self, key: str, value: object) -> None:
         """Carry a field of the answer that we have no word for."""
         if not says_nothing(value):
-            self._same[key] = value
             self.parts.field(key, value)
 
     def _read_usage(self, key: str, value: object) -> None:
         if not is_dict(value):
             self.read_answer_field(key, value)
         elif value:
-            self._same[key] = value
+            self.parts.fields[key] = value
             self.parts.usage(usage_of(value))
 
     def _read_groq(self, key: str, value: object) -> None:
@@ -359,9 +376,10 @@ class OpenAIChat(Format):
             self.error = provider_error({"error": value["error"]})
 
     def _read_sources(self, key: str, value: object) -> None:
-        self._same[key] = value
-        if self._readers:
-            next(iter(self._readers.values())).content.cite_sources(value)
+        choices = self.parts.choices
+        if choices:
+            self.parts.fields[key] = value
+            next(iter(choices.values())).reader.content.cite_sources(value)
         else:
             self.read_answer_field(key, value)
 
@@ -375,13 +393,12 @@ class OpenAIChat(Format):
             else:
                 self.read_answer_field("choices", choices)
             return ""
-        said = ""
+        said, states = "", self.parts.choices
         for position, choice in enumerate(choices):
             if choice.__class__ is dict:
                 index = choice.get("index", position)
-                reader = self._readers.get(index) if index.__class__ is int else None
-                if reader is None:
-                    reader = self._choice_of(index, position, choice)
+                state = states.get(index) if index.__class__ is int else None
+                reader = self._choice_of(index, position, choice) if state is None else state.reader
                 said = reader.read(choice)
                 if reader.error is not None:
                     self.error = reader.error
@@ -397,9 +414,9 @@ class OpenAIChat(Format):
         elif isinstance(index, str) and index.isdecimal() and len(index) <= _LONGEST_INDEX:
             index = int(index)
         state = self.parts.choice(index)
-        reader = self._readers.get(state.index)
+        reader: ChoiceReader | None = state.reader
         if reader is None:
-            reader = self._readers[state.index] = ChoiceReader(self.parts, state.index)
+            reader = state.reader = ChoiceReader(self.parts, state.index)
             said = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
             if said and not any(text_of(fields, "role") for fields in said):
                 self.note("role_missing")

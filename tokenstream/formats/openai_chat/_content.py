@@ -64,7 +64,7 @@ class Content:
         self._detail: tuple[object, object] | None = None
         self._given: set[tuple[object, ...]] | None = None
         self._audio: OpenPart | None = None
-        self._ran: dict[object, bool] = {}
+        self._ran: dict[object, bool] | None = None
 
     @property
     def calls(self) -> Calls:
@@ -291,6 +291,8 @@ class Content:
 
     def read_executed(self, items: object) -> None:
         """Take `executed_tools`: a call when it starts, and again with its output."""
+        if self._ran is None:
+            self._ran = {}
         for place, item in enumerate(dicts_of(items)):
             index = item.get("index")
             mark = index if isinstance(index, int | str) else place

@@ -1,0 +1,51 @@
+"""Plans: what is kept for all streams stays within bounds, whatever names a server makes up."""
+
+from __future__ import annotations
+
+from tokenstream.formats.openai_chat._plans import Layout, Plans
+
+
+def _counted() -> tuple[Plans[str], list[Layout]]:
+    made: list[Layout] = []
+
+    def make(layout: Layout) -> str:
+        made.append(layout)
+        return " ".join(layout)
+
+    return Plans(make), made
+
+
+def test_a_layout_is_planned_once() -> None:
+    """The order of the keys belongs to it; their values do not."""
+    plans, made = _counted()
+
+    assert ["a b", "a b", "b a"] == [
+        plans.of(fields) for fields in ({"a": 1, "b": 2}, {"a": 3, "b": 4}, "ba")
+    ]
+    assert [("a", "b"), ("b", "a")] == made
+
+
+def test_a_server_that_makes_up_names_fills_no_memory() -> None:
+    """A layout that is in use is planned again, and then known again."""
+    plans, made = _counted()
+    for number in range(10_000):
+        plans.of([str(number)])
+    kept = len(made)
+    for number in range(10_000):
+        plans.of([str(number)])
+    planned_again = len(made) - kept
+
+    assert planned_again > 9_000
+    plans.of(["in use"])
+    before = len(made)
+    plans.of(["in use"])
+    assert before == len(made)
+
+
+def test_names_of_any_length_are_planned_and_long_ones_forgotten() -> None:
+    """Their text would be kept as well."""
+    plans, made = _counted()
+    long = ["a" * 5_000]
+
+    assert plans.of(long) == plans.of(long)
+    assert [tuple(long), tuple(long)] == made
