@@ -219,9 +219,13 @@ def test_each_choice_has_its_ending(verdict: Any, unfinished: str, finished: str
 
 
 def test_the_message_is_the_first_choice_that_there_is() -> None:
-    """Choice 0 where it exists."""
+    """Choice 0; another one only where the answer ended without it."""
     assert Accumulator().message == Message()
-    assert accumulate(TextDelta("b", choice=2)).message.choice == 2
+    accumulator = accumulate(TextDelta("b", choice=2))
+    assert accumulator.message.choice == 0
+    accumulator.conclude("complete")
+    assert accumulator.message.choice == 2
+    assert accumulator.ending == "complete"
     assert accumulate(TextDelta("b", choice=2), TextDelta("a")).message.choice == 0
 
 

@@ -11,11 +11,19 @@ from hypothesis import strategies as st
 from tests.stream.bodies import ANSWER, DONE, TOKENS, chunk
 from tests.support.chunkings import per_event
 from tests.support.recordings import Recorded, ours
-from tokenstream import Decoder, Limits
+from tokenstream import Decoder, Limits, Stream
 from tokenstream.connection import Connection
-from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProviderError, StreamTruncated
-from tokenstream.events import Event, TextDelta
+from tokenstream.errors import (
+    LimitExceeded,
+    MisuseError,
+    NotAStream,
+    ProviderError,
+    StreamInterrupted,
+    StreamTruncated,
+)
+from tokenstream.events import Event, Ping, TextDelta, Unknown
 from tokenstream.formats import text
+from tokenstream.formats.bare_text import Text
 
 
 def read(chunks: list[Any], **options: Any) -> tuple[list[Event], Decoder]:
@@ -32,11 +40,12 @@ def test_it_is_a_stage() -> None:
 
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "Let me see."
     assert decoder.error is None
-    assert decoder.stop is None
+    assert decoder.stop == "end"
     decoder.check()
     assert (decoder.message.ending, decoder.format) == ("complete", "openai-chat")
     assert decoder.messages == [decoder.message]
-    assert decoder.events_seen == len(events)
+    assert decoder.metrics.chunks == len(ANSWER)
+    assert decoder.metrics.first_text == 2.0
 
 
 def test_after_an_error_nothing_more_is_taken() -> None:
@@ -59,6 +68,7 @@ def test_the_end_is_a_verdict() -> None:
     _, decoder = read(ANSWER[:5])
 
     assert isinstance(decoder.error, StreamTruncated)
+    assert decoder.stop == "error"
     assert decoder.error.partial == decoder.message
     assert decoder.message.ending == "truncated"
     assert decoder.feed(ANSWER[6]) == []
@@ -68,8 +78,9 @@ def test_the_end_is_a_verdict() -> None:
 def test_input_may_come_in_any_form(form: Any) -> None:
     """bytes, bytearray, memoryview, wire text."""
     assert read([form(item) for item in ANSWER])[1].message == read(ANSWER)[1].message
+    wrong: Any = 7
     with pytest.raises(MisuseError, match="int"):
-        Decoder().feed(7)
+        Decoder().feed(wrong)
 
 
 def test_a_format_object_may_be_given() -> None:
@@ -103,8 +114,7 @@ def test_what_is_read_at_a_glance_is_what_would_have_been_read(
     assert [event.raw for event in events] == [event.raw for event in plain]
     assert decoder.message == other.message
     assert dict(decoder.departures) == dict(other.departures)
-    assert decoder.events_seen == other.events_seen
-    assert decoder.meter.read(0.0) == other.meter.read(0.0)
+    assert decoder.metrics == other.metrics
 
 
 PIECES = st.sampled_from(["a", " b", "\n", '"', "é", "\U0001f600", '"},"x', "\u2028", "\\", "data: x", "\t"])
@@ -157,6 +167,83 @@ def test_bounds_are_met_at_a_glance_too() -> None:
         assert decoder.message.text == "abc" * given_out
     assert isinstance(read(chunks, limits=Limits(text=27))[1].error, StreamTruncated)
     assert isinstance(read(chunks, limits=Limits(event=len(chunks[0]) - 9))[1].error, LimitExceeded)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+def test_the_bound_on_a_body_gives_the_same_wherever_chunks_end(size: int) -> None:
+    """What stands before the bound is delivered, then the error comes."""
+    body = b"".join(chunk({"content": "abc"}) for _ in range(4))
+    limits = Limits(body=len(body) * 3 // 4)
+    events, decoder = read([body[start : start + size] for start in range(0, len(body), size)], limits=limits)
+
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["abc"] * 3
+    assert isinstance(decoder.error, LimitExceeded)
+    assert decoder.error.limit == "body"
+
+
+def test_an_exception_within_never_looks_like_the_end() -> None:
+    """Ctrl-C while an event is decoded passes; feeding on says that it was broken off."""
+
+    class Interrupted(Text):
+        def feed(self, frame: Any, *, now: float = 0.0) -> list[Event]:
+            raise KeyboardInterrupt
+
+    decoder = Decoder(Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        decoder.feed(TOKENS[0])
+    decoder.check()
+    assert decoder.feed(TOKENS[1]) == []
+    assert isinstance(decoder.error, StreamInterrupted)
+    assert decoder.message.ending == "truncated"
+
+
+def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
+    """The answer is whole; a provider's own error is an error all the same."""
+    for garbage in (b"data: {bad\n\n", b"data: 7\n\n"):
+        _, decoder = read([*ANSWER[:9], garbage, *ANSWER[9:]])
+
+        assert decoder.error is None
+        assert decoder.message.ending == "complete"
+        assert list(decoder.departures) == ["broken_after_finish"]
+    _, decoder = read([*ANSWER[:9], b'data: {"error": {"message": "late"}}\n\n'])
+    assert isinstance(decoder.error, ProviderError)
+
+
+@pytest.mark.parametrize("name", ["keepalive", "status", "end", "ping"])
+@pytest.mark.parametrize("data", [b"2026-11-20 10:00:00", b"ok", b"1", b"[1]", b'"x"'])
+def test_a_named_event_in_no_format_is_never_fatal(name: str, data: bytes) -> None:
+    """It is a sign of life or carried as unknown, also where it comes first."""
+    odd = b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+    for chunks in ([odd, *ANSWER], [*ANSWER[:4], odd, *ANSWER[4:]]):
+        events, decoder = read(chunks)
+        unknown = [event for event in events if isinstance(event, Unknown)]
+
+        assert decoder.error is None
+        assert decoder.message.text == "Let me see."
+        assert decoder.format == "openai-chat"
+        assert [(event.name, event.data) for event in unknown if event.kind == "event"] == (
+            [] if name in ("ping", "keepalive") else [(name, data.decode())]
+        )
+
+
+def test_any_number_of_pings_may_come_first() -> None:
+    """A model that thinks for minutes; with pings asked for they are given at once."""
+    ping = b'event: ping\ndata: {"type": "ping"}\n\n'
+    _, decoder = read([ping] * 300 + ANSWER)
+    assert decoder.message.ending == "complete"
+    asked = Decoder(pings=True)
+
+    assert [type(event) for event in asked.feed(ping * 2)] == [Ping, Ping]
+
+
+def test_a_view_of_an_answer_whose_only_choice_is_another_one() -> None:
+    """The message and the views agree at the end."""
+    body = [chunk({"content": "hi"}, choice=1), chunk({}, "stop", choice=1), DONE]
+    stream = Stream(body)
+
+    assert list(stream.text) == ["hi"]
+    assert stream.message.text == "hi"
+    assert stream.message.choice == 1
 
 
 def test_a_line_that_is_too_long_is_refused_at_a_glance_too() -> None:

@@ -149,13 +149,22 @@ class Accumulator:
         finished = ending in ("truncated", "stopped")
         for choice in self._choices.values():
             choice.ending = "complete" if finished and choice.finish_reason is not None else ending
-        main = self._choices.get(0)
-        self.ending = main.ending if main is not None else ending
+        self.ending = ending
+        main = self._choices.get(self.main)
+        if main is not None:
+            self.ending = main.ending
 
     @property
     def message(self) -> Message:
         """The first choice as it is now: a value that never changes."""
-        return self.message_of(next(iter(self._choices), 0) if 0 not in self._choices else 0)
+        return self.message_of(self.main)
+
+    @property
+    def main(self) -> int:
+        """Index of the first choice; it is 0 unless the answer ended and never had a choice 0."""
+        if 0 in self._choices or self.ending == "streaming":
+            return 0
+        return min(self._choices, default=0)
 
     @property
     def messages(self) -> list[Message]:

@@ -10,6 +10,8 @@ from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StreamE
 from tokenstream.events import Ping
 from tokenstream.formats import registry
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import is_dict, is_list
+from tokenstream.formats.base import PING_NAMES, name_of, text_error
 from tokenstream.framing import NDJSONParser, ServerSentEvent, SSEParser
 from tokenstream.framing.body import JSONBody
 from tokenstream.framing.sniff import Sniffed, sniff, title_of
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 _MOST_UNDECIDED_FRAMES = 64
+_PING = "a ping"
+_WAIT = "another frame may tell"
 _LINE = re.compile(rb"[^\r\n]*[\r\n]*")
 _COMMENT = ServerSentEvent(b"", "comment", "")
 """Stands for a comment where signs of life are asked for."""
@@ -48,6 +52,7 @@ class Connection:
         "_limits",
         "_pings",
         "_prefix",
+        "_refused",
         "_taken",
         "_wanted",
         "error",
@@ -74,6 +79,8 @@ class Connection:
         self._prefix = b""
         self._taken = False
         """Whether a last frame that lacked its end was taken all the same."""
+        self._refused: Sniffed | None = None
+        """What the body is, where it is none of ours."""
         self._held: list[Frame] = []
         self.framing: SSEParser | NDJSONParser | JSONBody | None = None
         self.error: StreamError | None = None
@@ -108,6 +115,11 @@ class Connection:
         return self.format is not None and self.format.framing == "pieces"
 
     @property
+    def comments(self) -> int:
+        """How many comments came."""
+        return self.framing.comments if isinstance(self.framing, SSEParser) else 0
+
+    @property
     def frames_seen(self) -> int:
         """How many frames the format has read."""
         return 0 if self.format is None else self.format.frames
@@ -128,17 +140,16 @@ class Connection:
         """
         events: list[Event] = []
         if self.framing is None and self._prefix:
-            self._frame(sniff(self._prefix, self._content_type, over=True))
-            events += self._events_of(self.frames(self._prefix))
+            events += self._end_undecided()
         if self.framing is not None and self.error is None:
             events += self._events_of(self.framing.end())
             left = self.framing.unfinished
             if left is not None and self.error is None:
                 events += self._take_unfinished(left)
-        if self.format is None and self._held and self.error is None:
-            events += self._settle("openai-chat" if self._only_sentinels() else None)
         if broken:
             return events + self.abandon()
+        if self.format is None and self._held and self.error is None:
+            events += self._settle("openai-chat" if self._only_sentinels() else None)
         if self.error is None and self.format is not None:
             events += self.format.end()
             self.error = self.format.error
@@ -147,6 +158,16 @@ class Connection:
         if self.error is None and self.format is None:
             self.error = StreamTruncated("the body ended without a single event; ask again")
         return events
+
+    def _end_undecided(self) -> list[Event]:
+        """The input is over before its kind was known, or while it was collected for an error."""
+        if self._refused is None:
+            self._frame(sniff(self._prefix, self._content_type, over=True))
+        refused = self._refused
+        if refused is None:
+            return self._events_of(self.frames(self._prefix))
+        self.error = self.error or self._not_a_stream(refused)
+        return []
 
     def abandon(self) -> list[Event]:
         """The connection broke: return what was held back of parts that will not go on."""
@@ -170,8 +191,17 @@ class Connection:
         if found == "undecided":
             return []
         self._frame(found)
+        if self._refused is not None:
+            return self._gather(b"")
         prefix, self._prefix = self._prefix, b""
         return self.frames(prefix)
+
+    def _gather(self, chunk: bytes) -> list[Any]:
+        """Collect what an error shows of a body that is none of ours."""
+        self._prefix += chunk[: self._limits.tail]
+        if self._refused is not None and len(self._prefix) >= self._limits.tail:
+            self.error = self._not_a_stream(self._refused)
+        return []
 
     def _frame(self, found: Sniffed) -> None:
         if found == "unknown" and self.format is not None:
@@ -187,8 +217,8 @@ class Connection:
             body = JSONBody(limits=self._limits)
             self.framing, self.frames = body, body.feed
         else:
-            self.error = self._not_a_stream(found)
-            self.frames = _nothing
+            self._refused = found
+            self.frames = self._gather
 
     def _frames_and_comments(self, chunk: bytes) -> list[Any]:
         """Return frames, and an empty one for each comment, in the order of the lines."""
@@ -227,40 +257,59 @@ class Connection:
     def _first_events(self, frame: Frame) -> list[Event]:
         if frame is _COMMENT:
             return [Ping()]
-        if not isinstance(frame, dict) and not isinstance(frame, bytes) and not frame.payload.strip():
-            return []
-        self._held.append(frame)
         try:
-            name, wait = self._recognise(frame)
+            name = self._recognise(frame)
         except ProtocolError as error:
+            error.args = (f'{error}; if the data are bare text, say so with format="text"',)
             self.error = error
             return []
+        if name == _PING:
+            return [Ping(raw=_payload_of(frame))] if self._pings else []
+        self._held.append(frame)
         if self.error is not None:
             return []
-        if name is not None:
-            return self._settle(name)
-        if wait and len(self._held) <= _MOST_UNDECIDED_FRAMES:
+        if name == _WAIT and len(self._held) <= _MOST_UNDECIDED_FRAMES:
             return []
-        return self._settle(None)
+        return self._settle(None if name == _WAIT else name)
 
-    def _recognise(self, frame: Frame) -> tuple[str | None, bool]:
-        """Return the format that a frame is of, and whether another frame may tell."""
+    def _recognise(self, frame: Frame) -> str | None:
+        """Return the format that a frame is of, or that it is a ping, or that another frame may tell."""
         event = ""
         if isinstance(frame, ServerSentEvent):
-            event, frame = "" if frame.event == "message" else frame.event, frame.payload
+            event, frame = name_of(frame), frame.payload
+        payload: object = frame
         if isinstance(frame, bytes):
-            payload = frame.strip()
-            if payload == b"[DONE]" or not payload:
-                return None, True
-            if payload[:1] != b"{":
-                return "text", False
-            frame = decode(payload, self._limits)
-            if not isinstance(frame, dict):
-                return "text", False
-        name, wait = registry.detect(frame, event)
+            frame = frame.strip()
+            if not frame or event in PING_NAMES:
+                return _PING
+            # The data of an event with a name may be in no format at all.
+            if frame == b"[DONE]" or (event not in ("", "error") and frame[:1] != b"{"):
+                return _WAIT
+            if event == "error" and frame[:1] != b"{":
+                self.error = text_error(frame)
+                return None
+            if frame[:1] not in (b"{", b"["):
+                return "text"
+            payload = self._first_payload(frame)
+        if not is_dict(payload):
+            return "text"
+        if payload.get("type") == "ping":
+            return _PING
+        name, wait = registry.detect(payload, event)
         if name is None:
-            self.error = provider_error(frame, event)
-        return name, wait
+            self.error = provider_error(payload, event)
+        return name or (_WAIT if wait else None)
+
+    def _first_payload(self, payload: bytes) -> object:
+        try:
+            data: object = decode(payload, self._limits)
+        except ProtocolError:
+            # A token that begins with a bracket is text; an object that is none is a fault.
+            if payload[:1] == b"[":
+                return None
+            raise
+        # An array of one object is how some servers send an error.
+        return data[0] if is_list(data) and data and is_dict(data[0]) else data
 
     def _only_sentinels(self) -> bool:
         return any(not isinstance(frame, dict | ServerSentEvent) for frame in self._held)
@@ -291,7 +340,7 @@ class Connection:
         """Take a last frame that lacks its end, when it is whole all the same."""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
         if isinstance(payload, bytes) and payload.strip() != b"[DONE]":
-            if payload.lstrip()[:1] != b"{":
+            if payload.lstrip()[:1] not in (b"{", b"["):
                 return []
             try:
                 decode(payload, self._limits)
@@ -311,8 +360,8 @@ def _each(item: object) -> list[object]:
     return [item]
 
 
-def _nothing(item: object) -> list[object]:  # noqa: ARG001 - the signature of a framing
-    return []
+def _payload_of(frame: Frame) -> object:
+    return frame.payload if isinstance(frame, ServerSentEvent) else frame
 
 
 def _shown(frame: Frame, most: int) -> str:

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tokenstream.accumulator import Accumulator
-from tokenstream.connection import Connection
-from tokenstream.departures import Departures
-from tokenstream.errors import (
-    LimitExceeded,
-    MisuseError,
-    NotAStream,
-    StreamError,
-    StreamInterrupted,
-    StreamStalled,
-    StreamTruncated,
-)
-from tokenstream.events import TextDelta
-from tokenstream.limits import DEFAULT_LIMITS, Limits
-from tokenstream.stages.metrics import Meter
-from tokenstream.status import ErrorBody
+from tokenstream._machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Mapping
 
+    from tokenstream.departures import Departure
+    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
-    from tokenstream.message import Ending, Message
-    from tokenstream.status import ResponseHead
+    from tokenstream.limits import Limits
+    from tokenstream.message import Message
+    from tokenstream.stages.metrics import Metrics
 
 __all__ = ["Decoder"]
-
-_TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
 class Decoder:
@@ -45,6 +31,7 @@ class Decoder:
         pings: Whether signs of life become `Ping` events.
 
     Example:
+        >>> from tokenstream.events import TextDelta
         >>> decoder = Decoder("text")
         >>> [event.text for event in decoder.feed(b"data: Hel\n\ndata: lo\n\n")
         ...  if isinstance(event, TextDelta)]
@@ -55,27 +42,7 @@ class Decoder:
         ('Hello', 'complete')
     """
 
-    __slots__ = (
-        "_connection",
-        "_left",
-        "_limits",
-        "_pings",
-        "_wanted",
-        "accumulator",
-        "answered",
-        "chunk",
-        "departures",
-        "error",
-        "events_seen",
-        "heartbeat",
-        "meter",
-        "now",
-        "over",
-        "plain",
-        "pull",
-        "shortcut",
-        "stop",
-    )
+    __slots__ = ("_machine",)
 
     def __init__(
         self,
@@ -85,62 +52,29 @@ class Decoder:
         limits: Limits | None = None,
         pings: bool = False,
     ) -> None:
-        self._limits = limits if limits is not None else DEFAULT_LIMITS
-        self.departures = Departures()
-        """What the server did that its documents do not say, and the rule that was applied."""
-        self._wanted = format
-        self._pings = pings
-        self._connection: Connection | ErrorBody
-        self.connect(content_type)
-        self.accumulator = Accumulator(limits=self._limits)
-        """The stage that holds the message."""
-        self.chunk: Any = None
-        """The input that `pull` decodes next."""
-        self._left: list[Event] = []
-        self.now = 0.0
-        """The clock at the last input."""
-        self.over = False
-        """Whether no more input is taken."""
-        self.answered = False
-        """Whether the terminal event came."""
-        self.plain = True
-        """Whether nothing but more input is needed: no error, no terminal event, no end."""
-        self.shortcut: Callable[[bytes], Event | None] | None = None
-        """Reads the next chunk at a glance, where the last one left nothing to be given."""
-        self.heartbeat = False
-        """Whether the last input held no frame."""
-        self.meter = Meter(0.0)
-        self.error: StreamError | None = None
-        """What went wrong after the events that were given last."""
-        self.stop: str | None = None
-        """A reason to close the source."""
-        self.events_seen = 0
-        """Events that were given."""
-        self.pull: Callable[[], Event | None] = self._events().__next__
-        """The next event, or None when more input is needed: for loops that take one event at a time."""
+        self._machine = Machine(format, content_type=content_type, limits=limits, pings=pings)
 
-    # -- a stage -----------------------------------------------------------
-
-    def feed(self, chunk: Any, *, now: float = 0.0) -> list[Event]:  # noqa: ANN401 - bytes, or what a format takes
+    def feed(self, chunk: bytes | bytearray | memoryview | str, *, now: float = 0.0) -> list[Event]:
         """Return the events that `chunk` completes.
 
         Args:
-            chunk: Bytes of the body.
+            chunk: Bytes of the body, or its text; for `pieces`, text.
             now: A clock reading, in seconds; only the metrics use it.
         """
-        if self.over or self.error is not None:
+        machine = self._machine
+        if machine.over or machine.error is not None:
             return []
-        if chunk.__class__ is not bytes:
-            self.push(chunk, now)
-            return self._drain()
-        event = self.give(chunk, now)
-        if event is None:
-            return self._drain()
-        return [event] if self.plain else [event, *self._drain()]
+        if isinstance(chunk, bytes):
+            event = machine.give(chunk, now)
+            if event is not None:
+                return [event] if machine.plain else [event, *self._drain()]
+        else:
+            machine.push(chunk, now)
+        return self._drain()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """The input has ended: return what was left; `error` says whether the answer had."""
-        self.finish(None, now)
+        self._machine.finish(None, now)
         return self._drain()
 
     def check(self) -> None:
@@ -148,213 +82,57 @@ class Decoder:
         if self.error is not None:
             raise self.error
 
-    # -- what came of it ---------------------------------------------------
+    @property
+    def error(self) -> StreamError | None:
+        """What went wrong after the events that were returned last."""
+        return self._machine.error
+
+    @property
+    def stop(self) -> str | None:
+        """A reason to close the source: the answer is over, or failed; None while there is none."""
+        if self._machine.error is not None:
+            return "error"
+        return "end" if self._machine.answered else None
 
     @property
     def message(self) -> Message:
         """The answer so far: a value that never changes."""
-        return self.accumulator.message
+        return self._machine.accumulator.message
 
     @property
     def messages(self) -> list[Message]:
         """The answer's choices so far, by index."""
-        return self.accumulator.messages
+        return self._machine.accumulator.messages
+
+    @property
+    def metrics(self) -> Metrics:
+        """How fast the answer came, by the readings that were given as `now`."""
+        return self._machine.metrics
+
+    @property
+    def departures(self) -> Mapping[str, Departure]:
+        """What the server did that its documents do not say, and the rule that was applied."""
+        return self._machine.departures
 
     @property
     def format(self) -> str | None:
         """The format's name; None until it is known."""
-        return self._connection.name
-
-    # -- for loops that take one event at a time ---------------------------
-
-    def connect(self, content_type: str | None) -> None:
-        """Begin a new connection, whose content type is known now."""
-        self._connection = Connection(
-            self._wanted,
-            content_type=content_type,
-            limits=self._limits,
-            pings=self._pings,
-            departures=self.departures,
-        )
-
-    def refuse(self, head: ResponseHead) -> None:
-        """Take what comes as the body of a response with an error status."""
-        self._connection = ErrorBody(head, limits=self._limits)
-
-    def note(self, name: str) -> None:
-        """Count a departure that shows outside the frames."""
-        self.departures.note(name, event=self._connection.frames_seen)
-
-    def give(self, chunk: bytes, now: float) -> Event | None:
-        """Give the next input, and return its event where it is seen at a glance; `pull` gives the others.
-
-        Args:
-            chunk: Bytes of the body.
-            now: A clock reading, in seconds.
-        """
-        self.now = now
-        read, meter = self.shortcut, self.meter
-        if read is not None:
-            event = read(chunk) if meter.bytes + len(chunk) <= self._limits.body else None
-            if event is not None:
-                meter.bytes += len(chunk)
-                meter.chunks += 1
-                meter.content(now)
-                accumulator = self.accumulator
-                accumulator.take(event)
-                self.events_seen += 1
-                if accumulator.error is not None:
-                    self._fail(accumulator.error)
-                return event
-            self.shortcut = None
-        self.chunk = chunk
-        return None
-
-    def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
-        """Give the next input in any form; `pull` then gives its events.
-
-        Raises:
-            MisuseError: It is neither bytes nor text.
-        """
-        if isinstance(chunk, bytearray) or chunk.__class__ is memoryview:
-            chunk = bytes(chunk)
-        elif isinstance(chunk, str) and not self._connection.takes_text:
-            chunk = chunk.encode("utf-8", "surrogatepass")
-        if not isinstance(chunk, bytes | str):
-            msg = f"{type(chunk).__qualname__} is no piece of a body; bytes are expected, or text"
-            raise MisuseError(msg)
-        self.chunk = chunk
-        self.now = now
-        self.shortcut = None
-
-    def finish(self, cause: StreamError | None, now: float) -> None:
-        """Say that no more input will come; `pull` then gives what is left.
-
-        Args:
-            cause: Why the input broke off, or None when it ended cleanly.
-            now: A clock reading, in seconds.
-        """
-        if self.over:
-            return
-        self.over = True
-        self.plain = False
-        self.shortcut = None
-        self.meter.finish(now)
-        connection = self._connection
-        if self.error is not None:
-            self._left = connection.abandon()
-            return
-        self._left = connection.end(broken=cause is not None)
-        self.error = connection.error
-        if cause is None:
-            return
-        if isinstance(self.error, NotAStream) or (self.error is None and not connection.finished):
-            self.error = cause
-        elif self.error is None:
-            self.note("broken_after_finish")
-
-    def cut(self, now: float) -> None:
-        """Stop here: frames that were not decoded are dropped, and what was held back with them."""
-        self.over = True
-        self.plain = False
-        self.shortcut = None
-        self.chunk = None
-        self._left = []
-        self.meter.finish(now)
-
-    def conclude(self, ending: Ending | None = None) -> None:
-        """Give the verdict, and put what had arrived on the error.
-
-        Args:
-            ending: The verdict where the caller has one, such as "stopped".
-        """
-        error = self.error
-        if ending is None:
-            ending = "complete"
-            if error is not None:
-                ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
-        self.accumulator.conclude(ending)
-        if error is not None and not error.has_partial:
-            error.partial = self.message
-            error.events_seen = self.events_seen
-            error.bytes_seen = self.meter.bytes
-            error.tool_calls_delivered = tuple(self.accumulator.tool_calls_delivered)
-            error.tail = self._connection.tail[: self._limits.tail]
-
-    # -- within ------------------------------------------------------------
+        return self._machine.format
 
     def _drain(self) -> list[Event]:
+        machine = self._machine
         events: list[Event] = []
-        pull = self.pull
-        while (event := pull()) is not None:
-            events.append(event)
-        if self.error is None and not self.over:
+        pull = machine.pull
+        try:
+            while (event := pull()) is not None:
+                events.append(event)
+        except StopIteration:
+            # An exception within an earlier `pull` ended it for good.
+            machine.break_off(machine.now)
+        if machine.error is None and not machine.over:
             return events
-        if not self.over:
-            self.finish(None, self.now)
+        if not machine.over:
+            machine.finish(None, machine.now)
             events += self._drain()
-        self.conclude()
+        machine.conclude()
         return events
-
-    def _events(self) -> Iterator[Event | None]:  # noqa: C901 - what runs for every token is in one place
-        """Give events for ever: one at a time, None whenever input is needed.
-
-        Each event is taken by the accumulator at the moment at which it is
-        given, so the message never runs ahead of who reads. What is done here
-        is done for every token: calls that do nothing most of the time stay out.
-        """
-        accumulator, meter = self.accumulator, self.meter
-        take, most = accumulator.take, self._limits.body
-        frames: list[Any] | None
-        event: Event | None
-        while True:
-            chunk = self.chunk
-            if chunk is None:
-                while self._left:
-                    event = self._left.pop(0)
-                    take(event)
-                    self.events_seen += 1
-                    yield event
-                yield None
-                continue
-            self.chunk = None
-            now = self.now
-            meter.chunks += 1
-            meter.bytes += len(chunk)
-            if meter.bytes > most:
-                self._fail(LimitExceeded(limit="body", value=most))
-                continue
-            connection = self._connection
-            frames = connection.frames(chunk)
-            if meter.waiting:
-                meter.mark(now, frame=bool(frames))
-            self.heartbeat = not frames
-            fresh = True
-            for frame in frames:
-                for event in connection.events(frame):
-                    if take(event):
-                        if fresh:
-                            fresh = False
-                            meter.content(now)
-                        if meter.waiting and event.__class__ is TextDelta:
-                            meter.mark_text(now)
-                    self.events_seen += 1
-                    yield event
-                reader = connection.format or connection
-                if reader.error is not None or accumulator.error is not None:
-                    self.error = reader.error or accumulator.error
-                    break
-            else:
-                self.error = (connection.framing or connection).error
-            if connection.format is not None:
-                self.answered = connection.format.ended
-            self.plain = self.error is None and not self.answered
-            if self.plain and not meter.waiting:
-                self.shortcut = connection.shortcut()
-            # The next input may be long in coming, and a payload is large.
-            frames = frame = event = None
-
-    def _fail(self, error: StreamError) -> None:
-        self.error = error
-        self.plain = False
-        self.shortcut = None

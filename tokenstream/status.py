@@ -81,6 +81,7 @@ class ErrorBody:
     format = None
     finished = False
     takes_text = False
+    comments = 0
     name: str | None = None
     frames_seen = 0
     tail = b""

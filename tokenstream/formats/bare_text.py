@@ -58,7 +58,7 @@ class Text(Format):
 
     def fresh(self, *, limits: Limits, pings: bool) -> Text:
         """Return a format with the same joiner for a new connection."""
-        return Text(joiner=self.joiner, limits=limits, pings=pings)
+        return type(self)(joiner=self.joiner, limits=limits, pings=pings)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Format", "Frame"]
 
+PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+"""Names of SSE events that are signs of life, whatever their data."""
+
+
 Frame: TypeAlias = bytes | ServerSentEvent | dict[str, Any]
 """One unit of a framing: a bare payload, an SSE event that has a name, or a payload already decoded."""
 
@@ -49,6 +53,8 @@ class Format(ABC):
     """The framing that carries it."""
     sentinel: ClassVar[bytes | None] = None
     """The payload that is no payload and means the end."""
+    event_names: ClassVar[frozenset[str]] = frozenset()
+    """Names of SSE events whose data must be this format's payloads."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
@@ -209,19 +215,27 @@ class Format(ABC):
             self._read_object(frame, "")
             return
         if isinstance(frame, ServerSentEvent):
-            event = _name_of(frame)
+            event = name_of(frame)
             frame = frame.payload
         self.parts.raw = None
         if frame == self.sentinel or (self.sentinel is not None and frame.strip() == self.sentinel):
             self.read_sentinel()
         elif event == "error" and frame.lstrip()[:1] != b"{":
-            # A proxy's own words, in no format at all.
-            raise_text_error(self, frame)
+            self.error = text_error(frame)
         elif not frame or frame.isspace():
             self.note("empty_data")
             self.ping()
+        elif event and event not in self.event_names and frame.lstrip()[:1] != b"{":
+            self._take_named(event, frame)
         else:
             self.read_text(frame, event)
+
+    def _take_named(self, event: str, payload: bytes) -> None:
+        """Take a named event that is none of the format's, with data in no format at all."""
+        if event in PING_NAMES:
+            self.ping()
+        else:
+            self.parts.unknown(event, str(payload, "utf-8", "replace"))
 
     def read_sentinel(self) -> None:
         """Take the sentinel: the end of the answer."""
@@ -252,14 +266,14 @@ class Format(ABC):
         )
 
 
-def _name_of(event: ServerSentEvent) -> str:
-    # "message" is what the standard calls an event without a name.
+def name_of(event: ServerSentEvent) -> str:
+    """Return an event's name; "" where it has none, which the standard calls "message"."""
     return "" if event.event == "message" else event.event
 
 
-def raise_text_error(format: Format, payload: bytes) -> None:
-    """Set the error of a format to an error event whose data is plain text."""
-    format.error = provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
+def text_error(payload: bytes) -> StreamError | None:
+    """Return the error that an event named "error" is whose data are plain text: a proxy's own words."""
+    return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
 
 
 def _kind_of(value: object) -> str:

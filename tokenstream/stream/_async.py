@@ -97,9 +97,9 @@ class AsyncStream(StreamBase):
         return self
 
     async def __anext__(self) -> Event:
-        decoder = self._decoder
+        machine = self._machine
         try:
-            event = self._pull() if decoder.shortcut is None else None
+            event = self._pull() if machine.shortcut is None else None
             while event is None:
                 event = await self._advance() or self._pull()
         except ValueError as error:
@@ -128,7 +128,7 @@ class AsyncStream(StreamBase):
 
     def choice(self, index: int) -> AsyncChoice:
         """Return the views of one of several alternative answers, from 0."""
-        return AsyncChoice(self, self._decoder.accumulator, index)
+        return AsyncChoice(self, self._machine.accumulator, index)
 
     async def final(self) -> Message:
         """Read to the end and return the answer.
@@ -245,7 +245,7 @@ class AsyncStream(StreamBase):
                 "a read was cancelled, and the source does not survive that; what had arrived is in .partial"
             )
             self._reading = False
-            self._decoder.finish(StreamInterrupted(msg), self._clock())
+            self._machine.finish(StreamInterrupted(msg), self._clock())
             return None
         self._lost = self._fragile
         try:

@@ -6,7 +6,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tokenstream.decoder import Decoder
+from tokenstream._machine import Machine
 from tokenstream.errors import (
     ConcurrentRead,
     MisuseError,
@@ -47,18 +47,18 @@ class StreamBase:
 
     __slots__ = (
         "__weakref__",
+        "_at_end",
         "_clock",
         "_closed",
         "_closed_early",
         "_deadlines",
-        "_decoder",
         "_due",
         "_error",
         "_head",
+        "_machine",
         "_over",
         "_pull",
         "_reading",
-        "_surplus",
         "_waits",
     )
 
@@ -80,12 +80,13 @@ class StreamBase:
         self._closed = False
         self._closed_early = False
         self._reading = False
-        self._surplus = 0
+        self._at_end: tuple[int, int] | None = None
+        """How many bytes and comments there were when the terminal event came."""
         self._waits: Deadlines | None = None
         self._due = -math.inf
-        self._decoder = Decoder(format, limits=limits, pings=pings)
-        self._pull: Callable[[], Event | None] = self._decoder.pull
-        self._decoder.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
+        self._machine = Machine(format, content_type=None, limits=limits, pings=pings)
+        self._pull: Callable[[], Event | None] = self._machine.pull
+        self._machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
 
     def __repr__(self) -> str:
         head = self._head
@@ -97,29 +98,27 @@ class StreamBase:
     @property
     def message(self) -> Message:
         """The answer so far: a value, built when asked, that never changes."""
-        return self._decoder.message
+        return self._machine.accumulator.message
 
     @property
     def messages(self) -> list[Message]:
         """All choices of the answer so far, by index."""
-        return self._decoder.messages
+        return self._machine.accumulator.messages
 
     @property
     def metrics(self) -> Metrics:
         """How fast the answer came, as far as it has come."""
-        decoder = self._decoder
-        now = decoder.now if decoder.meter.chunks else None
-        return decoder.meter.read(now, decoder.accumulator.output_tokens)
+        return self._machine.metrics
 
     @property
     def departures(self) -> Mapping[str, Departure]:
         """What the server did that its documents do not say, and the rule that was applied."""
-        return self._decoder.departures
+        return self._machine.departures
 
     @property
     def format(self) -> str | None:
         """The format's name; None until it is known."""
-        return self._decoder.format
+        return self._machine.format
 
     @property
     def response(self) -> ResponseHead | None:
@@ -135,7 +134,7 @@ class StreamBase:
 
     def _sent(self) -> None:
         """A request goes out now."""
-        self._decoder.meter.begin(self._clock(), wrapped=False)
+        self._machine.meter.begin(self._clock(), wrapped=False)
 
     def _opened(self, head: ResponseHead | None, waits: Deadlines | None) -> None:
         """Take the head of the response, before its body."""
@@ -144,31 +143,32 @@ class StreamBase:
         if head is not None:
             self._head = head
             if head.status >= _LOWEST_OTHER_STATUS:
-                self._decoder.refuse(head)
+                self._machine.refuse(head)
             else:
-                self._decoder.connect(head.content_type)
+                self._machine.connect(head.content_type)
 
     def _wants_more(self) -> bool:
         """Tell whether to read on."""
-        decoder = self._decoder
-        if decoder.plain and decoder.now < self._due:
+        machine = self._machine
+        if machine.plain and machine.now < self._due:
             return True
-        if decoder.over or decoder.error is not None:
+        if machine.over or machine.error is not None:
             return False
-        if decoder.answered:
+        if machine.answered:
             # A server may keep a finished stream open and send heartbeats for
             # minutes: only what belongs to the connection's end is read.
-            if not self._surplus:
-                self._surplus = decoder.meter.bytes + _MOST_AFTER_END
-            return decoder.meter.bytes < self._surplus and not decoder.heartbeat
-        if decoder.now >= self._due:
-            self._look_at_deadlines(decoder.now)
-            return decoder.error is None
+            if self._at_end is None:
+                self._at_end = (machine.meter.bytes, machine.comments)
+            size, comments = self._at_end
+            return machine.meter.bytes < size + _MOST_AFTER_END and machine.comments == comments
+        if machine.now >= self._due:
+            self._look_at_deadlines(machine.now)
+            return machine.error is None
         return True
 
     def _look_at_deadlines(self, now: float) -> None:
         """End the stream if it was silent for too long; say when to look again."""
-        meter, deadlines = self._decoder.meter, self._deadlines
+        meter, deadlines = self._machine.meter, self._deadlines
         begun = meter.first_event_at
         waits = (
             ("first_event", deadlines.first_event if begun is None else None, meter.started_at),
@@ -180,7 +180,7 @@ class StreamBase:
             if seconds is None:
                 continue
             if now - since > seconds:
-                self._decoder.finish(StreamStalled(_stalled(limit, seconds), limit=limit), now)
+                self._machine.finish(StreamStalled(_stalled(limit, seconds), limit=limit), now)
                 return
             self._due = min(self._due, since + seconds)
         if begun is None:
@@ -188,19 +188,19 @@ class StreamBase:
 
     def _settle(self, ending: Ending | None = None) -> bool:
         """Finish once, and tell whether the events that were held back are still to be given."""
-        decoder = self._decoder
-        if not decoder.over:
-            decoder.finish(None, self._clock())
+        machine = self._machine
+        if not machine.over:
+            machine.finish(None, self._clock())
             return True
         if not self._over:
             self._over = True
-            decoder.conclude(ending)
-            error = decoder.error
+            machine.conclude(ending)
+            error = machine.error
             if error is not None and self._head is not None and error.request_id is None:
                 error.request_id = self._head.request_id
             if ending is None:
                 self._error = error
-            _logger.debug("stream ended, %s", decoder.accumulator.ending)
+            _logger.debug("stream ended, %s", machine.accumulator.ending)
         return False
 
     def _broke(self, error: Exception) -> MisuseError | None:
@@ -214,31 +214,31 @@ class StreamBase:
             return MisuseError(
                 f"the response was read or closed before ({type(error).__name__}); hand it over unread"
             )
-        begun = self._decoder.meter.first_event_at is not None
-        self._decoder.finish(_translate(error, self._waits, begun=begun), self._clock())
+        begun = self._machine.meter.first_event_at is not None
+        self._machine.finish(_translate(error, self._waits, begun=begun), self._clock())
         return None
 
     def _cut(self, ending: Ending, reason: str | None) -> None:
         """End the stream here, whatever the source still holds."""
         if not self._over:
             self._over = True
-            self._pull = _no_event
-            self._decoder.cut(self._clock())
-            self._decoder.conclude(ending)
-            _logger.debug("stream ended, %s: %s", self._decoder.accumulator.ending, reason)
+            self._machine.cut(self._clock())
+            self._pull = self._machine.pull
+            self._machine.conclude(ending)
+            _logger.debug("stream ended, %s: %s", self._machine.accumulator.ending, reason)
 
     def _take(self, chunk: Any) -> Event | None:  # noqa: ANN401 - what the source gives, or END
-        """Give the decoder what was read, and return its event where it was seen at a glance."""
-        decoder = self._decoder
+        """Give the machine what was read, and return its event where it was seen at a glance."""
+        machine = self._machine
         if self._over:
             # The stream was stopped while it was being read.
             return None
         if chunk.__class__ is bytes:
-            return decoder.give(chunk, self._clock())
+            return machine.give(chunk, self._clock())
         if chunk is END:
-            decoder.finish(None, self._clock())
+            machine.finish(None, self._clock())
         else:
-            decoder.push(chunk, self._clock())
+            machine.push(chunk, self._clock())
         return None
 
     def _enter_loop(self) -> None:
@@ -253,12 +253,10 @@ class StreamBase:
 
     def _decoding_broke(self) -> StreamError:
         """End a stream whose decoding was broken off, by Ctrl-C say, and return its error."""
-        msg = "reading was broken off while an event was decoded; what had arrived is in .partial"
-        self._decoder.error = self._decoder.error or StreamInterrupted(msg)
-        self._decoder.cut(self._clock())
+        self._machine.break_off(self._clock())
+        self._pull = self._machine.pull
         self._settle()
-        error = self._error
-        return error if error is not None else StreamInterrupted(msg)
+        return self._error or StreamInterrupted("reading was broken off")
 
     def _unclosed(self, error: Exception) -> None:
         _logger.debug("closing the source failed: %s", type(error).__name__)
@@ -268,10 +266,6 @@ class StreamBase:
         if "already executing" in str(error):
             raise concurrent() from None
         raise error
-
-
-def _no_event() -> None:
-    """Stand in for the decoder's `pull` once the stream was stopped."""
 
 
 _WAITED_FOR = {

@@ -86,9 +86,9 @@ class Stream(StreamBase):
         return self
 
     def __next__(self) -> Event:
-        decoder = self._decoder
+        machine = self._machine
         try:
-            event = self._pull() if decoder.shortcut is None else None
+            event = self._pull() if machine.shortcut is None else None
             while event is None:
                 event = self._advance() or self._pull()
         except ValueError as error:
@@ -117,7 +117,7 @@ class Stream(StreamBase):
 
     def choice(self, index: int) -> Choice:
         """Return the views of one of several alternative answers, from 0."""
-        return Choice(self, self._decoder.accumulator, index)
+        return Choice(self, self._machine.accumulator, index)
 
     def final(self) -> Message:
         """Read to the end and return the answer.

@@ -70,7 +70,7 @@ class TextCursor:
         """Return the text that the reader has missed, in one piece."""
         log = self._log
         if log is None:
-            log = self._log = self._accumulator.find_log(self._choice, self._kind)
+            log = self._log = self._accumulator.find_log(self._choice or self._accumulator.main, self._kind)
             if log is None:
                 return None
         if log.length == self._position:
@@ -112,7 +112,7 @@ class CallCursor:
         """Return the next call that was handed out."""
         if self._wait and self.accumulator.ending_of(self.choice) != "complete":
             return None
-        call = self.accumulator.delivered(self.choice, self._given)
+        call = self.accumulator.delivered(self.choice or self.accumulator.main, self._given)
         if call is not None:
             self._given += 1
         return call
@@ -262,7 +262,7 @@ class _ChoiceBase:
     @property
     def message(self) -> Message:
         """The choice so far: a value that never changes."""
-        return self._accumulator.message_of(self._index)
+        return self._accumulator.message_of(self._index or self._accumulator.main)
 
     def _texts(self) -> TextCursor:
         return TextCursor(self._accumulator, self._index, "text", TextDelta)

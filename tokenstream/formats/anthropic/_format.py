@@ -89,6 +89,7 @@ provider_data=None))]
     )
 
     name: ClassVar[str] = "anthropic"
+    event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     # Proxies that speak OpenAI's language to all their clients send it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
 

@@ -179,8 +179,7 @@ class OpenAIChat(Format):
         if self._plain and self.error is None:
             self._learn(sent, events)
         else:
-            self._match = self._last = None
-            self._templates.drop(self.frames)
+            self._forget()
         return events
 
     def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
@@ -221,18 +220,19 @@ class OpenAIChat(Format):
         """Remember a payload that said nothing but one piece of text, and what its bytes look like."""
         event = events[-1] if events else None
         if not isinstance(event, TextDelta | ReasoningDelta):
+            # Half a character alone gives no event, but what follows must not overtake it.
+            if self._is_held(self._choice):
+                self._forget()
             return
         if self._plain:
             self._delta = type(event)
             self._kind = "text" if self._delta is TextDelta else "reasoning"
             self._path = ("choices", 0, "delta", self._plain)
             self._choice, self._part = event.choice, event.part
-        flow = self.parts.choices[event.choice].flow
         payload = event.raw
         [choice] = payload["choices"]
-        if flow is None or flow.held or choice["delta"][self._path[-1]] != event.text:
-            self._match = self._last = None
-            self._templates.drop(self.frames)
+        if self._is_held(event.choice) or choice["delta"][self._path[-1]] != event.text:
+            self._forget()
             return
         if isinstance(frame, bytes):
             self._offer(frame, payload)
@@ -242,6 +242,16 @@ class OpenAIChat(Format):
         if self._plain and self._match is None:
             changing = PADDING if self._created is None else _CHANGING
             self._last = LastPlain(payload, self._plain, tuple(key for key in payload if key in changing))
+
+    def _forget(self) -> None:
+        """Read the next payload in the plain way, whatever it looks like."""
+        self._match = self._last = None
+        self._templates.drop(self.frames)
+
+    def _is_held(self, choice: int) -> bool:
+        """Tell whether the part that a choice's text goes to waits for the other half of a character."""
+        state = self.parts.choices.get(choice)
+        return state is not None and state.flow is not None and bool(state.flow.held)
 
     def _offer(self, frame: bytes, payload: dict[str, Any]) -> None:
         """Learn what the bytes of a plain payload look like; where they tell, values need not be compared."""

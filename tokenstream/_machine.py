@@ -1,0 +1,316 @@
+"""What streams and decoders drive: a connection, an accumulator and a meter, one event at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.accumulator import Accumulator
+from tokenstream.connection import Connection
+from tokenstream.departures import Departures
+from tokenstream.errors import (
+    LimitExceeded,
+    MisuseError,
+    ProtocolError,
+    StreamError,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
+from tokenstream.events import TextDelta
+from tokenstream.limits import DEFAULT_LIMITS, Limits
+from tokenstream.stages.metrics import Meter
+from tokenstream.status import ErrorBody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format
+    from tokenstream.message import Ending
+    from tokenstream.stages.metrics import Metrics
+    from tokenstream.status import ResponseHead
+
+__all__ = ["Machine"]
+
+_TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
+
+
+class Machine:
+    """Framing, format and accumulator of one answer, for loops that take one event at a time.
+
+    `give` and `push` take input, `pull` gives its events one by one, `finish`
+    and `cut` end it, `conclude` gives the verdict.
+
+    Args:
+        format: The format's name or a format object; None to find it out.
+        content_type: The response's content type, where one is known.
+        limits: Bounds on untrusted input.
+        pings: Whether signs of life become `Ping` events.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_left",
+        "_limits",
+        "_pings",
+        "_wanted",
+        "accumulator",
+        "answered",
+        "chunk",
+        "departures",
+        "error",
+        "events_seen",
+        "meter",
+        "now",
+        "over",
+        "plain",
+        "pull",
+        "shortcut",
+    )
+
+    def __init__(
+        self,
+        format: str | Format | None,
+        *,
+        content_type: str | None,
+        limits: Limits | None,
+        pings: bool,
+    ) -> None:
+        self._limits = limits if limits is not None else DEFAULT_LIMITS
+        self.departures = Departures()
+        """What the server did that its documents do not say, and the rule that was applied."""
+        self._wanted = format
+        self._pings = pings
+        self._connection: Connection | ErrorBody
+        self.connect(content_type)
+        self.accumulator = Accumulator(limits=self._limits)
+        """The stage that holds the message."""
+        self.chunk: Any = None
+        """The input that `pull` decodes next."""
+        self._left: list[Event] = []
+        self.now = 0.0
+        """The clock at the last input."""
+        self.over = False
+        """Whether no more input is taken."""
+        self.answered = False
+        """Whether the terminal event came."""
+        self.plain = True
+        """Whether nothing but more input is needed: no error, no terminal event, no end."""
+        self.shortcut: Callable[[bytes], Event | None] | None = None
+        """Reads the next chunk at a glance, where the last one left nothing to be given."""
+        self.meter = Meter(0.0)
+        self.error: StreamError | None = None
+        """What went wrong after the events that were given last."""
+        self.events_seen = 0
+        """Events that were given."""
+        self.pull: Callable[[], Event | None] = self._events().__next__
+        """The next event, or None when more input is needed: for loops that take one event at a time."""
+
+    @property
+    def format(self) -> str | None:
+        """The format's name; None until it is known."""
+        return self._connection.name
+
+    @property
+    def metrics(self) -> Metrics:
+        """How fast the answer came, as far as it has come."""
+        return self.meter.read(self.now if self.meter.chunks else None, self.accumulator.output_tokens)
+
+    @property
+    def comments(self) -> int:
+        """How many comments came: signs of life that hold nothing."""
+        return self._connection.comments
+
+    def connect(self, content_type: str | None) -> None:
+        """Begin a new connection, whose content type is known now."""
+        self._connection = Connection(
+            self._wanted,
+            content_type=content_type,
+            limits=self._limits,
+            pings=self._pings,
+            departures=self.departures,
+        )
+
+    def refuse(self, head: ResponseHead) -> None:
+        """Take what comes as the body of a response with an error status."""
+        self._connection = ErrorBody(head, limits=self._limits)
+
+    def note(self, name: str) -> None:
+        """Count a departure that shows outside the frames."""
+        self.departures.note(name, event=self._connection.frames_seen)
+
+    def give(self, chunk: bytes, now: float) -> Event | None:
+        """Give the next input, and return its event where it is seen at a glance; `pull` gives the others.
+
+        Args:
+            chunk: Bytes of the body.
+            now: A clock reading, in seconds.
+        """
+        self.now = now
+        read, meter = self.shortcut, self.meter
+        if read is not None:
+            event = read(chunk) if meter.bytes + len(chunk) <= self._limits.body else None
+            if event is not None:
+                meter.bytes += len(chunk)
+                meter.chunks += 1
+                meter.content(now)
+                if meter.waiting and event.__class__ is TextDelta:
+                    meter.mark_text(now)
+                accumulator = self.accumulator
+                accumulator.take(event)
+                self.events_seen += 1
+                if accumulator.error is not None:
+                    self._fail(accumulator.error)
+                return event
+            self.shortcut = None
+        self.chunk = chunk
+        return None
+
+    def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
+        """Give the next input in any form; `pull` then gives its events.
+
+        Raises:
+            MisuseError: It is neither bytes nor text.
+        """
+        if isinstance(chunk, bytearray) or chunk.__class__ is memoryview:
+            chunk = bytes(chunk)
+        elif isinstance(chunk, str) and not self._connection.takes_text:
+            chunk = chunk.encode("utf-8", "surrogatepass")
+        if not isinstance(chunk, bytes | str):
+            msg = f"{type(chunk).__qualname__} is no piece of a body; bytes are expected, or text"
+            raise MisuseError(msg)
+        self.chunk = chunk
+        self.now = now
+        self.shortcut = None
+
+    def finish(self, cause: StreamError | None, now: float) -> None:
+        """Say that no more input will come; `pull` then gives what is left.
+
+        Args:
+            cause: Why the input broke off, or None when it ended cleanly.
+            now: A clock reading, in seconds.
+        """
+        if self.over:
+            return
+        self.over = True
+        self.plain = False
+        self.shortcut = None
+        self.meter.finish(now)
+        connection = self._connection
+        if self.error is not None:
+            self._left = connection.abandon()
+            # What is no payload any more is a broken end, too.
+            broken = isinstance(self.error, ProtocolError)
+        else:
+            self._left = connection.end(broken=cause is not None)
+            self.error = connection.error or cause
+            broken = cause is not None and connection.error is None
+        if broken and connection.finished:
+            self.error = None
+            self.note("broken_after_finish")
+
+    def cut(self, now: float) -> None:
+        """Stop here: frames that were not decoded are dropped, and what was held back with them."""
+        self.over = True
+        self.plain = False
+        self.shortcut = None
+        self.chunk = None
+        self._left = []
+        self.pull = _no_event
+        self.meter.finish(now)
+
+    def break_off(self, now: float) -> None:
+        """Stop because an exception, Ctrl-C say, broke off the decoding of an event; it cannot go on."""
+        self.error = self.error or StreamInterrupted(
+            "reading was broken off while an event was decoded; what had arrived is in .partial"
+        )
+        self.cut(now)
+
+    def conclude(self, ending: Ending | None = None) -> None:
+        """Give the verdict, and put what had arrived on the error.
+
+        Args:
+            ending: The verdict where the caller has one, such as "stopped".
+        """
+        error = self.error
+        if ending is None:
+            ending = "complete"
+            if error is not None:
+                ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
+        self.accumulator.conclude(ending)
+        if error is not None and not error.has_partial:
+            error.partial = self.accumulator.message
+            error.events_seen = self.events_seen
+            error.bytes_seen = self.meter.bytes
+            error.tool_calls_delivered = tuple(self.accumulator.tool_calls_delivered)
+            error.tail = self._connection.tail[: self._limits.tail]
+
+    # -- within ------------------------------------------------------------
+
+    def _events(self) -> Iterator[Event | None]:  # noqa: C901 - what runs for every token is in one place
+        """Give events for ever: one at a time, None whenever input is needed.
+
+        Each event is taken by the accumulator at the moment at which it is
+        given, so the message never runs ahead of who reads. What is done here
+        is done for every token: calls that do nothing most of the time stay out.
+        """
+        accumulator, meter = self.accumulator, self.meter
+        take, most = accumulator.take, self._limits.body
+        frames: list[Any] | None
+        event: Event | None
+        while True:
+            chunk = self.chunk
+            if chunk is None:
+                while self._left:
+                    event = self._left.pop(0)
+                    take(event)
+                    self.events_seen += 1
+                    yield event
+                yield None
+                continue
+            self.chunk = None
+            now = self.now
+            outgrown = meter.bytes + len(chunk) > most
+            if outgrown:
+                chunk = chunk[: most - meter.bytes]
+            meter.chunks += 1
+            meter.bytes += len(chunk)
+            connection = self._connection
+            frames = connection.frames(chunk)
+            if meter.waiting:
+                meter.mark(now, frame=bool(frames))
+            fresh = True
+            for frame in frames:
+                for event in connection.events(frame):
+                    if take(event):
+                        if fresh:
+                            fresh = False
+                            meter.content(now)
+                        if meter.waiting and event.__class__ is TextDelta:
+                            meter.mark_text(now)
+                    self.events_seen += 1
+                    yield event
+                reader = connection.format or connection
+                if reader.error is not None or accumulator.error is not None:
+                    self.error = reader.error or accumulator.error
+                    break
+            else:
+                self.error = (connection.framing or connection).error
+                if outgrown and self.error is None:
+                    self.error = LimitExceeded(limit="body", value=most)
+            if connection.format is not None:
+                self.answered = connection.format.ended
+            self.plain = self.error is None and not self.answered
+            if self.plain and meter.content_chunks:
+                self.shortcut = connection.shortcut()
+            # The next input may be long in coming, and a payload is large.
+            frames = frame = event = None
+
+    def _fail(self, error: StreamError) -> None:
+        self.error = error
+        self.plain = False
+        self.shortcut = None
+
+
+def _no_event() -> None:
+    """Stand in for `pull` once the machine was cut."""
