@@ -75,3 +75,13 @@ def test_a_bound_says_how_to_raise_it() -> None:
 
     assert "Limits.body = 1,000" in str(error)
     assert "Limits(body=" in str(error)
+
+
+def test_an_error_always_has_a_partial() -> None:
+    """An empty message where no stream has put one."""
+    error = errors.StreamInterrupted("a")
+
+    assert not error.has_partial
+    assert error.partial == Message()
+    error.partial = Message(id="m")
+    assert error.partial.id == "m"

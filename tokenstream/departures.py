@@ -13,7 +13,8 @@ __all__ = ["RULES", "Departure", "Departures"]
 
 RULES: dict[str, str] = {
     "broken_after_finish": (
-        "the transport broke after every choice had its finish reason: the answer is complete"
+        "the transport broke, or sent what is no payload, after every choice had its finish reason: "
+        "the answer is complete"
     ),
     "data_after_end": "a frame after the terminal event is ignored",
     "done_missing": (
@@ -36,6 +37,7 @@ RULES: dict[str, str] = {
     "id_changed": "the answer's id changed: the first one counts",
     "reasoning_twice": "the same reasoning came in two fields: it is taken once",
     "text_twice": "the same text came in two fields: it is taken once",
+    "text_rewritten": "a text that is sent again as it grows was changed: what was given stays",
     "call_id_missing": "a tool call came without an id: one is made up",
     "call_index_missing": "a tool call came without an index: it is known by its id or its place",
     "call_index_reused": "two tool calls came on one index: they are two calls",

@@ -109,7 +109,11 @@ class Read:
 def frame_of(payload: Payload | Frame) -> Frame:
     if isinstance(payload, bytes | ServerSentEvent):
         return payload
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    try:
+        return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        # Half a character has no bytes; it is sent as an escape.
+        return json.dumps(payload, separators=(",", ":")).encode()
 
 
 def read(*payloads: Payload | Frame, shortcuts: bool = True, **options: Any) -> Read:

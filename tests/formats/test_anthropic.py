@@ -9,6 +9,7 @@ import pytest
 from tests.formats.anthropic_payloads import (
     PING,
     STOP,
+    Payload,
     answer,
     arguments,
     block,
@@ -21,8 +22,9 @@ from tests.formats.anthropic_payloads import (
     text,
     tool,
 )
-from tokenstream.events import MessageStart, Ping, ReasoningDelta, Unknown
+from tokenstream.events import MessageStart, PartStart, Ping, ReasoningDelta, TextDelta, Unknown
 from tokenstream.formats.anthropic import Anthropic
+from tokenstream.framing import ServerSentEvent
 from tokenstream.message import (
     Citation,
     OpaquePart,
@@ -340,6 +342,72 @@ def test_a_compaction_takes_what_its_delta_says() -> None:
 
     assert read(*frames).message.parts == (OpaquePart(type="compaction", data=data),)
     assert read(*frames, stop(0)).message.parts == (OpaquePart(type="compaction", data=data, complete=True),)
+
+
+def test_deltas_of_a_block_are_read_at_a_glance() -> None:
+    """A driver may hand over the whole chunk; anything else is left to the plain way."""
+    made = Anthropic()
+    for sent in (start(), block(0, "text", text=""), text(0, "a")):
+        made.feed(frame(sent))
+    shortcut = made.shortcut(4096)
+    chunk = b"event: content_block_delta\ndata: %b\n\n"
+
+    assert shortcut is not None
+    assert shortcut is made.shortcut(4096)
+    assert TextDelta("b") == shortcut(chunk % frame(text(0, "b")).payload)
+    assert shortcut(chunk % frame(text(1, "b")).payload) is None
+    assert 4 == made.frames
+
+
+def test_deltas_that_take_several_lines_are_not_read_at_a_glance() -> None:
+    """Nor are those of a tool call, or any before the first."""
+    made, several = Anthropic(), Anthropic()
+    before = made.shortcut(4096)
+    for sent in (start(), tool(0), arguments(0, "{")):
+        made.feed(frame(sent))
+    for sent in (start(), block(0, "text", text="")):
+        several.feed(frame(sent))
+    several.feed(ServerSentEvent(frame(text(0, "a")).payload.replace(b",", b",\n"), "content_block_delta"))
+
+    assert (None, None, None) == (before, made.shortcut(4096), several.shortcut(4096))
+
+
+def test_a_compaction_delta_that_says_nothing_changes_nothing() -> None:
+    """The part stays as its start said."""
+    came = read(start(), block(0, "compaction", content="a"), delta(0, "compaction_delta", content=None))
+
+    assert came.message.parts == (OpaquePart(type="compaction", data={"type": "compaction", "content": "a"}),)
+
+
+@pytest.mark.parametrize("ending", [[], [stop(0)], [finish()], [STOP], [tool(0)], [start()]])
+def test_a_compaction_in_many_deltas_is_whole_however_it_ends(ending: list[Payload]) -> None:
+    """Stopped, finished, replaced or cut: the message has all that came."""
+    pieces = [delta(0, "compaction_delta", **{f"f{n}": n}) for n in range(5)]
+    came = read(start(), block(0, "compaction", content=None), *pieces, *ending)
+
+    [part, *_] = came.message.parts
+    assert isinstance(part, OpaquePart)
+    assert part.data == {"type": "compaction", "content": None, **{f"f{n}": n for n in range(5)}}
+
+
+def test_a_compaction_in_many_deltas_is_not_told_again_with_each() -> None:
+    """It is told at its first delta and at its end, so many deltas cost what they hold and no more."""
+    pieces = [delta(0, "compaction_delta", **{f"f{n}": n}) for n in range(2000)]
+    opened = block(0, "compaction", content=None)
+    came = read(start(), opened, *pieces, stop(0))
+    told = [event.content for event in came.events if isinstance(event, PartStart)]
+
+    assert [len(part.data) for part in told if isinstance(part, OpaquePart)] == [2, 3, 2002]
+    assert opened == block(0, "compaction", content=None)
+
+
+def test_half_a_character_in_a_compaction_is_replaced() -> None:
+    """A message can always be written as JSON."""
+    came = read(start(), block(0, "compaction", content=None), delta(0, "compaction_delta", content="\ud83d"))
+
+    [part] = came.message.parts
+    assert isinstance(part, OpaquePart)
+    assert part.data["content"] == "\ufffd"
 
 
 def test_a_fallback_changes_the_model() -> None:

@@ -94,7 +94,7 @@ PIECES = st.lists(
     st.one_of(
         st.text(max_size=6),
         st.text('ab\\"\n}{é🎉?\ud83d\ude00\x00', max_size=4),
-        st.just("?"),
+        st.sampled_from(["?", "\ud83d", "x\ud83d", "\ude00", "\ude00y", "abc", "abc"]),
     ),
     max_size=8,
 )
@@ -201,7 +201,7 @@ JUNK: st.SearchStrategy[Any] = st.sampled_from(
         {"type": "text"},
         [{"type": 1}],
     ]
-)
+).map(deepcopy)
 
 
 def move(draw: st.DrawFn, payloads: list[Payload], change: str, place: int) -> None:

@@ -6,9 +6,30 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import DONE, FINISH, HEAD, ROLE, answer, chunk, read, text
+from tests.formats.openai_chat_payloads import (
+    DONE,
+    FINISH,
+    HEAD,
+    ROLE,
+    Payload,
+    answer,
+    call,
+    chunk,
+    frame_of,
+    read,
+    text,
+)
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
-from tokenstream.events import Finish, MessageStart, PartStart, Ping, TextDelta, Unknown, UsageUpdate
+from tokenstream.events import (
+    Finish,
+    MessageStart,
+    PartStart,
+    Ping,
+    ReasoningDelta,
+    TextDelta,
+    Unknown,
+    UsageUpdate,
+)
 from tokenstream.formats.openai_chat import OpenAIChat
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
@@ -563,6 +584,75 @@ def test_an_answer_that_was_not_streamed_is_read_whole() -> None:
     )
 
 
+def _sent(payload: Payload) -> bytes:
+    """Return the bytes of a chunk's payload."""
+    frame = frame_of(payload)
+    assert isinstance(frame, bytes)
+    return frame
+
+
+def test_padded_chunks_alike_are_read_at_a_glance() -> None:
+    """Padding says nothing, however long it is."""
+    made = OpenAIChat()
+    frames = [_sent({**text("a"), "obfuscation": padding}) for padding in ("x1", "y22", "z")]
+    for frame in frames:
+        made.feed(frame)
+    shortcut = made.shortcut(4096)
+
+    assert shortcut is not None
+    assert TextDelta("a") == shortcut(b"data: %b\n\n" % frames[0])
+
+
+def test_chunks_alike_are_read_at_a_glance_while_they_are_text() -> None:
+    """A driver may hand over the whole chunk; anything else is left to the plain way."""
+    made = OpenAIChat()
+    frames = [_sent(text(piece)) for piece in ("a", "b", "c")]
+    before = made.shortcut(4096)
+    for frame in frames:
+        made.feed(frame)
+    shortcut = made.shortcut(4096)
+
+    assert before is None
+    assert shortcut is not None
+    assert shortcut is made.shortcut(4096)
+    read_so = shortcut(b"data: %b\n\n" % frames[0])
+    assert (TextDelta("a"), 4) == (read_so, made.frames)
+    assert read_so is not None
+    assert text("a") == read_so.raw
+    assert (None, None) == (shortcut(b": ping\n\n"), shortcut(b"x" * 4097))
+
+
+def test_chunks_alike_are_read_at_a_glance_while_they_are_reasoning() -> None:
+    """The same for reasoning; a chunk of several lines is none."""
+    made, broken = OpenAIChat(), OpenAIChat()
+    frames = [_sent(chunk({"reasoning": piece})) for piece in ("a", "b", "c")]
+    for frame in frames:
+        made.feed(frame)
+        broken.feed(frame.replace(b",", b",\n"))
+    shortcut = made.shortcut(4096)
+
+    assert shortcut is not None
+    assert ReasoningDelta("c") == shortcut(b"data: %b\n\n" % frames[2])
+    assert broken.shortcut(4096) is None
+
+
+def test_chunks_of_arguments_are_not_read_at_a_glance() -> None:
+    """A call's arguments are needed to tell its end."""
+    made = OpenAIChat()
+    made.feed(frame_of(call("", index=0, id="c", name="f")))
+    for _ in range(4):
+        made.feed(frame_of(call("[", index=0)))
+
+    assert made.shortcut(4096) is None
+
+
+def test_half_a_character_is_not_overtaken_by_the_text_after_it() -> None:
+    """A chunk that is half a pair and nothing else gives no text, but keeps its place."""
+    got = answer(*[text("a")] * 5, text("\ud83c"), text("abc"), text("d"))
+
+    assert "aaaaa\ufffdabcd" == got.message.text
+
+
 @pytest.mark.parametrize("with_deltas", [True, False])
 def test_a_message_that_grows_beside_the_deltas_is_taken_once(with_deltas: bool) -> None:
     """Perplexity and Writer repeat all that was said in every chunk."""
@@ -591,6 +681,30 @@ def test_a_message_at_the_end_adds_nothing_to_the_deltas() -> None:
     )
 
     assert ("abc", {"text_twice"}) == (got.message.text, got.rules)
+
+
+@pytest.mark.parametrize("versions", [["abc", "ab", "abcd"], ["a", "abc", "a", "abc", "abcd"]])
+def test_a_message_that_becomes_shorter_for_a_while_is_shown_once(versions: list[str]) -> None:
+    """What was shown stays; only what goes beyond it is new."""
+    got = answer(*[chunk(message={"content": version}) for version in versions])
+
+    assert ("abcd", {"text_rewritten"}) == (got.message.text, got.rules)
+
+
+def test_a_message_that_was_rewritten_is_not_shown_a_second_time() -> None:
+    """Nobody can take back what was shown; the other version lies beside it."""
+    got = answer(*[chunk(message={"content": version}) for version in ("a", "abc", "aXcd", "aXcde", "abcde")])
+
+    assert ("abcde", {"text_rewritten"}) == (got.message.text, got.rules)
+    assert 2 == got.format.departures["text_rewritten"].count
+    assert "aXcde" == got.message.provider_data["message.content"]
+
+
+def test_a_message_that_is_sent_again_unchanged_adds_nothing() -> None:
+    """The same text is no change."""
+    got = answer(*[chunk(message={"content": version}) for version in ("ab", "abc", "abc")])
+
+    assert ("abc", set()) == (got.message.text, got.rules)
 
 
 def test_a_message_in_pieces_is_read_like_a_delta() -> None:

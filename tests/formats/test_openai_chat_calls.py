@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.formats.openai_chat_payloads import DONE, FINISH, ROLE, answer, call, chunk, item_of, read, text
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.formats.openai_chat import OpenAIChat
 from tokenstream.formats.openai_chat._whole import Wholeness
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart
@@ -472,6 +473,21 @@ def test_a_custom_tools_input_is_free_text() -> None:
     assert ("custom", "SELECT 1 }") == (got.done[0].type, got.done[0].arguments)
 
 
+def test_a_custom_tools_input_may_go_on_after_another_call_began() -> None:
+    """Free text has no end of its own, so the choice's end is its end."""
+    got = read(
+        ROLE,
+        call("SELECT ", index=0, id="c1", type="custom", body="custom", name="run"),
+        call(_A, index=1, id="c2", name="f"),
+        call("1", index=0, body="custom"),
+        _END,
+        DONE,
+    )
+
+    assert [("run", "SELECT 1"), ("f", _A)] == got.calls
+    assert set() == got.rules
+
+
 def test_a_custom_call_without_input_waits_for_the_finish() -> None:
     """Another call's start does not end a call that has said nothing yet."""
     got = read(
@@ -575,6 +591,89 @@ def test_a_message_repeats_the_calls_of_its_deltas() -> None:
     got = read(ROLE, chunk({"tool_calls": [item]}, message={"tool_calls": [item]}), _END, DONE)
 
     assert ([("f", _A)], {"text_twice"}) == (got.calls, got.rules)
+
+
+def test_a_call_that_was_rewritten_in_a_growing_message_is_never_a_mixture() -> None:
+    """Two versions of the arguments do not make a third one."""
+    versions = ['{"a":1', '{"bc":22}', '{"a"', '{"a":1}']
+    grown = [chunk(message={"tool_calls": [item_of(version, id="c1", name="f")]}) for version in versions]
+
+    assert [] == read(ROLE, *grown[:2], _END, DONE).calls
+    assert [("f", '{"a":1}')] == read(ROLE, *grown, _END, DONE).calls
+    assert 2 == read(ROLE, *grown, _END, DONE).format.departures["text_rewritten"].count
+
+
+def test_arguments_that_are_empty_in_a_later_version_change_nothing() -> None:
+    """A server that leaves them out for a while has taken nothing back."""
+    grown = [
+        chunk(message={"tool_calls": [item_of(version, id="c1", name="f")]}) for version in ("{}", "", "{}")
+    ]
+    got = read(ROLE, *grown, _END, DONE)
+
+    assert ([("f", "{}")], set()) == (got.calls, got.rules)
+
+
+def test_custom_calls_may_share_an_index() -> None:
+    """A new id there is another call, once the first has any text."""
+    got = read(
+        ROLE,
+        call("ls", index=0, type="custom", body="custom", name="run"),
+        call("pwd", index=0, id="c2", type="custom", body="custom", name="run"),
+        _END,
+        DONE,
+    )
+
+    assert [("run", "ls"), ("run", "pwd")] == got.calls
+    assert "call_index_reused" in got.rules
+
+
+def test_an_index_may_be_written_as_digits() -> None:
+    """`"1"` and 1 are one index."""
+    got = read(
+        ROLE,
+        call('{"a"', index="1", id="c1", name="f"),
+        call(":1}", index=1),
+        call('{"b"', index=2, id="c2", name="g"),
+        call(":2}", index="2"),
+        _END,
+        DONE,
+    )
+
+    assert [("f", '{"a":1}'), ("g", '{"b":2}')] == got.calls
+
+
+def test_fields_of_a_call_may_come_with_any_fragment() -> None:
+    """The call has them all when it is handed out, and what was given before does not change."""
+    got = read(
+        ROLE,
+        call('{"a"', index=0, id="c1", name="f", x=1),
+        call(":", index=0, y=2, x=3),
+        call("1}", index=0, z="\ud800"),
+        call("{}", index=1, id="c2", name="g"),
+        call("", index=0, late=True),
+        _END,
+        DONE,
+    )
+    [start, _] = [event for event in got.events if isinstance(event, ToolCallStart)]
+
+    assert {"x": 1} == start.provider_data
+    assert {"x": 3, "y": 2, "z": "\ufffd"} == got.done[0].provider_data
+
+
+def test_fields_of_a_call_are_not_copied_with_each_that_is_added() -> None:
+    """A server that sends a new field with each fragment does not make each one dearer."""
+    made = OpenAIChat()
+    kept = set()
+    fields: list[dict[str, Any]] = [{f"f{n}": n} for n in range(9)]
+    made.feed(call("", index=0, id="c1", name="f"))
+    [open_call] = made.parts.choices[0].calls()
+    for field in fields:
+        fragment = call("", index=0, **field)
+        made.feed(fragment)
+        kept.add(id(open_call.provider_data))
+
+    assert {f"f{n}": n for n in range(9)} == open_call.provider_data
+    assert {id(open_call.provider_data)} == kept
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.formats.openai_chat_payloads import (
     call,
     chunk,
     frame_of,
+    item_of,
     read,
     text,
 )
@@ -47,6 +48,10 @@ _DELTAS: list[dict[str, Any]] = [
     text("lo"),
     text(" w\n"),
     text("ö"),
+    text("\ud83c"),
+    text("x\ud83c"),
+    text("\udf0a"),
+    text("abc"),
     {**text("x"), "obfuscation": "aB3"},
     {**text("y"), "obfuscation": "c"},
     {**text("z"), "created": 1_800_000_000},
@@ -175,7 +180,10 @@ def test_shortcuts_change_nothing(payloads: list[Any]) -> None:
 
 
 _RUN = [
-    *_DELTAS[:10],
+    *_DELTAS[:14],
+    # Halves of characters among plain text.
+    *[text(piece) for piece in ("a", "b", "\ud83c", "c", "d")],
+    chunk({"reasoning_content": "\ud83c", "content": None}),
     chunk({"reasoning_content": "Hm", "content": None}),
     chunk({"reasoning_content": " so\n", "content": None}),
     chunk({"reasoning_content": "ö", "content": None}),
@@ -198,7 +206,7 @@ def test_shortcuts_change_nothing_in_a_run_of_text(run: list[Any], data: st.Data
         if data.draw(st.integers(0, 9)) == 0:
             payload["choices"][0]["index"] = data.draw(st.sampled_from([False, 0.0, "0", None, 1]))
         if data.draw(st.integers(0, 9)) == 0:
-            payload["choices"][0]["delta"]["content"] = data.draw(st.sampled_from(_ODD))
+            payload["choices"][0]["delta"]["content"] = deepcopy(data.draw(st.sampled_from(_ODD)))
     frames: list[Frame] = [
         ServerSentEvent(payload, id="7")
         if data.draw(st.booleans()) and isinstance(payload, bytes)
@@ -207,6 +215,62 @@ def test_shortcuts_change_nothing_in_a_run_of_text(run: list[Any], data: st.Data
     ]
 
     assert _outcome(read(*frames, DONE, shortcuts=False)) == _outcome(read(*frames, DONE))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *map(text, ("a", "bc", "\n", "ö", "\ud83c", "x\ud83c", "\udf0a", "")),
+                *[chunk({"reasoning_content": piece}) for piece in ("a", "\ud83c")],
+            ]
+        ),
+        max_size=20,
+    )
+)
+def test_shortcuts_keep_the_place_of_half_a_character(run: list[Any]) -> None:
+    """What waits for its other half is never overtaken."""
+    assert _outcome(read(*run, DONE, shortcuts=False)) == _outcome(read(*run, DONE))
+
+
+_FRAGMENTS = ("{", '{"a"', ": 1", "}", "{}", "ö", "\ud83c", "\udf0a", "\n", " ", "", None)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.builds(call, st.sampled_from(_FRAGMENTS), index=st.just(0)),
+            st.builds(
+                call,
+                st.sampled_from(_FRAGMENTS),
+                index=st.sampled_from([0, 0, 1, "0", False, None]),
+                name=st.sampled_from([None, None, None, "", "f", "g"]),
+                id=st.sampled_from([None, None, None, "", "c1", "c2", 0]),
+                type=st.sampled_from([None, "function", "custom"]),
+            ),
+            st.sampled_from(
+                [
+                    text("a"),
+                    chunk({"content": "a", "tool_calls": [{}]}),
+                    chunk({"content": "", "tool_calls": [item_of("1", index=0)]}),
+                    chunk({"content": "b", "tool_calls": [item_of("1", index=0)]}),
+                    chunk({"tool_calls": item_of("1", index=0)}),
+                    chunk({"tool_calls": [item_of("1", index=0), item_of("2", index=0)]}),
+                    call("1", index=0, x=1),
+                    chunk({"tool_calls": [item_of("1", index=0)]}, choice=1),
+                    chunk({"tool_calls": [item_of("1", index=0)]}, "tool_calls"),
+                    chunk({}, "stop"),
+                ]
+            ),
+        ),
+        max_size=24,
+    )
+)
+def test_shortcuts_change_nothing_in_a_run_of_arguments(run: list[Any]) -> None:
+    """Fragment upon fragment, now and then another call, another choice, text, or the end."""
+    payloads = [call("", index=0, id="c1", name="f"), *run, DONE]
+
+    assert _outcome(read(*payloads, shortcuts=False)) == _outcome(read(*payloads))
 
 
 @given(_mutated())

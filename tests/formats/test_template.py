@@ -140,6 +140,15 @@ def test_a_payload_whose_text_cannot_be_found_has_no_template(sent: bytes, path:
     assert TextTemplate.learn(sent, json.loads(sent), path) is None
 
 
+def test_a_text_with_escapes_is_learnt() -> None:
+    """Arguments of calls are full of them."""
+    sent = b'{"text":"{\\"a\\":\\n"}'
+    template = TextTemplate.learn(sent, json.loads(sent), ("text",))
+
+    assert template is not None
+    assert '"' == template.match(b'{"text":"\\""}')
+
+
 def test_the_text_is_found_among_others_like_it() -> None:
     """The place is the one that decoding shows to be the text's."""
     payload = {"x": {"content": "a"}, "choices": [{"delta": {"content": "a"}}], "content": "a"}

@@ -72,3 +72,12 @@ def test_an_empty_body_offers_nothing() -> None:
     """White space is no document."""
     assert read(b" \n ", []) == ([], None, None)
     JSONBody().check()
+
+
+def test_a_long_first_line_is_looked_at_once() -> None:
+    """Byte by byte, a document on one line costs no more for each byte than a short one."""
+    parser = JSONBody()
+    for _ in range(400_000):
+        parser.feed(b"1")
+
+    assert parser.unfinished == b"1" * 400_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenstream.errors import ErrorKind, ProviderError
+from tokenstream.formats._open import mend
 from tokenstream.formats._read import is_dict
 
 __all__ = ["error_kind", "kind_of_status", "provider_error"]
@@ -55,6 +56,8 @@ _STATUSES: dict[int, ErrorKind] = {
     503: "overloaded",
     529: "overloaded",
 }
+_MOST_MESSAGE, _MOST_WORD = 500, 100
+"""Most characters of a provider's message, and of its code or type, that an error shows."""
 _LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
 
 
@@ -112,11 +115,14 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         return None
     if isinstance(details, str):
         details = {"message": details}
-    message = _first_text(details, "message", "msg", "detail", "details", "error", "errorText", "status_msg")
-    kind_word = _first_text(details, "type", "error_type", "status", "kind")
-    code = details.get("code", details.get("error_code", details.get("status_code")))
+    message = _shown(
+        _MOST_MESSAGE, details, "message", "msg", "detail", "details", "error", "errorText", "status_msg"
+    )
+    kind_word = _shown(_MOST_WORD, details, "type", "error_type", "status", "kind")
+    code = _code_of(details)
     inner = details.get("details")
     spend = inner.get("error_code") if is_dict(inner) else None
+    # A code that is a number says less than a type: it is often the HTTP status.
     kind, retryable = error_kind(spend, code if isinstance(code, str) else None, kind_word, code, message)
     error = ProviderError(
         f"the provider reports an error: {message or kind_word or code or 'it does not say which'}",
@@ -151,4 +157,25 @@ def _first_text(details: dict[str, Any], *names: str) -> str | None:
         value = details.get(name)
         if isinstance(value, str) and value:
             return value
+    return None
+
+
+def _shown(most: int, details: dict[str, Any], *names: str) -> str | None:
+    """Return the first of the fields that is text, cut to what a person reads."""
+    text = _first_text(details, *names)
+    return None if text is None else _cut(text, most)
+
+
+def _cut(text: str, most: int) -> str:
+    return mend(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
+def _code_of(details: dict[str, Any]) -> int | str | None:
+    """Return the error's code; an object under its name is none, and may hold what must not be printed."""
+    for name in ("code", "error_code", "status_code"):
+        code = details.get(name)
+        if isinstance(code, str) and code:
+            return _cut(code, _MOST_WORD)
+        if isinstance(code, int) and not isinstance(code, bool):
+            return code
     return None

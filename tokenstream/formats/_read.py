@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
+_LONGEST_INDEX = 9
+
 __all__ = [
     "dict_of",
     "dicts_of",
     "float_of",
+    "index_of",
     "int_of",
     "is_dict",
     "is_list",
@@ -104,6 +107,18 @@ def float_of(payload: dict[str, Any], key: str) -> float | None:
         return float(value)
     except OverflowError:
         return None
+
+
+def index_of(value: object) -> object:
+    """Return an index as a number where it was written as digits; anything else as it is.
+
+    Example:
+        >>> index_of("1"), index_of(1), index_of("x"), index_of(None)
+        (1, 1, 'x', None)
+    """
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _LONGEST_INDEX:
+        return int(value)
+    return value
 
 
 def says_nothing(value: object) -> bool:

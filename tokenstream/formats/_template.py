@@ -8,6 +8,7 @@ not exactly of that shape is left to the JSON decoder.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -106,7 +107,7 @@ class TextTemplate:
             path: Where in it the text is.
         """
         text = _at(value, path)
-        quoted = b'"%b"' % text.encode("utf-8", "replace")
+        quoted = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
         key = b'"%b"' % str(path[-1]).encode()
         place = -1
         for _ in range(_MOST_PLACES):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["JSONBody"]
 
 _SPACE = b" \t\r\n"
+_BEFORE = frozenset(b"\xef\xbb\xbf" + _SPACE)
+"""What may stand before the first line: white space, and a byte order mark."""
 
 
 class JSONBody:
@@ -40,6 +42,7 @@ class JSONBody:
         self._limits = limits if limits is not None else DEFAULT_LIMITS
         self._lines = NDJSONParser(limits=self._limits)
         self._first = bytearray()
+        self._looked_at = 0
         self._single = False
         self._decided = False
         self._error: LimitExceeded | None = None
@@ -76,14 +79,13 @@ class JSONBody:
             return self._lines.frames(chunk, now=now)
         if self._error is not None:
             return []
-        searched = len(self._first)
         self._first += chunk
         if len(self._first) > self._limits.event:
             self._error = LimitExceeded(limit="event", value=self._limits.event)
             del self._first[self._limits.tail :]
             return []
         if not self._decided:
-            self._decide(searched)
+            self._decide()
         if not self._decided or self._single:
             return []
         first, self._first = bytes(self._first), bytearray()
@@ -93,9 +95,15 @@ class JSONBody:
         """The input is over; what has no line end is in `unfinished`."""
         return self._lines.end(now=now)
 
-    def _decide(self, searched: int) -> None:
-        start = len(self._first) - len(self._first.lstrip(b"\xef\xbb\xbf" + _SPACE))
-        end = self._first.find(b"\n", max(start, searched))
+    def _decide(self) -> None:
+        """Look at the first line once it is whole; what was looked at is not looked at again."""
+        first = self._first
+        while self._looked_at < len(first) and first[self._looked_at] in _BEFORE:
+            self._looked_at += 1
+        if self._looked_at == len(first):
+            return
+        end = first.find(b"\n", self._looked_at)
+        self._looked_at = len(first) - 1
         if end >= 0:
             self._decided = True
-            self._single = not self._first[start:end].rstrip(_SPACE).endswith((b"}", b"]"))
+            self._single = not first[:end].rstrip(_SPACE).endswith((b"}", b"]"))

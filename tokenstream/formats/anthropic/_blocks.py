@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import PartStart
+from tokenstream.formats._open import mend
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
 from tokenstream.formats.anthropic._words import citation_of
@@ -36,7 +37,7 @@ class Block:
         part: The part or call that it is.
     """
 
-    __slots__ = ("data", "input", "part", "signature", "type")
+    __slots__ = ("data", "deltas", "input", "part", "signature", "type")
 
     def __init__(self, type: str, part: OpenPart) -> None:  # noqa: A002 - the field's name
         self.type = type
@@ -46,6 +47,8 @@ class Block:
         self.signature: str | None = None
         self.data: dict[str, Any] = {}
         """What is known of a compaction."""
+        self.deltas = 0
+        """How many deltas added to that."""
 
 
 class Blocks(Parts):
@@ -148,7 +151,7 @@ class Blocks(Parts):
             self.note("part_end_unmatched")
             return
         self._closed.add(index)
-        self._give_input(block)
+        self._give_rest(block)
         if isinstance(block.part, OpenCall) and not block.part.has_arguments:
             # The token limit may have cut it before its first argument; what comes next tells.
             self._empty_calls.append(block.part)
@@ -159,14 +162,14 @@ class Blocks(Parts):
         """Add a block that came in one piece."""
         block = self.start(index, content)
         # Arguments are JSON values wherever a message comes whole: no departure.
-        self._give_input(block, expected=True)
+        self._give_rest(block, expected=True)
         self.stop(index)
 
     def cut(self) -> None:
         """Close what no block stop has closed, and hand out no call: nothing says that it is whole."""
         for block in self._open.values():
             self.note("part_unclosed")
-            self._give_input(block)
+            self._give_rest(block)
             self._close_block(block, whole=False)
         self._open.clear()
 
@@ -184,7 +187,7 @@ class Blocks(Parts):
         # recording: anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1.
         for index, block in self._open.items():
             self.note("part_unclosed")
-            self._give_input(block)
+            self._give_rest(block)
             self._closed.add(index)
         self._open.clear()
         super().finish(choice, reason, raw_reason)
@@ -192,7 +195,7 @@ class Blocks(Parts):
     def close_all(self, *, complete: bool) -> None:
         """Close every part; where the answer was cut, no tool call is handed out."""
         for block in self._open.values():
-            self._give_input(block)
+            self._give_rest(block)
         self._open.clear()
         super().close_all(complete=complete)
 
@@ -265,7 +268,7 @@ class Blocks(Parts):
         if block_type.endswith("_tool_result"):
             return self._open_result(block_type, content)
         block = self._open_part(block_type, OpaquePart(type=block_type, data=content))
-        block.data = content
+        block.data = {**content}
         return block
 
     def _reopen(self, index: int, kind: str) -> Block | None:
@@ -335,22 +338,30 @@ class Blocks(Parts):
     def _compact(self, block: Block, delta: dict[str, Any]) -> bool:
         if block.type != "compaction":
             return False
-        block.data = {**block.data, **(known(delta, "type") or {})}
-        part = block.part
-        # The part's start again, with more of it: what came later replaces field by field.
-        self.emit(
-            PartStart(
-                OpaquePart(type=block.type, data=block.data),
-                choice=part.choice,
-                part=part.index,
-                raw=self.raw,
-            )
-        )
+        more = known(delta, "type")
+        if more is not None:
+            block.data.update(mend(more) if self.halves else more)
+            block.deltas += 1
+            # Anthropic sends one. Of more, each could repeat all before it, so the rest waits for the end.
+            if block.deltas == 1:
+                self._tell_again(block, {**block.data})
         return True
+
+    def _tell_again(self, block: Block, data: dict[str, Any]) -> None:
+        """Give a part's start again, with more of it: what came later replaces field by field."""
+        part = block.part
+        content = OpaquePart(type=block.type, data=data)
+        self.emit(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
 
     # -- closing -----------------------------------------------------------
 
-    def _give_input(self, block: Block, *, expected: bool = False) -> None:
+    def _give_rest(self, block: Block, *, expected: bool = False) -> None:
+        """Give what is known of a block and has not been told."""
+        if block.deltas > 1:
+            self._tell_again(block, block.data)
+        self._give_input(block, expected=expected)
+
+    def _give_input(self, block: Block, *, expected: bool) -> None:
         """Give the arguments that stood in a block's start, where no fragment replaced them."""
         value, block.input = block.input, None
         # `{}` is what every start says while fragments are to come.
@@ -375,7 +386,7 @@ class Blocks(Parts):
 
     def _replace(self, block: Block) -> None:
         """Close a block whose index another block took: that ends its arguments, if it has any."""
-        self._give_input(block)
+        self._give_rest(block)
         part = block.part
         self._close_block(block, whole=not isinstance(part, OpenCall) or part.has_arguments)
 

@@ -10,19 +10,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._read import dict_of, dicts_of, is_dict, known, says_nothing
+from tokenstream.formats._open import mend
+from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, says_nothing
 from tokenstream.formats.openai_chat._whole import Wholeness
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
     from tokenstream.formats._parts import OpenCall, Parts
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "continues"]
 
 _LEGACY = "function_call"
 _ITEM_FIELDS = ("id", "index", "type")
 _BODY_FIELDS = ("name", "arguments", "input")
 _ABSENT = object()
+_CONTINUED_FIELDS, _CONTINUED_BODY = {"index", "id", "type", "function"}, {"name", "arguments"}
+_UNSAID = (None, "")
 _Key = TypeVar("_Key", bound="int | str")
 
 
@@ -34,7 +37,7 @@ class _Fragment:
     def __init__(self, item: dict[str, Any], place: int | None) -> None:
         body_key, body = _body_of(item)
         self.id = _id_of(item.get("id"))
-        index = item.get("index")
+        index = index_of(item.get("index"))
         self.index: int | str | None = index if isinstance(index, int | str) else None
         name = body.get("name")
         self.name: str = name if isinstance(name, str) and not name.isspace() else ""
@@ -67,7 +70,7 @@ class _Call:
         self.open: OpenCall | None = None
         self.held: list[object] = []
         """Arguments that wait for the name."""
-        self.fields: dict[str, Any] | None = None
+        self.fields: dict[str, Any] = {}
         """Fields that only this provider has."""
         self.wholeness = Wholeness()
         self.looked_at = 0
@@ -108,7 +111,8 @@ class Calls:
         self._last: _Call | None = None
         self._heard_of = 0
         self._lists = 0
-        self._said: list[tuple[_Call, int]] = []
+        self._said: list[tuple[_Call, str]] = []
+        """The calls of a message that grows, and the longest text that each one's arguments had."""
 
     def read(self, items: object) -> None:
         """Take the `tool_calls` of a delta."""
@@ -128,13 +132,16 @@ class Calls:
             if place == len(self._said):
                 self._lists += 1
                 call = self._new(_Fragment(item, None))
-                self._said.append((call, 0))
+                self._said.append((call, ""))
             call, said = self._said[place]
             fragment = _Fragment(item, None)
             text = fragment.arguments
             if isinstance(text, str):
-                fragment.arguments = text[said:]
-                self._said[place] = (call, max(said, len(text)))
+                if text.startswith(said):
+                    self._said[place] = (call, text)
+                elif text:
+                    self._parts.note("text_rewritten")
+                fragment.arguments = text[len(said) :] if text.startswith(said) else ""
             elif call.open is not None:
                 continue
             self._fill(call, fragment)
@@ -155,7 +162,7 @@ class Calls:
                 arguments: object = "".join(map(str, call.held))
             else:
                 arguments = call.held
-            data = {"id": call.id, "type": call.type, "arguments": arguments, **(call.fields or {})}
+            data = {"id": call.id, "type": call.type, "arguments": arguments, **call.fields}
             self._parts.whole(self._choice, OpaquePart(type="tool_call", data=known(data) or {}))
 
     # -- whose fragment is it ----------------------------------------------
@@ -243,9 +250,14 @@ class Calls:
         return call
 
     def _end_previous(self) -> None:
-        """Hand out the call before this one if its arguments are whole; if not, it may yet go on."""
+        """Hand out the call before this one if its arguments are whole; if not, it may yet go on.
+
+        Free text may always go on: it is whole where the choice ends.
+        """
         previous = self._last
-        if previous is not None and previous.open is not None and previous.whole:
+        if previous is None or previous.open is None or previous.open.type == "custom":
+            return
+        if previous.whole:
             self._parts.close_call(previous.open)
 
     def _fill(self, call: _Call, fragment: _Fragment) -> None:
@@ -257,8 +269,9 @@ class Calls:
             self._by_index[fragment.index] = call
         if fragment.place is not None:
             self._by_place[fragment.place] = call
-        if fragment.extras is not None:
-            call.fields = {**(call.fields or {}), **fragment.extras}
+        # A call that was handed out does not change any more.
+        if fragment.extras is not None and not (call.open is not None and call.open.closed):
+            call.fields.update(mend(fragment.extras) if self._parts.halves else fragment.extras)
             if call.open is not None:
                 call.open.provider_data = call.fields
         if call.open is None:
@@ -274,8 +287,9 @@ class Calls:
         id_sent = call.id
         if fragment.index == _LEGACY:
             id_sent = f"call_{self._parts.calls_seen}"
+        # The event of the start is given away; what comes later adds to the fields kept here.
         opened = call.open = self._parts.open_call(
-            self._choice, id_sent, call.name, type=call.type, provider_data=call.fields
+            self._choice, id_sent, call.name, type=call.type, provider_data={**call.fields} or None
         )
         opened.id_made_up = call.id is None
         held, call.held = call.held, []
@@ -299,6 +313,33 @@ class Calls:
             self._parts.add_arguments(call.open, arguments)
         else:
             self._parts.add_argument_values(call.open, arguments)
+
+
+def continues(payload: dict[str, Any], fragment: str) -> bool:
+    """Tell whether a chunk names a call by its index alone and says no more of it than a fragment.
+
+    Args:
+        payload: The chunk, which has one choice and no news but its tool calls.
+        fragment: The arguments that were found in it.
+
+    Example:
+        >>> item = {"index": 0, "function": {"arguments": "{"}}
+        >>> continues({"choices": [{"delta": {"tool_calls": [item]}}]}, "{")
+        True
+    """
+    items = payload["choices"][0]["delta"]["tool_calls"]
+    if not (is_list(items) and len(items) == 1 and is_dict(items[0])):
+        return False
+    item = items[0]
+    body = dict_of(item, "function")
+    return (
+        item.get("index").__class__ is int
+        and item.keys() <= _CONTINUED_FIELDS
+        and body.keys() <= _CONTINUED_BODY
+        and item.get("id") in _UNSAID
+        and body.get("name") in _UNSAID
+        and body.get("arguments") == fragment
+    )
 
 
 def _without(calls: dict[_Key, _Call], gone: set[_Call]) -> dict[_Key, _Call]:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.errors import ProtocolError
-from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._read import dicts_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream.formats._parts import OpenCall
+from tokenstream.formats._read import dicts_of, index_of, is_dict, is_list, known, says_nothing, text_of
 from tokenstream.formats._template import PADDING, ChunkReader, Templates
 from tokenstream.formats.base import Format
 from tokenstream.formats.openai_chat._again import LastPlain
+from tokenstream.formats.openai_chat._calls import continues
 from tokenstream.formats.openai_chat._choice import ChoiceReader
 from tokenstream.formats.openai_chat._plans import Layout, Plans
 from tokenstream.formats.openai_chat._usage import usage_of
@@ -39,7 +42,7 @@ _Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 # Where none of these is a key and "choices" is one, only `object` can make a payload an error.
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
-_LONGEST_INDEX = 9
+_CALLS = "tool_calls"
 _HEAD = b"data: "
 _PAYLOAD = slice(len(_HEAD), -2)
 # `object` names the format, in every chunk; an error was looked for before.
@@ -82,6 +85,7 @@ class OpenAIChat(Format):
         "_choice",
         "_created",
         "_delta",
+        "_in_call",
         "_kind",
         "_last",
         "_match",
@@ -108,7 +112,10 @@ class OpenAIChat(Format):
         self._templates = Templates()
         self._match: Callable[[bytes], str | None] | None = None
         self._last: LastPlain | None = None
-        self._delta: type[TextDelta | ReasoningDelta] = TextDelta
+        self._in_call = False
+        """Whether a match adds to the arguments of a call, and not to text."""
+        self._delta: Callable[..., Event] = TextDelta
+        """Makes the event of a match."""
         self._kind: TextKind = "text"
         self._path: tuple[str | int, ...] = ()
         self._choice = 0
@@ -185,12 +192,13 @@ class OpenAIChat(Format):
     def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk that differs from the last ones in its text alone."""
         template = self._templates.template
-        if template is None or self._match is None:
+        if template is None or self._match is None or self._in_call:
             return None
         wanted = (template, self._delta, self._choice, self._part, most)
         if wanted != self._shortcut_of:
             framed = template.framed(_HEAD, b"\n\n")
-            like = self._delta("", choice=self._choice, part=self._part)
+            made = TextDelta if self._kind == "text" else ReasoningDelta
+            like = made("", choice=self._choice, part=self._part)
             self._shortcut_of = wanted
             self._shortcut = None if framed is None else ChunkReader(self, framed, _PAYLOAD, like, most).read
         return self._shortcut
@@ -218,6 +226,9 @@ class OpenAIChat(Format):
 
     def _learn(self, frame: Frame, events: list[Event]) -> None:
         """Remember a payload that said nothing but one piece of text, and what its bytes look like."""
+        if self._plain == _CALLS:
+            self._learn_arguments(frame, events)
+            return
         event = events[-1] if events else None
         if not isinstance(event, TextDelta | ReasoningDelta):
             # Half a character alone gives no event, but what follows must not overtake it.
@@ -225,6 +236,7 @@ class OpenAIChat(Format):
                 self._forget()
             return
         if self._plain:
+            self._in_call = False
             self._delta = type(event)
             self._kind = "text" if self._delta is TextDelta else "reasoning"
             self._path = ("choices", 0, "delta", self._plain)
@@ -242,6 +254,20 @@ class OpenAIChat(Format):
         if self._plain and self._match is None:
             changing = PADDING if self._created is None else _CHANGING
             self._last = LastPlain(payload, self._plain, tuple(key for key in payload if key in changing))
+
+    def _learn_arguments(self, frame: Frame, events: list[Event]) -> None:
+        """Remember what the bytes of a payload look like that said nothing but a fragment of arguments."""
+        event = events[0] if len(events) == 1 else None
+        if isinstance(event, ToolCallDelta) and isinstance(frame, bytes):
+            call = self.parts.choices[event.choice].opened.get(event.part)
+            if isinstance(call, OpenCall) and not call.held and continues(event.raw, event.fragment):
+                self._in_call, self._delta = True, partial(_add_arguments, call)
+                self._choice, self._part = event.choice, event.part
+                self._path = ("choices", 0, "delta", _CALLS, 0, "function", "arguments")
+                self._last = None
+                self._offer(frame, event.raw)
+                return
+        self._forget()
 
     def _forget(self) -> None:
         """Read the next payload in the plain way, whatever it looks like."""
@@ -419,11 +445,7 @@ class OpenAIChat(Format):
 
     def _choice_of(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
         """Return the reader of a choice whose index is new or odd."""
-        if index is None:
-            index = position
-        elif isinstance(index, str) and index.isdecimal() and len(index) <= _LONGEST_INDEX:
-            index = int(index)
-        state = self.parts.choice(index)
+        state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
         if reader is None:
             reader = state.reader = ChoiceReader(self.parts, state.index)
@@ -439,6 +461,12 @@ class OpenAIChat(Format):
         "search_results": _read_sources,
         "citations": _read_sources,
     }
+
+
+def _add_arguments(call: OpenCall, fragment: str, *, choice: int, part: int, raw: bytes) -> Event:
+    """Add a fragment of whole characters to a call."""
+    call.arguments.append(fragment)
+    return ToolCallDelta(call.id, fragment, choice=choice, part=part, raw=raw)
 
 
 def _plan_answer(layout: Layout) -> _AnswerPlan:

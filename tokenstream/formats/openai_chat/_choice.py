@@ -45,7 +45,7 @@ class ChoiceReader:
         choice: The choice's index.
     """
 
-    __slots__ = ("_parts", "_said", "_same", "_same_delta", "content", "error", "index")
+    __slots__ = ("_growing", "_parts", "_said", "_same", "_same_delta", "content", "error", "index")
 
     def __init__(self, parts: Parts, choice: int) -> None:
         self._parts = parts
@@ -57,13 +57,16 @@ class ChoiceReader:
         self._same: dict[str, object] = {}
         self._same_delta: dict[str, object] = {}
         self._said: dict[str, str] = {}
+        self._growing: set[str] = set()
+        """Which of these texts went on from what they were before."""
 
     def read(self, choice: dict[str, Any]) -> str:
         """Take a chunk's word on the choice.
 
         Returns:
-            The field of the delta that held a piece of text or reasoning, when
-            that was all that was said; "" when it was not.
+            The field of the delta that held a piece of text or reasoning, or
+            tool calls, when nothing else was new; "" when there was more. Beside
+            tool calls there may be text.
         """
         delta: Any = choice.get("delta")
         plain = self._read_delta(delta) if delta.__class__ is dict else ""
@@ -131,10 +134,26 @@ class ChoiceReader:
         self._read_delta(unsaid)
 
     def _unsaid(self, name: str, text: str) -> str:
-        """Return what a text that is sent again and again, as it grows, has gained."""
+        """Return what a text that is sent again and again, as it grows, has gained.
+
+        What was given stays: a text that became shorter gains nothing until it
+        goes beyond it, and one that became another is carried beside it.
+        """
         said = self._said.get(name, "")
-        self._said[name] = text
-        return text.removeprefix(said)
+        if text.startswith(said):
+            if said and text != said:
+                self._growing.add(name)
+            self._said[name] = text
+            return text[len(said) :]
+        shorter = said.startswith(text)
+        if not shorter and name not in self._growing:
+            # As long as none has grown, it may be a piece and not the whole.
+            self._said[name] = text
+            return text
+        self._parts.note("text_rewritten")
+        if not shorter:
+            self._parts.field(f"message.{name}", text, self.index)
+        return ""
 
     def _read_text_beside(self, key: str, value: object) -> None:
         # Quirk (Together, 2026-08): `text` repeats the delta; recording: chat-together-arize-ad940ef2.
@@ -182,7 +201,8 @@ class ChoiceReader:
             value = delta[key]
             if value is not None and value != same.get(key):
                 if (key != plain or value.__class__ is not str) and (value or value.__class__ not in _EMPTY):
-                    plain = ""
+                    # Where nothing else is said, a fragment of arguments may be all.
+                    plain = key if key == "tool_calls" and plain == "content" else ""
                 reader(self, key, value)
         return plain
 

@@ -7,7 +7,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._read import dict_of, dicts_of, int_of, is_dict, is_list, known, text_of
+from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, is_list, known, text_of
 from tokenstream.formats.openai_chat._calls import Calls
 from tokenstream.formats.openai_chat._tables import REASONING_FIELDS, REASONING_LISTS
 from tokenstream.message import (
@@ -294,7 +294,7 @@ class Content:
         if self._ran is None:
             self._ran = {}
         for place, item in enumerate(dicts_of(items)):
-            index = item.get("index")
+            index = index_of(item.get("index"))
             mark = index if isinstance(index, int | str) else place
             if mark not in self._ran:
                 self._ran[mark] = False

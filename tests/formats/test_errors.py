@@ -1,0 +1,154 @@
+"""Providers' errors: where they are found, whose problem they are, and what of them is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tokenstream.formats._errors import error_kind, kind_of_status, provider_error
+
+_SAID = "the provider reports an error: "
+
+
+@pytest.mark.parametrize(
+    "payload, event, message",
+    [
+        ({"error": {"message": "busy"}}, "", "busy"),
+        ({"error": "busy"}, "", "busy"),
+        ({"error": {"msg": "busy"}, "choices": []}, "", "busy"),
+        ({"message": "busy"}, "error", "busy"),
+        ({"type": "error", "message": "busy"}, "", "busy"),
+        ({"object": "error", "message": "busy"}, "", "busy"),
+        ({"event_type": "error", "message": "busy"}, "", "busy"),
+        ({"base_resp": {"status_code": 1002, "status_msg": "busy"}, "choices": []}, "", "busy"),
+        ({"code": 7, "message": "busy"}, "", "busy"),
+        ({"error_code": 7, "error_msg": "x", "detail": "busy"}, "", "busy"),
+        ({"detail": "busy"}, "", "busy"),
+        ({"detail": [{"loc": ["body"]}]}, "", "it does not say which"),
+        ({"error": {"type": "overloaded_error"}}, "", "overloaded_error"),
+        ({"error": {"code": 529}}, "", "529"),
+        ({"error": {"message": ""}}, "", "it does not say which"),
+    ],
+)
+def test_an_error_is_found_in_every_shape(payload: dict[str, Any], event: str, message: str) -> None:
+    """Servers put it in many places, and its words under many names."""
+    error = provider_error(payload, event)
+
+    assert _SAID + message == str(error)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"error": None},
+        {"error": {}},
+        {"error": 5, "choices": []},
+        {"base_resp": {"status_code": 0}, "choices": []},
+        {"base_resp": 5},
+        {"choices": [], "code": 7, "message": "m"},
+        {"candidates": [], "code": 7, "message": "m"},
+        {"type": "ping", "code": 7, "message": "m"},
+        {"code": 7},
+        {"error_code": 7},
+        {"detail": 5},
+        {"detail": "m", "more": 1},
+    ],
+)
+def test_what_is_no_error_is_not_taken_for_one(payload: dict[str, Any]) -> None:
+    """An answer may have fields of such names."""
+    assert provider_error(payload) is None
+
+
+def test_a_long_message_is_cut_where_it_is_shown() -> None:
+    """Whoever logs an error does not log a megabyte."""
+    error = provider_error({"error": {"message": "m" * 1_000_000, "type": "t" * 999, "code": "c" * 999}})
+
+    assert error is not None
+    assert _SAID + "m" * 499 + "…" == str(error)
+    assert ("c" * 99 + "…", "t" * 99 + "…") == (error.code, error.type)
+
+
+def test_a_message_of_just_the_most_is_shown_whole() -> None:
+    """500 characters of a message, 100 of a code and a type."""
+    error = provider_error({"error": {"message": "m" * 500, "type": "t" * 100, "code": "c" * 100}})
+
+    assert error is not None
+    assert (_SAID + "m" * 500, "c" * 100, "t" * 100) == (str(error), error.code, error.type)
+
+
+@pytest.mark.parametrize("odd", [{"secret": "s"}, ["secret"], True, 1.5, None, ""])
+def test_only_text_and_numbers_are_shown_as_code_and_type(odd: object) -> None:
+    """An object in their place may hold what the user wrote."""
+    error = provider_error({"error": {"message": odd, "code": odd, "type": odd}})
+
+    assert error is not None
+    assert (_SAID + "it does not say which", None, None) == (str(error), error.code, error.type)
+
+
+def test_a_code_of_the_wrong_type_does_not_hide_another_one() -> None:
+    """The first that is text or a number counts."""
+    error = provider_error({"error": {"code": {}, "error_code": "", "status_code": 429}})
+
+    assert error is not None
+    assert ("429", "rate_limited") == (error.code, error.kind)
+
+
+def test_half_a_character_in_an_error_can_be_printed() -> None:
+    """No log and no terminal takes half a surrogate pair."""
+    error = provider_error({"error": {"message": "a\ud83d", "code": "\ude00b"}})
+
+    assert error is not None
+    assert (_SAID + "a\ufffd", "\ufffdb") == (str(error), error.code)
+
+
+def test_the_code_of_details_decides_whose_problem_it_is() -> None:
+    """Anthropic says there that a spend limit was met: asking again does not help."""
+    error = provider_error(
+        {
+            "error": {"type": "rate_limit_error", "message": "m", "details": {"error_code": "spend_limit"}},
+            "request_id": "req_1",
+        }
+    )
+
+    assert error is not None
+    assert ("rate_limited", False, "req_1") == (error.kind, error.retryable, error.request_id)
+
+
+@pytest.mark.parametrize(
+    "words, kind",
+    [
+        (("Too Many-Requests",), "rate_limited"),
+        ((None, "overloaded_error"), "overloaded"),
+        (("nothing known", 503), "overloaded"),
+        (("401",), "authentication"),
+        (("200", 500), "server"),
+        ((True, 50_000, 12), "unknown"),
+        (("of no kind",), "unknown"),
+        ((), "unknown"),
+    ],
+)
+def test_the_most_telling_word_decides_whose_problem_an_error_is(
+    words: tuple[object, ...], kind: str
+) -> None:
+    """The first word that says something counts; a number does where it is an HTTP status."""
+    assert kind == error_kind(*words)[0]
+
+
+@pytest.mark.parametrize(
+    "status, kind",
+    [
+        (200, "unknown"),
+        (399, "unknown"),
+        (400, "invalid_request"),
+        (408, "server"),
+        (422, "invalid_request"),
+        (429, "rate_limited"),
+        (500, "server"),
+        (599, "server"),
+    ],
+)
+def test_a_status_says_whose_problem_it_is(status: int, kind: str) -> None:
+    """4xx is the request's, 5xx the server's, but for those that have a meaning of their own."""
+    assert kind == kind_of_status(status)

@@ -1,0 +1,160 @@
+"""One connection: what the body is, which format it is in, and what its end means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.stream.bodies import ANSWER, DONE, chunk
+from tokenstream import Decoder, Limits
+from tokenstream.errors import (
+    LimitExceeded,
+    NotAStream,
+    ProtocolError,
+    ProviderError,
+    StreamError,
+    StreamTruncated,
+)
+
+PAGE = b"<!doctype html><html><head><title>Please log in</title></head>" + b"<p>.</p>" * 1000
+
+
+def read(body: bytes, size: int, **options: Any) -> Decoder:
+    decoder = Decoder(**options)
+    for start in range(0, len(body), size):
+        decoder.feed(body[start : start + size])
+    decoder.end()
+    return decoder
+
+
+@pytest.mark.parametrize("size", [1, 7, 5000, 100_000])
+def test_a_web_page_is_named_by_its_title_wherever_chunks_end(size: int) -> None:
+    """The error shows the page's title and its first 4 KiB."""
+    for body in (PAGE, PAGE[:200]):
+        decoder = read(body, size)
+
+        assert isinstance(decoder.error, NotAStream)
+        assert "'Please log in'" in str(decoder.error)
+        assert decoder.error.body == body[:4096].decode()
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_page_without_a_title_and_a_body_of_no_kind(size: int) -> None:
+    """What it looks like is said, and the formats are named."""
+    assert "is a web page, not a stream" in str(read(b"<html></html>", size).error)
+    decoder = read(b"\x00\x01\x02binary", size)
+
+    assert isinstance(decoder.error, NotAStream)
+    assert "openai-chat" in str(decoder.error)
+
+
+def test_whoever_names_a_format_knows_better_than_the_first_bytes() -> None:
+    """A field that no standard knows may come first."""
+    decoder = read(b"x: y\n" + b"".join(ANSWER), 7, format="openai-chat")
+
+    assert decoder.message.text == "Let me see."
+
+
+@pytest.mark.parametrize("size", [1, 9, 1000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"error": {"message": "busy", "code": 503}}]',
+        b'{"error": {"message": "busy", "code": 503}}',
+        b'{\n  "error": {"message": "busy", "code": 503}\n}\n',
+        b'data: [{"error": {"message": "busy", "code": 503}}]\n\n',
+        b'event: error\ndata: {"message": "busy", "code": 503}\n\n',
+        b"event: error\ndata: busy\n\n",
+    ],
+)
+def test_an_error_in_any_form_is_the_providers(body: bytes, size: int) -> None:
+    """An object, an indented one, an array of one, an event."""
+    decoder = read(body, size)
+
+    assert isinstance(decoder.error, ProviderError)
+    assert "busy" in str(decoder.error)
+    assert decoder.format is None
+
+
+@pytest.mark.parametrize(
+    "body, error",
+    [
+        (b"", StreamTruncated),
+        (b"  \n", StreamTruncated),
+        (b": comment\n\n", StreamTruncated),
+        (b'{"id": "x", "choi', StreamTruncated),
+        (b'event: ping\ndata: {"type": "ping"}\n\n', StreamTruncated),
+        (b"event: status\ndata: ok\n\n", NotAStream),
+        (b'data: {"what": "is this"}\n\n', NotAStream),
+        (b"data: {not json}\n\n", ProtocolError),
+        (b'data: {"a":' + b"[" * 300 + b"\n\n", LimitExceeded),
+        (b'data: {"a":' + b"[" * 300, LimitExceeded),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_body_that_never_says_its_format(body: bytes, error: type[StreamError], size: int) -> None:
+    """Each way of saying nothing has its error."""
+    decoder = read(body, size)
+
+    assert type(decoder.error) is error
+    assert decoder.message.ending in ("truncated", "failed")
+
+
+def test_an_object_that_is_none_may_be_bare_text() -> None:
+    """The error says how to read it."""
+    assert 'format="text"' in str(read(b"data: {\n\n", 100).error)
+    assert read(b"data: [\n\ndata: [DONE]\n\n", 100).message.text == "["
+
+
+def test_a_stream_of_nothing_but_its_end_is_complete() -> None:
+    """`[DONE]` counts as the end; nothing is made up."""
+    decoder = read(DONE, 3)
+
+    assert (decoder.format, decoder.message.ending, decoder.message.finish_reason) == (
+        "openai-chat",
+        "complete",
+        None,
+    )
+    assert list(decoder.departures) == ["finish_missing"]
+
+
+def test_more_frames_without_a_format_than_can_be_held_are_no_stream() -> None:
+    """The bound is 64."""
+    odd = b"event: status\ndata: ok\n\n"
+
+    assert read(odd * 64 + b"".join(ANSWER), 1000).message.ending == "complete"
+    assert isinstance(read(odd * 65 + b"".join(ANSWER), 1000).error, NotAStream)
+
+
+def test_a_last_event_without_its_blank_line_is_taken_when_it_is_whole() -> None:
+    """Several real servers end that way; its bytes are then no tail."""
+    body = chunk({"content": "Hi"}) + chunk({"content": "!"}).rstrip(b"\n")
+    decoder = read(body, 10)
+
+    assert decoder.message.text == "Hi!"
+    assert "blank_line_missing" in decoder.departures
+    assert decoder.error is not None
+    assert decoder.error.tail == b""
+    cut = read(body[:-1], 10)
+    assert cut.message.text == "Hi"
+    assert cut.error is not None
+    assert cut.error.tail.startswith(b"data: ")
+
+
+def test_malformed_utf8_is_counted_and_read_on() -> None:
+    """It becomes U+FFFD, never an exception."""
+    body = b"".join(ANSWER).replace(b"Let ", b"L\xfft ")
+    decoder = read(body, 5)
+
+    assert decoder.message.text == "L\ufffdt me see."
+    assert decoder.departures["invalid_utf8"].count == 1
+
+
+def test_narrow_bounds_on_payloads_hold() -> None:
+    """Depth and digits below what the decoder itself would take."""
+    for limits, name in ((Limits(depth=3), "depth"), (Limits(digits=3), "digits")):
+        decoder = read(chunk({"content": "Hi"}, created=12345), 1000, limits=limits)
+
+        assert isinstance(decoder.error, LimitExceeded)
+        assert decoder.error.limit == name
