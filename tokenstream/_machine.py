@@ -243,7 +243,9 @@ class Machine:
             error.events_seen = self.events_seen
             error.bytes_seen = self.meter.bytes
             error.tool_calls_delivered = tuple(self.accumulator.tool_calls_delivered)
-            error.tail = self._connection.tail[: self._limits.tail]
+            if isinstance(error, _TRUNCATIONS):
+                # In other errors, what was left depends on how much had been read beyond the fault.
+                error.tail = self._connection.tail[: self._limits.tail]
 
     # -- within ------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -403,11 +404,18 @@ def test_a_compaction_in_many_deltas_is_not_told_again_with_each() -> None:
 
 def test_half_a_character_in_a_compaction_is_replaced() -> None:
     """A message can always be written as JSON."""
-    came = read(start(), block(0, "compaction", content=None), delta(0, "compaction_delta", content="\ud83d"))
+    sent = [
+        start(),
+        block(0, "compaction", a="\ud83d"),
+        delta(0, "compaction_delta", b="\ud83d"),
+        delta(0, "compaction_delta", c="c"),
+    ]
+    came = read(*sent)
 
     [part] = came.message.parts
     assert isinstance(part, OpaquePart)
-    assert part.data["content"] == "\ufffd"
+    assert part.data == {"type": "compaction", "a": "\ufffd", "b": "\ufffd", "c": "c"}
+    assert came.message == read(*[json.dumps(payload).encode() for payload in sent]).message
 
 
 def test_a_fallback_changes_the_model() -> None:

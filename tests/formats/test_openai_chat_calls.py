@@ -613,6 +613,22 @@ def test_arguments_that_are_empty_in_a_later_version_change_nothing() -> None:
     assert ([("f", "{}")], set()) == (got.calls, got.rules)
 
 
+@pytest.mark.parametrize("name", [None, "f"])
+def test_half_a_character_in_what_waits_for_a_name_is_replaced(name: str | None) -> None:
+    """Whether the name comes with a later chunk or never: the message can be written as JSON."""
+    got = read(
+        ROLE,
+        call("\ud83c", index=0, id="c\ud83c", type="t\ud83c", x="\ud83c"),
+        call("", index=0, name=name),
+        text("a"),
+        _END,
+        DONE,
+    )
+
+    assert got.message == type(got.message).model_validate_json(got.message.model_dump_json())
+    assert "c\ufffd" in got.message.model_dump_json()
+
+
 def test_custom_calls_may_share_an_index() -> None:
     """A new id there is another call, once the first has any text."""
     got = read(

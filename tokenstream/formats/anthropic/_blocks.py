@@ -268,7 +268,7 @@ class Blocks(Parts):
         if block_type.endswith("_tool_result"):
             return self._open_result(block_type, content)
         block = self._open_part(block_type, OpaquePart(type=block_type, data=content))
-        block.data = {**content}
+        block.data = mend(content) if self.halves else {**content}
         return block
 
     def _reopen(self, index: int, kind: str) -> Block | None:

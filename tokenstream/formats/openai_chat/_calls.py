@@ -163,7 +163,8 @@ class Calls:
             else:
                 arguments = call.held
             data = {"id": call.id, "type": call.type, "arguments": arguments, **call.fields}
-            self._parts.whole(self._choice, OpaquePart(type="tool_call", data=known(data) or {}))
+            # They came with payloads before this one, which alone is known to be whole or not.
+            self._parts.whole(self._choice, OpaquePart(type="tool_call", data=mend(known(data) or {})))
 
     # -- whose fragment is it ----------------------------------------------
 
@@ -284,12 +285,13 @@ class Calls:
             return
         call.name = fragment.name
         self._unnamed.remove(call)
-        id_sent = call.id
+        # The id may be from a payload before this one.
+        id_sent = mend(call.id)
         if fragment.index == _LEGACY:
             id_sent = f"call_{self._parts.calls_seen}"
         # The event of the start is given away; what comes later adds to the fields kept here.
         opened = call.open = self._parts.open_call(
-            self._choice, id_sent, call.name, type=call.type, provider_data={**call.fields} or None
+            self._choice, id_sent, call.name, type=mend(call.type), provider_data={**call.fields} or None
         )
         opened.id_made_up = call.id is None
         held, call.held = call.held, []

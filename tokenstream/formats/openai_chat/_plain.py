@@ -1,0 +1,288 @@
+"""Chunks of a chat completion, read field by field.
+
+From one chunk to the next a server repeats nearly everything. So each level of
+a chunk (answer, choice, delta) is read by a plan made once for its layout, its
+keys in their order, and a field that says what it said before is passed over.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import dicts_of, index_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream.formats._template import PADDING
+from tokenstream.formats.base import Format
+from tokenstream.formats.openai_chat._choice import ChoiceReader
+from tokenstream.formats.openai_chat._plans import Layout, Plans
+from tokenstream.formats.openai_chat._usage import usage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.limits import Limits
+
+__all__ = ["CALLS", "PlainChat"]
+
+_AnswerReader: TypeAlias = "Callable[[PlainChat, str, Any], None]"
+_Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
+
+# Where none of these is a key and "choices" is one, only `object` can make a payload an error.
+_ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
+_CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
+CALLS = "tool_calls"
+# `object` names the format, in every chunk; an error was looked for before.
+_ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
+
+
+@dataclass(frozen=True, slots=True)
+class _AnswerPlan:
+    """How payloads of one layout are read."""
+
+    suspect: bool
+    """Whether it must be looked for an error."""
+    chunk: bool
+    """Whether it is a chunk at all."""
+    heads: _Steps
+    rest: _Steps
+
+
+class PlainChat(Format):
+    """Chunks read field by field, each as if it were the first.
+
+    Args:
+        limits: Bounds on parts, choices, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+    """
+
+    __slots__ = ("_created", "_plain")
+
+    name: ClassVar[str] = "openai-chat"
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._created: object = None
+        self._plain = ""
+        """The field of the delta that holds all that the payload says, one piece of text or reasoning."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Tell whether a first payload is of a chat completion; None when a later one must decide.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        kind = payload.get("object")
+        if isinstance(kind, str) and kind.startswith("chat.completion"):
+            return True
+        choices = payload.get("choices")
+        if not is_list(choices):
+            return False
+        if not choices:
+            # Azure begins with a chunk about the prompt; others with one that says nothing.
+            return True if "prompt_filter_results" in payload else None
+        return any("delta" in choice or "message" in choice for choice in dicts_of(choices))
+
+    def finish_input(self) -> None:
+        """Close what is open at the end of the input.
+
+        Raises:
+            LimitExceeded: What was held back outgrows a bound.
+        """
+        self._release_calls()
+        super().finish_input()
+
+    def conclude(self) -> None:
+        """Mark the terminal event: close what is open, and ignore what comes after."""
+        self._release_calls()
+        super().conclude()
+
+    def _release_calls(self) -> None:
+        for choice in self.parts.choices.values():
+            choice.reader.content.release_calls()
+
+    # -- the answer --------------------------------------------------------
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        # Whether a payload is an error is asked in `read`, where its layout has told already.
+        self.parts.raw = data
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`, and the provider's error into `error`.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" where it has none.
+
+        Raises:
+            ProtocolError: Choices are no objects, or an index is none.
+        """
+        plan = _ANSWER_PLANS.of(payload)
+        if plan.suspect or event == "error" or payload.get("object") == "error":
+            error = provider_error(payload, event)
+            if error is not None:
+                # What came with the error is delivered first: some servers put text and usage there.
+                if plan.chunk:
+                    with suppress(ProtocolError):
+                        self._read_answer(payload, plan)
+                self.error = error
+                return
+        if plan.chunk:
+            self._read_answer(payload, plan)
+        else:
+            self._read_other(payload, event)
+
+    def _read_other(self, data: dict[str, Any], event: str) -> None:
+        """Take a payload that is no chunk."""
+        name = text_of(data, "type", "object") or event
+        if name == "ping":
+            self.ping()
+        else:
+            self.parts.unknown(name, data)
+
+    def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
+        same = self.parts.fields
+        if not self.parts.started:
+            self._start(payload)
+        if self._created is None:
+            self._read_created(payload)
+        plain = True
+        for key, reader in plan.heads:
+            value = payload[key]
+            if value is not None and value != same.get(key):
+                plain = False
+                reader(self, key, value)
+        said = self._read_choices(payload.get("choices"))
+        for key, reader in plan.rest:
+            value = payload[key]
+            if value is not None and value != same.get(key):
+                plain = False
+                reader(self, key, value)
+        self._plain = said if plain else ""
+
+    def _start(self, payload: dict[str, Any]) -> None:
+        role = None
+        for choice in dicts_of(payload.get("choices")):
+            for key in ("delta", "message"):
+                for said in dicts_of(choice.get(key)):
+                    role = role or text_of(said, "role")
+        self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
+
+    def _read_id(self, key: str, value: object) -> None:
+        self.parts.fields[key] = value
+        if isinstance(value, str):
+            self.parts.head(id=value)
+
+    def _read_model(self, key: str, value: object) -> None:
+        self.parts.fields[key] = value
+        if isinstance(value, str):
+            self.parts.head(model=value)
+
+    def _read_created(self, payload: dict[str, Any]) -> None:
+        # Some servers send the time of each chunk, Azure first a 0: the first time is the answer's.
+        created = payload.get("created")
+        if not says_nothing(created) and created != 0:
+            self._created = created
+            self.parts.field("created", created)
+
+    def read_answer_field(self, key: str, value: object) -> None:
+        """Carry a field of the answer that we have no word for."""
+        if not says_nothing(value):
+            self.parts.field(key, value)
+
+    def _read_usage(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self.read_answer_field(key, value)
+        elif value:
+            self.parts.fields[key] = value
+            self.parts.usage(usage_of(value))
+
+    def _read_groq(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self.read_answer_field(key, value)
+            return
+        usage = value.get("usage")
+        if is_dict(usage) and usage:
+            self.note("usage_misplaced")
+            self.parts.usage(usage_of(usage))
+        rest = known(value, "usage", "error")
+        if rest is not None:
+            self.read_answer_field(key, rest)
+        if value.get("error"):
+            self.error = provider_error({"error": value["error"]})
+
+    def _read_sources(self, key: str, value: object) -> None:
+        choices = self.parts.choices
+        if choices:
+            self.parts.fields[key] = value
+            next(iter(choices.values())).reader.content.cite_sources(value)
+        else:
+            self.read_answer_field(key, value)
+
+    # -- choices -----------------------------------------------------------
+
+    def _read_choices(self, choices: Any) -> str:  # noqa: ANN401 - any JSON value
+        """Read the choices; return what the reader of a single one returns, else ""."""
+        if choices.__class__ is not list:
+            if is_dict(choices):
+                self._read_choices([choices])
+            else:
+                self.read_answer_field("choices", choices)
+            return ""
+        said, states = "", self.parts.choices
+        for position, choice in enumerate(choices):
+            if choice.__class__ is dict:
+                index = choice.get("index", position)
+                state = states.get(index) if index.__class__ is int else None
+                reader = self._choice_of(index, position, choice) if state is None else state.reader
+                said = reader.read(choice)
+                if reader.error is not None:
+                    self.error = reader.error
+            elif choice is not None:
+                msg = "every choice must be a JSON object"
+                raise ProtocolError(msg)
+        return said if len(choices) == 1 else ""
+
+    def _choice_of(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
+        """Return the reader of a choice whose index is new or odd."""
+        state = self.parts.choice(position if index is None else index_of(index))
+        reader: ChoiceReader | None = state.reader
+        if reader is None:
+            reader = state.reader = ChoiceReader(self.parts, state.index)
+            said = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
+            if said and not any(text_of(fields, "role") for fields in said):
+                self.note("role_missing")
+        return reader
+
+    HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
+    ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
+        "usage": _read_usage,
+        "x_groq": _read_groq,
+        "search_results": _read_sources,
+        "citations": _read_sources,
+    }
+
+
+def _plan_answer(layout: Layout) -> _AnswerPlan:
+    heads = PlainChat.HEAD_READERS
+    readers = PlainChat.ANSWER_READERS
+    # Search results say more of a source than citations, and each source is told once.
+    rest = sorted(
+        (key for key in layout if key not in _ANSWER_SKIPPED and key not in heads),
+        key=lambda key: key != "search_results",
+    )
+    return _AnswerPlan(
+        suspect="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
+        chunk=not _CHUNK_MARKS.isdisjoint(layout),
+        heads=tuple((key, heads[key]) for key in layout if key in heads),
+        rest=tuple((key, readers.get(key, PlainChat.read_answer_field)) for key in rest),
+    )
+
+
+_ANSWER_PLANS = Plans(_plan_answer)
