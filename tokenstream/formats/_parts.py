@@ -11,13 +11,11 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream._json import is_one_value, split_values
-from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
-    Event,
     Finish,
     MediaDelta,
-    MessageStart,
     PartDelta,
     PartDone,
     PartStart,
@@ -27,9 +25,8 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    Unknown,
-    UsageUpdate,
 )
+from tokenstream.formats._answer import Answer
 from tokenstream.formats._open import Choice, OpenCall, OpenPart, join_halves, mend
 from tokenstream.message import (
     Citation,
@@ -38,7 +35,6 @@ from tokenstream.message import (
     RefusalPart,
     TextPart,
     ToolCall,
-    Usage,
 )
 
 if TYPE_CHECKING:
@@ -58,11 +54,10 @@ _STARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
     "reasoning": BLANK_REASONING,
     "refusal": RefusalPart(),
 }
-_ABSENT = object()
 _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
 
 
-class Parts:
+class Parts(Answer):
     """Turns what formats read into events with choices and part indexes.
 
     Args:
@@ -70,136 +65,21 @@ class Parts:
         note: Counts a departure.
     """
 
-    __slots__ = (
-        "_head",
-        "_out",
-        "_parts_seen",
-        "calls_seen",
-        "choices",
-        "fields",
-        "halves",
-        "limits",
-        "note",
-        "raw",
-    )
+    __slots__ = ("calls_seen",)
 
     splits_calls: ClassVar[bool] = True
     """Whether several documents in one call's arguments are several calls."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
-        self.limits = limits
-        self.note = note
-        self.raw: Any = None
-        """The payload that is being read; it goes on every event that it gives."""
-        self.halves = False
-        """Whether that payload may hold halves of surrogate pairs."""
-        self.choices: dict[int, Choice] = {}
+        super().__init__(limits, note)
         self.calls_seen = 0
-        self._parts_seen = 0
-        self._out: list[Event] = []
-        self._head: tuple[str | None, str | None, str] | None = None
-        self.fields: dict[str | tuple[int, str], object] = {}
-        """The last value of each field that is told once; a choice's stand under its index and their name."""
-
-    # -- what came of it ---------------------------------------------------
-
-    def take(self) -> list[Event]:
-        """Return the events made since the last call."""
-        # A payload may be large; it lives as long as its events do.
-        self.raw = None
-        out = self._out
-        if out:
-            self._out = []
-        return out
-
-    def emit(self, event: Event) -> None:
-        """Add an event that needs no bookkeeping."""
-        self._out.append(event)
-
-    @property
-    def finished(self) -> bool:
-        """Whether every choice that was seen has its finish reason."""
-        choices = self.choices
-        return bool(choices) and all(choice.finish is not None for choice in choices.values())
 
     @property
     def open_calls(self) -> int:
         """How many tool calls are open, over all choices."""
         return sum(len(choice.calls()) for choice in self.choices.values())
 
-    @property
-    def started(self) -> bool:
-        """Whether the answer's head came."""
-        return self._head is not None
-
-    # -- the answer as a whole ---------------------------------------------
-
-    def head(self, *, id: str | None = None, model: str | None = None, role: str | None = None) -> None:
-        """Take the answer's head; the first id and role count, and the last model."""
-        if self.halves:
-            id, model, role = mend(id), mend(model), mend(role)
-        head = self._head
-        if head is None:
-            self._head = (id or None, model or None, role or "assistant")
-            self._out.append(MessageStart(*self._head, raw=self.raw))
-            return
-        if id and head[0] and id != head[0]:
-            self.note("id_changed")
-        known = (head[0] or id or None, model or head[1], head[2])
-        if known != head:
-            self._head = known
-            self._out.append(MessageStart(*known, raw=self.raw))
-
-    def usage(self, usage: Usage) -> None:
-        """Take a report of token counts."""
-        self._out.append(UsageUpdate(mend(usage) if self.halves else usage, raw=self.raw))
-
-    def field(self, name: str, value: object, choice: int | None = None) -> None:
-        """Take a field that we have no word for; one that says nothing new gives no event.
-
-        Args:
-            name: The field's name.
-            value: Its value.
-            choice: The choice that it belongs to; None for the answer as a whole.
-        """
-        if self.halves:
-            name, value = mend(name), mend(value)
-        key = name if choice is None else (self.choice(choice).index, name)
-        if self.fields.get(key, _ABSENT) != value:
-            self.fields[key] = value
-            self._out.append(
-                Unknown(name, value, kind="field", shared=choice is None, choice=choice or 0, raw=self.raw)
-            )
-
-    def items(self, name: str, values: list[Any], choice: int = 0) -> None:
-        """Take list items that add to those before, such as log probabilities."""
-        self.choice(choice)
-        if self.halves:
-            name, values = mend(name), mend(values)
-        self._out.append(Unknown(name, values, kind="items", choice=choice, raw=self.raw))
-
-    def unknown(self, name: str, data: object) -> None:
-        """Carry a payload that we have no word for."""
-        self._out.append(Unknown(name, data, raw=self.raw))
-
-    # -- choices -----------------------------------------------------------
-
-    def choice(self, index: object) -> Choice:
-        """Return what is known of a choice.
-
-        Raises:
-            ProtocolError: `index` is no index.
-            LimitExceeded: There are more choices than `Limits.choices`.
-        """
-        if not isinstance(index, int) or isinstance(index, bool) or index < 0:
-            msg = "a choice's index must be a whole number of at least 0"
-            raise ProtocolError(msg)
-        choice = self.choices.get(index)
-        if choice is None:
-            if len(self.choices) >= self.limits.choices:
-                raise LimitExceeded(limit="choices", value=self.limits.choices)
-            choice = self.choices[index] = Choice(index)
-        return choice
+    # -- ends --------------------------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Take a choice's finish reason: what is open in it is over.
@@ -454,14 +334,6 @@ class Parts:
         self._out.append(ToolCallDone(done, choice=call.choice, part=call.index, raw=self.raw))
 
     # -- within ------------------------------------------------------------
-
-    def _next_index(self, choice: Choice) -> int:
-        if self._parts_seen >= self.limits.parts:
-            raise LimitExceeded(limit="parts", value=self.limits.parts)
-        self._parts_seen += 1
-        index = choice.next_part
-        choice.next_part += 1
-        return index
 
     def _end_flow(self, choice: Choice) -> None:
         if choice.flow is not None:
