@@ -66,7 +66,6 @@ def test_depth_is_bounded_and_never_a_recursion_error() -> None:
     with pytest.raises(LimitExceeded):
         decode(b"[" * 100_000)
     assert decode(b'"' + b"[" * 100_000 + b'"') == "[" * 100_000
-    assert decode(b"[" * 300 + b"]" * 300, Limits(depth=300)) != []
 
 
 def test_integers_are_bounded() -> None:
@@ -87,13 +86,3 @@ def test_arguments_are_one_value_or_several_glued() -> None:
     assert split_values("{}1") is None
     assert split_values("{}{") is None
     assert split_values('{"a":' * 300) is None
-
-
-def test_bounds_beyond_what_python_decodes_end_in_the_same_error() -> None:
-    """A wider bound than the machine's is still no RecursionError and no ValueError."""
-    with pytest.raises(LimitExceeded) as caught:
-        decode(b"[" * 100_000 + b"]" * 100_000, Limits(depth=1_000_000))
-    assert caught.value.limit == "depth"
-    with pytest.raises(LimitExceeded) as caught:
-        decode(b"1" * 5_000, Limits(digits=10_000))
-    assert caught.value.limit == "digits"

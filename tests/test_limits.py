@@ -47,3 +47,11 @@ def test_a_deadline_is_a_positive_time(value: float) -> None:
     with pytest.raises(ValueError, match=r"Deadlines\.total"):
         Deadlines(total=value)
     assert Deadlines(first_event=None).first_event is None
+
+
+@pytest.mark.parametrize("name, most", [("depth", 200), ("digits", 4_300)])
+def test_bounds_of_the_decoder_can_only_be_lowered(name: str, most: int) -> None:
+    """A higher one would promise what the decoder refuses."""
+    assert getattr(Limits(**{name: 1}), name) == 1
+    with pytest.raises(ValueError, match=f"at most|{most}"):
+        Limits(**{name: most + 1})

@@ -111,7 +111,7 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "tokenstream.stages": ["Meter", "Metrics"],
     "tokenstream.stages.metrics": ["Meter", "Metrics"],
-    "tokenstream.status": ["ErrorBody", "ResponseHead", "retry_after_of"],
+    "tokenstream.status": ["ErrorBody", "ResponseHead", "retry_after_of", "status_error"],
     "tokenstream.stream": ["AsyncStream", "AsyncView", "Stream", "View"],
     "tokenstream.testing": [],
 }

@@ -54,10 +54,6 @@ def decode_lenient(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any
         offset = len(text[: error.pos].encode("utf-8", "surrogatepass"))
         msg = f"the payload is no JSON: {error.msg.lower()} at byte {offset}"
         raise ProtocolError(msg, offset=offset) from None
-    except RecursionError:
-        raise LimitExceeded(limit="depth", value=limits.depth) from None
-    except ValueError:
-        raise LimitExceeded(limit="digits", value=limits.digits) from None
 
 
 def check_bounds(payload: bytes | str, limits: Limits) -> None:

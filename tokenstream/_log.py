@@ -22,8 +22,10 @@ class TextLog:
     __slots__ = ("_blocks", "_pieces", "length")
 
     def __init__(self) -> None:
-        self._blocks: list[str] = []
+        # Blocks and then the pieces since: one list, because another thread may
+        # join it at any moment, and must find each piece in it once.
         self._pieces: list[str] = []
+        self._blocks = 0
         self.length = 0
         """How much text there is, in characters."""
 
@@ -32,34 +34,25 @@ class TextLog:
         pieces = self._pieces
         pieces.append(text)
         self.length += len(text)
-        if len(pieces) >= _BLOCK:
-            self._blocks.append("".join(pieces))
-            pieces.clear()
+        if len(pieces) - self._blocks >= _BLOCK:
+            pieces[self._blocks :] = ["".join(pieces[self._blocks :])]
+            self._blocks += 1
 
     def join(self) -> str:
         """Return all text."""
-        if self._pieces or len(self._blocks) != 1:
-            text = "".join([*self._blocks, *self._pieces])
-            self._blocks = [text]
-            self._pieces.clear()
-        return self._blocks[0]
+        return "".join(self._pieces)
 
     def since(self, start: int) -> str:
-        """Return the text from position `start` on, at a cost that depends on its length alone."""
+        """Return the text from position `start` on; what lies before it is not copied."""
         if start <= 0:
             return self.join()
-        if start >= self.length:
-            return ""
-        missing = self.length - start
+        pieces = self._pieces[:]
+        missing = sum(map(len, pieces)) - start
         found: list[str] = []
-        for source in (self._pieces, self._blocks):
-            for piece in reversed(source):
-                if missing <= 0:
-                    break
-                if len(piece) > missing:
-                    piece = piece[len(piece) - missing :]  # noqa: PLW2901 - the part of it that is asked for
-                found.append(piece)
-                missing -= len(piece)
+        while missing > 0:
+            piece = pieces.pop()
+            found.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
+            missing -= len(piece)
         return "".join(reversed(found))
 
     def slices(self, bounds: list[int]) -> str:

@@ -302,6 +302,8 @@ class Machine:
                     self.error = LimitExceeded(limit="body", value=most)
             if connection.format is not None:
                 self.answered = connection.format.ended
+                if self.answered:
+                    meter.finish(now)
             self.plain = self.error is None and not self.answered
             if self.plain and meter.content_chunks:
                 self.shortcut = connection.shortcut()

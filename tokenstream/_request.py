@@ -9,6 +9,7 @@ from typing import Any
 from tokenstream.errors import ConnectError, MisuseError, StreamStalled
 from tokenstream.limits import Deadlines
 from tokenstream.sources import AsyncSource, Deferred, SyncSource, from_async_response, from_response
+from tokenstream.status import status_error
 
 __all__ = ["Request"]
 
@@ -107,7 +108,12 @@ class Request:
     def _failed(self, error: Exception) -> Exception:
         """Return what an exception means that a client raised instead of giving a response."""
         names = {kind.__name__ for kind in type(error).__mro__}
-        if not names & {"TransportError", "OSError"} or names & {"UnsupportedProtocol"}:
+        response = getattr(error, "response", None)
+        if "HTTPStatusError" in names and response is not None:
+            return status_error(response.status_code, dict(response.headers))
+        if "TooManyRedirects" in names:
+            return ConnectError(f"{self._host()} redirects without end", stage="head", retryable=False)
+        if not names & {"TransportError", "OSError"} or names & {"UnsupportedProtocol", "LocalProtocolError"}:
             return MisuseError(f"the request cannot be made: {error}")
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         if names & {"ReadTimeout", "WriteTimeout"}:

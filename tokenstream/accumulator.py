@@ -125,8 +125,6 @@ class Accumulator:
 
     def take(self, event: Event) -> bool:
         """Take an event, and tell whether it had content."""
-        if self._messages is not None:
-            self._messages = None
         if (
             isinstance(event, TextDelta)
             and event.part == self._text_part
@@ -137,15 +135,19 @@ class Accumulator:
             self._held += len(text)
             if self._held > self.limits.text:
                 self._overflow()
-            return True
-        taker = _TAKERS.get(event.__class__)
-        return taker(self, event) if taker is not None else False
+            content = True
+        else:
+            taker = _TAKERS.get(event.__class__)
+            content = taker(self, event) if taker is not None else False
+        # Last: what another thread built meanwhile is forgotten with the rest.
+        if self._messages is not None:
+            self._messages = None
+        return content
 
     def conclude(self, ending: Ending) -> None:
         """Say how the answer ended; a choice that has its finish reason was complete before a cut."""
         if self.ending != "streaming":
             return
-        self._messages = None
         finished = ending in ("truncated", "stopped")
         for choice in self._choices.values():
             choice.ending = "complete" if finished and choice.finish_reason is not None else ending
@@ -153,6 +155,8 @@ class Accumulator:
         main = self._choices.get(self.main)
         if main is not None:
             self.ending = main.ending
+        # Last: another thread may ask for the message at any moment, and must not keep the old verdict.
+        self._messages = None
 
     @property
     def message(self) -> Message:

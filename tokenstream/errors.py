@@ -54,6 +54,8 @@ ErrorKind: TypeAlias = Literal[
 ]
 """Whose problem it is, in one word that does not depend on the provider."""
 
+_FIXED = frozenset({"depth", "digits"})
+"""Bounds that cannot be raised, since the JSON decoder has them too."""
 _RETRYABLE: frozenset[str] = frozenset({"overloaded", "rate_limited", "server", "network"})
 
 
@@ -278,11 +280,13 @@ class LimitExceeded(ProtocolError):
     """
 
     def __init__(self, message: str | None = None, *, limit: str, value: int) -> None:
-        super().__init__(
-            message
-            or f"the input outgrew Limits.{limit} = {value:,}; if it is meant to be that large, "
-            f"pass limits=Limits({limit}=…) with a higher bound"
-        )
+        if message is None:
+            message = f"the input outgrew Limits.{limit} = {value:,}"
+            if limit not in _FIXED:
+                message += (
+                    f"; if it is meant to be that large, pass limits=Limits({limit}=…) with a higher bound"
+                )
+        super().__init__(message)
         self.limit = limit
         self.value = value
 

@@ -12,6 +12,7 @@ from tokenstream.formats._errors import kind_of_status, provider_error
 from tokenstream.formats._read import is_dict, is_list
 from tokenstream.framing import SSEParser
 from tokenstream.framing.sniff import title_of
+from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.limits import Limits
 
-__all__ = ["ErrorBody", "ResponseHead", "retry_after_of"]
+__all__ = ["ErrorBody", "ResponseHead", "retry_after_of", "status_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,12 @@ def _seconds_until(date: str, now: str) -> float | None:
     except (ValueError, TypeError):
         return None
     return max(0.0, seconds)
+
+
+def status_error(status: int, headers: Mapping[str, str]) -> StatusError:
+    """Return the error of a response whose body is not at hand."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return _status_error(ResponseHead(status=status, headers=lowered), b"", DEFAULT_LIMITS)
 
 
 def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:

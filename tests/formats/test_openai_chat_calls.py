@@ -765,3 +765,15 @@ def test_what_is_no_object_is_never_known_to_be_whole(text: str) -> None:
     follower.add(text)
 
     assert not follower.whole
+
+
+def test_text_after_a_fragment_beside_empty_text_is_text() -> None:
+    """What the bytes around a text look like says nothing of what stood elsewhere in the same bytes."""
+    fragment = call('{"a": 1}', index=0)
+    fragment["choices"][0]["delta"] = {"content": "", **fragment["choices"][0]["delta"]}
+    got = read(
+        call("", index=0, id="c1", name="f"), text("a"), text("b"), fragment, text("c"), text("d"), DONE
+    )
+
+    assert "abcd" == got.message.text
+    assert ['{"a": 1}'] == [made.arguments_text for made in got.message.tool_calls]

@@ -46,7 +46,7 @@ BODIES: dict[str, list[bytes]] = {
 }
 
 
-class Transport(Exception):
+class Transport(ConnectionError):
     """What a transport raises."""
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import traceback
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from itertools import chain
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source
+from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, chunk
 from tests.stream.test_ending import Nosy
-from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream import AsyncStream, Stream, aconnect
+from tokenstream.errors import ConcurrentRead, MisuseError, StreamInterrupted, StreamTruncated
+from tokenstream.testing._server import ReplayServer, Reply
 
 
 class Waiting:
@@ -195,3 +201,170 @@ def test_none_from_a_source_is_no_end() -> None:
     items: list[Any] = [ANSWER[2], None]
     with pytest.raises(MisuseError, match="NoneType"), Stream(items) as stream:
         stream.final()
+
+
+def test_the_message_that_another_thread_asks_for_is_never_wrong() -> None:
+    """Each is a beginning of the answer, and what is asked for at the end has all of it."""
+    body = [
+        ANSWER[2],
+        *[chunk({"content": str(number % 10)}) for number in range(3000)],
+        ANSWER[8],
+        ANSWER[-1],
+    ]
+    whole = "Let " + "".join(str(number % 10) for number in range(3000))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            stream = Stream(body)
+            reader = threading.Thread(target=stream.final)
+            reader.start()
+            while reader.is_alive():
+                assert whole.startswith(stream.message.text)
+            reader.join()
+
+            assert (stream.message.text, stream.message.ending) == (whole, "complete")
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:
+    """A second reader is refused; a wait that was broken off is told, and nothing is asked again."""
+    slow = Reply(chunks=[(0.3, item) for item in ANSWER[:1]])
+
+    async def main(url: str) -> None:
+        async with AsyncExitStack() as stack:
+            stream = aconnect(url)
+            stack.push_async_callback(stream.aclose)
+            with anyio.move_on_after(0.05):
+                await anext(stream)
+            with pytest.raises(StreamInterrupted, match="broken off"):
+                await stream.final()
+
+        both = aconnect(url)
+        refused: list[BaseException] = []
+
+        async def read() -> None:
+            try:
+                await anext(both)
+            except ConcurrentRead as error:
+                refused.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            tasks.start_soon(read)
+        await both.aclose()
+        assert len(refused) == 1
+
+    with ReplayServer({"/": slow}) as server:
+        anyio.run(main, server.url + "/")
+        assert len(server.exchanges) == 2
+
+
+def test_a_read_that_is_cancelled_after_the_stream_was_closed_closes_the_source() -> None:
+    """Whoever comes last closes, although a cancellation is on its way."""
+
+    async def main() -> None:
+        closed = anyio.Event()
+
+        class Slow(AsyncSource):
+            async def __anext__(self) -> bytes:
+                await anyio.sleep_forever()
+                return b""
+
+            async def aclose(self) -> None:
+                await anyio.lowlevel.checkpoint()
+                closed.set()
+
+        async with anyio.create_task_group() as tasks:
+            async with AsyncStream(Slow([])) as stream:
+                tasks.start_soon(stream.final)
+                await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        assert closed.is_set()
+        assert stream.closed
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(main, backend=backend)
+
+
+def test_a_read_that_ctrl_c_broke_off_never_looks_like_the_end() -> None:
+    """A generator is over then, and ends silently."""
+
+    def body() -> Iterator[str]:
+        yield "Hel"
+        raise KeyboardInterrupt
+
+    stream = Stream(body(), format="pieces")
+    with pytest.raises(KeyboardInterrupt):
+        stream.final()
+    with pytest.raises(StreamInterrupted, match="broken off"):
+        stream.final()
+    assert stream.message.text == "Hel"
+
+
+def test_a_source_that_survives_a_cancelled_read_goes_on() -> None:
+    """Only a silent end after it is suspicious."""
+
+    async def main() -> None:
+        class Queue:
+            def __init__(self) -> None:
+                self.items = [*ANSWER]
+                self.slow = True
+
+            def __aiter__(self) -> Queue:
+                return self
+
+            async def __anext__(self) -> bytes:
+                if self.slow:
+                    self.slow = False
+                    await anyio.sleep_forever()
+                if not self.items:
+                    raise StopAsyncIteration
+                return self.items.pop(0)
+
+        async with AsyncStream(Queue()) as stream:
+            with anyio.move_on_after(0.02):
+                await stream.final()
+            assert (await stream.final()).text == "Let me see."
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(main, backend=backend)
+
+
+def test_misuse_closes_the_source() -> None:
+    """A bad item ends the stream; nothing is left open."""
+    source = Source([ANSWER[2]])
+    items: Any = chain(source, [None])
+    stream = Stream(items)
+    with pytest.raises(MisuseError):
+        stream.final()
+
+    assert stream.closed
+    assert stream.message.ending == "stopped"
+
+
+def test_reading_a_failed_view_again_does_not_make_its_error_grow() -> None:
+    """The traceback is that of the last read."""
+    stream = Stream(ANSWER[:4])
+    depths = []
+    for _ in range(20):
+        with pytest.raises(StreamTruncated) as caught:
+            list(stream.text)
+        depths.append(len(list(traceback.walk_tb(caught.value.__traceback__))))
+
+    assert max(depths[1:]) == min(depths[1:])
+
+
+def test_a_bug_in_a_source_is_not_blamed_on_the_network() -> None:
+    """Asking again would meet it again."""
+
+    def body() -> Iterator[bytes]:
+        yield ANSWER[2]
+        raise KeyError("a bug")
+
+    with pytest.raises(StreamInterrupted, match="source broke") as caught:
+        Stream(body()).final()
+
+    assert (caught.value.kind, caught.value.retryable) == ("unknown", False)
+    assert isinstance(caught.value.__cause__, KeyError)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, TextDelta
     from tokenstream.formats.base import Format
 
-__all__ = ["PADDING", "ChunkReader", "Templates", "TextTemplate", "string_of"]
+__all__ = ["PADDING", "ChunkReader", "Templates", "TextTemplate", "is_utf8", "string_of"]
 
 PADDING = frozenset({"obfuscation", "p"})
 """Fields that hide the length of the text from who listens on the wire; they say nothing."""
@@ -106,6 +106,9 @@ class TextTemplate:
             value: The payload, decoded.
             path: Where in it the text is.
         """
+        if not is_utf8(payload):
+            # What was replaced must be counted each time.
+            return None
         text = _at(value, path)
         quoted = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
         key = b'"%b"' % str(path[-1]).encode()
@@ -139,6 +142,20 @@ class TextTemplate:
         except (ProtocolError, LookupError, TypeError):
             return False
         return _unpadded(value) == _unpadded(probed)
+
+
+def is_utf8(payload: bytes) -> bool:
+    r"""Tell whether a payload can be decoded without a replacement.
+
+    Example:
+        >>> is_utf8("é".encode()), is_utf8(b"\xff")
+        (True, False)
+    """
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def string_of(written: bytes) -> str | None:
@@ -230,13 +247,14 @@ class Templates:
     because every payload differs, it is tried ever less often.
     """
 
-    __slots__ = ("_learnt_at", "_others", "_patience", "_wait", "match", "template")
+    __slots__ = ("_learnt_at", "_others", "_path", "_patience", "_wait", "match", "template")
 
     def __init__(self) -> None:
         self.match: Callable[[bytes], str | None] | None = None
         """Of the template in use; None while there is none."""
         self.template: TextTemplate | None = None
         """The template in use."""
+        self._path: tuple[str | int, ...] = ()
         self._learnt_at = 0
         self._others = 0
         self._patience = 1
@@ -253,7 +271,8 @@ class Templates:
         """
         if self.template is not None:
             self._others += 1
-            if self.template.fits(payload):
+            # Around another field the same bytes would mean something else.
+            if path == self._path and self.template.fits(payload):
                 return
             self.drop(frames)
         self._wait -= 1
@@ -265,6 +284,7 @@ class Templates:
             return
         self.template = template
         self.match = template.match
+        self._path = path
         self._learnt_at = frames
         self._others = 0
 

@@ -159,8 +159,9 @@ class Meter:
         self.content_chunks += 1
 
     def finish(self, now: float) -> None:
-        """Mark the end of the answer."""
-        self.ended_at = now
+        """Mark the end of the answer, once."""
+        if self.ended_at is None:
+            self.ended_at = now
 
     def read(self, now: float | None = None, output_tokens: int | None = None) -> Metrics:
         """Return the readings so far.

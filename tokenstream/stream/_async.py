@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import StreamInterrupted
+from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, Deferred, async_source
 from tokenstream.stream._core import END, StreamBase, concurrent
 from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, AsyncView
@@ -58,7 +57,7 @@ class AsyncStream(StreamBase):
         'Hello'
     """
 
-    __slots__ = ("_chunks", "_fragile", "_lost", "_source")
+    __slots__ = ("_chunks", "_source")
 
     def __init__(
         self,
@@ -83,10 +82,6 @@ class AsyncStream(StreamBase):
         )
         self._source = found
         self._chunks: AsyncIterator[Any] | None = None
-        # An asynchronous generator is over once a read of it was cancelled, and
-        # then ends silently: that must not look like the end of the input.
-        self._fragile = False
-        self._lost = False
         if isinstance(found, AsyncSource):
             self._attach(found)
 
@@ -147,6 +142,9 @@ class AsyncStream(StreamBase):
     def stop(self, reason: str | None = None) -> None:
         """End the stream here: what has been read is kept, the rest is not read.
 
+        From another thread or task it ends the read that is in progress with the
+        source's next answer; that read closes the source.
+
         The source is closed by the read that meets this, or by `aclose`.
 
         Args:
@@ -169,7 +167,7 @@ class AsyncStream(StreamBase):
         if self._closed_early:
             self._enter_loop()
         if isinstance(self._source, Deferred) and not self._over:
-            await self._open(self._source)
+            await self._read()
         return self
 
     async def __aexit__(
@@ -178,7 +176,13 @@ class AsyncStream(StreamBase):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._close(quiet=error is not None)
+        if error is None:
+            await self._close()
+        else:
+            self._closed_early = self._closed_early or not self._over
+            self._cut("stopped", "closed")
+            if not self._reading:
+                await self._close_shielded()
 
     def __del__(self) -> None:
         if isinstance(getattr(self, "_source", None), AsyncSource) and not self._closed:
@@ -193,25 +197,13 @@ class AsyncStream(StreamBase):
         if self._over:
             await self._close_source()
             if self._error is not None:
-                raise self._error
+                raise self._error.with_traceback(None)
             raise StopAsyncIteration
         return await self.__anext__()
-
-    async def _open(self, deferred: Deferred) -> None:
-        self._sent()
-        try:
-            source = await deferred.open()
-        except Exception as error:
-            misuse = self._broke(error)
-            if misuse is not None:
-                raise misuse from error
-        else:
-            self._attach(source)
 
     def _attach(self, source: AsyncSource) -> None:
         self._source = source
         self._chunks = source.chunks
-        self._fragile = inspect.isasyncgen(source.chunks)
         self._opened(source.head, source.waits)
 
     async def _advance(self) -> Event | None:
@@ -227,28 +219,19 @@ class AsyncStream(StreamBase):
         if not self._settle():
             await self._close_source(quiet=self._error is not None)
             if self._error is not None:
-                raise self._error
+                raise self._error.with_traceback(None)
             raise StopAsyncIteration
         return None
 
     async def _read(self) -> Event | None:
-        chunks = self._chunks
-        if chunks is None:
-            if isinstance(self._source, Deferred):
-                await self._open(self._source)
-            return None
         if self._reading:
             raise concurrent()
         self._reading = True
-        if self._lost:
-            msg = (
-                "a read was cancelled, and the source does not survive that; what had arrived is in .partial"
-            )
-            self._reading = False
-            self._machine.finish(StreamInterrupted(msg), self._clock())
-            return None
-        self._lost = self._fragile
         try:
+            chunks = self._chunks
+            if chunks is None:
+                await self._open_first()
+                return None
             chunk = await chunks.__anext__()
         except StopAsyncIteration:
             chunk = END
@@ -258,10 +241,35 @@ class AsyncStream(StreamBase):
                 await self._close_source(quiet=True)
                 raise misuse from error
             return None
+        except BaseException:
+            self._left_reading()
+            if self._over:
+                await self._close_shielded()
+            raise
         finally:
             self._reading = False
-        self._lost = False
-        return self._take(chunk)
+        try:
+            return self._take(chunk)
+        except MisuseError:
+            self._cut("stopped", "misuse")
+            await self._close_source(quiet=True)
+            raise
+
+    async def _open_first(self) -> None:
+        deferred, self._source = self._source, None
+        if isinstance(deferred, Deferred):
+            self._sent()
+            self._attach(await deferred.open())
+        else:
+            # The request went out, and whoever waited for its answer was broken off.
+            self._lose()
+
+    async def _close_shielded(self) -> None:
+        """Close the source although a cancellation is on its way."""
+        from anyio import CancelScope
+
+        with CancelScope(shield=True):
+            await self._close_source(quiet=True)
 
     async def _close_source(self, *, quiet: bool = False) -> None:
         """Close the source once.

@@ -36,6 +36,10 @@ _logger = logging.getLogger("tokenstream")
 
 _DEADLINES = Deadlines()
 _LOWEST_OTHER_STATUS = 300
+_TRANSPORT_ERRORS = frozenset(
+    {"TransportError", "HTTPException", "HTTPError", "ClientError", "ConnectionError", "APIConnectionError"}
+)
+"""Roots of what transports raise: httpx, http.client, urllib3, aiohttp, requests, the SDKs."""
 END = object()
 """Stands for the end of a source."""
 _MOST_AFTER_END = 64 * 1024
@@ -55,6 +59,7 @@ class StreamBase:
         "_due",
         "_error",
         "_head",
+        "_lost",
         "_machine",
         "_over",
         "_pull",
@@ -80,6 +85,7 @@ class StreamBase:
         self._closed = False
         self._closed_early = False
         self._reading = False
+        self._lost = False
         self._at_end: tuple[int, int] | None = None
         """How many bytes and comments there were when the terminal event came."""
         self._waits: Deadlines | None = None
@@ -218,6 +224,24 @@ class StreamBase:
         self._machine.finish(_translate(error, self._waits, begun=begun), self._clock())
         return None
 
+    def _left_reading(self) -> None:
+        """Remember that a read was broken off, by a cancellation or Ctrl-C.
+
+        A generator is over then, and so is what wraps one: it ends silently, and
+        that must not look like the end of the input.
+        """
+        self._lost = True
+
+    def _lose(self) -> None:
+        """End the stream because a read was broken off, and the source did not survive that."""
+        self._machine.finish(
+            StreamInterrupted(
+                "a read was cancelled or broken off, and the source does not survive that; "
+                "what had arrived is in .partial"
+            ),
+            self._clock(),
+        )
+
     def _cut(self, ending: Ending, reason: str | None) -> None:
         """End the stream here, whatever the source still holds."""
         if not self._over:
@@ -234,8 +258,13 @@ class StreamBase:
             # The stream was stopped while it was being read.
             return None
         if chunk.__class__ is bytes:
+            self._lost = False
             return machine.give(chunk, self._clock())
-        if chunk is END:
+        if chunk is not END:
+            self._lost = False
+        if chunk is END and self._lost:
+            self._lose()
+        elif chunk is END:
             machine.finish(None, self._clock())
         else:
             machine.push(chunk, self._clock())
@@ -309,6 +338,10 @@ def _translate(error: Exception, waits: Deadlines | None, *, begun: bool) -> Str
     elif names & {"DecodingError", "ContentDecodingError", "DecodeError"}:
         found = ProtocolError(f"the body's compression is broken ({what}); ask for Accept-Encoding: identity")
     else:
-        found = StreamInterrupted(f"the connection broke ({what}); what had arrived is in .partial")
+        transport = isinstance(error, OSError) or bool(names & _TRANSPORT_ERRORS)
+        found = StreamInterrupted(
+            f"the {'connection' if transport else 'source'} broke ({what}); what had arrived is in .partial",
+            kind="network" if transport else "unknown",
+        )
     found.__cause__ = error
     return found

@@ -6,6 +6,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, SyncSource, sync_source
 from tokenstream.stream._core import END, StreamBase, concurrent
 from tokenstream.stream._views import Choice, ToolCallView, View
@@ -136,6 +137,9 @@ class Stream(StreamBase):
     def stop(self, reason: str | None = None) -> None:
         """End the stream here: what has been read is kept, the rest is not read.
 
+        From another thread or task it ends the read that is in progress with the
+        source's next answer; that read closes the source.
+
         Args:
             reason: Why, for the log.
         """
@@ -158,7 +162,7 @@ class Stream(StreamBase):
         if self._closed_early:
             self._enter_loop()
         if isinstance(self._source, Deferred) and not self._over:
-            self._open(self._source)
+            self._read()
         return self
 
     def __exit__(
@@ -182,20 +186,18 @@ class Stream(StreamBase):
         """Return the next event for a view, which meets the same error each time."""
         if self._over:
             if self._error is not None:
-                raise self._error
+                raise self._error.with_traceback(None)
             raise StopIteration
         return self.__next__()
 
-    def _open(self, deferred: Deferred) -> None:
-        self._sent()
-        try:
-            source = deferred.open()
-        except Exception as error:
-            misuse = self._broke(error)
-            if misuse is not None:
-                raise misuse from error
+    def _open_first(self) -> None:
+        deferred, self._source = self._source, None
+        if isinstance(deferred, Deferred):
+            self._sent()
+            self._attach(deferred.open())
         else:
-            self._attach(source)
+            # The request went out, and whoever waited for its answer was broken off.
+            self._lose()
 
     def _attach(self, source: SyncSource) -> None:
         self._source = source
@@ -215,19 +217,18 @@ class Stream(StreamBase):
         if not self._settle():
             self._close_source(quiet=self._error is not None)
             if self._error is not None:
-                raise self._error
+                raise self._error.with_traceback(None)
             raise StopIteration
         return None
 
     def _read(self) -> Event | None:
-        if self._chunks is None:
-            if isinstance(self._source, Deferred):
-                self._open(self._source)
-            return None
         if self._reading:
             raise concurrent()
         self._reading = True
         try:
+            if self._chunks is None:
+                self._open_first()
+                return None
             chunk = next(self._chunks, END)
         except Exception as error:
             misuse = self._broke(error)
@@ -235,9 +236,19 @@ class Stream(StreamBase):
                 self._close_source(quiet=True)
                 raise misuse from error
             return None
+        except BaseException:
+            self._left_reading()
+            if self._over:
+                self._close_source(quiet=True)
+            raise
         finally:
             self._reading = False
-        return self._take(chunk)
+        try:
+            return self._take(chunk)
+        except MisuseError:
+            self._cut("stopped", "misuse")
+            self._close_source(quiet=True)
+            raise
 
     def _close_source(self, *, quiet: bool = False) -> None:
         """Close the source once.

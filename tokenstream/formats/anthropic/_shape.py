@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from tokenstream.formats._template import string_of
+from tokenstream.formats._template import is_utf8, string_of
 
 if TYPE_CHECKING:
     from tokenstream.formats._parts import OpenPart
@@ -69,6 +69,9 @@ class PlainDelta:
             >>> shape.match(b'{"delta":{"text":"lo"}   }'), shape.match(b'{"delta":{"text":"lo"},"n":1}')
             ('lo', None)
         """
+        if not is_utf8(payload):
+            # What was replaced must be counted each time.
+            return None
         mark = b'"%b":' % key.encode()
         start = payload.find(mark) + len(mark)
         prefix = payload[: payload.find(b'"', start)]
