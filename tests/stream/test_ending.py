@@ -209,6 +209,25 @@ def test_heartbeats_after_the_end_do_not_hold_the_loop() -> None:
     assert stream.final().ending == "complete"
 
 
+def test_a_server_that_stays_silent_after_the_end_holds_no_async_loop() -> None:
+    """The answer is whole; its connection's end is waited for only shortly."""
+
+    async def main() -> None:
+        async def body() -> Any:
+            for item in ANSWER:
+                yield item
+            await anyio.sleep_forever()
+
+        async with AsyncStream(body()) as stream:
+            with anyio.fail_after(4):
+                message = await stream.final()
+        assert message.ending == "complete"
+        assert dict(stream.departures) == {}
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(main, backend=backend)
+
+
 def test_data_after_the_end_is_ignored_and_counted() -> None:
     """Text after `[DONE]` belongs to nothing."""
     stream = Stream([*ANSWER, chunk({"content": "more"})])

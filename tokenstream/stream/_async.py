@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncStream"]
 
+_REST_SECONDS = 0.5
+"""How long to wait for the end of a body after the answer's own end."""
+
 
 class AsyncStream(StreamBase):
     r"""Read the streamed answer of a model in an `async for` loop.
@@ -212,7 +215,7 @@ class AsyncStream(StreamBase):
         At the end of the stream raise its error, or StopAsyncIteration.
         """
         if self._wants_more():
-            return await self._read()
+            return await (self._read_rest() if self._machine.answered else self._read())
         if self._over:
             await self._close_source()
             raise StopAsyncIteration
@@ -254,6 +257,15 @@ class AsyncStream(StreamBase):
             self._cut("stopped", "misuse")
             await self._close_source(quiet=True)
             raise
+
+    async def _read_rest(self) -> Event | None:
+        """Read what belongs to the connection's end, for as long as that is worth its reuse."""
+        from anyio import move_on_after
+
+        with move_on_after(_REST_SECONDS):
+            return await self._read()
+        self._machine.finish(None, self._clock())
+        return None
 
     async def _open_first(self) -> None:
         deferred, self._source = self._source, None
