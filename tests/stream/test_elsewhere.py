@@ -276,8 +276,9 @@ def test_a_read_that_is_cancelled_after_the_stream_was_closed_closes_the_source(
                 await anyio.lowlevel.checkpoint()
                 closed.set()
 
+        stream = AsyncStream(Slow([]))
         async with anyio.create_task_group() as tasks:
-            async with AsyncStream(Slow([])) as stream:
+            async with stream:
                 tasks.start_soon(stream.final)
                 await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
