@@ -192,10 +192,7 @@ class Machine:
         """
         if self.over:
             return
-        self.over = True
-        self.plain = False
-        self.shortcut = None
-        self.meter.finish(now)
+        self._end_input(now)
         connection = self._connection
         if self.error is not None:
             self._left = connection.abandon()
@@ -211,13 +208,10 @@ class Machine:
 
     def cut(self, now: float) -> None:
         """Stop here: frames that were not decoded are dropped, and what was held back with them."""
-        self.over = True
-        self.plain = False
-        self.shortcut = None
+        self._end_input(now)
         self.chunk = None
         self._left = []
         self.pull = _no_event
-        self.meter.finish(now)
 
     def break_off(self, now: float) -> None:
         """Stop because an exception, Ctrl-C say, broke off the decoding of an event; it cannot go on."""
@@ -309,6 +303,12 @@ class Machine:
                 self.shortcut = connection.shortcut()
             # The next input may be long in coming, and a payload is large.
             frames = frame = event = None
+
+    def _end_input(self, now: float) -> None:
+        self.over = True
+        self.plain = False
+        self.shortcut = None
+        self.meter.finish(now)
 
     def _fail(self, error: StreamError) -> None:
         self.error = error

@@ -54,7 +54,6 @@ class Connection:
         "_prefix",
         "_refused",
         "_taken",
-        "_wanted",
         "error",
         "events",
         "format",
@@ -75,7 +74,6 @@ class Connection:
         self._departures = departures
         self._pings = pings
         self._content_type = content_type
-        self._wanted = format
         self._prefix = b""
         self._taken = False
         """Whether a last frame that lacked its end was taken all the same."""
@@ -338,7 +336,7 @@ class Connection:
 
     def _take_unfinished(self, frame: Frame) -> list[Event]:
         """Take a last frame that lacks its end, when it is whole all the same."""
-        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+        payload = _payload_of(frame)
         if isinstance(payload, bytes) and payload.strip() != b"[DONE]":
             if payload.lstrip()[:1] not in (b"{", b"["):
                 return []
@@ -360,10 +358,10 @@ def _each(item: object) -> list[object]:
     return [item]
 
 
-def _payload_of(frame: Frame) -> object:
+def _payload_of(frame: Frame) -> bytes | dict[str, Any]:
     return frame.payload if isinstance(frame, ServerSentEvent) else frame
 
 
 def _shown(frame: Frame, most: int) -> str:
-    payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+    payload = _payload_of(frame)
     return str(payload[:most], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:most]

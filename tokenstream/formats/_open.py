@@ -36,7 +36,7 @@ class OpenPart:
 class OpenCall(OpenPart):
     """A tool call that can still grow; its argument text is needed to tell its end."""
 
-    __slots__ = ("arguments", "id", "id_made_up", "name", "provider_data", "type")
+    __slots__ = ("arguments", "id", "name", "provider_data", "type")
 
     def __init__(
         self,
@@ -44,14 +44,12 @@ class OpenCall(OpenPart):
         index: int,
         *,
         id: str,
-        made_up: bool,
         name: str,
         type: str,  # noqa: A002 - the field's name
         provider_data: dict[str, Any] | None,
     ) -> None:
         super().__init__("tool_call", choice, index)
         self.id = id
-        self.id_made_up = made_up
         self.name = name
         self.type = type
         self.provider_data = provider_data

@@ -255,7 +255,6 @@ class Parts(Answer):
             choice,
             self._next_index(state),
             id=id or f"call_{self.calls_seen}",
-            made_up=not id,
             name=name,
             type=type,
             provider_data=provider_data,

@@ -53,6 +53,8 @@ class Format(ABC):
     """The framing that carries it."""
     sentinel: ClassVar[bytes | None] = None
     """The payload that is no payload and means the end."""
+    ends_with_input: ClassVar[bool] = False
+    """Whether the end of the input is the end of the answer: no terminal event exists."""
     event_names: ClassVar[frozenset[str]] = frozenset()
     """Names of SSE events whose data must be this format's payloads."""
 
@@ -153,9 +155,6 @@ class Format(ABC):
         """Raise `error` if there is one."""
         if self.error is not None:
             raise self.error
-
-    ends_with_input: ClassVar[bool] = False
-    """Whether the end of the input is the end of the answer: no terminal event exists."""
 
     def note(self, name: str) -> None:
         """Count a departure at the frame that is being read."""

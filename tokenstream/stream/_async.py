@@ -103,8 +103,6 @@ class AsyncStream(StreamBase):
         except ValueError as error:
             self._misread(error)
         except StopIteration:
-            if self._over:
-                raise
             await self._close_source(quiet=True)
             raise self._decoding_broke() from None
         return event
@@ -159,12 +157,12 @@ class AsyncStream(StreamBase):
         """Close the source; what has been read is kept. Closing twice is fine."""
         await self._close()
 
-    async def _close(self, *, quiet: bool = False) -> None:
+    async def _close(self, *, shielded: bool = False) -> None:
         self._closed_early = self._closed_early or not self._over
         self._cut("stopped", "closed")
         # A read that is in progress elsewhere closes the source when it comes back.
         if not self._reading:
-            await self._close_source(quiet=quiet)
+            await (self._close_shielded() if shielded else self._close_source())
 
     async def __aenter__(self) -> Self:
         if self._closed_early:
@@ -179,13 +177,7 @@ class AsyncStream(StreamBase):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None:
-            await self._close()
-        else:
-            self._closed_early = self._closed_early or not self._over
-            self._cut("stopped", "closed")
-            if not self._reading:
-                await self._close_shielded()
+        await self._close(shielded=error is not None)
 
     def __del__(self) -> None:
         if isinstance(getattr(self, "_source", None), AsyncSource) and not self._closed:

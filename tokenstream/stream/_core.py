@@ -257,17 +257,16 @@ class StreamBase:
         if self._over:
             # The stream was stopped while it was being read.
             return None
+        if chunk is END:
+            if self._lost:
+                self._lose()
+            else:
+                machine.finish(None, self._clock())
+            return None
+        self._lost = False
         if chunk.__class__ is bytes:
-            self._lost = False
             return machine.give(chunk, self._clock())
-        if chunk is not END:
-            self._lost = False
-        if chunk is END and self._lost:
-            self._lose()
-        elif chunk is END:
-            machine.finish(None, self._clock())
-        else:
-            machine.push(chunk, self._clock())
+        machine.push(chunk, self._clock())
         return None
 
     def _enter_loop(self) -> None:

@@ -290,10 +290,9 @@ class Calls:
         if fragment.index == _LEGACY:
             id_sent = f"call_{self._parts.calls_seen}"
         # The event of the start is given away; what comes later adds to the fields kept here.
-        opened = call.open = self._parts.open_call(
+        call.open = self._parts.open_call(
             self._choice, id_sent, call.name, type=mend(call.type), provider_data={**call.fields} or None
         )
-        opened.id_made_up = call.id is None
         held, call.held = call.held, []
         for arguments in held:
             self._add(call, arguments)
