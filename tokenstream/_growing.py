@@ -1,4 +1,4 @@
-"""What is being said: the parts and choices of an answer that still grow."""
+"""What is being said: the parts, choices and token counts of an answer that still grow."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from tokenstream.message import (
     ServerToolCall,
     TextPart,
     ToolCall,
+    Usage,
 )
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending, FinishReason
 
-__all__ = ["ChoiceState", "GrowingPart", "SharedLog"]
+__all__ = ["ChoiceState", "GrowingPart", "GrowingUsage", "SharedLog"]
 
 
 class GrowingPart:
@@ -114,3 +115,32 @@ class ChoiceState:
             log = SharedLog(kind)
             self.logs = (*self.logs, log)
         return log
+
+
+class GrowingUsage:
+    """Token counts so far: what is reported later replaces field by field, and null replaces nothing."""
+
+    __slots__ = ("counts", "report")
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Any] = {}
+        """The counts in our names."""
+        self.report: dict[str, Any] = {}
+        """As the provider reported them."""
+
+    def add(self, usage: Usage) -> None:
+        """Merge another report."""
+        for name in Usage.model_fields:
+            value = getattr(usage, name)
+            if value is not None and name not in ("source", "provider_data"):
+                self.counts[name] = value
+        for key, value in usage.provider_data.items():
+            if value is not None or key not in self.report:
+                self.report[key] = value
+
+    def build(self, *, final: bool) -> Usage | None:
+        """Return the counts as they are now; None where none were reported."""
+        if not self.counts and not self.report:
+            return None
+        source = "reported" if final else "partial"
+        return Usage.model_construct(**self.counts, source=source, provider_data=dict(self.report))

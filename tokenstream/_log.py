@@ -57,12 +57,15 @@ class TextLog:
 
     def slices(self, bounds: list[int]) -> str:
         """Return the text between pairs of positions; a last end that is missing is the end of the text."""
+        # The length first: another thread may be writing, and what it adds after this
+        # moment may belong to whoever takes the next turn.
+        length, bounds = self.length, bounds[:]
         if len(bounds) == 1:
-            return self.since(bounds[0])
+            return self.since(bounds[0])[: length - bounds[0]]
         if not bounds:
             return ""
-        if len(bounds) == 2 and self.length - bounds[0] < 2 * (bounds[1] - bounds[0]):
+        if len(bounds) == 2 and length - bounds[0] < 2 * (bounds[1] - bounds[0]):
             return self.since(bounds[0])[: bounds[1] - bounds[0]]
         text = self.join()
-        ends = [*bounds, self.length] if len(bounds) % 2 else bounds
+        ends = [*bounds, length] if len(bounds) % 2 else bounds
         return "".join([text[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True)])

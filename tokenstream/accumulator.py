@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._growing import ChoiceState, GrowingPart
+from tokenstream._growing import ChoiceState, GrowingPart, GrowingUsage
 from tokenstream._log import TextLog
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
@@ -37,7 +37,6 @@ from tokenstream.message import (
     ServerToolCall,
     TextPart,
     ToolCall,
-    Usage,
 )
 
 if TYPE_CHECKING:
@@ -97,8 +96,7 @@ class Accumulator:
         self._id: str | None = None
         self._model: str | None = None
         self._role = "assistant"
-        self._usage: tuple[dict[str, Any], dict[str, Any]] | None = None
-        """Token counts in our names, and as the provider reported them."""
+        self._usage = GrowingUsage()
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
         self._messages: dict[int, Message] | None = None
@@ -178,7 +176,7 @@ class Accumulator:
     @property
     def output_tokens(self) -> int | None:
         """Tokens of the answer, as far as they were reported."""
-        tokens: int | None = None if self._usage is None else self._usage[0].get("output_tokens")
+        tokens: int | None = self._usage.counts.get("output_tokens")
         return tokens
 
     def message_of(self, choice: int) -> Message:
@@ -219,23 +217,11 @@ class Accumulator:
             model=self._model,
             role=self._role,
             parts=tuple([part.final or part.build(complete=False) for part in choice.parts]),
-            usage=self._build_usage(final=over),
+            usage=self._usage.build(final=over),
             finish_reason=choice.finish_reason,
             raw_finish_reason=choice.raw_finish_reason,
             ending=choice.ending if index in self._choices else self.ending,
             provider_data={name: _snapshot(value) for name, value in provider_data.items()},
-        )
-
-    def _build_usage(self, *, final: bool) -> Usage | None:
-        if self._usage is None:
-            return None
-        counts, report = self._usage
-        if not counts and not report:
-            return None
-        return Usage.model_construct(
-            **counts,
-            source="reported" if final else "partial",
-            provider_data=dict(report),
         )
 
     def _choice(self, index: int) -> ChoiceState:
@@ -367,17 +353,7 @@ class Accumulator:
         return False
 
     def _take_usage(self, event: UsageUpdate) -> bool:
-        usage = event.usage
-        if self._usage is None:
-            self._usage = {}, {}
-        counts, report = self._usage
-        for name in Usage.model_fields:
-            value = getattr(usage, name)
-            if value is not None and name not in ("source", "provider_data"):
-                counts[name] = value
-        for key, value in usage.provider_data.items():
-            if value is not None or key not in report:
-                report[key] = value
+        self._usage.add(event.usage)
         return False
 
     def _take_finish(self, event: Finish) -> bool:

@@ -201,12 +201,23 @@ def test_a_tool_without_arguments_is_called_with_none() -> None:
         pytest.param([finish("tool_use"), STOP], ["toolu_1"], id="the call"),
     ],
 )
-def test_a_call_without_arguments_waits_for_what_ended_it(after: list[Any], handed_out: list[str]) -> None:
-    """Its block is stopped too where the token limit cut it before its first argument."""
-    came = read(start(), tool(0), arguments(0, ""), stop(0), *after)
+@pytest.mark.parametrize("text", ["", " ", "12", "true", "[]", '"{}"'])
+def test_a_call_without_an_object_waits_for_what_ended_it(
+    text: str, after: list[Any], handed_out: list[str]
+) -> None:
+    """Its block is stopped too where the token limit cut it; 12 looks whole, and may be the start of 123."""
+    came = read(start(), tool(0), arguments(0, text), stop(0), *after)
 
     assert [call.id for call in came.calls] == handed_out
     assert [call.complete for call in came.message.tool_calls] == [bool(handed_out)]
+    assert [call.arguments_text for call in came.message.tool_calls] == [text]
+
+
+def test_a_call_whose_object_is_whole_is_handed_out_where_its_block_stops() -> None:
+    """The end of an object cannot be mistaken, so nothing waits for what comes next."""
+    came = read(start(), tool(0), arguments(0, ' {"a": '), arguments(0, "1}"), stop(0))
+
+    assert [call.arguments for call in came.calls] == [{"a": 1}]
 
 
 def test_arguments_may_stand_in_the_start_of_a_call() -> None:

@@ -26,6 +26,9 @@ _SAID = "the provider reports an error: "
         ({"error_code": 7, "error_msg": "x", "detail": "busy"}, "", "busy"),
         ({"detail": "busy"}, "", "busy"),
         ({"detail": [{"loc": ["body"]}]}, "", "it does not say which"),
+        ({"detail": [{"loc": ["body"], "msg": "busy"}]}, "", "busy"),
+        ({"errors": [{"code": 1, "message": "busy"}]}, "error", "busy"),
+        ({"errors": ["busy"]}, "error", "it does not say which"),
         ({"error": {"type": "overloaded_error"}}, "", "overloaded_error"),
         ({"error": {"code": 529}}, "", "529"),
         ({"error": {"message": ""}}, "", "it does not say which"),
@@ -152,3 +155,23 @@ def test_the_most_telling_word_decides_whose_problem_an_error_is(
 def test_a_status_says_whose_problem_it_is(status: int, kind: str) -> None:
     """4xx is the request's, 5xx the server's, but for those that have a meaning of their own."""
     assert kind == kind_of_status(status)
+
+
+def test_what_stands_beside_an_error_in_words_belongs_to_it() -> None:
+    """TGI's error is a string, with its type next to it."""
+    error = provider_error({"error": "m", "error_type": "overloaded", "code": 503})
+
+    assert error is not None
+    assert (error.type, error.code, error.kind) == ("overloaded", "503", "overloaded")
+
+
+@pytest.mark.parametrize(
+    "delay, seconds", [("17s", 17.0), ("0.25s", 0.25), ("17", None), (17, None), ("-1s", None)]
+)
+def test_googles_retry_info_tells_how_long_to_wait(delay: Any, seconds: float | None) -> None:
+    """In seconds, as protobuf writes a duration; anything else says nothing."""
+    details = [{"@type": "type.googleapis.com/google.rpc.Help"}, {"retryDelay": delay}]
+    error = provider_error({"error": {"code": 429, "message": "m", "details": details}})
+
+    assert error is not None
+    assert error.retry_after == seconds

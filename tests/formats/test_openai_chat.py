@@ -762,7 +762,7 @@ def test_text_beside_an_empty_delta_is_the_text() -> None:
         (ServerSentEvent(b'{"code":400,"details":"m"}', event="error"), "invalid_request", "m"),
         (ServerSentEvent(b"busy, try later", event="error"), "unknown", "busy"),
         ({"error": "m"}, "unknown", "m"),
-        ({"error": "m", "error_type": "overloaded"}, "unknown", "m"),
+        ({"error": "m", "error_type": "overloaded"}, "overloaded", "m"),
         (
             {
                 "id": "g",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tokenstream.errors import ErrorKind, ProviderError
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import is_dict
+from tokenstream.formats._read import is_dict, is_list
 
 __all__ = ["error_kind", "kind_of_status", "provider_error"]
 
@@ -56,6 +57,7 @@ _STATUSES: dict[int, ErrorKind] = {
     503: "overloaded",
     529: "overloaded",
 }
+_MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "status_msg")
 _MOST_MESSAGE, _MOST_WORD = 500, 100
 """Most characters of a provider's message, and of its code or type, that an error shows."""
 _LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
@@ -114,9 +116,9 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     if details is None:
         return None
     if isinstance(details, str):
-        details = {"message": details}
-    message = _shown(
-        _MOST_MESSAGE, details, "message", "msg", "detail", "details", "error", "errorText", "status_msg"
+        details = {"message": details, "code": payload.get("code"), "error_type": payload.get("error_type")}
+    message = _shown(_MOST_MESSAGE, details, *_MESSAGES) or _shown(
+        _MOST_MESSAGE, _listed(details), *_MESSAGES
     )
     kind_word = _shown(_MOST_WORD, details, "type", "error_type", "status", "kind")
     code = _code_of(details)
@@ -130,6 +132,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         type=kind_word,
         kind=kind,
         retryable=retryable,
+        retry_after=_retry_delay(inner),
     )
     error.request_id = _first_text(payload, "request_id")
     return error
@@ -150,6 +153,24 @@ def _details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None
     if ("code" in payload and "message" in payload) or ("error_code" in payload and "error_msg" in payload):
         return payload
     return payload if isinstance(payload.get("detail"), list | str) and len(payload) == 1 else None
+
+
+def _listed(details: dict[str, Any]) -> dict[str, Any]:
+    """Return the first of several errors: FastAPI's `detail`, Cloudflare's `errors`."""
+    for name in ("detail", "errors"):
+        listed = details.get(name)
+        if is_list(listed) and listed and is_dict(listed[0]):
+            return listed[0]
+    return {}
+
+
+def _retry_delay(details: object) -> float | None:
+    """Return the seconds to wait that a Google API tells in a `RetryInfo`, such as "17s"."""
+    for detail in details if is_list(details) else ():
+        delay = detail.get("retryDelay") if is_dict(detail) else None
+        if isinstance(delay, str) and re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?s", delay):
+            return float(delay[:-1])
+    return None
 
 
 def _first_text(details: dict[str, Any], *names: str) -> str | None:

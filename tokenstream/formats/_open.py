@@ -60,6 +60,11 @@ class OpenCall(OpenPart):
         """Whether any argument text has come."""
         return self.arguments.length > 0
 
+    @property
+    def begins_object(self) -> bool:
+        """Whether the arguments begin as a JSON object does, whose end cannot be mistaken."""
+        return self.arguments.join().lstrip().startswith("{")
+
 
 class Choice:
     """What is known of one alternative answer."""

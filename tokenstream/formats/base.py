@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from tokenstream._json import check_bounds, decode_lenient
 from tokenstream.departures import Departures
-from tokenstream.errors import ProtocolError, StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._parts import Parts
@@ -113,7 +113,8 @@ class Format(ABC):
         except ProtocolError as error:
             if error.event is None:
                 error.event = self.frames
-                error.args = (f"frame {self.frames}: {error}",)
+                advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
+                error.args = (f"frame {self.frames}: {error}{advice}",)
             self.error = error
         return self.parts.take()
 

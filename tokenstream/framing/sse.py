@@ -8,12 +8,12 @@ nobody has to when a JSON parser reads them.
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from tokenstream.framing._lines import SLICE, LineFraming
+from tokenstream.framing._utf8 import count_malformed, is_utf8
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SSEParser", "ServerSentEvent"]
 
-_UTF8 = getincrementaldecoder("utf-8")
 _REPR_BYTES = 80
 _HEAD_BYTES = 256
 
@@ -67,32 +66,6 @@ class ServerSentEvent:
 
 
 Frame: TypeAlias = "bytes | ServerSentEvent"
-
-
-def _is_utf8(payload: bytes) -> bool:
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _malformed(payload: bytes) -> int:
-    """Return how many U+FFFD decoding puts in, not counting those that were sent."""
-    if len(payload) <= SLICE:
-        try:
-            payload.decode()
-        except UnicodeDecodeError:
-            pass
-        else:
-            return 0
-    # In pieces: one character beyond U+FFFF makes text of four bytes each.
-    replacing, ignoring = _UTF8("replace"), _UTF8("ignore")
-    count = 0
-    for start in range(0, len(payload), SLICE):
-        piece = payload[start : start + SLICE]
-        count += replacing.decode(piece).count("\ufffd") - ignoring.decode(piece).count("\ufffd")
-    return count + len(replacing.decode(b"", final=True))
 
 
 class PlainSSEParser(LineFraming[Frame]):
@@ -254,7 +227,7 @@ class PlainSSEParser(LineFraming[Frame]):
         if self._data is not None:
             payload = bytes(self._data)
             if not payload.isascii():
-                self.replaced += _malformed(payload)
+                self.replaced += count_malformed(payload)
             if self._name or self._id or self._own_retry is not None:
                 frames.append(ServerSentEvent(payload, self._name or "message", self._id, self._own_retry))
             else:
@@ -341,11 +314,11 @@ class SSEParser(PlainSSEParser):
             if chunk[:5] == b"data:":
                 if chunk[-1] == 10 and chunk[-2] == 10:
                     payload = chunk[6:-2] if chunk[5] == 32 else chunk[5:-2]
-                    if 10 not in payload and (payload.isascii() or _is_utf8(payload)):
+                    if 10 not in payload and (payload.isascii() or is_utf8(payload)):
                         return [ServerSentEvent(payload, "message", self._id) if self._id else payload]
             elif chunk.startswith(self._head) and chunk[-1] == 10 and chunk[-2] == 10:
                 payload = chunk[len(self._head) : -2]
-                if 10 not in payload and (payload.isascii() or _is_utf8(payload)):
+                if 10 not in payload and (payload.isascii() or is_utf8(payload)):
                     return [ServerSentEvent(payload, self._event_name, self._id)]
         return self._less_usual(chunk)
 
@@ -401,13 +374,13 @@ class SSEParser(PlainSSEParser):
             return False
         for payload in payloads:
             if not payload.isascii():
-                self.replaced += _malformed(payload)
+                self.replaced += count_malformed(payload)
         frames += payloads
         return True
 
     def _frame(self, payload: bytes, name: str) -> Frame:
         if not payload.isascii():
-            self.replaced += _malformed(payload)
+            self.replaced += count_malformed(payload)
         if name or self._id:
             return ServerSentEvent(payload, name or "message", self._id)
         return payload

@@ -9,6 +9,7 @@ from tokenstream.events import PartStart
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
+from tokenstream.formats.anthropic._block import Block
 from tokenstream.formats.anthropic._words import citation_of
 from tokenstream.message import (
     FinishReason,
@@ -26,29 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Part
 
-__all__ = ["Block", "Blocks"]
-
-
-class Block:
-    """A content block that can still grow.
-
-    Args:
-        type: Its type, in Anthropic's word.
-        part: The part or call that it is.
-    """
-
-    __slots__ = ("data", "deltas", "input", "part", "signature", "type")
-
-    def __init__(self, type: str, part: OpenPart) -> None:  # noqa: A002 - the field's name
-        self.type = type
-        self.part = part
-        self.input: Any = None
-        """Arguments that stood in its start; fragments replace them."""
-        self.signature: str | None = None
-        self.data: dict[str, Any] = {}
-        """What is known of a compaction."""
-        self.deltas = 0
-        """How many deltas added to that."""
+__all__ = ["Blocks"]
 
 
 class Blocks(Parts):
@@ -62,7 +41,7 @@ class Blocks(Parts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_closed", "_empty_calls", "_estimated_tokens", "_open", "_written", "newest")
+    __slots__ = ("_closed", "_estimated_tokens", "_open", "_waiting", "_written", "newest")
 
     splits_calls = False
 
@@ -72,8 +51,8 @@ class Blocks(Parts):
         """Index of the block that was started last."""
         self._open: dict[int, Block] = {}
         self._closed: set[int] = set()
-        self._empty_calls: list[OpenCall] = []
-        """Calls without arguments whose block was stopped."""
+        self._waiting: list[OpenCall] = []
+        """Calls whose block was stopped, and which the token limit may have cut all the same."""
         self._written = -1
         self._estimated_tokens = 0
 
@@ -81,9 +60,9 @@ class Blocks(Parts):
 
     def start(self, index: int, content: dict[str, Any]) -> Block:
         """Open a block, with what stands in its start."""
-        for call in self._empty_calls:
+        for call in self._waiting:
             self.close_call(call)
-        self._empty_calls.clear()
+        self._waiting.clear()
         open_block = self._open.pop(index, None)
         if open_block is not None:
             self.note("part_unclosed")
@@ -152,9 +131,10 @@ class Blocks(Parts):
             return
         self._closed.add(index)
         self._give_rest(block)
-        if isinstance(block.part, OpenCall) and not block.part.has_arguments:
-            # The token limit may have cut it before its first argument; what comes next tells.
-            self._empty_calls.append(block.part)
+        if isinstance(block.part, OpenCall) and not block.part.begins_object:
+            # Arguments are an object. Without its first character the token limit may have cut
+            # them, however whole they look: 12 may be the start of 123. What comes next tells.
+            self._waiting.append(block.part)
         else:
             self._close_block(block, whole=True)
 

@@ -1,0 +1,43 @@
+"""Whether bytes are UTF-8, and how much of them is not."""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+
+from tokenstream.framing._lines import SLICE
+
+__all__ = ["count_malformed", "is_utf8"]
+
+_UTF8 = getincrementaldecoder("utf-8")
+
+
+def is_utf8(payload: bytes) -> bool:
+    """Tell whether a payload is whole UTF-8."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def count_malformed(payload: bytes) -> int:
+    r"""Return how many U+FFFD decoding puts in, not counting those that were sent.
+
+    Example:
+        >>> count_malformed("\ufffd".encode() + b"\xff\xe2\x82")
+        2
+    """
+    if len(payload) <= SLICE:
+        try:
+            payload.decode()
+        except UnicodeDecodeError:
+            pass
+        else:
+            return 0
+    # In pieces: one character beyond U+FFFF makes text of four bytes each.
+    replacing, ignoring = _UTF8("replace"), _UTF8("ignore")
+    count = 0
+    for start in range(0, len(payload), SLICE):
+        piece = payload[start : start + SLICE]
+        count += replacing.decode(piece).count("\ufffd") - ignoring.decode(piece).count("\ufffd")
+    return count + len(replacing.decode(b"", final=True))
