@@ -158,3 +158,25 @@ def test_narrow_bounds_on_payloads_hold() -> None:
 
         assert isinstance(decoder.error, LimitExceeded)
         assert decoder.error.limit == name
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("before, number", [([], 1), ([b"event: ping\ndata: {}\n\n"], 2), (ANSWER[:3], 4)])
+@pytest.mark.parametrize("format", [None, "openai-chat"])
+def test_malformed_json_is_named_by_its_event_and_offset(
+    size: int, before: list[bytes], number: int, format: str | None
+) -> None:
+    """Events are counted as they came, pings too, before the format is known and after."""
+    decoder = read(b"".join([*before, b'data: {"choices": [}\n\n', *ANSWER]), size, format=format)
+
+    assert isinstance(decoder.error, ProtocolError)
+    assert (decoder.error.event, decoder.error.offset) == (number, 13)
+    assert f"frame {number}:" in str(decoder.error)
+
+
+def test_frames_before_the_format_was_known_count() -> None:
+    """A departure is found at the number of its frame."""
+    ping = b"event: ping\ndata: {}\n\n"
+    decoder = read(b"".join([ping, ping, chunk({"content": "a"}), b"data: \n\n", *ANSWER]), 9)
+
+    assert decoder.departures["empty_data"].first_event == 4

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from tokenstream import errors
+from tokenstream import Checkpoint, Stream, errors
 from tokenstream.message import Message, TextPart
 
 ERRORS: list[errors.TokenStreamError] = [
@@ -85,3 +85,31 @@ def test_an_error_always_has_a_partial() -> None:
     assert error.partial == Message()
     error.partial = Message(id="m")
     assert error.partial.id == "m"
+
+
+def test_an_error_says_where_the_answer_stood() -> None:
+    """Its checkpoint holds the partial answer, the format and the last id, and outlives the process."""
+    body = [b"id: 7\ndata: Hel\n\n", b"id: 8\ndata: lo\n\n"]
+    with pytest.raises(errors.StreamTruncated) as caught:
+        Stream(body, format="text").final()
+
+    kept = pickle.loads(pickle.dumps(caught.value)).checkpoint
+    assert kept.message == caught.value.partial
+    assert kept.message.text == "Hello"
+    assert (kept.format, kept.last_event_id, kept.events_seen) == ("text", "8", caught.value.events_seen)
+
+
+def test_an_error_that_no_stream_raised_has_a_checkpoint_too() -> None:
+    """It holds the partial answer, which is empty."""
+    assert errors.StreamInterrupted("a").checkpoint.message == Message()
+
+
+def test_a_stream_says_where_it_stands() -> None:
+    """At any time, and in a form that a file can keep."""
+    stream = Stream([b"id: 7\ndata: Hel\n\ndata: [DONE]\n\n"], format="text")
+    assert stream.checkpoint() == Checkpoint(format="text")
+    next(iter(stream))
+    kept = Checkpoint.model_validate_json(stream.checkpoint().model_dump_json())
+    stream.close()
+
+    assert (kept.last_event_id, kept.message.text, kept.message.ending) == ("7", "", "streaming")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
-from tokenstream.status import ResponseHead, retry_after_of
+from tokenstream import Limits
+from tokenstream.errors import NotAStream, StatusError, StreamError
+from tokenstream.status import ErrorBody, ResponseHead, retry_after_of, status_error
 
 
 @pytest.mark.parametrize(
@@ -39,3 +44,133 @@ def test_a_request_id_goes_by_many_names() -> None:
     assert ResponseHead(status=200, headers={"x-amzn-requestid": "a"}).request_id == "a"
     assert ResponseHead(status=200).request_id is None
     assert ResponseHead(status=200).content_type is None
+
+
+def error_of(status: int, body: bytes = b"", **headers: str) -> StreamError:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    reader = ErrorBody(ResponseHead(status=status, headers=named), limits=Limits())
+    reader.frames(body)
+    reader.end()
+    assert reader.error is not None
+    return reader.error
+
+
+def error_with(status: int, payload: Any, **headers: str) -> StatusError:
+    error = error_of(status, json.dumps(payload).encode(), **headers)
+    assert isinstance(error, StatusError)
+    return error
+
+
+@pytest.mark.parametrize(
+    "payload, words, code, error_type",
+    [
+        ({"type": "error", "error": {"type": "api_error", "message": "busy"}}, "busy", None, "api_error"),
+        ({"error": "busy", "error_type": "overloaded"}, "busy", None, "overloaded"),
+        ({"error": None, "message": "busy", "code": "c"}, "busy", "c", None),
+        ({"error": "busy", "code": 7}, "busy", "7", None),
+        ([{"error": {"message": "busy", "status": "UNAVAILABLE"}}], "busy", None, "UNAVAILABLE"),
+        ({"detail": "busy"}, "busy", None, None),
+        ({"detail": [{"loc": ["body"], "msg": "busy", "input": "private"}]}, "busy", None, None),
+        ({"success": False, "errors": [{"code": 10000, "message": "busy"}]}, "busy", None, None),
+        ({"message": "busy", "choices": []}, "busy", None, None),
+        ({"odd": "private"}, "it does not say which", None, None),
+        ([], "500", None, None),
+    ],
+)
+def test_what_a_json_body_says(payload: Any, words: str, code: str | None, error_type: str | None) -> None:
+    """In every shape that servers use; what is no error's words stays out of the message."""
+    error = error_with(500, payload)
+
+    assert words in str(error)
+    assert "private" not in str(error)
+    assert (error.code, error.type) == (code, error_type)
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        (b"upstream connect error\n or disconnect", "its body says: upstream connect error or disconnect;"),
+        (b"x" * 5_000, "its body says: " + "x" * 199 + "\N{HORIZONTAL ELLIPSIS};"),
+        (b"\xef\xbb\xbf <p>no title", "its body is a web page;"),
+        (b"\x00\x01\xff", "status 500; ask again later"),
+        (b'{"error": {"mess', "status 500; ask again later"),
+        (b"\xef\xbb\xbf" + b'{"error": {"message": "marked"}}', "marked"),
+        (b'retry: 5\nid: 1\ndata: {"error": {"message": "framed"}}\n\n', "framed"),
+        (b"data: [DONE]\n\nevent: error\ndata: in words", "in words"),
+        (b": nothing\n\n", "status 500"),
+    ],
+)
+def test_what_any_other_body_says(body: bytes, words: str) -> None:
+    """Text is shown in part, a page by its title, an event stream by the error in it."""
+    assert words in str(error_of(500, body))
+
+
+@pytest.mark.parametrize(
+    "status, payload, headers, advice",
+    [
+        (401, {}, {}, "check the key"),
+        (404, {}, {}, "check the address"),
+        (400, {}, {}, "mend it"),
+        (503, {}, {}, "ask again later"),
+        (503, {}, {"retry_after": "2"}, "ask again in 2 s"),
+        (429, {"error": {"code": "insufficient_quota"}}, {"retry_after": "2"}, "check the plan"),
+        (429, {}, {"x_should_retry": "false"}, "will not help"),
+    ],
+)
+def test_each_status_says_what_to_do(
+    status: int, payload: dict[str, Any], headers: dict[str, str], advice: str
+) -> None:
+    """At the end of the message."""
+    assert advice in str(error_with(status, payload, **headers))
+
+
+def test_a_server_may_say_whether_to_ask_again() -> None:
+    """Its word counts more than the status."""
+    assert error_with(400, {}, x_should_retry="true").retryable
+    assert not error_with(500, {}, x_should_retry="false").retryable
+    assert error_with(500, {}, x_should_retry="perhaps").retryable
+
+
+def test_a_body_may_say_how_long_to_wait() -> None:
+    """Google's APIs put it among the details; the header counts more."""
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17.5s"}
+    payload = {
+        "error": {"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED", "details": [5, {}, info]}
+    }
+
+    assert error_with(429, payload).retry_after == 17.5
+    assert error_with(429, payload, retry_after="3").retry_after == 3.0
+    info["retryDelay"] = "soon"
+    assert error_with(429, payload).retry_after is None
+
+
+def test_the_name_of_the_request_is_in_the_body_or_the_head() -> None:
+    """The body's own counts more: a proxy may have named the request, too."""
+    payload = {"type": "error", "error": {"type": "api_error", "message": "m"}, "request_id": "req_body"}
+
+    assert error_with(500, payload, cf_ray="ray").request_id == "req_body"
+    assert error_with(500, {}, request_id="req_head").request_id == "req_head"
+
+
+@pytest.mark.parametrize(
+    "status, headers, words",
+    [
+        (307, {"location": "https://other.example/"}, "https://other.example/"),
+        (304, {}, "If-None-Match"),
+        (302, {}, "does not say where to"),
+    ],
+)
+def test_a_status_between_is_no_stream(status: int, headers: dict[str, str], words: str) -> None:
+    """A redirect names its target where it has one."""
+    error = error_of(status, b"", **headers)
+
+    assert isinstance(error, NotAStream)
+    assert words in str(error)
+    assert str(status) in str(error)
+
+
+def test_a_response_whose_body_is_not_at_hand() -> None:
+    """Its head says enough; the names of its fields may be in any case."""
+    error = status_error(429, {"Retry-After": "2"})
+
+    assert (error.status, error.retry_after, error.body) == (429, 2.0, "")

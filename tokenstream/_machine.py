@@ -18,6 +18,7 @@ from tokenstream.errors import (
 )
 from tokenstream.events import TextDelta
 from tokenstream.limits import DEFAULT_LIMITS, Limits
+from tokenstream.message import Checkpoint
 from tokenstream.stages.metrics import Meter
 from tokenstream.status import ErrorBody
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
+    from tokenstream.framing.content_coding import ContentDecoder
     from tokenstream.message import Ending
     from tokenstream.stages.metrics import Metrics
     from tokenstream.status import ResponseHead
@@ -49,6 +51,7 @@ class Machine:
     """
 
     __slots__ = (
+        "_coding",
         "_connection",
         "_left",
         "_limits",
@@ -82,6 +85,7 @@ class Machine:
         self._wanted = format
         self._pings = pings
         self._connection: Connection | ErrorBody
+        self._coding: ContentDecoder | None = None
         self.connect(content_type)
         self.accumulator = Accumulator(limits=self._limits)
         """The stage that holds the message."""
@@ -121,8 +125,14 @@ class Machine:
         """How many comments came: signs of life that hold nothing."""
         return self._connection.comments
 
-    def connect(self, content_type: str | None) -> None:
-        """Begin a new connection, whose content type is known now."""
+    def connect(self, content_type: str | None, coding: str = "") -> None:
+        """Begin a new connection, whose content type is known now.
+
+        Args:
+            content_type: What the server says of the body.
+            coding: The content coding that is on its bytes, such as "gzip".
+        """
+        self._undo(coding)
         self._connection = Connection(
             self._wanted,
             content_type=content_type,
@@ -131,9 +141,18 @@ class Machine:
             departures=self.departures,
         )
 
-    def refuse(self, head: ResponseHead) -> None:
+    def refuse(self, head: ResponseHead, coding: str = "") -> None:
         """Take what comes as the body of a response with an error status."""
+        self._undo(coding)
         self._connection = ErrorBody(head, limits=self._limits)
+
+    def _undo(self, coding: str) -> None:
+        if coding.strip().lower() in ("", "identity"):
+            self._coding = None
+        else:
+            from tokenstream.framing.content_coding import ContentDecoder
+
+            self._coding = ContentDecoder(coding, limits=self._limits)
 
     def note(self, name: str) -> None:
         """Count a departure that shows outside the frames."""
@@ -170,15 +189,17 @@ class Machine:
         """Give the next input in any form; `pull` then gives its events.
 
         Raises:
-            MisuseError: It is neither bytes nor text.
+            MisuseError: It is neither bytes nor text, nor a payload.
         """
         if isinstance(chunk, bytearray) or chunk.__class__ is memoryview:
             chunk = bytes(chunk)
         elif isinstance(chunk, str) and not self._connection.takes_text:
             chunk = chunk.encode("utf-8", "surrogatepass")
-        if not isinstance(chunk, bytes | str):
-            msg = f"{type(chunk).__qualname__} is no piece of a body; bytes are expected, or text"
-            raise MisuseError(msg)
+        if isinstance(chunk, dict):
+            self._connection.take_payloads()
+        elif not isinstance(chunk, bytes | str):
+            kind = type(chunk).__qualname__
+            raise MisuseError(f"{kind} is no piece of a body; bytes are expected, text, or payloads as dicts")
         self.chunk = chunk
         self.now = now
         self.shortcut = None
@@ -194,6 +215,9 @@ class Machine:
             return
         self._end_input(now)
         connection = self._connection
+        if self._coding is not None and cause is None and self.error is None:
+            self._coding.end(now=now)
+            cause = self._coding.error
         if self.error is not None:
             self._left = connection.abandon()
             # What is no payload any more is a broken end, too.
@@ -234,12 +258,23 @@ class Machine:
         self.accumulator.conclude(ending)
         if error is not None and not error.has_partial:
             error.partial = self.accumulator.message
+            error.checkpoint = self.checkpoint()
             error.events_seen = self.events_seen
             error.bytes_seen = self.meter.bytes
-            error.tool_calls_delivered = tuple(self.accumulator.tool_calls_delivered)
+            error.tool_calls_delivered = error.checkpoint.tool_calls_delivered
             if isinstance(error, _TRUNCATIONS):
                 # In other errors, what was left depends on how much had been read beyond the fault.
                 error.tail = self._connection.tail[: self._limits.tail]
+
+    def checkpoint(self) -> Checkpoint:
+        """Return where the answer stands."""
+        return Checkpoint(
+            messages=tuple(self.accumulator.messages),
+            format=self.format,
+            last_event_id=self._connection.last_event_id,
+            events_seen=self.events_seen,
+            tool_calls_delivered=tuple(self.accumulator.tool_calls_delivered),
+        )
 
     # -- within ------------------------------------------------------------
 
@@ -266,13 +301,16 @@ class Machine:
                 continue
             self.chunk = None
             now = self.now
-            outgrown = meter.bytes + len(chunk) > most
+            # A payload that was decoded by somebody else has no size here.
+            size = 0 if chunk.__class__ is dict else len(chunk)
+            outgrown = meter.bytes + size > most
             if outgrown:
-                chunk = chunk[: most - meter.bytes]
+                size = most - meter.bytes
+                chunk = chunk[:size]
             meter.chunks += 1
-            meter.bytes += len(chunk)
-            connection = self._connection
-            frames = connection.frames(chunk)
+            meter.bytes += size
+            connection, coding = self._connection, self._coding
+            frames = connection.frames(chunk) if coding is None else self._decoded_frames(coding, chunk, now)
             if meter.waiting:
                 meter.mark(now, frame=bool(frames))
             fresh = True
@@ -291,7 +329,7 @@ class Machine:
                     self.error = reader.error or accumulator.error
                     break
             else:
-                self.error = (connection.framing or connection).error
+                self.error = (connection.framing or connection).error or (coding.error if coding else None)
                 if outgrown and self.error is None:
                     self.error = LimitExceeded(limit="body", value=most)
             if connection.format is not None:
@@ -299,10 +337,16 @@ class Machine:
                 if self.answered:
                     meter.finish(now)
             self.plain = self.error is None and not self.answered
-            if self.plain and meter.content_chunks:
+            if self.plain and meter.content_chunks and coding is None:
                 self.shortcut = connection.shortcut()
             # The next input may be long in coming, and a payload is large.
             frames = frame = event = None
+
+    def _decoded_frames(self, coding: ContentDecoder, chunk: bytes, now: float) -> list[Any]:
+        frames: list[Any] = []
+        for piece in coding.feed(chunk, now=now):
+            frames += self._connection.frames(piece)
+        return frames
 
     def _end_input(self, now: float) -> None:
         self.over = True

@@ -4,17 +4,125 @@ from __future__ import annotations
 
 import re
 from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
 from typing import Any
 
-from tokenstream.errors import ConnectError, MisuseError, StreamStalled
+from tokenstream.errors import ConnectError, MisuseError, StreamError
 from tokenstream.limits import Deadlines
-from tokenstream.sources import AsyncSource, Deferred, SyncSource, from_async_response, from_response
-from tokenstream.status import status_error
+from tokenstream.sources import (
+    AsyncSource,
+    Deferred,
+    SyncSource,
+    from_async_response,
+    from_response,
+    opening_failed,
+)
+from tokenstream.stream._wake import shut_down
 
 __all__ = ["Request"]
 
 _CONNECT_SECONDS = 10.0
 """How long our own client waits for a connection."""
+_MOST_REDIRECTS = 20
+"""Redirects that are followed for a client that does not say how many."""
+_HARMLESS = frozenset(
+    {
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "anthropic-beta",
+        "anthropic-version",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-language",
+        "content-length",
+        "content-type",
+        "host",
+        "pragma",
+        "traceparent",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
+"""Headers that go along to another origin.
+
+Any other may be a credential: each provider and gateway has its own name for the key.
+"""
+
+
+class _Redirects:
+    """Decides which redirects of one request are followed, and what goes along.
+
+    Args:
+        client: The client that sends the request.
+        options: The request's options, as the caller gave them.
+        where: The host that was asked.
+    """
+
+    def __init__(self, client: Any, options: dict[str, Any], where: str) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        wanted = options.get("follow_redirects")
+        # What is neither stands for the client's own setting.
+        self._following: bool = (
+            wanted if isinstance(wanted, bool) else getattr(client, "follow_redirects", False)
+        )
+        self._left: int = getattr(client, "max_redirects", _MOST_REDIRECTS)
+        self._where = where
+        self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
+        """What the client is to send the next request with."""
+        if "auth" in options:
+            self.sending["auth"] = options["auth"]
+
+    def after(self, response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's
+        """Return the request that follows a response, or None where the response is the answer.
+
+        Raises:
+            ConnectError: There were too many of them.
+        """
+        onward = response.next_request
+        if not self._following or onward is None or onward.url.scheme not in ("http", "https"):
+            return None
+        if not self._left:
+            raise ConnectError(
+                f"{self._where} redirects without end; check the address", stage="head", retryable=False
+            )
+        self._left -= 1
+        if _origin(onward.url) != _origin(response.request.url):
+            # Once away, credentials are not given even to an origin that leads back.
+            self.sending["auth"] = None
+            for name in {name.lower() for name in onward.headers} - _HARMLESS:
+                del onward.headers[name]
+        return onward
+
+
+def _origin(url: Any) -> tuple[str, str, int]:  # noqa: ANN401 - httpx's or httpx2's
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}[url.scheme]
+
+
+class _Line:
+    """Finds the socket of a request of our own while its answer has not come.
+
+    httpx tells each step of a request to the function under "trace" of its
+    extensions; a new connection belongs to this request alone.
+    """
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+        self._asked = False
+
+    def __call__(self, step: str, told: dict[str, Any]) -> None:
+        """Take a step of the request."""
+        if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._stream = told["return_value"]
+            if self._asked:
+                # Somebody wanted to shut it down before it was there.
+                shut_down(self.socket)
+
+    def socket(self) -> Any:  # noqa: ANN401 - a socket of any kind
+        """Return the socket, to be shut down; where there is none yet, it is as soon as it is there."""
+        self._asked = True
+        return None if self._stream is None else self._stream.get_extra_info("socket")
 
 
 class Request:
@@ -50,22 +158,33 @@ class Request:
         if self._client is not None and not hasattr(self._client, "close"):
             raise MisuseError("the client is an asynchronous one: use aconnect")
 
+        line = _Line()
+
         def opened() -> SyncSource:
             from httpx_sse import connect_sse
 
             with ExitStack() as stack:
                 client = self._client
+                options = {**self._options}
                 if client is None:
                     client = stack.enter_context(self._new_client("Client"))
+                    options["extensions"] = {"trace": line, **options.get("extensions", {})}
                 try:
-                    asked = connect_sse(client, self._method, self._url, **self._options_for(client))
+                    redirects = _Redirects(client, options, self._host())
+                    asked = connect_sse(client, self._method, self._url, **_sent(options, client))
                     response = stack.enter_context(asked).response
+                    while (onward := redirects.after(response)) is not None:
+                        response.close()
+                        response = client.send(onward, **redirects.sending)
+                        stack.callback(response.close)
+                except StreamError:
+                    raise
                 except Exception as error:
                     raise self._failed(error) from error
                 source = from_response(response)
-                return SyncSource(source.chunks, stack.pop_all().close, source.head, self._waits)
+                return replace(source, close=stack.pop_all().close, waits=self._waits)
 
-        return Deferred(opened)
+        return Deferred(opened, socket=line.socket)
 
     def async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""
@@ -80,12 +199,19 @@ class Request:
                 if client is None:
                     client = await stack.enter_async_context(self._new_client("AsyncClient"))
                 try:
-                    asked = aconnect_sse(client, self._method, self._url, **self._options_for(client))
+                    redirects = _Redirects(client, self._options, self._host())
+                    asked = aconnect_sse(client, self._method, self._url, **_sent(self._options, client))
                     response = (await stack.enter_async_context(asked)).response
+                    while (onward := redirects.after(response)) is not None:
+                        await response.aclose()
+                        response = await client.send(onward, **redirects.sending)
+                        stack.push_async_callback(response.aclose)
+                except StreamError:
+                    raise
                 except Exception as error:
                     raise self._failed(error) from error
                 source = from_async_response(response)
-                return AsyncSource(source.chunks, stack.pop_all().aclose, source.head, self._waits)
+                return replace(source, close=stack.pop_all().aclose, waits=self._waits)
 
         return Deferred(opened)
 
@@ -97,40 +223,25 @@ class Request:
         read = None if None in waits else max(wait for wait in waits if wait is not None)
         return getattr(httpx, kind)(timeout=httpx.Timeout(_CONNECT_SECONDS, read=read))
 
-    def _options_for(self, client: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's or httpx2's
-        """Return the request's options with headers of their own, which httpx-sse writes into."""
-        # The client's own kind of headers: httpx2 does not know httpx's.
-        headers = type(client.headers)(self._options.get("headers"))
-        # A proxy that compresses a stream holds it back until a block is full.
-        headers.setdefault("Accept-Encoding", "identity")
-        return {**self._options, "headers": headers}
-
-    def _failed(self, error: Exception) -> Exception:
+    def _failed(self, error: Exception) -> StreamError | MisuseError:
         """Return what an exception means that a client raised instead of giving a response."""
-        names = {kind.__name__ for kind in type(error).__mro__}
-        response = getattr(error, "response", None)
-        if "HTTPStatusError" in names and response is not None:
-            return status_error(response.status_code, dict(response.headers))
-        if "TooManyRedirects" in names:
-            return ConnectError(f"{self._host()} redirects without end", stage="head", retryable=False)
-        if not names & {"TransportError", "OSError"} or names & {"UnsupportedProtocol", "LocalProtocolError"}:
+        found = opening_failed(error, self._host(), self._waits)
+        if isinstance(found, MisuseError):
             return MisuseError(f"the request cannot be made: {error}")
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        if names & {"ReadTimeout", "WriteTimeout"}:
-            limit = "first_event" if self._waits is not None else "transport"
-            return StreamStalled(f"no response came from {self._host()} ({what})", limit=limit)
-        connecting = bool(names & {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
-        certificate = "CERTIFICATE" in what.upper()
-        return ConnectError(
-            f"no connection to {self._host()} ({what})"
-            if connecting
-            else f"{self._host()} was reached but gave no response ({what})",
-            stage="connect" if connecting else "head",
-            retryable=not certificate,
-        )
+        return found
 
     def _host(self) -> str:
         return (
             re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
             or "the server"
         )
+
+
+def _sent(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's or httpx2's
+    """Return a request's options with headers of their own, which httpx-sse writes into."""
+    # The client's own kind of headers: httpx2 does not know httpx's.
+    headers = type(client.headers)(options.get("headers"))
+    # A proxy that compresses a stream holds it back until a block is full.
+    headers.setdefault("Accept-Encoding", "identity")
+    # httpx strips only `Authorization` from a redirect to another origin.
+    return {**options, "headers": headers, "follow_redirects": False}

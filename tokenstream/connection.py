@@ -50,9 +50,11 @@ class Connection:
         "_departures",
         "_held",
         "_limits",
+        "_payloads",
         "_pings",
         "_prefix",
         "_refused",
+        "_skipped",
         "_taken",
         "error",
         "events",
@@ -80,6 +82,10 @@ class Connection:
         self._refused: Sniffed | None = None
         """What the body is, where it is none of ours."""
         self._held: list[Frame] = []
+        self._skipped = 0
+        """Frames that held nothing, before the format was known."""
+        self._payloads = False
+        """Whether the input is payloads that somebody else has framed and decoded."""
         self.framing: SSEParser | NDJSONParser | JSONBody | None = None
         self.error: StreamError | None = None
         self.format: Format | None = None
@@ -118,9 +124,20 @@ class Connection:
         return self.framing.comments if isinstance(self.framing, SSEParser) else 0
 
     @property
+    def last_event_id(self) -> str | None:
+        """The id of the last SSE event; None where the server gave none."""
+        return (self.framing.last_event_id or None) if isinstance(self.framing, SSEParser) else None
+
+    @property
     def frames_seen(self) -> int:
         """How many frames the format has read."""
         return 0 if self.format is None else self.format.frames
+
+    def take_payloads(self) -> None:
+        """Take what comes as payloads that were framed and decoded by somebody else, an SDK say."""
+        if not self._payloads:
+            self._payloads = True
+            self.frames = _each
 
     def shortcut(self) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a whole chunk at a glance, or None where there is none."""
@@ -149,6 +166,9 @@ class Connection:
         if self.format is None and self._held and self.error is None:
             events += self._settle("openai-chat" if self._only_sentinels() else None)
         if self.error is None and self.format is not None:
+            if self._payloads and self.format.finished and not self.format.ended:
+                # Whoever framed the payloads kept the sentinel for himself.
+                self.format.conclude()
             events += self.format.end()
             self.error = self.format.error
         if isinstance(self.framing, SSEParser) and self.framing.replaced:
@@ -258,10 +278,17 @@ class Connection:
         try:
             name = self._recognise(frame)
         except ProtocolError as error:
-            error.args = (f'{error}; if the data are bare text, say so with format="text"',)
+            error.event = self._skipped + len(self._held) + 1
+            advice = (
+                ""
+                if isinstance(error, LimitExceeded)
+                else '; if the data are bare text, say so with format="text"'
+            )
+            error.args = (f"frame {error.event}: {error}{advice}",)
             self.error = error
             return []
         if name == _PING:
+            self._skipped += 1
             return [Ping(raw=_payload_of(frame))] if self._pings else []
         self._held.append(frame)
         if self.error is not None:
@@ -321,7 +348,10 @@ class Connection:
                 body=_shown(held[0], self._limits.tail) if held else "",
             )
             return []
-        self._use(registry.create(name, limits=self._limits, pings=self._pings))
+        known = registry.create(name, limits=self._limits, pings=self._pings)
+        # Frames are numbered as they came.
+        known.frames = self._skipped
+        self._use(known)
         return self._events_of(held)
 
     def _events_of(self, frames: list[Any]) -> list[Event]:

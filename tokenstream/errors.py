@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.message import Message
+    from tokenstream.message import Checkpoint, Message
 
 __all__ = [
     "ConcurrentRead",
@@ -130,6 +130,7 @@ class StreamError(TokenStreamError):
         self.retryable = self.kind in _RETRYABLE if retryable is None else retryable
         self.retry_after = retry_after
         self._partial: Message | None = None
+        self._checkpoint: Checkpoint | None = None
         self.tool_calls_delivered = ()
         self.events_seen = 0
         self.bytes_seen = 0
@@ -148,6 +149,19 @@ class StreamError(TokenStreamError):
     @partial.setter
     def partial(self, message: Message) -> None:
         self._partial = message
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the answer stood: `partial`, and what a server is told to go on from there."""
+        if self._checkpoint is None:
+            from tokenstream.message import Checkpoint
+
+            self._checkpoint = Checkpoint(messages=(self.partial,))
+        return self._checkpoint
+
+    @checkpoint.setter
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
 
     @property
     def has_partial(self) -> bool:

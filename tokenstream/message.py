@@ -10,6 +10,7 @@ from tokenstream._json import decode
 from tokenstream.errors import OutputInvalid, ProtocolError
 
 __all__ = [
+    "Checkpoint",
     "Citation",
     "Ending",
     "FinishReason",
@@ -345,3 +346,29 @@ class Message(_Value):
     def complete(self) -> bool:
         """Whether the answer came to its end."""
         return self.ending == "complete"
+
+
+class Checkpoint(_Value):
+    """Where an answer stands: what there is of it, and what a server is told to go on from there.
+
+    Example:
+        >>> kept = Checkpoint(messages=(Message(parts=(TextPart(text="Hel"),)),), last_event_id="7")
+        >>> Checkpoint.model_validate_json(kept.model_dump_json()).message.text
+        'Hel'
+    """
+
+    messages: tuple[Message, ...] = ()
+    """What there is of each alternative answer, by index."""
+    format: str | None = None
+    """The format that the answer came in; None while it was not known."""
+    last_event_id: str | None = None
+    """The id of the last SSE event, where the server gave one."""
+    events_seen: int = 0
+    """Events that had been decoded."""
+    tool_calls_delivered: tuple[str, ...] = ()
+    """Ids of the tool calls that had been handed out."""
+
+    @property
+    def message(self) -> Message:
+        """What there is of the answer: the first alternative."""
+        return self.messages[0] if self.messages else Message()

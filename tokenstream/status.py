@@ -10,14 +10,15 @@ from tokenstream._json import decode
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats._errors import kind_of_status, provider_error
 from tokenstream.formats._read import is_dict, is_list
+from tokenstream.formats.base import name_of
 from tokenstream.framing import SSEParser
-from tokenstream.framing.sniff import title_of
+from tokenstream.framing.sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import ErrorKind, ProviderError, StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
 
@@ -37,12 +38,20 @@ class ResponseHead:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """The response's headers, by lower-case name."""
     reason: str = ""
-    url: str = ""
+    url: str = field(default="", repr=False)
+    """The address that answered, which may hold a key."""
 
     @property
     def content_type(self) -> str | None:
         """What the server says of the body."""
         return self.headers.get("content-type")
+
+    @property
+    def place(self) -> str:
+        """The address without what may be secret: user, password and query."""
+        scheme, _, rest = self.url.partition("?")[0].partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" if rest else scheme
 
     @property
     def request_id(self) -> str | None:
@@ -67,6 +76,17 @@ _LOWEST_ERROR_STATUS = 400
 _MOST_DIGITS = 12
 _MOST_BODY = 64 * 1024
 """Bytes of an error body that are looked at."""
+_MOST_WORDS = 200
+"""Characters of a body of plain text that an error's message shows."""
+_NOT_MODIFIED = 304
+_ADVICE: dict[ErrorKind, str] = {
+    "authentication": "check the key, and what it is allowed to do",
+    "invalid_request": "the same request will fail again: mend it; what the server says of it is in .body",
+    "overloaded": "ask again later",
+    "rate_limited": "ask again later",
+    "server": "ask again later",
+}
+_SHOULD_RETRY = {"true": True, "false": False}
 
 
 class ErrorBody:
@@ -85,6 +105,7 @@ class ErrorBody:
     comments = 0
     name: str | None = None
     frames_seen = 0
+    last_event_id: str | None = None
     tail = b""
 
     def __init__(self, head: ResponseHead, *, limits: Limits) -> None:
@@ -99,6 +120,9 @@ class ErrorBody:
             self.end()
         # One frame, so that its reader looks for the error.
         return [chunk]
+
+    def take_payloads(self) -> None:
+        """Take payloads for what they are: none of an error's body."""
 
     def shortcut(self) -> None:
         """Return no function that would read a chunk at a glance."""
@@ -144,42 +168,42 @@ def _seconds_until(date: str, now: str) -> float | None:
     return max(0.0, seconds)
 
 
-def status_error(status: int, headers: Mapping[str, str]) -> StatusError:
-    """Return the error of a response whose body is not at hand."""
+def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
+    """Return the error of a response, and of its body where that is at hand."""
     lowered = {name.lower(): value for name, value in headers.items()}
-    return _status_error(ResponseHead(status=status, headers=lowered), b"", DEFAULT_LIMITS)
+    return _status_error(ResponseHead(status=status, headers=lowered), body, DEFAULT_LIMITS)
 
 
 def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
-    target = head.headers.get("location", "nowhere")
-    error = NotAStream(
-        f"the server redirects to {target} (status {head.status}): redirects are not followed, "
-        "because credentials must not reach another host; ask there if that is meant",
-        body=str(body[: limits.tail], "utf-8", "replace"),
-    )
+    target = head.headers.get("location")
+    named = f"status {head.status} {head.reason}".rstrip()
+    if target is not None:
+        message = (
+            f"the server redirects to {target} ({named}), which was not followed, because credentials "
+            "must not reach another host; ask there if that is meant"
+        )
+    elif head.status == _NOT_MODIFIED:
+        message = (
+            f"the server answered with {named} and no body: leave out of the request what asks for that, "
+            "If-None-Match or If-Modified-Since"
+        )
+    else:
+        message = f"the server redirects ({named}) but does not say where to; check the address"
+    error = NotAStream(message, body=str(body[: limits.tail], "utf-8", "replace"))
     error.request_id = head.request_id
     return error
 
 
 def _status_error(head: ResponseHead, body: bytes, limits: Limits) -> StatusError:
     text = str(body, "utf-8", "replace")
-    said = _first_object(body, limits)
-    found = provider_error({"error": said.get("error", said)}) if said else None
-    kind = kind_of_status(head.status)
-    message = f"the server answered with status {head.status}"
-    if head.reason:
-        message += f" {head.reason}"
+    found = _said_in(body, limits)
+    kind, retryable = _judged(head, found)
     retry_after = retry_after_of(head.headers)
-    retryable: bool | None = None
-    if found is not None:
-        message += f"; {found}"
-        if found.retryable is False and found.kind != "unknown":
-            retryable = False
-        kind = found.kind if kind in ("unknown", "rate_limited") and found.kind != "unknown" else kind
-    elif title_of(text):
-        message += f"; its body is a web page titled {title_of(text)!r}"
+    if retry_after is None and found is not None:
+        retry_after = found.retry_after
     error = StatusError(
-        message,
+        f"the server answered with {f'status {head.status} {head.reason}'.rstrip()}"
+        f"{_words_of(text, found)}; {_advice(head.status, kind, retry_after, again=retryable)}",
         status=head.status,
         code=found.code if found is not None else None,
         type=found.type if found is not None else None,
@@ -188,22 +212,64 @@ def _status_error(head: ResponseHead, body: bytes, limits: Limits) -> StatusErro
         retryable=retryable,
         retry_after=retry_after,
     )
-    error.request_id = head.request_id
+    error.request_id = (found.request_id if found is not None else None) or head.request_id
     return error
 
 
-def _first_object(body: bytes, limits: Limits) -> dict[str, Any] | None:
-    """Find the JSON object in an error body: the body itself, or the data of its first SSE event."""
-    payloads = [body]
-    if body.lstrip()[:5] in (b"data:", b"event"):
-        payloads = [event.payload for event in SSEParser(limits=limits).feed(body + b"\n\n")]
-    for payload in payloads:
-        try:
-            data: object = decode(payload, limits)
-        except (ProtocolError, LimitExceeded):
-            continue
-        if is_list(data) and data:
-            data = data[0]
-        if is_dict(data):
-            return data
+def _judged(head: ResponseHead, found: ProviderError | None) -> tuple[ErrorKind, bool | None]:
+    """Return whose problem an error status is, and whether that decides about asking again."""
+    kind = kind_of_status(head.status)
+    retryable: bool | None = None
+    if found is not None and found.kind != "unknown" and kind in ("unknown", "rate_limited"):
+        # A status that names the server itself counts for more than the body's words.
+        retryable = None if found.retryable else False
+        kind = found.kind
+    return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
+
+
+def _words_of(text: str, found: ProviderError | None) -> str:
+    """Return what an error body says, for the error's message."""
+    if found is not None:
+        return f"; {found}"
+    if text.lstrip("\ufeff \t\r\n")[:1] == "<":
+        title = title_of(text)
+        return f"; its body is a web page titled {title!r}" if title else "; its body is a web page"
+    words = " ".join(text[: 2 * _MOST_WORDS].split())
+    # What is not text at all, or JSON that may repeat the request, is only in `.body`.
+    if not words or not words.isprintable() or words[:1] in "{[":
+        return ""
+    return f"; its body says: {words if len(words) <= _MOST_WORDS else f'{words[: _MOST_WORDS - 1]}…'}"
+
+
+def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, again: bool | None) -> str:
+    if again is False and _ADVICE.get(kind) == "ask again later":
+        return "asking again will not help: check the plan and its limits"
+    if retry_after is not None:
+        return f"ask again in {retry_after:g} s"
+    if status == 404:
+        return "check the address and the model's name"
+    return _ADVICE.get(kind, "what the server says of it is in .body")
+
+
+def _said_in(body: bytes, limits: Limits) -> ProviderError | None:
+    """Find the provider's error in an error body: in the body itself, or in an SSE event of it."""
+    if sniff(body, None, over=True) != "sse":
+        data = _object_in(body, limits)
+        return None if data is None else provider_error(data, "error")
+    for event in SSEParser(limits=limits).feed(body + b"\n\n"):
+        data = _object_in(event.payload, limits)
+        if data is not None:
+            return provider_error(data, "error")
+        if name_of(event) == "error":
+            return provider_error({"error": str(event.payload, "utf-8", "replace")}, "error")
     return None
+
+
+def _object_in(payload: bytes, limits: Limits) -> dict[str, Any] | None:
+    try:
+        data: object = decode(payload.removeprefix(b"\xef\xbb\xbf"), limits)
+    except (ProtocolError, LimitExceeded):
+        return None
+    if is_list(data) and data:
+        data = data[0]
+    return data if is_dict(data) else None

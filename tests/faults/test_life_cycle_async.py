@@ -1,0 +1,333 @@
+"""Faults of the client's own making, in an event loop: rows F73 to F86, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.faults.driver import END, HELLO, MORE
+from tests.stream.async_sources import (
+    begin,
+    first_text,
+    is_closed,
+    open_after,
+    readers,
+    seen_closed,
+    serving,
+    texts_of,
+    until,
+)
+from tokenstream import AsyncStream, Deadlines, aconnect
+from tokenstream.errors import ConcurrentRead, MisuseError, StreamClosed, StreamInterrupted
+
+pytestmark = pytest.mark.anyio
+FIRST = "Hel"
+
+
+async def test_f73_break_leaves_the_connection_to_the_end_of_the_block() -> None:
+    """Not before it, and at once then."""
+    with open_after(HELLO) as server:
+        async with aconnect(server.url) as stream:
+            async for _ in stream.text:
+                break
+            assert server.connection().open_after(0.05)
+            assert not stream.closed
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == (FIRST, "stopped")
+
+
+# On trio, without a block, httpx's own generators are collected, too, and complain in their turn.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+async def test_f74_a_stream_that_is_dropped_after_break_is_aborted_with_a_warning() -> None:
+    """Nobody awaits anything."""
+    async with AsyncExitStack() as stack:
+        with open_after(HELLO) as server:
+            stream = await begin("httpx", server, stack)
+            async for _ in stream.text:
+                break
+            with pytest.warns(ResourceWarning, match="never closed"):
+                del stream
+                gc.collect()
+            assert await seen_closed(server)
+            await until(lambda: not readers())
+
+
+async def test_f75_an_exception_in_the_loop_closes() -> None:
+    """It leaves the block unchanged."""
+    mine = ZeroDivisionError("mine")
+    with open_after(HELLO) as server:
+        stream = aconnect(server.url)
+        with pytest.raises(ZeroDivisionError) as caught:
+            async with stream:
+                async for _ in stream.text:
+                    raise mine
+        assert caught.value is mine
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == (FIRST, "stopped")
+
+
+async def test_f76_reading_after_close_is_refused_and_nothing_is_lost() -> None:
+    """StreamClosed at once; the message and the views still give what there is."""
+    with open_after(HELLO) as server:
+        async with aconnect(server.url) as stream:
+            await first_text(stream)
+        with pytest.raises(StreamClosed):
+            aiter(stream)
+        assert await texts_of(stream) == [FIRST]
+        assert stream.message.text == FIRST
+        assert is_closed(server)
+
+
+@pytest.mark.parametrize("thread", [False, True])
+@pytest.mark.parametrize("block", [False, True])
+async def test_f77_stop_ends_a_read_in_progress_normally(thread: bool, block: bool) -> None:
+    """From another thread or task; the connection is closed."""
+    with open_after(HELLO) as server:
+        stream = aconnect(server.url)
+        texts: list[str] = []
+
+        async def read() -> None:
+            async with AsyncExitStack() as stack:
+                if block:
+                    await stack.enter_async_context(stream)
+                async for piece in stream.text:
+                    texts.append(piece)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await until(lambda: len(texts) == 2)
+            await anyio.sleep(0.02)
+            if thread:
+                stopper = threading.Thread(target=stream.stop)
+                stopper.start()
+                stopper.join()
+            else:
+                stream.stop()
+        assert texts == ["Hel", "lo €"]
+        assert stream.message.ending == "stopped"
+        assert is_closed(server)
+
+
+async def test_f78_a_second_task_is_refused_at_once() -> None:
+    """The first goes on to the end."""
+    gate = threading.Event()
+    with serving(HELLO, gate, MORE + END) as server:
+        async with aconnect(server.url) as stream:
+            texts: list[str] = []
+
+            async def read() -> None:
+                texts.append((await stream.final()).text)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await until(lambda: stream.message.text == "Hello €")
+                await anyio.sleep(0.01)
+                with pytest.raises(ConcurrentRead):
+                    await anext(stream)
+                gate.set()
+            assert texts == ["Hello €!"]
+            assert stream.message.ending == "complete"
+            assert is_closed(server)
+
+
+async def test_f79_a_cancellation_passes_and_leaves_a_closed_connection() -> None:
+    """anyio's, on both loops."""
+    seen: list[BaseException] = []
+    with open_after(HELLO) as server:
+        stream = aconnect(server.url)
+        with anyio.move_on_after(0.15) as scope:
+            try:
+                async with stream:
+                    await stream.final()
+            except anyio.get_cancelled_exc_class() as error:
+                seen.append(error)
+                assert is_closed(server)
+                raise
+        assert scope.cancelled_caught
+        assert len(seen) == 1
+        assert (stream.message.text, stream.message.ending) == ("Hello €", "stopped")
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("how", ["task.cancel", "asyncio.timeout"])
+async def test_f79_the_same_with_what_asyncio_has(how: str) -> None:
+    """A cancelled task, and a timeout."""
+
+    async def read(stream: AsyncStream) -> None:
+        async with stream:
+            await stream.final()
+
+    with open_after(HELLO) as server:
+        stream = aconnect(server.url)
+        if how == "task.cancel":
+            task = asyncio.create_task(read(stream))
+            await until(lambda: stream.message.text)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.15):
+                    await read(stream)
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("Hello €", "stopped")
+
+
+async def test_f80_break_without_a_block_and_reading_on() -> None:
+    """Nothing is closed, nothing lost."""
+    gate = threading.Event()
+    async with AsyncExitStack() as stack:
+        with serving(HELLO, gate, MORE + END) as server:
+            stream = await begin("httpx", server, stack)
+            async for _ in stream:
+                break
+            assert server.connection().open_after(0.03)
+            gate.set()
+            assert (await stream.final()).text == "Hello €!"
+            assert is_closed(server)
+
+
+async def test_f81_generator_exit_closes() -> None:
+    """A generator of the caller's around the stream is closed at its yield."""
+    with open_after(HELLO) as server:
+        stream = aconnect(server.url)
+
+        async def pieces() -> AsyncGenerator[str, None]:
+            async with stream:
+                async for piece in stream.text:
+                    yield piece
+
+        async with aclosing(pieces()) as around:
+            assert await anext(around) == FIRST
+        assert is_closed(server)
+        assert stream.message.ending == "stopped"
+
+
+async def test_f81_aclose_during_anext_ends_it_normally() -> None:
+    """In another task."""
+    with open_after(HELLO) as server:
+        async with aconnect(server.url) as stream:
+            texts: list[str] = []
+
+            async def read() -> None:
+                texts.extend(await texts_of(stream))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await until(lambda: stream.message.text == "Hello €")
+                await anyio.sleep(0.01)
+                await stream.aclose()
+                assert is_closed(server)
+            assert texts == ["Hel", "lo €"]
+
+
+async def test_f82_ctrl_c_in_the_block_closes_and_half_an_event_is_never_given_twice() -> None:
+    """What was read is there once."""
+    with open_after(HELLO, MORE[:40]) as server:
+        stream = aconnect(server.url)
+        with pytest.raises(KeyboardInterrupt):
+            async with stream:
+                async for _ in stream.text:
+                    if stream.message.text == "Hello €":
+                        raise KeyboardInterrupt
+        assert is_closed(server)
+        assert stream.message.text == "Hello €"
+        assert await texts_of(stream) == ["Hello €"]
+        assert stream.message.ending == "stopped"
+
+
+PROGRAM = """
+import asyncio, sys
+from tokenstream import aconnect
+kept = []
+async def main():
+    kept.append(aconnect(sys.argv[1]))
+    print(await anext(kept[0].text))
+asyncio.run(main())
+"""
+
+
+def test_f83_the_interpreter_ends_with_an_open_stream() -> None:
+    """It neither hangs nor complains of a task; the server sees the end."""
+    with open_after(HELLO) as server:
+        code = [sys.executable, "-c", PROGRAM, server.url]
+        done = subprocess.run(code, capture_output=True, text=True, timeout=4, check=True)
+
+        assert (done.stdout.strip(), done.stderr) == (FIRST, "")
+        assert is_closed(server)
+
+
+@pytest.mark.parametrize("block", [False, True])
+async def test_f84_a_slow_consumer_is_no_stall(block: bool) -> None:
+    """The idle clock runs only while somebody waits for bytes."""
+    with serving(HELLO, 0.05, MORE + END) as server:
+        stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.15, idle_content=0.15))
+        async with AsyncExitStack() as stack:
+            if block:
+                await stack.enter_async_context(stream)
+            async for _ in stream.text:
+                await anyio.sleep(0.25)
+            assert stream.message.ending == "complete"
+            assert stream.message.text == "Hello €!"
+
+
+async def test_f85_a_read_within_a_read_is_refused() -> None:
+    """A source that reads its own stream."""
+    met: list[ConcurrentRead] = []
+
+    async def body() -> Any:
+        yield HELLO
+        try:
+            await anext(stream)
+        except ConcurrentRead as error:
+            met.append(error)
+        yield END
+
+    async with AsyncStream(body()) as stream:
+        assert (await stream.final()).text == "Hello €"
+    assert len(met) == 1
+
+
+def test_f86_another_event_loop_is_refused_by_name() -> None:
+    """Both loops are named, and the answer so far is kept."""
+    kept: list[AsyncStream] = []
+
+    async def begin_here(url: str) -> None:
+        kept.append(aconnect(url))
+        await first_text(kept[0])
+
+    async def go_on() -> None:
+        await kept[0].final()
+
+    with open_after(HELLO) as server:
+        asyncio.run(begin_here(server.url))
+        for backend in ("asyncio", "trio"):
+            with pytest.raises(MisuseError, match=rf"asyncio loop 0x.* {backend} loop 0x"):
+                anyio.run(go_on, backend=backend)
+        assert kept[0].message.text == "Hello €"
+        assert is_closed(server)
+        asyncio.run(kept[0].aclose())
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_f79_on_trio_without_a_block_a_cancelled_read_is_told_of() -> None:
+    """Never a clean end."""
+    async with AsyncExitStack() as stack:
+        with open_after(HELLO) as server:
+            stream = await begin("httpx", server, stack)
+            await first_text(stream)
+            with anyio.move_on_after(0.05):
+                await stream.final()
+            with pytest.raises(StreamInterrupted, match="cancelled") as caught:
+                await stream.final()
+            assert caught.value.partial.text == "Hello €"
+            assert is_closed(server)

@@ -1,0 +1,365 @@
+"""Rows F73 to F85 of the fault matrix, in a `for` loop: how a stream is left, interrupted and shared."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.project import PACKAGE, ROOT
+from tests.stream.blocked import AT_ONCE, PATIENCE, SILENT, TEXT, TEXTS, Loop, alone, opened, sent
+from tests.stream.bodies import ANSWER, Source
+from tests.stream.test_ending import Nosy
+from tests.support import wire
+from tests.support.loopback import (
+    LAST_CHUNK,
+    OPEN,
+    Connection,
+    Loopback,
+    Script,
+    chunked,
+    chunked_head,
+    http_chunk,
+)
+from tokenstream import Stream
+from tokenstream.errors import ConcurrentRead, StreamClosed, StreamInterrupted, StreamStalled
+from tokenstream.limits import Deadlines
+
+
+def begin(stream: Stream) -> None:
+    """Read what the server has sent, in a loop that is left with `break`."""
+    texts = []
+    for text in stream.text:
+        texts.append(text)
+        if len(texts) == 2:
+            break
+    assert texts == TEXTS
+
+
+def test_f73_break_with_the_stream_kept() -> None:
+    """The block closes at its end; without a block nothing closes, and reading on works."""
+    with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
+        with stream:
+            begin(stream)
+            assert server.connection().open_after(0.05)
+        assert server.connection().closed_within(PATIENCE)
+        assert (stream.message.text, stream.message.ending) == (TEXT, "stopped")
+
+    with Loopback(chunked(ANSWER)) as server, opened(alone, server.url) as stream:
+        for _ in stream.text:
+            break
+        assert stream.message.ending == "streaming"
+        assert stream.final().text == "Let me see."
+
+
+def test_f73_f74_break_with_the_stream_dropped() -> None:
+    """It is closed when it is collected, and that says so."""
+    with Loopback(SILENT["chunked"]) as server, opened(sent(httpx), server.url) as stream:
+        begin(stream)
+        with pytest.warns(ResourceWarning, match="never closed"):
+            del stream
+
+        assert server.connection().closed_within(PATIENCE)
+
+
+def test_f75_an_exception_in_the_loop_inside_with() -> None:
+    """It passes unchanged; the connection is closed before it leaves the block."""
+    own = LookupError("own")
+    with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
+        with pytest.raises(LookupError) as caught, stream:
+            for _ in stream.text:
+                raise own
+
+        assert caught.value is own
+        assert server.connection().closed_within(PATIENCE)
+        assert (stream.message.text, stream.message.ending) == (TEXTS[0], "stopped")
+
+
+def test_f76_reading_on_after_close() -> None:
+    """StreamClosed at once, no error of a socket; the message and the views still answer."""
+    with Loopback(SILENT["chunked"]) as server, opened(sent(httpx), server.url) as stream:
+        begin(stream)
+        stream.close()
+        with pytest.raises(StreamClosed):
+            list(stream)
+
+        assert list(stream.text) == [TEXT]
+        assert stream.message.ending == "stopped"
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_f77_a_stop_from_another_thread_while_the_loop_waits(tls: bool) -> None:
+    """The loop ends normally, within a tenth of a second; the connection is closed once."""
+    with (
+        Loopback(SILENT["chunked"], tls=tls) as server,
+        opened(sent(httpx), server.url) as stream,
+        Loop(stream.text) as loop,
+    ):
+        loop.got(2)
+        since = time.monotonic()
+        stream.stop()
+
+        assert loop.ended() - since < AT_ONCE
+        assert (loop.items, loop.error) == (TEXTS, None)
+        assert stream.message.ending == "stopped"
+        assert server.connection().closed_within(PATIENCE)
+
+
+def test_f78_two_threads_read_one_stream() -> None:
+    """The second one is refused at once, the first one goes on."""
+    gate = threading.Event()
+    before, after = map(http_chunk, ANSWER[:4]), map(http_chunk, ANSWER[4:])
+    script: Script = [chunked_head(), *before, gate, *after, LAST_CHUNK]
+    with Loopback(script) as server, opened(alone, server.url) as stream, Loop(stream.text) as loop:
+        loop.got(2)
+        since = time.monotonic()
+        with pytest.raises(ConcurrentRead, match="another thread or task"):
+            next(stream)
+        assert time.monotonic() - since < AT_ONCE
+        gate.set()
+        loop.ended()
+
+        assert (loop.items, loop.error) == (["Let ", "me ", "see."], None)
+
+
+def test_f81_generator_exit_in_a_consumer() -> None:
+    """A generator around the loop that is closed closes the connection."""
+    with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
+
+        def consumer() -> Generator[str]:
+            with stream:
+                yield from stream.text
+
+        pieces = consumer()
+        assert next(pieces) == TEXTS[0]
+        pieces.close()
+
+        assert server.connection().closed_within(PATIENCE)
+        assert stream.message.ending == "stopped"
+
+
+DRIVER = [PACKAGE / "stream" / "_sync.py", PACKAGE / "stream" / "_core.py", PACKAGE / "_machine.py"]
+
+
+def line_of(frame: FrameType) -> str:
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+
+
+def interrupted_at(stream: Stream, line: int) -> bool:
+    """Read to the end, with Ctrl-C before one of the lines that the library runs; tell whether it came."""
+    left = line
+
+    def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
+        nonlocal left
+        if Path(frame.f_code.co_filename) not in DRIVER or frame.f_code.co_name == "__del__":
+            return None
+        # Before the first statement of a `finally` no signal's handler is run.
+        if event == "line" and "self._reading = False" not in line_of(frame):
+            left -= 1
+            if not left:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        for _ in iter(stream.__next__, None):
+            pass
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_f82_ctrl_c_between_reading_and_parsing_loses_and_doubles_nothing_in_silence() -> None:
+    """Wherever it comes: reading on gives all that is left, or says that the stream was broken off."""
+    body = [ANSWER[2], ANSWER[3] + ANSWER[4], *ANSWER[8:]]
+    whole = Stream(body).final()
+    outcomes: Counter[str] = Counter()
+    for line in itertools.count(1):
+        source = Source(body)
+        stream = Stream(source)
+        if not interrupted_at(stream, line):
+            break
+        error = None
+        try:
+            message = stream.final()
+        except StreamInterrupted as caught:
+            error, message = caught, stream.message
+        if error is None:
+            # After the finish reason a broken end is a departure.
+            assert message == whole or "broken_after_finish" in stream.departures
+            assert (message.text, message.ending) == (whole.text, "complete")
+            outcomes["whole"] += 1
+        else:
+            assert error.partial == message
+            assert message.ending == ("truncated" if message.finish_reason is None else "complete")
+            assert whole.text.startswith(message.text)
+            outcomes["broken off"] += 1
+        assert source.closed == 1
+        assert stream.closed
+
+    assert min(outcomes["broken off"], outcomes["whole"]) > 20
+
+
+def test_f83_the_interpreter_exits_with_an_open_stream() -> None:
+    """No hang, no traceback."""
+    script = """
+import sys, threading
+from tokenstream import connect
+stream = connect(sys.argv[1])
+print(next(stream.text))
+threading.Thread(target=stream.final, daemon=True).start()
+"""
+    with Loopback(SILENT["chunked"]) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", script, server.url],
+            capture_output=True,
+            text=True,
+            timeout=4,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+        assert (done.returncode, done.stdout, done.stderr) == (0, "Let \n", "")
+        assert server.connection().closed_within(PATIENCE)
+
+
+# -- F84: a slow consumer ---------------------------------------------------------
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+PING = wire.chat({})
+DEADLINES = Deadlines(first_event=10, idle_bytes=10, idle_content=10)
+
+
+def timed(clock: Clock, *steps: bytes | float) -> Iterator[bytes]:
+    """Give chunks; a number lets the time pass in which a read waits."""
+    for step in steps:
+        if isinstance(step, bytes):
+            yield step
+        else:
+            clock.now += step
+
+
+def test_f84_time_that_the_loop_takes_is_no_silence() -> None:
+    """The idle clock runs only while bytes are waited for."""
+    clock = Clock()
+    chunks: list[bytes | float] = [*ANSWER[:3], PING, PING, *ANSWER[3:5], PING, *ANSWER[8:]]
+    stream = Stream(timed(clock, *chunks), deadlines=DEADLINES, clock=clock)
+    for _ in stream:
+        clock.now += 100
+
+    assert stream.message.text == "Let me see."
+    assert stream.message.ending == "complete"
+
+
+def test_f84_silence_of_the_server_is_counted_beside_the_time_of_the_loop() -> None:
+    """A slow loop does not make a dead server look alive."""
+    clock = Clock()
+    script: list[bytes | float] = [*ANSWER[:3], 6.0, PING, 6.0, PING, *ANSWER[3:]]
+    stream = Stream(timed(clock, *script), deadlines=DEADLINES, clock=clock)
+    texts = []
+    with pytest.raises(StreamStalled) as caught:
+        for event in stream:
+            clock.now += 100
+            texts.append(getattr(event, "text", ""))
+
+    assert caught.value.limit == "idle_content"
+    assert "".join(texts[:-1]).endswith("Let ") or texts[-1] == "Let "
+    assert stream.message.ending == "truncated"
+
+
+def test_f84_a_loop_that_begins_late_has_not_waited_for_the_first_event() -> None:
+    """However the first event is cut into chunks."""
+    for cut in (0, 10):
+        clock = Clock()
+        pieces = [ANSWER[2][:cut], ANSWER[2][cut:], *ANSWER[3:]]
+        stream = Stream(timed(clock, *filter(None, pieces)), deadlines=DEADLINES, clock=clock)
+        clock.now += 1000
+
+        assert stream.final().text == "Let me see."
+
+
+def test_f84_the_first_read_does_not_set_the_idle_clock_back() -> None:
+    """Although nothing was read before it, and a first event may come in the same tick of the clock."""
+    clock = Clock()
+    silence: list[bytes | float] = [2.0, PING] * 200
+    stream = Stream(timed(clock, PING, *silence, *ANSWER), deadlines=DEADLINES, clock=clock)
+    with pytest.raises(StreamStalled) as caught:
+        stream.final()
+
+    assert caught.value.limit == "idle_content"
+    assert clock.now == 1000 + 12
+
+
+def test_f84_a_slow_loop_holds_the_server_back() -> None:
+    """By TCP: what is not read is not sent, and nothing of it is kept in memory here."""
+    total, handed = 400, []
+    piece = http_chunk(wire.chat({"content": "x" * 65_000}))
+
+    def serve(connection: Connection) -> None:
+        connection.request()
+        connection.send(chunked_head() + http_chunk(wire.chat({"role": "assistant", "content": ""})))
+        for number in range(total):
+            connection.send(piece)
+            handed.append(number)
+        connection.send(http_chunk(wire.chat({}, "stop") + wire.DONE) + LAST_CHUNK)
+        connection.end(OPEN)
+
+    with Loopback(serve) as server, opened(alone, server.url) as stream:
+        view = stream.text
+        next(view)
+        time.sleep(0.2)
+        held_at = len(handed)
+        time.sleep(0.1)
+        assert held_at == len(handed) < total // 2
+
+        assert len(stream.final().text) == total * 65_000
+        assert stream.message.ending == "complete"
+
+
+def test_f85_a_consumer_that_reads_within_a_read() -> None:
+    """ConcurrentRead with a clear text, in the source and while an event is decoded; the read goes on."""
+    refused: list[str] = []
+
+    def read_again() -> None:
+        with pytest.raises(ConcurrentRead) as caught:
+            next(stream)
+        refused.append(str(caught.value))
+
+    def body() -> Iterator[bytes]:
+        read_again()
+        yield b"data: Hel\n\n"
+        read_again()
+        yield b"data: lo\n\ndata: [DONE]\n\n"
+
+    stream = Stream(body(), format=Nosy(read_again))
+
+    assert stream.final().text == "Hello"
+    assert len(refused) == 5
+    assert set(refused) == {"another thread or task is reading this stream; only one may at a time"}

@@ -1,0 +1,384 @@
+"""A server on the loopback address whose every byte a test decides: what it sends, when, and how it ends.
+
+A script is played on each connection, after its request was read: bytes are sent,
+a number is a pause in seconds, a `threading.Event` is a gate that the test opens,
+and an `Act` ends the connection or reads its next request. A script that names no
+end closes the connection cleanly. A function does what no script can say.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+import trustme
+
+_PATIENCE = 4.0
+"""Seconds after which what a test waits for does not come; less than a test may take."""
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class Act(enum.Enum):
+    """What a script does besides sending and waiting."""
+
+    CLOSE = "send a FIN, over TLS after the alert that says so"
+    FIN = "send a FIN and nothing else: over TLS that is a cut"
+    RST = "reset the connection"
+    OPEN = "say nothing more and stay open until the client closes"
+    REQUEST = "read the next request on this connection"
+
+
+CLOSE, FIN, RST, OPEN, REQUEST = Act
+Script: TypeAlias = Sequence[bytes | float | threading.Event | Act]
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
+
+def head(
+    status: int = 200, content_type: str | None = EVENT_STREAM, headers: Iterable[tuple[str, str]] = ()
+) -> bytes:
+    """Return the head of a response; what frames its body is among the headers or nowhere."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    if content_type is not None:
+        lines.append(f"Content-Type: {content_type}")
+    lines += [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def chunked_head(headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """Return a head after which each `http_chunk` counts, and `LAST_CHUNK` ends the body."""
+    return head(headers=[("Transfer-Encoding", "chunked"), *headers])
+
+
+def http_chunk(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def chunked(pieces: Iterable[bytes]) -> list[bytes]:
+    """Return a whole chunked answer, one send for each piece."""
+    return [chunked_head(), *map(http_chunk, pieces), LAST_CHUNK]
+
+
+def sized(
+    body: bytes,
+    *,
+    length: int | None = None,
+    status: int = 200,
+    content_type: str | None = EVENT_STREAM,
+    headers: Iterable[tuple[str, str]] = (),
+) -> list[bytes]:
+    """Return an answer with a `Content-Length`, which may be a lie."""
+    told = ("Content-Length", str(len(body) if length is None else length))
+    return [head(status, content_type, [told, *headers]), body]
+
+
+def until_close(*pieces: bytes, headers: Iterable[tuple[str, str]] = ()) -> list[bytes]:
+    """Return an answer that only the end of the connection ends."""
+    return [head(headers=[("Connection", "close"), *headers]), *pieces]
+
+
+def refusing_url() -> str:
+    """Return an address at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return f"http://127.0.0.1:{port}"
+
+
+@functools.cache
+def _authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@functools.cache
+def client_context() -> ssl.SSLContext:
+    """Return what a client needs to trust a server with `tls=True`."""
+    context = ssl.create_default_context()
+    _authority().configure_trust(context)
+    return context
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    """By lower-case name."""
+    body: bytes
+
+
+class Connection:
+    """One connection: what came on it, and when the client's side closed it."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        self.requests: list[Request] = []
+        self.closed = threading.Event()
+        """Whether the client's side has closed; after an RST of ours, that there is nothing more to see."""
+        self.closed_at: float | None = None
+        """`time.monotonic()` when the client's side closed."""
+        self.closed_by: Literal["FIN", "RST"] | None = None
+        self._socket = sock
+        self._received = b""
+        self._news = threading.Condition()
+        self._ended = False
+        self._abandoned = False
+        """Whether this side gave up reading, so that an end that is read is its own."""
+        # One TLS object must not be used by two threads at a time, and the raw
+        # socket tells what a TLS socket hides: when the FIN came.
+        self._tls_lock = threading.Lock()
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True) if context else None
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read_all, daemon=True)
+        self._reader.start()
+
+    # -- for tests ---------------------------------------------------------
+
+    def closed_within(self, seconds: float = 0.1) -> bool:
+        """Wait until the client's side has closed, at most so long, and tell whether it has."""
+        return self.closed.wait(seconds)
+
+    def open_after(self, seconds: float = 0.05) -> bool:
+        """Wait, and tell whether the client's side is still open."""
+        return not self.closed.wait(seconds)
+
+    # -- for handlers ------------------------------------------------------
+
+    def request(self) -> Request:
+        """Read the next request.
+
+        Raises:
+            ConnectionError: The client closed instead.
+        """
+        start = self._take_through(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        method, path, _ = start[0].split(" ")
+        fields = (line.partition(":") for line in start[1:] if line)
+        headers = {name.strip().lower(): value.strip() for name, _, value in fields}
+        body = b""
+        if headers.get("transfer-encoding") == "chunked":
+            while size := int(self._take_through(b"\r\n"), 16):
+                body += self._take(size + 2)[:-2]
+            self._take(2)
+        else:
+            body = self._take(int(headers.get("content-length", 0)))
+        self.requests.append(Request(method, path, headers, body))
+        return self.requests[-1]
+
+    def receive(self) -> bytes:
+        """Return bytes as they come, b"" once the client has closed: for what is no HTTP/1.1."""
+        with self._news:
+            self._news.wait_for(lambda: self._received or self.closed.is_set(), _PATIENCE)
+            received, self._received = self._received, b""
+        return received
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+        if self._tls is None:
+            self._socket.sendall(data)
+            return
+        if not self._ready.wait(_PATIENCE):
+            raise ConnectionError("there was no TLS handshake")
+        with self._tls_lock:
+            self._tls.write(data)
+            self._socket.sendall(self._outgoing.read())
+
+    def end(self, act: Act) -> None:
+        """End the connection; nothing can be sent after that."""
+        if self._ended:
+            return
+        self._ended = True
+        if act is RST:
+            # The reset goes out when nobody reads the socket any more.
+            self._abandoned = True
+            self._socket.shutdown(socket.SHUT_RD)
+            self._reader.join(_PATIENCE)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self._socket.close()
+            return
+        if act is CLOSE and self._tls is not None and self._ready.is_set():
+            with self._tls_lock, suppress(ssl.SSLError):
+                self._tls.unwrap()
+            self._socket.sendall(self._outgoing.read())
+        if act is not OPEN:
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def play(self, script: Script) -> None:
+        """Read a request, then do what a script says."""
+        self.request()
+        for step in script:
+            if isinstance(step, bytes):
+                self.send(step)
+            elif isinstance(step, threading.Event):
+                while not step.wait(0.005) and not self.closed.is_set():
+                    pass
+            elif step is REQUEST:
+                self.request()
+            elif isinstance(step, Act):
+                self.end(step)
+            else:
+                self.closed.wait(step)
+
+    # -- within ------------------------------------------------------------
+
+    def shut(self) -> None:
+        """Give the connection up, whatever state it is in."""
+        self._abandoned = True
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join(_PATIENCE)
+        self._socket.close()
+
+    def _take_through(self, mark: bytes) -> bytes:
+        with self._news:
+            self._await(lambda: mark in self._received)
+            found, _, self._received = self._received.partition(mark)
+        return found
+
+    def _take(self, size: int) -> bytes:
+        with self._news:
+            self._await(lambda: len(self._received) >= size)
+            found, self._received = self._received[:size], self._received[size:]
+        return found
+
+    def _await(self, arrived: Callable[[], bool]) -> None:
+        self._news.wait_for(lambda: arrived() or self.closed.is_set(), _PATIENCE)
+        if not arrived():
+            raise ConnectionError("the client sent no whole request")
+
+    def _read_all(self) -> None:
+        """Read until the client's side closes, so that its FIN is seen whatever the script does."""
+        how: Literal["FIN", "RST"] = "FIN"
+        try:
+            while data := self._socket.recv(65536):
+                plain = self._decrypted(data)
+                with self._news:
+                    self._received += plain
+                    self._news.notify_all()
+        except OSError:
+            how = "RST"
+        with self._news:
+            if not self._abandoned:
+                self.closed_at, self.closed_by = time.monotonic(), how
+            self.closed.set()
+            self._news.notify_all()
+
+    def _decrypted(self, data: bytes) -> bytes:
+        if self._tls is None:
+            return data
+        plain = b""
+        # An alert or a refused certificate is no end: that is the FIN, which follows.
+        with self._tls_lock, suppress(ssl.SSLError):
+            self._incoming.write(data)
+            try:
+                if not self._ready.is_set():
+                    self._tls.do_handshake()
+                    self._ready.set()
+                while piece := self._tls.read(65536):
+                    plain += piece
+            finally:
+                self._socket.sendall(self._outgoing.read())
+        return plain
+
+
+Handler: TypeAlias = Callable[[Connection], None]
+
+
+class Loopback:
+    """A server that does what a test says, on a port of its own.
+
+    Args:
+        scripts: What to do on each connection, in their order; the last one goes
+            on for all later ones.
+        tls: Whether to speak TLS, with a certificate that `client_context` trusts.
+        alpn: The protocols that TLS offers.
+    """
+
+    def __init__(
+        self, *scripts: Script | Handler, tls: bool = False, alpn: Sequence[str] = ("http/1.1",)
+    ) -> None:
+        self._scripts = scripts
+        self._context: ssl.SSLContext | None = None
+        if tls:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.set_alpn_protocols(list(alpn))
+            _authority().issue_cert("127.0.0.1", "localhost").configure_cert(self._context)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+        self.connections: list[Connection] = []
+        self._came = threading.Condition()
+        self._threads = [threading.Thread(target=self._accept_all, daemon=True)]
+        self._failures: list[Exception] = []
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Closing alone does not wake who waits for a connection.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join(_PATIENCE)
+        self._listener.close()
+        for connection in self.connections:
+            connection.shut()
+        for thread in self._threads:
+            thread.join(_PATIENCE)
+        if error is None and self._failures:
+            raise self._failures[0]
+
+    @property
+    def requests(self) -> list[Request]:
+        """All requests, by connection."""
+        return [request for connection in self.connections for request in connection.requests]
+
+    def connection(self, number: int = 0) -> Connection:
+        """Wait for a connection, and return it."""
+        with self._came:
+            assert self._came.wait_for(lambda: len(self.connections) > number, _PATIENCE)
+        return self.connections[number]
+
+    def _accept_all(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(sock, self._context)
+            script = self._scripts[min(len(self.connections), len(self._scripts) - 1)]
+            thread = threading.Thread(target=self._serve, args=(connection, script), daemon=True)
+            self._threads.append(thread)
+            with self._came:
+                self.connections.append(connection)
+                self._came.notify_all()
+            thread.start()
+
+    def _serve(self, connection: Connection, script: Script | Handler) -> None:
+        try:
+            # A client that closes is no fault of the script's.
+            with suppress(OSError):
+                if callable(script):
+                    script(connection)
+                else:
+                    connection.play(script)
+        except Exception as error:  # noqa: BLE001 - the test's own thread raises it
+            self._failures.append(error)
+        with suppress(OSError):
+            connection.end(CLOSE)
