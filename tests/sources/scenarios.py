@@ -1,0 +1,398 @@
+"""What every source must do, once for a `for` loop and once for an `async for` loop.
+
+A source is given by an `Opener`: it takes the address of a server, and gives what
+is handed to `Stream` or `AsyncStream` for the time of a `with` block, after which
+its client is closed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from tests.stream.bodies import DONE, chunk
+from tests.support.loopback import (
+    CLOSE,
+    LAST_CHUNK,
+    OPEN,
+    REQUEST,
+    RST,
+    Connection,
+    Loopback,
+    chunked,
+    chunked_head,
+    client_context,
+    head,
+    http_chunk,
+    sized,
+)
+from tests.support.wire import sse
+from tokenstream import AsyncStream, Message, Stream
+from tokenstream.errors import StatusError, StreamInterrupted, StreamTruncated
+
+__all__ = ["AsyncOpener", "Body", "Opener", "client_context"]
+
+Opener: TypeAlias = Callable[[str], AbstractContextManager[Any]]
+AsyncOpener: TypeAlias = Callable[[str], AbstractAsyncContextManager[Any]]
+
+_SOON = 1.0
+"""Seconds within which a server sees that its client has closed; much more than it takes."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """An answer, cut before each piece of its text and before its end."""
+
+    format: str
+    frames: Sequence[bytes]
+    pieces: Sequence[str]
+
+    @property
+    def message(self) -> Message:
+        """The answer, read from plain bytes."""
+        return Stream(list(self.frames)).final()
+
+
+def _anthropic(type_: str, **fields: Any) -> bytes:
+    return sse({"type": type_, **fields}, event=type_)
+
+
+def _delta(text: str) -> bytes:
+    return _anthropic("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+
+
+_STARTED: dict[str, Any] = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude",
+    "content": [],
+    "stop_reason": None,
+    "stop_sequence": None,
+    "usage": {"input_tokens": 3, "output_tokens": 1},
+}
+_CALLED = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {}}
+
+CHAT = Body(
+    "openai-chat",
+    [
+        chunk({"role": "assistant", "content": "Let "}),
+        chunk({"content": "me "}),
+        chunk({"content": "see – 🌊."}),
+        b"".join(
+            [
+                chunk(
+                    {
+                        "tool_calls": [
+                            {
+                                "index": 0,
+                                "id": "call_a",
+                                "type": "function",
+                                "function": {"name": "get_weather", "arguments": '{"city": '},
+                            }
+                        ]
+                    }
+                ),
+                chunk({"tool_calls": [{"index": 0, "function": {"arguments": '"Oslo"}'}}]}),
+                chunk({}, "tool_calls"),
+                chunk({}, usage={"prompt_tokens": 7, "completion_tokens": 21, "total_tokens": 28}).replace(
+                    b'"choices": [{"index": 0, "delta": {}, "finish_reason": null}]', b'"choices": []'
+                ),
+                DONE,
+            ]
+        ),
+    ],
+    ["Let ", "me ", "see – 🌊."],
+)
+
+CLAUDE = Body(
+    "anthropic",
+    [
+        _anthropic("message_start", message=_STARTED)
+        + _anthropic("content_block_start", index=0, content_block={"type": "text", "text": ""})
+        + _delta("Let "),
+        _delta("me "),
+        _delta("see – 🌊."),
+        b"".join(
+            [
+                _anthropic("content_block_stop", index=0),
+                _anthropic("content_block_start", index=1, content_block=_CALLED),
+                _anthropic(
+                    "content_block_delta",
+                    index=1,
+                    delta={"type": "input_json_delta", "partial_json": '{"city": "Oslo"}'},
+                ),
+                _anthropic("content_block_stop", index=1),
+                _anthropic(
+                    "message_delta",
+                    delta={"stop_reason": "tool_use", "stop_sequence": None},
+                    usage={"output_tokens": 21},
+                ),
+                _anthropic("message_stop"),
+            ]
+        ),
+    ],
+    ["Let ", "me ", "see – 🌊."],
+)
+
+FRAMINGS = ("chunked", "sized", "until the end of the connection")
+REFUSAL = b'{"error": {"message": "wrong key", "type": "authentication_error", "code": "invalid_api_key"}}'
+WAYS = ("close", "with", "stop")
+
+
+def _gated(body: Body, framing: str) -> tuple[list[threading.Event], list[Any]]:
+    """Return a script that sends each frame when its gate opens."""
+    gates = [threading.Event() for _ in body.frames]
+    script: list[Any]
+    if framing == "chunked":
+        script = [chunked_head()]
+    elif framing == "sized":
+        script = [head(headers=[("Content-Length", str(sum(map(len, body.frames))))])]
+    else:
+        script = [head(headers=[("Connection", "close")])]
+    for gate, frame in zip(gates, body.frames, strict=True):
+        script += [gate, http_chunk(frame) if framing == "chunked" else frame]
+    return gates, [*script, LAST_CHUNK] if framing == "chunked" else script
+
+
+def _open_after(body: Body, frames: int) -> list[Any]:
+    """Return a script that sends some frames, and then nothing more."""
+    return [chunked_head(), *map(http_chunk, body.frames[:frames]), OPEN]
+
+
+def _refusal() -> list[bytes]:
+    return sized(REFUSAL, status=401, content_type="application/json", headers=[("x-request-id", "req_7")])
+
+
+def _check_refusal(error: StatusError) -> None:
+    assert "wrong key" in str(error)
+    assert (401, "authentication", "req_7", "invalid_api_key") == (
+        error.status,
+        error.kind,
+        error.request_id,
+        error.code,
+    )
+
+
+# -- in a `for` loop -------------------------------------------------------
+
+
+def gives_what_plain_bytes_give(opener: Opener, body: Body) -> None:
+    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
+        stream = Stream(source)
+        pieces = list(stream.text)
+
+    assert list(body.pieces) == pieces
+    assert body.message == stream.message
+    assert body.format == stream.format
+    assert {} == dict(stream.departures)
+
+
+def gives_each_event_at_once(opener: Opener, body: Body, framing: str) -> None:
+    gates, script = _gated(body, framing)
+    with Loopback(script) as server, opener(server.url) as source:
+        stream = Stream(source)
+        pieces, text = [], iter(stream.text)
+        for gate, _ in zip(gates, body.pieces, strict=False):
+            gate.set()
+            pieces.append(next(text))
+        gates[-1].set()
+        stream.final()
+
+    assert list(body.pieces) == pieces
+
+
+def tells_a_cut_from_an_end(opener: Opener, body: Body, end: Any = CLOSE) -> None:
+    script: list[Any] = [chunked_head(), *map(http_chunk, body.frames[:2]), 0.02, end]
+    with Loopback(script) as server, opener(server.url) as source:
+        stream = Stream(source)
+        with pytest.raises(StreamInterrupted) as caught:
+            stream.final()
+
+        assert "".join(body.pieces[:2]) == caught.value.partial.text
+        assert caught.value.retryable
+        assert stream.closed
+        assert server.connection().closed_within(_SOON)
+
+
+def raises_what_a_status_means(opener: Opener) -> None:
+    with Loopback(_refusal()) as server, opener(server.url) as source:
+        stream = Stream(source)
+        with pytest.raises(StatusError) as caught:
+            stream.final()
+
+        _check_refusal(caught.value)
+
+
+def closes(opener: Opener, body: Body, way: str) -> None:
+    with Loopback(_open_after(body, 1)) as server, opener(server.url) as source:
+        with Stream(source) as stream:
+            next(iter(stream.text))
+            assert server.connection().open_after(0.01)
+            if way == "close":
+                stream.close()
+            elif way == "stop":
+                stream.stop()
+                list(stream.text)
+        assert server.connection().closed_within(_SOON)
+
+    assert "stopped" == stream.message.ending
+
+
+def leaves_the_connection_to_the_next_request(opener: Opener, body: Body) -> None:
+    """Read two answers; an opener that opens twice with one client gives both sources."""
+    script: list[Any] = [*chunked(body.frames), REQUEST, *chunked(body.frames)]
+    with Loopback(script) as server, opener(server.url) as sources:
+        for source in sources:
+            with Stream(source) as stream:
+                assert body.message.text == stream.final().text
+
+        assert [2] == [len(connection.requests) for connection in server.connections]
+
+
+def takes_off_the_content_coding(opener: Opener, body: Body) -> None:
+    packed = gzip.compress(b"".join(body.frames))
+    coded = [("Content-Encoding", "gzip")]
+    with Loopback(sized(packed, headers=coded)) as server, opener(server.url) as source:
+        assert body.message == Stream(source).final()
+    # Enough of the body is random for its middle not to be the end of the answer.
+    with (
+        Loopback(sized(packed[: len(packed) // 2], headers=coded)) as server,
+        opener(server.url) as source,
+        pytest.raises((StreamInterrupted, StreamTruncated)),
+    ):
+        Stream(source).final()
+
+
+def is_woken_by_stop(opener: Opener, body: Body) -> None:
+    with Loopback(_open_after(body, 1)) as server, opener(server.url) as source:
+        stream = Stream(source)
+        timer = threading.Timer(0.1, stream.stop)
+        timer.start()
+        pieces = list(stream.text)
+        timer.join()
+
+        assert list(body.pieces[:1]) == pieces
+        assert "stopped" == stream.message.ending
+        assert server.connection().closed_within(_SOON)
+
+
+# -- in an `async for` loop ------------------------------------------------
+
+
+async def _closed_soon(connection: Connection) -> bool:
+    return await anyio.to_thread.run_sync(connection.closed_within, _SOON)
+
+
+async def gives_what_plain_bytes_give_async(opener: AsyncOpener, body: Body) -> None:
+    with Loopback(chunked(body.frames)) as server:
+        async with opener(server.url) as source, AsyncStream(source) as stream:
+            pieces = [piece async for piece in stream.text]
+
+    assert list(body.pieces) == pieces
+    assert body.message == stream.message
+    assert body.format == stream.format
+    assert {} == dict(stream.departures)
+
+
+async def gives_each_event_at_once_async(opener: AsyncOpener, body: Body, framing: str) -> None:
+    gates, script = _gated(body, framing)
+    with Loopback(script) as server:
+        async with opener(server.url) as source, AsyncStream(source) as stream:
+            pieces, text = [], aiter(stream.text)
+            for gate, _ in zip(gates, body.pieces, strict=False):
+                gate.set()
+                pieces.append(await anext(text))
+            gates[-1].set()
+            await stream.final()
+
+    assert list(body.pieces) == pieces
+
+
+async def tells_a_cut_from_an_end_async(opener: AsyncOpener, body: Body, end: Any = CLOSE) -> None:
+    script: list[Any] = [chunked_head(), *map(http_chunk, body.frames[:2]), 0.02, end]
+    with Loopback(script) as server:
+        async with opener(server.url) as source, AsyncStream(source) as stream:
+            with pytest.raises(StreamInterrupted) as caught:
+                await stream.final()
+
+            assert "".join(body.pieces[:2]) == caught.value.partial.text
+            assert caught.value.retryable
+            assert stream.closed
+            assert await _closed_soon(server.connection())
+
+
+async def raises_what_a_status_means_async(opener: AsyncOpener) -> None:
+    with Loopback(_refusal()) as server:
+        async with opener(server.url) as source:
+            stream = AsyncStream(source)
+            with pytest.raises(StatusError) as caught:
+                await stream.final()
+            await stream.aclose()
+
+            _check_refusal(caught.value)
+
+
+async def closes_async(opener: AsyncOpener, body: Body, way: str) -> None:
+    with Loopback(_open_after(body, 1)) as server:
+        async with opener(server.url) as source:
+            async with AsyncStream(source) as stream:
+                await anext(aiter(stream.text))
+                assert not server.connection().closed.is_set()
+                if way == "close":
+                    await stream.aclose()
+                elif way == "stop":
+                    stream.stop()
+                    _ = [piece async for piece in stream.text]
+            assert await _closed_soon(server.connection())
+
+    assert "stopped" == stream.message.ending
+
+
+async def leaves_the_connection_to_the_next_request_async(opener: AsyncOpener, body: Body) -> None:
+    script: list[Any] = [*chunked(body.frames), REQUEST, *chunked(body.frames)]
+    with Loopback(script) as server:
+        async with opener(server.url) as sources:
+            async for source in sources:
+                async with AsyncStream(source) as stream:
+                    assert body.message.text == (await stream.final()).text
+
+            assert [2] == [len(connection.requests) for connection in server.connections]
+
+
+async def takes_off_the_content_coding_async(opener: AsyncOpener, body: Body) -> None:
+    packed = gzip.compress(b"".join(body.frames))
+    coded = [("Content-Encoding", "gzip")]
+    with Loopback(sized(packed, headers=coded)) as server:
+        async with opener(server.url) as source, AsyncStream(source) as stream:
+            assert body.message == await stream.final()
+    with Loopback(sized(packed[: len(packed) // 2], headers=coded)) as server:
+        async with opener(server.url) as source, AsyncStream(source) as stream:
+            with pytest.raises((StreamInterrupted, StreamTruncated)):
+                await stream.final()
+
+
+ENDS = [pytest.param(CLOSE, id="FIN"), pytest.param(RST, id="RST")]
+
+
+def stop_soon(stream: Stream | AsyncStream) -> None:
+    """Stop a stream from another thread, in a moment."""
+    timer = threading.Timer(0.05, stream.stop)
+    timer.daemon = True
+    timer.start()
+
+
+def all_at_once(body: Body, framing: str) -> list[Any]:
+    """Return a script that sends the whole body without a pause."""
+    gates, script = _gated(body, framing)
+    for gate in gates:
+        gate.set()
+    return script

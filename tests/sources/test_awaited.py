@@ -1,0 +1,216 @@
+"""What is opened by the first read: awaitables, and context managers of either colour."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from typing import Any
+
+import pytest
+
+from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import MisuseError, StreamClosed, StreamInterrupted
+
+pytestmark = pytest.mark.anyio
+
+
+class Log:
+    """Managers that tell what was done to them."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    @contextmanager
+    def manager(self, source: Any) -> Generator[Any]:
+        self.said.append("entered")
+        try:
+            yield source
+        finally:
+            self.said.append("left")
+
+    @asynccontextmanager
+    async def async_manager(self, source: Any) -> AsyncGenerator[Any]:
+        self.said.append("entered")
+        try:
+            yield source
+        finally:
+            self.said.append("left")
+
+    async def coroutine(self, source: Any) -> Any:
+        self.said.append("awaited")
+        return source
+
+
+def test_a_manager_is_entered_by_the_first_read_and_left_at_the_end() -> None:
+    """Making the stream does nothing yet."""
+    log = Log()
+    stream = Stream(log.manager(Source(ANSWER)))
+
+    assert [] == log.said
+    assert "Let me see." == stream.final().text
+    assert ["entered", "left"] == log.said
+
+
+async def test_an_async_manager_is_entered_by_the_first_read_and_left_at_the_end() -> None:
+    """The same for `async for`."""
+    log = Log()
+    stream = AsyncStream(log.async_manager(AsyncSource(ANSWER)))
+
+    assert [] == log.said
+    assert "Let me see." == (await stream.final()).text
+    assert ["entered", "left"] == log.said
+
+
+async def test_a_manager_is_entered_by_with_and_left_by_it() -> None:
+    """What opens in `with` closes in `with`, and the source that it gave is closed before."""
+    log, source = Log(), Source(ANSWER)
+    with Stream(log.manager(source)):
+        assert ["entered"] == log.said
+
+    assert (1, ["entered", "left"]) == (source.closed, log.said)
+
+    # More than is read ahead, so that its end does not come first.
+    log, waiting = Log(), AsyncSource(ANSWER[:1] * 99)
+    async with AsyncStream(log.async_manager(waiting)):
+        assert ["entered"] == log.said
+
+    assert (1, ["entered", "left"]) == (waiting.closed, log.said)
+
+
+async def test_an_awaitable_is_awaited_by_the_first_read() -> None:
+    """Whatever it gives is a source again, so a coroutine may give a manager."""
+    log = Log()
+    stream = AsyncStream(log.coroutine(log.async_manager(log.coroutine(AsyncSource(ANSWER)))))
+
+    assert [] == log.said
+    assert "Let me see." == (await stream.final()).text
+    assert ["awaited", "entered", "awaited", "left"] == log.said
+
+
+def test_a_manager_may_give_a_manager() -> None:
+    """Both are left, the inner one first."""
+    outer, inner = Log(), Log()
+
+    assert "Let me see." == Stream(outer.manager(inner.manager(ANSWER))).final().text
+    assert ["entered", "left"] == outer.said == inner.said
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_task_and_a_future_are_awaitables_too() -> None:
+    """A request may be on its way already."""
+    task = asyncio.create_task(Log().coroutine(b"".join(ANSWER)))
+
+    assert "Let me see." == (await AsyncStream(task).final()).text
+
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    await AsyncStream(future).aclose()
+
+    assert future.cancelled()
+
+
+async def test_a_coroutine_that_is_never_awaited_is_dropped_without_a_warning() -> None:
+    """By closing the stream unread, and by letting go of it; warnings are errors here."""
+    log = Log()
+    await AsyncStream(log.coroutine(b"")).aclose()
+    AsyncStream(log.coroutine(b"")).stop()
+    AsyncStream(log.coroutine(b""))
+    Stream(log.manager(b"")).close()
+
+    assert [] == log.said
+
+
+async def test_a_closed_stream_opens_nothing() -> None:
+    """`with` after `close` is refused, and no request goes out."""
+    log = Log()
+    stream = AsyncStream(log.coroutine(b""))
+    await stream.aclose()
+    with pytest.raises(StreamClosed):
+        async with stream:
+            pass
+    sync = Stream(log.manager(b""))
+    sync.close()
+    with pytest.raises(StreamClosed):
+        list(sync)
+
+    assert [] == log.said
+
+
+async def test_a_manager_that_gives_no_source_is_left_again() -> None:
+    """The error names what it gave."""
+    log = Log()
+    with pytest.raises(MisuseError, match="int is nothing that can be read"):
+        Stream(log.manager(7)).final()
+
+    assert ["entered", "left"] == log.said
+
+    log = Log()
+    async with AsyncStream(log.async_manager(AsyncSource(ANSWER))) as stream:
+        pass
+    stream = AsyncStream(log.async_manager(Source(ANSWER)))
+    with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
+        await stream.final()
+    await stream.aclose()
+
+    assert ["entered", "left", "entered", "left"] == log.said
+
+
+class Broken:
+    """A manager that cannot be entered, for it has nothing to enter."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __enter__(self) -> Any:
+        raise self._error
+
+    def __exit__(self, *args: object) -> None:
+        raise AssertionError
+
+
+def test_a_manager_that_fails_with_an_error_of_its_own_is_misuse() -> None:
+    """What is no failure of a transport is the calling code's; the error is the cause."""
+    cause = KeyError("model")
+    with pytest.raises(MisuseError, match="cannot be opened: KeyError") as caught:
+        Stream(Broken(cause)).final()
+
+    assert cause is caught.value.__cause__
+
+
+def test_an_error_of_ours_passes_through_a_manager() -> None:
+    """A source that says itself what went wrong is believed."""
+    cause = StreamInterrupted("the connection broke")
+    with pytest.raises(StreamInterrupted) as caught:
+        Stream(Broken(cause)).final()
+
+    assert cause is caught.value
+
+
+async def test_a_manager_that_yields_what_is_at_hand_is_read() -> None:
+    """A nullcontext is one of both colours, and serves both."""
+    assert "Let me see." == Stream(nullcontext(b"".join(ANSWER))).final().text
+    assert "Let me see." == (await AsyncStream(nullcontext(b"".join(ANSWER))).final()).text
+
+
+def _with_a_name() -> AbstractContextManager[Any]:
+    return threading.Lock()
+
+
+@pytest.mark.parametrize("made", [_with_a_name, threading.RLock, threading.Condition], ids=repr)
+def test_what_lives_longer_than_an_answer_is_not_entered(made: Callable[[], Any]) -> None:
+    """A lock, a client: entering it would not send a request, and leaving it would end it."""
+    with pytest.raises(MisuseError, match="is nothing that can be read"):
+        Stream(made())
+
+
+async def test_a_read_that_waits_for_the_opening_is_one_read() -> None:
+    """What an awaitable does while it is awaited happens once."""
+    log = Log()
+    asked: Awaitable[Any] = log.coroutine(AsyncSource(ANSWER))
+    async with AsyncStream(asked) as stream:
+        assert ["awaited"] == log.said
+        assert "Let me see." == (await stream.final()).text
+
+    assert ["awaited"] == log.said

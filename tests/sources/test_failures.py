@@ -1,0 +1,191 @@
+"""What the exceptions of libraries mean, told by their classes' names."""
+
+from __future__ import annotations
+
+import http.client
+from typing import Any
+
+import aiohttp
+import httpx
+import pytest
+import requests
+import urllib3
+
+from tests.support.loopback import Loopback, refusing_url, sized
+from tokenstream import Deadlines
+from tokenstream.errors import (
+    ConnectError,
+    MisuseError,
+    ProtocolError,
+    StatusError,
+    StreamError,
+    StreamInterrupted,
+    StreamStalled,
+)
+from tokenstream.sources import opening_failed, reading_failed
+
+HOST = "api.test"
+
+
+def _raised(error: Exception, cause: Exception | None = None) -> Exception:
+    """Return an error as it is caught, with what it was raised from."""
+    try:
+        raise error from cause
+    except type(error) as caught:
+        return caught
+
+
+OPENING: dict[str, tuple[Exception, type[Exception], str]] = {
+    "redirects": (requests.TooManyRedirects("30"), ConnectError, "redirects without end"),
+    "no scheme": (requests.exceptions.MissingSchema("no scheme"), MisuseError, "the request cannot be made"),
+    "no URL": (httpx.UnsupportedProtocol("ftp"), MisuseError, "the request cannot be made"),
+    "connect timeout": (httpx.ConnectTimeout(""), ConnectError, "no connection to api.test"),
+    "pool timeout": (httpx.PoolTimeout(""), ConnectError, "no connection to api.test"),
+    "read timeout": (httpx.ReadTimeout(""), StreamStalled, "no response came from api.test"),
+    "hung up": (aiohttp.ServerDisconnectedError(), ConnectError, "was reached but gave no response"),
+    "no HTTP": (http.client.BadStatusLine("SSH"), ConnectError, "was reached but gave no response"),
+    "plain": (ConnectionResetError("reset"), ConnectError, "was reached but gave no response"),
+    "a bug": (ValueError("odd"), MisuseError, "cannot be opened: ValueError: odd"),
+}
+
+
+@pytest.mark.parametrize("error, kind, words", OPENING.values(), ids=OPENING)
+def test_what_is_raised_instead_of_a_response_is_told_apart(
+    error: Exception, kind: type[Exception], words: str
+) -> None:
+    """Blame is the class, and the library's own exception is the cause."""
+    found = opening_failed(error, HOST)
+
+    assert type(found) is kind
+    assert words in str(found)
+    assert error is found.__cause__
+
+
+READING: dict[str, tuple[Exception, type[Exception]]] = {
+    "httpx cut": (httpx.RemoteProtocolError("cut"), StreamInterrupted),
+    "urllib3 cut": (urllib3.exceptions.ProtocolError("cut"), StreamInterrupted),
+    "requests cut": (requests.exceptions.ChunkedEncodingError("cut"), StreamInterrupted),
+    "aiohttp cut": (aiohttp.ClientPayloadError("cut"), StreamInterrupted),
+    "http.client cut": (http.client.IncompleteRead(b""), StreamInterrupted),
+    "plain cut": (ConnectionResetError("reset"), StreamInterrupted),
+    "a bug of the source": (KeyError("x"), StreamInterrupted),
+    "httpx silent": (httpx.ReadTimeout(""), StreamStalled),
+    "urllib3 silent": (
+        urllib3.exceptions.ReadTimeoutError(urllib3.HTTPConnectionPool("x"), "/", "silent"),
+        StreamStalled,
+    ),
+    "requests silent": (requests.ReadTimeout(), StreamStalled),
+    "aiohttp silent": (aiohttp.SocketTimeoutError(), StreamStalled),
+    "plain silent": (TimeoutError(), StreamStalled),
+    "httpx coding": (httpx.DecodingError("bad"), ProtocolError),
+    "urllib3 coding": (urllib3.exceptions.DecodeError("bad"), ProtocolError),
+    "requests coding": (requests.exceptions.ContentDecodingError("bad"), ProtocolError),
+    "httpx read before": (httpx.StreamConsumed(), MisuseError),
+    "httpx closed before": (httpx.StreamClosed(), MisuseError),
+    "requests read before": (requests.exceptions.StreamConsumedError(), MisuseError),
+}
+
+
+@pytest.mark.parametrize("error, kind", READING.values(), ids=READING)
+def test_what_breaks_a_read_is_told_apart(error: Exception, kind: type[Exception]) -> None:
+    """An interruption by the transport is one of the network, by anything else of who knows what."""
+    found = reading_failed(error, None, begun=True)
+
+    assert type(found) is kind
+    assert error is found.__cause__
+    if isinstance(found, StreamInterrupted):
+        assert ("unknown" if isinstance(error, KeyError) else "network") == found.kind
+
+
+@pytest.mark.parametrize("begun, limit", [(False, "first_event"), (True, "idle_bytes")])
+def test_a_timeout_that_stands_for_a_deadline_has_its_name(begun: bool, limit: str) -> None:
+    """A client of our own waits for as long as the deadlines say; another one's timeout is its own."""
+    ours = reading_failed(httpx.ReadTimeout(""), Deadlines(), begun=begun)
+    theirs = reading_failed(httpx.ReadTimeout(""), None, begun=begun)
+    opening = opening_failed(httpx.ReadTimeout(""), HOST, Deadlines())
+
+    assert isinstance(ours, StreamStalled)
+    assert isinstance(theirs, StreamStalled)
+    assert isinstance(opening, StreamStalled)
+    assert (limit, "transport", "first_event") == (ours.limit, theirs.limit, opening.limit)
+
+
+@pytest.mark.parametrize("error", [StreamInterrupted("x"), MisuseError("x")], ids=["world", "misuse"])
+def test_an_error_of_ours_stays_what_it_is(error: StreamError | MisuseError) -> None:
+    """It is not wrapped in another one."""
+    assert error is opening_failed(error, HOST)
+    assert error is reading_failed(error, None, begun=False)
+
+
+def test_where_a_connection_failed_is_looked_for_beneath() -> None:
+    """A library's general error stands on the one that says what happened."""
+    with pytest.raises(requests.ConnectionError) as caught:
+        requests.post(refusing_url(), timeout=3)
+    found = opening_failed(caught.value, HOST)
+
+    assert isinstance(found, ConnectError)
+    assert ("connect", True) == (found.stage, found.retryable)
+
+
+def test_a_chain_of_causes_that_bites_its_tail_ends() -> None:
+    """Errors may be raised from each other."""
+    one, other = KeyError("one"), KeyError("other")
+    one.__cause__, other.__cause__ = other, one
+
+    assert isinstance(opening_failed(one, HOST), MisuseError)
+
+
+def test_a_certificate_that_is_not_trusted_will_not_be_next_time() -> None:
+    """Asking again is of no use."""
+    error = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    found = opening_failed(error, HOST)
+
+    assert isinstance(found, ConnectError)
+    assert not found.retryable
+
+
+REFUSED = sized(
+    b'{"error": {"message": "slow down", "code": "rate"}}', status=429, headers=[("retry-after", "2")]
+)
+
+
+def _by_requests(url: str) -> None:
+    requests.post(url, timeout=3).raise_for_status()
+
+
+def _by_httpx(url: str) -> None:
+    httpx.post(url, timeout=3).raise_for_status()
+
+
+@pytest.mark.parametrize("asking", [_by_requests, _by_httpx], ids=["requests", "httpx"])
+def test_a_status_that_a_library_raised_is_a_status_error(asking: Any) -> None:
+    """`raise_for_status` in a source that opens itself loses nothing of what the provider said."""
+    with Loopback(REFUSED) as server, pytest.raises((requests.HTTPError, httpx.HTTPStatusError)) as caught:
+        asking(server.url)
+    found = opening_failed(caught.value, HOST)
+
+    assert isinstance(found, StatusError)
+    assert (429, "rate_limited", 2.0, "rate") == (found.status, found.kind, found.retry_after, found.code)
+    assert "slow down" in str(found)
+
+
+def test_a_status_whose_body_nobody_read_is_a_status_error_too() -> None:
+    """The status and the headers say enough."""
+    with Loopback(REFUSED) as server, httpx.stream("POST", server.url) as response:
+        with pytest.raises(httpx.HTTPStatusError) as caught:
+            response.raise_for_status()
+        found = reading_failed(caught.value, None, begun=False)
+
+    assert isinstance(found, StatusError)
+    assert 429 == found.status
+
+
+def test_an_sdks_error_without_a_body_keeps_its_words() -> None:
+    """The message is all that there is."""
+
+    class APIError(Exception):
+        """As SDKs name it."""
+
+    found = reading_failed(_raised(APIError("the model is busy")), None, begun=True)
+
+    assert "the model is busy" in str(found)

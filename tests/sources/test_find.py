@@ -1,0 +1,173 @@
+"""What is no source, and what is one of the other colour."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from urllib3 import HTTPHeaderDict
+from urllib3.http2.connection import HTTP2Response
+
+from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tokenstream import AsyncStream, Decoder, Message, Stream
+from tokenstream.errors import MisuseError
+from tokenstream.sources import AsyncSource as Async
+from tokenstream.sources import SyncSource as Sync
+from tokenstream.sources import async_source, sync_source
+
+pytestmark = pytest.mark.anyio
+
+NONE: dict[str, Any] = {
+    "None": None,
+    "a number": 7,
+    "a class": Source,
+    "a function": print,
+    "an object": object(),
+    "a decoder": Decoder(),
+}
+
+
+@pytest.mark.parametrize("kind", [Stream, AsyncStream])
+@pytest.mark.parametrize("thing", NONE.values(), ids=NONE)
+async def test_what_cannot_be_read_is_told_what_can(thing: Any, kind: Any) -> None:
+    """The error names its type, and lists what there is."""
+    with pytest.raises(
+        MisuseError, match=f"{type(thing).__qualname__} is nothing that can be read"
+    ) as caught:
+        kind(thing)
+
+    for known in (
+        "httpx",
+        "aiohttp",
+        "openai",
+        "EventSource",
+        "bytes",
+        "Path",
+        "iterable",
+        "context manager",
+    ):
+        assert known in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [Stream, AsyncStream])
+async def test_a_dict_is_one_payload_and_no_iterable_of_payloads(kind: Any) -> None:
+    """Its keys are none either."""
+    with pytest.raises(MisuseError, match="dict is one payload, or a whole answer: put it into a list"):
+        kind({"choices": []})
+
+
+@pytest.mark.parametrize("kind", [Stream, AsyncStream])
+async def test_a_whole_answer_is_asked_whether_stream_was_forgotten(kind: Any) -> None:
+    """Any object that holds an answer, ours too."""
+    with pytest.raises(
+        MisuseError, match="Message is a whole answer, not a stream: was stream=True forgotten"
+    ):
+        kind(Message())
+
+
+def _chunks() -> Iterator[bytes]:
+    yield b"".join(ANSWER)
+
+
+async def _async_chunks() -> AsyncIterator[bytes]:
+    yield b"".join(ANSWER)
+
+
+@pytest.mark.parametrize("source", [ANSWER, (b"",), _chunks(), Source([])], ids=lambda it: type(it).__name__)
+async def test_a_sync_iterable_names_stream_to_an_async_loop(source: Any) -> None:
+    """Its reads would block the event loop."""
+    with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
+        AsyncStream(source)
+
+
+@pytest.mark.parametrize("source", [_async_chunks(), AsyncSource([])], ids=lambda it: type(it).__name__)
+def test_an_async_iterable_names_async_stream_to_a_sync_loop(source: Any) -> None:
+    """A `for` loop cannot wait for it."""
+    with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
+        Stream(source)
+
+
+async def test_a_coroutine_names_async_stream_to_a_sync_loop() -> None:
+    """So does the stream of an async SDK's client that nobody awaited."""
+
+    async def created() -> bytes:
+        return b""
+
+    asked: Any = created()
+    with pytest.raises(MisuseError, match=r"coroutine is asynchronous: read it with AsyncStream"):
+        Stream(asked)
+
+    assert b"" == await asked
+
+
+class Both:
+    """An iterable of both colours, as clients that serve either make them."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _chunks()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _async_chunks()
+
+
+async def test_an_iterable_of_both_colours_serves_both() -> None:
+    """Each loop takes what it can wait for."""
+    assert "Let me see." == Stream(Both()).final().text
+    assert "Let me see." == (await AsyncStream(Both()).final()).text
+
+
+async def test_a_stream_is_no_source_of_another_one() -> None:
+    """Its events are no payloads of anybody's wire."""
+    with pytest.raises(MisuseError, match="MessageStart is no piece of a body"):
+        Stream(Stream(ANSWER)).final()
+
+
+async def test_a_source_that_was_found_is_found_again() -> None:
+    """Whoever has made one, `connect` say, hands it over as it is."""
+    source, waiting = sync_source(ANSWER), async_source(AsyncSource(ANSWER))
+
+    assert sync_source(source) is source
+    assert async_source(waiting) is waiting
+
+
+async def test_the_chunks_of_a_source_can_be_looped_over() -> None:
+    """They are iterators, as their types say, so whoever has a source may read it without a stream."""
+    payload: Any = {"choices": []}
+    source, waiting, at_hand = (
+        sync_source([payload]),
+        async_source(AsyncSource([payload])),
+        async_source(b"a"),
+    )
+    assert isinstance(source, Sync)
+    assert isinstance(waiting, Async)
+    assert isinstance(at_hand, Async)
+
+    assert [payload] == list(source.chunks)
+    assert [payload] == [chunk async for chunk in waiting.chunks]
+    assert [b"a"] == [chunk async for chunk in at_hand.chunks]
+
+
+async def test_the_socket_of_http2_is_never_found() -> None:
+    """It carries other answers too, and must not be shut down for one of them."""
+    for version, found in ((b"HTTP/2", None), (b"HTTP/1.1", "the socket")):
+        network = SimpleNamespace(get_extra_info=lambda _: "the socket")
+        extensions: dict[str, Any] = {"http_version": version, "network_stream": network}
+        source = sync_source(httpx.Response(200, content=iter([b""]), extensions=extensions))
+        assert isinstance(source, Sync)
+        assert source.socket is not None
+
+        assert found == source.socket()
+
+
+async def test_a_response_of_http2_by_urllib3_is_a_finished_body() -> None:
+    """urllib3 reads it whole; there is no socket that carries it alone."""
+    headers = HTTPHeaderDict({"content-type": "text/event-stream"})
+    response: Any = HTTP2Response(200, headers, "http://x.test", b"".join(ANSWER))
+    found = sync_source(response)
+
+    assert getattr(found, "socket", None) is None
+    assert "Let me see." == Stream(response).final().text
+    assert "Let me see." == (await AsyncStream(response).final()).text

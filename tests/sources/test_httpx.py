@@ -1,0 +1,388 @@
+"""Responses of httpx and httpx2, streamed and read, and httpx-sse's sources, over real connections."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+from httpx_sse import EventSource, aconnect_sse, connect_sse
+
+from tests.sources import scenarios
+from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, AsyncOpener, Opener
+from tests.support.loopback import Loopback, chunked, refusing_url, sized
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import ConnectError, MisuseError
+
+pytestmark = pytest.mark.anyio
+
+
+@contextmanager
+def _response(url: str, library: Any = httpx) -> Generator[Any]:
+    with library.Client(timeout=None) as client:
+        yield client.send(client.build_request("POST", url), stream=True)
+
+
+@contextmanager
+def _response2(url: str) -> Generator[Any]:
+    with _response(url, httpx2) as response:
+        yield response
+
+
+@contextmanager
+def _manager(url: str) -> Generator[Any]:
+    with httpx.Client(timeout=None) as client:
+        yield client.stream("POST", url)
+
+
+@contextmanager
+def _entered(url: str) -> Generator[Any]:
+    with httpx.Client(timeout=None) as client, client.stream("POST", url) as response:
+        yield response
+
+
+@contextmanager
+def _event_source(url: str) -> Generator[Any]:
+    with _response(url) as response:
+        yield EventSource(response)
+
+
+@contextmanager
+def _sse_manager(url: str) -> Generator[Any]:
+    with httpx.Client(timeout=None) as client:
+        yield connect_sse(client, "POST", url)
+
+
+OPENERS = {
+    "httpx": _response,
+    "httpx2": _response2,
+    "httpx manager": _manager,
+    "httpx entered": _entered,
+    "httpx-sse EventSource": _event_source,
+    "httpx-sse manager": _sse_manager,
+}
+
+
+@asynccontextmanager
+async def _async_response(url: str, library: Any = httpx) -> AsyncGenerator[Any]:
+    async with library.AsyncClient(timeout=None) as client:
+        yield await client.send(client.build_request("POST", url), stream=True)
+
+
+@asynccontextmanager
+async def _async_response2(url: str) -> AsyncGenerator[Any]:
+    async with _async_response(url, httpx2) as response:
+        yield response
+
+
+@asynccontextmanager
+async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
+    async with httpx.AsyncClient(timeout=None) as client:
+        yield client.send(client.build_request("POST", url), stream=True)
+
+
+@asynccontextmanager
+async def _async_manager(url: str) -> AsyncGenerator[Any]:
+    async with httpx.AsyncClient(timeout=None) as client:
+        yield client.stream("POST", url)
+
+
+@asynccontextmanager
+async def _async_event_source(url: str) -> AsyncGenerator[Any]:
+    async with _async_response(url) as response:
+        yield EventSource(response)
+
+
+@asynccontextmanager
+async def _async_sse_manager(url: str) -> AsyncGenerator[Any]:
+    async with httpx.AsyncClient(timeout=None) as client:
+        yield aconnect_sse(client, "POST", url)
+
+
+ASYNC_OPENERS = {
+    "httpx": _async_response,
+    "httpx2": _async_response2,
+    "httpx not awaited": _async_unawaited,
+    "httpx manager": _async_manager,
+    "httpx-sse EventSource": _async_event_source,
+    "httpx-sse manager": _async_sse_manager,
+}
+
+each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
+each_async_opener = pytest.mark.parametrize("opener", ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
+
+
+@each_opener
+def test_a_response_gives_what_its_bytes_give(opener: Opener) -> None:
+    """The source is its body: same pieces, same message, nothing to remark."""
+    scenarios.gives_what_plain_bytes_give(opener, CHAT)
+
+
+@each_async_opener
+async def test_an_async_response_gives_what_its_bytes_give(opener: AsyncOpener) -> None:
+    """The source is its body, also where it is awaited or entered first."""
+    await scenarios.gives_what_plain_bytes_give_async(opener, CHAT)
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@each_opener
+def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str) -> None:
+    """No read waits for more bytes than have come, however the body is framed."""
+    scenarios.gives_each_event_at_once(opener, CHAT, framing)
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@each_async_opener
+async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener, framing: str) -> None:
+    """The same for `async for`."""
+    await scenarios.gives_each_event_at_once_async(opener, CHAT, framing)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@each_opener
+def test_a_cut_connection_is_no_end(opener: Opener, end: Any) -> None:
+    """A body without its last chunk is an interruption, and the partial is kept."""
+    scenarios.tells_a_cut_from_an_end(opener, CHAT, end)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@each_async_opener
+async def test_a_cut_connection_is_no_end_in_an_async_loop(opener: AsyncOpener, end: Any) -> None:
+    """The same for `async for`."""
+    await scenarios.tells_a_cut_from_an_end_async(opener, CHAT, end)
+
+
+@each_opener
+def test_a_status_of_400_or_more_is_an_error(opener: Opener) -> None:
+    """It carries what the provider says, and its name for the request."""
+    scenarios.raises_what_a_status_means(opener)
+
+
+@each_async_opener
+async def test_a_status_of_400_or_more_is_an_error_in_an_async_loop(opener: AsyncOpener) -> None:
+    """The same for `async for`."""
+    await scenarios.raises_what_a_status_means_async(opener)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@each_opener
+def test_the_server_sees_the_connection_closed(opener: Opener, way: str) -> None:
+    """By `close`, at the end of `with`, and by `stop`."""
+    scenarios.closes(opener, CHAT, way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@each_async_opener
+async def test_the_server_sees_the_connection_of_an_async_stream_closed(
+    opener: AsyncOpener, way: str
+) -> None:
+    """By `aclose`, at the end of `async with`, and by `stop`."""
+    await scenarios.closes_async(opener, CHAT, way)
+
+
+@each_opener
+def test_stop_wakes_a_read_without_a_timeout(opener: Opener) -> None:
+    """The socket beneath is shut down, so the loop ends at once."""
+    scenarios.is_woken_by_stop(opener, CHAT)
+
+
+@each_opener
+def test_a_compressed_body_is_read_and_its_cut_noticed(opener: Opener) -> None:
+    """Half of a gzip body never looks whole."""
+    scenarios.takes_off_the_content_coding(opener, CHAT)
+
+
+@each_async_opener
+async def test_a_compressed_body_is_read_in_an_async_loop(opener: AsyncOpener) -> None:
+    """The same for `async for`."""
+    await scenarios.takes_off_the_content_coding_async(opener, CHAT)
+
+
+@contextmanager
+def _two(url: str) -> Generator[Any]:
+    with httpx.Client() as client:
+        yield (client.stream("POST", url) for _ in range(2))
+
+
+@asynccontextmanager
+async def _async_two(url: str) -> AsyncGenerator[Any]:
+    async with httpx.AsyncClient() as client:
+
+        async def each() -> AsyncGenerator[Any]:
+            for _ in range(2):
+                yield client.stream("POST", url)
+
+        yield each()
+
+
+def test_after_the_end_the_connection_serves_the_next_request() -> None:
+    """A body that was read to its end leaves its connection to the pool."""
+    scenarios.leaves_the_connection_to_the_next_request(_two, CHAT)
+
+
+async def test_after_the_end_the_connection_serves_the_next_async_request() -> None:
+    """The same for `async for`."""
+    await scenarios.leaves_the_connection_to_the_next_request_async(_async_two, CHAT)
+
+
+@contextmanager
+def _read(url: str) -> Generator[Any]:
+    yield httpx.post(url, timeout=3)
+
+
+def test_a_response_that_was_read_is_a_finished_body() -> None:
+    """Its body is at hand, its compression undone; its status counts all the same."""
+    scenarios.gives_what_plain_bytes_give(_read, CHAT)
+    scenarios.raises_what_a_status_means(_read)
+    packed = sized(gzip.compress(b"".join(CHAT.frames)), headers=[("Content-Encoding", "gzip")])
+    with Loopback(packed) as server, _read(server.url) as source:
+        assert CHAT.message == Stream(source).final()
+
+
+async def test_a_response_that_was_read_has_both_colours() -> None:
+    """Nothing is waited for, so a sync client's response serves an async loop, and the other way round."""
+    with Loopback(chunked(CHAT.frames)) as server:
+        with _read(server.url) as source:
+            assert CHAT.message == await AsyncStream(source).final()
+        async with httpx.AsyncClient() as client:
+            assert CHAT.message == Stream(await client.post(server.url)).final()
+
+
+async def test_a_response_of_the_wrong_colour_names_the_right_class() -> None:
+    """A sync response would block an event loop, and an async one has no loop to wait in."""
+    with Loopback(chunked(CHAT.frames)) as server:
+        async with _async_response(server.url) as source:
+            with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
+                Stream(source)
+            with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
+                Stream(EventSource(source))
+            await source.aclose()
+        with _response(server.url) as source:
+            with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
+                AsyncStream(source)
+            with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
+                AsyncStream(EventSource(source))
+            source.close()
+
+
+async def test_a_manager_of_the_wrong_colour_names_the_right_class() -> None:
+    """It is not entered: no request goes out."""
+    with (
+        _manager("http://nowhere.test") as source,
+        pytest.raises(MisuseError, match=r"read it with Stream, in `for`"),
+    ):
+        AsyncStream(source)
+    async with httpx.AsyncClient() as aclient:
+        asked: Any = aclient.stream("GET", "http://nowhere.test")
+        with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
+            Stream(asked)
+
+
+async def test_a_server_that_is_not_there_is_a_connect_error() -> None:
+    """The request goes out at the first read, and fails there."""
+    with _manager(refusing_url()) as source, pytest.raises(ConnectError) as caught:
+        Stream(source).final()
+
+    assert ("connect", True) == (caught.value.stage, caught.value.retryable)
+
+    async with httpx.AsyncClient() as aclient:
+        for awaited in (
+            aclient.stream("POST", refusing_url()),
+            aclient.send(aclient.build_request("POST", refusing_url()), stream=True),
+        ):
+            with pytest.raises(ConnectError) as caught:
+                await AsyncStream(awaited).final()
+
+            assert ("connect", True) == (caught.value.stage, caught.value.retryable)
+
+
+def test_a_response_that_was_begun_is_refused() -> None:
+    """What somebody else has read of it is lost."""
+    with Loopback(chunked(CHAT.frames)) as server, _response(server.url) as source:
+        pieces = source.iter_raw()
+        next(pieces)
+        with pytest.raises(MisuseError, match="hand it over unread"):
+            Stream(source).final()
+        pieces.close()
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_a_response_that_was_made_by_hand_is_read(library: Any) -> None:
+    """Tests of applications make them; there is no request and no connection."""
+    body = b"".join(CHAT.frames)
+
+    assert CHAT.message == Stream(library.Response(200, content=body)).final()
+    assert CHAT.message == Stream(library.Response(200, content=iter([body]))).final()
+    assert CHAT.message == await AsyncStream(library.Response(200, content=body)).final()
+    assert "" == _head_url(Stream(library.Response(200, content=body)))
+
+
+def _head_url(stream: Stream) -> str:
+    head = stream.response
+    stream.close()
+    return "no head" if head is None else head.url
+
+
+class Holder:
+    """A stream object of somebody's SDK: it stands on a response, and notices its own closing."""
+
+    def __init__(self, response: Any, error: Exception | None = None) -> None:
+        self.http_response = response
+        self.closed = 0
+        self._error = error
+
+    def close(self) -> None:
+        self.closed += 1
+        if self._error is not None:
+            raise self._error
+
+
+class AsyncHolder(Holder):
+    """The same, asynchronous."""
+
+    async def aclose(self) -> None:
+        super().close()
+
+
+async def test_what_hangs_on_the_closing_of_an_object_happens() -> None:
+    """The object is closed as well as the response beneath it."""
+    with Loopback([*chunked(CHAT.frames)[:2], 4.0]) as server:
+        with _response(server.url) as response:
+            holder = Holder(response)
+            with Stream(holder) as stream:
+                next(iter(stream.text))
+
+            assert 1 == holder.closed
+            assert response.is_closed
+        async with _async_response(server.url) as response:
+            waiting = AsyncHolder(response)
+            async with AsyncStream(waiting) as asynchronous:
+                await anext(aiter(asynchronous.text))
+
+            assert 1 == waiting.closed
+            assert response.is_closed
+
+
+def test_an_object_that_fails_to_close_leaves_no_connection_open() -> None:
+    """Its error is raised, after the response was closed."""
+    with Loopback([*chunked(CHAT.frames)[:2], 4.0]) as server, _response(server.url) as response:
+        stream = Stream(Holder(response, KeyError("hook")))
+        next(iter(stream.text))
+        with pytest.raises(KeyError, match="hook"):
+            stream.close()
+
+        assert response.is_closed
+
+
+async def test_the_object_of_a_response_that_was_read_is_read() -> None:
+    """Its body is at hand, and nothing is to be closed."""
+    with Loopback(chunked(CHAT.frames)) as server, _read(server.url) as response:
+        holder = Holder(response)
+
+        assert CHAT.message == Stream(holder).final()
+        assert CHAT.message == await AsyncStream(holder).final()
+        assert 0 == holder.closed

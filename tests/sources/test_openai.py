@@ -1,0 +1,402 @@
+"""The stream objects of openai's SDK, over real connections."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+
+from tests.sources import scenarios
+from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, AsyncOpener, Opener
+from tests.support.loopback import Loopback, chunked, refusing_url, sized
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import (
+    ConnectError,
+    MisuseError,
+    ProviderError,
+    StatusError,
+    StreamInterrupted,
+    StreamStalled,
+)
+
+openai = pytest.importorskip("openai")
+
+pytestmark = pytest.mark.anyio
+
+ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
+
+
+@contextmanager
+def _client(url: str, **options: Any) -> Generator[Any]:
+    with openai.OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0, **options) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _async_client(url: str, **options: Any) -> AsyncGenerator[Any]:
+    async with openai.AsyncOpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0, **options) as client:
+        yield client
+
+
+@contextmanager
+def _created(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.chat.completions.create(**ASKED, stream=True)
+
+
+@contextmanager
+def _helper(url: str) -> Generator[Any]:
+    with _client(url) as client, client.chat.completions.stream(**ASKED) as stream:
+        yield stream
+
+
+@contextmanager
+def _manager(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.chat.completions.stream(**ASKED)
+
+
+@contextmanager
+def _raw(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.chat.completions.with_raw_response.create(**ASKED, stream=True)
+
+
+@contextmanager
+def _streaming(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.chat.completions.with_streaming_response.create(**ASKED, stream=True)
+
+
+@contextmanager
+def _streaming_entered(url: str) -> Generator[Any]:
+    with (
+        _client(url) as client,
+        client.chat.completions.with_streaming_response.create(**ASKED, stream=True) as response,
+    ):
+        yield response
+
+
+OPENERS = {
+    "create": _created,
+    "stream helper": _helper,
+    "stream manager": _manager,
+    "raw response": _raw,
+    "streaming response": _streaming,
+    "streaming response entered": _streaming_entered,
+}
+
+
+@asynccontextmanager
+async def _async_created(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client:
+        yield await client.chat.completions.create(**ASKED, stream=True)
+
+
+@asynccontextmanager
+async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client:
+        yield client.chat.completions.create(**ASKED, stream=True)
+
+
+@asynccontextmanager
+async def _async_helper(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client, client.chat.completions.stream(**ASKED) as stream:
+        yield stream
+
+
+@asynccontextmanager
+async def _async_manager(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client:
+        yield client.chat.completions.stream(**ASKED)
+
+
+@asynccontextmanager
+async def _async_raw(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client:
+        yield client.chat.completions.with_raw_response.create(**ASKED, stream=True)
+
+
+@asynccontextmanager
+async def _async_streaming(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client:
+        yield client.chat.completions.with_streaming_response.create(**ASKED, stream=True)
+
+
+ASYNC_OPENERS = {
+    "create": _async_created,
+    "create not awaited": _async_unawaited,
+    "stream helper": _async_helper,
+    "stream manager": _async_manager,
+    "raw response": _async_raw,
+    "streaming response": _async_streaming,
+}
+
+
+def _seen(chunks: Any) -> Generator[Any]:
+    """Stand for a tool that observes: a generator around the SDK's stream."""
+    yield from chunks
+
+
+@contextmanager
+def _observed(url: str) -> Generator[Any]:
+    with _created(url) as stream:
+        yield _seen(stream)
+
+
+@contextmanager
+def _observed_helper(url: str) -> Generator[Any]:
+    with _helper(url) as stream:
+        yield _seen(stream)
+
+
+async def _async_seen(chunks: Any) -> AsyncGenerator[Any]:
+    async for chunk in chunks:
+        yield chunk
+
+
+@asynccontextmanager
+async def _async_observed(url: str) -> AsyncGenerator[Any]:
+    async with _async_created(url) as stream:
+        yield _async_seen(stream)
+
+
+OBSERVED = {"observed create": _observed, "observed helper": _observed_helper}
+
+each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
+each_async_opener = pytest.mark.parametrize("opener", ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
+
+
+@each_opener
+def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener) -> None:
+    """The response beneath is read: same pieces, same message, nothing to remark."""
+    scenarios.gives_what_plain_bytes_give(opener, CHAT)
+
+
+@each_async_opener
+async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener) -> None:
+    """The same for `async for`, also where it is awaited or entered first."""
+    await scenarios.gives_what_plain_bytes_give_async(opener, CHAT)
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@each_opener
+def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str) -> None:
+    """No read waits for more bytes than have come."""
+    scenarios.gives_each_event_at_once(opener, CHAT, framing)
+
+
+@each_async_opener
+async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener) -> None:
+    """The same for `async for`."""
+    await scenarios.gives_each_event_at_once_async(opener, CHAT, "chunked")
+
+
+@pytest.mark.parametrize("end", ENDS)
+@each_opener
+def test_a_cut_connection_is_no_end(opener: Opener, end: Any) -> None:
+    """Where the SDK's own loop would end, the stream raises and keeps the partial."""
+    scenarios.tells_a_cut_from_an_end(opener, CHAT, end)
+
+
+@each_async_opener
+async def test_a_cut_connection_is_no_end_in_an_async_loop(opener: AsyncOpener) -> None:
+    """The same for `async for`."""
+    await scenarios.tells_a_cut_from_an_end_async(opener, CHAT)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@each_opener
+def test_the_server_sees_the_connection_closed(opener: Opener, way: str) -> None:
+    """By `close`, at the end of `with`, and by `stop`."""
+    scenarios.closes(opener, CHAT, way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@each_async_opener
+async def test_the_server_sees_the_connection_of_an_async_stream_closed(
+    opener: AsyncOpener, way: str
+) -> None:
+    """By `aclose`, at the end of `async with`, and by `stop`."""
+    await scenarios.closes_async(opener, CHAT, way)
+
+
+@each_opener
+def test_stop_wakes_a_read_without_a_timeout(opener: Opener) -> None:
+    """The socket beneath is shut down, so the loop ends at once."""
+    scenarios.is_woken_by_stop(opener, CHAT)
+
+
+@pytest.mark.parametrize("opener", [_manager, _streaming], ids=["stream", "streaming response"])
+def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
+    """A manager sends its request at the first read; the SDK's exception is told as ours."""
+    scenarios.raises_what_a_status_means(opener)
+
+
+@pytest.mark.parametrize(
+    "opener",
+    [_async_manager, _async_streaming, _async_unawaited, _async_raw],
+    ids=["stream", "streaming response", "create", "raw response"],
+)
+async def test_a_refused_request_is_a_status_error_in_an_async_loop(opener: AsyncOpener) -> None:
+    """The same for `async for`, and for what is awaited."""
+    await scenarios.raises_what_a_status_means_async(opener)
+
+
+async def test_the_exception_of_the_sdk_is_the_cause() -> None:
+    """Whoever knows the SDK finds its own words there."""
+    with Loopback(sized(scenarios.REFUSAL, status=401)) as server:
+        async with _async_unawaited(server.url) as source:
+            with pytest.raises(StatusError) as caught:
+                await AsyncStream(source).final()
+
+    assert isinstance(caught.value.__cause__, openai.AuthenticationError)
+
+
+async def test_a_server_that_is_not_there_is_a_connect_error() -> None:
+    """The SDK says "Connection error."; what happened is beneath it."""
+    with _manager(refusing_url()) as source, pytest.raises(ConnectError) as caught:
+        Stream(source).final()
+
+    assert ("connect", True) == (caught.value.stage, caught.value.retryable)
+
+    async with _async_unawaited(refusing_url()) as awaited:
+        with pytest.raises(ConnectError) as caught:
+            await AsyncStream(awaited).final()
+
+    assert ("connect", True) == (caught.value.stage, caught.value.retryable)
+
+
+async def test_a_server_that_does_not_answer_is_a_stall() -> None:
+    """The limit is the SDK's own timeout."""
+    with Loopback([4.0]) as server:
+        async with _async_client(server.url, timeout=0.1) as client:
+            with pytest.raises(StreamStalled) as caught:
+                await AsyncStream(client.chat.completions.create(**ASKED, stream=True)).final()
+
+    assert "transport" == caught.value.limit
+
+
+def test_a_request_that_the_sdk_refuses_is_misuse() -> None:
+    """Arguments that make no request are the calling code's."""
+    with _client("http://nowhere.test") as client:
+        manager = client.chat.completions.with_streaming_response.create(model="m", stream=True)
+        with pytest.raises(MisuseError, match="cannot be opened: TypeError"):
+            Stream(manager).final()
+
+
+@pytest.mark.parametrize("opener", OBSERVED.values(), ids=OBSERVED)
+def test_a_generator_around_the_stream_gives_the_same(opener: Opener) -> None:
+    """The payloads are made of the SDK's objects, and the format found out from them."""
+    scenarios.gives_what_plain_bytes_give(opener, CHAT)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_async_generator_around_the_stream_gives_the_same() -> None:
+    """The same for `async for`.
+
+    On trio the SDK's own loop leaves generators behind, of which trio warns.
+    """
+    await scenarios.gives_what_plain_bytes_give_async(_async_observed, CHAT)
+
+
+@pytest.mark.parametrize("opener", OBSERVED.values(), ids=OBSERVED)
+def test_the_objects_are_there_as_soon_as_they_were_sent(opener: Opener) -> None:
+    """Nothing is read ahead of what was asked for."""
+    scenarios.gives_each_event_at_once(opener, CHAT, "chunked")
+
+
+@pytest.mark.parametrize("opener", OBSERVED.values(), ids=OBSERVED)
+def test_a_cut_is_told_from_the_objects_too(opener: Opener) -> None:
+    """The SDK's exception is an interruption."""
+    script = chunked(CHAT.frames)[:3]
+    with Loopback(script) as server, opener(server.url) as source, pytest.raises(StreamInterrupted) as caught:
+        Stream(source).final()
+
+    assert "Let me " == caught.value.partial.text
+
+
+def test_an_error_event_that_the_sdk_raises_is_the_provider_speaking() -> None:
+    """Its code, type and message are the provider's."""
+    error = b'data: {"error": {"message": "busy", "type": "overloaded_error", "code": "x"}}\n\n'
+    with (
+        Loopback(chunked([CHAT.frames[0], error])) as server,
+        _observed(server.url) as source,
+        pytest.raises(ProviderError, match="busy") as caught,
+    ):
+        Stream(source).final()
+
+    assert ("overloaded", "x") == (caught.value.kind, caught.value.code)
+    assert CHAT.pieces[0] == caught.value.partial.text
+
+
+def test_a_stream_that_was_begun_is_refused() -> None:
+    """What the application's own loop has taken is lost to the response beneath."""
+    with Loopback(chunked(CHAT.frames)) as server, _created(server.url) as source:
+        next(source)
+        with pytest.raises(MisuseError, match="hand it over unread"):
+            Stream(source).final()
+        source.close()
+
+
+async def test_a_stream_of_the_wrong_colour_names_the_right_class() -> None:
+    """Nothing is read of it."""
+    with Loopback(chunked(CHAT.frames)) as server:
+        with _created(server.url) as source:
+            with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
+                AsyncStream(source)
+            source.close()
+        async with _async_created(server.url) as source:
+            with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
+                Stream(source)
+            await source.close()
+    with (
+        _manager("http://nowhere.test") as source,
+        pytest.raises(MisuseError, match=r"read it with Stream, in `for`"),
+    ):
+        AsyncStream(source)
+
+
+async def test_a_request_that_is_never_sent_leaves_no_warning() -> None:
+    """A stream that is closed unread, or dropped, drops the coroutine; warnings are errors here."""
+    for opener in (_async_unawaited, _async_manager, _async_streaming, _async_raw):
+        async with opener("http://nowhere.test") as source:
+            await AsyncStream(source).aclose()
+
+
+def test_a_client_is_no_source() -> None:
+    """Entering it would not send a request, and leaving it would close it."""
+    with _client("http://nowhere.test") as client:
+        for what in (client, client.chat.completions):
+            with pytest.raises(MisuseError, match="is nothing that can be read"):
+                Stream(what)
+
+        assert not client.is_closed()
+
+
+WHOLE = (
+    b'{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,'
+    b'"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}'
+)
+
+
+async def test_a_whole_answer_asks_whether_stream_was_forgotten() -> None:
+    """The object that `create` gives without `stream=True` is no stream."""
+    with Loopback(sized(WHOLE, content_type="application/json")) as server:
+        with _client(server.url) as client:
+            completion = client.chat.completions.create(**ASKED)
+        async with _async_client(server.url) as client:
+            with pytest.raises(MisuseError, match="was stream=True forgotten"):
+                await AsyncStream(client.chat.completions.create(**ASKED)).final()
+    with pytest.raises(MisuseError, match="was stream=True forgotten"):
+        Stream(completion)
+
+
+def test_the_raw_response_of_a_whole_answer_is_read() -> None:
+    """A body that was read is at hand: it is read as a whole message."""
+    with Loopback(sized(WHOLE, content_type="application/json")) as server, _client(server.url) as client:
+        message = Stream(client.chat.completions.with_raw_response.create(**ASKED)).final()
+
+    assert ("Hello", "stop") == (message.text, message.finish_reason)

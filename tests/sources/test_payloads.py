@@ -1,0 +1,137 @@
+"""Objects that are not bytes: what payload each of them is."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import MisuseError
+from tokenstream.events import TextDelta
+from tokenstream.sources._payloads import payload_of
+
+pytestmark = pytest.mark.anyio
+
+PAYLOADS: list[dict[str, Any]] = [json.loads(event[6:]) for event in ANSWER[:-1]]
+
+
+class Chunk(BaseModel):
+    """An SDK's object: it keeps what it does not know, and says what was sent."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str = ""
+    service_tier: str | None = None
+    from_: str | None = Field(default=None, alias="from")
+
+
+class Made:
+    """An object that can only be made a dict of."""
+
+    def __init__(self, payload: dict[str, Any]) -> None:
+        self._payload = payload
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._payload
+
+
+@dataclass
+class Plain:
+    """A dataclass with the keys of the wire."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+    choices: list[dict[str, Any]]
+    usage: dict[str, Any] | None = field(default=None)
+
+
+FORMS: dict[str, Any] = {
+    "dicts": dict,
+    "mappings": MappingProxyType,
+    "dicts of a kind of their own": OrderedDict,
+    "models": Chunk.model_validate,
+    "objects with to_dict": Made,
+    "dataclasses": lambda payload: Plain(**payload),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+async def test_payloads_in_any_form_give_what_their_bytes_give(form: Any) -> None:
+    """The format is found out from the first of them; the message is the same."""
+    expected = Stream(ANSWER).final()
+    stream = Stream(Source(form(payload) for payload in PAYLOADS))
+    asynchronous = AsyncStream(AsyncSource(form(payload) for payload in PAYLOADS))
+
+    assert expected == stream.final()
+    assert expected == await asynchronous.final()
+    assert "openai-chat" == stream.format
+
+
+def test_only_what_was_sent_is_in_the_payload() -> None:
+    """A field that an SDK fills in, or calls otherwise, is not of the wire."""
+    chunk = Chunk.model_validate({"id": "c1", "from": "here", "more": [1]})
+
+    assert {"id": "c1", "from": "here", "more": [1]} == payload_of(chunk)
+
+
+class Helper(BaseModel):
+    """An event of an SDK's helper."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+
+
+@pytest.mark.parametrize(
+    "added", ["content.delta", "tool_calls.function.arguments.done", "text", "input_json"]
+)
+def test_what_a_helper_adds_is_left_out(added: str) -> None:
+    """Events that say again what another one said are no payloads."""
+    assert payload_of(Helper.model_validate({"type": added, "text": "a", "snapshot": "a"})) is None
+
+
+def test_the_chunk_in_a_helpers_event_is_the_payload() -> None:
+    """The helper of openai gives each chunk beside the answer so far."""
+    event = Helper(type="chunk")
+    object.__setattr__(event, "chunk", Chunk(id="c1"))
+
+    assert {"id": "c1"} == payload_of(event)
+
+
+def test_the_fields_that_a_helper_adds_are_left_out() -> None:
+    """The end of a block is what the wire says it is, without the whole block."""
+    stop = Helper.model_validate({"type": "content_block_stop", "index": 1, "content_block": {"text": "…"}})
+    over = Helper.model_validate({"type": "message_stop", "message": {"content": []}})
+
+    assert {"type": "content_block_stop", "index": 1} == payload_of(stop)
+    assert {"type": "message_stop"} == payload_of(over)
+
+
+@pytest.mark.parametrize("item", [object(), 7, TextDelta("a"), Chunk, [b"data: a"], None], ids=repr)
+async def test_an_item_that_is_no_payload_is_misuse_that_names_it(item: Any) -> None:
+    """An event of our own is none either: a stream is no source of another one."""
+    named = type(item).__qualname__
+    source = Source([b"data: a\n\n", item])
+    with pytest.raises(MisuseError, match=f"{named} is no piece of a body"):
+        Stream(source, format="text").final()
+    with pytest.raises(MisuseError, match=f"{named} is no piece of a body"):
+        await AsyncStream(AsyncSource([b"data: a\n\n", item]), format="text").final()
+
+    assert 1 == source.closed
+
+
+def test_bytes_in_any_form_are_a_body() -> None:
+    """bytes, bytearray and memoryview, mixed as they come."""
+    body = b"".join(ANSWER)
+    pieces: list[Any] = [body[:100], bytearray(body[100:300]), memoryview(body)[300:]]
+
+    assert Stream(ANSWER).final() == Stream(Source(pieces)).final()

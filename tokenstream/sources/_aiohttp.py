@@ -1,0 +1,106 @@
+"""Responses of aiohttp."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing
+from tokenstream.sources._plain import at_once
+from tokenstream.status import ResponseHead
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["from_aiohttp", "is_aiohttp"]
+
+_NAMES = ("status", "headers", "content", "release", "real_url")
+
+
+def is_aiohttp(source: Any) -> bool:  # noqa: ANN401 - anything
+    """Tell whether something is a response of aiohttp."""
+    return all(hasattr(source, name) for name in _NAMES) and hasattr(source.content, "iter_any")
+
+
+def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
+    """Return a response of aiohttp as an `AsyncStream` reads it."""
+    head = ResponseHead(
+        status=response.status,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        reason=response.reason or "",
+        url=str(response.url),
+    )
+    read = getattr(response, "_body", None)
+    if read is not None:
+        return at_once(SyncSource(iter([read]), do_nothing, head, _coding_of(response)))
+
+    async def close() -> None:
+        # After the end the connection is back in its pool already; before it this cuts the connection.
+        transport = _transport_of(response)
+        response.close()
+        if transport is not None:
+            # Over TLS, closing alone waits until the other side has said farewell.
+            transport.abort()
+
+    return AsyncSource(
+        _Body(response), close, head, _coding_of(response), socket=lambda: _socket_of(response)
+    )
+
+
+def _coding_of(response: Any) -> str:  # noqa: ANN401 - aiohttp's
+    """Return the content coding that aiohttp has left on the body."""
+    coding: str = response.headers.get("content-encoding", "")
+    if not coding:
+        return ""
+    # Newer ones count the bytes of a body that they decode; in older ones only the session says so.
+    if getattr(response.content, "total_compressed_bytes", None) is not None:
+        return ""
+    if hasattr(response.content, "total_compressed_bytes"):
+        return coding
+    # A response whose body is all there has let go of its session.
+    session = getattr(response, "_session", None)
+    return "" if session is None or session.auto_decompress else coding
+
+
+def _socket_of(response: Any) -> Any:  # noqa: ANN401 - aiohttp's, and an event loop's socket
+    """Find the socket of a response that is being read."""
+    transport = _transport_of(response)
+    return None if transport is None else transport.get_extra_info("socket")
+
+
+def _transport_of(response: Any) -> Any:  # noqa: ANN401 - aiohttp's, and an event loop's transport
+    return None if response.connection is None else response.connection.transport
+
+
+class _Body:
+    """Gives the bytes of a body as they come."""
+
+    __slots__ = ("_content", "_error", "_pieces")
+
+    def __init__(self, response: Any) -> None:  # noqa: ANN401 - aiohttp's
+        self._content = response.content
+        self._pieces = self._content.iter_any()
+        self._error: Exception | None = None
+        # At its end a response closes itself, but without an exception.
+        closed = response.closed and (self._content.exception() is not None or not self._content.is_eof())
+        if closed or getattr(self._content, "_cursor", 0):
+            self._error = MisuseError("the response was read or closed before; hand it over unread")
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._error is not None:
+            raise self._error
+        try:
+            return await anext(self._pieces)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            # An error overtakes what came before it and was not read yet.
+            take = getattr(self._content, "_read_nowait", None)
+            left: bytes = take(-1) if take is not None else b""
+            if not left:
+                raise
+            self._error = error
+            return left

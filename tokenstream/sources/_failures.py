@@ -1,0 +1,172 @@
+"""What the exceptions mean that sources raise.
+
+Libraries are told apart by the names of their classes, so that none of them
+need be imported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import (
+    ConnectError,
+    MisuseError,
+    ProtocolError,
+    StreamError,
+    StreamInterrupted,
+    StreamStalled,
+)
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import is_dict
+from tokenstream.status import status_error
+
+if TYPE_CHECKING:
+    from tokenstream.limits import Deadlines
+
+__all__ = ["opening_failed", "reading_failed"]
+
+_TRANSPORT = frozenset(
+    {"TransportError", "HTTPException", "HTTPError", "ClientError", "ConnectionError", "APIConnectionError"}
+)
+"""Roots of what transports raise: httpx, http.client, urllib3, aiohttp, requests, the SDKs."""
+_TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
+_CODINGS = frozenset({"DecodingError", "ContentDecodingError", "DecodeError", "ContentEncodingError"})
+_CONNECTING = frozenset(
+    {
+        "ClientConnectorError",
+        "ConnectError",
+        "ConnectTimeout",
+        "ConnectTimeoutError",
+        "ConnectionTimeoutError",
+        "NewConnectionError",
+        "PoolTimeout",
+        "ProxyError",
+    }
+)
+"""What is raised before there is a connection."""
+_IMPOSSIBLE = frozenset({"InvalidURL", "LocalProtocolError", "MissingSchema", "UnsupportedProtocol"})
+_MOST_BENEATH = 8
+"""How many causes are looked at."""
+_READ_BEFORE = frozenset({"StreamConsumed", "StreamClosed", "ResponseNotRead", "StreamConsumedError"})
+
+
+def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
+    """Return what an exception means that a source raised while it was read; it is the cause.
+
+    Args:
+        error: The exception.
+        waits: The deadlines that the transport's read timeout stands for, where it is ours.
+        begun: Whether a first event has come.
+    """
+    if isinstance(error, StreamError | MisuseError):
+        return error
+    names = _names(error)
+    found: StreamError | MisuseError
+    if names & _READ_BEFORE:
+        found = MisuseError(
+            f"the response was read or closed before ({type(error).__name__}); hand it over unread"
+        )
+    elif names & _TIMEOUTS:
+        limit = "transport" if waits is None else "idle_bytes" if begun else "first_event"
+        found = StreamStalled(
+            f"nothing came for as long as the client waits ({_what(error)}); what had arrived is in .partial",
+            limit=limit,
+        )
+    elif _names_beneath(error) & _CODINGS:
+        found = ProtocolError(
+            f"the body's compression is broken ({_what(error)}); ask for Accept-Encoding: identity"
+        )
+    else:
+        transport = isinstance(error, OSError) or bool(names & _TRANSPORT)
+        found = _said_by_provider(error, names) or StreamInterrupted(
+            f"the {'connection' if transport else 'source'} broke ({_what(error)}); "
+            "what had arrived is in .partial",
+            kind="network" if transport else "unknown",
+        )
+    found.__cause__ = error
+    return found
+
+
+def opening_failed(error: Exception, where: str, waits: Deadlines | None = None) -> StreamError | MisuseError:
+    """Return what an exception means that was raised instead of giving a response; it is the cause.
+
+    Args:
+        error: The exception.
+        where: The host that was asked, or "the server".
+        waits: The deadlines that the transport's read timeout stands for, where it is ours.
+    """
+    if isinstance(error, StreamError | MisuseError):
+        return error
+    names = _names(error)
+    found = _said_by_provider(error, names) or _not_opened(error, names, where, waits)
+    found.__cause__ = error
+    return found
+
+
+def _not_opened(
+    error: Exception, names: set[str], where: str, waits: Deadlines | None
+) -> StreamError | MisuseError:
+    what = _what(error)
+    if "TooManyRedirects" in names:
+        return ConnectError(f"{where} redirects without end", stage="head", retryable=False)
+    if names & _IMPOSSIBLE:
+        return MisuseError(f"the request cannot be made: {error}")
+    # SDKs and requests raise an error of their own over the one that says where it happened.
+    connecting = bool(_names_beneath(error) & _CONNECTING)
+    if names & _TIMEOUTS and not connecting:
+        limit = "first_event" if waits is not None else "transport"
+        return StreamStalled(f"no response came from {where} ({what})", limit=limit)
+    if not connecting and not isinstance(error, OSError) and not names & _TRANSPORT:
+        return MisuseError(f"the source cannot be opened: {what}")
+    return ConnectError(
+        f"no connection to {where} ({what})"
+        if connecting
+        else f"{where} was reached but gave no response ({what})",
+        stage="connect" if connecting else "head",
+        retryable="CERTIFICATE" not in what.upper(),
+    )
+
+
+def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
+    """Return what a provider said where a library has made an exception of it."""
+    response: Any = getattr(error, "response", None)
+    if names & {"APIStatusError", "HTTPStatusError", "HTTPError"} and _status_of(response) >= 400:
+        consumed = getattr(response, "is_stream_consumed", hasattr(response, "iter_content"))
+        return status_error(
+            response.status_code, dict(response.headers), response.content if consumed else b""
+        )
+    # aiohttp calls an answer that is no HTTP a 400, too.
+    refused = "ClientResponseError" in names and "HttpProcessingError" not in _names_beneath(error)
+    if refused and _status_of(error) >= 400:
+        headers: Any = getattr(error, "headers", None) or {}
+        return status_error(_status_of(error), dict(headers))
+    if "APIError" in names and not names & {"APIConnectionError"}:
+        body: object = getattr(error, "body", None)
+        said = body.get("error", body) if is_dict(body) else {"message": str(error)}
+        return provider_error({"error": said}, "error")
+    return None
+
+
+def _status_of(response: object) -> int:
+    status = getattr(response, "status_code", None) or getattr(response, "status", None)
+    return status if isinstance(status, int) else 0
+
+
+def _names(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _names_beneath(error: Exception) -> set[str]:
+    """Return the names of an error's classes, and of those beneath it."""
+    names: set[str] = set()
+    beneath: BaseException | None = error
+    for _ in range(_MOST_BENEATH):
+        if beneath is None:
+            break
+        names |= _names(beneath)
+        beneath = beneath.__cause__ or beneath.__context__
+    return names
+
+
+def _what(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,155 @@
+"""Which kind of source something is, by what it can do and not by its class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources import _awaited, _plain, _requests, _sdk
+from tokenstream.sources._aiohttp import from_aiohttp, is_aiohttp
+from tokenstream.sources._httpx import from_async_response, from_response, is_response
+from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource
+from tokenstream.sources._payloads import is_object
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+__all__ = ["async_source", "sync_source"]
+
+_TAKEN = (
+    "a response (httpx, httpx2, requests, urllib3; AsyncStream: httpx, httpx2, aiohttp), a stream of an SDK "
+    "(openai, anthropic), an httpx-sse EventSource, bytes, str, a Path, an open file, an iterable of bytes, "
+    "str or dicts, or a context manager of one of these; AsyncStream takes the asynchronous ones, and "
+    "awaitables of them"
+)
+
+
+def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told apart by what it can do
+    """Return a source as a `Stream` reads it.
+
+    Raises:
+        MisuseError: It is none, or one for an `AsyncStream`.
+        FileNotFoundError: A path leads to no file.
+    """
+    if isinstance(source, SyncSource | Deferred):
+        return source
+    found = _at_hand(source) or _sync_response(source)
+    if found is not None:
+        return found
+    if _is_asynchronous(source):
+        raise MisuseError(f"{_named(source)} is asynchronous: read it with AsyncStream, in `async for`")
+    if _plain.is_file(source):
+        return _plain.from_file(source)
+    if _is_iterable(source):
+        return _plain.from_iterable(source)
+    if _awaited.is_manager(source):
+        return _awaited.from_manager(source, sync_source)
+    raise _no_source(source)
+
+
+def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told apart by what it can do
+    """Return a source as an `AsyncStream` reads it.
+
+    Raises:
+        MisuseError: It is none, or one for a `Stream`.
+        FileNotFoundError: A path leads to no file.
+    """
+    if isinstance(source, AsyncSource | Deferred):
+        return source
+    at_hand = _at_hand(source)
+    if at_hand is not None:
+        return _plain.at_once(at_hand)
+    found = _async_response(source)
+    if found is not None:
+        return found
+    if _awaited.is_async_manager(source) and not _is_async_iterable(source):
+        return _awaited.from_async_manager(source, async_source)
+    if _awaited.is_awaitable(source):
+        return _awaited.from_awaitable(source, async_source)
+    if _is_async_iterable(source):
+        return _plain.from_async_iterable(source)
+    file: Any = source
+    if _plain.is_file(file) and file.seekable():
+        return _plain.at_once(_plain.from_file(file))
+    if _plain.is_file(source) or _is_iterable(source) or _awaited.is_manager(source):
+        raise MisuseError(f"{_named(source)} is not asynchronous: read it with Stream, in `for`")
+    raise _no_source(source)
+
+
+def _at_hand(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
+    if isinstance(source, bytes | bytearray | memoryview | str):
+        return _plain.from_body(source)
+    if _is_path(source):
+        return _plain.from_path(source)
+    return None
+
+
+def _sync_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
+    if is_response(source):
+        return from_response(source)
+    if _requests.is_requests(source):
+        return _requests.from_requests(source)
+    if _requests.is_urllib3(source):
+        return _requests.from_urllib3(source)
+    beneath = _sdk.response_beneath(source)
+    return None if beneath is None else _sdk.from_holder(source, beneath)
+
+
+def _async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told apart by what it can do
+    if is_response(source):
+        return from_async_response(source)
+    if is_aiohttp(source):
+        return from_aiohttp(source)
+    if _requests.is_requests(source) or _requests.is_urllib3(source):
+        if not _requests.was_read(source):
+            raise MisuseError(f"{_named(source)} is not asynchronous: read it with Stream, in `for`")
+        read = _sync_response(source)
+        return None if read is None else _plain.at_once(read)
+    beneath = _sdk.response_beneath(source)
+    return None if beneath is None else _sdk.from_async_holder(source, beneath)
+
+
+def _is_asynchronous(source: object) -> bool:
+    # aiohttp's requests can be iterated over, too, but only by the event loop.
+    if _awaited.is_awaitable(source) or is_aiohttp(source):
+        return True
+    if _is_iterable(source) or _awaited.is_manager(source):
+        return False
+    return _is_async_iterable(source) or _awaited.is_async_manager(source)
+
+
+def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
+    return isinstance(source, os.PathLike)
+
+
+def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
+    # A dict has items too, and an SDK's object fields, but no chunks.
+    return not is_object(source) and not _is_mapping(source) and isinstance(source, Iterable)
+
+
+def _is_mapping(source: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(source, Mapping)
+
+
+def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:
+    return isinstance(source, AsyncIterable)
+
+
+def _named(source: object) -> str:
+    kind = type(source)
+    return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__
+
+
+def _no_source(source: object) -> MisuseError:
+    if is_object(source):
+        return MisuseError(
+            f"{_named(source)} is a whole answer, not a stream: was stream=True forgotten in the request?"
+        )
+    if _is_mapping(source):
+        return MisuseError(
+            f"{_named(source)} is one payload, or a whole answer: put it into a list, "
+            f"or hand over what is read: {_TAKEN}"
+        )
+    return MisuseError(f"{_named(source)} is nothing that can be read; what can be is {_TAKEN}")

@@ -1,0 +1,66 @@
+"""What a stream needs of a source: chunks, a way to close, and the head of the response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from tokenstream.limits import Deadlines
+    from tokenstream.status import ResponseHead
+
+__all__ = ["AsyncSource", "Deferred", "SyncSource", "do_nothing", "do_nothing_async"]
+
+
+@dataclass(slots=True)
+class SyncSource:
+    """Chunks of a body, or payloads, from where they come."""
+
+    chunks: Iterator[Any]
+    close: Callable[[], object]
+    head: ResponseHead | None = None
+    coding: str = ""
+    """The content coding that is still on the chunks."""
+    socket: Callable[[], Any] | None = None
+    """Finds the socket that carries this body and no other, or None; shutting it down ends a read."""
+    waits: Deadlines | None = None
+    """The deadlines that the transport's read timeout stands for, where it is ours."""
+
+
+@dataclass(slots=True)
+class AsyncSource:
+    """Chunks of a body, or payloads, from where they come asynchronously."""
+
+    chunks: AsyncIterator[Any]
+    close: Callable[[], Awaitable[object]]
+    head: ResponseHead | None = None
+    coding: str = ""
+    """The content coding that is still on the chunks."""
+    socket: Callable[[], Any] | None = None
+    """Finds the socket that carries this body and no other, or None; shutting it down ends a read."""
+    instant: bool = False
+    """Whether all chunks are at hand, so that no read waits and none can be cancelled."""
+    waits: Deadlines | None = None
+    """The deadlines that the transport's read timeout stands for, where it is ours."""
+
+
+@dataclass(slots=True)
+class Deferred:
+    """A source that is opened by the first read, such as a request that has not been sent."""
+
+    open: Callable[[], Any]
+    """Returns a `SyncSource`, or an awaitable of an `AsyncSource`."""
+    discard: Callable[[], object] | None = None
+    """Drops what will never be opened, such as a coroutine."""
+    socket: Callable[[], Any] | None = None
+    """Finds the socket on which an answer is waited for, or None; shutting it down ends the wait."""
+
+
+def do_nothing() -> None:
+    """Close what needs no closing."""
+
+
+async def do_nothing_async() -> None:
+    """Close what needs no closing."""
