@@ -71,7 +71,8 @@ def test_both_drivers_have_the_same_methods() -> None:
         for name in names:
             member = inspect.getattr_static(kind, name)
             parameters = str(inspect.signature(member).parameters) if inspect.isfunction(member) else ""
-            found["close" if name == "aclose" else name] = parameters
+            # What is read has a colour; all else is the same.
+            found["close" if name == "aclose" else name] = parameters.replace("AsyncReadable", "SyncReadable")
         return found
 
     assert signatures(Stream) == signatures(AsyncStream)
@@ -209,8 +210,8 @@ def test_a_choice_that_finished_before_the_cut_is_complete() -> None:
     assert [message.text for message in stream.messages] == ["b", "a"]
 
 
-@pytest.mark.parametrize("source", [42, None, "data: a\n\n", {"a": 1}, object()])
-def test_what_cannot_be_read_is_refused_with_a_way_out(source: object) -> None:
+@pytest.mark.parametrize("source", [42, None, {"a": 1}, object()])
+def test_what_cannot_be_read_is_refused_with_a_way_out(source: Any) -> None:
     """The error names what can be read."""
     with pytest.raises(MisuseError, match="httpx"):
         Stream(source)
@@ -220,15 +221,18 @@ def test_what_cannot_be_read_is_refused_with_a_way_out(source: object) -> None:
 
 def test_the_wrong_colour_is_refused_with_the_right_class() -> None:
     """An asynchronous source is for `AsyncStream`, the other for `Stream`."""
+    asynchronous: Any = AsyncSource(ANSWER)
+    synchronous: Any = Source(ANSWER)
     with pytest.raises(MisuseError, match="AsyncStream"):
-        Stream(AsyncSource(ANSWER))
+        Stream(asynchronous)
     with pytest.raises(MisuseError, match="with Stream"):
-        AsyncStream(Source(ANSWER))
+        AsyncStream(synchronous)
 
 
 def test_a_source_of_something_else_than_bytes_is_refused() -> None:
     """The first wrong item is named."""
-    with pytest.raises(MisuseError, match="int"), Stream([1, 2]) as stream:
+    numbers: Any = [1, 2]
+    with pytest.raises(MisuseError, match="int"), Stream(numbers) as stream:
         next(stream)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.bodies import ANSWER, DONE, AsyncSource, chunk
+from tests.stream.bodies import ANSWER, DONE, AsyncSource, call, chunk
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError, StreamTruncated
+from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
 
 
@@ -173,6 +174,58 @@ def test_reading_views_and_events_in_turns_loses_and_doubles_nothing(reads: list
     assert "".join(got["reasoning"]) == "Hm. Weather."
     assert [call.id for call in got["call"]] == ["call_a", "call_b"]
     assert stream.message == Stream(ANSWER).final()
+
+
+TWO_CHOICES = [
+    chunk({"role": "assistant", "content": "a1 "}),
+    chunk({"reasoning_content": "r2 "}, choice=1),
+    chunk({"content": "b1 "}, choice=1),
+    chunk({"content": "a2 "}),
+    chunk(call(0, "call_b", "book", "{}"), choice=1),
+    chunk({"reasoning_content": "r1 "}),
+    chunk({"content": "a3"}),
+    chunk({"content": "b2"}, choice=1),
+    chunk({}, "tool_calls", choice=1),
+    chunk({}, "stop"),
+    DONE,
+]
+VIEWS = [(choice, name) for choice in (0, 1) for name in ("text", "reasoning", "tool_calls")]
+
+
+@given(reads=st.lists(st.integers(0, len(VIEWS)), max_size=30), cut=st.integers(0, len(TWO_CHOICES)))
+def test_views_of_several_choices_read_in_turns_agree_with_one_plain_pass(reads: list[int], cut: int) -> None:
+    """Cut anywhere: each view gives all there is once, then the error, and the same again for a new view."""
+    plain = Stream(TWO_CHOICES[:cut])
+    with suppress(StreamError):
+        plain.final()
+    stream = Stream(TWO_CHOICES[:cut])
+    iterators: list[Any] = [getattr(stream.choice(choice), name) for choice, name in VIEWS]
+    got: list[list[Any]] = [[] for _ in VIEWS]
+    errors: list[StreamError] = []
+
+    def read(number: int) -> bool:
+        try:
+            item = next(iterators[number] if number < len(VIEWS) else stream, None)
+        except StreamError as error:
+            errors.append(error)
+            return False
+        if item is not None and number < len(VIEWS):
+            got[number].append(item)
+        return item is not None
+
+    for number in reads:
+        read(number)
+    for number in range(len(VIEWS)):
+        while read(number):
+            pass
+
+    for (choice, name), items in zip(VIEWS, got, strict=True):
+        expected = getattr(plain.choice(choice).message, name)
+        if name == "tool_calls":
+            expected = tuple(call for call in expected if call.complete)
+        assert expected == (tuple(items) if name == "tool_calls" else "".join(items))
+    assert stream.messages == plain.messages
+    assert len({id(error) for error in errors}) == (0 if plain.message.complete else 1)
 
 
 def test_the_same_in_an_async_loop() -> None:

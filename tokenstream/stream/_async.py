@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, Deferred, async_source
-from tokenstream.stream._core import END, StreamBase, concurrent
+from tokenstream.stream._core import Away, Failed, Opened, StreamBase, concurrent
+from tokenstream.stream._direct import Direct
+from tokenstream.stream._host import running
+from tokenstream.stream._reader import Reader
 from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, AsyncView
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
     from typing import Self
+
+    from anyio.abc import TaskGroup
 
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Message
+    from tokenstream.sources._typing import AsyncReadable
+    from tokenstream.stream._host import Host
 
 __all__ = ["AsyncStream"]
-
-_REST_SECONDS = 0.5
-"""How long to wait for the end of a body after the answer's own end."""
 
 
 class AsyncStream(StreamBase):
@@ -36,7 +41,9 @@ class AsyncStream(StreamBase):
     leaves it open, and reading may go on.
 
     Args:
-        source: An asynchronous httpx or httpx2 response, or an asynchronous iterable of bytes.
+        source: An asynchronous response (httpx, httpx2, aiohttp), an SDK's stream, an asynchronous
+            iterable of bytes, text or payloads, an awaitable or an asynchronous context manager
+            of one, or a body that is at hand.
         format: The format's name or a format object; None to find it out.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
@@ -60,11 +67,11 @@ class AsyncStream(StreamBase):
         'Hello'
     """
 
-    __slots__ = ("_chunks", "_source")
+    __slots__ = ("_batch", "_host", "_reader", "_source", "_tasks")
 
     def __init__(
         self,
-        source: Any,  # noqa: ANN401 - told apart by what it can do
+        source: AsyncReadable,
         *,
         format: str | Format | None = None,
         limits: Limits | None = None,
@@ -84,7 +91,11 @@ class AsyncStream(StreamBase):
             pings=pings,
         )
         self._source = found
-        self._chunks: AsyncIterator[Any] | None = None
+        self._reader: Reader | Direct | None = None
+        self._batch: Iterator[tuple[float, Any]] = iter(())
+        """What the reader has brought."""
+        self._host: Host | None = None
+        self._tasks: TaskGroup | None = None
         if isinstance(found, AsyncSource):
             self._attach(found)
 
@@ -95,16 +106,23 @@ class AsyncStream(StreamBase):
         return self
 
     async def __anext__(self) -> Event:
+        if self._reading:
+            raise concurrent()
         machine = self._machine
         try:
             event = self._pull() if machine.shortcut is None else None
             while event is None:
-                event = await self._advance() or self._pull()
+                item = next(self._batch, None) if machine.plain and machine.now < self._due else None
+                event = (await self._advance() if item is None else self._take_item(*item)) or self._pull()
         except ValueError as error:
             self._misread(error)
         except StopIteration:
-            await self._close_source(quiet=True)
+            await self._close_source(failed=True)
             raise self._decoding_broke() from None
+        except MisuseError:
+            if self._over:
+                await self._close_source(failed=True)
+            raise
         return event
 
     @property
@@ -140,35 +158,65 @@ class AsyncStream(StreamBase):
 
     # -- ending ------------------------------------------------------------
 
+    @property
+    def closed(self) -> bool:
+        """Whether the source is closed: after the end, an error, `stop` or `aclose`."""
+        # What was stopped is closed by the task that reads it.
+        return self._closed or (self._over and self._reader is not None and self._reader.over)
+
     def stop(self, reason: str | None = None) -> None:
         """End the stream here: what has been read is kept, the rest is not read.
 
-        From another thread or task it ends the read that is in progress with the
-        source's next answer; that read closes the source.
-
-        The source is closed by the read that meets this, or by `aclose`.
+        It never blocks, and may be called from any thread or task. A read that is
+        in progress ends at once, and its loop as at the end of the answer. The
+        source is closed by the task that reads it; where there is none (on trio
+        outside `async with`) by the next read or by `aclose`.
 
         Args:
             reason: Why, for the log.
         """
-        self._cut("stopped", reason)
+        self._ask_to_stop(reason or "stop")
+        host = self._host
+        if host is None or host.here() or not host.call(self._stop_here):
+            self._stop_here()
+
+    def _stop_here(self) -> None:
+        """Stop in the thread of the event loop."""
+        if self._over:
+            return
+        self._cut("stopped", self._stopping)
+        source = self._source
+        if self._reader is None and isinstance(source, Deferred):
+            self._source, self._closed = None, True
+            if source.discard is not None:
+                source.discard()
+        elif self._reader is None:
+            # On asyncio there is somebody to close what nobody has read.
+            self._reader = self._new_reader()
+        if self._reader is not None:
+            self._reader.stop()
 
     async def aclose(self) -> None:
         """Close the source; what has been read is kept. Closing twice is fine."""
         await self._close()
 
-    async def _close(self, *, shielded: bool = False) -> None:
+    async def _close(self, *, failed: bool = False) -> None:
         self._closed_early = self._closed_early or not self._over
+        self._stopping = self._stopping or "closed"
         self._cut("stopped", "closed")
-        # A read that is in progress elsewhere closes the source when it comes back.
-        if not self._reading:
-            await (self._close_shielded() if shielded else self._close_source())
+        await self._close_source(failed=failed)
 
     async def __aenter__(self) -> Self:
         if self._closed_early:
             self._enter_loop()
-        if isinstance(self._source, Deferred) and not self._over:
-            await self._read()
+        await self._open_tasks()
+        try:
+            while isinstance(self._source, Deferred) and self._machine.plain:
+                await self._read()
+        except BaseException:
+            await self._close(failed=True)
+            await self._close_tasks()
+            raise
         return self
 
     async def __aexit__(
@@ -177,13 +225,27 @@ class AsyncStream(StreamBase):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._close(shielded=error is not None)
+        try:
+            await self._close(failed=error is not None)
+        finally:
+            await self._close_tasks()
 
-    def __del__(self) -> None:
-        if isinstance(getattr(self, "_source", None), AsyncSource) and not self._closed:
-            warnings.warn(
-                f"{self!r} was never closed: use `async with`", ResourceWarning, source=self, stacklevel=2
-            )
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if is_finalizing():
+            # The interpreter exits: modules are gone already, and the connection goes with the process.
+            return
+        source = getattr(self, "_source", None)
+        reader = self._reader if source is not None else None
+        if source is None or (reader is not None and reader.stopped):
+            return
+        if isinstance(source, Deferred) and reader is None:
+            if source.discard is not None:
+                source.discard()
+            return
+        warnings.warn(
+            f"{self!r} was never closed: use `async with`", ResourceWarning, source=self, stacklevel=2
+        )
+        (reader or Direct(source, self._clock, self._host)).abandon()
 
     # -- within ------------------------------------------------------------
 
@@ -198,8 +260,7 @@ class AsyncStream(StreamBase):
 
     def _attach(self, source: AsyncSource) -> None:
         self._source = source
-        self._chunks = source.chunks
-        self._opened(source.head, source.waits)
+        self._opened(source)
 
     async def _advance(self) -> Event | None:
         """Read a chunk, and return its event where it was seen at a glance.
@@ -207,86 +268,143 @@ class AsyncStream(StreamBase):
         At the end of the stream raise its error, or StopAsyncIteration.
         """
         if self._wants_more():
-            return await (self._read_rest() if self._machine.answered else self._read())
+            item = next(self._batch, None)
+            return await self._read() if item is None else self._take_item(*item)
         if self._over:
             await self._close_source()
             raise StopAsyncIteration
         if not self._settle():
-            await self._close_source(quiet=self._error is not None)
+            await self._close_source(failed=self._error is not None)
             if self._error is not None:
                 raise self._error.with_traceback(None)
             raise StopAsyncIteration
         return None
 
     async def _read(self) -> Event | None:
+        """Wait for what comes next, and return its event where it was seen at a glance."""
         if self._reading:
             raise concurrent()
+        if self._stopping is not None:
+            # Another thread asked for it, and the loop has not come to that yet.
+            self._stop_here()
+            return None
         self._reading = True
         try:
-            chunks = self._chunks
-            if chunks is None:
-                await self._open_first()
-                return None
-            chunk = await chunks.__anext__()
-        except StopAsyncIteration:
-            chunk = END
-        except Exception as error:
-            misuse = self._broke(error)
-            if misuse is not None:
-                await self._close_source(quiet=True)
-                raise misuse from error
-            return None
-        except BaseException:
-            self._left_reading()
-            if self._over:
-                await self._close_shielded()
-            raise
+            if self._reader is None:
+                self._reader = self._new_reader()
+            else:
+                self._reader.stay_at_home()
+            return None if self._reader is None else await self._wait_for(self._reader)
         finally:
             self._reading = False
-        try:
-            return self._take(chunk)
-        except MisuseError:
-            self._cut("stopped", "misuse")
-            await self._close_source(quiet=True)
-            raise
 
-    async def _read_rest(self) -> Event | None:
-        """Read what belongs to the connection's end, for as long as that is worth its reuse."""
-        from anyio import move_on_after
+    def _new_reader(self) -> Reader | Direct | None:
+        """Return what reads the source: a task of its own, where one is of use and can be had."""
+        source = self._source
+        if source is None:
+            return None
+        host = self._host = self._host or running()
+        if isinstance(source, Deferred):
+            self._sent()
+        instant = isinstance(source, AsyncSource) and source.instant
+        if instant or host is None or (host.name == "trio" and self._tasks is None):
+            return Direct(source, self._clock, host)
+        reader = Reader(source, self._clock, host)
+        reader.start(self._tasks)
+        return reader
 
-        with move_on_after(_REST_SECONDS):
-            return await self._read()
-        self._machine.finish(None, self._clock())
+    async def _wait_for(self, reader: Reader | Direct) -> Event | None:
+        items = reader.take()
+        if not items:
+            since = reader.since
+            arrived = await reader.wait(self._patience(self._clock(), since))
+            if self._over:
+                return None
+            items = reader.take()
+            if not items:
+                if arrived:
+                    self._lose()
+                else:
+                    self._waited_in_vain(since)
+                return None
+        self._batch = iter(items)
+        return self._take_item(*next(self._batch))
+
+    def _take_item(self, now: float, item: Any) -> Event | None:  # noqa: ANN401 - what the reader has brought
+        """Take what the reader has brought, and return its event where it was seen at a glance."""
+        if item.__class__ is bytes:
+            return self._machine.give(item, now)
+        if isinstance(item, Away):
+            self._was_away(item.seconds)
+        elif isinstance(item, Opened):
+            self._attach(item.source)
+        else:
+            return self._take_rarity(now, item)
         return None
 
-    async def _open_first(self) -> None:
-        deferred, self._source = self._source, None
-        if isinstance(deferred, Deferred):
-            self._sent()
-            self._attach(await deferred.open())
-        else:
-            # The request went out, and whoever waited for its answer was broken off.
-            self._lose()
+    def _take_rarity(self, now: float, item: Any) -> Event | None:  # noqa: ANN401 - what the reader has brought
+        try:
+            if not isinstance(item, Failed):
+                return self._take(item, now)
+            misuse = self._broke(item.error)
+            if misuse is not None:
+                raise misuse
+        except MisuseError:
+            self._cut("stopped", "misuse")
+            if self._reader is not None:
+                self._reader.stop()
+            raise
+        return None
 
-    async def _close_shielded(self) -> None:
-        """Close the source although a cancellation is on its way."""
-        from anyio import CancelScope
+    # -- tasks -------------------------------------------------------------
 
-        with CancelScope(shield=True):
-            await self._close_source(quiet=True)
+    async def _open_tasks(self) -> None:
+        """Make room for a task; on trio a block is needed for that."""
+        self._host = self._host or running()
+        instant = isinstance(self._source, AsyncSource) and self._source.instant
+        trio = self._host is not None and self._host.name == "trio"
+        if not trio or instant or self._tasks is not None or self._over:
+            return
+        from anyio import create_task_group
 
-    async def _close_source(self, *, quiet: bool = False) -> None:
-        """Close the source once.
+        tasks = create_task_group()
+        await tasks.__aenter__()
+        self._tasks = tasks
+        if isinstance(self._reader, Direct) and self._reader.intact:
+            # What was read outside the block goes on in a task.
+            self._reader = None
+
+    async def _close_tasks(self) -> None:
+        """Leave the block as it was entered: what the body raised is none of the tasks' business."""
+        tasks, self._tasks = self._tasks, None
+        if tasks is not None:
+            try:
+                await tasks.__aexit__(None, None, None)
+            except BaseExceptionGroup as errors:
+                # Ctrl-C, where it met the task that reads.
+                only, *others = errors.exceptions
+                if others:
+                    raise
+                raise only from None
+
+    # -- closing -----------------------------------------------------------
+
+    async def _close_source(self, *, failed: bool = False) -> None:
+        """Close the source once; whoever comes second waits as well.
 
         Args:
-            quiet: Whether another error is on its way, which must not be hidden.
+            failed: Whether another error is on its way, which must be neither hidden nor held up.
         """
         source, self._source, self._closed = self._source, None, True
-        if not isinstance(source, AsyncSource):
+        if self._reader is None:
+            if source is None:
+                return
+            self._reader = Direct(source, self._clock, self._host or running())
+        if self._reader.over and source is None:
             return
-        try:
-            await source.close()
-        except Exception as error:
-            if not quiet:
-                raise
+        await self._reader.close(failed=failed)
+        error, self._reader.closing_error = self._reader.closing_error, None
+        if error is not None:
+            if not failed:
+                raise error
             self._unclosed(error)

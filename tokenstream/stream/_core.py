@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tokenstream._machine import Machine
 from tokenstream.errors import (
     ConcurrentRead,
     MisuseError,
-    ProtocolError,
     StreamClosed,
     StreamConsumed,
     StreamError,
@@ -18,6 +18,7 @@ from tokenstream.errors import (
     StreamStalled,
 )
 from tokenstream.limits import Deadlines
+from tokenstream.sources import reading_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,24 +27,64 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
-    from tokenstream.message import Ending, Message
+    from tokenstream.message import Checkpoint, Ending, Message
+    from tokenstream.sources import AsyncSource, SyncSource
     from tokenstream.stages.metrics import Metrics
     from tokenstream.status import ResponseHead
 
-__all__ = ["END", "StreamBase", "concurrent"]
+__all__ = [
+    "END",
+    "LOST",
+    "NOTABLE_SECONDS",
+    "REST_SECONDS",
+    "Away",
+    "Failed",
+    "Opened",
+    "StreamBase",
+    "concurrent",
+]
 
 _logger = logging.getLogger("tokenstream")
 
 _DEADLINES = Deadlines()
 _LOWEST_OTHER_STATUS = 300
-_TRANSPORT_ERRORS = frozenset(
-    {"TransportError", "HTTPException", "HTTPError", "ClientError", "ConnectionError", "APIConnectionError"}
-)
-"""Roots of what transports raise: httpx, http.client, urllib3, aiohttp, requests, the SDKs."""
 END = object()
 """Stands for the end of a source."""
+LOST = object()
+"""Stands for the end of a source whose read was cancelled or broken off."""
 _MOST_AFTER_END = 64 * 1024
 """Bytes that are read after the terminal event, for the sake of the connection's reuse."""
+REST_SECONDS = 0.5
+"""How long to wait for the end of a body after the answer's own end."""
+NOTABLE_SECONDS = 0.01
+"""A loop that is away for less than this has not kept the source waiting."""
+
+
+class Opened:
+    """Says that a source was opened."""
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: AsyncSource) -> None:
+        self.source = source
+
+
+class Failed:
+    """Says that a source raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class Away:
+    """Says how long nobody read, because the loop had not taken what there was."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
 
 
 class StreamBase:
@@ -52,18 +93,21 @@ class StreamBase:
     __slots__ = (
         "__weakref__",
         "_at_end",
+        "_away",
         "_clock",
         "_closed",
         "_closed_early",
         "_deadlines",
+        "_decided",
         "_due",
         "_error",
         "_head",
-        "_lost",
         "_machine",
         "_over",
         "_pull",
         "_reading",
+        "_stopping",
+        "_verdict",
         "_waits",
     )
 
@@ -85,7 +129,14 @@ class StreamBase:
         self._closed = False
         self._closed_early = False
         self._reading = False
-        self._lost = False
+        self._decided = False
+        """Whether the verdict is made, so that a stop comes too late."""
+        # Held for two statements; reentrant, because a signal's handler may stop the stream in between.
+        self._verdict = threading.RLock()
+        self._stopping: str | None = None
+        """Why the stream was stopped from elsewhere, while it is being read."""
+        self._away = (0.0, 0.0)
+        """The clock at the last content, and how long nobody read since."""
         self._at_end: tuple[int, int] | None = None
         """How many bytes and comments there were when the terminal event came."""
         self._waits: Deadlines | None = None
@@ -96,7 +147,7 @@ class StreamBase:
 
     def __repr__(self) -> str:
         head = self._head
-        where = f" of {head.url}" if head is not None and head.url else ""
+        where = f" of {head.place}" if head is not None and head.url else ""
         return f"<{type(self).__name__}{where}: {self.format or 'unknown format'}, {self.message.ending}>"
 
     # -- what has come -----------------------------------------------------
@@ -104,12 +155,12 @@ class StreamBase:
     @property
     def message(self) -> Message:
         """The answer so far: a value, built when asked, that never changes."""
-        return self._machine.accumulator.message
+        return self._judged(self._machine.accumulator.message)
 
     @property
     def messages(self) -> list[Message]:
         """All choices of the answer so far, by index."""
-        return self._machine.accumulator.messages
+        return [self._judged(message) for message in self._machine.accumulator.messages]
 
     @property
     def metrics(self) -> Metrics:
@@ -136,22 +187,34 @@ class StreamBase:
         """Whether the source is closed: after the end, an error, `stop` or `close`."""
         return self._closed
 
+    def checkpoint(self) -> Checkpoint:
+        """Return where the answer stands: what there is, and what a server is told to go on from there."""
+        return self._machine.checkpoint()
+
+    def _judged(self, message: Message) -> Message:
+        """Return a message with its verdict, where a stream was stopped whose reader has not come back."""
+        if self._stopping is None or message.ending != "streaming":
+            return message
+        whole = self._machine.answered or message.finish_reason is not None
+        return message.model_copy(update={"ending": "complete" if whole else "stopped"})
+
     # -- for the drivers ---------------------------------------------------
 
     def _sent(self) -> None:
         """A request goes out now."""
         self._machine.meter.begin(self._clock(), wrapped=False)
 
-    def _opened(self, head: ResponseHead | None, waits: Deadlines | None) -> None:
+    def _opened(self, source: SyncSource | AsyncSource) -> None:
         """Take the head of the response, before its body."""
-        self._waits = waits
+        head = source.head
+        self._waits = source.waits
         _logger.debug("stream opened, status %s", None if head is None else head.status)
         if head is not None:
             self._head = head
             if head.status >= _LOWEST_OTHER_STATUS:
-                self._machine.refuse(head)
+                self._machine.refuse(head, source.coding)
             else:
-                self._machine.connect(head.content_type)
+                self._machine.connect(head.content_type, source.coding)
 
     def _wants_more(self) -> bool:
         """Tell whether to read on."""
@@ -172,25 +235,70 @@ class StreamBase:
             return machine.error is None
         return True
 
-    def _look_at_deadlines(self, now: float) -> None:
-        """End the stream if it was silent for too long; say when to look again."""
-        meter, deadlines = self._machine.meter, self._deadlines
-        begun = meter.first_event_at
-        waits = (
-            ("first_event", deadlines.first_event if begun is None else None, meter.started_at),
-            ("idle_content", deadlines.idle_content if begun is not None else None, meter.content_at),
-            ("total", deadlines.total, meter.started_at),
-        )
+    def _look_at_deadlines(self, now: float, since: float | None = None) -> None:
+        """End the stream if it was silent for too long; say when to look again.
+
+        Args:
+            now: A clock reading.
+            since: The clock when the read began that is still in progress, or None.
+        """
         self._due = math.inf
-        for limit, seconds, since in waits:
+        for limit, seconds, begun in self._waited_for(since):
             if seconds is None:
                 continue
-            if now - since > seconds:
+            if now - begun > seconds:
                 self._machine.finish(StreamStalled(_stalled(limit, seconds), limit=limit), now)
                 return
-            self._due = min(self._due, since + seconds)
-        if begun is None:
+            self._due = min(self._due, begun + seconds)
+        if self._machine.meter.first_event_at is None:
             self._due = -math.inf
+
+    def _waited_for(self, since: float | None) -> list[tuple[str, float | None, float]]:
+        """Return what is waited for: the deadline's name, its seconds, and since when."""
+        meter, deadlines = self._machine.meter, self._deadlines
+        waits = [("total", deadlines.total, meter.started_at)]
+        if meter.first_event_at is None:
+            begun = self._waiting_since(meter.started_at)
+            begun = begun if since is None else max(begun, since)
+            return [("first_event", deadlines.first_event, begun), *waits]
+        begun = self._waiting_since(meter.content_at)
+        waits.append(("idle_content", deadlines.idle_content, begun))
+        if since is not None:
+            waits.append(("idle_bytes", deadlines.idle_bytes, max(self._machine.now, since)))
+        return waits
+
+    def _waiting_since(self, last: float) -> float:
+        """Return since when something was waited for that came last at `last`.
+
+        Time in which the loop itself was busy is no silence.
+        """
+        content_at, away = self._away
+        return last + (away if content_at == self._machine.meter.content_at else 0.0)
+
+    def _patience(self, now: float, since: float | None) -> float | None:
+        """Return how long a read may still wait, in seconds; None for ever."""
+        if self._machine.answered:
+            return REST_SECONDS
+        waits = [
+            seconds - (now - begun)
+            for _, seconds, begun in self._waited_for(now if since is None else since)
+            if seconds is not None
+        ]
+        return max(min(waits), 0.0) if waits else None
+
+    def _waited_in_vain(self, since: float | None) -> None:
+        """Nothing came for as long as may be waited."""
+        now = self._clock()
+        if self._machine.answered:
+            self._machine.finish(None, now)
+        else:
+            self._look_at_deadlines(now, since)
+
+    def _was_away(self, seconds: float) -> None:
+        """The loop was busy with something else, and did not read."""
+        content_at, away = self._away
+        last = self._machine.meter.content_at
+        self._away = (last, seconds + (away if content_at == last else 0.0))
 
     def _settle(self, ending: Ending | None = None) -> bool:
         """Finish once, and tell whether the events that were held back are still to be given."""
@@ -199,38 +307,27 @@ class StreamBase:
             machine.finish(None, self._clock())
             return True
         if not self._over:
-            self._over = True
+            ending = self._decide(ending)
             machine.conclude(ending)
             error = machine.error
             if error is not None and self._head is not None and error.request_id is None:
                 error.request_id = self._head.request_id
             if ending is None:
                 self._error = error
+            # Last: where Ctrl-C comes before, the next read does it again.
+            self._over = True
             _logger.debug("stream ended, %s", machine.accumulator.ending)
         return False
 
     def _broke(self, error: Exception) -> MisuseError | None:
         """End the stream with what a source raised; return it where the calling code is to blame."""
-        names = {kind.__name__ for kind in type(error).__mro__}
-        if isinstance(error, MisuseError):
-            self._cut("stopped", "misuse")
-            return error
-        if names & {"StreamConsumed", "StreamClosed", "ResponseNotRead"}:
-            self._cut("stopped", "misuse")
-            return MisuseError(
-                f"the response was read or closed before ({type(error).__name__}); hand it over unread"
-            )
         begun = self._machine.meter.first_event_at is not None
-        self._machine.finish(_translate(error, self._waits, begun=begun), self._clock())
+        found = reading_failed(error, self._waits, begun=begun)
+        if isinstance(found, MisuseError):
+            self._cut("stopped", "misuse")
+            return found
+        self._machine.finish(found, self._clock())
         return None
-
-    def _left_reading(self) -> None:
-        """Remember that a read was broken off, by a cancellation or Ctrl-C.
-
-        A generator is over then, and so is what wraps one: it ends silently, and
-        that must not look like the end of the input.
-        """
-        self._lost = True
 
     def _lose(self) -> None:
         """End the stream because a read was broken off, and the source did not survive that."""
@@ -245,28 +342,42 @@ class StreamBase:
     def _cut(self, ending: Ending, reason: str | None) -> None:
         """End the stream here, whatever the source still holds."""
         if not self._over:
-            self._over = True
+            decided = self._decide(ending)
             self._machine.cut(self._clock())
             self._pull = self._machine.pull
-            self._machine.conclude(ending)
+            self._machine.conclude(decided)
+            self._over = True
             _logger.debug("stream ended, %s: %s", self._machine.accumulator.ending, reason)
 
-    def _take(self, chunk: Any) -> Event | None:  # noqa: ANN401 - what the source gives, or END
+    def _ask_to_stop(self, reason: str) -> None:
+        """Say that the stream is to end, unless it has."""
+        with self._verdict:
+            if not self._decided:
+                self._stopping = self._stopping or reason
+
+    def _decide(self, ending: Ending | None) -> Ending | None:
+        """Return the verdict: the end or a stop from elsewhere, whichever came first."""
+        with self._verdict:
+            self._decided = True
+        if self._stopping is not None:
+            ending = "stopped"
+        # Whoever stops after the terminal event leaves the answer complete.
+        return "complete" if ending == "stopped" and self._machine.answered else ending
+
+    def _take(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - what the source gives, or END
         """Give the machine what was read, and return its event where it was seen at a glance."""
         machine = self._machine
         if self._over:
             # The stream was stopped while it was being read.
             return None
-        if chunk is END:
-            if self._lost:
-                self._lose()
-            else:
-                machine.finish(None, self._clock())
-            return None
-        self._lost = False
         if chunk.__class__ is bytes:
-            return machine.give(chunk, self._clock())
-        machine.push(chunk, self._clock())
+            return machine.give(chunk, now)
+        if chunk is END:
+            machine.finish(None, now)
+        elif chunk is LOST:
+            self._lose()
+        else:
+            machine.push(chunk, now)
         return None
 
     def _enter_loop(self) -> None:
@@ -298,6 +409,7 @@ class StreamBase:
 
 _WAITED_FOR = {
     "first_event": "the first event did not come",
+    "idle_bytes": "no byte came",
     "idle_content": "no content came",
     "total": "the answer did not end",
 }
@@ -310,37 +422,3 @@ def _stalled(limit: str, seconds: float) -> str:
 def concurrent() -> ConcurrentRead:
     """Return the error for a read that meets another one."""
     return ConcurrentRead("another thread or task is reading this stream; only one may at a time")
-
-
-def _translate(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError:
-    """Return what an exception that a source raised means; the exception is the cause.
-
-    Libraries are told apart by the names of their classes, so that none of them
-    need be imported.
-
-    Args:
-        error: The exception.
-        waits: The deadlines that the transport's read timeout stands for, where it is ours.
-        begun: Whether a first event has come.
-    """
-    if isinstance(error, StreamError):
-        return error
-    names = {kind.__name__ for kind in type(error).__mro__}
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    found: StreamError
-    if names & {"TimeoutException", "TimeoutError", "Timeout"}:
-        limit = "transport" if waits is None else "idle_bytes" if begun else "first_event"
-        found = StreamStalled(
-            f"nothing came for as long as the client waits ({what}); what had arrived is in .partial",
-            limit=limit,
-        )
-    elif names & {"DecodingError", "ContentDecodingError", "DecodeError"}:
-        found = ProtocolError(f"the body's compression is broken ({what}); ask for Accept-Encoding: identity")
-    else:
-        transport = isinstance(error, OSError) or bool(names & _TRANSPORT_ERRORS)
-        found = StreamInterrupted(
-            f"the {'connection' if transport else 'source'} broke ({what}); what had arrived is in .partial",
-            kind="network" if transport else "unknown",
-        )
-    found.__cause__ = error
-    return found

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, SyncSource, sync_source
-from tokenstream.stream._core import END, StreamBase, concurrent
+from tokenstream.stream._core import END, NOTABLE_SECONDS, REST_SECONDS, StreamBase, concurrent
 from tokenstream.stream._views import Choice, ToolCallView, View
+from tokenstream.stream._wake import Watch, shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Message
+    from tokenstream.sources._typing import SyncReadable
 
 __all__ = ["Stream"]
 
@@ -33,7 +37,9 @@ class Stream(StreamBase):
     it open, and reading may go on.
 
     Args:
-        source: An httpx or httpx2 response, or an iterable of bytes.
+        source: A response (httpx, httpx2, requests, urllib3), an SDK's stream, an iterable of bytes,
+            text or payloads, a context manager of one, or a body that is at hand: bytes, text,
+            a path, a file.
         format: The format's name or a format object; None to find it out.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
@@ -52,11 +58,20 @@ class Stream(StreamBase):
         ['Hel', 'lo'] complete
     """
 
-    __slots__ = ("_chunks", "_source")
+    __slots__ = (
+        "_chunks",
+        "_lock",
+        "_ready_at",
+        "_rest_until",
+        "_socket",
+        "_source",
+        "_waiting",
+        "_watch",
+    )
 
     def __init__(
         self,
-        source: Any,  # noqa: ANN401 - told apart by what it can do
+        source: SyncReadable,
         *,
         format: str | Format | None = None,
         limits: Limits | None = None,
@@ -77,6 +92,17 @@ class Stream(StreamBase):
         )
         self._source = found
         self._chunks: Iterator[Any] | None = None
+        # Reentrant, so that Ctrl-C between taking it and the `try` behind locks out no one here.
+        self._lock = threading.RLock()
+        self._socket: Callable[[], Any] | None = None
+        """Finds the socket of what is being waited for."""
+        self._waiting = False
+        """Whether the source is being read, which may block, or was until Ctrl-C broke that off."""
+        self._watch: Watch | None = None
+        self._rest_until: float | None = None
+        """When the rest of the body is given up, once the answer itself is at its end."""
+        self._ready_at = 0.0
+        """The clock since when there is something to read."""
         if isinstance(found, SyncSource):
             self._attach(found)
 
@@ -87,11 +113,15 @@ class Stream(StreamBase):
         return self
 
     def __next__(self) -> Event:
-        machine = self._machine
+        if self._reading or not self._lock.acquire(False):  # noqa: FBT003 - a keyword takes twice as long
+            raise self._busy()
         try:
+            self._reading = True
+            machine = self._machine
             event = self._pull() if machine.shortcut is None else None
             while event is None:
-                event = self._advance() or self._pull()
+                plain = machine.plain and machine.now < self._due
+                event = (self._read() if plain else self._advance()) or self._pull()
         except ValueError as error:
             self._misread(error)
         except StopIteration:
@@ -99,6 +129,12 @@ class Stream(StreamBase):
                 raise
             self._close_source(quiet=True)
             raise self._decoding_broke() from None
+        finally:
+            self._reading = False
+            self._lock.release()
+            if self._stopping is not None:
+                # Quiet: an event may be on its way, or another error.
+                self._end_from_outside(quiet=True)
         return event
 
     @property
@@ -137,32 +173,32 @@ class Stream(StreamBase):
     def stop(self, reason: str | None = None) -> None:
         """End the stream here: what has been read is kept, the rest is not read.
 
-        From another thread or task it ends the read that is in progress with the
-        source's next answer; that read closes the source.
+        It never blocks, and may be called from any thread. A read that is in
+        progress in another thread ends at once where its socket can be reached
+        (HTTP/1.1 over httpx, httpx2 or urllib3), and otherwise with the source's
+        next answer; the loop there ends as at the end of the answer.
 
         Args:
             reason: Why, for the log.
         """
-        self._cut("stopped", reason)
-        if not self._reading:
-            self._close_source()
+        self._ask_to_stop(reason or "stop")
+        self._end_from_outside()
 
     def close(self) -> None:
         """Close the source; what has been read is kept. Closing twice is fine."""
         self._close()
 
     def _close(self, *, quiet: bool = False) -> None:
-        self._closed_early = self._closed_early or not self._over
-        self._cut("stopped", "closed")
-        # A read that is in progress elsewhere closes the source when it comes back.
-        if not self._reading:
-            self._close_source(quiet=quiet)
+        if not self._over:
+            self._closed_early = True
+            self._ask_to_stop("closed")
+        self._end_from_outside(quiet=quiet)
 
     def __enter__(self) -> Self:
         if self._closed_early:
             self._enter_loop()
         if isinstance(self._source, Deferred) and not self._over:
-            self._read()
+            self._open_now()
         return self
 
     def __exit__(
@@ -173,36 +209,58 @@ class Stream(StreamBase):
     ) -> None:
         self._close(quiet=error is not None)
 
-    def __del__(self) -> None:
-        if isinstance(getattr(self, "_source", None), SyncSource) and not self._closed:
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if is_finalizing():
+            # The interpreter exits: modules are gone already, closing may crash it (CPython 3.13),
+            # and the connection is closed with the process.
+            return
+        source = getattr(self, "_source", None)
+        if isinstance(source, SyncSource) and not self._closed:
             warnings.warn(
                 f"{self!r} was never closed: use `with`", ResourceWarning, source=self, stacklevel=2
             )
-            self._close_source()
+        if source is not None:
+            self._close_source(quiet=True)
 
     # -- within ------------------------------------------------------------
 
     def _step(self) -> Event:
         """Return the next event for a view, which meets the same error each time."""
         if self._over:
+            if self._source is not None:
+                # Ctrl-C came between the end and the closing.
+                self._end_from_outside(quiet=True)
             if self._error is not None:
                 raise self._error.with_traceback(None)
             raise StopIteration
         return self.__next__()
 
+    def _open_now(self) -> None:
+        """Open the source before the first read, as a read."""
+        if self._reading or not self._lock.acquire(blocking=False):
+            raise concurrent()
+        try:
+            self._reading = True
+            self._read()
+        finally:
+            self._reading = False
+            self._lock.release()
+            if self._stopping is not None:
+                self._end_from_outside(quiet=True)
+
     def _open_first(self) -> None:
         deferred, self._source = self._source, None
         if isinstance(deferred, Deferred):
             self._sent()
+            self._socket = deferred.socket
             self._attach(deferred.open())
-        else:
-            # The request went out, and whoever waited for its answer was broken off.
-            self._lose()
 
     def _attach(self, source: SyncSource) -> None:
         self._source = source
         self._chunks = source.chunks
-        self._opened(source.head, source.waits)
+        self._socket = source.socket
+        self._ready_at = self._clock()
+        self._opened(source)
 
     def _advance(self) -> Event | None:
         """Read a chunk, and return its event where it was seen at a glance.
@@ -210,7 +268,7 @@ class Stream(StreamBase):
         At the end of the stream raise its error, or StopIteration.
         """
         if self._wants_more():
-            return self._read()
+            return self._read_rest() if self._machine.answered else self._read()
         if self._over:
             self._close_source()
             raise StopIteration
@@ -222,33 +280,96 @@ class Stream(StreamBase):
         return None
 
     def _read(self) -> Event | None:
-        if self._reading:
-            raise concurrent()
-        self._reading = True
+        if self._waiting:
+            # A generator is over then, and ends silently; what another source gave may be lost.
+            self._lose()
+            return None
+        now = self._clock()
+        if now - self._machine.now > NOTABLE_SECONDS and self._chunks is not None:
+            self._was_away(now - (self._machine.now if self._machine.meter.chunks else self._ready_at))
         try:
+            self._waiting = True
+            stopped = self._stopping
+            if stopped is not None:
+                self._end_inside()
+                return None
             if self._chunks is None:
                 self._open_first()
+                self._waiting = False
                 return None
-            chunk = next(self._chunks, END)
-        except Exception as error:
-            misuse = self._broke(error)
-            if misuse is not None:
-                self._close_source(quiet=True)
-                raise misuse from error
+            chunk: Any = next(self._chunks, END)
+        except Exception as error:  # noqa: BLE001 - it is raised after what came before it
+            self._waiting = False
+            self._failed(error)
             return None
-        except BaseException:
-            self._left_reading()
-            if self._over:
-                self._close_source(quiet=True)
-            raise
-        finally:
-            self._reading = False
+        if self._stopping is not None:
+            self._end_inside()
+            return None
+        if chunk.__class__ is bytes:
+            event = self._machine.give(chunk, self._clock())
+        else:
+            event = self._take_read(chunk)
+        # Not in a `finally`: until here Ctrl-C may have come between a chunk and its place.
+        self._waiting = False
+        return event
+
+    def _take_read(self, chunk: Any) -> Event | None:  # noqa: ANN401 - what the source gives, or END
         try:
-            return self._take(chunk)
+            return self._take(chunk, self._clock())
         except MisuseError:
             self._cut("stopped", "misuse")
             self._close_source(quiet=True)
             raise
+
+    def _read_rest(self) -> Event | None:
+        """Read what belongs to the connection's end, for as long as that is worth its reuse."""
+        now = time.monotonic()
+        if self._rest_until is None:
+            self._rest_until = now + REST_SECONDS
+        if now >= self._rest_until:
+            self._machine.finish(None, self._clock())
+            return None
+        if self._socket is None:
+            return self._read()
+        with Watch(self._socket, self._rest_until - now) as self._watch:
+            return self._read()
+
+    def _failed(self, error: Exception) -> None:
+        """Take what the source raised."""
+        if self._stopping is not None:
+            self._end_inside()
+        elif self._watch is not None and self._watch.fired:
+            # The answer is whole, and whoever sent it kept the connection open.
+            self._machine.finish(None, self._clock())
+        else:
+            misuse = self._broke(error)
+            if misuse is not None:
+                self._close_source(quiet=True)
+                raise misuse
+
+    def _busy(self) -> Exception:
+        """Return what is raised for a read while another thread has the stream."""
+        if self._stopping is not None or self._over:
+            return StopIteration()
+        return concurrent()
+
+    def _end_inside(self) -> None:
+        """Stop in the thread that reads."""
+        self._cut("stopped", self._stopping)
+        self._close_source(quiet=True)
+
+    def _end_from_outside(self, *, quiet: bool = False) -> None:
+        """Stop here, or have a read that is in progress do so."""
+        if self._reading or not self._lock.acquire(blocking=False):
+            # The reader looks for this when it comes back; nothing is waited for here.
+            if self._waiting:
+                shut_down(self._socket)
+            return
+        try:
+            self._cut("stopped", self._stopping)
+            self._close_source(quiet=quiet)
+        finally:
+            self._lock.release()
 
     def _close_source(self, *, quiet: bool = False) -> None:
         """Close the source once.
@@ -256,12 +377,19 @@ class Stream(StreamBase):
         Args:
             quiet: Whether another error is on its way, which must not be hidden.
         """
-        source, self._source, self._closed = self._source, None, True
-        if not isinstance(source, SyncSource):
-            return
+        source = self._source
         try:
-            source.close()
+            # At once, because closing a source may lead back here.
+            self._source, self._closed = None, True
+            if isinstance(source, SyncSource):
+                source.close()
+            elif source is not None and source.discard is not None:
+                source.discard()
         except Exception as error:
             if not quiet:
                 raise
             self._unclosed(error)
+        except BaseException:
+            # Ctrl-C: whoever comes next closes it.
+            self._source = source
+            raise

@@ -1,0 +1,87 @@
+"""What follows the answer's own end: the end of the body, for the sake of the connection, or nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from tests.stream.blocked import AT_ONCE, PATIENCE, Loop, Opener, alone, every_opener, opened
+from tests.stream.bodies import ANSWER
+from tests.support.loopback import LAST_CHUNK, OPEN, REQUEST, Loopback, Script, chunked_head, http_chunk
+from tokenstream import Stream
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@every_opener
+def test_a_server_that_stays_silent_after_the_end_holds_no_loop(opener: Opener, tls: bool) -> None:
+    """The answer is whole; the end of its body is waited for half a second, for the connection's reuse."""
+    if tls and opener is alone:
+        tls = False
+    with (
+        Loopback([chunked_head(), *map(http_chunk, ANSWER), OPEN], tls=tls) as server,
+        opened(opener, server.url) as stream,
+    ):
+        begun = time.monotonic()
+        message = stream.final()
+        seconds = time.monotonic() - begun
+
+        assert 0.4 < seconds < 1.5
+        assert (message.text, message.ending) == ("Let me see.", "complete")
+        assert dict(stream.departures) == {}
+        assert stream.closed
+        assert server.connection().closed_within(PATIENCE)
+
+
+def test_a_server_that_drips_after_the_end_holds_no_loop() -> None:
+    """Blank lines, one at a time: the half second is one for all of them."""
+    drips: Script = [0.1, http_chunk(b"\n")] * 40
+    with (
+        Loopback([chunked_head(), *map(http_chunk, ANSWER), *drips]) as server,
+        opened(alone, server.url) as stream,
+    ):
+        begun = time.monotonic()
+        message = stream.final()
+
+        assert time.monotonic() - begun < 1.5
+        assert message.ending == "complete"
+        assert server.connection().closed_within(PATIENCE)
+
+
+def test_a_stop_while_the_rest_is_waited_for_ends_the_wait() -> None:
+    """The answer stays complete."""
+    with (
+        Loopback([chunked_head(), *map(http_chunk, ANSWER), OPEN]) as server,
+        opened(alone, server.url) as stream,
+        Loop(stream) as loop,
+    ):
+        while stream.message.finish_reason is None:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        asked_at = time.monotonic()
+        stream.stop()
+
+        assert loop.ended() - asked_at < AT_ONCE
+        assert loop.error is None
+        assert stream.message.ending == "complete"
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+@pytest.mark.parametrize("pause", [0.0, 0.2])
+def test_a_body_that_ends_in_time_leaves_its_connection_to_the_next_request(
+    library: Any, pause: float
+) -> None:
+    """One connection carries both requests."""
+    answer: list[Any] = [chunked_head(), *map(http_chunk, ANSWER), pause, LAST_CHUNK]
+    with (
+        Loopback([*answer, REQUEST, *answer, OPEN]) as server,
+        library.Client(timeout=None, trust_env=False) as client,
+    ):
+        for _ in range(2):
+            response = client.send(client.build_request("POST", server.url), stream=True)
+            assert Stream(response).final().ending == "complete"
+
+        assert [2] == [len(connection.requests) for connection in server.connections]

@@ -1,0 +1,330 @@
+"""Cancelling what reads a stream: what passes, what is closed, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import anyio
+import anyio.lowlevel
+import pytest
+import trio
+
+from tests.stream.async_sources import (
+    END,
+    HEL,
+    HELLO,
+    LO,
+    Scripted,
+    begin,
+    every_kind,
+    first_text,
+    is_closed,
+    open_after,
+    readers,
+    serving,
+    until,
+)
+from tests.support.loopback import Loopback
+from tokenstream import AsyncStream, aconnect
+from tokenstream.errors import StreamTruncated
+from tokenstream.stream import _direct, _reader
+
+pytestmark = pytest.mark.anyio
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+on_trio = pytest.mark.parametrize("anyio_backend", ["trio"])
+
+
+# -- what passes ---------------------------------------------------------------
+
+
+@on_asyncio
+@every_kind
+@pytest.mark.parametrize("block", [False, True])
+async def test_a_cancelled_task_passes_its_cancellation_unchanged(kind: str, block: bool) -> None:
+    """With its message; inside `async with` the connection is closed before it leaves."""
+    closed: list[bool] = []
+    met: list[BaseException] = []
+    async with AsyncExitStack() as stack:
+        with open_after(HEL) as server:
+            stream = await begin(kind, server, stack)
+
+            async def read() -> None:
+                try:
+                    async with AsyncExitStack() as inner:
+                        if block:
+                            await inner.enter_async_context(stream)
+                        await stream.final()
+                except asyncio.CancelledError as cancellation:
+                    met.append(cancellation)
+                    if block:
+                        closed.append(is_closed(server))
+                    raise
+
+            task = asyncio.create_task(read())
+            await until(lambda: stream.message.text)
+            task.cancel("mine")
+            await asyncio.wait([task])
+
+            assert task.cancelled()
+            assert [cancellation.args for cancellation in met] == [("mine",)]
+            assert closed == [True] * block
+            assert stream.message.text == "Hel"
+            assert stream.message.ending == ("stopped" if block else "streaming")
+            await stream.aclose()
+            assert readers() == []
+
+
+@on_asyncio
+@every_kind
+async def test_asyncio_timeout_around_a_block(kind: str) -> None:
+    """It becomes TimeoutError, as around anything else."""
+    async with AsyncExitStack() as stack:
+        with open_after(HEL) as server:
+            stream = await begin(kind, server, stack)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.15), stream:
+                    await stream.final()
+            assert is_closed(server)
+            assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+            task = asyncio.current_task()
+            assert task is not None
+            assert task.cancelling() == 0
+
+
+@every_kind
+async def test_anyio_fail_after_around_a_block(kind: str) -> None:
+    """On both loops."""
+    async with AsyncExitStack() as stack:
+        with open_after(HEL) as server:
+            stream = await begin(kind, server, stack)
+            with pytest.raises(TimeoutError), anyio.fail_after(0.15):
+                async with stream:
+                    await stream.final()
+            assert is_closed(server)
+            assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+            assert readers() == []
+
+
+@every_kind
+async def test_anyio_move_on_after_around_a_block(kind: str) -> None:
+    """What comes after the block runs, and is not cancelled."""
+    async with AsyncExitStack() as stack:
+        with open_after(HEL) as server:
+            stream = await begin(kind, server, stack)
+            with anyio.move_on_after(0.15) as scope:
+                async with stream:
+                    await stream.final()
+            assert scope.cancelled_caught
+            await anyio.lowlevel.checkpoint()
+            assert is_closed(server)
+            assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+
+
+async def test_a_cancelled_scope_cancels_each_wait_until_it_is_left() -> None:
+    """Level cancellation: a loop that swallows one meets the next."""
+    met = 0
+    with open_after(HEL) as server:
+        async with aconnect(server.url) as stream:
+            await first_text(stream)
+            with anyio.move_on_after(0.02):
+                for _ in range(3):
+                    try:
+                        await anext(stream)
+                    except anyio.get_cancelled_exc_class():
+                        met += 1
+                await anyio.sleep(9)
+            assert met == 3
+            assert not stream.closed
+            assert server.connection().open_after(0.02)
+
+
+async def test_scopes_around_and_inside_a_block_keep_apart() -> None:
+    """The inner one ends the read, the outer one the block."""
+    seen: list[str] = []
+    with open_after(HEL) as server:
+        with anyio.move_on_after(0.3) as outer:
+            async with aconnect(server.url) as stream:
+                await first_text(stream)
+                for number in range(3):
+                    with anyio.move_on_after(0.02) as inner:
+                        await anext(stream)
+                    assert inner.cancelled_caught
+                    assert not outer.cancel_called
+                    seen.append(str(number))
+                await anext(stream)
+        assert outer.cancelled_caught
+        assert seen == ["0", "1", "2"]
+        assert is_closed(server)
+
+
+async def test_a_group_of_tasks_inside_a_block_is_the_callers() -> None:
+    """An error in one of its tasks comes out as the group's, and of nobody else's."""
+
+    async def fail() -> None:
+        await anyio.sleep(0.02)
+        raise KeyError("mine")
+
+    with open_after(HEL) as server:
+        stream = aconnect(server.url)
+        with pytest.raises(ExceptionGroup) as caught:
+            async with stream, anyio.create_task_group() as tasks:
+                tasks.start_soon(fail)
+                await stream.final()
+        assert [type(error) for error in caught.value.exceptions] == [KeyError]
+        assert is_closed(server)
+        assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+
+
+async def test_what_a_block_raises_while_it_is_cancelled_leaves_it() -> None:
+    """The cancellation of the task that reads does not take its place."""
+    mine = KeyError("mine")
+    with open_after(HEL) as server:
+        with pytest.raises(KeyError) as caught:
+            with anyio.CancelScope() as scope:
+                async with aconnect(server.url) as stream:
+                    await first_text(stream)
+                    scope.cancel()
+                    raise mine
+        assert caught.value is mine
+        assert is_closed(server)
+
+
+async def test_a_shielded_read_goes_on_while_the_scope_around_its_block_is_cancelled() -> None:
+    """The task that reads belongs to the block, and ends with it."""
+    with serving(HEL, 0.1, LO + END) as server:
+        stream = aconnect(server.url)
+        with anyio.CancelScope() as scope:
+            async with stream:
+                await first_text(stream)
+                scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    assert (await stream.final()).text == "Hello"
+    assert stream.message.ending == "complete"
+
+
+@on_trio
+async def test_trio_nurseries_around_streams() -> None:
+    """One stream fails, the others are cancelled and closed."""
+    endings: list[str] = []
+
+    async def read(server: Loopback) -> None:
+        stream = aconnect(server.url)
+        try:
+            async with stream:
+                await stream.final()
+        finally:
+            endings.append(stream.message.ending)
+
+    with open_after(HEL) as silent, serving(HEL) as cut:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read, silent)
+                nursery.start_soon(read, silent)
+                await until(lambda: len(silent.requests) == 2)
+                nursery.start_soon(read, cut)
+        assert [type(error) for error in caught.value.exceptions] == [StreamTruncated]
+        assert sorted(endings) == ["stopped", "stopped", "truncated"]
+        for number in range(2):
+            assert silent.connection(number).closed_within(3)
+
+
+@pytest.mark.parametrize("kind", ["aconnect", "aconnect with a client"])
+async def test_a_cancellation_while_a_block_is_entered_closes_too(kind: str) -> None:
+    """The request is under way, its head has not come."""
+    async with AsyncExitStack() as stack:
+        with Loopback([9.0]) as server:
+            stream = await begin(kind, server, stack)
+            with anyio.move_on_after(0.15) as scope:
+                async with stream:
+                    pytest.fail("no head came")
+            assert scope.cancelled_caught
+            assert is_closed(server)
+            assert stream.message.ending == "stopped"
+            assert stream.closed
+            assert readers() == []
+
+
+# -- closing under cancellation -----------------------------------------------------------
+
+
+async def test_a_source_that_closes_slowly_is_waited_for_although_the_block_is_cancelled() -> None:
+    """Cleanup is shielded."""
+
+    class Slow(Scripted):
+        async def aclose(self) -> None:
+            await anyio.sleep(0.1)
+            await super().aclose()
+
+    source = Slow(*HELLO[:1], 9.0)
+    stream = AsyncStream(source)
+    with anyio.move_on_after(0.05):
+        async with stream:
+            await stream.final()
+    assert source.closed == 1
+    assert stream.message.ending == "stopped"
+
+
+async def test_a_generator_cleans_up_although_the_block_is_cancelled() -> None:
+    """Its `finally` may wait."""
+    cleaned: list[str] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            yield HEL
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.05)
+                cleaned.append("yes")
+
+    stream = AsyncStream(body())
+    with anyio.move_on_after(0.05):
+        async with stream:
+            await stream.final()
+    assert cleaned == ["yes"]
+    assert stream.message.text == "Hel"
+
+
+async def test_a_source_that_never_closes_does_not_hold_a_cancelled_block_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After some seconds it is left."""
+    monkeypatch.setattr(_reader, "CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr(_direct, "CLOSING_SECONDS", 0.1)
+
+    class Stuck(Scripted):
+        async def aclose(self) -> None:
+            await anyio.sleep_forever()
+
+    for entered in (True, False):
+        stream = AsyncStream(Stuck(HEL, 9.0))
+        with anyio.move_on_after(0.05) as scope:
+            async with AsyncExitStack() as stack:
+                if entered:
+                    await stack.enter_async_context(stream)
+                else:
+                    stack.push_async_callback(stream.aclose)
+                await stream.final()
+        assert scope.cancelled_caught
+        assert stream.message.text == "Hel"
+        await until(lambda: not readers())
+
+
+async def test_a_source_that_never_closes_can_be_left_by_a_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever waits in `aclose` decides how long."""
+    monkeypatch.setattr(_reader, "CLOSING_SECONDS", 0.05)
+
+    class Stuck(Scripted):
+        async def aclose(self) -> None:
+            await anyio.sleep_forever()
+
+    async with AsyncStream(Stuck(HEL, 9.0)) as stream:
+        await first_text(stream)
+        with anyio.move_on_after(0.05) as scope:
+            await stream.aclose()
+        assert scope.cancelled_caught
+    assert stream.closed

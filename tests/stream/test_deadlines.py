@@ -1,0 +1,190 @@
+"""Deadlines on asynchronous sources fire although no byte comes, and none fires for a slow consumer."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from tests.stream.async_sources import (
+    END,
+    HEL,
+    HELLO,
+    LO,
+    Scripted,
+    begin,
+    first_text,
+    is_closed,
+    open_after,
+    readers,
+    serving,
+)
+from tests.support.loopback import OPEN, Loopback
+from tokenstream import AsyncStream, Deadlines, aconnect
+from tokenstream.errors import StreamStalled
+from tokenstream.stream import _core
+
+pytestmark = pytest.mark.anyio
+in_and_out = pytest.mark.parametrize("block", [False, True])
+"""Inside `async with` and without: on trio the one has a task that reads, the other not."""
+BEATS: list[Any] = [step for _ in range(40) for step in (0.03, b": beat\n\n")]
+
+
+async def stalled(stream: AsyncStream, block: bool) -> StreamStalled:
+    """Read until a deadline fires, in a block or not."""
+    async with AsyncExitStack() as stack:
+        if block:
+            await stack.enter_async_context(stream)
+        with pytest.raises(StreamStalled) as caught:
+            await stream.final()
+        assert stream.closed
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ["aconnect", "generator"])
+@in_and_out
+@pytest.mark.parametrize(
+    "limit, body, text",
+    [
+        ("first_event", [], ""),
+        ("first_event", [b": beat\n\n"], ""),
+        ("idle_bytes", [HEL], "Hel"),
+        ("idle_content", [HEL], "Hel"),
+        ("idle_content", [HEL, *BEATS], "Hel"),
+        ("total", [HEL, *BEATS], "Hel"),
+    ],
+)
+async def test_each_deadline_fires(kind: str, block: bool, limit: str, body: list[Any], text: str) -> None:
+    """By its name, with what had arrived, and the connection closed; heartbeats are no content."""
+    async with AsyncExitStack() as stack:
+        with serving(*body, OPEN) as server:
+            begun = time.monotonic()
+            deadlines = Deadlines(**{limit: 0.15})
+            stream = await begin(kind, server, stack, deadlines=deadlines)
+            error = await stalled(stream, block)
+
+            assert error.limit == limit
+            assert (error.partial.text, error.partial.ending) == (text, "truncated")
+            assert error.retryable
+            assert stream.message == error.partial
+            assert 0.14 < time.monotonic() - begun < 3
+            assert is_closed(server)
+            assert readers() == []
+
+
+@in_and_out
+@pytest.mark.parametrize("own", [False, True])
+async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(block: bool, own: bool) -> None:
+    """With a client of the caller's own, too, which would wait for ever."""
+    with Loopback([OPEN]) as server:
+        async with httpx.AsyncClient(timeout=None) as client:
+            deadlines = Deadlines(first_event=0.15)
+            stream = aconnect(server.url, client=client if own else None, deadlines=deadlines)
+            error = await stalled(stream, block)
+
+            assert error.limit == "first_event"
+            assert is_closed(server)
+
+
+@in_and_out
+async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: bool) -> None:
+    """It is shorter than any deadline, and not ours."""
+    with open_after(HEL) as server:
+        async with httpx.AsyncClient(timeout=0.2) as client:
+            error = await stalled(aconnect(server.url, client=client), block)
+
+            assert error.limit == "transport"
+            assert error.partial.text == "Hel"
+            assert isinstance(error.__cause__, httpx.ReadTimeout)
+            assert is_closed(server)
+
+
+@in_and_out
+@pytest.mark.parametrize("deadlines", [Deadlines(idle_bytes=0.12, idle_content=0.12)])
+@pytest.mark.parametrize("pieces", [3, 300])
+async def test_a_slow_consumer_is_no_stall(block: bool, deadlines: Deadlines, pieces: int) -> None:
+    """The clocks run only while somebody waits for bytes; all that was sent is read."""
+    with serving(HEL, *[LO] * pieces, 0.02, LO, 0.02, END, OPEN) as server:
+        stream = aconnect(server.url, deadlines=deadlines)
+        async with AsyncExitStack() as stack:
+            if block:
+                await stack.enter_async_context(stream)
+            count = 0
+            async for _ in stream.text:
+                count += 1
+                if count in (1, 2, pieces):
+                    await anyio.sleep(0.2)
+            assert count == pieces + 2
+            assert stream.message.ending == "complete"
+
+
+@in_and_out
+async def test_a_consumer_that_blocks_the_loop_is_no_stall(block: bool) -> None:
+    """What came meanwhile lies in the socket, and is looked for there first."""
+    steps = [step for _ in range(8) for step in (0.05, LO)]
+    with serving(HEL, *steps, END) as server:
+        stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.15))
+        async with AsyncExitStack() as stack:
+            if block:
+                await stack.enter_async_context(stream)
+            async for _ in stream.text:
+                if stream.metrics.chunks < 6:
+                    time.sleep(0.2)  # noqa: ASYNC251 - that is the fault
+            assert stream.message.text == "Hel" + "lo" * 8
+
+
+@in_and_out
+async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block: bool) -> None:
+    """The answer is complete: neither `total` nor any other deadline makes an error of what follows it."""
+    with serving(*HELLO, OPEN) as server:
+        begun = time.monotonic()
+        stream = aconnect(server.url, deadlines=Deadlines(total=0.2, idle_bytes=0.2))
+        async with AsyncExitStack() as stack:
+            if block:
+                await stack.enter_async_context(stream)
+            assert (await stream.final()).ending == "complete"
+        assert _core.REST_SECONDS - 0.05 < time.monotonic() - begun < _core.REST_SECONDS + 2
+        assert is_closed(server)
+
+
+@in_and_out
+async def test_a_deadline_never_cuts_what_has_come(block: bool) -> None:
+    """Everything that had arrived before it is handed out first."""
+    source = Scripted(HEL, LO, LO, 9.0, survives=False)
+    stream = AsyncStream(source, deadlines=Deadlines(total=0.15))
+    pieces: list[str] = []
+    async with AsyncExitStack() as stack:
+        if block:
+            await stack.enter_async_context(stream)
+        with pytest.raises(StreamStalled) as caught:
+            async for piece in stream.text:
+                pieces.append(piece)
+    assert pieces == ["Hel", "lo", "lo"]
+    assert caught.value.limit == "total"
+    assert source.closed == 1
+
+
+@in_and_out
+async def test_a_view_read_again_after_a_stall_meets_it_again(block: bool) -> None:
+    """What there is, then the same error."""
+    with open_after(HEL) as server:
+        stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.1))
+        error = await stalled(stream, block)
+        view = stream.text
+        assert await anext(view) == "Hel"
+        with pytest.raises(StreamStalled) as again:
+            await anext(view)
+        assert again.value is error
+
+
+async def test_without_deadlines_nothing_is_bounded() -> None:
+    """None is for ever."""
+    deadlines = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
+    with serving(HEL, 0.3, LO + END) as server:
+        async with aconnect(server.url, deadlines=deadlines) as stream:
+            assert await first_text(stream) == "Hel"
+            assert (await stream.final()).text == "Hello"

@@ -1,0 +1,134 @@
+"""Streams and their event loops: another one, one that ends, one of another make."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+
+import anyio
+import pytest
+import trio
+
+from tests.stream.async_sources import (
+    HEL,
+    first_text,
+    is_closed,
+    open_after,
+    readers,
+    texts_of,
+    until,
+)
+from tokenstream import AsyncStream, aconnect
+from tokenstream.errors import (
+    MisuseError,
+)
+
+
+@pytest.mark.parametrize("kinds", [("asyncio", "asyncio"), ("trio", "trio"), ("asyncio", "trio")])
+def test_another_event_loop_is_refused_by_name(kinds: tuple[str, str]) -> None:
+    """Both are named; nothing hangs, whether the first loop is over or not."""
+    first, second = kinds
+    streams: list[AsyncStream] = []
+
+    async def begin(url: str) -> None:
+        streams.append(aconnect(url))
+        assert await first_text(streams[0]) == "Hel"
+
+    async def go_on() -> None:
+        with pytest.raises(MisuseError, match=f"{first} loop 0x.* {second} loop 0x"):
+            await anext(streams[0])
+
+    with open_after(HEL) as server:
+        if first == "trio":
+            # In a block, since trio itself closes what is left of a generator.
+            async def both() -> None:
+                streams.append(aconnect(server.url))
+                async with streams[0]:
+                    assert await first_text(streams[0]) == "Hel"
+                    await anyio.to_thread.run_sync(lambda: trio.run(go_on))
+
+            trio.run(both)
+        else:
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(begin(server.url))
+            anyio.run(go_on, backend=second)
+            loop.run_until_complete(streams[0].aclose())
+            loop.close()
+        assert is_closed(server)
+        assert streams[0].message.text == "Hel"
+
+
+def test_closing_in_another_loop_ends_the_task_and_says_so() -> None:
+    """It cannot be waited for there, so it must not be tried."""
+    loop = asyncio.new_event_loop()
+    with open_after(HEL) as server:
+        stream = aconnect(server.url)
+        loop.run_until_complete(first_text(stream))
+        with pytest.raises(MisuseError, match=r"asyncio loop 0x.* asyncio loop 0x"):
+            asyncio.run(stream.aclose())
+        loop.run_until_complete(asyncio.sleep(0.02))
+        assert is_closed(server)
+        assert asyncio.all_tasks(loop) == set()
+    loop.close()
+
+
+LEFT_OPEN = """
+import asyncio, sys, warnings
+from tokenstream import AsyncStream
+async def body():
+    try:
+        yield b"data: Hel\\n\\n"
+        await asyncio.sleep(60)
+    finally:
+        print("closed")
+kept = []
+async def main():
+    kept.append(AsyncStream(body(), format="text"))
+    print(await anext(kept[0].text))
+{run}
+"""
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "asyncio.run(main())",
+        "loop = asyncio.new_event_loop(); loop.run_until_complete(main()); loop.close(); print('closed')",
+        "import trio; asyncio.sleep = trio.sleep; trio.run(main)",
+    ],
+)
+def test_the_interpreter_ends_with_an_open_stream(run: str) -> None:
+    """It does not hang, and no task is complained of."""
+    code = [sys.executable, "-W", "ignore::ResourceWarning", "-c", LEFT_OPEN.format(run=run)]
+    done = subprocess.run(code, capture_output=True, text=True, timeout=4, check=True)
+
+    assert done.stdout.split() == ["Hel", "closed"]
+    assert done.stderr == ""
+
+
+def test_under_uvloop() -> None:
+    """Where it is installed: stop from a thread, timeouts, closing."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main(url: str) -> None:
+        async with aconnect(url) as stream:
+            assert await first_text(stream) == "Hel"
+            for _ in range(3):
+                with anyio.move_on_after(0.02):
+                    await anext(stream)
+            await asyncio.to_thread(stream.stop)
+            assert await texts_of(stream) == ["Hel"]
+            assert stream.message.ending == "stopped"
+        forgotten = aconnect(url)
+        await first_text(forgotten)
+        with pytest.warns(ResourceWarning, match="never closed"):
+            del forgotten
+            gc.collect()
+        await until(lambda: not readers())
+
+    with open_after(HEL) as server:
+        uvloop.run(main(server.url))
+        for number in range(2):
+            assert server.connection(number).closed_within(3)

@@ -1,0 +1,391 @@
+"""`stop()`: from another thread, from a signal's handler, from the loop itself, at any moment."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.stream.blocked import (
+    AT_ONCE,
+    PATIENCE,
+    SILENT,
+    TEXT,
+    TEXTS,
+    Loop,
+    Opener,
+    alone,
+    asked,
+    every_opener,
+    opened,
+)
+from tests.stream.bodies import ANSWER, DONE, TOKENS, Source, chunk
+from tests.stream.test_ending import Nosy
+from tests.support.loopback import (
+    OPEN,
+    Loopback,
+    Script,
+    chunked,
+    chunked_head,
+    http_chunk,
+    sized,
+)
+from tokenstream import Stream
+from tokenstream.events import MessageStart, TextDelta
+
+every_end = pytest.mark.parametrize("script", SILENT.values(), ids=SILENT.keys())
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@every_end
+@every_opener
+def test_a_loop_that_waits_for_bytes_ends_at_once(opener: Opener, script: Script, tls: bool) -> None:
+    """Without any read timeout; it ends as at the end of an answer, and keeps what came."""
+    if tls and opener is alone:
+        # A client of our own trusts the machine's authorities only.
+        tls = False
+    with (
+        Loopback(script, tls=tls) as server,
+        opened(opener, server.url) as stream,
+        Loop(stream.text) as loop,
+    ):
+        loop.got(2)
+        asked_at = time.monotonic()
+        stream.stop("enough")
+        returned_at = time.monotonic()
+        ended_at = loop.ended()
+        connection = server.connection()
+
+        assert loop.error is None
+        assert loop.items == TEXTS
+        assert (stream.message.text, stream.message.ending) == (TEXT, "stopped")
+        assert stream.closed
+        assert returned_at - asked_at < AT_ONCE
+        assert ended_at - asked_at < AT_ONCE
+        assert connection.closed_within(PATIENCE)
+        assert connection.closed_at is not None
+        assert connection.closed_at - asked_at < AT_ONCE
+        assert dict(stream.departures) == {}
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_a_signal_handler_may_stop_the_loop_that_it_interrupts(tls: bool) -> None:
+    """The thread that waits is the one that the handler runs in."""
+    done_at: list[float] = []
+
+    def handle(*_: object) -> None:
+        stream.stop("signal")
+        done_at.append(time.monotonic())
+
+    def send() -> None:
+        time.sleep(0.05)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with Loopback(SILENT["chunked"], tls=tls) as server, opened(asked(httpx), server.url) as stream:
+            texts = []
+            sender = threading.Thread(target=send)
+            for text in stream.text:
+                texts.append(text)
+                if len(texts) == 2:
+                    sender.start()
+            ended_at = time.monotonic()
+            sender.join()
+
+            assert texts == TEXTS
+            assert stream.message.ending == "stopped"
+            assert ended_at - done_at[0] < AT_ONCE
+            assert server.connection().closed_within(PATIENCE)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_second_stop_changes_nothing() -> None:
+    """Neither while the loop still waits nor after it."""
+    with (
+        Loopback(SILENT["chunked"]) as server,
+        opened(alone, server.url) as stream,
+        Loop(stream.text) as loop,
+    ):
+        loop.got(2)
+        stream.stop("first")
+        stream.stop("second")
+        loop.ended()
+        message = stream.message
+        stream.stop("third")
+        stream.close()
+
+        assert loop.error is None
+        assert message.ending == "stopped"
+        assert stream.message == message
+
+
+def test_many_threads_may_stop_at_the_same_moment() -> None:
+    """One of them is enough; none of them raises, and none waits."""
+    start = threading.Barrier(9)
+    failures: list[BaseException] = []
+
+    def stop() -> None:
+        start.wait(PATIENCE)
+        try:
+            stream.stop()
+        except BaseException as error:  # noqa: BLE001 - looked at below
+            failures.append(error)
+
+    with (
+        Loopback(SILENT["chunked"]) as server,
+        opened(alone, server.url) as stream,
+        Loop(stream.text) as loop,
+    ):
+        threads = [threading.Thread(target=stop) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        loop.got(2)
+        start.wait(PATIENCE)
+        loop.ended()
+        for thread in threads:
+            thread.join(PATIENCE)
+
+        assert failures == []
+        assert (loop.error, stream.message.ending) == (None, "stopped")
+
+
+def test_the_loop_may_stop_its_own_stream() -> None:
+    """It gets no further item, and the connection is closed before the loop is left."""
+    with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
+        texts = []
+        for text in stream.text:
+            texts.append(text)
+            stream.stop("enough")
+            assert server.connection().closed_within(PATIENCE)
+
+        assert texts == TEXTS[:1]
+        assert (stream.message.text, stream.message.ending) == (TEXTS[0], "stopped")
+
+
+@every_opener
+def test_a_stop_before_the_first_read_leaves_nothing_to_read(opener: Opener) -> None:
+    """A request that was not sent never is; a response that is there is closed unread."""
+    with Loopback(SILENT["chunked"]) as server, opened(opener, server.url) as stream:
+        stream.stop()
+
+        assert all(connection.closed_within(PATIENCE) for connection in server.connections)
+        assert list(stream.text) == []
+        assert stream.final().ending == "stopped"
+        assert stream.closed
+
+
+def test_a_stop_after_the_end_has_no_effect() -> None:
+    """The verdict is given once."""
+    with Loopback(chunked(ANSWER)) as server, opened(alone, server.url) as stream:
+        message = stream.final()
+        stream.stop("late")
+
+        assert message.ending == "complete"
+        assert stream.message == message
+
+
+def test_a_stop_after_a_failure_has_no_effect() -> None:
+    """A view that is read again meets the same error."""
+    stream = Stream(ANSWER[:4])
+    errors = []
+    for _ in range(2):
+        with pytest.raises(Exception, match="ended after") as caught:
+            list(stream.text)
+        errors.append(caught.value)
+        stream.stop()
+
+    assert errors[0] is errors[1]
+    assert stream.message.ending == "truncated"
+
+
+class Held(Source):
+    """A source that waits for the end of its body until it is let go."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        super().__init__(chunks)
+        self.waits, self.go_on = threading.Event(), threading.Event()
+
+    def __next__(self) -> bytes:
+        try:
+            return super().__next__()
+        except StopIteration:
+            self.waits.set()
+            assert self.go_on.wait(PATIENCE)
+            raise
+
+
+@pytest.mark.parametrize(
+    "body, format",
+    [(ANSWER, "openai-chat"), ([*ANSWER[:3], DONE], "openai-chat"), (TOKENS, "text")],
+    ids=["with a finish reason", "without", "bare text"],
+)
+def test_a_stop_after_the_terminal_event_leaves_the_answer_complete(body: list[bytes], format: str) -> None:
+    """The loop waits only for the end of the body then; the answer is at its own end."""
+    source = Held(body)
+    stream = Stream(source, format=format)
+    with Loop(stream) as loop:
+        assert source.waits.wait(PATIENCE)
+        stream.stop()
+        said_at_once = stream.message.ending
+        source.go_on.set()
+        loop.ended()
+
+    assert loop.error is None
+    assert (said_at_once, stream.message.ending) == ("complete", "complete")
+
+
+def test_an_error_of_the_source_after_a_stop_is_nobodys() -> None:
+    """A source that is shut down under its reader often raises."""
+    go_on, waits = threading.Event(), threading.Event()
+
+    def body() -> Iterator[bytes]:
+        yield ANSWER[2]
+        waits.set()
+        assert go_on.wait(PATIENCE)
+        raise OSError("bad file descriptor")
+
+    stream = Stream(body())
+    with Loop(stream.text) as loop:
+        assert waits.wait(PATIENCE)
+        stream.stop()
+        go_on.set()
+
+    assert (loop.items, loop.error) == (["Let "], None)
+    assert stream.message.ending == "stopped"
+
+
+def test_a_source_that_cannot_be_closed_takes_no_event_from_the_loop_that_was_stopped() -> None:
+    """The event that was being decoded is given, then the loop ends; closing stays quiet there."""
+
+    class Stubborn(Source):
+        def close(self) -> None:
+            super().close()
+            raise OSError("cannot close")
+
+    decoding, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        decoding.set()
+        assert go_on.wait(PATIENCE)
+
+    source = Stubborn(TOKENS)
+    stream = Stream(source, format=Nosy(hold))
+    with Loop(stream) as loop:
+        assert decoding.wait(PATIENCE)
+        stream.stop()
+        go_on.set()
+
+    assert (loop.items, loop.error) == ([MessageStart(role="assistant")], None)
+    assert (stream.message.ending, source.closed) == ("stopped", 1)
+
+
+# -- while the request's answer is waited for ------------------------------
+
+
+@pytest.mark.parametrize("in_with", [False, True], ids=["at the first read", "in with"])
+def test_a_stop_while_our_own_client_waits_for_the_response_ends_the_wait(in_with: bool) -> None:
+    """Its connection carries nothing else, so it is cut."""
+
+    def read() -> list[Any]:
+        if not in_with:
+            return list(stream.text)
+        with stream:
+            return list(stream.text)
+
+    with Loopback([OPEN]) as server, opened(alone, server.url) as stream, Loop(read) as loop:
+        connection = server.connection()
+        while not connection.requests:
+            time.sleep(0.005)
+        time.sleep(0.03)
+        asked_at = time.monotonic()
+        stream.stop()
+
+        assert loop.ended() - asked_at < AT_ONCE
+        assert (loop.items, loop.error) == ([], None)
+        assert stream.message.ending == "stopped"
+        assert connection.closed_within(PATIENCE)
+
+
+@pytest.mark.parametrize("in_with", [False, True], ids=["at the first read", "in with"])
+def test_a_stop_while_a_client_of_ones_own_waits_for_the_response_shows_at_once(in_with: bool) -> None:
+    """The wait ends with the response; nothing of it is read, and it is closed."""
+    gate = threading.Event()
+
+    def read() -> list[Any]:
+        if not in_with:
+            return list(stream.text)
+        with stream:
+            assert server.connection().closed_within(PATIENCE)
+            return list(stream.text)
+
+    with (
+        Loopback([gate, chunked_head(), *map(http_chunk, ANSWER), OPEN]) as server,
+        opened(asked(httpx), server.url) as stream,
+        Loop(read) as loop,
+    ):
+        connection = server.connection()
+        while not connection.requests:
+            time.sleep(0.005)
+        time.sleep(0.03)
+        asked_at = time.monotonic()
+        stream.stop()
+        assert time.monotonic() - asked_at < AT_ONCE
+        assert stream.message.ending == "stopped"
+        assert connection.open_after(0.05)
+        gate.set()
+
+        loop.ended()
+        assert (loop.items, loop.error) == ([], None)
+        assert stream.message.ending == "stopped"
+        assert connection.closed_within(PATIENCE)
+
+
+# -- afterwards -----------------------------------------------------------
+
+
+def test_a_connection_that_was_shut_is_not_used_again() -> None:
+    """The client's next request after a stop gets a connection of its own, and an answer."""
+    with (
+        Loopback(SILENT["chunked"], sized(b"".join(ANSWER))) as server,
+        httpx.Client(timeout=None, trust_env=False) as client,
+    ):
+        stream = Stream(client.send(client.build_request("POST", server.url), stream=True))
+        with Loop(stream.text) as loop:
+            loop.got(2)
+            stream.stop()
+        again = Stream(client.send(client.build_request("POST", server.url), stream=True))
+
+        assert again.final().ending == "complete"
+        assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize("end", [Stream.stop, Stream.close], ids=["stop", "close"])
+def test_a_response_that_was_read_before_needs_no_socket(end: Callable[[Stream], None]) -> None:
+    """Its body is at hand."""
+    with Loopback(sized(b"".join(ANSWER))) as server, closing(httpx.Client(trust_env=False)) as client:
+        stream = Stream(client.post(server.url))
+        event = next(item for item in stream if isinstance(item, TextDelta))
+        end(stream)
+
+        assert event.text == "Let "
+        assert (stream.message.text, stream.message.ending) == ("Let ", "stopped")
+
+
+def test_tool_calls_that_were_not_whole_are_not_given_after_a_stop() -> None:
+    """What was cut stays in the message, and is no call to run."""
+    body = [ANSWER[5], chunk({"content": "x"})]
+    stream = Stream(body)
+    for event in stream:
+        if isinstance(event, TextDelta):
+            stream.stop()
+
+    assert list(stream.tool_calls) == []
+    assert [call.complete for call in stream.message.tool_calls] == [False]

@@ -1,0 +1,193 @@
+"""`stop()` from the loop's own task, another task, another thread: the loop ends normally, at once."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+
+import anyio
+import httpx
+import pytest
+
+from tests.stream.async_sources import (
+    END,
+    HEL,
+    LO,
+    begin,
+    every_kind,
+    first_text,
+    is_closed,
+    open_after,
+    readers,
+    seen_closed,
+    texts_of,
+    until,
+)
+from tests.support.loopback import (
+    OPEN,
+    Loopback,
+    Script,
+    chunked_head,
+    client_context,
+    http_chunk,
+)
+from tokenstream import AsyncStream, aconnect
+from tokenstream.errors import (
+    StreamConsumed,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@every_kind
+@pytest.mark.parametrize("block", [False, True])
+async def test_stop_between_reads_ends_the_loop(kind: str, block: bool) -> None:
+    """By the loop's own task: what was not decoded is dropped."""
+    async with AsyncExitStack() as stack:
+        with open_after(HEL + LO) as server:
+            stream = await begin(kind, server, stack)
+            async with AsyncExitStack() as inner:
+                if block:
+                    await inner.enter_async_context(stream)
+                texts = []
+                async for piece in stream.text:
+                    texts.append(piece)
+                    stream.stop("enough")
+                assert texts == ["Hel"]
+                assert is_closed(server)
+                assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
+                with pytest.raises(StreamConsumed):
+                    aiter(stream)
+                assert readers() == []
+
+
+@every_kind
+@pytest.mark.parametrize("block", [False, True])
+@pytest.mark.parametrize("thread", [False, True])
+async def test_stop_from_elsewhere_ends_a_read_in_progress(kind: str, block: bool, thread: bool) -> None:
+    """From another task or thread; the server says nothing, and there is no read timeout."""
+    async with AsyncExitStack() as stack:
+        with open_after(HEL) as server:
+            stream = await begin(kind, server, stack)
+            read: list[str] = []
+
+            async def stopping() -> None:
+                await until(lambda: read)
+                await anyio.sleep(0.02)
+                if thread:
+                    stopper = threading.Thread(target=stream.stop)
+                    stopper.start()
+                    await until(lambda: not stopper.is_alive())
+                else:
+                    stream.stop()
+                assert stream.message.ending == "stopped"
+
+            async with AsyncExitStack() as inner:
+                if block:
+                    await inner.enter_async_context(stream)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(stopping)
+                    with anyio.fail_after(3):
+                        async for piece in stream.text:
+                            read.append(piece)
+                    assert is_closed(server)
+                assert (read, stream.message.ending) == (["Hel"], "stopped")
+                assert readers() == []
+
+
+@pytest.mark.parametrize("thread", [False, True])
+async def test_stop_over_tls(thread: bool) -> None:
+    """With HTTP/1.1 and chunks."""
+    script: Script = [chunked_head(), http_chunk(HEL), OPEN]
+    with Loopback(script, tls=True) as server:
+        async with httpx.AsyncClient(verify=client_context(), timeout=None) as client:
+            async with aconnect(server.url, client=client) as stream, anyio.create_task_group() as tasks:
+                assert await first_text(stream) == "Hel"
+                if thread:
+                    timer = threading.Timer(0.03, stream.stop)
+                    timer.start()
+                else:
+
+                    async def later() -> None:
+                        await anyio.sleep(0.03)
+                        stream.stop()
+
+                    tasks.start_soon(later)
+                with anyio.fail_after(3):
+                    assert await texts_of(stream) == ["Hel"]
+                assert is_closed(server)
+            assert stream.message.ending == "stopped"
+
+
+async def test_stop_closes_without_anybody_waiting_for_it() -> None:
+    """Where a task reads: on asyncio always, on trio inside the block."""
+    with open_after(HEL) as server:
+        async with aconnect(server.url) as stream:
+            await first_text(stream)
+            stream.stop()
+
+            assert await seen_closed(server)
+            await until(lambda: stream.closed)
+            assert readers() == []
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_stopped_stream_needs_no_closing() -> None:
+    """On asyncio there is a task that has closed it, so nothing warns."""
+    with open_after(HEL) as server:
+        stream = aconnect(server.url)
+        await first_text(stream)
+        stream.stop()
+        del stream
+        gc.collect()
+        assert await seen_closed(server)
+        await until(lambda: not readers())
+
+
+async def test_stop_before_anything_was_read_sends_nothing() -> None:
+    """The request that never went out is dropped."""
+    with open_after(HEL) as server:
+        stream = aconnect(server.url)
+        stream.stop()
+
+        assert await stream.final() == stream.message
+        assert (stream.message.text, stream.message.ending, stream.closed) == ("", "stopped", True)
+        assert server.connections == []
+
+
+async def test_stop_before_the_head_has_come() -> None:
+    """A request under way is given up; so is the connection."""
+    with Loopback([OPEN]) as server:
+        stream = aconnect(server.url)
+
+        async def later() -> None:
+            await until(lambda: server.requests)
+            stream.stop()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(later)
+            with anyio.fail_after(3):
+                assert (await stream.final()).ending == "stopped"
+        assert is_closed(server)
+
+
+async def test_stop_from_a_thread_reaches_a_loop_that_never_waits() -> None:
+    """All of the body is at hand, so the event loop itself gets no turn."""
+    body = [HEL, *[LO] * 50_000, END]
+    stream = AsyncStream(body_at_hand(body))
+    pieces = 0
+    stopper = threading.Thread(target=stream.stop)
+    async for _ in stream.text:
+        pieces += 1
+        if pieces == 10:
+            stopper.start()
+            stopper.join()
+    assert pieces < 1_000
+    assert stream.message.ending == "stopped"
+
+
+async def body_at_hand(body: list[bytes]) -> AsyncGenerator[bytes, None]:
+    for item in body:
+        yield item

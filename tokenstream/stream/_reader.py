@@ -1,0 +1,289 @@
+"""The task that reads an asynchronous source ahead of the loop.
+
+A loop that is cancelled, by a timeout around `anext` say, must lose nothing; but
+most sources do not survive a cancelled read. So a task of its own opens the
+source, reads it and closes it, and the loop takes what that task has brought.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.sources import AsyncSource, Deferred
+from tokenstream.stream._core import END, NOTABLE_SECONDS, Away, Failed, Opened
+from tokenstream.stream._wake import shut_down
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from anyio import CancelScope, Event
+    from anyio.abc import TaskGroup
+
+    from tokenstream.stream._host import Host
+
+__all__ = ["CLOSING_SECONDS", "Reader", "closed"]
+
+_MOST_AHEAD = 64
+"""Chunks that are read ahead of those that the loop has taken, which are as many at most."""
+CLOSING_SECONDS = 5.0
+"""How long a source may take to close once whoever waits for that was cancelled, or has failed."""
+_MOST_LEFT = 1_000
+"""Chunks that are taken out of a body that was closed."""
+_LEAST_WAIT = 0.02
+"""Seconds in which a loop that was kept busy takes in what already lies in the socket."""
+_RUNNING: set[asyncio.Task[None]] = set()
+"""Tasks that run: an event loop itself holds them weakly."""
+
+
+class Reader:
+    """Reads a source in a task of its own.
+
+    It knows nothing of the stream, so that a stream which nobody holds any more
+    can be collected, and ends its reader then.
+
+    Args:
+        source: The source, opened or not.
+        clock: Where the time comes from, in seconds.
+        host: The event loop.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_closed",
+        "_closing",
+        "_filled",
+        "_finished",
+        "_host",
+        "_items",
+        "_room",
+        "_scope",
+        "closing_error",
+        "over",
+        "since",
+        "source",
+        "stopped",
+    )
+
+    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
+        self.source = source
+        self.since: float | None = None
+        """The clock when the read that is in progress began; None between reads."""
+        self.over = False
+        """Whether the task has ended."""
+        self.stopped = False
+        """Whether the task was told to end."""
+        self.closing_error: Exception | None = None
+        self._clock = clock
+        self._host = host
+        self._items: list[tuple[float, Any]] = []
+        self._filled: Event | None = None
+        self._room: Event | None = None
+        self._finished: Event | None = None
+        self._scope: CancelScope | None = None
+        self._closing: CancelScope | None = None
+        self._closed = False
+
+    def start(self, tasks: TaskGroup | None) -> None:
+        """Start the task: in a group of tasks, or on asyncio by itself."""
+        if tasks is not None:
+            tasks.start_soon(self._run, name="tokenstream reader")
+            return
+        task: asyncio.Task[None] = self._host.loop.create_task(self._run(), name="tokenstream reader")
+        _RUNNING.add(task)
+        task.add_done_callback(self._done)
+
+    # -- for the loop ------------------------------------------------------
+
+    def take(self) -> list[tuple[float, Any]]:
+        """Return what has come, each with the clock at its arrival."""
+        items, self._items = self._items, []
+        if self._room is not None:
+            self._room.set()
+        return items
+
+    def stay_at_home(self) -> None:
+        """Refuse to be read in another event loop than before."""
+        self._host.stay()
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Wait until something has come, and tell whether it has; the end of the task counts too.
+
+        Args:
+            seconds: How long to wait; None for ever.
+        """
+        if self._items or self.over:
+            return True
+        from anyio import Event, move_on_after
+        from anyio.lowlevel import checkpoint
+
+        # A task that was held back brings more as soon as it is let run; a timer costs several times that.
+        await checkpoint()
+        if self._items or self.over:
+            return True
+        filled = self._filled = Event()
+        if seconds is None:
+            await filled.wait()
+        else:
+            with move_on_after(max(seconds, _LEAST_WAIT)):
+                await filled.wait()
+        self._filled = None
+        return filled.is_set()
+
+    def stop(self) -> None:
+        """End the task; it closes the source."""
+        self.stopped = True
+        if self._scope is not None:
+            self._scope.cancel()
+        self._wake()
+
+    async def close(self, *, failed: bool = False) -> None:
+        """End the task and wait until the source is closed, also where this is cancelled.
+
+        Args:
+            failed: Whether an error or a cancellation is on its way, which must not wait for ever.
+
+        Raises:
+            MisuseError: The task is another event loop's; it is ended all the same.
+        """
+        from anyio import move_on_after
+
+        if not self.over and not self._host.is_running():
+            self.abandon()
+            self._host.stay()
+        self.stop()
+        try:
+            if not failed:
+                await self._end_of_task()
+        finally:
+            with move_on_after(CLOSING_SECONDS, shield=True):
+                await self._end_of_task()
+                if not self._closed:
+                    # The loop ended before the task began.
+                    await self._close()
+            if self._closing is not None:
+                self._closing.cancel()
+
+    async def _end_of_task(self) -> None:
+        if not self.over:
+            from anyio import Event
+
+            self._finished = self._finished or Event()
+            await self._finished.wait()
+
+    def abandon(self) -> None:
+        """End the task from wherever this is, without waiting; it gets no more of its source."""
+        if not self.over:
+            self._host.call(self.stop)
+        if isinstance(self.source, AsyncSource):
+            shut_down(self.source.socket)
+
+    # -- the task ----------------------------------------------------------
+
+    async def _run(self) -> None:
+        from anyio import CancelScope, current_time
+
+        # Whoever reads the stream ends this: a cancellation from around the block would
+        # come out of the group of tasks instead of what the block itself has raised.
+        patience = CLOSING_SECONDS
+        try:
+            with CancelScope(shield=True) as self._scope:
+                if not self.stopped:
+                    await self._read()
+            patience = math.inf
+        finally:
+            # A task that was cancelled by somebody else keeps the end of its loop waiting.
+            self.since = None
+            with CancelScope(deadline=current_time() + patience, shield=True) as self._closing:
+                await self._close()
+            self._closing = None
+            self._end()
+
+    async def _read(self) -> None:
+        clock = self._clock
+        try:
+            source = self.source
+            if isinstance(source, Deferred):
+                self.since = clock()
+                source = self.source = await source.open()
+                self._put(clock(), Opened(source))
+            step = source.chunks.__anext__
+            self.since = clock()
+            while True:
+                chunk = await step()
+                now = self.since = clock()
+                items = self._items
+                items.append((now, chunk))
+                if self._filled is not None:
+                    self._filled.set()
+                if len(items) >= _MOST_AHEAD:
+                    await self._wait_for_room(now)
+        except StopAsyncIteration:
+            self._put(clock(), END)
+        except Exception as error:  # noqa: BLE001 - it is raised in the loop, in its place
+            self._put(clock(), Failed(error))
+
+    async def _wait_for_room(self, began: float) -> None:
+        from anyio import Event
+
+        self.since = None
+        while len(self._items) >= _MOST_AHEAD:
+            self._room = Event()
+            await self._room.wait()
+            self._room = None
+        now = self.since = self._clock()
+        if now - began > NOTABLE_SECONDS:
+            self._put(now, Away(now - began))
+
+    async def _close(self) -> None:
+        self._closed = True
+        source = self.source
+        if isinstance(source, Deferred):
+            if source.discard is not None:
+                source.discard()
+            return
+        try:
+            await closed(source)
+        except Exception as error:  # noqa: BLE001 - whoever closes the stream is told
+            self.closing_error = error
+
+    def _put(self, now: float, item: object) -> None:
+        self._items.append((now, item))
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._filled is not None:
+            self._filled.set()
+
+    def _end(self) -> None:
+        self.over = True
+        if self._finished is not None:
+            self._finished.set()
+        self._wake()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        _RUNNING.discard(task)
+        if not task.cancelled():
+            # What is no Exception has left the loop already; asyncio asks that somebody looks at it.
+            task.exception()
+        self._end()
+
+
+async def closed(source: AsyncSource) -> None:
+    """Close a source, and end what gives its chunks where that is a generator which nobody else ends.
+
+    A body of httpx is a generator within others. Trio complains of each that is
+    collected unfinished; a cancelled read ends them all.
+    """
+    await source.close()
+    if getattr(source.chunks, "ag_frame", None) is None:
+        return
+    from anyio import CancelScope
+
+    # Whatever it raises says no more than that it is over, which is meant.
+    with CancelScope() as scope, suppress(Exception):
+        scope.cancel()
+        for _ in range(_MOST_LEFT):
+            await source.chunks.__anext__()
