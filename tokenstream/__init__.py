@@ -17,11 +17,12 @@ from tokenstream.connect import aconnect, connect
 if TYPE_CHECKING:
     from tokenstream.decoder import Decoder
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.message import Message, ToolCall, Usage
-    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.message import Checkpoint, Message, ToolCall, Usage
+    from tokenstream.stream import AsyncStream, Stream, tap
 
 __all__ = [
     "AsyncStream",
+    "Checkpoint",
     "Deadlines",
     "Decoder",
     "Limits",
@@ -31,12 +32,14 @@ __all__ = [
     "Usage",
     "aconnect",
     "connect",
+    "tap",
 ]
 
 # Loaded when first asked for: a program that imports this package at its start
 # pays for pydantic and the rest when it reads its first stream.
 _HOMES = {
     "AsyncStream": "stream",
+    "Checkpoint": "message",
     "Deadlines": "limits",
     "Decoder": "decoder",
     "Limits": "limits",
@@ -44,6 +47,7 @@ _HOMES = {
     "Stream": "stream",
     "ToolCall": "message",
     "Usage": "message",
+    "tap": "stream",
 }
 
 

@@ -1,0 +1,705 @@
+"""`tap` beside a loop over any objects: the loop is not disturbed, and the message of what passes is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import json
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.stream.bodies import ANSWER, TOKENS
+from tokenstream import Decoder, Limits, Stream, tap
+from tokenstream.errors import (
+    ConnectError,
+    LimitExceeded,
+    MisuseError,
+    NotAStream,
+    ProviderError,
+    StreamError,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
+from tokenstream.formats.bare_text import Text
+
+PAYLOADS: list[dict[str, Any]] = [json.loads(event[6:]) for event in ANSWER[:-1]]
+"""The answer as dicts, as an SDK without objects gives it."""
+WHOLE = Stream(ANSWER).final()
+
+
+def payloads() -> list[dict[str, Any]]:
+    return copy.deepcopy(PAYLOADS)
+
+
+async def later(items: Iterable[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
+
+
+class Items:
+    """An iterator that tells how far it was read and whether it was closed, and may break."""
+
+    def __init__(self, items: Iterable[Any] = (), error: BaseException | None = None) -> None:
+        self._items = iter(items)
+        self._error = error
+        self.reads = 0
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        for item in self._items:
+            self.reads += 1
+            return item
+        raise self._error or StopIteration
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@contextmanager
+def opened(source: Items) -> Generator[Items]:
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+@asynccontextmanager
+async def opened_later(source: Items) -> AsyncGenerator[AsyncIterator[Any]]:
+    try:
+        yield later(source)
+    finally:
+        source.close()
+
+
+class Refused:
+    """A request that fails."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __enter__(self) -> Items:
+        raise self._error
+
+    def __exit__(self, *raised: object) -> None:
+        """Nothing was entered."""
+
+
+class Request:
+    """The same, asynchronous."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __await__(self) -> Generator[Any, Any, AsyncIterator[Any]]:
+        raise self._error
+
+
+class Failing:
+    """An SDK's object that cannot be told."""
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        raise RuntimeError("a bug of the SDK")
+
+
+class Chunk:
+    """An SDK's object that can."""
+
+    def __init__(self, payload: dict[str, Any]) -> None:
+        self._payload = payload
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._payload
+
+
+def test_the_loop_gets_the_very_objects() -> None:
+    """Each item is the source's own, in its order, and unchanged."""
+    theirs = payloads()
+    got = list(tapped := tap(theirs))
+
+    assert all(ours is own for ours, own in zip(got, theirs, strict=True))
+    assert theirs == PAYLOADS
+    assert tapped.message == WHOLE
+    assert tapped.error is None
+
+
+@pytest.mark.anyio
+async def test_an_async_loop_gets_the_very_objects() -> None:
+    """The same in `async for`."""
+    theirs = payloads()
+    tapped = tap(later(theirs))
+    got = [item async for item in tapped]
+
+    assert all(ours is own for ours, own in zip(got, theirs, strict=True))
+    assert tapped.message == WHOLE
+    assert tapped.messages == [WHOLE]
+    assert tapped.error is None
+
+
+@pytest.mark.anyio
+async def test_one_item_at_a_time_will_do() -> None:
+    """`next` and `anext` read the source's next item, and it is seen."""
+    first, second = tap(iter(payloads())), tap(later(payloads()))
+    got = [next(first), await anext(second)]
+
+    assert [PAYLOADS[0]] * 2 == got
+    assert ["Hm. "] * 2 == [first.message.reasoning, second.message.reasoning]
+    items, items_too = iter(first), aiter(second)
+    assert list(items) == [item async for item in items_too] == PAYLOADS[1:]
+    assert [WHOLE] * 2 == [first.message, second.message]
+
+
+@pytest.mark.parametrize("count", range(len(PAYLOADS) + 1))
+def test_nothing_is_read_ahead(count: int) -> None:
+    """After each item the source was read so far, and the message holds so much; neither is ahead."""
+    tapped = tap(source := Items(payloads()))
+    for _ in range(count):
+        next(tapped)
+    decoder = Decoder("openai-chat")
+    for event in ANSWER[:count]:
+        decoder.feed(event)
+
+    assert (count, 0) == (source.reads, source.closed)
+    assert tapped.message == decoder.message
+    assert tapped.message.ending == "streaming"
+
+
+def test_break_leaves_everything_open() -> None:
+    """A second loop goes on where the first one stopped, and nothing is seen twice."""
+    tapped = tap(source := Items(payloads()))
+    for _ in tapped:
+        break
+    reads, ending = source.reads, tapped.message.ending
+    for _ in tapped:
+        pass
+
+    assert (1, "streaming") == (reads, ending)
+    assert tapped.message == WHOLE
+
+
+@pytest.mark.parametrize("count", [1, 4, len(PAYLOADS)])
+def test_a_list_that_is_looped_over_again_is_seen_once(count: int) -> None:
+    """A list begins anew with each loop; the message does not."""
+    tapped = tap(payloads())
+    for item, _ in zip(tapped, range(count), strict=False):
+        assert item
+    again = list(tapped)
+
+    assert again == PAYLOADS
+    assert tapped.message == WHOLE
+
+
+@pytest.mark.anyio
+async def test_closing_early_is_stopped() -> None:
+    """The source's own way to close it is called, and what had passed is kept."""
+    source, generator = Items(payloads()), later(payloads())
+    first, second = tap(source), tap(generator)
+    next(first)
+    await anext(second)
+    first.close()
+    await second.aclose()
+
+    assert source.closed == 1
+    assert ["stopped"] * 2 == [first.message.ending, second.message.ending]
+    assert first.message.reasoning == "Hm. "
+    with pytest.raises(StopAsyncIteration):
+        await anext(second)
+
+
+def test_closing_after_the_finish_reason_is_complete() -> None:
+    """What is left then is the usage and the sentinel; the answer itself is whole."""
+    tapped = tap(Items(payloads()))
+    for item in tapped:
+        if item["choices"] and item["choices"][0]["finish_reason"]:
+            break
+    tapped.close()
+
+    assert tapped.message.ending == "complete"
+    assert tapped.message.usage is None
+
+
+@pytest.mark.anyio
+async def test_with_closes_a_generator() -> None:
+    """What has no `with` of its own is closed at its end, and the body's exception passes."""
+    begun = later(payloads())
+    with pytest.raises(KeyError), tap(source := Items(payloads())) as first:
+        next(first)
+        raise KeyError
+    async with tap(begun) as second:
+        await anext(second)
+    left = [item async for item in begun]
+
+    assert (1, []) == (source.closed, left)
+    assert ["stopped"] * 2 == [first.message.ending, second.message.ending]
+
+
+def test_a_source_that_cannot_be_closed_is_left_alone() -> None:
+    """A list has no `close`, and `with` asks for none."""
+    with tap(payloads()) as tapped:
+        pass
+
+    assert tapped.message.ending == "stopped"
+    assert not hasattr(tapped, "close")
+
+
+class _APIError(Exception):
+    def __init__(self, body: object) -> None:
+        super().__init__("said by the provider")
+        self.body = body
+
+
+_APIError.__name__ = "APIError"
+
+
+@pytest.mark.parametrize(
+    "raised, kind, ending",
+    [
+        (ConnectionResetError("reset"), StreamInterrupted, "truncated"),
+        (ValueError("a bug of the SDK"), StreamInterrupted, "truncated"),
+        (TimeoutError(), StreamStalled, "truncated"),
+        (_APIError({"message": "Overloaded", "type": "overloaded_error"}), ProviderError, "failed"),
+    ],
+    ids=["connection", "bug", "timeout", "provider"],
+)
+def test_what_the_source_raises_passes_unchanged(
+    raised: Exception, kind: type[StreamError], ending: str
+) -> None:
+    """The loop meets the very exception; beside it stands what it means, with what had arrived."""
+    tapped = tap(Items(payloads()[:4], raised))
+    with pytest.raises(type(raised)) as met:
+        list(tapped)
+    error = tapped.error
+
+    assert met.value is raised
+    assert isinstance(error, kind)
+    assert error.__cause__ is raised
+    assert error.partial == tapped.message
+    assert (ending, "Let me ") == (tapped.message.ending, tapped.message.text)
+
+
+@pytest.mark.anyio
+async def test_what_an_async_source_raises_passes_unchanged() -> None:
+    """The same in `async for`."""
+    raised = ConnectionResetError("reset")
+
+    async def theirs() -> AsyncIterator[Any]:
+        yield PAYLOADS[0]
+        raise raised
+
+    tapped = tap(theirs())
+    with pytest.raises(ConnectionResetError) as met:
+        [item async for item in tapped]
+
+    assert met.value is raised
+    assert isinstance(tapped.error, StreamInterrupted)
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_ends_too_early_is_truncated() -> None:
+    """The loop ends as it would have, and the error says beside it that something is missing."""
+    first, second = tap(payloads()[:4]), tap(later(payloads()[:4]))
+    got = list(first)
+    assert got == [item async for item in second]
+
+    assert ["truncated"] * 2 == [first.message.ending, second.message.ending]
+    assert isinstance(first.error, StreamTruncated)
+    assert isinstance(second.error, StreamTruncated)
+
+
+@pytest.mark.parametrize(
+    "strange, kind, ending",
+    [(object(), NotAStream, "failed"), (Failing(), StreamInterrupted, "truncated")],
+    ids=["no object", "a bug"],
+)
+def test_what_cannot_be_read_disturbs_nobody(strange: object, kind: type[StreamError], ending: str) -> None:
+    """The loop goes on over everything; the tap says what happened, and stays at it."""
+    theirs = [*payloads()[:4], strange, *payloads()[4:]]
+    got = list(tapped := tap(theirs))
+
+    assert got == theirs
+    assert isinstance(tapped.error, kind)
+    assert (ending, "Let me ") == (tapped.message.ending, tapped.message.text)
+
+
+def test_a_fault_of_the_tap_itself_disturbs_nobody() -> None:
+    """Whatever fails on this side, a clock say, is kept as an error."""
+    readings = iter([0.0, 1.0, 2.0])
+
+    def clock() -> float:
+        for reading in readings:
+            return reading
+        if not failed:
+            failed.append(ZeroDivisionError())
+            raise failed[0]
+        return 3.0
+
+    failed: list[ZeroDivisionError] = []
+    got = list(tapped := tap(payloads(), clock=clock))
+
+    assert got == PAYLOADS
+    assert tapped.error is not None
+    assert tapped.error.__cause__ is failed[0]
+    assert tapped.message.reasoning == "Hm. Weather."
+
+
+@pytest.mark.parametrize("method", ["feed", "end"])
+def test_a_faulty_format_of_the_applications_disturbs_nobody(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A format object that raises ends the message, and the loop goes on."""
+
+    class Faulty(Text):
+        """A format with a bug."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Faulty, method, fail)
+    got = list(tapped := tap(iter(TOKENS), format=Faulty()))
+
+    assert got == TOKENS
+    assert tapped.error is not None
+    assert isinstance(tapped.error.__cause__, ZeroDivisionError)
+    assert tapped.message.ending == "truncated"
+
+
+def test_ctrl_c_in_the_tap_is_the_programs() -> None:
+    """An interrupt that strikes while an item is looked at goes on, and ends the message only."""
+
+    def clock() -> float:
+        if tapped.metrics.chunks == 1 and not struck:
+            struck.append(1)
+            raise KeyboardInterrupt
+        return 1.0
+
+    struck: list[int] = []
+    tapped = tap(payloads())
+    tapped = tap(source := Items(payloads()), clock=clock)
+    next(tapped)
+    with pytest.raises(KeyboardInterrupt):
+        next(tapped)
+    rest = list(tapped)
+
+    assert (2, len(PAYLOADS) - 2) == (source.reads - len(rest), len(rest))
+    assert isinstance(tapped.error, StreamInterrupted)
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["goes on", "ends"])
+def test_ctrl_c_in_the_source_is_no_end_of_the_answer(*, alive: bool) -> None:
+    """A source that goes on is seen on; one that ends with it has not ended cleanly."""
+    rest = payloads()
+
+    class Interrupted(Items):
+        def __next__(self) -> Any:
+            if self.reads == 1:
+                self.reads += 1
+                raise KeyboardInterrupt
+            if self.reads > 1 and not alive:
+                raise StopIteration
+            return super().__next__()
+
+    tapped = tap(Interrupted(rest))
+    with pytest.raises(KeyboardInterrupt):
+        list(tapped)
+    between = tapped.message.ending
+    got = list(tapped)
+
+    assert (between, rest[1:] if alive else []) == ("streaming", got)
+    assert tapped.message.ending == ("complete" if alive else "truncated")
+    assert isinstance(tapped.error, StreamInterrupted) is not alive
+
+
+def test_a_generator_is_over_after_ctrl_c() -> None:
+    """Nothing can follow, so the message says that it was stopped."""
+
+    def theirs() -> Iterator[Any]:
+        yield PAYLOADS[0]
+        raise KeyboardInterrupt
+
+    tapped = tap(theirs())
+    with pytest.raises(KeyboardInterrupt):
+        list(tapped)
+
+    assert tapped.message.ending == "stopped"
+    assert tapped.error is None
+
+
+class _Slow:
+    """An asynchronous source that survives a cancelled read."""
+
+    def __init__(self) -> None:
+        self._items = payloads()
+        self.gate = anyio.Event()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        await self.gate.wait()
+        if not self._items:
+            raise StopAsyncIteration
+        return self._items.pop(0)
+
+
+@pytest.mark.anyio
+async def test_a_timeout_around_a_read_loses_nothing() -> None:
+    """A source that survives a cancelled read is seen on."""
+    tapped = tap(source := _Slow())
+    with anyio.move_on_after(0.01) as scope:
+        await anext(tapped)
+    source.gate.set()
+    got = [item async for item in tapped]
+
+    assert scope.cancelled_caught
+    assert got == PAYLOADS
+    assert tapped.message == WHOLE
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_generator_is_stopped() -> None:
+    """It is over, and nothing can follow."""
+
+    async def theirs() -> AsyncIterator[Any]:
+        yield PAYLOADS[0]
+        await anyio.sleep_forever()
+
+    tapped = tap(theirs())
+    with anyio.move_on_after(0.01):
+        async for _ in tapped:
+            pass
+
+    assert tapped.message.ending == "stopped"
+
+
+# -- context managers and awaitables ---------------------------------------
+
+
+@pytest.mark.anyio
+async def test_entering_the_tap_enters_what_it_taps() -> None:
+    """A manager's stream is tapped, the clock begins with the request, and leaving leaves the manager."""
+    sources = [Items(payloads()), Items(payloads())]
+    with tap(opened(sources[0])) as first:
+        got = list(first)
+    async with tap(opened_later(sources[1])) as second:
+        assert got == [item async for item in second]
+
+    assert [1, 1] == [source.closed for source in sources]
+    assert [WHOLE] * 2 == [first.message, second.message]
+    assert ["request"] * 2 == [first.metrics.started, second.metrics.started]
+
+
+@pytest.mark.anyio
+async def test_a_manager_that_swallows_an_exception_goes_on_doing_so() -> None:
+    """What `__exit__` answers is passed on, and it is told of the exception."""
+    told: list[object] = []
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    class Manager:
+        def __enter__(self) -> Items:
+            return Items(payloads())
+
+        def __exit__(self, kind: object, error: object, traceback: object) -> bool:
+            told.append(error)
+            return True
+
+    class AsyncManager:
+        async def __aenter__(self) -> AsyncIterator[Any]:
+            return later(payloads())
+
+        async def __aexit__(self, kind: object, error: object, traceback: object) -> bool:
+            told.append(error)
+            return True
+
+    raised = [KeyError("a"), KeyError("b")]
+    with tap(Manager()) as first:
+        next(first)
+        fail(raised[0])
+    async with tap(AsyncManager()) as second:
+        fail(raised[1])
+
+    assert told == raised
+    assert ["stopped", "stopped"] == [first.message.ending, second.message.ending]
+
+
+@pytest.mark.anyio
+async def test_an_awaitable_is_awaited_on_entering() -> None:
+    """`async with tap(client.create(…))` sends the request, and taps what comes of it."""
+
+    async def request() -> AsyncIterator[Any]:
+        return later(payloads())
+
+    async with tap(request()) as tapped:
+        got = [item async for item in tapped]
+
+    assert (got, tapped.message) == (PAYLOADS, WHOLE)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("raised", [ConnectionRefusedError(), KeyboardInterrupt(), LookupError()], ids=repr)
+async def test_a_request_that_fails_raises_what_it_would_have_raised(raised: BaseException) -> None:
+    """The exception passes; beside it stands that no answer came."""
+    request: Awaitable[AsyncIterator[Any]] = Request(raised)
+    first, second = tap(Refused(raised)), tap(request)
+    with pytest.raises(type(raised)) as met, first:
+        pass
+    with pytest.raises(type(raised)) as met_too:
+        await second.__aenter__()
+
+    assert met.value is met_too.value is raised
+    failed = isinstance(raised, OSError)
+    assert ["failed" if failed else "stopped"] * 2 == [first.message.ending, second.message.ending]
+    assert isinstance(first.error, ConnectError) is isinstance(second.error, ConnectError) is failed
+
+
+@pytest.mark.anyio
+async def test_what_is_not_open_yet_says_how_to_open_it() -> None:
+    """A loop over a manager is told to enter it; nothing is entered by surprise."""
+    with pytest.raises(MisuseError, match=r"with tap\(…\) as stream"):
+        iter(tap(opened(Items())))
+    with pytest.raises(MisuseError, match="async with tap"):
+        await anext(tap(opened_later(Items())))
+
+
+# -- what it is, and what it is not ----------------------------------------
+
+
+def test_attributes_and_methods_are_the_streams() -> None:
+    """What is not ours is asked of what is tapped, and what that lacks is lacking."""
+    source = Items(payloads())
+    tapped = tap(source)
+    next(tapped)
+
+    assert tapped.reads == 1
+    with pytest.raises(AttributeError, match="get_final_message"):
+        tapped.get_final_message()
+    assert "Items: openai-chat, streaming" in repr(tapped)
+    assert copy.copy(tapped).message == tapped.message
+
+
+def test_a_source_that_is_read_in_both_ways_can_be() -> None:
+    """Some SDKs have one class for both; the tap has both loops then."""
+
+    class Both(Items):
+        def __aiter__(self) -> AsyncIterator[Any]:
+            return later(self)
+
+    async def read(tapped: Any) -> list[Any]:
+        return [item async for item in tapped]
+
+    tapped = tap(Both(payloads()))
+
+    assert [next(tapped), *asyncio.run(read(tapped))] == PAYLOADS
+    assert tapped.message == WHOLE
+
+
+@pytest.mark.parametrize("source", [b"data: a", "data: a", {"choices": []}, Chunk({}), 7, None], ids=repr)
+def test_what_is_no_stream_is_refused(source: Any) -> None:
+    """A whole answer, or nothing that can be looped over, is a mistake of the code that taps."""
+    with pytest.raises(MisuseError, match="nothing that can be tapped"):
+        tap(source)
+
+
+def test_a_format_can_be_named() -> None:
+    """Pieces of text that somebody else decoded are no wire text."""
+    got = list(tapped := tap(iter(["Hel", "lo"]), format="pieces"))
+
+    assert ["Hel", "lo"] == got
+    assert ("Hello", "complete") == (tapped.message.text, tapped.message.ending)
+
+
+def test_bytes_are_chunks_of_a_body() -> None:
+    """A loop over the chunks of a body can be tapped, too."""
+    assert ANSWER == list(tapped := tap(iter(ANSWER)))
+    assert tapped.message == WHOLE
+    assert tapped.metrics.started == "wrapped"
+
+
+def test_limits_bound_what_is_kept_and_nothing_else() -> None:
+    """Beyond a bound the tap gives up, and the loop goes on."""
+    got = list(tapped := tap(payloads(), limits=Limits(text=3)))
+
+    assert got == PAYLOADS
+    assert isinstance(tapped.error, LimitExceeded)
+
+
+def test_the_clock_may_have_begun_earlier() -> None:
+    """`started_at` says when the request went out, and entering does not move it."""
+    readings = iter(range(5, 1_000))
+    with tap(opened(Items(payloads())), started_at=1.0, clock=lambda: float(next(readings))) as tapped:
+        next(tapped)
+
+    assert ("request", 4.0) == (tapped.metrics.started, tapped.metrics.first_byte)
+
+
+def test_the_items_themselves_are_not_kept() -> None:
+    """An object is free as soon as the loop lets go of it."""
+    tapped = tap(Chunk(payload) for payload in payloads())
+    alive = [weakref.ref(chunk) for chunk in tapped]
+    gc.collect()
+
+    assert {None} == {reference() for reference in alive}
+    assert tapped.message == WHOLE
+
+
+def _wreck(value: Any) -> None:
+    """Empty whatever can be emptied, down to the leaves."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _wreck(inner)
+        value.clear()
+
+
+def test_the_message_does_not_change_with_the_objects() -> None:
+    """What the loop does to its dicts afterwards is its own affair."""
+    for item in (tapped := tap(payloads())):
+        before = tapped.message
+        _wreck(item)
+        assert tapped.message == before
+
+    assert tapped.message == WHOLE
+
+
+def test_what_the_loop_does_to_an_object_does_not_hide_the_next_one() -> None:
+    """A field that changes is seen to change, though the loop wrote the new value into the old object."""
+
+    def said(text: str, place: int) -> dict[str, Any]:
+        choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+        return {"id": "c1", "object": "chat.completion.chunk", "choices": [choice], "seen": {"at": place}}
+
+    theirs = [said("a", 1), said("b", 1), said("c", 2)]
+    for item in (first := tap(theirs)):
+        item["seen"]["at"] = 2
+    theirs[1]["seen"]["at"] = 1
+    for item, chunk in zip(theirs, second := tap(map(Chunk, theirs)), strict=True):
+        assert isinstance(chunk, Chunk)
+        item["seen"]["at"] = 2
+
+    for tapped in (first, second):
+        assert {"at": 2} == (tapped.message.provider_data or {})["seen"]
+
+
+@given(st.data())
+def test_whatever_is_done_with_the_loop_the_message_is_that_of_what_passed(data: st.DataObject) -> None:
+    """Loops begun, left and gone on with, and `next`: the message is a decoder's that was fed the same."""
+    tapped, passed = tap(Items(payloads())), 0
+    steps: list[Callable[[], Any]] = [lambda: next(iter(tapped), None), lambda: next(tapped, None)]
+    for step in data.draw(st.lists(st.sampled_from(steps), max_size=len(PAYLOADS))):
+        passed += step() is not None
+    decoder = Decoder("openai-chat")
+    for event in ANSWER[:passed]:
+        decoder.feed(event)
+
+    assert tapped.message == decoder.message
