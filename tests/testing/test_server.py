@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import httpx
 import pytest
@@ -292,6 +293,73 @@ def test_a_paced_body_is_the_same_body_at_the_rate_that_was_asked_for(count: int
     assert body == b"".join(data for _, data in chunks)
     assert (count, 0.5) == (len(chunks), pauses[0])
     assert abs(sum(pauses[1:]) - (count - 1) / rate) <= 1.5 / rate
+
+
+@pytest.mark.parametrize(
+    ("framing", "frames"),
+    [
+        ("sse", [b"data: a\r\n\r\n", b": b\r\r", b"data: c\n\n\n", b"data: d"]),
+        ("ndjson", [b"{}\n", b'{"a":\n\n', b"1}"]),
+        (None, [b"data: a\n\ndata: b\n\n"]),
+    ],
+)
+def test_frames_are_told_apart_by_their_framing(
+    framing: Literal["sse", "ndjson"] | None, frames: list[bytes]
+) -> None:
+    """Whatever ends lines, and whether or not the last frame is ended."""
+    chunks = paced(b"".join(frames), rate=2.0, framing=framing)
+
+    assert frames == [data for _, data in chunks]
+    assert [0.0] == [delay for delay, _ in chunks][:1]
+
+
+@given(st.text(alphabet="ab\r\n", max_size=30), st.sampled_from(["sse", "ndjson", None]))
+def test_pacing_changes_no_byte(body: str, framing: Literal["sse", "ndjson"] | None) -> None:
+    """Also of a body that is no stream at all."""
+    chunks = paced(body.encode(), rate=5.0, framing=framing)
+
+    assert body.encode() == b"".join(data for _, data in chunks)
+
+
+def test_a_reply_to_head_and_one_without_content_have_no_body() -> None:
+    """No byte of a body comes, which would be taken for the next answer on the connection."""
+    reply = Reply(chunks=[(0.0, b"body")])
+
+    def answer(request: Request) -> Reply:
+        return replace(reply, status=204) if request.method == "OPTIONS" else reply
+
+    with ReplayServer(answer) as server, httpx.Client(trust_env=False) as client:
+        replies = [client.request(method, server.url) for method in ("HEAD", "OPTIONS", "GET")]
+
+    assert [(200, b""), (204, b""), (200, b"body")] == [
+        (reply.status_code, reply.content) for reply in replies
+    ]
+    assert ["answered"] * 3 == [exchange.outcome for exchange in server.exchanges]
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(None, 4), (2, 2), (0, 0)])
+def test_a_server_that_runs_for_long_may_forget(keep: int | None, kept: int) -> None:
+    """Only the latest exchanges are kept; the request ids go on counting."""
+    with ReplayServer({"/text": _reply()}, keep=keep) as server:
+        ids = [
+            httpx.post(f"{server.url}/text?{number}", trust_env=False).headers["x-request-id"]
+            for number in range(4)
+        ]
+
+    assert kept == len(server.exchanges)
+    assert ["/text?3"] * bool(kept) == [exchange.request.path for exchange in server.exchanges][-1:]
+    assert "req_0000000000000004" == ids[-1]
+
+
+def test_a_server_may_listen_on_ipv6() -> None:
+    """Its address has the brackets that a URL needs."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with ReplayServer({"/text": _reply()}, host="::1") as server:
+        assert server.url.startswith("http://[::1]:")
+        assert EVENTS == httpx.post(f"{server.url}/text", trust_env=False).content
 
 
 def test_a_refusal_reads_as_both_providers_word_it() -> None:

@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenstream.cli import demo
+from tokenstream.cli import demo, inspect, serve
+from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed
+from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main"]
 
+_PROGRAM = "python -m tokenstream"
 # What a shell says of a program that these signals ended.
 _INTERRUPTED = 128 + 2
 _BROKEN_PIPE = 128 + 13
@@ -31,25 +34,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if reconfigure is not None:
         # A terminal that lacks a character shows a question mark instead.
         reconfigure(errors="replace")
-    options = _parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
+        return _run(arguments)
     except KeyboardInterrupt:
-        with contextlib.suppress(OSError):
-            print("\ninterrupted", file=sys.stderr)
+        _complain("\ninterrupted")
         return _INTERRUPTED
     except BrokenPipeError:
-        # Python writes what it still holds when it ends, and would complain.
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        _forget_output()
         return _BROKEN_PIPE
-    return status
+    except CommandFailed as failure:
+        _complain(f"{_PROGRAM}: error: {failure}")
+        return failure.status
+    except MisuseError as error:
+        _complain(f"{_PROGRAM}: error: {error}")
+        return MISUSE
+    except OSError as error:
+        # What a command opens it reports itself: here it is the output that failed.
+        _forget_output()
+        _complain(f"{_PROGRAM}: error: the output cannot be written: {error.strerror or error}")
+        return FAILED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        options = _parser().parse_args(arguments)
+        status: int = options.run(options)
+        return status
+    finally:
+        # What is still held may fail to be written too, which must not wait until Python ends.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
+
+
+def _forget_output() -> None:
+    # Python writes what it still holds when it ends, and would complain.
+    with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tokenstream", description="Read the streamed answers of language models."
+        prog=_PROGRAM, description="Read the streamed answers of language models."
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     demo.add_to(commands)
+    inspect.add_to(commands)
+    serve.add_to(commands)
     return parser

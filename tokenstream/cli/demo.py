@@ -46,7 +46,8 @@ class Run:
     def reply(self, *, fast: bool) -> Reply:
         """Return the recording as the server sends it."""
         body = files("tokenstream.cli").joinpath("recordings", self.recording).read_bytes()
-        whole = Reply(chunks=paced(body, rate=None if fast else self.rate, first=self.first))
+        chunks = paced(body, rate=None) if fast else paced(body, rate=self.rate, first=self.first)
+        whole = Reply(chunks=chunks)
         if not self.cut_in:
             return whole
         return whole.cut_after(body.index(self.cut_in) + len(self.cut_in) // 2)

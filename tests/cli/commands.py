@@ -1,0 +1,47 @@
+"""The command, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CHAT", "COMMAND", "CUT", "RECORDINGS", "SHORT", "chat", "environment", "run"]
+
+COMMAND = [sys.executable, "-m", "tokenstream"]
+RECORDINGS = Path(str(files("tokenstream.cli").joinpath("recordings")))
+"""The demo's recordings: whole answers in three formats."""
+
+
+def environment(**changes: str) -> dict[str, str]:
+    # A user's output is buffered, and a proxy cannot reach a server on loopback.
+    names = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**names, "PYTHONUTF8": "1", "NO_PROXY": "127.0.0.1,localhost", **changes}
+
+
+def run(*arguments: str, given: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        input=given,
+        stdout=options.pop("stdout", subprocess.PIPE),
+        stderr=subprocess.PIPE,
+        env=environment(),
+        check=False,
+        **options,
+    )
+
+
+def chat(delta: dict[str, Any] | None = None, **fields: Any) -> bytes:
+    choice = {"index": 0, "delta": delta or {}, "finish_reason": None, **fields}
+    return b"data: " + json.dumps({"object": "chat.completion.chunk", "choices": [choice]}).encode() + b"\n\n"
+
+
+CHAT = (RECORDINGS / "openai-chat.sse").read_bytes()
+CUT = chat({"role": "assistant", "content": "Half an"})
+"""An answer that breaks off."""
+SHORT = chat({"role": "assistant", "content": "Hi"}) + chat(finish_reason="stop") + b"data: [DONE]\n\n"
+"""An answer that is whole."""

@@ -1,0 +1,220 @@
+"""`inspect`: what people see of a stream, and what the exit status tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
+from tests.project import ROOT
+from tokenstream import Stream
+from tokenstream.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on POSIX")
+
+
+def test_a_file_gives_its_events_a_line_each_and_then_the_message() -> None:
+    """Every event of the library has its line, in order, with seconds that never go back."""
+    path = RECORDINGS / "anthropic.sse"
+    done = run("inspect", str(path))
+    events, _, summary = done.stdout.decode().partition("\n\nmessage\n")
+    with Stream([path.read_bytes()]) as stream:
+        expected = [type(event).__name__ for event in stream]
+    seconds = [float(line.split()[0]) for line in events.splitlines()]
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert expected == [line.split()[1] for line in events.splitlines()]
+    assert seconds == sorted(seconds)
+    for words in (stream.message.reasoning, stream.message.tool_calls[0].arguments_text, stream.message.text):
+        assert words.replace("\n", "\n    ") in summary
+    assert "\nending         complete\n" in summary
+    assert '\nfinish reason  tool_calls (sent as "tool_use")\n' in summary
+    assert "\ndepartures     none\n" in summary
+    assert " ttft=" in summary
+
+
+def test_what_departs_from_the_documents_is_listed(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its count, its first frame and the rule that was applied."""
+    path = body(chat({"content": "Hi"}) + chat(finish_reason="stop"))
+
+    assert 0 == main(["inspect", str(path)])
+    shown = capsys.readouterr().out
+    assert "\ndeparture      done_missing ×1, first in event " in shown
+    assert "the input ended without the terminal event, but with a finish reason" in shown
+
+
+def test_an_error_comes_in_its_place_and_says_what_to_do(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the events before it; the summary has its kind, whether to ask again, and its tail."""
+    assert 3 == main(["inspect", str(body(CUT + b"data: {"))])
+    shown = capsys.readouterr().out
+    events = shown.partition("\n\nmessage\n")[0].splitlines()
+
+    assert ["TextDelta", "StreamTruncated"] == [line.split()[1] for line in events][-2:]
+    assert "\n  0 text (not complete)\n    Half an\n" in shown
+    assert "\nending         truncated\n" in shown
+    assert '\nits tail       "data: {"\n' in shown
+    assert 'kind="network" retryable=true' in shown
+    assert "\nwhat to do     ask again: it may help\n" in shown
+
+
+def test_no_control_character_of_the_server_reaches_the_terminal(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither in an event's line nor in the message, the payload, an unknown field or an error."""
+    nasty = "a\x1b]0;title\x07b\x9b31mc\r\u202ed\u2028e\ud800"
+    fields = {"delta": {"content": nasty, "odd": nasty}}
+    payload = json.dumps({"choices": [fields], nasty: 1, "model": nasty}).encode()
+    failure = json.dumps({"error": {"message": nasty, "type": nasty}}).encode()
+    path = body(b"data: " + payload + b"\n\ndata: " + failure + b"\n\n")
+
+    assert 5 == main(["inspect", "--raw", str(path)])
+    shown = capsys.readouterr().out
+    assert [] == [sign for sign in shown if sign != "\n" and not sign.isprintable()]
+    assert r'text="a\u001b]0;title\u0007b\u009b31mc\r\u202ed\u2028e' in shown
+
+
+def test_a_long_piece_is_cut_in_its_line_and_whole_in_the_message(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line says how much more there is."""
+    text = "0123456789" * 500
+    path = body(chat({"content": text}) + SHORT)
+
+    assert 0 == main(["inspect", str(path)])
+    shown = capsys.readouterr().out
+    assert f'text="{text[:100]}" and 4,900 more\n' in shown
+    assert 1 == shown.count(text)
+
+
+def test_what_has_no_name_is_never_cut(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown event is in no message, so that its line has all of it."""
+    odd = json.dumps({"type": "odd", "value": "x" * 5_000})
+    path = body(b'data: {"type":"message_start","message":{"id":"m"}}\n\ndata: ' + odd.encode() + b"\n\n")
+
+    assert 3 == main(["inspect", "--format", "anthropic", str(path)])
+    assert "x" * 5_000 in capsys.readouterr().out
+
+
+def test_each_choice_has_its_message(
+    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """The verdict is that of the choice that ended worst."""
+    other = chat({"content": "Other"}, index=1)
+    path = body(chat({"content": "One"}) + other + chat(finish_reason="stop"))
+    status, lines = inspected(path)
+
+    assert (3, "truncated") == (status, lines[-1]["ending"])
+    assert ["complete", "truncated"] == [
+        message["ending"] for message in (lines[-1]["message"], *lines[-1]["other_choices"])
+    ]
+
+
+def test_each_choice_is_shown_under_its_number(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lines of the events name it too."""
+    path = body(chat({"content": "One"}) + chat({"content": "Two"}, index=1))
+    main(["inspect", str(path)])
+    shown = capsys.readouterr().out
+
+    assert "choice=1 part=0 text=" in shown
+    assert "\nmessage of choice 0\n  0 text (not complete)\n    One\n" in shown
+    assert "\nmessage of choice 1\n  0 text (not complete)\n    Two\n" in shown
+
+
+def test_payloads_are_shown_when_asked_for(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As JSON, on the line below the event."""
+    path = body(SHORT)
+    main(["inspect", "--raw", str(path)])
+
+    assert (
+        'raw             {"object":"chat.completion.chunk","choices":[{"index":0' in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "ending"),
+    [
+        (SHORT, 0, "complete"),
+        (chat({"content": "Hi"}) + chat(finish_reason="length") + b"data: [DONE]\n\n", 0, "complete"),
+        (CUT, 3, "truncated"),
+        (b"", 3, "truncated"),
+        (CUT + b'data: {"error":{"message":"no"}}\n\n', 5, "failed"),
+        (CUT + b"data: {nonsense}\n\n", 5, "failed"),
+        (b"<html><title>502 Bad Gateway</title></html>", 5, "failed"),
+        (bytes(range(256)), 5, "failed"),
+    ],
+)
+def test_the_exit_status_tells_the_ending(
+    content: bytes,
+    status: int,
+    ending: str,
+    body: Callable[[bytes], Path],
+    inspected: Callable[..., tuple[int, list[Any]]],
+) -> None:
+    """A script need not read the output."""
+    found, lines = inspected(body(content))
+
+    assert (status, ending) == (found, lines[-1]["ending"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        (["nothere.sse"], 1, "nothere.sse cannot be read: No such file or directory"),
+        ([str(ROOT)], 1, f"{ROOT} cannot be read: Is a directory"),
+        (["a\0b"], 1, "is no name of a file: embedded null byte"),
+        (["--format", "nothere", __file__], 2, "there is no format 'nothere'; the formats are "),
+        (["-d", "{}", __file__], 2, "a method, headers and data belong to a request, and "),
+        (["-H", "A: b", "-"], 2, "a method, headers and data belong to a request, and '-' is no "),
+        (["http://127.0.0.1:9/", "-d", "{"], 2, "the data is no JSON (Expecting property name"),
+        (["http://127.0.0.1:9/", "-d", "@nothere"], 1, "nothere cannot be read: No such file"),
+        (["http://127.0.0.1:port/"], 2, "the request cannot be made: "),
+    ],
+)
+@posix
+def test_what_cannot_be_done_is_one_line(
+    arguments: list[str], status: int, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On standard error, with no traceback, and with a status of its own."""
+    found = main(["inspect", *arguments])
+    shown = capsys.readouterr()
+
+    assert (status, "", 1) == (found, shown.out, shown.err.count("\n"))
+    assert shown.err.startswith("python -m tokenstream: error: ")
+    assert complaint in shown.err
+
+
+def test_a_header_without_a_colon_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """As every wrong option, by argparse."""
+    with pytest.raises(SystemExit) as caught:
+        main(["inspect", "http://127.0.0.1:9/", "-H", "nonsense"])
+
+    assert 2 == caught.value.code
+    assert "'nonsense' is no header: it reads 'Name: value'" in capsys.readouterr().err
+
+
+def test_the_help_lists_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a script needs is where one looks first."""
+    with pytest.raises(SystemExit):
+        main(["inspect", "--help"])
+    shown = capsys.readouterr().out
+
+    for status in (0, 1, 2, 3, 4, 5, 130, 141):
+        assert re.search(rf"^  {status} ", shown, re.MULTILINE)

@@ -1,0 +1,119 @@
+"""`inspect --json`: a stream for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
+from tests.project import ROOT
+from tokenstream import Message, Stream
+from tokenstream.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+_OWN = sorted((ROOT / "tests" / "recordings").glob("*/*.sse"))
+_WHOLE = [path for path in [*_OWN, *sorted(RECORDINGS.glob("*.sse"))] if path.stem != "openai-chat-cut"]
+
+
+@pytest.mark.parametrize("path", _WHOLE, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_json_holds_the_librarys_own_message(
+    path: Path, inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """Each event in a line, the whole message in the last one, equal to what reading in Python gives."""
+    status, (*events, last) = inspected(path)
+    with Stream([path.read_bytes()]) as stream:
+        expected = [(type(event).__name__, event.choice, event.part) for event in stream]
+
+    assert (0, "complete") == (status, last["ending"])
+    assert expected == [(event["event"], event["choice"], event["part"]) for event in events]
+    assert stream.message == Message.model_validate_json(json.dumps(last["message"]))
+    assert stream.message.text == "".join(
+        event["text"] for event in events if (event["event"], event["choice"]) == ("TextDelta", 0)
+    )
+    assert (stream.format, None, {}) == (last["format"], last["error"], last["departures"])
+    assert stream.metrics.output_tokens == last["metrics"]["output_tokens"]
+
+
+def test_json_is_ascii_and_survives_whatever_a_server_sends(body: Callable[[bytes], Path]) -> None:
+    """So that any program reads it, whatever the locale: also half a surrogate pair, and bytes."""
+    payload = b'data: {"choices":[{"delta":{"content":"\xc3\xa9","odd":"\\ud800"}}],"model":"m"}\n\n'
+    done = run("inspect", "--json", "--raw", str(body(payload + SHORT)))
+    lines = [json.loads(line) for line in done.stdout.decode("ascii").splitlines()]
+
+    assert 0 == done.returncode
+    assert "\u00e9Hi" == lines[-1]["message"]["parts"][0]["text"]
+    assert "\ufffd" == next(line["data"] for line in lines if line.get("name") == "odd")
+    assert "m" == lines[0]["raw"]["model"]
+
+
+def test_bytes_are_base64_as_in_the_messages_own_json(
+    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """In the events, and in the message, which Python reads back."""
+    audio = {"audio": {"id": "a", "data": "+//7AA==", "transcript": "hum"}}
+    path = body(chat(audio) + SHORT)
+    _, lines = inspected(path)
+    (part,) = [
+        part
+        for part in Message.model_validate_json(json.dumps(lines[-1]["message"])).parts
+        if part.kind == "media"
+    ]
+
+    assert b"\xfb\xff\xfb\x00" == part.data
+    assert "-__7AA==" in [line.get("data") for line in lines]
+
+
+def test_bytes_are_counted_where_people_read(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what the audio says is shown in words."""
+    audio = {"audio": {"id": "a", "data": "+//7AA==", "transcript": "hum"}}
+    main(["inspect", str(body(chat(audio) + SHORT))])
+    shown = capsys.readouterr().out
+
+    assert "data=4 bytes" in shown
+    assert "data=4 bytes (--json has them)" in shown
+    assert "\n    hum\n" in shown
+
+
+def test_json_tells_the_error_with_all_that_it_carries(
+    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """By the names that it has in Python."""
+    failure = b'data: {"error":{"message":"overloaded","type":"overloaded_error"}}\n\n'
+    status, lines = inspected(body(CUT + failure))
+    error = lines[-1]["error"]
+
+    assert (5, "failed") == (status, lines[-1]["ending"])
+    assert ("ProviderError", "overloaded", True) == (error["class"], error["kind"], error["retryable"])
+    assert ("overloaded_error", [], "Half an") == (
+        error["type"],
+        error["tool_calls_delivered"],
+        lines[-1]["message"]["parts"][0]["text"],
+    )
+
+
+def test_pings_are_events_when_asked_for(
+    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """Otherwise signs of life are not shown."""
+    path = body(b": still there\n\n" + SHORT)
+
+    assert "Ping" not in [line.get("event") for line in inspected(path)[1]]
+    assert "Ping" in [line.get("event") for line in inspected("--pings", path)[1]]
+
+
+def test_a_format_can_be_forced(
+    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """What would be read as JSON is then bare text."""
+    status, lines = inspected("--format", "text", body(SHORT))
+
+    assert (0, "text") == (status, lines[-1]["format"])
+    assert lines[-1]["message"]["parts"][0]["text"].startswith('{"object"')

@@ -1,0 +1,231 @@
+"""`inspect` at the end of a pipe and of a connection."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.commands import CHAT, COMMAND, CUT, RECORDINGS, chat, environment, run
+from tokenstream import Message, Stream
+from tokenstream.cli import main
+from tokenstream.testing._server import ReplayServer, Reply, Request, paced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on POSIX")
+
+_LINE = re.compile(r" *\d+\.\d{3}  (\w+) .*")
+
+
+def test_lines_come_while_standard_input_is_still_open() -> None:
+    """A piece is shown when it arrives: nothing waits for a buffer to fill, or for the end."""
+    with subprocess.Popen(
+        [*COMMAND, "inspect", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        shown: list[bytes] = []
+        for word in ("One", "Two"):
+            process.stdin.write(chat({"content": word}))
+            process.stdin.flush()
+            while not shown or word.encode() not in shown[-1]:
+                shown.append(process.stdout.readline())
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.stdin.write(chat(finish_reason="stop") + b"data: [DONE]\n\n")
+        process.stdin.close()
+        rest = process.stdout.read()
+    first, second = (float(line.split()[0]) for line in shown if b"TextDelta" in line)
+
+    assert 0 == process.wait()
+    assert b"\n    OneTwo\n" in rest
+    assert 0.05 < second - first < 3
+
+
+def test_an_event_that_is_cut_in_two_by_a_pipe_is_one_event() -> None:
+    """Where the pieces end means nothing."""
+    done = run("inspect", "--json", "-", given=CHAT)
+
+    assert 0 == done.returncode
+    with Stream([CHAT]) as stream:
+        assert len(list(stream)) + 1 == len(done.stdout.splitlines())
+
+
+@posix
+def test_ctrl_c_shows_what_had_come() -> None:
+    """The reading is stopped and not the program: the message is whole as far as it came; status 4."""
+    with subprocess.Popen(
+        [*COMMAND, "inspect", "--json", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(CUT)
+        process.stdin.flush()
+        while b"TextDelta" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        last = json.loads(process.stdout.read().splitlines()[-1])
+        complaint = process.stderr.read()
+
+    assert (4, b"") == (process.wait(), complaint)
+    assert ("stopped", "Half an", None) == (
+        last["ending"],
+        last["message"]["parts"][0]["text"],
+        last["error"],
+    )
+
+
+@posix
+def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
+    """As in `… inspect answer.sse | head -1`."""
+    with subprocess.Popen(
+        [*COMMAND, "inspect", str(RECORDINGS / "openai-chat.sse")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        bufsize=0,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        complaint = process.stderr.read()
+
+    assert (141, b"") == (process.wait(), complaint)
+
+
+@posix
+def test_without_standard_input_there_is_one_line() -> None:
+    """As a daemon may find itself."""
+    done = run("inspect", "-", preexec_fn=lambda: os.close(0))
+
+    assert (1, b"python -m tokenstream: error: there is no standard input\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
+@pytest.fixture
+def server() -> Iterator[ReplayServer]:
+    def answer(request: Request) -> Reply:
+        if request.route == "/refuse":
+            refused = [(0.0, b'{"error": {"message": "slow down"}}')]
+            return Reply(
+                chunks=refused, content_type="application/json", status=429, headers={"retry-after": "7"}
+            )
+        whole = Reply(chunks=paced(CHAT, rate=None))
+        return whole.cut_after(3_000) if request.route == "/cut" else whole
+
+    with ReplayServer(answer) as running:
+        yield running
+
+
+def test_a_url_is_asked_with_get(
+    server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """The message is the library's own; the last line names the request."""
+    status, lines = inspected(server.url)
+    with Stream([CHAT]) as stream:
+        expected = stream.final()
+    (exchange,) = server.exchanges
+
+    assert (0, "GET", b"") == (status, exchange.request.method, exchange.request.body)
+    assert expected == Message.model_validate_json(json.dumps(lines[-1]["message"]))
+    assert {
+        "status": 200,
+        "content_type": "text/event-stream; charset=utf-8",
+        "request_id": "req_0000000000000001",
+    } == lines[-1]["response"]
+    assert "request" == lines[-1]["metrics"]["started"]
+
+
+def test_data_makes_it_a_post_of_json(
+    server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """With the headers that were given, each of them."""
+    status, _ = inspected(server.url, "-d", '{"a": 1}', "-H", "X-Key:  secret ", "--header", "x-other: a:b")
+    request = server.exchanges[0].request
+
+    assert (0, "POST", b'{"a": 1}') == (status, request.method, request.body)
+    assert ("application/json", "secret", "a:b") == (
+        request.headers["content-type"],
+        request.headers["x-key"],
+        request.headers["x-other"],
+    )
+
+
+def test_data_may_be_a_file_and_of_another_kind(
+    server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]], body: Callable[[bytes], Path]
+) -> None:
+    """A content type of one's own says that it need not be JSON; the method can be named."""
+    given = ("-d", f"@{body(b'a=b')}", "-H", "content-type: text/plain", "--method", "PUT")
+    status, _ = inspected(server.url, *given)
+    request = server.exchanges[0].request
+
+    assert (0, "PUT", b"a=b", "text/plain") == (
+        status,
+        request.method,
+        request.body,
+        request.headers["content-type"],
+    )
+
+
+def test_data_may_come_from_standard_input(server: ReplayServer) -> None:
+    """As in `jq … | python -m tokenstream inspect URL -d @-`."""
+    done = run("inspect", server.url, "-d", "@-", given=b'{"b": 2}')
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert b'{"b": 2}' == server.exchanges[0].request.body
+
+
+def test_a_refusal_is_shown_with_its_status(server: ReplayServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """And with the seconds that the server asks to wait."""
+    assert 5 == main(["inspect", f"{server.url}/refuse"])
+    shown = capsys.readouterr().out
+
+    assert _LINE.match(shown)
+    assert "error          StatusError: " in shown
+    assert 'kind="rate_limited" retryable=true retry_after=7.0 status=429' in shown
+    assert "\nwhat to do     ask in 7 seconds: it may help\n" in shown
+
+
+def test_a_header_that_no_request_can_have_is_misuse(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is sent, and the line says why."""
+    assert 2 == main(["inspect", server.url, "-H", "A: b\nc: d"])
+    assert "error: the request cannot be made: " in capsys.readouterr().err
+    assert [] == server.exchanges
+
+
+def test_a_connection_that_breaks_is_truncated(
+    server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """What had come is in the message."""
+    status, lines = inspected(f"{server.url}/cut")
+
+    assert (3, "truncated", "StreamInterrupted") == (status, lines[-1]["ending"], lines[-1]["error"]["class"])
+    assert lines[-1]["message"]["parts"][0]["text"].startswith("From the outside")
+
+
+def test_no_server_is_a_failure(inspected: Callable[..., tuple[int, list[Any]]]) -> None:
+    """It is the answer that failed, not the command."""
+    with ReplayServer({}) as gone:
+        url = gone.url
+    status, lines = inspected(url)
+
+    assert (5, "ConnectError", None) == (status, lines[-1]["error"]["class"], lines[-1]["response"])

@@ -1,0 +1,144 @@
+"""A folder of recordings: which of them a path means, and what each of them is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, unquote
+
+from tokenstream.framing.sniff import sniff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Folder", "Recording"]
+
+_SSE = "text/event-stream; charset=utf-8"
+_NDJSON = "application/x-ndjson"
+_JSON = "application/json"
+_TYPES: dict[str, str | None] = {
+    ".sse": _SSE,
+    ".ndjson": _NDJSON,
+    ".jsonl": _NDJSON,
+    ".json": _JSON,
+    ".eventstream": "application/vnd.amazon.eventstream",
+    ".txt": None,
+    ".raw": None,
+    ".bin": None,
+}
+"""What is served, by extension, and as what; None for what its content says."""
+_SNIFFED = 4096
+"""Bytes of a file that tell what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A file, and the path under which it is served."""
+
+    path: str
+    """The shortest path that means it, encoded as in a URL."""
+    name: str
+    """The file's name, from the folder."""
+    file: Path
+
+    @property
+    def content_type(self) -> str:
+        """What the body is said to be: by extension, or by content."""
+        known = _TYPES[self.file.suffix.lower()]
+        if known is not None:
+            return known
+        with self.file.open("rb") as file:
+            start = file.read(_SNIFFED)
+        kind = sniff(start, None, over=len(start) < _SNIFFED)
+        if kind == "json":
+            first, _, second = start.strip().partition(b"\n")
+            lines = first.rstrip().endswith(b"}") and second.lstrip().startswith(b"{")
+            return _NDJSON if lines else _JSON
+        if kind == "unknown":
+            text = self.file.suffix.lower() == ".txt"
+            return "text/plain; charset=utf-8" if text else "application/octet-stream"
+        return "text/html; charset=utf-8" if kind == "html" else _SSE
+
+    @property
+    def framing(self) -> Literal["sse", "ndjson"] | None:
+        """How its frames are told apart; None for a body of one piece."""
+        kind = self.content_type
+        return "sse" if kind == _SSE else "ndjson" if kind == _NDJSON else None
+
+
+class Folder:
+    """The recordings of a folder and of those below it, as they are when asked for.
+
+    Nothing of a request ever becomes a part of a path of the file system: what is
+    asked for is compared with the names that are there.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+
+    def recordings(self) -> list[Recording]:
+        """Return all of them, by path."""
+        return list(self._below(self._root, ()))
+
+    def find(self, route: str) -> Recording | None:
+        """Return the recording that a URL's path means.
+
+        It is the first that the path's beginning names, with its extension or without;
+        what follows is what a client's library adds, such as `/v1/chat/completions`.
+
+        Args:
+            route: The path, encoded, without its query.
+        """
+        names = [unquote(name, errors="surrogateescape") for name in route.split("/") if name]
+        return self._find(self._root, (), names)
+
+    def _find(self, folder: Path, above: tuple[str, ...], names: list[str]) -> Recording | None:
+        if not names:
+            return None
+        name, *rest = names
+        files, folders = self._listed(folder)
+        if name not in files and name in folders:
+            found = self._find(folders[name], (*above, name), rest)
+            if found is not None:
+                return found
+        for candidate in (name, *(name + extension for extension in _TYPES)):
+            if candidate in files:
+                return _recording(above, candidate, files)
+        return None
+
+    def _below(self, folder: Path, above: tuple[str, ...]) -> Iterator[Recording]:
+        files, folders = self._listed(folder)
+        for name in files:
+            yield _recording(above, name, files)
+        for name, path in folders.items():
+            yield from self._below(path, (*above, name))
+
+    def _listed(self, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+        """Return the files that are served, and the folders, by name."""
+        files: dict[str, Path] = {}
+        folders: dict[str, Path] = {}
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():
+                # A link to a folder could lead out of the root, or round in a circle.
+                if not path.is_symlink():
+                    folders[path.name] = path
+            elif path.suffix.lower() in _TYPES and path.is_file():
+                file = path.resolve()
+                if file.is_relative_to(self._root):
+                    files[path.name] = path
+        return files, folders
+
+
+def _recording(above: tuple[str, ...], name: str, files: dict[str, Path]) -> Recording:
+    stem = Path(name).stem
+    first = next((stem + extension for extension in _TYPES if stem + extension in files), None)
+    short = stem if first == name and stem not in files else name
+    path = "/".join(["", *above, short])
+    return Recording(quote(os.fsencode(path)), "/".join([*above, name]), files[name])

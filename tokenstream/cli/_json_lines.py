@@ -1,0 +1,78 @@
+"""A stream for programs: one JSON object a line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.cli._report import facts_of, figures_of
+from tokenstream.cli._visible import compact
+
+if TYPE_CHECKING:
+    from tokenstream.cli._report import Report
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+
+__all__ = ["JSONLines"]
+
+
+class JSONLines:
+    """Prints each event as an object, and what they add up to as the last one.
+
+    Args:
+        raw: Whether an event's object holds the payload too.
+    """
+
+    def __init__(self, *, raw: bool) -> None:
+        self._raw = raw
+
+    def event(self, seconds: float, event: Event) -> None:
+        """Print an event."""
+        line: dict[str, Any] = {
+            "t": round(seconds, 6),
+            "event": type(event).__name__,
+            "choice": event.choice,
+            "part": event.part,
+        }
+        line |= {
+            field.name: getattr(event, field.name)
+            for field in fields(event)
+            if field.name not in {*line, "raw"}
+        }
+        if self._raw:
+            line["raw"] = event.raw
+        _print(line)
+
+    def failed(self, seconds: float, error: StreamError) -> None:
+        """Print nothing: the last line has the error."""
+
+    def end(self, seconds: float, report: Report) -> None:
+        """Print the last line."""
+        stream, error = report.stream, report.error
+        first, *others = report.messages
+        head = stream.response
+        _print(
+            {
+                "t": round(seconds, 6),
+                "format": stream.format,
+                "ending": report.ending,
+                "message": first,
+                "other_choices": others,
+                "error": None
+                if error is None
+                else {"class": type(error).__name__, "message": str(error), **facts_of(error)},
+                "metrics": figures_of(report),
+                "departures": {name: asdict(noted) for name, noted in stream.departures.items()},
+                "response": None
+                if head is None
+                else {
+                    "status": head.status,
+                    "content_type": head.content_type,
+                    "request_id": head.request_id,
+                },
+            }
+        )
+
+
+def _print(line: dict[str, Any]) -> None:
+    print(compact(line, ascii_only=True), flush=True)

@@ -1,0 +1,183 @@
+"""A stream for people: an event a line, then what they add up to."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from tokenstream.cli._report import advice, facts_of, figures_of
+from tokenstream.cli._visible import compact, one_line, quoted, several_lines
+from tokenstream.events import Unknown, UsageUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.cli._report import Report
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.message import Message, Part, Usage
+
+__all__ = ["Lines"]
+
+_MOST = 100
+"""Characters of a piece that an event's line shows; the message has it whole."""
+_MOST_PART = 300
+"""Characters that an event's line shows of a part, or of a tool call."""
+_BODIES = ("text", "arguments_text", "transcript")
+"""The field of a part that is shown as a text of its own."""
+_INDENT = " " * 4
+_LABEL = 15
+
+
+class Lines:
+    """Prints each event as a line, and a summary at the end.
+
+    Args:
+        raw: Whether a line with the payload follows each event that has one.
+    """
+
+    def __init__(self, *, raw: bool) -> None:
+        self._raw = raw
+
+    def event(self, seconds: float, event: Event) -> None:
+        """Print an event."""
+        # What has no name here may be in no message: its line has it whole.
+        whole = isinstance(event, Unknown)
+        shown: dict[str, str] = {}
+        if event.choice:
+            shown["choice"] = str(event.choice)
+        if event.part is not None:
+            shown["part"] = str(event.part)
+        for field in fields(event):
+            value = getattr(event, field.name)
+            if field.name in {"choice", "part", "raw"} or value is None:
+                continue
+            if isinstance(event, UsageUpdate):
+                shown |= _counts(event.usage)
+            else:
+                shown[field.name] = compact(value) if whole else _short(value)
+        print(f"{seconds:9.3f}  {type(event).__name__:<15}{_pairs(shown)}", flush=True)
+        if self._raw and event.raw is not None:
+            print(f"{'':9}  {'raw':<15} {compact(event.raw)}", flush=True)
+
+    def failed(self, seconds: float, error: StreamError) -> None:
+        """Print an error in its place in line."""
+        print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(str(error))}", flush=True)
+
+    def end(self, seconds: float, report: Report) -> None:
+        """Print the message and what is known of it."""
+        for message in report.messages:
+            self._message(message, report)
+        stream = report.stream
+        _row("metrics", _pairs({name: _figure(value) for name, value in figures_of(report).items()}))
+        head = stream.response
+        if head is not None:
+            _row(
+                "response", _pairs({"status": str(head.status), "request_id": _short(head.request_id or "")})
+            )
+        for name, noted in stream.departures.items():
+            _row("departure", f"{name} ×{noted.count}, first in event {noted.first_event}: {noted.rule}")
+        if not stream.departures:
+            _row("departures", "none")
+        if report.error is not None:
+            _error(report.error)
+
+    def _message(self, message: Message, report: Report) -> None:
+        which = f" of choice {message.choice}" if len(report.messages) > 1 else ""
+        print(f"\nmessage{which}")
+        for index, part in enumerate(message.parts):
+            _part(index, part)
+        print()
+        known = {
+            "id": message.id,
+            "model": message.model,
+            "role": message.role,
+            "format": report.stream.format,
+        }
+        _row("message", _pairs({name: quoted(value) for name, value in known.items() if value is not None}))
+        if message.provider_data:
+            _row("provider data", compact(message.provider_data))
+        if message.finish_reason is None:
+            _row("finish reason", "none was sent")
+        else:
+            raw = message.raw_finish_reason
+            _row(
+                "finish reason", message.finish_reason + ("" if raw is None else f" (sent as {quoted(raw)})")
+            )
+        if message.usage is None:
+            _row("usage", "none was sent")
+        else:
+            _row("usage", _pairs(_counts(message.usage)))
+            if message.usage.provider_data:
+                _row("usage as sent", compact(message.usage.provider_data))
+        _row("ending", message.ending)
+
+
+def _part(index: int, part: Part) -> None:
+    body = next((name for name in _BODIES if name in type(part).model_fields), None)
+    shown: dict[str, str] = {}
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if name in {"kind", "complete", body} or value in (None, "", b"", {}):
+            continue
+        shown[name] = (
+            f"{len(value):,} bytes (--json has them)" if isinstance(value, bytes) else compact(value)
+        )
+    state = "" if part.complete else " (not complete)"
+    print(f"  {index} {part.kind.replace('_', ' ')}{state}{_pairs(shown)}")
+    text = getattr(part, body) if body is not None else ""
+    if text:
+        print(_INDENT + several_lines(text).replace("\n", f"\n{_INDENT}"))
+
+
+def _error(error: StreamError) -> None:
+    _row("error", f"{type(error).__name__}: {one_line(str(error))}")
+    carried = {name: value for name, value in facts_of(error).items() if value not in (None, (), b"", "")}
+    for name in ("tail", "body"):
+        value = carried.pop(name, b"")
+        text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+        if text:
+            _row(f"its {name}", quoted(text))
+    _row("", _pairs({name: compact(value) for name, value in carried.items()}))
+    _row("what to do", one_line(advice(error)))
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - any field of an event
+    """Return a field's value, its beginning where it is long."""
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, str):
+        return (
+            quoted(value)
+            if len(value) <= _MOST
+            else f"{quoted(value[:_MOST])} and {len(value) - _MOST:,} more"
+        )
+    if isinstance(value, BaseModel):
+        value = {name: _begun(field) for name, field in value if field not in (None, "", b"", {})}
+    text = compact(value)
+    return text if len(text) <= _MOST_PART else f"{text[:_MOST_PART]} and {len(text) - _MOST_PART:,} more"
+
+
+def _begun(value: Any) -> Any:  # noqa: ANN401 - any field of a part
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    return f"{value[:_MOST]}…" if isinstance(value, str) and len(value) > _MOST else value
+
+
+def _counts(usage: Usage) -> dict[str, str]:
+    counts = usage.model_dump(exclude_none=True, exclude={"provider_data"})
+    return {name: str(value) for name, value in counts.items()}
+
+
+def _figure(value: float | str | None) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+def _pairs(shown: Mapping[str, str]) -> str:
+    return "".join([f" {name}={value}" for name, value in shown.items()])
+
+
+def _row(label: str, text: str) -> None:
+    print(f"{label:<{_LABEL}}{text.lstrip()}")

@@ -1,0 +1,85 @@
+"""What is told of a stream at its end, the same for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+    from tokenstream.message import Ending, Message
+    from tokenstream.stream import Stream
+
+__all__ = ["STATUS_OF", "Report", "advice", "facts_of", "figures_of"]
+
+STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "streaming": 4, "failed": 5}
+"""The exit status by ending."""
+_WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming")
+_ON_ERRORS = (
+    "kind",
+    "retryable",
+    "retry_after",
+    "status",
+    "code",
+    "type",
+    "stage",
+    "limit",
+    "value",
+    "event",
+    "offset",
+    "request_id",
+    "events_seen",
+    "bytes_seen",
+    "tool_calls_delivered",
+    "tail",
+    "body",
+)
+"""What errors carry; some only have some of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A stream that is over."""
+
+    stream: Stream
+    error: StreamError | None
+
+    @property
+    def messages(self) -> list[Message]:
+        """The choices of the answer; an empty one where nothing came."""
+        return self.stream.messages or [self.stream.message]
+
+    @property
+    def ending(self) -> Ending:
+        """The verdict: that of the choice that ended worst."""
+        endings = {message.ending for message in self.messages}
+        for ending in _WORST_FIRST:
+            if ending in endings:
+                return ending
+        return "complete"
+
+
+def facts_of(error: StreamError) -> dict[str, Any]:
+    """Return what an error carries, by name."""
+    return {name: getattr(error, name) for name in _ON_ERRORS if hasattr(error, name)}
+
+
+def figures_of(report: Report) -> dict[str, Any]:
+    """Return the metrics, by name."""
+    metrics = report.stream.metrics
+    figures = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
+    return {**figures, "mean_gap": metrics.mean_gap, "tokens_per_second": metrics.tokens_per_second}
+
+
+def advice(error: StreamError) -> str:
+    """Return what to do about an error, in a sentence."""
+    if error.kind == "authentication":
+        return "check the key and what it may do"
+    if not error.retryable:
+        changed = error.kind == "invalid_request"
+        return "change the request" if changed else "the same request will hardly do better"
+    when = f"in {error.retry_after:g} seconds" if error.retry_after else "again"
+    delivered = ", ".join(error.tool_calls_delivered)
+    if delivered:
+        return f"ask {when}, but mind the tool calls that were handed out: {delivered}"
+    return f"ask {when}: it may help"

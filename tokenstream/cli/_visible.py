@@ -1,0 +1,82 @@
+"""Text from elsewhere, made fit for a terminal, and values made fit for JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64encode
+from typing import Any
+
+from pydantic import BaseModel
+
+__all__ = ["compact", "one_line", "quoted", "several_lines"]
+
+# Control characters, half surrogates, line separators, and what turns the direction of
+# writing or is invisible: a terminal would obey them, or an eye would miss them.
+_HIDDEN = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f"
+    "\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+)
+# Joiners and tags are parts of emoji and of words, and tabs and line ends of a text.
+_IN_LINES = re.compile(f"[{_HIDDEN}\t\n\u200c\u200d\U000e0000-\U000e007f]")
+_IN_TEXTS = re.compile(f"[{_HIDDEN}]")
+
+
+def _escape(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
+
+
+def one_line(text: str) -> str:
+    r"""Return `text` with all that a terminal does not show as itself as an escape of JSON's.
+
+    Example:
+        >>> print(one_line("a\x1b[31m\nb"))
+        a\u001b[31m\nb
+    """
+    return _IN_LINES.sub(_escape, text)
+
+
+def several_lines(text: str) -> str:
+    r"""Return `text` as `one_line` does, with the line ends, tabs and joiners that it has.
+
+    Example:
+        >>> print(several_lines("a\x1b[31m\nb"))
+        a\u001b[31m
+        b
+    """
+    return _IN_TEXTS.sub(_escape, text)
+
+
+def quoted(text: str) -> str:
+    r"""Return `text` as a JSON string that is fit for a terminal.
+
+    Example:
+        >>> print(quoted('say "Hé\u202e"'))
+        "say \"Hé\u202e\""
+    """
+    return one_line(json.dumps(text, ensure_ascii=False))
+
+
+def _plain(value: object) -> object:
+    """Return what JSON has for a value: a model's fields, bytes as base64 as in a message's JSON."""
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, bytes):
+        return urlsafe_b64encode(value).decode("ascii")
+    return str(value)
+
+
+def compact(value: Any, *, ascii_only: bool = False) -> str:  # noqa: ANN401 - any value of an event
+    r"""Return `value` as JSON on one line.
+
+    Args:
+        value: Any JSON value; bytes and the message's models may be in it.
+        ascii_only: Whether every other character is escaped, as any program can read it;
+            else those that are fit for a terminal stand for themselves.
+
+    Example:
+        >>> print(compact({"city": "Malmö"}), compact("ö", ascii_only=True))
+        {"city":"Malmö"} "\u00f6"
+    """
+    text = json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), default=_plain)
+    return text if ascii_only else one_line(text)

@@ -1,0 +1,108 @@
+"""`python -m tokenstream inspect`: the events of any stream, and what they add up to."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from tokenstream.cli._input import open_stream
+from tokenstream.cli._json_lines import JSONLines
+from tokenstream.cli._lines import Lines
+from tokenstream.cli._report import STATUS_OF, Report
+from tokenstream.errors import StreamError
+
+if TYPE_CHECKING:
+    from tokenstream.stream import Stream
+
+__all__ = ["add_to"]
+
+_ABOUT = """\
+Print the events of a streamed answer, one a line, each with the seconds since the
+start; then the message, its metrics, what the server did that its documents do not
+say, and the error, if there is one.
+"""
+_MORE = """\
+exit status:
+  0    the answer is complete
+  1    the input cannot be read, or the output cannot be written
+  2    the command line asks for what cannot be done
+  3    the answer was truncated: the input ended, stalled or broke too early
+  4    the reading was stopped, by Ctrl-C; what had come is shown
+  5    the answer failed: no connection, a refusal, an error, or what is no stream
+  130  Ctrl-C while nothing was read
+  141  the reader of the output went away
+
+examples:
+  python -m tokenstream inspect answer.sse
+  python -m tokenstream inspect https://api.example.com/v1/chat/completions \\
+      -H "Authorization: Bearer $KEY" -d @request.json
+  curl -N https://api.example.com/stream | python -m tokenstream inspect --json -
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to a parser's."""
+    parser = commands.add_parser(
+        "inspect",
+        help="print the events of a stream, and the message",
+        description=_ABOUT,
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "source", metavar="FILE|URL|-", help="a file, an http or https URL, or - for standard input"
+    )
+    parser.add_argument("--format", metavar="NAME", help="the stream's format; by default it is found out")
+    parser.add_argument("--json", action="store_true", help="print a JSON object a line, for programs")
+    parser.add_argument("--raw", action="store_true", help="show each event's payload too")
+    parser.add_argument("--pings", action="store_true", help="show signs of life too")
+    request = parser.add_argument_group("the request, where a URL is given")
+    request.add_argument("--method", metavar="NAME", help="by default GET, and POST with data")
+    request.add_argument(
+        "-H",
+        "--header",
+        action="append",
+        default=[],
+        type=_header,
+        metavar="'NAME: VALUE'",
+        help="a header; may be given again",
+    )
+    request.add_argument(
+        "-d", "--data", metavar="JSON|@FILE", help="the body, or the file that has it; @- for standard input"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _header(given: str) -> tuple[str, str]:
+    name, colon, value = given.partition(":")
+    if not colon or not name.strip():
+        msg = f"{given!r} is no header: it reads 'Name: value'"
+        raise argparse.ArgumentTypeError(msg)
+    return name.strip(), value.strip()
+
+
+def _run(options: argparse.Namespace) -> int:
+    stream = open_stream(options)
+    printer = JSONLines(raw=options.raw) if options.json else Lines(raw=options.raw)
+    report, begun = _read(stream, printer)
+    printer.end(time.monotonic() - begun, report)
+    return STATUS_OF[report.ending]
+
+
+def _read(stream: Stream, printer: Lines | JSONLines) -> tuple[Report, float]:
+    """Print the events; return what to report, and when the reading began."""
+    begun = time.monotonic()
+    failed: StreamError | None = None
+    try:
+        with stream:
+            for event in stream:
+                printer.event(time.monotonic() - begun, event)
+    except StreamError as error:
+        failed = error
+        printer.failed(time.monotonic() - begun, error)
+    except KeyboardInterrupt:
+        stream.stop("interrupted")
+    finally:
+        stream.close()
+    return Report(stream, failed), begun

@@ -1,0 +1,224 @@
+"""`python -m tokenstream serve`: a folder of recordings, answered over HTTP at the pace of a model."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import re
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenstream.cli._failure import CommandFailed, reason_of
+from tokenstream.cli._folder import Folder
+from tokenstream.cli._visible import one_line
+from tokenstream.testing._server import ReplayServer, Reply, paced, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from tokenstream.cli._folder import Recording
+    from tokenstream.testing._server import Request
+
+__all__ = ["add_to", "answers"]
+
+_ABOUT = """\
+Answer any request with a recording of a folder, so that an SDK, curl or a browser
+can be pointed at it. The first part of the path that names a recording counts, with
+its extension or without, and whatever follows is ignored:
+
+  /text, /text.sse, /text/v1/chat/completions     text.sse
+  /openai/text/v1/chat/completions                openai/text.sse
+  /                                               a list of what there is
+"""
+_MORE = """\
+examples:
+  python -m tokenstream serve recordings --rate 30
+  curl -N http://127.0.0.1:8000/text
+  OpenAI(base_url="http://127.0.0.1:8000/text/v1")
+  Anthropic(base_url="http://127.0.0.1:8000/text")
+"""
+_MOST_LISTED = 40
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+_ALLOWED = ", ".join(_METHODS)
+_OPEN = {"access-control-allow-origin": "*", "access-control-expose-headers": "*"}
+"""What lets a page of any origin read an answer."""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to a parser's."""
+    parser = commands.add_parser(
+        "serve",
+        help="answer requests with recordings",
+        description=_ABOUT,
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", metavar="DIR", help="the folder with the recordings")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="where to listen (%(default)s: this machine alone)"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=8000, help="the port (%(default)s); 0 for any that is free"
+    )
+    parser.add_argument(
+        "--rate", type=_positive, metavar="N", help="events per second, unevenly; by default no pauses"
+    )
+    parser.add_argument(
+        "--first", type=_positive, default=0.0, metavar="SECONDS", help="the pause before the first event"
+    )
+    parser.set_defaults(run=_run)
+
+
+def answers(folder: Path, *, rate: float | None = None, first: float = 0.0) -> Callable[[Request], Reply]:
+    """Return a function that answers requests with the recordings of a folder.
+
+    Args:
+        folder: Where they are; it is looked at for each request.
+        rate: Events per second; None for no pauses.
+        first: Seconds before the first event.
+    """
+    return _Answers(Folder(folder), rate=rate, first=first)
+
+
+def _port(given: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", given) or int(given) > 65_535:
+        msg = f"{given!r} is no port: it is a number from 0 to 65535"
+        raise argparse.ArgumentTypeError(msg)
+    return int(given)
+
+
+def _positive(given: str) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        msg = f"{given!r} is no number above 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _run(options: argparse.Namespace) -> int:
+    root = Path(options.folder)
+    if not root.is_dir():
+        raise CommandFailed(f"{options.folder} is no folder")
+    folder = answers(root, rate=options.rate, first=options.first)
+    server = ReplayServer(folder, host=options.host, port=options.port, keep=0)
+    try:
+        with _sigterm_as_ctrl_c():
+            _serve(server, options)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    finally:
+        server.stop()
+    return 0
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Generator[None, None, None]:
+    if threading.current_thread() is not threading.main_thread():
+        # Python lets no other thread decide on signals.
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
+    """Answer until a signal comes."""
+    try:
+        recordings = Folder(Path(options.folder)).recordings()
+        server.start()
+    except OSError as error:
+        where = f"{options.host} port {options.port}"
+        msg = f"{options.folder} cannot be served at {where}: {reason_of(error)}"
+        raise CommandFailed(msg) from None
+    shown = one_line(options.folder)
+    count = f"{len(recordings)} recording{'' if len(recordings) == 1 else 's'}"
+    lines = [f"{server.url} serves {count} of {shown}; Ctrl-C ends it"]
+    lines += [f"  {recording.path}  {one_line(recording.name)}" for recording in recordings[:_MOST_LISTED]]
+    if len(recordings) > _MOST_LISTED:
+        lines.append(f"  and {len(recordings) - _MOST_LISTED} more: {server.url}/ lists them all")
+    print("\n".join(lines), flush=True)
+    while True:
+        time.sleep(3600)
+
+
+class _Answers:
+    """Decides what is answered, and says it in a line.
+
+    Args:
+        folder: The recordings.
+        rate: Events per second; None for no pauses.
+        first: Seconds before the first event.
+    """
+
+    def __init__(self, folder: Folder, *, rate: float | None, first: float) -> None:
+        self._folder = folder
+        self._rate = rate
+        self._first = first
+
+    def __call__(self, request: Request) -> Reply:
+        """Return the reply to a request."""
+        try:
+            reply, what = self._decide(request)
+        except OSError as error:
+            reply, what = refusal(500, f"the recording cannot be read: {reason_of(error)}"), "500"
+        # The answer goes on when nobody reads what is said of it.
+        with contextlib.suppress(OSError):
+            print(one_line(f"{request.method} {request.path}: {what}"), flush=True)
+        return replace(reply, headers={**_OPEN, **reply.headers})
+
+    def _decide(self, request: Request) -> tuple[Reply, str]:
+        if request.method == "OPTIONS":
+            return _preflight(request), "allowed"
+        if request.method not in _METHODS:
+            refused = refusal(405, f"recordings answer {_ALLOWED}, not {request.method}")
+            return replace(refused, headers={"allow": _ALLOWED}), "405"
+        if not request.route.strip("/"):
+            return self._index(), "the list"
+        recording = self._folder.find(request.route)
+        if recording is None:
+            return refusal(404, f"no recording is at {request.route}; / lists what there is"), "404"
+        return self._replay(recording), recording.name
+
+    def _index(self) -> Reply:
+        found = [
+            {
+                "path": recording.path,
+                "file": recording.name,
+                "content_type": recording.content_type,
+                "bytes": recording.file.stat().st_size,
+            }
+            for recording in self._folder.recordings()
+        ]
+        body = json.dumps({"recordings": found}, indent=2) + "\n"
+        return Reply(chunks=[(0.0, body.encode())], content_type="application/json")
+
+    def _replay(self, recording: Recording) -> Reply:
+        chunks = paced(
+            recording.file.read_bytes(), rate=self._rate, first=self._first, framing=recording.framing
+        )
+        return Reply(chunks=chunks, content_type=recording.content_type)
+
+
+def _preflight(request: Request) -> Reply:
+    """Return what a browser wants to know before it sends a page's request."""
+    # A star stands for every header but Authorization, so what is asked for is named.
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    headers = {
+        "access-control-allow-methods": _ALLOWED,
+        "access-control-allow-headers": ", ".join(re.findall(r"[\w-]+", asked, re.ASCII)) or "*",
+        "access-control-max-age": "600",
+        "allow": _ALLOWED,
+    }
+    return Reply(chunks=[], status=204, headers=headers)

@@ -1,0 +1,249 @@
+"""The connections of the replay server.
+
+Each connection has a thread. It waits in reads of its socket: for the next
+request, and, between two chunks, for the client to leave. So shutting the sockets
+down wakes them all at once, and stopping leaves neither thread nor socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import socketserver
+import struct
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.testing._replies import Exchange, Reply, Request, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Listener"]
+
+_MOST_BODY = 64 * 1024 * 1024
+"""Bytes of a request's body that are read; a larger one is refused."""
+_MOST_LINE = 65_536
+_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+
+
+class Listener(socketserver.TCPServer):
+    """Accepts connections, and knows the open ones with their threads.
+
+    Args:
+        address: Where to listen: host and port.
+        answer: Decides what is answered.
+        exchanges: Where requests are recorded.
+        keep: How many of the latest requests stay recorded; None for all.
+    """
+
+    # On Windows this would let two servers share a port.
+    allow_reuse_address = os.name == "posix"
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        answer: Callable[[Request], Reply],
+        exchanges: list[Exchange],
+        *,
+        keep: int | None = None,
+    ) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        self.answer = answer
+        self._exchanges = exchanges
+        self._keep = keep
+        self._noted = len(exchanges)
+        self.stopping = threading.Event()
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+        super().__init__(address, _Connection)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base's own
+        """Start a thread for a connection."""
+        thread = threading.Thread(
+            target=self._serve, args=(request, client_address), name="replay-connection", daemon=True
+        )
+        with self._lock:
+            self._open[request] = thread
+        thread.start()
+
+    def _serve(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
+        try:
+            # A client that resets its connection is an everyday thing here.
+            with contextlib.suppress(ConnectionError):
+                _Connection(connection, client_address, self)
+        finally:
+            with self._lock:
+                del self._open[connection]
+                connection.close()
+
+    def note(self, request: Request) -> tuple[Exchange, int]:
+        """Record a request; return it with its number, from 1."""
+        exchange = Exchange(request)
+        with self._lock:
+            self._noted += 1
+            self._exchanges.append(exchange)
+            if self._keep is not None:
+                del self._exchanges[: max(0, len(self._exchanges) - self._keep)]
+            return exchange, self._noted
+
+    def server_close(self) -> None:
+        """Stop listening, close what is open and wait for its threads."""
+        super().server_close()
+        self.stopping.set()
+        with self._lock:
+            threads = list(self._open.values())
+            for connection in self._open:
+                # Shutting down wakes the thread's read; closing would not.
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+
+
+class _Connection(BaseHTTPRequestHandler):
+    """Answers the requests of one connection, one after the other."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "tokenstream-replay"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    connection: socket.socket
+
+    def __init__(
+        self, connection: socket.socket, client_address: tuple[str, int], listener: Listener
+    ) -> None:
+        self._listener = listener
+        # The base serves the connection before its constructor returns.
+        super().__init__(connection, client_address, listener)
+
+    def _respond(self) -> None:
+        body = self._read_body()
+        refused = body if isinstance(body, Reply) else None
+        request = Request(
+            method=self.command,
+            path=self.path,
+            headers=self.headers,
+            body=body if isinstance(body, bytes) else b"",
+        )
+        exchange, number = self._listener.note(request)
+        try:
+            self._send(refused or self._listener.answer(request), exchange, number)
+        except ConnectionError:
+            self.close_connection = True
+        finally:
+            if exchange.outcome == "answering":
+                exchange.outcome = "abandoned"
+            exchange.over.set()
+
+    # http.server finds them by their names.
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: `ReplayServer.exchanges` has it all."""
+
+    # -- in ----------------------------------------------------------------
+
+    def _read_body(self) -> bytes | Reply:
+        """Return the request's body, or the reply that refuses it."""
+        try:
+            if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+                return self._read_chunks()
+            length = int(self.headers.get("Content-Length", 0))
+            if 0 <= length <= _MOST_BODY:
+                return self.rfile.read(length)
+        except ValueError:
+            self.close_connection = True
+            return refusal(HTTPStatus.BAD_REQUEST, "the body's length cannot be read")
+        return self._too_large()
+
+    def _read_chunks(self) -> bytes | Reply:
+        pieces: list[bytes] = []
+        left = _MOST_BODY
+        while length := int(self.rfile.readline(_MOST_LINE).partition(b";")[0], 16):
+            left -= length
+            if length < 0 or left < 0:
+                return self._too_large()
+            pieces.append(self.rfile.read(length))
+            self.rfile.readline(_MOST_LINE)
+        while self.rfile.readline(_MOST_LINE).strip():
+            pass
+        return b"".join(pieces)
+
+    def _too_large(self) -> Reply:
+        # What is not read of the body would be taken for the next request.
+        self.close_connection = True
+        return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {_MOST_BODY:,} bytes")
+
+    # -- out ---------------------------------------------------------------
+
+    def _send(self, reply: Reply, exchange: Exchange, number: int) -> None:
+        bodiless = self.command == "HEAD" or reply.status in _BODILESS
+        chunked = not bodiless and self.request_version != "HTTP/1.0"
+        self._send_head(reply, number, chunked=chunked)
+        if not bodiless and not self._send_body(reply, exchange, chunked=chunked):
+            return
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
+        exchange.outcome = "answered"
+
+    def _send_body(self, reply: Reply, exchange: Exchange, *, chunked: bool) -> bool:
+        """Send the body's chunks, and tell whether it came to its proper end."""
+        # Each chunk has its moment, so that what sending takes adds up to no delay.
+        due = time.monotonic()
+        for delay, data in reply.chunks:
+            due += delay
+            if not self._wait(due - time.monotonic()):
+                self.close_connection = True
+                return False
+            if data:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+                exchange.sent += len(data)
+        if reply.cut is None:
+            return True
+        exchange.outcome = "cut"
+        self._cut(reset=reply.cut == "reset")
+        return False
+
+    def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
+        headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
+        # Anthropic's name for it, and everybody else's.
+        headers["request-id"] = headers["x-request-id"] = f"req_{number:016d}"
+        headers |= {name.lower(): value for name, value in reply.headers.items()}
+        if chunked:
+            headers["transfer-encoding"] = "chunked"
+        if self.close_connection:
+            headers["connection"] = "close"
+        self.send_response(reply.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait, and tell whether the client is still there."""
+        if seconds <= 0:
+            return True
+        due = time.monotonic() + seconds
+        try:
+            self.connection.settimeout(seconds)
+            if not self.connection.recv(1, socket.MSG_PEEK):
+                return False
+        except TimeoutError:
+            return True
+        finally:
+            self.connection.settimeout(None)
+        # The client sends its next request already, so it is there.
+        return not self._listener.stopping.wait(max(0.0, due - time.monotonic()))
+
+    def _cut(self, *, reset: bool) -> None:
+        self.close_connection = True
+        if reset:
+            # A socket that is closed without lingering sends RST.
+            linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
