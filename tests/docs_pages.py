@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+NEEDS = {
+    "docs/from-anthropic-text-stream.md": ("anthropic",),
+    "docs/from-openai-stream.md": ("openai",),
+    "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
+    "docs/tap.md": ("anthropic", "openai"),
+}
+"""What must be installed for the code of a page to run, beyond what all tests need."""
+ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "pydantic", "tokenstream", "trio"}
+"""What a page may import without saying so: the library, what it brings, and what all tests need."""
 
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>```+|~~~+)(?P<info>[^\n`]*)\n(?P<code>.*?)^ *(?P=fence)[ \t]*$",
@@ -77,3 +89,15 @@ def resolve(page: Path, target: str) -> Path:
     if path.is_relative_to(ROOT / "tokenstream"):
         return PACKAGE / path.relative_to(ROOT / "tokenstream")
     return path
+
+
+def imports(page: str) -> set[str]:
+    """Return the packages that the Python of `page` imports, but for Python's own."""
+    found: set[str] = set()
+    for block in blocks(page, "python"):
+        for node in ast.walk(ast.parse(block.code)):
+            if isinstance(node, ast.Import):
+                found.update(name.name.partition(".")[0] for name in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names

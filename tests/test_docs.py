@@ -2,8 +2,10 @@
 
 The blocks of Python of one page run in their order and share their names; a
 block may `await`. Names that a page uses without defining them (`url`,
-`payload`, `headers`, `source`, …) come from the fixture `docs_namespace`.
-An example is a script of its own, given a `url` as its argument.
+`payload`, `headers`, …) come from the fixture `docs_namespace`. A page whose code
+needs an SDK or an optional library is listed in `NEEDS`, and its code is left out
+where that is not installed. An example is a script of its own, given a `url` as
+its argument.
 """
 
 from __future__ import annotations
@@ -23,11 +25,14 @@ import pytest
 
 from tests.docs_commands import commands, fault_of
 from tests.docs_pages import (
+    ALWAYS_THERE,
     EXAMPLES,
+    NEEDS,
     PAGES,
     Block,
     anchors,
     blocks,
+    imports,
     local_links,
     name_of,
     resolve,
@@ -52,6 +57,8 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: Path, docs_namespace: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who copies a page's blocks, one after the other, gets code that works."""
+    for package in NEEDS.get(name_of(page), ()):
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__", **docs_namespace}
     with asyncio.Runner() as runner:
@@ -60,6 +67,19 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
         namespace.clear()
         # What a block left open warns here, in the test of its own page.
         gc.collect()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_says_what_it_needs(page: Path) -> None:
+    """A page is left out for want of a package only where its code imports that package."""
+    imported = imports(page.read_text(encoding="utf-8")) - ALWAYS_THERE
+
+    assert set(NEEDS.get(name_of(page), ())) == imported
+
+
+def test_the_pages_with_needs_are_there() -> None:
+    """A page that is renamed takes its needs along."""
+    assert set(NEEDS) <= {name_of(page) for page in PAGES}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
