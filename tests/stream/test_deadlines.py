@@ -26,7 +26,7 @@ from tests.stream.async_sources import (
 from tests.support.loopback import OPEN, Loopback
 from tokenstream import AsyncStream, Deadlines, aconnect
 from tokenstream.errors import StreamStalled
-from tokenstream.stream import _core
+from tokenstream.stream import _silence
 
 pytestmark = pytest.mark.anyio
 in_and_out = pytest.mark.parametrize("block", [False, True])
@@ -147,7 +147,7 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
             if block:
                 await stack.enter_async_context(stream)
             assert (await stream.final()).ending == "complete"
-        assert _core.REST_SECONDS - 0.05 < time.monotonic() - begun < _core.REST_SECONDS + 2
+        assert _silence.REST_SECONDS - 0.05 < time.monotonic() - begun < _silence.REST_SECONDS + 2
         assert is_closed(server)
 
 

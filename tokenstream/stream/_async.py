@@ -12,7 +12,7 @@ from tokenstream.sources import AsyncSource, Deferred, async_source
 from tokenstream.stream._core import Away, Failed, Opened, StreamBase, concurrent
 from tokenstream.stream._direct import Direct
 from tokenstream.stream._host import running
-from tokenstream.stream._reader import Reader
+from tokenstream.stream._reader import Reader, left
 from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, AsyncView
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class AsyncStream(StreamBase):
 
     async def _close(self, *, failed: bool = False) -> None:
         self._closed_early = self._closed_early or not self._over
-        self._stopping = self._stopping or "closed"
+        self._ask_to_stop("closed")
         self._cut("stopped", "closed")
         await self._close_source(failed=failed)
 
@@ -317,7 +317,7 @@ class AsyncStream(StreamBase):
         items = reader.take()
         if not items:
             since = reader.since
-            arrived = await reader.wait(self._patience(self._clock(), since))
+            arrived = await reader.wait(self._silence.patience(self._clock(), since))
             if self._over:
                 return None
             items = reader.take()
@@ -335,7 +335,7 @@ class AsyncStream(StreamBase):
         if item.__class__ is bytes:
             return self._machine.give(item, now)
         if isinstance(item, Away):
-            self._was_away(item.seconds)
+            self._silence.was_away(item.seconds)
         elif isinstance(item, Opened):
             self._attach(item.source)
         else:
@@ -378,14 +378,7 @@ class AsyncStream(StreamBase):
         """Leave the block as it was entered: what the body raised is none of the tasks' business."""
         tasks, self._tasks = self._tasks, None
         if tasks is not None:
-            try:
-                await tasks.__aexit__(None, None, None)
-            except BaseExceptionGroup as errors:
-                # Ctrl-C, where it met the task that reads.
-                only, *others = errors.exceptions
-                if others:
-                    raise
-                raise only from None
+            await left(tasks)
 
     # -- closing -----------------------------------------------------------
 

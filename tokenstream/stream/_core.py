@@ -15,10 +15,10 @@ from tokenstream.errors import (
     StreamConsumed,
     StreamError,
     StreamInterrupted,
-    StreamStalled,
 )
 from tokenstream.limits import Deadlines
 from tokenstream.sources import reading_failed
+from tokenstream.stream._silence import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,6 @@ __all__ = [
     "END",
     "LOST",
     "NOTABLE_SECONDS",
-    "REST_SECONDS",
     "Away",
     "Failed",
     "Opened",
@@ -54,8 +53,6 @@ LOST = object()
 """Stands for the end of a source whose read was cancelled or broken off."""
 _MOST_AFTER_END = 64 * 1024
 """Bytes that are read after the terminal event, for the sake of the connection's reuse."""
-REST_SECONDS = 0.5
-"""How long to wait for the end of a body after the answer's own end."""
 NOTABLE_SECONDS = 0.01
 """A loop that is away for less than this has not kept the source waiting."""
 
@@ -93,11 +90,9 @@ class StreamBase:
     __slots__ = (
         "__weakref__",
         "_at_end",
-        "_away",
         "_clock",
         "_closed",
         "_closed_early",
-        "_deadlines",
         "_decided",
         "_due",
         "_error",
@@ -106,6 +101,7 @@ class StreamBase:
         "_over",
         "_pull",
         "_reading",
+        "_silence",
         "_stopping",
         "_verdict",
         "_waits",
@@ -121,7 +117,6 @@ class StreamBase:
         clock: Callable[[], float],
         pings: bool,
     ) -> None:
-        self._deadlines = deadlines if deadlines is not None else _DEADLINES
         self._clock = clock
         self._head: ResponseHead | None = None
         self._error: StreamError | None = None
@@ -135,13 +130,12 @@ class StreamBase:
         self._verdict = threading.RLock()
         self._stopping: str | None = None
         """Why the stream was stopped from elsewhere, while it is being read."""
-        self._away = (0.0, 0.0)
-        """The clock at the last content, and how long nobody read since."""
         self._at_end: tuple[int, int] | None = None
         """How many bytes and comments there were when the terminal event came."""
         self._waits: Deadlines | None = None
         self._due = -math.inf
         self._machine = Machine(format, content_type=None, limits=limits, pings=pings)
+        self._silence = Silence(deadlines if deadlines is not None else _DEADLINES, self._machine)
         self._pull: Callable[[], Event | None] = self._machine.pull
         self._machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
 
@@ -242,49 +236,10 @@ class StreamBase:
             now: A clock reading.
             since: The clock when the read began that is still in progress, or None.
         """
-        self._due = math.inf
-        for limit, seconds, begun in self._waited_for(since):
-            if seconds is None:
-                continue
-            if now - begun > seconds:
-                self._machine.finish(StreamStalled(_stalled(limit, seconds), limit=limit), now)
-                return
-            self._due = min(self._due, begun + seconds)
-        if self._machine.meter.first_event_at is None:
-            self._due = -math.inf
-
-    def _waited_for(self, since: float | None) -> list[tuple[str, float | None, float]]:
-        """Return what is waited for: the deadline's name, its seconds, and since when."""
-        meter, deadlines = self._machine.meter, self._deadlines
-        waits = [("total", deadlines.total, meter.started_at)]
-        if meter.first_event_at is None:
-            begun = self._waiting_since(meter.started_at)
-            begun = begun if since is None else max(begun, since)
-            return [("first_event", deadlines.first_event, begun), *waits]
-        begun = self._waiting_since(meter.content_at)
-        waits.append(("idle_content", deadlines.idle_content, begun))
-        if since is not None:
-            waits.append(("idle_bytes", deadlines.idle_bytes, max(self._machine.now, since)))
-        return waits
-
-    def _waiting_since(self, last: float) -> float:
-        """Return since when something was waited for that came last at `last`.
-
-        Time in which the loop itself was busy is no silence.
-        """
-        content_at, away = self._away
-        return last + (away if content_at == self._machine.meter.content_at else 0.0)
-
-    def _patience(self, now: float, since: float | None) -> float | None:
-        """Return how long a read may still wait, in seconds; None for ever."""
-        if self._machine.answered:
-            return REST_SECONDS
-        waits = [
-            seconds - (now - begun)
-            for _, seconds, begun in self._waited_for(now if since is None else since)
-            if seconds is not None
-        ]
-        return max(min(waits), 0.0) if waits else None
+        stalled = self._silence.look(now, since)
+        self._due = self._silence.due
+        if stalled is not None:
+            self._machine.finish(stalled, now)
 
     def _waited_in_vain(self, since: float | None) -> None:
         """Nothing came for as long as may be waited."""
@@ -293,12 +248,6 @@ class StreamBase:
             self._machine.finish(None, now)
         else:
             self._look_at_deadlines(now, since)
-
-    def _was_away(self, seconds: float) -> None:
-        """The loop was busy with something else, and did not read."""
-        content_at, away = self._away
-        last = self._machine.meter.content_at
-        self._away = (last, seconds + (away if content_at == last else 0.0))
 
     def _settle(self, ending: Ending | None = None) -> bool:
         """Finish once, and tell whether the events that were held back are still to be given."""
@@ -405,18 +354,6 @@ class StreamBase:
         if "already executing" in str(error):
             raise concurrent() from None
         raise error
-
-
-_WAITED_FOR = {
-    "first_event": "the first event did not come",
-    "idle_bytes": "no byte came",
-    "idle_content": "no content came",
-    "total": "the answer did not end",
-}
-
-
-def _stalled(limit: str, seconds: float) -> str:
-    return f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); what had arrived is in .partial"
 
 
 def concurrent() -> ConcurrentRead:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._host import Host
 
-__all__ = ["CLOSING_SECONDS", "Reader", "closed"]
+__all__ = ["CLOSING_SECONDS", "Reader", "closed", "left"]
 
 _MOST_AHEAD = 64
 """Chunks that are read ahead of those that the loop has taken, which are as many at most."""
@@ -287,3 +287,15 @@ async def closed(source: AsyncSource) -> None:
         scope.cancel()
         for _ in range(_MOST_LEFT):
             await source.chunks.__anext__()
+
+
+async def left(tasks: TaskGroup) -> None:
+    """Leave a group of tasks whose tasks are over, as if there had been none."""
+    try:
+        await tasks.__aexit__(None, None, None)
+    except BaseExceptionGroup as errors:
+        # Ctrl-C, where it met the task that reads.
+        only, *others = errors.exceptions
+        if others:
+            raise
+        raise only from None

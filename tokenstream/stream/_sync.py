@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, SyncSource, sync_source
-from tokenstream.stream._core import END, NOTABLE_SECONDS, REST_SECONDS, StreamBase, concurrent
+from tokenstream.stream._core import END, NOTABLE_SECONDS, StreamBase, concurrent
+from tokenstream.stream._silence import REST_SECONDS
 from tokenstream.stream._views import Choice, ToolCallView, View
 from tokenstream.stream._wake import Watch, shut_down
 
@@ -286,7 +287,9 @@ class Stream(StreamBase):
             return None
         now = self._clock()
         if now - self._machine.now > NOTABLE_SECONDS and self._chunks is not None:
-            self._was_away(now - (self._machine.now if self._machine.meter.chunks else self._ready_at))
+            self._silence.was_away(
+                now - (self._machine.now if self._machine.meter.chunks else self._ready_at)
+            )
         try:
             self._waiting = True
             stopped = self._stopping
