@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.contenders import Contender, Run, found, text_of_payloads
+from tokenstream import Stream, tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,10 +85,40 @@ def _client(sdk: str) -> tuple[Any, list[list[bytes]]]:
     return getattr(found(sdk), make)(api_key="none", http_client=http, max_retries=0), answers
 
 
-def _openai_create(body: Body) -> Run:
-    client, answers = _client("openai")
+def _asked(body: Body) -> Any:
+    """Return the stream that an SDK's `create(stream=True)` gives for a body."""
+    sdk = {"openai-chat": "openai", "anthropic": "anthropic"}[body.format]
+    client, answers = _client(sdk)
     answers.append(body.chunks)
-    stream = client.chat.completions.create(**_ASKED, stream=True)
+    if sdk == "openai":
+        return client.chat.completions.create(**_ASKED, stream=True)
+    return client.messages.create(**_ASKED, max_tokens=10, stream=True)
+
+
+def _around(body: Body) -> Run:
+    stream = Stream(_asked(body))
+
+    def run() -> str:
+        for _ in stream:
+            pass
+        return stream.message.text
+
+    return run
+
+
+def _beside(body: Body) -> Run:
+    tapped = tap(_asked(body))
+
+    def run() -> str:
+        for _ in tapped:
+            pass
+        return str(tapped.message.text)
+
+    return run
+
+
+def _openai_create(body: Body) -> Run:
+    stream = _asked(body)
 
     def run() -> str:
         # It keeps nothing, so the caller joins.
@@ -111,9 +142,7 @@ def _openai_stream(body: Body) -> Run:
 
 
 def _anthropic_create(body: Body) -> Run:
-    client, answers = _client("anthropic")
-    answers.append(body.chunks)
-    stream = client.messages.create(**_ASKED, max_tokens=10, stream=True)
+    stream = _asked(body)
 
     def run() -> str:
         return "".join([event.delta.text for event in stream if event.type == "content_block_delta"])
@@ -135,9 +164,16 @@ def _anthropic_stream(body: Body) -> Run:
 
 
 _SDKS: dict[str, list[tuple[str, Callable[[Body], Run]]]] = {
-    "openai-chat": [("openai create(stream=True)", _openai_create), ("openai .stream()", _openai_stream)],
+    "openai-chat": [
+        ("openai create(stream=True)", _openai_create),
+        ("openai create(stream=True) with tap", _beside),
+        ("openai create(stream=True) in Stream", _around),
+        ("openai .stream()", _openai_stream),
+    ],
     "anthropic": [
         ("anthropic create(stream=True)", _anthropic_create),
+        ("anthropic create(stream=True) with tap", _beside),
+        ("anthropic create(stream=True) in Stream", _around),
         ("anthropic .stream()", _anthropic_stream),
     ],
 }
