@@ -285,22 +285,21 @@ class Stream(StreamBase):
             # A generator is over then, and ends silently; what another source gave may be lost.
             self._lose()
             return None
-        now = self._clock()
-        if now - self._machine.now > NOTABLE_SECONDS and self._chunks is not None:
-            self._silence.was_away(
-                now - (self._machine.now if self._machine.meter.chunks else self._ready_at)
-            )
+        machine, clock, chunks = self._machine, self._clock, self._chunks
+        now = clock()
+        if now - machine.now > NOTABLE_SECONDS and chunks is not None:
+            self._silence.was_away(now - (machine.now if machine.meter.chunks else self._ready_at))
         try:
             self._waiting = True
             stopped = self._stopping
             if stopped is not None:
                 self._end_inside()
                 return None
-            if self._chunks is None:
+            if chunks is None:
                 self._open_first()
                 self._waiting = False
                 return None
-            chunk: Any = next(self._chunks, END)
+            chunk: Any = next(chunks, END)
         except Exception as error:  # noqa: BLE001 - it is raised after what came before it
             self._waiting = False
             self._failed(error)
@@ -308,10 +307,7 @@ class Stream(StreamBase):
         if self._stopping is not None:
             self._end_inside()
             return None
-        if chunk.__class__ is bytes:
-            event = self._machine.give(chunk, self._clock())
-        else:
-            event = self._take_read(chunk)
+        event = machine.give(chunk, clock()) if chunk.__class__ is bytes else self._take_read(chunk)
         # Not in a `finally`: until here Ctrl-C may have come between a chunk and its place.
         self._waiting = False
         return event
