@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,15 @@ settings.register_profile("thorough", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "dev"))
 
 _SLOW_SECONDS = 300
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have Ctrl-C mean what it means at a terminal, also where tests run in the background.
+
+    A shell starts what runs there with the signal ignored, and so would the
+    programs be that tests start.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -184,9 +184,9 @@ def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: AsyncWay, backe
                 else:
                     await anyio.to_thread.run_sync(stream.stop)
 
+            pieces: list[str] = []
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(stop)
-                pieces: list[str] = []
                 with anyio.fail_after(_SOON):
                     async for piece in stream.text:
                         pieces.append(piece)
