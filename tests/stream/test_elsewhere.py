@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from itertools import chain
 from typing import Any
 
@@ -383,3 +385,88 @@ def test_what_a_stream_says_of_itself_holds_no_key() -> None:
     assert stream.response is not None
     assert "secret" not in repr(stream.response)
     stream.close()
+
+
+def test_a_source_that_cannot_be_closed_spoils_no_answer() -> None:
+    """Whoever has the whole answer has it, although closing fails; a stop raises nothing either."""
+    assert Stream(Stubborn(ANSWER)).final().text == "Let me see."
+    stream = Stream(Stubborn(ANSWER))
+    stream.stop()
+    assert stream.message.ending == "stopped"
+
+    async def main() -> None:
+        assert (await AsyncStream(AsyncStubborn(ANSWER)).final()).text == "Let me see."
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(main, backend=backend)
+
+
+def test_a_stream_that_nobody_holds_is_closed_where_warnings_are_errors() -> None:
+    """The warning is raised where nobody can catch it, and the source is closed all the same."""
+    source = Source(ANSWER)
+    with catch_unraisable() as caught:
+        stream = Stream(source)
+        next(stream)
+        del stream
+        gc.collect()
+
+    assert [ResourceWarning] == caught
+    assert source.closed == 1
+
+
+def test_the_same_in_an_event_loop() -> None:
+    """The task that reads ends, and closes its source."""
+
+    async def main() -> None:
+        source = AsyncSource(ANSWER[:2] * 500)
+        with catch_unraisable() as caught:
+            stream = AsyncStream(source)
+            await anext(stream)
+            del stream
+            gc.collect()
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+
+        assert [ResourceWarning] == caught
+        assert source.closed == 1
+
+    anyio.run(main)
+
+
+@contextmanager
+def catch_unraisable() -> Generator[list[type[BaseException] | None]]:
+    """Collect what is raised where nobody can catch it."""
+    caught: list[type[BaseException] | None] = []
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda raised: caught.append(raised.exc_type)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            yield caught
+    finally:
+        sys.unraisablehook = before
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("block", [True, False], ids=["in a block", "bare"])
+@pytest.mark.parametrize("how", ["fail_after", "task group"])
+def test_a_manager_may_hold_a_cancel_scope_while_it_is_entered(how: str, block: bool, backend: str) -> None:
+    """Scopes are left in their order, whichever task opens and closes the source."""
+
+    @asynccontextmanager
+    async def gateway() -> AsyncGenerator[AsyncSource]:
+        if how == "fail_after":
+            with anyio.fail_after(4):
+                yield AsyncSource(ANSWER)
+        else:
+            async with anyio.create_task_group():
+                yield AsyncSource(ANSWER)
+
+    async def main() -> str:
+        stream = AsyncStream(gateway())
+        if block:
+            async with stream:
+                return (await stream.final()).text
+        return (await stream.final()).text
+
+    assert anyio.run(main, backend=backend) == "Let me see."

@@ -83,9 +83,9 @@ def from_async_manager(source: Any, find: Callable[[Any], AsyncSource | Deferred
                 raise opening_failed(error, _WHERE) from error
             found = await _found(given, find)
             stack.push_async_callback(found.close)
-            return replace(found, close=stack.pop_all().aclose)
+            return replace(found, close=stack.pop_all().aclose, entered=True)
 
-    return Deferred(opened, lambda: _discard(source))
+    return Deferred(opened, lambda: _discard(source), enters=True)
 
 
 def from_awaitable(source: Awaitable[Any], find: Callable[[Any], AsyncSource | Deferred]) -> Deferred:
@@ -98,7 +98,8 @@ def from_awaitable(source: Awaitable[Any], find: Callable[[Any], AsyncSource | D
             raise opening_failed(error, _WHERE) from error
         return await _found(given, find)
 
-    return Deferred(opened, lambda: _discard(source))
+    # What is awaited may give a context manager.
+    return Deferred(opened, lambda: _discard(source), enters=True)
 
 
 async def _found(given: Any, find: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:  # noqa: ANN401

@@ -42,6 +42,8 @@ class AsyncSource:
     """Finds the socket that carries this body and no other, or None; shutting it down ends a read."""
     instant: bool = False
     """Whether all chunks are at hand, so that no read waits and none can be cancelled."""
+    entered: bool = False
+    """Whether a context manager was entered for it, which may hold a cancel scope until it is left."""
     waits: Deadlines | None = None
     """The deadlines that the transport's read timeout stands for, where it is ours."""
 
@@ -54,6 +56,8 @@ class Deferred:
     """Returns a `SyncSource`, or an awaitable of an `AsyncSource`."""
     discard: Callable[[], object] | None = None
     """Drops what will never be opened, such as a coroutine."""
+    enters: bool = False
+    """Whether a context manager is entered, which may hold a cancel scope until it is left."""
     socket: Callable[[], Any] | None = None
     """Finds the socket on which an answer is waited for, or None; shutting it down ends the wait."""
 

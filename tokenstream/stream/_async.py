@@ -242,17 +242,20 @@ class AsyncStream(StreamBase):
             if source.discard is not None:
                 source.discard()
             return
-        warnings.warn(
-            f"{self!r} was never closed: use `async with`", ResourceWarning, source=self, stacklevel=2
-        )
-        (reader or Direct(source, self._clock, self._host)).abandon()
+        try:
+            warnings.warn(
+                f"{self!r} was never closed: use `async with`", ResourceWarning, source=self, stacklevel=2
+            )
+        finally:
+            # The warning may be an error.
+            (reader or Direct(source, self._clock, self._host)).abandon()
 
     # -- within ------------------------------------------------------------
 
     async def _step(self) -> Event:
         """Return the next event for a view, which meets the same error each time."""
         if self._over:
-            await self._close_source()
+            await self._close_source(quiet=True)
             if self._error is not None:
                 raise self._error.with_traceback(None)
             raise StopAsyncIteration
@@ -271,10 +274,10 @@ class AsyncStream(StreamBase):
             item = next(self._batch, None)
             return await self._read() if item is None else self._take_item(*item)
         if self._over:
-            await self._close_source()
+            await self._close_source(quiet=True)
             raise StopAsyncIteration
         if not self._settle():
-            await self._close_source(failed=self._error is not None)
+            await self._close_source(failed=self._error is not None, quiet=True)
             if self._error is not None:
                 raise self._error.with_traceback(None)
             raise StopAsyncIteration
@@ -382,11 +385,12 @@ class AsyncStream(StreamBase):
 
     # -- closing -----------------------------------------------------------
 
-    async def _close_source(self, *, failed: bool = False) -> None:
+    async def _close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
         """Close the source once; whoever comes second waits as well.
 
         Args:
             failed: Whether another error is on its way, which must be neither hidden nor held up.
+            quiet: Whether what fails here is only logged, because nobody has asked to close.
         """
         source, self._source, self._closed = self._source, None, True
         if self._reader is None:
@@ -398,6 +402,6 @@ class AsyncStream(StreamBase):
         await self._reader.close(failed=failed)
         error, self._reader.closing_error = self._reader.closing_error, None
         if error is not None:
-            if not failed:
+            if not (failed or quiet):
                 raise error
             self._unclosed(error)

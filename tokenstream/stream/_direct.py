@@ -139,6 +139,10 @@ class Direct:
             return
         from anyio import current_effective_deadline, move_on_after
 
+        if isinstance(self.source, AsyncSource) and self.source.entered:
+            # What was entered is left as it would be by its own block: it may hold a scope.
+            await self._close()
+            return
         if not failed and current_effective_deadline() > -math.inf:
             await self._close()
             return
@@ -155,6 +159,10 @@ class Direct:
     async def _read_in_time(self, source: AsyncSource | Deferred, seconds: float | None) -> None:
         from anyio import CancelScope, current_time
 
+        if isinstance(source, Deferred) and source.enters and not self._opening:
+            # What is entered may hold a scope of its own, and scopes are left in their order.
+            await self._open(source)
+            return
         deadline = math.inf if seconds is None else current_time() + seconds
         try:
             with CancelScope(deadline=deadline) as self._scope:
@@ -164,14 +172,17 @@ class Direct:
                     # The request went out, and whoever waited for its answer was broken off.
                     self._put(LOST)
                 else:
-                    self._opening = True
-                    opened: AsyncSource = await source.open()
-                    self.source = opened
-                    self._put(Opened(opened))
+                    await self._open(source)
             self._lost = self._lost or self._scope.cancelled_caught
         finally:
             self._scope = None
             self._last = self._clock()
+
+    async def _open(self, source: Deferred) -> None:
+        self._opening = True
+        opened: AsyncSource = await source.open()
+        self.source = opened
+        self._put(Opened(opened))
 
     async def _close(self) -> None:
         source = self.source

@@ -17,7 +17,7 @@ from tokenstream.stream._wake import shut_down
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from anyio import CancelScope, Event
     from anyio.abc import TaskGroup
@@ -53,13 +53,13 @@ class Reader:
     __slots__ = (
         "_clock",
         "_closed",
-        "_closing",
         "_filled",
         "_finished",
         "_host",
         "_items",
+        "_reading",
         "_room",
-        "_scope",
+        "_whole",
         "closing_error",
         "over",
         "since",
@@ -82,8 +82,10 @@ class Reader:
         self._filled: Event | None = None
         self._room: Event | None = None
         self._finished: Event | None = None
-        self._scope: CancelScope | None = None
-        self._closing: CancelScope | None = None
+        self._whole: CancelScope | None = None
+        """Surrounds all that the task does."""
+        self._reading: CancelScope | None = None
+        """Surrounds the reading alone."""
         self._closed = False
 
     def start(self, tasks: TaskGroup | None) -> None:
@@ -135,8 +137,10 @@ class Reader:
     def stop(self) -> None:
         """End the task; it closes the source."""
         self.stopped = True
-        if self._scope is not None:
-            self._scope.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
+        elif self._whole is not None and isinstance(self.source, Deferred):
+            self._whole.cancel()
         self._wake()
 
     async def close(self, *, failed: bool = False) -> None:
@@ -163,8 +167,8 @@ class Reader:
                 if not self._closed:
                     # The loop ended before the task began.
                     await self._close()
-            if self._closing is not None:
-                self._closing.cancel()
+            if self._whole is not None and not self.over:
+                self._whole.cancel()
 
     async def _end_of_task(self) -> None:
         if not self.over:
@@ -186,44 +190,54 @@ class Reader:
         from anyio import CancelScope, current_time
 
         # Whoever reads the stream ends this: a cancellation from around the block would
-        # come out of the group of tasks instead of what the block itself has raised.
+        # come out of the group of tasks instead of what the block itself has raised. One
+        # scope surrounds all, because what is entered to open a source may hold a scope
+        # of its own until it is left, and scopes are left in their order.
         patience = CLOSING_SECONDS
         try:
-            with CancelScope(shield=True) as self._scope:
-                if not self.stopped:
-                    await self._read()
-            patience = math.inf
+            with CancelScope(shield=True) as whole:
+                self._whole = whole
+                try:
+                    if not self.stopped:
+                        await self._open_and_read()
+                    patience = math.inf
+                finally:
+                    self.since = None
+                    # A task that was cancelled by somebody else keeps the end of its loop waiting.
+                    whole.deadline = current_time() + patience
+                    await self._close()
         finally:
-            # A task that was cancelled by somebody else keeps the end of its loop waiting.
-            self.since = None
-            with CancelScope(deadline=current_time() + patience, shield=True) as self._closing:
-                await self._close()
-            self._closing = None
             self._end()
 
-    async def _read(self) -> None:
-        clock = self._clock
+    async def _open_and_read(self) -> None:
+        from anyio import CancelScope
+
+        clock, source = self._clock, self.source
         try:
-            source = self.source
             if isinstance(source, Deferred):
                 self.since = clock()
                 source = self.source = await source.open()
                 self._put(clock(), Opened(source))
-            step = source.chunks.__anext__
-            self.since = clock()
-            while True:
-                chunk = await step()
-                now = self.since = clock()
-                items = self._items
-                items.append((now, chunk))
-                if self._filled is not None:
-                    self._filled.set()
-                if len(items) >= _MOST_AHEAD:
-                    await self._wait_for_room(now)
+            with CancelScope() as self._reading:
+                if not self.stopped:
+                    await self._read(source.chunks.__anext__)
         except StopAsyncIteration:
             self._put(clock(), END)
         except Exception as error:  # noqa: BLE001 - it is raised in the loop, in its place
             self._put(clock(), Failed(error))
+
+    async def _read(self, step: Callable[[], Awaitable[Any]]) -> None:
+        clock = self._clock
+        self.since = clock()
+        while True:
+            chunk = await step()
+            now = self.since = clock()
+            items = self._items
+            items.append((now, chunk))
+            if self._filled is not None:
+                self._filled.set()
+            if len(items) >= _MOST_AHEAD:
+                await self._wait_for_room(now)
 
     async def _wait_for_room(self, began: float) -> None:
         from anyio import Event
@@ -245,7 +259,11 @@ class Reader:
                 source.discard()
             return
         try:
-            await closed(source)
+            if self._whole is not None and self._whole.cancel_called and not source.entered:
+                # It was opened although that had been cancelled.
+                await _closed_all_the_same(source)
+            else:
+                await closed(source)
         except Exception as error:  # noqa: BLE001 - whoever closes the stream is told
             self.closing_error = error
 
@@ -269,6 +287,13 @@ class Reader:
             # What is no Exception has left the loop already; asyncio asks that somebody looks at it.
             task.exception()
         self._end()
+
+
+async def _closed_all_the_same(source: AsyncSource) -> None:
+    from anyio import move_on_after
+
+    with move_on_after(CLOSING_SECONDS, shield=True):
+        await closed(source)
 
 
 async def closed(source: AsyncSource) -> None:

@@ -183,7 +183,7 @@ class Stream(StreamBase):
             reason: Why, for the log.
         """
         self._ask_to_stop(reason or "stop")
-        self._end_from_outside()
+        self._end_from_outside(quiet=True)
 
     def close(self) -> None:
         """Close the source; what has been read is kept. Closing twice is fine."""
@@ -216,12 +216,15 @@ class Stream(StreamBase):
             # and the connection is closed with the process.
             return
         source = getattr(self, "_source", None)
-        if isinstance(source, SyncSource) and not self._closed:
-            warnings.warn(
-                f"{self!r} was never closed: use `with`", ResourceWarning, source=self, stacklevel=2
-            )
-        if source is not None:
-            self._close_source(quiet=True)
+        try:
+            if isinstance(source, SyncSource) and not self._closed:
+                warnings.warn(
+                    f"{self!r} was never closed: use `with`", ResourceWarning, source=self, stacklevel=2
+                )
+        finally:
+            # The warning may be an error.
+            if source is not None:
+                self._close_source(quiet=True)
 
     # -- within ------------------------------------------------------------
 
@@ -271,10 +274,10 @@ class Stream(StreamBase):
         if self._wants_more():
             return self._read_rest() if self._machine.answered else self._read()
         if self._over:
-            self._close_source()
+            self._close_source(quiet=True)
             raise StopIteration
         if not self._settle():
-            self._close_source(quiet=self._error is not None)
+            self._close_source(quiet=True)
             if self._error is not None:
                 raise self._error.with_traceback(None)
             raise StopIteration
@@ -374,7 +377,8 @@ class Stream(StreamBase):
         """Close the source once.
 
         Args:
-            quiet: Whether another error is on its way, which must not be hidden.
+            quiet: Whether what fails here is only logged: another error is on its way,
+                or nobody has asked to close.
         """
         source = self._source
         try:
