@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.stream.bodies import ANSWER, DONE, chunk
-from tokenstream import Decoder, Limits
+from tokenstream import AsyncStream, Decoder, Limits, Stream
 from tokenstream.errors import (
     LimitExceeded,
+    MisuseError,
     NotAStream,
     ProtocolError,
     ProviderError,
     StreamError,
+    StreamInterrupted,
     StreamTruncated,
 )
+from tokenstream.formats.openai_chat import OpenAIChat
 
 PAGE = b"<!doctype html><html><head><title>Please log in</title></head>" + b"<p>.</p>" * 1000
 
@@ -99,6 +103,122 @@ def test_a_body_that_never_says_its_format(body: bytes, error: type[StreamError]
 
     assert type(decoder.error) is error
     assert decoder.message.ending in ("truncated", "failed")
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        (
+            b'event: response.created\ndata: {"type": "private"}\n\n',
+            "the event types seen are 'response.created'.",
+        ),
+        (b'data: {"type": "response.created", "text": "private"}\n\n', "types seen are 'response.created'."),
+        (b'data: {"type": "my private text", "id": "private"}\n\n', "the keys seen are 'type', 'id'."),
+        (b'data: {"type": {"private": 1}}\n\n', "the keys seen are 'type'."),
+        (b"event: a\ndata: private\n\n" * 2 + b"event: b\ndata: private\n\n", "types seen are 'a', 'b'."),
+        (
+            b'data: {"a": 1, "b\\n": 1, "\\u20ac": 1, "d": 1, "e": 1, "private": 1}\n\n',
+            r"the keys seen are 'a', 'b\n', '\u20ac', 'd', 'e', ....",
+        ),
+        (b'data: {"%b": 1}\n\n' % (b"x" * 5000), f"the keys seen are '{'x' * 40}...'."),
+        (b"data: {}\n\n", "no name was seen."),
+    ],
+)
+def test_events_of_no_known_format_are_told_by_their_names(body: bytes, words: str) -> None:
+    """Event types, or else keys: escaped, a few, never a value; and what to do."""
+    error = read(body, 1000).error
+
+    assert isinstance(error, NotAStream)
+    assert words in str(error)
+    assert "private" not in str(error)
+    assert "name it with format=" in str(error)
+    assert "its SDK's own loop" in str(error)
+
+
+def test_many_event_types_of_no_known_format_are_told_in_part() -> None:
+    """The first five."""
+    error = read(b"".join(b"event: kind%d\ndata: ok\n\n" % n for n in range(8)), 1000).error
+
+    assert "types seen are 'kind0', 'kind1', 'kind2', 'kind3', 'kind4', ...." in str(error)
+
+
+def test_a_payload_whose_keys_are_no_text_is_misuse() -> None:
+    """It never was JSON, and what came before it is kept."""
+    good = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+    odd: Any = {1: 2}
+    stream = Stream(iter([good, odd]))
+    with pytest.raises(MisuseError, match="key that is no text"):
+        stream.final()
+
+    assert stream.closed
+    assert (stream.message.text, stream.message.ending) == ("Hi", "stopped")
+
+
+@pytest.mark.parametrize("choices", [[{1: 2}], [{"index": 0, "delta": {"content": "?", None: 1}}]])
+def test_an_object_in_a_payload_whose_keys_are_no_text_is_a_fault(choices: Any) -> None:
+    """Deep in a payload it is found where it is read."""
+    good: Any = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+    stream = Stream(iter([good, {"choices": choices}]))
+    with pytest.raises(ProtocolError, match=r"frame 2: .* key that is no text") as caught:
+        stream.final()
+
+    assert stream.closed
+    assert caught.value.partial.text == "Hi"
+
+
+class Striking(OpenAIChat):
+    """Is struck by Ctrl-C at the payload that says so."""
+
+    def fresh(self, *, limits: Limits, pings: bool) -> Striking:
+        return Striking(limits=limits, pings=pings)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        super().read(payload, event)
+        if "strike" in payload:
+            raise KeyboardInterrupt
+
+
+STRIKE: dict[str, Any] = {"strike": True}
+
+
+@pytest.mark.parametrize(
+    "body, ending",
+    [
+        ([*ANSWER[:-1], chunk({}, **STRIKE), DONE], "complete"),
+        ([*ANSWER[:4], chunk({}, **STRIKE), *ANSWER[4:]], "truncated"),
+        # The finish reason was read, but never given.
+        ([*ANSWER[:4], chunk({}, "stop", **STRIKE), DONE], "truncated"),
+    ],
+)
+def test_decoding_that_is_broken_off_after_the_finish_leaves_the_answer_complete(
+    body: list[bytes], ending: str
+) -> None:
+    """As a transport that breaks then does: with a departure, and no error."""
+
+    async def read_on(stream: AsyncStream) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            await stream.final()
+        if ending == "complete":
+            await stream.final()
+        else:
+            with pytest.raises(StreamInterrupted, match="broken off"):
+                await stream.final()
+
+    for kind in (Stream, AsyncStream):
+        stream = kind(body, format=Striking())
+        if isinstance(stream, AsyncStream):
+            anyio.run(read_on, stream)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                stream.final()
+            if ending == "complete":
+                stream.final()
+            else:
+                with pytest.raises(StreamInterrupted, match="broken off"):
+                    stream.final()
+
+        assert stream.message.ending == ending
+        assert ("broken_after_finish" in stream.departures) is (ending == "complete")
 
 
 def test_an_object_that_is_none_may_be_bare_text() -> None:

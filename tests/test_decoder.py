@@ -257,11 +257,12 @@ def test_a_line_that_is_too_long_is_refused_at_a_glance_too() -> None:
 
 
 def test_unknown_events_say_what_is_known() -> None:
-    """The error lists the formats, and shows the payload in `.body`, not in its message."""
-    _, decoder = read([b'data: {"secret": 1}\n\n'])
+    """The error lists the formats and the keys, and shows the payload in `.body`, not in its message."""
+    _, decoder = read([b'data: {"key": "secret"}\n\n'])
 
     assert isinstance(decoder.error, NotAStream)
     assert "openai-chat" in str(decoder.error)
+    assert "'key'" in str(decoder.error)
     assert "secret" not in str(decoder.error)
     assert "secret" in decoder.error.body
 

@@ -17,6 +17,7 @@ import gc
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ from tests.docs_pages import (
     name_of,
     resolve,
 )
-from tests.project import MODULES, PACKAGE
+from tests.project import MODULES, PACKAGE, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +123,32 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
             broken.append(link)
 
     assert [] == broken
+
+
+def test_the_architecture_names_each_module_of_the_drivers_and_the_sources() -> None:
+    """Who changes the library finds each of them in a table, and none that is gone."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    there = {path.name for folder in ("sources", "stream") for path in (PACKAGE / folder).glob("_[a-z]*.py")}
+
+    assert there == set(re.findall(r"`(_\w+\.py)`", page))
+
+
+def test_the_architecture_shows_the_house_as_it_stands() -> None:
+    """Each room and each module of the ground floor, and none that is not there."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (house,) = [block.code for block in blocks(page, "text") if block.code.startswith("tokenstream/\n")]
+    rooms = {path.parent.name + "/" for path in PACKAGE.glob("*/__init__.py")}
+    modules = {path.name for path in PACKAGE.glob("*.py")} - {"__main__.py"}
+
+    assert rooms | modules == set(re.findall(r"(?<![\w.])(\w+(?:\.py|/(?= )))", house))
+
+
+def test_the_words_of_the_glossary_are_in_order() -> None:
+    """Who looks a word up finds it where the alphabet has it."""
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = [word.lower() for word in re.findall(r"^\| \*\*(.+?)\*\*", page, re.MULTILINE)]
+
+    assert sorted(set(words)) == words
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

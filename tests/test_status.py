@@ -46,6 +46,40 @@ def test_a_request_id_goes_by_many_names() -> None:
     assert ResponseHead(status=200).content_type is None
 
 
+@pytest.mark.parametrize(
+    "headers, seconds",
+    [
+        ({"retry-after": "Fri, 20 Nov 2026 08:00:30 GMT"}, 30.0),
+        ({"retry-after": "Fri, 20 Nov 2026 09:00:30 +0100"}, 30.0),
+        ({"retry-after": "Fri, 20 Nov 2026 07:00:00 GMT", "date": "nonsense"}, 0.0),
+        ({"retry-after": "Fri, 20 Nov 2026 08:00:30 GMT", "date": "Fri, 20 Nov 2026 08:00:10 GMT"}, 20.0),
+        ({"retry-after": "Fri, 20 Nov 2026 08:00:30 -0000"}, None),
+        ({"retry-after": "3"}, 3.0),
+    ],
+)
+def test_a_date_to_wait_for_is_held_against_our_clock_where_the_server_tells_no_time(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    """Its own time counts more, because our clock may be wrong; a date must name its zone."""
+    eight = 1_795_161_600.0
+    head = ResponseHead(status=429, headers=headers, received_at=eight)
+    reader = ErrorBody(head, limits=Limits())
+    reader.end()
+
+    assert retry_after_of(headers, eight) == seconds
+    assert reader.error is not None
+    assert reader.error.retry_after == seconds
+
+
+def test_a_place_is_an_address_without_what_may_be_secret() -> None:
+    """Neither user nor password, query nor fragment; what is no address has none."""
+    head = ResponseHead(status=200, url="https://user:secret@api.example:8443/v1/x?key=secret#secret")
+
+    assert head.place == "https://api.example:8443/v1/x"
+    assert ResponseHead(status=200).place == ""
+    assert ResponseHead(status=200, url="http://[secret").place == ""
+
+
 def error_of(status: int, body: bytes = b"", **headers: str) -> StreamError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     reader = ErrorBody(ResponseHead(status=status, headers=named), limits=Limits())
@@ -156,6 +190,10 @@ def test_the_name_of_the_request_is_in_the_body_or_the_head() -> None:
     "status, headers, words",
     [
         (307, {"location": "https://other.example/"}, "https://other.example/"),
+        (307, {"location": "/v1/"}, "to /v1/ (status 307)"),
+        (307, {"location": "//user:secret@other.example/v1"}, "to //other.example/v1 (status 307)"),
+        (307, {"location": "http://[bad"}, "to an address that is none (status 307)"),
+        (307, {"location": "/" + "x" * 5_000}, "to /" + "x" * 198 + "\N{HORIZONTAL ELLIPSIS} (status 307)"),
         (304, {}, "If-None-Match"),
         (302, {}, "does not say where to"),
     ],
@@ -167,6 +205,62 @@ def test_a_status_between_is_no_stream(status: int, headers: dict[str, str], wor
     assert isinstance(error, NotAStream)
     assert words in str(error)
     assert str(status) in str(error)
+
+
+HERE = "https://user:secret@api.example/v1?key=secret"
+
+
+@pytest.mark.parametrize(
+    "location, place, same",
+    [
+        ("/v1/", "https://api.example/v1/", True),
+        ("v1/?key=secret", "https://api.example/v1/", True),
+        ("https://api.example:443/v2?key=secret", "https://api.example:443/v2", True),
+        ("https://user:secret@api.example/v2", "https://api.example/v2", True),
+        ("https://API.example/v2", "https://API.example/v2", True),
+        ("http://api.example/v1", "http://api.example/v1", False),
+        ("https://api.example:8443/v1", "https://api.example:8443/v1", False),
+        ("https://other.example/v1?key=secret#x", "https://other.example/v1", False),
+        ("https://api.example:what/v1", "an address that is none", False),
+    ],
+)
+def test_a_redirect_says_why_it_was_not_followed_and_what_to_do(
+    location: str, place: str, same: bool
+) -> None:
+    """Within an origin nothing is at stake; elsewhere credentials are. No query, user or password is told."""
+    reader = ErrorBody(ResponseHead(status=307, headers={"location": location}, url=HERE), limits=Limits())
+    reader.end()
+    message = str(reader.error)
+
+    assert f"redirects to {place} (status 307)" in message
+    assert ("follow_redirects=True" in message) is same
+    assert ("credentials must not reach another origin" in message) is not same
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "body",
+    [b'{"error": {"message": "a } \\" ]"}}', b'\xef\xbb\xbf\n[{"error": {"message": "\xe2\x82\xac"}}]\n'],
+)
+def test_an_error_body_is_over_with_its_json_document(body: bytes, size: int) -> None:
+    """Its last bracket tells, wherever chunks end; nothing before it does."""
+    if size == 1 and body[:1] == b"\xef":
+        body = body[3:]
+    reader = ErrorBody(ResponseHead(status=500), limits=Limits())
+    last = len(body.rstrip())
+    for start in range(0, len(body), size):
+        reader.frames(body[start : start + size])
+        assert reader.ended is (start + size >= last)
+    assert reader.error is None
+
+
+def test_an_error_body_of_text_is_over_at_its_end_alone() -> None:
+    """Text may always go on."""
+    reader = ErrorBody(ResponseHead(status=500), limits=Limits())
+    reader.frames(b"busy {}")
+
+    assert not reader.ended
 
 
 def test_a_response_whose_body_is_not_at_hand() -> None:

@@ -17,7 +17,8 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import TextDelta
-from tokenstream.limits import DEFAULT_LIMITS, Limits
+from tokenstream.formats._read import are_text, is_dict
+from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.message import Checkpoint
 from tokenstream.stages.metrics import Meter
 from tokenstream.status import ErrorBody
@@ -79,6 +80,7 @@ class Machine:
         limits: Limits | None,
         pings: bool,
     ) -> None:
+        check_option("limits", limits, Limits)
         self._limits = limits if limits is not None else DEFAULT_LIMITS
         self.departures = Departures()
         """What the server did that its documents do not say, and the rule that was applied."""
@@ -189,13 +191,15 @@ class Machine:
         """Give the next input in any form; `pull` then gives its events.
 
         Raises:
-            MisuseError: It is neither bytes nor text, nor a payload.
+            MisuseError: It is neither bytes nor text, nor a payload whose keys are text.
         """
         if isinstance(chunk, bytearray) or chunk.__class__ is memoryview:
             chunk = bytes(chunk)
         elif isinstance(chunk, str) and not self._connection.takes_text:
             chunk = chunk.encode("utf-8", "surrogatepass")
-        if isinstance(chunk, dict):
+        if is_dict(chunk):
+            if not are_text(chunk):
+                raise MisuseError("the payload has a key that is no text; payloads are JSON objects as dicts")
             self._connection.take_payloads()
         elif not isinstance(chunk, bytes | str):
             kind = type(chunk).__qualname__
@@ -229,6 +233,10 @@ class Machine:
         if broken and connection.finished:
             self.error = None
             self.note("broken_after_finish")
+        if self._left:
+            # What is whole only now, such as an answer in one JSON document, comes now.
+            self.now = now
+            self.meter.mark(now, frame=True)
 
     def cut(self, now: float) -> None:
         """Stop here: frames that were not decoded are dropped, and what was held back with them."""
@@ -239,9 +247,14 @@ class Machine:
 
     def break_off(self, now: float) -> None:
         """Stop because an exception, Ctrl-C say, broke off the decoding of an event; it cannot go on."""
-        self.error = self.error or StreamInterrupted(
-            "reading was broken off while an event was decoded; what had arrived is in .partial"
-        )
+        # What the format has read may not have been given.
+        given = all(message.finish_reason for message in self.accumulator.messages)
+        if self.error is None and (self.answered or (given and self._connection.finished)):
+            self.note("broken_after_finish")
+        else:
+            self.error = self.error or StreamInterrupted(
+                "reading was broken off while an event was decoded; what had arrived is in .partial"
+            )
         self.cut(now)
 
     def conclude(self, ending: Ending | None = None) -> None:
@@ -255,6 +268,9 @@ class Machine:
             ending = "complete"
             if error is not None:
                 ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
+        elif ending == "complete" and isinstance(self._connection, ErrorBody):
+            # A whole error is no answer.
+            ending = "stopped"
         self.accumulator.conclude(ending)
         if error is not None and not error.has_partial:
             error.partial = self.accumulator.message
@@ -292,9 +308,11 @@ class Machine:
         while True:
             chunk = self.chunk
             if chunk is None:
+                fresh = True
                 while self._left:
                     event = self._left.pop(0)
-                    take(event)
+                    if take(event):
+                        fresh = self._mark(event, fresh=fresh)
                     self.events_seen += 1
                     yield event
                 yield None
@@ -332,15 +350,23 @@ class Machine:
                 self.error = (connection.framing or connection).error or (coding.error if coding else None)
                 if outgrown and self.error is None:
                     self.error = LimitExceeded(limit="body", value=most)
-            if connection.format is not None:
-                self.answered = connection.format.ended
-                if self.answered:
-                    meter.finish(now)
+            ending = connection.format or connection
+            self.answered = ending.ended
+            if self.answered:
+                meter.finish(now)
             self.plain = self.error is None and not self.answered
             if self.plain and meter.content_chunks and coding is None:
                 self.shortcut = connection.shortcut()
             # The next input may be long in coming, and a payload is large.
             frames = frame = event = None
+
+    def _mark(self, event: Event, *, fresh: bool) -> bool:
+        """Mark content that came with the end of the input; return False."""
+        if fresh:
+            self.meter.content(self.now)
+        if self.meter.waiting and event.__class__ is TextDelta:
+            self.meter.mark_text(self.now)
+        return False
 
     def _decoded_frames(self, coding: ContentDecoder, chunk: bytes, now: float) -> list[Any]:
         frames: list[Any] = []

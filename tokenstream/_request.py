@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
+import threading
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 from tokenstream.limits import Deadlines
@@ -18,6 +22,9 @@ from tokenstream.sources import (
     opening_failed,
 )
 from tokenstream.stream._wake import shut_down
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Request"]
 
@@ -50,6 +57,44 @@ _HARMLESS = frozenset(
 
 Any other may be a credential: each provider and gateway has its own name for the key.
 """
+
+
+class _Trusted(threading.local):
+    """What our own clients trust, read from its files once in each thread.
+
+    Threads do not share it: each new connection writes into the context, which
+    another one may be copying.
+    """
+
+    def __init__(self) -> None:
+        self._made_of: tuple[object, ...] = ()
+        self._context: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return what a client of httpx makes for itself, anew whenever that would be another."""
+        import httpx
+
+        file = os.environ.get("SSL_CERT_FILE")
+        # The class, because packages replace it to trust what the system trusts.
+        version = _version_of(file)
+        of = (ssl.SSLContext, os.environ.get("SSLKEYLOGFILE"), file, version)
+        # A file counts before a folder, which is as good as new only when it is new.
+        folder = version is None and bool(os.environ.get("SSL_CERT_DIR"))
+        if self._context is None or of != self._made_of or folder:
+            self._context, self._made_of = httpx.create_ssl_context(), of
+        return self._context
+
+
+def _version_of(file: str | None) -> object:
+    try:
+        found = Path(file).stat() if file else None
+    except OSError:
+        # Whoever reads it says so.
+        return None
+    return found and (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+_trusted = _Trusted()
 
 
 class _Redirects:
@@ -108,16 +153,19 @@ class _Line:
     """
 
     def __init__(self) -> None:
+        self.onward: Callable[[str, dict[str, Any]], object] | None = None
+        """The caller's own function, which is told the same."""
         self._stream: Any = None
         self._asked = False
 
-    def __call__(self, step: str, told: dict[str, Any]) -> None:
-        """Take a step of the request."""
+    def __call__(self, step: str, told: dict[str, Any]) -> object:
+        """Take a step of the request, and return what the caller's own function makes of it."""
         if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._stream = told["return_value"]
             if self._asked:
                 # Somebody wanted to shut it down before it was there.
                 shut_down(self.socket)
+        return None if self.onward is None else self.onward(step, told)
 
     def socket(self) -> Any:  # noqa: ANN401 - a socket of any kind
         """Return the socket, to be shut down; where there is none yet, it is as soon as it is there."""
@@ -144,14 +192,18 @@ class Request:
         deadlines: Deadlines | None,
         options: dict[str, Any],
     ) -> None:
-        if client is not None and not hasattr(client, "stream"):
+        if client is not None and not callable(getattr(client, "stream", None)):
             raise MisuseError(f"client={type(client).__qualname__} is no httpx or httpx2 client")
+        if not isinstance(options.get("extensions"), dict | None):
+            raise MisuseError(f"extensions={options['extensions']!r} is no dict")
         self._method = method
         self._url = str(url)
         self._client = client
         self._deadlines = deadlines if deadlines is not None else Deadlines()
         self._options = options
-        self._waits = self._deadlines if client is None else None
+        self._extensions: dict[str, Any] = options.get("extensions") or {}
+        ours = client is None and "timeout" not in options and "timeout" not in self._extensions
+        self._waits = self._deadlines if ours else None
 
     def deferred(self) -> Deferred:
         """Return a source that sends the request when it is opened."""
@@ -168,7 +220,8 @@ class Request:
                 options = {**self._options}
                 if client is None:
                     client = stack.enter_context(self._new_client("Client"))
-                    options["extensions"] = {"trace": line, **options.get("extensions", {})}
+                    line.onward = self._extensions.get("trace")
+                    options["extensions"] = {**self._extensions, "trace": line}
                 try:
                     redirects = _Redirects(client, options, self._host())
                     asked = connect_sse(client, self._method, self._url, **_sent(options, client))
@@ -221,7 +274,8 @@ class Request:
 
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
         read = None if None in waits else max(wait for wait in waits if wait is not None)
-        return getattr(httpx, kind)(timeout=httpx.Timeout(_CONNECT_SECONDS, read=read))
+        timeout = httpx.Timeout(_CONNECT_SECONDS, read=read)
+        return getattr(httpx, kind)(timeout=timeout, verify=_trusted.context())
 
     def _failed(self, error: Exception) -> StreamError | MisuseError:
         """Return what an exception means that a client raised instead of giving a response."""

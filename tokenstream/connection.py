@@ -11,10 +11,11 @@ from tokenstream.events import Ping
 from tokenstream.formats import registry
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict, is_list
+from tokenstream.formats._seen import lines_without_ends, names_seen, not_a_stream, payload_of, start_of
 from tokenstream.formats.base import PING_NAMES, name_of, text_error
 from tokenstream.framing import NDJSONParser, ServerSentEvent, SSEParser
 from tokenstream.framing.body import JSONBody
-from tokenstream.framing.sniff import Sniffed, sniff, title_of
+from tokenstream.framing.sniff import Sniffed, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,9 @@ class Connection:
         pings: Whether signs of life become events.
         departures: Where they are counted.
     """
+
+    ended = False
+    """Never: the end of the answer is the format's to tell."""
 
     __slots__ = (
         "_content_type",
@@ -171,11 +175,16 @@ class Connection:
                 self.format.conclude()
             events += self.format.end()
             self.error = self.format.error
-        if isinstance(self.framing, SSEParser) and self.framing.replaced:
-            self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
         if self.error is None and self.format is None:
             self.error = StreamTruncated("the body ended without a single event; ask again")
+        self._note_replaced()
+        if isinstance(self.error, StreamTruncated) and not self.frames_seen:
+            self.error = lines_without_ends(self.tail) or self.error
         return events
+
+    def _note_replaced(self) -> None:
+        if isinstance(self.framing, SSEParser) and self.framing.replaced:
+            self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 
     def _end_undecided(self) -> list[Event]:
         """The input is over before its kind was known, or while it was collected for an error."""
@@ -184,7 +193,7 @@ class Connection:
         refused = self._refused
         if refused is None:
             return self._events_of(self.frames(self._prefix))
-        self.error = self.error or self._not_a_stream(refused)
+        self.error = self.error or self._none_of_ours(refused)
         return []
 
     def abandon(self) -> list[Event]:
@@ -218,7 +227,7 @@ class Connection:
         """Collect what an error shows of a body that is none of ours."""
         self._prefix += chunk[: self._limits.tail]
         if self._refused is not None and len(self._prefix) >= self._limits.tail:
-            self.error = self._not_a_stream(self._refused)
+            self.error = self._none_of_ours(self._refused)
         return []
 
     def _frame(self, found: Sniffed) -> None:
@@ -255,20 +264,8 @@ class Connection:
             return [Ping()]
         return self.format.feed(frame)
 
-    def _not_a_stream(self, found: Sniffed) -> NotAStream:
-        start = str(self._prefix[: self._limits.tail], "utf-8", "replace")
-        if found == "html":
-            title = title_of(start)
-            named = f" titled {title!r}" if title else ""
-            return NotAStream(
-                f"the body is a web page{named}, not a stream: check the address, and what stands between",
-                body=start,
-            )
-        return NotAStream(
-            "the body is no event stream and no JSON; its first bytes are in .body. If it is a format of "
-            f"these, name it with format=…: {', '.join(registry.names())}",
-            body=start,
-        )
+    def _none_of_ours(self, found: Sniffed) -> NotAStream:
+        return not_a_stream(found, str(self._prefix[: self._limits.tail], "utf-8", "replace"))
 
     # -- format ------------------------------------------------------------
 
@@ -289,7 +286,7 @@ class Connection:
             return []
         if name == _PING:
             self._skipped += 1
-            return [Ping(raw=_payload_of(frame))] if self._pings else []
+            return [Ping(raw=payload_of(frame))] if self._pings else []
         self._held.append(frame)
         if self.error is not None:
             return []
@@ -317,7 +314,8 @@ class Connection:
                 return "text"
             payload = self._first_payload(frame)
         if not is_dict(payload):
-            return "text"
+            # A JSON document that is no object is no token of bare text.
+            return None if isinstance(self.framing, JSONBody) else "text"
         if payload.get("type") == "ping":
             return _PING
         name, wait = registry.detect(payload, event)
@@ -343,9 +341,9 @@ class Connection:
         held, self._held = self._held, []
         if name is None:
             self.error = NotAStream(
-                f"the events are of no known format ({', '.join(registry.names())}); "
-                "if it is one of these, name it with format=…",
-                body=_shown(held[0], self._limits.tail) if held else "",
+                f"the events are of no known format; {names_seen(held, self._limits)}. If it is one of "
+                f"{', '.join(registry.names())}, name it with format=…; any other is for its SDK's own loop",
+                body=start_of(held[0], self._limits.tail) if held else "",
             )
             return []
         known = registry.create(name, limits=self._limits, pings=self._pings)
@@ -366,7 +364,7 @@ class Connection:
 
     def _take_unfinished(self, frame: Frame) -> list[Event]:
         """Take a last frame that lacks its end, when it is whole all the same."""
-        payload = _payload_of(frame)
+        payload = payload_of(frame)
         if isinstance(payload, bytes) and payload.strip() != b"[DONE]":
             if payload.lstrip()[:1] not in (b"{", b"["):
                 return []
@@ -386,12 +384,3 @@ class Connection:
 
 def _each(item: object) -> list[object]:
     return [item]
-
-
-def _payload_of(frame: Frame) -> bytes | dict[str, Any]:
-    return frame.payload if isinstance(frame, ServerSentEvent) else frame
-
-
-def _shown(frame: Frame, most: int) -> str:
-    payload = _payload_of(frame)
-    return str(payload[:most], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:most]

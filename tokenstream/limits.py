@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tokenstream.errors import MisuseError
+
 __all__ = ["Deadlines", "Limits"]
 
 _MIB = 1024 * 1024
@@ -81,3 +83,13 @@ class Deadlines:
             if value is not None and (not isinstance(value, int | float) or not value > 0):
                 msg = f"Deadlines.{name} takes a number of seconds above 0 or None, not {value!r}"
                 raise ValueError(msg)
+
+
+def check_option(name: str, value: object, kind: type) -> None:
+    """Refuse an option of the wrong kind where it is given; None is none.
+
+    Raises:
+        MisuseError: It is something else.
+    """
+    if value is not None and not isinstance(value, kind):
+        raise MisuseError(f"{name}={value!r} is no tokenstream.{kind.__name__}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from tokenstream._json import decode
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats._errors import kind_of_status, provider_error
 from tokenstream.formats._read import is_dict, is_list
+from tokenstream.formats._whole import Wholeness
 from tokenstream.formats.base import name_of
 from tokenstream.framing import SSEParser
 from tokenstream.framing.sniff import sniff, title_of
@@ -40,6 +42,8 @@ class ResponseHead:
     reason: str = ""
     url: str = field(default="", repr=False)
     """The address that answered, which may hold a key."""
+    received_at: float | None = field(default=None, repr=False, compare=False)
+    """When it came, in seconds since the epoch; None where nobody looked."""
 
     @property
     def content_type(self) -> str | None:
@@ -49,9 +53,7 @@ class ResponseHead:
     @property
     def place(self) -> str:
         """The address without what may be secret: user, password and query."""
-        scheme, _, rest = self.url.partition("?")[0].partition("://")
-        host, slash, path = rest.partition("/")
-        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" if rest else scheme
+        return _place_of(self.url)
 
     @property
     def request_id(self) -> str | None:
@@ -60,6 +62,14 @@ class ResponseHead:
             if name in self.headers:
                 return self.headers[name]
         return None
+
+
+def _place_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 _REQUEST_IDS = (
@@ -77,8 +87,10 @@ _MOST_DIGITS = 12
 _MOST_BODY = 64 * 1024
 """Bytes of an error body that are looked at."""
 _MOST_WORDS = 200
-"""Characters of a body of plain text that an error's message shows."""
+"""Characters of a body of plain text that an error's message shows, and of an address."""
 _NOT_MODIFIED = 304
+_BOM = b"\xef\xbb\xbf"
+_PORTS = {"http": 80, "https": 443}
 _ADVICE: dict[ErrorKind, str] = {
     "authentication": "check the key, and what it is allowed to do",
     "invalid_request": "the same request will fail again: mend it; what the server says of it is in .body",
@@ -112,14 +124,23 @@ class ErrorBody:
         self._head = head
         self._limits = limits
         self._body = bytearray()
+        self._document = Wholeness()
 
     def frames(self, chunk: bytes) -> list[Any]:
         """Keep what there is room for."""
-        self._body += chunk[: max(0, _MOST_BODY - len(self._body))]
+        room = max(0, _MOST_BODY - len(self._body))
+        self._body += chunk[:room]
+        # Its marks are ASCII: in UTF-8 no other character holds them.
+        self._document.add(str(chunk[:room].removeprefix(_BOM), "latin-1"))
         if len(self._body) >= _MOST_BODY:
             self.end()
         # One frame, so that its reader looks for the error.
         return [chunk]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the body is one whole JSON document: what is to come says nothing more."""
+        return self._document.whole
 
     def take_payloads(self) -> None:
         """Take payloads for what they are: none of an error's body."""
@@ -143,11 +164,16 @@ class ErrorBody:
         return self.end()
 
 
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
+def retry_after_of(headers: Mapping[str, str], received_at: float | None = None) -> float | None:
     """Return the seconds that a server asks to wait, or None.
 
     It says so in milliseconds (`retry-after-ms`), in seconds, or as a date
-    (`retry-after`), which is compared with the server's own `date`.
+    (`retry-after`), which is compared with the server's own `date`, or with
+    our clock where it sends none.
+
+    Args:
+        headers: The response's headers, by lower-case name.
+        received_at: When they came, in seconds since the epoch.
 
     Example:
         >>> retry_after_of({"retry-after": "2"}), retry_after_of({"retry-after-ms": "150"})
@@ -157,15 +183,20 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
         value = headers.get(name, "").strip()
         if 0 < len(value) <= _MOST_DIGITS and value.isascii() and value.replace(".", "", 1).isdecimal():
             return float(value) / unit
-    return _seconds_until(headers.get("retry-after", ""), headers.get("date", ""))
+    then = _seconds_of(headers.get("retry-after", ""))
+    now = _seconds_of(headers.get("date", ""))
+    if now is None:
+        now = received_at
+    return None if then is None or now is None else max(0.0, then - now)
 
 
-def _seconds_until(date: str, now: str) -> float | None:
+def _seconds_of(date: str) -> float | None:
+    """Return a date in seconds since the epoch; None where it is none, or names no zone."""
     try:
-        seconds = (parsedate_to_datetime(date) - parsedate_to_datetime(now)).total_seconds()
-    except (ValueError, TypeError):
+        found = parsedate_to_datetime(date)
+        return None if found.tzinfo is None else found.timestamp()
+    except (ValueError, TypeError, OverflowError):
         return None
-    return max(0.0, seconds)
 
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
@@ -178,9 +209,11 @@ def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
     target = head.headers.get("location")
     named = f"status {head.status} {head.reason}".rstrip()
     if target is not None:
-        message = (
-            f"the server redirects to {target} ({named}), which was not followed, because credentials "
-            "must not reach another host; ask there if that is meant"
+        place, same = _target_of(head.url, target)
+        message = f"the server redirects to {place} ({named}), which was not followed" + (
+            ", as no redirect is unasked: ask at that address, or let the request follow_redirects=True"
+            if same
+            else ", because credentials must not reach another origin; ask there if that is meant"
         )
     elif head.status == _NOT_MODIFIED:
         message = (
@@ -194,11 +227,26 @@ def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
     return error
 
 
+def _target_of(url: str, location: str) -> tuple[str, bool]:
+    """Return where a redirect leads, without what may be secret, and whether that is the same origin."""
+    try:
+        target = urljoin(url, location)
+        same = _origin_of(urlsplit(target)) == _origin_of(urlsplit(url))
+    except ValueError:
+        return "an address that is none", False
+    place = _place_of(target)
+    return place if len(place) <= _MOST_WORDS else f"{place[: _MOST_WORDS - 1]}…", same
+
+
+def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
 def _status_error(head: ResponseHead, body: bytes, limits: Limits) -> StatusError:
     text = str(body, "utf-8", "replace")
     found = _said_in(body, limits)
     kind, retryable = _judged(head, found)
-    retry_after = retry_after_of(head.headers)
+    retry_after = retry_after_of(head.headers, head.received_at)
     if retry_after is None and found is not None:
         retry_after = found.retry_after
     error = StatusError(
@@ -267,7 +315,7 @@ def _said_in(body: bytes, limits: Limits) -> ProviderError | None:
 
 def _object_in(payload: bytes, limits: Limits) -> dict[str, Any] | None:
     try:
-        data: object = decode(payload.removeprefix(b"\xef\xbb\xbf"), limits)
+        data: object = decode(payload.removeprefix(_BOM), limits)
     except (ProtocolError, LimitExceeded):
         return None
     if is_list(data) and data:

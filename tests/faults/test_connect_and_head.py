@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from typing import Any
 
 import httpx
@@ -29,7 +30,7 @@ from tests.support.loopback import (
     refusing_url,
     sized,
 )
-from tokenstream import Deadlines
+from tokenstream import Deadlines, connect
 from tokenstream.errors import (
     ConnectError,
     NotAStream,
@@ -39,6 +40,7 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
+from tokenstream.stream import _silence, _sync
 
 ANSWER = HELLO + END
 
@@ -154,6 +156,50 @@ def test_f07_too_many_requests_tell_how_long_to_wait(
         assert (error.code, error.type, error.request_id) == ("too_fast", "rate_limit_error", "req_7")
         assert "slow down" in str(error)
         assert "ask again" in str(error)
+
+
+@both_colours
+def test_f07_a_date_to_wait_for_needs_no_clock_of_the_servers(
+    colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours counts where it tells no time."""
+    monkeypatch.setattr(time, "time", lambda: 1_795_161_600.0)
+    headers = [("Retry-After", "Fri, 20 Nov 2026 08:00:30 GMT")]
+    with Loopback(sized(b"", status=429, headers=headers)) as server:
+        error = failed(colour, server, StatusError)
+
+        assert error.retry_after == 30.0
+
+
+@both_colours
+def test_f07_an_error_is_told_although_its_connection_stays_open(
+    colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its JSON document is whole; the rest of the body is waited for only shortly."""
+    monkeypatch.setattr(_silence, "REST_SECONDS", 0.05)
+    monkeypatch.setattr(_sync, "REST_SECONDS", 0.05)
+    body = json.dumps({"error": LIMITED}).encode()
+    with Loopback([head(429, "application/json"), body[:20], 0.02, body[20:], OPEN]) as server:
+        begun = time.monotonic()
+        error = failed(colour, server, StatusError, deadlines=Deadlines(first_event=2, idle_bytes=2))
+
+        assert time.monotonic() - begun < 1
+        assert (error.code, error.body) == ("too_fast", body.decode())
+        assert error.partial.ending == "failed"
+
+
+def test_f07_a_stop_while_the_rest_of_an_error_is_waited_for_is_a_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A whole error is no whole answer."""
+    monkeypatch.setattr(_sync, "REST_SECONDS", 1.0)
+    with (
+        Loopback([head(429, "application/json"), b"{}", OPEN]) as server,
+        connect(server.url) as stream,
+    ):
+        threading.Timer(0.05, stream.stop).start()
+
+        assert stream.final().ending == "stopped"
 
 
 @both_colours

@@ -13,7 +13,7 @@ from tests.formats.openai_chat_payloads import DONE, FINISH, ROLE, answer, call,
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.formats.openai_chat import OpenAIChat
-from tokenstream.formats.openai_chat._whole import Wholeness
+from tokenstream.formats._whole import Wholeness
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart
 

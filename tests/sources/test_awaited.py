@@ -12,7 +12,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError, StreamClosed, StreamInterrupted
+from tokenstream.errors import ConnectError, MisuseError, StreamClosed, StreamInterrupted
 
 pytestmark = pytest.mark.anyio
 
@@ -214,3 +214,103 @@ async def test_a_read_that_waits_for_the_opening_is_one_read() -> None:
         assert "Let me see." == (await stream.final()).text
 
     assert ["awaited"] == log.said
+
+
+class Swallowing:
+    """A manager of both colours that swallows whatever is raised in its block."""
+
+    def __init__(self, given: Any) -> None:
+        self._given = given
+        self.left = 0
+
+    def __enter__(self) -> Any:
+        return self._given
+
+    def __exit__(self, *raised: object) -> bool:
+        self.left += 1
+        return True
+
+    async def __aenter__(self) -> Any:
+        return self._given
+
+    async def __aexit__(self, *raised: object) -> bool:
+        self.left += 1
+        return True
+
+
+async def test_a_manager_that_swallows_exceptions_does_not_hide_that_it_gave_no_source() -> None:
+    """It is left, and the error stands."""
+    manager = Swallowing(7)
+    with pytest.raises(MisuseError, match="int is nothing that can be read"):
+        Stream(manager).final()
+    with pytest.raises(MisuseError, match="int is nothing that can be read"):
+        await AsyncStream(manager).final()
+
+    assert 2 == manager.left
+
+    # One that swallows serves all the same.
+    assert "Let me see." == Stream(Swallowing(ANSWER)).final().text
+
+
+async def _soon(source: Any) -> Any:
+    return source
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_a_finished_task_holds_is_closed_unread() -> None:
+    """The request has been sent, and its answer would stay open."""
+    source = AsyncSource(ANSWER)
+    task = asyncio.create_task(_soon(source))
+    await asyncio.wait([task])
+    stream = AsyncStream(task)
+    await stream.aclose()
+
+    assert (1, "stopped") == (source.closed, stream.message.ending)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("way", ["aclose", "stop", "dropped"])
+async def test_what_a_task_holds_that_finished_meanwhile_is_closed_unread(way: str) -> None:
+    """The stream was made before, and never read; the event loop closes what came."""
+    source = AsyncSource(ANSWER)
+    task = asyncio.create_task(_soon(source))
+    stream = AsyncStream(task)
+    await asyncio.wait([task])
+    if way == "aclose":
+        await stream.aclose()
+    elif way == "stop":
+        stream.stop()
+    del stream
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert 1 == source.closed
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_a_task_holds_that_is_not_open_is_dropped() -> None:
+    """A coroutine is closed, what is no source is left alone; warnings are errors here."""
+    log = Log()
+    for given in (log.coroutine(b""), 7):
+        task = asyncio.create_task(_soon(given))
+        stream = AsyncStream(task)
+        await asyncio.wait([task])
+        await stream.aclose()
+
+    assert [] == log.said
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_finished_task_that_failed_is_an_error_in_the_loop() -> None:
+    """As if it had been awaited a little later."""
+    cause = ConnectionResetError("reset")
+    task = asyncio.create_task(_failing(cause))
+    await asyncio.wait([task])
+    with pytest.raises(ConnectError) as caught:
+        await AsyncStream(task).final()
+
+    assert cause is caught.value.__cause__
+
+
+async def _failing(error: Exception) -> Any:
+    raise error

@@ -1,6 +1,6 @@
 """Each source, in both colours: read, stopped from elsewhere, cancelled, broken, collected.
 
-The server tells in each case whether its client has closed.
+The server tells in each case when its client has closed.
 """
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
 import pytest
 
 from tests.sources.ways import ASYNC_WAYS, WAYS, AsyncWay, Way
-from tests.support.loopback import FIN, LAST_CHUNK, OPEN, Connection, Loopback, chunked_head, http_chunk
+from tests.support.loopback import FIN, LAST_CHUNK, OPEN, REQUEST, Loopback, chunked_head, http_chunk
+from tests.support.packages import needed
+from tests.support.timing import at_once, tried_again
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamInterrupted
 
@@ -28,8 +30,9 @@ every_way = pytest.mark.parametrize("way", WAYS, ids=str)
 every_async_way = pytest.mark.parametrize("way, backend", _ASYNC_ROWS)
 
 
-def _whole(way: Way | AsyncWay) -> Loopback:
-    return Loopback([chunked_head(), *map(http_chunk, way.body), LAST_CHUNK, OPEN])
+def _whole_twice(way: Way | AsyncWay) -> Loopback:
+    answer = [chunked_head(), *map(http_chunk, way.body), LAST_CHUNK]
+    return Loopback([*answer, REQUEST, *answer, OPEN])
 
 
 def _cut(way: Way | AsyncWay) -> Loopback:
@@ -42,13 +45,27 @@ def _silent(way: Way | AsyncWay, gate: threading.Event) -> Loopback:
     return Loopback([chunked_head(), *map(http_chunk, first), gate, *map(http_chunk, rest), OPEN])
 
 
-def _needed(way: Way | AsyncWay) -> None:
+def _import(way: Way | AsyncWay) -> None:
     for module in way.needs:
-        pytest.importorskip(module)
+        needed(module)
 
 
-async def _closed(connection: Connection) -> bool:
-    return await anyio.to_thread.run_sync(connection.closed_within, _SOON)
+def _closes_at_once(server: Loopback, since: float) -> None:
+    """Assert that the client closes, and within the time that the server may expect."""
+    connection = server.connection()
+    assert connection.closed_within(_SOON)
+    at_once(since, connection.closed_at)
+
+
+async def _closes_at_once_async(server: Loopback, since: float) -> None:
+    # The loop goes on, so that whoever closes in a task can.
+    await anyio.to_thread.run_sync(_closes_at_once, server, since)
+
+
+def _leaves_a_connection_to_use_or_none(way: Way | AsyncWay, server: Loopback) -> None:
+    """Assert that the first of two requests has left a connection that carried the second, or is closed."""
+    requests = [len(connection.requests) for connection in server.connections]
+    assert [2] == requests or (not way.reuses and server.connection().closed_within(_SOON))
 
 
 # -- sync -------------------------------------------------------------------
@@ -56,90 +73,101 @@ async def _closed(connection: Connection) -> bool:
 
 @every_way
 def test_it_is_read_to_its_end(way: Way) -> None:
-    """Text as it arrives, the whole message, and nothing left open."""
-    _needed(way)
-    with _whole(way) as server, way.open(server.url) as source:
-        stream = Stream(source)
-        pieces = list(stream.text)
+    """Text as it arrives, the whole message, and a connection for the client's next request."""
+    _import(way)
+    with _whole_twice(way) as server, way.open(server.url) as ask:
+        for _ in range(2):
+            stream = Stream(ask())
+            pieces = list(stream.text)
 
-        assert ["Hel", "lo"] == pieces
-        assert ("complete", "stop") == (stream.message.ending, stream.message.finish_reason)
-        assert stream.closed
-        assert {} == dict(stream.departures)
-    assert server.connection().closed_within(_SOON)
+            assert ["Hel", "lo"] == pieces
+            assert ("complete", "stop") == (stream.message.ending, stream.message.finish_reason)
+            assert stream.closed
+            assert {} == dict(stream.departures)
+        _leaves_a_connection_to_use_or_none(way, server)
 
 
 @every_way
+@tried_again
 def test_a_stop_from_another_thread_ends_a_read_that_waits(way: Way) -> None:
     """The loop ends as at the end of the answer; what had come is kept; the server sees it."""
-    _needed(way)
+    _import(way)
     gate = threading.Event()
-    with _silent(way, gate) as server, way.open(server.url) as source:
-        stream = Stream(source)
+    with _silent(way, gate) as server, way.open(server.url) as ask:
+        stream = Stream(ask())
         pieces: list[str] = []
         reader = threading.Thread(target=lambda: pieces.extend(stream.text), daemon=True)
         reader.start()
         _wait_for(lambda: stream.message.text == "Hel")
-        begun = time.monotonic()
+        since = time.monotonic()
         stream.stop("enough")
+        returned_at = time.monotonic()
         assert stream.message.ending == "stopped"
-        assert time.monotonic() - begun < 1.0
         if not way.reachable:
+            # Nobody can wake it: it ends when its source next answers.
+            since = time.monotonic()
             gate.set()
         reader.join(_SOON)
 
         assert not reader.is_alive()
         assert (["Hel"], "Hel", "stopped") == (pieces, stream.message.text, stream.message.ending)
         assert stream.closed
-        assert server.connection().closed_within(_SOON)
+        at_once(since, returned_at)
+        _closes_at_once(server, since)
 
 
 @every_way
+@tried_again
 def test_ctrl_c_within_a_block_closes_it(way: Way) -> None:
     """The interrupt passes unchanged; the partial is whole."""
-    _needed(way)
-    with _silent(way, threading.Event()) as server, way.open(server.url) as source:
-        stream = Stream(source)
+    _import(way)
+    with _silent(way, threading.Event()) as server, way.open(server.url) as ask:
+        stream = Stream(ask())
         with pytest.raises(KeyboardInterrupt), stream:
             for _ in stream.text:
+                since = time.monotonic()
                 raise KeyboardInterrupt
 
         assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
-        assert server.connection().closed_within(_SOON)
+        _closes_at_once(server, since)
 
 
 @every_way
+@tried_again
 def test_a_connection_that_breaks_is_told(way: Way) -> None:
     """After what had come; the partial is on the error."""
-    _needed(way)
-    with _cut(way) as server, way.open(server.url) as source:
-        stream = Stream(source)
+    _import(way)
+    with _cut(way) as server, way.open(server.url) as ask:
+        stream = Stream(ask())
         pieces: list[str] = []
         with pytest.raises(StreamInterrupted) as caught:
             for piece in stream.text:
                 pieces.append(piece)
+        since = time.monotonic()
 
         assert ["Hel", "lo"] == pieces
         assert caught.value.partial == stream.message
         assert ("Hello", "truncated") == (stream.message.text, stream.message.ending)
         assert caught.value.retryable
         assert caught.value.__cause__ is not None
-        assert server.connection().closed_within(_SOON)
+        _closes_at_once(server, since)
 
 
+@pytest.mark.usefixtures("light_heap")
 @every_way
+@tried_again
 def test_a_stream_that_nobody_holds_is_closed(way: Way) -> None:
     """With a warning that says how to do better."""
-    _needed(way)
-    with _silent(way, threading.Event()) as server, way.open(server.url) as source:
-        stream = Stream(source)
+    _import(way)
+    with _silent(way, threading.Event()) as server, way.open(server.url) as ask:
+        stream = Stream(ask())
         assert next(stream.text) == "Hel"
-        del source
         with pytest.warns(ResourceWarning, match="never closed: use `with`"):
+            since = time.monotonic()
             del stream
             gc.collect()
 
-        assert server.connection().closed_within(_SOON)
+        _closes_at_once(server, since)
 
 
 # -- async ------------------------------------------------------------------
@@ -149,36 +177,39 @@ def test_a_stream_that_nobody_holds_is_closed(way: Way) -> None:
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @every_async_way
 def test_it_is_read_to_its_end_async(way: AsyncWay, backend: str) -> None:
-    """Text as it arrives, the whole message, and nothing left open."""
-    _needed(way)
+    """Text as it arrives, the whole message, and a connection for the client's next request."""
+    _import(way)
 
     async def main(server: Loopback) -> None:
-        async with way.open(server.url) as source, AsyncStream(source) as stream:
-            pieces = [piece async for piece in stream.text]
+        async with way.open(server.url) as ask:
+            for _ in range(2):
+                async with AsyncStream(await ask()) as stream:
+                    pieces = [piece async for piece in stream.text]
 
-            assert ["Hel", "lo"] == pieces
-            assert ("complete", "stop") == (stream.message.ending, stream.message.finish_reason)
-            assert stream.closed
-            assert {} == dict(stream.departures)
+                    assert ["Hel", "lo"] == pieces
+                    assert ("complete", "stop") == (stream.message.ending, stream.message.finish_reason)
+                    assert stream.closed
+                    assert {} == dict(stream.departures)
+            _leaves_a_connection_to_use_or_none(way, server)
 
-    with _whole(way) as server:
+    with _whole_twice(way) as server:
         anyio.run(main, server, backend=backend)
-        assert server.connection().closed_within(_SOON)
 
 
 @every_async_way
 @pytest.mark.parametrize("where", ["task", "thread"])
+@tried_again
 def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: AsyncWay, backend: str, where: str) -> None:
     """From another task or another thread: the loop ends as at the end of the answer."""
-    _needed(way)
+    _import(way)
 
     async def main(server: Loopback) -> None:
-        async with way.open(server.url) as source, AsyncStream(source) as stream:
+        since: list[float] = []
+        async with way.open(server.url) as ask, AsyncStream(await ask()) as stream:
 
             async def stop() -> None:
-                while stream.message.text != "Hel":  # noqa: ASYNC110 - nobody tells when a message has grown
-                    await anyio.sleep(0.005)
-                await anyio.sleep(0.01)
+                await _waits_for_more(stream)
+                since.append(time.monotonic())
                 if where == "task":
                     stream.stop("enough")
                 else:
@@ -192,52 +223,63 @@ def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: AsyncWay, backe
                         pieces.append(piece)
 
             assert (["Hel"], "stopped") == (pieces, stream.message.ending)
-            assert await _closed(server.connection())
+            await _closes_at_once_async(server, since[0])
 
     with _silent(way, threading.Event()) as server:
         anyio.run(main, server, backend=backend)
 
 
 @every_async_way
+@tried_again
 def test_a_cancelled_loop_closes_it(way: AsyncWay, backend: str) -> None:
     """The cancellation passes unchanged, the source is closed before it leaves, the partial is whole."""
-    _needed(way)
+    _import(way)
 
     async def main(server: Loopback) -> None:
-        async with way.open(server.url) as source:
-            stream = AsyncStream(source)
-            with anyio.move_on_after(0.3) as scope:
+        since: list[float] = []
+        async with way.open(server.url) as ask, anyio.create_task_group() as tasks:
+            stream = AsyncStream(await ask())
+
+            async def cancel() -> None:
+                await _waits_for_more(stream)
+                since.append(time.monotonic())
+                scope.cancel()
+
+            with anyio.CancelScope() as scope:
                 async with stream:
+                    tasks.start_soon(cancel)
                     async for _ in stream:
                         pass
 
             assert scope.cancelled_caught
             assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
             assert stream.closed
-            assert await _closed(server.connection())
+            await _closes_at_once_async(server, since[0])
 
     with _silent(way, threading.Event()) as server:
         anyio.run(main, server, backend=backend)
 
 
 @every_async_way
+@tried_again
 def test_a_connection_that_breaks_is_told_async(way: AsyncWay, backend: str) -> None:
     """After what had come; the partial is on the error."""
-    _needed(way)
+    _import(way)
 
     async def main(server: Loopback) -> None:
-        async with way.open(server.url) as source, AsyncStream(source) as stream:
+        async with way.open(server.url) as ask, AsyncStream(await ask()) as stream:
             pieces: list[str] = []
             with pytest.raises(StreamInterrupted) as caught:
                 async for piece in stream.text:
                     pieces.append(piece)
+            since = time.monotonic()
 
             assert ["Hel", "lo"] == pieces
             assert caught.value.partial == stream.message
             assert ("Hello", "truncated") == (stream.message.text, stream.message.ending)
             assert caught.value.retryable
             assert caught.value.__cause__ is not None
-            assert await _closed(server.connection())
+            await _closes_at_once_async(server, since)
 
     with _cut(way) as server:
         anyio.run(main, server, backend=backend)
@@ -245,27 +287,37 @@ def test_a_connection_that_breaks_is_told_async(way: AsyncWay, backend: str) -> 
 
 # trio says the same of each generator within the libraries.
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+@pytest.mark.usefixtures("light_heap")
 @every_async_way
+@tried_again
 def test_a_stream_that_nobody_holds_is_closed_async(way: AsyncWay, backend: str) -> None:
     """With a warning that says how to do better."""
-    _needed(way)
+    _import(way)
 
     async def main(server: Loopback) -> None:
-        async with way.open(server.url) as source:
-            stream = AsyncStream(source)
+        async with way.open(server.url) as ask:
+            stream = AsyncStream(await ask())
             assert await anext(stream.text) == "Hel"
-            del source
             with pytest.warns(ResourceWarning, match="never closed: use `async with`"):
+                since = time.monotonic()
                 del stream
                 gc.collect()
 
-            assert await _closed(server.connection())
+            await _closes_at_once_async(server, since)
 
     with _silent(way, threading.Event()) as server:
         anyio.run(main, server, backend=backend)
 
 
-def _wait_for(condition: Any) -> None:
+async def _waits_for_more(stream: AsyncStream) -> None:
+    """Return when the first text is there, and whoever reads has come to wait for the next."""
+    with anyio.fail_after(_SOON):
+        while stream.message.text != "Hel":  # noqa: ASYNC110 - nobody tells when a message has grown
+            await anyio.sleep(0.002)
+    await anyio.sleep(0.01)
+
+
+def _wait_for(condition: Callable[[], object]) -> None:
     until = time.monotonic() + _SOON
     while not condition():
         assert time.monotonic() < until

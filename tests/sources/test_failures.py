@@ -6,7 +6,10 @@ import http.client
 from typing import Any
 
 import aiohttp
+import anthropic
 import httpx
+import httpx2
+import openai
 import pytest
 import requests
 import urllib3
@@ -75,6 +78,12 @@ READING: dict[str, tuple[Exception, type[Exception]]] = {
         StreamStalled,
     ),
     "requests silent": (requests.ReadTimeout(), StreamStalled),
+    "requests silent within": (
+        requests.ConnectionError(
+            urllib3.exceptions.ReadTimeoutError(urllib3.HTTPConnectionPool("x"), "/", "silent")
+        ),
+        StreamStalled,
+    ),
     "aiohttp silent": (aiohttp.SocketTimeoutError(), StreamStalled),
     "plain silent": (TimeoutError(), StreamStalled),
     "httpx coding": (httpx.DecodingError("bad"), ProtocolError),
@@ -117,6 +126,35 @@ def test_an_error_of_ours_stays_what_it_is(error: StreamError | MisuseError) -> 
     assert error is reading_failed(error, None, begun=False)
 
 
+def test_a_timeout_that_was_over_before_is_none_of_an_error() -> None:
+    """What was being handled when it was raised is another matter."""
+
+    def cut_while_handling() -> None:
+        try:
+            raise TimeoutError
+        except TimeoutError:
+            raise ConnectionResetError("reset")  # noqa: B904 - as careless code does
+
+    with pytest.raises(ConnectionResetError) as caught:
+        cut_while_handling()
+
+    assert isinstance(reading_failed(caught.value, None, begun=True), StreamInterrupted)
+
+
+def test_an_error_that_cannot_be_told_is_told_by_its_name() -> None:
+    """An error whose own words raise breaks nothing else."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    read, opened = reading_failed(Mute(), None, begun=True), opening_failed(Mute(), HOST)
+
+    assert (StreamInterrupted, MisuseError) == (type(read), type(opened))
+    assert "(Mute)" in str(read)
+    assert str(opened).endswith(": Mute")
+
+
 def test_where_a_connection_failed_is_looked_for_beneath() -> None:
     """A library's general error stands on the one that says what happened."""
     with pytest.raises(requests.ConnectionError) as caught:
@@ -142,6 +180,43 @@ def test_a_certificate_that_is_not_trusted_will_not_be_next_time() -> None:
 
     assert isinstance(found, ConnectError)
     assert not found.retryable
+
+
+def _openai(url: str) -> None:
+    with openai.OpenAI(base_url=url, api_key="made-up", max_retries=0) as client:
+        client.models.list()
+
+
+def _anthropic(url: str) -> None:
+    with anthropic.Anthropic(base_url=url, api_key="made-up", max_retries=0) as client:
+        client.models.list()
+
+
+@pytest.mark.parametrize("asking", [_openai, _anthropic], ids=["openai", "anthropic"])
+def test_a_certificate_that_an_sdk_does_not_trust_is_named(asking: Any) -> None:
+    """The SDK says "Connection error."; the reason is beneath, and asking again is of no use."""
+    with Loopback(REFUSED, tls=True) as server, pytest.raises(Exception, match="Connection error") as caught:
+        asking(server.url)
+    found = opening_failed(caught.value, HOST)
+
+    assert isinstance(found, ConnectError)
+    assert ("connect", False) == (found.stage, found.retryable)
+    assert "CERTIFICATE_VERIFY_FAILED" in str(found)
+
+
+def test_what_was_handled_when_a_connection_failed_is_not_the_reason() -> None:
+    """Only what says something of the connection is shown."""
+
+    def refused_while_handling() -> None:
+        try:
+            raise KeyError("not in the cache")
+        except KeyError:
+            raise ConnectionRefusedError("refused")  # noqa: B904 - as careless code does
+
+    with pytest.raises(ConnectionRefusedError) as caught:
+        refused_while_handling()
+
+    assert "(ConnectionRefusedError: refused)" in str(opening_failed(caught.value, HOST))
 
 
 REFUSED = sized(
@@ -178,6 +253,25 @@ def test_a_status_whose_body_nobody_read_is_a_status_error_too() -> None:
 
     assert isinstance(found, StatusError)
     assert 429 == found.status
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda it: it.__name__)
+def test_a_status_whose_body_was_read_away_is_a_status_error_too(library: Any) -> None:
+    """A hook may have gone through the bytes before it raised."""
+    response = library.Response(
+        429,
+        headers={"retry-after": "3"},
+        content=iter([b"{}"]),
+        request=library.Request("POST", "http://x.test"),
+    )
+    for _ in response.iter_raw():
+        pass
+    with pytest.raises(library.HTTPStatusError) as caught:
+        response.raise_for_status()
+    found = opening_failed(caught.value, HOST)
+
+    assert isinstance(found, StatusError)
+    assert (429, 3.0) == (found.status, found.retry_after)
 
 
 def test_an_sdks_error_without_a_body_keeps_its_words() -> None:

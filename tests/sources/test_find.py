@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock, Mock
 
 import httpx
 import pytest
@@ -13,7 +15,7 @@ from urllib3.http2.connection import HTTP2Response
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tokenstream import AsyncStream, Decoder, Message, Stream
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.sources import AsyncSource as Async
 from tokenstream.sources import SyncSource as Sync
 from tokenstream.sources import async_source, sync_source
@@ -76,7 +78,7 @@ async def _async_chunks() -> AsyncIterator[bytes]:
     yield b"".join(ANSWER)
 
 
-@pytest.mark.parametrize("source", [ANSWER, (b"",), _chunks(), Source([])], ids=lambda it: type(it).__name__)
+@pytest.mark.parametrize("source", [_chunks(), Source([]), {b""}], ids=lambda it: type(it).__name__)
 async def test_a_sync_iterable_names_stream_to_an_async_loop(source: Any) -> None:
     """Its reads would block the event loop."""
     with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
@@ -121,8 +123,8 @@ async def test_an_iterable_of_both_colours_serves_both() -> None:
 
 async def test_a_stream_is_no_source_of_another_one() -> None:
     """Its events are no payloads of anybody's wire."""
-    with pytest.raises(MisuseError, match="MessageStart is no piece of a body"):
-        Stream(Stream(ANSWER)).final()
+    with Stream(ANSWER) as stream, pytest.raises(MisuseError, match="is a stream already"):
+        Stream(stream)
 
 
 async def test_a_source_that_was_found_is_found_again() -> None:
@@ -171,3 +173,58 @@ async def test_a_response_of_http2_by_urllib3_is_a_finished_body() -> None:
     assert getattr(found, "socket", None) is None
     assert "Let me see." == Stream(response).final().text
     assert "Let me see." == (await AsyncStream(response).final()).text
+
+
+async def test_a_mock_gives_what_it_was_told_to_give() -> None:
+    """It has every attribute, is a path, a file and a number, too; a unit test means its iterator."""
+    mock = MagicMock()
+    mock.__iter__.return_value = iter(ANSWER)
+    mock.__aiter__.return_value = ANSWER
+    client = MagicMock(create=AsyncMock(return_value=mock))
+
+    assert "Let me see." == Stream(mock).final().text
+    assert "Let me see." == (await AsyncStream(mock).final()).text
+    assert "Let me see." == (await AsyncStream(client.create(stream=True)).final()).text
+    mock.close.assert_called_once_with()
+    assert 2 == mock.aclose.call_count
+
+
+async def _settled(function: Callable[[], Any]) -> Any:
+    result = function()
+    return await result if isinstance(result, Awaitable) else result
+
+
+@pytest.mark.parametrize("kind", [Stream, AsyncStream])
+async def test_a_mock_that_was_told_nothing_ends_at_once(kind: Any) -> None:
+    """And one that cannot be looped over is nothing that can be read."""
+    with pytest.raises(StreamTruncated):
+        await _settled(kind(MagicMock()).final)
+    with pytest.raises(MisuseError, match="Mock is nothing that can be read"):
+        kind(Mock())
+
+
+async def _awaited(source: Any) -> Any:
+    return source
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+async def test_a_list_is_a_body_at_hand_for_an_async_loop_too(kind: Callable[[Any], Any]) -> None:
+    """Nothing waits for it, so it needs neither a task nor `async with`; it may be awaited for."""
+    body, text = kind(ANSWER), kind([chunk.decode() for chunk in ANSWER])
+    payloads = kind([json.loads(event[6:]) for event in ANSWER[:-1]])
+    for source in (body, text, payloads):
+        assert Stream(source).final() == await AsyncStream(source).final()
+
+    assert Stream(body).final() == await AsyncStream(_awaited(body)).final()
+    assert "ab" == (await AsyncStream(kind(["a", "b"]), format="pieces").final()).text
+    with pytest.raises(MisuseError, match="is no piece of a body"):
+        await AsyncStream(kind([7])).final()
+
+
+async def test_a_request_that_is_handed_over_with_a_mistake_is_dropped() -> None:
+    """Nobody else can await it any more; warnings are errors here."""
+    asked: Any = _awaited(b"")
+    with pytest.raises(MisuseError, match="typo"):
+        AsyncStream(asked, format="typo")
+
+    assert asked.cr_frame is None

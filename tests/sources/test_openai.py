@@ -336,9 +336,27 @@ def test_a_stream_that_was_begun_is_refused() -> None:
     """What the application's own loop has taken is lost to the response beneath."""
     with Loopback(chunked(CHAT.frames)) as server, _created(server.url) as source:
         next(source)
-        with pytest.raises(MisuseError, match="hand it over unread"):
-            Stream(source).final()
+        with pytest.raises(MisuseError, match=r"hand it over unread.*Stream\(chunk for chunk in stream\)"):
+            Stream(source)
+        rest = Stream(chunk for chunk in source).final()
         source.close()
+
+    assert ("".join(CHAT.pieces[1:]), "complete") == (rest.text, rest.ending)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_async_stream_that_was_begun_is_refused() -> None:
+    """It stays open, and a loop of its own reads what is still to come; on trio the SDK's warns."""
+    with Loopback(chunked(CHAT.frames)) as server:
+        async with _async_created(server.url) as source:
+            await anext(source)
+            with pytest.raises(MisuseError, match=r"AsyncStream\(chunk async for chunk in stream\)"):
+                AsyncStream(source)
+            async with AsyncStream(chunk async for chunk in source) as stream:
+                rest = await stream.final()
+            await source.close()
+
+    assert ("".join(CHAT.pieces[1:]), "complete") == (rest.text, rest.ending)
 
 
 async def test_a_stream_of_the_wrong_colour_names_the_right_class() -> None:

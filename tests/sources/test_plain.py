@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -70,6 +71,21 @@ async def test_a_path_is_a_finished_body(tmp_path: Path) -> None:
     assert EXPECTED == Stream(Like()).final()
 
 
+async def test_a_path_is_asked_once_where_it_leads(tmp_path: Path) -> None:
+    """The file that was found is the file that is read; as bytes, too."""
+    path = tmp_path / "answer.sse"
+    path.write_bytes(BODY)
+    said = iter([bytes(path)])
+
+    class Once:
+        def __fspath__(self) -> bytes:
+            return next(said)
+
+    once: Any = Once()
+
+    assert EXPECTED == Stream(once).final()
+
+
 async def test_a_path_that_leads_nowhere_is_said_at_once(tmp_path: Path) -> None:
     """It is the exception that `open` raises, where the mistake is."""
     with pytest.raises(FileNotFoundError):
@@ -101,6 +117,12 @@ def _opened(path: Path, how: str) -> Any:
     if how == "text":
         return path.open(encoding="latin-1")
     return path.open("rb", buffering=0 if how == "unbuffered" else -1)
+
+
+def _pipe(reading: int, how: str) -> Any:
+    if how == "text":
+        return os.fdopen(reading, encoding="latin-1")
+    return os.fdopen(reading, "rb", buffering=0 if how == "unbuffered" else -1)
 
 
 @pytest.mark.parametrize("how", ["binary", "unbuffered", "text"])
@@ -183,13 +205,51 @@ async def test_a_pipe_is_none_for_an_async_loop() -> None:
     os.close(writing)
 
 
-def test_a_pipe_that_does_not_block_is_misuse() -> None:
-    """Its "nothing yet" would look like its end."""
+@pytest.mark.parametrize("how", ["binary", "unbuffered", "text"])
+def test_a_pipe_that_does_not_block_is_misuse(how: str) -> None:
+    """Its "nothing yet" would look like its end, so nothing is read and nothing lost."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
-    with pytest.raises(MisuseError, match="does not block"):
-        Stream(os.fdopen(reading, "rb", buffering=0)).final()
+    os.write(writing, TOKENS[0])
+    with _pipe(reading, how) as file:
+        with pytest.raises(MisuseError, match="does not block"):
+            Stream(file)
+
+        assert TOKENS[0] == os.read(reading, 100)
     os.close(writing)
+
+
+def test_the_file_of_a_socket_with_a_timeout_is_read() -> None:
+    """Such a socket does not block beneath, but its file waits all the same."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(3)
+    with ours, theirs:
+        stream = Stream(ours.makefile("rb"), format="text")
+        pieces = iter(stream.text)
+        theirs.sendall(TOKENS[0])
+
+        assert "Hel" == next(pieces)
+
+        theirs.sendall(b"".join(TOKENS[1:]))
+        theirs.shutdown(socket.SHUT_WR)
+
+        assert "Hello you" == stream.final().text
+
+
+def test_a_file_in_memory_of_any_kind_is_read() -> None:
+    """A file of a class that knows nothing of blocking, and one that has only what is needed."""
+
+    class Minimal:
+        def __init__(self) -> None:
+            self._file = io.BytesIO(BODY)
+            self.read = self._file.read
+            self.readable = self._file.readable
+            self.seekable = lambda: False
+            self.close = self._file.close
+
+    minimal: Any = Minimal()
+
+    assert EXPECTED == Stream(minimal).final()
 
 
 def test_an_empty_file_is_a_truncated_answer() -> None:
@@ -197,7 +257,7 @@ def test_an_empty_file_is_a_truncated_answer() -> None:
     with pytest.raises(StreamTruncated):
         Stream(b"").final()
     with pytest.raises(NotAStream):
-        Stream("answer.sse").final()
+        Stream("an answer").final()
 
 
 async def test_an_iterable_is_closed_at_the_end_and_by_close() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -12,7 +12,7 @@ from contextlib import (
     contextmanager,
 )
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.stream.bodies import DONE, chunk
 
@@ -61,6 +61,11 @@ CLAUDE = [
 ]
 """The same answer as anthropic sends it."""
 
+Ask: TypeAlias = Callable[[], Any]
+"""Gives what a user hands to `Stream`, for one request more of the same client."""
+AsyncAsk: TypeAlias = Callable[[], Awaitable[Any]]
+"""The same for `AsyncStream`; what it gives when it was awaited may be awaitable itself."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -70,9 +75,12 @@ class Way:
     needs: tuple[str, ...]
     """Modules without which it cannot be tried."""
     body: list[bytes]
-    open: Callable[[str], AbstractContextManager[Any]]
+    open: Callable[[str], AbstractContextManager[Ask]]
+    """Opens a client, and gives what asks with it, any number of times."""
     reachable: bool = True
     """Whether a blocked read can be woken."""
+    reuses: bool = True
+    """Whether a connection whose answer was read whole carries the client's next request."""
 
     def __str__(self) -> str:
         return self.name
@@ -85,8 +93,9 @@ class AsyncWay:
     name: str
     needs: tuple[str, ...]
     body: list[bytes]
-    open: Callable[[str], AbstractAsyncContextManager[Any]]
+    open: Callable[[str], AbstractAsyncContextManager[AsyncAsk]]
     backends: tuple[str, ...] = ("asyncio", "trio")
+    reuses: bool = True
 
     def __str__(self) -> str:
         return self.name
@@ -103,7 +112,7 @@ def _httpx(library: str, hand_over: Callable[[Any, str], Any]) -> Callable[[str]
     @contextmanager
     def opened(url: str) -> Generator[Any]:
         with _load(library).Client(timeout=None) as client:
-            yield hand_over(client, url)
+            yield lambda: hand_over(client, url)
 
     return opened
 
@@ -112,7 +121,11 @@ def _httpx_async(library: str, hand_over: Callable[[Any, str], Any]) -> Callable
     @asynccontextmanager
     async def opened(url: str) -> AsyncGenerator[Any]:
         async with _load(library).AsyncClient(timeout=None) as client:
-            yield hand_over(client, url)
+
+            async def ask() -> Any:
+                return hand_over(client, url)
+
+            yield ask
 
     return opened
 
@@ -143,13 +156,13 @@ async def _async_event_source(client: Any, url: str) -> Any:
 @contextmanager
 def _requests(url: str) -> Generator[Any]:
     with _load("requests").Session() as session:
-        yield session.post(url, stream=True)
+        yield lambda: session.post(url, stream=True)
 
 
 @contextmanager
 def _urllib3(url: str) -> Generator[Any]:
     with _load("urllib3").PoolManager() as pool:
-        yield pool.request("POST", url, preload_content=False, retries=False)
+        yield lambda: pool.request("POST", url, preload_content=False, retries=False)
 
 
 def _aiohttp(*, awaited: bool) -> Callable[[str], Any]:
@@ -157,8 +170,12 @@ def _aiohttp(*, awaited: bool) -> Callable[[str], Any]:
     async def opened(url: str) -> AsyncGenerator[Any]:
         aiohttp = _load("aiohttp")
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
-            asked = session.post(url)
-            yield (await asked) if awaited else asked
+
+            async def ask() -> Any:
+                asked = session.post(url)
+                return (await asked) if awaited else asked
+
+            yield ask
 
     return opened
 
@@ -172,7 +189,7 @@ def _sdk(library: str, kind: str, hand_over: Callable[[Any], Any]) -> Callable[[
     @contextmanager
     def opened(url: str) -> Generator[Any]:
         with getattr(_load(library), kind)(base_url=url, api_key="k", max_retries=0, timeout=None) as client:
-            yield hand_over(client)
+            yield lambda: hand_over(client)
 
     return opened
 
@@ -182,7 +199,11 @@ def _sdk_async(library: str, kind: str, hand_over: Callable[[Any], Any]) -> Call
     async def opened(url: str) -> AsyncGenerator[Any]:
         client = getattr(_load(library), kind)(base_url=url, api_key="k", max_retries=0, timeout=None)
         async with client:
-            yield hand_over(client)
+
+            async def ask() -> Any:
+                return hand_over(client)
+
+            yield ask
 
     return opened
 
@@ -247,13 +268,22 @@ WAYS = [
     Way("openai-helper", _OPENAI, CHAT, _sdk("openai", "OpenAI", _chat_helper)),
     Way("openai-raw", _OPENAI, CHAT, _sdk("openai", "OpenAI", _chat_raw)),
     Way("openai-streamed", _OPENAI, CHAT, _sdk("openai", "OpenAI", _chat_streamed)),
-    Way("openai-hidden", _OPENAI, CHAT, _sdk("openai", "OpenAI", _around(_chat)), reachable=False),
+    # The SDK leaves the body at `[DONE]`, so what comes after that is not read.
+    Way(
+        "openai-hidden",
+        _OPENAI,
+        CHAT,
+        _sdk("openai", "OpenAI", _around(_chat)),
+        reachable=False,
+        reuses=False,
+    ),
     Way(
         "openai-helper-hidden",
         _OPENAI,
         CHAT,
         _sdk("openai", "OpenAI", _around(_chat_helper)),
         reachable=False,
+        reuses=False,
     ),
     Way("anthropic", _ANTHROPIC, CLAUDE, _sdk("anthropic", "Anthropic", _claude)),
     Way("anthropic-helper", _ANTHROPIC, CLAUDE, _sdk("anthropic", "Anthropic", _claude_helper)),
@@ -292,12 +322,19 @@ ASYNC_WAYS = [
     AsyncWay("openai-helper", _OPENAI, CHAT, _sdk_async("openai", "AsyncOpenAI", _chat_helper)),
     AsyncWay("openai-raw", _OPENAI, CHAT, _sdk_async("openai", "AsyncOpenAI", _chat_raw)),
     AsyncWay("openai-streamed", _OPENAI, CHAT, _sdk_async("openai", "AsyncOpenAI", _chat_streamed)),
-    AsyncWay("openai-hidden", _OPENAI, CHAT, _sdk_async("openai", "AsyncOpenAI", _around_async(_chat))),
+    AsyncWay(
+        "openai-hidden",
+        _OPENAI,
+        CHAT,
+        _sdk_async("openai", "AsyncOpenAI", _around_async(_chat)),
+        reuses=False,
+    ),
     AsyncWay(
         "openai-helper-hidden",
         _OPENAI,
         CHAT,
         _sdk_async("openai", "AsyncOpenAI", _around_async(_chat_helper)),
+        reuses=False,
     ),
     AsyncWay("anthropic", _ANTHROPIC, CLAUDE, _sdk_async("anthropic", "AsyncAnthropic", _claude)),
     AsyncWay(

@@ -7,14 +7,18 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio
 import httpx
 import httpx2
 import pytest
+import trustme
 
 from tests.stream.bodies import ANSWER
 from tokenstream import AsyncStream, Deadlines, Stream, aconnect, connect
@@ -89,6 +93,16 @@ def test_an_answer_over_http() -> None:
     assert exchange.request.headers["accept"] == "text/event-stream"
     assert exchange.request.headers["accept-encoding"] == "identity"
     assert exchange.outcome == "answered"
+
+
+def test_an_option_may_be_none() -> None:
+    """It stands for httpx's own default."""
+    options = dict.fromkeys(["headers", "params", "cookies", "extensions", "content", "json"])
+    message, error, _ = read(WHOLE, **options)
+
+    assert error is None
+    assert message is not None
+    assert message.text == "Let me see."
 
 
 def test_the_callers_headers_are_not_written_into() -> None:
@@ -339,6 +353,16 @@ def test_a_redirect_is_not_followed() -> None:
     assert "https://elsewhere.example/v1" in str(error)
 
 
+def test_a_redirect_within_an_origin_says_how_to_follow_it() -> None:
+    """A lacking slash is the usual reason; the key in the query is not told."""
+    _, error, _ = read(reply(b"", status=307, headers={"Location": PATH + "/?key=secret"}))
+
+    assert isinstance(error, NotAStream)
+    assert f"{PATH}/ (status 307" in str(error)
+    assert "follow_redirects=True" in str(error)
+    assert "secret" not in str(error)
+
+
 def test_a_connection_that_is_refused() -> None:
     """Nobody listens: asking again may help."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
@@ -408,6 +432,21 @@ def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str
     assert error.partial.text == ("Let " if first else "")
 
 
+@pytest.mark.parametrize("first", [b"", ANSWER[2]])
+@pytest.mark.parametrize(
+    "options", [{"timeout": 0.05}, {"extensions": {"timeout": {"connect": 5.0, "read": 0.05}}}]
+)
+def test_a_timeout_of_the_callers_is_not_called_a_deadline(first: bytes, options: dict[str, Any]) -> None:
+    """It is the transport's; before the head, and in the body."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" if first else b""
+    for both in (_read_sync, _read_async):
+        with raw_server(head + first, hang=True) as url:
+            _, error = both(url, options)
+
+        assert isinstance(error, StreamStalled)
+        assert error.limit == "transport"
+
+
 def test_a_connection_that_breaks_in_the_body() -> None:
     """Everything before the break is kept."""
     cuts: list[Literal["close", "reset"]] = ["close", "reset"]
@@ -448,6 +487,116 @@ def test_leaving_the_block_early_closes_the_connection() -> None:
         anyio.run(main, server.url + PATH)
         assert server.exchanges[0].over.wait(2)
         assert server.exchanges[0].outcome == "abandoned"
+
+
+def test_a_trace_of_the_callers_is_told_each_step() -> None:
+    """Ours listens too; what the caller's own raises passes as it does with httpx."""
+    steps: list[str] = []
+    with raw_server(b"", hang=True) as url:
+        begun = time.monotonic()
+        stream = connect(url, extensions={"trace": lambda step, _: steps.append(step)}, timeout=2)
+        threading.Timer(0.05, stream.stop).start()
+        assert list(stream.text) == []
+        assert time.monotonic() - begun < 1
+    assert steps[0] == "connection.connect_tcp.started"
+    assert "http11.receive_response_headers.started" in steps
+
+    def refusing(step: str, _: object) -> None:
+        raise LookupError(step)
+
+    with pytest.raises(MisuseError) as caught:
+        connect("http://127.0.0.1:9/", extensions={"trace": refusing}).final()
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_extensions_that_are_no_dict_are_misuse() -> None:
+    """At once, before anything is sent."""
+    extensions: Any = [1]
+    with pytest.raises(MisuseError, match="extensions"):
+        connect("http://127.0.0.1:9/", extensions=extensions)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[ssl.SSLContext]:
+    """Return the contexts that httpx has made."""
+    contexts: list[ssl.SSLContext] = []
+    make = httpx.create_ssl_context
+
+    def counted(*args: Any, **options: Any) -> ssl.SSLContext:
+        contexts.append(make(*args, **options))
+        return contexts[-1]
+
+    monkeypatch.setattr(httpx, "create_ssl_context", counted)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"):
+        monkeypatch.delenv(name, raising=False)
+    return contexts
+
+
+def _ask_in_a_thread(*between: Callable[[], object]) -> None:
+    """Ask over both drivers, and again after each step, in a thread that has not asked before."""
+
+    def ask() -> None:
+        for step in (lambda: None, *between):
+            step()
+            assert isinstance(_read_sync("http://127.0.0.1:9/", {})[1], ConnectError)
+            assert isinstance(_read_async("http://127.0.0.1:9/", {})[1], ConnectError)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(ask).result(4)
+
+
+def test_what_is_trusted_is_read_once_in_a_thread(made: list[ssl.SSLContext]) -> None:
+    """Reading it takes long, in the event loop too; it is what httpx itself trusts."""
+    _ask_in_a_thread(lambda: None)
+    _ask_in_a_thread()
+
+    assert len(made) == 2
+    usual = httpx.create_ssl_context()
+    for context in made:
+        assert context.cert_store_stats() == usual.cert_store_stats()
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_what_is_trusted_is_read_again_where_it_is_another(
+    made: list[ssl.SSLContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file, or another content of it."""
+    file = tmp_path / "trusted.pem"
+    one = trustme.CA().cert_pem.bytes()
+    file.write_bytes(one)
+
+    _ask_in_a_thread(
+        lambda: monkeypatch.setenv("SSL_CERT_FILE", str(file)),
+        lambda: file.write_bytes(one + trustme.CA().cert_pem.bytes()),
+    )
+
+    assert [context.cert_store_stats()["x509_ca"] for context in made[1:]] == [1, 2]
+
+
+def test_what_replaces_the_class_of_contexts_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package does so to trust what the system trusts."""
+    made: list[type] = []
+    context = httpx.create_ssl_context()
+
+    def make() -> ssl.SSLContext:
+        made.append(ssl.SSLContext)
+        return context
+
+    monkeypatch.setattr(httpx, "create_ssl_context", make)
+    usual, other = ssl.SSLContext, type("Other", (), {})
+    _ask_in_a_thread(lambda: monkeypatch.setattr(ssl, "SSLContext", other))
+
+    assert made == [usual, other]
+
+
+def test_a_folder_of_what_is_trusted_is_read_each_time(
+    made: list[ssl.SSLContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files may come and go."""
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    _ask_in_a_thread()
+
+    assert len(made) == 2
 
 
 def test_an_address_that_cannot_be_asked_is_misuse() -> None:

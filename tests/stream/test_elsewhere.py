@@ -17,11 +17,19 @@ import anyio.lowlevel
 import httpx
 import pytest
 
+from tests.stream.async_sources import cancelled_when
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, chunk
 from tests.stream.test_ending import Nosy
+from tests.support.loopback import Loopback, until_close
 from tokenstream import AsyncStream, Stream, aconnect
-from tokenstream.errors import ConcurrentRead, MisuseError, StreamError, StreamInterrupted, StreamTruncated
-from tokenstream.testing._server import ReplayServer, Reply
+from tokenstream.errors import (
+    ConcurrentRead,
+    MisuseError,
+    NotAStream,
+    StreamError,
+    StreamInterrupted,
+    StreamTruncated,
+)
 
 
 class Waiting:
@@ -233,18 +241,21 @@ def test_the_message_that_another_thread_asks_for_is_never_wrong() -> None:
 
 def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:
     """A second reader is refused; a wait that was broken off costs no second request."""
-    slow = Reply(chunks=[(0.3, item) for item in ANSWER[:1]])
+    gate = threading.Event()
 
-    async def main(url: str, error: type[StreamError], words: str) -> None:
+    async def main(server: Loopback, error: type[StreamError], words: str) -> None:
+        gate.clear()
+        before = len(server.requests)
         async with AsyncExitStack() as stack:
-            stream = aconnect(url)
+            stream = aconnect(server.url)
             stack.push_async_callback(stream.aclose)
-            with anyio.move_on_after(0.05):
-                await anext(stream)
+            await cancelled_when(lambda: len(server.requests) > before, stream.__anext__)
+            gate.set()
             with pytest.raises(error, match=words):
                 await stream.final()
 
-        both = aconnect(url)
+        gate.clear()
+        both = aconnect(server.url)
         refused: list[BaseException] = []
 
         async def read() -> None:
@@ -252,6 +263,7 @@ def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:
                 await anext(both)
             except ConcurrentRead as caught:
                 refused.append(caught)
+                gate.set()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
@@ -259,11 +271,11 @@ def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:
         await both.aclose()
         assert len(refused) == 1
 
-    with ReplayServer({"/": slow}) as server:
+    with Loopback([gate, *until_close(ANSWER[0])]) as server:
         # On asyncio the wait goes on in a task; on trio, outside a block, it cannot.
-        anyio.run(main, server.url + "/", StreamTruncated, "ended after 1 frames")
-        anyio.run(main, server.url + "/", StreamInterrupted, "broken off", backend="trio")
-        assert len(server.exchanges) == 4
+        anyio.run(main, server, StreamTruncated, "ended after 1 frame,")
+        anyio.run(main, server, StreamInterrupted, "broken off", backend="trio")
+        assert len(server.requests) == 4
 
 
 def test_a_read_that_is_cancelled_after_the_stream_was_closed_closes_the_source() -> None:
@@ -316,22 +328,22 @@ def test_a_source_that_survives_a_cancelled_read_goes_on() -> None:
         class Queue:
             def __init__(self) -> None:
                 self.items = [*ANSWER]
-                self.slow = True
+                self.waits = False
 
             def __aiter__(self) -> Queue:
                 return self
 
             async def __anext__(self) -> bytes:
-                if self.slow:
-                    self.slow = False
+                if not self.waits:
+                    self.waits = True
                     await anyio.sleep_forever()
                 if not self.items:
                     raise StopAsyncIteration
                 return self.items.pop(0)
 
-        stream = AsyncStream(Queue())
-        with anyio.move_on_after(0.02):
-            await stream.final()
+        source = Queue()
+        stream = AsyncStream(source)
+        await cancelled_when(lambda: source.waits, stream.final)
         assert (await stream.final()).text == "Let me see."
 
     # Outside a block, where trio has no task to read it.
@@ -470,3 +482,58 @@ def test_a_manager_may_hold_a_cancel_scope_while_it_is_entered(how: str, block: 
         return (await stream.final()).text
 
     assert anyio.run(main, backend=backend) == "Let me see."
+
+
+def lines_of(body: list[bytes]) -> list[bytes]:
+    return b"".join(body).splitlines()
+
+
+@pytest.mark.parametrize("body", [ANSWER, TOKENS], ids=["openai-chat", "text"])
+@pytest.mark.parametrize("format", [None, "openai-chat"])
+def test_lines_without_their_ends_are_told_from_a_cut_answer(body: list[bytes], format: str | None) -> None:
+    """`iter_lines` takes off what ends an event; asking again would give the same."""
+    with pytest.raises(NotAStream, match="not its lines") as caught:
+        Stream(lines_of(body), format=format).final()
+
+    assert not caught.value.retryable
+
+
+def test_an_answer_in_one_document_has_its_times() -> None:
+    """It is whole only at its end, and that is when its first text came."""
+    body = b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,'
+    body += b'"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}'
+    stream = Stream([body], clock=iter(range(100)).__next__)
+
+    assert stream.final().text == "Hello"
+    metrics = stream.metrics
+    assert metrics.content_chunks == 1
+    assert metrics.first_event is not None
+    assert metrics.ttft == metrics.first_text == metrics.last_content
+    assert metrics.ttft is not None
+    assert metrics.ttft > 0
+
+
+def test_a_document_that_is_no_object_is_no_text() -> None:
+    """An array of numbers is no answer in any format."""
+    with pytest.raises(NotAStream):
+        Stream(["[1,2,3]"]).final()
+
+
+@pytest.mark.parametrize(
+    "options", [{"format": int}, {"format": 3}, {"limits": 3}, {"deadlines": 3}], ids=repr
+)
+def test_an_option_of_the_wrong_kind_is_refused_where_it_is_given(options: dict[str, Any]) -> None:
+    """The message names the option."""
+    (name,) = options
+    with pytest.raises(MisuseError, match=f"{name}="):
+        Stream(Source(ANSWER), **options)
+    with pytest.raises(MisuseError, match=f"{name}="):
+        AsyncStream(AsyncSource(ANSWER), **options)
+
+
+@pytest.mark.parametrize("place", ["answer.sse", "recordings/a.json", "https://api.example/v1"])
+def test_a_place_is_not_read_as_a_body(place: str) -> None:
+    """A str is a body; who means a file or an address is told how to say so."""
+    for kind in (Stream, AsyncStream):
+        with pytest.raises(MisuseError, match=r"pathlib\.Path for a file"):
+            kind(place)

@@ -10,13 +10,16 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from unittest.mock import MagicMock
 
+import aiohttp
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stream.bodies import ANSWER, TOKENS
+from tests.support.loopback import Loopback, chunked
 from tokenstream import Decoder, Limits, Stream, tap
 from tokenstream.errors import (
     ConnectError,
@@ -198,6 +201,77 @@ def test_a_list_that_is_looped_over_again_is_seen_once(count: int) -> None:
 
     assert again == PAYLOADS
     assert tapped.message == WHOLE
+
+
+class Later:
+    """An asynchronous iterator that is no generator, and may be left anywhere."""
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration
+
+
+class Anew:
+    """Something that begins anew with each loop, and is no list."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(payloads())
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return Later(iter(payloads()))
+
+
+class Onwards:
+    """Something whose loops go on where the one before was left, though it is no iterator itself."""
+
+    def __init__(self) -> None:
+        self._items = iter(payloads())
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self._items:  # noqa: UP028 - leaving this loop must not end the items
+            yield item
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return Later(self._items)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("count", [1, 2, len(PAYLOADS)])
+@pytest.mark.parametrize("kind", [Anew, Onwards])
+async def test_a_second_loop_doubles_nothing_and_misses_nothing(kind: Callable[[], Any], count: int) -> None:
+    """Whether it begins anew or goes on is told by its first item."""
+    tapped: Any = tap(kind())
+    for _ in zip(tapped, range(count), strict=False):
+        pass
+    list(tapped)
+    waiting: Any = tap(kind())
+    passing = aiter(waiting)
+    for _ in range(count):
+        await anext(passing)
+    async for _ in waiting:
+        pass
+
+    assert tapped.message == WHOLE == waiting.message
+
+
+def test_a_loop_that_begins_anew_with_what_cannot_be_told_is_left_alone() -> None:
+    """Of an item that gives no payload nobody knows whether it came before."""
+
+    class Strange:
+        def __iter__(self) -> Iterator[Any]:
+            return iter([Failing()])
+
+    tapped = tap(Strange())
+
+    assert 2 == len([*tapped, *tapped])
+    assert isinstance(tapped.error, StreamInterrupted)
 
 
 @pytest.mark.anyio
@@ -587,6 +661,40 @@ def test_attributes_and_methods_are_the_streams() -> None:
         tapped.get_final_message()
     assert "Items: openai-chat, streaming" in repr(tapped)
     assert copy.copy(tapped).message == tapped.message
+
+
+def test_a_mock_is_tapped_as_what_it_gives() -> None:
+    """It has every attribute, those of a whole answer and of a response, too."""
+    mock = MagicMock()
+    mock.__iter__.return_value = iter(payloads())
+    tapped: Any = tap(mock)
+
+    assert list(tapped) == PAYLOADS
+    assert tapped.message == WHOLE
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_is_awaited_is_tapped_for_an_async_loop() -> None:
+    """Futures can be iterated over, too, but only by the event loop."""
+    asked: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    asked.set_result(later(payloads()))
+    tapped: Any = tap(asked)
+    async with tapped:
+        assert PAYLOADS == [item async for item in tapped]
+
+    assert tapped.message == WHOLE
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_request_of_aiohttp_is_entered_by_the_tap() -> None:
+    """What it gives is aiohttp's own response."""
+    with Loopback(chunked(ANSWER)) as server:
+        async with aiohttp.ClientSession() as session:
+            tapped: Any = tap(session.post(server.url))
+            async with tapped:
+                assert b"".join(ANSWER) == await tapped.read()
 
 
 def test_a_source_that_is_read_in_both_ways_can_be() -> None:

@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import assert_never, assert_type
 
-from tokenstream import AsyncStream, Decoder, Limits, Message, Stream, ToolCall, Usage, aconnect, connect
+from tokenstream import (
+    AsyncStream,
+    Checkpoint,
+    Decoder,
+    Limits,
+    Message,
+    Stream,
+    ToolCall,
+    Usage,
+    aconnect,
+    connect,
+)
 from tokenstream.departures import Departure
+from tokenstream.errors import StreamError
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -48,6 +60,7 @@ def streams(body: Iterable[bytes]) -> None:
     assert_type(stream.final(), Message)
     assert_type(stream.message, Message)
     assert_type(stream.messages, list[Message])
+    assert_type(stream.checkpoint(), Checkpoint)
     assert_type(stream.metrics, Metrics)
     assert_type(stream.metrics.ttft, float | None)
     assert_type(stream.departures, Mapping[str, Departure])
@@ -69,6 +82,7 @@ async def asynchronous_streams(body: AsyncIterator[bytes]) -> None:
     async for call in stream.tool_calls.when_complete():
         assert_type(call, ToolCall)
     assert_type(await stream.final(), Message)
+    assert_type(stream.checkpoint(), Checkpoint)
     async with stream as opened:
         assert_type(opened, AsyncStream)
 
@@ -83,6 +97,15 @@ def messages(message: Message) -> None:
     for part in message.parts:
         if part.kind == "tool_call":
             assert_type(part, ToolCall)
+
+
+def checkpoints(error: StreamError) -> None:
+    """Keeping where an answer stands."""
+    assert_type(error.checkpoint, Checkpoint)
+    assert_type(error.checkpoint.message, Message)
+    assert_type(error.checkpoint.messages, tuple[Message, ...])
+    assert_type(error.checkpoint.last_event_id, str | None)
+    assert_type(error.checkpoint.tool_calls_delivered, tuple[str, ...])
 
 
 def decoders(chunk: bytes) -> None:

@@ -61,7 +61,7 @@ def bodies(path: Path, chunks: Iterator[bytes], payloads: Iterable[dict[str, Any
     assert_type(asynchronous(""), Taken)
     assert_type(asynchronous(path), Taken)
     assert_type(asynchronous(path.open("rb")), Taken)
-    assert_type(asynchronous([b""]), Refused)
+    assert_type(asynchronous([b""]), Taken)
     assert_type(asynchronous(chunks), Refused)
     assert_type(asynchronous(payloads), Refused)
     assert_type(sync(7), Refused)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenstream.cli import demo, inspect, serve
+from tokenstream.cli._advice import told
 from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed
 from tokenstream.errors import MisuseError
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"{_PROGRAM}: error: {failure}")
         return failure.status
     except MisuseError as error:
-        _complain(f"{_PROGRAM}: error: {error}")
+        _complain(f"{_PROGRAM}: error: {told(error)}")
         return MISUSE
     except OSError as error:
         # What a command opens it reports itself: here it is the output that failed.

@@ -1,4 +1,4 @@
-"""A folder of recordings: which of them a path means, and what each of them is."""
+"""A folder of recordings: which of them a path means, and what each is."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Recording:
 
 
 class Folder:
-    """The recordings of a folder and of those below it, as they are when asked for.
+    """The recordings of a folder and of those below, as they are when asked for.
 
     Nothing of a request ever becomes a part of a path of the file system: what is
     asked for is compared with the names that are there.

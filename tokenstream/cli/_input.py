@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     import argparse
     from io import BufferedReader
 
+    from tokenstream.cli._advice import Origin
     from tokenstream.stream import Stream
 
-__all__ = ["open_stream"]
+__all__ = ["open_stream", "origin_of"]
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_HOST = re.compile(
+    r"(?:\[[0-9a-f:]+\]|[a-z0-9.-]+):\d+(?:/|$)|localhost/|(?:[a-z0-9-]+\.)+[a-z]{2,}/", re.IGNORECASE
+)
+"""What reads like the address of a server, but for its scheme."""
 _MOST_AT_ONCE = 65_536
 
 
@@ -48,12 +54,14 @@ class _Pieces:
 
 
 def open_stream(options: argparse.Namespace) -> Stream:
-    """Return the stream that the command line asks for; a request has not been sent.
+    """Return the stream that the command line asks for; no request has been sent.
 
     Raises:
         CommandFailed: The file cannot be opened, or the options contradict each other.
     """
     source: str = options.source
+    if not source:
+        raise CommandFailed("nothing is named: give a file, an http or https URL, or -", status=MISUSE)
     if _URL.match(source):
         return _ask(source, options)
     if options.method is not None or options.header or options.data is not None:
@@ -69,6 +77,11 @@ def open_stream(options: argparse.Namespace) -> Stream:
         return stream
 
 
+def origin_of(source: str) -> Origin:
+    """Return which kind of thing the command line names."""
+    return "request" if _URL.match(source) else "pipe" if source == "-" else "file"
+
+
 def _ask(url: str, options: argparse.Namespace) -> Stream:
     headers: list[tuple[str, str]] = list(options.header)
     body: dict[str, Any] = {}
@@ -78,9 +91,9 @@ def _ask(url: str, options: argparse.Namespace) -> Stream:
             headers.append(("Content-Type", "application/json"))
             _expect_json(content)
     method = options.method or ("GET" if options.data is None else "POST")
-    return connect(
-        url, method=method, headers=headers, format=options.format, pings=bool(options.pings), **body
-    )
+    # As curl does: what stands in a value goes out as it was given.
+    sent = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
+    return connect(url, method=method, headers=sent, format=options.format, pings=bool(options.pings), **body)
 
 
 def _data(given: str) -> bytes:
@@ -111,15 +124,21 @@ def _standard_input() -> _Pieces:
 
 def _file(name: str) -> _Pieces:
     with ExitStack() as opened:
-        file = _open(name, opened)
+        file = _open(name, opened, hint=_hint(name))
         return _Pieces(file, opened.pop_all())
 
 
-def _open(name: str, opened: ExitStack) -> BufferedReader:
+def _hint(name: str) -> str:
+    if _OTHER_SCHEME.match(name):
+        return "; of URLs only those of http and https can be asked"
+    return f"; for a server, write http://{name} or https://{name}" if _HOST.match(name) else ""
+
+
+def _open(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader:
     try:
         return opened.enter_context(Path(name).open("rb"))
     except OSError as error:
-        msg = f"{name} cannot be read: {reason_of(error)}"
+        msg = f"{name} cannot be read: {reason_of(error)}{hint}"
         raise CommandFailed(msg) from None
     except ValueError as error:
         msg = f"{name!r} is no name of a file: {error}"

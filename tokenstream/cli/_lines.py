@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from tokenstream.cli._report import advice, facts_of, figures_of
+from tokenstream.cli._advice import advice, told
+from tokenstream.cli._report import facts_of, figures_of
 from tokenstream.cli._visible import compact, one_line, quoted, several_lines
 from tokenstream.events import Unknown, UsageUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream.cli._advice import Origin
     from tokenstream.cli._report import Report
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
@@ -64,7 +66,7 @@ class Lines:
 
     def failed(self, seconds: float, error: StreamError) -> None:
         """Print an error in its place in line."""
-        print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(str(error))}", flush=True)
+        print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(told(error))}", flush=True)
 
     def end(self, seconds: float, report: Report) -> None:
         """Print the message and what is known of it."""
@@ -82,13 +84,15 @@ class Lines:
         if not stream.departures:
             _row("departures", "none")
         if report.error is not None:
-            _error(report.error)
+            _error(report.error, report.origin)
 
     def _message(self, message: Message, report: Report) -> None:
         which = f" of choice {message.choice}" if len(report.messages) > 1 else ""
         print(f"\nmessage{which}")
         for index, part in enumerate(message.parts):
             _part(index, part)
+        if not message.parts:
+            print("  nothing came")
         print()
         known = {
             "id": message.id,
@@ -132,8 +136,8 @@ def _part(index: int, part: Part) -> None:
         print(_INDENT + several_lines(text).replace("\n", f"\n{_INDENT}"))
 
 
-def _error(error: StreamError) -> None:
-    _row("error", f"{type(error).__name__}: {one_line(str(error))}")
+def _error(error: StreamError, origin: Origin) -> None:
+    _row("error", f"{type(error).__name__}: {one_line(told(error))}")
     carried = {name: value for name, value in facts_of(error).items() if value not in (None, (), b"", "")}
     for name in ("tail", "body"):
         value = carried.pop(name, b"")
@@ -141,7 +145,7 @@ def _error(error: StreamError) -> None:
         if text:
             _row(f"its {name}", quoted(text))
     _row("", _pairs({name: compact(value) for name, value in carried.items()}))
-    _row("what to do", one_line(advice(error)))
+    _row("what to do", one_line(advice(error, origin)))
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - any field of an event

@@ -1,4 +1,4 @@
-"""What is told of a stream at its end, the same for people and for programs."""
+"""What is told of a stream at its end, to people and to programs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tokenstream.cli._advice import Origin
     from tokenstream.errors import StreamError
     from tokenstream.message import Ending, Message
     from tokenstream.stream import Stream
 
-__all__ = ["STATUS_OF", "Report", "advice", "facts_of", "figures_of"]
+__all__ = ["STATUS_OF", "Report", "facts_of", "figures_of"]
 
 STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "streaming": 4, "failed": 5}
 """The exit status by ending."""
@@ -43,10 +44,11 @@ class Report:
 
     stream: Stream
     error: StreamError | None
+    origin: Origin
 
     @property
     def messages(self) -> list[Message]:
-        """The choices of the answer; an empty one where nothing came."""
+        """The choices of the answer; an empty one where none came."""
         return self.stream.messages or [self.stream.message]
 
     @property
@@ -69,17 +71,3 @@ def figures_of(report: Report) -> dict[str, Any]:
     metrics = report.stream.metrics
     figures = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
     return {**figures, "mean_gap": metrics.mean_gap, "tokens_per_second": metrics.tokens_per_second}
-
-
-def advice(error: StreamError) -> str:
-    """Return what to do about an error, in a sentence."""
-    if error.kind == "authentication":
-        return "check the key and what it may do"
-    if not error.retryable:
-        changed = error.kind == "invalid_request"
-        return "change the request" if changed else "the same request will hardly do better"
-    when = f"in {error.retry_after:g} seconds" if error.retry_after else "again"
-    delivered = ", ".join(error.tool_calls_delivered)
-    if delivered:
-        return f"ask {when}, but mind the tool calls that were handed out: {delivered}"
-    return f"ask {when}: it may help"

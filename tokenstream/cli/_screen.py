@@ -1,4 +1,4 @@
-"""Where a command prints: plain text, or drawn by rich where there are rich and a terminal."""
+"""Where a command prints: plain text, or drawn by rich on a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STYLES = {"title": "bold cyan", "dim": "dim", "good": "green", "bad": "bold red
 
 
 class Screen:
-    """Plain text on standard output, written and flushed piece by piece, with no control sequences."""
+    """Plain text, flushed at each piece, with no control sequences."""
 
     def __init__(self) -> None:
         self._width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
@@ -133,7 +133,7 @@ class RichScreen(Screen):
 
 
 def open_screen() -> Screen:
-    """Return the best screen that there is; one without rich says what a terminal gains by it."""
+    """Return the best screen there is; without rich it says what is missing."""
     if not sys.stdout.isatty():
         return Screen()
     try:

@@ -1,4 +1,4 @@
-"""Text from elsewhere, made fit for a terminal, and values made fit for JSON."""
+"""Text from elsewhere, made fit for a terminal, and values, for JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Return `text` with all that a terminal does not show as itself as an escape of JSON's.
+    r"""Return `text` with JSON escapes for what a terminal hides or obeys.
 
     Example:
         >>> print(one_line("a\x1b[31m\nb"))
@@ -37,7 +37,7 @@ def one_line(text: str) -> str:
 
 
 def several_lines(text: str) -> str:
-    r"""Return `text` as `one_line` does, with the line ends, tabs and joiners that it has.
+    r"""Return `text` as `one_line` does, but with its line ends, tabs and joiners.
 
     Example:
         >>> print(several_lines("a\x1b[31m\nb"))
@@ -58,7 +58,7 @@ def quoted(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return what JSON has for a value: a model's fields, bytes as base64 as in a message's JSON."""
+    """Return what a message's JSON has for a value: fields, or bytes as base64."""
     if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, bytes):

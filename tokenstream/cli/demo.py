@@ -1,4 +1,4 @@
-"""`python -m tokenstream demo`: recorded answers over real HTTP, read as they arrive.
+"""`python -m tokenstream demo`: recorded answers, read as they arrive.
 
 The recordings were made for this demo; they follow their providers' documents.
 """
@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def run(*, fast: bool = False) -> int:
-    """Play the recordings and return the exit status: 0 when each ended as it should.
+    """Play the recordings; return the exit status: 0 when each ended as it should.
 
     Args:
         fast: Whether the server makes no pauses.

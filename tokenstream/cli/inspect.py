@@ -1,12 +1,14 @@
-"""`python -m tokenstream inspect`: the events of any stream, and what they add up to."""
+"""`python -m tokenstream inspect`: any stream's events, and its message."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from typing import TYPE_CHECKING
 
-from tokenstream.cli._input import open_stream
+from tokenstream.cli._advice import FORMATS
+from tokenstream.cli._input import open_stream, origin_of
 from tokenstream.cli._json_lines import JSONLines
 from tokenstream.cli._lines import Lines
 from tokenstream.cli._report import STATUS_OF, Report
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from tokenstream.stream import Stream
 
 __all__ = ["add_to"]
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of a header: a token of RFC 9110 §5.6.2."""
 
 _ABOUT = """\
 Print the events of a streamed answer, one a line, each with the seconds since the
@@ -53,7 +58,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "source", metavar="FILE|URL|-", help="a file, an http or https URL, or - for standard input"
     )
-    parser.add_argument("--format", metavar="NAME", help="the stream's format; by default it is found out")
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help=f"the stream's format: {', '.join(FORMATS)}; by default it is found out",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object a line, for programs")
     parser.add_argument("--raw", action="store_true", help="show each event's payload too")
     parser.add_argument("--pings", action="store_true", help="show signs of life too")
@@ -79,20 +88,24 @@ def _header(given: str) -> tuple[str, str]:
     if not colon or not name.strip():
         msg = f"{given!r} is no header: it reads 'Name: value'"
         raise argparse.ArgumentTypeError(msg)
+    if not _NAME.fullmatch(name.strip()):
+        msg = f"{name.strip()!r} is no name of a header: it is made of ASCII letters, digits and hyphens"
+        raise argparse.ArgumentTypeError(msg)
     return name.strip(), value.strip()
 
 
 def _run(options: argparse.Namespace) -> int:
     stream = open_stream(options)
     printer = JSONLines(raw=options.raw) if options.json else Lines(raw=options.raw)
-    report, begun = _read(stream, printer)
+    begun = time.monotonic()
+    failed = _read(stream, printer, begun)
+    report = Report(stream, failed, origin_of(options.source))
     printer.end(time.monotonic() - begun, report)
     return STATUS_OF[report.ending]
 
 
-def _read(stream: Stream, printer: Lines | JSONLines) -> tuple[Report, float]:
-    """Print the events; return what to report, and when the reading began."""
-    begun = time.monotonic()
+def _read(stream: Stream, printer: Lines | JSONLines, begun: float) -> StreamError | None:
+    """Print the events; return the error, if there is one."""
     failed: StreamError | None = None
     try:
         with stream:
@@ -105,4 +118,4 @@ def _read(stream: Stream, printer: Lines | JSONLines) -> tuple[Report, float]:
         stream.stop("interrupted")
     finally:
         stream.close()
-    return Report(stream, failed), begun
+    return failed

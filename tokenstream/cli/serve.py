@@ -1,4 +1,4 @@
-"""`python -m tokenstream serve`: a folder of recordings, answered over HTTP at the pace of a model."""
+"""`python -m tokenstream serve`: the recordings of a folder, over HTTP."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--rate", type=_positive, metavar="N", help="events per second, unevenly; by default no pauses"
     )
     parser.add_argument(
-        "--first", type=_positive, default=0.0, metavar="SECONDS", help="the pause before the first event"
+        "--first", type=_pause, default=0.0, metavar="SECONDS", help="the pause before the first event"
     )
     parser.set_defaults(run=_run)
 
@@ -100,6 +100,17 @@ def _positive(given: str) -> float:
         number = 0.0
     if not 0 < number < math.inf:
         msg = f"{given!r} is no number above 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _pause(given: str) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        msg = f"{given!r} is no number of seconds, from 0"
         raise argparse.ArgumentTypeError(msg)
     return number
 

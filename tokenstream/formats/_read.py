@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _LONGEST_INDEX = 9
 
 __all__ = [
+    "are_text",
     "dict_of",
     "dicts_of",
     "float_of",
@@ -38,6 +42,16 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
         (True, False)
     """
     return isinstance(value, list)
+
+
+def are_text(keys: Iterable[object]) -> bool:
+    """Tell whether an object's keys are what JSON allows; one that was made in Python may have others.
+
+    Example:
+        >>> are_text({"a": 1}), are_text({1: 2})
+        (True, False)
+    """
+    return all(isinstance(key, str) for key in keys)
 
 
 def text_of(payload: dict[str, Any], *keys: str) -> str | None:

@@ -261,8 +261,8 @@ class Format(ABC):
         open_calls = self.parts.open_calls
         inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""
         return (
-            f"the input ended after {self.frames} frames{inside}, before the end of the answer; "
-            "what had arrived is in .partial"
+            f"the input ended after {self.frames} frame{'s' * (self.frames != 1)}{inside}, "
+            "before the end of the answer; what had arrived is in .partial"
         )
 
 

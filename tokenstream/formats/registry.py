@@ -60,6 +60,10 @@ def create(format: str | Format, *, limits: Limits, pings: bool) -> Format:
     """
     if isinstance(format, str):
         return load(format)(limits=limits, pings=pings)
+    fresh: Any = getattr(format, "fresh", None)
+    if not callable(fresh):
+        msg = f"format={format!r} is no format; the formats are {', '.join(names())}"
+        raise MisuseError(msg)
     return format.fresh(limits=limits, pings=pings)
 
 

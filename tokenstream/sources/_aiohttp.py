@@ -19,7 +19,9 @@ _NAMES = ("status", "headers", "content", "release", "real_url")
 
 def is_aiohttp(source: Any) -> bool:  # noqa: ANN401 - anything
     """Tell whether something is a response of aiohttp."""
-    return all(hasattr(source, name) for name in _NAMES) and hasattr(source.content, "iter_any")
+    if not all(hasattr(source, name) for name in _NAMES) or not isinstance(source.status, int):
+        return False
+    return hasattr(source.content, "iter_any")
 
 
 def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's

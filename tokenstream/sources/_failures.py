@@ -66,7 +66,7 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
         found = MisuseError(
             f"the response was read or closed before ({type(error).__name__}); hand it over unread"
         )
-    elif names & _TIMEOUTS:
+    elif _is_timeout(error):
         limit = "transport" if waits is None else "idle_bytes" if begun else "first_event"
         found = StreamStalled(
             f"nothing came for as long as the client waits ({_what(error)}); what had arrived is in .partial",
@@ -77,7 +77,7 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
             f"the body's compression is broken ({_what(error)}); ask for Accept-Encoding: identity"
         )
     else:
-        transport = isinstance(error, OSError) or bool(names & _TRANSPORT)
+        transport = _is_transport(error)
         found = _said_by_provider(error, names) or StreamInterrupted(
             f"the {'connection' if transport else 'source'} broke ({_what(error)}); "
             "what had arrived is in .partial",
@@ -106,24 +106,25 @@ def opening_failed(error: Exception, where: str, waits: Deadlines | None = None)
 def _not_opened(
     error: Exception, names: set[str], where: str, waits: Deadlines | None
 ) -> StreamError | MisuseError:
-    what = _what(error)
     if "TooManyRedirects" in names:
         return ConnectError(f"{where} redirects without end", stage="head", retryable=False)
     if names & _IMPOSSIBLE:
-        return MisuseError(f"the request cannot be made: {error}")
+        return MisuseError(f"the request cannot be made: {_words(error)}")
     # SDKs and requests raise an error of their own over the one that says where it happened.
     connecting = bool(_names_beneath(error) & _CONNECTING)
-    if names & _TIMEOUTS and not connecting:
+    if _is_timeout(error) and not connecting:
         limit = "first_event" if waits is not None else "transport"
-        return StreamStalled(f"no response came from {where} ({what})", limit=limit)
-    if not connecting and not isinstance(error, OSError) and not names & _TRANSPORT:
-        return MisuseError(f"the source cannot be opened: {what}")
+        return StreamStalled(f"no response came from {where} ({_what(error)})", limit=limit)
+    if not connecting and not _is_transport(error):
+        return MisuseError(f"the source cannot be opened: {_what(error)}")
+    reasons = _reasons(error)
+    what = reasons[-1]
     return ConnectError(
         f"no connection to {where} ({what})"
         if connecting
         else f"{where} was reached but gave no response ({what})",
         stage="connect" if connecting else "head",
-        retryable="CERTIFICATE" not in what.upper(),
+        retryable=not any("CERTIFICATE" in reason.upper() for reason in reasons),
     )
 
 
@@ -131,10 +132,7 @@ def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
     """Return what a provider said where a library has made an exception of it."""
     response: Any = getattr(error, "response", None)
     if names & {"APIStatusError", "HTTPStatusError", "HTTPError"} and _status_of(response) >= 400:
-        consumed = getattr(response, "is_stream_consumed", hasattr(response, "iter_content"))
-        return status_error(
-            response.status_code, dict(response.headers), response.content if consumed else b""
-        )
+        return status_error(response.status_code, dict(response.headers), _body_of(response))
     # aiohttp calls an answer that is no HTTP a 400, too.
     refused = "ClientResponseError" in names and "HttpProcessingError" not in _names_beneath(error)
     if refused and _status_of(error) >= 400:
@@ -142,9 +140,21 @@ def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
         return status_error(_status_of(error), dict(headers))
     if "APIError" in names and not names & {"APIConnectionError"}:
         body: object = getattr(error, "body", None)
-        said = body.get("error", body) if is_dict(body) else {"message": str(error)}
+        said = body.get("error", body) if is_dict(body) else {"message": _words(error)}
         return provider_error({"error": said}, "error")
     return None
+
+
+def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, httpx2 or requests
+    """Return the body of a response with an error status; the status says enough where it cannot be had."""
+    if not getattr(response, "is_stream_consumed", hasattr(response, "iter_content")):
+        return b""
+    try:
+        content: bytes = response.content
+    except (RuntimeError, OSError):
+        # It was read away, or cannot be read to its end.
+        return b""
+    return content
 
 
 def _status_of(response: object) -> int:
@@ -156,17 +166,61 @@ def _names(error: BaseException) -> set[str]:
     return {kind.__name__ for kind in type(error).__mro__}
 
 
-def _names_beneath(error: Exception) -> set[str]:
+def _names_beneath(error: BaseException) -> set[str]:
     """Return the names of an error's classes, and of those beneath it."""
-    names: set[str] = set()
-    beneath: BaseException | None = error
-    for _ in range(_MOST_BENEATH):
+    return {name for each in _chain(error) for name in _names(each)}
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error and those beneath it, the innermost last."""
+    chain = [error]
+    while len(chain) < _MOST_BENEATH:
+        beneath = chain[-1].__cause__ or chain[-1].__context__
         if beneath is None:
             break
-        names |= _names(beneath)
-        beneath = beneath.__cause__ or beneath.__context__
-    return names
+        chain.append(beneath)
+    return chain
 
 
-def _what(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _is_transport(error: BaseException) -> bool:
+    return isinstance(error, OSError) or bool(_names(error) & _TRANSPORT)
+
+
+def _is_timeout(error: BaseException) -> bool:
+    """Tell whether a read timeout fired: the error says so, or stands for one that does.
+
+    What was merely being handled when it was raised is none of its own.
+    """
+    beneath: object = error
+    for _ in range(_MOST_BENEATH):
+        if not isinstance(beneath, BaseException):
+            return False
+        if _names(beneath) & _TIMEOUTS:
+            return True
+        if not _is_transport(beneath):
+            return False
+        # requests puts it into its own error instead of raising that from it.
+        beneath = beneath.__cause__ or next(iter(beneath.args), None)
+    return False
+
+
+def _reasons(error: BaseException) -> list[str]:
+    """Return what an error says, and then what those beneath it say of the connection."""
+    beneath = [each for each in _chain(error)[1:] if _is_connection(each) and _words(each)]
+    return [_what(each) for each in (error, *beneath)]
+
+
+def _is_connection(error: BaseException) -> bool:
+    return _is_transport(error) or bool(_names(error) & (_CONNECTING | _TIMEOUTS))
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error that cannot be told is one all the same
+        return ""
+
+
+def _what(error: BaseException) -> str:
+    words = _words(error)
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources import _awaited, _plain, _requests, _sdk
 from tokenstream.sources._aiohttp import from_aiohttp, is_aiohttp
+from tokenstream.sources._http_client import from_http_client, is_http_client
 from tokenstream.sources._httpx import from_async_response, from_response, is_response
 from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource
-from tokenstream.sources._payloads import is_object
+from tokenstream.sources._payloads import is_whole
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-__all__ = ["async_source", "sync_source"]
+__all__ = ["async_source", "is_asynchronous", "sync_source"]
 
+_PLACE = re.compile(r"https?://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|txt|log|gz|bin|raw)")
+"""What no body looks like: an address, or the name of a file."""
+_OURS = ("departures", "checkpoint", "final")
 _TAKEN = (
-    "a response (httpx, httpx2, requests, urllib3; AsyncStream: httpx, httpx2, aiohttp), a stream of an SDK "
-    "(openai, anthropic), an httpx-sse EventSource, bytes, str, a Path, an open file, an iterable of bytes, "
-    "str or dicts, or a context manager of one of these; AsyncStream takes the asynchronous ones, and "
-    "awaitables of them"
+    "a response (httpx, httpx2, requests, urllib3, http.client; AsyncStream: httpx, httpx2, aiohttp), a "
+    "stream of an SDK (openai, anthropic), an httpx-sse EventSource, bytes, str, a Path, an open file, an "
+    "iterable of bytes, str or dicts, or a context manager of one of these; AsyncStream takes lists, the "
+    "asynchronous ones, and awaitables of them"
 )
 
 
@@ -38,7 +43,7 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
     found = _at_hand(source) or _sync_response(source)
     if found is not None:
         return found
-    if _is_asynchronous(source):
+    if is_asynchronous(source):
         raise MisuseError(f"{_named(source)} is asynchronous: read it with AsyncStream, in `async for`")
     if _plain.is_file(source):
         return _plain.from_file(source)
@@ -70,6 +75,8 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
         return _awaited.from_awaitable(source, async_source)
     if _is_async_iterable(source):
         return _plain.from_async_iterable(source)
+    if _is_in_pieces(source):
+        return _plain.at_once(_plain.from_iterable(source))
     file: Any = source
     if _plain.is_file(file) and file.seekable():
         return _plain.at_once(_plain.from_file(file))
@@ -79,6 +86,14 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
 
 
 def _at_hand(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
+    if isinstance(source, str) and _PLACE.fullmatch(source):
+        raise MisuseError(
+            "a str is taken as a body, and this one looks like a place: hand over a pathlib.Path for a file, "
+            "and use connect or aconnect for an address"
+        )
+    kind: type[object] = type(source)
+    if all(hasattr(kind, name) for name in _OURS):
+        raise MisuseError(f"{_named(source)} is a stream already: read it as it is")
     if isinstance(source, bytes | bytearray | memoryview | str):
         return _plain.from_body(source)
     if _is_path(source):
@@ -93,6 +108,8 @@ def _sync_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apa
         return _requests.from_requests(source)
     if _requests.is_urllib3(source):
         return _requests.from_urllib3(source)
+    if is_http_client(source):
+        return from_http_client(source)
     beneath = _sdk.response_beneath(source)
     return None if beneath is None else _sdk.from_holder(source, beneath)
 
@@ -111,7 +128,8 @@ def _async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told a
     return None if beneath is None else _sdk.from_async_holder(source, beneath)
 
 
-def _is_asynchronous(source: object) -> bool:
+def is_asynchronous(source: object) -> bool:
+    """Tell whether something is read by an event loop only."""
     # aiohttp's requests can be iterated over, too, but only by the event loop.
     if _awaited.is_awaitable(source) or is_aiohttp(source):
         return True
@@ -121,12 +139,17 @@ def _is_asynchronous(source: object) -> bool:
 
 
 def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
-    return isinstance(source, os.PathLike)
+    # A mock can be anything; what it was told to give is what is meant.
+    return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
+
+
+def _is_in_pieces(source: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    return isinstance(source, list | tuple)
 
 
 def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
     # A dict has items too, and an SDK's object fields, but no chunks.
-    return not is_object(source) and not _is_mapping(source) and isinstance(source, Iterable)
+    return not is_whole(source) and not _is_mapping(source) and isinstance(source, Iterable)
 
 
 def _is_mapping(source: object) -> TypeGuard[Mapping[Any, Any]]:
@@ -143,7 +166,7 @@ def _named(source: object) -> str:
 
 
 def _no_source(source: object) -> MisuseError:
-    if is_object(source):
+    if is_whole(source):
         return MisuseError(
             f"{_named(source)} is a whole answer, not a stream: was stream=True forgotten in the request?"
         )

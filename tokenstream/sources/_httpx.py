@@ -17,7 +17,10 @@ _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
 def is_response(source: object) -> bool:
     """Tell whether something is a response of httpx or of httpx2."""
-    return all(hasattr(source, name) for name in _NAMES)
+    # What makes up any attribute that it is asked for, as mocks do, makes up no status.
+    return all(hasattr(source, name) for name in _NAMES) and isinstance(
+        getattr(source, "status_code", None), int
+    )
 
 
 def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or httpx2's

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import TypeGuard
 
-__all__ = ["AsyncPayloads", "Payloads", "is_object", "payload_of"]
+__all__ = ["AsyncPayloads", "Payloads", "is_object", "is_whole", "payload_of"]
 
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
 _ADDED = frozenset(
@@ -48,6 +48,15 @@ def is_object(item: object) -> bool:
     return not isinstance(item, type) and (
         callable(getattr(item, "model_dump", None)) or callable(getattr(item, "to_dict", None))
     )
+
+
+def is_whole(source: object) -> bool:
+    """Tell whether a source is an SDK's object, a whole answer say, and no stream of them.
+
+    Its class tells: what stands around a stream may make up whatever attribute it is asked for.
+    """
+    kind = source.__class__
+    return callable(getattr(kind, "model_dump", None)) or callable(getattr(kind, "to_dict", None))
 
 
 def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives

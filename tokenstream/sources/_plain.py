@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
@@ -24,6 +25,7 @@ __all__ = [
     "is_file",
 ]
 
+_NO_BLOCKING = "the file does not block, so its end cannot be told; hand over a blocking one"
 _AT_A_TIME = 65_536
 """Bytes that a read of a file asks for."""
 
@@ -41,17 +43,19 @@ def from_path(path: os.PathLike[Any]) -> SyncSource:
     Raises:
         FileNotFoundError: There is no such file; at once, where the mistake is.
     """
+    # What it says may change, and is asked for once.
+    named = os.fspath(path)
     # What opening would raise later is said where the stream is made.
-    os.stat(path)  # noqa: PTH116 - any path-like object
-    chunks = _of_path(path)
+    os.stat(named)  # noqa: PTH116 - as bytes, too
+    chunks = _of_path(named)
     return SyncSource(chunks, chunks.close)
 
 
-def _of_path(path: os.PathLike[Any]) -> Generator[bytes]:
+def _of_path(path: str | bytes) -> Generator[bytes]:
     try:
-        file = open(path, "rb")  # noqa: PTH123, SIM115 - any path-like object; closed below
+        file = open(path, "rb")  # noqa: PTH123, SIM115 - as bytes, too; closed below
     except OSError as error:
-        raise MisuseError(f"{path} cannot be opened: {error}") from error
+        raise MisuseError(f"{os.fsdecode(path)} cannot be opened: {error}") from error
     with closing(file):
         while chunk := file.read(_AT_A_TIME):
             yield chunk
@@ -59,7 +63,11 @@ def _of_path(path: os.PathLike[Any]) -> Generator[bytes]:
 
 def is_file(source: object) -> bool:
     """Tell whether something is read like a file."""
-    return callable(getattr(source, "read", None)) and hasattr(source, "readable")
+    return (
+        callable(getattr(source, "read", None))
+        and hasattr(source, "readable")
+        and isinstance(getattr(source, "closed", False), bool)
+    )
 
 
 def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text file
@@ -71,6 +79,8 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
     if getattr(file, "closed", False) or not file.readable():
         raise MisuseError("the file is closed, or not open for reading; hand it over open, or give its path")
     beneath = getattr(file, "buffer", None)
+    if _never_blocks(file if beneath is None else beneath):
+        raise MisuseError(_NO_BLOCKING)
     if beneath is None:
         return SyncSource(_of_file(file), file.close)
     if file.seekable():
@@ -82,12 +92,21 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
     return SyncSource(_of_file(beneath), file.close)
 
 
+def _never_blocks(file: Any) -> bool:  # noqa: ANN401 - a binary or a text file
+    """Tell whether "nothing yet" looks like the end of a file."""
+    raw = getattr(file, "raw", file)
+    # A socket with a timeout never blocks beneath, but its file waits all the same.
+    if not isinstance(raw, FileIO) or not hasattr(os, "get_blocking"):
+        return False
+    return not os.get_blocking(raw.fileno())
+
+
 def _of_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text file
     read: Callable[[int], bytes | str | None] = getattr(file, "read1", file.read)
     while chunk := read(_AT_A_TIME):
         yield chunk
     if chunk is None:
-        raise MisuseError("the file does not block, so its end cannot be told; hand over a blocking one")
+        raise MisuseError(_NO_BLOCKING)
 
 
 def from_iterable(source: Iterable[Any]) -> SyncSource:

@@ -21,12 +21,16 @@ _READ_BEFORE = "the response was read or closed before; hand it over unread"
 
 def is_requests(source: object) -> bool:
     """Tell whether something is a response of requests."""
-    return all(hasattr(source, name) for name in _REQUESTS)
+    return all(hasattr(source, name) for name in _REQUESTS) and isinstance(
+        getattr(source, "status_code", None), int
+    )
 
 
 def is_urllib3(source: object) -> bool:
     """Tell whether something is a response of urllib3."""
-    return all(hasattr(source, name) for name in _URLLIB3)
+    return all(hasattr(source, name) for name in _URLLIB3) and isinstance(
+        getattr(source, "status", None), int
+    )
 
 
 def was_read(response: Any) -> bool:  # noqa: ANN401 - of requests or of urllib3

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.errors import MisuseError
 from tokenstream.sources._httpx import from_async_response, from_response, is_response
 from tokenstream.sources._plain import closed_by
 
@@ -31,6 +33,7 @@ def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - tol
 
     What an SDK has hung on the closing of its own object happens so.
     """
+    _refuse_begun(source, response)
     found = from_response(response)
     if found.socket is None:
         # Its body is at hand, and nothing is open.
@@ -49,6 +52,7 @@ def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - tol
 
 def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN401 - as above
     """Return the response beneath an object as an `AsyncStream` reads it; the object is closed, too."""
+    _refuse_begun(source, response)
     found = from_async_response(response)
     if found.instant:
         # Its body is at hand, and nothing is open.
@@ -61,3 +65,23 @@ def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN40
             await response.aclose()
 
     return replace(found, close=close)
+
+
+def _refuse_begun(source: Any, response: Any) -> None:  # noqa: ANN401 - as above
+    """Refuse an object of which something was read: the response beneath has no more of that to give.
+
+    Raises:
+        MisuseError: The object itself goes on, and is left open for that.
+    """
+    if not response.is_stream_consumed or response.is_closed or hasattr(response, "_content"):
+        return
+    if isinstance(source, Iterable):
+        way = "Stream(chunk for chunk in stream)"
+    elif isinstance(source, AsyncIterable):
+        way = "AsyncStream(chunk async for chunk in stream)"
+    else:
+        return
+    raise MisuseError(
+        "a part of the stream was read before; hand it over unread, or read what is still to come of it "
+        f"through a loop of its own: {way}"
+    )

@@ -82,7 +82,9 @@ _Body: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[
 """What is at hand."""
 _Either: TypeAlias = _Body | _Response | _EventSource | _RawResponse
 _Sync: TypeAlias = _Either | Iterable[_Item]
-_Async: TypeAlias = _Either | _AiohttpResponse | AsyncIterable[_Item]
+_AtHand: TypeAlias = list[Any] | tuple[_Item, ...]
+"""The same in pieces; of a list no type tells that what it holds is only read."""
+_Async: TypeAlias = _Either | _AtHand | _AiohttpResponse | AsyncIterable[_Item]
 _AsyncManager: TypeAlias = AbstractAsyncContextManager[_Async]
 
 SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | SyncSource | Deferred

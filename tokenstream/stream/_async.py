@@ -82,14 +82,20 @@ class AsyncStream(StreamBase):
     ) -> None:
         self._source: AsyncSource | Deferred | None = None
         found = async_source(source)
-        super().__init__(
-            format=format,
-            limits=limits,
-            deadlines=deadlines,
-            started_at=started_at,
-            clock=clock,
-            pings=pings,
-        )
+        try:
+            super().__init__(
+                format=format,
+                limits=limits,
+                deadlines=deadlines,
+                started_at=started_at,
+                clock=clock,
+                pings=pings,
+            )
+        except BaseException:
+            # A request that was to be awaited here can be awaited by nobody else.
+            if isinstance(found, Deferred) and found.discard is not None:
+                found.discard()
+            raise
         self._source = found
         self._reader: Reader | Direct | None = None
         self._batch: Iterator[tuple[float, Any]] = iter(())

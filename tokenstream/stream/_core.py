@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tokenstream._machine import Machine
@@ -16,7 +19,7 @@ from tokenstream.errors import (
     StreamError,
     StreamInterrupted,
 )
-from tokenstream.limits import Deadlines
+from tokenstream.limits import Deadlines, check_option
 from tokenstream.sources import reading_failed
 from tokenstream.stream._silence import Silence
 
@@ -135,6 +138,7 @@ class StreamBase:
         self._waits: Deadlines | None = None
         self._due = -math.inf
         self._machine = Machine(format, content_type=None, limits=limits, pings=pings)
+        check_option("deadlines", deadlines, Deadlines)
         self._silence = Silence(deadlines if deadlines is not None else _DEADLINES, self._machine)
         self._pull: Callable[[], Event | None] = self._machine.pull
         self._machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
@@ -189,7 +193,8 @@ class StreamBase:
         """Return a message with its verdict, where a stream was stopped whose reader has not come back."""
         if self._stopping is None or message.ending != "streaming":
             return message
-        whole = self._machine.answered or message.finish_reason is not None
+        answered = self._machine.answered and self.format is not None
+        whole = answered or message.finish_reason is not None
         return message.model_copy(update={"ending": "complete" if whole else "stopped"})
 
     # -- for the drivers ---------------------------------------------------
@@ -204,6 +209,8 @@ class StreamBase:
         self._waits = source.waits
         _logger.debug("stream opened, status %s", None if head is None else head.status)
         if head is not None:
+            if head.received_at is None:
+                head = replace(head, received_at=time.time())
             self._head = head
             if head.status >= _LOWEST_OTHER_STATUS:
                 self._machine.refuse(head, source.coding)
@@ -339,12 +346,14 @@ class StreamBase:
         msg = "the events were read to their end; the answer is in .message, and the views give it again"
         raise StreamConsumed(msg)
 
-    def _decoding_broke(self) -> StreamError:
-        """End a stream whose decoding was broken off, by Ctrl-C say, and return its error."""
+    def _decoding_broke(self) -> Exception:
+        """End a stream whose decoding was broken off, by Ctrl-C say, and return what its loop raises."""
         self._machine.break_off(self._clock())
         self._pull = self._machine.pull
         self._settle()
-        return self._error or StreamInterrupted("reading was broken off")
+        if self._error is not None:
+            return self._error
+        return StopAsyncIteration() if isinstance(self, AsyncIterator) else StopIteration()
 
     def _unclosed(self, error: Exception) -> None:
         _logger.debug("closing the source failed: %s", type(error).__name__)

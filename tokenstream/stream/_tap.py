@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 from tokenstream.errors import MisuseError
 from tokenstream.sources._awaited import is_async_manager, is_awaitable, is_manager
 from tokenstream.sources._httpx import is_response
-from tokenstream.sources._payloads import is_object
+from tokenstream.sources._payloads import is_whole
 from tokenstream.sources._plain import closed_by
 from tokenstream.sources._sdk import response_beneath
 from tokenstream.stream._tap_body import can_be_shown, is_asynchronous, show
@@ -65,7 +65,7 @@ class _Beside(Generic[ItemT]):
         """Whether there is something that can be read."""
         self._shown: Any = None
         """The response whose body the onlooker sees, and needs no items then."""
-        if isinstance(source, Iterable | AsyncIterable) or _response_of(source) is not None:
+        if any(_loops_of(source)) or _response_of(source) is not None:
             self._attach(source)
 
     @property
@@ -197,7 +197,7 @@ class AsyncTap(_Beside[ItemT]):
     def __aiter__(self) -> AsyncIterator[ItemT]:
         target: AsyncIterable[ItemT] = self._opened("async with tap(…) as stream")
         items = aiter(target)
-        return AsyncPassing(items, self._onlooker) if self._shown is None else items
+        return AsyncPassing(items, self._onlooker, again=target) if self._shown is None else items
 
     async def __anext__(self) -> ItemT:
         items: AsyncIterator[ItemT] = self._opened("async with tap(…) as stream")
@@ -347,15 +347,20 @@ def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - t
 
 def _colours_of(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - told apart by what it can do
     """Return whether something can be read in `for`, and whether in `async for`."""
-    if isinstance(source, _WHOLE) or is_object(source):
+    if isinstance(source, _WHOLE) or is_whole(source):
         return False, False
-    colours = isinstance(source, Iterable), isinstance(source, AsyncIterable)
+    colours = _loops_of(source)
     if any(colours):
         return colours
     response = _response_of(source)
     if response is not None:
         return not is_asynchronous(response), is_asynchronous(response)
     return is_manager(source), is_async_manager(source) or is_awaitable(source)
+
+
+def _loops_of(source: object) -> tuple[bool, bool]:
+    # What is awaited, a future or a request of aiohttp, may be iterable, too, but only by the event loop.
+    return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)
 
 
 def _response_of(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's

@@ -15,14 +15,44 @@ __all__ = ["AsyncPassing", "Passing"]
 ItemT = TypeVar("ItemT")
 
 
+class _Seen:
+    """Which items of a loop were seen by an onlooker in an earlier loop over the same.
+
+    Args:
+        onlooker: Who sees them.
+        again: What is iterated. A list begins anew with each loop, and what was
+            seen of it is not to be seen twice. An iterator goes on. Of anything
+            else the first item tells.
+    """
+
+    __slots__ = ("_left", "_onlooker", "_open")
+
+    def __init__(self, onlooker: Onlooker, again: object) -> None:
+        self._onlooker = onlooker
+        goes_on = again is None or hasattr(again, "__next__") or hasattr(again, "__anext__")
+        anew = isinstance(again, Sequence)
+        self._left = onlooker.items if anew else 0
+        self._open = not goes_on and not anew and onlooker.items > 0
+
+    def see(self, item: object) -> None:
+        """Show an item to the onlooker, unless it is one that was seen."""
+        if self._open:
+            self._open = False
+            if self._onlooker.is_first(item):
+                self._left = self._onlooker.items
+        if self._left:
+            self._left -= 1
+        else:
+            self._onlooker.see_item(item)
+
+
 class Passing(Generic[ItemT]):
     """Gives the very items of an iterator, and shows each to an onlooker.
 
     Args:
         items: The iterator.
         onlooker: Who sees them.
-        again: What is iterated: a list begins anew with each loop, and what
-            was seen of it is not to be seen twice.
+        again: What is iterated, where a loop over it begins.
     """
 
     __slots__ = ("_items", "_onlooker", "_seen")
@@ -30,7 +60,7 @@ class Passing(Generic[ItemT]):
     def __init__(self, items: Iterator[ItemT], onlooker: Onlooker, *, again: object = None) -> None:
         self._items = items
         self._onlooker = onlooker
-        self._seen = onlooker.items if isinstance(again, Sequence) else 0
+        self._seen = _Seen(onlooker, again)
 
     def __iter__(self) -> Iterator[ItemT]:
         return self
@@ -44,21 +74,19 @@ class Passing(Generic[ItemT]):
         except BaseException as error:
             self._onlooker.broke(error, final=_is_spent(self._items, "gi_frame"))
             raise
-        if self._seen:
-            self._seen -= 1
-        else:
-            self._onlooker.see_item(item)
+        self._seen.see(item)
         return item
 
 
 class AsyncPassing(Generic[ItemT]):
     """The same for an asynchronous iterator."""
 
-    __slots__ = ("_items", "_onlooker")
+    __slots__ = ("_items", "_onlooker", "_seen")
 
-    def __init__(self, items: AsyncIterator[ItemT], onlooker: Onlooker) -> None:
+    def __init__(self, items: AsyncIterator[ItemT], onlooker: Onlooker, *, again: object = None) -> None:
         self._items = items
         self._onlooker = onlooker
+        self._seen = _Seen(onlooker, again)
 
     def __aiter__(self) -> AsyncIterator[ItemT]:
         return self
@@ -72,7 +100,7 @@ class AsyncPassing(Generic[ItemT]):
         except BaseException as error:
             self._onlooker.broke(error, final=_is_spent(self._items, "ag_frame"))
             raise
-        self._onlooker.see_item(item)
+        self._seen.see(item)
         return item
 
 

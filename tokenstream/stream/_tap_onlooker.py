@@ -35,7 +35,7 @@ class Onlooker:
         clock: Where the time comes from, in seconds.
     """
 
-    __slots__ = ("_begun", "_clock", "_head", "_lost", "_machine", "error", "items", "over")
+    __slots__ = ("_begun", "_clock", "_first", "_head", "_lost", "_machine", "error", "items", "over")
 
     def __init__(
         self,
@@ -53,6 +53,8 @@ class Onlooker:
         self._head: ResponseHead | None = None
         self._lost = False
         """Whether a read was cancelled or broken off, and nothing has come since."""
+        self._first: object = None
+        """The payload of the first item that has passed, where that has one."""
         self.items = 0
         """How many items have passed."""
         self.over = False
@@ -155,8 +157,17 @@ class Onlooker:
         except Exception as error:  # noqa: BLE001 - who reads is not disturbed by what fails here
             self._give_up(error)
             return
+        if self.items == 1 and isinstance(payload, bytes | str | dict):
+            self._first = payload
         if payload is not None:
             self.see(payload)
+
+    def is_first(self, item: object) -> bool:
+        """Tell whether an item has the payload of the first one, as when a loop begins anew."""
+        try:
+            return self._first is not None and bool(payload_of(item) == self._first)
+        except Exception:  # noqa: BLE001 - as above
+            return False
 
     # -- how it ends -------------------------------------------------------
 

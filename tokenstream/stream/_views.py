@@ -1,4 +1,4 @@
-"""Views: one aspect of a stream, read in a loop, from the start or from wherever it is."""
+"""Views: one aspect of a stream, read in a loop, from the start or later."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from tokenstream._log import TextLog
     from tokenstream.accumulator import Accumulator
+    from tokenstream.errors import TokenStreamError
     from tokenstream.message import Message
 
 __all__ = [
@@ -29,12 +30,21 @@ ItemT = TypeVar("ItemT")
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 
-class Refused(MisuseError, TypeError):
+class _Refused(MisuseError, TypeError):
     """A view was used as if it were what it gives.
 
     It is a TypeError because `list(view)` asks for the length first, and takes
-    a TypeError for "there is none".
+    a TypeError for "there is none". Whoever meets it sees the public name, which
+    is also what comes out of a pickle.
     """
+
+    def __reduce__(self) -> tuple[Callable[..., TokenStreamError], Any]:
+        rebuild, (_, args, state) = super().__reduce__()
+        return rebuild, (MisuseError, args, state)
+
+
+_Refused.__module__ = MisuseError.__module__
+_Refused.__name__ = _Refused.__qualname__ = MisuseError.__qualname__
 
 
 class Cursor(Protocol[ItemT_co]):
@@ -153,8 +163,8 @@ class _ViewBase:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._instead}>"
 
-    def _refused(self, why: str) -> Refused:
-        return Refused(f"this view {why}: read it in a loop, or take {self._instead}")
+    def _refused(self, why: str) -> _Refused:
+        return _Refused(f"this view {why}: read it in a loop, or take {self._instead}")
 
 
 class View(_ViewBase, Generic[ItemT]):

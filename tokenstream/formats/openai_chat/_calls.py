@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._open import mend
 from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, says_nothing
-from tokenstream.formats.openai_chat._whole import Wholeness
+from tokenstream.formats._whole import Wholeness
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:

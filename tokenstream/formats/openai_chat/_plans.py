@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._read import are_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -42,10 +45,15 @@ class Plans(Generic[PlanT]):
 
         Args:
             fields: The object, or its keys.
+
+        Raises:
+            ProtocolError: A key is no text, which JSON cannot say: somebody made the payload otherwise.
         """
         layout = tuple(fields)
         plan = self._made.get(layout)
         if plan is None:
+            if not are_text(layout):
+                raise ProtocolError("an object of the payload has a key that is no text")
             plan = self._make(layout)
             if sum(map(len, layout)) + len(layout) <= _LONGEST_LAYOUT:
                 # So many layouts are a server's whim or an attack; those in use are soon there again.

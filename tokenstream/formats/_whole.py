@@ -1,4 +1,4 @@
-"""Tell when the arguments of a call have become one whole JSON value, as they arrive."""
+"""Tell when a text has become one whole JSON value, as it arrives: a call's arguments, an error's body."""
 
 from __future__ import annotations
 

@@ -1,0 +1,86 @@
+"""What a command says of an error: its words without Python; what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from tokenstream.errors import LimitExceeded, NotAStream, ProviderError, StatusError
+from tokenstream.formats.registry import names
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+
+__all__ = ["FORMATS", "Origin", "advice", "told"]
+
+Origin: TypeAlias = Literal["request", "pipe", "file"]
+"""Where an answer is read from."""
+
+FORMATS = tuple(name for name in names() if name != "pieces")
+"""The formats that bytes may be in."""
+
+_ATTRIBUTE = re.compile(r"; (?:what|its) [^;]*? (?:is|are) in \.(?:body|partial)\.?$")
+"""Where an attribute is named, which is a row of its own here."""
+_PYTHON = (
+    (re.compile(r" If it is (?:a format of these|one of .*?), name it with format=….*", re.DOTALL), ""),
+    (re.compile(r"; if it is meant to be that large, pass limits=.*"), ""),
+    (re.compile(r"\. Hand over the response itself .*"), ""),
+    (re.compile(r"; ask again$"), ""),
+    (re.compile(r", or let the request follow_redirects=True"), ""),
+    (re.compile(r" \(Deadlines\.\w+\)"), ""),
+    (re.compile(r"\bLimits\.(\w+ = )"), r"the limit \1"),
+    (re.compile(r'\bformat="([\w-]+)"'), r"--format \1"),
+    (re.compile(r"\bformat="), "--format"),
+)
+
+
+def told(error: Exception) -> str:
+    """Return an error's message without what only code can do.
+
+    Example:
+        >>> told(LimitExceeded(limit="line", value=80))
+        'the input outgrew the limit line = 80'
+    """
+    text = str(error)
+    # What these say is the server's own.
+    if not isinstance(error, ProviderError | StatusError):
+        for python, words in _PYTHON:
+            text = python.sub(words, text)
+    return _ATTRIBUTE.sub("", text)
+
+
+def advice(error: StreamError, origin: Origin) -> str:
+    """Return what to do about an error, in a sentence.
+
+    Args:
+        error: What went wrong.
+        origin: Where the answer was read from: a file cannot be asked again.
+    """
+    delivered = ", ".join(error.tool_calls_delivered)
+    if isinstance(error, NotAStream):
+        found = _about_the_body(error, origin)
+    elif isinstance(error, LimitExceeded):
+        found = "this command has no option for it; a program may allow more, with the library's Limits"
+    elif origin == "file":
+        found = "look at what was recorded: a file has no other answer to give"
+    elif error.kind == "authentication":
+        found = "check the key and what it may do"
+    elif not error.retryable:
+        changed = error.kind == "invalid_request"
+        found = "change the request" if changed else "the same request will hardly do better"
+    else:
+        when = f"in {error.retry_after:g} seconds" if error.retry_after else "again"
+        mind = f", but mind the tool calls that were handed out: {delivered}"
+        found = f"ask {when}{mind}" if delivered else f"ask {when}: it may help"
+    return found
+
+
+def _about_the_body(error: NotAStream, origin: Origin) -> str:
+    said = str(error)
+    if "name it with format=" in said:
+        return f"if it is one of these formats, name it: --format {'|'.join(FORMATS)}"
+    if origin == "file":
+        return "look at how it was recorded"
+    if " redirects to " in said:
+        return "ask at that address, if it is to be trusted"
+    return "check the address, and what stands between"

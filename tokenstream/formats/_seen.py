@@ -1,0 +1,126 @@
+"""Tell what a body or frames of no known format are; of frames, without their content, by names alone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._json import decode
+from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError
+from tokenstream.formats import registry
+from tokenstream.formats._read import is_dict
+from tokenstream.formats.base import name_of
+from tokenstream.framing import ServerSentEvent
+from tokenstream.framing.sniff import Sniffed, title_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+
+__all__ = ["lines_without_ends", "names_seen", "not_a_stream", "payload_of", "start_of"]
+
+_MOST_NAMES = 5
+_MOST_NAME = 40
+"""Characters of a name that are shown."""
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
+"""What a type looks like that is a word of a vocabulary, and nobody's text."""
+
+
+def not_a_stream(kind: Sniffed, start: str) -> NotAStream:
+    """Return the error of a body that is none of ours.
+
+    Args:
+        kind: What it is, by its first bytes.
+        start: Its start, as text.
+    """
+    if kind == "html":
+        title = title_of(start)
+        named = f" titled {title!r}" if title else ""
+        return NotAStream(
+            f"the body is a web page{named}, not a stream: check the address, and what stands between",
+            body=start,
+        )
+    return NotAStream(
+        "the body is no event stream and no JSON; its first bytes are in .body. If it is a format of "
+        f"these, name it with format=…: {', '.join(registry.names())}",
+        body=start,
+    )
+
+
+def lines_without_ends(tail: bytes) -> NotAStream | None:
+    """Return the error of a body whose lines have lost their ends, which nothing else can tell.
+
+    Args:
+        tail: The start of its only line, which has not ended.
+
+    Example:
+        >>> type(lines_without_ends(b"data: {}data: {}")).__name__, lines_without_ends(b"data: {")
+        ('NotAStream', None)
+    """
+    if tail.count(b"data:") < 2 or b"\n" in tail or b"\r" in tail:
+        return None
+    return NotAStream(
+        "the body is one line that says `data:` again and again: these are lines whose ends were "
+        "taken off. Hand over the response itself or its bytes, not its lines (iter_lines)",
+        body=str(tail, "utf-8", "replace"),
+    )
+
+
+def names_seen(frames: Iterable[Frame], limits: Limits) -> str:
+    """Return the event types that frames have, or else the keys of their payloads, for an error's message.
+
+    Args:
+        frames: The frames, in order.
+        limits: Bounds on decoding them.
+
+    Example:
+        >>> from tokenstream.limits import DEFAULT_LIMITS
+        >>> names_seen([b'{"type": "response.created"}'], DEFAULT_LIMITS)
+        "the event types seen are 'response.created'"
+        >>> names_seen([{"what": "is this"}], DEFAULT_LIMITS)
+        "the keys seen are 'what'"
+    """
+    kinds: dict[str, None] = {}
+    keys: dict[str, None] = {}
+    for frame in frames:
+        payload = _object_of(frame, limits)
+        kind = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
+        named = payload.get("type")
+        if not kind and isinstance(named, str) and _KIND.fullmatch(named):
+            kind = named
+        if kind:
+            kinds[kind] = None
+        keys |= dict.fromkeys(payload)
+        if len(kinds) > _MOST_NAMES:
+            break
+    if kinds:
+        return f"the event types seen are {_listed(kinds)}"
+    return f"the keys seen are {_listed(keys)}" if keys else "no name was seen"
+
+
+def payload_of(frame: Frame) -> bytes | dict[str, Any]:
+    """Return a frame's payload, without the name of its event."""
+    return frame.payload if isinstance(frame, ServerSentEvent) else frame
+
+
+def start_of(frame: Frame, most: int) -> str:
+    """Return the start of a frame's payload as text, of at most so many bytes or characters."""
+    payload = payload_of(frame)
+    return str(payload[:most], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:most]
+
+
+def _object_of(frame: Frame, limits: Limits) -> dict[str, Any]:
+    payload: object = payload_of(frame)
+    if isinstance(payload, bytes):
+        try:
+            payload = decode(payload, limits)
+        except (ProtocolError, LimitExceeded):
+            return {}
+    return payload if is_dict(payload) else {}
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = [ascii(name if len(name) <= _MOST_NAME else f"{name[:_MOST_NAME]}...") for name in names]
+    return ", ".join(shown[:_MOST_NAMES]) + (", ..." if len(shown) > _MOST_NAMES else "")

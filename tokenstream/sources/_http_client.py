@@ -1,0 +1,77 @@
+"""Responses of the standard library: of http.client, and so of urllib.request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources._kinds import SyncSource
+from tokenstream.status import ResponseHead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["from_http_client", "is_http_client"]
+
+_NAMES = ("getheaders", "isclosed", "read1", "reason")
+_AT_A_TIME = 65_536
+_SHUT_RDWR = 2
+
+
+def is_http_client(source: object) -> bool:
+    """Tell whether something is a response of http.client."""
+    return all(hasattr(source, name) for name in _NAMES) and isinstance(getattr(source, "status", None), int)
+
+
+def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.client
+    """Return a response of http.client as a `Stream` reads it."""
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    head = ResponseHead(
+        status=response.status,
+        headers=headers,
+        reason=response.reason or "",
+        url=getattr(response, "url", None) or "",
+    )
+
+    body = _Body(response, headers.get("content-length"))
+    return SyncSource(
+        iter(body),
+        body.close,
+        head,
+        headers.get("content-encoding", ""),
+        socket=lambda: None if response.fp is None else body.socket,
+    )
+
+
+class _Body:
+    """Gives the bytes of a body as they come, with their content coding."""
+
+    def __init__(self, response: Any, length: str | None) -> None:  # noqa: ANN401 - of http.client
+        self._response = response
+        self._over = False
+        self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
+        # It counts down what is left, and begins at nothing where the status means that there is no body.
+        whole = None in (response.length, length) or response.status == 304 or str(response.length) == length
+        self._begun = response.isclosed() or isinstance(response.chunk_left, int) or not whole
+
+    def __iter__(self) -> Iterator[bytes]:
+        response = self._response
+        if self._begun:
+            raise MisuseError("the response was read or closed before; hand it over unread")
+        while chunk := response.read1(_AT_A_TIME):
+            yield chunk
+        if response.length:
+            # It takes the end of the connection for the end of the body.
+            raise ConnectionResetError(f"{response.length} bytes of the body did not come")
+        self._over = True
+
+    def close(self) -> None:
+        """Close the response, and cut off what is left of it: the next answer must not meet that."""
+        try:
+            if self.socket is not None and not self._over:
+                self.socket.shutdown(_SHUT_RDWR)
+        except OSError:
+            # The other side was quicker.
+            return
+        finally:
+            self._response.close()
