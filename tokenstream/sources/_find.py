@@ -86,14 +86,14 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
 
 
 def _at_hand(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
+    made_by: Any = type(source)
+    if all(hasattr(made_by, name) for name in _OURS):
+        raise MisuseError(f"{_named(source)} is a stream already: read it as it is")
     if isinstance(source, str) and _PLACE.fullmatch(source):
         raise MisuseError(
             "a str is taken as a body, and this one looks like a place: hand over a pathlib.Path for a file, "
             "and use connect or aconnect for an address"
         )
-    kind: type[object] = type(source)
-    if all(hasattr(kind, name) for name in _OURS):
-        raise MisuseError(f"{_named(source)} is a stream already: read it as it is")
     if isinstance(source, bytes | bytearray | memoryview | str):
         return _plain.from_body(source)
     if _is_path(source):
