@@ -1,4 +1,4 @@
-"""A server on loopback for the code in the documents: its answer comes whole, slowly, cut, or late."""
+"""A server on loopback for the code in the documents: whole, slow, cut, late, busy."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _MESSAGES = "/v1/messages"
 _SLOW = "/slow/chat/completions"
 _SILENT = "/silent/chat/completions"
 _FLAKY = "/flaky/chat/completions"
+_BUSY = "/busy/chat/completions"
 _CUT = "/cut"
 _SLOW_SECONDS = 0.02
 """Between two events of the slow answer."""
@@ -108,18 +109,22 @@ def _reply(events: Sequence[bytes], pause: float = 0.0) -> Reply:
     return Reply(chunks=[(pause, event) for event in events])
 
 
+def _overloaded(retry_after: str) -> Reply:
+    return Reply(
+        chunks=[(0.0, json.dumps({"error": _OVERLOADED}).encode())],
+        content_type="application/json",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        headers={"Retry-After": retry_after},
+    )
+
+
 def _failing_at_first() -> Callable[[], Reply]:
     """Return what breaks one answer in the middle, refuses the next request, and answers the third."""
     whole = _reply(ANSWER)
     replies = itertools.cycle(
         [
             whole.cut_after(len(b"".join(ANSWER[:3]))),
-            Reply(
-                chunks=[(0.0, json.dumps({"error": _OVERLOADED}).encode())],
-                content_type="application/json",
-                status=HTTPStatus.SERVICE_UNAVAILABLE,
-                headers={"Retry-After": "0"},
-            ),
+            _overloaded("0"),
             whole,
         ]
     )
@@ -140,6 +145,7 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
         _CHAT: _reply(ANSWER),
         _MESSAGES: _reply(ANTHROPIC_ANSWER),
         _SLOW: _reply(ANSWER, _SLOW_SECONDS),
+        _BUSY: _overloaded("86400"),
         f"{_CUT}/chat/completions": _reply(ANSWER[:8]),
         f"{_CUT}{_MESSAGES}": _reply(ANTHROPIC_ANSWER[:11]),
         _SILENT: Reply(chunks=[*[(0.0, event) for event in ANSWER[:3]], (_SILENT_SECONDS, b"")]),
@@ -159,6 +165,7 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             "slow_url": server.url + _SLOW,
             "silent_url": server.url + _SILENT,
             "flaky_url": server.url + _FLAKY,
+            "busy_url": server.url + _BUSY,
             # What an SDK is to be given as its base URL.
             "openai_url": server.url + "/v1",
             "anthropic_url": server.url,

@@ -13,6 +13,8 @@ from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
 from tests.project import ROOT
 from tokenstream import Stream
 from tokenstream.cli import main
+from tokenstream.cli._advice import FORMATS
+from tokenstream.formats import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +68,7 @@ def test_an_error_comes_in_its_place_and_says_what_to_do(
     assert "\nending         truncated\n" in shown
     assert '\nits tail       "data: {"\n' in shown
     assert 'kind="network" retryable=true' in shown
-    assert "\nwhat to do     ask again: it may help\n" in shown
+    assert "\nwhat to do     look at what was recorded: a file has no other answer to give\n" in shown
 
 
 def test_no_control_character_of_the_server_reaches_the_terminal(
@@ -186,6 +188,20 @@ def test_the_exit_status_tells_the_ending(
         (["http://127.0.0.1:9/", "-d", "{"], 2, "the data is no JSON (Expecting property name"),
         (["http://127.0.0.1:9/", "-d", "@nothere"], 1, "nothere cannot be read: No such file"),
         (["http://127.0.0.1:port/"], 2, "the request cannot be made: "),
+        ([""], 2, "nothing is named: give a file, an http or https URL, or -"),
+        (
+            ["localhost:8000/x"],
+            1,
+            "; for a server, write http://localhost:8000/x or https://localhost:8000/x",
+        ),
+        (["api.example.com/v1"], 1, "; for a server, write http://api.example.com/v1 or https://"),
+        (["[::1]:8000"], 1, "; for a server, write http://[::1]:8000 or "),
+        (
+            ["recordings.d/nothere.sse"],
+            1,
+            "recordings.d/nothere.sse cannot be read: No such file or directory\n",
+        ),
+        (["ftp://example.com/x"], 1, "; of URLs only those of http and https can be asked"),
     ],
 )
 @posix
@@ -208,6 +224,28 @@ def test_a_header_without_a_colon_is_explained(capsys: pytest.CaptureFixture[str
 
     assert 2 == caught.value.code
     assert "'nonsense' is no header: it reads 'Name: value'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["Ünï", "a b", "x\ny"])
+def test_a_header_whose_name_no_request_can_have_is_explained(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named, with what a name may be made of."""
+    with pytest.raises(SystemExit) as caught:
+        main(["inspect", "http://127.0.0.1:9/", "-H", f"{name}: x"])
+
+    assert 2 == caught.value.code
+    assert f"{name!r} is no name of a header: " in capsys.readouterr().err
+
+
+def test_the_help_lists_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each that bytes may be in can be named as it stands there."""
+    with pytest.raises(SystemExit):
+        main(["inspect", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+
+    assert f"the stream's format: {', '.join(FORMATS)};" in words
+    assert set(FORMATS) == set(registry.names()) - {"pieces"}
 
 
 def test_the_help_lists_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:

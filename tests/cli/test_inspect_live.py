@@ -156,15 +156,15 @@ def test_a_url_is_asked_with_get(
 def test_data_makes_it_a_post_of_json(
     server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """With the headers that were given, each of them."""
-    status, _ = inspected(server.url, "-d", '{"a": 1}', "-H", "X-Key:  secret ", "--header", "x-other: a:b")
+    """With the headers that were given, each of them, byte for byte."""
+    status, _ = inspected(server.url, "-d", '{"a": 1}', "-H", "X-Key:  secret ", "--header", "x-other: a:bé")
     request = server.exchanges[0].request
 
     assert (0, "POST", b'{"a": 1}') == (status, request.method, request.body)
-    assert ("application/json", "secret", "a:b") == (
+    assert ("application/json", "secret", "a:bé".encode()) == (
         request.headers["content-type"],
         request.headers["x-key"],
-        request.headers["x-other"],
+        request.headers["x-other"].encode("latin-1"),
     )
 
 

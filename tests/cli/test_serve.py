@@ -383,7 +383,16 @@ def test_what_cannot_be_served_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--port", "65536"], ["--port", "x"], ["--rate", "0"], ["--rate", "nan"], ["--first", "x"]]
+    "arguments",
+    [
+        ["--port", "65536"],
+        ["--port", "x"],
+        ["--rate", "0"],
+        ["--rate", "nan"],
+        ["--first", "x"],
+        ["--first", "-1"],
+        ["--first", "inf"],
+    ],
 )
 def test_a_number_that_makes_no_sense_is_explained(
     arguments: list[str], capsys: pytest.CaptureFixture[str]

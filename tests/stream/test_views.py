@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import traceback
 from contextlib import suppress
 from typing import Any
 
@@ -258,3 +260,17 @@ def test_a_call_is_in_the_view_when_its_event_is_out() -> None:
 
     assert next(stream.tool_calls).id == "call_a"
     stream.close()
+
+
+@pytest.mark.parametrize("use", [bool, len, str])
+def test_the_refusal_has_the_name_that_the_documents_give(use: Any) -> None:
+    """A traceback shows a public error, also out of a pickle; `list(view)` needs a TypeError."""
+    with Stream(ANSWER) as stream, pytest.raises(MisuseError) as caught:
+        use(stream.text)
+    shown = "".join(traceback.format_exception_only(caught.value))
+    again = pickle.loads(pickle.dumps(caught.value))
+
+    assert shown.startswith("tokenstream.errors.MisuseError: this view ")
+    assert isinstance(caught.value, TypeError)
+    assert (MisuseError, str(caught.value)) == (type(again), str(again))
+    assert list(Stream(ANSWER).text)

@@ -1,0 +1,173 @@
+"""`inspect`: what it says of a fault, and what it advises, in the words of the command line."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.commands import CUT, run
+from tokenstream.cli import main
+from tokenstream.cli._advice import advice, told
+from tokenstream.errors import (
+    ConnectError,
+    NotAStream,
+    ProviderError,
+    StatusError,
+    StreamStalled,
+    StreamTruncated,
+)
+from tokenstream.testing._server import ReplayServer, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tokenstream.errors import StreamError
+
+_PYTHON = re.compile(r"\w=|(?<!\w)\.[a-z]|Limits\.|Limits\(|Deadlines")
+"""A keyword, an attribute or a class: none of these is of use on a command line."""
+_HTML = b"<html><title>Gateway</title></html>"
+_UNKNOWN = b'data: {"odd": 1}\n\n'
+_FILE = "look at what was recorded: a file has no other answer to give"
+_AGAIN = "ask again: it may help"
+_NAME_IT = "if it is one of these formats, name it: --format anthropic|openai-chat|text"
+
+
+def _rows(shown: str) -> tuple[str, str]:
+    """Return what is said of the error, and what to do."""
+    said = re.search(r"^error +(.*)$", shown, re.MULTILINE)
+    done = re.search(r"^what to do +(.*)$", shown, re.MULTILINE)
+    assert said is not None
+    assert done is not None
+    return said[1], done[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "what_to_do"),
+    [
+        (b"", _FILE),
+        (CUT, _FILE),
+        (CUT + b"data: {nonsense}\n\n", _FILE),
+        (CUT + b'data: {"error":{"message":"no","type":"overloaded_error"}}\n\n', _FILE),
+        (_HTML, "look at how it was recorded"),
+        (CUT.replace(b"\n", b"") * 2, "look at how it was recorded"),
+        (bytes(range(256)), _NAME_IT),
+        (_UNKNOWN, _NAME_IT),
+        (b"event: odd\ndata: x\n\n", _NAME_IT),
+        (b"data: {nonsense}\n\n", _FILE),
+        (
+            b'{"choices":' + b"[" * 300,
+            "this command has no option for it; a program may allow more, with the library's Limits",
+        ),
+    ],
+)
+def test_a_file_is_never_to_be_asked_again(
+    content: bytes, what_to_do: str, body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing that is said of it speaks of attributes and arguments."""
+    main(["inspect", str(body(content))])
+    said, done = _rows(capsys.readouterr().out)
+
+    assert what_to_do == done
+    assert not _PYTHON.search(said)
+    assert "ask again" not in said
+
+
+def test_what_came_through_a_pipe_may_be_asked_again() -> None:
+    """What stands before the pipe may have asked a server."""
+    done = run("inspect", "-", given=CUT)
+
+    assert _AGAIN == _rows(done.stdout.decode())[1]
+
+
+@pytest.mark.parametrize(
+    ("reply", "what_to_do"),
+    [
+        (Reply(chunks=[(0.0, CUT)]), _AGAIN),
+        (Reply(chunks=[(0.0, _HTML)]), "check the address, and what stands between"),
+        (Reply(chunks=[(0.0, _UNKNOWN)]), _NAME_IT),
+        (
+            Reply(chunks=[], status=307, headers={"location": "/there"}),
+            "ask at that address, if it is to be trusted",
+        ),
+        (Reply(chunks=[], status=401), "check the key and what it may do"),
+        (Reply(chunks=[], status=400), "change the request"),
+        (Reply(chunks=[], status=503, headers={"retry-after": "7"}), "ask in 7 seconds: it may help"),
+    ],
+)
+def test_a_server_is_asked_otherwise(
+    reply: Reply, what_to_do: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At another address, with another key, with another request, or later."""
+    with ReplayServer(lambda _: reply) as server:
+        main(["inspect", f"{server.url}/x"])
+    said, done = _rows(capsys.readouterr().out)
+
+    assert what_to_do == done
+    assert not _PYTHON.search(said)
+
+
+def test_calls_that_were_handed_out_are_named() -> None:
+    """They may have been run."""
+    error = StreamTruncated("it was cut")
+    error.tool_calls_delivered = ("call_1", "call_2")
+
+    assert "ask again, but mind the tool calls that were handed out: call_1, call_2" == advice(
+        error, "request"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "what_to_do"),
+    [
+        (ProviderError("no credits", kind="unknown"), "the same request will hardly do better"),
+        (ProviderError("no", kind="authentication"), "check the key and what it may do"),
+        (
+            StatusError("no", status=429, kind="rate_limited", retryable=False),
+            "the same request will hardly do better",
+        ),
+        (ConnectError("no", stage="connect"), _AGAIN),
+        (NotAStream("the body is odd", body="odd"), "check the address, and what stands between"),
+    ],
+)
+def test_each_kind_of_error_has_its_advice(error: StreamError, what_to_do: str) -> None:
+    """By whose problem it is, and by whether asking again may help."""
+    assert what_to_do == advice(error, "request")
+
+
+def test_the_name_of_a_deadline_is_left_out() -> None:
+    """It belongs to code; the seconds stay."""
+    error = StreamStalled(
+        "no byte came within 120 s (Deadlines.idle_bytes); what had arrived is in .partial",
+        limit="idle_bytes",
+    )
+
+    assert "no byte came within 120 s" == told(error)
+
+
+def test_the_words_of_a_server_are_left_as_they_are() -> None:
+    """Whatever they look like."""
+    words = 'the parameter format="json" is unknown; ask again'
+
+    assert words == told(ProviderError(words))
+    assert words == told(StatusError(f"{words}; what the server says of it is in .body", status=400))
+
+
+def test_a_format_that_takes_no_bytes_is_explained(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the option's name, and not the argument's."""
+    assert 2 == main(["inspect", "--format", "pieces", str(body(CUT))])
+    assert "leave --format out to have it found out\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b": a comment\n\n", _HTML])
+def test_an_answer_in_which_nothing_came_says_so(
+    content: bytes, body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A heading with nothing below it would leave open whether there is more to come."""
+    main(["inspect", str(body(content))])
+
+    assert "\n\nmessage\n  nothing came\n\n" in capsys.readouterr().out
