@@ -86,8 +86,8 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
 
 
 def _at_hand(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
-    made_by: Any = type(source)
-    if all(hasattr(made_by, name) for name in _OURS):
+    # Of its class, since a mock has whatever is asked of it.
+    if all(hasattr(source.__class__, name) for name in _OURS):
         raise MisuseError(f"{_named(source)} is a stream already: read it as it is")
     if isinstance(source, str) and _PLACE.fullmatch(source):
         raise MisuseError(
