@@ -39,6 +39,7 @@ from tests.docs_pages import (
     resolve,
 )
 from tests.project import MODULES, PACKAGE, ROOT
+from tests.support.packages import needed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 ) -> None:
     """Who copies a page's blocks, one after the other, gets code that works."""
     for package in NEEDS.get(name_of(page), ()):
-        pytest.importorskip(package)
+        needed(package)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__", **docs_namespace}
     with asyncio.Runner() as runner:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.packages import needed
 from tests.support.reading import read
 from tests.support.recordings import Recorded, of_the_demo, ours
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Message
 
-httpx2: Any = pytest.importorskip("httpx2")
-openai: Any = pytest.importorskip("openai")
-anthropic: Any = pytest.importorskip("anthropic")
+httpx2: Any = needed("httpx2")
+openai: Any = needed("openai")
+anthropic: Any = needed("anthropic")
 
 
 def _uncut() -> list[Recorded]:

@@ -58,6 +58,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
         assert all(float(row[1]) > 0 for row in table.rows)
 
 
+@pytest.mark.usefixtures("light_heap")
 @pytest.mark.parametrize("section", [growth, memory, imports])
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:
     """Every row has as many cells as the head, and stands in what is printed."""

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import COMMAND, RECORDINGS, environment, run
+from tests.support.packages import needed
 from tokenstream import Stream, connect
 from tokenstream.cli import main, serve
 from tokenstream.cli._folder import Folder
@@ -253,7 +254,7 @@ def test_connect_reads_a_recording(url: str, client: httpx.Client) -> None:
 @pytest.mark.timeout(30)
 def test_the_openai_sdk_can_be_pointed_at_it(url: str) -> None:
     """Its base URL is the recording's path with what the provider's has, `/v1`."""
-    openai = pytest.importorskip("openai")
+    openai = needed("openai")
     with (
         openai.OpenAI(api_key="made-up", base_url=f"{url}/chat/v1", max_retries=0) as sdk,
         sdk.chat.completions.create(model="m", messages=[], stream=True) as stream,
@@ -266,7 +267,7 @@ def test_the_openai_sdk_can_be_pointed_at_it(url: str) -> None:
 @pytest.mark.timeout(30)
 def test_the_anthropic_sdk_can_be_pointed_at_it(url: str) -> None:
     """Its base URL is the recording's path."""
-    anthropic = pytest.importorskip("anthropic")
+    anthropic = needed("anthropic")
     with (
         anthropic.Anthropic(api_key="made-up", base_url=f"{url}/claude/answer", max_retries=0) as sdk,
         sdk.messages.stream(model="m", max_tokens=9, messages=[]) as stream,

@@ -16,15 +16,19 @@ import pytest
 
 from tests.faults.driver import END, HELLO, MORE
 from tests.stream.async_sources import (
+    PATIENCE,
     begin,
+    cancelled_when,
     first_text,
     is_closed,
     open_after,
+    read_in_a_block,
     readers,
     seen_closed,
     serving,
     texts_of,
     until,
+    when,
 )
 from tokenstream import AsyncStream, Deadlines, aconnect
 from tokenstream.errors import ConcurrentRead, MisuseError, StreamClosed, StreamInterrupted
@@ -47,6 +51,7 @@ async def test_f73_break_leaves_the_connection_to_the_end_of_the_block() -> None
 
 # On trio, without a block, httpx's own generators are collected, too, and complain in their turn.
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+@pytest.mark.usefixtures("light_heap")
 async def test_f74_a_stream_that_is_dropped_after_break_is_aborted_with_a_warning() -> None:
     """Nobody awaits anything."""
     async with AsyncExitStack() as stack:
@@ -144,15 +149,16 @@ async def test_f79_a_cancellation_passes_and_leaves_a_closed_connection() -> Non
     seen: list[BaseException] = []
     with open_after(HELLO) as server:
         stream = aconnect(server.url)
-        with anyio.move_on_after(0.15) as scope:
+
+        async def read() -> None:
             try:
-                async with stream:
-                    await stream.final()
+                await read_in_a_block(stream)
             except anyio.get_cancelled_exc_class() as error:
                 seen.append(error)
                 assert is_closed(server)
                 raise
-        assert scope.cancelled_caught
+
+        await cancelled_when(lambda: stream.message.text == "Hello €", read)
         assert len(seen) == 1
         assert (stream.message.text, stream.message.ending) == ("Hello €", "stopped")
 
@@ -161,23 +167,25 @@ async def test_f79_a_cancellation_passes_and_leaves_a_closed_connection() -> Non
 @pytest.mark.parametrize("how", ["task.cancel", "asyncio.timeout"])
 async def test_f79_the_same_with_what_asyncio_has(how: str) -> None:
     """A cancelled task, and a timeout."""
-
-    async def read(stream: AsyncStream) -> None:
-        async with stream:
-            await stream.final()
-
     with open_after(HELLO) as server:
         stream = aconnect(server.url)
         if how == "task.cancel":
-            task = asyncio.create_task(read(stream))
-            await until(lambda: stream.message.text)
+            task = asyncio.create_task(read_in_a_block(stream))
+            await until(lambda: stream.message.text == "Hello €")
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
         else:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.15):
-                    await read(stream)
+            loop = asyncio.get_running_loop()
+            async with anyio.create_task_group() as tasks:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(PATIENCE) as limit:
+                        tasks.start_soon(
+                            when,
+                            lambda: stream.message.text == "Hello €",
+                            lambda: limit.reschedule(loop.time()),
+                        )
+                        await read_in_a_block(stream)
         assert is_closed(server)
         assert (stream.message.text, stream.message.ending) == ("Hello €", "stopped")
 
@@ -266,16 +274,14 @@ def test_f83_the_interpreter_ends_with_an_open_stream() -> None:
         assert is_closed(server)
 
 
-@pytest.mark.parametrize("block", [False, True])
-async def test_f84_a_slow_consumer_is_no_stall(block: bool) -> None:
+async def test_f84_a_slow_consumer_is_no_stall() -> None:
     """The idle clock runs only while somebody waits for bytes."""
-    with serving(HELLO, 0.05, MORE + END) as server:
-        stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.15, idle_content=0.15))
-        async with AsyncExitStack() as stack:
-            if block:
-                await stack.enter_async_context(stream)
+    gate = threading.Event()
+    with serving(HELLO, gate, MORE + END) as server:
+        async with aconnect(server.url, deadlines=Deadlines(idle_bytes=0.2, idle_content=0.2)) as stream:
             async for _ in stream.text:
                 await anyio.sleep(0.25)
+                gate.set()
             assert stream.message.ending == "complete"
             assert stream.message.text == "Hello €!"
 
@@ -325,8 +331,7 @@ async def test_f79_on_trio_without_a_block_a_cancelled_read_is_told_of() -> None
         with open_after(HELLO) as server:
             stream = await begin("httpx", server, stack)
             await first_text(stream)
-            with anyio.move_on_after(0.05):
-                await stream.final()
+            await cancelled_when(lambda: stream.message.text == "Hello €", stream.final)
             with pytest.raises(StreamInterrupted, match="cancelled") as caught:
                 await stream.final()
             assert caught.value.partial.text == "Hello €"

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.project import PACKAGE, ROOT
-from tests.stream.blocked import AT_ONCE, PATIENCE, SILENT, TEXT, TEXTS, Loop, alone, opened, sent
+from tests.stream.blocked import PATIENCE, SILENT, TEXT, TEXTS, Loop, alone, opened, sent
 from tests.stream.bodies import ANSWER, Source
 from tests.stream.test_ending import Nosy
 from tests.support import wire
@@ -33,6 +33,7 @@ from tests.support.loopback import (
     chunked_head,
     http_chunk,
 )
+from tests.support.timing import at_once, tried_again
 from tokenstream import Stream
 from tokenstream.errors import ConcurrentRead, StreamClosed, StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
@@ -100,6 +101,7 @@ def test_f76_reading_on_after_close() -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@tried_again
 def test_f77_a_stop_from_another_thread_while_the_loop_waits(tls: bool) -> None:
     """The loop ends normally, within a tenth of a second; the connection is closed once."""
     with (
@@ -111,12 +113,13 @@ def test_f77_a_stop_from_another_thread_while_the_loop_waits(tls: bool) -> None:
         since = time.monotonic()
         stream.stop()
 
-        assert loop.ended() - since < AT_ONCE
+        at_once(since, loop.ended())
         assert (loop.items, loop.error) == (TEXTS, None)
         assert stream.message.ending == "stopped"
         assert server.connection().closed_within(PATIENCE)
 
 
+@tried_again
 def test_f78_two_threads_read_one_stream() -> None:
     """The second one is refused at once, the first one goes on."""
     gate = threading.Event()
@@ -127,7 +130,7 @@ def test_f78_two_threads_read_one_stream() -> None:
         since = time.monotonic()
         with pytest.raises(ConcurrentRead, match="another thread or task"):
             next(stream)
-        assert time.monotonic() - since < AT_ONCE
+        at_once(since, time.monotonic())
         gate.set()
         loop.ended()
 
@@ -290,7 +293,7 @@ def test_f84_silence_of_the_server_is_counted_beside_the_time_of_the_loop() -> N
             texts.append(getattr(event, "text", ""))
 
     assert caught.value.limit == "idle_content"
-    assert "".join(texts[:-1]).endswith("Let ") or texts[-1] == "Let "
+    assert ["Hm. ", "Weather.", "Let "] == [text for text in texts if text]
     assert stream.message.ending == "truncated"
 
 

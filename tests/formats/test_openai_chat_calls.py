@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.formats.openai_chat_payloads import DONE, FINISH, ROLE, answer, call, chunk, item_of, read, text
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats.openai_chat import OpenAIChat
 from tokenstream.formats._whole import Wholeness
+from tokenstream.formats.openai_chat import OpenAIChat
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart
 

@@ -11,12 +11,13 @@ import pytest
 from tests.sources import scenarios
 from tests.sources.scenarios import CLAUDE, ENDS, FRAMINGS, WAYS, AsyncOpener, Opener
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
+from tests.support.packages import needed
 from tests.support.recordings import Recorded, ours
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ConnectError, MisuseError, ProviderError, StatusError
 
-anthropic = pytest.importorskip("anthropic")
+anthropic = needed("anthropic")
 
 pytestmark = pytest.mark.anyio
 

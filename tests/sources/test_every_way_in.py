@@ -123,6 +123,7 @@ def test_ctrl_c_within_a_block_closes_it(way: Way) -> None:
     _import(way)
     with _silent(way, threading.Event()) as server, way.open(server.url) as ask:
         stream = Stream(ask())
+        since = time.monotonic()
         with pytest.raises(KeyboardInterrupt), stream:
             for _ in stream.text:
                 since = time.monotonic()

@@ -11,6 +11,7 @@ import pytest
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, AsyncOpener, Opener
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
+from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     ConnectError,
@@ -21,7 +22,7 @@ from tokenstream.errors import (
     StreamStalled,
 )
 
-openai = pytest.importorskip("openai")
+openai = needed("openai")
 
 pytestmark = pytest.mark.anyio
 

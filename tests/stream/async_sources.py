@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -173,6 +173,30 @@ async def until(condition: Callable[[], object]) -> None:
     with anyio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110 - another thread's condition
             await anyio.sleep(0.002)
+
+
+async def when(condition: Callable[[], object], act: Callable[[], object]) -> None:
+    """Do something once something is so; who reads has most likely come to wait for more by then."""
+    await until(condition)
+    await anyio.sleep(0.005)
+    act()
+
+
+async def cancelled_when(condition: Callable[[], object], read: Callable[[], Awaitable[object]]) -> None:
+    """Cancel a read once something is so."""
+    scope = anyio.CancelScope()
+    async with anyio.create_task_group() as tasks:
+        with scope:
+            tasks.start_soon(when, condition, scope.cancel)
+            await read()
+        tasks.cancel_scope.cancel()
+    assert scope.cancelled_caught
+
+
+async def read_in_a_block(stream: AsyncStream) -> None:
+    """Read to the end, and close whatever comes."""
+    async with stream:
+        await stream.final()
 
 
 def readers() -> list[Any]:

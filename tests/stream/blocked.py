@@ -22,8 +22,6 @@ from tokenstream import Stream, connect
 
 PATIENCE = 2.0
 """Seconds to wait for what should come at once, on a machine that may be busy."""
-AT_ONCE = 0.1
-"""Seconds within which it comes."""
 
 BEGUN = [chunk({"role": "assistant", "content": "Let "}), chunk({"content": "me "})]
 """What a server sends before it falls silent."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -16,15 +17,19 @@ from tests.stream.async_sources import (
     HEL,
     HELLO,
     LO,
+    PATIENCE,
     Scripted,
     begin,
+    cancelled_when,
     every_kind,
     first_text,
     is_closed,
     open_after,
+    read_in_a_block,
     readers,
     serving,
     until,
+    when,
 )
 from tests.support.loopback import Loopback
 from tokenstream import AsyncStream, aconnect
@@ -34,6 +39,15 @@ from tokenstream.stream import _direct, _reader
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 on_trio = pytest.mark.parametrize("anyio_backend", ["trio"])
+
+
+def has_begun(stream: AsyncStream) -> Callable[[], object]:
+    return lambda: stream.message.text
+
+
+def expire(scope: anyio.CancelScope) -> None:
+    """Have the time of a scope run out now."""
+    scope.deadline = anyio.current_time()
 
 
 # -- what passes ---------------------------------------------------------------
@@ -83,9 +97,12 @@ async def test_asyncio_timeout_around_a_block(kind: str) -> None:
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.15), stream:
-                    await stream.final()
+            loop = asyncio.get_running_loop()
+            async with anyio.create_task_group() as tasks:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(PATIENCE) as limit, stream:
+                        tasks.start_soon(when, has_begun(stream), lambda: limit.reschedule(loop.time()))
+                        await stream.final()
             assert is_closed(server)
             assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
             task = asyncio.current_task()
@@ -99,9 +116,11 @@ async def test_anyio_fail_after_around_a_block(kind: str) -> None:
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
-            with pytest.raises(TimeoutError), anyio.fail_after(0.15):
-                async with stream:
-                    await stream.final()
+            async with anyio.create_task_group() as tasks:
+                with pytest.raises(TimeoutError), anyio.fail_after(PATIENCE) as scope:
+                    async with stream:
+                        tasks.start_soon(when, has_begun(stream), lambda: expire(scope))
+                        await stream.final()
             assert is_closed(server)
             assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
             assert readers() == []
@@ -113,11 +132,13 @@ async def test_anyio_move_on_after_around_a_block(kind: str) -> None:
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
-            with anyio.move_on_after(0.15) as scope:
-                async with stream:
-                    await stream.final()
-            assert scope.cancelled_caught
-            await anyio.lowlevel.checkpoint()
+            async with anyio.create_task_group() as tasks:
+                with anyio.move_on_after(PATIENCE) as scope:
+                    async with stream:
+                        tasks.start_soon(when, has_begun(stream), lambda: expire(scope))
+                        await stream.final()
+                assert scope.cancelled_caught
+                await anyio.lowlevel.checkpoint()
             assert is_closed(server)
             assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
 
@@ -144,7 +165,7 @@ async def test_scopes_around_and_inside_a_block_keep_apart() -> None:
     """The inner one ends the read, the outer one the block."""
     seen: list[str] = []
     with open_after(HEL) as server:
-        with anyio.move_on_after(0.3) as outer:
+        with anyio.move_on_after(PATIENCE) as outer:
             async with aconnect(server.url) as stream:
                 await first_text(stream)
                 for number in range(3):
@@ -153,6 +174,7 @@ async def test_scopes_around_and_inside_a_block_keep_apart() -> None:
                     assert inner.cancelled_caught
                     assert not outer.cancel_called
                     seen.append(str(number))
+                outer.deadline = anyio.current_time() + 0.02
                 await anext(stream)
         assert outer.cancelled_caught
         assert seen == ["0", "1", "2"]
@@ -163,7 +185,7 @@ async def test_a_group_of_tasks_inside_a_block_is_the_callers() -> None:
     """An error in one of its tasks comes out as the group's, and of nobody else's."""
 
     async def fail() -> None:
-        await anyio.sleep(0.02)
+        await until(has_begun(stream))
         raise KeyError("mine")
 
     with open_after(HEL) as server:
@@ -236,10 +258,7 @@ async def test_a_cancellation_while_a_block_is_entered_closes_too(kind: str) -> 
     async with AsyncExitStack() as stack:
         with Loopback([9.0]) as server:
             stream = await begin(kind, server, stack)
-            with anyio.move_on_after(0.15) as scope:
-                async with stream:
-                    pytest.fail("no head came")
-            assert scope.cancelled_caught
+            await cancelled_when(lambda: server.requests, lambda: read_in_a_block(stream))
             assert is_closed(server)
             assert stream.message.ending == "stopped"
             assert stream.closed
@@ -259,9 +278,7 @@ async def test_a_source_that_closes_slowly_is_waited_for_although_the_block_is_c
 
     source = Slow(*HELLO[:1], 9.0)
     stream = AsyncStream(source)
-    with anyio.move_on_after(0.05):
-        async with stream:
-            await stream.final()
+    await cancelled_when(has_begun(stream), lambda: read_in_a_block(stream))
     assert source.closed == 1
     assert stream.message.ending == "stopped"
 
@@ -280,9 +297,7 @@ async def test_a_generator_cleans_up_although_the_block_is_cancelled() -> None:
                 cleaned.append("yes")
 
     stream = AsyncStream(body())
-    with anyio.move_on_after(0.05):
-        async with stream:
-            await stream.final()
+    await cancelled_when(has_begun(stream), lambda: read_in_a_block(stream))
     assert cleaned == ["yes"]
     assert stream.message.text == "Hel"
 
@@ -300,14 +315,13 @@ async def test_a_source_that_never_closes_does_not_hold_a_cancelled_block_for_ev
 
     for entered in (True, False):
         stream = AsyncStream(Stuck(HEL, 9.0))
-        with anyio.move_on_after(0.05) as scope:
-            async with AsyncExitStack() as stack:
-                if entered:
-                    await stack.enter_async_context(stream)
-                else:
-                    stack.push_async_callback(stream.aclose)
-                await stream.final()
-        assert scope.cancelled_caught
+        around: Any = stream if entered else aclosing(stream)
+        async with anyio.create_task_group() as tasks:
+            with anyio.CancelScope() as scope:
+                async with around:
+                    tasks.start_soon(when, has_begun(stream), scope.cancel)
+                    await stream.final()
+            assert scope.cancelled_caught
         assert stream.message.text == "Hel"
         await until(lambda: not readers())
 

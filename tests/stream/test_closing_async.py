@@ -33,10 +33,12 @@ from tests.stream.async_sources import (
 from tests.support.loopback import (
     LAST_CHUNK,
     OPEN,
+    Connection,
     Loopback,
     Script,
     chunked_head,
     http_chunk,
+    until_close,
 )
 from tokenstream import AsyncStream, aconnect
 from tokenstream.errors import (
@@ -123,15 +125,23 @@ async def test_a_block_that_reads_nothing_closes(kind: str) -> None:
             assert readers() == []
 
 
+@pytest.mark.usefixtures("light_heap")
 @pytest.mark.parametrize("kind", ["aconnect", "httpx", "httpx2"])
 async def test_a_body_that_is_held_back_is_closed_whole(kind: str) -> None:
     """More came than is read ahead; no generator of the client's is left half run, which trio would tell."""
-    steps = [step for _ in range(90) for step in (LO, 0.001)]
+    sent = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.play([*until_close(), HEL, *[step for _ in range(90) for step in (LO, 0.001)]])
+        sent.set()
+        connection.end(OPEN)
+
     async with AsyncExitStack() as stack:
-        with serving(HEL, *steps, OPEN) as server:
+        with Loopback(serve) as server:
             async with await begin(kind, server, stack) as stream:
                 assert await first_text(stream) == "Hel"
-                await anyio.sleep(0.3)
+                await until(sent.is_set)
+                await anyio.sleep(0.02)
             assert is_closed(server)
             gc.collect()
             assert stream.message.ending == "stopped"
@@ -329,6 +339,7 @@ async def test_an_exception_thrown_into_a_generator_around_a_stream_comes_out() 
 
 # On trio, outside a block, what lies beneath is collected, too, and complains in its turn.
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning", "ignore:unclosed:ResourceWarning")
+@pytest.mark.usefixtures("light_heap")
 @every_kind
 async def test_a_stream_that_is_collected_half_read_is_aborted(kind: str) -> None:
     """It warns, and the server sees the end without anybody awaiting anything."""
@@ -343,6 +354,7 @@ async def test_a_stream_that_is_collected_half_read_is_aborted(kind: str) -> Non
             await until(lambda: not readers())
 
 
+@pytest.mark.usefixtures("light_heap")
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])
 async def test_a_stream_that_is_collected_unread_is_aborted(kind: str) -> None:
     """The response was open already."""

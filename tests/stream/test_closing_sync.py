@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests.stream.blocked import (
-    AT_ONCE,
     PATIENCE,
     SILENT,
     TEXT,
@@ -36,6 +35,7 @@ from tests.support.loopback import (
     http_chunk,
     until_close,
 )
+from tests.support.timing import at_once, tried_again
 from tokenstream import Stream, connect
 from tokenstream.errors import ProviderError, StreamClosed, StreamError, StreamInterrupted, StreamTruncated
 
@@ -48,11 +48,10 @@ def read_two(stream: Stream) -> None:
     assert [next(view), next(view)] == TEXTS
 
 
-def left(connection: Connection, since: float) -> bool:
-    """Tell whether the client's side was closed, and within the time that the issue gives."""
+def is_left(connection: Connection, since: float) -> None:
+    """Assert that the client's side closes, and within the time that a server may expect."""
     assert connection.closed_within(PATIENCE)
-    assert connection.closed_at is not None
-    return connection.closed_at - since < AT_ONCE
+    at_once(since, connection.closed_at)
 
 
 # -- ways out, each of which closes -----------------------------------------
@@ -125,19 +124,21 @@ WAYS = [
 
 @pytest.mark.parametrize("leave", WAYS, ids=lambda way: way.__name__)
 @every_opener
+@tried_again
 def test_each_way_out_closes_the_connection(opener: Opener, leave: Callable[[Stream], None]) -> None:
     """At once; what came is kept, and the ending is `stopped`."""
     with Loopback(SILENT["chunked"]) as server, opened(opener, server.url) as stream:
         leave(stream)
         since = time.monotonic()
 
-        assert left(server.connection(), since)
+        is_left(server.connection(), since)
         assert (stream.message.text, stream.message.ending) == (TEXT, "stopped")
         assert stream.closed
         assert list(stream.text) == [TEXT]
 
 
 @every_opener
+@tried_again
 def test_a_stream_that_is_collected_closes_the_connection_and_warns(opener: Opener) -> None:
     """Nobody can read it any more."""
     with Loopback(SILENT["chunked"]) as server, opened(opener, server.url) as stream:
@@ -148,7 +149,7 @@ def test_a_stream_that_is_collected_closes_the_connection_and_warns(opener: Open
         with pytest.warns(ResourceWarning, match="never closed: use `with`"):
             del stream
 
-        assert left(connection, since)
+        is_left(connection, since)
 
 
 def test_a_view_keeps_its_stream() -> None:
@@ -190,24 +191,26 @@ def test_a_stream_whose_request_never_went_out_needs_no_warning() -> None:
 
 
 @every_opener
+@tried_again
 def test_the_end_of_the_input_closes_the_connection(opener: Opener) -> None:
     """One that the server has ended; without `with`."""
     with Loopback(until_close(*ANSWER)) as server, opened(opener, server.url) as stream:
         message = stream.final()
         since = time.monotonic()
 
-        assert left(server.connection(), since)
+        is_left(server.connection(), since)
         assert (message.text, message.ending) == ("Let me see.", "complete")
         assert stream.closed
 
 
+@tried_again
 def test_our_own_client_closes_the_connection_at_the_end_of_a_body() -> None:
     """Even though the server would have taken another request on it."""
     with Loopback([*chunked(ANSWER), threading.Event()]) as server, opened(alone, server.url) as stream:
         stream.final()
         since = time.monotonic()
 
-        assert left(server.connection(), since)
+        is_left(server.connection(), since)
 
 
 FAULTS: dict[str, tuple[list[Any], type[StreamError], str]] = {
@@ -228,6 +231,7 @@ FAULTS: dict[str, tuple[list[Any], type[StreamError], str]] = {
 
 @pytest.mark.parametrize("script, kind, ending", FAULTS.values(), ids=FAULTS.keys())
 @every_opener
+@tried_again
 def test_an_error_closes_the_connection(
     opener: Opener, script: list[Any], kind: type[StreamError], ending: str
 ) -> None:
@@ -242,7 +246,7 @@ def test_an_error_closes_the_connection(
 
         assert connection.closed_within(PATIENCE)
         # After a reset of the server's there is no connection left to be closed.
-        assert connection.closed_at is None or connection.closed_at - since < AT_ONCE
+        at_once(since, connection.closed_at or since)
         assert "".join(texts) == TEXT
         assert caught.value.partial == stream.message
         assert (stream.message.text, stream.message.ending) == (TEXT, ending)

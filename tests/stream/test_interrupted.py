@@ -17,8 +17,9 @@ import pytest
 from tests.project import ROOT
 from tests.stream.blocked import PATIENCE, SILENT, TEXT, TEXTS, Opener, alone, every_opener, opened
 from tests.stream.bodies import ANSWER
-from tests.stream.test_closing_sync import left
+from tests.stream.test_closing_sync import is_left
 from tests.support.loopback import LAST_CHUNK, Loopback, Script, chunked, chunked_head, http_chunk
+from tests.support.timing import tried_again
 from tokenstream.errors import StreamInterrupted
 
 
@@ -28,17 +29,29 @@ def press_ctrl_c() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
+class Key:
+    """Presses Ctrl-C in a moment when it is started."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        self.threads.append(threading.Thread(target=press_ctrl_c))
+        self.threads[-1].start()
+
+
 @pytest.fixture
-def key() -> Iterator[threading.Thread]:
-    """Return a thread that presses Ctrl-C when it is started."""
-    thread = threading.Thread(target=press_ctrl_c)
-    yield thread
-    thread.join()
+def key() -> Iterator[Key]:
+    key = Key()
+    yield key
+    for thread in key.threads:
+        thread.join()
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @every_opener
-def test_ctrl_c_while_bytes_are_waited_for(opener: Opener, tls: bool, key: threading.Thread) -> None:
+@tried_again
+def test_ctrl_c_while_bytes_are_waited_for(opener: Opener, tls: bool, key: Key) -> None:
     """It passes unchanged, the connection is closed, and what came is kept."""
     tls = tls and opener is not alone
     with Loopback(SILENT["chunked"], tls=tls) as server, opened(opener, server.url) as stream:
@@ -51,11 +64,11 @@ def test_ctrl_c_while_bytes_are_waited_for(opener: Opener, tls: bool, key: threa
         since = time.monotonic()
 
         assert texts == TEXTS
-        assert left(server.connection(), since)
+        is_left(server.connection(), since)
         assert (stream.message.text, stream.message.ending) == (TEXT, "stopped")
 
 
-def test_ctrl_c_outside_a_block_never_looks_like_the_end(key: threading.Thread) -> None:
+def test_ctrl_c_outside_a_block_never_looks_like_the_end(key: Key) -> None:
     """Reading on says that the stream was broken off."""
     with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
         texts = []
@@ -73,7 +86,7 @@ def test_ctrl_c_outside_a_block_never_looks_like_the_end(key: threading.Thread) 
         assert stream.closed
 
 
-def test_ctrl_c_while_the_response_is_waited_for(key: threading.Thread) -> None:
+def test_ctrl_c_while_the_response_is_waited_for(key: Key) -> None:
     """The request is not sent a second time."""
     with Loopback([threading.Event()]) as server, opened(alone, server.url) as stream:
         key.start()

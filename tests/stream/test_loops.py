@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import subprocess
 import sys
+from typing import Any
 
 import anyio
 import pytest
@@ -108,9 +110,10 @@ def test_the_interpreter_ends_with_an_open_stream(run: str) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop for Windows")
 def test_under_uvloop() -> None:
-    """Where it is installed: stop from a thread, timeouts, closing."""
-    uvloop = pytest.importorskip("uvloop")
+    """Stop from a thread, timeouts, closing."""
+    uvloop: Any = importlib.import_module("uvloop")
 
     async def main(url: str) -> None:
         async with aconnect(url) as stream:

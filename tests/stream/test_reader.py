@@ -236,9 +236,11 @@ async def test_closing_while_a_source_is_opened_leaves_nothing_open(
         await _closed_while_it_is_entered()
         return
     left: list[str] = []
+    entered = anyio.Event()
 
     class Slow:
         async def __aenter__(self) -> AsyncGenerator[bytes, None]:
+            entered.set()
             try:
                 await anyio.sleep(9)
             finally:
@@ -259,7 +261,7 @@ async def test_closing_while_a_source_is_opened_leaves_nothing_open(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(read)
-        await anyio.sleep(0.03)
+        await entered.wait()
         if block:
             tasks.cancel_scope.cancel()
         else:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 
 import anyio
+import anyio.to_thread
 import httpx
 import pytest
 
@@ -105,16 +106,15 @@ async def test_stop_over_tls(thread: bool) -> None:
         async with httpx.AsyncClient(verify=client_context(), timeout=None) as client:
             async with aconnect(server.url, client=client) as stream, anyio.create_task_group() as tasks:
                 assert await first_text(stream) == "Hel"
-                if thread:
-                    timer = threading.Timer(0.03, stream.stop)
-                    timer.start()
-                else:
 
-                    async def later() -> None:
-                        await anyio.sleep(0.03)
+                async def later() -> None:
+                    await anyio.sleep(0.02)
+                    if thread:
+                        await anyio.to_thread.run_sync(stream.stop)
+                    else:
                         stream.stop()
 
-                    tasks.start_soon(later)
+                tasks.start_soon(later)
                 with anyio.fail_after(3):
                     assert await texts_of(stream) == ["Hel"]
                 assert is_closed(server)

@@ -12,11 +12,12 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.support.loopback import LAST_CHUNK, OPEN, RST, Loopback, Script, chunked_head, http_chunk, sized
+from tests.support.packages import needed
 from tokenstream import Message, Stream, tap
 from tokenstream.errors import ProviderError, StatusError, StreamInterrupted, StreamTruncated
 
-openai: Any = pytest.importorskip("openai")
-anthropic: Any = pytest.importorskip("anthropic")
+openai: Any = needed("openai")
+anthropic: Any = needed("anthropic")
 
 pytestmark = [
     # Importing an SDK takes seconds on a busy machine.

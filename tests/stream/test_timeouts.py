@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -34,22 +35,37 @@ pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 on_trio = pytest.mark.parametrize("anyio_backend", ["trio"])
 
+PATIENCE = 0.015
+"""Seconds that a read may take."""
 PIECES = [f"{number} " for number in range(11)]
 BODY = [wire.chat({"content": piece}) for piece in PIECES]
-PAUSED = [step for piece in BODY for step in (0.045, piece)]
-"""Each piece after a pause that is longer than the timeouts below."""
 
 
-async def read_in_bits(stream: Any, seconds: float) -> tuple[list[Any], int]:
+class Gates:
+    """Has each piece sent only after a read that waits for it was given up."""
+
+    def __init__(self) -> None:
+        self._gates = [threading.Event() for _ in BODY]
+        self.script: list[Any] = [step for gated in zip(self._gates, BODY, strict=True) for step in gated]
+
+    def given_up(self, stream: AsyncStream) -> None:
+        """Open the gate of the piece that was waited for."""
+        number = stream.message.text.count(" ")
+        if number < len(self._gates):
+            self._gates[number].set()
+
+
+async def read_in_bits(stream: AsyncStream, view: Any, gates: Gates) -> tuple[list[Any], int]:
     """Read with a timeout around each `anext`, and count how many there were."""
     items, timeouts = [], 0
-    reading = aiter(stream)
+    reading = aiter(view)
     while True:
         try:
-            with anyio.fail_after(seconds):
+            with anyio.fail_after(PATIENCE):
                 items.append(await anext(reading))
         except TimeoutError:
             timeouts += 1
+            gates.given_up(stream)
         except StopAsyncIteration:
             return items, timeouts
 
@@ -57,14 +73,15 @@ async def read_in_bits(stream: Any, seconds: float) -> tuple[list[Any], int]:
 @pytest.mark.parametrize("kind, view", [*[(kind, False) for kind in KINDS], ("aconnect", True)])
 async def test_timeouts_around_anext_inside_a_block_lose_nothing(kind: str, view: bool) -> None:
     """Ten and more of them in one answer; the request itself is opened under one, too."""
+    gates = Gates()
     async with AsyncExitStack() as stack:
-        with serving(*PAUSED, END) as server:
+        with serving(*gates.script, END) as server:
             async with await begin(kind, server, stack) as stream:
-                items, timeouts = await read_in_bits(stream.text if view else stream, 0.015)
+                items, timeouts = await read_in_bits(stream, stream.text if view else stream, gates)
                 texts = items if view else [item.text for item in items if isinstance(item, TextDelta)]
 
                 assert texts == PIECES
-                assert timeouts >= 10
+                assert timeouts >= len(PIECES)
                 assert (stream.message.text, stream.message.ending) == ("".join(PIECES), "complete")
                 assert is_closed(server)
 
@@ -74,8 +91,9 @@ async def test_timeouts_around_anext_inside_a_block_lose_nothing(kind: str, view
 @pytest.mark.parametrize("how", ["fail_after", "timeout", "wait_for"])
 async def test_timeouts_around_anext_on_asyncio_need_no_block(kind: str, how: str) -> None:
     """With anyio's and with both of asyncio's own; the request is opened under one, too."""
+    gates = Gates()
     async with AsyncExitStack() as stack:
-        script = [0.05, *until_close(), *PAUSED, END]
+        script = [0.05, *until_close(), *gates.script, END]
         with Loopback(script) as server:
             stream = await begin(kind, server, stack)
             texts: list[str] = []
@@ -83,10 +101,10 @@ async def test_timeouts_around_anext_on_asyncio_need_no_block(kind: str, how: st
             while True:
                 try:
                     if how == "wait_for":
-                        event = await asyncio.wait_for(anext(stream), 0.015)
+                        event = await asyncio.wait_for(anext(stream), PATIENCE)
                     else:
                         manager: Any = asyncio.timeout if how == "timeout" else anyio.fail_after
-                        scope = manager(0.015)
+                        scope = manager(PATIENCE)
                         async with AsyncExitStack() as inner:
                             if how == "timeout":
                                 await inner.enter_async_context(scope)
@@ -95,12 +113,13 @@ async def test_timeouts_around_anext_on_asyncio_need_no_block(kind: str, how: st
                             event = await anext(stream)
                 except TimeoutError:
                     timeouts += 1
+                    gates.given_up(stream)
                 except StopAsyncIteration:
                     break
                 else:
                     texts += [event.text] if isinstance(event, TextDelta) else []
             assert texts == PIECES
-            assert timeouts >= 10
+            assert timeouts >= len(PIECES)
             assert stream.message.ending == "complete"
             assert len(server.connections) == 1
             assert is_closed(server)
@@ -127,24 +146,26 @@ async def test_a_cancelled_read_on_trio_outside_a_block_is_never_a_clean_end(kin
 @on_trio
 async def test_a_source_that_survives_goes_on_without_a_block() -> None:
     """A plain class that keeps its place."""
+    gates = Gates()
     async with AsyncExitStack() as stack:
-        with serving(*PAUSED, END) as server:
+        with serving(*gates.script, END) as server:
             stream = await begin("class", server, stack)
-            items, timeouts = await read_in_bits(stream.text, 0.015)
+            items, timeouts = await read_in_bits(stream, stream.text, gates)
 
             assert items == PIECES
-            assert timeouts >= 10
+            assert timeouts >= len(PIECES)
 
 
 @on_trio
 async def test_what_was_read_outside_a_block_goes_on_in_one() -> None:
     """From then on timeouts lose nothing."""
-    with serving(HEL, *PAUSED, END) as server:
+    gates = Gates()
+    with serving(HEL, *gates.script, END) as server:
         stream = aconnect(server.url)
         assert await first_text(stream) == "Hel"
         async with stream:
-            items, timeouts = await read_in_bits(stream.text, 0.015)
-            assert timeouts >= 10
+            items, timeouts = await read_in_bits(stream, stream.text, gates)
+            assert timeouts >= len(PIECES)
         assert "".join(items) == "".join(["Hel", *PIECES])
 
 

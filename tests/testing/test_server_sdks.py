@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.packages import needed
 from tokenstream import connect
 from tokenstream.testing._server import ReplayServer, Reply, paced
 
@@ -33,7 +34,7 @@ def server() -> Iterator[ReplayServer]:
 
 def test_openai_reads_the_same_answer(server: ReplayServer) -> None:
     """Text, calls, usage and finish reason agree, through the SDK's own accumulator."""
-    openai = pytest.importorskip("openai")
+    openai = needed("openai")
     asked = [{"role": "user", "content": "Why?"}]
     with (
         openai.OpenAI(api_key="made-up", base_url=f"{server.url}/v1", max_retries=0) as client,
@@ -58,7 +59,7 @@ def test_openai_reads_the_same_answer(server: ReplayServer) -> None:
 
 def test_anthropic_reads_the_same_answer(server: ReplayServer) -> None:
     """Reasoning with its signature, text, call, usage and finish reason agree."""
-    anthropic = pytest.importorskip("anthropic")
+    anthropic = needed("anthropic")
     with (
         anthropic.Anthropic(api_key="made-up", base_url=server.url, max_retries=0) as client,
         client.messages.stream(
@@ -84,7 +85,7 @@ def test_anthropic_reads_the_same_answer(server: ReplayServer) -> None:
 
 def test_the_sdks_find_the_request_id_where_they_look_for_it(server: ReplayServer) -> None:
     """OpenAI's is `x-request-id`, Anthropic's `request-id`."""
-    anthropic = pytest.importorskip("anthropic")
+    anthropic = needed("anthropic")
     with anthropic.Anthropic(api_key="made-up", base_url=server.url, max_retries=0) as client:
         raw = client.messages.with_raw_response.create(
             model="demo-2", max_tokens=8, stream=True, messages=[{"role": "user", "content": "Hello"}]

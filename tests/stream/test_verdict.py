@@ -1,0 +1,88 @@
+"""What is decided once, at the end of a stream: how the answer ended, and what its error says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import anyio
+import httpx
+import pytest
+
+from tests.stream.bodies import ANSWER, AsyncSource
+from tokenstream import AsyncStream, Stream, tap
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import StreamError, StreamTruncated
+from tokenstream.message import Ending
+
+HALF = b"".join(ANSWER[:4])
+
+
+HEADERS = {"content-type": "text/event-stream", "x-request-id": "req_9"}
+
+
+def _read() -> StreamError | None:
+    try:
+        Stream(httpx.Response(200, headers=HEADERS, content=HALF)).final()
+    except StreamError as error:
+        return error
+    return None
+
+
+def _read_async() -> StreamError | None:
+    async def main() -> StreamError | None:
+        try:
+            await AsyncStream(httpx.Response(200, headers=HEADERS, content=HALF)).final()
+        except StreamError as error:
+            return error
+        return None
+
+    return anyio.run(main)
+
+
+def _tapped() -> StreamError | None:
+    tapped = tap(httpx.Response(200, headers=HEADERS, content=iter([HALF])))
+    for _ in tapped.iter_bytes():
+        pass
+    error: StreamError | None = tapped.error
+    return error
+
+
+@pytest.mark.parametrize("read", [_read, _read_async, _tapped], ids=["Stream", "AsyncStream", "tap"])
+def test_an_error_in_the_body_names_the_request(read: Callable[[], StreamError | None]) -> None:
+    """Its status was 200, and who asks the provider about the rest has to say which request it was."""
+    error = read()
+
+    assert isinstance(error, StreamTruncated)
+    assert error.request_id == "req_9"
+
+
+@pytest.mark.parametrize("colour", [Stream, AsyncStream])
+def test_a_stop_that_comes_while_the_end_is_noted_changes_nothing(
+    colour: type[Stream | AsyncStream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told `stopped` first, and `truncated` afterwards."""
+    told: list[Ending] = []
+    conclude = Accumulator.conclude
+
+    def stopped_meanwhile(accumulator: Accumulator, ending: Ending) -> None:
+        stopper = threading.Thread(target=stream.stop)
+        stopper.start()
+        stopper.join()
+        told.append(stream.message.ending)
+        conclude(accumulator, ending)
+
+    async def main(later: AsyncStream) -> None:
+        await later.final()
+
+    stream = Stream(ANSWER[:4]) if colour is Stream else AsyncStream(AsyncSource(ANSWER[:4]))
+    with monkeypatch.context() as patched, pytest.raises(StreamTruncated) as caught:
+        patched.setattr(Accumulator, "conclude", stopped_meanwhile)
+        if isinstance(stream, Stream):
+            stream.final()
+        else:
+            anyio.run(main, stream)
+
+    assert told == ["streaming"]
+    assert stream.message.ending == "truncated"
+    assert caught.value.partial == stream.message

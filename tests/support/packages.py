@@ -1,0 +1,24 @@
+"""Packages without which a test means nothing: left out on a laptop, missed aloud in CI."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+import pytest
+
+__all__ = ["needed"]
+
+_SDKS = ("anthropic", "openai")
+
+
+def needed(name: str) -> Any:
+    """Return a module, or skip the test where it is not installed.
+
+    With `TOKENSTREAM_REQUIRE_SDKS` in the environment an SDK that is missing fails
+    the test instead: there somebody has installed them in order to see these tests run.
+    """
+    if name in _SDKS and os.environ.get("TOKENSTREAM_REQUIRE_SDKS"):
+        return importlib.import_module(name)
+    return pytest.importorskip(name)

@@ -1,0 +1,42 @@
+"""How soon something happened, on machines that are busy with something else now and then."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec
+
+__all__ = ["AT_ONCE", "TooLate", "at_once", "tried_again"]
+
+P = ParamSpec("P")
+
+AT_ONCE = 0.1
+"""Seconds within which a stream does what it is asked to do, and its server sees that."""
+
+
+class TooLate(AssertionError):
+    """Something happened, and not at once: the library is slow, or the machine is busy."""
+
+
+def at_once(since: float, until: float | None) -> None:
+    """Assert that between two readings of `time.monotonic()` lies no more than `AT_ONCE`."""
+    assert until is not None
+    if until - since >= AT_ONCE:
+        msg = f"{until - since:.3f} s instead of less than {AT_ONCE:g} s"
+        raise TooLate(msg)
+
+
+def tried_again(test: Callable[P, None]) -> Callable[P, None]:
+    """Run a test once more, from its beginning, where something in it came too late.
+
+    A busy machine is late now and then; a library that is late, is so each time.
+    """
+
+    @functools.wraps(test)
+    def tried(*args: P.args, **options: P.kwargs) -> None:
+        try:
+            test(*args, **options)
+        except TooLate:
+            test(*args, **options)
+
+    return tried
