@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from tokenstream._json import decode
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
@@ -19,6 +17,7 @@ from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from urllib.parse import SplitResult
 
     from tokenstream.errors import ErrorKind, ProviderError, StreamError
     from tokenstream.events import Event
@@ -65,6 +64,8 @@ class ResponseHead:
 
 
 def _place_of(url: str) -> str:
+    from urllib.parse import urlsplit, urlunsplit
+
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -192,6 +193,8 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
 
 def _seconds_of(date: str) -> float | None:
     """Return a date in seconds since the epoch; None where it is none, or names no zone."""
+    from email.utils import parsedate_to_datetime
+
     try:
         found = parsedate_to_datetime(date)
         return None if found.tzinfo is None else found.timestamp()
@@ -230,6 +233,8 @@ def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
 def _target_of(url: str, location: str) -> tuple[str, bool]:
     """Return where a redirect leads, without what may be secret, and whether that is the same origin."""
     try:
+        from urllib.parse import urljoin, urlsplit
+
         target = urljoin(url, location)
         same = _origin_of(urlsplit(target)) == _origin_of(urlsplit(url))
     except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,8 @@ def shut_down(find: Callable[[], Any] | None) -> bool:
     found = find() if find is not None else None
     if found is None:
         return False
+    import socket
+
     try:
         if isinstance(found, socket.socket):
             # An SSLSocket's own `shutdown` takes its encryption away while the other thread reads.
