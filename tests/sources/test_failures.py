@@ -6,15 +6,14 @@ import http.client
 from typing import Any
 
 import aiohttp
-import anthropic
 import httpx
 import httpx2
-import openai
 import pytest
 import requests
 import urllib3
 
 from tests.support.loopback import Loopback, refusing_url, sized
+from tests.support.packages import needed
 from tokenstream import Deadlines
 from tokenstream.errors import (
     ConnectError,
@@ -27,6 +26,7 @@ from tokenstream.errors import (
 )
 from tokenstream.sources import opening_failed, reading_failed
 
+anthropic, openai = needed("anthropic"), needed("openai")
 HOST = "api.test"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -46,7 +45,6 @@ __all__ = [
     "concurrent",
 ]
 
-_logger = logging.getLogger("tokenstream")
 
 _DEADLINES = Deadlines()
 _LOWEST_OTHER_STATUS = 300
@@ -207,7 +205,7 @@ class StreamBase:
         """Take the head of the response, before its body."""
         head = source.head
         self._waits = source.waits
-        _logger.debug("stream opened, status %s", None if head is None else head.status)
+        log("stream opened, status %s", None if head is None else head.status)
         if head is not None:
             if head.received_at is None:
                 head = replace(head, received_at=time.time())
@@ -272,7 +270,7 @@ class StreamBase:
                 self._error = error
             # Last: where Ctrl-C comes before, the next read does it again.
             self._over = True
-            _logger.debug("stream ended, %s", machine.accumulator.ending)
+            log("stream ended, %s", machine.accumulator.ending)
         return False
 
     def _broke(self, error: Exception) -> MisuseError | None:
@@ -303,7 +301,7 @@ class StreamBase:
             self._pull = self._machine.pull
             self._machine.conclude(decided)
             self._over = True
-            _logger.debug("stream ended, %s: %s", self._machine.accumulator.ending, reason)
+            log("stream ended, %s: %s", self._machine.accumulator.ending, reason)
 
     def _ask_to_stop(self, reason: str) -> None:
         """Say that the stream is to end, unless it has."""
@@ -356,13 +354,21 @@ class StreamBase:
         return StopAsyncIteration() if isinstance(self, AsyncIterator) else StopIteration()
 
     def _unclosed(self, error: Exception) -> None:
-        _logger.debug("closing the source failed: %s", type(error).__name__)
+        log("closing the source failed: %s", type(error).__name__)
 
     def _misread(self, error: ValueError) -> NoReturn:
         """Say what a failed pull means: the only reason is a read by somebody else."""
         if "already executing" in str(error):
             raise concurrent() from None
         raise error
+
+
+def log(message: str, *details: object) -> None:
+    """Tell those who look for a fault; nothing that was sent is ever among it."""
+    # Loading it costs as much as a dozen modules of ours.
+    import logging
+
+    logging.getLogger("tokenstream").debug(message, *details)
 
 
 def concurrent() -> ConcurrentRead:
