@@ -576,14 +576,13 @@ def test_what_is_trusted_is_read_again_where_it_is_another(
 def test_what_replaces_the_class_of_contexts_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package does so to trust what the system trusts."""
     made: list[type] = []
-    context = httpx.create_ssl_context()
 
     def make() -> ssl.SSLContext:
         made.append(ssl.SSLContext)
-        return context
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     monkeypatch.setattr(httpx, "create_ssl_context", make)
-    usual, other = ssl.SSLContext, type("Other", (), {})
+    usual, other = ssl.SSLContext, type("Other", (ssl.SSLContext,), {})
     _ask_in_a_thread(lambda: monkeypatch.setattr(ssl, "SSLContext", other))
 
     assert made == [usual, other]
