@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Machine"]
 
+_LOWEST_OTHER_STATUS = 300
 _TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
@@ -54,6 +55,7 @@ class Machine:
     __slots__ = (
         "_coding",
         "_connection",
+        "_head",
         "_left",
         "_limits",
         "_pings",
@@ -88,6 +90,7 @@ class Machine:
         self._pings = pings
         self._connection: Connection | ErrorBody
         self._coding: ContentDecoder | None = None
+        self._head: ResponseHead | None = None
         self.connect(content_type)
         self.accumulator = Accumulator(limits=self._limits)
         """The stage that holds the message."""
@@ -143,10 +146,19 @@ class Machine:
             departures=self.departures,
         )
 
-    def refuse(self, head: ResponseHead, coding: str = "") -> None:
-        """Take what comes as the body of a response with an error status."""
-        self._undo(coding)
-        self._connection = ErrorBody(head, limits=self._limits)
+    def answer(self, head: ResponseHead, coding: str = "") -> None:
+        """Take the head of a response: what comes is its body, or, by its status, what an error says.
+
+        Args:
+            head: The head.
+            coding: The content coding that is on the body's bytes, such as "gzip".
+        """
+        self._head = head
+        if head.status < _LOWEST_OTHER_STATUS:
+            self.connect(head.content_type, coding)
+        else:
+            self._undo(coding)
+            self._connection = ErrorBody(head, limits=self._limits)
 
     def _undo(self, coding: str) -> None:
         if coding.strip().lower() in ("", "identity"):
@@ -272,6 +284,8 @@ class Machine:
             # A whole error is no answer.
             ending = "stopped"
         self.accumulator.conclude(ending)
+        if error is not None and error.request_id is None and self._head is not None:
+            error.request_id = self._head.request_id
         if error is not None and not error.has_partial:
             error.partial = self.accumulator.message
             error.checkpoint = self.checkpoint()

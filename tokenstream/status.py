@@ -16,7 +16,7 @@ from tokenstream.framing.sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from urllib.parse import SplitResult
 
     from tokenstream.errors import ErrorKind, ProviderError, StreamError
@@ -48,6 +48,11 @@ class ResponseHead:
     def content_type(self) -> str | None:
         """What the server says of the body."""
         return self.headers.get("content-type")
+
+    @property
+    def content_coding(self) -> str:
+        """What is on the bytes of the body, such as "gzip"; "" where nothing is."""
+        return self.headers.get("content-encoding", "")
 
     @property
     def place(self) -> str:
@@ -204,8 +209,12 @@ def _seconds_of(date: str) -> float | None:
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
     """Return the error of a response, and of its body where that is at hand."""
-    lowered = {name.lower(): value for name, value in headers.items()}
-    return _status_error(ResponseHead(status=status, headers=lowered), body, DEFAULT_LIMITS)
+    return _status_error(ResponseHead(status=status, headers=lowered(headers.items())), body, DEFAULT_LIMITS)
+
+
+def lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers by lower-case name, as a `ResponseHead` has them."""
+    return {name.lower(): value for name, value in headers}
 
 
 def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing
+from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing, is_like
 from tokenstream.sources._plain import at_once
-from tokenstream.status import ResponseHead
+from tokenstream.status import ResponseHead, lowered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,16 +19,14 @@ _NAMES = ("status", "headers", "content", "release", "real_url")
 
 def is_aiohttp(source: Any) -> bool:  # noqa: ANN401 - anything
     """Tell whether something is a response of aiohttp."""
-    if not all(hasattr(source, name) for name in _NAMES) or not isinstance(source.status, int):
-        return False
-    return hasattr(source.content, "iter_any")
+    return is_like(source, _NAMES) and hasattr(source.content, "iter_any")
 
 
 def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
     """Return a response of aiohttp as an `AsyncStream` reads it."""
     head = ResponseHead(
         status=response.status,
-        headers={name.lower(): value for name, value in response.headers.items()},
+        headers=lowered(response.headers.items()),
         reason=response.reason or "",
         url=str(response.url),
     )

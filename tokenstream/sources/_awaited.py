@@ -173,8 +173,7 @@ def _close_later(future: _Future, find: Callable[[Any], AsyncSource | Deferred])
         # There is nothing that could be closed.
         return
     if isinstance(found, Deferred):
-        if found.discard is not None:
-            found.discard()
+        found.discard()
         return
     loop, close = future.get_loop(), found.close
 

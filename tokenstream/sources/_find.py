@@ -12,7 +12,7 @@ from tokenstream.sources import _awaited, _plain, _requests, _sdk
 from tokenstream.sources._aiohttp import from_aiohttp, is_aiohttp
 from tokenstream.sources._http_client import from_http_client, is_http_client
 from tokenstream.sources._httpx import from_async_response, from_response, is_response
-from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource
+from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource, named
 from tokenstream.sources._payloads import is_whole
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
     if found is not None:
         return found
     if is_asynchronous(source):
-        raise MisuseError(f"{_named(source)} is asynchronous: read it with AsyncStream, in `async for`")
+        raise MisuseError(f"{named(source)} is asynchronous: read it with AsyncStream, in `async for`")
     if _plain.is_file(source):
         return _plain.from_file(source)
     if _is_iterable(source):
@@ -81,14 +81,14 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
     if _plain.is_file(file) and file.seekable():
         return _plain.at_once(_plain.from_file(file))
     if _plain.is_file(source) or _is_iterable(source) or _awaited.is_manager(source):
-        raise MisuseError(f"{_named(source)} is not asynchronous: read it with Stream, in `for`")
+        raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
     raise _no_source(source)
 
 
 def _at_hand(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
     # Of its class, since a mock has whatever is asked of it.
     if all(hasattr(source.__class__, name) for name in _OURS):
-        raise MisuseError(f"{_named(source)} is a stream already: read it as it is")
+        raise MisuseError(f"{named(source)} is a stream already: read it as it is")
     if isinstance(source, str) and _PLACE.fullmatch(source):
         raise MisuseError(
             "a str is taken as a body, and this one looks like a place: hand over a pathlib.Path for a file, "
@@ -121,7 +121,7 @@ def _async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told a
         return from_aiohttp(source)
     if _requests.is_requests(source) or _requests.is_urllib3(source):
         if not _requests.was_read(source):
-            raise MisuseError(f"{_named(source)} is not asynchronous: read it with Stream, in `for`")
+            raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
         read = _sync_response(source)
         return None if read is None else _plain.at_once(read)
     beneath = _sdk.response_beneath(source)
@@ -160,19 +160,14 @@ def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:
     return isinstance(source, AsyncIterable)
 
 
-def _named(source: object) -> str:
-    kind = type(source)
-    return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__
-
-
 def _no_source(source: object) -> MisuseError:
     if is_whole(source):
         return MisuseError(
-            f"{_named(source)} is a whole answer, not a stream: was stream=True forgotten in the request?"
+            f"{named(source)} is a whole answer, not a stream: was stream=True forgotten in the request?"
         )
     if _is_mapping(source):
         return MisuseError(
-            f"{_named(source)} is one payload, or a whole answer: put it into a list, "
+            f"{named(source)} is one payload, or a whole answer: put it into a list, "
             f"or hand over what is read: {_TAKEN}"
         )
-    return MisuseError(f"{_named(source)} is nothing that can be read; what can be is {_TAKEN}")
+    return MisuseError(f"{named(source)} is nothing that can be read; what can be is {_TAKEN}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.sources._kinds import SyncSource
-from tokenstream.status import ResponseHead
+from tokenstream.sources._kinds import SyncSource, is_like
+from tokenstream.status import ResponseHead, lowered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,25 +20,23 @@ _SHUT_RDWR = 2
 
 def is_http_client(source: object) -> bool:
     """Tell whether something is a response of http.client."""
-    return all(hasattr(source, name) for name in _NAMES) and isinstance(getattr(source, "status", None), int)
+    return is_like(source, _NAMES)
 
 
 def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.client
     """Return a response of http.client as a `Stream` reads it."""
-    headers = {name.lower(): value for name, value in response.getheaders()}
     head = ResponseHead(
         status=response.status,
-        headers=headers,
+        headers=lowered(response.getheaders()),
         reason=response.reason or "",
         url=getattr(response, "url", None) or "",
     )
-
-    body = _Body(response, headers.get("content-length"))
+    body = _Body(response, head.headers.get("content-length"))
     return SyncSource(
         iter(body),
         body.close,
         head,
-        headers.get("content-encoding", ""),
+        head.content_coding,
         socket=lambda: None if response.fp is None else body.socket,
     )
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterable, Iterable
 from typing import Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing
+from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing, is_like
 from tokenstream.sources._plain import at_once
-from tokenstream.status import ResponseHead
+from tokenstream.status import ResponseHead, lowered
 
 __all__ = ["from_async_response", "from_response", "is_response"]
 
@@ -17,10 +17,7 @@ _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
 def is_response(source: object) -> bool:
     """Tell whether something is a response of httpx or of httpx2."""
-    # What makes up any attribute that it is asked for, as mocks do, makes up no status.
-    return all(hasattr(source, name) for name in _NAMES) and isinstance(
-        getattr(source, "status_code", None), int
-    )
+    return is_like(source, _NAMES, "status_code")
 
 
 def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or httpx2's
@@ -31,7 +28,7 @@ def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or htt
     if not isinstance(response.stream, Iterable):
         raise MisuseError("the response is an asynchronous one: read it with AsyncStream, in `async for`")
     return SyncSource(
-        response.iter_raw(), response.close, head, _coding_of(head), socket=lambda: _socket_of(response)
+        response.iter_raw(), response.close, head, head.content_coding, socket=lambda: _socket_of(response)
     )
 
 
@@ -43,16 +40,12 @@ def from_async_response(response: Any) -> AsyncSource:  # noqa: ANN401 - httpx's
     if not isinstance(response.stream, AsyncIterable):
         raise MisuseError("the response is not an asynchronous one: read it with Stream, in `for`")
     return AsyncSource(
-        response.aiter_raw(), response.aclose, head, _coding_of(head), socket=lambda: _socket_of(response)
+        response.aiter_raw(), response.aclose, head, head.content_coding, socket=lambda: _socket_of(response)
     )
 
 
 def _was_read(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
     return bool(response.is_stream_consumed) and hasattr(response, "_content")
-
-
-def _coding_of(head: ResponseHead) -> str:
-    return head.headers.get("content-encoding", "")
 
 
 def _socket_of(response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's, and a socket of any backend
@@ -67,7 +60,7 @@ def _socket_of(response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's, and
 def _head_of(response: Any) -> ResponseHead:  # noqa: ANN401 - httpx's or httpx2's
     return ResponseHead(
         status=response.status_code,
-        headers={name.lower(): value for name, value in response.headers.items()},
+        headers=lowered(response.headers.items()),
         reason=response.reason_phrase,
         url=_url_of(response),
     )

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from tokenstream.limits import Deadlines
     from tokenstream.status import ResponseHead
 
-__all__ = ["AsyncSource", "Deferred", "SyncSource", "do_nothing", "do_nothing_async"]
+__all__ = ["AsyncSource", "Deferred", "SyncSource", "do_nothing", "is_like", "named"]
+
+
+def do_nothing() -> None:
+    """Close what needs no closing."""
 
 
 @dataclass(slots=True)
@@ -54,7 +58,7 @@ class Deferred:
 
     open: Callable[[], Any]
     """Returns a `SyncSource`, or an awaitable of an `AsyncSource`."""
-    discard: Callable[[], object] | None = None
+    discard: Callable[[], object] = do_nothing
     """Drops what will never be opened, such as a coroutine."""
     enters: bool = False
     """Whether a context manager is entered, which may hold a cancel scope until it is left."""
@@ -62,9 +66,19 @@ class Deferred:
     """Finds the socket on which an answer is waited for, or None; shutting it down ends the wait."""
 
 
-def do_nothing() -> None:
-    """Close what needs no closing."""
+def is_like(source: object, names: Iterable[str], status: str = "status") -> bool:
+    """Tell whether something has what the responses of a library have.
+
+    Args:
+        source: Anything.
+        names: What they have.
+        status: What they call their status.
+    """
+    # What makes up any attribute that it is asked for, as mocks do, makes up no status.
+    return all(hasattr(source, name) for name in names) and isinstance(getattr(source, status, None), int)
 
 
-async def do_nothing_async() -> None:
-    """Close what needs no closing."""
+def named(source: object) -> str:
+    """Return what an error's message calls something that was handed over."""
+    kind = type(source)
+    return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__

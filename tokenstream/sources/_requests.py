@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.sources._kinds import SyncSource, do_nothing
-from tokenstream.status import ResponseHead
+from tokenstream.sources._kinds import SyncSource, do_nothing, is_like
+from tokenstream.status import ResponseHead, lowered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,16 +21,12 @@ _READ_BEFORE = "the response was read or closed before; hand it over unread"
 
 def is_requests(source: object) -> bool:
     """Tell whether something is a response of requests."""
-    return all(hasattr(source, name) for name in _REQUESTS) and isinstance(
-        getattr(source, "status_code", None), int
-    )
+    return is_like(source, _REQUESTS, "status_code")
 
 
 def is_urllib3(source: object) -> bool:
     """Tell whether something is a response of urllib3."""
-    return all(hasattr(source, name) for name in _URLLIB3) and isinstance(
-        getattr(source, "status", None), int
-    )
+    return is_like(source, _URLLIB3)
 
 
 def was_read(response: Any) -> bool:  # noqa: ANN401 - of requests or of urllib3
@@ -43,7 +39,7 @@ def from_requests(response: Any) -> SyncSource:  # noqa: ANN401 - of requests
     """Return a response of requests as a `Stream` reads it."""
     head = ResponseHead(
         status=response.status_code,
-        headers=_lowered(response.headers),
+        headers=lowered(response.headers.items()),
         reason=response.reason or "",
         url=response.url or "",
     )
@@ -57,25 +53,19 @@ def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
     """Return a response of urllib3 as a `Stream` reads it."""
     head = ResponseHead(
         status=response.status,
-        headers=_lowered(response.headers),
+        headers=lowered(response.headers.items()),
         reason=response.reason or "",
         url=_url_of(response),
     )
     if _is_over(response):
         # The content coding is off unless that was refused.
-        coding = "" if response.decode_content else head.headers.get("content-encoding", "")
+        coding = "" if response.decode_content else head.content_coding
         return SyncSource(_data(response), do_nothing, head, coding)
     return _live(response, head, response.close)
 
 
 def _live(raw: Any, head: ResponseHead, close: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
-    return SyncSource(
-        _body(raw), close, head, head.headers.get("content-encoding", ""), socket=_socket_finder(raw)
-    )
-
-
-def _lowered(headers: Any) -> dict[str, str]:  # noqa: ANN401 - a mapping of either library
-    return {name.lower(): value for name, value in headers.items()}
+    return SyncSource(_body(raw), close, head, head.content_coding, socket=_socket_finder(raw))
 
 
 def _url_of(response: Any) -> str:  # noqa: ANN401 - of urllib3

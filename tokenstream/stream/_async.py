@@ -93,7 +93,7 @@ class AsyncStream(StreamBase):
             )
         except BaseException:
             # A request that was to be awaited here can be awaited by nobody else.
-            if isinstance(found, Deferred) and found.discard is not None:
+            if isinstance(found, Deferred):
                 found.discard()
             raise
         self._source = found
@@ -194,8 +194,7 @@ class AsyncStream(StreamBase):
         source = self._source
         if self._reader is None and isinstance(source, Deferred):
             self._source, self._closed = None, True
-            if source.discard is not None:
-                source.discard()
+            source.discard()
         elif self._reader is None:
             # On asyncio there is somebody to close what nobody has read.
             self._reader = self._new_reader()
@@ -245,8 +244,7 @@ class AsyncStream(StreamBase):
         if source is None or (reader is not None and reader.stopped):
             return
         if isinstance(source, Deferred) and reader is None:
-            if source.discard is not None:
-                source.discard()
+            source.discard()
             return
         try:
             warnings.warn(

@@ -47,7 +47,6 @@ __all__ = [
 
 
 _DEADLINES = Deadlines()
-_LOWEST_OTHER_STATUS = 300
 END = object()
 """Stands for the end of a source."""
 LOST = object()
@@ -210,10 +209,7 @@ class StreamBase:
             if head.received_at is None:
                 head = replace(head, received_at=time.time())
             self._head = head
-            if head.status >= _LOWEST_OTHER_STATUS:
-                self._machine.refuse(head, source.coding)
-            else:
-                self._machine.connect(head.content_type, source.coding)
+            self._machine.answer(head, source.coding)
 
     def _wants_more(self) -> bool:
         """Tell whether to read on."""
@@ -263,11 +259,8 @@ class StreamBase:
         if not self._over:
             ending = self._decide(ending)
             machine.conclude(ending)
-            error = machine.error
-            if error is not None and self._head is not None and error.request_id is None:
-                error.request_id = self._head.request_id
             if ending is None:
-                self._error = error
+                self._error = machine.error
             # Last: where Ctrl-C comes before, the next read does it again.
             self._over = True
             log("stream ended, %s", machine.accumulator.ending)

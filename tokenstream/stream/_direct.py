@@ -187,7 +187,7 @@ class Direct:
     async def _close(self) -> None:
         source = self.source
         if isinstance(source, Deferred):
-            if source.discard is not None and not self._opening:
+            if not self._opening:
                 source.discard()
             return
         try:

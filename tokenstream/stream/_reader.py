@@ -255,8 +255,7 @@ class Reader:
         self._closed = True
         source = self.source
         if isinstance(source, Deferred):
-            if source.discard is not None:
-                source.discard()
+            source.discard()
             return
         try:
             if self._whole is not None and self._whole.cancel_called and not source.entered:

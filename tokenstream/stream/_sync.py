@@ -386,7 +386,7 @@ class Stream(StreamBase):
             self._source, self._closed = None, True
             if isinstance(source, SyncSource):
                 source.close()
-            elif source is not None and source.discard is not None:
+            elif source is not None:
                 source.discard()
         except Exception as error:
             if not quiet:

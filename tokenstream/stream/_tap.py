@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 from tokenstream.errors import MisuseError
 from tokenstream.sources._awaited import is_async_manager, is_awaitable, is_manager
 from tokenstream.sources._httpx import is_response
+from tokenstream.sources._kinds import named
 from tokenstream.sources._payloads import is_whole
 from tokenstream.sources._plain import closed_by
 from tokenstream.sources._sdk import response_beneath
@@ -71,22 +72,22 @@ class _Beside(Generic[ItemT]):
     @property
     def message(self) -> Message:
         """The answer so far: a value, built when asked, that never changes."""
-        return self._onlooker.message
+        return self._onlooker.machine.accumulator.message
 
     @property
     def messages(self) -> list[Message]:
         """All choices of the answer so far, by index."""
-        return self._onlooker.messages
+        return self._onlooker.machine.accumulator.messages
 
     @property
     def metrics(self) -> Metrics:
         """How fast the answer came, as far as it has come."""
-        return self._onlooker.metrics
+        return self._onlooker.machine.metrics
 
     @property
     def departures(self) -> Mapping[str, Departure]:
         """What the server did that its documents do not say, and the rule that was applied."""
-        return self._onlooker.departures
+        return self._onlooker.machine.departures
 
     @property
     def error(self) -> StreamError | None:
@@ -100,8 +101,8 @@ class _Beside(Generic[ItemT]):
         return self._closing(found) if name in _CLOSERS and self._shown is None else found
 
     def __repr__(self) -> str:
-        what = f"{self._onlooker.format or 'unknown format'}, {self.message.ending}"
-        return f"<tap of {_named(self._target)}: {what}>"
+        what = f"{self._onlooker.machine.format or 'unknown format'}, {self.message.ending}"
+        return f"<tap of {named(self._target)}: {what}>"
 
     # -- within ------------------------------------------------------------
 
@@ -130,7 +131,7 @@ class _Beside(Generic[ItemT]):
     def _opened(self, way: str) -> Any:  # noqa: ANN401 - told apart by what it can do
         """Return what is read, once there is something."""
         if not self._open:
-            raise MisuseError(f"{_named(self._source)} is not open yet: enter it first, with `{way}`")
+            raise MisuseError(f"{named(self._source)} is not open yet: enter it first, with `{way}`")
         return self._target
 
 
@@ -340,7 +341,7 @@ def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - t
     if asynchronous:
         return AsyncTap
     raise MisuseError(
-        f"{_named(source)} is nothing that can be tapped: hand over the stream of an SDK, its context "
+        f"{named(source)} is nothing that can be tapped: hand over the stream of an SDK, its context "
         "manager or awaitable, or an iterable of its objects; was stream=True forgotten in the request?"
     )
 
@@ -365,11 +366,6 @@ def _loops_of(source: object) -> tuple[bool, bool]:
 
 def _response_of(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
     return source if is_response(source) else response_beneath(source)
-
-
-def _named(source: object) -> str:
-    kind = type(source)
-    return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__
 
 
 def _method(source: object, name: str) -> Any:  # noqa: ANN401 - a method of any kind

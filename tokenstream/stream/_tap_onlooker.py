@@ -11,18 +11,13 @@ from tokenstream.sources import opening_failed, reading_failed
 from tokenstream.sources._payloads import payload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from tokenstream.departures import Departure
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
-    from tokenstream.message import Message
-    from tokenstream.stages.metrics import Metrics
     from tokenstream.status import ResponseHead
 
 __all__ = ["Onlooker"]
-
-_LOWEST_OTHER_STATUS = 300
 
 
 class Onlooker:
@@ -35,7 +30,7 @@ class Onlooker:
         clock: Where the time comes from, in seconds.
     """
 
-    __slots__ = ("_begun", "_clock", "_first", "_head", "_lost", "_machine", "error", "items", "over")
+    __slots__ = ("_begun", "_clock", "_first", "_lost", "error", "items", "machine", "over")
 
     def __init__(
         self,
@@ -46,11 +41,11 @@ class Onlooker:
         clock: Callable[[], float],
     ) -> None:
         self._clock = clock
-        self._machine = Machine(format, content_type=None, limits=limits, pings=False)
+        self.machine = Machine(format, content_type=None, limits=limits, pings=False)
+        """What there is of the answer."""
         self._begun = started_at is not None
         """Whether it is known when the request went out."""
-        self._machine.meter.begin(clock() if started_at is None else started_at, wrapped=not self._begun)
-        self._head: ResponseHead | None = None
+        self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=not self._begun)
         self._lost = False
         """Whether a read was cancelled or broken off, and nothing has come since."""
         self._first: object = None
@@ -62,40 +57,13 @@ class Onlooker:
         self.error: StreamError | None = None
         """What the verdict is due to, where the answer did not end well."""
 
-    # -- what there is -----------------------------------------------------
-
-    @property
-    def message(self) -> Message:
-        """The answer so far."""
-        return self._machine.accumulator.message
-
-    @property
-    def messages(self) -> list[Message]:
-        """All choices so far, by index."""
-        return self._machine.accumulator.messages
-
-    @property
-    def metrics(self) -> Metrics:
-        """How fast the answer came."""
-        return self._machine.metrics
-
-    @property
-    def departures(self) -> Mapping[str, Departure]:
-        """What the server did that its documents do not say."""
-        return self._machine.departures
-
-    @property
-    def format(self) -> str | None:
-        """The format's name; None until it is known."""
-        return self._machine.format
-
     # -- how it begins -----------------------------------------------------
 
     def sent(self) -> None:
         """A request goes out now, unless it was said when it does."""
         if not self._begun:
             self._begun = True
-            self._machine.meter.begin(self._clock(), wrapped=False)
+            self.machine.meter.begin(self._clock(), wrapped=False)
 
     def not_opened(self, error: BaseException) -> None:
         """The request was answered by an exception."""
@@ -106,12 +74,9 @@ class Onlooker:
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
         """Take the head of the response, and the coding that is on its bytes."""
-        self._head = head
         try:
-            if head is not None and head.status >= _LOWEST_OTHER_STATUS:
-                self._machine.refuse(head, coding)
-            else:
-                self._machine.connect(None if head is None else head.content_type, coding)
+            if head is not None:
+                self.machine.answer(head, coding)
         except Exception as error:  # noqa: BLE001 - who reads is not disturbed by what fails here
             self._give_up(error)
 
@@ -122,7 +87,7 @@ class Onlooker:
         if self.over:
             return
         self._lost = False
-        machine = self._machine
+        machine = self.machine
         try:
             if chunk.__class__ is not bytes:
                 machine.push(chunk, self._clock())
@@ -187,7 +152,7 @@ class Onlooker:
             final: Whether nothing can follow a cancellation or Ctrl-C.
         """
         if isinstance(error, Exception):
-            machine = self._machine
+            machine = self.machine
             begun = machine.meter.first_event_at is not None
             self._finish(reading_failed(error, None, begun=begun))
         elif final:
@@ -199,9 +164,9 @@ class Onlooker:
         """Who reads has closed the source."""
         if not self.over:
             # Some close as soon as they have the terminal event, and the body is not at its end.
-            self._machine.cut(self._clock())
+            self.machine.cut(self._clock())
             self.over = True
-            self._machine.conclude("complete" if self._machine.answered else "stopped")
+            self.machine.conclude("complete" if self.machine.answered else "stopped")
 
     # -- within ------------------------------------------------------------
 
@@ -212,7 +177,7 @@ class Onlooker:
             # Who reads has done something that cannot be done, and is told so by the source.
             self.stop()
             return
-        machine = self._machine
+        machine = self.machine
         try:
             machine.finish(cause, self._clock())
             while machine.pull() is not None:
@@ -224,17 +189,15 @@ class Onlooker:
 
     def _give_up(self, error: Exception) -> None:
         """End the message because this side failed, and not the answer."""
-        machine = self._machine
+        machine = self.machine
         machine.error = machine.error or _failed_here(error)
         machine.cut(self._clock())
         self._conclude()
 
     def _conclude(self) -> None:
         self.over = True
-        self._machine.conclude()
-        self.error = self._machine.error
-        if self.error is not None and self._head is not None and self.error.request_id is None:
-            self.error.request_id = self._head.request_id
+        self.machine.conclude()
+        self.error = self.machine.error
 
 
 def _failed_here(cause: Exception) -> StreamInterrupted:
