@@ -1,4 +1,4 @@
-"""JSON bodies: one document, or one a line."""
+"""JSON bodies: one document, one a line, or an array of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.errors import LimitExceeded
+from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing.body import JSONBody
 from tokenstream.limits import Limits
 
@@ -81,3 +81,49 @@ def test_a_long_first_line_is_looked_at_once() -> None:
         parser.feed(b"1")
 
     assert parser.unfinished == b"1" * 400_000
+
+
+@given(cuts=CUTS, indent=st.sampled_from([None, 2]), start=st.sampled_from([b"", b"\xef\xbb\xbf", b" \r\n"]))
+def test_the_elements_of_an_array_are_given_one_by_one(
+    cuts: list[int], indent: int | None, start: bytes
+) -> None:
+    """A body that begins with a bracket: each element as soon as it is whole."""
+    body = start + json.dumps([DOCUMENT, 1, DOCUMENT], indent=indent).encode() + b"\n"
+    documents, unfinished, error = read(body, cuts)
+
+    assert [json.loads(item) for item in documents] == [DOCUMENT, 1, DOCUMENT]
+    assert (unfinished, error) == (None, None)
+
+
+def test_an_array_that_was_cut_offers_what_it_had() -> None:
+    """The unfinished element is in `unfinished` and, bounded, in `tail`."""
+    parser = JSONBody(limits=Limits(tail=4))
+
+    assert parser.feed(b'[{"a": 1},\n{"b": ') == [b'{"a": 1}']
+    assert (parser.end(), parser.unfinished, parser.tail) == ([], b'{"b": ', b'{"b"')
+
+
+def test_what_is_no_array_after_its_bracket_is_an_error() -> None:
+    """With what came before it handed out."""
+    parser = JSONBody()
+
+    assert parser.feed(b"[1}") == [b"1"]
+    with pytest.raises(ProtocolError, match="at byte 2 of the body"):
+        parser.check()
+
+
+def test_the_bound_of_the_first_line_does_not_depend_on_the_chunking() -> None:
+    """A first line that is too large for one document ends there, with its line end or without."""
+    body = b'{"a": "' + b"x" * 90 + b'"}\n{}\n'
+    for size in (1, 50, 1000):
+        parser = JSONBody(limits=Limits(event=80, line=200))
+        for start in range(0, len(body), size):
+            assert parser.feed(body[start : start + size]) == []
+
+        assert isinstance(parser.error, LimitExceeded)
+        assert parser.error.limit == "event"
+
+
+def test_lines_may_be_more_in_one_chunk_than_one_of_them_may_be() -> None:
+    """The bound is for each document."""
+    assert JSONBody(limits=Limits(event=5)).feed(b'{"a"}\n' * 9) == [b'{"a"}'] * 9

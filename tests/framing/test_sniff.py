@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import pytest
 
 from tokenstream.framing.sniff import sniff, title_of
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
+BINARY = "application/vnd.amazon.eventstream"
+_LENGTHS = (100).to_bytes(4, "big") + (60).to_bytes(4, "big")
+PRELUDE = _LENGTHS + crc32(_LENGTHS).to_bytes(4, "big")
 
 
 @pytest.mark.parametrize(
@@ -25,7 +30,16 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
         (b"foo: bar\n", EVENT_STREAM, "sse"),
         (b"foo: bar\n", "text/plain", "unknown"),
         (b"database", None, "unknown"),
-        (b"\x00\x00", None, "unknown"),
+        (b"\x00\x00", None, "undecided"),
+        (PRELUDE[:11], None, "undecided"),
+        (PRELUDE, "application/octet-stream", "aws-eventstream"),
+        (PRELUDE[:8] + b"\x00\x00\x00\x00", None, "unknown"),
+        (PRELUDE[:8] + b"\x00\x00\x00\x00", BINARY, "aws-eventstream"),
+        (PRELUDE[:1], BINARY, "aws-eventstream"),
+        (b"\x00" * 20, None, "unknown"),
+        (b"\x80" + PRELUDE, None, "unknown"),
+        (b'{"message"', BINARY, "json"),
+        (b"<html>", BINARY, "html"),
         (b"dat", None, "undecided"),
         (b"", None, "undecided"),
         (b" " * 5000, None, "sse"),
@@ -42,6 +56,7 @@ def test_at_the_end_there_is_nothing_to_wait_for() -> None:
     """A body that ends in the name of its first field was an event stream."""
     assert sniff(b"dat", None, over=True) == "sse"
     assert sniff(b"dog", None, over=True) == "unknown"
+    assert sniff(PRELUDE[:11], None, over=True) == "unknown"
     assert sniff(b"", None, over=True) == "sse"
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from tests.framing.support import Whatwg, chunked, chunkings, event_streams, shared_cases
 from tokenstream.errors import MisuseError
 from tokenstream.framing import ServerSentEvent, SSEParser
+from tokenstream.limits import Limits
 
 CASES = shared_cases()
 
@@ -309,3 +310,30 @@ def test_an_event_is_a_value() -> None:
 
     assert one == pickle.loads(pickle.dumps(one))
     assert one != event("a", "x", "1")
+
+
+STRAY = b'{\n  "error": {\n    "message": "busy"\n  }\n}'
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
+def test_json_that_stands_in_no_field_can_be_read_at_every_chunking(end: bytes) -> None:
+    """The standard ignores such lines; they are kept apart, from the first that begins an object on."""
+    text = b"data: a\n\nnonsense\n" + STRAY + end
+    for chunks in chunkings(text):
+        parser = SSEParser()
+        events = [each for chunk in chunks for each in parser.feed(chunk)]
+
+        assert [event("a")] == events
+        assert STRAY == parser.stray.rstrip(b"\n")
+
+
+def test_what_stands_in_no_field_is_bounded_and_forgotten_with_its_connection() -> None:
+    """`Limits.tail` bounds what is kept, and a new connection begins with nothing."""
+    parser = SSEParser(limits=Limits(tail=40))
+    parser.feed(b'{"a": 1\n' + b'"x": 2\n' * 20)
+
+    assert b"{" == parser.stray[:1]
+    assert len(parser.stray) <= 40
+    parser.reset()
+    assert b"" == parser.stray
+    assert b"" == SSEParser().stray

@@ -7,7 +7,16 @@ visible in the frames. A framing knows nothing of JSON, events or providers.
 
 from __future__ import annotations
 
+from tokenstream.framing.aws_eventstream import AWSEventStreamParser, EventStreamMessage
+from tokenstream.framing.json_array import JSONArrayParser
 from tokenstream.framing.ndjson import NDJSONParser
 from tokenstream.framing.sse import ServerSentEvent, SSEParser
 
-__all__ = ["NDJSONParser", "SSEParser", "ServerSentEvent"]
+__all__ = [
+    "AWSEventStreamParser",
+    "EventStreamMessage",
+    "JSONArrayParser",
+    "NDJSONParser",
+    "SSEParser",
+    "ServerSentEvent",
+]

@@ -1,10 +1,11 @@
-"""JSON bodies: one document, or one a line."""
+"""JSON bodies: one document, one a line, or an array of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import LimitExceeded
+from tokenstream.framing.json_array import JSONArrayParser
 from tokenstream.framing.ndjson import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
@@ -16,11 +17,13 @@ __all__ = ["JSONBody"]
 _SPACE = b" \t\r\n"
 _BEFORE = frozenset(b"\xef\xbb\xbf" + _SPACE)
 """What may stand before the first line: white space, and a byte order mark."""
+_OPENING = ord("[")
 
 
 class JSONBody:
-    r"""Cut a JSON body into documents: NDJSON, or a single one over any number of lines.
+    r"""Cut a JSON body into documents: NDJSON, an array, or a single one over any number of lines.
 
+    A body that begins with an opening square bracket is an array of documents.
     A server that refuses to stream answers with a single document, often
     indented. The first line tells: in NDJSON it ends with its closing bracket.
 
@@ -33,6 +36,8 @@ class JSONBody:
         ([], b'{\n  "id": 1\n}\n')
         >>> JSONBody().feed(b'{"id": 1}\n{"id"')
         [b'{"id": 1}']
+        >>> JSONBody().feed(b'[{"id": 1}\n,\n{"id"')
+        [b'{"id": 1}']
     """
 
     stop: str | None = None
@@ -40,17 +45,19 @@ class JSONBody:
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits if limits is not None else DEFAULT_LIMITS
-        self._lines = NDJSONParser(limits=self._limits)
+        self._framing: NDJSONParser | JSONArrayParser | None = None
+        """What cuts the body, once it is known that it has several documents."""
         self._first = bytearray()
         self._looked_at = 0
         self._single = False
-        self._decided = False
+        self._seen = False
+        """Whether the first byte that counts has been looked at."""
         self._error: LimitExceeded | None = None
 
     @property
     def error(self) -> StreamError | None:
         """What went wrong after the documents that were returned last."""
-        return self._error or self._lines.error
+        return self._error if self._framing is None else self._framing.error
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -60,50 +67,64 @@ class JSONBody:
     @property
     def tail(self) -> bytes:
         """The bytes of the unfinished document, at most `Limits.tail`."""
-        return (
-            self._lines.tail
-            if self._decided and not self._single
-            else bytes(self._first[: self._limits.tail])
-        )
+        return bytes(self._first[: self._limits.tail]) if self._framing is None else self._framing.tail
 
     @property
     def unfinished(self) -> bytes | None:
-        """The last document where no line end followed it, or the single one; None where there is none."""
-        if self._decided and not self._single:
-            return self._lines.unfinished
+        """The last document where nothing marked its end, or the single one; None where there is none."""
+        if self._framing is not None:
+            return self._framing.unfinished
         return bytes(self._first) if self._first.strip(_SPACE) else None
+
+    @property
+    def alone(self) -> int:
+        """The longest line, in bytes, that may be read on its own: nothing is held; 0 where something is."""
+        return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the documents that `chunk` completes."""
-        if self._decided and not self._single:
-            return self._lines.frames(chunk, now=now)
+        framing = self._framing
+        if framing is not None:
+            return framing.frames(chunk, now=now)
         if self._error is not None:
             return []
         self._first += chunk
-        if len(self._first) > self._limits.event:
-            self._error = LimitExceeded(limit="event", value=self._limits.event)
-            del self._first[self._limits.tail :]
-            return []
-        if not self._decided:
+        if not self._single:
             self._decide()
-        if not self._decided or self._single:
-            return []
-        first, self._first = bytes(self._first), bytearray()
-        return self._lines.frames(first, now=now)
+        if self._framing is not None:
+            first, self._first = bytes(self._first), bytearray()
+            return self._framing.frames(first, now=now)
+        self._bound(len(self._first))
+        return []
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """The input is over; what has no line end is in `unfinished`."""
-        return self._lines.end(now=now)
+        """The input is over; what has no mark of its end is in `unfinished`."""
+        return [] if self._framing is None else self._framing.end(now=now)
 
     def _decide(self) -> None:
-        """Look at the first line once it is whole; what was looked at is not looked at again."""
+        """Look at the start, and at the first line once it is whole; nothing is looked at twice."""
         first = self._first
         while self._looked_at < len(first) and first[self._looked_at] in _BEFORE:
             self._looked_at += 1
         if self._looked_at == len(first):
             return
+        if first[self._looked_at] == _OPENING and not self._seen:
+            self._framing = JSONArrayParser(limits=self._limits)
+            return
+        self._seen = True
         end = first.find(b"\n", self._looked_at)
         self._looked_at = len(first) - 1
-        if end >= 0:
-            self._decided = True
-            self._single = not first[:end].rstrip(_SPACE).endswith((b"}", b"]"))
+        if end < 0 or self._bound(end):
+            return
+        if first[:end].rstrip(_SPACE).endswith((b"}", b"]")):
+            self._framing = NDJSONParser(limits=self._limits)
+        else:
+            self._single = True
+
+    def _bound(self, size: int) -> bool:
+        """Stop with an error if what is one document as far as can be told is too large."""
+        if size <= self._limits.event:
+            return False
+        self._error = LimitExceeded(limit="event", value=self._limits.event)
+        del self._first[self._limits.tail :]
+        return True

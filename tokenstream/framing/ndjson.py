@@ -112,6 +112,11 @@ class NDJSONParser(PlainNDJSONParser):
 
     __slots__ = ()
 
+    @property
+    def alone(self) -> int:
+        """The longest chunk, in bytes, that may be read on its own: nothing is held; 0 where something is."""
+        return self._small if self._clean else 0
+
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return what `feed` returns; every framing has this name for it."""
         # What most servers send is one line to a chunk; one that does not begin

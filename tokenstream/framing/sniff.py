@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from typing import Literal, TypeAlias
+from zlib import crc32
 
 __all__ = ["Sniffed", "sniff", "title_of"]
 
-Sniffed: TypeAlias = Literal["sse", "json", "html", "unknown", "undecided"]
+Sniffed: TypeAlias = Literal["sse", "json", "aws-eventstream", "html", "unknown", "undecided"]
 """What kind of body it is; "undecided" asks for more of it."""
 
 _SKIPPED = b"\xef\xbb\xbf \t\r\n"
 _FIELDS = (b"data", b"event", b"id", b"retry")
 _MOST_UNDECIDED = 4096
+_PRELUDE_BYTES = 12
 _TITLE = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 
 
@@ -30,6 +32,9 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
         >>> sniff(b"dat", None, over=False)
         'undecided'
     """
+    binary = _is_binary(start, content_type, over=over)
+    if binary is not None:
+        return binary
     first = start.lstrip(_SKIPPED)
     if not first:
         return "undecided" if len(start) < _MOST_UNDECIDED and not over else "sse"
@@ -47,6 +52,21 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
         # At the end it is an event stream that was cut in its first line.
         return "sse" if over else "undecided"
     return "sse" if content_type is not None and "event-stream" in content_type.lower() else "unknown"
+
+
+def _is_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed | None:
+    """Tell whether it is a binary event stream of AWS: its first bytes hold their own checksum."""
+    if not start or start[0] in b"\xef{[<:\t\r\n " or start[0] > 127:
+        return None
+    if content_type is not None and "vnd.amazon.eventstream" in content_type.lower():
+        return "aws-eventstream"
+    # Lengths below 16 MiB begin with a zero byte, and no text does.
+    if start[0] > 1:
+        return None
+    if len(start) < _PRELUDE_BYTES:
+        return None if over else "undecided"
+    told = int.from_bytes(start[8:_PRELUDE_BYTES], "big")
+    return "aws-eventstream" if crc32(start[:8]) == told else None
 
 
 def title_of(page: str) -> str:

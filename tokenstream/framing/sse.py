@@ -79,6 +79,7 @@ class PlainSSEParser(LineFraming[Frame]):
         "_open",
         "_own_retry",
         "_size",
+        "_stray",
         "comments",
         "last_event_id",
         "replaced",
@@ -98,6 +99,7 @@ class PlainSSEParser(LineFraming[Frame]):
 
     def _begin(self) -> None:
         super()._begin()
+        self._stray = bytearray()
         self._after_cr = False
         self._id = self.last_event_id
         self._clear()
@@ -109,6 +111,17 @@ class PlainSSEParser(LineFraming[Frame]):
         self._size = 0
         self._own_retry: int | None = None
         self._open = False
+
+    @property
+    def stray(self) -> bytes:
+        """Lines that are no fields, from the first that begins a JSON object on; at most `Limits.tail` bytes.
+
+        The standard ignores them. Some servers write an error so into a stream that has begun.
+        """
+        held = bytes(self._line)
+        if self._stray or held[:1] == b"{":
+            return bytes(self._stray) + held
+        return b""
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[ServerSentEvent]:
         """Return the events that this chunk completes.
@@ -221,6 +234,9 @@ class PlainSSEParser(LineFraming[Frame]):
             # 640 digits are what int() takes however the interpreter is set up.
             if len(digits) <= 640:
                 self.retry = self._own_retry = int(digits)
+        elif (self._stray or line[:1] == b"{") and len(self._stray) + len(line) < self._limits.tail:
+            self._stray += line
+            self._stray += b"\n"
 
     def _dispatch(self, frames: list[Frame]) -> None:
         self.last_event_id = self._id

@@ -1,0 +1,322 @@
+"""A JSON array, element by element, at every chunking, with bounds."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.framing.support import chunked, chunkings
+from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
+from tokenstream.framing import JSONArrayParser
+from tokenstream.limits import Limits
+
+
+def read(chunks: list[bytes]) -> list[bytes]:
+    """Feed a new parser, and end it."""
+    parser = JSONArrayParser()
+    elements = [element for chunk in chunks for element in parser.feed(chunk)] + parser.end()
+    parser.check()
+    return elements
+
+
+# One row per rule: what it says, bytes, elements.
+RULES: dict[str, tuple[bytes, list[bytes]]] = {
+    "nothing in, nothing out": (b"", []),
+    "an empty array has no elements": (b" [ ] ", []),
+    "objects are elements": (b'[{"a": 1},{}]', [b'{"a": 1}', b"{}"]),
+    "so are arrays, whatever they hold": (b'[[1,[{"a":[]}]], []]', [b'[1,[{"a":[]}]]', b"[]"]),
+    "so are numbers and words": (b"[1,-2.5e+3 ,true\n,null]", [b"1", b"-2.5e+3", b"true", b"null"]),
+    "so are strings, with what separates elsewhere": (b'["a,]","\\"]",""]', [b'"a,]"', b'"\\"]"', b'""']),
+    "white space around elements is left out, inside it is kept": (
+        b'\r\n[\t{ "a" :\r\n1 }\r\n,\r\n2\n]\n',
+        [b'{ "a" :\r\n1 }', b"2"],
+    ),
+    "brackets in strings are text": (b'[{"a": "}]{"}, {"]": "["}]', [b'{"a": "}]{"}', b'{"]": "["}']),
+    "an escaped quote ends no string": (b'[{"a": "\\"}"}]', [b'{"a": "\\"}"}']),
+    "an escaped backslash escapes nothing": (b'[{"a": "\\\\"}, 1]', [b'{"a": "\\\\"}', b"1"]),
+    "a leading byte order mark is skipped": (b"\xef\xbb\xbf[1]", [b"1"]),
+    "white space may stand before the array": (b" \r\n\t[1]", [b"1"]),
+    "bytes that are no UTF-8 are passed on": (b'[{"a": "\xff\xe2"}]', [b'{"a": "\xff\xe2"}']),
+    "what is no JSON inside an element is passed on": (b"[{a: x}, 1e]", [b"{a: x}", b"1e"]),
+    "brackets are only counted": (b"[{a: ], 1]", [b"{a: ]", b"1"]),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_holds_at_every_chunking(rule: str) -> None:
+    """Where the chunks were cut is never visible in the elements."""
+    body, expected = RULES[rule]
+
+    assert all(expected == read(chunks) for chunks in chunkings(body))
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text('a"\\]}{[,\n\ud83d é😀'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('a"\\]}'), inner, max_size=3),
+    max_leaves=12,
+)
+bodies = st.builds(
+    lambda value, indent, ascii_only: json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode(
+        "utf-8", "surrogatepass"
+    ),
+    st.lists(values, max_size=5),
+    st.sampled_from([None, 0, 2]),
+    st.booleans(),
+)
+
+
+@given(chunked(bodies))
+def test_any_array_reads_as_its_elements(drawn: tuple[bytes, list[bytes]]) -> None:
+    """What the elements are is what the JSON decoder makes of the whole."""
+    body, chunks = drawn
+    text = str(body, "utf-8", "surrogatepass")
+    elements = [json.loads(str(element, "utf-8", "surrogatepass")) for element in read(chunks)]
+
+    assert json.loads(text) == elements
+
+
+@given(chunked(bodies))
+def test_an_element_is_out_with_its_closing_bracket(drawn: tuple[bytes, list[bytes]]) -> None:
+    """Nothing waits for the comma: what is held never is a whole object or array."""
+    parser = JSONArrayParser()
+    for chunk in drawn[1]:
+        parser.feed(chunk)
+        held = parser.unfinished or b""
+
+        assert not held.endswith(b"}") or not _is_whole(held)
+
+
+def _is_whole(text: bytes) -> bool:
+    try:
+        json.loads(str(text, "utf-8", "surrogatepass"))
+    except ValueError:
+        return False
+    return True
+
+
+def test_an_object_is_out_at_once_and_a_number_with_what_follows() -> None:
+    """A number may always go on; an object may not."""
+    parser = JSONArrayParser()
+
+    assert [[], [b"{}"], [], [], [b"12"], [b'"a"']] == [
+        parser.feed(chunk) for chunk in (b"[{", b"}", b",1", b"2", b" ", b',"a"')
+    ]
+
+
+# One row per fault: bytes, elements before it, offset, what the error says.
+FAULTS: dict[str, tuple[bytes, list[bytes], int, str]] = {
+    "no array": (b' {"a": 1}', [], 1, r"begins with \["),
+    "a word before the array": (b"while(1);[1]", [], 0, r"begins with \["),
+    "no comma between elements": (b"[{} {}]", [b"{}"], 4, "a comma or ]"),
+    "a closing brace between elements": (b"[1}]", [b"1"], 2, "a comma or ]"),
+    "two commas": (b"[1,,2]", [b"1"], 3, "an element"),
+    "a comma before the first element": (b"[,1]", [], 1, "an element"),
+    "a comma after the last element": (b"[1,\n]", [b"1"], 4, "an element"),
+    "a colon for an element": (b"[:]", [], 1, "an element"),
+    "something after the array": (b"[1]\n\n[2]", [b"1"], 5, "nothing may follow"),
+    "a second closing bracket": (b"[1]]", [b"1"], 3, "nothing may follow"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_no_array_is_an_error_with_its_place(fault: str) -> None:
+    """What came before it is handed out, nothing after; the same at every chunking."""
+    body, expected, offset, says = FAULTS[fault]
+    for chunks in chunkings(body):
+        parser = JSONArrayParser()
+        elements = [element for chunk in chunks for element in parser.feed(chunk)]
+
+        assert expected == elements
+        assert isinstance(parser.error, ProtocolError)
+        assert offset == parser.error.offset
+        assert [] == parser.feed(b"[3]")
+        with pytest.raises(ProtocolError, match=says):
+            parser.check()
+
+
+def test_the_place_counts_from_the_first_byte_of_the_body() -> None:
+    """A byte order mark is three of them, also where it came by itself."""
+    for chunks in chunkings(b"\xef\xbb\xbf[1]x"):
+        parser = JSONArrayParser()
+        for chunk in chunks:
+            parser.feed(chunk)
+
+        assert isinstance(parser.error, ProtocolError)
+        assert 6 == parser.error.offset
+
+
+@pytest.mark.parametrize(
+    ("body", "unfinished"),
+    [
+        (b"[{}", None),
+        (b"[{},\n", None),
+        (b"[{}]", None),
+        (b'[{}, {"a": "b', b'{"a": "b'),
+        (b'[{"a": 1}, 12', b"12"),
+        (b'["a\\', b'"a\\'),
+        (b"\xef\xbb", None),
+    ],
+)
+def test_what_was_not_finished_can_be_read_at_every_chunking(body: bytes, unfinished: bytes | None) -> None:
+    """A cut is in an element, or between two."""
+    for chunks in chunkings(body):
+        parser = JSONArrayParser()
+        for chunk in chunks:
+            parser.feed(chunk)
+        parser.end()
+
+        assert unfinished == parser.unfinished
+        assert (unfinished or (b"\xef\xbb" if body == b"\xef\xbb" else b"")) == parser.tail
+
+
+EXACT: list[tuple[Limits, bytes, bytes, str]] = [
+    (Limits(line=4), b'["ab"]', b'["abc"]', "line"),
+    (Limits(line=4), b"[1,{  }]", b"[1,{   }]", "line"),
+    (Limits(line=4), b"[1234]", b"[12345]", "line"),
+    (Limits(event=4), b"[1,     [12]     ]", b"[1,[123]]", "event"),
+    (Limits(line=4), b'["ab', b'["abcd', "line"),
+    (Limits(line=4), b"[1234", b"[12345", "line"),
+]
+
+
+@pytest.mark.parametrize(("limits", "within", "beyond", "limit"), EXACT)
+def test_bounds_are_met_to_the_byte_at_every_chunking(
+    limits: Limits, within: bytes, beyond: bytes, limit: str
+) -> None:
+    """At the bound passes, one more fails; white space between elements is not held."""
+    for chunks in chunkings(within):
+        parser = JSONArrayParser(limits=limits)
+        for chunk in chunks:
+            parser.feed(chunk)
+
+        assert None is parser.error
+    for chunks in chunkings(beyond):
+        parser = JSONArrayParser(limits=limits)
+        elements = [element for chunk in chunks for element in parser.feed(chunk)]
+
+        assert elements in ([], [b"1"])
+        assert isinstance(parser.error, LimitExceeded)
+        assert (limit, 4) == (parser.error.limit, parser.error.value)
+
+
+@given(
+    chunked(bodies),
+    st.builds(Limits, line=st.integers(1, 9), event=st.integers(1, 9), tail=st.integers(0, 12)),
+)
+def test_where_a_bound_is_met_does_not_depend_on_the_chunking(
+    drawn: tuple[bytes, list[bytes]], limits: Limits
+) -> None:
+    """The same elements, the same bound and the same tail."""
+    body, chunks = drawn
+    outcomes: list[object] = []
+    for way in ([body], chunks, [body[at : at + 1] for at in range(len(body))]):
+        parser = JSONArrayParser(limits=limits)
+        elements = [element for chunk in way for element in parser.feed(chunk)]
+        error = parser.error
+        met = (error.limit, error.value, error.tail) if isinstance(error, LimitExceeded) else error
+        outcomes.append((elements, met, parser.tail))
+
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def state(parser: JSONArrayParser) -> tuple[Any, ...]:
+    """Return all that can be read off a parser."""
+    error = parser.error
+    place = error.offset if isinstance(error, ProtocolError) else None
+    return repr(error), place, parser.tail, parser.unfinished
+
+
+@given(
+    chunked(bodies)
+    | st.lists(
+        st.sampled_from(
+            [
+                b"[",
+                b"1",
+                b",{}",
+                b' , {"a": [1, "}"]}\r\n',
+                b",[[]]",
+                b"{}",
+                b",",
+                b"\n",
+                b",1",
+                b',{"a',
+                b"]",
+                b"x",
+            ]
+        )
+    ),
+    st.just(Limits()) | st.builds(Limits, line=st.integers(0, 20), event=st.integers(0, 20)),
+)
+def test_short_cuts_give_what_the_plain_way_gives(
+    drawn: tuple[bytes, list[bytes]] | list[bytes], limits: Limits
+) -> None:
+    """Elements, errors and what is left, after each chunk."""
+    fast, plain = JSONArrayParser(limits=limits), JSONArrayParser(limits=limits)
+    for chunk in drawn if isinstance(drawn, list) else drawn[1]:
+        assert plain.feed(chunk) == fast.frames(chunk)
+        assert state(plain) == state(fast)
+
+
+def test_misuse_says_what_to_do() -> None:
+    """Text, and bytes after the end."""
+    parser = JSONArrayParser()
+    text: Any = "[1]"
+    with pytest.raises(MisuseError, match=r"JSONArrayParser\.feed takes bytes .* not str"):
+        parser.feed(text)
+    parser.end()
+    with pytest.raises(MisuseError, match=r"after end\(\).*reset\(\)"):
+        parser.feed(b"[1]")
+
+
+def test_reset_begins_a_new_connection() -> None:
+    """With nothing of the old one."""
+    parser = JSONArrayParser()
+    parser.feed(b'\xef\xbb\xbf[1, {"a": "\\')
+    parser.end()
+    parser.reset()
+
+    assert [b"3"] == parser.frames(b"\xef\xbb\xbf[3]")
+
+
+# Each of these scans hundreds of gigabytes where a parser looks again at what
+# it holds for every chunk, and would not end in time.
+LONG: dict[str, tuple[bytes, int]] = {
+    "a string of 20 MB in 16 KiB": (b'[{"data": "' + b"QUJD" * 5_000_000 + b'"}]', 16_384),
+    "escapes of 2 MB in 4 KiB": (b'["' + b'\\"' * 1_000_000 + b'"]', 4_096),
+    "a string of 400 KB in 5 bytes": (b'["' + b"x" * 400_000 + b'"]', 5),
+    "200,000 empty objects in one": (b"[[" + b"{}," * 200_000 + b"{}]]", 16_384),
+    "100,000 brackets deep": (b"[" + b"[" * 100_000 + b"]" * 100_000 + b"]", 999),
+    "white space": (b"[" + b" \n" * 2_000_000 + b"{}" + b"\t" * 1_000_000 + b"]", 777),
+    "quotes in one chunk": (b"[[" + b'"",' * 500_000 + b'""]]', 2_000_000),
+}
+
+
+@pytest.mark.parametrize("shape", LONG)
+def test_what_is_long_is_read_in_linear_time(shape: str) -> None:
+    """Each byte is looked at a fixed number of times, whatever the chunks are."""
+    body, size = LONG[shape]
+    elements = read([body[at : at + size] for at in range(0, len(body), size)])
+
+    assert [body[1:-1].strip()] == elements
+
+
+@pytest.mark.parametrize("size", [7, 4_096, 1_000_000])
+def test_a_long_element_takes_three_times_its_size_at_most(size: int) -> None:
+    """However small its pieces are."""
+    body = b'["' + b"x" * 400_000 + b'"]'
+    parser = JSONArrayParser()
+    tracemalloc.start()
+    try:
+        elements = [e for at in range(0, len(body), size) for e in parser.feed(body[at : at + size])]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert [400_002] == [len(element) for element in elements]
+    assert peak < 3.2 * 400_000

@@ -1,0 +1,392 @@
+"""Binary event streams of AWS, `application/vnd.amazon.eventstream`.
+
+A message is its length, the length of its headers and a checksum of these two;
+then the headers, the payload, and a checksum of all that. Lengths are trusted
+only once their checksum is right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from zlib import crc32
+
+from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
+from tokenstream.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.errors import StreamError
+    from tokenstream.limits import Limits
+
+__all__ = ["AWSEventStreamParser", "EventStreamMessage"]
+
+EventT = TypeVar("EventT")
+Kind: TypeAlias = Literal["event", "exception", "error"]
+
+_prelude = Struct(">III").unpack_from
+_word = Struct(">I").unpack_from
+_PRELUDE = 12
+_LEAST = 16
+"""A message without headers and payload: the prelude, and the last checksum."""
+_MOST_HEADERS = 128 * 1024
+"""What AWS documents as the most; the length of a stream's headers is a few dozen bytes."""
+_MOST_KNOWN = 32
+"""Headers that are kept read: a stream repeats a few of them, byte for byte."""
+_MOST_KEPT = 512
+"""The longest headers that are kept, in bytes."""
+_MOST_LENGTHS = 512
+"""Lengths of messages that are kept proved."""
+_CHANGED = "the body was changed on its way, often by a proxy that takes it for text"
+
+_NAMES: dict[str, tuple[Kind, str]] = {
+    "event": ("event", ":event-type"),
+    "exception": ("exception", ":exception-type"),
+    "error": ("error", ":error-code"),
+}
+"""What `:message-type` says, and the header that has the name."""
+_CONSTANTS = {0: True, 1: False}
+_INTEGERS = {2: 1, 3: 2, 4: 4, 5: 8, 8: 8}
+"""Types of headers that are whole numbers, and their size in bytes; 8 is a time in milliseconds."""
+_BYTES, _STRING, _UUID = 6, 7, 9
+_UUID_SIZE = 16
+
+
+_Read: TypeAlias = tuple[str, Kind, dict[str, Any]]
+_NOTHING: _Read = ("", "event", {})
+
+
+@dataclass(slots=True)
+class EventStreamMessage:
+    """One message of a binary event stream.
+
+    Example:
+        >>> EventStreamMessage(b'{"role": "assistant"}', event="messageStart").kind
+        'event'
+    """
+
+    payload: bytes
+    """What it holds."""
+    event: str = ""
+    """Its event type; of an exception or an error, that one's type or code."""
+    kind: Kind = "event"
+    """Whether it is part of the answer, or says what went wrong."""
+    headers: dict[str, Any] = field(default_factory=dict[str, Any])
+    """All its headers by name, those of the protocol included; messages of a stream share them."""
+
+
+class AWSEventStreamParser:
+    r"""The messages of a binary event stream, at any chunking, with both checksums proved.
+
+    What the input ends within is no message: `tail` has its start.
+
+    Args:
+        limits: `line` bounds a message, `event` its payload, `tail` what `tail` tells.
+
+    Example:
+        >>> parser = AWSEventStreamParser()
+        >>> empty = bytes.fromhex("00000010 00000000 05c248eb 7d98c8ff")
+        >>> parser.feed(empty[:15]), parser.feed(empty[15:] + empty[:3])
+        ([], [EventStreamMessage(payload=b'', event='', kind='event', headers={})])
+        >>> parser.tail
+        b'\x00\x00\x00'
+    """
+
+    __slots__ = (
+        "_ended",
+        "_held",
+        "_kept",
+        "_known",
+        "_least",
+        "_limits",
+        "_needed",
+        "_offset",
+        "_reader",
+        "error",
+    )
+
+    stop: str | None = None
+    """A framing never asks to close the source."""
+    unfinished: EventStreamMessage | None = None
+    """Never: what lacks its last bytes lacks its checksum."""
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.error: StreamError | None = None
+        """What went wrong after the messages that the last `feed` returned."""
+        self._limits = limits
+        # A message that is no longer than this passes every bound.
+        self._least = min(limits.line, limits.event)
+        self._known: dict[bytes, _Read] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new connection."""
+        self.error = None
+        self._ended = False
+        self._held = bytearray()
+        # Of what is held, how much must be there before it is looked at again.
+        self._needed = _PRELUDE
+        self._offset = 0
+        self._reader: _OneMessage | None = None
+        self._kept = b""
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def tail(self) -> bytes:
+        """The bytes of the unfinished message, or of the one at fault, at most `Limits.tail`."""
+        return self._kept if self.error is not None else bytes(self._held[: self._limits.tail])
+
+    def feed(self, chunk: bytes, *, now: float = 0.0) -> list[EventStreamMessage]:
+        """Return the messages that this chunk completes.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Unused; every stage takes it.
+        """
+        return self.frames(chunk, now=now)
+
+    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[EventStreamMessage]:
+        """Return what `feed` returns; every framing has this name for it.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Unused; every stage takes it.
+        """
+        if chunk.__class__ is not bytes or self._ended or self.error is not None:
+            chunk = self._accept(chunk)
+        held = self._held
+        if held:
+            held += chunk
+            if len(held) < self._needed:
+                return []
+            chunk = bytes(held)
+            self._held = bytearray()
+        frames: list[EventStreamMessage] = []
+        rest = self._cut(chunk, frames)
+        if self.error is None and rest < len(chunk):
+            self._held += chunk[rest:]
+        self._offset += rest
+        return frames
+
+    def end(self, *, now: float = 0.0) -> list[EventStreamMessage]:
+        """Say that the input has ended; the start of an unfinished message stays in `tail`.
+
+        Args:
+            now: Unused; every stage takes it.
+        """
+        self._ended = True
+        return []
+
+    def alone(
+        self, name: str, read: Callable[[bytes], EventT | None]
+    ) -> Callable[[bytes], EventT | None] | None:
+        """Return a function that reads a chunk that is one whole event, or None where something is held.
+
+        It may be used as long as each chunk so far was read by it; where it
+        returns None for a chunk, the chunk is to be read in the plain way.
+
+        Args:
+            name: The event's type.
+            read: Reads its payload, or returns None.
+        """
+        if self._held or self._ended or self.error is not None:
+            return None
+        reader = self._reader
+        if reader is None or reader.name != name:
+            self._offset += 0 if reader is None else reader.bytes
+            kept = [data for data, known in self._known.items() if known[:2] == (name, "event")]
+            if not kept:
+                return None
+            reader = self._reader = _OneMessage(name, kept[-1], self._least)
+        reader.inner = read
+        return reader.read
+
+    # -- within ------------------------------------------------------------
+
+    def _accept(self, chunk: object) -> bytes:
+        if isinstance(chunk, bytearray):
+            chunk = bytes(chunk)
+        elif isinstance(chunk, memoryview):
+            chunk = chunk.tobytes()
+        elif not isinstance(chunk, bytes):
+            raise MisuseError(
+                f"{type(self).__name__}.feed takes bytes as the transport delivered them, "
+                f"not {type(chunk).__name__}"
+            )
+        if self._ended:
+            raise MisuseError(
+                f"{type(self).__name__}.feed came after end(); a new connection needs a new parser or reset()"
+            )
+        return b"" if self.error is not None else chunk
+
+    def _cut(self, data: bytes, frames: list[EventStreamMessage]) -> int:
+        """Add the messages in `data`, and return where the first one begins that is cut or at fault."""
+        start, size = 0, len(data)
+        known = self._known
+        while start + _PRELUDE <= size:
+            total, of_headers, told = _prelude(data, start)
+            seen = crc32(data[start : start + 8])
+            room = total - _LEAST
+            if seen != told or total > self._least or of_headers > room or of_headers > _MOST_HEADERS:
+                self.error = self._wrong_lengths(total, of_headers, start, right=seen == told)
+                if self.error is not None:
+                    self._kept = data[start : start + _PRELUDE][: self._limits.tail]
+                    return start
+            end = start + total
+            if end > size:
+                self._needed = total
+                return start
+            body = start + _PRELUDE + of_headers
+            headers = data[start + _PRELUDE : body]
+            # The checksum is that of the whole message, so it goes on from the prelude's.
+            if crc32(data[start + 8 : end - 4], seen) != _word(data, end - 4)[0]:
+                self.error, read = self._fault(start, f"has a wrong CRC: {_CHANGED}"), _NOTHING
+            else:
+                read = known.get(headers) or self._read_headers(headers, start)
+            if self.error is not None:
+                self._kept = data[start:end][: self._limits.tail]
+                return start
+            frames.append(EventStreamMessage(data[body : end - 4], *read))
+            start = end
+        self._needed = _PRELUDE
+        return start
+
+    def _wrong_lengths(self, total: int, of_headers: int, start: int, *, right: bool) -> ProtocolError | None:
+        """Return what is wrong with the lengths of a message."""
+        if not right:
+            return self._fault(start, f"has a wrong CRC of its lengths: {_CHANGED}")
+        room = total - _LEAST
+        if of_headers > room or of_headers > _MOST_HEADERS:
+            return self._fault(
+                start, f"has lengths that cannot be: {total} bytes, of which {of_headers} are headers"
+            )
+        limits = self._limits
+        if total > limits.line:
+            return LimitExceeded(limit="line", value=limits.line)
+        return LimitExceeded(limit="event", value=limits.event) if room - of_headers > limits.event else None
+
+    def _fault(self, start: int, what: str) -> ProtocolError:
+        offset = self._offset + start + (0 if self._reader is None else self._reader.bytes)
+        return ProtocolError(f"the message at byte {offset} {what}", offset=offset)
+
+    def _read_headers(self, data: bytes, start: int) -> _Read:
+        try:
+            headers = read_headers(data)
+        except ValueError as error:
+            self.error = self._fault(start, f"has headers that cannot be read: {error}")
+            return _NOTHING
+        kind, named = _NAMES.get(str(headers.get(":message-type")), _NAMES["event"])
+        name = headers.get(named)
+        read = (name if isinstance(name, str) else "", kind, headers)
+        if len(data) <= _MOST_KEPT and len(self._known) < _MOST_KNOWN:
+            self._known[data] = read
+        return read
+
+
+class _OneMessage:
+    """Reads chunks that are one message with known headers.
+
+    Args:
+        name: The event's type.
+        headers: All that stands between its prelude and its payload.
+        most: The longest message that may be read so, in bytes.
+    """
+
+    __slots__ = ("_headers", "_most", "_proved", "_size", "bytes", "inner", "name")
+
+    def __init__(self, name: str, headers: bytes, most: int) -> None:
+        self.name = name
+        self.inner: Callable[[bytes], Any] = len
+        """Reads a payload, or returns None."""
+        self.bytes = 0
+        """How much was read so."""
+        self._headers = headers
+        self._most = most
+        self._size = _PRELUDE + len(headers)
+        self._proved: dict[bytes, tuple[int, int]] = {}
+        """Starts of messages: how long these are, and the checksum so far."""
+
+    def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
+        """Return what the payload is read as, or None for a chunk that is anything else."""
+        size = self._size
+        start = chunk[:size]
+        total, seen = self._proved.get(start) or self._prove(start)
+        if total != len(chunk):
+            return None
+        payload = chunk[size:-4]
+        if crc32(payload, seen) != _word(chunk, total - 4)[0]:
+            return None
+        made = self.inner(payload)
+        if made is not None:
+            self.bytes += total
+        return made
+
+    def _prove(self, start: bytes) -> tuple[int, int]:
+        size = self._size
+        if len(start) != size or start[_PRELUDE:] != self._headers:
+            return -1, 0
+        total, of_headers, told = _prelude(start)
+        if crc32(start[:8]) != told or of_headers != size - _PRELUDE or not size + 4 <= total <= self._most:
+            return -1, 0
+        proved = total, crc32(start)
+        if len(self._proved) < _MOST_LENGTHS:
+            self._proved[start] = proved
+        return proved
+
+
+def read_headers(data: bytes) -> dict[str, Any]:
+    r"""Return the headers of a message by name.
+
+    Args:
+        data: All that stands between its prelude and its payload.
+
+    Raises:
+        ValueError: They are not what the protocol allows.
+
+    Example:
+        >>> read_headers(b"\x05:size\x04\x00\x00\x01\x00")
+        {':size': 256}
+    """
+    headers: dict[str, Any] = {}
+    position = 0
+    while position < len(data):
+        name, position = _sized(data, position, 1)
+        key = str(name, "utf-8", "replace")
+        if key in headers:
+            raise ValueError("one of them comes twice")
+        (kind,), position = _take(data, position, 1)
+        headers[key], position = _value(kind, data, position)
+    return headers
+
+
+def _value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
+    if kind in _CONSTANTS:
+        return _CONSTANTS[kind], position
+    if kind in _INTEGERS:
+        taken, position = _take(data, position, _INTEGERS[kind])
+        return int.from_bytes(taken, "big", signed=True), position
+    if kind == _UUID:
+        return _take(data, position, _UUID_SIZE)
+    if kind not in (_BYTES, _STRING):
+        raise ValueError(f"there is no type {kind}")
+    taken, position = _sized(data, position, 2)
+    return (taken if kind == _BYTES else str(taken, "utf-8", "replace")), position
+
+
+def _sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+    """Return bytes that their length stands before, in so many bytes, and what follows them."""
+    length, position = _take(data, position, size)
+    return _take(data, position, int.from_bytes(length, "big"))
+
+
+def _take(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+    end = position + size
+    if end > len(data):
+        raise ValueError("one of them is longer than all of them")
+    return data[position:end], end

@@ -1,0 +1,273 @@
+r"""One JSON array, element by element: how Gemini streams without `alt=sse`.
+
+An element is out with its closing bracket or quote; a number or a word with
+what follows it. What stands inside an element is the format's business: here
+brackets and strings are followed, and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sized
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import ProtocolError
+from tokenstream.framing._lines import LineFraming
+from tokenstream.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.limits import Limits
+
+__all__ = ["JSONArrayParser"]
+
+# Possessive throughout: a string without its end is given up at once, not tried at every length.
+_TO_MARK = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
+"""All that stands before the next bracket, or before a string that has no end here."""
+_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+"""The inside of a string, up to its end; a backslash at the very end is left over."""
+_FLAT = rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
+_SHALLOW = 7
+"""Brackets in brackets of what is taken at one look; more would only cost time to compile."""
+
+
+def _nest(levels: int) -> bytes:
+    inside = _FLAT if levels == 1 else rb"%b(?:%b%b)*+" % (_FLAT, _nest(levels - 1), _FLAT)
+    return rb"[\[{]%b[\]}]" % inside
+
+
+_SPACE = re.compile(rb"[ \t\n\r]*+")
+_SCALAR = re.compile(rb"[-+.0-9A-Za-z]*+")
+_OPENING = b"[{"
+
+
+@cache
+def _whole() -> re.Pattern[bytes]:
+    """Return what matches an object or array from its first bracket to its last, where all of it is there."""
+    return re.compile(_nest(_SHALLOW), re.DOTALL)
+
+
+@cache
+def _next() -> re.Pattern[bytes]:
+    """Return what matches a comma and one whole object or array, and nothing besides."""
+    return re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+(%b)[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
+
+
+class JSONArrayParser(LineFraming[bytes]):
+    r"""The elements of one JSON array, at any chunking.
+
+    Args:
+        limits: `line` and `event` both bound an element, `tail` what `tail` tells.
+
+    Example:
+        >>> parser = JSONArrayParser()
+        >>> parser.feed(b'[{"a": "]"}\n,\n{"b"')
+        [b'{"a": "]"}']
+        >>> parser.feed(b": 2}]\n")
+        [b'{"b": 2}']
+        >>> parser.unfinished is None, parser.error is None
+        (True, True)
+    """
+
+    __slots__ = ("_at_once", "_depth", "_escaped", "_inside", "_next", "_offset", "_separated", "_step")
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits=limits)
+        self._at_once = _whole().match
+        self._next = _next().fullmatch
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._step: Callable[[bytes, int, list[bytes]], int] = self._before
+        self._depth = 0
+        # In a string, and behind a backslash in it.
+        self._inside = self._escaped = False
+        self._offset = 0
+        # An element is whole, and a comma must follow.
+        self._separated = False
+
+    def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
+        """Return the elements that this chunk completes.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Unused; every stage takes it.
+        """
+        return self._feed(chunk)
+
+    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
+        """Return what `feed` returns; every framing has this name for it.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Unused; every stage takes it.
+        """
+        # What Gemini sends at a time is one more element, and what separates it from the last one.
+        if self._clean and self._separated and type(chunk) is bytes and len(chunk) <= self._small:
+            found = self._next(chunk)
+            if found is not None:
+                self._offset += len(chunk)
+                return [found[1]]
+        return self._feed(chunk)
+
+    def end(self, *, now: float = 0.0) -> list[bytes]:
+        """Say that the input has ended; an unfinished element stays in `unfinished`.
+
+        Args:
+            now: Unused; every stage takes it.
+        """
+        self._finish()
+        return []
+
+    def reset(self) -> None:
+        """Begin a new connection."""
+        self._begin()
+
+    @property
+    def unfinished(self) -> bytes | None:
+        """What has come of an element that has no end yet, or None."""
+        return bytes(self._line) or None
+
+    def _accept(self, chunk: object) -> bytes:
+        lead = self._lead
+        text = super()._accept(chunk)
+        if lead is not None and self._lead is None and isinstance(chunk, Sized):
+            # The place of a fault counts a byte order mark, too.
+            self._offset = len(lead) + len(chunk) - len(text)
+        return text
+
+    # -- reading -----------------------------------------------------------
+
+    def _read(self, text: bytes, frames: list[bytes]) -> None:
+        position, size = 0, len(text)
+        while position < size and self.error is None:
+            position = self._step(text, position, frames)
+        self._offset += size
+        self._separated = self._step == self._between
+
+    def _before(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        position = _end(_SPACE, text, position)
+        if position == len(text):
+            return position
+        if text[position : position + 1] != b"[":
+            return self._refuse("a JSON array begins with [", position)
+        self._step = self._first
+        return position + 1
+
+    def _first(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        """Take the first element, or the end of an empty array."""
+        position = _end(_SPACE, text, position)
+        if text[position : position + 1] == b"]":
+            self._step = self._over
+            return position + 1
+        return self._element(text, position, frames) if position < len(text) else position
+
+    def _element(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        position = _end(_SPACE, text, position)
+        if position == len(text):
+            return position
+        mark = text[position : position + 1]
+        if mark in (b"{", b"["):
+            whole = self._at_once(text, position)
+            if whole is not None:
+                return self._complete(text, position, whole.end(), frames)
+            self._depth, self._step = 1, self._nested
+            return self._nested(text, position + 1, frames, start=position)
+        if mark == b'"':
+            self._inside, self._step = True, self._nested
+            return self._nested(text, position + 1, frames, start=position)
+        if _SCALAR.match(text, position, position + 1) and _end(_SCALAR, text, position) > position:
+            self._step = self._scalar
+            return self._scalar(text, position, frames)
+        return self._refuse("an element of a JSON array is expected", position)
+
+    def _nested(self, text: bytes, position: int, frames: list[bytes], *, start: int | None = None) -> int:
+        """Go on in an element that has brackets or quotes, as far as its end."""
+        start = position if start is None else start
+        size = len(text)
+        while position < size:
+            position = self._through_string(text, position) if self._inside else self._to_mark(text, position)
+            if self._depth == 0 and not self._inside:
+                return self._complete(text, start, position, frames)
+        self._hold(text, start)
+        return size
+
+    def _to_mark(self, text: bytes, position: int) -> int:
+        position = _end(_TO_MARK, text, position)
+        mark = text[position : position + 1]
+        if mark == b'"':
+            self._inside = True
+        elif mark:
+            self._depth += 1 if mark in _OPENING else -1
+        return position + 1
+
+    def _through_string(self, text: bytes, position: int) -> int:
+        if self._escaped:
+            self._escaped = False
+            return position + 1
+        position = _end(_STRING, text, position)
+        mark = text[position : position + 1]
+        if mark == b'"':
+            self._inside = False
+        else:
+            self._escaped = mark == b"\\"
+        return position + 1
+
+    def _scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        end = _end(_SCALAR, text, position)
+        if end < len(text):
+            return self._complete(text, position, end, frames)
+        self._hold(text, position)
+        return end
+
+    def _between(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        position = _end(_SPACE, text, position)
+        mark = text[position : position + 1]
+        if mark == b",":
+            self._step = self._element
+        elif mark == b"]":
+            self._step = self._over
+        elif mark:
+            return self._refuse("a comma or ] is expected after an element of a JSON array", position)
+        return position + 1
+
+    def _over(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        position = _end(_SPACE, text, position)
+        if position < len(text):
+            return self._refuse("nothing may follow the end of a JSON array", position)
+        return position
+
+    # -- elements ----------------------------------------------------------
+
+    def _complete(self, text: bytes, start: int, end: int, frames: list[bytes]) -> int:
+        element = text[start:end]
+        if self._line:
+            self._line += element
+            element = bytes(self._line)
+            self._line = bytearray()
+        if len(element) <= self._least or not self._outgrown(element, whole=True):
+            frames.append(element)
+        self._step = self._between
+        return end
+
+    def _hold(self, text: bytes, start: int) -> None:
+        self._line += text[start:]
+        if len(self._line) > self._least:
+            self._outgrown(self._line, whole=False)
+
+    def _room(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
+        if self._limits.event < self._limits.line:
+            return self._limits.event, "event"
+        return self._limits.line, "line"
+
+    def _refuse(self, expected: str, position: int) -> int:
+        offset = self._offset + position
+        self.error = ProtocolError(f"{expected}, at byte {offset} of the body", offset=offset)
+        return position
+
+
+def _end(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
+    match = pattern.match(text, position)
+    return match.end() if match else position
