@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from tests.stream.bodies import ANSWER, DONE, chunk
+from tests.support.aws_eventstream import message
 from tokenstream import AsyncStream, Decoder, Limits, Stream
 from tokenstream.errors import (
     LimitExceeded,
@@ -112,7 +113,7 @@ def test_a_body_that_never_says_its_format(body: bytes, error: type[StreamError]
             b'event: response.created\ndata: {"type": "private"}\n\n',
             "the event types seen are 'response.created'.",
         ),
-        (b'data: {"type": "response.created", "text": "private"}\n\n', "types seen are 'response.created'."),
+        (b'data: {"type": "thing.created", "text": "private"}\n\n', "types seen are 'thing.created'."),
         (b'data: {"type": "my private text", "id": "private"}\n\n', "the keys seen are 'type', 'id'."),
         (b'data: {"type": {"private": 1}}\n\n', "the keys seen are 'type'."),
         (b"event: a\ndata: private\n\n" * 2 + b"event: b\ndata: private\n\n", "types seen are 'a', 'b'."),
@@ -300,3 +301,59 @@ def test_frames_before_the_format_was_known_count() -> None:
     decoder = read(b"".join([ping, ping, chunk({"content": "a"}), b"data: \n\n", *ANSWER]), 9)
 
     assert decoder.departures["empty_data"].first_event == 4
+
+
+_BUSY = b'{\r\n  "error": {\r\n    "code": 503,\r\n    "message": "busy",\r\n    "status": "UNAVAILABLE"\r\n  }\r\n}'
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("finish", [None, "stop"])
+@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
+def test_an_error_that_stands_in_no_field_is_the_providers_error(
+    size: int, finish: str | None, end: bytes
+) -> None:
+    """JSON without `data:` in an event stream is an error, also after the finish reason."""
+    body = chunk({"content": "Let me"}, finish) + _BUSY + end
+    decoder = read(body, size)
+
+    assert isinstance(decoder.error, ProviderError)
+    assert ("503", "overloaded", True) == (decoder.error.code, decoder.error.kind, decoder.error.retryable)
+    assert ("failed", "Let me") == (decoder.message.ending, decoder.error.partial.text)
+    assert "error_unmarked" in decoder.departures
+
+
+@pytest.mark.parametrize("stray", [b'{"what": "is this"}', b'{"error": "cut of', b"no JSON", b"{}"])
+def test_what_stands_in_no_field_and_is_no_error_changes_nothing(stray: bytes) -> None:
+    """The standard ignores lines that are no fields, and so is done with all but errors."""
+    decoder = read(b"".join(ANSWER) + stray, 7)
+
+    assert decoder.error is None
+    assert decoder.message.complete
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_an_exception_in_a_binary_stream_is_the_providers_error(size: int) -> None:
+    """AWS marks an exception in the message's headers; its type is the error's code."""
+    for headers, payload in [
+        ({":message-type": "exception", ":exception-type": "throttlingException"}, b'{"message": "slow down"}'),
+        (
+            {":message-type": "error", ":error-code": "throttlingException", ":error-message": "slow down"},
+            b"",
+        ),
+    ]:
+        decoder = read(message(headers, payload), size)
+
+        assert isinstance(decoder.error, ProviderError)
+        assert ("throttlingException", "rate_limited") == (decoder.error.code, decoder.error.kind)
+        assert "slow down" in str(decoder.error)
+
+
+def test_the_message_says_which_format_it_came_in() -> None:
+    """From the first event on, also where the format was named."""
+    stream = Stream(ANSWER)
+
+    assert stream.message.format is None
+    next(iter(stream))
+    assert "openai-chat" == stream.message.format
+    stream.close()
+    assert "openai-chat" == Stream(ANSWER, format="mistral").final().format

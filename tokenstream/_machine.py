@@ -91,9 +91,9 @@ class Machine:
         self._connection: Connection | ErrorBody
         self._coding: ContentDecoder | None = None
         self._head: ResponseHead | None = None
-        self.connect(content_type)
         self.accumulator = Accumulator(limits=self._limits)
         """The stage that holds the message."""
+        self.connect(content_type)
         self.chunk: Any = None
         """The input that `pull` decodes next."""
         self._left: list[Event] = []
@@ -144,7 +144,11 @@ class Machine:
             limits=self._limits,
             pings=self._pings,
             departures=self.departures,
+            found=self._name_format,
         )
+
+    def _name_format(self, name: str) -> None:
+        self.accumulator.format = name
 
     def answer(self, head: ResponseHead, coding: str = "") -> None:
         """Take the head of a response: what comes is its body, or, by its status, what an error says.
@@ -159,6 +163,11 @@ class Machine:
         else:
             self._undo(coding)
             self._connection = ErrorBody(head, limits=self._limits)
+
+    def take_messages(self) -> None:
+        """Take each piece of input as one whole payload: a WebSocket's messages."""
+        if isinstance(self._connection, Connection):
+            self._connection.take_messages()
 
     def _undo(self, coding: str) -> None:
         if coding.strip().lower() in ("", "identity"):

@@ -81,6 +81,7 @@ class Accumulator:
         "_usage",
         "ending",
         "error",
+        "format",
         "limits",
         "stop",
         "tool_calls_delivered",
@@ -91,6 +92,8 @@ class Accumulator:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.error: StreamError | None = None
         self.ending: Ending = "streaming"
+        self.format: str | None = None
+        """The name of the format that the answer comes in."""
         self.tool_calls_delivered: list[str] = []
         """Ids of the tool calls that were handed out."""
         self._id: str | None = None
@@ -222,6 +225,7 @@ class Accumulator:
             raw_finish_reason=choice.raw_finish_reason,
             ending=choice.ending if index in self._choices else self.ending,
             provider_data={name: _snapshot(value) for name, value in provider_data.items()},
+            format=self.format,
         )
 
     def _choice(self, index: int) -> ChoiceState:
@@ -350,6 +354,9 @@ class Accumulator:
 
     def _take_head(self, event: MessageStart) -> bool:
         self._id, self._model, self._role = event.id or self._id, event.model or self._model, event.role
+        if event.another:
+            for choice in self._choices.values():
+                choice.finish_reason = choice.raw_finish_reason = None
         return False
 
     def _take_usage(self, event: UsageUpdate) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tokenstream.errors import ErrorKind, ProviderError
+from tokenstream._json import decode
+from tokenstream.errors import ErrorKind, ProtocolError, ProviderError
 from tokenstream.formats._open import mend
 from tokenstream.formats._read import is_dict, is_list
 
-__all__ = ["error_kind", "kind_of_status", "provider_error"]
+__all__ = ["error_kind", "exception_error", "kind_of_status", "provider_error"]
 
 # Words of providers' error types and codes (wire-formats §1.4, §4.5); the first that occurs decides.
 _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
@@ -23,8 +24,10 @@ _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("too_many_requests", "rate_limited", None),
     ("throttl", "rate_limited", None),
     ("resource_exhausted", "rate_limited", None),
+    ("notready", "overloaded", None),
     ("authentication", "authentication", None),
     ("permission", "authentication", None),
+    ("accessdenied", "authentication", None),
     ("invalid_api_key", "authentication", None),
     ("unauthorized", "authentication", None),
     ("unauthenticated", "authentication", None),
@@ -39,13 +42,23 @@ _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("not_found", "invalid_request", None),
     ("too_large", "invalid_request", None),
     ("unsupported", "invalid_request", None),
+    ("validation", "invalid_request", None),
+    ("precondition", "invalid_request", None),
     ("timeout", "server", None),
+    ("deadline_exceeded", "server", None),
+    ("modelstreamerror", "server", None),
     ("server", "server", None),
     ("internal", "server", None),
     ("api_error", "server", None),
     ("upstream", "server", None),
     ("network", "server", None),
 )
+
+# Words that say something only when they stand alone.
+_WHOLE_WORDS: dict[str, ErrorKind] = {
+    "generation": "server",
+    "incomplete_generation": "server",
+}
 
 _STATUSES: dict[int, ErrorKind] = {
     401: "authentication",
@@ -57,7 +70,7 @@ _STATUSES: dict[int, ErrorKind] = {
     503: "overloaded",
     529: "overloaded",
 }
-_MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "status_msg")
+_MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "status_msg", "error_msg")
 _MOST_MESSAGE, _MOST_WORD = 500, 100
 """Most characters of a provider's message, and of its code or type, that an error shows."""
 _LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
@@ -90,6 +103,8 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
     for word in words:
         if isinstance(word, str) and not word.isdecimal():
             flat = word.lower().replace(" ", "_").replace("-", "_")
+            if flat in _WHOLE_WORDS:
+                return _WHOLE_WORDS[flat], None
             for part, kind, retryable in _KINDS:
                 if part in flat:
                     return kind, retryable
@@ -138,6 +153,28 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     return error
 
 
+def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> ProviderError | None:
+    """Return the error that an exception of a binary event stream is.
+
+    Args:
+        name: The exception's type, or the error's code.
+        payload: What it holds: a JSON object with a message, or nothing.
+        headers: Its headers; errors have their message there.
+
+    Example:
+        >>> error = exception_error("throttlingException", b'{"message": "slow down"}', {})
+        >>> error.code, error.kind, str(error)
+        ('throttlingException', 'rate_limited', 'the provider reports an error: slow down')
+    """
+    try:
+        said: object = decode(payload)
+    except ProtocolError:
+        said = None
+    details = said if is_dict(said) else {}
+    message = _first_text(details, "message", "Message") or headers.get(":error-message")
+    return provider_error({"error": {"code": name, "message": message, "details": details}})
+
+
 def _details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
     """Find the error object; the order is that of wire-formats §17.2."""
     error = payload.get("error")
@@ -150,7 +187,9 @@ def _details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None
         return base
     if "choices" in payload or "candidates" in payload or "type" in payload:
         return None
-    if ("code" in payload and "message" in payload) or ("error_code" in payload and "error_msg" in payload):
+    if ("code" in payload and "message" in payload) or (
+        "error_code" in payload and ("error_msg" in payload or "message" in payload)
+    ):
         return payload
     return payload if isinstance(payload.get("detail"), list | str) and len(payload) == 1 else None
 

@@ -11,6 +11,7 @@ from tokenstream.formats import registry
 from tokenstream.formats._read import is_dict
 from tokenstream.formats.base import name_of
 from tokenstream.framing import ServerSentEvent
+from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.framing.sniff import Sniffed, title_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def names_seen(frames: Iterable[Frame], limits: Limits) -> str:
     keys: dict[str, None] = {}
     for frame in frames:
         payload = _object_of(frame, limits)
-        kind = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
+        kind = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
         named = payload.get("type")
         if not kind and isinstance(named, str) and _KIND.fullmatch(named):
             kind = named
@@ -102,7 +103,7 @@ def names_seen(frames: Iterable[Frame], limits: Limits) -> str:
 
 def payload_of(frame: Frame) -> bytes | dict[str, Any]:
     """Return a frame's payload, without the name of its event."""
-    return frame.payload if isinstance(frame, ServerSentEvent) else frame
+    return frame.payload if isinstance(frame, ServerSentEvent | EventStreamMessage) else frame
 
 
 def start_of(frame: Frame, most: int) -> str:

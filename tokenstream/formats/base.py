@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pydantic_core import from_json
@@ -11,17 +12,19 @@ from tokenstream._json import check_bounds, decode_lenient
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import Ping
-from tokenstream.formats._errors import provider_error
+from tokenstream.formats._errors import exception_error, provider_error
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import is_dict
 from tokenstream.framing import ServerSentEvent
+from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.message import FinishReason
 
 __all__ = ["Format", "Frame"]
 
@@ -29,8 +32,8 @@ PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 """Names of SSE events that are signs of life, whatever their data."""
 
 
-Frame: TypeAlias = bytes | ServerSentEvent | dict[str, Any]
-"""One unit of a framing: a bare payload, an SSE event that has a name, or a payload already decoded."""
+Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
+"""One unit of a framing: a bare payload, one that has a name, or a payload already decoded."""
 
 
 class Format(ABC):
@@ -39,6 +42,10 @@ class Format(ABC):
     A format knows which choice and part an event belongs to, when a tool call
     has ended and whether the answer has; it holds no content but the arguments
     of open tool calls and halves of surrogate pairs.
+
+    A format of your own derives from this class and has a `name`, `recognises`
+    and `read`. Pass an object of it as `format=`, or offer the class under the
+    entry point group `tokenstream.formats`; docs/adding-a-format.md shows one whole.
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
@@ -55,8 +62,12 @@ class Format(ABC):
     """The payload that is no payload and means the end."""
     ends_with_input: ClassVar[bool] = False
     """Whether the end of the input is the end of the answer: no terminal event exists."""
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType({})
+    """What the provider's words for the end of an answer mean; any other word is "unknown"."""
     event_names: ClassVar[frozenset[str]] = frozenset()
     """Names of SSE events whose data must be this format's payloads."""
+    several: ClassVar[bool] = False
+    """Whether a connection carries several answers, which `place_of` and `of_answer` tell apart."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
@@ -82,6 +93,21 @@ class Format(ABC):
             payload: The decoded payload, a JSON object.
             event: The SSE event's name, "" where it has none.
         """
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return the answer that a payload belongs to, None for the session itself, and whether it ends it.
+
+        Args:
+            payload: The decoded payload, a JSON object.
+        """
+        return "", False
+
+    def of_answer(self, answer: str) -> Format:
+        """Return a format that reads one of several answers, by what `place_of` calls it.
+
+        What was read of the session itself is known to it.
+        """
+        return self
 
     @abstractmethod
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -152,6 +178,22 @@ class Format(ABC):
         """
         return None
 
+    def line_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return what `shortcut` returns, for chunks that are JSON lines.
+
+        Args:
+            most: The longest chunk that may be read so, in bytes.
+        """
+        return None
+
+    def payload_shortcut(self) -> tuple[str, Callable[[bytes], Event | None]] | None:
+        """Return the name of events that are read at a glance, and what reads their payloads; or None.
+
+        It is for framings in which a chunk is proved before its payload counts;
+        the conditions are those of `shortcut`.
+        """
+        return None
+
     def check(self) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
@@ -214,7 +256,10 @@ class Format(ABC):
             self.parts.halves = True
             self._read_object(frame, "")
             return
-        if isinstance(frame, ServerSentEvent):
+        if isinstance(frame, ServerSentEvent | EventStreamMessage):
+            if isinstance(frame, EventStreamMessage) and frame.kind != "event":
+                self.error = exception_error(frame.event, frame.payload, frame.headers)
+                return
             event = name_of(frame)
             frame = frame.payload
         self.parts.raw = None
@@ -266,8 +311,8 @@ class Format(ABC):
         )
 
 
-def name_of(event: ServerSentEvent) -> str:
-    """Return an event's name; "" where it has none, which the standard calls "message"."""
+def name_of(event: ServerSentEvent | EventStreamMessage) -> str:
+    """Return an event's name; "" where it has none, which the SSE standard calls "message"."""
     return "" if event.event == "message" else event.event
 
 

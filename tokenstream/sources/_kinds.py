@@ -31,6 +31,8 @@ class SyncSource:
     """Finds the socket that carries this body and no other, or None; shutting it down ends a read."""
     waits: Deadlines | None = None
     """The deadlines that the transport's read timeout stands for, where it is ours."""
+    messages: bool = False
+    """Whether each chunk is one whole payload: a WebSocket's messages."""
 
 
 @dataclass(slots=True)
@@ -46,10 +48,14 @@ class AsyncSource:
     """Finds the socket that carries this body and no other, or None; shutting it down ends a read."""
     instant: bool = False
     """Whether all chunks are at hand, so that no read waits and none can be cancelled."""
+    survives: bool = False
+    """Whether a read that is cancelled loses nothing, so that the loop itself may read."""
     entered: bool = False
     """Whether a context manager was entered for it, which may hold a cancel scope until it is left."""
     waits: Deadlines | None = None
     """The deadlines that the transport's read timeout stands for, where it is ours."""
+    messages: bool = False
+    """Whether each chunk is one whole payload: a WebSocket's messages."""
 
 
 @dataclass(slots=True)

@@ -210,6 +210,8 @@ class StreamBase:
                 head = replace(head, received_at=time.time())
             self._head = head
             self._machine.answer(head, source.coding)
+        if source.messages:
+            self._machine.take_messages()
 
     def _wants_more(self) -> bool:
         """Tell whether to read on."""

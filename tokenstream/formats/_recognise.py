@@ -1,0 +1,101 @@
+"""Which format the first frames of a stream are of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._json import decode
+from tokenstream.errors import ProtocolError
+from tokenstream.formats import registry
+from tokenstream.formats._errors import exception_error, provider_error
+from tokenstream.formats._read import is_dict, is_list
+from tokenstream.formats.base import PING_NAMES, name_of, text_error
+from tokenstream.framing import ServerSentEvent
+from tokenstream.framing.aws_eventstream import EventStreamMessage
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+
+__all__ = ["PING", "WAIT", "is_message", "recognise"]
+
+PING = "a ping"
+"""Stands for a frame that is a sign of life, in whatever format."""
+WAIT = "another frame may tell"
+"""Stands for a frame that could be of several formats."""
+
+
+def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamError | None:
+    """Return the format's name that a frame is of, `PING`, `WAIT`, the error that it is, or None.
+
+    Args:
+        frame: The frame.
+        limits: Bounds on decoding it.
+        document: Whether it comes from a JSON body, so that it can be no bare text.
+
+    Raises:
+        ProtocolError: It is a JSON object by its first byte, and no JSON.
+    """
+    event = ""
+    if isinstance(frame, EventStreamMessage) and frame.kind != "event":
+        return exception_error(frame.event, frame.payload, frame.headers)
+    if isinstance(frame, ServerSentEvent | EventStreamMessage):
+        event, frame = name_of(frame), frame.payload
+    payload: object = frame
+    if isinstance(frame, bytes):
+        told = _by_its_start(frame.strip(), event)
+        if told != "json":
+            return told
+        payload = _decoded(frame.strip(), limits)
+    if not is_dict(payload):
+        # A JSON document that is no object is no token of bare text.
+        return None if document else "text"
+    if payload.get("type") == "ping":
+        return PING
+    name, wait = registry.detect(payload, event)
+    if name is None:
+        return provider_error(payload, event) or (WAIT if wait else None)
+    return name
+
+
+def _by_its_start(payload: bytes, event: str) -> str | StreamError | None:
+    """Return what a payload is that need not be decoded for it, or "json"."""
+    if not payload or event in PING_NAMES:
+        return PING
+    # The data of an event with a name may be in no format at all.
+    if payload == b"[DONE]" or (event not in ("", "error") and payload[:1] != b"{"):
+        return WAIT
+    if event == "error" and payload[:1] != b"{":
+        return text_error(payload)
+    return "json" if payload[:1] in (b"{", b"[") else "text"
+
+
+def _decoded(payload: bytes, limits: Limits) -> object:
+    try:
+        data: object = decode(payload, limits)
+    except ProtocolError:
+        # A token that begins with a bracket is text; an object that is none is a fault.
+        if payload[:1] == b"[":
+            return None
+        raise
+    # An array of one object is how some servers send an error.
+    return data[0] if is_list(data) and data and is_dict(data[0]) else data
+
+
+def is_message(chunk: bytes, named: str | None, limits: Limits) -> bool:
+    """Tell whether a first chunk is a WebSocket's message: one whole payload of a format that comes so.
+
+    Args:
+        chunk: The chunk.
+        named: The format's name, where it is known.
+        limits: Bounds on decoding it.
+    """
+    if chunk[:1] != b"{" or chunk[-1:] != b"}":
+        return False
+    try:
+        payload: object = decode(chunk, limits)
+    except ProtocolError:
+        return False
+    name = named or (registry.detect(payload, "")[0] if is_dict(payload) else None)
+    return name is not None and registry.load(name).framing == "messages"
