@@ -14,6 +14,7 @@ ERRORS: list[errors.TokenStreamError] = [
     errors.StreamClosed("a"),
     errors.StreamConsumed("a"),
     errors.ConcurrentRead("a"),
+    errors.NotExpressible("a", kinds={"citation": 2}),
     errors.ConnectError("a", stage="connect"),
     errors.StatusError("a", status=429, code="c", type="t", body="b", kind="rate_limited", retry_after=2.0),
     errors.NotAStream("a", body="<html>"),

@@ -4,7 +4,8 @@
     ├── MisuseError (RuntimeError)      the calling code is wrong
     │   ├── StreamClosed
     │   ├── StreamConsumed
-    │   └── ConcurrentRead
+    │   ├── ConcurrentRead
+    │   └── NotExpressible
     ├── StreamError                     the world's fault; carries what had arrived
     │   ├── ConnectError
     │   ├── StatusError
@@ -25,9 +26,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream.message import Checkpoint, Message
+    from tokenstream.turns import Kind
 
 __all__ = [
     "ConcurrentRead",
@@ -36,6 +38,7 @@ __all__ = [
     "LimitExceeded",
     "MisuseError",
     "NotAStream",
+    "NotExpressible",
     "OutputInvalid",
     "ProtocolError",
     "ProviderError",
@@ -92,6 +95,20 @@ class StreamConsumed(MisuseError):
 
 class ConcurrentRead(MisuseError):
     """A read was started while another one was in progress."""
+
+
+class NotExpressible(MisuseError):
+    """A message holds what the next request of an API has no place for.
+
+    Args:
+        message: What that is, and how to leave it out.
+        kinds: The same as names for `drop=`, and how many there are of each; empty
+            where nothing of the message is left to be sent.
+    """
+
+    def __init__(self, message: str, *, kinds: Mapping[Kind, int]) -> None:
+        super().__init__(message)
+        self.kinds = dict(kinds)
 
 
 class StreamError(TokenStreamError):

@@ -90,6 +90,8 @@ class MessageStart(_AnswerEvent):
     """The model that answers, as the server names it."""
     role: str = "assistant"
     """Who speaks."""
+    another: bool = field(default=False, repr=False)
+    """Whether it is another answer on the same connection, after one that had ended."""
 
 
 @dataclass(slots=True, init=False)

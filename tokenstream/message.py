@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tokenstream._json import decode
-from tokenstream.errors import OutputInvalid, ProtocolError
+from tokenstream._message_parts import (
+    Citation,
+    MediaPart,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+    Usage,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from tokenstream.turns import Drop
 
 __all__ = [
     "Checkpoint",
@@ -45,250 +60,7 @@ FinishReason: TypeAlias = Literal[
 """Why generation ended, in words that do not depend on the provider."""
 
 
-class _Value(BaseModel):
-    # Building the validators of all models would cost an import tens of milliseconds.
-    model_config = ConfigDict(
-        frozen=True,
-        defer_build=True,
-        ser_json_bytes="base64",
-        val_json_bytes="base64",
-        ser_json_inf_nan="constants",
-        extra="forbid",
-    )
-
-
-class TextPart(_Value):
-    """Text of the answer.
-
-    Example:
-        >>> TextPart(text="Hello").text
-        'Hello'
-    """
-
-    kind: Literal["text"] = "text"
-    text: str = ""
-    complete: bool = False
-    """Whether nothing can be added any more."""
-    provider_data: dict[str, Any] | None = None
-    """Fields that only this provider has."""
-
-
-class ReasoningPart(_Value):
-    """The model's reasoning, shown, summarised or encrypted.
-
-    Example:
-        >>> ReasoningPart(text="Let me see", signature="c2ln").signature
-        'c2ln'
-    """
-
-    kind: Literal["reasoning"] = "reasoning"
-    text: str = ""
-    signature: str | None = None
-    """What the provider wants back with the part, byte for byte, in the next request."""
-    redacted: str | None = None
-    """The encrypted reasoning, where the provider shows no text."""
-    complete: bool = False
-    provider_data: dict[str, Any] | None = None
-
-
-class RefusalPart(_Value):
-    """The words in which the model declines.
-
-    Example:
-        >>> RefusalPart(text="I can't help with that.").kind
-        'refusal'
-    """
-
-    kind: Literal["refusal"] = "refusal"
-    text: str = ""
-    complete: bool = False
-    provider_data: dict[str, Any] | None = None
-
-
-class ToolCall(_Value):
-    """A request by the model to run one of the application's tools.
-
-    Example:
-        >>> ToolCall(id="call_1", name="get_weather", arguments_text='{"city": "Oslo"}').arguments
-        {'city': 'Oslo'}
-    """
-
-    kind: Literal["tool_call"] = "tool_call"
-    id: str = ""
-    """The call's id, to be named in the result; made up here where the server sends none."""
-    name: str = ""
-    arguments_text: str = ""
-    """The arguments as the model wrote them."""
-    complete: bool = False
-    """Whether the call is whole; only then may it be run."""
-    type: str = "function"
-    """What is called: "function", "custom" (free text as input), "function_call" (the legacy form)."""
-    provider_data: dict[str, Any] | None = None
-    """Fields of the call that only this provider has, such as a signature to send back."""
-
-    @property
-    def arguments(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The arguments, parsed: usually a dict, {} where the text is empty; a custom tool's input as str.
-
-        Raises:
-            OutputInvalid: The text is no JSON, or not all of it has arrived.
-        """
-        if self.type == "custom":
-            return self.arguments_text
-        if not self.arguments_text.strip():
-            return {}
-        try:
-            return decode(self.arguments_text)
-        except ProtocolError as error:
-            state = "" if self.complete else ", and the call is not complete"
-            msg = f"the arguments of tool call {self.id!r} are no JSON{state}: see .arguments_text"
-            raise OutputInvalid(msg, text=self.arguments_text, offset=error.offset) from error
-
-
-class ServerToolCall(_Value):
-    """A tool that the provider runs itself, such as a web search.
-
-    Example:
-        >>> ServerToolCall(id="srv_1", name="web_search").kind
-        'server_tool_call'
-    """
-
-    kind: Literal["server_tool_call"] = "server_tool_call"
-    id: str = ""
-    name: str = ""
-    arguments_text: str = ""
-    complete: bool = False
-    provider_data: dict[str, Any] | None = None
-    """The rest of what the server says of the call, such as its type."""
-
-
-class ServerToolResult(_Value):
-    """What a tool that the provider ran gave back.
-
-    Example:
-        >>> ServerToolResult(id="srv_1", name="web_search_tool_result", content=[]).content
-        []
-    """
-
-    kind: Literal["server_tool_result"] = "server_tool_result"
-    id: str = ""
-    """The id of the call that it answers."""
-    name: str = ""
-    """The result's type, in the provider's word."""
-    content: Any = None
-    """The result as the server sent it; errors of such tools are content too."""
-    complete: bool = False
-    provider_data: dict[str, Any] | None = None
-
-
-class Citation(_Value):
-    """A source named for what the answer says.
-
-    Example:
-        >>> Citation(url="https://example.org", title="Example").title
-        'Example'
-    """
-
-    kind: Literal["citation"] = "citation"
-    url: str | None = None
-    title: str | None = None
-    text: str | None = None
-    """The cited words of the source."""
-    start: int | None = None
-    """Where the citing words begin in the answer, as the provider counts."""
-    end: int | None = None
-    """Where they end."""
-    cites: int | None = None
-    """Index of the part that the source is named for."""
-    complete: bool = True
-    provider_data: dict[str, Any] | None = None
-    """The citation as the server sent it."""
-
-
-class MediaPart(_Value):
-    """An image, audio, or another kind of file.
-
-    Example:
-        >>> MediaPart(mime_type="image/png", data=bytes(3)).model_dump_json(include={"data"})
-        '{"data":"AAAA"}'
-    """
-
-    kind: Literal["media"] = "media"
-    id: str | None = None
-    mime_type: str | None = None
-    """The media type, where the server says it."""
-    data: bytes = b""
-    url: str | None = None
-    """Where the media are, when they were not sent themselves."""
-    transcript: str = ""
-    """What the audio says, in words."""
-    complete: bool = False
-    provider_data: dict[str, Any] | None = None
-
-
-class OpaquePart(_Value):
-    """A part that this library has no word for, carried as it came.
-
-    Example:
-        >>> OpaquePart(type="compaction", data={"content": None}).type
-        'compaction'
-    """
-
-    kind: Literal["opaque"] = "opaque"
-    type: str = ""
-    """The part's type, in the provider's word."""
-    data: dict[str, Any] = Field(default_factory=dict)
-    """The part as the server sent it; what it sent later replaces field by field."""
-    complete: bool = False
-
-
-Part: TypeAlias = Annotated[
-    TextPart
-    | ReasoningPart
-    | RefusalPart
-    | ToolCall
-    | ServerToolCall
-    | ServerToolResult
-    | Citation
-    | MediaPart
-    | OpaquePart,
-    Field(discriminator="kind"),
-]
-"""One typed piece of a message."""
-
-
-class Usage(_Value):
-    """Token counts as the provider reported them; what it did not report is None.
-
-    Example:
-        >>> Usage(input_tokens=7, output_tokens=3).output_tokens
-        3
-    """
-
-    input_tokens: int | None = None
-    """Tokens of the request, as the provider counts (Anthropic's do not contain the cached ones)."""
-    output_tokens: int | None = None
-    """Tokens of the answer, reasoning included."""
-    total_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    """Input tokens read from a cache."""
-    cache_write_tokens: int | None = None
-    """Input tokens written to a cache."""
-    input_audio_tokens: int | None = None
-    output_audio_tokens: int | None = None
-    input_image_tokens: int | None = None
-    accepted_prediction_tokens: int | None = None
-    rejected_prediction_tokens: int | None = None
-    cost: float | None = None
-    """What the answer cost, where a provider says so, in the provider's unit."""
-    source: Literal["reported", "partial", "estimated"] = "reported"
-    """Whether these are the final counts, counts from before the end, or an estimate."""
-    provider_data: dict[str, Any] = Field(default_factory=dict)
-    """The report as the server sent it."""
-
-
-class Message(_Value):
+class Message(Value):
     """One answer of a model, as far as it has come.
 
     Example:
@@ -316,6 +88,8 @@ class Message(_Value):
     """How the message ended."""
     provider_data: dict[str, Any] = Field(default_factory=dict)
     """Fields of the answer that this library has no word for."""
+    format: str | None = None
+    """The name of the format that it came in; None where none is known."""
 
     @property
     def text(self) -> str:
@@ -347,8 +121,149 @@ class Message(_Value):
         """Whether the answer came to its end."""
         return self.ending == "complete"
 
+    # -- back to the provider ------------------------------------------------
 
-class Checkpoint(_Value):
+    def to_openai_chat(
+        self, *, drop: Drop = (), reasoning_field: str = "reasoning_content"
+    ) -> dict[str, Any]:
+        """Return the assistant's turn for OpenAI Chat Completions: one of its `messages`.
+
+        Args:
+            drop: What to leave out: names of kinds, or "all" that has no place there.
+            reasoning_field: Where the server looks for reasoning that is plain text.
+
+        Raises:
+            NotExpressible: The message holds what has no place there, or nothing at all.
+
+        Example:
+            >>> Message(parts=(TextPart(text="Hi"),)).to_openai_chat()
+            {'role': 'assistant', 'content': 'Hi'}
+        """
+        from tokenstream.turns._openai_chat import to_openai_chat
+
+        return to_openai_chat(self, drop, reasoning_field)
+
+    def to_openai_responses(self, *, drop: Drop = ()) -> list[dict[str, Any]]:
+        """Return the assistant's turn for OpenAI Responses: items of its `input`.
+
+        Args:
+            drop: What to leave out: names of kinds, or "all" that has no place there.
+
+        Raises:
+            NotExpressible: The message holds what has no place there, or nothing at all.
+
+        Example:
+            >>> Message(parts=(TextPart(text="Hi"),)).to_openai_responses()
+            [{'type': 'message', 'role': 'assistant', 'content': 'Hi'}]
+        """
+        from tokenstream.turns._openai_responses import to_openai_responses
+
+        return to_openai_responses(self, drop)
+
+    def to_anthropic(self, *, drop: Drop = ()) -> dict[str, Any]:
+        """Return the assistant's turn for Anthropic Messages: one of its `messages`.
+
+        Args:
+            drop: What to leave out: names of kinds, or "all" that has no place there.
+
+        Raises:
+            NotExpressible: The message holds what has no place there, or nothing at all.
+
+        Example:
+            >>> Message(parts=(TextPart(text="Hi"),)).to_anthropic()
+            {'role': 'assistant', 'content': [{'type': 'text', 'text': 'Hi'}]}
+        """
+        from tokenstream.turns._anthropic import to_anthropic
+
+        return to_anthropic(self, drop)
+
+    def to_gemini(self, *, drop: Drop = ()) -> dict[str, Any]:
+        """Return the assistant's turn for Gemini's generateContent: one of its `contents`.
+
+        Args:
+            drop: What to leave out: names of kinds, or "all" that has no place there.
+
+        Raises:
+            NotExpressible: The message holds what has no place there, or nothing at all.
+
+        Example:
+            >>> Message(parts=(TextPart(text="Hi"),)).to_gemini()
+            {'role': 'model', 'parts': [{'text': 'Hi'}]}
+        """
+        from tokenstream.turns._gemini import to_gemini
+
+        return to_gemini(self, drop)
+
+    def to_bedrock(self, *, drop: Drop = ()) -> dict[str, Any]:
+        """Return the assistant's turn for Bedrock's Converse: one of its `messages`, as boto3 takes it.
+
+        Args:
+            drop: What to leave out: names of kinds, or "all" that has no place there.
+
+        Raises:
+            NotExpressible: The message holds what has no place there, or nothing at all.
+
+        Example:
+            >>> Message(parts=(TextPart(text="Hi"),)).to_bedrock()
+            {'role': 'assistant', 'content': [{'text': 'Hi'}]}
+        """
+        from tokenstream.turns._bedrock import to_bedrock
+
+        return to_bedrock(self, drop)
+
+    def to_ollama(self, *, drop: Drop = ()) -> dict[str, Any]:
+        """Return the assistant's turn for Ollama's own chat: one of its `messages`.
+
+        Args:
+            drop: What to leave out: names of kinds, or "all" that has no place there.
+
+        Raises:
+            NotExpressible: The message holds what has no place there, or nothing at all.
+
+        Example:
+            >>> Message(parts=(TextPart(text="Hi"),)).to_ollama()
+            {'role': 'assistant', 'content': 'Hi'}
+        """
+        from tokenstream.turns._ollama import to_ollama
+
+        return to_ollama(self, drop)
+
+    def to_cohere(self, *, drop: Drop = ()) -> dict[str, Any]:
+        """Return the assistant's turn for Cohere's v2 chat: one of its `messages`.
+
+        Args:
+            drop: What to leave out: names of kinds, or "all" that has no place there.
+
+        Raises:
+            NotExpressible: The message holds what has no place there, or nothing at all.
+
+        Example:
+            >>> Message(parts=(TextPart(text="Hi"),)).to_cohere()
+            {'role': 'assistant', 'content': 'Hi'}
+        """
+        from tokenstream.turns._cohere import to_cohere
+
+        return to_cohere(self, drop)
+
+    def to_mistral(self, *, drop: Drop = ()) -> dict[str, Any]:
+        """Return the assistant's turn for Mistral's own chat: one of its `messages`.
+
+        Args:
+            drop: What to leave out: names of kinds, or "all" that has no place there.
+
+        Raises:
+            NotExpressible: The message holds what has no place there, or nothing at all.
+
+        Example:
+            >>> Message(parts=(TextPart(text="Hi"),)).to_mistral()
+            {'role': 'assistant', 'content': 'Hi'}
+        """
+        from tokenstream.turns._mistral import to_mistral
+
+        return to_mistral(self, drop)
+
+
+class Checkpoint(Value):
     """Where an answer stands: what there is of it, and what a server is told to go on from there.
 
     Example:

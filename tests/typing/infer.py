@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import assert_never, assert_type
+from typing import Any, assert_never, assert_type
 
 from tokenstream import (
     AsyncStream,
@@ -18,7 +18,7 @@ from tokenstream import (
     connect,
 )
 from tokenstream.departures import Departure
-from tokenstream.errors import StreamError
+from tokenstream.errors import NotExpressible, StreamError
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -41,6 +41,7 @@ from tokenstream.events import (
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.message import FinishReason, Part
 from tokenstream.stages import Metrics
+from tokenstream.turns import Kind
 
 
 def streams(body: Iterable[bytes]) -> None:
@@ -97,6 +98,20 @@ def messages(message: Message) -> None:
     for part in message.parts:
         if part.kind == "tool_call":
             assert_type(part, ToolCall)
+
+
+def turns(message: Message, error: NotExpressible) -> None:
+    """Sending back what was said."""
+    assert_type(message.to_openai_chat(), dict[str, Any])
+    assert_type(message.to_openai_chat(reasoning_field="reasoning"), dict[str, Any])
+    assert_type(message.to_openai_responses(drop="all"), list[dict[str, Any]])
+    assert_type(message.to_anthropic(drop="reasoning"), dict[str, Any])
+    assert_type(message.to_gemini(drop=("citation", "incomplete")), dict[str, Any])
+    assert_type(message.to_bedrock(drop=["media"]), dict[str, Any])
+    assert_type(message.to_ollama(drop={"refusal"}), dict[str, Any])
+    assert_type(message.to_cohere(drop=error.kinds), dict[str, Any])
+    assert_type(message.to_mistral(drop=tuple(error.kinds)), dict[str, Any])
+    assert_type(error.kinds, dict[Kind, int])
 
 
 def checkpoints(error: StreamError) -> None:

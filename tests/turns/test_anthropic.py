@@ -1,0 +1,220 @@
+"""`message.to_anthropic()`: content blocks that Anthropic takes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.turns.sdks import accept
+from tokenstream.errors import NotExpressible
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+)
+
+
+def _claude(*parts: Part, format: str | None = "anthropic") -> Message:
+    return Message(parts=parts, ending="complete", format=format)
+
+
+def _blocks(*parts: Part) -> Any:
+    turn = _claude(*parts).to_anthropic()
+    assert "assistant" == turn["role"]
+    accept("anthropic", turn)
+    return turn["content"]
+
+
+def test_signed_and_redacted_thinking_go_back_byte_for_byte() -> None:
+    """The API refuses a tool loop whose thinking was changed."""
+    assert [
+        {"type": "thinking", "thinking": "Hm", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "aGlkZGVu"},
+        {"type": "text", "text": "Hi"},
+    ] == _blocks(
+        ReasoningPart(text="Hm", signature="c2ln", complete=True),
+        ReasoningPart(redacted="aGlkZGVu", complete=True),
+        TextPart(text="Hi", complete=True),
+    )
+
+
+def test_calls_go_back_with_their_input_as_an_object() -> None:
+    """And with what else the block said."""
+    caller = {"caller": {"type": "direct"}}
+    assert [
+        {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Oslo"}, **caller},
+        {"type": "tool_use", "id": "c2", "name": "now", "input": {}},
+    ] == _blocks(
+        ToolCall(
+            id="c1", name="weather", arguments_text='{"city": "Oslo"}', complete=True, provider_data=caller
+        ),
+        ToolCall(id="c2", name="now", complete=True),
+    )
+
+
+def test_tools_that_the_server_ran_go_back_with_their_results() -> None:
+    """Unchanged, as a paused turn needs them."""
+    result = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+    assert [
+        {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "Oslo"}},
+        {"type": "web_search_tool_result", "tool_use_id": "s1", "content": result},
+        {"type": "mcp_tool_use", "id": "m1", "name": "echo", "server_name": "x", "input": {}},
+        {"type": "mcp_tool_result", "tool_use_id": "m1", "content": "out", "is_error": False},
+    ] == _blocks(
+        ServerToolCall(
+            id="s1",
+            name="web_search",
+            arguments_text='{"query": "Oslo"}',
+            complete=True,
+            provider_data={"type": "server_tool_use"},
+        ),
+        ServerToolResult(id="s1", name="web_search_tool_result", content=result, complete=True),
+        ServerToolCall(
+            id="m1", name="echo", complete=True, provider_data={"type": "mcp_tool_use", "server_name": "x"}
+        ),
+        ServerToolResult(
+            id="m1", name="mcp_tool_result", content="out", complete=True, provider_data={"is_error": False}
+        ),
+    )
+
+
+def test_sources_go_back_in_the_text_that_they_belong_to() -> None:
+    """As the server sent them."""
+    source = {
+        "type": "char_location",
+        "cited_text": "Oslo",
+        "document_index": 0,
+        "document_title": None,
+        "start_char_index": 0,
+        "end_char_index": 4,
+    }
+    message = _claude(
+        TextPart(text="It is "), TextPart(text="Oslo"), Citation(text="Oslo", cites=1, provider_data=source)
+    )
+    turn = message.to_anthropic()
+
+    assert [
+        {"type": "text", "text": "It is "},
+        {"type": "text", "text": "Oslo", "citations": [source]},
+    ] == turn["content"]
+    accept("anthropic", turn)
+    assert "citations" not in message.to_anthropic(drop=["citation"])["content"][1]
+
+
+def test_what_was_changed_in_a_turn_is_not_changed_in_the_message() -> None:
+    """A message never changes, so a turn shares nothing with it."""
+    source = {"type": "web_search_result_location", "more": ["x"]}
+    message = _claude(
+        TextPart(text="a"),
+        Citation(cites=0, provider_data=source),
+        ServerToolResult(id="s", name="web_search_tool_result", content=[{"url": "u"}], complete=True),
+        OpaquePart(type="compaction", data={"type": "compaction", "content": ["x"]}, complete=True),
+    )
+    before = message.model_dump_json()
+    for block in message.to_anthropic()["content"]:
+        for value in (*block.values(), *(item.get("more") for item in block.get("citations", []))):
+            if isinstance(value, list):
+                value.clear()
+
+    assert before == message.model_dump_json()
+
+
+def test_a_source_of_no_text_is_named() -> None:
+    """There is no block that it could stand in."""
+    message = _claude(TextPart(text="a"), Citation(url="u"), Citation(url="u", cites=0))
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_anthropic()
+    assert {"citation": 2} == caught.value.kinds
+    with pytest.raises(NotExpressible, match="nothing left"):
+        message.to_anthropic(drop=("text", "citation"))
+
+
+def test_white_space_alone_is_left_out() -> None:
+    """The API refuses a text block without a word in it."""
+    assert [{"type": "text", "text": "Hi"}] == _blocks(TextPart(text="\n\n"), TextPart(text="Hi"), TextPart())
+
+
+def test_blocks_without_a_word_here_go_back_as_they_came() -> None:
+    """A compaction must be in the next request."""
+    block = {"type": "compaction", "content": "So far", "encrypted_content": None}
+
+    assert [block] == _blocks(OpaquePart(type="compaction", data=block, complete=True))
+
+
+def test_thinking_that_was_cut_is_incomplete() -> None:
+    """Its signature would have come last, and without it the API does not take it back."""
+    with pytest.raises(NotExpressible) as caught:
+        _claude(ReasoningPart(text="Hm"), TextPart(text="Hi")).to_anthropic()
+
+    assert {"incomplete": 1} == caught.value.kinds
+
+
+def test_whole_thinking_without_a_signature_goes_back_to_who_sent_none() -> None:
+    """Servers that imitate the API want it back in tool loops; Anthropic itself always signs."""
+    part = ReasoningPart(text="Hm", complete=True)
+
+    assert [{"type": "thinking", "thinking": "Hm", "signature": ""}] == _blocks(part)
+    with pytest.raises(NotExpressible, match="1 reasoning"):
+        _claude(part, format=None).to_anthropic()
+
+
+def test_what_is_no_block_of_this_api_is_named() -> None:
+    """Refusals, media, free-text calls, arguments that are no object, calls without a name."""
+    message = _claude(
+        RefusalPart(text="no"),
+        MediaPart(mime_type="image/png", data=b"\x00", complete=True),
+        ToolCall(id="c", name="sh", arguments_text="ls", type="custom", complete=True),
+        ToolCall(id="c", name="f", arguments_text="[1]", complete=True),
+        ToolCall(id="c", name="f", arguments_text="{", complete=True),
+        ServerToolCall(id="s", name="web_search", arguments_text="[", complete=True),
+        OpaquePart(type="tool_use", data={"type": "tool_use", "id": "c"}, complete=True),
+        TextPart(text="Hi"),
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_anthropic()
+
+    assert {
+        "refusal": 1,
+        "media": 1,
+        "custom_tool_call": 1,
+        "invalid_tool_call": 2,
+        "server_tool_call": 1,
+        "opaque": 1,
+    } == caught.value.kinds
+    assert [{"type": "text", "text": "Hi"}] == message.to_anthropic(drop="all")["content"]
+
+
+def test_another_providers_parts_stay_behind() -> None:
+    """A signature proves nothing to an API that did not give it."""
+    message = _claude(
+        ReasoningPart(text="Hm", signature="c2ln", complete=True),
+        ServerToolCall(id="s", name="web_search", complete=True),
+        ServerToolResult(id="s", name="web_search", complete=True),
+        OpaquePart(type="x", data={"type": "x"}, complete=True),
+        TextPart(text="Hi", provider_data={"id": "msg_1"}),
+        Citation(url="u", cites=4, provider_data={"type": "url_citation"}),
+        format="openai-responses",
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_anthropic()
+
+    assert {
+        "reasoning": 1,
+        "server_tool_call": 1,
+        "server_tool_result": 1,
+        "opaque": 1,
+        "citation": 1,
+    } == caught.value.kinds
+    assert [{"type": "text", "text": "Hi"}] == message.to_anthropic(drop="all")["content"]

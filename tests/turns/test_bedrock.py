@@ -1,0 +1,159 @@
+"""`message.to_bedrock()`: content blocks as boto3 takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.turns.sdks import accept
+from tokenstream.errors import NotExpressible
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+)
+
+
+def _bedrock(*parts: Part, format: str | None = "bedrock-converse") -> Message:
+    return Message(parts=parts, ending="complete", format=format)
+
+
+def _blocks(*parts: Part) -> Any:
+    turn = _bedrock(*parts).to_bedrock()
+    assert "assistant" == turn["role"]
+    accept("bedrock", turn)
+    return turn["content"]
+
+
+def test_reasoning_goes_back_with_its_signature_or_as_bytes() -> None:
+    """boto3 takes bytes where the wire has base64."""
+    assert [
+        {"reasoningContent": {"reasoningText": {"text": "Hm", "signature": "c2ln"}}},
+        {"reasoningContent": {"reasoningText": {"text": "So"}}},
+        {"reasoningContent": {"redactedContent": bytes(2)}},
+    ] == _blocks(
+        ReasoningPart(text="Hm", signature="c2ln"),
+        ReasoningPart(text="So", complete=True),
+        ReasoningPart(redacted="AAA="),
+    )
+
+
+def test_calls_and_text() -> None:
+    """White space alone is left out: the API refuses a blank block."""
+    assert [
+        {"text": "Hi"},
+        {"toolUse": {"toolUseId": "t1", "name": "weather", "input": {"city": "Oslo"}}},
+    ] == _blocks(
+        TextPart(text="Hi"),
+        TextPart(text=" \n"),
+        TextPart(),
+        ToolCall(id="t1", name="weather", arguments_text='{"city": "Oslo"}', complete=True),
+    )
+
+
+def test_tools_that_the_server_ran_go_back_with_their_results() -> None:
+    """With the type that tells them from the application's own."""
+    assert [
+        {"toolUse": {"toolUseId": "s", "name": "search", "input": {}, "type": "server_tool_use"}},
+        {
+            "toolResult": {
+                "toolUseId": "s",
+                "content": [{"text": "x"}, {"json": {}}],
+                "type": "search_result",
+                "status": "success",
+            }
+        },
+        {"toolResult": {"toolUseId": "s", "content": []}},
+    ] == _blocks(
+        ServerToolCall(id="s", name="search", complete=True, provider_data={"type": "server_tool_use"}),
+        ServerToolResult(
+            id="s",
+            name="search_result",
+            content=[{"text": "x"}, {"json": {}}],
+            complete=True,
+            provider_data={"status": "success"},
+        ),
+        ServerToolResult(id="s", content=[], complete=True),
+    )
+
+
+def test_sources_go_back_with_their_text() -> None:
+    """Cited text is a block of another kind; of a source goes back what a request may hold."""
+    source = {"title": "Laws", "sourceContent": [{"text": "§ 1"}], "location": {"web": {"url": "u"}}}
+    assert [{"citationsContent": {"content": [{"text": "So"}], "citations": [source]}}] == _blocks(
+        TextPart(text="So"), Citation(cites=0, provider_data={**source, "index": 0})
+    )
+
+
+def test_an_image_goes_back_as_bytes_or_by_its_place() -> None:
+    """In the format that it came in."""
+    place = {"s3Location": {"uri": "s3://bucket/x"}}
+    assert [
+        {"image": {"format": "png", "source": {"bytes": bytes(2)}}},
+        {"image": {"format": "jpeg", "source": place}},
+    ] == _blocks(
+        MediaPart(mime_type="image/png", data=bytes(2), complete=True),
+        MediaPart(
+            mime_type="image/jpeg",
+            url="s3://bucket/x",
+            complete=True,
+            provider_data={"format": "jpeg", **place},
+        ),
+    )
+
+
+def test_what_has_no_block_is_named() -> None:
+    """All at once."""
+    message = _bedrock(
+        RefusalPart(text="no"),
+        ReasoningPart(text="cut"),
+        ReasoningPart(redacted="?"),
+        ServerToolCall(name="search", complete=True),
+        ServerToolResult(id="s", content="x", complete=True),
+        ServerToolResult(id="s", content=[{"type": "x"}], complete=True),
+        MediaPart(mime_type="audio/wav", data=bytes(2), complete=True),
+        MediaPart(mime_type="image/png", complete=True),
+        OpaquePart(type="x", complete=True),
+        TextPart(text="So"),
+        Citation(cites=9, provider_data={"cited_text": "x"}),
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_bedrock()
+
+    assert {
+        "refusal": 1,
+        "incomplete": 1,
+        "reasoning": 1,
+        "server_tool_call": 1,
+        "server_tool_result": 2,
+        "media": 2,
+        "opaque": 1,
+        "citation": 1,
+    } == caught.value.kinds
+    assert [{"text": "So"}] == message.to_bedrock(drop="all")["content"]
+
+
+def test_another_providers_reasoning_and_tools_are_named() -> None:
+    """And its images, which only a user's turn may hold."""
+    message = _bedrock(
+        ReasoningPart(text="Hm", signature="c2ln"),
+        ServerToolCall(id="s", name="search", complete=True),
+        ServerToolResult(id="s", content=[], complete=True),
+        MediaPart(mime_type="image/png", data=bytes(2), complete=True),
+        format="gemini",
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_bedrock()
+
+    assert {"reasoning": 1, "server_tool_call": 1, "server_tool_result": 1, "media": 1} == caught.value.kinds

@@ -1,0 +1,152 @@
+"""`message.to_gemini()`: parts that Gemini takes back, each with its signature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.turns.sdks import accept
+from tokenstream.errors import NotExpressible
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+)
+
+
+def _gemini(*parts: Part, format: str | None = "gemini") -> Message:
+    return Message(parts=parts, ending="complete", format=format)
+
+
+def _parts(*parts: Part) -> Any:
+    turn = _gemini(*parts).to_gemini()
+    assert "model" == turn["role"]
+    accept("gemini", turn)
+    return turn["parts"]
+
+
+def test_signatures_go_back_on_the_parts_that_they_came_on() -> None:
+    """Also on empty text, which may be all that a signature came with."""
+    signed = {"thoughtSignature": "c2ln"}
+    assert [
+        {"text": "Hm", "thought": True, "thoughtSignature": "dGg="},
+        {"text": "So", "thought": True},
+        {"text": "Hi", **signed},
+        {"functionCall": {"id": "f1", "name": "weather", "args": {"city": "Oslo"}}, **signed},
+        {"text": "", **signed},
+    ] == _parts(
+        ReasoningPart(text="Hm", signature="dGg="),
+        ReasoningPart(text="So"),
+        TextPart(text="Hi", provider_data=signed),
+        ToolCall(
+            id="f1",
+            name="weather",
+            arguments_text='{"city": "Oslo"}',
+            complete=True,
+            provider_data={"id": "f1", **signed},
+        ),
+        TextPart(provider_data=signed),
+        TextPart(),
+    )
+
+
+def test_an_id_that_was_made_up_here_stays_here() -> None:
+    """A server that sent none knows calls by name and order."""
+    call = ToolCall(id="call_0", name="now", complete=True)
+
+    assert [{"functionCall": {"name": "now", "args": {}}}] == _parts(call)
+    assert [{"functionCall": {"id": "call_0", "name": "now", "args": {}}}] == _gemini(
+        call, format="anthropic"
+    ).to_gemini()["parts"]
+
+
+def test_tools_that_the_server_ran_and_unknown_parts_go_back_as_they_came() -> None:
+    """Code, its result, and whatever else."""
+    code = {"executableCode": {"language": "PYTHON", "code": "print(1)"}, "thoughtSignature": "c2ln"}
+    result = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
+    response = {"functionResponse": {"name": "f", "response": {}}}
+
+    assert [code, result, response] == _parts(
+        ServerToolCall(id="0", name="executableCode", complete=True, provider_data=code),
+        ServerToolResult(id="0", name="codeExecutionResult", complete=True, provider_data=result),
+        OpaquePart(type="functionResponse", data=response, complete=True),
+    )
+
+
+def test_media_go_back_whole_or_by_address() -> None:
+    """Bytes are base64 in JSON."""
+    assert [
+        {"inlineData": {"mimeType": "image/png", "data": "AAA="}, "thoughtSignature": "c2ln"},
+        {"fileData": {"mimeType": "image/png", "fileUri": "gs://x/y", "displayName": "y"}},
+        {"fileData": {"fileUri": "gs://x/z"}},
+    ] == _parts(
+        MediaPart(
+            mime_type="image/png", data=bytes(2), complete=True, provider_data={"thoughtSignature": "c2ln"}
+        ),
+        MediaPart(mime_type="image/png", url="gs://x/y", complete=True, provider_data={"displayName": "y"}),
+        MediaPart(url="gs://x/z", complete=True),
+    )
+
+
+def test_another_providers_media_go_if_they_are_there() -> None:
+    """Bytes with a type are media to anybody; an address may be closed to this API."""
+    message = _gemini(
+        MediaPart(mime_type="image/png", data=bytes(2), complete=True),
+        MediaPart(data=bytes(2), complete=True),
+        MediaPart(url="https://example.org/x.png", complete=True),
+        format="openai-chat",
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_gemini()
+
+    assert {"media": 2} == caught.value.kinds
+    assert [{"inlineData": {"mimeType": "image/png", "data": "AAA="}}] == message.to_gemini(drop="all")[
+        "parts"
+    ]
+
+
+def test_sources_stay_behind_and_anothers_are_named() -> None:
+    """Gemini's are made from grounding metadata, which stands beside the content and goes into no request."""
+    parts = (TextPart(text="Hi"), Citation(url="u", cites=0))
+
+    assert [{"text": "Hi"}] == _parts(*parts)
+    with pytest.raises(NotExpressible, match="1 citation"):
+        _gemini(*parts, format="anthropic").to_gemini()
+
+
+def test_what_has_no_part_is_named() -> None:
+    """What the API has no word for, or of which nothing is known."""
+    message = _gemini(
+        RefusalPart(text="no"),
+        ReasoningPart(redacted="eA=="),
+        ServerToolCall(id="s", name="x", complete=True),
+        ServerToolResult(id="s", name="x", complete=True),
+        OpaquePart(type="x", complete=True),
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_gemini()
+
+    assert {
+        "refusal": 1,
+        "reasoning": 1,
+        "server_tool_call": 1,
+        "server_tool_result": 1,
+        "opaque": 1,
+    } == caught.value.kinds
+
+
+def test_another_providers_reasoning_is_named() -> None:
+    """It is not Gemini's thought."""
+    with pytest.raises(NotExpressible, match="1 reasoning"):
+        _gemini(ReasoningPart(text="Hm"), format="cohere").to_gemini()

@@ -1,0 +1,94 @@
+"""`message.to_mistral()`: one message of Mistral's own chat."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.turns.sdks import accept
+from tokenstream.errors import NotExpressible
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+)
+
+
+def _mistral(*parts: Part, format: str | None = "openai-chat") -> Message:
+    return Message(parts=parts, ending="complete", format=format)
+
+
+def test_text_and_calls() -> None:
+    """Text alone is text, however many parts it came in."""
+    call = ToolCall(id="D681PevKs", name="weather", arguments_text='{"city": "Oslo"}', complete=True)
+    turn = _mistral(TextPart(text="H"), TextPart(), TextPart(text="i"), call).to_mistral()
+
+    assert {
+        "role": "assistant",
+        "content": "Hi",
+        "tool_calls": [
+            {
+                "id": "D681PevKs",
+                "type": "function",
+                "function": {"name": "weather", "arguments": '{"city": "Oslo"}'},
+            }
+        ],
+    } == turn
+    accept("mistral", turn)
+    assert "" == _mistral(call).to_mistral()["content"]
+
+
+def test_thinking_and_references_are_chunks_in_their_order() -> None:
+    """As they came, with the signature and whether the thinking was closed."""
+    reference = {"type": "reference", "reference_ids": [0, 2]}
+    file = {"type": "file", "file_id": "f"}
+    turn = _mistral(
+        ReasoningPart(text="Hm", signature="c2ln", complete=True),
+        TextPart(text="So"),
+        Citation(cites=1, provider_data=reference),
+        MediaPart(mime_type="image/png", data=bytes(2), complete=True, provider_data={"type": "image_url"}),
+        MediaPart(url="https://x", complete=True, provider_data={"type": "image_url"}),
+        OpaquePart(type="file", data=file, complete=True),
+        ReasoningPart(text="And"),
+    ).to_mistral()
+
+    assert [
+        {
+            "type": "thinking",
+            "thinking": [{"type": "text", "text": "Hm"}],
+            "signature": "c2ln",
+            "closed": True,
+        },
+        {"type": "text", "text": "So"},
+        reference,
+        {"type": "image_url", "image_url": "data:image/png;base64,AAA="},
+        {"type": "image_url", "image_url": "https://x"},
+        file,
+        {"type": "thinking", "thinking": [{"type": "text", "text": "And"}]},
+    ] == turn["content"]
+    accept("mistral", turn)
+
+
+def test_what_is_no_chunk_is_named() -> None:
+    """Other dialects' reasoning and signatures, other sources, other media."""
+    signed = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+    message = _mistral(
+        ReasoningPart(text="Hm", provider_data={"type": "reasoning.text"}),
+        ReasoningPart(redacted="eA=="),
+        TextPart(text="So"),
+        Citation(url="u"),
+        MediaPart(mime_type="audio/wav", data=bytes(2), complete=True),
+        OpaquePart(type="x", data={"type": "x"}, complete=True),
+        ToolCall(id="c", name="now", complete=True, provider_data=signed),
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_mistral()
+
+    assert {"reasoning": 2, "citation": 1, "media": 1, "opaque": 1, "signature": 1} == caught.value.kinds
+    with pytest.raises(NotExpressible, match="1 reasoning"):
+        _mistral(ReasoningPart(text="Hm"), format="cohere").to_mistral()

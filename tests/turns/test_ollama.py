@@ -1,0 +1,79 @@
+"""`message.to_ollama()`: one message of Ollama's own chat."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.turns.sdks import accept
+from tokenstream.errors import NotExpressible
+from tokenstream.message import MediaPart, Message, Part, ReasoningPart, TextPart, ToolCall
+
+
+def _ollama(*parts: Part, format: str | None = "ollama") -> Message:
+    return Message(parts=parts, ending="complete", format=format)
+
+
+def test_thinking_text_images_and_calls_have_a_field_each() -> None:
+    """Arguments are an object here, and an index belongs to the function."""
+    call = ToolCall(
+        id="call_a1b2",
+        name="weather",
+        arguments_text='{"city": "Oslo"}',
+        complete=True,
+        provider_data={"index": 0, "x": 1},
+    )
+    turn = _ollama(
+        ReasoningPart(text="H"),
+        ReasoningPart(text="m"),
+        TextPart(text="Hi"),
+        MediaPart(data=bytes(2), complete=True),
+        call,
+    ).to_ollama()
+
+    assert {
+        "role": "assistant",
+        "content": "Hi",
+        "thinking": "Hm",
+        "images": ["AAA="],
+        "tool_calls": [
+            {
+                "id": "call_a1b2",
+                "x": 1,
+                "function": {"name": "weather", "arguments": {"city": "Oslo"}, "index": 0},
+            }
+        ],
+    } == turn
+    accept("ollama", turn)
+
+
+def test_an_id_that_was_made_up_here_stays_here() -> None:
+    """Older servers have none; another provider's is what the tool's result names."""
+    call = ToolCall(id="call_0", name="now", complete=True)
+
+    assert [{"function": {"name": "now", "arguments": {}}}] == _ollama(call).to_ollama()["tool_calls"]
+    assert "call_0" == _ollama(call, format="anthropic").to_ollama()["tool_calls"][0]["id"]
+
+
+def test_what_has_no_field_is_named() -> None:
+    """Proofs of reasoning, sound, addresses, bytes of which nobody says what they are."""
+    message = _ollama(
+        ReasoningPart(text="Hm", signature="c2ln"),
+        ReasoningPart(redacted="eA=="),
+        MediaPart(mime_type="audio/wav", data=bytes(2), complete=True),
+        MediaPart(url="https://x", complete=True),
+        MediaPart(data=bytes(2), transcript="Hi", complete=True),
+    )
+    foreign = _ollama(
+        ReasoningPart(text="Hm"),
+        MediaPart(data=bytes(2), complete=True),
+        MediaPart(mime_type="image/png", data=bytes(2), complete=True),
+        format="openai-chat",
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_ollama()
+    assert {"reasoning": 2, "media": 3} == caught.value.kinds
+    with pytest.raises(NotExpressible) as caught:
+        foreign.to_ollama()
+    assert {"reasoning": 1, "media": 1} == caught.value.kinds
+    assert ["AAA="] == foreign.to_ollama(drop="all")["images"]

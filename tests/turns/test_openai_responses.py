@@ -1,0 +1,247 @@
+"""`message.to_openai_responses()`: the items that the next request's input takes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.turns.sdks import accept
+from tokenstream.errors import NotExpressible
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+)
+
+_ITEM = {"id": "msg_1", "status": "completed", "phase": "final_answer"}
+
+
+def _responses(*parts: Part, format: str | None = "openai-responses") -> Message:
+    return Message(parts=parts, ending="complete", format=format)
+
+
+def _items(*parts: Part, format: str | None = "openai-responses") -> Any:
+    items = _responses(*parts, format=format).to_openai_responses()
+    accept("openai-responses", items)
+    return items
+
+
+def _output_text(text: str, *annotations: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": list(annotations)}
+
+
+def test_a_message_goes_back_as_the_item_that_it_was() -> None:
+    """Id, status and phase, its texts with their sources, and its refusal."""
+    source = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 2}
+    assert [
+        {
+            "type": "message",
+            "role": "assistant",
+            **_ITEM,
+            "content": [
+                _output_text("Hi", source),
+                _output_text(" there"),
+                {"type": "refusal", "refusal": "no"},
+            ],
+        }
+    ] == _items(
+        TextPart(text="Hi", provider_data=_ITEM),
+        Citation(url="u", cites=0, provider_data=source),
+        TextPart(text=" there", provider_data=_ITEM),
+        RefusalPart(text="no", provider_data=_ITEM),
+    )
+
+
+def test_two_messages_stay_two() -> None:
+    """A commentary and the final answer are items of their own."""
+    first = {"id": "msg_0", "status": "completed", "phase": "commentary"}
+    items = _items(TextPart(text="Wait", provider_data=first), TextPart(text="Hi", provider_data=_ITEM))
+
+    assert [("msg_0", "commentary"), ("msg_1", "final_answer")] == [
+        (item["id"], item["phase"]) for item in items
+    ]
+
+
+def test_reasoning_is_put_together_again() -> None:
+    """Summaries, texts and what is encrypted, under the id that the server knows."""
+    assert [
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "status": "completed",
+            "summary": [{"type": "summary_text", "text": "a"}, {"type": "summary_text", "text": "b"}],
+            "content": [{"type": "reasoning_text", "text": "c"}],
+            "encrypted_content": "gAAA",
+        },
+        {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gBBB"},
+    ] == _items(
+        ReasoningPart(
+            text="a",
+            redacted="gAAA",
+            complete=True,
+            provider_data={"id": "rs_1", "status": "completed", "summary_index": 0},
+        ),
+        ReasoningPart(text="b", complete=True, provider_data={"id": "rs_1", "summary_index": 1}),
+        ReasoningPart(text="c", complete=True, provider_data={"id": "rs_1", "content_index": 0}),
+        ReasoningPart(redacted="gBBB", complete=True, provider_data={"id": "rs_2"}),
+    )
+
+
+def test_calls_go_back_with_both_ids() -> None:
+    """`call_id` is what the result names, `id` what the server calls the item."""
+    assert [
+        {
+            "type": "function_call",
+            "id": "fc_1",
+            "status": "completed",
+            "call_id": "c1",
+            "name": "weather",
+            "arguments": '{"city": "Oslo"}',
+        },
+        {"type": "custom_tool_call", "id": "ctc_1", "call_id": "c2", "name": "sh", "input": "ls"},
+        {"type": "function_call", "call_id": "c3", "name": "now", "arguments": "{}"},
+    ] == _items(
+        ToolCall(
+            id="c1",
+            name="weather",
+            arguments_text='{"city": "Oslo"}',
+            complete=True,
+            provider_data={"id": "fc_1", "status": "completed"},
+        ),
+        ToolCall(
+            id="c2",
+            name="sh",
+            arguments_text="ls",
+            type="custom",
+            complete=True,
+            provider_data={"id": "ctc_1"},
+        ),
+        ToolCall(id="c3", name="now", complete=True),
+    )
+
+
+def test_what_else_the_application_runs_goes_back_as_the_item_that_it_was() -> None:
+    """A computer, a shell, a question for consent: their items hold more than a name and arguments."""
+    item = {
+        "type": "tool_search_call",
+        "id": "tsc_1",
+        "call_id": "c1",
+        "execution": "client",
+        "arguments": {"queries": ["x"]},
+        "status": "completed",
+    }
+    call = ToolCall(
+        id="c1",
+        name="tool_search",
+        arguments_text='{"queries": ["x"]}',
+        type="tool_search_call",
+        complete=True,
+        provider_data=item,
+    )
+
+    assert [item] == _items(call)
+    with pytest.raises(NotExpressible, match="1 custom_tool_call"):
+        _responses(call).to_anthropic()
+    with pytest.raises(NotExpressible, match="1 custom_tool_call"):
+        _responses(call, format="openai-chat").to_openai_responses(drop="signature")
+
+
+def test_items_that_the_server_made_go_back_as_they_came() -> None:
+    """A result that stands in its call's item is not sent twice."""
+    search = {
+        "type": "web_search_call",
+        "id": "ws_1",
+        "status": "completed",
+        "action": {"type": "search", "query": "Oslo"},
+    }
+    output = {"type": "local_shell_call_output", "id": "o_1", "output": "x"}
+    tools = {"type": "mcp_list_tools", "id": "mcpl_1", "server_label": "x", "tools": []}
+    image = {"type": "image_generation_call", "id": "ig_1", "status": "completed"}
+
+    assert [search, output, tools, {**image, "result": "AAA="}, {**image, "result": "https://x"}] == _items(
+        ServerToolCall(id="ws_1", name="web_search_call", complete=True, provider_data=search),
+        ServerToolResult(id="ws_1", name="web_search_call", content=[], complete=True),
+        ServerToolResult(
+            id="o_1", name="local_shell_call_output", content="x", complete=True, provider_data=output
+        ),
+        OpaquePart(type="mcp_list_tools", data=tools, complete=True),
+        MediaPart(data=bytes(2), complete=True, provider_data=image),
+        MediaPart(url="https://x", complete=True, provider_data=image),
+    )
+
+
+def test_a_message_that_was_cut_is_sent_as_plain_text() -> None:
+    """The server has no item to which its id could lead."""
+    begun = {"id": "msg_1", "phase": "commentary"}
+    assert [
+        {"type": "message", "role": "assistant", "content": "Hello", "phase": "commentary"},
+        {"type": "message", "role": "assistant", "content": "!"},
+    ] == _items(
+        TextPart(text="Hel", provider_data=begun),
+        TextPart(text="lo", provider_data=begun),
+        TextPart(text="!"),
+        TextPart(),
+    )
+
+
+def test_another_providers_text_is_plain_text_between_its_calls() -> None:
+    """Neighbours are one message; a call stands where it stood."""
+    call = ToolCall(id="c", name="now", type="function_call", complete=True)
+    assert [
+        {"type": "message", "role": "assistant", "content": "Hello"},
+        {"type": "function_call", "call_id": "c", "name": "now", "arguments": "{}"},
+        {"type": "message", "role": "assistant", "content": "!"},
+    ] == _items(TextPart(text="Hel"), TextPart(text="lo"), call, TextPart(text="!"), format="openai-chat")
+
+
+def test_reasoning_that_was_cut_is_incomplete_as_a_whole() -> None:
+    """An item of which only a part came is none."""
+    message = _responses(
+        ReasoningPart(text="a", complete=True, provider_data={"id": "rs_1", "summary_index": 0}),
+        ReasoningPart(text="b", provider_data={"id": "rs_1", "summary_index": 1}),
+        TextPart(text="Hi"),
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_openai_responses()
+
+    assert {"incomplete": 2} == caught.value.kinds
+
+
+def test_what_is_no_item_is_named() -> None:
+    """Parts of other providers, and those of which no item is known."""
+    message = _responses(
+        ReasoningPart(text="Hm", signature="c2ln", complete=True),
+        RefusalPart(text="no"),
+        ServerToolCall(id="s", name="x", complete=True),
+        ServerToolResult(id="s", name="x", complete=True),
+        MediaPart(data=b"\x00", complete=True),
+        OpaquePart(type="x", complete=True),
+        TextPart(text="Hi"),
+        Citation(url="u", cites=6, provider_data={"type": "url_citation"}),
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_openai_responses()
+
+    assert {
+        "reasoning": 1,
+        "refusal": 1,
+        "server_tool_call": 1,
+        "server_tool_result": 1,
+        "media": 1,
+        "opaque": 1,
+        "citation": 1,
+    } == caught.value.kinds
+    assert [{"type": "message", "role": "assistant", "content": "Hi"}] == message.to_openai_responses(
+        drop="all"
+    )

@@ -1,0 +1,100 @@
+"""The turn of Anthropic Messages."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.turns._turn import Turn, object_in
+
+if TYPE_CHECKING:
+    from tokenstream.message import (
+        Citation,
+        Message,
+        OpaquePart,
+        ReasoningPart,
+        ServerToolCall,
+        ServerToolResult,
+        TextPart,
+        ToolCall,
+    )
+    from tokenstream.turns._drop import Drop, Kind
+
+__all__ = ["to_anthropic"]
+
+
+def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
+    """Return a message as `Message.to_anthropic` does."""
+    turn = _Turn(message, drop)
+    turn.gather_citations()
+    turn.write()
+    turn.expect(turn.blocks)
+    return {"role": "assistant", "content": turn.blocks}
+
+
+class _Turn(Turn):
+    api = "Anthropic Messages"
+    formats = frozenset({"anthropic", "bedrock-invoke"})
+
+    def __init__(self, message: Message, drop: Drop) -> None:
+        super().__init__(message, drop)
+        self.blocks: list[dict[str, Any]] = []
+
+    def text(self, part: TextPart, index: int) -> Kind | None:
+        citations = self.cited.get(index)
+        # The API refuses a block of white space.
+        if not citations and (not part.text or part.text.isspace()):
+            return None
+        block = {**self.fields(part), "type": "text", "text": part.text}
+        if citations:
+            block["citations"] = citations
+        self.blocks.append(block)
+        return None
+
+    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        if not self.own:
+            return "reasoning"
+        if part.redacted is not None:
+            block = {"type": "redacted_thinking", "data": part.redacted}
+        elif part.signature:
+            block = {"type": "thinking", "thinking": part.text, "signature": part.signature}
+        elif not part.complete:
+            # The signature comes last, and without it the API refuses the block.
+            return "incomplete"
+        elif self.message.format != "anthropic":
+            return "reasoning"
+        else:
+            # Servers that imitate the API sign nothing, and want the block back all the same.
+            block = {"type": "thinking", "thinking": part.text, "signature": ""}
+        self.blocks.append({**self.fields(part), **block})
+        return None
+
+    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
+        self.blocks.append({**self.fields(part), **block})
+        return None
+
+    def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+        arguments = object_in(part)
+        if not self.own or arguments is None:
+            return "server_tool_call"
+        block = {"type": "server_tool_use", **self.fields(part)}
+        self.blocks.append({**block, "id": part.id, "name": part.name, "input": arguments})
+        return None
+
+    def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+        if not self.own:
+            return "server_tool_result"
+        block = {"type": part.name, "tool_use_id": part.id, "content": deepcopy(part.content)}
+        self.blocks.append({**self.fields(part), **block})
+        return None
+
+    def citation(self, part: Citation, index: int) -> Kind | None:
+        return self.gathered(index)
+
+    def opaque(self, part: OpaquePart, index: int) -> Kind | None:
+        # A call without a name is no block that may be sent.
+        if not self.own or part.type == "tool_use" or part.data.get("type") != part.type:
+            return "opaque"
+        self.blocks.append(deepcopy(part.data))
+        return None

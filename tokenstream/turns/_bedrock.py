@@ -1,0 +1,128 @@
+"""The turn of Bedrock's Converse API, with bytes where boto3 takes bytes."""
+
+from __future__ import annotations
+
+import binascii
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import is_dict, is_list, text_of
+from tokenstream.turns._turn import Turn, object_in
+
+if TYPE_CHECKING:
+    from tokenstream.message import (
+        Citation,
+        MediaPart,
+        Message,
+        OpaquePart,
+        ReasoningPart,
+        ServerToolCall,
+        ServerToolResult,
+        TextPart,
+        ToolCall,
+    )
+    from tokenstream.turns._drop import Drop, Kind
+
+__all__ = ["to_bedrock"]
+
+_IMAGES = frozenset({"png", "jpeg", "gif", "webp"})
+_RESULTS = frozenset({"document", "image", "json", "searchResult", "text", "video"})
+_CITED = ("title", "source", "sourceContent", "location")
+"""What a citation may hold in a request."""
+
+
+def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
+    """Return a message as `Message.to_bedrock` does."""
+    turn = _Turn(message, drop)
+    turn.gather_citations()
+    turn.write()
+    turn.expect(turn.blocks)
+    return {"role": "assistant", "content": turn.blocks}
+
+
+class _Turn(Turn):
+    api = "Bedrock Converse"
+    formats = frozenset({"bedrock-converse", "bedrock-invoke"})
+
+    def __init__(self, message: Message, drop: Drop) -> None:
+        super().__init__(message, drop)
+        self.blocks: list[dict[str, Any]] = []
+
+    def text(self, part: TextPart, index: int) -> Kind | None:
+        citations = self.cited.get(index)
+        if citations:
+            block = {"content": [{"text": part.text}], "citations": citations}
+            self.blocks.append({"citationsContent": block})
+        elif part.text and not part.text.isspace():
+            # The API refuses a block of white space.
+            self.blocks.append({"text": part.text})
+        return None
+
+    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        if not self.own:
+            return "reasoning"
+        if part.redacted is not None:
+            hidden = _bytes_of(part.redacted)
+            if hidden is None:
+                return "reasoning"
+            self.blocks.append({"reasoningContent": {"redactedContent": hidden}})
+            return None
+        if not part.signature and not part.complete:
+            return "incomplete"
+        signed = {"signature": part.signature} if part.signature else {}
+        self.blocks.append({"reasoningContent": {"reasoningText": {"text": part.text, **signed}}})
+        return None
+
+    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
+        self.blocks.append({"toolUse": block})
+        return None
+
+    def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+        arguments = object_in(part)
+        if not self.own or arguments is None or not part.id or not part.name:
+            return "server_tool_call"
+        type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
+        block = {"toolUseId": part.id, "name": part.name, "input": arguments, "type": type}
+        self.blocks.append({"toolUse": block})
+        return None
+
+    def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+        if not self.own or not part.id or not _is_content(part.content):
+            return "server_tool_result"
+        told = {"type": part.name, "status": text_of(self.fields(part), "status")}
+        rest = {name: value for name, value in told.items() if value}
+        self.blocks.append({"toolResult": {"toolUseId": part.id, "content": deepcopy(part.content), **rest}})
+        return None
+
+    def source(self, data: dict[str, Any]) -> dict[str, Any]:
+        return deepcopy({name: value for name, value in data.items() if name in _CITED})
+
+    def citation(self, part: Citation, index: int) -> Kind | None:
+        return self.gathered(index)
+
+    def media(self, part: MediaPart, index: int) -> Kind | None:
+        fields = self.fields(part)
+        format = text_of(fields, "format") or (part.mime_type or "").removeprefix("image/")
+        if not self.own or format not in _IMAGES:
+            return "media"
+        source = {"bytes": part.data} if part.data else {"s3Location": fields.get("s3Location")}
+        if not all(source.values()):
+            return "media"
+        self.blocks.append({"image": {"format": format, "source": source}})
+        return None
+
+    def opaque(self, part: OpaquePart, index: int) -> Kind | None:
+        # What the stream holds and this library has no word for, the request may have no word for.
+        return "opaque"
+
+
+def _is_content(items: object) -> bool:
+    return is_list(items) and all(is_dict(item) and item.keys() <= _RESULTS for item in items)
+
+
+def _bytes_of(written: str) -> bytes | None:
+    try:
+        return binascii.a2b_base64(written, strict_mode=True)
+    except ValueError:
+        return None

@@ -1,0 +1,84 @@
+"""The turn of Cohere's v2 chat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import is_list
+from tokenstream.turns._turn import Turn, text_arguments
+
+if TYPE_CHECKING:
+    from tokenstream.message import Citation, Message, ReasoningPart, TextPart, ToolCall
+    from tokenstream.turns._drop import Drop, Kind
+
+__all__ = ["to_cohere"]
+
+
+def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
+    """Return a message as `Message.to_cohere` does."""
+    turn = _Turn(message, drop)
+    turn.write()
+    return turn.built()
+
+
+class _Turn(Turn):
+    api = "Cohere"
+    formats = frozenset({"cohere"})
+    takes_text_arguments = True
+    takes_signed = frozenset()
+
+    def __init__(self, message: Message, drop: Drop) -> None:
+        super().__init__(message, drop)
+        self._content: list[dict[str, Any]] = []
+        self._places: dict[int, int] = {}
+        """Where in the content each part stands."""
+        self._calls: list[dict[str, Any]] = []
+        self._citations: list[dict[str, Any]] = []
+
+    def built(self) -> dict[str, Any]:
+        """Return the message."""
+        plan = self.message.provider_data.get("tool_plan") if self.own else None
+        pieces = plan if is_list(plan) else []
+        turn: dict[str, Any] = {}
+        if pieces:
+            turn["tool_plan"] = "".join([piece for piece in pieces if isinstance(piece, str)])
+        if self._calls:
+            turn["tool_calls"] = self._calls
+        if self._content:
+            plain = len(self._content) == 1 and self._content[0]["type"] == "text"
+            turn["content"] = self._content[0]["text"] if plain else self._content
+        if self._citations:
+            turn["citations"] = self._citations
+        self.expect(turn)
+        return {"role": "assistant", **turn}
+
+    def text(self, part: TextPart, index: int) -> Kind | None:
+        if part.text:
+            self._places[index] = len(self._content)
+            self._content.append({**self.fields(part), "type": "text", "text": part.text})
+        return None
+
+    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        if not self.own or part.redacted is not None or part.signature:
+            return "reasoning"
+        if part.text:
+            self._places[index] = len(self._content)
+            self._content.append({**self.fields(part), "type": "thinking", "thinking": part.text})
+        return None
+
+    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        function = {"name": part.name, "arguments": text_arguments(part)}
+        self._calls.append({"id": part.id, "type": "function", "function": function})
+        return None
+
+    def citation(self, part: Citation, index: int) -> Kind | None:
+        citation = self.fields(part)
+        # The older API names documents by their ids, which this one does not take.
+        if "sources" not in citation:
+            return "citation"
+        if part.cites is not None:
+            if part.cites not in self._places:
+                return "citation"
+            citation["content_index"] = self._places[part.cites]
+        self._citations.append(citation)
+        return None

@@ -1,0 +1,100 @@
+"""The turn of Gemini's generateContent."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.turns._turn import Turn, object_in
+
+if TYPE_CHECKING:
+    from tokenstream.message import (
+        MediaPart,
+        Message,
+        OpaquePart,
+        ReasoningPart,
+        ServerToolCall,
+        ServerToolResult,
+        TextPart,
+        ToolCall,
+    )
+    from tokenstream.turns._drop import Drop, Kind
+
+__all__ = ["to_gemini"]
+
+_INSIDE = ("displayName",)
+
+
+def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
+    """Return a message as `Message.to_gemini` does."""
+    turn = _Turn(message, drop)
+    turn.write()
+    turn.expect(turn.parts)
+    return {"role": "model", "parts": turn.parts}
+
+
+class _Turn(Turn):
+    api = "Gemini"
+    formats = frozenset({"gemini", "gemini-live"})
+    # It is made from what stands beside the content.
+    keeps = frozenset({"citation"})
+
+    def __init__(self, message: Message, drop: Drop) -> None:
+        super().__init__(message, drop)
+        self.parts: list[dict[str, Any]] = []
+
+    def text(self, part: TextPart, index: int) -> Kind | None:
+        fields = self.fields(part)
+        # Empty text may be all that a signature came with.
+        if part.text or fields:
+            self.parts.append({"text": part.text, **fields})
+        return None
+
+    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        if not self.own or part.redacted is not None:
+            return "reasoning"
+        signed = {"thoughtSignature": part.signature} if part.signature else {}
+        self.parts.append({"text": part.text, "thought": True, **signed, **self.fields(part)})
+        return None
+
+    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        fields = self.fields(part)
+        # An id that was made up here does not go back to a server that knows calls by their place.
+        sent = fields.pop("id", None)
+        id = sent if self.message.format in self.formats else part.id
+        call = {"name": part.name, "args": object_in(part)}
+        self.parts.append({"functionCall": {"id": id, **call} if id else call, **fields})
+        return None
+
+    def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+        return self._same("server_tool_call", self.fields(part))
+
+    def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+        return self._same("server_tool_result", self.fields(part))
+
+    def opaque(self, part: OpaquePart, index: int) -> Kind | None:
+        return self._same("opaque", deepcopy(part.data) if self.own else {})
+
+    def _same(self, kind: Kind, fields: dict[str, Any]) -> Kind | None:
+        """Write a part that is kept as it came."""
+        if not fields:
+            return kind
+        self.parts.append(fields)
+        return None
+
+    def media(self, part: MediaPart, index: int) -> Kind | None:
+        fields = self.fields(part)
+        inside = {name: fields.pop(name) for name in _INSIDE if name in fields}
+        mime_type = {"mimeType": part.mime_type} if part.mime_type else {}
+        if part.url is not None:
+            if not self.own:
+                # An address of another provider's, which this one may not open.
+                return "media"
+            self.parts.append({"fileData": {**mime_type, "fileUri": part.url, **inside}, **fields})
+        elif part.data and mime_type:
+            data = b64encode(part.data).decode()
+            self.parts.append({"inlineData": {**mime_type, "data": data, **inside}, **fields})
+        else:
+            return "media"
+        return None

@@ -1,0 +1,101 @@
+"""The turn of Mistral's own API."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import text_of
+from tokenstream.turns._turn import Turn, text_arguments
+
+if TYPE_CHECKING:
+    from tokenstream.message import (
+        Citation,
+        MediaPart,
+        Message,
+        OpaquePart,
+        ReasoningPart,
+        TextPart,
+        ToolCall,
+    )
+    from tokenstream.turns._drop import Drop, Kind
+
+__all__ = ["to_mistral"]
+
+_CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resource", "resource_link"})
+"""Chunks beside text, reasoning and references that a request may hold."""
+
+
+def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
+    """Return a message as `Message.to_mistral` does."""
+    turn = _Turn(message, drop)
+    turn.write()
+    return turn.built()
+
+
+class _Turn(Turn):
+    api = "Mistral"
+    formats = frozenset({"openai-chat"})
+    takes_text_arguments = True
+    takes_signed = frozenset()
+
+    def __init__(self, message: Message, drop: Drop) -> None:
+        super().__init__(message, drop)
+        self._chunks: list[dict[str, Any]] = []
+        self._calls: list[dict[str, Any]] = []
+
+    def built(self) -> dict[str, Any]:
+        """Return the message."""
+        self.expect(self._chunks or self._calls)
+        turn: dict[str, Any] = {"role": "assistant", "content": self._content()}
+        if self._calls:
+            turn["tool_calls"] = self._calls
+        return turn
+
+    def _content(self) -> str | list[dict[str, Any]]:
+        if all(chunk["type"] == "text" for chunk in self._chunks):
+            return "".join([chunk["text"] for chunk in self._chunks])
+        return self._chunks
+
+    def text(self, part: TextPart, index: int) -> Kind | None:
+        if part.text:
+            self._chunks.append({"type": "text", "text": part.text})
+        return None
+
+    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        if not self.own or part.redacted is not None or "type" in self.fields(part):
+            return "reasoning"
+        chunk: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
+        if part.signature:
+            chunk["signature"] = part.signature
+        if part.complete:
+            chunk["closed"] = True
+        self._chunks.append(chunk)
+        return None
+
+    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        function = {"name": part.name, "arguments": text_arguments(part)}
+        self._calls.append({"id": part.id, "type": "function", "function": function})
+        return None
+
+    def citation(self, part: Citation, index: int) -> Kind | None:
+        chunk = self.fields(part)
+        if chunk.get("type") != "reference":
+            return "citation"
+        self._chunks.append(chunk)
+        return None
+
+    def media(self, part: MediaPart, index: int) -> Kind | None:
+        chunk = self.fields(part)
+        if chunk.get("type") != "image_url":
+            return "media"
+        url = part.url or f"data:{part.mime_type or ''};base64,{b64encode(part.data).decode()}"
+        self._chunks.append({**chunk, "image_url": url})
+        return None
+
+    def opaque(self, part: OpaquePart, index: int) -> Kind | None:
+        if not self.own or text_of(part.data, "type") not in _CHUNKS:
+            return "opaque"
+        self._chunks.append(deepcopy(part.data))
+        return None

@@ -1,0 +1,77 @@
+"""The turn of Ollama's own API."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.turns._turn import Turn, object_in
+
+if TYPE_CHECKING:
+    from tokenstream.message import MediaPart, Message, ReasoningPart, TextPart, ToolCall
+    from tokenstream.turns._drop import Drop, Kind
+
+__all__ = ["to_ollama"]
+
+_MADE_UP = re.compile(r"call_\d{1,4}")
+
+
+def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
+    """Return a message as `Message.to_ollama` does."""
+    turn = _Turn(message, drop)
+    turn.write()
+    return turn.built()
+
+
+class _Turn(Turn):
+    api = "Ollama"
+    formats = frozenset({"ollama"})
+
+    def __init__(self, message: Message, drop: Drop) -> None:
+        super().__init__(message, drop)
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._images: list[str] = []
+        self._calls: list[dict[str, Any]] = []
+
+    def built(self) -> dict[str, Any]:
+        """Return the message."""
+        text, thinking = "".join(self._text), "".join(self._thinking)
+        turn: dict[str, Any] = {"role": "assistant", "content": text}
+        if thinking:
+            turn["thinking"] = thinking
+        if self._images:
+            turn["images"] = self._images
+        if self._calls:
+            turn["tool_calls"] = self._calls
+        self.expect(text or turn.keys() - {"role", "content"})
+        return turn
+
+    def text(self, part: TextPart, index: int) -> Kind | None:
+        self._text.append(part.text)
+        return None
+
+    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        if not self.own or part.redacted is not None or part.signature:
+            return "reasoning"
+        self._thinking.append(part.text)
+        return None
+
+    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        fields = self.fields(part)
+        function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
+        if "index" in fields:
+            function["index"] = fields.pop("index")
+        # Servers without ids know calls by their place and name.
+        made_up = self.message.format in self.formats and _MADE_UP.fullmatch(part.id)
+        self._calls.append({**fields, **({} if made_up else {"id": part.id}), "function": function})
+        return None
+
+    def media(self, part: MediaPart, index: int) -> Kind | None:
+        # Ollama sends images alone, and does not say what they are.
+        mime_type = part.mime_type or ("image/" if self.own else "")
+        if not mime_type.startswith("image/") or not part.data or part.transcript:
+            return "media"
+        self._images.append(b64encode(part.data).decode())
+        return None

@@ -1,0 +1,122 @@
+"""The turn of OpenAI Chat Completions and of the servers that speak like it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.turns._turn import Turn, text_arguments
+
+if TYPE_CHECKING:
+    from tokenstream.message import MediaPart, Message, ReasoningPart, RefusalPart, TextPart, ToolCall
+    from tokenstream.turns._drop import Drop, Kind
+
+__all__ = ["to_openai_chat"]
+
+_LEGACY = "function_call"
+_SAID = ("refusal", "audio", _LEGACY, "tool_calls")
+_DETAIL_TEXT = {"reasoning.summary": "summary", "thinking": "thinking"}
+_THINKING_BLOCKS = ("thinking", "redacted_thinking")
+
+
+def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[str, Any]:
+    """Return a message as `Message.to_openai_chat` does."""
+    turn = _Turn(message, drop, reasoning_field)
+    turn.write()
+    return turn.built()
+
+
+class _Turn(Turn):
+    api = "OpenAI Chat"
+    formats = frozenset({"openai-chat"})
+    keeps = frozenset({"citation", "server_tool_call", "server_tool_result"})
+    takes_text_arguments = True
+    takes_signed = frozenset({"tool_call"})
+
+    def __init__(self, message: Message, drop: Drop, reasoning_field: str) -> None:
+        super().__init__(message, drop)
+        self._reasoning_field = reasoning_field
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._reasoning: list[str] = []
+        self._lists: dict[str, list[dict[str, Any]]] = {}
+        """Reasoning in typed pieces, by the name of the field."""
+        self._calls: list[ToolCall] = []
+        self._rest: dict[str, Any] = {}
+
+    def built(self) -> dict[str, Any]:
+        """Return the message."""
+        text = "".join(self._text)
+        content: dict[str, Any] = {}
+        if self._refusal:
+            content["refusal"] = "".join(self._refusal)
+        if self._reasoning:
+            content[self._reasoning_field] = "".join(self._reasoning)
+        content |= self._lists | self._rest
+        if len(self._calls) == 1 and self._calls[0].type == _LEGACY:
+            content[_LEGACY] = _function(self._calls[0])
+        elif self._calls:
+            content["tool_calls"] = [self._call(call) for call in self._calls]
+        self.expect(text or content)
+        # Null stands for no text where something else is said; else servers want text, be it none.
+        silent = content.keys().isdisjoint(_SAID)
+        return {"role": "assistant", "content": text if text or silent else None, **content}
+
+    def text(self, part: TextPart, index: int) -> Kind | None:
+        self._text.append(part.text)
+        return None
+
+    def refusal(self, part: RefusalPart, index: int) -> Kind | None:
+        if part.text:
+            self._refusal.append(part.text)
+        return None
+
+    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        if not self.own:
+            return "reasoning"
+        fields = self.fields(part)
+        if "type" in fields or part.redacted is not None or (part.text and part.signature):
+            self._add_detail(part, fields)
+        elif part.text:
+            self._reasoning.append(part.text)
+        elif part.signature:
+            # A signature that stands alone is Gemini's, of its compatible endpoint.
+            self._rest["extra_content"] = {"google": {"thought_signature": part.signature}}
+        return None
+
+    def _add_detail(self, part: ReasoningPart, fields: dict[str, Any]) -> None:
+        hidden = part.redacted is not None
+        kind = fields.setdefault("type", "reasoning.encrypted" if hidden else "reasoning.text")
+        name = "thinking_blocks" if kind in _THINKING_BLOCKS else "reasoning_details"
+        if hidden:
+            fields["data"] = part.redacted
+        elif part.text or kind != "reasoning.encrypted":
+            fields[_DETAIL_TEXT.get(kind, "text")] = part.text
+        if part.signature:
+            fields["signature"] = part.signature
+        self._lists.setdefault(name, []).append(fields)
+
+    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        self._calls.append(part)
+        return None
+
+    def takes_call(self, call: ToolCall) -> bool:
+        return call.type == "custom" or self.own
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        fields = self.fields(call)
+        if call.type == "custom":
+            custom = {"name": call.name, "input": call.arguments_text}
+            return {**fields, "id": call.id, "type": "custom", "custom": custom}
+        kind = "function" if call.type == _LEGACY else call.type
+        return {**fields, "id": call.id, "type": kind, "function": _function(call)}
+
+    def media(self, part: MediaPart, index: int) -> Kind | None:
+        # What was spoken is known to the server by its id; other media have no place.
+        if not self.own or not part.id or (part.mime_type or "audio").partition("/")[0] != "audio":
+            return "media"
+        self._rest["audio"] = {"id": part.id}
+        return None
+
+
+def _function(call: ToolCall) -> dict[str, Any]:
+    return {"name": call.name, "arguments": text_arguments(call)}

@@ -1,0 +1,178 @@
+"""The turn of OpenAI Responses: items of the next request's input."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import text_of
+from tokenstream.turns._turn import Turn, text_arguments
+
+if TYPE_CHECKING:
+    from tokenstream.message import (
+        Citation,
+        MediaPart,
+        Message,
+        OpaquePart,
+        ReasoningPart,
+        RefusalPart,
+        ServerToolCall,
+        ServerToolResult,
+        TextPart,
+        ToolCall,
+    )
+    from tokenstream.turns._drop import Drop, Kind
+
+__all__ = ["to_openai_responses"]
+
+_PLACES = ("summary_index", "content_index")
+
+
+def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
+    """Return a message as `Message.to_openai_responses` does."""
+    turn = _Turn(message, drop)
+    turn.gather_citations()
+    turn.write()
+    turn.expect(turn.items)
+    return turn.items
+
+
+class _Turn(Turn):
+    api = "OpenAI Responses"
+    formats = frozenset({"openai-responses"})
+    takes_text_arguments = True
+
+    def __init__(self, message: Message, drop: Drop) -> None:
+        super().__init__(message, drop)
+        self.items: list[dict[str, Any]] = []
+        self._open: dict[tuple[str, str], dict[str, Any]] = {}
+        """The items that are made of several parts, by type and id."""
+        self._plain: dict[str, Any] | None = None
+        """The message without an id that the last part was written to."""
+        self._unfinished = {
+            part.provider_data.get("id")
+            for part in message.parts
+            if part.kind == "reasoning" and part.provider_data and not part.complete
+        }
+        self._ran: set[str] = set()
+
+    # -- messages ----------------------------------------------------------
+
+    def text(self, part: TextPart, index: int) -> Kind | None:
+        item = self._message(self.fields(part))
+        if item is None:
+            self._add_plain(part)
+        else:
+            annotations = self.cited.get(index, [])
+            item["content"].append({"type": "output_text", "text": part.text, "annotations": annotations})
+        return None
+
+    def refusal(self, part: RefusalPart, index: int) -> Kind | None:
+        item = self._message(self.fields(part))
+        if item is None:
+            return "refusal"
+        item["content"].append({"type": "refusal", "refusal": part.text})
+        return None
+
+    def _message(self, fields: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the message item that a part belongs to; None for one that the server never finished."""
+        if not _is_over(fields):
+            return None
+        return self._item("message", {**fields, "role": "assistant", "content": []})
+
+    def takes_citations(self, part: TextPart) -> bool:
+        return _is_over(part.provider_data or {})
+
+    def _add_plain(self, part: TextPart) -> None:
+        if not part.text:
+            return
+        phase = text_of(self.fields(part), "phase")
+        if self._plain is None or self._plain is not self.items[-1] or self._plain.get("phase") != phase:
+            self._plain = {"type": "message", "role": "assistant", "content": ""}
+            if phase is not None:
+                self._plain["phase"] = phase
+            self.items.append(self._plain)
+        self._plain["content"] += part.text
+
+    def _item(self, type: str, start: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
+        """Return the item of that type and id, which is added when its first part comes."""
+        key = (type, start["id"])
+        item = self._open.get(key)
+        if item is None:
+            item = self._open[key] = {"type": type, **start}
+            self.items.append(item)
+        return item
+
+    def citation(self, part: Citation, index: int) -> Kind | None:
+        return self.gathered(index)
+
+    # -- reasoning ---------------------------------------------------------
+
+    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        fields = self.fields(part)
+        id = text_of(fields, "id")
+        if id is None:
+            return "reasoning"
+        if id in self._unfinished:
+            return "incomplete"
+        start = {name: value for name, value in fields.items() if name not in _PLACES}
+        item = self._item("reasoning", {**start, "summary": []})
+        if part.redacted is not None:
+            item["encrypted_content"] = part.redacted
+        if "summary_index" in fields:
+            item["summary"].append({"type": "summary_text", "text": part.text})
+        elif "content_index" in fields:
+            item.setdefault("content", []).append({"type": "reasoning_text", "text": part.text})
+        return None
+
+    # -- tools -------------------------------------------------------------
+
+    def takes_call(self, call: ToolCall) -> bool:
+        return call.type == "custom" or self.fields(call).get("type") == call.type
+
+    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        fields = self.fields(part)
+        if "type" in fields:
+            # A computer, a shell, a question for consent: the item is kept whole.
+            self.items.append(fields)
+            return None
+        if part.type == "custom":
+            item = {"type": "custom_tool_call", "input": part.arguments_text}
+        else:
+            item = {"type": "function_call", "arguments": text_arguments(part)}
+        self.items.append({**fields, **item, "call_id": part.id, "name": part.name})
+        return None
+
+    def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+        fault = self._same("server_tool_call", self.fields(part))
+        if fault is None:
+            self._ran.add(part.id)
+        return fault
+
+    def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+        if part.provider_data is None and part.id in self._ran:
+            # The call's item holds the result.
+            return None
+        return self._same("server_tool_result", self.fields(part))
+
+    def opaque(self, part: OpaquePart, index: int) -> Kind | None:
+        return self._same("opaque", deepcopy(part.data) if self.own else {})
+
+    def media(self, part: MediaPart, index: int) -> Kind | None:
+        fields = self.fields(part)
+        if not fields:
+            return "media"
+        return self._same("media", {**fields, "result": part.url or b64encode(part.data).decode()})
+
+    def _same(self, kind: Kind, item: dict[str, Any]) -> Kind | None:
+        """Write an item that is kept as it came."""
+        if text_of(item, "type") is None:
+            return kind
+        self.items.append(item)
+        return None
+
+
+def _is_over(fields: dict[str, Any]) -> bool:
+    """Tell whether a message item was finished, by the fields of a part of it."""
+    return text_of(fields, "id") is not None and text_of(fields, "status") is not None
