@@ -1,0 +1,230 @@
+"""What the text and reasoning of a response add up to, when the server keeps to OpenAI's documents."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from tests.formats.openai_responses_payloads import (
+    Payload,
+    added,
+    created,
+    delta,
+    done,
+    event,
+    frame,
+    hello,
+    message,
+    output_text,
+    part_added,
+    read,
+    reasoning,
+    said,
+    summary,
+)
+from tokenstream.events import MessageStart
+from tokenstream.message import (
+    Citation,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+)
+
+PNG = base64.b64encode(b"\x89PNG").decode()
+CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 1, "end_index": 3}
+
+
+# -- text ---------------------------------------------------------------------
+
+
+def test_text_arrives_in_pieces_and_stays_in_the_message() -> None:
+    """It comes four times more, in the done events, the item and the response, and is given once."""
+    came = said(*hello(phase="final_answer"))
+
+    assert (came.text, came.message.text) == ("Hello", "Hello")
+    assert came.parts == (
+        TextPart(
+            text="Hello",
+            complete=True,
+            provider_data={"id": "msg_1", "phase": "final_answer", "status": "completed"},
+        ),
+    )
+    assert (came.error, came.departures) == (None, {})
+
+
+def test_the_answer_begins_with_its_id_model_and_role() -> None:
+    """They stand in the response; what else it says is in the message's provider data."""
+    came = read(frame(created(service_tier="default", instructions=None)))
+
+    assert came.events[0] == MessageStart(id="resp_1", model="gpt-x", role="assistant")
+    assert came.message.provider_data == {"service_tier": "default"}
+
+
+def test_two_messages_of_one_response_are_told_apart() -> None:
+    """A commentary and the final answer are items of their own; the text is both, joined."""
+    came = said(*hello(0, id="msg_a", phase="commentary"), *hello(1, id="msg_b", phase="final_answer"))
+
+    assert came.message.text == "HelloHello"
+    assert [(part.provider_data or {})["id"] for part in came.parts if part.kind == "text"] == [
+        "msg_a",
+        "msg_b",
+    ]
+
+
+def test_a_refusal_is_no_text() -> None:
+    """The response is completed all the same."""
+    refusal = {"type": "refusal", "refusal": "I can't."}
+    came = said(
+        added(message()),
+        part_added(type="refusal", refusal=""),
+        event("refusal.delta", content_index=0, delta="I "),
+        event("refusal.delta", content_index=0, delta="can't."),
+        event("refusal.done", content_index=0, refusal="I can't."),
+        event("content_part.done", content_index=0, part=refusal),
+        done(message(refusal, status="completed")),
+    )
+
+    assert (came.message.text, came.message.refusal) == ("", "I can't.")
+    assert [type(part) for part in came.parts] == [RefusalPart]
+    assert (came.message.finish_reason, came.departures) == ("stop", {})
+
+
+@pytest.mark.parametrize(
+    "annotation, expected",
+    [
+        (CITED, Citation(url="https://a.test", title="A", start=1, end=3, cites=0, provider_data=CITED)),
+        (
+            {"type": "file_citation", "file_id": "f", "filename": "laws.pdf", "index": 4},
+            Citation(
+                title="laws.pdf",
+                start=4,
+                cites=0,
+                provider_data={
+                    "type": "file_citation",
+                    "file_id": "f",
+                    "filename": "laws.pdf",
+                    "index": 4,
+                },
+            ),
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["output_text.annotation.added", "output_text_annotation.added"])
+def test_annotations_are_citations_of_their_text(annotation: Payload, expected: Citation, name: str) -> None:
+    """Each is given once, however often the text comes with all of them; the older name is read too."""
+    text = output_text("Hello", annotation)
+    came = said(
+        added(message()),
+        part_added(),
+        delta("Hello"),
+        event(name, content_index=0, annotation_index=0, annotation=annotation),
+        event("content_part.done", content_index=0, part=text),
+        done(message(text, status="completed")),
+    )
+
+    assert came.message.citations == (expected,)
+    assert came.departures == {}
+
+
+def test_annotations_that_no_event_told_of_are_taken_from_the_text() -> None:
+    """They stand in the content part, where the events for them were left out."""
+    came = said(
+        added(message()),
+        part_added(),
+        delta("Hi"),
+        done(message(output_text("Hi", CITED), status="completed")),
+    )
+
+    assert [citation.url for citation in came.message.citations] == ["https://a.test"]
+
+
+def test_log_probabilities_are_joined_over_the_answer() -> None:
+    """They come with the deltas, and again at the end of the text."""
+    came = said(
+        added(message()),
+        part_added(),
+        {**delta("Hi"), "logprobs": [{"token": "Hi", "logprob": -0.1}]},
+        event("output_text.done", content_index=0, text="Hi", logprobs=[{"token": "Hi", "logprob": -0.1}]),
+        done(message(output_text("Hi"), status="completed")),
+    )
+
+    assert came.message.provider_data["logprobs"] == [{"token": "Hi", "logprob": -0.1}]
+
+
+def test_padding_says_nothing() -> None:
+    """It hides how long a piece is from who listens on the wire."""
+    came = said(added(message()), part_added(), delta("Hi", obfuscation="x7"))
+
+    assert "obfuscation" not in came.message.provider_data
+
+
+# -- reasoning ----------------------------------------------------------------
+
+
+def test_each_text_of_a_summary_is_a_part_and_the_reasoning_all_of_them() -> None:
+    """So the item can be built again: its id on each, the sealed reasoning on the first."""
+    item = reasoning("First", "Then", encrypted_content="gAAA")
+    came = said(
+        added(reasoning(encrypted_content="gA")),
+        event("reasoning_summary_part.added", summary_index=0, part={"type": "summary_text", "text": ""}),
+        summary("Fir"),
+        summary("st"),
+        event("reasoning_summary_text.done", summary_index=0, text="First"),
+        event("reasoning_summary_part.done", summary_index=0, part=item["summary"][0]),
+        event("reasoning_summary_part.added", summary_index=1, part={"type": "summary_text", "text": ""}),
+        summary("Then", 1),
+        event("reasoning_summary_text.done", summary_index=1, text="Then"),
+        event("reasoning_summary_part.done", summary_index=1, part=item["summary"][1]),
+        done(item),
+    )
+
+    assert came.message.reasoning == "FirstThen"
+    assert came.parts == (
+        ReasoningPart(
+            text="First",
+            redacted="gAAA",
+            complete=True,
+            provider_data={"id": "rs_1", "summary_index": 0},
+        ),
+        ReasoningPart(text="Then", complete=True, provider_data={"id": "rs_1", "summary_index": 1}),
+    )
+    assert came.departures == {}
+
+
+def test_reasoning_that_is_not_shown_is_a_part_all_the_same() -> None:
+    """Its id and what is sealed must be sent back; what stands in its start may be a piece of it."""
+    came = said(
+        added(reasoning(encrypted_content="g", status="in_progress")),
+        done(reasoning(encrypted_content="gAAA", status="completed")),
+    )
+
+    assert came.parts == (
+        ReasoningPart(redacted="gAAA", complete=True, provider_data={"id": "rs_1", "status": "completed"}),
+    )
+    assert all(part.redacted in (None, "gAAA") for part in came.starts if part.kind == "reasoning")
+
+
+def test_a_status_alone_is_told_at_the_end_of_reasoning() -> None:
+    """It says whether the reasoning was cut."""
+    came = said(added(reasoning()), done(reasoning(status="incomplete")))
+
+    assert came.parts == (ReasoningPart(complete=True, provider_data={"id": "rs_1", "status": "incomplete"}),)
+
+
+def test_reasoning_in_full_is_told_from_a_summary() -> None:
+    """Models with open weights show it; it stands under another index."""
+    content = {"type": "reasoning_text", "text": "Hmm"}
+    came = said(
+        added(reasoning()),
+        part_added(type="reasoning_text", text=""),
+        event("reasoning_text.delta", content_index=0, delta="Hmm"),
+        event("reasoning_text.done", content_index=0, text="Hmm"),
+        event("content_part.done", content_index=0, part=content),
+        done(reasoning(content=[content])),
+    )
+
+    assert came.parts == (
+        ReasoningPart(text="Hmm", complete=True, provider_data={"id": "rs_1", "content_index": 0}),
+    )
+    assert came.departures == {}

@@ -1,0 +1,337 @@
+"""How a response ends, and the ways in which one can come."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.formats.openai_responses_payloads import (
+    Payload,
+    added,
+    answer,
+    call,
+    created,
+    delta,
+    done,
+    ended,
+    event,
+    frame,
+    hello,
+    message,
+    numbered,
+    output_text,
+    part_added,
+    read,
+    reasoning,
+    remove,
+    response,
+    said,
+)
+from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.events import Finish, PartStart, Ping, TextDelta, Unknown
+from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.message import (
+    TextPart,
+    Usage,
+)
+
+PNG = base64.b64encode(b"\x89PNG").decode()
+CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 1, "end_index": 3}
+
+
+# -- ends -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "status, reason, expected",
+    [
+        ("completed", None, "stop"),
+        ("incomplete", "max_output_tokens", "length"),
+        ("incomplete", "max_messages", "length"),
+        ("incomplete", "content_filter", "content_filter"),
+        ("incomplete", "steered", "cancelled"),
+        ("incomplete", "boredom", "unknown"),
+        ("incomplete", None, "unknown"),
+        ("cancelled", None, "cancelled"),
+    ],
+)
+def test_the_status_is_the_finish_reason_as_sent(status: str, reason: str | None, expected: str) -> None:
+    """Why it is incomplete stands beside it; the answer is complete all the same."""
+    details = {"reason": reason} if reason else None
+    came = read(*map(frame, numbered(created(), *hello(), ended(status, incomplete_details=details))))
+
+    assert (came.message.finish_reason, came.message.raw_finish_reason) == (expected, status)
+    assert (came.error, came.message.text) == (None, "Hello")
+
+
+def test_usage_comes_with_the_end() -> None:
+    """Under our names, and as it was sent."""
+    usage = said(*hello()).message.usage
+
+    assert usage == Usage(
+        input_tokens=20,
+        output_tokens=9,
+        total_tokens=29,
+        reasoning_tokens=3,
+        cached_tokens=4,
+        cache_write_tokens=2,
+        provider_data=usage.provider_data if usage else {},
+    )
+
+
+def test_the_number_of_the_last_event_is_there_to_resume_from() -> None:
+    """It costs no event: it is told at the end, also of an answer that was cut."""
+    whole, cut = said(*hello()), read(*map(frame, numbered(created(), *hello()[:4])))
+
+    assert (whole.message.provider_data["sequence_number"], whole.format.sequence_number) == (8, 8)
+    assert (cut.message.provider_data["sequence_number"], cut.format.sequence_number) == (4, 4)
+    assert OpenAIResponses().sequence_number is None
+
+
+def test_a_response_that_failed_is_an_error_of_the_provider() -> None:
+    """What had come is kept, and the reason is told in its words."""
+    failure = {"code": "server_error", "message": "The model broke."}
+    came = read(
+        *map(
+            frame,
+            numbered(created(), *hello()[:4], ended("failed", error=failure, usage={"input_tokens": 3})),
+        )
+    )
+
+    assert isinstance(came.error, ProviderError)
+    assert (came.error.code, came.error.kind, came.error.retryable) == ("server_error", "server", True)
+    assert "The model broke." in str(came.error)
+    assert (came.message.text, came.message.finish_reason) == ("Hello", "error")
+    assert came.message.raw_finish_reason == "failed"
+    assert came.message.usage is not None
+    assert came.message.provider_data["sequence_number"] == 5
+
+
+@pytest.mark.parametrize("details", [None, {}, {"message": None}])
+def test_a_failure_without_a_reason_is_one_all_the_same(details: Any) -> None:
+    """Nothing is made up."""
+    came = read(frame(created()), frame(ended("failed", error=details)))
+
+    assert isinstance(came.error, ProviderError)
+    assert "does not say which" in str(came.error)
+
+
+@pytest.mark.parametrize(
+    "payload, code, kind, retryable",
+    [
+        (
+            {"type": "error", "code": "server_error", "message": "m", "param": None},
+            "server_error",
+            "server",
+            True,
+        ),
+        (
+            {"type": "error", "error": {"type": "too_many_requests", "code": "429", "message": "m"}},
+            "429",
+            "rate_limited",
+            True,
+        ),
+        (
+            {"type": "error", "code": "rate_limit_exceeded", "message": "m"},
+            "rate_limit_exceeded",
+            "rate_limited",
+            True,
+        ),
+        (
+            {"type": "error", "code": "invalid_prompt", "message": "m"},
+            "invalid_prompt",
+            "invalid_request",
+            False,
+        ),
+        ({"type": "error", "code": "bio_policy", "message": "m"}, "bio_policy", "invalid_request", False),
+        (
+            {"type": "error", "code": "empty_image_file", "message": "m"},
+            "empty_image_file",
+            "invalid_request",
+            False,
+        ),
+        (
+            {"type": "error", "code": "vector_store_timeout", "message": "m"},
+            "vector_store_timeout",
+            "server",
+            True,
+        ),
+        ({"error": {"message": "m", "type": "server_error"}}, None, "server", True),
+        (
+            {"type": "response.failed", "error": {"code": "server_error", "message": "m"}},
+            "server_error",
+            "server",
+            True,
+        ),
+    ],
+)
+def test_an_error_is_read_in_every_shape(
+    payload: Payload, code: str | None, kind: str, retryable: bool
+) -> None:
+    """Flat as documented, nested as it is sent, and without a type, from a proxy."""
+    came = read(*map(frame, numbered(created(), *hello()[:4], payload)))
+
+    assert isinstance(came.error, ProviderError)
+    assert (came.error.code, came.error.kind, came.error.retryable) == (code, kind, retryable)
+    assert came.error.type != "error"
+    assert (str(came.error), came.message.text) == ("the provider reports an error: m", "Hello")
+
+
+def test_the_error_of_a_tool_is_no_error_of_the_answer() -> None:
+    """The model goes on with it."""
+    came = said(
+        event("mcp_list_tools.failed", error={"message": "down"}),
+        done({"id": "l", "type": "mcp_list_tools", "server_label": "s", "tools": [], "error": "down"}),
+        *hello(1),
+    )
+
+    assert (came.error, came.message.text) == (None, "Hello")
+
+
+def test_a_cut_answer_is_truncated() -> None:
+    """The end of the input is no end of the response."""
+    came = read(*map(frame, numbered(created(), *hello())))
+
+    assert isinstance(came.error, StreamTruncated)
+    assert came.message.text == "Hello"
+
+
+def test_a_sign_of_life_is_no_content() -> None:
+    """It comes as an event of its own."""
+    alive = {"type": "keepalive", "sequence_number": 3}
+    silent = read(frame(alive))
+    told = read(frame(alive), format=OpenAIResponses(pings=True))
+
+    assert silent.events[:-1] == []
+    assert told.events[0] == Ping()
+
+
+# -- whole responses, and other ways in -----------------------------------------
+
+
+def test_a_response_that_was_not_streamed_is_read_as_a_whole() -> None:
+    """The server refused to stream, or was not asked to."""
+    output = [
+        reasoning("So", encrypted_content="g"),
+        message(output_text("Hello", CITED), status="completed"),
+        call('{"a": 1}', "completed"),
+    ]
+    came = read(response("completed", output=output))
+
+    assert (came.message.reasoning, came.message.text) == ("So", "Hello")
+    assert [found.arguments for found in came.calls] == [{"a": 1}]
+    assert [part.kind for part in came.parts] == ["reasoning", "text", "citation", "tool_call"]
+    assert (came.message.finish_reason, came.error, came.departures) == ("tool_calls", None, {})
+
+
+def test_a_response_in_the_background_is_not_over() -> None:
+    """It is read again later, by its id."""
+    came = read(response("queued"))
+
+    assert came.message.id == "resp_1"
+    assert isinstance(came.error, StreamTruncated)
+
+
+@pytest.mark.parametrize("status", ["failed", "incomplete"])
+def test_a_whole_response_may_have_failed_too(status: str) -> None:
+    """Its status tells, as it does at the end of a stream."""
+    came = read(response(status, error={"code": "server_error", "message": "m"}))
+
+    assert came.message.raw_finish_reason == status
+    assert isinstance(came.error, ProviderError) == (status == "failed")
+
+
+def test_payloads_that_an_sdk_has_decoded_give_the_same() -> None:
+    """Its helper adds what it has put together, which is not said again."""
+    payloads = answer(*hello(), *remove(1))
+    plain = read(*map(frame, payloads))
+    for payload in payloads:
+        if payload["type"].endswith(".delta"):
+            payload["snapshot"] = "Hello"
+    payloads[-1]["response"]["output"][0]["content"][0]["parsed"] = {"a": 1}
+    payloads[-1]["response"]["output"][1]["parsed_arguments"] = {"path": "/srv"}
+    came = read(*payloads)
+
+    assert (came.message, came.departures) == (plain.message, {})
+
+
+def test_names_of_events_and_the_sentinel_may_be_missing_or_there() -> None:
+    """Proxies drop the `event:` lines, and add `[DONE]` for their other clients."""
+    payloads = [frame(payload).payload for payload in answer(*hello())]
+    came = read(*payloads, b"[DONE]")
+
+    assert (came.message.text, came.error) == ("Hello", None)
+    assert came.departures == {"event_name_missing": 9, "data_after_end": 1}
+
+
+def test_fields_that_nobody_knows_are_carried() -> None:
+    """On events they are the answer's, on items the part's."""
+    came = said(
+        added(message(agent="a")),
+        {**part_added(), "agent": {"agent_name": "b"}},
+        delta("Hi"),
+        done(message(output_text("Hi"), status="completed", agent="a")),
+    )
+
+    (part,) = came.parts
+    assert isinstance(part, TextPart)
+    assert came.message.provider_data["agent"] == {"agent_name": "b"}
+    assert part.provider_data == {"id": "msg_1", "agent": "a", "status": "completed"}
+
+
+def test_an_event_that_nobody_knows_is_carried() -> None:
+    """It is no fault of the server."""
+    came = said({"type": "response.steer.accepted", "steer": {"id": "s"}}, *hello())
+
+    assert (came.unknown, came.departures) == (["response.steer.accepted"], {})
+
+
+@pytest.mark.parametrize(
+    "payload, event_name, expected",
+    [
+        (created(), "", True),
+        ({"response": {}}, "response.queued", True),
+        (delta("Hi"), "", True),
+        (response(), "", True),
+        ({"type": "error", "code": "c", "message": "m", "sequence_number": 0}, "error", True),
+        ({"type": "error", "code": "c", "message": "m"}, "error", False),
+        ({"type": "keepalive"}, "", None),
+        ({"object": "response"}, "", False),
+        ({**created(), "event_id": "event_1"}, "", False),
+        ({"type": "response.steer.accepted"}, "", False),
+        ({"type": 1}, "", False),
+        ({"type": ["response.created"]}, "", False),
+        ({"choices": []}, "", False),
+    ],
+)
+def test_a_first_payload_tells_the_format(payload: Payload, event_name: str, expected: bool | None) -> None:
+    """The Realtime API has events of the same names, with ids of their own."""
+    assert OpenAIResponses.recognises(payload, event_name) is expected
+
+
+def test_every_event_has_its_payload() -> None:
+    """Also those that were known by their bytes."""
+    came = said(added(message()), part_added(), delta("a"), delta("b"), delta("c"))
+
+    assert [event.raw["delta"] for event in came.events if isinstance(event, TextDelta)] == ["a", "b", "c"]
+
+
+def test_events_come_in_the_order_of_the_wire() -> None:
+    """The end comes last, after usage and what else the response says."""
+    came = said(*hello())
+    kinds = [type(event).__name__ for event in came.events if not isinstance(event, Unknown)]
+
+    assert kinds == [
+        "MessageStart",
+        "PartStart",
+        "TextDelta",
+        "TextDelta",
+        "PartStart",
+        "PartDone",
+        "UsageUpdate",
+        "Finish",
+    ]
+    assert isinstance(came.events[1], PartStart)
+    assert any(isinstance(event, Finish) for event in came.events)

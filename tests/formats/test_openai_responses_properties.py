@@ -1,0 +1,421 @@
+"""What holds for any response: the short way is the long way, and nothing crashes."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.openai_responses_payloads import (
+    Payload,
+    Read,
+    added,
+    answer,
+    arguments,
+    call,
+    created,
+    delta,
+    done,
+    ended,
+    event,
+    frame,
+    hello,
+    message,
+    numbered,
+    output_text,
+    part_added,
+    read,
+    reasoning,
+    remove,
+    response,
+    summary,
+)
+from tokenstream.decoder import Decoder
+from tokenstream.errors import StreamError
+from tokenstream.events import ToolCallDone
+from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.framing import ServerSentEvent
+from tokenstream.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+
+HOSTED: Payload = {"id": "ci_1", "type": "code_interpreter_call", "status": "in_progress", "code": ""}
+IMAGE: Payload = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}
+MCP: Payload = {"id": "mc_1", "type": "mcp_call", "name": "roll", "arguments": "{}", "output": "4"}
+EVERYTHING = numbered(
+    created(service_tier="default"),
+    {"type": "response.in_progress", "response": response()},
+    added(reasoning()),
+    event("reasoning_summary_part.added", summary_index=0, part={"type": "summary_text", "text": ""}),
+    summary("Let "),
+    summary("me"),
+    event("reasoning_summary_text.done", summary_index=0, text="Let me"),
+    event("reasoning_summary_part.done", summary_index=0, part={"type": "summary_text", "text": "Let me"}),
+    done(reasoning("Let me", encrypted_content="gAAA")),
+    {"type": "keepalive"},
+    *hello(1, phase="commentary"),
+    event(
+        "output_text.annotation.added",
+        1,
+        content_index=0,
+        annotation={"type": "url_citation", "url": "https://a.test"},
+    ),
+    *remove(2),
+    added(HOSTED, 3),
+    event("code_interpreter_call.in_progress", 3),
+    event("code_interpreter_call_code.delta", 3, delta="1 + "),
+    event("code_interpreter_call_code.delta", 3, delta="1"),
+    event("code_interpreter_call_code.done", 3, code="1 + 1"),
+    event("code_interpreter_call.interpreting", 3),
+    done({**HOSTED, "status": "completed", "code": "1 + 1", "outputs": [{"type": "logs"}]}, 3),
+    added(IMAGE, 4),
+    event("image_generation_call.partial_image", 4, partial_image_b64="AAAA", partial_image_index=0),
+    done({**IMAGE, "status": "completed", "result": "AAAA", "output_format": "png"}, 4),
+    added({"id": "ml", "type": "mcp_list_tools", "tools": []}, 5),
+    event("mcp_list_tools.in_progress", 5),
+    done({"id": "ml", "type": "mcp_list_tools", "tools": []}, 5),
+    added({**MCP, "output": None}, 6),
+    event("mcp_call_arguments.delta", 6, delta="{}"),
+    done(MCP, 6),
+    added({"id": "ct", "type": "custom_tool_call", "call_id": "c2", "name": "sql", "input": ""}, 7),
+    event("custom_tool_call_input.delta", 7, delta="SELECT"),
+    done({"id": "ct", "type": "custom_tool_call", "call_id": "c2", "name": "sql", "input": "SELECT"}, 7),
+    added(reasoning(id="rs_2"), 8),
+    part_added(8, type="reasoning_text", text=""),
+    event("reasoning_text.delta", 8, content_index=0, delta="Hmm"),
+    done(reasoning(id="rs_2", content=[{"type": "reasoning_text", "text": "Hmm"}]), 8),
+    added(message(id="msg_2"), 9),
+    part_added(9, type="refusal", refusal=""),
+    event("refusal.delta", 9, content_index=0, delta="No"),
+    event("refusal.done", 9, content_index=0, refusal="No"),
+    done(message({"type": "refusal", "refusal": "No"}, status="completed", id="msg_2"), 9),
+    {"type": "response.audio.delta", "delta": "AAAA"},
+    ended(output=[reasoning("Let me"), message(output_text("Hello"), status="completed")]),
+    {"type": "response.failed", "response": response("failed", error={"code": "server_error"})},
+    {"type": "error", "code": "server_error", "message": "m"},
+    response("completed", output=[message(output_text("Hi")), call("{}")]),
+)
+HEALTHY = next(n for n, payload in enumerate(EVERYTHING) if payload.get("type") == "response.completed")
+
+
+class Plain(OpenAIResponses):
+    """The format without its short way."""
+
+    def _learn(self, data: bytes, payload: dict[str, Any]) -> None:
+        """Learn nothing, so that every delta is decoded."""
+
+
+def told(came: Read) -> tuple[Any, ...]:
+    """Return all that a user can see."""
+    return (
+        came.events,
+        [event.raw for event in came.events],
+        came.message,
+        came.departures,
+        repr(came.error),
+        came.format.frames,
+        came.format.sequence_number,
+    )
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.text(max_size=6),
+        st.text('ab\\"\n}{é🎉?\ud83d\ude00\x00,:', max_size=4),
+        st.sampled_from(["", "\ud83d", "x\ud83d", "\ude00", '","logprobs":[]', "abc", "abc", "abc"]),
+    ),
+    max_size=8,
+)
+SPELLINGS = st.sampled_from([(",", ":"), (", ", ": ")])
+SPOILERS: list[Callable[[bytes], bytes]] = [
+    lambda data: data,
+    lambda data: data + b" ",
+    lambda data: data[:-1],
+    lambda data: data.replace(b'"delta"', b'"delta":1,"delta"'),
+    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":0'),
+    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":-'),
+    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":"1",  "n":'),
+    lambda data: data.replace(b'"sequence_number":', b'"sequence_number":1234567890123456'),
+    lambda data: data.replace(b'"output_index":0', b'"output_index":1'),
+    lambda data: data.replace(b'"output_index":0', b'"output_index":false'),
+    lambda data: data.replace(b'"logprobs":[]', b'"logprobs":[{"token":"a"}]'),
+    lambda data: data.replace(b'"obfuscation":"x', b'"obfuscation":"\\u0041'),
+    lambda data: data.replace(b'"obfuscation":"x', b'"obfuscation":"'),
+    lambda data: data.replace(b"a", b"\xff"),
+]
+ORDERS = st.permutations(["type", "sequence_number", "item_id", "output_index", "place", "delta", "more"])
+
+
+def written(
+    kind: str,
+    index: str,
+    text: str,
+    number: int,
+    order: list[str],
+    spelling: tuple[str, str],
+    ascii_only: bool,
+) -> bytes:
+    """Return a delta as a server spells it."""
+    fields: dict[str, Payload] = {
+        "type": {"type": kind},
+        "sequence_number": {"sequence_number": number},
+        "item_id": {"item_id": "item_0"},
+        "output_index": {"output_index": 0},
+        "place": {index: 0},
+        "delta": {"delta": text},
+        "more": {"logprobs": [], "obfuscation": "x" * (number % 5)},
+    }
+    payload = {name: value for key in order for name, value in fields[key].items()}
+    data = json.dumps(payload, separators=spelling, ensure_ascii=ascii_only)
+    return data.encode("utf-8", "surrogatepass")
+
+
+@given(
+    pieces=PIECES,
+    spelling=SPELLINGS,
+    order=ORDERS,
+    spoilers=st.lists(st.sampled_from([*SPOILERS[:1] * 8, *SPOILERS[1:]]), min_size=8, max_size=8),
+    ascii_only=st.booleans(),
+)
+@pytest.mark.parametrize(
+    "opening, kind, index",
+    [
+        (message(), "response.output_text.delta", "content_index"),
+        (reasoning(), "response.reasoning_summary_text.delta", "summary_index"),
+        (reasoning(), "response.reasoning_text.delta", "content_index"),
+    ],
+)
+def test_deltas_known_by_their_bytes_give_what_decoding_gives(
+    opening: Payload,
+    kind: str,
+    index: str,
+    pieces: list[str],
+    spelling: tuple[str, str],
+    order: list[str],
+    spoilers: list[Callable[[bytes], bytes]],
+    ascii_only: bool,
+) -> None:
+    """Whatever the text is, however the server spells JSON, and whatever it gets wrong."""
+    frames = [frame(created()), frame(added(opening))]
+    for number, (piece, spoil) in enumerate(zip(["a", *pieces], [SPOILERS[0], *spoilers], strict=False), 7):
+        data = spoil(written(kind, index, piece, number, order, spelling, ascii_only))
+        frames.append(ServerSentEvent(data, kind))
+    frames += [frame(done(opening)), frame(ended())]
+
+    assert told(read(*frames, format=Plain())) == told(read(*frames))
+    chunks = [b"event: %b\ndata: %b\n\n" % (item.event.encode(), item.payload) for item in frames]
+    assert whole(chunks, Plain()) == whole(chunks, OpenAIResponses())
+
+
+def whole(chunks: list[bytes], format: OpenAIResponses) -> tuple[Any, ...]:
+    """Read chunks that are one event each, as a driver does, and return all that a user can see."""
+    decoder = Decoder(format)
+    events: list[Event] = []
+    for chunk in chunks:
+        events += decoder.feed(chunk)
+    events += decoder.end()
+    departures = {name: noted.count for name, noted in decoder.departures.items()}
+    raws = [event.raw for event in events]
+    return events, raws, decoder.message, departures, repr(decoder.error)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        frame(delta("b", 1)),
+        frame(delta("b", 0, 1)),
+        frame(delta("b", extra=1)),
+        frame({**delta("b"), "logprobs": [{"token": "b"}]}),
+        frame(event("refusal.delta", content_index=1, delta="b")),
+        frame(done(message(output_text("aa"), status="completed"))),
+        frame({"type": "error", "message": "m"}),
+        frame(ended()),
+        ServerSentEvent(frame(delta("b")).payload, "keepalive"),
+        ServerSentEvent(frame(delta("b")).payload, "message"),
+        ServerSentEvent(frame(delta("b")).payload, "response.output_text.delta", "7"),
+        frame(delta("b")).payload,
+        delta("b"),
+    ],
+)
+def test_what_comes_between_two_deltas_is_not_overlooked(between: Any) -> None:
+    """Other texts, other names, ends and errors go the long way, and so does what follows them."""
+    plain = [frame({**delta(text), "sequence_number": 12}) for text in "aacc"]
+    frames = [frame(created()), frame(added(message())), frame(part_added()), *plain[:2], between, *plain[2:]]
+
+    assert told(read(*frames, format=Plain())) == told(read(*frames))
+
+
+def test_ids_that_change_all_the_time_cost_no_more_than_decoding() -> None:
+    """Learning a shape that never matches is given up, and tried again later."""
+    frames = [frame({**delta("a"), "item_id": f"x{n}", "sequence_number": n}) for n in range(40)]
+    frames += [frame({**delta("b"), "sequence_number": n}) for n in range(40, 140)]
+
+    assert told(read(*frames, format=Plain())) == told(read(*frames))
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_an_answer_at_any_chunking_is_the_same(cut: int) -> None:
+    """Chunk borders carry no meaning."""
+    body = b"".join(
+        [
+            f"event: {payload['type']}\n".encode() + b"data: " + frame(payload).payload + b"\n\n"
+            for payload in EVERYTHING[: HEALTHY + 1]
+        ]
+    )
+    pieces = Decoder()
+    for start in range(0, len(body), cut):
+        pieces.feed(body[start : start + cut])
+    pieces.end()
+    at_once = Decoder()
+    at_once.feed(body)
+    at_once.end()
+
+    assert ("openai-responses", None) == (pieces.format, pieces.error)
+    assert at_once.message == pieces.message
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return where in a payload something stands that can be changed."""
+    found = [path] if path else []
+    keys: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        found += paths(value[key], (*path, key))
+    return found
+
+
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1.5,
+        10**30,
+        "",
+        "x",
+        "\ud83d",
+        "incomplete",
+        "message",
+        "reasoning",
+        "function_call",
+        "shell_call",
+        [],
+        [1],
+        [[]],
+        {},
+        {"type": "output_text", "text": "t"},
+        [{"type": 1}],
+        [{"type": "refusal", "refusal": "r"}],
+    ]
+).map(deepcopy)
+
+
+def move(draw: st.DrawFn, payloads: list[Payload], change: str, place: int) -> None:
+    """Drop an event, send it twice, swap it with another one, or cut the answer after it."""
+    other = draw(st.integers(0, len(payloads) - 1))
+    if change == "drop":
+        del payloads[place]
+    elif change == "double":
+        payloads.insert(place, deepcopy(payloads[place]))
+    elif change == "swap":
+        payloads[place], payloads[other] = payloads[other], payloads[place]
+    else:
+        del payloads[place + 1 :]
+
+
+def spoil(draw: st.DrawFn, payload: Payload, change: str) -> None:
+    """Retype a field, take it away, or put another one in its place."""
+    where = paths(payload)
+    if not where:
+        return
+    *way, last = draw(st.sampled_from(where))
+    holder: Any = payload
+    for step in way:
+        holder = holder[step]
+    if change == "retype":
+        holder[last] = draw(JUNK)
+        return
+    del holder[last]
+    if change == "rename" and isinstance(holder, dict):
+        holder["stray"] = draw(JUNK)
+
+
+@st.composite
+def strayed(draw: st.DrawFn) -> list[Payload]:
+    """Return an answer whose events and fields were changed in a few places."""
+    payloads = deepcopy(EVERYTHING)
+    for _ in range(draw(st.integers(1, 6))):
+        place = draw(st.integers(0, len(payloads) - 1))
+        change = draw(
+            st.sampled_from(["drop", "double", "swap", "cut", "retype", "retype", "remove", "rename"])
+        )
+        if change in ("drop", "double", "swap", "cut"):
+            move(draw, payloads, change, place)
+        else:
+            spoil(draw, payloads[place], change)
+        if not payloads:
+            break
+    return payloads
+
+
+@given(payloads=strayed(), way=st.sampled_from(["named", "nameless", "decoded"]))
+def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], way: str) -> None:
+    """And what was given is what the message holds; no call is handed out twice."""
+    frames: list[Any] = [
+        ServerSentEvent(json.dumps(payload).encode(), str(payload.get("type", "message")))
+        if way == "named"
+        else json.dumps(payload).encode()
+        if way == "nameless"
+        else payload
+        for payload in payloads
+    ]
+    came = read(*frames)
+
+    assert came.error is None or isinstance(came.error, StreamError)
+    assert sorted(came.text) == sorted(came.message.text)
+    calls = [event.part for event in came.events if isinstance(event, ToolCallDone)]
+    assert len(calls) == len(set(calls))
+    assert all(found.complete for found in came.calls)
+    assert Message.model_validate(came.message.model_dump()) == came.message
+    assert came.message.model_dump_json()
+
+
+def test_a_healthy_answer_of_everything_has_no_departures() -> None:
+    """What the documents describe is no stray."""
+    came = read(*map(frame, EVERYTHING[: HEALTHY + 1]))
+
+    assert (came.error, came.departures, came.unknown) == (None, {}, [])
+    assert (came.message.text, came.message.refusal) == ("Hello", "No")
+    assert [found.arguments for found in came.calls] == [{"path": "/srv"}, "SELECT"]
+
+
+@given(text=st.text(), place=st.integers(1, 12))
+def test_an_answer_that_was_not_streamed_says_what_its_stream_says(text: str, place: int) -> None:
+    """The same items, the same parts."""
+    fragments = [text[start : start + place] for start in range(0, len(text), place)]
+    item = message(output_text(text), status="completed")
+    streamed = read(
+        *map(
+            frame,
+            answer(
+                added(message()),
+                part_added(),
+                *map(delta, fragments),
+                done(item),
+                added(call(), 1),
+                arguments("{}", 1),
+                done(call("{}", "completed"), 1),
+            ),
+        )
+    )
+    at_once = read(response("completed", output=[item, call("{}", "completed")]))
+
+    assert at_once.parts == streamed.parts

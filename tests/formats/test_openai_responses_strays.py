@@ -1,0 +1,356 @@
+"""What becomes of a response whose server strays from OpenAI's documents in its fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.openai_responses_payloads import (
+    Payload,
+    added,
+    answer,
+    call,
+    created,
+    delta,
+    done,
+    ended,
+    event,
+    frame,
+    hello,
+    message,
+    numbered,
+    output_text,
+    part_added,
+    read,
+    reasoning,
+    remove,
+    said,
+    summary,
+)
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
+from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.framing import ServerSentEvent
+from tokenstream.limits import Limits
+from tokenstream.message import OpaquePart, ReasoningPart, TextPart
+
+
+def test_an_index_that_is_missing_is_made_up_from_the_id() -> None:
+    """Without either, the item that came last is meant."""
+    without = [
+        {name: value for name, value in payload.items() if name not in ("output_index", "content_index")}
+        for payload in [*hello(0, id="item_0"), *remove(1, id="item_1")]
+    ]
+    for payload in without:
+        if "arguments" in payload["type"]:
+            payload["item_id"] = "item_1"
+    came = said(*without)
+
+    assert (came.text, [found.name for found in came.calls]) == ("Hello", ["rm"])
+    assert came.departures["part_index_missing"] > 0
+
+
+def test_nothing_is_lost_where_neither_item_nor_index_was_sent() -> None:
+    """An item is opened for what comes."""
+    came = said(
+        {"type": "response.output_text.delta", "delta": "Hi"},
+        {"type": "response.output_item.done", "item": call("{}", "completed")},
+        {"type": "response.output_item.added", "item": message(id="msg_2")},
+        output=[],
+    )
+
+    assert (came.text, [found.name for found in came.calls]) == ("Hi", ["rm"])
+
+
+@pytest.mark.parametrize("index", ["0", -1, 10**30])
+def test_any_number_is_an_index(index: Any) -> None:
+    """Written as digits, below zero or huge: it names an item, and nothing is as large as it."""
+    came = said(*[{**payload, "output_index": index} for payload in hello()])
+
+    assert (came.text, came.message.text, came.departures) == ("Hello", "Hello", {})
+
+
+def test_an_index_of_text_that_moves_is_the_same_text() -> None:
+    """In events it may be another than its place in the item."""
+    content = {"type": "reasoning_text", "text": "Hmm"}
+    came = said(
+        added(reasoning()),
+        part_added(0, 1, type="reasoning_text", text=""),
+        event("reasoning_text.delta", content_index=1, delta="Hmm"),
+        done(reasoning(content=[content])),
+    )
+
+    assert came.message.reasoning == "Hmm"
+
+
+def test_reasoning_that_is_told_under_another_field_is_told_once() -> None:
+    """Some stream a summary and then call it the reasoning itself."""
+    came = said(
+        added(reasoning()),
+        summary("Hmm"),
+        done(reasoning(content=[{"type": "reasoning_text", "text": "Hmm"}])),
+    )
+
+    assert came.message.reasoning == "Hmm"
+    assert came.departures.keys() == {"part_unopened", "reasoning_twice"}
+
+
+@pytest.mark.parametrize("content", ["Hmm", [{"type": "text", "text": "Hmm"}]])
+def test_reasoning_may_come_in_looser_forms(content: Any) -> None:
+    """As text by itself, or as a text without a kind."""
+    came = said(done({"type": "reasoning", "id": "r", "content": content}))
+
+    assert [part.text for part in came.parts if isinstance(part, ReasoningPart)] == ["Hmm"]
+
+
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_summary"])
+def test_older_names_of_reasoning_are_read(name: str) -> None:
+    """Their delta is text or an object."""
+    came = said(
+        added(reasoning()),
+        event(f"{name}.delta", delta="So", content_index=0, summary_index=0),
+        event(f"{name}.delta", delta={"text": "!"}, content_index=0, summary_index=0),
+        event(f"{name}.done", text="So!", content_index=0, summary_index=0),
+        done(reasoning()),
+    )
+
+    assert came.message.reasoning == "So!"
+
+
+def test_a_text_that_ends_otherwise_stays_as_it_was_given() -> None:
+    """It is counted, and not said again."""
+    came = said(
+        added(message()), part_added(), delta("Hel"), event("output_text.done", content_index=0, text="Hello")
+    )
+
+    assert (came.text, came.departures["text_rewritten"]) == ("Hel", 1)
+
+
+def test_text_for_an_item_that_is_over_is_a_new_part() -> None:
+    """It is shown, and not held against the text before."""
+    came = said(*hello(), delta("!"), output=[])
+
+    assert (came.text, [part.kind for part in came.parts]) == ("Hello!", ["text", "text"])
+    assert came.departures == {"part_after_close": 1}
+
+
+def test_a_citation_for_an_item_that_is_over_names_its_text() -> None:
+    """It needs no new part."""
+    annotation = {"type": "url_citation", "url": "https://a.test"}
+    came = said(*hello(), event("output_text.annotation.added", content_index=0, annotation=annotation))
+
+    assert [citation.cites for citation in came.message.citations] == [0]
+    assert came.text == "Hello"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        event("output_text.delta", content_index=0, delta=None),
+        event("refusal.delta", content_index=0, delta="no"),
+        event("refusal.done", content_index=0, refusal="no"),
+        event("output_text.annotation.added", content_index=0, annotation=None),
+        event("content_part.added", content_index=1, part=None),
+        event("content_part.done", content_index=0, part={"type": "refusal", "refusal": "no"}),
+        event("function_call_arguments.delta", 1, delta=1),
+        event("custom_tool_call_input.delta", 2, delta="x"),
+        event("custom_tool_call_input.done", 2, input="x"),
+        event("code_interpreter_call_code.delta", 1, delta="x"),
+        event("code_interpreter_call_code.done", 1, code="x"),
+        event("function_call_arguments.done", 1, arguments=None),
+        event("image_generation_call.partial_image", 1, partial_image_b64="AAAA"),
+        event("image_generation_call.partial_image", 3, partial_image_b64=None),
+        event("mcp_call_arguments.delta", 4, delta="x"),
+        event("mcp_call_arguments.done", 4, arguments="x"),
+    ],
+)
+def test_what_fits_no_item_is_carried(payload: Payload) -> None:
+    """Nothing is added to a part of another kind."""
+    came = said(
+        added(message()),
+        part_added(),
+        delta("Hi"),
+        added(call(), 1),
+        added({"id": "w", "type": "web_search_call"}, 2),
+        added({"id": "i", "type": "image_generation_call"}, 3),
+        added({"id": "i", "type": "compaction"}, 4),
+        payload,
+        output=[],
+    )
+
+    assert came.unknown == [payload["type"]]
+    assert (came.text, came.departures["delta_misfits"]) == ("Hi", 1)
+
+
+def test_an_end_that_holds_nothing_says_nothing() -> None:
+    """The text stays as it was given."""
+    came = said(
+        added(message()), delta("Hi"), event("content_part.done", content_index=0, part=None), output=[]
+    )
+
+    assert (came.text, came.error) == ("Hi", None)
+
+
+def test_an_item_without_an_end_is_closed_by_the_sentinel() -> None:
+    """And by whoever ends the answer without a word."""
+    open_ended = OpenAIResponses()
+    for payload in (created(), added(message()), delta("Hi")):
+        open_ended.feed(payload)
+    open_ended.conclude()
+
+    assert [type(closed).__name__ for closed in open_ended.parts.take()] == ["PartDone"]
+
+
+def test_progress_of_what_is_no_such_item_says_nothing() -> None:
+    """A call has none, and what is over has no more."""
+    came = said(
+        added(call()),
+        event("web_search_call.searching"),
+        event("mcp_call_arguments.delta", 1, delta=""),
+        done({"id": "m", "type": "mcp_call", "name": "roll", "arguments": "{}"}, 1),
+        event("mcp_call.completed", 1),
+        done(call("{}", "completed")),
+    )
+
+    assert [part.kind for part in came.parts] == ["tool_call", "server_tool_call"]
+    assert came.unknown == []
+
+
+def test_content_of_no_known_type_is_carried() -> None:
+    """As a part of its own, whole at its end."""
+    hologram = {"type": "hologram", "data": "x"}
+    came = said(
+        added(message()),
+        part_added(type="hologram"),
+        event("content_part.done", content_index=0, part=hologram),
+        event("content_part.done", content_index=0, part=hologram),
+        done(message(hologram, status="completed")),
+        added(reasoning(), 1),
+        done(reasoning(content=[hologram]), 1),
+    )
+
+    opaque = OpaquePart(type="hologram", data=hologram, complete=True)
+    assert [part for part in came.parts if part.kind == "opaque"] == [opaque, opaque]
+
+
+def test_reasoning_inside_a_message_is_reasoning() -> None:
+    """It says where in the message it stood."""
+    came = said(
+        done(message({"type": "reasoning_text", "text": "So"}, output_text("Hi"), status="completed"))
+    )
+
+    assert [type(part) for part in came.parts] == [ReasoningPart, TextPart]
+    assert [part.provider_data for part in came.parts if isinstance(part, ReasoningPart)] == [
+        {"id": "msg_1", "status": "completed", "content_index": 0}
+    ]
+
+
+def test_content_that_a_start_promises_is_given_by_what_follows() -> None:
+    """Otherwise it could come twice."""
+    came = said(added(message(output_text("Hel"))), delta("Hel"), delta("lo"), output=[])
+
+    assert came.text == "Hello"
+
+
+def test_an_answer_may_begin_in_its_middle() -> None:
+    """As it does where the provider replays it from a number on."""
+    came = read(*map(frame, numbered(delta("lo"), ended())))
+
+    assert (came.text, came.message.id, came.error) == ("lo", "resp_1", None)
+    assert came.departures == {"start_missing": 1, "part_unopened": 2, "part_unclosed": 1}
+
+
+def test_a_start_that_comes_again_changes_nothing() -> None:
+    """The first one counts."""
+    came = read(*map(frame, [created(), *hello(), created(), ended()]))
+
+    assert (came.text, came.departures) == ("Hello", {"start_repeated": 1})
+
+
+@pytest.mark.parametrize(
+    "event_name, departure",
+    [("response.output_text.done", "event_name_differs"), ("error", "event_name_differs")],
+)
+def test_the_payload_counts_where_the_name_of_its_event_differs(event_name: str, departure: str) -> None:
+    """Names are put back by proxies, and wrongly."""
+    came = read(frame(created()), ServerSentEvent(frame(delta("Hi")).payload, event_name))
+
+    assert (came.text, came.departures[departure]) == ("Hi", 1)
+
+
+def test_the_name_of_the_event_counts_where_the_payload_has_no_type() -> None:
+    """It is said twice in the documents."""
+    payload = delta("Hi")
+    del payload["type"]
+    came = read(
+        frame(created()), *[ServerSentEvent(frame(payload).payload, "response.output_text.delta")] * 2
+    )
+
+    assert (came.text, came.departures["type_missing"]) == ("HiHi", 2)
+
+
+@pytest.mark.parametrize("status", [None, "in_progress", 7])
+def test_the_event_tells_the_end_where_the_status_does_not(status: Any) -> None:
+    """Whatever was sent is the raw finish reason."""
+    came = read(*map(frame, [created(), *hello(), ended("completed", status=status)]))
+
+    assert (came.message.finish_reason, came.message.ending) == ("stop", "streaming")
+    assert came.message.raw_finish_reason == (status if isinstance(status, str) else "completed")
+
+
+def test_half_a_surrogate_pair_is_never_shown() -> None:
+    """It waits for its other half; nothing of it comes into ids or data."""
+    came = said(
+        added(message(id="m\ud83d")),
+        part_added(),
+        delta("a\ud83d"),
+        delta("\ude00"),
+        done(message(output_text("a\U0001f600"), status="completed", id="m\ud83d")),
+        added(call(), 1),
+        event("function_call_arguments.delta", 1, delta='{"a'),
+        event("function_call_arguments.done", 1, arguments='["\ud83d"]'),
+        done(call('["\ud83d"]', "completed", namespace="\ud83d"), 1),
+        added(reasoning(), 2),
+        done(reasoning("\ud83d", encrypted_content="\ud83d"), 2),
+        output=[],
+    )
+
+    assert came.text == "a\U0001f600"
+    assert "\ud83d" not in repr(came.events)
+    assert came.message.model_dump_json()
+
+
+@pytest.mark.parametrize("name", ["parts", "tool_calls"])
+def test_items_are_bounded(name: str) -> None:
+    """Also those that are no part yet, whatever their index."""
+    item = message() if name == "parts" else call()
+    limited = OpenAIResponses(limits=Limits(**{name: 3}))
+    came = read(*[frame(added({**item, "id": f"i{n}"}, -(10**n))) for n in range(5)], format=limited)
+
+    assert isinstance(came.error, LimitExceeded)
+    assert came.error.limit == name
+
+
+def test_narrower_bounds_hold_for_every_payload() -> None:
+    """No payload is taken by its bytes alone then."""
+    limited = OpenAIResponses(limits=Limits(depth=3))
+    deep = frame(delta("Hi", extra=[[[[1]]]]))
+    came = read(frame(delta("Hi")), frame(delta("Hi")), deep, format=limited)
+
+    assert (came.text, type(came.error)) == ("HiHi", LimitExceeded)
+
+
+def test_what_is_no_json_is_a_fault() -> None:
+    """What had come is kept."""
+    head = frame(delta("Hi"))
+    came = read(head, head, ServerSentEvent(head.payload[:-1], head.event))
+
+    assert (came.text, isinstance(came.error, ProtocolError)) == ("HiHi", True)
+
+
+def test_a_cut_leaves_calls_and_images_as_they_are() -> None:
+    """Nothing is handed out, and nothing is called whole."""
+    came = read(*map(frame, answer(*remove())[:4]))
+
+    assert isinstance(came.error, StreamTruncated)
+    assert [part.complete for part in came.message.tool_calls] == [False]

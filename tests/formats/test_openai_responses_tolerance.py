@@ -1,0 +1,241 @@
+"""What becomes of a response whose server leaves out events, or sends them again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.openai_responses_payloads import (
+    Payload,
+    added,
+    arguments,
+    call,
+    created,
+    delta,
+    done,
+    ended,
+    event,
+    frame,
+    hello,
+    message,
+    output_text,
+    part_added,
+    read,
+    reasoning,
+    remove,
+    said,
+    summary,
+)
+from tokenstream.events import Finish, ToolCallDelta
+from tokenstream.message import OpaquePart
+
+
+def test_ids_that_change_from_event_to_event_are_the_same_items() -> None:
+    """Proxies make up new ones; the index tells, and at the end the order."""
+    events = [{**payload, "item_id": f"x{n}"} for n, payload in enumerate([*hello(), *remove(1)])]
+    for n, payload in enumerate(events):
+        if "item" in payload:
+            item: Any = payload["item"]
+            payload["item"] = {**item, "id": f"y{n}"}
+    output = [message(output_text("Hello"), status="completed", id="z1"), call('{"path": "/srv"}', id="z2")]
+    came = said(*events, output=output)
+
+    assert (came.text, len(came.calls), len(came.parts)) == ("Hello", 1, 2)
+    assert came.departures == {}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [added(message(), 0)],
+        [added(message(), 0), part_added()],
+        [event("output_text.done", content_index=0, text="Hello")],
+        [event("content_part.done", content_index=0, part=output_text("Hello"))],
+        [done(message(output_text("Hello"), status="completed"))],
+        [delta("Hel"), delta("lo")],
+        [added(message()), delta("Hel"), delta("lo")],
+    ],
+)
+def test_text_is_given_once_whichever_events_are_left_out(events: list[Payload]) -> None:
+    """What no delta has given is taken from the first event that has it."""
+    came = said(*events, output=[message(output_text("Hello"), status="completed")])
+
+    assert (came.text, came.message.text, came.error) == ("Hello", "Hello", None)
+    assert len(came.parts) == 1
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [added(call())],
+        [added(call()), arguments('{"a"')],
+        [added(call()), event("function_call_arguments.done", arguments='{"a": 1}')],
+        [done(call('{"a": 1}', "completed"))],
+        [added(call()), done(call('{"a": 1}', "completed"))],
+        [arguments('{"a"'), arguments(": 1}")],
+        [added(call()), arguments('{"b": '), done(call('{"a": 1}', "completed"))],
+        [added(call(name=None)), arguments('{"a": 1}'), done(call('{"a": 1}', "completed"))],
+    ],
+)
+def test_a_call_is_handed_out_once_whichever_events_are_left_out(events: list[Payload]) -> None:
+    """Two servers send no argument deltas at all; the arguments at the end count."""
+    came = said(*events, output=[call('{"a": 1}', "completed")])
+
+    assert [(found.id, found.arguments) for found in came.calls] == [("call_1", {"a": 1})]
+    assert len(came.message.tool_calls) == 1
+
+
+def test_arguments_at_the_end_count_where_they_are_others() -> None:
+    """What was shown stays shown; what is handed out is the end's."""
+    came = said(added(call()), arguments('{"b": '), done(call('{"a": 1}', "completed")))
+
+    assert [found.arguments_text for found in came.calls] == ['{"a": 1}']
+    assert [shown.fragment for shown in came.events if isinstance(shown, ToolCallDelta)] == ['{"b": ']
+    assert came.departures == {"arguments_rewritten": 1}
+
+
+def test_arguments_that_come_as_values_are_written_as_json() -> None:
+    """They are text in the documents."""
+    came = said(done({**call("", "completed"), "arguments": {"a": "é"}}))
+
+    assert [found.arguments_text for found in came.calls] == ['{"a": "é"}']
+    assert came.departures == {"part_unopened": 1, "arguments_parsed": 1}
+
+
+def test_a_call_without_an_end_is_handed_out_only_where_nothing_can_be_missing() -> None:
+    """An object has an end that cannot be mistaken; free text and numbers have none."""
+    custom = {"id": "c", "type": "custom_tool_call", "call_id": "c2", "name": "sql", "input": ""}
+    came = said(
+        added(call(call_id="a"), 0),
+        arguments('{"n": 1}', 0),
+        added(call(id="fc_2", call_id="b"), 1),
+        arguments("12", 1),
+        added(custom, 2),
+        event("custom_tool_call_input.delta", 2, delta="DROP"),
+    )
+
+    assert [found.id for found in came.calls] == ["a"]
+    assert came.departures == {"part_unclosed": 3, "call_open_at_end": 2}
+
+
+def test_free_text_that_was_sent_whole_is_whole() -> None:
+    """Also where the item's end is missing."""
+    item = {"id": "c", "type": "custom_tool_call", "call_id": "c2", "name": "sql", "input": ""}
+    came = said(added(item), event("custom_tool_call_input.done", input="DROP"))
+
+    assert [found.arguments for found in came.calls] == ["DROP"]
+
+
+def test_the_sentinel_without_an_end_hands_out_no_open_call() -> None:
+    """Nothing says that it is whole; the text stands."""
+    came = read(*map(frame, [created(), *hello(), added(call(), 1), arguments('{"n": 1}', 1)]), b"[DONE]")
+
+    assert (came.calls, came.message.text, came.error) == ([], "Hello", None)
+    assert came.departures == {"finish_missing": 1, "part_unclosed": 1, "call_open_at_end": 1}
+
+
+def test_the_sentinel_after_a_response_that_was_cancelled_changes_nothing() -> None:
+    """Whatever comes after the end is ignored."""
+    came = read(*map(frame, [created(), ended("cancelled")]), b"[DONE]")
+
+    assert [event.reason for event in came.events if isinstance(event, Finish)] == ["cancelled"]
+
+
+def test_a_call_without_a_name_is_no_call() -> None:
+    """It is carried as it came."""
+    item = call("{}", "completed", name="")
+    came = said(added(item), arguments("{}"), done(item))
+
+    assert came.parts == (OpaquePart(type="function_call", data=item, complete=True),)
+    assert came.departures == {"call_unnamed": 1, "call_nameless": 1}
+    assert said(added(item), output=[]).parts == ()
+
+
+def test_a_call_without_an_id_has_that_of_its_item() -> None:
+    """Servers that imitate OpenAI send one of the two."""
+    came = said(done({**call("{}", "completed"), "call_id": None}))
+
+    assert [found.id for found in came.calls] == ["fc_1"]
+    assert came.departures["call_id_missing"] == 1
+
+
+def test_fragments_after_the_end_of_a_call_are_ignored() -> None:
+    """It was handed out."""
+    hosted = {"id": "m", "type": "mcp_call", "name": "roll", "arguments": "{}"}
+    came = said(
+        *remove(),
+        arguments("x"),
+        event("function_call_arguments.done", arguments="y"),
+        done(call("z", "completed")),
+        added(hosted, 1),
+        done(hosted, 1),
+        event("mcp_call_arguments.delta", 1, delta="x"),
+        event("mcp_call_arguments.done", 1, arguments="y"),
+    )
+
+    assert [found.arguments_text for found in came.calls] == ['{"path": "/srv"}']
+    assert came.departures == {"call_after_done": 2, "part_end_unmatched": 1, "content_twice": 1}
+
+
+def test_a_call_may_have_no_arguments() -> None:
+    """Empty ones stand for an empty object."""
+    came = said(added(call()), done(call("", "completed")))
+
+    assert [(found.arguments_text, found.arguments) for found in came.calls] == [("", {})]
+
+
+def test_two_items_on_one_index_are_two_items() -> None:
+    """Servers that number everything 0."""
+    came = said(*hello(0), *remove(0))
+
+    assert (came.text, [found.name for found in came.calls]) == ("Hello", ["rm"])
+    assert came.departures == {"part_index_reused": 1}
+
+
+def test_two_items_on_one_index_may_be_written_in_turns() -> None:
+    """Then their types tell, and their ids where they end."""
+    came = said(
+        added(reasoning()),
+        added(message()),
+        summary("So"),
+        delta("Hi"),
+        done(reasoning("So")),
+        done(message(output_text("Hi"), status="completed")),
+    )
+
+    assert (came.message.reasoning, came.message.text) == ("So", "Hi")
+    assert came.departures == {"part_index_reused": 1, "part_unopened": 2}
+
+
+def test_an_item_that_is_still_open_is_closed_by_another_one_on_its_index() -> None:
+    """A call is handed out where its arguments are a whole object."""
+    came = said(added(call(id=None)), arguments("{}"), added(call(id=None, call_id="b")), arguments("{}"))
+
+    assert [found.id for found in came.calls] == ["call_1", "b"]
+    assert came.departures == {"part_index_reused": 1, "part_unclosed": 2}
+
+
+def test_an_end_of_another_type_is_an_item_of_its_own() -> None:
+    """What was open on that index is closed."""
+    came = said(added(message()), delta("Hi"), done(reasoning("So")), output=[])
+
+    assert (came.message.text, came.message.reasoning) == ("Hi", "So")
+    assert came.departures["part_index_reused"] == 1
+
+
+def test_the_start_of_an_item_that_comes_again_is_ignored() -> None:
+    """The first one counts."""
+    came = said(added(message()), *hello())
+
+    assert (came.text, len(came.parts)) == ("Hello", 1)
+    assert came.departures == {"part_repeated": 1}
+
+
+def test_items_that_are_nothing_are_ignored() -> None:
+    """Some gateways send null for items that they do not know."""
+    came = said(added(None), *hello(1), done(None), output=[])
+
+    assert (came.text, came.departures) == ("Hello", {"part_empty": 2})

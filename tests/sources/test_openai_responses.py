@@ -1,0 +1,196 @@
+"""The Responses streams of openai's SDK, over real connections: what they give is what their bytes give."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+
+from tests.sources import scenarios
+from tests.sources.scenarios import AsyncOpener, Body, Opener
+from tests.support.loopback import Loopback, chunked, sized
+from tests.support.packages import needed
+from tests.support.recordings import OURS
+from tokenstream import Message, Stream, tap
+from tokenstream.errors import ProviderError
+
+openai = needed("openai")
+
+pytestmark = [
+    pytest.mark.anyio,
+    # On trio, the SDK leaves its generators to the collector.
+    pytest.mark.filterwarnings("ignore:Async generator '(openai|httpx2|httpcore2)[.]:ResourceWarning"),
+]
+
+ASKED: dict[str, Any] = {"model": "m", "input": "q"}
+
+
+def _body(name: str, *pieces: str) -> Body:
+    recorded = (OURS / "openai-responses" / f"{name}.sse").read_bytes()
+    frames = [event + b"\n\n" for event in recorded.split(b"\n\n") if event]
+    return Body("openai-responses", frames, pieces)
+
+
+BODIES = {
+    "reasoning and calls": _body("reasoning_tool_calls", "I'll", " look", " both", " up", "."),
+    "code": _body("code_interpreter", "The", " sum", " is", " 45", "."),
+    "custom tool": _body("custom_tool"),
+    "refusal": _body("refusal"),
+}
+each_body = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+
+
+@contextmanager
+def _client(url: str) -> Generator[Any]:
+    with openai.OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _async_client(url: str) -> AsyncGenerator[Any]:
+    async with openai.AsyncOpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0) as client:
+        yield client
+
+
+@contextmanager
+def _created(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.responses.create(**ASKED, stream=True)
+
+
+@contextmanager
+def _helper(url: str) -> Generator[Any]:
+    with _client(url) as client, client.responses.stream(**ASKED) as stream:
+        yield stream
+
+
+@contextmanager
+def _manager(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.responses.stream(**ASKED)
+
+
+@contextmanager
+def _observed(url: str) -> Generator[Any]:
+    with _created(url) as stream:
+        yield (event for event in stream)
+
+
+@contextmanager
+def _observed_helper(url: str) -> Generator[Any]:
+    with _helper(url) as stream:
+        yield (event for event in stream)
+
+
+OPENERS = {
+    "create": _created,
+    "stream helper": _helper,
+    "stream manager": _manager,
+    "observed create": _observed,
+    "observed helper": _observed_helper,
+}
+
+
+@asynccontextmanager
+async def _async_created(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client:
+        yield await client.responses.create(**ASKED, stream=True)
+
+
+@asynccontextmanager
+async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client:
+        yield client.responses.create(**ASKED, stream=True)
+
+
+@asynccontextmanager
+async def _async_helper(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client, client.responses.stream(**ASKED) as stream:
+        yield stream
+
+
+ASYNC_OPENERS = {
+    "create": _async_created,
+    "create not awaited": _async_unawaited,
+    "stream helper": _async_helper,
+}
+
+
+@each_body
+@pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
+def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
+    """Also where only the SDK's objects are there to read, with what its helper adds."""
+    scenarios.gives_what_plain_bytes_give(opener, body)
+
+
+@each_body
+@pytest.mark.parametrize("opener", ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
+async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`, also where it is awaited or entered first."""
+    await scenarios.gives_what_plain_bytes_give_async(opener, body)
+
+
+def _same(message: Message, body: Body) -> bool:
+    return message == body.message and message.ending == "complete"
+
+
+@each_body
+@pytest.mark.parametrize("opener", [_created, _helper], ids=["create", "stream helper"])
+def test_a_tap_sees_what_the_sdk_gives_on(opener: Opener, body: Body) -> None:
+    """The SDK's own loop goes on, event by event; the message is beside it."""
+    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
+        tapped = tap(source)
+        kinds = [event.type for event in tapped]
+
+    assert (len(body.frames), "response.completed") == (len(kinds), kinds[-1])
+    assert _same(tapped.message, body)
+
+
+@pytest.mark.parametrize("opener", [_async_created, _async_helper], ids=["create", "stream helper"])
+async def test_a_tap_sees_what_the_async_sdk_gives_on(opener: AsyncOpener) -> None:
+    """The same for `async for`."""
+    body = BODIES["reasoning and calls"]
+    with Loopback(chunked(body.frames)) as server:
+        async with opener(server.url) as source:
+            tapped: Any = tap(source)
+            kinds = [event.type async for event in tapped]
+
+    assert (len(body.frames), "response.completed") == (len(kinds), kinds[-1])
+    assert _same(tapped.message, body)
+
+
+def test_an_error_that_the_sdk_gives_as_an_event_is_the_provider_speaking() -> None:
+    """The documented, flat shape is no exception there, and the stream would end without a word."""
+    error = (
+        b'event: error\ndata: {"type":"error","code":"server_error","message":"m",'
+        b'"param":null,"sequence_number":2}\n\n'
+    )
+    with (
+        Loopback(chunked([*BODIES["code"].frames[:2], error])) as server,
+        _observed(server.url) as source,
+        pytest.raises(ProviderError) as caught,
+    ):
+        Stream(source).final()
+
+    assert ("server_error", True) == (caught.value.code, caught.value.retryable)
+
+
+def test_a_whole_response_is_read_as_an_answer() -> None:
+    """A server that refused to stream gives it as JSON."""
+    with (
+        Loopback(
+            sized(
+                b'{"id":"resp_1","object":"response","status":"completed","model":"m","output":[{"id":"msg_1",'
+                b'"type":"message","status":"completed","role":"assistant","content":[{"type":"output_text",'
+                b'"text":"Hello","annotations":[]}]}],"usage":null}',
+                content_type="application/json",
+            )
+        ) as server,
+        _created(server.url) as source,
+    ):
+        stream = Stream(source)
+        message = stream.final()
+
+    assert ("Hello", "complete", "openai-responses") == (message.text, message.ending, stream.format)

@@ -1,0 +1,147 @@
+"""Output items that are calls of the application's tools, or that wait for its word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._log import TextLog
+from tokenstream.formats._open import mend
+from tokenstream.formats._read import dict_of, is_dict, text_of
+from tokenstream.formats.openai_responses._item import Item
+from tokenstream.formats.openai_responses._words import arguments_of, described, written
+from tokenstream.message import OpaquePart
+
+if TYPE_CHECKING:
+    from tokenstream.formats._parts import OpenCall, Parts
+
+__all__ = ["CallItem", "is_clients"]
+
+_TYPES = {"function_call": "function", "custom_tool_call": "custom"}
+"""Calls of tools that the application has described, and what they are called here."""
+_CLIENTS = frozenset({"apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request"})
+"""Calls of tools that OpenAI has described and the application runs, and a question that it answers."""
+_TEXT_FIELDS = {"arguments": "function", "input": "custom"}
+_CALL_FIELDS = ("call_id", "name", "arguments", "input", "parsed_arguments")
+"""Fields of a call that have their own place; the last is what the SDK's stream helper adds."""
+_CUT = frozenset({"incomplete", "failed"})
+
+
+def is_clients(item_type: str, item: dict[str, Any]) -> bool:
+    """Tell whether the application runs a tool, and not the provider.
+
+    Args:
+        item_type: The item's type.
+        item: The item as the server sent it.
+
+    Example:
+        >>> is_clients("tool_search_call", {"execution": "client"}), is_clients("mcp_call", {})
+        (True, False)
+    """
+    if item_type == "tool_search_call":
+        return item.get("execution") == "client"
+    if item_type == "shell_call":
+        return (text_of(dict_of(item, "environment"), "type") or "local") == "local"
+    return item_type in _TYPES or item_type in _CLIENTS
+
+
+class CallItem(Item):
+    """A tool call; its arguments come as text, or with the item where OpenAI describes the tool."""
+
+    __slots__ = ("_call", "_settled")
+
+    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
+        super().__init__(parts, item_type, index)
+        self._call: OpenCall | None = None
+        self._settled = False
+        """Whether the arguments were sent whole."""
+
+    def take(self, item: dict[str, Any], *, over: bool) -> None:
+        """Open the call once it has a name, and hand it out where it is over."""
+        if self.over:
+            return
+        described_by_us = self.type in _TYPES
+        fields = described(item, *_CALL_FIELDS) if described_by_us else item
+        if self._call is None:
+            name = text_of(item, "name") or ("" if described_by_us else self.type.removesuffix("_call"))
+            if name:
+                self._open(item, name, fields)
+        call = self._call
+        if call is None:
+            if over:
+                self.over = True
+                self.parts.note("call_nameless")
+                self.parts.whole(0, OpaquePart(type=self.type, data=item))
+            return
+        call.provider_data = fields
+        if over:
+            self._take_arguments(call, arguments_of(item, self.type))
+            self._end(whole=text_of(item, "status") not in _CUT)
+
+    def _open(self, item: dict[str, Any], name: str, fields: dict[str, Any] | None) -> None:
+        call_id = text_of(item, "call_id")
+        if call_id is None and self.type != "mcp_approval_request":
+            self.parts.note("call_id_missing")
+        self._call = self.parts.open_call(
+            0,
+            call_id or text_of(item, "id"),
+            name,
+            type=_TYPES.get(self.type, self.type),
+            provider_data=fields,
+        )
+
+    def _take_arguments(self, call: OpenCall, arguments: object) -> None:
+        if is_dict(arguments) and self.type in _TYPES:
+            self.parts.note("arguments_parsed")
+        text = written(arguments)
+        if text:
+            self._settle(call, text)
+
+    def _settle(self, call: OpenCall, text: str) -> None:
+        """Take the arguments whole: they count, whatever the fragments were."""
+        self._settled = True
+        if self.parts.halves:
+            text = mend(text)
+        given = call.arguments.join()
+        if text.startswith(given):
+            self.parts.add_arguments(call, text[len(given) :])
+        else:
+            self.parts.note("arguments_rewritten")
+            call.arguments = TextLog()
+            call.arguments.append(text)
+
+    def add(self, field: str, text: str) -> bool:
+        """Add to its arguments, or to its input."""
+        if field not in _TEXT_FIELDS:
+            return False
+        if self.over:
+            self.parts.note("call_after_done")
+        elif self._call is None:
+            # Its end says them all again, with the name.
+            self.parts.note("call_unnamed")
+        else:
+            self.parts.add_arguments(self._call, text)
+        return True
+
+    def settle(self, field: str, text: str) -> bool:
+        """Take its arguments whole."""
+        if field not in _TEXT_FIELDS:
+            return False
+        if self._call is not None:
+            self._settle(self._call, text)
+        return True
+
+    def close(self, *, complete: bool) -> None:
+        """Close a call that no end of its item has closed.
+
+        It is handed out where its arguments were sent whole, or are an object, whose end cannot be mistaken.
+        """
+        call = self._call
+        certain = self._settled or (call is not None and call.type == "function" and call.begins_object)
+        self._end(whole=complete and certain)
+
+    def _end(self, *, whole: bool) -> None:
+        # The arguments are the message's from here on.
+        call, self._call = self._call, None
+        self.over = True
+        if call is not None:
+            self.parts.close_call(call, whole=whole)

@@ -1,0 +1,296 @@
+"""OpenAI Responses: payloads in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.formats._read import dict_of, is_list, known, says_nothing, text_of
+from tokenstream.formats._template import PADDING
+from tokenstream.formats.base import PING_NAMES, Format, Frame
+from tokenstream.formats.openai_responses._events import READERS
+from tokenstream.formats.openai_responses._items import Items
+from tokenstream.formats.openai_responses._plain import KINDS, PlainDelta
+from tokenstream.formats.openai_responses._words import FINAL_STATUSES, error_of, finish_of, usage_of
+from tokenstream.framing import ServerSentEvent
+from tokenstream.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.errors import ProviderError
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+
+__all__ = ["OpenAIResponses"]
+
+_RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
+# A shape that matched so often has paid for itself.
+_WORTH_LEARNING = 12
+_LONGEST_WAIT = 512
+_MOST_NUMBER = 10**15
+_LIFE = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *FINAL_STATUSES))
+"""Events about the response as a whole."""
+_EVENT_FIELDS = frozenset(
+    {
+        "annotation",
+        "annotation_index",
+        "arguments",
+        "code",
+        "command_index",
+        "content_index",
+        "delta",
+        "input",
+        "item",
+        "item_id",
+        "logprobs",
+        "name",
+        "output_index",
+        "parsed",
+        "part",
+        "refusal",
+        "response",
+        "sequence_number",
+        "snapshot",
+        "status",
+        "summary_index",
+        "text",
+        "type",
+        *PADDING,
+    }
+)
+"""Fields of events that are read, or that say again what others say."""
+
+
+class OpenAIResponses(Format):
+    """OpenAI Responses: the stream's events, or a whole response in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> responses = OpenAIResponses()
+        >>> [type(event).__name__ for event in responses.feed({"type": "response.created",
+        ...     "response": {"id": "resp_1", "model": "gpt-5.1", "status": "in_progress"}})]
+        ['MessageStart']
+        >>> [event.text for event in responses.feed({"type": "response.output_text.delta",
+        ...     "output_index": 0, "content_index": 0, "delta": "Hel"}) if hasattr(event, "text")]
+        ['Hel']
+    """
+
+    __slots__ = (
+        "_begun",
+        "_created",
+        "_delta",
+        "_items",
+        "_learnt_at",
+        "_nameless",
+        "_others",
+        "_plain",
+        "_read_plain",
+        "_wait",
+    )
+
+    name: ClassVar[str] = "openai-responses"
+    # OpenAI sends none, but servers that imitate it do.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._items = Items(self.limits, self.note)
+        self.parts = self._items
+        self._plain: PlainDelta | None = None
+        self._read_plain: Callable[[bytes], Event | None] | None = None
+        self._delta: dict[str, Any] | None = None
+        """The payload that is being read, where it is a delta of a kind that repeats."""
+        self._learnt_at = -_WORTH_LEARNING
+        self._others = 0
+        """Deltas since then that were not known by their bytes."""
+        self._wait = 0
+        """How many of them must come before a shape is learnt again."""
+        self._nameless = False
+        self._begun = False
+        self._created = False
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Tell whether a first payload is of this format; None after a sign of life."""
+        kind = payload.get("type", event)
+        if payload.get("object") == "response":
+            return is_list(payload.get("output"))
+        if not isinstance(kind, str):
+            return False
+        if kind in PING_NAMES:
+            return None
+        if kind == "error":
+            return "sequence_number" in payload
+        # Events of the Realtime API have the same names, and ids of their own.
+        return _is_known(kind) and "event_id" not in payload
+
+    @property
+    def sequence_number(self) -> int | None:
+        """The number of the event that came last, from which OpenAI can replay; None where none came."""
+        return self._items.sequence_number
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        plain, read = self._plain, self._read_plain
+        if (
+            plain is None
+            or read is None
+            or not isinstance(frame, ServerSentEvent)
+            or frame.event != plain.name
+        ):
+            return self._feed_any(frame, now)
+        event = read(frame.payload)
+        return self._feed_any(frame, now) if event is None else [event]
+
+    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that is one more delta of the same text."""
+        plain = self._plain
+        if plain is None:
+            return None
+        return plain.reader(self, self._items, head=plain.head, foot=b"\n\n", most=most)
+
+    def _feed_any(self, frame: Frame, now: float) -> list[Event]:
+        self._plain = None
+        payload = None
+        if isinstance(frame, ServerSentEvent) and frame.event != "message":
+            payload = frame.payload
+        self._nameless = payload is None and not isinstance(frame, dict)
+        events = super().feed(frame, now=now)
+        delta, self._delta = self._delta, None
+        if payload is not None and delta is not None:
+            self._learn(payload, delta)
+        return events
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        self.parts.raw = data
+        number = data.get("sequence_number")
+        if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _MOST_NUMBER:
+            self._items.digits = b"%d" % number
+        if not _is_known(text_of(data, "type") or event) and data.get("object") != "response":
+            error = error_of(data, event)
+            if error is not None:
+                self._fail(error)
+                return
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`, and the provider's error into `error`."""
+        kind = text_of(payload, "type")
+        if kind is None and payload.get("object") == "response":
+            self._read_whole(payload)
+            return
+        if self._nameless:
+            self.note("event_name_missing")
+        elif kind and event and kind != event:
+            self.note("event_name_differs")
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        if _is_known(kind):
+            if not _EVENT_FIELDS.issuperset(payload):
+                self._carry({name: value for name, value in payload.items() if name not in _EVENT_FIELDS})
+            self._read_event(payload, kind)
+        elif kind in PING_NAMES:
+            self.ping()
+        else:
+            self.parts.unknown(kind or "event", payload)
+
+    def _read_event(self, payload: dict[str, Any], kind: str) -> None:
+        reader = READERS.get(kind)
+        if not self._begun:
+            self._begun = True
+            if reader is not None:
+                self.note("start_missing")
+        if reader is None:
+            self._read_life(payload, kind)
+        elif not reader(self._items, payload, kind):
+            self.note("delta_misfits")
+            self.parts.unknown(kind, payload)
+        elif kind in KINDS and kind == payload.get("type"):
+            self._delta = payload
+
+    def read_sentinel(self) -> None:
+        """Take `[DONE]`; without the end of the response no tool call is known to be whole."""
+        self._items.settle(None, complete=False)
+        super().read_sentinel()
+
+    # -- the response ------------------------------------------------------
+
+    def _read_life(self, payload: dict[str, Any], kind: str) -> None:
+        """Take an event about the response as a whole."""
+        response, word = dict_of(payload, "response"), kind.removeprefix("response.")
+        if word in FINAL_STATUSES:
+            if not says_nothing(payload.get("error")):
+                response = {"error": payload["error"], **response}
+            self._read_end(response, word)
+            return
+        if word == "created":
+            if self._created:
+                self.note("start_repeated")
+            self._created = True
+        self._read_head(response)
+
+    def _read_whole(self, response: dict[str, Any]) -> None:
+        """Read a response that was not streamed; one in the background may not be over."""
+        status = text_of(response, "status") or "completed"
+        if status in FINAL_STATUSES:
+            self._read_end(response, status)
+        else:
+            self._read_head(response)
+
+    def _read_head(self, response: dict[str, Any]) -> None:
+        self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
+        self._carry(known(response, *_RESPONSE_FIELDS) or {})
+
+    def _read_end(self, response: dict[str, Any], word: str) -> None:
+        """Take the end of a response, with all of it.
+
+        Args:
+            response: The response.
+            word: The status that its event speaks of.
+        """
+        said = text_of(response, "status")
+        status = said if said in FINAL_STATUSES else word
+        self._read_head(response)
+        self._items.settle(response.get("output"), complete=status == "completed")
+        report = dict_of(response, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+        self.parts.finish(0, finish_of(response, status), said or status)
+        if status != "failed":
+            self.conclude()
+            return
+        details = response.get("error")
+        self._fail(error_of({"error": {"message": None} if says_nothing(details) else details}, "error"))
+
+    def _fail(self, error: ProviderError | None) -> None:
+        self._items.tell_number()
+        self.error = error
+
+    def _carry(self, fields: dict[str, Any]) -> None:
+        for name, value in fields.items():
+            if not says_nothing(value):
+                self.parts.field(name, value)
+
+    def _learn(self, data: bytes, payload: dict[str, Any]) -> None:
+        """Remember what a plain delta looks like, so that the next one of its text is known by its bytes."""
+        section = self._items.written
+        if section is None or section.part.held or self.limits is not DEFAULT_LIMITS:
+            return
+        self._others += 1
+        if self._others <= self._wait or not _EVENT_FIELDS.issuperset(payload):
+            return
+        self._plain = PlainDelta.learn(data, payload, section)
+        if self._plain is not None:
+            self._read_plain = self._plain.reader(self, self._items)
+            # Where each payload differs it does not pay, and is tried ever less often.
+            paid = self.frames - self._learnt_at - self._others >= _WORTH_LEARNING
+            self._wait = 0 if paid else min(2 * self._wait + 1, _LONGEST_WAIT)
+            self._learnt_at, self._others = self.frames, 0
+
+
+def _is_known(kind: str) -> bool:
+    return kind in READERS or kind in _LIFE

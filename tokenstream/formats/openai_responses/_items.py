@@ -1,0 +1,257 @@
+"""The output of a response: its items, known by their index, written as parts of the message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._open import mend
+from tokenstream.formats._parts import Parts
+from tokenstream.formats._read import dicts_of, index_of, text_of
+from tokenstream.formats.openai_responses._calls import CallItem, is_clients
+from tokenstream.formats.openai_responses._item import (
+    HostedItem,
+    ImageItem,
+    Item,
+    OpaqueItem,
+    ResultItem,
+)
+from tokenstream.formats.openai_responses._words import media_of
+from tokenstream.formats.openai_responses._written import MessageItem, ReasoningItem, WrittenItem
+from tokenstream.message import MediaPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats.openai_responses._written import Section
+    from tokenstream.limits import Limits
+
+__all__ = ["Items", "number_of"]
+
+_MAKERS: dict[str, type[Item]] = {
+    "message": MessageItem,
+    "reasoning": ReasoningItem,
+    "image_generation_call": ImageItem,
+    "program": HostedItem,
+}
+
+_WRITTEN = frozenset({"message", "reasoning"})
+
+
+class Items(Parts):
+    """Parts whose pieces carry the index of an output item.
+
+    Ids may change from event to event, so an item is known by its index.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_audio", "_by_id", "_by_index", "_by_place", "_seen", "digits", "written")
+
+    splits_calls = False
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self.digits = b""
+        """The number of the event that came last, as digits; empty where none came."""
+        self._by_index: dict[int, Item] = {}
+        self._by_place: dict[tuple[int, str], Item] = {}
+        """Items by index and type."""
+        self._by_id: dict[str, Item] = {}
+        self._seen: list[Item] = []
+        self.written: Section | None = None
+        """The text that a delta added to last."""
+        self._audio: OpenPart | None = None
+
+    def clean(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return what an item keeps beyond its payload: without halves of surrogate pairs."""
+        return mend(data) if self.halves else data
+
+    @property
+    def sequence_number(self) -> int | None:
+        """The number of the event that came last, from which the provider can replay."""
+        return int(self.digits) if self.digits else None
+
+    # -- which item --------------------------------------------------------
+
+    def begin(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
+        """Take the start of an item."""
+        index = number_of(payload, "output_index")
+        if index is None:
+            self.note("part_index_missing")
+            index = self._free_index()
+        held = self._by_index.get(index)
+        if held is not None:
+            item_type = text_of(item, "type")
+            if held.id is not None and (held.type, held.id) == (item_type, text_of(item, "id")):
+                self.note("part_repeated")
+                return
+            self.note("part_index_reused")
+            if held.type == item_type and not held.over:
+                self.note("part_unclosed")
+                held.close(complete=True)
+        self._make(index, item).take(item, over=False)
+
+    def end(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
+        """Take the end of an item, with all of it."""
+        item_type = text_of(item, "type")
+        held = self.find(payload, item_type)
+        if held is None or (item_type and held.type != item_type):
+            self.note("part_unopened" if held is None else "part_index_reused")
+            index = number_of(payload, "output_index")
+            held = self._make(self._free_index() if index is None else index, item)
+        elif held.over:
+            self.note("part_end_unmatched")
+        self._name(held, item)
+        held.take(item, over=True)
+
+    def find(self, payload: dict[str, Any], item_type: str | None = None) -> Item | None:
+        """Return the item that an event is about; None where no such item was started.
+
+        Args:
+            payload: The event.
+            item_type: The item's type, where it is known; another item may have the same index.
+        """
+        index = number_of(payload, "output_index")
+        if index is not None:
+            held = self._by_index.get(index)
+            if held is None or item_type is None or held.type == item_type:
+                return held
+            return self._by_place.get((index, item_type), held)
+        self.note("part_index_missing")
+        item_id = text_of(payload, "item_id")
+        found = None if item_id is None else self._by_id.get(item_id)
+        return found if found is not None or not self._seen else self._seen[-1]
+
+    def item(self, payload: dict[str, Any], item_type: str) -> Item:
+        """Return the item that an event is about; it is started where it was not.
+
+        Args:
+            payload: The event.
+            item_type: The type of item that has such events.
+        """
+        held = self.find(payload, item_type)
+        if held is not None and _fits(held, item_type):
+            return held
+        self.note("part_unopened" if held is None else "part_index_reused")
+        index = number_of(payload, "output_index")
+        payload, data = self.clean(payload), {"type": item_type}
+        if (item_id := text_of(payload, "item_id")) is not None:
+            data["id"] = item_id
+        made = self._make(self._free_index() if index is None else index, data)
+        made.take(data, over=False)
+        return made
+
+    def _make(self, index: int, item: dict[str, Any]) -> Item:
+        # An item may be no part at all, so those are counted here.
+        if len(self._seen) >= self.limits.parts:
+            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        item_type = text_of(item, "type") or ""
+        made = _maker_of(item_type, item)(self, item_type, index)
+        self._by_index[index] = self._by_place[index, item_type] = made
+        self._seen.append(made)
+        self._name(made, item)
+        return made
+
+    def _name(self, held: Item, item: dict[str, Any]) -> None:
+        item_id = text_of(item, "id")
+        if item_id is not None and item_id != held.id:
+            if held.id is not None:
+                self._by_id.pop(held.id, None)
+            held.id = item_id
+            self._by_id[item_id] = held
+
+    def _free_index(self) -> int:
+        return max(self._by_index, default=-1) + 1
+
+    # -- all of them -------------------------------------------------------
+
+    def settle(self, output: object, *, complete: bool) -> None:
+        """Take the whole output: what was not given by events is.
+
+        Args:
+            output: The items as the server sent them.
+            complete: Whether the answer was not cut.
+        """
+        items = [self.clean(item) for item in dicts_of(output)]
+        if items:
+            waiting = self._by_type()
+            for place, item in enumerate(items):
+                held = self._match(item, waiting)
+                if held is None and text_of(item, "id") in self._by_id:
+                    self.note("content_twice")
+                    continue
+                (held or self._make(place, item)).take(item, over=True)
+        for held in self._seen:
+            if not held.over:
+                self.note("part_unclosed")
+                held.close(complete=complete)
+
+    def _by_type(self) -> dict[str, Iterator[Item]]:
+        kinds: dict[str, list[Item]] = {}
+        for held in sorted(self._seen, key=lambda held: held.index):
+            kinds.setdefault(held.type, []).append(held)
+        return {item_type: iter(found) for item_type, found in kinds.items()}
+
+    def _match(self, item: dict[str, Any], waiting: dict[str, Iterator[Item]]) -> Item | None:
+        """Return the item that events have told of: the next one of that type, since ids may differ."""
+        return next(waiting.get(text_of(item, "type") or "", iter(())), None)
+
+    def close_all(self, *, complete: bool) -> None:
+        """Close every part; where the answer was cut, no tool call is handed out."""
+        if complete:
+            for held in self._seen:
+                if not held.over:
+                    held.close(complete=True)
+        super().close_all(complete=complete)
+        self.tell_number()
+
+    def tell_number(self) -> None:
+        """Tell the number of the event that came last."""
+        if self.sequence_number is not None:
+            self.field("sequence_number", self.sequence_number)
+
+    # -- audio, which is no item -------------------------------------------
+
+    def add_audio(self, data: str, transcript: str) -> None:
+        """Add to the spoken answer.
+
+        Args:
+            data: A piece of sound, in base64.
+            transcript: A piece of what it says.
+        """
+        if self._audio is None or self._audio.closed:
+            self._audio = self.open(0, MediaPart())
+        self.add_media(self._audio, media_of(data), transcript)
+
+
+def number_of(payload: dict[str, Any], name: str) -> int | None:
+    """Return a field that is an index, also one that was written as digits.
+
+    Example:
+        >>> number_of({"index": "2"}, "index"), number_of({"index": True}, "index")
+        (2, None)
+    """
+    value = index_of(payload.get(name))
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _fits(held: Item, item_type: str) -> bool:
+    """Tell whether an event about items of a type may be about this one."""
+    if item_type in _WRITTEN or isinstance(held, WrittenItem):
+        return held.type == item_type
+    return True
+
+
+def _maker_of(item_type: str, item: dict[str, Any]) -> type[Item]:
+    if is_clients(item_type, item):
+        return CallItem
+    maker = _MAKERS.get(item_type)
+    if maker is not None:
+        return maker
+    if item_type.endswith("_call"):
+        return HostedItem
+    return ResultItem if item_type.endswith("_output") else OpaqueItem

@@ -1,0 +1,216 @@
+"""What the words of the Responses API mean in ours: ends, errors, token counts, citations, arguments."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream.message import Citation, Usage
+
+if TYPE_CHECKING:
+    from tokenstream.errors import ProviderError
+    from tokenstream.message import FinishReason
+
+__all__ = [
+    "FINAL_STATUSES",
+    "arguments_of",
+    "citation_of",
+    "described",
+    "error_of",
+    "finish_of",
+    "media_of",
+    "result_of",
+    "usage_of",
+    "written",
+]
+
+FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
+"""Statuses of a response that is over."""
+
+_INCOMPLETE: dict[str, FinishReason] = {
+    "max_output_tokens": "length",
+    "max_tokens": "length",
+    "max_messages": "length",
+    "content_filter": "content_filter",
+    "steered": "cancelled",
+}
+_FINISHED: dict[str, FinishReason] = {"completed": "stop", "cancelled": "cancelled", "failed": "error"}
+
+_REFUSED = frozenset({"data_residency_mismatch", "bio_policy", "misalignment_policy_violation"})
+"""Codes of errors that the request will meet again, and that no word in them tells of."""
+
+_ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "apply_patch_call": ("operation",),
+    "code_interpreter_call": ("code",),
+    "computer_call": ("action", "actions"),
+    "custom_tool_call": ("input",),
+    "file_search_call": ("queries",),
+    "local_shell_call": ("action",),
+    "program": ("code",),
+    "shell_call": ("action",),
+    "web_search_call": ("action",),
+}
+"""The field of an item that says what the tool is to do, where it is not `arguments`."""
+_RESULTS: dict[str, tuple[str, ...]] = {
+    "code_interpreter_call": ("outputs",),
+    "file_search_call": ("results",),
+    "mcp_call": ("output", "error"),
+}
+"""The field of a call's own item that holds what came of it."""
+
+
+def finish_of(response: dict[str, Any], status: str) -> FinishReason:
+    """Return why a response is over.
+
+    Args:
+        response: The response.
+        status: Its status, one of `FINAL_STATUSES`.
+
+    Example:
+        >>> finish_of({"incomplete_details": {"reason": "max_output_tokens"}}, "incomplete")
+        'length'
+    """
+    if status != "incomplete":
+        return _FINISHED[status]
+    return _INCOMPLETE.get(text_of(dict_of(response, "incomplete_details"), "reason") or "", "unknown")
+
+
+def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
+    """Return the error that a payload is, or None when it is none; its details may be nested or flat.
+
+    Args:
+        payload: The decoded payload.
+        event: The SSE event's name, "" where it has none.
+
+    Example:
+        >>> error = error_of({"type": "error", "code": "bio_policy", "message": "no"}, "error")
+        >>> error.code, error.type, error.kind, error.retryable
+        ('bio_policy', None, 'invalid_request', False)
+    """
+    details: object = payload.get("error")
+    if not details and payload.get("type") == "error":
+        # The type of the flat shape is the event's, not the error's.
+        details = known(payload, "type", "sequence_number")
+    error = provider_error({**payload, "error": details} if details else payload, event)
+    if error is not None and (error.code in _REFUSED or "image" in (error.code or "")):
+        error.kind, error.retryable = "invalid_request", False
+    return error
+
+
+def usage_of(report: dict[str, Any]) -> Usage:
+    """Return a report of token counts in our names; counts that it lacks are None.
+
+    Example:
+        >>> usage_of({"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}).reasoning_tokens
+        4
+    """
+    before, after = dict_of(report, "input_tokens_details"), dict_of(report, "output_tokens_details")
+    return Usage(
+        input_tokens=int_of(report, "input_tokens"),
+        output_tokens=int_of(report, "output_tokens"),
+        total_tokens=int_of(report, "total_tokens"),
+        reasoning_tokens=int_of(after, "reasoning_tokens"),
+        cached_tokens=int_of(before, "cached_tokens"),
+        cache_write_tokens=int_of(before, "cache_write_tokens"),
+        input_audio_tokens=int_of(before, "audio_tokens"),
+        output_audio_tokens=int_of(after, "audio_tokens"),
+        input_image_tokens=int_of(before, "image_tokens"),
+        provider_data=report,
+    )
+
+
+def citation_of(data: dict[str, Any], cites: int) -> Citation:
+    """Return an annotation of any kind as a citation.
+
+    Args:
+        data: The annotation as the server sent it.
+        cites: Index of the part that it stands in.
+
+    Example:
+        >>> citation_of({"type": "file_citation", "filename": "laws.pdf", "index": 12}, 0).start
+        12
+    """
+    return Citation(
+        url=text_of(data, "url"),
+        title=text_of(data, "title", "filename"),
+        start=int_of(data, "start_index", "index"),
+        end=int_of(data, "end_index"),
+        cites=cites,
+        provider_data=data,
+    )
+
+
+def described(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
+    """Return what an item says of itself beside its content; a status only once it is over.
+
+    Example:
+        >>> described({"id": "msg_1", "type": "message", "status": "in_progress"})
+        {'id': 'msg_1'}
+    """
+    fields = known(item, "type", *without)
+    if fields and fields.get("status") == "in_progress":
+        del fields["status"]
+    return fields
+
+
+def arguments_of(item: dict[str, Any], item_type: str) -> object:
+    """Return what the tool of an item is to do: text as it is, JSON values as an object.
+
+    Example:
+        >>> arguments_of({"queries": ["cats"]}, "file_search_call"), arguments_of({}, "function_call")
+        ({'queries': ['cats']}, None)
+    """
+    name, value = _first_said(item, _ARGUMENTS.get(item_type, ("arguments",)))
+    return {name: value} if is_list(value) else value
+
+
+def result_of(item: dict[str, Any], item_type: str) -> object:
+    """Return what came of a call that its own item tells; None where it tells nothing.
+
+    Example:
+        >>> result_of({"results": [{"filename": "a"}]}, "file_search_call"), result_of({}, "mcp_call")
+        ([{'filename': 'a'}], None)
+    """
+    return _first_said(item, _RESULTS.get(item_type, ()))[1]
+
+
+def _first_said(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, object]:
+    for name in names:
+        value = item.get(name)
+        if not says_nothing(value):
+            return name, value
+    return "", None
+
+
+def media_of(text: str) -> bytes:
+    r"""Return media that were sent as base64.
+
+    Raises:
+        ProtocolError: It is none.
+
+    Example:
+        >>> media_of("AAA=")
+        b'\x00\x00'
+    """
+    try:
+        return b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        msg = "media must be base64"
+        raise ProtocolError(msg) from None
+
+
+def written(value: object) -> str:
+    """Return arguments as text: what is no text is written as JSON.
+
+    Example:
+        >>> written({"type": "search"}), written("1 + 1"), written(None)
+        ('{"type": "search"}', '1 + 1', '')
+    """
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False) if is_dict(value) else ""

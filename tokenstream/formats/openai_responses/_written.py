@@ -1,0 +1,296 @@
+"""Output items that hold text: messages and reasoning, each text of theirs a part."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import dicts_of, is_list, known, text_of
+from tokenstream.formats.openai_responses._item import NO_PART, Item
+from tokenstream.formats.openai_responses._words import citation_of, described
+from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, TextPart
+
+if TYPE_CHECKING:
+    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats._parts import Parts
+
+__all__ = ["MessageItem", "ReasoningItem", "Section", "WrittenItem"]
+
+_KINDS = {
+    "output_text": "text",
+    "text": "text",
+    "refusal": "refusal",
+    "reasoning_text": "reasoning",
+    "summary_text": "reasoning",
+}
+"""Types of content, and which kind of part each is."""
+_CONTENT_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
+
+
+class Section:
+    """One text of an item.
+
+    Args:
+        part: The part that it is.
+        fields: What is told of it beside its item's fields.
+    """
+
+    __slots__ = ("cited", "fields", "given", "has_logprobs", "part")
+
+    def __init__(self, part: OpenPart, fields: dict[str, Any]) -> None:
+        self.part = part
+        self.fields = fields
+        self.given = 0
+        """How many characters were given."""
+        self.cited = 0
+        """How many annotations were given."""
+        self.has_logprobs = False
+
+
+class WrittenItem(Item):
+    """An item made of texts, each known by its field and its index there."""
+
+    __slots__ = ("fields", "sections")
+
+    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
+        super().__init__(parts, item_type, index)
+        self.fields: dict[str, Any] = {}
+        """What the item says of itself, for every part that it is."""
+        self.sections: dict[tuple[str, int], Section] = {}
+
+    @abstractmethod
+    def kind_of(self, content: dict[str, Any]) -> str:
+        """Return the kind of part that a content is."""
+
+    @abstractmethod
+    def open_section(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> Section:
+        """Open the part of a text.
+
+        Args:
+            key: Its field and index.
+            kind: The part's kind.
+            content: What the server says of it.
+        """
+
+    def start(self, key: tuple[str, int], content: dict[str, Any], *, expected: bool = True) -> Section:
+        """Return the open text at a place, which is opened where it is not.
+
+        Args:
+            key: Its field and index.
+            content: What the server says of it, with its type.
+            expected: Whether this is the place to say that it begins.
+        """
+        section = self.sections.get(key)
+        if section is not None and not section.part.closed:
+            return section
+        if section is not None:
+            self.parts.note("part_after_close")
+        elif not expected:
+            self.parts.note("part_unopened")
+        section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
+        return section
+
+    def write(self, key: tuple[str, int], content: dict[str, Any], text: str) -> Section | None:
+        """Add to the text at a place; None where another kind of part stands there.
+
+        Args:
+            key: Its field and index.
+            content: A content of that type.
+            text: What is added.
+        """
+        section = self.start(key, content, expected=False)
+        if section.part.kind != self.kind_of(content):
+            return None
+        section.given += len(text)
+        self.parts.add(section.part, text)
+        return section
+
+    def finish_text(self, key: tuple[str, int], content: dict[str, Any]) -> bool:
+        """Take a text whole: what was not given is; tell whether it fits.
+
+        Args:
+            key: Its field and index.
+            content: The content as the server sent it.
+        """
+        if not content:
+            return True
+        section = self.sections.get(key) or self.start(key, content)
+        if section.part.kind != self.kind_of(content):
+            return False
+        if section.part.kind != "opaque":
+            self._give_rest(section, content)
+        elif not section.part.closed:
+            self.tell(section.part, _opaque(content))
+            self.parts.close(section.part)
+        return True
+
+    def take_texts(self, field: str, contents: object, *, over: bool) -> None:
+        """Take the texts that the item itself holds.
+
+        Args:
+            field: The field of their indexes.
+            contents: The texts as the server sent them.
+            over: Whether that is all of them; before, they are mere promises.
+        """
+        found = self._contents(contents)
+        streamed = sorted(key for key in self.sections if key[0] == field)
+        if over and not streamed and self._was_given(found):
+            self.parts.note("reasoning_twice")
+            return
+        for place, content in enumerate(found):
+            # Indexes in events may differ from the places in the item: where none is missing, order tells.
+            key = streamed[place] if len(streamed) >= len(found) else (field, place)
+            if over:
+                self.finish_text(key, content)
+            else:
+                self.start(key, content)
+
+    def _was_given(self, contents: list[dict[str, Any]]) -> bool:
+        """Tell whether just as much text was given under another field."""
+        given = sum(section.given for section in self.sections.values())
+        return given > 0 and given == sum(len(text_of(content, "text") or "") for content in contents)
+
+    def _contents(self, value: object) -> list[dict[str, Any]]:
+        if isinstance(value, str) and value:
+            return [{"type": "text", "text": value}]
+        return dicts_of(value)
+
+    def _give_rest(self, section: Section, content: dict[str, Any]) -> None:
+        text = text_of(content, "text", "refusal") or ""
+        if not section.part.closed:
+            if not section.given:
+                section.given = len(text)
+                self.parts.add(section.part, text)
+            elif text and len(text) != section.given:
+                self.parts.note("text_rewritten")
+        annotations = content.get("annotations")
+        if is_list(annotations):
+            for annotation in dicts_of(annotations[section.cited :]):
+                self.cite(section, annotation)
+        if not section.has_logprobs:
+            self.measure(section, content.get("logprobs"))
+
+    def cite(self, section: Section, annotation: dict[str, Any]) -> None:
+        """Give an annotation of a text."""
+        section.cited += 1
+        self.parts.cite(0, citation_of(annotation, section.part.index))
+
+    def measure(self, section: Section, logprobs: object) -> None:
+        """Give log probabilities of a text."""
+        if is_list(logprobs) and logprobs:
+            section.has_logprobs = True
+            self.parts.items("logprobs", logprobs)
+
+    def close(self, *, complete: bool) -> None:
+        """Close every text."""
+        self.over = True
+        for section in self.sections.values():
+            self.parts.close(section.part)
+
+    def tell_all(self, fields: dict[str, Any]) -> None:
+        """Tell what the item says of itself once more, on every part that is open."""
+        if fields == self.fields:
+            return
+        self.fields = fields
+        for section in self.sections.values():
+            if not section.part.closed and section.part.kind in _CONTENTS:
+                content = _CONTENTS[section.part.kind]
+                self.tell(section.part, content(provider_data={**fields, **section.fields} or None))
+
+
+_CONTENTS: dict[str, type[TextPart | RefusalPart | ReasoningPart]] = {
+    "text": TextPart,
+    "refusal": RefusalPart,
+    "reasoning": ReasoningPart,
+}
+
+
+class MessageItem(WrittenItem):
+    """A message: texts and refusals."""
+
+    __slots__ = ()
+
+    def kind_of(self, content: dict[str, Any]) -> str:
+        """Return the kind of part that a content is; "opaque" for those that we have no word for."""
+        return _KINDS.get(text_of(content, "type") or "", "opaque")
+
+    def open_section(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> Section:
+        """Open a text, a refusal, or whatever else it is."""
+        if kind == "opaque":
+            return Section(self.parts.open(0, _opaque(content)), {})
+        fields = known(content, *_CONTENT_FIELDS) or {}
+        if kind == "reasoning":
+            fields[key[0]] = key[1]
+        start = _CONTENTS[kind](provider_data={**self.fields, **fields} or None)
+        return Section(self.parts.open(0, start), fields)
+
+    def take(self, item: dict[str, Any], *, over: bool) -> None:
+        """Take what is said of the message, and what it holds."""
+        self.tell_all(described(item, "content", "role") or {})
+        self.take_texts("content_index", item.get("content"), over=over)
+        if over:
+            self.close(complete=True)
+
+
+class ReasoningItem(WrittenItem):
+    """Reasoning: texts of a summary, or the reasoning itself, or neither and encrypted."""
+
+    __slots__ = ("_first", "_shown")
+
+    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
+        super().__init__(parts, item_type, index)
+        self._first = NO_PART
+        self._shown: Section | None = None
+        """The text that the first part became."""
+
+    def kind_of(self, content: dict[str, Any]) -> str:
+        """Return the kind of part that a content is: any text is reasoning here."""
+        return "reasoning" if text_of(content, "type") in _KINDS else "opaque"
+
+    def open_section(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> Section:
+        """Open a text; the first one is the part that the item began as."""
+        if kind == "opaque":
+            return Section(self.parts.open(0, _opaque(content)), {})
+        fields: dict[str, Any] = {key[0]: key[1], **(known(content, *_CONTENT_FIELDS) or {})}
+        start = ReasoningPart(provider_data={**self.fields, **fields})
+        first = self._first
+        if self._shown is not None or first.closed:
+            section = Section(self.parts.open(0, start), fields)
+        else:
+            self.tell(first, start)
+            section = Section(first, fields)
+        if self._shown is None:
+            self._first, self._shown = section.part, section
+        return section
+
+    def take(self, item: dict[str, Any], *, over: bool) -> None:
+        """Take what is said of the reasoning, and whatever text it holds."""
+        fields = described(item, "summary", "content", "encrypted_content") or {}
+        news = fields != self.fields
+        if self._first is NO_PART:
+            self._first = self.parts.open(0, ReasoningPart(provider_data=fields or None))
+            news = False
+        self.tell_all(fields)
+        self.take_texts("summary_index", item.get("summary"), over=over)
+        self.take_texts("content_index", item.get("content"), over=over)
+        if over:
+            # What stands in the item's start may be a piece of it.
+            self._seal(text_of(item, "encrypted_content"), news=news and self._shown is None)
+            self.close(complete=True)
+
+    def _seal(self, sealed: str | None, *, news: bool) -> None:
+        """Tell the encrypted reasoning, on the first part."""
+        first = self._first
+        if first.closed or not (sealed or news):
+            return
+        fields = {**self.fields, **(self._shown.fields if self._shown is not None else {})}
+        self.tell(first, ReasoningPart(redacted=sealed, provider_data=fields or None))
+
+    def close(self, *, complete: bool) -> None:
+        """Close every text, and the part that the item began as."""
+        self.parts.close(self._first)
+        super().close(complete=complete)
+
+
+def _opaque(content: dict[str, Any]) -> OpaquePart:
+    return OpaquePart(type=text_of(content, "type") or "", data=content)
