@@ -118,12 +118,14 @@ class OpenAIChat(PlainChat):
             frame: The frame, decoded where that was done already.
             sent: The frame as it came.
         """
-        self._plain = ""
+        self._plain = self._bare = ""
         events = super().feed(frame)
         if not self.shortcuts:
             return events
-        if self._plain and self.error is None:
+        if self.error is None and self._plain:
             self._learn(sent, events)
+        elif self.error is None and self._bare:
+            self._learn_bare(sent, events)
         else:
             self._forget()
         return events
@@ -184,6 +186,18 @@ class OpenAIChat(PlainChat):
             changing = PADDING if self._created is None else _CHANGING
             self._last = LastPlain(payload, self._plain, tuple(key for key in payload if key in changing))
 
+    def _learn_bare(self, frame: Frame, events: list[Event]) -> None:
+        """Remember what the bytes of a payload without choices look like that said nothing but its text."""
+        event = events[0] if len(events) == 1 else None
+        if isinstance(event, TextDelta) and isinstance(frame, bytes) and event.raw[self._bare] == event.text:
+            self._in_call, self._delta, self._kind = False, TextDelta, "text"
+            self._path = (self._bare,)
+            self._choice, self._part = event.choice, event.part
+            self._last = None
+            self._offer(frame, event.raw)
+        else:
+            self._forget()
+
     def _learn_arguments(self, frame: Frame, events: list[Event]) -> None:
         """Remember what the bytes of a payload look like that said nothing but a fragment of arguments."""
         event = events[0] if len(events) == 1 else None
@@ -223,6 +237,8 @@ class OpenAIChat(PlainChat):
             if frame.event != "message":
                 return None
             frame = frame.payload
+        if not isinstance(frame, bytes):
+            return None
         try:
             data = self.decode(frame)
         except ProtocolError:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._openai import finish_reason, usage_of
 from tokenstream.formats._read import is_dict, is_list, says_nothing
 from tokenstream.formats.openai_chat._content import Content
 from tokenstream.formats.openai_chat._plans import Layout, Plans
 from tokenstream.formats.openai_chat._tables import (
-    FINISH_REASONS,
     ITEM_FIELDS,
     REASONING_FIELDS,
     REASONING_LISTS,
+    REASONING_STEPS,
 )
-from tokenstream.formats.openai_chat._usage import usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"
 _DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps]"
 
-_REASONING = frozenset((*REASONING_FIELDS, *REASONING_LISTS))
+_REASONING = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
 _TEXTS: dict[str, TextKind] = {
     "content": "text",
     "refusal": "refusal",
@@ -109,7 +109,7 @@ class ChoiceReader:
             self.read_field(key, value)
         else:
             self.content.release_calls()
-            self._parts.finish(self.index, FINISH_REASONS.get(value.lower(), "unknown"), value)
+            self._parts.finish(self.index, finish_reason(value), value)
 
     def _read_message(self, key: str, value: object) -> None:
         """Take a whole message: all that there is, or what the deltas have said already."""

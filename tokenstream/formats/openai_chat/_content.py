@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, is_list, known, text_of
 from tokenstream.formats.openai_chat._calls import Calls
-from tokenstream.formats.openai_chat._tables import REASONING_FIELDS, REASONING_LISTS
+from tokenstream.formats.openai_chat._tables import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -29,6 +29,8 @@ __all__ = ["Content"]
 _PartReader: TypeAlias = "Callable[[Content, dict[str, Any]], None]"
 
 _DETAIL_TEXT = ("text", "summary", "thinking")
+_DETAIL_FIELDS = (*_DETAIL_TEXT, "type", "id", "index", "format", "signature", "data")
+_STEP_TEXT = ("thought", "text", "content")
 _INNER_TEXT = ("thinking", "reasoning", "summary", "text", "content")
 
 
@@ -166,6 +168,17 @@ class Content:
         elif text:
             self._plain_reasoning = True
             self.write("reasoning", text)
+        for name in REASONING_STEPS:
+            for step in dicts_of(delta.get(name)):
+                self._read_step(step)
+
+    def _read_step(self, step: dict[str, Any]) -> None:
+        """Take a step of reasoning, with what was done in it."""
+        self.end_flow()
+        self.came("reasoning")
+        part = self.parts.open(self.choice, ReasoningPart(provider_data=known(step, *_STEP_TEXT)))
+        self.parts.add(part, text_of(step, *_STEP_TEXT) or "")
+        self.parts.close(part)
 
     def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
         if text:
@@ -185,6 +198,8 @@ class Content:
                 self.write("reasoning", shown)
             if signature:
                 self.parts.sign(self.choice, signature)
+            elif known(item, *_DETAIL_FIELDS) is not None and not text_of(item, *_DETAIL_TEXT):
+                self._read_opaque(item)
         if text:
             self.write("reasoning", text)
 

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._openai import FINISH_REASONS, usage_of
 from tokenstream.formats._read import dicts_of, index_of, is_dict, is_list, known, says_nothing, text_of
 from tokenstream.formats._template import PADDING
 from tokenstream.formats.base import Format
+from tokenstream.formats.openai_chat._bare import BARE_FIELDS, OVER_FIELD, as_chunk, is_bare, text_field_of
 from tokenstream.formats.openai_chat._choice import ChoiceReader
 from tokenstream.formats.openai_chat._plans import Layout, Plans
-from tokenstream.formats.openai_chat._usage import usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
 
 __all__ = ["CALLS", "PlainChat"]
 
@@ -33,6 +35,8 @@ _Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 # Where none of these is a key and "choices" is one, only `object` can make a payload an error.
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
+# Perplexity's concise streams think in chunks of their own.
+_OBJECTS = ("chat.completion", "chat.reasoning")
 CALLS = "tool_calls"
 # `object` names the format, in every chunk; an error was looked for before.
 _ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
@@ -46,6 +50,8 @@ class _AnswerPlan:
     """Whether it must be looked for an error."""
     chunk: bool
     """Whether it is a chunk at all."""
+    bare: bool
+    """Whether it may be a payload that says the same in another shape."""
     heads: _Steps
     rest: _Steps
 
@@ -58,9 +64,10 @@ class PlainChat(Format):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("_created", "_plain")
+    __slots__ = ("_bare", "_created", "_plain")
 
     name: ClassVar[str] = "openai-chat"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     sentinel: ClassVar[bytes | None] = b"[DONE]"
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
@@ -68,6 +75,8 @@ class PlainChat(Format):
         self._created: object = None
         self._plain = ""
         """The field of the delta that holds all that the payload says, one piece of text or reasoning."""
+        self._bare = ""
+        """The field that holds the text of a payload without choices."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -78,11 +87,11 @@ class PlainChat(Format):
             event: The SSE event's name.
         """
         kind = payload.get("object")
-        if isinstance(kind, str) and kind.startswith("chat.completion"):
+        if isinstance(kind, str) and kind.startswith(_OBJECTS):
             return True
         choices = payload.get("choices")
         if not is_list(choices):
-            return False
+            return is_bare(payload)
         if not choices:
             # Azure begins with a chunk about the prompt; others with one that says nothing.
             return True if "prompt_filter_results" in payload else None
@@ -133,7 +142,14 @@ class PlainChat(Format):
                         self._read_answer(payload, plan)
                 self.error = error
                 return
-        if plan.chunk:
+        made = as_chunk(payload) if plan.bare else None
+        if made is not None:
+            self._read_answer(made, _ANSWER_PLANS.of(made))
+            # Its layers are not those of a chunk.
+            self._plain, self._bare = "", text_field_of(payload)
+            if payload.get(OVER_FIELD) is True:
+                self.read_sentinel()
+        elif plan.chunk:
             self._read_answer(payload, plan)
         else:
             self._read_other(payload, event)
@@ -280,6 +296,7 @@ def _plan_answer(layout: Layout) -> _AnswerPlan:
     return _AnswerPlan(
         suspect="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
         chunk=not _CHUNK_MARKS.isdisjoint(layout),
+        bare="choices" not in layout and "type" not in layout and not BARE_FIELDS.isdisjoint(layout),
         heads=tuple((key, heads[key]) for key in layout if key in heads),
         rest=tuple((key, readers.get(key, PlainChat.read_answer_field)) for key in rest),
     )

@@ -1,0 +1,196 @@
+"""Text deltas that differ in their text alone are read at a glance, and only they."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.formats.told import DONE, tell
+from tokenstream import Decoder, Limits
+from tokenstream.events import TextDelta
+from tokenstream.formats._glance import GlanceFormat
+from tokenstream.framing import ServerSentEvent
+
+
+class Little(GlanceFormat):
+    """A format of one field and a counter."""
+
+    __slots__ = ("decoded",)
+
+    name: ClassVar[str] = "little"
+    sentinel: ClassVar[bytes | None] = DONE
+    numbers = (("n",),)
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.decoded = 0
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - as all do
+        return "text" in payload
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        self.decoded += 1
+        self.text_at = ("text",)
+        if payload.get("odd"):
+            self.note("role_missing")
+        if "finish" in payload:
+            self.parts.finish(0, "stop", "stop")
+        self.parts.write(payload.get("choice", 0), "text", payload.get("text", ""))
+
+
+def deltas(count: int, **fields: Any) -> list[dict[str, Any]]:
+    return [{"n": n, "text": f"t{n} ", **fields} for n in range(count)]
+
+
+def decoded(*frames: Any) -> int:
+    format = Little()
+    tell(format, *frames)
+    return format.decoded
+
+
+def test_deltas_alike_are_decoded_twice_at_most() -> None:
+    """The first opens the part, the second teaches what they look like."""
+    format = Little()
+    got = tell(format, *deltas(50), {"finish": 1})
+
+    assert 3 == format.decoded
+    assert "".join(f"t{n} " for n in range(50)) == got.message.text
+    assert 51 == format.frames
+
+
+def test_a_delta_read_at_a_glance_carries_its_payload() -> None:
+    """It is decoded when somebody asks."""
+    events = [event for event in tell(Little(), *deltas(9)).events if isinstance(event, TextDelta)]
+
+    assert deltas(9) == [event.raw for event in events]
+
+
+def test_after_anything_else_the_next_delta_is_decoded() -> None:
+    """It may belong to another part; then they are read at a glance again."""
+    other = {"n": 1, "text": "x", "choice": 1}
+    format = Little()
+    got = tell(format, *deltas(10), other, *deltas(10))
+
+    assert 4 == format.decoded
+    assert "x" == got.messages[1].text
+
+
+def test_departures_are_counted_for_each_delta() -> None:
+    """A delta that bends a rule is read in the plain way."""
+    format = Little()
+    got = tell(format, *deltas(10, odd=True))
+
+    assert 10 == format.decoded
+    assert 10 == got.format.departures["role_missing"].count
+
+
+def test_deltas_that_are_never_alike_are_tried_ever_less_often() -> None:
+    """Learning costs more than reading, so it must pay."""
+    tried: list[bytes] = []
+
+    class Counting(Little):
+        def _template_of(self, payload: bytes, event: TextDelta) -> Any:
+            before = self._wait
+            made = super()._template_of(payload, event)
+            if self._wait > before:
+                tried.append(payload)
+            return made
+
+    tell(Counting(), *[{"n": n, f"x{n}": n, "text": "a"} for n in range(400)])
+
+    assert 2 <= len(tried) <= 9
+
+
+def test_without_shortcuts_every_delta_is_decoded() -> None:
+    """The events are the same."""
+    format = Little()
+    format.shortcuts = False
+    got = tell(format, *deltas(10))
+
+    assert 10 == format.decoded
+    assert tell(Little(), *deltas(10)).outcome == got.outcome
+
+
+@pytest.mark.parametrize("place", [("more", "text"), ("text", "value"), ("text", 0, "x")])
+def test_text_that_stands_elsewhere_is_decoded_each_time(place: Any) -> None:
+    """Where the format expects it there is none, or another one."""
+
+    class Elsewhere(Little):
+        def read(self, payload: dict[str, Any], event: str) -> None:
+            super().read(payload, event)
+            self.text_at = place
+
+    format = Elsewhere()
+    tell(format, *deltas(10))
+
+    assert 10 == format.decoded
+
+
+def test_half_a_character_is_not_overtaken() -> None:
+    """The text after it waits for it."""
+    frames = [{"n": 1, "text": piece} for piece in ("a", "b", "c", "\ud83c", "\udf0a", "d", "e", "f")]
+
+    assert ["a", "b", "c", "🌊", "d", "e", "f"] == tell(Little(), *frames).texts
+
+
+@pytest.mark.parametrize("name", ["message", "delta"])
+def test_named_events_are_read_at_a_glance_while_their_name_is_the_same(name: str) -> None:
+    """With an id, or with a name of their own."""
+    frames: list[Any] = [ServerSentEvent(json.dumps(delta).encode(), name, "") for delta in deltas(10)]
+
+    assert 2 == decoded(*frames)
+    assert 3 == decoded(*frames, ServerSentEvent(frames[0].payload, "other", ""))
+    assert (2 if name == "message" else 3) == decoded(*frames, frames[0].payload)
+
+
+def test_objects_that_are_already_decoded_are_read_each() -> None:
+    """There are no bytes to compare."""
+    format = Little()
+    got = tell(format, *deltas(10), plain=True)
+
+    assert 10 == format.decoded
+    assert 10 == len(got.texts)
+
+
+@pytest.mark.parametrize("head", [b"data: ", b"event: delta\ndata: "])
+def test_whole_chunks_are_read_at_a_glance(head: bytes) -> None:
+    """Where nothing is held by the framing, a chunk that is one event needs no framing either."""
+    format = Little()
+    decoder = Decoder(format)
+    chunks = [head + json.dumps(delta).encode() + b"\n\n" for delta in deltas(20)]
+    texts = [event.text for chunk in chunks for event in decoder.feed(chunk) if isinstance(event, TextDelta)]
+    decoder.feed(head + b'{"n":1,"text":"!"}\n\n')
+    decoder.feed(b"data: [DONE]\n\n")
+    decoder.end()
+
+    assert [delta["text"] for delta in deltas(20)] == texts
+    assert decoder.message.text.endswith("t19 !")
+    assert decoder.error is None
+
+
+def test_the_same_chunk_reader_serves_the_same_part() -> None:
+    """It is made anew only for another one."""
+    format = Little()
+    assert format.shortcut(1_000) is None
+    for delta in deltas(3):
+        format.feed(json.dumps(delta).encode())
+    reader = format.shortcut(1_000)
+
+    assert reader is not None
+    assert reader == format.shortcut(1_000)
+    event = reader(b'data: {"n": 7, "text": "x"}\n\n')
+    assert isinstance(event, TextDelta)
+    assert "x" == event.text
+    assert format.shortcut(10) != reader
+
+
+def test_payloads_of_several_lines_have_no_chunk_reader() -> None:
+    """Their lines have heads of their own."""
+    format = Little()
+    for delta in deltas(3):
+        format.feed(json.dumps(delta, indent=1).encode())
+
+    assert format.shortcut(1_000) is None

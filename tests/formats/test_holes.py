@@ -1,0 +1,158 @@
+"""Templates with holes: what else may stand in a payload, and what may not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream.formats._holes import HoleTemplate, at
+
+VALUE: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel", "p": "x"}, "id": 9, "p": "aB3"}
+PAYLOAD = json.dumps(VALUE).encode()
+PATH = ("inner", "text")
+NUMBERS = (("n",), ("inner", "id"))
+
+
+def learn(
+    value: Any, *, path: Any = PATH, numbers: Any = NUMBERS, payload: bytes | None = None
+) -> HoleTemplate | None:
+    written = json.dumps(value).encode() if payload is None else payload
+    return HoleTemplate.learn(written, value, path, numbers)
+
+
+def like(text: str, **fields: Any) -> bytes:
+    """A payload whose text is another one, and some fields, by the names they have in the inner object."""
+    inner = {**VALUE["inner"], "text": text, **fields}
+    return json.dumps({**VALUE, "inner": inner}).encode()
+
+
+PLAIN: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel"}, "last": 9}
+
+
+def plain(text: str, n: Any = 1, id: Any = 5, last: Any = 9) -> bytes:
+    return json.dumps({"n": n, "inner": {"id": id, "text": text}, "last": last}).encode()
+
+
+@given(st.text(min_size=1), st.integers(-(10**17), 10**17), st.floats(allow_nan=False, allow_infinity=False))
+def test_any_text_and_any_numbers_are_recognised(text: str, n: int, id: float) -> None:
+    """As long as nothing else differs; the text is the one that decoding finds."""
+    template = learn(PLAIN)
+
+    assert template is not None
+    assert text == template.match(plain(text, n, id))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(plain("a", last=10), id="another number"),
+        pytest.param(plain("a", n="1"), id="a number that became text"),
+        pytest.param(plain("a", n=None), id="a number that became null"),
+        pytest.param(plain("a", n=[1]), id="a number that became a list"),
+        pytest.param(plain("a", n=10**30), id="a huge number"),
+        pytest.param(plain("a").replace(b'"n": 1', b'"n": 01'), id="a number that is none"),
+        pytest.param(plain("a").replace(b'"a"', b"7"), id="a text that is none"),
+        pytest.param(plain("a").replace(b'"a"', b'"a", "b": "c"'), id="another field"),
+        pytest.param(plain(""), id="no text"),
+        pytest.param(plain("a")[:-1], id="a cut"),
+        pytest.param(plain("a") + b" ", id="something behind"),
+        pytest.param(plain("a").replace(b'"a"', b'"\xff"'), id="no UTF-8"),
+        pytest.param(plain("a").replace(b'"a"', b'"\\ud800"'), id="half a character"),
+        pytest.param(plain("a").replace(b'"a"', b'"a\nb"'), id="a raw line end"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+def test_whatever_else_differs_is_left_to_the_decoder(payload: bytes) -> None:
+    """A template never guesses."""
+    template = learn(PLAIN)
+
+    assert template is not None
+    assert template.match(payload) is None
+
+
+def test_padding_may_have_any_length() -> None:
+    """It says nothing."""
+    value = {"text": "Hel", "obfuscation": "aB3"}
+    template = learn(value, path=("text",), numbers=())
+
+    assert template is not None
+    assert "lo" == template.match(b'{"text": "lo", "obfuscation": "zzzzzz"}')
+    assert template.match(b'{"text": "lo", "obfuscation": "z-z"}') is None
+
+
+def test_a_number_of_the_same_name_elsewhere_is_no_hole() -> None:
+    """There it may say something."""
+    assert learn({"n": 1, "text": "a", "more": {"n": 1}}, path=("text",)) is None
+
+
+def test_padding_elsewhere_is_no_hole() -> None:
+    """There it is a field like any other."""
+    assert learn(VALUE) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "payload"),
+    [
+        pytest.param({"text": "a"}, b'{"text": "\\u0061"}', id="written otherwise"),
+        pytest.param({"text": "a", "b": "x"}, b'{"text": "a", "b": "\xff"}', id="no UTF-8"),
+        pytest.param({"text": "a" * 5_000}, None, id="long"),
+        pytest.param({"text": "a", "n": -918273645}, None, id="the number of the proof"),
+        pytest.param({"text": "a", "list": ["text", "a"]}, b'{"list": ["text" : "a"]}', id="no JSON"),
+        pytest.param({"text": "a"}, b'{"text": "b", "more": {"text": "a"}}', id="another place"),
+        pytest.param(
+            {"text": "a"}, b'{"x":"a","x":"a","x":"a","x":"a","x":"a","x":"a","x":"a","x":"a"}', id="many"
+        ),
+    ],
+)
+def test_what_cannot_be_proved_is_not_learnt(value: Any, payload: bytes | None) -> None:
+    """The text must stand where it seems to."""
+    assert learn(value, path=("text",), payload=payload) is None
+
+
+def test_the_same_text_in_another_field_before_it_is_passed_over() -> None:
+    """The place that is proved counts."""
+    value = {"name": "a", "more": {"text": "a"}, "text": "a"}
+    template = learn(value, path=("text",), numbers=())
+
+    assert template is not None
+    assert "b" == template.match(b'{"name": "a", "more": {"text": "a"}, "text": "b"}')
+
+
+def test_a_number_inside_the_text_is_text() -> None:
+    """Keys in a text are escaped, but a hole there would break it."""
+    template = learn({"text": 'say "n": 1', "n": 2}, path=("text",), numbers=[("n",)])
+
+    assert template is not None
+    assert '"n": 7' == template.match(json.dumps({"text": '"n": 7', "n": 3}).encode())
+
+
+def test_a_chunk_is_recognised_between_fixed_pieces() -> None:
+    """A payload of several lines is no chunk of one line."""
+    template = learn(PLAIN)
+    assert template is not None
+    framed = template.framed(b"data: ", b"\n\n")
+    pretty = learn(PLAIN, payload=json.dumps(PLAIN, indent=1).encode())
+
+    assert framed is not None
+    assert "lo" == framed.match(b"data: " + plain("lo", n=4) + b"\n\n")
+    assert framed.match(b"data: " + plain("lo") + b"\n\nx") is None
+    assert pretty is not None
+    assert "lo" == pretty.match(json.dumps({**PLAIN, "inner": {"id": 7, "text": "lo"}}, indent=1).encode())
+    assert pretty.framed(b"data: ", b"\n\n") is None
+
+
+def test_a_place_that_is_not_there_is_no_hole() -> None:
+    """Numbers that a payload does not have are passed over."""
+    template = learn({"text": "a"}, path=("text",), numbers=[("n",), ("inner", "n"), ("text", "n")])
+
+    assert template is not None
+    assert "b" == template.match(b'{"text": "b"}')
+
+
+def test_values_are_found_by_their_place() -> None:
+    """Through objects and lists."""
+    assert 5 == at({"a": [{"b": 5}]}, ("a", 0, "b"))

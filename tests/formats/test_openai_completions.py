@@ -1,0 +1,392 @@
+"""Legacy completions: OpenAI's and their kin's, and llama.cpp's own route."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.told import DONE, Told, changed, tell
+from tokenstream import Stream
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.formats.openai_completions import OpenAICompletions
+from tokenstream.limits import Limits
+
+HEAD = {"id": "cmpl_1", "object": "text_completion", "created": 1_700_000_000, "model": "m-1"}
+
+
+def piece(text: Any, finish: Any = None, *, index: Any = 0, **fields: Any) -> dict[str, Any]:
+    choice = {"text": text, "index": index, "logprobs": None, "finish_reason": finish, **fields}
+    return {**HEAD, "choices": [choice]}
+
+
+USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+END = piece("", "stop")
+LAST = {**HEAD, "choices": [], "usage": USAGE}
+
+
+def read(*frames: Any, **options: Any) -> Told:
+    return tell(OpenAICompletions(**options), *frames)
+
+
+def test_text_arrives_piece_by_piece_and_adds_up() -> None:
+    """One part of text, the head of the answer before it."""
+    got = read(piece("Hel"), piece("lo"), END, LAST, DONE)
+
+    assert ["Hel", "lo"] == got.texts
+    assert ("cmpl_1", "m-1", "Hello", "stop", "complete") == (
+        got.message.id,
+        got.message.model,
+        got.message.text,
+        got.message.finish_reason,
+        got.message.ending,
+    )
+    assert 1_700_000_000 == got.message.provider_data["created"]
+    assert set() == got.rules
+
+
+def test_the_usage_is_that_of_the_last_payload() -> None:
+    """It has no choices."""
+    usage = read(piece("a"), END, LAST, DONE).message.usage
+
+    assert usage is not None
+    assert (5, 7, 12, USAGE) == (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.total_tokens,
+        usage.provider_data,
+    )
+
+
+def test_several_choices_are_kept_apart_however_they_are_mixed() -> None:
+    """By their index; each has its own finish reason."""
+    got = read(
+        piece("a", index=1),
+        piece("b"),
+        piece("c", index=1),
+        piece("", "length", index=1),
+        piece("d", "stop"),
+        DONE,
+    )
+
+    assert [(0, "bd", "stop"), (1, "ac", "length")] == [
+        (message.choice, message.text, message.finish_reason) for message in got.messages
+    ]
+    assert set() == got.rules
+
+
+@pytest.mark.parametrize(("index", "expected"), [(None, 0), ("1", 1)])
+def test_a_choice_without_an_index_is_known_by_its_place(index: Any, expected: int) -> None:
+    """Digits are a number."""
+    assert [expected] == [message.choice for message in read(piece("a", index=index), DONE).messages]
+
+
+@pytest.mark.parametrize("index", [-1, True, "x", {}, 1.5])
+def test_a_choice_with_an_index_that_is_none_is_an_error(index: Any) -> None:
+    """Nobody can say whose text it is."""
+    assert isinstance(read(piece("a", index=index)).error, ProtocolError)
+
+
+def test_a_choice_that_is_no_object_is_an_error() -> None:
+    """Null is none at all, and one object stands for a list of one."""
+    assert isinstance(read({**HEAD, "choices": ["a"]}).error, ProtocolError)
+    assert read({**HEAD, "choices": [None]}, DONE).error is None
+    assert "a" == read({**HEAD, "choices": {"text": "a"}}, DONE).message.text
+
+
+def test_choices_that_are_no_list_are_carried() -> None:
+    """As a field."""
+    assert 7 == read({**HEAD, "choices": 7}, DONE).message.provider_data["choices"]
+
+
+def test_more_choices_than_the_limit_end_the_stream() -> None:
+    """Indexes come from the server."""
+    frames = [piece("a", index=n) for n in range(3)]
+
+    assert isinstance(read(*frames, limits=Limits(choices=2)).error, LimitExceeded)
+
+
+def test_log_probabilities_add_up() -> None:
+    """Each list for itself."""
+    first = {"tokens": ["a"], "token_logprobs": [-1.0], "top_logprobs": [{"a": -1.0}], "text_offset": [0]}
+    second = {
+        "tokens": ["b", "c"],
+        "token_logprobs": [None, -2.0],
+        "top_logprobs": None,
+        "text_offset": [1, 2],
+    }
+    data = read(piece("a", logprobs=first), piece("bc", "stop", logprobs=second), DONE).message.provider_data
+
+    assert ["a", "b", "c"] == data["logprobs.tokens"]
+    assert [-1.0, None, -2.0] == data["logprobs.token_logprobs"]
+    assert [{"a": -1.0}] == data["logprobs.top_logprobs"]
+    assert [0, 1, 2] == data["logprobs.text_offset"]
+
+
+@pytest.mark.parametrize(
+    "logprobs", [[{"token": "a"}], {"content": [{"token": "a"}]}, {"content": {"token": "a"}}]
+)
+def test_log_probabilities_in_the_form_of_chat_are_read_too(logprobs: Any) -> None:
+    """Newer servers send them so."""
+    assert [{"token": "a"}] == read(piece("a", "stop", logprobs=logprobs), DONE).message.provider_data[
+        "logprobs"
+    ]
+
+
+def test_token_ids_add_up() -> None:
+    """A server sends them when asked."""
+    got = read(piece("a", token_ids=[1, 2]), piece("b", token_ids=[3]), piece("", "stop", token_ids=[]), DONE)
+
+    assert [1, 2, 3] == got.message.provider_data["token_ids"]
+    assert [7] == read(piece("a", token_ids=7), DONE).message.provider_data["token_ids"]
+
+
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_reasoning_beside_the_text_is_reasoning(name: str) -> None:
+    """Some servers split it from the text here too."""
+    got = read(piece("", **{name: "Hm"}), piece("Yes", "stop", **{name: None}), DONE)
+
+    assert ("Hm", "Yes") == (got.message.reasoning, got.message.text)
+    assert ["Hm"] == [event.text for event in got.events if isinstance(event, ReasoningDelta)]
+
+
+def test_fields_without_a_word_of_ours_are_carried() -> None:
+    """Of the answer and of a choice, once."""
+    fields = {"stop_reason": 128_009, "prompt_logprobs": None, "matched": "", "reasoning": 8}
+    got = read({**piece(7, 9, **fields), "system_fingerprint": "fp", "usage": "many"}, DONE)
+
+    assert {
+        "created": 1_700_000_000,
+        "system_fingerprint": "fp",
+        "usage": "many",
+        "stop_reason": 128_009,
+        "text": 7,
+        "reasoning": 8,
+        "finish_reason": 9,
+    } == got.message.provider_data
+
+
+def test_the_time_of_each_piece_is_that_of_the_first() -> None:
+    """It is no news that time goes by."""
+    got = read({**piece("a"), "created": 1}, {**piece("b"), "created": 2}, {**piece("c"), "created": 3}, DONE)
+
+    assert 1 == got.message.provider_data["created"]
+    assert ["a", "b", "c"] == got.texts
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"), [("length", "length"), ("content_filter", "content_filter"), ("x", "unknown")]
+)
+def test_finish_reasons_are_told_in_our_words_and_the_servers(word: str, expected: str) -> None:
+    """A word that nobody knows is kept as it came."""
+    message = read(piece("a", word), DONE).message
+
+    assert (expected, word) == (message.finish_reason, message.raw_finish_reason)
+
+
+def test_the_end_is_known_by_its_finish_reason_too() -> None:
+    """And one without it is counted."""
+    assert {"done_missing"} == read(piece("a", "stop")).rules
+    assert {"finish_missing"} == read(piece("a"), DONE).rules
+    assert isinstance(read(piece("a")).error, StreamTruncated)
+
+
+def test_an_error_ends_the_stream() -> None:
+    """In the shapes that OpenAI and vLLM have."""
+    for error in (
+        {"error": {"message": "busy", "type": "overloaded_error"}},
+        {"object": "error", "message": "busy"},
+    ):
+        got = read(piece("a"), error)
+
+        assert isinstance(got.error, ProviderError)
+        assert "busy" in str(got.error)
+        assert "a" == got.message.text
+
+
+def test_a_payload_that_is_no_completion_is_an_unknown_event() -> None:
+    """And the answer goes on."""
+    got = read(piece("a"), ("news", {"x": 1}), {"object": "status"}, {"y": 1}, piece("b", "stop"), DONE)
+
+    assert ["news", "status", "event"] == got.unknown
+    assert "ab" == got.message.text
+
+
+def test_an_answer_that_was_not_streamed_is_read_whole() -> None:
+    """It has the same shape."""
+    stream = Stream(
+        [b'{"object":"text_completion","choices":[{"text":"Hi","index":0,"finish_reason":"stop"}]}']
+    )
+
+    assert ("Hi", "openai-completions") == (stream.final().text, stream.format)
+
+
+# -- llama.cpp's own route -------------------------------------------------------------------------------
+
+
+def native(content: Any, stop: Any = False, **fields: Any) -> dict[str, Any]:
+    return {"index": 0, "content": content, "tokens": [], "stop": stop, "id_slot": -1, **fields}
+
+
+OVER = native(
+    "",
+    True,
+    model="q.gguf",
+    tokens_predicted=3,
+    tokens_evaluated=8,
+    stop_type="eos",
+    stopping_word="",
+    truncated=False,
+    timings={"prompt_n": 8},
+)
+
+
+def test_the_own_route_of_llama_cpp_is_read() -> None:
+    """Its last payload ends the answer, without `[DONE]`."""
+    got = read(native("Hel", tokens_predicted=1), native("lo", tokens_predicted=2), OVER)
+
+    assert ["Hel", "lo"] == got.texts
+    assert ("Hello", "stop", "eos", "q.gguf") == (
+        got.message.text,
+        got.message.finish_reason,
+        got.message.raw_finish_reason,
+        got.message.model,
+    )
+    assert got.message.usage is not None
+    assert (8, 3) == (got.message.usage.input_tokens, got.message.usage.output_tokens)
+    assert {"id_slot": -1, "truncated": False, "timings": {"prompt_n": 8}} == {
+        name: got.message.provider_data[name] for name in ("id_slot", "truncated", "timings")
+    }
+    assert set() == got.rules
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"stop_type": "limit"}, ("length", "limit")),
+        ({"stop_type": "word"}, ("stop_sequence", "word")),
+        ({"stop_type": "none"}, ("unknown", "none")),
+        ({"stopped_limit": True, "stopped_eos": False}, ("length", "limit")),
+        ({"stopped_word": True}, ("stop_sequence", "word")),
+        ({}, ("unknown", None)),
+    ],
+)
+def test_llama_cpp_says_why_it_stopped(fields: Any, expected: Any) -> None:
+    """In one word, or by marks, as older servers do."""
+    message = read(native("a"), native("", True, **fields)).message
+
+    assert expected == (message.finish_reason, message.raw_finish_reason)
+
+
+def test_tokens_and_probabilities_of_llama_cpp_add_up() -> None:
+    """They are list items."""
+    first = native("a", tokens=[1], completion_probabilities=[{"id": 1}])
+    got = read(first, native("b", tokens=[2]), OVER)
+
+    assert [1, 2] == got.message.provider_data["tokens"]
+    assert [{"id": 1}] == got.message.provider_data["logprobs"]
+
+
+def test_several_choices_of_llama_cpp_end_each_for_itself() -> None:
+    """The answer is over with the last of them."""
+    got = read(
+        native("a"), {**native("b"), "index": 1}, OVER, {**native("c"), "index": 1}, {**OVER, "index": 1}
+    )
+
+    assert ["a", "bc"] == [message.text for message in got.messages]
+    assert "complete" == got.message.ending
+
+
+def test_llama_cpp_cut_off_is_truncated() -> None:
+    """`stop` never came."""
+    assert isinstance(read({"content": "a", "stop": False}).error, StreamTruncated)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (piece("a"), True),
+        ({"choices": [], "object": "text_completion"}, True),
+        ({"choices": [{"text": "a"}]}, True),
+        ({"choices": [{"text": "a", "delta": {"content": "a"}}], "object": "text_completion"}, False),
+        ({"choices": [{"index": 0}]}, False),
+        ({"choices": []}, False),
+        (native("a"), True),
+        ({"content": "a", "stop": None}, False),
+        ({"content": [], "stop": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_payload_is_recognised_by_what_it_holds(payload: Any, expected: bool) -> None:
+    """A choice with a delta is a chat's, whatever its object is called."""
+    assert expected == OpenAICompletions.recognises(payload, "")
+
+
+def test_a_completion_with_a_delta_is_a_chat() -> None:
+    """One server names its chunks so."""
+    assert OpenAIChat.recognises({"choices": [{"delta": {"content": "a"}}], "object": "text_completion"}, "")
+
+
+PAYLOADS: list[Any] = [
+    piece("Hel"),
+    piece("lo"),
+    piece(" w\n"),
+    piece("ö"),
+    piece("\ud83c"),
+    piece("\udf0a"),
+    {**piece("x"), "obfuscation": "aB3"},
+    {**piece("y"), "created": 1_800_000_000},
+    native("n", tokens_predicted=1),
+    piece("z", index=1),
+    piece("q", reasoning="r", logprobs={"tokens": ["q"]}, token_ids=[1]),
+    native("o", tokens=[1], completion_probabilities=[{}]),
+    {**piece("u"), "usage": USAGE},
+    LAST,
+    END,
+    OVER,
+    {"error": {"message": "m"}},
+]
+
+
+@given(changed(PAYLOADS))
+def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> None:
+    """And what was yielded adds up to the message."""
+    got = read(*frames)
+
+    assert got.error is None or isinstance(got.error, StreamError)
+    for message in got.messages:
+        pieces = [
+            event.text
+            for event in got.events
+            if isinstance(event, TextDelta) and event.choice == message.choice
+        ]
+        assert message.text == "".join(pieces)
+
+
+@given(changed(PAYLOADS[:10], most=40))
+def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
+    """Events, payloads, departures and errors are those of the plain way."""
+    format = OpenAICompletions()
+    format.shortcuts = False
+
+    assert tell(format, *frames).outcome == read(*frames).outcome
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
+    """Within an answer, too."""
+    got = read(piece("a"), piece("b"), noise, piece("c"))
+
+    assert got.error is None or isinstance(got.error, StreamError)
+    assert got.message.text.startswith("ab")
+
+
+def test_objects_that_are_already_decoded_are_read_too() -> None:
+    """As the SDK's objects are."""
+    frames = [piece("Hel"), piece("lo"), END, LAST]
+
+    assert read(*frames).message == tell(OpenAICompletions(), *frames, plain=True).message

@@ -1,0 +1,237 @@
+"""What holds for any Realtime session: the short way is the long way, and nothing crashes."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.openai_realtime_payloads import (
+    Payload,
+    Read,
+    added,
+    arguments,
+    arguments_done,
+    audio,
+    call,
+    call_done,
+    created,
+    done,
+    event,
+    finished,
+    frame,
+    part,
+    part_done,
+    read,
+    session,
+    text,
+    transcript,
+    where,
+)
+from tokenstream.errors import StreamError
+from tokenstream.events import Event, TextDelta, ToolCallDone
+from tokenstream.formats._open import OpenPart
+from tokenstream.formats.openai_realtime import OpenAIRealtime
+from tokenstream.message import Message
+
+SPOKEN = where("resp_2", "item_2")
+CALLED = where("resp_2", "item_3", 1)
+EVERYTHING = [
+    session(audio={"output": {"format": {"type": "audio/pcm", "rate": 24000}}}),
+    event("ping"),
+    event("conversation.item.added", item={"id": "u", "type": "message"}),
+    created(),
+    added(),
+    part(),
+    text("Hel"),
+    text("lo"),
+    part_done(text="Hello"),
+    finished(content=[{"type": "output_text", "text": "Hello"}]),
+    done(usage={"output_tokens": 3, "output_token_details": {"audio_tokens": 1}}),
+    event("rate_limits.updated", rate_limits=[{"name": "tokens"}]),
+    created("resp_2"),
+    added(response="resp_2", item="item_2"),
+    part("audio", SPOKEN),
+    transcript("Hi", SPOKEN),
+    audio(b"\x00\x01", SPOKEN),
+    part_done("audio", SPOKEN, transcript="Hi"),
+    finished(response="resp_2", item="item_2", content=[{"type": "output_audio", "transcript": "Hi"}]),
+    call(response="resp_2", item="item_3", index=1),
+    arguments('{"harbour"', CALLED),
+    arguments(': "Brest"}', CALLED),
+    arguments_done('{"harbour": "Brest"}', CALLED),
+    call_done('{"harbour": "Brest"}', response="resp_2", item="item_3", index=1),
+    added("mcp_call", response="resp_2", item="item_4", index=2, name="search"),
+    event("response.mcp_call_arguments.delta", delta="{}", **where("resp_2", "item_4", 2)),
+    event("response.mcp_call_arguments.done", arguments="{}", **where("resp_2", "item_4", 2)),
+    finished("mcp_call", response="resp_2", item="item_4", index=2, arguments="{}", name="search"),
+    event("error", error={"type": "invalid_request_error", "message": "no"}),
+    done(
+        "resp_2",
+        "failed",
+        status_details={"error": {"message": "m"}},
+        output=[
+            *[{"id": f"item_{n}"} for n in (2, 3, 4)],
+            {"id": "item_9", "type": "message", "content": [{"type": "output_text", "text": "x"}]},
+        ],
+    ),
+]
+
+
+class Plain(OpenAIRealtime):
+    """The format without its short way."""
+
+    def _glance(
+        self, payload: bytes, item: str, content: object, response: object, part: OpenPart
+    ) -> list[Event] | None:
+        """Look at nothing, so that every payload is read in full."""
+        return None
+
+
+def told(came: Read) -> tuple[Any, ...]:
+    """Return all that a user can see."""
+    return (
+        came.events,
+        [event.raw for event in came.events],
+        came.message,
+        came.departures,
+        repr(came.error),
+        came.format.frames,
+    )
+
+
+PIECES = st.lists(
+    st.one_of(st.text(max_size=6), st.sampled_from(["", "\ud83d", "\ude00", "a\ud83d", "x"])), max_size=8
+)
+PLACES = st.sampled_from(
+    [
+        where(),
+        where(),
+        where(),
+        where(content=1),
+        where(item="item_2"),
+        where("resp_2"),
+        {**where(), "content_index": "0"},
+        {**where(), "item_id": ["item_1"]},
+    ]
+)
+
+
+@given(pieces=PIECES, places=st.lists(PLACES, min_size=8, max_size=8), late=st.booleans())
+def test_deltas_read_at_a_glance_give_what_reading_in_full_gives(
+    pieces: list[str], places: list[Payload], late: bool
+) -> None:
+    """Whatever the text is, whatever part it names, and also after the end."""
+    deltas = [frame(text(piece, place)) for piece, place in zip(pieces, places, strict=False)]
+    tail = [frame(done()), *deltas] if late else [*deltas, frame(done())]
+    frames = [frame(created()), frame(added()), frame(part()), frame(text("a")), *tail]
+
+    assert told(read(*frames, format=Plain())) == told(read(*frames))
+
+
+def test_a_payload_that_only_looks_like_a_delta_is_read_in_full() -> None:
+    """The type's words may stand in another field."""
+    stray = b'{"event_id":"\\"response.output_text.delta\\"","type":"session.updated"}'
+    odd = b'{"event_id":"response.output_text.delta","type":"ping"}'
+    frames = [frame(created()), frame(added()), frame(part()), frame(text("a")), stray, odd, b"{", b"{}"]
+
+    assert told(read(*frames, format=Plain())) == told(read(*frames))
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return where in a payload something stands that can be changed."""
+    found = [path] if path else []
+    keys: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        found += paths(value[key], (*path, key))
+    return found
+
+
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, -1, 1.5, 10**30, "", "x", "\ud83d", [], [1], {}, {"type": "audio"}, [{"type": 1}]]
+).map(deepcopy)
+
+
+def spoil(draw: st.DrawFn, payload: Payload) -> None:
+    """Retype a field, or take it away."""
+    where_ = paths(payload)
+    if not where_:
+        return
+    *way, last = draw(st.sampled_from(where_))
+    holder: Any = payload
+    for step in way:
+        holder = holder[step]
+    if draw(st.booleans()):
+        holder[last] = draw(JUNK)
+    else:
+        del holder[last]
+
+
+@st.composite
+def strayed(draw: st.DrawFn) -> list[Payload]:
+    """Return a session whose events and fields were changed in a few places."""
+    payloads = deepcopy(EVERYTHING)
+    for _ in range(draw(st.integers(1, 6))):
+        if not payloads:
+            break
+        place = draw(st.integers(0, len(payloads) - 1))
+        other = draw(st.integers(0, len(payloads) - 1))
+        change = draw(st.sampled_from(["drop", "double", "swap", "cut", "spoil", "spoil", "spoil"]))
+        if change == "drop":
+            del payloads[place]
+        elif change == "double":
+            payloads.insert(other, deepcopy(payloads[place]))
+        elif change == "swap":
+            payloads[place], payloads[other] = payloads[other], payloads[place]
+        elif change == "cut":
+            del payloads[place + 1 :]
+        else:
+            spoil(draw, payloads[place])
+    return payloads
+
+
+@given(payloads=strayed(), answer=st.sampled_from([None, "resp_1", "resp_2"]))
+def test_whatever_a_server_sends_only_our_errors_come_out(
+    payloads: list[Payload], answer: str | None
+) -> None:
+    """And what was given is what the message holds; no call is handed out twice."""
+    format_ = OpenAIRealtime(answer=answer)
+    came = read(*[json.dumps(payload).encode() for payload in payloads], format=format_)
+    shown = "".join([one.text for one in came.events if isinstance(one, TextDelta)])
+
+    assert came.error is None or isinstance(came.error, StreamError)
+    assert sorted(shown) == sorted(came.message.text)
+    calls = [one.part for one in came.events if isinstance(one, ToolCallDone)]
+    assert len(calls) == len(set(calls))
+    assert all(one.complete for one in came.calls)
+    assert Message.model_validate(came.message.model_dump()) == came.message
+    for payload in payloads:
+        name, ends = format_.place_of(payload)
+        assert (name is None or isinstance(name, str), ends) == (True, bool(ends))
+
+
+@given(cut=st.integers(0, len(EVERYTHING)))
+def test_a_session_that_is_cut_never_hands_out_what_was_open(cut: int) -> None:
+    """A call is handed out after its item's end, and in no cut before it."""
+    came = read(*EVERYTHING[:cut])
+    ended = EVERYTHING.index(call_done('{"harbour": "Brest"}', response="resp_2", item="item_3", index=1))
+
+    assert len(came.calls) == (1 if cut > ended else 0)
+
+
+def test_a_healthy_session_of_everything_has_no_departures() -> None:
+    """What the documents describe is no stray."""
+    came = read(*EVERYTHING)
+
+    assert came.departures == {}
+    assert came.message.ending == "failed"
+    assert [one.kind for one in came.message.parts] == [
+        "text",
+        "media",
+        "tool_call",
+        "server_tool_call",
+        "text",
+    ]

@@ -1,0 +1,321 @@
+"""Text Generation Inference: tokens, whole generations, errors, and what is odd about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.told import DONE, Told, changed, tell
+from tokenstream import Stream
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
+from tokenstream.events import TextDelta
+from tokenstream.formats.tgi import TGI
+from tokenstream.framing import ServerSentEvent
+from tokenstream.limits import Limits
+
+
+def token(text: Any, index: int = 1, **fields: Any) -> dict[str, Any]:
+    """One token, as TGI sends it."""
+    inner = {"id": 100 + index, "text": text, "logprob": -0.25 * index, "special": False}
+    return {"index": index, "token": inner, "generated_text": None, "details": None, **fields}
+
+
+def special(text: str, **fields: Any) -> dict[str, Any]:
+    made = token(text, 9, **fields)
+    made["token"]["special"] = True
+    return made
+
+
+DETAILS = {"finish_reason": "eos_token", "generated_tokens": 3, "input_length": 7, "seed": 4}
+END = special("</s>", generated_text="Hello", details=DETAILS)
+
+
+def read(*frames: Any, **options: Any) -> Told:
+    return tell(TGI(**options), *frames)
+
+
+def test_tokens_add_up_to_the_text() -> None:
+    """One text delta for each token, in one part; the last payload ends the answer."""
+    got = read(token("Hel", 1), token("lo", 2), END)
+
+    assert ["Hel", "lo"] == got.texts
+    assert ("Hello", "stop", "eos_token") == (
+        got.message.text,
+        got.message.finish_reason,
+        got.message.raw_finish_reason,
+    )
+    assert got.error is None
+    assert set() == got.rules
+
+
+def test_the_counts_of_the_end_are_the_usage() -> None:
+    """`input_length` and `generated_tokens`, with the report as it was sent."""
+    usage = read(token("Hello"), END).message.usage
+
+    assert usage is not None
+    assert (7, 3) == (usage.input_tokens, usage.output_tokens)
+    assert {"input_length": 7, "generated_tokens": 3} == usage.provider_data
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("length", "length"), ("eos_token", "stop"), ("stop_sequence", "stop_sequence"), ("moon", "unknown")],
+)
+def test_finish_reasons_are_told_in_our_words_and_the_servers(word: str, expected: str) -> None:
+    """A word that nobody knows is kept as it came."""
+    message = read(token("a", details={"finish_reason": word}, generated_text="a")).message
+
+    assert (expected, word) == (message.finish_reason, message.raw_finish_reason)
+
+
+def test_special_tokens_are_no_text_and_are_not_lost() -> None:
+    """They are list items in the message's data."""
+    got = read(special("<s>"), token("Hi"), END)
+
+    assert "Hi" == got.message.text
+    assert ["<s>", "</s>"] == [item["text"] for item in got.message.provider_data["special_tokens"]]
+
+
+def test_the_whole_text_at_the_end_is_not_shown_again() -> None:
+    """It may lack stop sequences and spaces, so it is carried beside the text."""
+    got = read(token("Hello"), token(" \n"), END)
+
+    assert "Hello \n" == got.message.text
+    assert "Hello" == got.message.provider_data["generated_text"]
+
+
+def test_an_answer_without_details_ends_with_its_whole_text() -> None:
+    """Then no finish reason is sent, and none is made up."""
+    got = read(token("Hi"), token("!", generated_text="Hi!"))
+
+    assert ("Hi!", None, "complete") == (got.message.text, got.message.finish_reason, got.message.ending)
+    assert set() == got.rules
+
+
+def test_an_answer_that_breaks_off_is_truncated() -> None:
+    """Without its last payload."""
+    got = read(token("Hi"))
+
+    assert isinstance(got.error, StreamTruncated)
+    assert ("Hi", "truncated") == (got.message.text, got.message.ending)
+
+
+def test_details_alone_end_the_answer_too() -> None:
+    """A server that sends no whole text says why it stopped."""
+    got = read(token("Hi"), {"details": DETAILS})
+
+    assert ("Hi", "stop") == (got.message.text, got.message.finish_reason)
+    assert got.error is None
+
+
+def test_done_is_the_end_and_one_after_it_is_counted() -> None:
+    """Proxies add it; before the last payload it says nothing of a reason."""
+    assert {"finish_missing"} == read(token("Hi"), DONE).rules
+    assert {"data_after_end"} == read(token("Hi"), END, DONE).rules
+
+
+def test_other_details_are_carried() -> None:
+    """The seed, and what else a server tells."""
+    assert {"seed": 4} == read(token("Hi"), END).message.provider_data["details"]
+
+
+def test_a_whole_generation_is_read() -> None:
+    """A server that refused to stream."""
+    got = read({"generated_text": "Hello", "details": DETAILS})
+
+    assert ("Hello", "stop") == (got.message.text, got.message.finish_reason)
+    assert "generated_text" not in got.message.provider_data
+
+
+def test_the_best_of_several_is_the_first_choice_and_the_others_follow() -> None:
+    """Each with its own finish reason."""
+    other = {"generated_text": "Hallo", "finish_reason": "length", "generated_tokens": 2}
+    got = read({"generated_text": "Hello", "details": {**DETAILS, "best_of_sequences": [other]}})
+
+    assert [("Hello", "stop"), ("Hallo", "length")] == [
+        (message.text, message.finish_reason) for message in got.messages
+    ]
+    assert {"generated_tokens": 2} == got.messages[1].provider_data["details"]
+
+
+def test_a_list_of_one_generation_is_a_whole_answer() -> None:
+    """As the inference API sends it."""
+    stream = Stream([b'{"generated_text":"Hello"}'])
+
+    assert "Hello" == stream.final().text
+    assert "tgi" == stream.format
+
+
+def test_likely_tokens_are_list_items() -> None:
+    """With the token that was taken."""
+    others = [{"id": 1, "text": "Ho", "logprob": -1.0, "special": False}]
+    got = read(token("Hi", top_tokens=others), token("!", 2), END)
+
+    assert others == got.message.provider_data["top_tokens"][0]["top_tokens"]
+    assert "Hi" == got.message.provider_data["top_tokens"][0]["token"]["text"]
+
+
+def test_every_delta_carries_its_payload() -> None:
+    """The token's id and log probability are there."""
+    raws = [
+        event.raw
+        for event in read(token("a"), token("b", 2), token("c", 3)).events
+        if isinstance(event, TextDelta)
+    ]
+
+    assert [101, 102, 103] == [raw["token"]["id"] for raw in raws]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected", "retryable"),
+    [
+        ("overloaded", "overloaded", True),
+        ("validation", "invalid_request", False),
+        ("generation", "server", True),
+        ("incomplete_generation", "server", True),
+        ("moon", "unknown", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["", "error"])
+def test_an_error_line_ends_the_stream(kind: str, expected: str, retryable: bool, name: str) -> None:
+    """Its type tells whose fault it is; older servers give the event a name."""
+    error = {"error": "it broke", "error_type": kind}
+    got = read(token("Hi"), (name or "message", error))
+
+    assert isinstance(got.error, ProviderError)
+    assert (expected, retryable, kind) == (got.error.kind, got.error.retryable, got.error.type)
+    assert "it broke" in str(got.error)
+    assert "Hi" == got.message.text
+    assert [] == got.format.feed(b"{}")
+
+
+def test_fields_without_a_word_of_ours_are_carried() -> None:
+    """Beside the token."""
+    assert "m-1" == read(token("Hi", model="m-1"), END).message.provider_data["model"]
+
+
+def test_a_payload_that_is_no_token_is_an_unknown_event() -> None:
+    """And the answer goes on."""
+    got = read(token("a"), ("news", {"x": 1}), {"type": "status"}, {"y": 2}, token("b", 2), END)
+
+    assert ["news", "status", "event"] == got.unknown
+    assert "ab" == got.message.text
+
+
+def test_text_of_another_type_is_no_text() -> None:
+    """It is kept with the tokens that are none."""
+    got = read(token(None), token(7), token("a"), END)
+
+    assert "a" == got.message.text
+    assert [None, 7, "</s>"] == [item["text"] for item in got.message.provider_data["special_tokens"]]
+
+
+def test_a_payload_that_is_no_json_object_is_an_error() -> None:
+    """Also in a run of tokens."""
+    assert isinstance(read(token("a"), token("b"), b"[1]").error, ProtocolError)
+
+
+def test_more_choices_than_the_limit_end_the_stream() -> None:
+    """The others of the best are choices too."""
+    others = [{"generated_text": "x"}] * 3
+    got = read({"generated_text": "a", "details": {"best_of_sequences": others}}, limits=Limits(choices=2))
+
+    assert isinstance(got.error, LimitExceeded)
+
+
+def test_half_a_character_waits_for_its_other_half() -> None:
+    """Some servers split them between tokens."""
+    got = read(token("a"), token("\ud83c"), token("\udf0a"), token("b"), END)
+
+    assert ["a", "🌊", "b"] == got.texts
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (token("a"), True),
+        (END, True),
+        ({"token": {"text": "a"}, "index": 1}, True),
+        ({"token": {"text": "a"}}, False),
+        ({"token": {"id": 7}, "index": 1}, False),
+        ({"token": "a"}, False),
+        ({"generated_text": "a"}, True),
+        ({"generated_text": "a", "results": []}, False),
+        ({"generated_text": None}, False),
+        ({}, False),
+    ],
+)
+def test_a_payload_is_recognised_by_what_it_holds(payload: Any, expected: bool) -> None:
+    """A token with its text, or a whole text and nothing strange beside it."""
+    assert expected == TGI.recognises(payload, "")
+
+
+PAYLOADS: list[Any] = [
+    token("Hel", 1),
+    token("lo", 2),
+    token(" w\n", 3),
+    token("ö", 4),
+    token("\ud83c", 5),
+    token("\udf0a", 6),
+    token("a", 7, top_tokens=[{"id": 1, "text": "b"}]),
+    special("<s>"),
+    token("x", 8, model="m"),
+    {"generated_text": "y", "details": {**DETAILS, "best_of_sequences": [{"generated_text": "z"}]}},
+    {"error": "m", "error_type": "generation"},
+    ("error", {"error": "m"}),
+    END,
+]
+
+
+@given(changed(PAYLOADS))
+def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> None:
+    """And what was yielded adds up to the message."""
+    got = read(*frames)
+
+    assert got.error is None or isinstance(got.error, StreamError)
+    for message in got.messages:
+        pieces = [
+            event.text
+            for event in got.events
+            if isinstance(event, TextDelta) and event.choice == message.choice
+        ]
+        assert message.text == "".join(pieces)
+
+
+@given(changed(PAYLOADS[:6], most=40))
+def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
+    """Events, payloads, departures and errors are those of the plain way."""
+    format = TGI()
+    format.shortcuts = False
+
+    assert tell(format, *frames).outcome == read(*frames).outcome
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
+    """Within an answer, too."""
+    got = read(token("a"), token("b", 2), noise, token("c", 3))
+
+    assert got.error is None or isinstance(got.error, StreamError)
+    assert got.message.text.startswith("ab")
+
+
+def test_objects_that_are_already_decoded_are_read_too() -> None:
+    """As the SDK's objects are."""
+    got = tell(TGI(), token("Hel"), token("lo", 2), END, plain=True)
+
+    assert read(token("Hel"), token("lo", 2), END).message == got.message
+
+
+def test_events_with_an_id_are_read_at_a_glance_too() -> None:
+    """Their name is none."""
+    frames = [
+        ServerSentEvent(b'{"index":%d,"token":{"text":"a","special":false}}' % n, "message", "7")
+        for n in range(4)
+    ]
+    got = read(*frames)
+
+    assert "aaaa" == got.message.text

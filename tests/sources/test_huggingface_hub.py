@@ -1,0 +1,252 @@
+"""The streams of huggingface_hub's clients, over real connections: chat, and TGI's own route."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+
+from tests.sources import scenarios
+from tests.sources.scenarios import CHAT, ENDS, AsyncOpener, Body, Opener
+from tests.stream.bodies import DONE, chunk
+from tests.support.loopback import Loopback, chunked
+from tests.support.packages import needed
+from tokenstream import AsyncStream, Stream, tap
+from tokenstream.errors import ProviderError, StreamInterrupted, StreamTruncated
+
+hub = needed("huggingface_hub")
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(30)]
+
+ASKED: list[dict[str, str]] = [{"role": "user", "content": "Weather?"}]
+TEXTS = ["Let ", "me ", "see – 🌊."]
+
+
+def token(text: str, index: int, **fields: Any) -> bytes:
+    """One token, as TGI sends it: without a space behind the colon."""
+    inner = {"id": index, "text": text, "logprob": -0.5, "special": False}
+    payload = {"index": index, "token": inner, "generated_text": None, "details": None, **fields}
+    return b"data:%b\n\n" % json.dumps(payload, ensure_ascii=False).encode()
+
+
+OVER = token(
+    "",
+    4,
+    generated_text="".join(TEXTS),
+    details={"finish_reason": "eos_token", "generated_tokens": 4, "input_length": 7, "seed": None},
+)
+TOKENS = Body("tgi", [*[token(text, place) for place, text in enumerate(TEXTS, 1)], OVER], TEXTS)
+
+
+@contextmanager
+def _client(url: str) -> Generator[Any]:
+    with hub.InferenceClient(base_url=f"{url}/v1", api_key="k") as client:
+        yield client
+
+
+@asynccontextmanager
+async def _async_client(url: str) -> AsyncGenerator[Any]:
+    async with hub.AsyncInferenceClient(base_url=f"{url}/v1", api_key="k") as client:
+        yield client
+
+
+@contextmanager
+def _chat(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.chat_completion(ASKED, stream=True)
+
+
+@contextmanager
+def _created(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.chat.completions.create(messages=ASKED, model="m", stream=True)
+
+
+@contextmanager
+def _generate(url: str) -> Generator[Any]:
+    with hub.InferenceClient(base_url=url, api_key="k") as client:
+        yield client.text_generation("Weather?", stream=True, details=True)
+
+
+@asynccontextmanager
+async def _async_chat(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client:
+        yield await client.chat_completion(ASKED, stream=True)
+
+
+@asynccontextmanager
+async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
+    async with _async_client(url) as client:
+        yield client.chat_completion(ASKED, stream=True)
+
+
+@asynccontextmanager
+async def _async_generate(url: str) -> AsyncGenerator[Any]:
+    async with hub.AsyncInferenceClient(base_url=url, api_key="k") as client:
+        yield await client.text_generation("Weather?", stream=True, details=True)
+
+
+OPENERS = {"chat": (_chat, CHAT), "create": (_created, CHAT), "generate": (_generate, TOKENS)}
+ASYNC_OPENERS = {
+    "chat": (_async_chat, CHAT),
+    "chat not awaited": (_async_unawaited, CHAT),
+    "generate": (_async_generate, TOKENS),
+}
+each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=OPENERS)
+each_async_opener = pytest.mark.parametrize(("opener", "body"), ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
+# On trio the SDK's own loops leave generators behind, of which trio warns.
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+@each_opener
+def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
+    """The payloads are made of the SDK's objects: same pieces, same message, nothing to remark."""
+    scenarios.gives_what_plain_bytes_give(opener, body)
+
+
+@on_asyncio
+@each_async_opener
+async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`, also where it is awaited first."""
+    await scenarios.gives_what_plain_bytes_give_async(opener, body)
+
+
+@each_opener
+def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, body: Body) -> None:
+    """Nothing is read ahead of what was asked for."""
+    scenarios.gives_each_event_at_once(opener, body, "chunked")
+
+
+@on_asyncio
+@each_async_opener
+async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`."""
+    await scenarios.gives_each_event_at_once_async(opener, body, "chunked")
+
+
+@pytest.mark.parametrize("end", ENDS)
+@each_opener
+def test_a_cut_connection_is_no_end(opener: Opener, body: Body, end: Any) -> None:
+    """The stream raises and keeps the partial."""
+    script = [*chunked(body.frames)[:3], end]
+    with Loopback(script) as server, opener(server.url) as source:
+        with pytest.raises(StreamInterrupted) as caught:
+            Stream(source).final()
+
+        assert caught.value.retryable
+        assert "".join(body.pieces[:2]).startswith(caught.value.partial.text)
+
+
+@each_opener
+def test_a_body_that_ends_early_is_truncated(opener: Opener, body: Body) -> None:
+    """The SDK's own loop ends there as if all had come."""
+    with Loopback(chunked(body.frames[:2])) as server, opener(server.url) as source:
+        with pytest.raises(StreamTruncated) as caught:
+            Stream(source).final()
+
+        assert "".join(body.pieces[:2]) == caught.value.partial.text
+
+
+def test_what_the_sdk_has_no_field_for_is_read_too() -> None:
+    """Reasoning in a delta, and what else a server adds within and around it."""
+    frames = [
+        chunk({"role": "assistant", "content": "", "reasoning_content": "Hm."}),
+        chunk(
+            {"content": "Yes"},
+            "stop",
+            usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.5},
+        ),
+        DONE,
+    ]
+    with Loopback(chunked(frames)) as server, _chat(server.url) as source:
+        message = Stream(source).final()
+
+    assert Stream(frames).final() == message
+    assert ("Hm.", "Yes") == (message.reasoning, message.text)
+
+
+def test_plain_text_is_taken_as_pieces() -> None:
+    """Without `details=True` the SDK gives nothing but text, of which no format can be found out."""
+    with (
+        Loopback(chunked(TOKENS.frames)) as server,
+        hub.InferenceClient(base_url=server.url, api_key="k") as client,
+    ):
+        source = client.text_generation("Weather?", stream=True)
+        stream = Stream(source, format="pieces")
+
+        assert TEXTS == [piece for piece in stream.text if piece]
+        assert "complete" == stream.message.ending
+
+
+@on_asyncio
+async def test_plain_text_of_an_async_client_is_taken_as_pieces() -> None:
+    """The same for `async for`."""
+    with Loopback(chunked(TOKENS.frames)) as server:
+        async with hub.AsyncInferenceClient(base_url=server.url, api_key="k") as client:
+            source = await client.text_generation("Weather?", stream=True)
+            async with AsyncStream(source, format="pieces") as stream:
+                assert "".join(TEXTS) == (await stream.final()).text
+
+
+@each_opener
+def test_a_tap_gives_the_sdks_own_objects(opener: Opener, body: Body) -> None:
+    """The loop that is there already goes on as it was; the message grows beside it."""
+    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
+        tapped = tap(source)
+        kinds = {type(item).__module__.partition(".")[0] for item in tapped}
+
+        assert {"huggingface_hub"} == kinds
+        assert body.message == tapped.message
+
+
+@on_asyncio
+@pytest.mark.parametrize(
+    ("opener", "body"), [(_async_chat, CHAT), (_async_generate, TOKENS)], ids=["chat", "generate"]
+)
+async def test_a_tap_gives_the_sdks_own_objects_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`."""
+    with Loopback(chunked(body.frames)) as server:
+        async with opener(server.url) as source:
+            tapped: Any = tap(source)
+            kinds = {type(item).__module__.partition(".")[0] async for item in tapped}
+
+            assert {"huggingface_hub"} == kinds
+            assert body.message == tapped.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("generation", "server"),
+        ("incomplete_generation", "server"),
+        ("overloaded", "overloaded"),
+        ("validation", "invalid_request"),
+        ("moon", "unknown"),
+    ],
+)
+@pytest.mark.parametrize("opener", [_generate, _chat], ids=["generate", "chat"])
+def test_an_error_line_that_the_sdk_raises_is_the_provider_speaking(
+    opener: Opener, kind: str, expected: str
+) -> None:
+    """Its exception is the cause, and the partial is kept."""
+    body = TOKENS if opener is _generate else CHAT
+    error = b'data: {"error":"it broke","error_type":"%b"}\n\n' % kind.encode()
+    with (
+        Loopback(chunked([body.frames[0], error])) as server,
+        opener(server.url) as source,
+        pytest.raises(ProviderError, match="it broke") as caught,
+    ):
+        Stream(source).final()
+
+    assert expected == caught.value.kind
+    assert body.pieces[0] == caught.value.partial.text
+    assert isinstance(caught.value.__cause__, hub.errors.TextGenerationError)
+
+
+@on_asyncio
+async def test_a_refused_request_is_a_status_error() -> None:
+    """What is awaited by the stream is told in our words."""
+    await scenarios.raises_what_a_status_means_async(_async_unawaited)

@@ -1,0 +1,166 @@
+"""Read a payload that differs from the last one in its text alone without decoding it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.events import TextDelta
+from tokenstream.formats._holes import HoleTemplate, Path, at
+from tokenstream.formats._template import ChunkReader
+from tokenstream.formats.base import Format
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+
+__all__ = ["GlanceFormat"]
+
+_NOWHERE: Path = ()
+_NAMELESS = "message"
+"""What the standard calls an event without a name."""
+_LONGEST_WAIT = 512
+"""Plain payloads after which a template is looked for again, at most."""
+
+
+class GlanceFormat(Format):
+    """A format whose text deltas are alike but for their text, so that most need no decoding.
+
+    `read` puts the path of a payload's text into `text_at` where that text is
+    all that is new. A next payload with the same bytes around its text then
+    says the same of the same part.
+
+    Args:
+        limits: Bounds on parts, choices, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+    """
+
+    __slots__ = (
+        "_bent",
+        "_choice",
+        "_match",
+        "_name",
+        "_part",
+        "_patience",
+        "_shortcut",
+        "_shortcut_of",
+        "_template",
+        "_wait",
+        "shortcuts",
+        "text_at",
+    )
+
+    numbers: ClassVar[tuple[Path, ...]] = ()
+    """Where in a text delta numbers stand that differ from one to the next and say nothing."""
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.shortcuts = True
+        """Whether a payload like the last one may be read by comparing; the events are the same."""
+        self.text_at = _NOWHERE
+        """Where the payload that is being read has its text, if it says nothing else; else empty."""
+        self._template: HoleTemplate | None = None
+        self._bent = False
+        """Whether a rule was bent to the payload that is being read."""
+        self._patience = 1
+        self._wait = 0
+        self._match: Callable[[bytes], str | None] | None = None
+        self._name = _NAMELESS
+        self._choice = self._part = 0
+        self._shortcut: Callable[[bytes], Event | None] | None = None
+        self._shortcut_of: tuple[object, ...] = ()
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        match = self._match
+        if match is not None:
+            payload = self._payload_of(frame)
+            text = match(payload)
+            if text is not None:
+                self.frames += 1
+                return [TextDelta(text, choice=self._choice, part=self._part, raw=payload)]
+        self.text_at = _NOWHERE
+        self._bent = False
+        events = super().feed(frame, now=now)
+        if self.text_at and self.shortcuts and not self._bent and self.error is None:
+            self._learn(frame, events)
+        else:
+            self._match = None
+        return events
+
+    def note(self, name: str) -> None:
+        """Count a departure at the frame that is being read, which must be counted for the next one too."""
+        self._bent = True
+        super().note(name)
+
+    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that differs from the last ones in its text alone."""
+        template = self._template
+        if template is None or self._match is None:
+            return None
+        wanted = (template, self._name, self._choice, self._part, most)
+        if wanted != self._shortcut_of:
+            head = b"data: " if self._name == _NAMELESS else b"event: %b\ndata: " % self._name.encode()
+            framed = template.framed(head, b"\n\n")
+            like = TextDelta("", choice=self._choice, part=self._part)
+            self._shortcut_of = wanted
+            self._shortcut = (
+                None if framed is None else ChunkReader(self, framed, slice(len(head), -2), like, most).read
+            )
+        return self._shortcut
+
+    def finish_input(self) -> None:
+        """Close what is open at the end of the input.
+
+        Raises:
+            LimitExceeded: What was held back outgrows a bound.
+        """
+        self._match = None
+        super().finish_input()
+
+    def _payload_of(self, frame: Frame) -> bytes:
+        """Return the payload of an event that has the name of the last one; b"" of any other frame."""
+        if isinstance(frame, bytes):
+            return frame if self._name == _NAMELESS else b""
+        return frame.payload if isinstance(frame, ServerSentEvent) and frame.event == self._name else b""
+
+    def _learn(self, frame: Frame, events: list[Event]) -> None:
+        """Remember what the bytes of a payload look like that gave one piece of text and nothing else."""
+        event = events[0] if len(events) == 1 else None
+        name = _NAMELESS
+        if isinstance(frame, ServerSentEvent):
+            name, frame = frame.event, frame.payload
+        # The text may stand elsewhere, and half a character that is held back is not in the event.
+        if (
+            not isinstance(event, TextDelta)
+            or not isinstance(frame, bytes)
+            or _text_at(event.raw, self.text_at) != event.text
+        ):
+            self._match = None
+            return
+        self._name, self._choice, self._part = name, event.choice, event.part
+        self._match = self._template_of(frame, event)
+
+    def _template_of(self, payload: bytes, event: TextDelta) -> Callable[[bytes], str | None] | None:
+        """Return what recognises payloads like this one; None where that is not found, or not worth it."""
+        template = self._template
+        if template is not None and template.match(payload) == event.text:
+            return template.match
+        self._wait -= 1
+        if self._wait > 0:
+            return None
+        # Where each payload has a shape of its own, a template is tried ever less often.
+        self._patience = self._wait = min(2 * self._patience, _LONGEST_WAIT)
+        self._template = template = HoleTemplate.learn(payload, event.raw, self.text_at, self.numbers)
+        return None if template is None else template.match
+
+
+def _text_at(payload: dict[str, Any], path: Path) -> object:
+    """Return what stands in a place of a payload; None where there is no such place."""
+    try:
+        return at(payload, path)
+    except (LookupError, TypeError):
+        return None

@@ -1,0 +1,159 @@
+"""Recognise the next plain delta by its bytes, where numbers change beside its text: counters, token ids."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream._json import decode
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._template import PADDING, is_utf8, string_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["HoleTemplate", "Path", "at"]
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where in a payload a value stands."""
+
+_PROBE = "tokenstream probe"
+_PROBE_NUMBER = b"-918273645"
+_PROBE_PADDING = b"paddingprobe"
+_NUMBER = rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?"
+_STRING = rb'("[^"\\]*(?:\\.[^"\\]*)*")'
+_PADDED = rb"[A-Za-z0-9]+"
+_PADDING = re.compile(rb'"(?:%b)"\s*:\s*"(%b)"' % ("|".join(sorted(PADDING)).encode(), _PADDED))
+# The text may occur in the payload by chance, before it stands in its own place.
+_MOST_PLACES = 8
+_LONGEST = 4096
+"""Bytes of the longest payload whose shape is worth remembering."""
+
+
+class HoleTemplate:
+    """The bytes of a payload but for its text, its padding, and numbers that say nothing.
+
+    Args:
+        expression: The payload as a regular expression, whose first group is the text with its quotes.
+
+    Example:
+        >>> payload = {"text": "Hel", "n": 1, "m": 1}
+        >>> template = HoleTemplate.learn(b'{"text":"Hel","n":1,"m":1}', payload, ("text",), [("n",)])
+        >>> template.match(b'{"text":"lo","n":2,"m":1}'), template.match(b'{"text":"lo","n":2,"m":2}')
+        ('lo', None)
+    """
+
+    __slots__ = ("_expression", "_fullmatch")
+
+    def __init__(self, expression: bytes) -> None:
+        self._expression = expression
+        self._fullmatch = re.compile(expression, re.DOTALL).fullmatch
+
+    def match(self, payload: bytes) -> str | None:
+        """Return the text of a payload of this shape, or None for any other payload."""
+        found = self._fullmatch(payload)
+        return None if found is None else string_of(found[1])
+
+    def framed(self, head: bytes, foot: bytes) -> HoleTemplate | None:
+        """Return the template of payloads between two fixed pieces; None where they take several lines."""
+        if b"\n" in self._expression or b"\r" in self._expression:
+            return None
+        return HoleTemplate(re.escape(head) + self._expression + re.escape(foot))
+
+    @classmethod
+    def learn(
+        cls, payload: bytes, value: dict[str, Any], path: Path, numbers: Iterable[Path]
+    ) -> HoleTemplate | None:
+        """Return the template of a payload, or None where it has none.
+
+        Args:
+            payload: The payload's bytes.
+            value: The payload, decoded.
+            path: Where in it the text is.
+            numbers: Where in it numbers stand that may change.
+        """
+        if len(payload) > _LONGEST or not is_utf8(payload) or _PROBE_NUMBER in payload:
+            return None
+        quoted = json.dumps(at(value, path), ensure_ascii=False).encode("utf-8", "replace")
+        key = b'"%b"' % str(path[-1]).encode()
+        changing = [*numbers]
+        place = -1
+        for _ in range(_MOST_PLACES):
+            place = payload.find(quoted, place + 1)
+            if place < 0:
+                break
+            if payload[:place].rstrip(b" :").endswith(key):
+                holes = _holes(payload, (place, place + len(quoted)), changing)
+                if _proves(payload, value, path, holes, changing):
+                    return cls(_expression(payload, holes))
+        return None
+
+
+_Hole: TypeAlias = tuple[int, int, bytes, bytes]
+"""Where a hole begins and ends, what may stand in it, and what is put there for a proof."""
+
+
+def _holes(payload: bytes, text: tuple[int, int], numbers: list[Path]) -> list[_Hole]:
+    """Return the holes in a payload, in the order in which they stand there."""
+    probe = b'"%b"' % _PROBE.encode()
+    holes = [(*text, _STRING, probe)]
+    # No key stands inside a JSON string: its quotes would be escaped there.
+    names = {re.escape(str(path[-1]).encode()) for path in numbers}
+    if names:
+        keys = rb'"(?:%b)"\s*:\s*(%b)' % (b"|".join(sorted(names)), _NUMBER)
+        holes += [(*found.span(1), _NUMBER, _PROBE_NUMBER) for found in re.finditer(keys, payload)]
+    holes += [(*found.span(1), _PADDED, _PROBE_PADDING) for found in _PADDING.finditer(payload)]
+    start, end = text
+    return sorted(hole for hole in holes if hole[:2] == text or hole[1] <= start or end <= hole[0])
+
+
+def _expression(payload: bytes, holes: list[_Hole]) -> bytes:
+    expression, last = b"", 0
+    for start, end, inside, _ in holes:
+        expression += re.escape(payload[last:start]) + inside
+        last = end
+    return expression + re.escape(payload[last:])
+
+
+def _proves(
+    payload: bytes, value: dict[str, Any], path: Path, holes: list[_Hole], numbers: list[Path]
+) -> bool:
+    """Tell whether something else in the holes changes what may change, and nothing besides."""
+    probe, last = b"", 0
+    for start, end, _, filling in holes:
+        probe += payload[last:start] + filling
+        last = end
+    try:
+        probed = decode(probe + payload[last:])
+        if at(probed, path) != _PROBE:
+            return False
+        for place in (path, *numbers):
+            _put_back(probed, value, place)
+    except (ProtocolError, LookupError, TypeError):
+        return False
+    return _unpadded(value) == _unpadded(probed)
+
+
+def _put_back(probed: Any, value: Any, path: Path) -> None:  # noqa: ANN401 - any JSON value
+    """Give a payload the value that another one has in a place, if both have one there."""
+    try:
+        at(probed, path[:-1])[path[-1]] = at(value, path)
+    except (LookupError, TypeError):
+        return
+
+
+def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what stands in a place.
+
+    Example:
+        >>> at({"choices": [{"text": "Hel"}]}, ("choices", 0, "text"))
+        'Hel'
+    """
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _unpadded(value: dict[str, Any]) -> dict[str, Any]:
+    return {name: inner for name, inner in value.items() if name not in PADDING}

@@ -1,0 +1,121 @@
+"""Words of OpenAI's older APIs, which many servers speak: finish reasons and reports of token counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import dict_of, float_of, int_of, is_dict
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
+
+__all__ = ["FINISH_REASONS", "finish_reason", "usage_of"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "normal": "stop",
+    "stop_sequence": "stop_sequence",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "tool_call": "tool_calls",
+    "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "sensitive": "content_filter",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+    "abort": "cancelled",
+    "aborted": "cancelled",
+    "cancelled": "cancelled",
+    "canceled": "cancelled",
+    "error": "error",
+    "network_error": "error",
+    "insufficient_system_resource": "error",
+}
+"""Finish reasons, by the servers' words in lower case."""
+
+_USAGE_FIELDS: dict[str, str] = {
+    "prompt_tokens": "input_tokens",
+    "input_tokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "output_tokens": "output_tokens",
+    "total_tokens": "total_tokens",
+    "reasoning_tokens": "reasoning_tokens",
+    "cached_tokens": "cached_tokens",
+    "prompt_cache_hit_tokens": "cached_tokens",
+    "cache_read_input_tokens": "cached_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
+}
+"""Counts of a report, and the fields of `Usage` that they are."""
+
+_INPUT_DETAILS = {
+    "cached_tokens": "cached_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "audio_tokens": "input_audio_tokens",
+    "image_tokens": "input_image_tokens",
+}
+_OUTPUT_DETAILS = {
+    "reasoning_tokens": "reasoning_tokens",
+    "audio_tokens": "output_audio_tokens",
+    "accepted_prediction_tokens": "accepted_prediction_tokens",
+    "rejected_prediction_tokens": "rejected_prediction_tokens",
+}
+_USAGE_DETAILS: dict[str, dict[str, str]] = {
+    "prompt_tokens_details": _INPUT_DETAILS,
+    "prompt_token_details": _INPUT_DETAILS,
+    "input_tokens_details": _INPUT_DETAILS,
+    "completion_tokens_details": _OUTPUT_DETAILS,
+    "output_tokens_details": _OUTPUT_DETAILS,
+}
+"""Groups of finer counts in a report; where one says what a count of the report says too, it counts."""
+
+
+def finish_reason(word: str) -> FinishReason:
+    """Return a server's word for why it stopped in ours.
+
+    Example:
+        >>> finish_reason("EOS"), finish_reason("full_moon")
+        ('stop', 'unknown')
+    """
+    return FINISH_REASONS.get(word.lower(), "unknown")
+
+
+def usage_of(report: dict[str, Any]) -> Usage:
+    """Return token counts in our names, with the report as it was sent.
+
+    Args:
+        report: The `usage` of a payload, a choice or an extension.
+
+    Example:
+        >>> usage_of({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}).cached_tokens
+        4
+    """
+    counts: dict[str, Any] = {}
+    details: dict[str, Any] = {}
+    for key, value in report.items():
+        if key in _USAGE_FIELDS:
+            _count(report, key, _USAGE_FIELDS, counts)
+        elif key in _USAGE_DETAILS and is_dict(value):
+            for name in value:
+                _count(value, name, _USAGE_DETAILS[key], details)
+    counts.update(details)
+    cost = float_of(report, "cost")
+    if cost is None:
+        # Quirk (Perplexity sonar, 2026-11): the cost is an object with its parts; recording: none.
+        cost = float_of(dict_of(report, "cost"), "total_cost")
+    if cost is not None:
+        counts["cost"] = cost
+    return Usage(**counts, provider_data=report)
+
+
+def _count(report: dict[str, Any], key: str, names: dict[str, str], counts: dict[str, Any]) -> None:
+    count = int_of(report, key)
+    if count is not None and key in names:
+        counts[names[key]] = count

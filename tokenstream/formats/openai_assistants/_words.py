@@ -1,0 +1,54 @@
+"""The words of Assistants' events, and what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
+
+__all__ = ["FINISH_REASONS", "INCOMPLETE_REASONS", "OBJECTS", "WHOLE_STEPS"]
+
+_STATUSES: dict[str, tuple[str, ...]] = {
+    "thread": ("created",),
+    "thread.run": (
+        "created",
+        "queued",
+        "in_progress",
+        "requires_action",
+        "completed",
+        "incomplete",
+        "failed",
+        "cancelling",
+        "cancelled",
+        "expired",
+    ),
+    "thread.run.step": ("created", "in_progress", "completed", "failed", "cancelled", "expired"),
+    "thread.message": ("created", "in_progress", "completed", "incomplete"),
+}
+OBJECTS: dict[str, str] = {
+    **{f"{name}.{status}": name for name, statuses in _STATUSES.items() for status in statuses},
+    **{name: name for name in ("thread.message.delta", "thread.run.step.delta")},
+}
+"""Events, and the `object` that the payload of each one is."""
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "completed": "stop",
+    "requires_action": "tool_calls",
+    "incomplete": "unknown",
+    "cancelled": "cancelled",
+    "expired": "cancelled",
+    "failed": "error",
+}
+"""Statuses of a run after which its stream says nothing more."""
+
+INCOMPLETE_REASONS: dict[str, FinishReason] = {
+    "max_completion_tokens": "length",
+    "max_prompt_tokens": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+}
+"""Why a run or a message is incomplete."""
+
+WHOLE_STEPS = frozenset({"completed", "failed", "cancelled", "expired"})
+"""Statuses of a step that does not change any more."""

@@ -1,0 +1,104 @@
+"""Servers' own routes that say what a chunk says, with fewer layers or one more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenstream.formats._read import is_dict, is_list
+
+__all__ = ["BARE_FIELDS", "OVER_FIELD", "as_chunk", "is_bare", "text_field_of"]
+
+# Quirk (Cloudflare Workers AI, 2026-11): the text is `response`; recording: none.
+# Quirk (Baidu Qianfan v1, 2026-11): the text is `result`, and `is_end` the end; recording: none.
+_DELTA_FIELDS = {
+    "response": "content",
+    "result": "content",
+    "tool_calls": "tool_calls",
+    "function_call": "function_call",
+}
+"""Fields of a payload, and those of a delta that they are."""
+_CHOICE_FIELDS = frozenset({"finish_reason"})
+_ENVELOPE = "output"
+# Quirk (Alibaba DashScope, 2026-11): choices stand in `output`, or their text does; recording: none.
+_OUTPUT_FIELDS = {"text": "content"}
+"""Fields of an envelope, and those of a message that they are."""
+OVER_FIELD = "is_end"
+"""A field that is true in the last payload."""
+
+BARE_FIELDS = frozenset({"response", "result", _ENVELOPE})
+"""Fields by which such a payload is known."""
+_ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
+"""All that a payload may hold that has nothing else to be known by."""
+
+
+def is_bare(payload: dict[str, Any]) -> bool:
+    """Tell whether a first payload is of such a route.
+
+    Example:
+        >>> is_bare({"response": "Hel", "p": "abc"}), is_bare({"response": "Hel", "done": False})
+        (True, False)
+    """
+    output = payload.get(_ENVELOPE)
+    if is_dict(output):
+        return "request_id" in payload and _in_envelope(output) is not None
+    said = payload.get("response", 0)
+    return (
+        isinstance(said, str) or (said is None and "tool_calls" in payload)
+    ) and payload.keys() <= _ONLY_FIELDS
+
+
+def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the chunk that says what a payload says; None where it is none of these.
+
+    Example:
+        >>> as_chunk({"response": "Hel", "p": "abc"})["choices"][0]["delta"]
+        {'role': 'assistant', 'content': 'Hel'}
+        >>> as_chunk({"output": {"text": "Hel", "finish_reason": "null"}})["choices"]
+        [{'message': {'role': 'assistant', 'content': 'Hel'}, 'finish_reason': None}]
+    """
+    output = payload.get(_ENVELOPE)
+    if is_dict(output):
+        choices = _in_envelope(output)
+        taken = {_ENVELOPE}
+    else:
+        delta = {theirs: payload[name] for name, theirs in _DELTA_FIELDS.items() if name in payload}
+        fields = {name: payload[name] for name in _CHOICE_FIELDS if name in payload}
+        text = delta.get("content")
+        known = bool(delta) and (text is None or isinstance(text, str))
+        choices = [{"index": 0, "delta": {"role": "assistant", **delta}, **fields}] if known else None
+        taken = {*_DELTA_FIELDS, *_CHOICE_FIELDS, OVER_FIELD}
+    if choices is None:
+        return None
+    return {**{name: value for name, value in payload.items() if name not in taken}, "choices": choices}
+
+
+def text_field_of(payload: dict[str, Any]) -> str:
+    """Return the field that holds a payload's text; "" where none does.
+
+    Example:
+        >>> text_field_of({"response": "Hel"}), text_field_of({"response": None})
+        ('response', '')
+    """
+    for name, theirs in _DELTA_FIELDS.items():
+        if theirs == "content" and isinstance(payload.get(name), str):
+            return name
+    return ""
+
+
+def _in_envelope(output: dict[str, Any]) -> list[Any] | None:
+    """Return the choices in an envelope; None where there are none."""
+    choices = output.get("choices")
+    if is_list(choices):
+        return [_told(choice) for choice in choices]
+    message = {theirs: output[name] for name, theirs in _OUTPUT_FIELDS.items() if name in output}
+    if not message:
+        return None
+    rest = {name: value for name, value in output.items() if name not in _OUTPUT_FIELDS}
+    return [_told({"message": {"role": "assistant", **message}, **rest})]
+
+
+def _told(choice: object) -> object:
+    """Return a choice whose finish reason is none where it is the word for that."""
+    if is_dict(choice) and choice.get("finish_reason") == "null":
+        return {**choice, "finish_reason": None}
+    return choice

@@ -1,0 +1,232 @@
+"""OpenAI's legacy completions, and llama.cpp's own: a prompt goes on as plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._openai import FINISH_REASONS, finish_reason, usage_of
+from tokenstream.formats._read import (
+    dicts_of,
+    index_of,
+    int_of,
+    is_dict,
+    is_list,
+    known,
+    says_nothing,
+    text_of,
+)
+from tokenstream.message import FinishReason, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.formats._holes import Path
+    from tokenstream.limits import Limits
+
+__all__ = ["OpenAICompletions"]
+
+_Reader: TypeAlias = "Callable[[OpenAICompletions, int, str, Any], None]"
+
+_HEAD_FIELDS = ("id", "model")
+# `object` names the format, and "obfuscation" and "p" hide the length of the text.
+_OWN_FIELDS = frozenset({*_HEAD_FIELDS, "choices", "created", "object", "usage", "obfuscation", "p"})
+_OWN_CHOICE_FIELDS = frozenset({"index", "finish_reason"})
+_REASONING_FIELDS = ("reasoning_content", "reasoning")
+_TEXT_PATH = ("choices", 0, "text")
+
+# -- llama.cpp's own route: one choice, whose fields stand in the payload itself.
+_NATIVE_TEXT = "content"
+_NATIVE_LISTS = {"tokens": "tokens", "completion_probabilities": "logprobs", "probs": "logprobs"}
+_NATIVE_USAGE = {
+    "tokens_evaluated": "input_tokens",
+    "tokens_predicted": "output_tokens",
+}
+_NATIVE_OWN_FIELDS = frozenset({"content", "index", "model", "stop", *_NATIVE_LISTS, *_NATIVE_USAGE})
+_STOP_TYPES: dict[str, FinishReason] = {"eos": "stop", "limit": "length", "word": "stop_sequence"}
+_STOP_MARKS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "word"}
+"""How older servers said why they stopped: one of these was true."""
+
+
+class OpenAICompletions(GlanceFormat):
+    """The `openai-completions` format: `text_completion` objects of OpenAI, vLLM, llama.cpp and others.
+
+    Args:
+        limits: Bounds on parts, choices, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> completions = OpenAICompletions()
+        >>> for piece in (b"Hel", b"lo"):
+        ...     for event in completions.feed(b'{"choices":[{"index":0,"text":"%b"}]}' % piece):
+        ...         print(type(event).__name__)
+        MessageStart
+        PartStart
+        TextDelta
+        TextDelta
+    """
+
+    __slots__ = ("_created",)
+
+    name: ClassVar[str] = "openai-completions"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    # Some servers send the time of each payload; llama.cpp counts its tokens.
+    numbers: ClassVar[tuple[Path, ...]] = (("created",), ("tokens_predicted",), ("tokens_evaluated",))
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._created = False
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Tell whether a first payload is of a completion.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        choices = payload.get("choices")
+        if is_list(choices):
+            if any("delta" in choice or "message" in choice for choice in dicts_of(choices)):
+                return False
+            if payload.get("object") == "text_completion":
+                return True
+            return any(isinstance(choice.get("text"), str) for choice in dicts_of(choices))
+        return _is_native(payload)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" where it has none.
+
+        Raises:
+            ProtocolError: Choices are no objects, or an index is none.
+        """
+        if _is_native(payload):
+            self._read_native(payload)
+        elif "choices" in payload or is_dict(payload.get("usage")):
+            self._read_answer(payload)
+        else:
+            self.parts.unknown(text_of(payload, "type", "object") or event or "event", payload)
+
+    def _read_answer(self, payload: dict[str, Any]) -> None:
+        choices = payload.get("choices")
+        if is_list(choices) and len(choices) == 1:
+            self.text_at = _TEXT_PATH
+        self._read_head(payload)
+        if is_list(choices) or is_dict(choices):
+            self._read_choices(choices)
+        elif choices is not None:
+            self.parts.field("choices", choices)
+        usage = payload.get("usage")
+        if is_dict(usage) and usage:
+            self.parts.usage(usage_of(usage))
+        elif not says_nothing(usage) and not is_dict(usage):
+            self.parts.field("usage", usage)
+        for name, value in payload.items():
+            if name not in _OWN_FIELDS and not says_nothing(value):
+                self.parts.field(name, value)
+
+    def _read_head(self, payload: dict[str, Any]) -> None:
+        self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
+        created = payload.get("created")
+        # Some servers send the time of each payload: the first one is the answer's.
+        if not self._created and isinstance(created, int) and created:
+            self._created = True
+            self.parts.field("created", created)
+
+    def _read_choices(self, choices: list[Any] | dict[str, Any]) -> None:
+        found: list[Any] = choices if is_list(choices) else [choices]
+        for place, choice in enumerate(found):
+            if is_dict(choice):
+                index = choice.get("index")
+                state = self.parts.choice(place if index is None else index_of(index))
+                self._read_choice(state.index, choice)
+            elif choice is not None:
+                raise ProtocolError("every choice must be a JSON object")
+
+    def _read_choice(self, index: int, choice: dict[str, Any]) -> None:
+        for name, value in choice.items():
+            if name not in _OWN_CHOICE_FIELDS and value is not None:
+                reader = self._CHOICE_READERS.get(name, OpenAICompletions._read_field)
+                reader(self, index, name, value)
+        word = choice.get("finish_reason")
+        if isinstance(word, str) and word:
+            self.parts.finish(index, finish_reason(word), word)
+        elif not says_nothing(word):
+            self.parts.field("finish_reason", word, index)
+
+    def _read_field(self, index: int, name: str, value: object) -> None:
+        """Carry a field of a choice that we have no word for."""
+        if not says_nothing(value):
+            self.parts.field(name, value, index)
+
+    def _read_text(self, index: int, name: str, value: object) -> None:
+        if isinstance(value, str):
+            self.parts.write(index, "text", value)
+        else:
+            self._read_field(index, name, value)
+
+    def _read_reasoning(self, index: int, name: str, value: object) -> None:
+        if isinstance(value, str):
+            self.parts.write(index, "reasoning", value)
+        else:
+            self._read_field(index, name, value)
+
+    def _read_logprobs(self, index: int, name: str, value: object) -> None:
+        groups = value.items() if is_dict(value) else [("content", value)]
+        for group, items in groups:
+            if not says_nothing(items):
+                found = items if is_list(items) else [items]
+                self.parts.items(name if group == "content" else f"{name}.{group}", found, index)
+
+    def _read_items(self, index: int, name: str, value: object) -> None:
+        if not says_nothing(value):
+            self.parts.items(name, value if is_list(value) else [value], index)
+
+    # -- llama.cpp's own route ---------------------------------------------
+
+    def _read_native(self, payload: dict[str, Any]) -> None:
+        self.text_at = (_NATIVE_TEXT,)
+        place = payload.get("index")
+        choice = self.parts.choice(0 if place is None else index_of(place)).index
+        model = text_of(payload, "model")
+        if model is not None or not self.parts.started:
+            self.parts.head(model=model)
+        self.parts.write(choice, "text", payload[_NATIVE_TEXT])
+        for name, ours in _NATIVE_LISTS.items():
+            items = payload.get(name)
+            if is_list(items) and items:
+                self.parts.items(ours, items, choice)
+        over = payload["stop"]
+        report = {name: payload[name] for name in _NATIVE_USAGE if int_of(payload, name) is not None}
+        if over and report:
+            counts: dict[str, Any] = {_NATIVE_USAGE[name]: int_of(report, name) for name in report}
+            self.parts.usage(Usage(**counts, provider_data=report))
+        for name, value in (known(payload, *_NATIVE_OWN_FIELDS) or {}).items():
+            self.parts.field(name, value, choice)
+        if over:
+            self._finish_native(choice, payload)
+
+    def _finish_native(self, choice: int, payload: dict[str, Any]) -> None:
+        marks = [word for name, word in _STOP_MARKS.items() if payload.get(name) is True]
+        word = text_of(payload, "stop_type") or (marks[0] if marks else None)
+        self.parts.finish(choice, _STOP_TYPES.get(word or "", "unknown"), word)
+        if self.parts.finished:
+            self.conclude()
+
+    _CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
+        "text": _read_text,
+        **dict.fromkeys(_REASONING_FIELDS, _read_reasoning),
+        "logprobs": _read_logprobs,
+        "token_ids": _read_items,
+    }
+
+
+def _is_native(payload: dict[str, Any]) -> bool:
+    """Tell whether a payload is of llama.cpp's own route."""
+    return isinstance(payload.get(_NATIVE_TEXT), str) and isinstance(payload.get("stop"), bool)

@@ -1,0 +1,153 @@
+"""Hugging Face's Text Generation Inference: one token of an answer in each payload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._read import (
+    dict_of,
+    dicts_of,
+    int_of,
+    is_dict,
+    is_list,
+    known,
+    says_nothing,
+    text_of,
+)
+from tokenstream.message import FinishReason, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.formats._holes import Path
+    from tokenstream.limits import Limits
+
+__all__ = ["TGI"]
+
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "length": "length",
+    "eos_token": "stop",
+    "stop_sequence": "stop_sequence",
+}
+_USAGE = {
+    "input_length": "input_tokens",
+    "prompt_tokens": "input_tokens",
+    "generated_tokens": "output_tokens",
+}
+# The index counts tokens.
+_OWN_FIELDS = frozenset({"index", "token", "top_tokens", "generated_text", "details"})
+_WHOLE_FIELDS = frozenset({"generated_text", "details"})
+_OWN_DETAILS = ("finish_reason", "best_of_sequences", *_USAGE)
+_TEXT_PATH = ("token", "text")
+
+
+class TGI(GlanceFormat):
+    """Text Generation Inference's own route: the stream's tokens, or a whole generation.
+
+    Args:
+        limits: Bounds on parts, choices, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> tgi = TGI()
+        >>> events = tgi.feed(b'{"index":1,"token":{"id":13,"text":"Hel","special":false}}')
+        >>> [type(event).__name__ for event in events]
+        ['MessageStart', 'PartStart', 'TextDelta']
+        >>> tgi.feed(b'{"index":2,"token":{"id":29,"text":"lo","special":false}}')
+        [TextDelta(choice=0, part=0, text='lo')]
+    """
+
+    __slots__ = ("_said",)
+
+    name: ClassVar[str] = "tgi"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = _FINISH_REASONS
+    # TGI sends none on this route; what stands before it may.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    numbers: ClassVar[tuple[Path, ...]] = (("index",), ("token", "id"), ("token", "logprob"))
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._said = False
+        """Whether a token came."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Tell whether a first payload is a token, or a whole generation.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        token = payload.get("token")
+        if is_dict(token):
+            return isinstance(token.get("text"), str) and not says_nothing(known(payload, "token"))
+        return isinstance(payload.get("generated_text"), str) and payload.keys() <= _WHOLE_FIELDS
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" where it has none.
+
+        Raises:
+            LimitExceeded: There are more choices or parts than a bound allows.
+        """
+        token, whole = payload.get("token"), payload.get("generated_text")
+        if not is_dict(token) and not isinstance(whole, str) and not is_dict(payload.get("details")):
+            self.parts.unknown(event or text_of(payload, "type", "object") or "event", payload)
+            return
+        if not self.parts.started:
+            self.parts.head()
+        if is_dict(token):
+            self.text_at = _TEXT_PATH
+            self._read_token(token, payload)
+        for name, value in payload.items():
+            if name not in _OWN_FIELDS and not says_nothing(value):
+                self.parts.field(name, value)
+        if isinstance(whole, str):
+            self._read_whole(whole)
+        self._read_details(dict_of(payload, "details"))
+        if isinstance(whole, str) or self.parts.finished:
+            self.conclude()
+
+    def _read_token(self, token: dict[str, Any], payload: dict[str, Any]) -> None:
+        self._said = True
+        text = token.get("text")
+        if token.get("special") is True or not isinstance(text, str):
+            self.parts.items("special_tokens", [token])
+        else:
+            self.parts.write(0, "text", text)
+        others = payload.get("top_tokens")
+        if is_list(others) and others:
+            self.parts.items("top_tokens", [{"token": token, "top_tokens": others}])
+
+    def _read_whole(self, text: str) -> None:
+        """Take the text as a whole: all that there is, or what the tokens have said already."""
+        if self._said:
+            # Stop sequences and spaces may have been cut off it, so it is no repetition.
+            self.parts.field("generated_text", text)
+        else:
+            self._said = True
+            self.parts.write(0, "text", text)
+
+    def _read_details(self, details: dict[str, Any]) -> None:
+        report = {name: details[name] for name in _USAGE if int_of(details, name) is not None}
+        if report:
+            counts: dict[str, Any] = {_USAGE[name]: int_of(report, name) for name in report}
+            self.parts.usage(Usage(**counts, provider_data=report))
+        rest = known(details, *_OWN_DETAILS)
+        if rest is not None:
+            self.parts.field("details", rest)
+        for place, other in enumerate(dicts_of(details.get("best_of_sequences")), 1):
+            self.parts.write(place, "text", text_of(other, "generated_text") or "")
+            others = known(other, "generated_text", "finish_reason")
+            if others is not None:
+                self.parts.field("details", others, place)
+            self._finish(place, other.get("finish_reason"))
+        self._finish(0, details.get("finish_reason"))
+
+    def _finish(self, choice: int, word: object) -> None:
+        if isinstance(word, str) and word:
+            self.parts.finish(choice, _FINISH_REASONS.get(word, "unknown"), word)
