@@ -1,0 +1,7 @@
+"""Bedrock's Converse API, whatever model answers: ConverseStream, and Nova's own stream of the same shape."""
+
+from __future__ import annotations
+
+from tokenstream.formats.bedrock_converse._format import BedrockConverse
+
+__all__ = ["BedrockConverse"]

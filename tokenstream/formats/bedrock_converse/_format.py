@@ -1,0 +1,273 @@
+"""Bedrock's ConverseStream: payloads in, events out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import dict_of, index_of, int_of, is_dict, known, text_of
+from tokenstream.formats._template import PADDING, ChunkReader, Templates
+from tokenstream.formats.base import Format
+from tokenstream.formats.bedrock_converse._blocks import Blocks
+from tokenstream.formats.bedrock_converse._words import FINISH_REASONS, usage_of
+from tokenstream.framing import EventStreamMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["BedrockConverse"]
+
+_STREAM_EVENTS = frozenset(
+    {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
+)
+_INITIAL = "initial-response"
+"""What binary event streams may begin with: the response beside its stream, here empty."""
+_DELTA = "contentBlockDelta"
+_DELTA_FIELDS = 2
+"""How many fields a delta has: its block's index and itself."""
+
+
+class BedrockConverse(Format):
+    """ConverseStream: its events by name, or as boto3 and gateways give them, each under its name.
+
+    The answer is whole with `messageStop`; token counts may follow, so that the
+    end of the input is the end.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> converse = BedrockConverse()
+        >>> [event.text for event in converse.feed(EventStreamMessage(
+        ...     b'{"contentBlockIndex": 0, "delta": {"text": "Hel"}}', event="contentBlockDelta"))[1:]]
+        ['Hel']
+        >>> [event.text for event in converse.feed(
+        ...     {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "lo"}}})]
+        ['lo']
+    """
+
+    __slots__ = (
+        "_blocks",
+        "_glance",
+        "_has_head",
+        "_path",
+        "_start_expected",
+        "_stopped",
+        "_templates",
+    )
+
+    name: ClassVar[str] = "bedrock-converse"
+    framing: ClassVar[str] = "aws-eventstream"
+    event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._blocks = Blocks(self.limits, self.note)
+        self.parts = self._blocks
+        self._has_head = False
+        self._start_expected = True
+        self._stopped = False
+        self._path: tuple[str, ...] = ()
+        """Where the payload that is being read has its text, if it says nothing else."""
+        self._templates = Templates()
+        self._glance: ChunkReader | None = None
+        """Reads the next payload, if it is like the last one."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Tell whether a first payload is of this format."""
+        if event == _INITIAL:
+            return None
+        if event in _STREAM_EVENTS:
+            return "role" in payload or "contentBlockIndex" in payload or "stopReason" in payload
+        if event == "metadata":
+            return "inputTokens" in dict_of(payload, "usage")
+        inner = payload.get("event")
+        if len(payload) == 1 and is_dict(inner):
+            payload = inner
+        name = next((name for name in payload if name in _STREAM_EVENTS), "")
+        body = payload.get(name)
+        if is_dict(body):
+            return cls.recognises(body, name)
+        return "inputTokens" in dict_of(dict_of(payload, "metadata"), "usage")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is over: its stop came."""
+        return self._stopped or super().finished
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what was held back; without the answer's stop, set `error` to `StreamTruncated`."""
+        if self.error is None and not self.ended and self.finished:
+            self.conclude()
+        return super().end(now=now)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`."""
+        reader = self._READERS.get(event)
+        if reader is not None:
+            reader(self, payload)
+            return
+        names = [name for name in payload if name in self._READERS and is_dict(payload[name])]
+        for name in names:
+            self._READERS[name](self, payload[name])
+        if names:
+            self._carry(payload, *names)
+        else:
+            self._read_other(payload, event)
+
+    def _read_other(self, payload: dict[str, Any], event: str) -> None:
+        if event == _INITIAL:
+            return
+        name = next(iter(payload), "")
+        inner = payload.get(name)
+        if not event and len(payload) == 1 and is_dict(inner):
+            if name == "event":
+                # What agents on AgentCore send on: each of the model's events under this name.
+                self.read(inner, "")
+                return
+            if name.endswith("Exception"):
+                self.error = provider_error({"error": {"code": name, **inner}})
+                return
+        self.parts.unknown(event or name or "event", payload)
+
+    # -- events --------------------------------------------------------------
+
+    def _message_start(self, payload: dict[str, Any]) -> None:
+        if self._has_head:
+            self.note("start_repeated")
+            self._blocks.restart()
+        self._has_head, self._start_expected = True, False
+        self.parts.head(role=text_of(payload, "role"))
+        self._carry(payload, "role")
+
+    def _block_start(self, payload: dict[str, Any]) -> None:
+        self._expect_start()
+        self._blocks.start(self._index(payload, self._blocks.newest + 1), dict_of(payload, "start"))
+        self._carry(payload, "contentBlockIndex", "start")
+
+    def _block_delta(self, payload: dict[str, Any]) -> None:
+        delta = dict_of(payload, "delta")
+        # Under its own name an event is the payload; in what boto3 gives it is a field of it.
+        if self.parts.raw is payload and len(payload) - ("p" in payload) == _DELTA_FIELDS:
+            self._path = _path_of(delta)
+        self._expect_start()
+        self._blocks.delta(self._index(payload, max(self._blocks.newest, 0)), delta, payload)
+        self._carry(payload, "contentBlockIndex", "delta")
+
+    def _block_stop(self, payload: dict[str, Any]) -> None:
+        self._expect_start()
+        self._blocks.stop(self._index(payload, self._blocks.newest))
+        self._carry(payload, "contentBlockIndex")
+
+    def _message_stop(self, payload: dict[str, Any]) -> None:
+        self._carry(payload, "stopReason")
+        reason = text_of(payload, "stopReason")
+        self._stopped = True
+        if reason is None:
+            self.note("finish_missing")
+            self._blocks.cut()
+        else:
+            self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
+
+    def _metadata(self, payload: dict[str, Any]) -> None:
+        report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+        router = dict_of(dict_of(payload, "trace"), "promptRouter")
+        model = text_of(router, "invokedModelId")
+        if model is not None:
+            self.parts.head(model=model)
+        self._carry(payload, "usage")
+
+    # -- within --------------------------------------------------------------
+
+    def _expect_start(self) -> None:
+        if self._start_expected:
+            self._start_expected = False
+            self.note("start_missing")
+
+    def _index(self, payload: dict[str, Any], default: int) -> int:
+        index = int_of({"index": index_of(payload.get("contentBlockIndex"))}, "index")
+        if index is not None:
+            return index
+        self.note("part_index_missing")
+        return default
+
+    def _carry(self, payload: dict[str, Any], *names: str) -> None:
+        """Carry the fields that are not among `names`."""
+        if len(payload) == len(names):
+            return
+        for name, value in (known(payload, *names) or {}).items():
+            if name not in PADDING:
+                self.parts.field(name, value)
+
+    # -- the short way ---------------------------------------------------------
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        glance = self._glance
+        if glance is not None and isinstance(frame, EventStreamMessage):
+            delta = glance.read(frame.payload) if frame.event == _DELTA and frame.kind == "event" else None
+            if delta is not None:
+                return [delta]
+        self._glance, self._path = None, ()
+        events = super().feed(frame, now=now)
+        if isinstance(frame, EventStreamMessage):
+            self._learn(frame.payload, events)
+        return events
+
+    def note(self, name: str) -> None:
+        """Count a departure at the frame that is being read, which must be counted for the next one too."""
+        self._path = ()
+        super().note(name)
+
+    def payload_shortcut(self) -> tuple[str, Callable[[bytes], Event | None]] | None:
+        """Return the name of events that are read at a glance, and what reads their payloads; or None."""
+        return None if self._glance is None else (_DELTA, self._glance.read)
+
+    def _learn(self, payload: bytes, events: list[Event]) -> None:
+        """Remember what the bytes of a payload look like that gave one piece of text and nothing else."""
+        event = events[0] if len(events) == 1 and self._path and self.error is None else None
+        # Half a character that is held back is not in the event.
+        if not isinstance(event, TextDelta | ReasoningDelta) or _at(event.raw, self._path) != event.text:
+            self._templates.drop(self.frames)
+            return
+        self._templates.offer(payload, event.raw, self._path, self.frames)
+        template = self._templates.template
+        if template is not None:
+            self._glance = ChunkReader(self, template, slice(None), event, sys.maxsize)
+
+    _READERS: ClassVar[dict[str, Callable[[BedrockConverse, dict[str, Any]], None]]] = {
+        "messageStart": _message_start,
+        "contentBlockStart": _block_start,
+        "contentBlockDelta": _block_delta,
+        "contentBlockStop": _block_stop,
+        "messageStop": _message_stop,
+        "metadata": _metadata,
+    }
+
+
+def _path_of(delta: dict[str, Any]) -> tuple[str, ...]:
+    """Return where in a payload the text of a delta is that is nothing else; () for any other delta."""
+    if len(delta) != 1:
+        return ()
+    if "text" in delta:
+        return ("delta", "text")
+    inner = dict_of(delta, "reasoningContent")
+    return ("delta", "reasoningContent", "text") if len(inner) == 1 and "text" in inner else ()
+
+
+def _at(value: Any, path: tuple[str, ...]) -> object:  # noqa: ANN401 - any JSON value
+    for name in path:
+        value = value[name]
+    return value

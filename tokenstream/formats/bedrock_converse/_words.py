@@ -1,0 +1,105 @@
+"""What Bedrock's words mean in ours: finish reasons, token counts, citations, media."""
+
+from __future__ import annotations
+
+import binascii
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import dict_of, dicts_of, int_of, text_of
+from tokenstream.message import Citation, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.message import FinishReason
+
+__all__ = ["FINISH_REASONS", "base64_of", "bytes_of", "citation_of", "usage_of"]
+
+FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
+    {
+        "end_turn": "stop",
+        "tool_use": "tool_calls",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "stop_sequence": "stop_sequence",
+        "guardrail_intervened": "content_filter",
+        "content_filtered": "content_filter",
+        "malformed_model_output": "error",
+        "malformed_tool_use": "error",
+    }
+)
+"""Stop reasons and what they say."""
+
+
+def usage_of(report: dict[str, Any]) -> Usage:
+    """Return a report of token counts in our names; counts that it lacks are None.
+
+    Input tokens do not contain those of a cache, read or written.
+
+    Example:
+        >>> usage_of({"inputTokens": 9, "outputTokens": 3, "cacheReadInputTokens": 4}).cached_tokens
+        4
+    """
+    return Usage(
+        input_tokens=int_of(report, "inputTokens"),
+        output_tokens=int_of(report, "outputTokens"),
+        total_tokens=int_of(report, "totalTokens"),
+        cached_tokens=int_of(report, "cacheReadInputTokens", "cacheReadInputTokenCount"),
+        cache_write_tokens=int_of(report, "cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+        provider_data=report,
+    )
+
+
+def citation_of(data: dict[str, Any], cites: int) -> Citation:
+    """Return a citation as ours.
+
+    Its positions are places in the source and not in the answer, so they stay in `provider_data`.
+
+    Args:
+        data: The citation as the server sent it.
+        cites: Index of the part that it is named for.
+
+    Example:
+        >>> citation_of({"title": "Laws", "sourceContent": [{"text": "§ 1"}]}, 0).text
+        '§ 1'
+    """
+    source = text_of(data, "source") or ""
+    texts = [text_of(piece, "text") or "" for piece in dicts_of(data.get("sourceContent"))]
+    web = dict_of(dict_of(data, "location"), "web")
+    return Citation(
+        url=text_of(web, "url") or (source if "://" in source else None),
+        title=text_of(data, "title"),
+        text="".join(texts) or None,
+        cites=cites,
+        provider_data=data,
+    )
+
+
+def bytes_of(value: object) -> bytes | None:
+    r"""Return bytes that came as base64, or as they are from an SDK; None for anything else.
+
+    Example:
+        >>> bytes_of("AAA="), bytes_of(b"as they are"), bytes_of("?"), bytes_of(None)
+        (b'\x00\x00', b'as they are', None, None)
+    """
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str) or not value.isascii():
+        return None
+    try:
+        return binascii.a2b_base64(value, strict_mode=True)
+    except binascii.Error:
+        return None
+
+
+def base64_of(value: object) -> str | None:
+    """Return as text what is bytes in an SDK and base64 on the wire; None for anything else.
+
+    Example:
+        >>> base64_of("AAA="), base64_of(bytes(2)), base64_of(1)
+        ('AAA=', 'AAA=', None)
+    """
+    if isinstance(value, bytes):
+        return binascii.b2a_base64(value, newline=False).decode("ascii")
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,173 @@
+"""The streams of models whose payloads are plain: where the text is, the end, and the token counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.formats._read import dict_of, dicts_of, int_of, is_dict
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
+
+__all__ = ["FINISH_REASONS", "SHAPES", "Shape", "metrics_of", "shape_of"]
+
+Path: TypeAlias = tuple[str, ...]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    # Amazon Titan
+    "FINISH": "stop",
+    "FINISHED": "stop",
+    "LENGTH": "length",
+    "STOP_CRITERIA_MET": "stop_sequence",
+    "CONTENT_FILTERED": "content_filter",
+    # Meta Llama, Mistral, DeepSeek, AI21
+    "stop": "stop",
+    "eos": "stop",
+    "endoftext": "stop",
+    "end_turn": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    # the old Claude
+    "stop_sequence": "stop_sequence",
+    # Cohere
+    "COMPLETE": "stop",
+    "MAX_TOKENS": "length",
+    "STOP_SEQUENCE": "stop_sequence",
+    "ERROR": "error",
+    "ERROR_LIMIT": "length",
+    "ERROR_TOXIC": "content_filter",
+    "USER_CANCEL": "cancelled",
+}
+"""Words of these models for the end of an answer, and what they say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where a model's payload has what.
+
+    Example:
+        >>> LLAMA.text, LLAMA.finish
+        (('generation',), (('stop_reason',),))
+    """
+
+    mark: str
+    """The field by which the payload is known."""
+    text: Path
+    """Where the text is, in the payload or in one of its items."""
+    finish: tuple[Path, ...]
+    """Where the finish reason is, the first that is there."""
+    items: str = ""
+    """The field that has one item per choice; "" where the payload is the item."""
+    index: str = ""
+    """The field that has a choice's index."""
+    input: Path = ()
+    """Where the count of input tokens is."""
+    output: Path = ()
+    """Where the count of output tokens is."""
+    known: tuple[str, ...] = ()
+    """Further fields that are read, or say nothing."""
+
+    @property
+    def counts_each(self) -> bool:
+        """Whether each payload counts the tokens so far, beside its text."""
+        return bool(self.output) and not self.items and not self.index
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a payload that are read."""
+        paths = (self.input, self.output)
+        return (self.mark, self.index, "id", "model", *self.known, *[path[0] for path in paths if path])
+
+
+TITAN = Shape(
+    "outputText",
+    ("outputText",),
+    (("completionReason",),),
+    index="index",
+    input=("inputTextTokenCount",),
+    output=("totalOutputTextTokenCount",),
+)
+LLAMA = Shape(
+    "generation",
+    ("generation",),
+    (("stop_reason",),),
+    input=("prompt_token_count",),
+    output=("generation_token_count",),
+)
+CLAUDE = Shape("completion", ("completion",), (("stop_reason",),), known=("type",))
+MISTRAL = Shape("outputs", ("text",), (("stop_reason",),), items="outputs")
+COHERE = Shape(
+    "is_finished", ("text",), (("finish_reason",),), index="index", known=("is_finished", "event_type")
+)
+COHERE_WHOLE = Shape(
+    "generations", ("text",), (("finish_reason",),), items="generations", index="index", known=("prompt",)
+)
+JURASSIC = Shape(
+    "completions", ("data", "text"), (("finishReason", "reason"),), items="completions", known=("prompt",)
+)
+COMPLETIONS = Shape(
+    "choices",
+    ("text",),
+    (("stop_reason",), ("finish_reason",)),
+    items="choices",
+    index="index",
+    input=("usage", "prompt_tokens"),
+    output=("usage", "completion_tokens"),
+    known=("object", "created", "usage"),
+)
+PEGASUS = Shape("message", ("message",), (("finishReason",),))
+
+SHAPES = (TITAN, LLAMA, CLAUDE, MISTRAL, COHERE, COHERE_WHOLE, JURASSIC, COMPLETIONS, PEGASUS)
+"""Titan; Llama; Claude before messages; Mistral; Cohere's generate and its whole answer; AI21's Jurassic;
+DeepSeek and imported models; TwelveLabs. The first whose mark is there is the payload's."""
+
+
+def shape_of(payload: dict[str, Any]) -> Shape | None:
+    """Return the shape of a payload, or None where it has none of these.
+
+    Example:
+        >>> shape_of({"generation": "Hel", "stop_reason": None}) is LLAMA, shape_of({"what": "is this"})
+        (True, None)
+    """
+    for shape in SHAPES:
+        if shape.mark in payload and _fits(shape, payload):
+            return shape
+    return None
+
+
+def _fits(shape: Shape, payload: dict[str, Any]) -> bool:
+    if shape.items:
+        items = dicts_of(payload[shape.items])
+        return bool(items) and all(shape.text[0] in item for item in items)
+    return shape.mark != shape.text[0] or not is_dict(payload[shape.mark])
+
+
+def metrics_of(metrics: dict[str, Any]) -> Usage:
+    """Return what Bedrock itself has counted, in our names.
+
+    Example:
+        >>> metrics_of({"inputTokenCount": 20, "outputTokenCount": 10}).output_tokens
+        10
+    """
+    return Usage(
+        input_tokens=int_of(metrics, "inputTokenCount"),
+        output_tokens=int_of(metrics, "outputTokenCount"),
+        cached_tokens=int_of(metrics, "cacheReadInputTokenCount"),
+        cache_write_tokens=int_of(metrics, "cacheWriteInputTokenCount"),
+        provider_data=metrics,
+    )
+
+
+def value_at(payload: dict[str, Any], path: Path) -> object:
+    """Return the value at a path; None where it leads nowhere.
+
+    Example:
+        >>> value_at({"data": {"text": "a"}}, ("data", "text")), value_at({"data": 1}, ("data", "text"))
+        ('a', None)
+    """
+    for name in path[:-1]:
+        payload = dict_of(payload, name)
+    return payload.get(path[-1]) if path else None

@@ -1,0 +1,74 @@
+"""Event streams of boto3, and the responses that they are handed out in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import is_dict
+from tokenstream.sources._requests import from_urllib3, is_urllib3
+from tokenstream.status import status_error
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+    from tokenstream.sources._kinds import SyncSource
+
+__all__ = ["aws_failed", "from_event_stream", "is_event_stream", "stream_of"]
+
+_WHERE = ("stream", "body")
+"""Where a response has its stream: of `converse_stream`, and of `invoke_model_with_response_stream`."""
+_CHANGED = frozenset({"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"})
+"""What botocore raises where the bytes of an event stream are not what was sent."""
+_LOWEST_STATUS = 400
+
+
+def is_event_stream(source: object) -> bool:
+    """Tell whether something is an event stream of boto3 on a response of urllib3."""
+    return is_urllib3(getattr(source, "_raw_stream", None))
+
+
+def from_event_stream(source: Any) -> SyncSource:  # noqa: ANN401 - of botocore
+    """Return an event stream as a `Stream` reads it: the bytes beneath, with their head."""
+    return replace(from_urllib3(source._raw_stream), close=source.close)  # noqa: SLF001 - it has no other name
+
+
+def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed over
+    """Return the stream that a response of boto3 holds; anything else as it is.
+
+    Example:
+        >>> stream_of({"ResponseMetadata": {}, "stream": [b"..."]}), stream_of({"stream": []})
+        ([b'...'], {'stream': []})
+    """
+    if not is_dict(source) or "ResponseMetadata" not in source:
+        return source
+    return next((source[name] for name in _WHERE if name in source), source)
+
+
+def aws_failed(error: Exception, names: set[str]) -> StreamError | None:
+    """Return what an exception of botocore means, or None where it is none of AWS's words.
+
+    Args:
+        error: The exception.
+        names: The names of its classes.
+    """
+    if names & _CHANGED:
+        return ProtocolError(
+            f"the event stream cannot be read ({type(error).__name__}: {error}): "
+            "the body was changed on its way"
+        )
+    response: object = getattr(error, "response", None)
+    said: object = response.get("Error") if is_dict(response) else None
+    if "ClientError" not in names or not is_dict(response) or not is_dict(said):
+        return None
+    details = {"code": said.get("Code"), "message": said.get("Message")}
+    head: object = response.get("ResponseMetadata")
+    status: object = head.get("HTTPStatusCode") if is_dict(head) else None
+    if is_dict(head) and isinstance(status, int) and status >= _LOWEST_STATUS:
+        import json
+
+        headers: object = head.get("HTTPHeaders")
+        body = json.dumps({"error": details}, default=str).encode()
+        return status_error(status, headers if is_dict(headers) else {}, body)
+    return provider_error({"error": details})
