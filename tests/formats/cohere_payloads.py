@@ -1,0 +1,151 @@
+"""Payloads as Cohere sends them, and what reading payloads of any format gives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import TextDelta, ToolCallDone
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format, Frame
+    from tokenstream.message import Message, ToolCall
+
+Payload: TypeAlias = dict[str, Any]
+
+USAGE: Payload = {
+    "billed_units": {"input_tokens": 8.0, "output_tokens": 5.0},
+    "tokens": {"input_tokens": 60.0, "output_tokens": 6.0},
+    "cached_tokens": 16.0,
+}
+
+
+def event(kind: str, message: Payload | None = None, **fields: Any) -> Payload:
+    """Return an event of v2; `message` stands in its delta."""
+    delta = {} if message is None else {"delta": {"message": message}}
+    return {"type": kind, **fields, **delta}
+
+
+def start(**message: Any) -> Payload:
+    held: Payload = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+    return event("message-start", {**held, **message}, id="m1")
+
+
+def block(index: int, kind: str = "text", text: str = "", **fields: Any) -> Payload:
+    return event("content-start", {"content": {"type": kind, kind: text, **fields}}, index=index)
+
+
+def text(index: int, piece: Any, kind: str = "text") -> Payload:
+    return event("content-delta", {"content": {kind: piece}}, index=index)
+
+
+def stop(index: int) -> Payload:
+    return event("content-end", index=index)
+
+
+def tool(index: int, name: str = "rm", call_id: str = "rm_1", arguments: Any = "") -> Payload:
+    call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return event("tool-call-start", {"tool_calls": call}, index=index)
+
+
+def arguments(index: int, fragment: Any) -> Payload:
+    return event("tool-call-delta", {"tool_calls": {"function": {"arguments": fragment}}}, index=index)
+
+
+def tool_stop(index: int) -> Payload:
+    return event("tool-call-end", index=index)
+
+
+def plan(piece: Any) -> Payload:
+    return event("tool-plan-delta", {"tool_plan": piece})
+
+
+def cite(index: int = 0, **fields: Any) -> Payload:
+    citation = {"start": 0, "end": 3, "text": "Hel", "sources": [], **fields}
+    return event("citation-start", {"citations": citation}, index=index)
+
+
+def end(reason: Any = "COMPLETE", **delta: Any) -> Payload:
+    return {"type": "message-end", "delta": {"finish_reason": reason, "usage": USAGE, **delta}}
+
+
+def answer(*payloads: Payload, reason: str = "COMPLETE") -> list[Payload]:
+    """Return a whole answer around these events."""
+    return [start(), *payloads, end(reason)]
+
+
+def line(kind: str, **fields: Any) -> Payload:
+    """Return an event of v1."""
+    return {"is_finished": kind == "stream-end", "event_type": kind, **fields}
+
+
+def frame(payload: Payload) -> ServerSentEvent:
+    """Return the SSE event of a payload, in the spelling of Cohere's servers."""
+    return ServerSentEvent(written(payload), payload.get("type", "message"))
+
+
+def written(payload: Payload) -> bytes:
+    """Return a payload as JSON."""
+    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+@dataclass
+class Read:
+    """What came of a stream."""
+
+    format: Format
+    events: list[Event] = field(default_factory=list)
+    accumulator: Accumulator = field(default_factory=Accumulator)
+
+    @property
+    def message(self) -> Message:
+        return self.accumulator.message
+
+    @property
+    def text(self) -> str:
+        return "".join([event.text for event in self.events if isinstance(event, TextDelta)])
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        """The tool calls that were handed out."""
+        return [event.call for event in self.events if isinstance(event, ToolCallDone)]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [type(event).__name__ for event in self.events]
+
+    @property
+    def error(self) -> StreamError | None:
+        return self.format.error
+
+    @property
+    def truncated(self) -> bool:
+        return isinstance(self.error, StreamTruncated)
+
+    @property
+    def departures(self) -> dict[str, int]:
+        return {name: noted.count for name, noted in self.format.departures.items()}
+
+    def told(self) -> tuple[Any, ...]:
+        """Return all that a user can see."""
+        raws = [event.raw for event in self.events]
+        return self.events, raws, self.message, self.departures, repr(self.error), self.format.frames
+
+
+def read_by(format: Format, *frames: Frame) -> Read:
+    """Read frames to the end of the input."""
+    came = Read(format)
+    for item in frames:
+        for each in came.format.feed(item):
+            came.accumulator.take(each)
+            came.events.append(each)
+    for each in came.format.end():
+        came.accumulator.take(each)
+        came.events.append(each)
+    return came

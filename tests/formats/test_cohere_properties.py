@@ -1,0 +1,237 @@
+"""What holds for any Cohere stream: the short way is the long way, and nothing crashes."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.cohere_payloads import (
+    Payload,
+    arguments,
+    block,
+    cite,
+    end,
+    event,
+    frame,
+    line,
+    plan,
+    read_by,
+    start,
+    stop,
+    text,
+    tool,
+    tool_stop,
+    written,
+)
+from tests.formats.mutations import strayed
+from tests.support.recordings import Recorded, ours
+from tokenstream import Decoder, Stream
+from tokenstream.errors import StreamError, StreamTruncated
+from tokenstream.events import ToolCallDone
+from tokenstream.formats.cohere import Cohere
+from tokenstream.framing import ServerSentEvent
+from tokenstream.message import Message
+
+EVERYTHING = [
+    start(),
+    block(0, "thinking"),
+    text(0, "Hm", "thinking"),
+    text(0, ".", "thinking"),
+    stop(0),
+    plan("I will."),
+    block(1),
+    text(1, "Hel"),
+    {**text(1, "lo"), "logprobs": {"text": "lo", "token_ids": [1]}},
+    cite(content_index=1, sources=[{"type": "document", "id": "d", "document": {"title": "T"}}]),
+    event("citation-end", index=0),
+    stop(1),
+    tool(0, "a", "a_1"),
+    arguments(0, '{"x"'),
+    arguments(0, ": 1}"),
+    tool_stop(0),
+    tool(1, "b", "b_1"),
+    tool_stop(1),
+    {"type": "debug", "prompt": "p"},
+    end("TOOL_CALL"),
+    {
+        "id": "m1",
+        "finish_reason": "COMPLETE",
+        "message": {"role": "assistant", "content": [{"type": "text"}]},
+    },
+    {"message": "bad"},
+]
+EVERYTHING_V1 = [
+    line("stream-start", generation_id="g1"),
+    line("search-queries-generation", search_queries=[{"text": "q"}]),
+    line("search-results", search_results=[{"document_ids": ["d"]}], documents=[{"id": "d", "title": "T"}]),
+    line("text-generation", text="Hel"),
+    line("text-generation", text="lo"),
+    line("citation-generation", citations=[{"start": 0, "end": 1, "document_ids": ["d"]}]),
+    line("tool-calls-chunk", text="I will."),
+    line("tool-calls-chunk", tool_call_delta={"index": 0, "name": "a"}),
+    line("tool-calls-chunk", tool_call_delta={"index": 0, "parameters": '{"x": 1}'}),
+    line("tool-calls-generation", tool_calls=[{"name": "a", "parameters": {"x": 1}}]),
+    line("stream-end", finish_reason="COMPLETE", response={"meta": {"tokens": {"input_tokens": 1.0}}}),
+    {"text": "Hi", "generation_id": "g", "tool_calls": [{"name": "a", "parameters": {}}], "meta": {}},
+]
+
+
+class Plain(Cohere):
+    """The format without its short way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shortcuts = False
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.text(max_size=6),
+        st.text('ab\\"\n}{é🎉?\ud83d\ude00\x00', max_size=4),
+        st.sampled_from(["?", "\ud83d", "x\ud83d", "\ude00", "\ude00y", "abc", "tokenstream probe"]),
+    ),
+    max_size=8,
+)
+SPELLINGS = st.sampled_from([(",", ":"), (", ", ": ")])
+TAILS = st.sampled_from([b"", b"", b"", b" ", b"}", b',"n":1}', b"x", b"\xff"])
+
+
+@pytest.mark.parametrize("shape", ["named", "nameless", "thinking", "v1"])
+@given(
+    pieces=PIECES, spelling=SPELLINGS, tails=st.lists(TAILS, min_size=8, max_size=8), ascii_only=st.booleans()
+)
+def test_pieces_known_by_their_bytes_give_what_decoding_gives(
+    shape: str, pieces: list[str], spelling: tuple[str, str], tails: list[bytes], ascii_only: bool
+) -> None:
+    """Whatever the text is, however the server spells JSON, and whatever stands behind the payload."""
+    kind = "thinking" if shape == "thinking" else "text"
+    frames: list[Any] = [frame(start()), frame(block(0, kind))]
+    for piece, tail in zip(pieces, tails, strict=False):
+        payload = line("text-generation", text=piece) if shape == "v1" else text(0, piece, kind)
+        data = json.dumps(payload, separators=spelling, ensure_ascii=ascii_only).encode(
+            "utf-8", "surrogatepass"
+        )
+        data = data[:-1] + tail + data[-1:]
+        frames.append(data if shape in ("v1", "nameless") else ServerSentEvent(data, "content-delta"))
+    frames += [frame(stop(0)), frame(end())]
+
+    assert read_by(Plain(), *frames).told() == read_by(Cohere(), *frames).told()
+
+
+BETWEEN = [
+    ServerSentEvent(written(text(0, "b")), "ping"),
+    ServerSentEvent(written(text(0, "b")), "message"),
+    frame(text(1, "b")),
+    frame(text(0, "b", "thinking")),
+    frame(stop(0)),
+    frame(cite()),
+    frame(plan("p")),
+    frame(tool(0)),
+    frame({**text(0, "b"), "index": True}),
+    frame({**text(0, "b"), "n": 1}),
+    frame({"index": 0, "delta": {"message": {"content": {"text": "b"}}}, "n": 1, "type": None}),
+    frame({"type": "error", "error": {"message": "m"}}),
+    frame(end()),
+    written(text(0, "b")),
+    written(line("text-generation", text="b")),
+    text(0, "b"),
+    b"[DONE]",
+    b"",
+]
+
+
+@pytest.mark.parametrize("between", BETWEEN, ids=repr)
+@pytest.mark.parametrize(
+    "first",
+    [frame(text(0, "a")), written(text(0, "a")), written(line("text-generation", text="a"))],
+    ids=["v2", "nameless", "v1"],
+)
+def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, first: Any) -> None:
+    """Other names, other blocks, ends and errors go the long way, and so does what follows them."""
+    frames = [frame(start()), frame(block(0)), *[first] * 4, between, *[first] * 3]
+
+    assert read_by(Plain(), *frames).told() == read_by(Cohere(), *frames).told()
+
+
+@pytest.mark.parametrize("everything", [EVERYTHING, EVERYTHING_V1], ids=["v2", "v1"])
+@given(data=st.data(), named=st.booleans())
+def test_whatever_a_server_sends_only_our_errors_come_out(
+    everything: list[Payload], data: st.DataObject, named: bool
+) -> None:
+    """And what was given is what the message holds; no call is handed out twice."""
+    payloads = data.draw(strayed(everything))
+    frames: list[Any] = []
+    for payload in payloads:
+        kind = payload.get("type")
+        body = json.dumps(payload).encode()
+        frames.append(ServerSentEvent(body, kind) if named and isinstance(kind, str) else body)
+    came = read_by(Cohere(), *frames)
+
+    assert came.error is None or isinstance(came.error, StreamError)
+    assert sorted(came.text) == sorted("".join([each.text for each in came.accumulator.messages]))
+    calls = [each.part for each in came.events if isinstance(each, ToolCallDone)]
+    assert len(calls) == len(set(calls))
+    assert all(call.complete for call in came.calls)
+    assert Message.model_validate(came.message.model_dump()) == came.message
+    assert read_by(Plain(), *frames).told() == came.told()
+
+
+@given(payloads=strayed(EVERYTHING))
+def test_payloads_that_an_sdk_has_decoded_are_read_alike(payloads: list[Payload]) -> None:
+    """As dicts they say what their bytes say."""
+    decoded = read_by(Cohere(), *deepcopy(payloads))
+
+    assert decoded.error is None or isinstance(decoded.error, StreamError)
+
+
+def test_a_healthy_answer_of_everything_has_no_departures() -> None:
+    """What the documents describe is no stray, in v2 and in v1."""
+    for everything, last in ((EVERYTHING, "message-end"), (EVERYTHING_V1, "stream-end")):
+        ended = [each.get("type", each.get("event_type")) for each in everything].index(last) + 1
+        came = read_by(
+            Cohere(), *[frame(each) if "type" in each else written(each) for each in everything[:ended]]
+        )
+
+        assert (None, {}) == (came.error, came.departures)
+        assert {"x": 1} == came.calls[0].arguments
+
+
+@pytest.mark.parametrize(
+    "recorded", [each for each in ours() if each.format == "cohere"], ids=lambda each: each.name
+)
+def test_an_answer_cut_anywhere_is_truncated_and_hands_out_no_call_that_was_cut(recorded: Recorded) -> None:
+    """Up to its end: what was given is the start of the whole, and calls are those of the whole."""
+    whole = Stream([recorded.body]).final()
+    calls = {call.id: call for call in whole.tool_calls}
+    mark = b'"event_type":"stream-end"' if recorded.name.endswith("v1") else b"event: message-end"
+    last = recorded.body.rindex(mark)
+    for cut in range(0, len(recorded.body), 3):
+        decoder = Decoder("cohere")
+        events = decoder.feed(recorded.body[:cut]) + decoder.end()
+        handed = [each.call for each in events if isinstance(each, ToolCallDone)]
+
+        assert whole.text.startswith(decoder.message.text)
+        assert all(call == calls[call.id] for call in handed)
+        if cut <= last:
+            assert isinstance(decoder.error, StreamTruncated), cut
+            assert decoder.message.ending == "truncated"
+
+
+@pytest.mark.parametrize(
+    "recorded", [each for each in ours() if each.name == "cohere/v1"], ids=lambda each: each.name
+)
+def test_lines_that_come_one_by_one_give_what_all_at_once_give(recorded: Recorded) -> None:
+    """Servers flush each line; a driver may read such chunks at a glance, and nobody sees that."""
+    chunks = recorded.body.splitlines(keepends=True)
+    whole, lines = Decoder(), Decoder()
+    at_once = whole.feed(recorded.body) + whole.end()
+    one_by_one = [each for chunk in chunks for each in lines.feed(chunk)] + lines.end()
+
+    assert at_once == one_by_one
+    assert [each.raw for each in at_once] == [each.raw for each in one_by_one]
+    assert (whole.message, dict(whole.departures)) == (lines.message, dict(lines.departures))

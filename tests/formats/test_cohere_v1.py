@@ -1,0 +1,325 @@
+"""Cohere v1: JSON lines or server-sent events, tool calls in two forms, and an end that repeats it all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.cohere_payloads import USAGE, Payload, Read, frame, line, read_by, written
+from tokenstream import Decoder
+from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.events import TextDelta, Unknown
+from tokenstream.formats import registry
+from tokenstream.formats.cohere import Cohere
+from tokenstream.framing import ServerSentEvent
+
+START = line("stream-start", generation_id="g1")
+DOCUMENT = {"id": "web_0", "title": "Tides", "url": "https://example.org/tides", "snippet": "s"}
+CITATION = {"start": 0, "end": 3, "text": "Hel", "document_ids": ["web_0"]}
+
+
+def said(text: Any, **fields: Any) -> Payload:
+    return line("text-generation", text=text, **fields)
+
+
+def end(reason: Any = "COMPLETE", **response: Any) -> Payload:
+    held = {"generation_id": "g1", "text": "Hello", "meta": USAGE, **response}
+    return line("stream-end", finish_reason=reason, response=held)
+
+
+def read(*payloads: Payload) -> Read:
+    """Read payloads as JSON lines."""
+    return read_by(Cohere(), *map(written, payloads))
+
+
+def test_text_is_that_of_the_pieces_alone() -> None:
+    """The end repeats the whole text, and is not taken for more."""
+    came = read(START, said("Hel"), said("lo"), end())
+
+    assert ("Hello", "g1", "stop", "COMPLETE") == (
+        came.message.text,
+        came.message.id,
+        came.message.finish_reason,
+        came.message.raw_finish_reason,
+    )
+    assert (None, {}) == (came.error, came.departures)
+    assert came.message.usage is not None
+    assert (60, 6) == (came.message.usage.input_tokens, came.message.usage.output_tokens)
+
+
+def test_server_sent_events_hold_the_same() -> None:
+    """With names and without; the payload's type counts."""
+    payloads = [START, said("Hel"), said("lo"), end()]
+    named = read_by(Cohere(), *[ServerSentEvent(written(each), each["event_type"]) for each in payloads])
+    other = read_by(Cohere(), *[ServerSentEvent(written(each), "content-delta") for each in payloads])
+
+    assert (read(*payloads).events, {}) == (named.events, named.departures)
+    assert (named.events, {"event_name_differs": 4}) == (other.events, other.departures)
+
+
+def test_searches_and_citations_are_kept() -> None:
+    """A citation's documents are named by their ids, and come before it or with it."""
+    queries = [{"text": "q", "generation_id": "q1"}]
+    came = read(
+        START,
+        line("search-queries-generation", search_queries=queries),
+        line("search-results", search_results=[{"document_ids": ["web_0"]}], documents=[DOCUMENT]),
+        said("Hello"),
+        line("citation-generation", citations=[CITATION]),
+        end(citations=[CITATION], documents=[DOCUMENT], search_queries=queries),
+    )
+
+    data = came.message.provider_data
+    assert (queries, [DOCUMENT]) == (data["search_queries"], data["documents"])
+    assert [("Tides", DOCUMENT["url"], 0, 0, 3)] == [
+        (each.title, each.url, each.cites, each.start, each.end) for each in came.message.citations
+    ]
+
+
+def test_citations_that_only_the_end_has_are_taken() -> None:
+    """So are ids, histories and whatever else stands there."""
+    history = [{"role": "USER", "message": "Hi"}]
+    came = read(
+        START,
+        said("Hello"),
+        end(citations=[CITATION], documents=[DOCUMENT], chat_history=history, response_id="r1"),
+    )
+
+    assert ["Tides"] == [each.title for each in came.message.citations]
+    assert (history, "r1") == (
+        came.message.provider_data["chat_history"],
+        came.message.provider_data["response_id"],
+    )
+
+
+def chunk(**fields: Any) -> Payload:
+    return line("tool-calls-chunk", **fields)
+
+
+def delta(index: Any = 0, **fields: Any) -> Payload:
+    return chunk(tool_call_delta={"index": index, **fields})
+
+
+def generated(*calls: Payload, **fields: Any) -> Payload:
+    return line("tool-calls-generation", tool_calls=list(calls), **fields)
+
+
+A, B = {"name": "a", "parameters": {"x": 1}}, {"name": "b", "parameters": {}}
+
+
+def test_streamed_calls_are_handed_out_when_all_are_generated() -> None:
+    """They may be written in turns; the list that repeats them ends them. Ids are made up, as v1 has none."""
+    came = read(
+        START,
+        chunk(text="I will."),
+        delta(0, name="a"),
+        delta(1.0, name="b"),
+        delta(0, parameters='{"x"'),
+        delta(1, parameters="{}"),
+        delta(0, parameters=": 1}", text=" Now."),
+        generated(A, B, text="I will. Now."),
+        end(tool_calls=[A, B]),
+    )
+
+    assert [("call_0", "a", '{"x": 1}'), ("call_1", "b", "{}")] == [
+        (call.id, call.name, call.arguments_text) for call in came.calls
+    ]
+    assert ("tool_calls", ["I will.", " Now."], {}) == (
+        came.message.finish_reason,
+        came.message.provider_data["tool_plan"],
+        came.departures,
+    )
+
+
+@pytest.mark.parametrize("payloads", [[generated(A, B, text="Plan."), end()], [end(tool_calls=[A, B])]])
+def test_calls_that_come_whole_are_handed_out(payloads: list[Payload]) -> None:
+    """In an event of their own, or at the end."""
+    came = read(START, *payloads)
+
+    assert [("a", {"x": 1}), ("b", {})] == [(call.name, call.arguments) for call in came.calls]
+    assert {} == came.departures
+
+
+def test_odd_calls_are_tolerated() -> None:
+    """A fragment without its call is carried, a name twice is counted, a call without a name is unknown."""
+    came = read(
+        START,
+        delta(0, parameters="{}"),
+        delta(None, name="a"),
+        delta(None, name="a"),
+        delta(None),
+        delta(None, parameters={"x": 1}),
+        delta(7),
+        generated({}, {"parameters": {}}, {"name": "c"}),
+        end(),
+    )
+
+    assert [("a", {"x": 1}), ("c", {})] == [(call.name, call.arguments) for call in came.calls]
+    assert {
+        "part_unopened": 1,
+        "call_repeated": 1,
+        "arguments_parsed": 1,
+        "call_nameless": 1,
+    } == came.departures
+
+
+def test_a_call_that_the_end_cuts_is_not_handed_out() -> None:
+    """Without the list that ends the calls, the finish reason decides."""
+    came = read(START, delta(0, name="a"), delta(0, parameters='{"x": 1'), end("MAX_TOKENS"))
+
+    assert ([], "length") == (came.calls, came.message.finish_reason)
+    assert ['{"x": 1'] == [call.arguments_text for call in came.message.tool_calls]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("COMPLETE", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("ERROR_LIMIT", "length"),
+        ("ERROR_TOXIC", "content_filter"),
+    ],
+)
+def test_finish_reasons_have_words_of_ours(word: str, reason: str) -> None:
+    """Those of v1; ERROR_LIMIT is the context's end, and no failure."""
+    came = read(START, said("Hi"), end(word))
+
+    assert (reason, word, None) == (came.message.finish_reason, came.message.raw_finish_reason, came.error)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {**end("ERROR"), "error": "it broke"},
+        line("stream-error", finish_reason="ERROR", err="it broke"),
+        line("stream-error", err="it broke"),
+    ],
+)
+def test_an_error_is_the_providers(payload: Payload) -> None:
+    """At the end of chat, and of generate."""
+    came = read(START, said("Hel"), payload)
+
+    assert isinstance(came.error, ProviderError)
+    assert ("it broke" in str(came.error), "Hel") == (True, came.message.text)
+
+
+def test_an_error_object_in_mid_stream_is_an_error() -> None:
+    """What every format takes for one is one here."""
+    came = read(START, said("Hel"), {"error": "it broke"})
+
+    assert isinstance(came.error, ProviderError)
+
+
+def test_several_generations_are_choices() -> None:
+    """Of the generate API; the end has a reason for each."""
+    came = read(
+        said("a", index=0),
+        said("b", index=1),
+        line("stream-end", response={"id": "x1", "generations": [{"finish_reason": "COMPLETE"}]}),
+    )
+
+    assert (["a", "b"], "x1") == ([each.text for each in came.accumulator.messages], came.message.id)
+    assert {"stop"} == {each.finish_reason for each in came.accumulator.messages}
+
+
+def test_a_cut_is_no_end() -> None:
+    """Without stream-end the answer is truncated."""
+    assert isinstance(read(START, said("Hel")).error, StreamTruncated)
+
+
+def test_what_has_no_word_of_ours_is_carried() -> None:
+    """Unknown events, fields, and a text that is none; a start that comes again is counted."""
+    came = read(
+        START, START, line("new-event", n=1), said(3), said("Hi", extra=1), line("debug", prompt="<s>"), end()
+    )
+
+    data = came.message.provider_data
+    assert (3, 1, "<s>") == (data["text"], data["extra"], data["prompt"])
+    assert ["new-event"] == [
+        each.name for each in came.events if isinstance(each, Unknown) and each.kind == "event"
+    ]
+    assert {"start_repeated": 1} == came.departures
+
+
+WHOLE: Payload = {
+    "response_id": "r1",
+    "generation_id": "g1",
+    "text": "Hello",
+    "finish_reason": "COMPLETE",
+    "citations": [CITATION],
+    "documents": [DOCUMENT],
+    "meta": USAGE,
+}
+
+
+def test_a_whole_answer_is_read_and_recognised() -> None:
+    """A request without streaming gives one document."""
+    decoder = Decoder()
+    decoder.feed(written(WHOLE))
+    decoder.end()
+
+    assert ("cohere", "Hello", "g1", "complete", "stop") == (
+        decoder.format,
+        decoder.message.text,
+        decoder.message.id,
+        decoder.message.ending,
+        decoder.message.finish_reason,
+    )
+    assert ["Tides"] == [each.title for each in decoder.message.citations]
+    assert "r1" == decoder.message.provider_data["response_id"]
+
+
+def test_the_text_beside_tool_calls_is_the_plan() -> None:
+    """What the model says there it says of its tools."""
+    came = read({**WHOLE, "text": "I will.", "tool_calls": [A]})
+
+    assert ("", ["I will."], ["a"]) == (
+        came.message.text,
+        came.message.provider_data["tool_plan"],
+        [call.name for call in came.calls],
+    )
+    assert "" == read({**WHOLE, "text": ""}).message.text
+
+
+def test_a_whole_answer_after_its_pieces_is_not_said_twice() -> None:
+    """It is counted, and left out."""
+    came = read(START, said("Hello"), WHOLE)
+
+    assert ("Hello", 1) == (came.message.text, came.departures["content_twice"])
+
+
+@pytest.mark.parametrize("payload", [START, said("Hi"), chunk(text="I"), generated(A), end(), WHOLE])
+def test_a_first_payload_is_recognised(payload: Payload) -> None:
+    """Any event of v1, and a whole answer."""
+    assert ("cohere", False) == registry.detect(payload, "")
+
+
+def test_pieces_that_are_alike_are_read_without_decoding() -> None:
+    """In lines, and in chunks that are a line each."""
+    cohere = Cohere()
+    assert cohere.line_shortcut(100) is None
+    for payload in (START, said("a")):
+        cohere.feed(written(payload))
+    [piece] = cohere.feed(written(said("b")))
+    shortcut = cohere.line_shortcut(1_000)
+
+    assert (TextDelta("b"), said("b")) == (piece, piece.raw)
+    assert shortcut is not None
+    assert TextDelta("c") == shortcut(written(said("c")) + b"\n")
+    assert shortcut(written(said("c", index=1)) + b"\n") is None
+    assert shortcut(written(said("c")) + written(said("d")) + b"\n") is None
+
+
+def test_a_frame_of_v2_in_between_is_not_overlooked() -> None:
+    """Nobody mixes the versions; whoever does is read in the order of the frames."""
+    came = read_by(
+        Cohere(),
+        written(START),
+        written(said("a")),
+        written(said("b")),
+        frame({"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "text"}}}}),
+        written(said("c")),
+    )
+
+    assert "abc" == came.text

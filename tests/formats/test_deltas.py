@@ -1,0 +1,334 @@
+"""Formats whose pieces carry an id: the short way is the long way, and nothing crashes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.told import DONE, Told, changed, tell
+from tests.support import chunkings
+from tests.support.reading import read
+from tokenstream.errors import ProtocolError, StreamError
+from tokenstream.events import TextDelta, ToolCallDone
+from tokenstream.formats.ag_ui import AGUI
+from tokenstream.formats.ui_message import UIMessage
+from tokenstream.framing import ServerSentEvent
+from tokenstream.limits import Limits
+from tokenstream.message import Message
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format, Frame
+
+
+class PlainUI(UIMessage):
+    """The format without its short way."""
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Read every frame in the plain way."""
+        return self._feed_any(frame)
+
+
+class PlainRun(AGUI):
+    """The format without its short way."""
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Read every frame in the plain way."""
+        return self._feed_any(frame)
+
+
+def ui(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, **fields}
+
+
+UI: list[dict[str, Any]] = [
+    ui("data-weather", id="w", data={"t": 1}),
+    ui("start", messageId="m", messageMetadata={"model": "x", "usage": {"inputTokens": 3}}),
+    ui("start-step"),
+    ui("reasoning-start", id="r", providerMetadata={"a": {"signature": "s"}}),
+    ui("reasoning-delta", id="r", delta="Hm"),
+    ui("reasoning-end", id="r", providerMetadata={"a": {"signature": "s2"}}),
+    ui("text-start", id="0"),
+    ui("text-delta", id="0", delta="Hel"),
+    ui("text-delta", id="0", delta="lo"),
+    ui("text-end", id="0", citations=[{"url": "u"}]),
+    ui("source-url", sourceId="s", url="u"),
+    ui("file", url="data:image/png;base64,AAAA", mediaType="image/png"),
+    ui("tool-input-start", toolCallId="c", toolName="ls"),
+    ui("tool-input-delta", toolCallId="c", inputTextDelta='{"a": 1}'),
+    ui("tool-input-available", toolCallId="c", toolName="ls", input={"a": 1}),
+    ui("tool-output-available", toolCallId="c", output=1, preliminary=True),
+    ui("tool-output-available", toolCallId="c", output=2),
+    ui("tool-input-start", toolCallId="p", toolName="search", providerExecuted=True),
+    ui("tool-input-available", toolCallId="p", toolName="search", input={}, providerExecuted=True),
+    ui("tool-output-error", toolCallId="p", errorText="e"),
+    ui("tool-input-error", toolCallId="e", toolName="ls", input="{", errorText="e"),
+    ui("tool-approval-request", toolCallId="c", approvalId="a"),
+    ui("data-weather", id="w", data={"t": 2}),
+    ui("reset-step"),
+    ui("finish-step"),
+    ui("message-metadata", messageMetadata={"a": {"b": 1}}),
+    ui("finish", finishReason="stop"),
+    ui("abort", reason="r"),
+    ui("error", errorText="Overloaded"),
+]
+
+RUN: list[dict[str, Any]] = [
+    ui("RUN_STARTED", threadId="t", runId="r"),
+    ui("REASONING_MESSAGE_START", messageId="q", role="reasoning"),
+    ui("REASONING_MESSAGE_CONTENT", messageId="q", delta="Hm"),
+    ui("REASONING_ENCRYPTED_VALUE", subtype="message", entityId="q", encryptedValue="v"),
+    ui("REASONING_MESSAGE_END", messageId="q"),
+    ui("TEXT_MESSAGE_START", messageId="m", role="assistant"),
+    ui("TEXT_MESSAGE_CONTENT", messageId="m", delta="Hel"),
+    ui("TEXT_MESSAGE_CONTENT", messageId="m", delta="lo", rawEvent={"text": "lo"}),
+    ui("TEXT_MESSAGE_END", messageId="m"),
+    ui("TEXT_MESSAGE_CHUNK", messageId="n", delta="!"),
+    ui("TEXT_MESSAGE_CHUNK", delta="?"),
+    ui("TOOL_CALL_START", toolCallId="c", toolCallName="ls"),
+    ui("TOOL_CALL_ARGS", toolCallId="c", delta='{"a": 1}'),
+    ui("REASONING_ENCRYPTED_VALUE", subtype="tool-call", entityId="c", encryptedValue="v"),
+    ui("TOOL_CALL_END", toolCallId="c"),
+    ui("TOOL_CALL_RESULT", messageId="x", toolCallId="c", content="a"),
+    ui("TOOL_CALL_CHUNK", toolCallId="d", toolCallName="pwd", delta="{}"),
+    ui("STATE_SNAPSHOT", snapshot={}),
+    ui("RUN_FINISHED", threadId="t", runId="r", outcome={"type": "success"}, usage=[{"outputTokens": 3}]),
+    ui("RUN_ERROR", message="m", code="c"),
+]
+
+PIECES = st.lists(
+    st.one_of(
+        st.text(max_size=6),
+        st.text('ab\\"\n}{é🎉?\ud83d\ude00\x00', max_size=4),
+        st.sampled_from(["\ud83d", "x\ud83d", "\ude00", "tokenstream probe", "abc", "abc"]),
+    ),
+    max_size=40,
+)
+SHAPES: dict[str, tuple[type[Format], type[Format], list[dict[str, Any]], dict[str, Any]]] = {
+    "ui text": (UIMessage, PlainUI, UI[6:7], ui("text-delta", id="0")),
+    "ui reasoning": (UIMessage, PlainUI, UI[3:4], ui("reasoning-delta", id="r")),
+    "ui unopened": (UIMessage, PlainUI, [], ui("text-delta", id="0")),
+    "run text": (AGUI, PlainRun, [RUN[0], RUN[5]], ui("TEXT_MESSAGE_CONTENT", messageId="m")),
+    "run reasoning": (AGUI, PlainRun, RUN[:2], ui("REASONING_MESSAGE_CONTENT", messageId="q")),
+}
+
+
+@given(
+    pieces=PIECES,
+    spelling=st.sampled_from([(",", ":"), (", ", ": ")]),
+    ascii_only=st.booleans(),
+    extra=st.lists(
+        st.sampled_from([{}, {}, {}, {}, {"timestamp": 7}, {"rawEvent": 1}, {"odd": 1}]), max_size=40
+    ),
+)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pieces_read_at_a_glance_give_what_reading_gives(
+    shape: str, pieces: list[str], spelling: tuple[str, str], ascii_only: bool, extra: list[dict[str, Any]]
+) -> None:
+    """Whatever the text is, however the server spells JSON, and whatever else it says."""
+    quick, plain, opening, delta = SHAPES[shape]
+    frames: list[Any] = list(opening)
+    for piece, more in zip(pieces, [*extra, *[{}] * len(pieces)], strict=False):
+        text = json.dumps({**delta, "delta": piece, **more}, separators=spelling, ensure_ascii=ascii_only)
+        frames.append(text.encode("utf-8", "surrogatepass"))
+    frames.append(DONE)
+
+    assert tell(plain(), *frames).outcome == tell(quick(), *frames).outcome
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        ui("text-delta", id="1", delta="b"),
+        ui("text-end", id="0"),
+        ui("text-start", id="0"),
+        ui("text-delta", id="0", delta=""),
+        ui("text-delta", id="0", delta="\ud83d"),
+        ui("text-delta", id=0, delta="b"),
+        ui("finish-step"),
+        ui("finish", finishReason="stop"),
+        ui("error", errorText="m"),
+        ("ping", ui("text-delta", id="0", delta="b")),
+        ServerSentEvent(b'{"type":"text-delta","id":"0","delta":"b"}', "message", "7"),
+        b'{"type":"text-delta","id":"0","delta":"b","delta":"c"}',
+        b'["text-delta"]',
+        b'{"type":',
+        b"",
+        DONE,
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("before", [0, 1, 2, 30])
+def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, before: int) -> None:
+    """Other ids, ends, errors and broken payloads go the long way, and so does what follows them."""
+    piece = ui("text-delta", id="0", delta="a")
+    frames = [UI[6], ui("text-start", id="1"), *[piece] * before, between, *[piece] * 3, DONE]
+
+    assert tell(PlainUI(), *frames).outcome == tell(UIMessage(), *frames).outcome
+
+
+def test_payloads_that_say_more_each_time_are_read_at_a_glance_too() -> None:
+    """Times and the provider's own event change with every piece, and say nothing of the answer."""
+    frames = [{**RUN[6], "delta": f"{n}", "timestamp": n, "rawEvent": {"text": f"{n}"}} for n in range(200)]
+    told = tell(AGUI(), RUN[0], RUN[5], *frames, RUN[8], RUN[18])
+
+    assert "".join(f"{n}" for n in range(200)) == told.message.text
+    assert list(range(200)) == [e.raw["timestamp"] for e in told.events if isinstance(e, TextDelta)]
+
+
+@given(
+    pieces=PIECES,
+    ascii_only=st.booleans(),
+    aside=st.sampled_from(["same", "other", "key", "id", "twice", "outside", "none"]),
+    tail=st.sampled_from([b"", b" ", b"x", b',"n":1}']),
+)
+def test_pieces_that_stand_in_a_payload_twice_give_what_reading_gives(
+    pieces: list[str], ascii_only: bool, aside: str, tail: bytes
+) -> None:
+    """Agents send along the event of the model that they made theirs from, which holds the text again."""
+    frames: list[Any] = [RUN[0], RUN[5]]
+    for piece in pieces:
+        asides: dict[str, dict[str, Any]] = {
+            "same": {"rawEvent": {"text": piece}},
+            "other": {"rawEvent": {"text": "abc"}},
+            "key": {"rawEvent": {piece: 1}},
+            "id": {"subagentRunId": piece},
+            "twice": {"rawEvent": [piece, piece]},
+            "outside": {piece: 1},
+            "none": {},
+        }
+        text = json.dumps({**RUN[6], "delta": piece, **asides[aside]}, ensure_ascii=ascii_only)
+        frames += [text.encode("utf-8", "surrogatepass")] * 2
+        if tail:
+            frames.append(text.encode("utf-8", "surrogatepass") + tail)
+    frames.append(RUN[18])
+
+    assert tell(PlainRun(), *frames).outcome == tell(AGUI(), *frames).outcome
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"m","rawEvent":1}',
+        b'{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"x","rawEvent":"\xff x "x""}',
+        b'{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"x","rawEvent":"x\xff"}',
+        b'{"delta":"x","type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"x","rawEvent":1}',
+        b'{"delta":"rawEvent","type":"TEXT_MESSAGE_CONTENT","messageId":"m","rawEvent":1}',
+        b'{"delta":"delta","type":"TEXT_MESSAGE_CONTENT","messageId":"m","rawEvent":1}',
+        b'{"delta":"metadata","metadata":{"x":1},"type":"TEXT_MESSAGE_CONTENT","messageId":"m"}',
+        b'{"delta":"x","rawEvent":"\\"x","type":"TEXT_MESSAGE_CONTENT","messageId":"m","metadata":"x"}',
+    ],
+    ids=repr,
+)
+def test_a_payload_whose_text_cannot_be_told_apart_is_decoded(payload: bytes) -> None:
+    """Where another text in both places would change more than the text."""
+    frames = [RUN[0], RUN[5], *[payload] * 6, payload.replace(b'"x"', b'"y"'), *[payload] * 6, RUN[18]]
+
+    assert tell(PlainRun(), *frames).outcome == tell(AGUI(), *frames).outcome
+
+
+@pytest.mark.parametrize("separator", [b"", b"\ndata: "], ids=["one line", "two lines"])
+def test_a_whole_run_whose_pieces_stand_twice_is_read(separator: bytes) -> None:
+    """Chunks of one event each are read at a glance, unless a payload takes several lines."""
+    body = [b"data: %b\n\n" % json.dumps(payload).encode() for payload in (RUN[0], RUN[5])]
+    for n in range(40):
+        payload: dict[str, Any] = {**RUN[6], "delta": f"{n}é", "rawEvent": {"text": f"{n}é"}}
+        data = json.dumps(payload, ensure_ascii=False).encode()
+        body.append(b"data: " + data.replace(b', "delta"', b"," + separator + b' "delta"') + b"\n\n")
+    body += [b"data: %b\n\n" % json.dumps(payload).encode() for payload in (RUN[8], RUN[18])]
+    reading = read(body)
+
+    assert "".join(f"{n}é" for n in range(40)) == reading.text()
+    assert (None, {}) == (reading.error, reading.departures)
+
+
+def test_many_layouts_of_payloads_are_read_all_the_same() -> None:
+    """How many are remembered has a bound."""
+    aside = [{name: 1} for name in ("timestamp", "rawEvent", "raw_event", "metadata", "subagentRunId")]
+    frames = []
+    for first in aside:
+        for second in aside:
+            frames.append({**first, **RUN[6], **second, "delta": "x"})
+    told = tell(AGUI(), RUN[0], RUN[5], *frames, RUN[8], RUN[18])
+
+    assert "x" * len(frames) == told.message.text
+
+
+@pytest.mark.parametrize("chunking", ["whole", "sevens", "per event", "random", "bytes"])
+def test_a_whole_stream_is_the_same_at_every_chunking(chunking: str) -> None:
+    """Chunks of one event each are read at a glance, others are not."""
+    pieces = [ui("text-delta", id="0", delta=f"{n}é") for n in range(60)]
+    payloads = [UI[1], UI[6], *pieces, UI[9], UI[26]]
+    events = [f"data: {json.dumps(payload, ensure_ascii=False)}\n\n" for payload in payloads]
+    body = "".join([*events, "data: [DONE]\n\n"]).encode()
+    reading = read(chunkings.several(body, "ui")[chunking])
+
+    assert reading.message is not None
+    assert "".join(f"{n}é" for n in range(60)) == reading.message.text
+    assert (None, {}) == (reading.error, reading.departures)
+
+
+def test_a_piece_in_several_lines_is_read() -> None:
+    """JSON may be spread over several `data:` lines; then no chunk can be told at a glance."""
+    lines = 'data: {"type":"text-delta",\ndata: "id":"0","delta":"x"}\n\n'
+    body = [f"data: {json.dumps(payload)}\n\n".encode() for payload in (UI[1], UI[6])]
+    body += [lines.encode()] * 20
+    body += [f"data: {json.dumps(payload)}\n\n".encode() for payload in (UI[9], UI[26])]
+    reading = read([*body, b"data: [DONE]\n\n"])
+
+    assert reading.message is not None
+    assert "x" * 20 == reading.message.text
+
+
+def test_bounds_hold_on_the_short_way_too() -> None:
+    """With limits of one's own every payload is measured."""
+    deep = {**RUN[6], "rawEvent": [[[[1]]]]}
+    format = AGUI(limits=Limits(depth=3))
+    told = tell(format, RUN[0], RUN[5], RUN[6], deep)
+
+    assert isinstance(told.error, ProtocolError)
+    assert "Hel" == told.message.text
+
+
+def check(told: Told) -> None:
+    """Whatever came, only our errors are there, and what was given is what the message holds."""
+    message = told.message
+    assert told.error is None or isinstance(told.error, StreamError)
+    assert sorted(call.id for call in told.done) == sorted(
+        call.id for call in message.tool_calls if call.complete
+    )
+    parts = [event.part for event in told.events if isinstance(event, ToolCallDone)]
+    assert len(parts) == len(set(parts))
+    assert Message.model_validate(message.model_dump()) == message
+    assert Message.model_validate_json(message.model_dump_json()) == message
+
+
+@given(payloads=changed(UI))
+def test_whatever_a_server_of_ui_messages_sends_only_our_errors_come_out(payloads: list[Any]) -> None:
+    """And the short way is the long way for all of it."""
+    told = tell(UIMessage(), *payloads)
+
+    check(told)
+    if "reset-step" not in told.unknown:
+        assert sorted("".join(told.texts)) == sorted(told.message.text)
+    assert tell(PlainUI(), *payloads).outcome == told.outcome
+
+
+@given(payloads=changed(RUN))
+def test_whatever_an_agent_sends_only_our_errors_come_out(payloads: list[Any]) -> None:
+    """And the short way is the long way for all of it."""
+    told = tell(AGUI(), *payloads)
+
+    check(told)
+    assert sorted("".join(told.texts)) == sorted(told.message.text)
+    assert tell(PlainRun(), *payloads).outcome == told.outcome
+
+
+@given(payloads=changed(UI + RUN), ui_message=st.booleans())
+def test_objects_that_were_decoded_elsewhere_crash_nothing(payloads: list[Any], ui_message: bool) -> None:
+    """SDKs hand over dicts, whose texts may be broken."""
+    check(tell(UIMessage() if ui_message else AGUI(), *payloads, plain=True))

@@ -1,0 +1,278 @@
+"""The streams of cohere's SDK, over real connections: its v2 and v1 clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+
+from tests.sources import scenarios
+from tests.sources.scenarios import ENDS, WAYS, AsyncOpener, Body, Opener
+from tests.support.loopback import Loopback, chunked
+from tests.support.packages import needed
+from tests.support.wire import DONE, sse
+from tokenstream import AsyncStream, Stream, tap
+from tokenstream.errors import MisuseError, ProviderError
+
+cohere = needed("cohere")
+
+# Importing the SDK takes seconds on a busy machine.
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(30)]
+
+
+def event(kind: str, message: dict[str, Any] | None = None, **fields: Any) -> bytes:
+    delta = {} if message is None else {"delta": {"message": message}}
+    return sse({"type": kind, **fields, **delta}, event=kind)
+
+
+def _text(text: str) -> bytes:
+    return event("content-delta", {"content": {"text": text}}, index=0)
+
+
+CALL = {"id": "get_weather_1", "type": "function", "function": {"name": "get_weather", "arguments": ""}}
+USAGE = {
+    "billed_units": {"input_tokens": 5, "output_tokens": 21},
+    "tokens": {"input_tokens": 7, "output_tokens": 24},
+    "cached_tokens": 2,
+}
+V2 = Body(
+    "cohere",
+    [
+        event("message-start", {"role": "assistant", "content": [], "tool_plan": ""}, id="m1")
+        + event("content-start", {"content": {"type": "text", "text": ""}}, index=0)
+        + _text("Let "),
+        _text("me "),
+        _text("see – 🌊."),
+        b"".join(
+            [
+                event("content-end", index=0),
+                event("tool-plan-delta", {"tool_plan": "I will ask."}),
+                event("tool-call-start", {"tool_calls": CALL}, index=0),
+                event(
+                    "tool-call-delta",
+                    {"tool_calls": {"function": {"arguments": '{"city": "Oslo"}'}}},
+                    index=0,
+                ),
+                event("tool-call-end", index=0),
+                sse(
+                    {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL", "usage": USAGE}},
+                    event="message-end",
+                ),
+                DONE,
+            ]
+        ),
+    ],
+    ["Let ", "me ", "see – 🌊."],
+)
+
+
+def line(kind: str, **fields: Any) -> bytes:
+    payload = {"is_finished": kind == "stream-end", "event_type": kind, **fields}
+    return json.dumps(payload, ensure_ascii=False).encode() + b"\n"
+
+
+V1 = Body(
+    "cohere",
+    [
+        line("stream-start", generation_id="g1") + line("text-generation", text="Let "),
+        line("text-generation", text="me "),
+        line("text-generation", text="see – 🌊."),
+        line(
+            "stream-end",
+            finish_reason="COMPLETE",
+            response={"text": "Let me see – 🌊.", "generation_id": "g1", "meta": USAGE},
+        ),
+    ],
+    ["Let ", "me ", "see – 🌊."],
+)
+
+ASKED: dict[str, Any] = {"model": "command-a", "messages": [{"role": "user", "content": "Weather?"}]}
+ASKED_V1: dict[str, Any] = {"model": "command-a", "message": "Weather?"}
+OPTIONS: dict[str, Any] = {"api_key": "k", "max_retries": 0}
+
+
+@contextmanager
+def _v2(url: str) -> Generator[Any]:
+    with cohere.ClientV2(base_url=url, **OPTIONS) as client:
+        yield client.chat_stream(**ASKED)
+
+
+@contextmanager
+def _v1(url: str) -> Generator[Any]:
+    with cohere.Client(base_url=url, **OPTIONS) as client:
+        yield client.chat_stream(**ASKED_V1)
+
+
+@contextmanager
+def _raw(url: str) -> Generator[Any]:
+    with (
+        cohere.ClientV2(base_url=url, **OPTIONS) as client,
+        client.with_raw_response.chat_stream(**ASKED) as response,
+    ):
+        yield response
+
+
+@contextmanager
+def _raw_manager(url: str) -> Generator[Any]:
+    with cohere.ClientV2(base_url=url, **OPTIONS) as client:
+        yield client.with_raw_response.chat_stream(**ASKED)
+
+
+@asynccontextmanager
+async def _async_v2(url: str) -> AsyncGenerator[Any]:
+    async with cohere.AsyncClientV2(base_url=url, **OPTIONS) as client:
+        yield client.chat_stream(**ASKED)
+
+
+@asynccontextmanager
+async def _async_v1(url: str) -> AsyncGenerator[Any]:
+    async with cohere.AsyncClient(base_url=url, **OPTIONS) as client:
+        yield client.chat_stream(**ASKED_V1)
+
+
+@asynccontextmanager
+async def _async_raw(url: str) -> AsyncGenerator[Any]:
+    async with (
+        cohere.AsyncClientV2(base_url=url, **OPTIONS) as client,
+        client.with_raw_response.chat_stream(**ASKED) as response,
+    ):
+        yield response
+
+
+OPENERS = {"v2": (_v2, V2), "v1": (_v1, V1), "raw response": (_raw, V2), "raw manager": (_raw_manager, V2)}
+ASYNC_OPENERS = {"v2": (_async_v2, V2), "v1": (_async_v1, V1), "raw response": (_async_raw, V2)}
+each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=OPENERS)
+each_async_opener = pytest.mark.parametrize(("opener", "body"), ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
+# On trio the SDK's own loops leave generators behind, of which trio warns.
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+@each_opener
+def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
+    """Same pieces, same message, nothing to remark: of the response beneath, or of the objects."""
+    scenarios.gives_what_plain_bytes_give(opener, body)
+
+
+@on_asyncio
+@each_async_opener
+async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`."""
+    await scenarios.gives_what_plain_bytes_give_async(opener, body)
+
+
+@each_opener
+def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, body: Body) -> None:
+    """Nothing is read ahead of what was asked for."""
+    scenarios.gives_each_event_at_once(opener, body, "chunked")
+
+
+@on_asyncio
+@each_async_opener
+async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`."""
+    await scenarios.gives_each_event_at_once_async(opener, body, "chunked")
+
+
+@pytest.mark.parametrize("end", ENDS)
+@each_opener
+def test_a_cut_connection_is_no_end(opener: Opener, body: Body, end: Any) -> None:
+    """The stream raises and keeps the partial."""
+    scenarios.tells_a_cut_from_an_end(opener, body, end)
+
+
+@on_asyncio
+@each_async_opener
+async def test_a_cut_connection_is_no_end_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`."""
+    await scenarios.tells_a_cut_from_an_end_async(opener, body)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@each_opener
+def test_the_server_sees_the_connection_closed(opener: Opener, body: Body, way: str) -> None:
+    """By `close`, at the end of `with`, and by `stop`."""
+    scenarios.closes(opener, body, way)
+
+
+@on_asyncio
+@pytest.mark.parametrize("way", WAYS)
+@each_async_opener
+async def test_the_server_sees_the_connection_of_an_async_stream_closed(
+    opener: AsyncOpener, body: Body, way: str
+) -> None:
+    """By `aclose`, at the end of `async with`, and by `stop`."""
+    await scenarios.closes_async(opener, body, way)
+
+
+@pytest.mark.parametrize("opener", [_v2, _v1, _raw_manager], ids=["v2", "v1", "raw manager"])
+def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
+    """The request goes out at the first read; the SDK's exception is told as ours."""
+    scenarios.raises_what_a_status_means(opener)
+
+
+@on_asyncio
+@pytest.mark.parametrize("opener", [_async_v2, _async_v1], ids=["v2", "v1"])
+async def test_a_refused_request_is_a_status_error_in_an_async_loop(opener: AsyncOpener) -> None:
+    """The same for `async for`."""
+    await scenarios.raises_what_a_status_means_async(opener)
+
+
+@each_opener
+def test_an_answer_that_failed_is_the_provider_speaking(opener: Opener, body: Body) -> None:
+    """The finish reason ERROR ends the answer with an error, whose words are the server's."""
+    end = (
+        line("stream-end", finish_reason="ERROR", error="busy", response={})
+        if body is V1
+        else sse(
+            {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "busy"}}, event="message-end"
+        )
+    )
+    with (
+        Loopback(chunked([*body.frames[:2], end])) as server,
+        opener(server.url) as source,
+        pytest.raises(ProviderError, match="busy") as caught,
+    ):
+        Stream(source).final()
+
+    assert ("server", "ERROR", "Let me ") == (
+        caught.value.kind,
+        caught.value.type,
+        caught.value.partial.text,
+    )
+
+
+@pytest.mark.parametrize(("opener", "body"), [(_v2, V2), (_v1, V1)], ids=["v2", "v1"])
+def test_beside_the_loop_over_the_sdk_the_message_grows(opener: Opener, body: Body) -> None:
+    """`tap` yields the SDK's own objects, and sees all of the answer."""
+    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
+        tapped = tap(source)
+        kinds = {type(item).__module__.partition(".")[0] for item in tapped}
+
+    assert {"cohere"} == kinds
+    assert body.message == tapped.message
+    assert tapped.error is None
+
+
+@on_asyncio
+@pytest.mark.parametrize(("opener", "body"), [(_async_v2, V2), (_async_v1, V1)], ids=["v2", "v1"])
+async def test_beside_an_async_loop_over_the_sdk_the_message_grows(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`."""
+    with Loopback(chunked(body.frames)) as server:
+        async with opener(server.url) as source:
+            tapped: Any = tap(source)
+            _ = [item async for item in tapped]
+
+    assert body.message == tapped.message
+    assert tapped.error is None
+
+
+@on_asyncio
+async def test_a_stream_of_the_wrong_colour_names_the_right_class() -> None:
+    """Nothing is read of it."""
+    async with _async_v2("http://nowhere.test") as source:
+        with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
+            Stream(source)
+        await AsyncStream(source).aclose()

@@ -1,0 +1,333 @@
+"""Content blocks, tool calls and citations, each known by an index of its own kind."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
+from tokenstream.formats._read import dict_of, int_of, known, text_of
+from tokenstream.formats.cohere._words import citation_of
+from tokenstream.message import OpaquePart, ReasoningPart, TextPart
+
+if TYPE_CHECKING:
+    from tokenstream.formats._parts import Parts
+    from tokenstream.message import Part
+
+__all__ = ["KEYS", "Content"]
+
+KEYS = {"text": "text", "thinking": "reasoning"}
+"""Fields of a content block that hold text, and the kind of part that it is written to."""
+_BLANKS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
+    "text": (TextPart, BLANK_TEXT),
+    "thinking": (ReasoningPart, BLANK_REASONING),
+}
+
+
+class Content:
+    """What an answer is made of, as v2 marks it; v1 uses of it what it has, too.
+
+    Content blocks and tool calls are counted apart, each from 0.
+
+    Args:
+        parts: Where the events are made.
+    """
+
+    __slots__ = (
+        "_blocks",
+        "_calls",
+        "_closed",
+        "_handed",
+        "_newest",
+        "_parts",
+        "_places",
+        "_waiting",
+        "planned",
+    )
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._blocks: dict[int, OpenPart] = {}
+        self._closed: set[int] = set()
+        """Indexes of content blocks that were closed."""
+        self._places: dict[int, int] = {}
+        """Which part each content block is."""
+        self._newest = -1
+        self._calls: dict[int, OpenPart] = {}
+        self._handed: set[int] = set()
+        """Indexes of tool calls that were closed."""
+        self._waiting: list[OpenCall] = []
+        """Calls that were closed, and which the token limit may have cut all the same."""
+        self.planned = False
+        """Whether the model has said what it plans to do."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no part came."""
+        choices = self._parts.choices
+        return not any(choice.next_part for choice in choices.values())
+
+    # -- text and reasoning --------------------------------------------------
+
+    def start(self, index: int | None, content: dict[str, Any]) -> None:
+        """Open a content block, with what stands in its start."""
+        self._settle()
+        if index is None:
+            self._parts.note("part_index_missing")
+            index = self._newest + 1
+        open_block = self._blocks.pop(index, None)
+        if open_block is not None:
+            self._parts.note("part_unclosed")
+            self._parts.close(open_block)
+        elif index in self._closed:
+            self._parts.note("part_index_reused")
+        self._open(index, _type_of(content), content)
+
+    def add(self, index: int | None, content: dict[str, Any]) -> OpenPart | None:
+        """Add to a content block.
+
+        Returns:
+            The part where it was one piece of text and nothing else; None where there was more, or less.
+        """
+        if index is None:
+            self._parts.note("part_index_missing")
+            index = max(self._newest, 0)
+        plain: OpenPart | None = None
+        for key, kind in KEYS.items():
+            text = content.get(key)
+            if not isinstance(text, str):
+                continue
+            block = self._block(index, key, kind)
+            self._parts.add(block, text)
+            plain = block if len(content) == 1 else None
+        rest = known(content, "type", *KEYS) if plain is None else None
+        if rest is not None:
+            self._parts.note("delta_misfits")
+            self._parts.items("content-delta", [{"index": index, **rest}])
+        return plain
+
+    def stop(self, index: int | None) -> None:
+        """Close a content block."""
+        if index is None:
+            self._parts.note("part_index_missing")
+            index = self._newest
+        block = self._blocks.pop(index, None)
+        if block is None:
+            self._parts.note("part_end_unmatched")
+            return
+        self._closed.add(index)
+        self._parts.close(block)
+
+    def whole(self, index: int, content: dict[str, Any]) -> None:
+        """Add a content block that came in one piece."""
+        self.start(index, content)
+        self.stop(index)
+
+    def _open(self, index: int, kind: str, content: dict[str, Any]) -> OpenPart:
+        if self._parts.choice(0).finish is not None:
+            self._parts.note("content_after_finish")
+        self._closed.discard(index)
+        made, blank = _BLANKS.get(kind, (None, None))
+        if made is None or blank is None:
+            block = self._parts.open(0, OpaquePart(type=kind, data=content))
+        else:
+            rest = known(content, "type", kind)
+            block = self._parts.open(0, blank if rest is None else made(provider_data=rest))
+            self._parts.add(block, text_of(content, kind) or "")
+        self._blocks[index] = block
+        self._places[index] = block.index
+        self._newest = index
+        return block
+
+    def _block(self, index: int, key: str, kind: str) -> OpenPart:
+        """Return the block that a delta adds to, which may have to be opened for it."""
+        block = self._blocks.get(index)
+        if block is not None and block.kind == kind:
+            return block
+        if block is not None:
+            self._parts.note("part_index_reused")
+            self._parts.close(block)
+        else:
+            self._parts.note("part_after_close" if index in self._closed else "part_unopened")
+        return self._open(index, key, {})
+
+    # -- plans and citations -------------------------------------------------
+
+    def plan(self, text: object) -> None:
+        """Carry a piece of what the model plans to do with its tools: neither answer nor reasoning."""
+        if isinstance(text, str) and text:
+            self.planned = True
+            self._parts.items("tool_plan", [text])
+
+    def cite(self, citation: dict[str, Any], documents: object = None) -> None:
+        """Add a citation.
+
+        Args:
+            citation: As the server sent it.
+            documents: Documents that it may name by their ids.
+        """
+        index = citation.get("content_index")
+        if not isinstance(index, int) or index not in self._places:
+            index = self._newest
+        # What cites in a plan cites in no part.
+        cites = None if citation.get("type") == "PLAN" else self._places.get(index)
+        self._parts.cite(0, citation_of(citation, cites, documents))
+
+    def write(self, text: str, choice: int) -> OpenPart | None:
+        """Write text of a version that does not mark its parts."""
+        self._settle()
+        self._parts.write(choice, "text", text)
+        block = self._parts.choice(choice).flow
+        if block is not None and choice == 0:
+            self._newest = 0
+            self._places[0] = block.index
+        return block
+
+    # -- tool calls ----------------------------------------------------------
+
+    def start_call(self, index: int | None, call: dict[str, Any]) -> None:
+        """Open a tool call, with what stands in its start."""
+        self._settle()
+        if index is None:
+            self._parts.note("call_index_missing")
+            index = max([*self._calls, *self._handed], default=-1) + 1
+        open_call = self._calls.pop(index, None)
+        if open_call is not None:
+            self._parts.note("call_index_reused")
+            self._end_call(open_call, whole=isinstance(open_call, OpenCall) and open_call.has_arguments)
+        elif index in self._handed:
+            self._parts.note("call_index_reused")
+            self._handed.discard(index)
+        function = dict_of(call, "function")
+        name = text_of(function, "name")
+        if not name:
+            self._parts.note("call_nameless")
+            self._calls[index] = self._parts.open(0, OpaquePart(type="tool_call", data=call))
+            return
+        rest = {
+            **(known(call, "id", "type", "function") or {}),
+            **(known(function, "name", "arguments") or {}),
+        }
+        opened = self._parts.open_call(0, text_of(call, "id"), name, provider_data=rest or None)
+        self._calls[index] = opened
+        self._add_arguments(opened, function.get("arguments"))
+
+    def add_call(self, index: int | None, call: dict[str, Any]) -> None:
+        """Add to the arguments of a tool call."""
+        if index is None:
+            self._parts.note("call_index_missing")
+            index = max(self._calls, default=0)
+        opened = self._calls.get(index)
+        if isinstance(opened, OpenCall):
+            function = dict_of(call, "function")
+            self._add_arguments(opened, function.get("arguments"))
+            return
+        if opened is None:
+            self._parts.note("call_after_done" if index in self._handed else "part_unopened")
+        self._parts.items("tool-call-delta", [{"index": index, **call}])
+
+    def stop_call(self, index: int | None) -> None:
+        """Close a tool call, which is handed out."""
+        if index is None:
+            self._parts.note("call_index_missing")
+            index = max(self._calls, default=-1)
+        opened = self._calls.pop(index, None)
+        if opened is None:
+            self._parts.note("part_end_unmatched")
+            return
+        self._handed.add(index)
+        self._end_call(opened, whole=True)
+
+    def whole_call(self, index: int, call: dict[str, Any]) -> None:
+        """Add a tool call that came in one piece."""
+        self.start_call(index, call)
+        self.stop_call(index)
+
+    def _add_arguments(self, call: OpenCall, arguments: object) -> None:
+        if isinstance(arguments, str):
+            self._parts.add_arguments(call, arguments)
+        elif arguments is not None:
+            self._parts.add_argument_values(call, arguments)
+
+    def _end_call(self, call: OpenPart, *, whole: bool) -> None:
+        if not isinstance(call, OpenCall):
+            self._parts.close(call)
+        elif whole and not call.begins_object:
+            # Arguments are an object. Without its first character the token limit may have cut
+            # them, however whole they look. What comes next tells.
+            self._waiting.append(call)
+        else:
+            self._parts.close_call(call, whole=whole)
+
+    def _settle(self) -> None:
+        for call in self._waiting:
+            self._parts.close_call(call)
+        self._waiting.clear()
+
+    # -- tool calls of v1 ------------------------------------------------------
+
+    def add_delta(self, delta: dict[str, Any]) -> None:
+        """Add a piece of a tool call as v1 sends it: its name first, then its parameters."""
+        self.plan(delta.get("text"))
+        index = int_of(delta, "index")
+        if index is None:
+            index = max(self._calls, default=0)
+        name, parameters = text_of(delta, "name"), delta.get("parameters")
+        opened = self._calls.get(index)
+        if opened is None and (name or parameters):
+            if not name:
+                self._parts.note("part_unopened")
+                self._parts.items("tool_call_delta", [delta])
+                return
+            opened = self._calls[index] = self._open_unnumbered(name)
+        elif name and parameters is None:
+            self._parts.note("call_repeated")
+        if isinstance(opened, OpenCall):
+            self._add_arguments(opened, parameters)
+
+    def generated(self, calls: list[dict[str, Any]]) -> None:
+        """Take v1's list of all tool calls, which may repeat what was streamed."""
+        for index, call in enumerate(calls):
+            name, values = text_of(call, "name"), call.get("parameters")
+            opened = self._calls.pop(index, None)
+            if opened is None and not name:
+                self._parts.note("call_nameless")
+                self._parts.whole(0, OpaquePart(type="tool_call", data=call))
+                continue
+            if not isinstance(opened, OpenCall):
+                opened = self._open_unnumbered(name or "")
+            if not opened.has_arguments and values is not None:
+                # That arguments are values is what v1's documents say.
+                self._parts.add_arguments(opened, json.dumps(values, ensure_ascii=False))
+            self._handed.add(index)
+            self._parts.close_call(opened)
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether any tool call was begun."""
+        return bool(self._calls or self._handed)
+
+    def _open_unnumbered(self, name: str) -> OpenCall:
+        # v1 has no ids: one that is made up is no departure.
+        return self._parts.open_call(0, f"call_{self._parts.calls_seen}", name)
+
+    # -- ends ------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Take the end of the answer: what is open has no end of its own."""
+        for _ in (*self._blocks, *self._calls):
+            self._parts.note("part_unclosed")
+        self._blocks.clear()
+        self._calls.clear()
+        self._waiting.clear()
+
+    def cut(self) -> None:
+        """Close the calls that are open, and hand out none: nothing says that they are whole."""
+        for call in self._calls.values():
+            self._end_call(call, whole=False)
+        self.finish()
+
+
+def _type_of(content: dict[str, Any]) -> str:
+    """Return the type of a content block; the text that it holds tells it, too."""
+    return text_of(content, "type") or next((key for key in KEYS if key in content), "")

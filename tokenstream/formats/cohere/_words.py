@@ -1,0 +1,122 @@
+"""What Cohere's words mean in ours: finish reasons, token counts, citations, failures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import ProviderError
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import dict_of, dicts_of, int_of, is_list, text_of
+from tokenstream.message import Citation, Usage
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
+
+__all__ = ["FINISH_REASONS", "citation_of", "failure_of", "usage_of"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop_sequence",
+    "MAX_TOKENS": "length",
+    "ERROR_LIMIT": "length",
+    "TOOL_CALL": "tool_calls",
+    "ERROR_TOXIC": "content_filter",
+    "USER_CANCEL": "cancelled",
+    "ERROR": "error",
+    "TIMEOUT": "error",
+}
+"""Finish reasons of v2 and of v1, and what they say."""
+
+_FAILURES = {
+    "ERROR": "generation failed with an error at the provider",
+    "TIMEOUT": "generation took longer than the provider allows",
+}
+"""Finish reasons that are failures, and what they say where no words come with them."""
+
+
+def usage_of(report: dict[str, Any]) -> Usage:
+    """Return a report of token counts in our names; counts that it lacks are None.
+
+    The tokens that the model read and wrote count before the units that are billed.
+
+    Example:
+        >>> usage = usage_of({"tokens": {"input_tokens": 507.0}, "billed_units": {"output_tokens": 7}})
+        >>> usage.input_tokens, usage.output_tokens
+        (507, 7)
+    """
+    tokens, billed = dict_of(report, "tokens"), dict_of(report, "billed_units")
+
+    def count(name: str) -> int | None:
+        found = int_of(tokens, name)
+        return int_of(billed, name) if found is None else found
+
+    return Usage(
+        input_tokens=count("input_tokens"),
+        output_tokens=count("output_tokens"),
+        cached_tokens=int_of(report, "cached_tokens"),
+        provider_data=report,
+    )
+
+
+def citation_of(data: dict[str, Any], cites: int | None, documents: object) -> Citation:
+    """Return a citation as ours.
+
+    What Cohere calls its text are words of the answer, the ones between start
+    and end; they stay in `provider_data`, as do all sources but the first that
+    has an address or a title.
+
+    Args:
+        data: The citation as the server sent it.
+        cites: Index of the part that it is named for.
+        documents: The documents that v1 names by their ids; in v2 they are in the citation.
+
+    Example:
+        >>> source = {"type": "document", "id": "d1", "document": {"title": "Laws"}}
+        >>> citation_of({"start": 0, "end": 5, "sources": [source]}, 0, None).title
+        'Laws'
+    """
+    url = title = None
+    for source in (*_sources_of(data), *_documents_of(data, documents)):
+        url, title = text_of(source, "url"), text_of(source, "title")
+        if url or title:
+            break
+    return Citation(
+        url=url,
+        title=title,
+        start=int_of(data, "start"),
+        end=int_of(data, "end"),
+        cites=cites,
+        provider_data=data,
+    )
+
+
+def _sources_of(data: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        dict_of(source, "document") or dict_of(source, "tool_output")
+        for source in dicts_of(data.get("sources"))
+    ]
+
+
+def _documents_of(data: dict[str, Any], documents: object) -> list[dict[str, Any]]:
+    ids = data.get("document_ids")
+    return [document for document in dicts_of(documents) if is_list(ids) and document.get("id") in ids]
+
+
+def failure_of(reason: str, words: str | None) -> ProviderError | None:
+    """Return the error that a finish reason is; None for all but failures.
+
+    Args:
+        reason: The finish reason, in Cohere's word.
+        words: What the server says of it.
+
+    Example:
+        >>> failure_of("TIMEOUT", None).retryable, failure_of("COMPLETE", None)
+        (True, None)
+    """
+    if reason not in _FAILURES:
+        return None
+    error = provider_error({"error": {"message": words or _FAILURES[reason], "type": reason}})
+    if error is None or error.kind != "unknown":
+        return error
+    # Cohere says that the fault is its own, and nothing else.
+    return ProviderError(str(error), type=error.type, kind="server")

@@ -1,0 +1,313 @@
+"""Ollama's own API: the lines of `/api/chat` and `/api/generate`, and their whole answers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream.formats._template import ChunkReader
+from tokenstream.formats.base import Format
+from tokenstream.formats.ollama._timed import TimedLine
+from tokenstream.message import MediaPart, OpaquePart, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats._parts import TextKind
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["Ollama"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    # Nothing was asked: a model was loaded into memory, or taken out of it.
+    "load": "unknown",
+    "unload": "unknown",
+}
+"""Reasons and what they say."""
+
+_STATISTICS = (
+    "prompt_eval_count",
+    "eval_count",
+    "total_duration",
+    "load_duration",
+    "prompt_eval_duration",
+    "eval_duration",
+)
+_LONGEST_WAIT = 512
+_NOWHERE: tuple[str, ...] = ()
+_KINDS: dict[str, TextKind] = {"thinking": "reasoning", "content": "text", "response": "text"}
+"""Fields that hold text, in the order in which they are read where one line has several."""
+
+
+class Ollama(Format):
+    """The `ollama` format: chat and generate, streamed as JSON lines or whole.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> ollama = Ollama()
+        >>> line = {"model": "m", "message": {"role": "assistant", "content": "Hel"}, "done": False}
+        >>> [type(event).__name__ for event in ollama.feed(line)]
+        ['MessageStart', 'PartStart', 'TextDelta']
+        >>> ollama.feed(b'{"model":"m","message":{"role":"assistant","content":"lo"},"done":false}')
+        [TextDelta(choice=0, part=0, text='lo')]
+    """
+
+    __slots__ = (
+        "_made",
+        "_patience",
+        "_said",
+        "_shape",
+        "_shortcut",
+        "_shortcut_of",
+        "_timed",
+        "_wait",
+        "shortcuts",
+    )
+
+    name: ClassVar[str] = "ollama"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    framing: ClassVar[str] = "ndjson"
+    # Proxies that turn the lines into server-sent events add it.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.shortcuts = True
+        """Whether a line like the last one may be read by comparing; the events are the same."""
+        self._timed = False
+        """Whether the time of the answer is known: that of its first line."""
+        self._said = _NOWHERE
+        """Where the line that is read has a piece of text, if that may be all that it says."""
+        # What follows is there only while a like line is sure to mean what reading would find.
+        self._shape: TimedLine | None = None
+        self._made: type[TextDelta | ReasoningDelta] = TextDelta
+        self._patience = 1
+        self._wait = 0
+        self._shortcut: Callable[[bytes], Event | None] | None = None
+        self._shortcut_of: tuple[object, ...] = ()
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
+        """Tell whether a first payload is of this format."""
+        return (
+            isinstance(payload.get("done"), bool)
+            and isinstance(payload.get("model"), str)
+            and ("created_at" in payload or "response" in payload or is_dict(payload.get("message")))
+            and "choices" not in payload
+        )
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        shape = self._shape
+        if shape is None or not isinstance(frame, bytes):
+            return self._feed_any(frame)
+        text = shape.match(frame)
+        if text is None:
+            return self._feed_any(frame)
+        self.frames += 1
+        return [self._made(text, part=shape.part.index, raw=frame)]
+
+    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that is one more piece of text in a server-sent event."""
+        return self._reader(b"data: ", b"\n\n", most)
+
+    def line_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that is one more piece of text in a line.
+
+        Args:
+            most: The longest chunk that may be read so, in bytes.
+        """
+        return self._reader(b"", b"\n", most)
+
+    def after_end(self, frame: Frame) -> None:
+        """Take a frame that comes after the end: `[DONE]` says it again, and anything else is counted."""
+        if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
+            super().after_end(frame)
+
+    def finish_input(self) -> None:
+        """Close what is open at the end of the input.
+
+        Raises:
+            LimitExceeded: What was held back outgrows a bound.
+        """
+        self._shape = None
+        super().finish_input()
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`."""
+        message = payload.get("message")
+        self.parts.head(
+            model=text_of(payload, "model"), role=text_of(message, "role") if is_dict(message) else None
+        )
+        said = self._read_texts(payload, _NOWHERE)
+        if is_dict(message):
+            said = self._read_texts(message, ("message",)) if not said else _NOWHERE
+            self._read_message(message)
+        self._read_fields(payload)
+        if payload.get("done") is True:
+            self._finish(payload)
+        else:
+            self._said = said
+
+    # -- a piece of text and nothing else --------------------------------------
+
+    def _feed_any(self, frame: Frame) -> list[Event]:
+        known, self._shape = self._shape, None
+        self._said = _NOWHERE
+        events = super().feed(frame)
+        if self._said and events and self.shortcuts and self.error is None and isinstance(frame, bytes):
+            self._learn(frame, events[-1], known)
+        return events
+
+    def _learn(self, line: bytes, event: Event, known: TimedLine | None) -> None:
+        """Learn what a line looks like that told nothing but a piece of text.
+
+        Args:
+            line: The line.
+            event: The last event that it gave.
+            known: The shape that it did not have.
+        """
+        flow = self.parts.choices[0].flow
+        if not isinstance(event, TextDelta | ReasoningDelta) or flow is None or flow.held:
+            return
+        self._made = type(event)
+        if known is not None:
+            # It had no shape that would last.
+            self._patience = min(2 * self._patience, _LONGEST_WAIT)
+        self._wait -= 1
+        if self._wait <= 0:
+            self._shape = TimedLine.learn(line, event.raw, self._said, flow)
+            self._wait = self._patience
+
+    def _reader(self, head: bytes, foot: bytes, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk of a line and the framing around it."""
+        shape = self._shape
+        if shape is None:
+            return None
+        if (shape, head, most) != self._shortcut_of:
+            framed = shape.framed(head, foot)
+            like = self._made("", part=shape.part.index)
+            payload = slice(len(head), -len(foot))
+            self._shortcut_of = (shape, head, most)
+            self._shortcut = None if framed is None else ChunkReader(self, framed, payload, like, most).read
+        return self._shortcut
+
+    # -- within ------------------------------------------------------------
+
+    def _read_texts(self, holder: dict[str, Any], way: tuple[str, ...]) -> tuple[str, ...]:
+        """Write the texts of a line, and return where the text is if there was one.
+
+        Args:
+            holder: The line, or its message.
+            way: Where in the line that is.
+        """
+        said: list[str] = []
+        for key, kind in _KINDS.items():
+            text = holder.get(key)
+            if isinstance(text, str) and text:
+                self.parts.write(0, kind, text)
+                said.append(key)
+        return (*way, said[0]) if len(said) == 1 else _NOWHERE
+
+    def _read_message(self, message: dict[str, Any]) -> None:
+        for key, value in message.items():
+            if says_nothing(value) or key == "role" or (key in _KINDS and isinstance(value, str)):
+                continue
+            reader = self._MESSAGE_READERS.get(key)
+            if reader is None or not is_list(value):
+                self.parts.field(f"message.{key}", value)
+            else:
+                reader(self, value)
+
+    def _read_fields(self, payload: dict[str, Any]) -> None:
+        for key, value in payload.items():
+            if key in _LINE or says_nothing(value) or (key in _KINDS and isinstance(value, str)):
+                continue
+            if key == "logprobs" and is_list(value):
+                self.parts.items(key, value)
+            elif key == "image" and isinstance(value, str):
+                self._add_image(value)
+            elif key != "created_at" or not self._timed:
+                self._timed = self._timed or key == "created_at"
+                self.parts.field(key, value)
+
+    def _read_calls(self, calls: list[Any]) -> None:
+        for call in calls:
+            function = dict_of(call, "function") if is_dict(call) else {}
+            name = text_of(function, "name")
+            if not name:
+                self.note("call_nameless")
+                self.parts.whole(
+                    0, OpaquePart(type="tool_call", data=call if is_dict(call) else {"tool_call": call})
+                )
+                continue
+            rest = {
+                **(known(call, "id", "type", "function") or {}),
+                **(known(function, "name", "arguments") or {}),
+            }
+            # Older servers have no ids: one that is made up is no departure.
+            id = text_of(call, "id") or f"call_{self.parts.calls_seen}"
+            opened = self.parts.open_call(0, id, name, provider_data=rest or None)
+            arguments = function.get("arguments")
+            if isinstance(arguments, str):
+                self.note("arguments_unparsed")
+                self.parts.add_arguments(opened, arguments)
+            elif arguments is not None:
+                # That arguments are values is what the documents say.
+                self.parts.add_arguments(opened, json.dumps(arguments, ensure_ascii=False))
+            self.parts.close_call(opened)
+
+    def _read_images(self, images: list[Any]) -> None:
+        for image in images:
+            if isinstance(image, str):
+                self._add_image(image)
+            else:
+                self.parts.items("message.images", [image])
+
+    def _add_image(self, written: str) -> None:
+        try:
+            data = base64.b64decode(written, validate=True)
+        except (binascii.Error, ValueError):
+            self.parts.items("message.images", [written])
+            return
+        part = self.parts.open(0, MediaPart())
+        self.parts.add_media(part, data)
+        self.parts.close(part)
+
+    def _finish(self, payload: dict[str, Any]) -> None:
+        report = {name: payload[name] for name in _STATISTICS if payload.get(name) is not None}
+        if report:
+            usage = Usage(
+                input_tokens=int_of(payload, "prompt_eval_count"),
+                output_tokens=int_of(payload, "eval_count"),
+                provider_data=report,
+            )
+            self.parts.usage(usage)
+        reason = text_of(payload, "done_reason")
+        if reason is None:
+            self.note("finish_missing")
+        else:
+            self.parts.finish(0, FINISH_REASONS.get(reason, "unknown"), reason)
+        self.conclude()
+
+    _MESSAGE_READERS: ClassVar[dict[str, Callable[[Ollama, list[Any]], None]]] = {
+        "tool_calls": _read_calls,
+        "images": _read_images,
+    }
+
+
+_LINE = frozenset({"model", "message", "done", "done_reason", *_STATISTICS})
+"""Fields of a line that are read in a place of their own."""
