@@ -103,7 +103,12 @@ _HAND_MADE = {
     "anthropic, calls": ("anthropic", _claude_with_calls()),
     "anthropic, blocks in turns": ("anthropic", _claude_with_blocks_in_turns()),
 }
-_RECORDED = {recorded.name: (recorded.format, recorded.body) for recorded in ours()}
+# What each prefix of another format's stream says is told in the tests of that format.
+_RECORDED = {
+    recorded.name: (recorded.format, recorded.body)
+    for recorded in ours()
+    if recorded.format in ("openai-chat", "anthropic")
+}
 _STREAMS = _HAND_MADE | _RECORDED
 _ANSWERS = {name: Prefix(body, format) for name, (format, body) in _STREAMS.items()}
 

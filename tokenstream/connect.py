@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.errors import MisuseError
+
 if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
@@ -50,6 +52,7 @@ def connect(
         'streaming'
         >>> stream.close()
     """
+    _refuse_socket(url, "Stream(websockets.sync.client.connect(url, …))")
     # Importing the package must stay cheap, so its parts come in here.
     from tokenstream._request import Request
     from tokenstream.stream import Stream
@@ -95,8 +98,22 @@ def aconnect(
         >>> stream.message.ending
         'streaming'
     """
+    _refuse_socket(url, "AsyncStream(websockets.asyncio.client.connect(url, …))")
     from tokenstream._request import Request
     from tokenstream.stream import AsyncStream
 
     asked = Request(method, url, client, deadlines, request)
     return AsyncStream(asked.async_deferred(), format=format, limits=limits, deadlines=deadlines, pings=pings)
+
+
+def _refuse_socket(url: object, way: str) -> None:
+    """Refuse the address of a WebSocket: what is asked there is sent after it was opened.
+
+    Raises:
+        MisuseError: It is one.
+    """
+    if str(url)[:6].lower().startswith(("ws://", "wss://")):
+        raise MisuseError(
+            f"{str(url).partition(':')[0]}:// is a WebSocket, which is no request with one answer: "
+            f"open it with websockets or the provider's SDK, send on it, and read {way}"
+        )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from tokenstream.errors import ProtocolError
 from tokenstream.formats.openai_chat._plans import Layout, Plans
 
 
@@ -49,3 +54,10 @@ def test_names_of_any_length_are_planned_and_long_ones_forgotten() -> None:
 
     assert plans.of(long) == plans.of(long)
     assert [tuple(long), tuple(long)] == made
+
+
+def test_a_key_that_is_no_text_is_refused() -> None:
+    """JSON cannot say it: somebody made the payload otherwise."""
+    odd: Any = {1: "a"}
+    with pytest.raises(ProtocolError, match="a key that is no text"):
+        Plans(len).of(odd)

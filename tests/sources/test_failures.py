@@ -19,6 +19,7 @@ from tokenstream.errors import (
     ConnectError,
     MisuseError,
     ProtocolError,
+    ProviderError,
     StatusError,
     StreamError,
     StreamInterrupted,
@@ -283,3 +284,48 @@ def test_an_sdks_error_without_a_body_keeps_its_words() -> None:
     found = reading_failed(_raised(APIError("the model is busy")), None, begun=True)
 
     assert "the model is busy" in str(found)
+
+
+class MidStreamFallbackError(Exception):
+    """What litellm calls whatever breaks in the middle; what it was is beneath."""
+
+
+class Refused(Exception):
+    """An exception of a wrapper, with a status and the provider's words."""
+
+    status_code = 529
+
+
+class TextGenerationError(Exception):
+    """What huggingface_hub raises for an error line."""
+
+
+class OverloadedError(TextGenerationError):
+    """One whose type the server named."""
+
+
+def test_what_broke_beneath_a_wrappers_error_counts() -> None:
+    """The transport's failure, the provider's words, or nothing that is known."""
+    cut = _raised(MidStreamFallbackError("500"), httpx.RemoteProtocolError("cut"))
+    said = _raised(MidStreamFallbackError("500"), Refused("busy"))
+    bug = _raised(MidStreamFallbackError("500"), KeyError("x"))
+    bare = MidStreamFallbackError("500")
+    found = [reading_failed(error, None, begun=True) for error in (cut, said, bug, bare)]
+
+    assert [StreamInterrupted, ProviderError, StreamInterrupted, StreamInterrupted] == [
+        type(one) for one in found
+    ]
+    assert isinstance(found[1], ProviderError)
+    assert ("overloaded", "529") == (found[1].kind, found[1].code)
+    assert [cut, said, bug, bare] == [one.__cause__ for one in found]
+
+
+def test_an_error_line_that_was_made_an_exception_is_the_providers() -> None:
+    """Its class says of which type it was; the root of them says nothing."""
+    named = reading_failed(OverloadedError("too much"), None, begun=True)
+    other = reading_failed(TextGenerationError(""), None, begun=True)
+
+    assert isinstance(named, ProviderError)
+    assert isinstance(other, ProviderError)
+    assert ("overloaded", "overloaded", True) == (named.type, named.kind, named.retryable)
+    assert (None, "unknown") == (other.type, other.kind)

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import TextDelta
-from tokenstream.sources._payloads import payload_of
+from tokenstream.sources._payloads import as_received, payload_of
 
 pytestmark = pytest.mark.anyio
 
@@ -127,6 +127,65 @@ async def test_an_item_that_is_no_payload_is_misuse_that_names_it(item: Any) -> 
         await AsyncStream(AsyncSource([b"data: a\n\n", item]), format="text").final()
 
     assert 1 == source.closed
+
+
+@dataclass
+class Both(dict[str, Any]):
+    """A dataclass that is a dict too; as a dict, what is within it has its fields only."""
+
+    id: str
+    inner: Any = None
+
+    def __post_init__(self) -> None:
+        self.update({"id": self.id, "inner": {"id": "…"} if isinstance(self.inner, Both) else self.inner})
+
+
+def test_what_an_object_has_no_field_for_is_in_its_payload() -> None:
+    """Within another one, too; what was not sent is left out."""
+    inner = Both("b", 7)
+    inner.__dict__["more"] = [Both("c"), 1]
+
+    assert {"id": "a", "inner": {"id": "b", "inner": 7, "more": [{"id": "c"}, 1]}} == payload_of(
+        Both("a", inner)
+    )
+
+
+class Wrapper:
+    """A stream that knows whether a finish reason was received."""
+
+    def __init__(self, *items: Any, received: str | None = None, other: str | None = None) -> None:
+        self._items = iter(items)
+        self.received_finish_reason = received
+        self.intermittent_finish_reason = other
+
+    def __iter__(self) -> Wrapper:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._items)
+
+
+STOP: dict[str, Any] = {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}, None]}
+
+
+def test_a_finish_reason_that_was_not_received_is_left_out() -> None:
+    """A wrapper made it up, so that its stream looks finished."""
+    with pytest.raises(StreamTruncated) as caught:
+        Stream(Wrapper(Chunk.model_validate(STOP))).final()
+
+    assert "Hi" == caught.value.partial.text
+
+
+@pytest.mark.parametrize("known", [{"received": "stop"}, {"other": "stop"}])
+def test_a_finish_reason_that_was_received_counts(known: Any) -> None:
+    """Also one that came with a piece of text."""
+    assert "stop" == Stream(Wrapper(Chunk.model_validate(STOP), **known)).final().finish_reason
+
+
+@pytest.mark.parametrize("item", [{"choices": 7}, {"x": 1}])
+def test_other_items_of_such_a_stream_are_as_they_are(item: Any) -> None:
+    """Whatever they hold."""
+    assert item == as_received(Wrapper(), item)
 
 
 def test_bytes_in_any_form_are_a_body() -> None:

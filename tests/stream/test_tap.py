@@ -169,7 +169,7 @@ def test_nothing_is_read_ahead(count: int) -> None:
     tapped = tap(source := Items(payloads()))
     for _ in range(count):
         next(tapped)
-    decoder = Decoder("openai-chat")
+    decoder = Decoder()
     for event in ANSWER[:count]:
         decoder.feed(event)
 
@@ -806,7 +806,7 @@ def test_whatever_is_done_with_the_loop_the_message_is_that_of_what_passed(data:
     steps: list[Callable[[], Any]] = [lambda: next(iter(tapped), None), lambda: next(tapped, None)]
     for step in data.draw(st.lists(st.sampled_from(steps), max_size=len(PAYLOADS))):
         passed += step() is not None
-    decoder = Decoder("openai-chat")
+    decoder = Decoder()
     for event in ANSWER[:passed]:
         decoder.feed(event)
 

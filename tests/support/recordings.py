@@ -27,15 +27,20 @@ class Recorded:
 
 def ours() -> list[Recorded]:
     """Return the recordings made for this project."""
-    return [
-        Recorded(
-            f"{path.parent.name}/{path.stem}",
-            path.parent.name,
-            path.read_bytes(),
-            json.loads(path.with_suffix(".expected.json").read_text("utf-8")),
+    found = []
+    for path in sorted(OURS.glob("*/*")):
+        expected = path.with_name(f"{path.stem}.expected.json")
+        if path.name.endswith(".expected.json"):
+            continue
+        found.append(
+            Recorded(
+                f"{path.parent.name}/{path.stem}",
+                path.parent.name,
+                path.read_bytes(),
+                json.loads(expected.read_text("utf-8")),
+            )
         )
-        for path in sorted(OURS.glob("*/*.sse"))
-    ]
+    return found
 
 
 def of_the_demo() -> list[Path]:
@@ -43,10 +48,15 @@ def of_the_demo() -> list[Path]:
     return sorted(DEMO.rglob("*.sse"))
 
 
+def folders() -> list[str]:
+    """Return the folders of recordings of real servers, by name."""
+    return sorted(path.name for path in SHARED.glob("*") if path.is_dir())
+
+
 def shared(*formats: str) -> list[Recorded]:
-    """Return the recordings of real servers, of these folders, that have an expectation."""
+    """Return the recordings of real servers, of these folders or all, that have an expectation."""
     found = []
-    for folder in formats:
+    for folder in formats or folders():
         for path in sorted((SHARED / folder).glob("*.expected.json")):
             expected = json.loads(path.read_text("utf-8"))
             if "hand-written" in str(expected["doubtful"]):

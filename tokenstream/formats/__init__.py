@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from tokenstream.formats.bare_text import text
 from tokenstream.formats.base import Format, Frame
+from tokenstream.formats.custom_mapping import custom
 
-__all__ = ["Format", "Frame", "text"]
+__all__ = ["Format", "Frame", "custom", "text"]

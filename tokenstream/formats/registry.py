@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.formats import _third_parties
 
 if TYPE_CHECKING:
     from tokenstream.formats.base import Format
@@ -17,7 +18,21 @@ __all__ = ["create", "detect", "names"]
 # One line per format: where it is. Those above are asked first whether a payload is theirs.
 _FORMATS: dict[str, tuple[str, str]] = {
     "anthropic": ("tokenstream.formats.anthropic", "Anthropic"),
+    "bedrock-converse": ("tokenstream.formats.bedrock_converse", "BedrockConverse"),
+    "bedrock-invoke": ("tokenstream.formats.bedrock_invoke", "BedrockInvoke"),
+    "gemini-live": ("tokenstream.formats.gemini_live", "GeminiLive"),
+    "openai-realtime": ("tokenstream.formats.openai_realtime", "OpenAIRealtime"),
+    "gemini-interactions": ("tokenstream.formats.gemini_interactions", "GeminiInteractions"),
+    "gemini": ("tokenstream.formats.gemini", "Gemini"),
+    "openai-responses": ("tokenstream.formats.openai_responses", "OpenAIResponses"),
     "openai-chat": ("tokenstream.formats.openai_chat", "OpenAIChat"),
+    "openai-completions": ("tokenstream.formats.openai_completions", "OpenAICompletions"),
+    "openai-assistants": ("tokenstream.formats.openai_assistants", "OpenAIAssistants"),
+    "tgi": ("tokenstream.formats.tgi", "TGI"),
+    "cohere": ("tokenstream.formats.cohere", "Cohere"),
+    "ollama": ("tokenstream.formats.ollama", "Ollama"),
+    "ui-message": ("tokenstream.formats.ui_message", "UIMessage"),
+    "ag-ui": ("tokenstream.formats.ag_ui", "AGUI"),
     "text": ("tokenstream.formats.bare_text", "Text"),
     "pieces": ("tokenstream.formats.pieces", "Pieces"),
 }
@@ -36,14 +51,17 @@ def names() -> list[str]:
 
 @cache
 def load(name: str) -> type[Format]:
-    """Return a format's class.
+    """Return a format's class: one of ours, or one that another distribution brings along.
 
     Raises:
-        MisuseError: There is no format of that name.
+        MisuseError: There is no format of that name, or an installed one is broken.
     """
     known = _FORMATS.get(_ALIASES.get(name, name))
     if known is None:
-        msg = f"there is no format {name!r}; the formats are {', '.join(names())}"
+        installed = _third_parties.load(name)
+        if installed is not None:
+            return installed
+        msg = f"there is no format {name!r}; the formats are {', '.join([*names(), *_third_parties.names()])}"
         raise MisuseError(msg)
     module, attribute = known
     found: type[Format] = getattr(import_module(module), attribute)
@@ -80,4 +98,5 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
         if answer:
             return name, False
         wait = wait or answer is None
-    return None, wait
+    # Only what is certainly none of ours is worth the search for installed formats.
+    return (None, True) if wait else _third_parties.detect(payload, event)

@@ -6,6 +6,7 @@ need be imported.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import (
@@ -18,6 +19,8 @@ from tokenstream.errors import (
 )
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict
+from tokenstream.sources._boto3 import aws_failed
+from tokenstream.sources._websocket import closed_socket, is_socket_closed, refused_socket
 from tokenstream.status import status_error
 
 if TYPE_CHECKING:
@@ -26,7 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["opening_failed", "reading_failed"]
 
 _TRANSPORT = frozenset(
-    {"TransportError", "HTTPException", "HTTPError", "ClientError", "ConnectionError", "APIConnectionError"}
+    {
+        "TransportError",
+        "HTTPException",
+        "HTTPError",
+        "ClientError",
+        "ConnectionError",
+        "APIConnectionError",
+        "InvalidHandshake",
+    }
 )
 """Roots of what transports raise: httpx, http.client, urllib3, aiohttp, requests, the SDKs."""
 _TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
@@ -47,7 +58,18 @@ _CONNECTING = frozenset(
 _IMPOSSIBLE = frozenset({"InvalidURL", "LocalProtocolError", "MissingSchema", "UnsupportedProtocol"})
 _MOST_BENEATH = 8
 """How many causes are looked at."""
-_READ_BEFORE = frozenset({"StreamConsumed", "StreamClosed", "ResponseNotRead", "StreamConsumedError"})
+_SAID = frozenset({"ApiError", "MistralError", "ResponseError"})
+"""What SDKs raise in words of their own: cohere, mistralai, ollama."""
+_TEXT_GENERATION = {
+    "GenerationError": "generation",
+    "IncompleteGenerationError": "incomplete_generation",
+    "OverloadedError": "overloaded",
+    "ValidationError": "validation",
+}
+"""What huggingface_hub raises, and the type of the error that the server named."""
+_READ_BEFORE = frozenset(
+    {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
+)
 
 
 def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
@@ -62,7 +84,9 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
         return error
     names = _names(error)
     found: StreamError | MisuseError
-    if names & _READ_BEFORE:
+    if "MidStreamFallbackError" in names:
+        found = _beneath(error, waits, begun=begun)
+    elif names & _READ_BEFORE:
         found = MisuseError(
             f"the response was read or closed before ({type(error).__name__}); hand it over unread"
         )
@@ -84,6 +108,18 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
             kind="network" if transport else "unknown",
         )
     found.__cause__ = error
+    return found
+
+
+def _beneath(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
+    """Return what it means that litellm calls an error of its own what broke beneath."""
+    beneath = error.__cause__ or error.__context__
+    if not isinstance(beneath, Exception):
+        return StreamInterrupted(f"the source broke ({_what(error)}); what had arrived is in .partial")
+    found = reading_failed(beneath, waits, begun=begun)
+    if isinstance(found, StreamInterrupted) and _status_of(beneath) >= 400:
+        said = {"message": _words(beneath), "code": _status_of(beneath)}
+        found = provider_error({"error": said}) or found
     return found
 
 
@@ -131,6 +167,13 @@ def _not_opened(
 def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
     """Return what a provider said where a library has made an exception of it."""
     response: Any = getattr(error, "response", None)
+    said_by_aws = aws_failed(error, names)
+    if said_by_aws is not None:
+        return said_by_aws
+    if is_socket_closed(error):
+        return closed_socket(error)
+    if "InvalidStatus" in names:
+        return refused_socket(response)
     if names & {"APIStatusError", "HTTPStatusError", "HTTPError"} and _status_of(response) >= 400:
         return status_error(response.status_code, dict(response.headers), _body_of(response))
     # aiohttp calls an answer that is no HTTP a 400, too.
@@ -138,11 +181,39 @@ def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
     if refused and _status_of(error) >= 400:
         headers: Any = getattr(error, "headers", None) or {}
         return status_error(_status_of(error), dict(headers))
+    if names & _SAID and (_status_of(error) >= 400 or "ResponseError" in names):
+        return _said_by_sdk(error)
+    if "TextGenerationError" in names:
+        kinds = [kind for name, kind in _TEXT_GENERATION.items() if name in names]
+        return provider_error(
+            {"error": _words(error) or "no words", "error_type": kinds[0] if kinds else None}
+        )
+    if "APIError" in names and is_dict(getattr(error, "details", None)):
+        return _said_by_google(error, response)
     if "APIError" in names and not names & {"APIConnectionError"}:
         body: object = getattr(error, "body", None)
         said = body.get("error", body) if is_dict(body) else {"message": _words(error)}
         return provider_error({"error": said}, "error")
     return None
+
+
+def _said_by_sdk(error: Any) -> StreamError | None:  # noqa: ANN401 - an exception of an SDK
+    """Return what an exception means that holds a status and what the body said, and no response."""
+    body: object = getattr(error, "body", None)
+    if body is None:
+        body = {"error": getattr(error, "error", None)}
+    if _status_of(error) < 400:
+        return provider_error(body) if is_dict(body) else None
+    said = body if isinstance(body, str) else json.dumps(body, default=str)
+    return status_error(_status_of(error), dict(getattr(error, "headers", None) or {}), said.encode())
+
+
+def _said_by_google(error: Any, response: Any) -> StreamError | None:  # noqa: ANN401 - of google-genai
+    """Return what an exception means that holds what the body said, as google-genai's do."""
+    if _status_of(response) >= 400:
+        said = json.dumps(error.details, default=str).encode()
+        return status_error(_status_of(response), dict(response.headers), said)
+    return provider_error(error.details) or provider_error({"error": error.details})
 
 
 def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, httpx2 or requests

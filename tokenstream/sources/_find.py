@@ -8,26 +8,31 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.sources import _awaited, _plain, _requests, _sdk
+from tokenstream.sources import _awaited, _boto3, _plain, _requests, _sdk
 from tokenstream.sources._aiohttp import from_aiohttp, is_aiohttp
 from tokenstream.sources._http_client import from_http_client, is_http_client
 from tokenstream.sources._httpx import from_async_response, from_response, is_response
 from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource, named
 from tokenstream.sources._payloads import is_whole
+from tokenstream.sources._websocket import from_async_socket, from_socket, socket_of
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
+    from tokenstream.sources._websocket import Socket
+
 __all__ = ["async_source", "is_asynchronous", "sync_source"]
 
-_PLACE = re.compile(r"https?://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|txt|log|gz|bin|raw)")
+_PLACE = re.compile(
+    r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|txt|log|gz|bin|raw)"
+)
 """What no body looks like: an address, or the name of a file."""
 _OURS = ("departures", "checkpoint", "final")
 _TAKEN = (
     "a response (httpx, httpx2, requests, urllib3, http.client; AsyncStream: httpx, httpx2, aiohttp), a "
-    "stream of an SDK (openai, anthropic), an httpx-sse EventSource, bytes, str, a Path, an open file, an "
-    "iterable of bytes, str or dicts, or a context manager of one of these; AsyncStream takes lists, the "
-    "asynchronous ones, and awaitables of them"
+    "stream of an SDK (openai, anthropic, boto3), an httpx-sse EventSource, bytes, str, a Path, an open "
+    "file, an iterable of bytes, str or dicts, or a context manager of one of these; AsyncStream takes "
+    "lists, the asynchronous ones, and awaitables of them"
 )
 
 
@@ -38,6 +43,7 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
         MisuseError: It is none, or one for an `AsyncStream`.
         FileNotFoundError: A path leads to no file.
     """
+    source = _boto3.stream_of(source)
     if isinstance(source, SyncSource | Deferred):
         return source
     found = _at_hand(source) or _sync_response(source)
@@ -61,6 +67,7 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
         MisuseError: It is none, or one for a `Stream`.
         FileNotFoundError: A path leads to no file.
     """
+    source = _boto3.stream_of(source)
     if isinstance(source, AsyncSource | Deferred):
         return source
     at_hand = _at_hand(source)
@@ -110,6 +117,11 @@ def _sync_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apa
         return _requests.from_urllib3(source)
     if is_http_client(source):
         return from_http_client(source)
+    if _boto3.is_event_stream(source):
+        return _boto3.from_event_stream(source)
+    socket = _socket(source, is_async=False)
+    if socket is not None:
+        return from_socket(socket)
     beneath = _sdk.response_beneath(source)
     return None if beneath is None else _sdk.from_holder(source, beneath)
 
@@ -124,8 +136,21 @@ def _async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told a
             raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
         read = _sync_response(source)
         return None if read is None else _plain.at_once(read)
+    socket = _socket(source, is_async=True)
+    if socket is not None:
+        return from_async_socket(socket)
     beneath = _sdk.response_beneath(source)
     return None if beneath is None else _sdk.from_async_holder(source, beneath)
+
+
+def _socket(source: Any, *, is_async: bool) -> Socket | None:  # noqa: ANN401 - told apart by what it can do
+    """Return the WebSocket connection that something is, or stands on; None where it is none."""
+    socket = socket_of(source)
+    if socket is None or socket.is_async is is_async:
+        return socket
+    if is_async:
+        raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
+    raise MisuseError(f"{named(source)} is asynchronous: read it with AsyncStream, in `async for`")
 
 
 def is_asynchronous(source: object) -> bool:

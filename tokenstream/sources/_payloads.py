@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import TypeGuard
 
-__all__ = ["AsyncPayloads", "Payloads", "is_object", "is_whole", "payload_of"]
+__all__ = ["AsyncPayloads", "Payloads", "as_received", "is_object", "is_whole", "payload_of"]
 
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
 _ADDED = frozenset(
@@ -41,6 +44,12 @@ _ADDED_FIELDS = {
 }
 """Fields that a helper adds to an event of the wire."""
 _ADDED_ANYWHERE = ("snapshot", "parsed", "parsed_output")
+_EVENT = frozenset({"data"})
+"""The field of an object that stands for an SSE event, as mistralai's do; its data are the payload."""
+_FIELDS = "__dataclass_fields__"
+"""What a dataclass has; of one that is a dict too, only its attributes hold all."""
+_REASON, _OTHER_REASON = "received_finish_reason", "intermittent_finish_reason"
+"""Where litellm's stream keeps the finish reasons that were received."""
 
 
 def is_object(item: object) -> bool:
@@ -74,10 +83,12 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
     """
     if type(item) in _AS_THEY_ARE or item is None:
         return item
+    if _is_message(item):
+        return _of_message(item)
     if is_object(item):
         return _of_object(item)
     if _is_mapping(item):
-        return dict(item)
+        return _of_fields(item) if hasattr(item, _FIELDS) else dict(item)
     # An event of our own is none of anybody's wire.
     if (
         is_dataclass(item)
@@ -88,8 +99,49 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
     return item
 
 
+def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
+    """Return an item without the finish reason that its stream made up, or the item as it is.
+
+    litellm's stream says "stop" where the provider's ended without a word, and
+    knows on the side that none was received.
+
+    Args:
+        items: The iterator that gave it.
+        item: An object of an SDK, or whatever else came.
+    """
+    if getattr(items, _REASON, "") is not None or getattr(items, _OTHER_REASON, None) is not None:
+        return item
+    payload = payload_of(item)
+    choices = payload.get("choices") if is_dict(payload) else None
+    for choice in choices if is_list(choices) else ():
+        if is_dict(choice):
+            choice.pop("finish_reason", None)
+    return payload
+
+
 def _is_mapping(item: object) -> TypeGuard[Mapping[Any, Any]]:
     return isinstance(item, Mapping)
+
+
+def _is_message(item: object) -> bool:
+    """Tell whether something is a message of protobuf or of proto-plus, as gRPC clients yield."""
+    kind = item.__class__
+    return callable(getattr(kind, "pb", None)) or callable(getattr(kind, "SerializeToString", None))
+
+
+def _of_message(item: Any) -> Any:  # noqa: ANN401 - a message
+    """Return a message as the JSON that the same API sends over HTTP."""
+    kind = item.__class__
+    made: Any = importlib.import_module("google.protobuf.json_format")
+    return made.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
+
+
+def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
+    """Return what such an object was made of; as a dict, what is within it lacks unknown fields."""
+    if _is_mapping(value) and hasattr(value, _FIELDS):
+        said = {**value, **vars(value)}
+        return {name: _of_fields(inner) for name, inner in said.items() if inner is not None}
+    return [_of_fields(inner) for inner in value] if is_list(value) else value
 
 
 def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
@@ -103,7 +155,12 @@ def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
         made = item.to_dict()
         return {name: value for name, value in made.items() if name not in without}
     # The models of SDKs hold what came, whether it fits or not: pydantic would warn of that.
-    return item.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=without, warnings=False)
+    dumped: object = item.model_dump(
+        mode="json", by_alias=True, exclude_unset=True, exclude=without, warnings=False
+    )
+    if is_dict(dumped) and dumped.keys() == _EVENT and is_dict(dumped["data"]):
+        return dumped["data"]
+    return dumped
 
 
 class Payloads:
@@ -122,7 +179,7 @@ class Payloads:
             item = next(self._items)
             if item.__class__ is bytes:
                 return item
-            found = payload_of(item)
+            found = payload_of(as_received(self._items, item))
             if found is not None or item is None:
                 return found
 
@@ -143,6 +200,6 @@ class AsyncPayloads:
             item = await anext(self._items)
             if item.__class__ is bytes:
                 return item
-            found = payload_of(item)
+            found = payload_of(as_received(self._items, item))
             if found is not None or item is None:
                 return found

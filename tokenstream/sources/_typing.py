@@ -58,6 +58,14 @@ class _AiohttpResponse(Protocol):
     def real_url(self) -> object: ...
 
 
+class _LiveSession(Protocol):
+    """A session of google-genai."""
+
+    def receive(self) -> AsyncIterator[Any]: ...
+
+    async def send_client_content(self) -> None: ...
+
+
 class _Model(Protocol):
     """An SDK's object, made of a payload with pydantic."""
 
@@ -84,7 +92,7 @@ _Either: TypeAlias = _Body | _Response | _EventSource | _RawResponse
 _Sync: TypeAlias = _Either | Iterable[_Item]
 _AtHand: TypeAlias = list[Any] | tuple[_Item, ...]
 """The same in pieces; of a list no type tells that what it holds is only read."""
-_Async: TypeAlias = _Either | _AtHand | _AiohttpResponse | AsyncIterable[_Item]
+_Async: TypeAlias = _Either | _AtHand | _AiohttpResponse | _LiveSession | AsyncIterable[_Item]
 _AsyncManager: TypeAlias = AbstractAsyncContextManager[_Async]
 
 SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | SyncSource | Deferred

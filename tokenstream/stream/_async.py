@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.sources._typing import AsyncReadable
     from tokenstream.stream._host import Host
+    from tokenstream.stream._responses import AsyncResponses
 
 __all__ = ["AsyncStream"]
 
@@ -67,7 +68,7 @@ class AsyncStream(StreamBase):
         'Hello'
     """
 
-    __slots__ = ("_batch", "_host", "_reader", "_source", "_tasks")
+    __slots__ = ("_batch", "_host", "_reader", "_responses", "_source", "_tasks")
 
     def __init__(
         self,
@@ -102,6 +103,7 @@ class AsyncStream(StreamBase):
         """What the reader has brought."""
         self._host: Host | None = None
         self._tasks: TaskGroup | None = None
+        self._responses: AsyncResponses | None = None
         if isinstance(found, AsyncSource):
             self._attach(found)
 
@@ -145,6 +147,15 @@ class AsyncStream(StreamBase):
     def tool_calls(self) -> AsyncToolCallView:
         """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
         return self.choice(0).tool_calls
+
+    @property
+    def responses(self) -> AsyncResponses:
+        """The answers on one WebSocket connection, one after the other: an iterator of `AsyncStream`."""
+        if self._responses is None:
+            from tokenstream.stream._responses import AsyncResponses
+
+            self._responses = AsyncResponses(self)
+        return self._responses
 
     def choice(self, index: int) -> AsyncChoice:
         """Return the views of one of several alternative answers, from 0."""
@@ -313,8 +324,8 @@ class AsyncStream(StreamBase):
         host = self._host = self._host or running()
         if isinstance(source, Deferred):
             self._sent()
-        instant = isinstance(source, AsyncSource) and source.instant
-        if instant or host is None or (host.name == "trio" and self._tasks is None):
+        own = isinstance(source, AsyncSource) and (source.instant or source.survives)
+        if own or host is None or (host.name == "trio" and self._tasks is None):
             return Direct(source, self._clock, host)
         reader = Reader(source, self._clock, host)
         reader.start(self._tasks)
@@ -368,9 +379,9 @@ class AsyncStream(StreamBase):
     async def _open_tasks(self) -> None:
         """Make room for a task; on trio a block is needed for that."""
         self._host = self._host or running()
-        instant = isinstance(self._source, AsyncSource) and self._source.instant
+        own = isinstance(self._source, AsyncSource) and (self._source.instant or self._source.survives)
         trio = self._host is not None and self._host.name == "trio"
-        if not trio or instant or self._tasks is not None or self._over:
+        if not trio or own or self._tasks is not None or self._over:
             return
         from anyio import create_task_group
 

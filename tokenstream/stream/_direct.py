@@ -88,6 +88,11 @@ class Direct:
         """Whether nothing here ever waits, so that no event loop is needed."""
         return isinstance(self.source, AsyncSource) and self.source.instant
 
+    @property
+    def _survives(self) -> bool:
+        """Whether a read that is cancelled loses nothing."""
+        return isinstance(self.source, AsyncSource) and self.source.survives
+
     def stay_at_home(self) -> None:
         """Refuse to be read in another event loop than before, where that matters."""
         if self._host is not None and not self._instant:
@@ -110,7 +115,7 @@ class Direct:
         except Exception as error:  # noqa: BLE001 - it is raised by the stream, in its place
             self._put(Failed(error))
         except BaseException:
-            self._lost = True
+            self._lost = not self._survives
             raise
         finally:
             self._reading = False
@@ -173,7 +178,7 @@ class Direct:
                     self._put(LOST)
                 else:
                     await self._open(source)
-            self._lost = self._lost or self._scope.cancelled_caught
+            self._lost = self._lost or (self._scope.cancelled_caught and not self._survives)
         finally:
             self._scope = None
             self._last = self._clock()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Message
     from tokenstream.sources._typing import SyncReadable
+    from tokenstream.stream._responses import Responses
 
 __all__ = ["Stream"]
 
@@ -63,6 +64,7 @@ class Stream(StreamBase):
         "_chunks",
         "_lock",
         "_ready_at",
+        "_responses",
         "_rest_until",
         "_socket",
         "_source",
@@ -100,6 +102,7 @@ class Stream(StreamBase):
         self._waiting = False
         """Whether the source is being read, which may block, or was until Ctrl-C broke that off."""
         self._watch: Watch | None = None
+        self._responses: Responses | None = None
         self._rest_until: float | None = None
         """When the rest of the body is given up, once the answer itself is at its end."""
         self._ready_at = 0.0
@@ -152,6 +155,15 @@ class Stream(StreamBase):
     def tool_calls(self) -> ToolCallView:
         """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
         return self.choice(0).tool_calls
+
+    @property
+    def responses(self) -> Responses:
+        """The answers on one WebSocket connection, one after the other: an iterator of `Stream`."""
+        if self._responses is None:
+            from tokenstream.stream._responses import Responses
+
+            self._responses = Responses(self)
+        return self._responses
 
     def choice(self, index: int) -> Choice:
         """Return the views of one of several alternative answers, from 0."""

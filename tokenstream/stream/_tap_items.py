@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from tokenstream.sources._payloads import as_received
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
@@ -74,7 +76,7 @@ class Passing(Generic[ItemT]):
         except BaseException as error:
             self._onlooker.broke(error, final=_is_spent(self._items, "gi_frame"))
             raise
-        self._seen.see(item)
+        self._seen.see(as_received(self._items, item))
         return item
 
 
@@ -100,7 +102,7 @@ class AsyncPassing(Generic[ItemT]):
         except BaseException as error:
             self._onlooker.broke(error, final=_is_spent(self._items, "ag_frame"))
             raise
-        self._seen.see(item)
+        self._seen.see(as_received(self._items, item))
         return item
 
 

@@ -14,10 +14,11 @@ from tokenstream.formats.base import Format, Frame
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
     from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
 
 __all__ = ["Anthropic"]
 
@@ -90,6 +91,7 @@ provider_data=None))]
 
     name: ClassVar[str] = "anthropic"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     # Proxies that speak OpenAI's language to all their clients send it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
 

@@ -1,0 +1,494 @@
+"""Gemini: tool calls, whole and value by value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.gemini_payloads import STOP, Payload, call, chunk, text, value
+from tests.formats.told import Told, tell
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
+from tokenstream.events import ToolCallDelta, ToolCallStart, Unknown
+from tokenstream.formats._values import json_text
+from tokenstream.formats.gemini import Gemini
+from tokenstream.limits import Limits
+from tokenstream.message import OpaquePart, ToolCall
+
+
+def gemini(*frames: Any, limits: Limits | None = None, plain: bool = False) -> Told:
+    return tell(Gemini(limits=limits), *frames, plain=plain)
+
+
+def streamed(*parts: Payload) -> Told:
+    """Read a call of `f` that goes on over these parts, one to a chunk."""
+    return gemini(chunk(call("f", willContinue=True)), *[chunk(part) for part in parts], STOP)
+
+
+def fragments(told: Told) -> str:
+    return "".join([event.fragment for event in told.events if isinstance(event, ToolCallDelta)])
+
+
+# -- whole calls --------------------------------------------------------------------
+
+
+def test_a_whole_call_is_handed_out_at_once() -> None:
+    """Its arguments are an object; the id that the server sent is remembered as such."""
+    told = gemini(chunk(call("f", args={"city": "Zürich", "n": [1]}, id="c1")), STOP)
+
+    assert told.done == [
+        ToolCall(
+            id="c1",
+            name="f",
+            arguments_text='{"city": "Zürich", "n": [1]}',
+            complete=True,
+            provider_data={"id": "c1"},
+        )
+    ]
+    assert fragments(told) == told.done[0].arguments_text
+    assert (told.message.finish_reason, told.message.raw_finish_reason) == ("tool_calls", "STOP")
+    assert told.rules == set()
+
+
+def test_a_call_without_an_id_has_one_of_ours() -> None:
+    """The API often sends none; two calls of one tool are two."""
+    told = gemini(chunk(call("f", args={"a": 1}), call("f", args={"a": 2})), STOP)
+
+    assert [(done.id, done.arguments) for done in told.done] == [("call_0", {"a": 1}), ("call_1", {"a": 2})]
+    assert [done.provider_data for done in told.done] == [None, None]
+    assert told.rules == set()
+
+
+@pytest.mark.parametrize("fields", [{}, {"args": {}}, {"args": None}])
+def test_a_call_without_arguments_has_an_empty_object(fields: Payload) -> None:
+    """Left out, empty or null."""
+    assert [done.arguments_text for done in gemini(chunk(call("f", **fields)), STOP).done] == ["{}"]
+
+
+def test_the_signature_of_a_call_is_kept_with_it() -> None:
+    """In a batch only the first has one; other fields of the part are kept too."""
+    told = gemini(
+        chunk(call("f", {"thoughtSignature": "c2ln", "partMetadata": {"a": 1}}), call("g", args={}, more=1)),
+        STOP,
+    )
+
+    assert [done.provider_data for done in told.done] == [
+        {"thoughtSignature": "c2ln", "partMetadata": {"a": 1}},
+        {"functionCall": {"more": 1}},
+    ]
+    starts = [event.provider_data for event in told.events if isinstance(event, ToolCallStart)]
+    assert starts == [done.provider_data for done in told.done]
+
+
+def test_a_call_ends_the_text_before_it() -> None:
+    """Text after it is another part."""
+    told = gemini(chunk(text("a"), call("f"), text("b")), STOP)
+
+    assert told.kinds == ["text", "tool_call", "text"]
+
+
+def test_a_call_counts_whichever_chunk_it_came_in() -> None:
+    """A stop on an answer that calls tools is `tool_calls`, also where the stop came first, or again."""
+    before = chunk(text("a"), finish="STOP")
+    for frames in ([chunk(call("f")), STOP], [before, chunk(call("f"))], [before, chunk(call("f")), STOP]):
+        told = gemini(*frames)
+
+        assert (told.message.finish_reason, len(told.done)) == ("tool_calls", 1)
+
+
+@pytest.mark.parametrize(("args", "text"), [('{"a": 1}', '{"a": 1}'), ([1], "[1]"), (3, "3")])
+def test_arguments_of_another_type_are_written_as_they_are(args: Any, text: str) -> None:
+    """Text is taken for what it is, and counted."""
+    told = gemini(chunk(call("f", args=args)), STOP)
+
+    assert told.message.tool_calls[0].arguments_text == text
+    assert told.rules == ({"arguments_unparsed"} if isinstance(args, str) else set())
+
+
+def test_a_call_without_a_name_is_carried() -> None:
+    """Nobody could run it."""
+    told = gemini(chunk(call(args={"a": 1})), STOP)
+
+    assert told.message.parts == (
+        OpaquePart(type="functionCall", data={"functionCall": {"args": {"a": 1}}}, complete=True),
+    )
+    assert told.rules == {"call_nameless"}
+
+
+@pytest.mark.parametrize("reason", ["MAX_TOKENS", "SAFETY", "MALFORMED_FUNCTION_CALL"])
+def test_whole_calls_stand_whatever_ends_the_answer(reason: str) -> None:
+    """They were whole when they came."""
+    assert len(gemini(chunk(call("f")), chunk(finish=reason)).done) == 1
+
+
+# -- streamed calls --------------------------------------------------------------------
+
+
+def test_a_streamed_call_grows_value_by_value() -> None:
+    """It opens with a name, strings go on at their path, and a piece without `willContinue` closes it."""
+    told = gemini(
+        chunk(call("f", {"thoughtSignature": "c2ln"}, willContinue=True)),
+        chunk(value("$.a.b", stringValue="New ", willContinue=True)),
+        chunk(value("$.a.b", stringValue='"Delhi"\n', willContinue=True)),
+        chunk(value("$.a.b", stringValue="")),
+        chunk(value("$.a.list[0].n", numberValue=2.5)),
+        chunk(value("$.a.list[1]", boolValue=True)),
+        chunk(value("$.a['x y']", nullValue="NULL_VALUE")),
+        chunk(value("$.end", stringValue="é")),
+        chunk(call(), finish="STOP"),
+    )
+    expected = {"a": {"b": 'New "Delhi"\n', "list": [{"n": 2.5}, True], "x y": None}, "end": "é"}
+
+    assert [done.arguments for done in told.done] == [expected]
+    assert fragments(told) == told.done[0].arguments_text
+    assert told.done[0].provider_data == {"thoughtSignature": "c2ln"}
+    assert told.rules == set()
+    first = next(event for event in told.events if isinstance(event, ToolCallDelta))
+    assert first.fragment == '{"a": {"b": "New '
+
+
+def test_several_values_may_come_in_one_piece_and_the_last_may_close() -> None:
+    """Also a call whose only piece has its values by path."""
+    arguments = [{"jsonPath": "$.a", "numberValue": 1}, {"jsonPath": "$.b", "stringValue": "x"}]
+    for frames in (
+        [chunk(call("f", willContinue=True)), chunk(call(partialArgs=arguments))],
+        [chunk(call("f", partialArgs=arguments))],
+    ):
+        assert [done.arguments for done in gemini(*frames, STOP).done] == [{"a": 1, "b": "x"}]
+
+
+def test_a_streamed_call_without_values_has_an_empty_object() -> None:
+    """Nothing came for it."""
+    assert [done.arguments_text for done in streamed(call()).done] == ["{}"]
+
+
+def test_members_may_come_as_an_object_too() -> None:
+    """Beside those by path."""
+    told = streamed(
+        call(args={"a": [1, "x"], "b": {"c": None}}, willContinue=True), value("$.d", numberValue=1), call()
+    )
+
+    assert [done.arguments for done in told.done] == [{"a": [1, "x"], "b": {"c": None}, "d": 1}]
+
+
+def test_two_streamed_calls_follow_each_other() -> None:
+    """And text between the pieces of a call leaves it open."""
+    told = gemini(
+        chunk(call("f", willContinue=True)),
+        chunk(text("meanwhile")),
+        chunk(value("$.a", numberValue=1)),
+        chunk(call()),
+        chunk(call("g", willContinue=True)),
+        chunk(value("$.b", numberValue=2)),
+        chunk(call()),
+        STOP,
+    )
+
+    assert [(done.name, done.arguments) for done in told.done] == [("f", {"a": 1}), ("g", {"b": 2})]
+    assert told.rules == set()
+
+
+def test_a_signature_may_come_with_any_piece() -> None:
+    """The call that is handed out has it."""
+    told = streamed({**call(willContinue=True), "thoughtSignature": "c2ln"}, call())
+
+    assert told.done[0].provider_data == {"thoughtSignature": "c2ln"}
+
+
+def test_calls_of_different_candidates_do_not_mix() -> None:
+    """Each candidate has its own open call."""
+    told = gemini(
+        chunk(call("f", willContinue=True)),
+        chunk(call("g", willContinue=True), index=1),
+        chunk(value("$.a", numberValue=1)),
+        chunk(value("$.a", numberValue=2), index=1),
+        chunk(call()),
+        chunk(call(), index=1),
+        STOP,
+        chunk(finish="STOP", index=1),
+    )
+
+    assert [(done.name, done.arguments) for done in told.done] == [("f", {"a": 1}), ("g", {"a": 2})]
+
+
+# -- calls that are not closed ----------------------------------------------------------
+
+
+def test_a_call_that_nothing_closed_is_whole_where_the_answer_stops() -> None:
+    """Vertex AI leaves out the last piece; every value that had begun is over."""
+    told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a", stringValue=""))
+
+    assert [done.arguments for done in told.done] == [{"a": "x"}]
+    assert told.rules == {"part_unclosed"}
+    assert told.message.finish_reason == "tool_calls"
+
+
+def test_a_call_with_a_string_that_was_to_go_on_is_never_handed_out() -> None:
+    """Whatever ends it: the stop, the next call, or its own last piece."""
+    begun = [chunk(call("f", willContinue=True)), chunk(value("$.a", stringValue="rm -r", willContinue=True))]
+    late = [chunk(call("f", willContinue=True)), chunk(value("$.l[1]", stringValue="x", willContinue=True))]
+    assert gemini(*late, chunk(call()), STOP).done == []
+    for frames in ([STOP], [chunk(call("g")), STOP], [chunk(call()), STOP]):
+        told = gemini(*begun, *frames)
+
+        assert "f" not in [done.name for done in told.done]
+        assert told.message.tool_calls[0].arguments_text == '{"a": "rm -r'
+        assert not told.message.tool_calls[0].complete
+
+
+@pytest.mark.parametrize("reason", ["MAX_TOKENS", "SAFETY", "OTHER", "CONTINUATION"])
+@pytest.mark.parametrize("values", [[], [value("$.a", numberValue=1)]])
+def test_a_call_that_the_end_cut_is_never_handed_out(reason: str, values: list[Payload]) -> None:
+    """However whole it looks, and also before its first argument."""
+    told = gemini(chunk(call("f", willContinue=True)), chunk(*values), chunk(finish=reason))
+
+    assert told.done == []
+    assert told.rules == {"call_open_at_end"}
+
+
+def test_a_call_that_the_input_cut_is_never_handed_out() -> None:
+    """The error says that it was inside a call."""
+    told = gemini(chunk(call("f", willContinue=True)), chunk(value("$.a", numberValue=1)))
+
+    assert told.done == []
+    assert isinstance(told.error, StreamTruncated)
+    assert "inside 1 tool call" in str(told.error)
+
+
+def test_a_call_that_opens_after_the_stop_and_is_not_closed_is_never_handed_out() -> None:
+    """The stop was said before it."""
+    told = gemini(chunk(text("a"), finish="STOP"), chunk(call("f", willContinue=True)))
+
+    assert told.done == []
+    assert told.message.finish_reason == "tool_calls"
+    assert told.rules == {"call_open_at_end", "content_after_finish"}
+
+
+def test_another_call_closes_the_one_before_it() -> None:
+    """Which had every value that had begun."""
+    told = streamed(value("$.a", numberValue=1), call("g"))
+
+    assert [(done.name, done.arguments) for done in told.done] == [("f", {"a": 1}), ("g", {})]
+    assert told.rules == {"part_unclosed"}
+
+
+def test_a_piece_that_repeats_the_name_and_id_goes_on_with_its_call() -> None:
+    """It begins no other one."""
+    pieces = [call("f", id="c1", willContinue=True, partialArgs=[{"jsonPath": "$.a", "numberValue": 1}])]
+    told = gemini(chunk(call("f", id="c1", willContinue=True)), chunk(*pieces), chunk(call()), STOP)
+
+    assert [(done.id, done.arguments) for done in told.done] == [("c1", {"a": 1})]
+    assert told.rules == {"call_repeated"}
+
+
+def test_a_piece_that_goes_on_with_nothing_is_ignored() -> None:
+    """An end without a start."""
+    told = gemini(chunk(call()), chunk(call(willContinue=True)), STOP)
+
+    assert told.kinds == []
+    assert told.rules == {"part_end_unmatched", "answer_empty"}
+
+
+# -- values that are hard to place ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([("$.a", 1), ("$.b", 2), ("$.a", 3)], {"a": 3, "b": 2}),
+        ([("$.a.x", 1), ("$.b", 2), ("$.a.y", 3)], {"a": {"x": 1, "y": 3}, "b": 2}),
+        ([("$.l[0].x", 1), ("$.l[1].x", 2), ("$.l[0].y", 3)], {"l": [{"x": 1, "y": 3}, {"x": 2}]}),
+        ([("$.l[0]", 1), ("$.l[0]", 2), ("$.m", 3), ("$.l[1]", 4)], {"l": [2, 4], "m": 3}),
+    ],
+)
+def test_values_out_of_order_are_written_again(values: list[tuple[str, int]], expected: Any) -> None:
+    """Of two members of one name the last counts; the pieces joined still are the arguments."""
+    told = streamed(*[value(path, numberValue=number) for path, number in values], call())
+
+    assert [done.arguments for done in told.done] == [expected]
+    assert fragments(told) == told.done[0].arguments_text
+    assert told.rules == {"arguments_reordered"}
+
+
+def test_a_string_goes_on_although_other_values_came_between() -> None:
+    """It was announced, so nothing of it is lost."""
+    told = streamed(
+        value("$.a", stringValue="x", willContinue=True),
+        value("$.b", stringValue="y", willContinue=True),
+        value("$.a", stringValue="z", willContinue=True),
+        value("$.a", stringValue="!"),
+        value("$.b", stringValue="?"),
+        call(),
+    )
+
+    assert [done.arguments for done in told.done] == [{"a": "xz!", "b": "y?"}]
+    assert told.rules == {"arguments_reordered"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [("$", 1)],
+        [("a", 1)],
+        [("$..a", 1)],
+        [("$.a[*]", 1)],
+        [("$.a[-1]", 1)],
+        [("$[0]", 1)],
+        [("$['\\q']", 1)],
+        [(None, 1)],
+        [("$." + "a." * 400 + "a", 1)],
+        [("$.l[1]", 1)],
+        [("$.l[999999999]", 1)],
+        [("$.l[0]", 1), ("$.l.x", 2)],
+        [("$.l.x", 1), ("$.l[0]", 2)],
+        [("$.a", 1), ("$.a.b", 2)],
+        [("$.a", 1), ("$.a.b", 2), ("$.c", 3)],
+        [("$.l[0]", 1), ("$.l.x", 2), ("$.c", 3)],
+    ],
+)
+def test_a_value_that_has_no_place_leaves_the_call_unfinished(values: list[tuple[Any, int]]) -> None:
+    """It is kept as far as it is known, and never handed out."""
+    told = streamed(*[value(path, numberValue=number) for path, number in values], call())
+
+    assert told.done == []
+    assert "call_invalid" in told.rules
+    assert [each.name for each in told.message.tool_calls] == ["f"]
+
+
+@pytest.mark.parametrize("fields", [{}, {"stringValue": 1}, {"numberValue": "NaN"}, {"boolValue": 1}])
+def test_a_piece_without_a_value_is_carried(fields: Payload) -> None:
+    """It changes no argument."""
+    told = streamed(value("$.a", numberValue=1), value("$.b", **fields), call())
+
+    assert [done.arguments for done in told.done] == [{"a": 1}]
+    assert told.rules == {"delta_misfits"}
+    assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b", **fields}]
+    assert any(isinstance(event, Unknown) for event in told.events)
+
+
+def test_a_piece_without_a_value_may_end_a_string() -> None:
+    """The string that goes on at its path."""
+    told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a"), call())
+
+    assert [done.arguments for done in told.done] == [{"a": "x"}]
+    assert told.rules == set()
+
+
+def test_a_number_that_json_has_no_word_for_is_no_value() -> None:
+    """A client may hold one."""
+    told = gemini(
+        chunk(call("f", willContinue=True)),
+        chunk(value("$.a", numberValue=float("inf"))),
+        chunk(call()),
+        STOP,
+        plain=True,
+    )
+
+    assert [done.arguments for done in told.done] == [{}]
+    assert told.rules == {"delta_misfits"}
+
+
+def test_arguments_of_a_streamed_call_that_are_no_object_leave_it_unfinished() -> None:
+    """No member can be told."""
+    told = streamed(call(args=[1], willContinue=True), call())
+
+    assert told.done == []
+    assert told.rules == {"call_invalid"}
+
+
+def test_a_value_of_another_type_may_follow_a_string() -> None:
+    """The last value of a path counts."""
+    told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a", numberValue=3), call())
+
+    assert [done.arguments for done in told.done] == [{"a": 3}]
+
+
+def test_halves_of_a_character_are_joined_over_pieces() -> None:
+    """Some servers cut it in the middle."""
+    told = streamed(
+        value("$.a", stringValue="\ud83d", willContinue=True), value("$.a", stringValue="\ude00"), call()
+    )
+
+    assert [done.arguments for done in told.done] == [{"a": "😀"}]
+
+
+# -- bounds --------------------------------------------------------------------------------
+
+
+def test_the_number_of_calls_is_bounded() -> None:
+    """Beyond the bound the stream ends."""
+    told = gemini(*[chunk(call("f"))] * 4, limits=Limits(tool_calls=3))
+
+    assert isinstance(told.error, LimitExceeded)
+    assert len(told.done) == 3
+
+
+def test_arguments_that_no_json_can_be_are_an_error() -> None:
+    """Only what was made in Python can be so."""
+    deep: Any = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    for args in (deep, {"a": object()}):
+        with pytest.raises(ProtocolError, match="too deeply"):
+            json_text(args)
+
+
+# -- laws ----------------------------------------------------------------------------------
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text('a"\\\n é😀', max_size=5),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3)
+        | st.dictionaries(st.text("ab c.'\"", min_size=1, max_size=3), inner, min_size=1, max_size=3)
+    ),
+    max_leaves=8,
+)
+objects = st.dictionaries(st.sampled_from(["a", "b", "c d", "é"]), values, min_size=1, max_size=4)
+
+
+def pieces_of(inside: Any, path: str = "$", *, letters: bool = True) -> list[Payload]:
+    """Return the pieces in which a streamed call brings a value; strings whole or character by character."""
+    named: list[tuple[Any, Any]] = []
+    if isinstance(inside, dict):
+        named = [(json.dumps(name), each) for name, each in inside.items()]
+    elif isinstance(inside, list):
+        named = list(enumerate(inside))
+    if named:
+        return [
+            piece for name, each in named for piece in pieces_of(each, f"{path}[{name}]", letters=letters)
+        ]
+    if isinstance(inside, str) and letters:
+        return [
+            *[value(path, stringValue=letter, willContinue=True) for letter in inside],
+            value(path, stringValue=""),
+        ]
+    if isinstance(inside, str):
+        return [value(path, stringValue=inside)]
+    if inside is None:
+        return [value(path, nullValue="NULL_VALUE")]
+    return [value(path, **({"boolValue": inside} if isinstance(inside, bool) else {"numberValue": inside}))]
+
+
+@given(objects)
+def test_any_object_can_be_streamed(expected: Any) -> None:
+    """The pieces joined are the arguments, and these are the object."""
+    told = streamed(*pieces_of(expected), call())
+
+    assert [done.arguments for done in told.done] == [expected]
+    assert fragments(told) == told.done[0].arguments_text
+    assert told.rules == set()
+
+
+@given(objects, st.randoms(use_true_random=False))
+def test_pieces_in_any_order_give_the_object_or_no_call(expected: Any, chance: Any) -> None:
+    """A call that is handed out is right; where an array's elements can't be placed, there is none."""
+    pieces = pieces_of(expected, letters=False)
+    chance.shuffle(pieces)
+    told = streamed(*pieces, call())
+
+    for done in told.done:
+        assert done.arguments == expected
+        assert fragments(told) == done.arguments_text

@@ -1,0 +1,163 @@
+"""What holds for any Gemini stream: the short way is the long way, and nothing crashes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.gemini_payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
+from tests.formats.told import changed, tell
+from tokenstream.decoder import Decoder
+from tokenstream.errors import StreamError
+from tokenstream.events import TextDelta, UsageUpdate
+from tokenstream.formats.gemini import Gemini
+from tokenstream.message import Message
+
+EVERYTHING: list[Payload] = [
+    chunk(thought("Let me")) | {"usageMetadata": USAGE},
+    chunk(thought(" see", thoughtSignature="c2ln")),
+    chunk(text("Hel"), safetyRatings=[{"category": "X"}]),
+    chunk(text("lo"), text(" you"), index=1),
+    chunk(text("", thoughtSignature="c2ln", partMetadata={"a": 1})),
+    chunk(call("f", {"thoughtSignature": "c2ln"}, args={"a": [1]}, id="c1")),
+    chunk(call("g", willContinue=True)),
+    chunk(value("$.a.b[0]", stringValue="x", willContinue=True)),
+    chunk(value("$.a.b[0]", stringValue="y")),
+    chunk(value("$.a.n", numberValue=1)),
+    chunk(call()),
+    chunk({"inlineData": {"mimeType": "image/png", "data": "AAAA"}}),
+    chunk({"fileData": {"mimeType": "image/png", "fileUri": "gs://a"}}),
+    chunk({"executableCode": {"language": "PYTHON", "code": "1"}}),
+    chunk({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}),
+    chunk({"toolCall": {"id": "t", "toolType": "X", "args": {}}}),
+    chunk({"toolResponse": {"id": "t", "toolType": "X", "response": {}}}),
+    chunk(
+        text("."),
+        groundingMetadata={
+            "groundingChunks": [{"web": {"uri": "u", "title": "t"}}],
+            "groundingSupports": [{"segment": {"endIndex": 3}, "groundingChunkIndices": [0]}],
+        },
+        citationMetadata={"citations": [{"startIndex": 1, "endIndex": 2, "uri": "u"}]},
+        logprobsResult={"chosenCandidates": [{"token": "."}], "topCandidates": [{"candidates": []}]},
+    ),
+    {"promptFeedback": {"blockReason": "SAFETY"}},
+    {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}},
+    {"response": chunk(text("in"))},
+    {"candidates": [{"finish_reason": "STOP"}], "usage_metadata": {"candidates_token_count": 3}},
+    STOP,
+    STOP | {"usageMetadata": USAGE},
+]
+
+
+@given(changed(EVERYTHING), st.booleans())
+def test_whatever_comes_only_errors_of_ours_come_out(frames: list[Any], plain: bool) -> None:
+    """Payloads in any order, with fields dropped, retyped, renamed and swapped."""
+    told = tell(Gemini(), *frames, plain=plain)
+
+    assert told.error is None or isinstance(told.error, StreamError)
+    handed_out = [done.id for done in told.done]
+    assert len(handed_out) == len([c for m in told.messages for c in m.tool_calls if c.complete])
+    for message in told.messages:
+        assert message == Message.model_validate_json(message.model_dump_json())
+
+
+SPELLINGS = st.sampled_from([(",", ":"), (", ", ": ")])
+PIECES = st.lists(
+    st.one_of(
+        st.text(max_size=6),
+        st.text('ab\\"\n}]{[é🎉?\ud83d\ude00\x00', max_size=4),
+        st.sampled_from(["\ud83d", "x\ud83d", "\ude00", "abc", '"}],"role": "model"', "0"]),
+    ),
+    min_size=1,
+    max_size=9,
+)
+CHANGES: list[Payload] = [
+    {},
+    {"index": 1},
+    {"finishReason": "STOP"},
+    {"safetyRatings": [{"category": "X"}]},
+    {"logprobsResult": {"chosenCandidates": [{"token": "a"}]}},
+]
+
+
+def usage(count: int, thoughts: int | None) -> Payload:
+    report: Payload = {"promptTokenCount": 7, "candidatesTokenCount": count, "totalTokenCount": 7 + count}
+    details = [{"modality": "TEXT", "tokenCount": 7}]
+    more = {} if thoughts is None else {"thoughtsTokenCount": thoughts}
+    return {"usageMetadata": {**report, "promptTokensDetails": details, **more}}
+
+
+@given(
+    pieces=PIECES,
+    spelling=SPELLINGS,
+    ascii_only=st.booleans(),
+    changes=st.lists(st.integers(0, 30), min_size=9, max_size=9),
+    counts=st.lists(st.integers(0, 2000), min_size=9, max_size=9),
+    thoughts=st.none() | st.integers(0, 9),
+)
+def test_pieces_known_by_their_bytes_give_what_decoding_gives(
+    pieces: list[str],
+    spelling: tuple[str, str],
+    ascii_only: bool,
+    changes: list[int],
+    counts: list[int],
+    thoughts: int | None,
+) -> None:
+    """Whatever the text is, however the server spells JSON, and whatever stands beside the text."""
+    frames: list[bytes] = []
+    for piece, change, count in zip(pieces, changes, counts, strict=False):
+        more = CHANGES[change] if change < len(CHANGES) else {}
+        payload = {**chunk(text(piece), **more), **usage(count, thoughts)}
+        written = json.dumps(payload, separators=spelling, ensure_ascii=ascii_only)
+        frames.append(written.encode("utf-8", "surrogatepass"))
+    slow = Gemini()
+    slow.shortcuts = False
+
+    assert tell(slow, *frames, STOP).outcome == tell(Gemini(), *frames, STOP).outcome
+
+
+@pytest.mark.parametrize("ends", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_whole_chunks_read_at_a_glance_give_what_decoding_gives(ends: bytes) -> None:
+    """Each chunk one event, at any line ends: text, usage and the end are the same."""
+    payloads = [{**chunk(text(f"word {n} ")), **usage(n, None)} for n in range(200)]
+    payloads += [{**chunk(thought("hm")), **usage(200, 1)}, {**chunk(text("end")), **usage(201, 1)}]
+    chunks = [b"data: " + json.dumps(payload).encode() + ends for payload in [*payloads, STOP]]
+    glanced, whole = Decoder(), Decoder("gemini")
+    events = [event for each in chunks for event in glanced.feed(each)] + glanced.end()
+    expected = whole.feed(b"".join(chunks)) + whole.end()
+
+    assert events == expected
+    assert [event.raw for event in events] == [event.raw for event in expected]
+    assert glanced.message == whole.message
+    assert glanced.message.complete
+    assert sum(isinstance(event, TextDelta) for event in events) == 201
+    assert [e.usage.output_tokens for e in events if isinstance(e, UsageUpdate)][-1] == 202
+
+
+def test_counts_that_were_read_at_a_glance_are_told_when_the_stream_breaks() -> None:
+    """What is known at the cut is in the message."""
+    decoder = Decoder()
+    for count in range(1, 100):
+        payload = {**chunk(text("a")), **usage(count, None)}
+        decoder.feed(b"data: " + json.dumps(payload).encode() + b"\r\n\r\n")
+    decoder.end()
+
+    assert decoder.message.ending == "truncated"
+    assert decoder.message.usage is not None
+    assert decoder.message.usage.output_tokens == 99
+
+
+def test_a_payload_over_several_lines_is_read_without_a_glance_at_the_chunk() -> None:
+    """An event's data may be indented JSON; no chunk shape fits that."""
+    payloads = [{**chunk(text("a")), **usage(n, None)} for n in range(9)]
+    lines = [json.dumps(payload, indent=1).replace("\n", "\ndata: ") for payload in [*payloads, STOP]]
+    decoder = Decoder()
+    for each in lines:
+        decoder.feed(f"data: {each}\n\n".encode())
+    decoder.end()
+
+    assert (decoder.message.text, decoder.message.complete) == ("a" * 9, True)

@@ -1,0 +1,71 @@
+"""When the bytes around a text that stands in a payload twice tell what the next payload says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokenstream._json import decode
+from tokenstream.formats._twice import TwiceTemplate
+
+PLAIN = b'{"delta":"Hel","rawEvent":{"text":"Hel"}}'
+
+
+def _learnt(payload: bytes) -> TwiceTemplate | None:
+    return TwiceTemplate.learn(payload, decode(payload), "delta", {"rawEvent"})
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (PLAIN, "Hel"),
+        (b'{"delta":"","rawEvent":{"text":""}}', None),
+        (b'{"delta":"\\u00e9","rawEvent":{"text":"\\u00e9"}}', "é"),
+        ('{"delta":"é","rawEvent":{"text":"é"}}'.encode(), "é"),
+        (b'{"delta":"a","rawEvent":{"text":"b"}}', None),
+        (b'{"delta":"a","rawEvent":{"text":"ab"}}', None),
+        (b'{"delta":1,"rawEvent":{"text":1}}', None),
+        (b'{"delta":"a","n":1,"rawEvent":{"text":"a","n":1,"rawEvent":{"text":"a"}}', None),
+        (b'{"delta":"a"}', None),
+        (b'{"delta":"a","rawEvent":{"text":"a"}} ', None),
+        (b'{"delta":"\\ud83d","rawEvent":{"text":"\\ud83d"}}', None),
+        (b'{"delta":"\xff","rawEvent":{"text":"\xff"}}', None),
+    ],
+    ids=repr,
+)
+def test_only_a_payload_of_the_same_bytes_around_two_equal_texts_matches(
+    payload: bytes, text: str | None
+) -> None:
+    """Anything else is left to the JSON decoder."""
+    template = _learnt(PLAIN)
+
+    assert template is not None
+    assert text == template.match(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"delta":"a","rawEvent":{"text":"b"}}',
+        b'{"delta":"a","rawEvent":["a","a"]}',
+        b'{"delta": ":", "rawEvent":"z"}',
+        b'{"delta":"\\u0061","rawEvent":["a","a"]}',
+        b'{"delta":"rawEvent","rawEvent":1}',
+        b'{"delta":"a","messageId":"a"}',
+    ],
+    ids=repr,
+)
+def test_a_payload_where_another_text_would_change_more_is_not_learnt_from(payload: bytes) -> None:
+    """The text must stand in its own field and in one that says nothing of the answer."""
+    assert _learnt(payload) is None
+
+
+def test_payloads_in_several_lines_have_no_frame() -> None:
+    """A line break would end a line of the event stream."""
+    flat, broken = _learnt(PLAIN), _learnt(PLAIN.replace(b",", b",\n"))
+
+    assert flat is not None
+    assert broken is not None
+    framed = flat.framed(b"data: ", b"\n\n")
+    assert framed is not None
+    assert "Hel" == framed.match(b"data: " + PLAIN + b"\n\n")
+    assert broken.framed(b"data: ", b"\n\n") is None

@@ -1,0 +1,512 @@
+"""What a UI message stream adds up to, when the server keeps to the AI SDK's documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.told import DONE, tell
+from tests.formats.ui_payloads import FINISH, HELLO, NAMED, START, STEP, answer, call
+from tests.support.reading import read
+from tokenstream.errors import ProviderError
+from tokenstream.events import (
+    MessageStart,
+    PartStart,
+    ReasoningDelta,
+    TextDelta,
+    Unknown,
+)
+from tokenstream.formats.ui_message import UIMessage
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    TextPart,
+    Usage,
+)
+
+
+def test_text_arrives_in_pieces_and_stays_in_the_message() -> None:
+    """Deltas of an id are joined; a stream that keeps to the documents has no departures."""
+    told = answer(*HELLO)
+
+    assert (["Hel", "lo"], (TextPart(text="Hello", complete=True),)) == (told.texts, told.message.parts)
+    assert ("msg_1", "stop", "stop", "complete") == (
+        told.message.id,
+        told.message.finish_reason,
+        told.message.raw_finish_reason,
+        told.message.ending,
+    )
+    assert (None, set()) == (told.error, told.rules)
+
+
+def test_texts_are_known_by_their_ids_and_may_be_written_in_turns() -> None:
+    """Each keeps its own text, in the order of their starts."""
+    told = answer(
+        {"type": "text-start", "id": "a"},
+        {"type": "text-start", "id": "b"},
+        {"type": "text-delta", "id": "b", "delta": "2"},
+        {"type": "text-delta", "id": "a", "delta": "1"},
+        {"type": "text-end", "id": "b"},
+        {"type": "text-end", "id": "a"},
+    )
+
+    assert ["1", "2"] == [part.text for part in told.message.parts if part.kind == "text"]
+    assert set() == told.rules
+
+
+def test_reasoning_keeps_the_proofs_that_the_next_request_must_carry() -> None:
+    """Each provider puts its signature into its own metadata; the last metadata count."""
+    told = answer(
+        {"type": "reasoning-start", "id": "0"},
+        {"type": "reasoning-delta", "id": "0", "delta": "Let me see"},
+        {"type": "reasoning-end", "id": "0", "providerMetadata": {"anthropic": {"signature": "c2ln"}}},
+        {
+            "type": "reasoning-start",
+            "id": "1",
+            "providerMetadata": {
+                "other": 1,
+                "openai": {"itemId": "rs_1", "reasoningEncryptedContent": "ZW5j"},
+            },
+        },
+        {"type": "reasoning-end", "id": "1"},
+    )
+    shown, hidden = told.message.parts
+
+    assert isinstance(shown, ReasoningPart)
+    assert ("Let me see", "c2ln", True) == (shown.text, shown.signature, shown.complete)
+    assert {"providerMetadata": {"anthropic": {"signature": "c2ln"}}} == shown.provider_data
+    assert isinstance(hidden, ReasoningPart)
+    assert ("", "ZW5j") == (hidden.text, hidden.redacted)
+    assert [ReasoningDelta("Let me see")] == [e for e in told.events if isinstance(e, ReasoningDelta)]
+    assert set() == told.rules
+
+
+def test_sources_are_citations() -> None:
+    """Pages and documents alike; those at the end of a text name the text that they belong to."""
+    told = answer(
+        {"type": "source-url", "sourceId": "s1", "url": "https://example.org", "title": "Laws"},
+        {"type": "source-document", "sourceId": "s2", "mediaType": "application/pdf", "filename": "a.pdf"},
+        {"type": "text-start", "id": "0"},
+        {"type": "text-end", "id": "0", "citations": [{"url": "https://example.net", "citedText": "§ 1"}]},
+    )
+
+    assert [
+        Citation(
+            url="https://example.org",
+            title="Laws",
+            provider_data={"sourceId": "s1", "url": "https://example.org", "title": "Laws"},
+        ),
+        Citation(
+            title="a.pdf",
+            provider_data={"sourceId": "s2", "mediaType": "application/pdf", "filename": "a.pdf"},
+        ),
+        Citation(
+            url="https://example.net",
+            text="§ 1",
+            cites=2,
+            provider_data={"url": "https://example.net", "citedText": "§ 1"},
+        ),
+    ] == list(told.message.citations)
+
+
+@pytest.mark.parametrize(
+    ("url", "data", "kept"),
+    [
+        ("data:image/png;base64,AAAA", bytes(3), None),
+        ("data:text/plain,a%20b", b"a b", None),
+        ("https://example.org/a.png", b"", "https://example.org/a.png"),
+        ("data:image/png;base64,A", b"", "data:image/png;base64,A"),
+        ("data:image/png;base64,ä", b"", "data:image/png;base64,ä"),
+        ("data:nothing", b"", "data:nothing"),
+    ],
+)
+def test_files_are_media_and_data_urls_are_decoded(url: str, data: bytes, kept: str | None) -> None:
+    """A URL that holds no data is left to the client."""
+    told = answer({"type": "file", "url": url, "mediaType": "image/png"})
+
+    assert (MediaPart(mime_type="image/png", data=data, url=kept, complete=True),) == told.message.parts
+
+
+def test_a_file_of_the_reasoning_says_so() -> None:
+    """Its type is kept, and a data URL's own type counts where no other is told."""
+    told = answer({"type": "reasoning-file", "url": "data:image/gif;base64,AAAA"})
+    part = told.message.parts[0]
+
+    assert isinstance(part, MediaPart)
+    assert ("image/gif", {"type": "reasoning-file"}) == (part.mime_type, part.provider_data)
+
+
+def test_data_parts_of_one_type_and_id_replace_each_other() -> None:
+    """They may come before the start and after the finish; those without an id stand alone."""
+    told = tell(
+        UIMessage(),
+        {"type": "data-weather", "id": "w", "data": {"t": 1}},
+        START,
+        {"type": "data-weather", "id": "w", "data": {"t": 2}},
+        {"type": "data-note", "data": "a"},
+        {"type": "data-note", "data": "b"},
+        *HELLO,
+        FINISH,
+        {"type": "data-weather", "id": "w", "data": {"t": 3}},
+        {"type": "data-late", "id": "l", "data": 1},
+        DONE,
+    )
+
+    assert [
+        OpaquePart(type="data-weather", data={"id": "w", "data": {"t": 3}}, complete=True),
+        OpaquePart(type="data-note", data={"data": "a"}, complete=True),
+        OpaquePart(type="data-note", data={"data": "b"}, complete=True),
+        TextPart(text="Hello", complete=True),
+        OpaquePart(type="data-late", data={"id": "l", "data": 1}, complete=True),
+    ] == list(told.message.parts)
+    assert (None, set(), "msg_1") == (told.error, told.rules, told.message.id)
+
+
+def test_transient_data_are_told_and_not_kept() -> None:
+    """They are for the screen of this moment."""
+    payload = {"type": "data-status", "id": "s", "data": "searching", "transient": True}
+    told = answer(payload)
+
+    assert ((), ["start-step", "data-status", "finish-step"]) == (told.message.parts, told.unknown)
+    assert [payload] == [e.data for e in told.events if isinstance(e, Unknown) and e.name == "data-status"]
+
+
+@pytest.mark.parametrize("kind", ["custom", "steering-message", "tool-approval-response"])
+def test_parts_that_we_have_no_word_for_are_kept_as_they_came(kind: str) -> None:
+    """Also those of a newer version of the SDK."""
+    told = answer({"type": kind, "id": "1", "kind": "x.y"})
+
+    assert (OpaquePart(type=kind, data={"id": "1", "kind": "x.y"}, complete=True),) == told.message.parts
+
+
+def test_metadata_are_merged_key_by_key() -> None:
+    """They come at the start, in between and at the end; what an application puts there is its own."""
+    told = tell(
+        UIMessage(),
+        {**START, "messageMetadata": {"model": "gpt-x", "a": {"b": 1}}},
+        {"type": "message-metadata", "messageMetadata": {"a": {"c": 2}, "d": [1]}},
+        *HELLO,
+        {**FINISH, "messageMetadata": {"d": [2]}},
+        DONE,
+    )
+
+    assert {"messageMetadata": {"model": "gpt-x", "a": {"b": 1, "c": 2}, "d": [2]}} == (
+        told.message.provider_data
+    )
+    assert "gpt-x" == told.message.model
+
+
+@pytest.mark.parametrize(
+    ("metadata", "usage"),
+    [
+        (
+            {"usage": {"inputTokens": 9, "outputTokens": 4, "totalTokens": 13, "cachedInputTokens": 2}},
+            (9, 4, 13, None, 2, None),
+        ),
+        (
+            {
+                "totalUsage": {
+                    "inputTokens": 9,
+                    "outputTokens": 4,
+                    "inputTokenDetails": {"cacheReadTokens": 2, "cacheWriteTokens": 1},
+                    "outputTokenDetails": {"reasoningTokens": 3},
+                }
+            },
+            (9, 4, None, 3, 2, 1),
+        ),
+        ({"totalTokens": 13, "reasoningTokens": 0}, (None, None, 13, 0, None, None)),
+    ],
+)
+def test_usage_is_read_where_applications_put_it(metadata: dict[str, Any], usage: tuple[Any, ...]) -> None:
+    """The protocol has no place for it; the SDK's own names tell it among the metadata."""
+    message = answer(*HELLO, finish={**FINISH, "messageMetadata": metadata}).message
+    counts = message.usage
+
+    assert counts is not None
+    assert usage == (
+        counts.input_tokens,
+        counts.output_tokens,
+        counts.total_tokens,
+        counts.reasoning_tokens,
+        counts.cached_tokens,
+        counts.cache_write_tokens,
+    )
+
+
+@pytest.mark.parametrize("metadata", ["text", ["list"], {"usage": {"tokens": "many"}}, {"model": 1}])
+def test_metadata_without_usage_are_carried(metadata: Any) -> None:
+    """They may be anything."""
+    message = answer(*HELLO, finish={**FINISH, "messageMetadata": metadata}).message
+
+    assert (None, {"messageMetadata": metadata}) == (message.usage, message.provider_data)
+
+
+def test_deep_metadata_are_replaced_and_not_merged() -> None:
+    """Merging stops at a depth that no honest application reaches."""
+    deep: Any = 1
+    for _ in range(60):
+        deep = {"a": deep}
+    told = tell(
+        UIMessage(),
+        {"type": "message-metadata", "messageMetadata": deep},
+        {"type": "message-metadata", "messageMetadata": deep},
+    )
+
+    assert deep == told.message.provider_data["messageMetadata"]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("content-filter", "content_filter"),
+        ("tool-calls", "tool_calls"),
+        ("error", "error"),
+        ("interrupted", "cancelled"),
+        ("other", "unknown"),
+        ("brand-new", "unknown"),
+    ],
+)
+def test_finish_reasons_have_our_words(word: str, reason: str) -> None:
+    """The server's own word stays in `raw_finish_reason`."""
+    message = answer(*HELLO, finish={"type": "finish", "finishReason": word}).message
+
+    assert (reason, word) == (message.finish_reason, message.raw_finish_reason)
+
+
+def test_a_finish_without_a_reason_is_an_end() -> None:
+    """Version 5 gave none, so none is made up; the terminator may be missing, too."""
+    whole = tell(UIMessage(), START, *HELLO, {"type": "finish"}, DONE)
+    bare = tell(UIMessage(), START, *HELLO, {"type": "finish"})
+
+    assert ("complete", None, set()) == (whole.message.ending, whole.message.finish_reason, whole.rules)
+    assert ("complete", None, {"done_missing"}) == (
+        bare.message.ending,
+        bare.message.finish_reason,
+        bare.rules,
+    )
+
+
+def test_an_abort_is_a_cancelled_answer() -> None:
+    """Who asked for it gets what there is, without an error; an open call is not handed out."""
+    told = tell(
+        UIMessage(),
+        START,
+        *HELLO,
+        call("input-start", **NAMED),
+        call("input-delta", inputTextDelta="{}"),
+        {"type": "abort", "reason": "user"},
+        DONE,
+    )
+
+    assert ("cancelled", "abort", "complete") == (
+        told.message.finish_reason,
+        told.message.raw_finish_reason,
+        told.message.ending,
+    )
+    assert ([], {"call_open_at_end"}) == (told.done, told.rules)
+    assert {"reason": "user"} == told.message.provider_data
+
+
+def test_an_error_ends_the_stream_and_keeps_what_came_before() -> None:
+    """Its text is the message, whatever the application made of it."""
+    told = tell(UIMessage(), START, *HELLO[:2], {"type": "error", "errorText": "Overloaded"}, HELLO[2])
+
+    assert isinstance(told.error, ProviderError)
+    assert "Overloaded" in str(told.error)
+    assert ("overloaded", "Hel", "failed") == (told.error.kind, told.message.text, told.message.ending)
+
+
+def test_data_and_results_may_hold_an_error_of_their_own() -> None:
+    """Only a chunk of the type `error` is an error of the stream."""
+    told = answer(
+        {"type": "data-error", "data": 1, "error": {"message": "m"}},
+        call("output-available", output=1, error="m"),
+    )
+
+    assert None is told.error
+    assert ["opaque", "server_tool_result"] == told.kinds
+
+
+def test_unknown_chunks_and_fields_are_carried() -> None:
+    """A later version may have more of both."""
+    told = tell(
+        UIMessage(),
+        {**START, "extra": 1},
+        {"type": "brand-new", "x": 1},
+        {"x": 1},
+        {"type": "text-start", "id": "0", "state": "new"},
+        {"type": "text-delta", "id": "0", "delta": "Hi", "more": 2},
+        {"type": "text-end", "id": "0"},
+        FINISH,
+        DONE,
+    )
+
+    assert (["brand-new", "chunk"], {"extra": 1}) == (told.unknown, told.message.provider_data)
+    assert (TextPart(text="Hi", complete=True, provider_data={"state": "new", "more": 2}),) == (
+        told.message.parts
+    )
+
+
+@pytest.mark.parametrize(
+    ("payloads", "rule", "text"),
+    [
+        ([HELLO[1], HELLO[3]], "part_unopened", "Hel"),
+        ([*HELLO, HELLO[1], HELLO[3]], "part_after_close", "HelloHel"),
+        ([HELLO[3]], "part_end_unmatched", ""),
+        ([HELLO[0], HELLO[1], HELLO[0], HELLO[2], HELLO[3]], "part_unclosed", "Hello"),
+        ([HELLO[0], {"type": "text-delta", "delta": "x"}, HELLO[3]], "part_index_missing", "x"),
+        ([{"type": "text-start"}, {"type": "text-delta", "delta": "x"}], "part_index_missing", "x"),
+        ([HELLO[0], {"type": "text-delta", "id": "0", "delta": 1}, HELLO[3]], "delta_misfits", ""),
+        (HELLO[:3], "part_unclosed", "Hello"),
+        ([call("input-delta", inputTextDelta="x")], "part_unopened", ""),
+        ([call("input-delta", inputTextDelta=1)], "delta_misfits", ""),
+        ([call("input-available", input={})], "call_nameless", ""),
+        ([call("input-error", input={}, errorText="e")], "call_nameless", ""),
+        ([call("input-available", **NAMED, input={})] * 2, "call_repeated", ""),
+        ([call("input-start", **NAMED, providerExecuted=True)] * 2, "call_repeated", ""),
+        (
+            [call("input-available", **NAMED, input={}), call("input-delta", inputTextDelta="x")],
+            "call_after_done",
+            "",
+        ),
+        ([{"type": "tool-input-available", **NAMED, "input": {}}], "call_id_missing", ""),
+    ],
+)
+def test_strays_are_tolerated_and_counted(payloads: list[Any], rule: str, text: str) -> None:
+    """The SDK throws on most of these; nothing is lost here."""
+    told = answer(*payloads)
+
+    assert (None, text) == (told.error, told.message.text)
+    assert rule in told.rules
+
+
+def test_content_after_the_finish_is_added_and_counted() -> None:
+    """Merged streams end more than once."""
+    told = tell(
+        UIMessage(),
+        START,
+        FINISH,
+        *HELLO,
+        call("input-start", **NAMED, providerExecuted=True),
+        {"type": "finish"},
+        FINISH,
+        DONE,
+    )
+
+    assert ("Hello", {"content_after_finish", "finish_repeated"}) == (told.message.text, told.rules)
+
+
+def test_an_end_without_a_finish_is_a_departure() -> None:
+    """Some servers send the terminator alone; what comes after it is ignored."""
+    told = tell(UIMessage(), START, *HELLO, DONE, *HELLO)
+
+    assert ("Hello", "complete", {"finish_missing", "data_after_end"}) == (
+        told.message.text,
+        told.message.ending,
+        told.rules,
+    )
+
+
+def test_an_events_name_tells_the_type_where_the_payload_has_none() -> None:
+    """Servers that name their events may leave the type out."""
+    told = tell(UIMessage(), START, ("text-start", {"id": "0"}), *HELLO[1:], ("finish", {}), DONE)
+
+    assert ("Hello", {"type_missing"}) == (told.message.text, told.rules)
+
+
+def test_halves_of_characters_are_put_together_or_replaced() -> None:
+    """Half a surrogate pair is never shown; one in data becomes U+FFFD."""
+    told = answer(
+        {"type": "text-start", "id": "0"},
+        {"type": "text-delta", "id": "0", "delta": "\ud83d"},
+        {"type": "text-delta", "id": "0", "delta": "\ude00"},
+        {"type": "text-end", "id": "0", "x": "\ud83d"},
+        call("input-start", **NAMED),
+        call("input-delta", inputTextDelta="{"),
+        call("input-available", **NAMED, input={"a": "\ud83d"}, title="\ud83d"),
+        call("output-available", output=1),
+        call("output-available", output="\ud83d"),
+    )
+
+    assert "😀" == told.message.text
+    assert [({"a": "\ufffd"}, {"title": "\ufffd"})] == [(c.arguments, c.provider_data) for c in told.done]
+    assert "\ufffd" in told.message.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        START,
+        {"type": "start", "messageMetadata": {}},
+        STEP,
+        HELLO[0],
+        HELLO[1],
+        {"type": "data-weather", "data": 1},
+        {"type": "message-metadata", "messageMetadata": 1},
+        call("input-available", **NAMED, input={}),
+        {"type": "file", "url": "u", "mediaType": "m"},
+        {"type": "error", "errorText": "m"},
+        FINISH,
+    ],
+)
+def test_a_first_chunk_of_any_kind_is_recognised(payload: dict[str, Any]) -> None:
+    """Data may come before the start."""
+    assert UIMessage.recognises(payload, "") is True
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"type": 1},
+        {"type": "text"},
+        {"type": "start", "id": "x"},
+        {"type": "error", "error": {"message": "m"}},
+        {"type": "finish"},
+        {"type": "data-x"},
+        {"type": "custom", "kind": "x"},
+        {"type": "content_block_delta", "index": 0},
+    ],
+)
+def test_what_could_be_another_formats_is_not_claimed(payload: dict[str, Any]) -> None:
+    """Words that mean something elsewhere need a field of this format."""
+    assert UIMessage.recognises(payload, "") is False
+
+
+def test_a_start_that_says_nothing_leaves_it_to_the_next_chunk() -> None:
+    """`start` alone could be anybody's."""
+    assert UIMessage.recognises({"type": "start"}, "") is None
+    chunks = b'{"type":"start"}', b'{"type":"start-step"}', b'{"type":"finish"}', b"[DONE]"
+    body = b"".join([b"data: %b\n\n" % chunk for chunk in chunks])
+    reading = read([body])
+
+    assert ("ui-message", None) == (reading.format, reading.error)
+
+
+def test_the_answer_begins_with_its_id() -> None:
+    """It stands in the start."""
+    told = tell(UIMessage(), START)
+
+    assert MessageStart(id="msg_1") == told.events[0]
+
+
+def test_events_carry_the_payload_that_they_came_from() -> None:
+    """Also those that were read at a glance."""
+    told = answer(
+        HELLO[0], *[{"type": "text-delta", "id": "0", "delta": f"{n}"} for n in range(20)], HELLO[3]
+    )
+
+    assert [f"{n}" for n in range(20)] == [e.raw["delta"] for e in told.events if isinstance(e, TextDelta)]
+    assert [HELLO[0]] == [e.raw for e in told.events if isinstance(e, PartStart)]
+
+
+def test_usage_is_ours_in_the_end() -> None:
+    """Counts that were not reported are absent."""
+    message = answer(*HELLO, finish={**FINISH, "messageMetadata": {"usage": {"outputTokens": 4}}}).message
+
+    assert Usage(output_tokens=4, provider_data={"outputTokens": 4}) == message.usage

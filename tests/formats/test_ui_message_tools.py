@@ -1,0 +1,297 @@
+"""Tools in UI message streams: whose they are, when a call is whole, and what comes of a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.told import DONE, tell
+from tests.formats.ui_payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import (
+    PartDone,
+    ToolCallDelta,
+    ToolCallStart,
+)
+from tokenstream.formats.ui_message import UIMessage
+from tokenstream.message import (
+    OpaquePart,
+    ServerToolCall,
+    ServerToolResult,
+)
+
+
+def test_a_call_is_handed_out_once_its_input_is_available() -> None:
+    """Its fragments come before; what the server says of it beside its arguments is kept."""
+    told = answer(
+        call("input-start", **NAMED, title="Weather", dynamic=True),
+        call("input-delta", inputTextDelta='{"city"'),
+        call("input-delta", inputTextDelta=': "Oslo"}'),
+        call("input-available", **NAMED, input={"city": "Oslo"}, dynamic=True, providerMetadata={"x": {}}),
+        finish={"type": "finish", "finishReason": "tool-calls"},
+    )
+    done = told.done
+
+    assert ['{"city": "Oslo"}'] == [call.arguments_text for call in done]
+    assert [{"title": "Weather", "dynamic": True, "providerMetadata": {"x": {}}}] == [
+        call.provider_data for call in done
+    ]
+    assert [ToolCallStart("call_1", "weather", "function", {"title": "Weather", "dynamic": True})] == [
+        event for event in told.events if isinstance(event, ToolCallStart)
+    ]
+    assert ("tool_calls", "tool-calls") == (told.message.finish_reason, told.message.raw_finish_reason)
+    assert set() == told.rules
+
+
+def test_a_call_may_come_whole() -> None:
+    """Providers that do not stream arguments send the available input alone."""
+    told = answer(call("input-available", **NAMED, input={"city": "Þórshöfn"}))
+
+    assert ['{"city": "Þórshöfn"}'] == [call.arguments_text for call in told.done]
+    assert "tool_calls" == told.message.finish_reason
+    assert set() == told.rules
+
+
+def test_the_available_input_counts_where_it_differs_from_the_fragments() -> None:
+    """The SDK repairs what a model wrote, and the tool is called with what it made of it."""
+    told = answer(
+        call("input-start", **NAMED),
+        call("input-delta", inputTextDelta="{city: Oslo}"),
+        call("input-available", **NAMED, input={"city": "Oslo"}),
+    )
+
+    assert [{"city": "Oslo"}] == [call.arguments for call in told.done]
+
+
+def test_a_free_text_tool_takes_its_input_as_it_is() -> None:
+    """`inputEncoding` says that the input is no JSON."""
+    told = answer(
+        call("input-start", **NAMED, inputEncoding="text"),
+        call("input-delta", inputTextDelta="ls "),
+        call("input-delta", inputTextDelta="-l"),
+        call("input-available", **NAMED, input="ls -l"),
+        {**call("input-available", **NAMED, input="pwd", inputEncoding="text"), "toolCallId": "call_2"},
+    )
+
+    assert [("custom", "ls -l"), ("custom", "pwd")] == [(call.type, call.arguments) for call in told.done]
+
+
+def test_input_that_is_null_is_no_arguments() -> None:
+    """Null stands for an empty input; where it is left out, the fragments are the input."""
+    told = answer(
+        call("input-available", **NAMED, input=None),
+        {**call("input-start", **NAMED), "toolCallId": "call_2"},
+        {**call("input-delta", inputTextDelta="{}"), "toolCallId": "call_2"},
+        {**call("input-available", **NAMED), "toolCallId": "call_2"},
+    )
+
+    assert ["", "{}"] == [call.arguments_text for call in told.done]
+    assert {"arguments_null"} == told.rules
+
+
+def test_a_call_whose_input_the_server_refused_is_never_handed_out() -> None:
+    """It stays in the message, incomplete, and the refusal stands beside it as a result."""
+    told = answer(
+        call("input-start", **NAMED),
+        call("input-delta", inputTextDelta='{"town": 1}'),
+        call("input-error", **NAMED, input={"town": 1}, errorText="no city"),
+        {**call("input-error", **NAMED, input="{bad", errorText="no JSON"), "toolCallId": "call_2"},
+    )
+
+    assert [] == told.done
+    assert [('{"town": 1}', False), ('"{bad"', False)] == [
+        (call.arguments_text, call.complete) for call in told.message.tool_calls
+    ]
+    assert [("call_1", "tool-input-error", "no city"), ("call_2", "tool-input-error", "no JSON")] == [
+        (part.id, part.name, part.content)
+        for part in told.message.parts
+        if isinstance(part, ServerToolResult)
+    ]
+    assert ("stop", set()) == (told.message.finish_reason, told.rules)
+
+
+def test_a_call_that_the_provider_runs_is_none_of_the_clients() -> None:
+    """`providerExecuted` says so, at its start or only with its input; the result is a part of its own."""
+    told = answer(
+        call("input-start", **NAMED, providerExecuted=True),
+        call("input-delta", inputTextDelta='{"q"'),
+        call("input-delta", inputTextDelta=": 1}"),
+        call("input-available", **NAMED, input={"q": 1}, providerExecuted=True, title="Search"),
+        call("output-available", output=[1, 2], providerExecuted=True),
+        {**call("input-start", **NAMED, title="T"), "toolCallId": "late"},
+        {**call("input-available", **NAMED, input={"q": 2}, providerExecuted=True), "toolCallId": "late"},
+        {**call("input-start", **NAMED, providerExecuted=True), "toolCallId": "bare"},
+        {**call("input-available", **NAMED, providerExecuted=True), "toolCallId": "bare"},
+        {**call("input-error", **NAMED, input=1, providerExecuted=True, errorText="e"), "toolCallId": "bad"},
+    )
+    calls = [part for part in told.message.parts if isinstance(part, ServerToolCall)]
+
+    assert ([], ()) == (told.done, told.message.tool_calls)
+    assert [("call_1", '{"q": 1}'), ("late", '{"q": 2}'), ("bare", ""), ("bad", "1")] == [
+        (part.id, part.arguments_text) for part in calls
+    ]
+    assert [{"providerExecuted": True, "title": "Search"}, {"providerExecuted": True, "title": "T"}] == [
+        part.provider_data for part in calls[:2]
+    ]
+    assert all(part.complete for part in calls)
+    assert (
+        ServerToolResult(
+            id="call_1",
+            name="tool-output-available",
+            content=[1, 2],
+            complete=True,
+            provider_data={"providerExecuted": True},
+        )
+        in told.message.parts
+    )
+    assert ("stop", set()) == (told.message.finish_reason, told.rules)
+
+
+def test_a_call_that_the_server_answered_is_handed_out_and_asks_for_nothing() -> None:
+    """Whether the server has the tool shows only with its output; a stop is then a stop."""
+    told = answer(
+        call("input-available", **NAMED, input={}),
+        call("output-available", output="…", preliminary=True),
+        call("output-available", output="sun"),
+    )
+
+    assert ["weather"] == [call.name for call in told.done]
+    assert [ServerToolResult(id="call_1", name="tool-output-available", content="sun", complete=True)] == [
+        part for part in told.message.parts if isinstance(part, ServerToolResult)
+    ]
+    assert "stop" == told.message.finish_reason
+
+
+def test_preliminary_results_replace_each_other_and_stay_open() -> None:
+    """They are progress, and over only with the final one or with the answer."""
+    told = tell(
+        UIMessage(),
+        call("output-available", output=1, preliminary=True),
+        call("output-available", output=2, preliminary=True),
+    )
+    part = told.message.parts[0]
+
+    assert isinstance(part, ServerToolResult)
+    assert (2, False) == (part.content, part.complete)
+    assert not any(isinstance(event, PartDone) for event in told.events)
+
+
+@pytest.mark.parametrize(
+    ("payload", "content"),
+    [
+        (call("output-error", errorText="down"), "down"),
+        (call("output-denied"), None),
+    ],
+)
+def test_failed_and_denied_tools_are_results_too(payload: dict[str, Any], content: Any) -> None:
+    """What went wrong in a tool is content, and no error of the stream."""
+    told = answer(call("input-available", **NAMED, input={}), payload)
+    result = told.message.parts[1]
+
+    assert isinstance(result, ServerToolResult)
+    assert (payload["type"], content) == (result.name, result.content)
+    assert None is told.error
+
+
+def test_what_asks_for_approval_is_kept_in_the_message() -> None:
+    """The client answers it with the next request, so it needs the id and the signature."""
+    request = call("approval-request", approvalId="a1", signature="s")
+    told = answer(call("input-available", **NAMED, input={}), request)
+
+    assert (
+        OpaquePart(
+            type="tool-approval-request",
+            data={"toolCallId": "call_1", "approvalId": "a1", "signature": "s"},
+            complete=True,
+        )
+        == told.message.parts[1]
+    )
+
+
+def test_a_call_whose_input_never_became_available_is_not_handed_out() -> None:
+    """However whole its fragments look: the server did not say that it may be run."""
+    for end in ([FINISH, DONE], [{"type": "finish"}, DONE], [DONE]):
+        told = tell(UIMessage(), call("input-start", **NAMED), call("input-delta", inputTextDelta="{}"), *end)
+
+        assert [] == told.done
+        assert [("{}", False)] == [(c.arguments_text, c.complete) for c in told.message.tool_calls]
+        assert "call_open_at_end" in told.rules
+
+
+@pytest.mark.parametrize("cut", range(9))
+def test_a_stream_that_was_cut_is_truncated_and_hands_out_no_open_call(cut: int) -> None:
+    """A clean end of the input is no end of the answer."""
+    payloads = [
+        START,
+        STEP,
+        *HELLO,
+        call("input-start", **NAMED),
+        call("input-delta", inputTextDelta="{}"),
+        call("input-available", **NAMED, input={}),
+    ]
+    told = tell(UIMessage(), *payloads[:cut])
+
+    assert isinstance(told.error, StreamTruncated)
+    assert ("truncated", []) == (told.message.ending, told.done)
+
+
+def test_steps_are_told_and_may_use_ids_again() -> None:
+    """Some providers number their calls from the beginning in each step."""
+    told = tell(
+        UIMessage(),
+        START,
+        STEP,
+        call("input-available", **NAMED, input={"n": 1}),
+        call("output-available", output=1),
+        STEP_END,
+        STEP,
+        call("input-available", **NAMED, input={"n": 2}),
+        STEP_END,
+        FINISH,
+        DONE,
+    )
+
+    assert [{"n": 1}, {"n": 2}] == [call.arguments for call in told.done]
+    assert ["start-step", "finish-step"] * 2 == told.unknown
+    assert ("tool_calls", set()) == (told.message.finish_reason, told.rules)
+
+
+def test_a_step_that_the_server_begins_anew_leaves_its_texts_empty() -> None:
+    """What was said cannot be taken back from who has seen it, but the message does not hold it."""
+    told = tell(
+        UIMessage(),
+        START,
+        STEP,
+        *HELLO,
+        STEP_END,
+        STEP,
+        {"type": "reasoning-start", "id": "0"},
+        {"type": "reasoning-delta", "id": "0", "delta": "Hm"},
+        {"type": "text-start", "id": "0"},
+        {"type": "text-delta", "id": "0", "delta": "Wro"},
+        call("input-start", **NAMED),
+        {**call("input-start", **NAMED, providerExecuted=True), "toolCallId": "call_2"},
+        {"type": "reset-step"},
+        {"type": "text-start", "id": "0"},
+        {"type": "text-delta", "id": "0", "delta": "!"},
+        {"type": "text-end", "id": "0"},
+        STEP_END,
+        FINISH,
+        DONE,
+    )
+
+    assert ("Hello!", "", "stop") == (
+        told.message.text,
+        told.message.reasoning,
+        told.message.finish_reason,
+    )
+    assert ([], set()) == (told.done, told.rules)
+    assert "reset-step" in told.unknown
+
+
+def test_fragments_of_arguments_are_shown_as_they_come() -> None:
+    """A form can be filled in while the model writes."""
+    told = answer(call("input-start", **NAMED), call("input-delta", inputTextDelta='{"a'))
+
+    assert [ToolCallDelta("call_1", '{"a')] == [e for e in told.events if isinstance(e, ToolCallDelta)]

@@ -1,0 +1,218 @@
+"""Real streams, damaged: whatever a server sends, only errors of ours come out, and what had come is kept."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.recordings import Recorded, ours, shared
+from tokenstream.accumulator import Accumulator
+from tokenstream.departures import Departures
+from tokenstream.errors import StreamError
+from tokenstream.formats import registry
+from tokenstream.framing import ServerSentEvent, SSEParser
+from tokenstream.framing.aws_eventstream import AWSEventStreamParser, EventStreamMessage
+from tokenstream.framing.body import JSONBody
+from tokenstream.framing.sniff import sniff
+from tokenstream.limits import Limits
+from tokenstream.message import Message
+
+if TYPE_CHECKING:
+    from tokenstream.formats.base import Frame
+
+_LIMITS = Limits()
+_MOST_FRAMES = 60
+_OTHER_VALUES: tuple[Any, ...] = (
+    None, True, False, 0, 1, -1, 2**31, -(2**63), 10**400, 1.5, float("inf"), "", "0", "x", "\ud83d",
+    [], [None], [[]], ["x"], [{}], {}, {"": None}, {"type": 1}, {"text": {"text": "x"}}, {"index": "x"},
+)  # fmt: skip
+"""What stands where something else was expected."""
+
+
+def _frames(body: bytes) -> list[Frame]:
+    """Cut a body into its frames."""
+    found = sniff(body, None, over=True)
+    if found == "sse":
+        return list(SSEParser().frames(body))
+    if found == "aws-eventstream":
+        return list(AWSEventStreamParser().frames(body))
+    parser = JSONBody()
+    frames = list(parser.feed(body)) + list(parser.end())
+    return frames + ([parser.unfinished] if parser.unfinished else [])
+
+
+@cache
+def _by_format() -> dict[str, list[list[Frame]]]:
+    """Return the frames of recordings by format: ours, and short ones of real servers."""
+    found: dict[str, list[list[Frame]]] = {}
+    for recorded in [*ours(), *_few(shared())]:
+        frames = _frames(recorded.body)
+        if recorded.format in registry.names() and frames:
+            found.setdefault(recorded.format, []).append(frames[:_MOST_FRAMES])
+    return found
+
+
+def _few(recordings: list[Recorded]) -> list[Recorded]:
+    """Return the recordings that are short: the long ones hold the same kinds of events, many times."""
+    return [recorded for recorded in recordings if len(recorded.body) < 40_000]
+
+
+class _Damage:
+    """Changes frames as chance has it.
+
+    Args:
+        chance: Decides what is changed, and how.
+        others: Payloads of other streams, to put values of theirs where they do not belong.
+    """
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def frames(self, frames: list[Frame]) -> list[Frame]:
+        """Drop, double, swap and cut frames, and damage what is in some of them."""
+        damaged = list(frames)
+        for _ in range(self._chance.randrange(1, 6)):
+            if not damaged:
+                break
+            at = self._chance.randrange(len(damaged))
+            other = self._chance.randrange(len(damaged))
+            match self._chance.randrange(9):
+                case 0:
+                    del damaged[at]
+                case 1:
+                    damaged.insert(other, damaged[at])
+                case 2:
+                    damaged[at], damaged[other] = damaged[other], damaged[at]
+                case 3:
+                    del damaged[at:]
+                case _:
+                    damaged[at] = self.frame(damaged[at], damaged[other])
+        return damaged
+
+    def frame(self, frame: Frame, other: Frame) -> Frame:
+        payload = frame if isinstance(frame, bytes | dict) else frame.payload
+        try:
+            value = json.loads(payload) if isinstance(payload, bytes) else copy.deepcopy(payload)
+        except ValueError:
+            return frame
+        for _ in range(self._chance.randrange(1, 4)):
+            value = self._value(value, other)
+        if isinstance(value, dict) and self._chance.random() < 0.2:
+            # As an SDK hands it out.
+            return value
+        changed = json.dumps(value).encode()
+        if isinstance(frame, ServerSentEvent):
+            return ServerSentEvent(changed, self._chance.choice([frame.event, frame.event, "message", "x"]))
+        if isinstance(frame, EventStreamMessage):
+            return EventStreamMessage(changed, frame.event, frame.kind, frame.headers)
+        return changed
+
+    def _value(self, value: Any, other: Frame) -> Any:
+        """Change something within a value: a field goes, comes twice, or gets another type."""
+        places = _places(value)
+        if not places:
+            return value
+        holder, key = self._chance.choice(places)
+        match self._chance.randrange(6):
+            case 0:
+                del holder[key]
+            case 1 if isinstance(holder[key], str):
+                holder[key] = holder[key][: self._chance.randrange(len(holder[key]) + 1)]
+            case 2 if isinstance(holder[key], list):
+                holder[key] = holder[key] * 2
+            case 3:
+                holder[key] = {"a": holder[key]}
+            case 4:
+                other_holder, other_key = self._chance.choice(places)
+                holder[key] = copy.deepcopy(other_holder.get(other_key) if isinstance(other_holder, dict) else 0)
+            case _:
+                holder[key] = copy.deepcopy(self._chance.choice(_OTHER_VALUES))
+        return value
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    """Return every place within a value: what holds it, and its key or index."""
+    found: list[tuple[Any, Any]] = []
+    waiting = [value]
+    while waiting:
+        holder = waiting.pop()
+        if isinstance(holder, dict):
+            inner = list(holder.items())
+        elif isinstance(holder, list):
+            inner = list(enumerate(holder))
+        else:
+            continue
+        found += [(holder, key) for key, _ in inner]
+        waiting += [each for _, each in inner]
+    return found
+
+
+def _read(name: str, frames: list[Frame]) -> tuple[StreamError | None, list[Message]]:
+    format = registry.create(name, limits=_LIMITS, pings=False)
+    format.departures = Departures()
+    accumulator = Accumulator()
+    for frame in frames:
+        for event in format.feed(frame):
+            accumulator.feed(event)
+        if format.error is not None:
+            break
+    else:
+        for event in format.end():
+            accumulator.feed(event)
+    return format.error, accumulator.messages
+
+
+@pytest.mark.parametrize("name", sorted(set(registry.names()) - {"pieces", "text"}))
+@given(seed=st.integers(0, 2**32), pick=st.integers(0, 10_000))
+def test_a_damaged_stream_ends_in_an_error_of_ours_or_in_none(name: str, seed: int, pick: int) -> None:
+    """Events and fields dropped, doubled, swapped, cut, of other types: nothing else ever comes out."""
+    recordings = _by_format()[name]
+    frames = _Damage(random.Random(seed)).frames(recordings[pick % len(recordings)])
+    error, messages = _read(name, frames)
+
+    assert error is None or isinstance(error, StreamError)
+    for message in messages:
+        assert message == Message.model_validate_json(message.model_dump_json())
+
+
+@given(seed=st.integers(0, 2**32), pick=st.integers(0, 10_000))
+def test_a_damaged_first_payload_is_of_one_format_or_of_none(seed: int, pick: int) -> None:
+    """Every format can be asked about any payload, and answers."""
+    recordings = [frames for found in _by_format().values() for frames in found]
+    frames = recordings[pick % len(recordings)]
+    frame = _Damage(random.Random(seed)).frame(frames[0], frames[-1])
+    event = "" if isinstance(frame, bytes | dict) else frame.event
+    payload = frame if isinstance(frame, bytes | dict) else frame.payload
+    value = payload if isinstance(payload, dict) else _object_in(payload)
+    if value is not None:
+        name, wait = registry.detect(value, event)
+
+        assert name is None or name in registry.names()
+        assert not (name and wait)
+
+
+def _object_in(payload: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(payload)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(registry.names()) - {"pieces", "text"}))
+def test_thousands_of_damaged_streams_end_in_errors_of_ours(name: str) -> None:
+    """As above, often enough to meet what is rare."""
+    recordings, chance = _by_format()[name], random.Random(name)
+    for _ in range(20_000):
+        error, messages = _read(name, _Damage(chance).frames(chance.choice(recordings)))
+        assert error is None or isinstance(error, StreamError)
+        for message in messages:
+            message.model_dump_json()

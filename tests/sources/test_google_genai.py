@@ -1,0 +1,395 @@
+"""The streams of google-genai's SDK, over real connections, and the messages of Google's gRPC clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from types import new_class
+from typing import Any
+
+import pytest
+
+from tests.formats.gemini_payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
+from tests.sources import scenarios
+from tests.sources.scenarios import ENDS, FRAMINGS, WAYS, AsyncOpener, Body, Opener
+from tests.support.loopback import Loopback, chunked, sized
+from tests.support.packages import needed
+from tests.support.wire import sse
+from tokenstream import AsyncStream, Stream, tap
+from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTruncated
+from tokenstream.message import MediaPart, TextPart
+
+genai = needed("google.genai")
+proto = needed("proto")
+
+# Importing the SDK takes seconds on a busy machine.
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(30),
+    # The SDK inherits from a class of aiohttp's that warns of it.
+    pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),
+]
+
+# The SDK's objects do not keep the order of an object's keys, so that of the arguments is the same in both.
+CONTENT = Body(
+    "gemini",
+    [
+        sse(chunk(thought("Hm.")) | {"usageMetadata": USAGE}) + sse(chunk(text("Let "))),
+        sse(chunk(text("me "))),
+        sse(chunk(text("see – 🌊."))),
+        b"".join(
+            [
+                sse(chunk(call("get_weather", {"thoughtSignature": "+/8="}, args={"city": "Oslo"}))),
+                sse(chunk({"inlineData": {"data": "+/8=", "mimeType": "image/png"}})),
+                sse(chunk(text("", thoughtSignature="+/8="), finish="STOP") | {"usageMetadata": USAGE}),
+            ]
+        ),
+    ],
+    ["Let ", "me ", "see – 🌊."],
+)
+CALLED = Body(
+    "gemini",
+    [
+        sse(chunk(text("Let "))),
+        sse(chunk(text("me "))),
+        sse(chunk(text("see."))),
+        b"".join(
+            [
+                sse(chunk(call("get_weather", willContinue=True))),
+                sse(chunk(value("$.city", stringValue="Os", willContinue=True))),
+                sse(chunk(value("$.city", stringValue="lo"))),
+                sse(chunk(call())),
+                sse(STOP),
+            ]
+        ),
+    ],
+    ["Let ", "me ", "see."],
+)
+
+
+def _step(kind: str, **fields: Any) -> bytes:
+    return sse({**fields, "event_type": kind}, event=kind)
+
+
+def _text(piece: str) -> bytes:
+    return _step("step.delta", index=1, delta={"type": "text", "text": piece})
+
+
+_HEAD: Payload = {"id": "i1", "status": "in_progress", "object": "interaction", "model": "gemini-x"}
+STEPS = Body(
+    "gemini-interactions",
+    [
+        b"".join(
+            [
+                _step("interaction.created", interaction=_HEAD),
+                _step("step.start", index=0, step={"type": "thought"}),
+                _step("step.delta", index=0, delta={"type": "thought_signature", "signature": "+/8="}),
+                _step("step.stop", index=0),
+                _step("step.start", index=1, step={"type": "model_output"}),
+                _text("Let "),
+            ]
+        ),
+        _text("me "),
+        _text("see – 🌊."),
+        b"".join(
+            [
+                _step("step.stop", index=1),
+                _step(
+                    "step.start",
+                    index=2,
+                    step={"type": "function_call", "id": "c", "name": "f", "arguments": {}},
+                ),
+                _step(
+                    "step.delta", index=2, delta={"type": "arguments_delta", "arguments": '{"city": "Oslo"}'}
+                ),
+                _step("step.stop", index=2),
+                _step("interaction.completed", interaction={**_HEAD, "status": "requires_action"}),
+                b"event: done\ndata: [DONE]\n\n",
+            ]
+        ),
+    ],
+    ["Let ", "me ", "see – 🌊."],
+)
+ASKED: dict[str, Any] = {"model": "gemini-x", "contents": "Weather?"}
+INTERACTED: dict[str, Any] = {"model": "gemini-x", "input": "Weather?", "stream": True}
+
+
+def _client(url: str) -> Any:
+    return genai.Client(api_key="k", http_options={"base_url": url, "retry_options": {"attempts": 1}})
+
+
+@contextmanager
+def _content(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.models.generate_content_stream(**ASKED)
+
+
+@contextmanager
+def _interaction(url: str) -> Generator[Any]:
+    with _client(url) as client:
+        yield client.interactions.create(**INTERACTED)
+
+
+@contextmanager
+def _observed(url: str) -> Generator[Any]:
+    with _interaction(url) as stream:
+        yield (event for event in stream)
+
+
+@asynccontextmanager
+async def _async_content(url: str) -> AsyncGenerator[Any]:
+    async with _client(url).aio as client:
+        yield await client.models.generate_content_stream(**ASKED)
+
+
+@asynccontextmanager
+async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
+    async with _client(url).aio as client:
+        yield client.models.generate_content_stream(**ASKED)
+
+
+@asynccontextmanager
+async def _async_interaction(url: str) -> AsyncGenerator[Any]:
+    async with _client(url).aio as client:
+        yield await client.interactions.create(**INTERACTED)
+
+
+WAYS_IN = {
+    "content": (_content, CONTENT),
+    "streamed call": (_content, CALLED),
+    "interaction": (_interaction, STEPS),
+    "interaction observed": (_observed, STEPS),
+}
+ASYNC_WAYS_IN = {
+    "content": (_async_content, CONTENT),
+    "content not awaited": (_async_unawaited, CALLED),
+    "interaction": (_async_interaction, STEPS),
+}
+each_way = pytest.mark.parametrize(("opener", "body"), WAYS_IN.values(), ids=WAYS_IN)
+each_async_way = pytest.mark.parametrize(("opener", "body"), ASYNC_WAYS_IN.values(), ids=ASYNC_WAYS_IN)
+# What the SDK does before a request needs asyncio's loop.
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+@each_way
+def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
+    """Content is taken from the objects that the SDK yields, interactions from the response beneath."""
+    scenarios.gives_what_plain_bytes_give(opener, body)
+
+
+@on_asyncio
+@each_async_way
+async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`, also where it is awaited first."""
+    await scenarios.gives_what_plain_bytes_give_async(opener, body)
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_each_event_of_an_interaction_is_there_as_soon_as_it_was_sent(framing: str) -> None:
+    """No read waits for more bytes than have come."""
+    scenarios.gives_each_event_at_once(_interaction, STEPS, framing)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@each_way
+def test_a_cut_connection_is_no_end(opener: Opener, body: Body, end: Any) -> None:
+    """The stream raises and keeps the partial."""
+    scenarios.tells_a_cut_from_an_end(opener, body, end)
+
+
+@on_asyncio
+async def test_a_cut_connection_is_no_end_in_an_async_loop() -> None:
+    """The same for `async for`."""
+    await scenarios.tells_a_cut_from_an_end_async(_async_interaction, STEPS)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_server_sees_the_connection_of_an_interaction_closed(way: str) -> None:
+    """By `close`, at the end of `with`, and by `stop`."""
+    scenarios.closes(_interaction, STEPS, way)
+
+
+def test_a_clean_end_without_a_finish_reason_is_truncated() -> None:
+    """The SDK itself says nothing of it."""
+    with Loopback(chunked(CONTENT.frames[:2])) as server, _content(server.url) as source:
+        stream = Stream(source)
+        with pytest.raises(StreamTruncated) as caught:
+            stream.final()
+
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Let me "
+
+
+ERROR: Payload = {
+    "error": {
+        "code": 503,
+        "message": "busy",
+        "status": "UNAVAILABLE",
+        "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s"}],
+    }
+}
+
+
+@pytest.mark.parametrize("written", [sse(ERROR), json.dumps(ERROR, indent=2).encode()])
+def test_an_error_in_the_stream_is_the_providers(written: bytes) -> None:
+    """The SDK raises its own; what the provider said is told as from bytes."""
+    with Loopback(chunked([CONTENT.frames[0], written])) as server, _content(server.url) as source:
+        stream = Stream(source)
+        with pytest.raises(ProviderError, match="busy") as caught:
+            stream.final()
+
+    error = caught.value
+    assert (error.kind, error.code, error.retryable, error.retry_after) == ("overloaded", "503", True, 17.0)
+    assert stream.message.text == "Let "
+
+
+@pytest.mark.parametrize("body", [ERROR, [ERROR]])
+def test_a_refused_request_is_a_status_error(body: Any) -> None:
+    """Content is asked for with the first read, so what the SDK raises then is told as ours."""
+    refusal = sized(json.dumps(body).encode(), status=503, content_type="application/json")
+    with Loopback(refusal) as server, _content(server.url) as source, pytest.raises(StatusError) as caught:
+        Stream(source).final()
+
+    error = caught.value
+    assert (error.status, error.kind, error.retry_after) == (503, "overloaded", 17.0)
+
+
+@on_asyncio
+async def test_a_refused_request_is_a_status_error_in_an_async_loop() -> None:
+    """The same where the stream awaits the request."""
+    refusal = sized(json.dumps(ERROR).encode(), status=503, content_type="application/json")
+    with Loopback(refusal) as server:
+        async with _async_unawaited(server.url) as source:
+            with pytest.raises(StatusError) as caught:
+                await AsyncStream(source).final()
+
+    assert (caught.value.status, caught.value.retry_after) == (503, 17.0)
+
+
+@each_way
+def test_beside_the_loop_over_the_sdk_the_message_grows(opener: Opener, body: Body) -> None:
+    """`tap` yields the SDK's own objects, and sees all of the answer."""
+    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
+        tapped = tap(source)
+        items = list(tapped)
+
+    assert {type(item).__module__.split(".")[0] for item in items} == {"google"}
+    assert body.message == tapped.message
+    assert tapped.error is None
+
+
+@on_asyncio
+@each_async_way
+async def test_beside_an_async_loop_over_the_sdk_the_message_grows(opener: AsyncOpener, body: Body) -> None:
+    """The same for `async for`."""
+    with Loopback(chunked(body.frames)) as server:
+        async with opener(server.url) as source:
+            tapped: Any = tap(source)
+            async with tapped:
+                _ = [item async for item in tapped]
+
+    assert body.message == tapped.message
+    assert tapped.error is None
+
+
+def test_a_whole_answer_is_no_stream() -> None:
+    """It is one object, and says what was forgotten."""
+    answer = genai.types.GenerateContentResponse.model_validate(chunk(text("a"), finish="STOP"))
+    with pytest.raises(MisuseError, match="a whole answer"):
+        Stream(answer)
+
+    assert Stream([answer]).final().text == "a"
+
+
+# -- gRPC ---------------------------------------------------------------------------
+
+
+def _message(name: str, **fields: Any) -> Any:
+    """Return a class of messages as those of Google's gRPC clients."""
+    named = {"__module__": __name__, "__qualname__": name}
+    return type(proto.Message)(name, (proto.Message,), {**named, **fields})
+
+
+def _fill_reasons(names: dict[str, Any]) -> None:
+    names["__module__"] = __name__
+    names["FINISH_REASON_UNSPECIFIED"] = 0
+    names["STOP"] = 1
+
+
+def _response() -> Any:
+    blob = _message(
+        "Blob", mime_type=proto.Field(proto.STRING, number=1), data=proto.Field(proto.BYTES, number=2)
+    )
+    part = _message(
+        "Part",
+        text=proto.Field(proto.STRING, number=2, oneof="kind"),
+        inline_data=proto.Field(blob, number=3, oneof="kind"),
+        thought_signature=proto.Field(proto.BYTES, number=13),
+    )
+    content = _message("Content", parts=proto.RepeatedField(part, number=1))
+    reason = new_class("FinishReason", (proto.Enum,), exec_body=_fill_reasons)
+    candidate = _message(
+        "Candidate",
+        content=proto.Field(content, number=1),
+        finish_reason=proto.Field(reason, number=2),
+    )
+    usage = _message("Usage", candidates_token_count=proto.Field(proto.INT32, number=2))
+    return _message(
+        "Response",
+        candidates=proto.RepeatedField(candidate, number=1),
+        usage_metadata=proto.Field(usage, number=4),
+        response_id=proto.Field(proto.STRING, number=7),
+    )
+
+
+RESPONSE = _response()
+PARTS: list[list[Payload]] = [
+    [{"text": "Hel"}],
+    [{"text": "lo", "thought_signature": b"\xfb\xff"}],
+    [{"inline_data": {"mime_type": "image/png", "data": b"\xfb\xff"}}],
+]
+
+
+def _chunks() -> list[Any]:
+    chunks = [
+        RESPONSE({"candidates": [{"content": {"parts": parts}}], "response_id": "r1"}) for parts in PARTS
+    ]
+    last = {"candidates": [{"finish_reason": 1}], "usage_metadata": {"candidates_token_count": 3}}
+    return [*chunks, RESPONSE(last)]
+
+
+@pytest.mark.parametrize(
+    "made_of", [list, lambda chunks: [RESPONSE.pb(chunk) for chunk in chunks]], ids=["proto-plus", "protobuf"]
+)
+def test_messages_of_grpc_clients_are_payloads(made_of: Any) -> None:
+    """They become the JSON that the same API sends over HTTP."""
+    message = Stream(iter(made_of(_chunks()))).final()
+
+    assert message.parts == (
+        TextPart(text="Hel", complete=True),
+        TextPart(text="lo", complete=True, provider_data={"thoughtSignature": "+/8="}),
+        MediaPart(mime_type="image/png", data=b"\xfb\xff", complete=True),
+    )
+    assert (message.id, message.finish_reason) == ("r1", "stop")
+    assert message.usage is not None
+    assert message.usage.output_tokens == 3
+
+
+async def test_messages_of_grpc_clients_are_payloads_in_an_async_loop() -> None:
+    """The same for `async for`."""
+
+    async def received() -> AsyncGenerator[Any]:
+        for each in _chunks():
+            yield each
+
+    async with AsyncStream(received()) as stream:
+        assert (await stream.final()).text == "Hello"
+
+
+def test_dicts_that_were_made_of_messages_are_payloads_too() -> None:
+    """With names in snake_case, enums as numbers, and all that was not sent filled in."""
+    stream = Stream([RESPONSE.to_dict(each) for each in _chunks()])
+
+    assert stream.final().text == "Hello"
+    assert stream.message.raw_finish_reason == "STOP"

@@ -1,0 +1,185 @@
+"""Formats by name: ours, and those that other distributions bring along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support import wire
+from tests.support.reading import read
+from tokenstream import Stream
+from tokenstream.errors import MisuseError, NotAStream
+from tokenstream.formats import Format, _third_parties, registry
+from tokenstream.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+ACME = """
+from typing import Any, ClassVar
+
+from tokenstream.formats import Format
+
+class Acme(Format):
+    name: ClassVar[str] = "acme"
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        if payload.get("acme") == "hello":
+            return None
+        return "acme" in payload
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        self.parts.write(0, "text", payload.get("acme") or "")
+        if payload.get("over"):
+            self.parts.finish(0, "stop", "over")
+            self.conclude()
+"""
+ANSWER = wire.sse({"acme": "Hi"}) + wire.sse({"acme": "!", "over": True})
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Install a distribution, as pip would: a module, and metadata that name its entry points."""
+    modules: list[str] = []
+
+    def installed(code: str, target: str, *, name: str = "acme", distribution: str = "acme-stream") -> None:
+        module = target.partition(":")[0]
+        modules.append(module)
+        (tmp_path / f"{module}.py").write_text(code, "utf-8")
+        info = tmp_path / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n", "utf-8"
+        )
+        (info / "entry_points.txt").write_text(f"[tokenstream.formats]\n{name} = {target}\n", "utf-8")
+        _third_parties.forget()
+        registry.load.cache_clear()
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield installed
+    for module in modules:
+        sys.modules.pop(module, None)
+    monkeypatch.undo()
+    _third_parties.forget()
+    registry.load.cache_clear()
+
+
+def test_an_installed_format_is_found_by_its_name(install: Callable[..., None]) -> None:
+    """Its distribution is on the path: nothing is registered in the program."""
+    install(ACME, "acme_one:Acme")
+
+    with Stream([ANSWER], format="acme") as stream:
+        assert ("Hi!", "acme") == (stream.final().text, stream.format)
+
+
+def test_an_installed_format_is_detected(install: Callable[..., None]) -> None:
+    """Where no built-in format knows the payload; it may leave it to a later one, too."""
+    install(ACME, "acme_two:Acme")
+    hello = wire.sse({"acme": "hello"})
+
+    for body, text in ((ANSWER, "Hi!"), (hello + ANSWER, "helloHi!")):
+        reading = read([body])
+        assert (None, "acme", text) == (reading.error, reading.format, reading.text())
+
+
+def test_the_built_in_formats_come_first(install: Callable[..., None]) -> None:
+    """An installed format cannot take their streams, nor their names."""
+    greedy = ACME.replace('return "acme" in payload', "return True")
+    install(greedy, "acme_three:Acme", name="openai-chat")
+    body = wire.chat({"content": "Hi"}) + wire.chat({}, "stop") + wire.DONE
+
+    assert "openai-chat" == read([body]).format
+    with Stream([body], format="openai-chat") as stream:
+        assert "Hi" == stream.final().text
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("Acme = object", "no class that derives"),
+        ("Acme = object()", "no class that derives"),
+        ("", "cannot be imported .* AttributeError"),
+        ("raise RuntimeError('no')", "cannot be imported .* RuntimeError"),
+        ("import not_there_at_all", "cannot be imported .* ModuleNotFoundError"),
+        (ACME.replace('"acme"\n', '"other"\n', 1), "calls itself 'other'"),
+        (ACME.replace('    name: ClassVar[str] = "acme"\n', ""), "calls itself None"),
+        (ACME.replace("def read(", "def read_it("), "lacks read"),
+    ],
+    ids=["class", "object", "empty", "raises", "missing", "other name", "no name", "abstract"],
+)
+def test_a_broken_format_is_named_with_its_distribution(
+    install: Callable[..., None], code: str, says: str
+) -> None:
+    """Who asks for it reads whose fault it is; streams of other formats do not suffer."""
+    install(code, "acme_four:Acme")
+
+    with pytest.raises(MisuseError, match=f"the format 'acme' of the distribution 'acme-stream'.*{says}"):
+        Stream([], format="acme")
+    assert isinstance(read([ANSWER]).error, NotAStream)
+    assert "Hi" == read([wire.chat({"content": "Hi"}) + wire.DONE]).text()
+
+
+def test_a_format_that_fails_to_recognise_recognises_nothing(install: Callable[..., None]) -> None:
+    """The next one is asked."""
+    install(ACME.replace('payload.get("acme") ==', "payload.acme =="), "acme_five:Acme")
+    install(ACME.replace('"acme"', '"bcme"'), "acme_six:Acme", name="bcme", distribution="bcme-stream")
+    reading = read([wire.sse({"bcme": "Hi", "over": True})])
+
+    assert (None, "bcme", "Hi") == (reading.error, reading.format, reading.text())
+
+
+def test_an_unknown_name_lists_installed_formats_too(install: Callable[..., None]) -> None:
+    """Who names an unknown format reads which ones there are."""
+    install(ACME, "acme_seven:Acme")
+
+    with pytest.raises(MisuseError, match=r"openai-chat.*acme"):
+        Stream([], format="nothing-like-it")
+
+
+def test_the_first_of_two_installed_formats_of_one_name_counts(install: Callable[..., None]) -> None:
+    """As the first module on the path does."""
+    install(ACME, "acme_eight:Acme")
+    install(ACME, "acme_nine:Acme", distribution="bcme-stream")
+
+    assert registry.load("acme").__module__ in {"acme_eight", "acme_nine"}
+    assert 1 == _third_parties.names().count("acme")
+
+
+def test_a_format_that_derives_from_nothing_is_refused_as_an_object() -> None:
+    """`format=` takes a name, or an object that can be made anew for each connection."""
+    thing: Any = object()
+    with pytest.raises(MisuseError, match="is no format"):
+        registry.create(thing, limits=Limits(), pings=False)
+
+
+def test_installed_formats_are_searched_only_when_ours_do_not_do() -> None:
+    """Searching costs milliseconds: no stream of a built-in format pays for it."""
+    program = """
+    import sys
+    from tokenstream import Stream
+    body = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\\n\\n'
+    assert Stream([body + b"data: [DONE]\\n\\n"]).final().text == "Hi"
+    from tokenstream.formats import _third_parties
+    assert _third_parties._entry_points.cache_info().currsize == 0
+    print("fine")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False
+    )
+
+    assert ("fine\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_format_of_ours_is_what_is_asked_of_others(name: str) -> None:
+    """A class that derives from `Format`, calls itself by its name, and lacks nothing."""
+    known = registry.load(name)
+
+    assert issubclass(known, Format)
+    assert (name, frozenset()) == (known.name, known.__abstractmethods__)

@@ -1,0 +1,323 @@
+"""The table of words in docs/formats.md, made by watching what formats do: `python -m tests.vocabulary`.
+
+Each recording made for this project is read; where a value stands in the payload
+that an event came from, there is the provider's word for what the event says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import json
+import sys
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from tests.project import ROOT
+from tests.support.reading import read
+from tests.support.recordings import ours
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    MediaDelta,
+    PartDelta,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    UsageUpdate,
+)
+from tokenstream.formats import registry
+from tokenstream.framing import ServerSentEvent
+from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.limits import Limits
+from tokenstream.message import Citation, MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats.base import Frame
+
+PAGE = ROOT / "docs" / "formats.md"
+BEGIN, END = "<!-- made by python -m tests.vocabulary -->", "<!-- end of what was made -->"
+_USAGE = (
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "reasoning_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "input_image_tokens",
+    "cost",
+)
+_ERRORS: dict[str, tuple[Frame, ...]] = {
+    "openai-chat": (
+        {"error": {"message": "m", "type": "rate_limit_exceeded", "code": "insufficient_quota"}},
+        {"error": {"message": "m", "code": 502}, "choices": [{"index": 0, "finish_reason": "error"}]},
+        {"object": "error", "message": "m", "type": "BadRequestError", "code": 400},
+    ),
+    "openai-completions": ({"error": {"message": "m", "type": "server_error"}},),
+    "openai-responses": (
+        {"type": "error", "code": "rate_limit_exceeded", "message": "m", "sequence_number": 2},
+        {"type": "error", "error": {"type": "invalid_request_error", "code": "c", "message": "m"}},
+        {"type": "response.failed", "response": {"error": {"code": "server_error", "message": "m"}}},
+    ),
+    "openai-assistants": (ServerSentEvent(b'{"message": "m", "code": "server_error"}', "error"),),
+    "openai-realtime": (
+        {"type": "response.done", "response": {"status": "failed", "status_details": {
+            "type": "failed", "error": {"type": "server_error", "code": "c"}}}},
+    ),
+    "anthropic": (
+        {"type": "error", "error": {"type": "overloaded_error", "message": "m"}},
+        {"type": "error", "error": {"type": "invalid_request_error", "message": "m"}},
+    ),
+    "gemini": (
+        {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}},
+        {"error": {"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED"}},
+        {"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT"}},
+    ),
+    "gemini-interactions": ({"event_type": "error", "error": {"code": "unavailable", "message": "m"}},),
+    "bedrock-converse": (
+        EventStreamMessage(b'{"message": "m"}', "throttlingException", "exception"),
+        EventStreamMessage(b'{"message": "m"}', "validationException", "exception"),
+        EventStreamMessage(b'{"message": "m"}', "modelStreamErrorException", "exception"),
+    ),
+    "bedrock-invoke": (EventStreamMessage(b'{"message": "m"}', "modelTimeoutException", "exception"),),
+    "cohere": ({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "m"}},),
+    "ollama": ({"error": "m"},),
+    "tgi": ({"error": "m", "error_type": "overloaded"}, {"error": "m", "error_type": "validation"}),
+    "ui-message": ({"type": "error", "errorText": "m"},),
+    "ag-ui": ({"type": "RUN_ERROR", "message": "m", "code": "rate_limit"},),
+}  # fmt: skip
+"""Errors in the shapes in which these APIs send them inside a stream."""
+_NAMES = ("type", "event_type", "object", "event", "kind")
+"""Fields that tell what a payload or an item is."""
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every place in a payload and what stands there; items of lists share a place."""
+    if path:
+        yield path, value
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, f"{path}[]")
+
+
+def _decoded(value: object) -> bytes:
+    if not isinstance(value, str):
+        return b""
+    try:
+        return base64.b64decode(value.partition("base64,")[2] or value)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _same(wanted: object, value: object) -> bool:
+    """Tell whether a value in a payload is what an event holds, as text, as JSON or as bytes."""
+    if isinstance(wanted, bytes):
+        return bool(wanted) and _decoded(value) == wanted
+    if isinstance(value, dict | list):
+        try:
+            return isinstance(wanted, str) and bool(value) and json.loads(wanted) == value
+        except ValueError:
+            return False
+    return isinstance(wanted, str) and bool(wanted) and value == wanted
+
+
+def _place(raw: Any, wanted: object) -> str | None:
+    """Return where in a payload something stands: the deepest place, with the payload's own type."""
+    found = [path for path, value in _leaves(raw) if _same(wanted, value)]
+    found = [path for path in found if path.rpartition(".")[2] not in _NAMES] or found
+    if not found:
+        return None
+    kind = next((raw[name] for name in _NAMES if isinstance(raw.get(name), str)), None)
+    shown = f"`{found[0]}`"
+    return f"`{kind}` {shown}" if kind and not str(kind).startswith(("chat.", "text_c")) else shown
+
+
+def _of_part(event: Event) -> tuple[str, object] | None:
+    """Return what the start of a part says: encrypted reasoning, media, what the provider runs."""
+    match event:
+        case PartStart(content=ReasoningPart(redacted=str(redacted))):
+            return "encrypted reasoning", redacted
+        case PartStart(content=MediaPart(data=data, url=url)):
+            return "media", data or url
+        case PartStart(content=ServerToolCall(name=name, id=id)):
+            return "provider's tool call", name or id
+        case PartStart(content=ServerToolResult(content=content)):
+            return "its result", json.dumps(content)
+        case _:
+            return None
+
+
+def _of_event(event: Event) -> Iterator[tuple[str, object]]:
+    match event:
+        case TextDelta(text):
+            yield "text", text
+        case ReasoningDelta(text, signature):
+            yield "reasoning", text
+            yield "signature", signature
+        case RefusalDelta(text):
+            yield "refusal", text
+        case ToolCallStart(id, name):
+            yield "tool call: name", name
+            yield "tool call: id", id
+        case ToolCallDelta(_, fragment):
+            yield "tool call: arguments", fragment
+        case ToolCallDone(call):
+            yield "tool call: arguments", call.arguments_text
+        case CitationAdded(Citation(url=url, title=title, text=text)):
+            yield "citation", url or title or text
+        case MediaDelta(data, transcript):
+            yield "media", data
+            yield "transcript", transcript
+        case PartDelta(fragment):
+            yield "provider's tool: arguments", fragment
+        case _:
+            said = _of_part(event)
+            if said is not None:
+                yield said
+
+
+def _words() -> dict[str, dict[str, list[str]]]:
+    """Return, by format and concept, where on the wire the concept stands."""
+    words: dict[str, dict[str, list[str]]] = {}
+    for recorded in ours():
+        concepts = words.setdefault(recorded.format, {})
+        for event in read([recorded.body], format=recorded.format).events:
+            if not isinstance(event.raw, dict):
+                continue
+            for concept, wanted in _of_event(event):
+                place = _place(event.raw, wanted)
+                if place is not None and place not in concepts.setdefault(concept, []):
+                    concepts[concept].append(place)
+    return words
+
+
+def _numbered(value: Any, numbers: Iterator[int]) -> Any:
+    """Return a report in which every count is another number."""
+    if isinstance(value, dict):
+        return {key: _numbered(inner, numbers) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbered(inner, numbers) for inner in value]
+    return next(numbers) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _usage_fields() -> dict[str, dict[str, list[str]]]:
+    """Return, by format and count, where on the wire the count stands: each report is read with new numbers."""
+    fields: dict[str, dict[str, list[str]]] = {}
+    for recorded in ours():
+        counts = fields.setdefault(recorded.format, {})
+        for event in read([recorded.body], format=recorded.format).events:
+            if not isinstance(event, UsageUpdate) or not isinstance(event.raw, dict):
+                continue
+            payload = _numbered(copy.deepcopy(event.raw), count(1001))
+            places = {value: path for path, value in _leaves(payload) if isinstance(value, int)}
+            for name, value in _usage_of(recorded.format, payload).items():
+                place = places.get(int(value))
+                if place is not None and f"`{place}`" not in counts.setdefault(name, []):
+                    counts[name].append(f"`{place}`")
+    return fields
+
+
+def _usage_of(name: str, payload: dict[str, Any]) -> dict[str, float]:
+    format = registry.create(name, limits=Limits(), pings=False)
+    found: dict[str, float] = {}
+    for event in format.feed(payload):
+        if isinstance(event, UsageUpdate):
+            usage: Usage = event.usage
+            found |= {field: value for field in _USAGE if (value := getattr(usage, field)) is not None}
+    return found
+
+
+def _finish_reasons() -> dict[str, dict[str, list[str]]]:
+    """Return, by format and finish reason, the provider's words for it."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for name in registry.names():
+        for word, reason in registry.load(name).finish_reasons.items():
+            reasons.setdefault(name, {}).setdefault(reason, []).append(f"`{word}`")
+    return reasons
+
+
+def _shown(frame: Frame) -> str:
+    if isinstance(frame, ServerSentEvent | EventStreamMessage):
+        return f"{frame.event} {frame.payload.decode()}"
+    return json.dumps(frame)
+
+
+def _errors() -> str:
+    """Return the table of errors: what each is taken for, and whether asking again may help."""
+    lines = ["| format | an error on the wire | `.code` | `.kind` | `.retryable` |", "| --- " * 5 + "|"]
+    for name, frames in _ERRORS.items():
+        for frame in frames:
+            format = registry.create(name, limits=Limits(), pings=False)
+            format.feed(frame)
+            error = format.error
+            if error is None:
+                raise AssertionError(f"{name}: {_shown(frame)} is read as no error")
+            code = getattr(error, "code", None) or "–"
+            lines.append(
+                f"| `{name}` | `{_shown(frame)}` | {code} | {error.kind} | {'yes' if error.retryable else 'no'} |"
+            )
+    return "\n".join(lines)
+
+
+def _table(head: str, rows: list[str], cells: Callable[[str, str], list[str]], columns: list[str]) -> str:
+    """Return a Markdown table; a column that says nothing in any row is left out."""
+    columns = [column for column in columns if any(cells(row, column) for row in rows)]
+    lines = [f"| {head} | {' | '.join(columns)} |", "|" + " --- |" * (len(columns) + 1)]
+    lines += [
+        f"| `{row}` | {' | '.join(', '.join(cells(row, column)) or '–' for column in columns)} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def render() -> str:
+    """Return the section as it should stand on the page."""
+    words, usage, finish = _words(), _usage_fields(), _finish_reasons()
+    names = [name for name in registry.names() if name in words]
+    concepts = list(dict.fromkeys(concept for name in names for concept in words[name]))
+    counts = [field for field in _USAGE if any(field in usage[name] for name in names)]
+    reasons = sorted({reason for found in finish.values() for reason in found})
+    return "\n\n".join(
+        [
+            BEGIN,
+            "Where a concept stands on the wire; the payload's type comes first, where it has one.",
+            _table("format", names, lambda name, concept: words[name].get(concept, []), concepts),
+            "Where `message.usage` is read.",
+            _table("format", names, lambda name, field: usage[name].get(field, []), counts),
+            "What the providers' finish reasons mean; other words are `unknown`, and the word is kept.",
+            _table("format", list(finish), lambda name, reason: finish[name].get(reason, []), reasons),
+            "What an error inside a stream is taken for, and whether asking again may help.",
+            _errors(),
+            END,
+        ]
+    )
+
+
+def on_the_page() -> str:
+    """Return the section as it stands on the page."""
+    text = PAGE.read_text("utf-8")
+    return text[text.index(BEGIN) : text.index(END) + len(END)]
+
+
+def main() -> None:
+    """Write the section."""
+    text = PAGE.read_text("utf-8")
+    PAGE.write_text(text.replace(on_the_page(), render()), "utf-8")
+    sys.stdout.write(f"written: {PAGE.name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,359 @@
+"""Payloads read by paths."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.events import TextDelta
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._paths import Path, concrete, find, find_text
+from tokenstream.formats._read import float_of, int_of, is_dict, says_nothing, text_of
+from tokenstream.formats._shortcuts import Shortcut
+from tokenstream.formats._template import Templates
+from tokenstream.formats.base import PING_NAMES, Format, Frame, name_of, text_error
+from tokenstream.framing import ServerSentEvent
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.formats._mapping import Mapped
+    from tokenstream.formats._parts import TextKind
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["Custom"]
+
+
+_LONGEST_REST = 512
+
+
+class Custom(Format):
+    """Payloads read by a mapping; made by `custom`.
+
+    Args:
+        mapped: Where in a payload its text and the rest are.
+        limits: Bounds on what is held, and on JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> from tokenstream.formats._mapping import Mapped
+        >>> format = Custom(Mapped(text=(("result", "delta"),)))
+        >>> [event.text for event in format.feed(b'{"result": {"delta": "Hel"}}') if hasattr(event, "text")]
+        ['Hel']
+    """
+
+    __slots__ = (
+        "_counts",
+        "_event",
+        "_head",
+        "_late",
+        "_match",
+        "_part",
+        "_path",
+        "_patience",
+        "_rest",
+        "_shortcut",
+        "_templates",
+        "mapped",
+    )
+
+    name: ClassVar[str] = "custom"
+
+    def __init__(self, mapped: Mapped, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.mapped = mapped
+        """Where in a payload its text and the rest are."""
+        self._counts: dict[str, int | float] = {}
+        self._head: tuple[str | None, str | None] = (None, None)
+        self._late: dict[str, Any] = {}
+        """The last values of fields that no path leads to, where they differ from what was told."""
+        self._shortcut = Shortcut(self)
+        self._path: Path | None = None
+        """Where the text was found that is all that the payload in hand says."""
+        self._event = ""
+        """Name of the last event whose payload said nothing but text."""
+        self._part = 0
+        self._templates = Templates()
+        self._match: Callable[[bytes], str | None] | None = None
+        self._patience = 1
+        self._rest = 0
+        """How many payloads may come before another template is tried."""
+
+    def fresh(self, *, limits: Limits, pings: bool) -> Custom:
+        """Return a format with the same mapping for a new connection."""
+        return type(self)(self.mapped, limits=limits, pings=pings)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
+        """Say no: whoever has a mapping passes it."""
+        return False
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        match = self._match
+        if match is not None and isinstance(frame, bytes | ServerSentEvent):
+            name, payload = _split(frame)
+            text = match(payload) if name == self._event else None
+            if text is not None:
+                self.frames += 1
+                return [TextDelta(text, part=self._part, raw=payload)]
+        self._path = None
+        events = super().feed(frame, now=now)
+        if self._rest > 0:
+            self._rest -= 1
+        else:
+            self._learn(frame, events)
+        return events
+
+    def _learn(self, frame: Frame, events: list[Event]) -> None:
+        """Remember what a payload looks like that said nothing but a piece of text."""
+        event = events[0] if len(events) == 1 else None
+        if event is None or self._path is None or not isinstance(frame, bytes | ServerSentEvent):
+            self._forget()
+            return
+        path = concrete(event.raw, self._path)
+        if path is None or not isinstance(event, TextDelta) or find(event.raw, path) != event.text:
+            self._forget()
+            return
+        name, payload = _split(frame)
+        if (event.part, name) != (self._part, self._event):
+            self._forget()
+        self._part, self._event = event.part, name
+        self._templates.offer(payload, event.raw, path, self.frames)
+        self._match = self._templates.match
+        if self._match is None:
+            self._rest = self._patience = min(2 * self._patience, _LONGEST_REST)
+
+    def _forget(self) -> None:
+        self._match = None
+        self._templates.drop(self.frames)
+
+    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that differs from the last ones in its text alone."""
+        template = self._templates.template
+        if template is None or self._match is None or self._event:
+            return None
+        return self._shortcut.of(template, TextDelta, self._part, most)
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
+        self._forget()
+        mapped = self.mapped
+        if self.error is None and not self.ended and self.frames:
+            told = mapped.sentinel is not None or mapped.ends
+            if not mapped.tells_its_end or (self.parts.finished and not told):
+                # Nothing else could have told the end.
+                self.conclude()
+        return super().end(now=now)
+
+    # -- frames ------------------------------------------------------------
+
+    def _read_frame(self, frame: Frame) -> None:
+        if not isinstance(frame, bytes | ServerSentEvent):
+            super()._read_frame(frame)
+            return
+        event, payload = _split(frame)
+        mapped = self.mapped
+        self.parts.raw = None
+        self.parts.halves = False
+        if mapped.sentinel is not None and payload.strip() == mapped.sentinel:
+            self.read_sentinel()
+        elif event in mapped.ends:
+            self._read_end(event, payload)
+        elif event == "error" and not payload.lstrip().startswith(b"{"):
+            self.error = text_error(payload)
+        elif mapped.bare and event != "error" and event in (mapped.events or ("",)):
+            self._read_bare(payload)
+        elif not payload or payload.isspace():
+            self.note("empty_data")
+            self.ping()
+        else:
+            self.read_text(payload, event)
+
+    def _read_bare(self, payload: bytes) -> None:
+        """Take data that are text: white space too, and nothing at all is a sign of life."""
+        self.parts.raw = text = payload.decode("utf-8", "replace")
+        if text:
+            self._write("text", text)
+        else:
+            self.ping()
+
+    def _read_end(self, event: str, payload: bytes) -> None:
+        """Take the event that is the end; its name is the finish reason where no other was given."""
+        if payload.lstrip().startswith(b"{"):
+            self._read_value(self.decode(payload), event)
+        if self.error is not None:
+            return
+        if not self.parts.finished:
+            self.parts.finish(0, self._reason_of(event) or "stop", event)
+        self.conclude()
+
+    def read_sentinel(self) -> None:
+        """Take the sentinel: the end of the answer."""
+        if self.mapped.finish is not None and not self.parts.finished:
+            self.note("finish_missing")
+        self.conclude()
+
+    def read_text(self, payload: bytes, event: str) -> None:
+        """Take a payload, which may be any JSON value.
+
+        Raises:
+            ProtocolError: It is no JSON.
+        """
+        wanted = self.mapped.events is None or event in self.mapped.events
+        if event and not wanted and payload.lstrip()[:1] not in (b"{", b"["):
+            self._take_named(event, payload)
+        else:
+            self._read_value(self.decode(payload), event)
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        # Whether a payload is an error is asked when it is known what the mapping finds in it.
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`, and the server's error into `error`."""
+        self._read_value(payload, event)
+
+    # -- payloads ----------------------------------------------------------
+
+    def _read_value(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
+        self.parts.raw = data
+        if self._is_error(data, event):
+            return
+        mapped = self.mapped
+        found = self._read_head(data)
+        if mapped.holds_text(data, event):
+            found = self._read_texts(data) or found
+        if mapped.usage:
+            found = self._read_usage(data) or found
+        if mapped.finish is not None:
+            found = self._read_finish(data, mapped.finish) or found
+        if found:
+            self._carry(data)
+        elif event not in mapped.ends:
+            self._read_other(data, event)
+
+    def _is_error(self, data: Any, event: str) -> bool:  # noqa: ANN401 - any JSON value
+        """Take an error that says so, by its event, in the usual field, or where the mapping has it."""
+        path = self.mapped.error
+        told = None if path is None else find(data, path)
+        if told:
+            self.error = provider_error({"error": told if is_dict(told) else str(told)}, event)
+        elif is_dict(data) and (
+            event == "error" or (data.get("error") and "error" not in self.mapped.fields)
+        ):
+            self.error = provider_error(data, event)
+        return self.error is not None
+
+    def _read_head(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
+        mapped = self.mapped
+        if mapped.id is None and mapped.model is None:
+            return False
+        id_ = None if mapped.id is None else _scalar(find(data, mapped.id))
+        model = None if mapped.model is None else find_text(data, mapped.model)
+        if (id_, model) != self._head:
+            self._head = (id_, model)
+            self.parts.head(id=id_, model=model)
+        return id_ is not None or model is not None
+
+    def _read_texts(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
+        found = False
+        for path in self.mapped.reasoning:
+            text = find_text(data, path)
+            if text is not None:
+                self._write("reasoning", text)
+                found = True
+                break
+        for path in self.mapped.text:
+            text = find_text(data, path)
+            if text is not None:
+                self._write("text", text)
+                self._path = path
+                return True
+        return found
+
+    def _write(self, kind: TextKind, text: str) -> None:
+        if not self.parts.started:
+            self.parts.head()
+        self.parts.write(0, kind, text)
+
+    def _read_usage(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
+        counts: dict[str, int | float] = {}
+        for name, path in self.mapped.usage:
+            told = {name: find(data, path)}
+            count = float_of(told, name) if name == "cost" else int_of(told, name)
+            if count is not None:
+                counts[name] = count
+        if counts and not counts.items() <= self._counts.items():
+            self._counts.update(counts)
+            self.parts.usage(Usage.model_validate({**counts, "provider_data": dict(counts)}))
+        return bool(counts)
+
+    def _read_finish(self, data: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
+        value = find(data, path)
+        if value is None or value is False or says_nothing(value):
+            return False
+        raw = value if isinstance(value, str) else json.dumps(value)
+        reason = self._reason_of(raw)
+        if reason is not None:
+            self.parts.finish(0, reason, raw)
+        return True
+
+    def _reason_of(self, word: str) -> FinishReason | None:
+        return self.mapped.reasons.get(word, "unknown")
+
+    def _carry(self, data: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Carry the fields that no path leads to; those that change are told again at the end."""
+        if not is_dict(data):
+            return
+        for name, value in data.items():
+            if name in self.mapped.fields or says_nothing(value):
+                continue
+            if name in self.parts.fields:
+                self._late[name] = value
+            else:
+                self.parts.field(name, value)
+
+    def _carry_late(self) -> None:
+        late, self._late = self._late, {}
+        for name, value in late.items():
+            self.parts.field(name, value)
+
+    def conclude(self) -> None:
+        """Mark the end: close what is open, and ignore what comes after."""
+        self._carry_late()
+        super().conclude()
+
+    def finish_input(self) -> None:
+        """Close what is open at the end of the input.
+
+        Raises:
+            LimitExceeded: What was held back outgrows a bound.
+        """
+        self._carry_late()
+        super().finish_input()
+
+    def _read_other(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
+        """Take a payload in which no path leads anywhere: an error, a sign of life, or something unknown."""
+        kind = text_of(data, "type") if is_dict(data) else None
+        self.error = provider_error(data, event) if is_dict(data) else None
+        if self.error is not None:
+            return
+        if event in PING_NAMES or kind in PING_NAMES:
+            self.ping()
+        else:
+            self.parts.unknown(event or kind or "payload", data)
+
+
+def _split(frame: bytes | ServerSentEvent) -> tuple[str, bytes]:
+    """Return the name of a frame's event, "" where it has none, and its payload."""
+    return ("", frame) if isinstance(frame, bytes) else (name_of(frame), frame.payload)
+
+
+def _scalar(value: object) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

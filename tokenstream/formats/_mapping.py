@@ -1,0 +1,174 @@
+"""What a custom mapping says, checked and compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+from tokenstream.errors import MisuseError
+from tokenstream.formats._paths import Path, find, path_of
+from tokenstream.message import FinishReason, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+__all__ = ["COMMON_REASONS", "Mapped", "names_of", "paths_of", "reasons_of", "usage_paths_of", "where_of"]
+
+COMMON_REASONS: dict[str, FinishReason | None] = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "end": "stop",
+    "done": "stop",
+    "complete": "stop",
+    "completed": "stop",
+    "finished": "stop",
+    "true": "stop",
+    "stop_sequence": "stop_sequence",
+    "length": "length",
+    "max_tokens": "length",
+    "max_length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "cancelled": "cancelled",
+    "canceled": "cancelled",
+    "abort": "cancelled",
+    "error": "error",
+    "failed": "error",
+}
+"""What servers' usual words for the end mean; any other word is "unknown"."""
+
+_COUNTS = tuple(name for name in Usage.model_fields if name not in ("source", "provider_data"))
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """The paths of a mapping, compiled, and its conditions."""
+
+    text: tuple[Path, ...]
+    """Where text is; the first that leads to some counts."""
+    bare: bool = False
+    """Whether the data themselves are the text, in no format at all."""
+    reasoning: tuple[Path, ...] = ()
+    finish: Path | None = None
+    reasons: Mapping[str, FinishReason | None] = field(default_factory=lambda: COMMON_REASONS)
+    """What the words for the end mean; None for a word that is no end."""
+    id: Path | None = None
+    model: Path | None = None
+    usage: tuple[tuple[str, Path], ...] = ()
+    error: Path | None = None
+    events: frozenset[str] | None = None
+    """Names of the SSE events that hold text; None for any."""
+    where: tuple[tuple[Path, tuple[Any, ...]], ...] = ()
+    """What a payload with text must say."""
+    ends: frozenset[str] = frozenset()
+    """Names of the SSE events that are the end."""
+    sentinel: bytes | None = None
+    fields: frozenset[str] = field(init=False)
+    """The top-level fields that the paths lead through."""
+
+    def __post_init__(self) -> None:
+        single = [path for path in (self.finish, self.id, self.model, self.error) if path is not None]
+        counted = [path for _, path in self.usage]
+        asked = [path for path, _ in self.where]
+        paths = [*self.text, *self.reasoning, *single, *counted, *asked]
+        object.__setattr__(self, "fields", frozenset(str(path[0]) for path in paths if path))
+
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether anything in the stream is its end."""
+        return self.finish is not None or self.sentinel is not None or bool(self.ends)
+
+    def holds_text(self, data: object, event: str) -> bool:
+        """Tell whether the mapping looks for text in a payload.
+
+        Args:
+            data: The decoded payload.
+            event: The SSE event's name, "" where it has none.
+        """
+        if self.events is not None and event not in self.events:
+            return False
+        return all(find(data, path) in wanted for path, wanted in self.where)
+
+
+def paths_of(option: str, given: str | Sequence[str] | None) -> tuple[Path, ...]:
+    """Return one path or several, compiled.
+
+    Args:
+        option: The option that they were given for.
+        given: A path, or several of which the first that leads to something counts.
+
+    Raises:
+        MisuseError: One of them is none.
+    """
+    if given is None:
+        return ()
+    paths = _several(given)
+    if not paths:
+        msg = f"{option}={given!r} holds no path"
+        raise MisuseError(msg)
+    return tuple([path_of(option, path) for path in paths])
+
+
+def names_of(option: str, given: str | Collection[str] | None) -> frozenset[str] | None:
+    """Return names of SSE events; "message" is what the standard calls one without a name.
+
+    Raises:
+        MisuseError: They are none.
+    """
+    if given is None:
+        return None
+    names = [name for name in _several(given) if isinstance(name, str) and name]
+    if not names or len(names) < len(_several(given)):
+        msg = f'{option}={given!r}: give the name of an SSE event, or a list of names, such as "output"'
+        raise MisuseError(msg)
+    return frozenset(["" if name == "message" else name for name in names])
+
+
+def _several(given: object) -> list[Any]:
+    """Return the items of a list, a tuple or a set; anything else alone."""
+    several: Any = given
+    return list(several) if isinstance(given, list | tuple | set | frozenset) else [given]
+
+
+def usage_paths_of(given: Mapping[str, str] | None) -> tuple[tuple[str, Path], ...]:
+    """Return where token counts are, by our names.
+
+    Raises:
+        MisuseError: A name is none of `Usage`.
+    """
+    found: list[tuple[str, Path]] = []
+    for name, path in (given or {}).items():
+        if name not in _COUNTS:
+            msg = f"usage has no field {name!r}; its counts are {', '.join(_COUNTS)}"
+            raise MisuseError(msg)
+        found.append((name, path_of(f"usage[{name!r}]", path)))
+    return tuple(found)
+
+
+def reasons_of(given: Mapping[str, FinishReason | None] | None) -> dict[str, FinishReason | None]:
+    """Return what the server's words for the end mean: those given, and the usual ones.
+
+    Raises:
+        MisuseError: A meaning is no finish reason.
+    """
+    known = get_args(FinishReason)
+    for word, reason in (given or {}).items():
+        if reason not in (None, *known):
+            msg = (
+                f"finish_reasons[{word!r}]={reason!r} is no finish reason; they are {', '.join(known)}, "
+                "and None for a word that is no end"
+            )
+            raise MisuseError(msg)
+    return {**COMMON_REASONS, **(given or {})}
+
+
+def where_of(given: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ...]], ...]:
+    """Return what a payload with text must say: values by path, or several values to choose from.
+
+    Raises:
+        MisuseError: A path is none.
+    """
+    return tuple([(path_of("where", path), tuple(_several(value))) for path, value in (given or {}).items()])

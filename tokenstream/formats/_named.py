@@ -1,0 +1,207 @@
+"""Parts that the wire knows by an id: texts and calls of UI streams, which may be written in turns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from tokenstream.events import PartStart
+from tokenstream.formats._open import mend
+from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
+from tokenstream.message import OpaquePart, ReasoningPart, TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason, Part
+
+__all__ = ["NamedKind", "NamedParts"]
+
+NamedKind: TypeAlias = Literal["text", "reasoning"]
+
+
+class NamedParts(Parts):
+    """Texts, reasoning and tool calls whose pieces carry an id.
+
+    Ids belong to the wire: one may be used again once its part was closed. Parts
+    have their own, dense index in the order of their starts.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_data", "calls", "calls_done", "names_closed", "newest", "open_parts", "unanswered")
+
+    splits_calls: ClassVar[bool] = False
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self.open_parts: dict[NamedKind, dict[str, OpenPart]] = {"text": {}, "reasoning": {}}
+        """Texts and reasoning that can still grow, by id."""
+        self.newest: dict[NamedKind, str] = {"text": "", "reasoning": ""}
+        """Id of the one that was opened last, by kind."""
+        self.names_closed: set[tuple[NamedKind, str]] = set()
+        self.calls: dict[str, OpenPart] = {}
+        """Tool calls that can still grow, the server's own among them, by id."""
+        self.calls_done: set[str] = set()
+        """Ids of the calls that cannot."""
+        self.unanswered: set[str] = set()
+        """Ids of the client's calls that the server has given no result for."""
+        self._data: dict[int, dict[str, Any]] = {}
+        """What is known of texts beside their text, by part index."""
+
+    # -- text and reasoning ------------------------------------------------
+
+    def start(self, kind: NamedKind, name: str, data: dict[str, Any] | None = None) -> OpenPart:
+        """Open a part.
+
+        Args:
+            kind: What it holds.
+            name: Its id on the wire.
+            data: What else is known of it.
+        """
+        unclosed = self.open_parts[kind].pop(name, None)
+        if unclosed is not None:
+            self.note("part_unclosed")
+            self.close(unclosed)
+        self.note_late()
+        part = self.open(0, self.content_of(kind, data))
+        if data is not None:
+            self._data[part.index] = data
+        self.open_parts[kind][name] = part
+        self.newest[kind] = name
+        return part
+
+    def note_late(self) -> None:
+        """Count content that comes after the finish reason."""
+        if self.choice(0).finish is not None:
+            self.note("content_after_finish")
+
+    def content_of(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
+        """Return a part without its text.
+
+        Args:
+            kind: What it holds.
+            data: What else is known of it.
+        """
+        if data is None:
+            return BLANK_TEXT if kind == "text" else BLANK_REASONING
+        return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
+
+    def named(self, kind: NamedKind, name: str) -> OpenPart:
+        """Return the open part of that id; one that was never started, or is closed, is opened."""
+        part = self.open_parts[kind].get(name)
+        if part is None:
+            self.note("part_after_close" if (kind, name) in self.names_closed else "part_unopened")
+            part = self.start(kind, name)
+        return part
+
+    def stop(self, kind: NamedKind, name: str) -> None:
+        """Close a part."""
+        part = self.open_parts[kind].pop(name, None)
+        if part is None:
+            self.note("part_end_unmatched")
+            return
+        self.names_closed.add((kind, name))
+        self.close(part)
+
+    def learn(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
+        """Add to what is known of an open part beside its text: its start is given again."""
+        if data is None:
+            return
+        known = {**(self.data_of(part) or {}), **data}
+        if known != self.data_of(part):
+            self._data[part.index] = known
+            self.tell(part, self.content_of(kind, known))
+
+    def data_of(self, part: OpenPart) -> dict[str, Any] | None:
+        """Return what is known of a text or reasoning beside its text."""
+        return self._data.get(part.index)
+
+    def tell(self, part: OpenPart, content: Part) -> None:
+        """Give a part's start, again, with what is known of it now; its text stays."""
+        if self.halves:
+            content = mend(content)
+        self.emit(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
+
+    # -- tool calls --------------------------------------------------------
+
+    def start_call(
+        self,
+        id: str,
+        name: str,
+        data: dict[str, Any] | None = None,
+        *,
+        type: str = "function",  # noqa: A002 - the field's name
+    ) -> OpenCall | None:
+        """Open a call of one of the application's tools, or return None where it is none, or known already.
+
+        Args:
+            id: Its id on the wire; "" where it has none.
+            name: The tool's name.
+            data: What else is known of it.
+            type: What is called: "function", or "custom" where the input is free text.
+        """
+        if id in self.calls or id in self.calls_done:
+            self.note("call_repeated")
+            return None
+        if not name:
+            self.note("call_nameless")
+            self._note_done(id)
+            self.whole(0, OpaquePart(type="tool_call", data={"id": id, **(data or {})}))
+            return None
+        call = self.open_call(0, id or None, name, type=type, provider_data=data)
+        self.calls[id] = call
+        self.unanswered.add(id)
+        return call
+
+    def add_to_call(self, id: str, fragment: str) -> bool:
+        """Add to a call's arguments, and tell whether there is such a call."""
+        part = self.calls.get(id)
+        if part is None:
+            if fragment and not fragment.isspace():
+                self.note("call_after_done" if id in self.calls_done else "part_unopened")
+            return id in self.calls_done
+        if isinstance(part, OpenCall):
+            self.add_arguments(part, fragment)
+        else:
+            self.add(part, fragment)
+        return True
+
+    def take_call(self, id: str) -> OpenPart | None:
+        """Return an open call that is about to be closed, and forget it."""
+        part = self.calls.pop(id, None)
+        self._note_done(id)
+        return part
+
+    def _note_done(self, id: str) -> None:
+        # Calls without an id are told apart by their starts.
+        if id:
+            self.calls_done.add(id)
+
+    # -- the ends that all formats have ------------------------------------
+
+    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
+        """Take the finish reason: what is open is over."""
+        for kind in self.open_parts:
+            for name in list(self.open_parts[kind]):
+                self.note("part_unclosed")
+                self.stop(kind, name)
+        self.forget_calls()
+        if not self.unanswered:
+            # What the server has run itself asks the client for nothing: a stop is a stop.
+            self.choice(choice).calls_seen = 0
+        super().finish(choice, reason, raw_reason)
+
+    def forget_calls(self) -> None:
+        """Forget the ids of the open calls: no more pieces are to come for them."""
+        self.calls_done.update(self.calls)
+        self.calls.clear()
+
+    def close_all(self, *, complete: bool) -> None:
+        """Close every part; where the answer was cut, no tool call is handed out."""
+        for parts in self.open_parts.values():
+            parts.clear()
+        self.forget_calls()
+        super().close_all(complete=complete)

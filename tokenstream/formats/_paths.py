@@ -1,0 +1,130 @@
+"""Paths into payloads: `"choices.0.text"`, compiled once and walked for every payload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.errors import MisuseError
+from tokenstream.formats._read import is_dict, is_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["ROOT", "Path", "concrete", "find", "find_text", "path_of"]
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and list indexes from a payload's top; `"*"` is every item of a list."""
+
+ROOT = "$"
+"""The path of the payload itself."""
+_EACH = "*"
+_LONGEST_INDEX = 9
+
+
+def path_of(option: str, path: object) -> Path:
+    """Return a path, compiled.
+
+    Args:
+        option: The option that it was given for.
+        path: Keys and list indexes with dots between them.
+
+    Raises:
+        MisuseError: It is none.
+
+    Example:
+        >>> path_of("text", "choices.0.text"), path_of("text", "$")
+        (('choices', 0, 'text'), ())
+    """
+    if not isinstance(path, str):
+        msg = f'{option}={path!r} is no path; a path is text, such as "choices.0.text"'
+        raise MisuseError(msg)
+    if path == ROOT:
+        return ()
+    steps = path.split(".")
+    if not all(steps):
+        msg = (
+            f"{option}={path!r} is no path: put one dot between two keys or indexes, "
+            'such as "choices.0.text"; "$" is the whole payload'
+        )
+        raise MisuseError(msg)
+    return tuple(int(step) if step.isdecimal() and len(step) <= _LONGEST_INDEX else step for step in steps)
+
+
+def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the first value that a path leads to; None where it leads nowhere.
+
+    Args:
+        payload: The decoded payload.
+        path: The path.
+
+    Example:
+        >>> find({"choices": [{"text": "Hel"}]}, ("choices", 0, "text")), find({}, ("choices",))
+        ('Hel', None)
+    """
+    value = payload
+    for place, step in enumerate(path):
+        if value.__class__ is dict:
+            # In an object digits are a key like any other.
+            value = value.get(step if step.__class__ is str else str(step))
+        elif not is_list(value):
+            return None
+        elif step == _EACH:
+            found = (find(item, path[place + 1 :]) for item in value)
+            return next((item for item in found if item is not None), None)
+        elif isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def concrete(payload: object, path: Path) -> Path | None:
+    """Return a path that leads to a value with the keys and indexes on its way; None where `"*"` is in it.
+
+    Args:
+        payload: The decoded payload; any but an object has no such path.
+        path: The path.
+
+    Example:
+        >>> concrete({"0": {"text": "Hel"}}, (0, "text")), concrete(["Hel"], (0,))
+        (('0', 'text'), None)
+    """
+    if not path or not is_dict(payload) or _EACH in path:
+        return None
+    steps: list[str | int] = []
+    value: object = payload
+    for step in path:
+        steps.append(str(step) if is_dict(value) else step)
+        value = find(value, (step,))
+    return tuple(steps)
+
+
+def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSON value
+    """Return the text that a path leads to, joined where it leads to several; None where it leads to none.
+
+    Args:
+        payload: The decoded payload.
+        path: The path.
+
+    Example:
+        >>> find_text({"content": [{"text": "Hel"}, {}, {"text": "lo"}]}, ("content", "*", "text"))
+        'Hello'
+    """
+    if _EACH not in path:
+        value = find(payload, path)
+        return value if value.__class__ is str else None
+    texts = [value for value in _all(payload, path) if isinstance(value, str)]
+    return "".join(texts) if texts else None
+
+
+def _all(payload: Any, path: Path) -> Iterator[object]:  # noqa: ANN401 - any JSON value
+    if _EACH not in path:
+        yield find(payload, path)
+        return
+    place = path.index(_EACH)
+    holder = find(payload, path[:place])
+    if is_list(holder):
+        for item in holder:
+            yield from _all(item, path[place + 1 :])
+    elif is_dict(holder) and _EACH in holder:
+        yield from _all(holder[_EACH], path[place + 1 :])

@@ -1,0 +1,230 @@
+"""The parts of a run: messages by their id, tool calls by theirs, and chunks that open and close both."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from tokenstream.events import PartDone
+from tokenstream.formats._named import NamedKind, NamedParts
+from tokenstream.formats._open import OpenCall, mend
+from tokenstream.formats._read import known, text_of
+from tokenstream.formats.ag_ui._words import ASIDES
+from tokenstream.message import ReasoningPart, ServerToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._open import OpenPart
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["PART_READERS", "RunParts"]
+
+_MESSAGE_FIELDS = (*ASIDES, "delta")
+# What the start of a message has said already.
+_CONTENT_FIELDS = (*_MESSAGE_FIELDS, "messageId", "subagentRunId", "role", "name")
+_CALL_FIELDS = (*ASIDES, "delta", "toolCallId", "toolCallName")
+_RESULT_FIELDS = (*ASIDES, "toolCallId", "content")
+
+
+class RunParts(NamedParts):
+    """Parts of one run.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_chunk", "_thoughts")
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self._chunk: tuple[str, str] | None = None
+        """Kind and id of what was opened by a chunk, which ends with the next event that is none of its."""
+        self._thoughts: dict[str, OpenPart] = {}
+        """The last reasoning of each id."""
+
+    @property
+    def in_chunks(self) -> bool:
+        """Whether something is open that a chunk has opened."""
+        return self._chunk is not None
+
+    # -- messages ----------------------------------------------------------
+
+    def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Open a message."""
+        name = self._name_of(payload, kind, new=True)
+        part = self.start(kind, name, _said(payload))
+        if kind == "reasoning":
+            self._thoughts[name] = part
+
+    def read_content(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Add to a message."""
+        delta = payload.get("delta")
+        if not isinstance(delta, str):
+            self.note("delta_misfits")
+            self.unknown(text_of(payload, "type") or kind, payload)
+            return
+        part = self.named(kind, self._name_of(payload, kind))
+        self.learn(part, kind, known(payload, *_CONTENT_FIELDS))
+        self.add(part, delta)
+
+    def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Close a message."""
+        self.stop(kind, self._name_of(payload, kind))
+
+    def read_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Add to a message that has neither start nor end of its own."""
+        name = text_of(payload, "messageId")
+        if name is None and self._chunk is not None and self._chunk[0] == kind:
+            name = self._chunk[1]
+        if name is None:
+            self.note("part_index_missing")
+            name = ""
+        if (kind, name) != self._chunk:
+            self.end_chunk()
+            if name not in self.open_parts[kind]:
+                self.read_start({**payload, "messageId": name}, kind=kind)
+                self._chunk = (kind, name)
+        self.add(self.named(kind, name), text_of(payload, "delta") or "")
+
+    def _name_of(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
+        name = payload.get("messageId")
+        if isinstance(name, str):
+            return name
+        # Before version 1.0 reasoning was called thinking, and had no id.
+        if not (text_of(payload, "type") or "").startswith("THINKING"):
+            self.note("part_index_missing")
+        return "" if new else self.newest[kind]
+
+    # -- tool calls --------------------------------------------------------
+
+    def read_call_start(self, payload: dict[str, Any]) -> OpenCall | None:
+        """Open a call."""
+        name = text_of(payload, "toolCallName") or ""
+        return self.start_call(_id_of(payload), name, known(payload, *_CALL_FIELDS))
+
+    def read_arguments(self, payload: dict[str, Any]) -> None:
+        """Add to a call's arguments."""
+        delta = payload.get("delta")
+        if not isinstance(delta, str):
+            self.note("delta_misfits")
+        elif self.add_to_call(_id_of(payload), delta):
+            return
+        self.unknown(text_of(payload, "type") or "TOOL_CALL_ARGS", payload)
+
+    def read_call_end(self, payload: dict[str, Any]) -> None:
+        """Close a call: it is handed out."""
+        if _id_of(payload) not in self.calls:
+            self.note("part_end_unmatched")
+            return
+        self._end_call(_id_of(payload))
+
+    def read_call_chunk(self, payload: dict[str, Any]) -> None:
+        """Add to a call that has neither start nor end of its own."""
+        id_ = text_of(payload, "toolCallId")
+        if id_ is None and self._chunk is not None and self._chunk[0] == "tool_call":
+            id_ = self._chunk[1]
+        id_ = id_ or ""
+        if ("tool_call", id_) != self._chunk:
+            self.end_chunk()
+            named = text_of(payload, "toolCallName") is not None
+            if named and id_ not in self.calls and self.read_call_start(payload) is not None:
+                self._chunk = ("tool_call", id_)
+        if not self.add_to_call(id_, text_of(payload, "delta") or ""):
+            self.unknown("TOOL_CALL_CHUNK", payload)
+
+    def read_result(self, payload: dict[str, Any]) -> None:
+        """Take what a tool gave back to the agent."""
+        id_ = _id_of(payload)
+        if id_ in self.calls:
+            # Nothing is run with arguments that are still being written.
+            self.note("part_unclosed")
+            self._end_call(id_)
+        self.unanswered.discard(id_)
+        result = ServerToolResult(
+            id=id_,
+            name="TOOL_CALL_RESULT",
+            content=payload.get("content"),
+            provider_data=known(payload, *_RESULT_FIELDS),
+        )
+        self.whole(0, result)
+
+    def _end_call(self, id: str) -> None:
+        call = self.take_call(id)
+        # A run has no calls but those of the client.
+        self.close_call(cast("OpenCall", call))
+
+    # -- ends --------------------------------------------------------------
+
+    def end_chunk(self) -> None:
+        """Close what was opened by a chunk."""
+        chunk, self._chunk = self._chunk, None
+        if chunk is None:
+            return
+        kind, name = chunk
+        if kind == "tool_call":
+            self._end_call(name)
+        else:
+            self.stop("text" if kind == "text" else "reasoning", name)
+
+    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
+        """Take the outcome: what is open is over."""
+        for _ in self.calls:
+            self.note("part_unclosed")
+        super().finish(choice, reason, raw_reason)
+
+    # -- encrypted values --------------------------------------------------
+
+    def read_encrypted(self, payload: dict[str, Any]) -> None:
+        """Take what the provider wants back with a message or a call."""
+        name, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
+        call = self.calls.get(name)
+        if value is None:
+            self.unknown("REASONING_ENCRYPTED_VALUE", payload)
+        elif payload.get("subtype") == "tool-call" and isinstance(call, OpenCall):
+            more = mend({"encryptedValue": value}) if self.halves else {"encryptedValue": value}
+            call.provider_data = {**(call.provider_data or {}), **more}
+        elif payload.get("subtype") == "message" and name in self._thoughts:
+            part = self._thoughts[name]
+            self.tell(part, ReasoningPart(redacted=value, provider_data=self.data_of(part)))
+            if part.closed:
+                self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
+        else:
+            # It belongs to what is whole already, or to a message of another run.
+            self.items("encrypted_values", [known(payload, *ASIDES) or {}])
+
+
+def _said(payload: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a message's start says that its next request must carry; its usual role says nothing."""
+    data = known(payload, *_MESSAGE_FIELDS)
+    if data is not None and data.get("role") in ("assistant", "reasoning"):
+        data.pop("role")
+    return data or None
+
+
+def _id_of(payload: dict[str, Any]) -> str:
+    return text_of(payload, "toolCallId") or ""
+
+
+PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
+    "TEXT_MESSAGE_START": partial(RunParts.read_start, kind="text"),
+    "TEXT_MESSAGE_CONTENT": partial(RunParts.read_content, kind="text"),
+    "TEXT_MESSAGE_END": partial(RunParts.read_end, kind="text"),
+    "TEXT_MESSAGE_CHUNK": partial(RunParts.read_chunk, kind="text"),
+    "REASONING_MESSAGE_START": partial(RunParts.read_start, kind="reasoning"),
+    "REASONING_MESSAGE_CONTENT": partial(RunParts.read_content, kind="reasoning"),
+    "REASONING_MESSAGE_END": partial(RunParts.read_end, kind="reasoning"),
+    "REASONING_MESSAGE_CHUNK": partial(RunParts.read_chunk, kind="reasoning"),
+    "THINKING_TEXT_MESSAGE_START": partial(RunParts.read_start, kind="reasoning"),
+    "THINKING_TEXT_MESSAGE_CONTENT": partial(RunParts.read_content, kind="reasoning"),
+    "THINKING_TEXT_MESSAGE_END": partial(RunParts.read_end, kind="reasoning"),
+    "REASONING_ENCRYPTED_VALUE": RunParts.read_encrypted,
+    "TOOL_CALL_START": RunParts.read_call_start,
+    "TOOL_CALL_ARGS": RunParts.read_arguments,
+    "TOOL_CALL_END": RunParts.read_call_end,
+    "TOOL_CALL_CHUNK": RunParts.read_call_chunk,
+    "TOOL_CALL_RESULT": RunParts.read_result,
+}
+"""What reads an event that adds to a part, by its type."""

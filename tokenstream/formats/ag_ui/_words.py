@@ -1,0 +1,52 @@
+"""What AG-UI's words mean in ours: outcomes, token counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import dicts_of, int_of
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
+
+__all__ = ["ASIDES", "FINISH_REASONS", "usage_of"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "success": "stop",
+    "interrupt": "pause",
+    "cancelled": "cancelled",
+}
+"""Types of outcomes and what they say; a run without one was a success."""
+
+ASIDES = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
+"""Fields that any event may have: what the event was made from, and when; they are in `.raw`."""
+
+
+def usage_of(reports: object) -> Usage | None:
+    """Return the token counts of a run, added up over the models that took part; None where there are none.
+
+    Args:
+        reports: A list of counts, one entry for each provider and model.
+
+    Example:
+        >>> usage_of([{"outputTokens": 4}, {"outputTokens": 3, "reasoningTokens": 1}]).output_tokens
+        7
+    """
+    entries = dicts_of(reports)
+    if not entries:
+        return None
+    return Usage(
+        input_tokens=_sum(entries, "inputTokens", "input_tokens"),
+        output_tokens=_sum(entries, "outputTokens", "output_tokens"),
+        total_tokens=_sum(entries, "totalTokens", "total_tokens"),
+        reasoning_tokens=_sum(entries, "reasoningTokens", "reasoning_tokens"),
+        cached_tokens=_sum(entries, "cachedInputTokens", "cached_input_tokens"),
+        cache_write_tokens=_sum(entries, "cacheWriteInputTokens", "cache_write_input_tokens"),
+        provider_data={"usage": entries},
+    )
+
+
+def _sum(entries: list[dict[str, Any]], *names: str) -> int | None:
+    counts = [count for entry in entries if (count := int_of(entry, *names)) is not None]
+    return sum(counts) if counts else None

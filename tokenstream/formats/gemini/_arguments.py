@@ -1,0 +1,269 @@
+"""Arguments that come value by value, each with its path, written as one growing JSON text."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from tokenstream.formats._read import is_dict, is_list
+
+__all__ = ["Steps", "StreamedArguments", "steps_of"]
+
+Steps: TypeAlias = tuple[str | int, ...]
+"""A path: the names of members and the places in arrays, from the outermost."""
+
+_STEP = re.compile(
+    r"""\.(?P<name>[^.\[\]'"]+)
+    | \[(?P<place>[0-9]{1,9})\]
+    | \[(?P<quoted>"(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*')\]""",
+    re.VERBOSE | re.DOTALL,
+)
+_DEEPEST = 150
+"""Longest path that is read; what lies deeper could not be decoded again."""
+
+
+def steps_of(path: object) -> Steps | None:
+    """Return the steps of a JSONPath that names one value, or None for anything else.
+
+    Args:
+        path: Such as `$.a.b[0]['c d']` (RFC 9535).
+
+    Example:
+        >>> steps_of("$.a.b[0]['c d']"), steps_of("$.a[*]"), steps_of("$")
+        (('a', 'b', 0, 'c d'), None, None)
+    """
+    if not isinstance(path, str) or not path.startswith("$"):
+        return None
+    steps: list[str | int] = []
+    position = 1
+    while position < len(path):
+        match = _STEP.match(path, position)
+        step = None if match is None else _step(match)
+        if match is None or step is None or len(steps) == _DEEPEST:
+            return None
+        steps.append(step)
+        position = match.end()
+    return tuple(steps) or None
+
+
+def _step(match: re.Match[str]) -> str | int | None:
+    if match["name"] is not None:
+        return match["name"]
+    if match["place"] is not None:
+        return int(match["place"])
+    quoted = match["quoted"]
+    if quoted[0] == "'":
+        quoted = '"' + quoted[1:-1].replace("\\'", "'").replace('"', '\\"') + '"'
+    try:
+        name: str = json.loads(quoted, strict=False)
+    except ValueError:
+        return None
+    return name
+
+
+_NOWHERE = object()
+
+
+class _Level:
+    """An object or array that is open in the text, and what it has already."""
+
+    __slots__ = ("count", "names", "step")
+
+    def __init__(self, step: str | int, inside: str | int) -> None:
+        self.step = step
+        """Where it stands in the level around it."""
+        self.names: set[str] | None = set() if isinstance(inside, str) else None
+        self.count = 0
+
+    def fits(self, step: str | int) -> bool:
+        """Tell whether a step leads into it."""
+        return isinstance(step, str) == (self.names is not None)
+
+    def has(self, step: str | int) -> bool:
+        """Tell whether a value stands there already, or would leave a gap before it."""
+        return step in self.names if self.names is not None else step != self.count
+
+    def separate(self, step: str | int) -> str:
+        """Return what stands before the next value, and count it."""
+        before = ", " if self.count else ""
+        self.count += 1
+        if self.names is None:
+            return before
+        self.names.add(str(step))
+        return f"{before}{_dump(step)}: "
+
+
+class _Pieces(list[str]):
+    """A string as it came."""
+
+
+class StreamedArguments:
+    """Writes values as they come, where each stands behind the one before it.
+
+    A value whose place in the text has gone by is kept, and what it belongs to
+    is written again before the closing brace: of two members of one name, the
+    last one counts in JSON.
+
+    Example:
+        >>> arguments = StreamedArguments()
+        >>> arguments.add(("a", "b"), "Hel", more=True), arguments.add(("a", "b"), "lo")
+        ('{"a": {"b": "Hel', 'lo"')
+        >>> arguments.add(("a", "n"), 3), arguments.end()
+        (', "n": 3', '}}')
+    """
+
+    __slots__ = ("_again", "_going", "_levels", "_log", "_text_at", "broken")
+
+    def __init__(self) -> None:
+        self._levels: list[_Level] = []
+        self._text_at: Steps | None = None
+        """The path of the string that is open in the text."""
+        self._going: dict[Steps, _Pieces] = {}
+        """Strings of which more was announced."""
+        self._log: list[tuple[Steps, object]] = []
+        """Every value that came; strings in pieces."""
+        self._again: dict[str | int, None] = {}
+        """Members of the outermost object that must be written again."""
+        self.broken = False
+        """Whether a value cannot be placed, so that the arguments will never be whole."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a string was announced to go on, and has not."""
+        return bool(self._going)
+
+    @property
+    def reordered(self) -> bool:
+        """Whether a value came whose place in the text had gone by."""
+        return bool(self._again)
+
+    def add(self, steps: Steps, value: object, *, more: bool = False) -> str:
+        """Return the text that a value adds.
+
+        Args:
+            steps: Its path.
+            value: A JSON value; text is added to a string that goes on at that path.
+            more: Whether more text will come at that path.
+        """
+        if self.broken:
+            return ""
+        pieces = self._going.pop(steps, None)
+        if not isinstance(value, str):
+            self._log.append((steps, value))
+        elif pieces is None:
+            pieces = _Pieces([value])
+            self._log.append((steps, pieces))
+        else:
+            pieces.append(value)
+        if pieces is not None and more and isinstance(value, str):
+            self._going[steps] = pieces
+        return self._again_or_now(steps, value, more=more)
+
+    def stop(self, steps: Steps) -> bool:
+        """Say that the string at a path is over, and tell whether it was one that goes on."""
+        return self._going.pop(steps, None) is not None
+
+    def end(self) -> str:
+        """Return what closes the text; where it is not whole, it stays open."""
+        open_ended = self.broken or self.goes_on
+        again = self._written_again() if self._again and not open_ended else ""
+        if self.broken or open_ended:
+            # No arguments at all would look like a call that needs none.
+            return "" if self._levels else "{"
+        return self._close_to(1) + again + ("}" if self._levels else "{}")
+
+    # -- writing -----------------------------------------------------------
+
+    def _again_or_now(self, steps: Steps, value: object, *, more: bool) -> str:
+        if self._again:
+            self._again[steps[0]] = None
+            return ""
+        if self._text_at == steps and isinstance(value, str):
+            return self._write(value, steps, more=more)
+        common = self._common(steps)
+        if isinstance(steps[0], int) or (self._levels and not self._levels[common].fits(steps[common])):
+            self.broken = True
+            return ""
+        gap = any(isinstance(step, int) and step > 0 for step in steps[common + 1 :])
+        if gap or (self._levels and self._levels[common].has(steps[common])):
+            self._again[steps[0]] = None
+            return ""
+        return self._close_to(common + 1) + self._open(steps, common) + self._write(value, steps, more=more)
+
+    def _common(self, steps: Steps) -> int:
+        """Return how many of the open levels below the root the path leads through."""
+        depth = 0
+        for level, step in zip(self._levels[1:], steps[:-1], strict=False):
+            if level.step != step:
+                break
+            depth += 1
+        return depth
+
+    def _close_to(self, depth: int) -> str:
+        """Close the open string, and levels until so many are left."""
+        closing = '"' if self._text_at is not None else ""
+        self._text_at = None
+        while len(self._levels) > depth:
+            closing += "]" if self._levels.pop().names is None else "}"
+        return closing
+
+    def _open(self, steps: Steps, common: int) -> str:
+        """Open what a path leads through, up to its value."""
+        opening = ""
+        if not self._levels:
+            self._levels.append(_Level("", steps[0]))
+            opening = "{"
+        for depth in range(common, len(steps)):
+            opening += self._levels[depth].separate(steps[depth])
+            if depth + 1 < len(steps):
+                inside = steps[depth + 1]
+                self._levels.append(_Level(steps[depth], inside))
+                opening += "{" if isinstance(inside, str) else "["
+        return opening
+
+    def _write(self, value: object, steps: Steps, *, more: bool) -> str:
+        if not isinstance(value, str):
+            return _dump(value)
+        text = _dump(value)[1:-1]
+        if self._text_at is None:
+            text = f'"{text}'
+        self._text_at = steps if more else None
+        return text if more else f'{text}"'
+
+    def _written_again(self) -> str:
+        root: dict[str | int, Any] = {}
+        for steps, value in self._log:
+            whole = "".join(value) if isinstance(value, _Pieces) else value
+            if not _put(root, steps, whole):
+                self.broken = True
+                return ""
+        return "".join([f", {_dump(name)}: {_dump(root[name])}" for name in self._again])
+
+
+def _put(inside: Any, steps: Steps, value: object) -> bool:  # noqa: ANN401 - any JSON value
+    """Put a value in its place, and tell whether that could be."""
+    for step, following in pairwise(steps):
+        empty: Any = {} if isinstance(following, str) else []
+        inside = _entered(inside, step, empty)
+    return _entered(inside, steps[-1], value, replaces=True) is value
+
+
+def _entered(inside: Any, step: str | int, value: Any, *, replaces: bool = False) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what stands at a place, which is `value` where nothing did; `_NOWHERE` where nothing can."""
+    if is_dict(inside) and isinstance(step, str):
+        if replaces or step not in inside:
+            inside[step] = value
+        return inside[step]
+    if not is_list(inside) or isinstance(step, str) or step > len(inside):
+        return _NOWHERE
+    if step == len(inside):
+        inside.append(value)
+    elif replaces:
+        inside[step] = value
+    return inside[step]
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

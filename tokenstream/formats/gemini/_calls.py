@@ -1,0 +1,167 @@
+"""Tool calls, whole in one part or value by value over many."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._open import mend
+from tokenstream.formats._parts import OpenCall, Parts
+from tokenstream.formats._read import dict_of, dicts_of, is_dict, known, text_of
+from tokenstream.formats._values import json_text
+from tokenstream.formats.gemini._arguments import StreamedArguments, steps_of
+from tokenstream.formats.gemini._sources import Sources
+
+if TYPE_CHECKING:
+    from tokenstream.formats._open import Choice
+
+__all__ = ["CallParts", "Candidate"]
+
+_CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
+_MISSING = object()
+
+
+class Candidate:
+    """What is known of a choice beside its parts."""
+
+    __slots__ = ("arguments", "call", "sources")
+
+    def __init__(self) -> None:
+        self.call: OpenCall | None = None
+        """The call that goes on."""
+        self.arguments = StreamedArguments()
+        """Its arguments."""
+        self.sources = Sources()
+
+
+class CallParts(Parts):
+    """Parts of which one call of each candidate may go on over many payloads."""
+
+    __slots__ = ()
+
+    def candidate(self, choice: Choice) -> Candidate:
+        """Return what is known of a choice beside its parts."""
+        if choice.reader is None:
+            choice.reader = Candidate()
+        found: Candidate = choice.reader
+        return found
+
+    def add_call(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        """Take a call or a piece of one, and tell whether it could be read.
+
+        Args:
+            choice: The choice's index.
+            value: The field `functionCall`.
+            more: What stands beside it in its part.
+        """
+        if not is_dict(value):
+            return False
+        state = self.choice(choice)
+        candidate = self.candidate(state)
+        call = self._call_of(candidate, value)
+        if call is None:
+            if not text_of(value, "name"):
+                return self._nameless(value)
+            call = self._start(state, candidate, value, more)
+        elif more:
+            call.provider_data = {**(call.provider_data or {}), **(mend(more) if self.halves else more)}
+        if value.get("willContinue") is True:
+            self._add_values(choice, candidate, call, value)
+            candidate.call = call
+        else:
+            if candidate.call is None and "partialArgs" not in value:
+                self._add_whole(call, value.get("args"))
+            else:
+                self._add_values(choice, candidate, call, value)
+                self.add_arguments(call, candidate.arguments.end())
+            candidate.call = None
+            self.close_call(call)
+        return True
+
+    def _call_of(self, candidate: Candidate, value: dict[str, Any]) -> OpenCall | None:
+        """Return the call that a piece goes on with; None where it begins one, or none is open."""
+        call, name = candidate.call, text_of(value, "name")
+        if call is None or name is None:
+            return call
+        same = text_of(value, "id")
+        if name == call.name and same is not None and same == (call.provider_data or {}).get("id"):
+            self.note("call_repeated")
+            return call
+        self.end_call(candidate)
+        return None
+
+    def _nameless(self, value: dict[str, Any]) -> bool:
+        """Take a call without a name that goes on with nothing; tell whether nothing is in it."""
+        if known(value, "willContinue") is None:
+            self.note("part_end_unmatched")
+            return True
+        self.note("call_nameless")
+        return False
+
+    def _start(
+        self, state: Choice, candidate: Candidate, value: dict[str, Any], more: dict[str, Any]
+    ) -> OpenCall:
+        candidate.arguments = StreamedArguments()
+        sent, rest = text_of(value, "id"), known(value, *_CALL_FIELDS)
+        # The API may leave the id out, so that is no departure; that one was sent is remembered.
+        data = {**({"id": sent} if sent else {}), **more, **({"functionCall": rest} if rest else {})}
+        made_up = sent or f"call_{self.calls_seen}"
+        name = text_of(value, "name") or ""
+        return self.open_call(state.index, made_up, name, provider_data=data or None)
+
+    def _add_whole(self, call: OpenCall, arguments: object) -> None:
+        if isinstance(arguments, str):
+            self.note("arguments_unparsed")
+            self.add_arguments(call, arguments)
+        else:
+            self.add_arguments(call, json_text({} if arguments is None else arguments))
+
+    def _add_values(self, choice: int, candidate: Candidate, call: OpenCall, value: dict[str, Any]) -> None:
+        """Add what a piece of a call brings: values with their paths, or members."""
+        arguments = candidate.arguments
+        reordered = arguments.reordered
+        fragments: list[str] = []
+        if not is_dict(value.get("args", {})):
+            arguments.broken = True
+        for name, member in dict_of(value, "args").items():
+            fragments.append(arguments.add((name,), member))
+        for argument in dicts_of(value.get("partialArgs")):
+            steps, found = steps_of(argument.get("jsonPath")), _value_of(argument)
+            if steps is None:
+                arguments.broken = True
+            elif found is not _MISSING:
+                fragments.append(arguments.add(steps, found, more=argument.get("willContinue") is True))
+            elif not arguments.stop(steps):
+                self.note("delta_misfits")
+                self.items("partialArgs", [argument], choice)
+        if arguments.reordered and not reordered:
+            self.note("arguments_reordered")
+        self.add_arguments(call, "".join(fragments))
+
+    def end_call(self, candidate: Candidate, *, stopped: bool = True) -> None:
+        """Close the call that goes on, if one does, because nothing can go on with it any more.
+
+        Args:
+            candidate: The candidate whose call it is.
+            stopped: Whether the model went on or stopped by itself; a call that was cut is not whole.
+        """
+        call, candidate.call = candidate.call, None
+        if call is None:
+            return
+        if stopped:
+            self.note("part_unclosed")
+            self.add_arguments(call, candidate.arguments.end())
+        self.close_call(call, whole=stopped and not candidate.arguments.goes_on)
+
+
+def _value_of(argument: dict[str, Any]) -> object:
+    """Return the value of a partial argument; `_MISSING` where it has none that can be read."""
+    text, number = argument.get("stringValue"), argument.get("numberValue")
+    if isinstance(text, str):
+        return text
+    if isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number):
+        return number
+    flag = argument.get("boolValue")
+    if isinstance(flag, bool):
+        return flag
+    return None if "nullValue" in argument else _MISSING

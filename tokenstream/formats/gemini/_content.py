@@ -1,0 +1,281 @@
+"""Candidates and their parts, written as choices and parts of the message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.formats._read import dict_of, is_dict, known, says_nothing, text_of
+from tokenstream.formats._values import base64_bytes, json_text
+from tokenstream.formats.gemini._calls import CallParts
+from tokenstream.formats.gemini._words import usage_of
+from tokenstream.message import (
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event, Finish
+    from tokenstream.formats._open import Choice
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["GeminiParts"]
+
+_UNION = frozenset(
+    {
+        "text",
+        "functionCall",
+        "inlineData",
+        "fileData",
+        "executableCode",
+        "codeExecutionResult",
+        "toolCall",
+        "toolResponse",
+        "functionResponse",
+        "audioTranscription",
+    }
+)
+"""Fields of which a part has one; all others say more of it."""
+_SIGNATURE = "thoughtSignature"
+_MOST_WAITING = 64
+"""Plain deltas without usage: to decode each report would cost more than all else."""
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+class GeminiParts(CallParts):
+    """Parts that come whole, save text and streamed calls, without a mark of their own.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_counts", "_given", "_report", "decoded", "every", "latest", "waited")
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self.decoded = False
+        """Whether the payload was decoded by somebody else, who may spell bytes in another alphabet."""
+        self._report: dict[str, Any] | None = None
+        self._given: dict[str, Any] | None = None
+        self.latest: Event | None = None
+        """The plain delta that came last, whose payload holds a newer report."""
+        self._counts: dict[str, int] = {}
+        self.waited = 0
+        """How many plain deltas there were since usage was given."""
+        self.every = 1
+        """With how many of them it is given once; the more there were, the less each one adds."""
+
+    # -- usage ---------------------------------------------------------------
+
+    def report(self, report: dict[str, Any]) -> None:
+        """Keep a report of usage, which comes with nearly every chunk; the last one counts."""
+        if report:
+            self._report = report
+            self.latest = None
+
+    def give_usage_again(self) -> None:
+        """Give what the last plain delta says of usage, and let more of them pass before the next time."""
+        self.every = min(self.every + 1, _MOST_WAITING)
+        self.give_usage()
+
+    def give_usage(self) -> None:
+        """Give the last report, where it says something new."""
+        self.waited = 0
+        latest, self.latest = self.latest, None
+        if latest is not None:
+            self._report = dict_of(latest.raw, "usageMetadata") or self._report
+            self.raw = latest.raw
+        if self._report is not None and self._report != self._given:
+            self._given = self._report
+            self.usage(usage_of(self._report, self._counts))
+
+    # -- parts ---------------------------------------------------------------
+
+    def part(self, choice: int, part: dict[str, Any]) -> None:
+        """Add a part of a candidate's content."""
+        kinds = [name for name in part if name in _UNION and part[name] is not None]
+        more = {name: value for name, value in part.items() if name not in _UNION and _says(value)}
+        if self.decoded and isinstance(more.get(_SIGNATURE), str):
+            more[_SIGNATURE] = more[_SIGNATURE].translate(_URL_SAFE)
+        if not kinds:
+            self._other(choice, more)
+        for kind in kinds[:-1]:
+            # One part should have one; the signature belongs to the last of several.
+            without = {name: value for name, value in more.items() if name != _SIGNATURE}
+            self._one(choice, kind, part[kind], without)
+        for kind in kinds[-1:]:
+            self._one(choice, kind, part[kind], more)
+
+    def _one(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> None:
+        reader = self._READERS.get(kind)
+        if reader is None or not reader(self, choice, value, more):
+            self.whole(choice, OpaquePart(type=kind, data={kind: value, **more}))
+
+    def _other(self, choice: int, more: dict[str, Any]) -> None:
+        """Take a part that has none of the known fields."""
+        if text_of(more, _SIGNATURE):
+            self._text(choice, "", more)
+        elif known(more, "thought"):
+            name = next(iter(known(more, "thought") or more))
+            self.whole(choice, OpaquePart(type=name, data=more))
+
+    def _text(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        if not isinstance(value, str):
+            return False
+        thought = more.get("thought") is True
+        data = known(more, "thought")
+        if data is None:
+            self.write(choice, "reasoning" if thought else "text", value)
+            return True
+        # What is signed goes back as it came, joined with nothing.
+        signature = text_of(data, _SIGNATURE) if thought else None
+        if signature is not None:
+            data = known(data, _SIGNATURE)
+        state = self.choice(choice)
+        self._end_flow(state)
+        kind = ReasoningPart if thought else TextPart
+        part = self.open(choice, kind(provider_data=data))
+        self.add(part, value)
+        self.add_signature(part, signature or "")
+        self.close(part)
+        return True
+
+    def _inline(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        if not is_dict(value):
+            return False
+        encoded = value.get("data")
+        data = b"" if encoded is None else base64_bytes(encoded)
+        if data is None:
+            self.note("media_invalid")
+            return False
+        rest = known({**value, **more}, "data", "mimeType")
+        self._end_flow(self.choice(choice))
+        part = self.open(choice, MediaPart(mime_type=text_of(value, "mimeType"), provider_data=rest))
+        self.add_media(part, data)
+        self.close(part)
+        return True
+
+    def _file(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        if not is_dict(value):
+            return False
+        rest = known({**value, **more}, "fileUri", "mimeType")
+        self.whole(
+            choice,
+            MediaPart(
+                mime_type=text_of(value, "mimeType"), url=text_of(value, "fileUri"), provider_data=rest
+            ),
+        )
+        return True
+
+    def _code(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        return self._server_call(choice, "executableCode", value, more)
+
+    def _hosted(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        return self._server_call(choice, "toolCall", value, more)
+
+    def _server_call(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
+        if not is_dict(value):
+            return False
+        arguments = known(value, "id") if kind == "executableCode" else value.get("args")
+        self.whole(
+            choice,
+            ServerToolCall(
+                id=text_of(value, "id") or "",
+                name=text_of(value, "toolType") or kind,
+                arguments_text=json_text(arguments or {}),
+                provider_data={kind: value, **more},
+            ),
+        )
+        return True
+
+    def _code_result(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        return self._server_result(choice, "codeExecutionResult", value, more)
+
+    def _hosted_result(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        return self._server_result(choice, "toolResponse", value, more)
+
+    def _server_result(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
+        if not is_dict(value):
+            return False
+        self.whole(
+            choice,
+            ServerToolResult(
+                id=text_of(value, "id") or "",
+                name=text_of(value, "toolType") or kind,
+                content=known(value, "id") if kind == "codeExecutionResult" else value.get("response"),
+                provider_data={kind: value, **more},
+            ),
+        )
+        return True
+
+    # -- ends ----------------------------------------------------------------
+
+    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
+        """Take a finish reason; the last one of a choice counts, and content may follow it."""
+        state = self.choice(choice)
+        candidate = self.candidate(state)
+        self.cite_rest(state)
+        # Quirk (Vertex AI, 2026-05): the last piece of a streamed call still says that it goes on;
+        # recording: gemini-sse-ai-eam-tool-call-array-arguments-missing-terminal-function-call-25c627a6.
+        self.end_call(candidate, stopped=reason == "stop")
+        before, state.finish = state.finish, None
+        if before is None:
+            super().finish(choice, reason, raw_reason)
+            return
+        # Quirk (translating proxies, 2025-06): every chunk says STOP; text goes on in one part then;
+        # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.
+        self.note("finish_repeated")
+        self._finish_again(state, before, reason, raw_reason)
+
+    def _finish_again(
+        self, state: Choice, before: Finish, reason: FinishReason, raw_reason: str | None
+    ) -> None:
+        flow, state.flow = state.flow, None
+        if flow is not None:
+            state.opened.pop(flow.index, None)
+        super().finish(state.index, reason, raw_reason)
+        if flow is not None:
+            state.opened[flow.index] = state.flow = flow
+        if state.finish == before:
+            self._out.pop()
+
+    def close_all(self, *, complete: bool) -> None:
+        """Close every part, and give what waits for the end: usage, sources, a better word for the end."""
+        for choice in self.choices.values():
+            self.end_call(self.candidate(choice), stopped=False)
+            before = choice.finish
+            if complete:
+                self.cite_rest(choice)
+            if complete and before is not None and before.reason == "stop" and choice.calls_seen:
+                choice.finish = None
+                self._finish_again(choice, before, "stop", before.raw_reason)
+        self.give_usage()
+        super().close_all(complete=complete)
+
+    def cite_rest(self, choice: Choice) -> None:
+        """Name the sources that no passage was named for."""
+        for citation in self.candidate(choice).sources.rest():
+            self.cite(choice.index, citation)
+
+    _READERS: ClassVar[dict[str, Callable[[GeminiParts, int, object, dict[str, Any]], bool]]] = {
+        "text": _text,
+        "functionCall": CallParts.add_call,
+        "inlineData": _inline,
+        "fileData": _file,
+        "executableCode": _code,
+        "toolCall": _hosted,
+        "codeExecutionResult": _code_result,
+        "toolResponse": _hosted_result,
+    }
+
+
+def _says(value: object) -> bool:
+    """Tell whether a field says something; what is false or empty, gRPC's clients fill in."""
+    return value is not False and not says_nothing(value)

@@ -1,0 +1,232 @@
+"""Gemini's generateContent: payloads in, events out."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.events import TextDelta
+from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
+from tokenstream.formats._template import ChunkReader
+from tokenstream.formats.gemini._content import GeminiParts
+from tokenstream.formats.gemini._names import camel
+from tokenstream.formats.gemini._words import FINISH_REASONS, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.formats._holes import HoleTemplate, Path
+    from tokenstream.formats._open import Choice
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+
+__all__ = ["Gemini"]
+
+_KNOWN = ("candidates", "usageMetadata", "modelVersion", "responseId")
+_ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
+_KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
+_OF_GEMINI_LIVE = frozenset(
+    {
+        "setupComplete",
+        "serverContent",
+        "toolCall",
+        "toolCallCancellation",
+        "goAway",
+        "sessionResumptionUpdate",
+    }
+)
+_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
+_TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")
+_COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
+_DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
+_TELLING = ("promptFeedback", "modelVersion", "responseId")
+
+
+class Gemini(GlanceFormat):
+    """Gemini's generateContent: chunks of a stream, or a whole answer in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, choices, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> gemini = Gemini()
+        >>> chunk = {"candidates": [{"content": {"parts": [{"text": "Hel"}]}}]}
+        >>> [type(event).__name__ for event in gemini.feed(chunk)]
+        ['MessageStart', 'PartStart', 'TextDelta']
+    """
+
+    __slots__ = ("_chunks",)
+
+    name: ClassVar[str] = "gemini"
+    # Proxies that speak OpenAI's language to all their clients send it.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    numbers: ClassVar[tuple[Path, ...]] = (
+        *[("usageMetadata", name) for name in _COUNTS],
+        *[("usageMetadata", name, 0, "tokenCount") for name in _DETAILS],
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._chunks = GeminiParts(self.limits, self.note)
+        self.parts = self._chunks
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
+        """Tell whether a first payload is of this format; None where it holds usage and nothing else.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        payload = camel(_inner(payload))
+        if payload.keys() & _OF_OTHERS or payload.keys() & _OF_GEMINI_LIVE:
+            return False
+        if is_list(payload.get("candidates")):
+            return all(is_dict(candidate) for candidate in payload["candidates"])
+        if not is_dict(payload.get("usageMetadata")):
+            return is_dict(payload.get("promptFeedback"))
+        return True if any(name in payload for name in _TELLING) else None
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        events = super().feed(frame, now=now)
+        if self.text_at and events:
+            chunks = self._chunks
+            chunks.latest = events[0]
+            chunks.waited += 1
+            if chunks.waited >= chunks.every:
+                chunks.give_usage_again()
+                events += chunks.take()
+        return events
+
+    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that differs from the last ones in its text and counts."""
+        template = self._template
+        if template is None or self._match is None:
+            return None
+        wanted = (template, self._choice, self._part, most)
+        if wanted != self._shortcut_of:
+            self._shortcut_of = wanted
+            self._shortcut = self._reader(template, most)
+        return self._shortcut
+
+    def _reader(self, template: HoleTemplate, most: int) -> Callable[[bytes], Event | None] | None:
+        like = TextDelta("", choice=self._choice, part=self._part)
+        # The Gemini API ends lines with CRLF, Vertex AI with LF.
+        shapes = [template.framed(b"data: ", foot) for foot in (b"\n\n", b"\r\n\r\n")]
+        of_lf, of_crlf = [
+            None if shape is None else ChunkReader(self, shape, slice(6, -len(foot)), like, most).read
+            for shape, foot in zip(shapes, (b"\n\n", b"\r\n\r\n"), strict=True)
+        ]
+        if of_lf is None or of_crlf is None:
+            return None
+        lf, crlf, chunks = of_lf, of_crlf, self._chunks
+
+        def read(chunk: bytes) -> Event | None:
+            waited = chunks.waited + 1
+            # With the next one the counts are given, too.
+            if waited >= chunks.every:
+                return None
+            event = crlf(chunk) if chunk[-2:] == b"\r\n" else lf(chunk)
+            if event is not None:
+                chunks.latest, chunks.waited = event, waited
+            return event
+
+        return read
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`."""
+        chunk = camel(_inner(payload))
+        # What was not decoded here may come from an SDK, which spells bytes in its own way.
+        self._chunks.decoded = self.parts.halves
+        if chunk is payload and _is_plain(chunk):
+            # The counts change with every piece of text; they are given with every so many of them.
+            self.text_at = _TEXT
+        self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
+        for candidate in dicts_of(chunk.get("candidates")):
+            self._candidate(candidate)
+        for name, value in (known(chunk, *_KNOWN, *_ADDED_BY_SDK) or {}).items():
+            self.parts.field(name, value)
+        self._chunks.report(dict_of(chunk, "usageMetadata"))
+        if not self.text_at:
+            self._chunks.give_usage()
+        blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
+        if blocked and not chunk.get("candidates"):
+            self.parts.finish(0, "content_filter", blocked)
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what was held back; without a finish reason, set `error` to `StreamTruncated`."""
+        # The end of the input is the terminal event, where each candidate has its reason.
+        if self.error is None and self.parts.finished:
+            self.ended = True
+        return super().end(now=now)
+
+    def finish_input(self) -> None:
+        """Close what is open at the end of the input."""
+        choices = self.parts.choices.values()
+        if self.ended and any(_is_empty(choice) for choice in choices):
+            self.note("answer_empty")
+        super().finish_input()
+
+    # -- within --------------------------------------------------------------
+
+    def _candidate(self, candidate: dict[str, Any]) -> None:
+        index = index_of(candidate.get("index"))
+        choice = self.parts.choice(0 if index is None else index)
+        for part in dicts_of(dict_of(candidate, "content").get("parts")):
+            self._chunks.part(choice.index, part)
+        self._metadata(choice, candidate)
+        reason = reason_of(candidate)
+        if reason is not None:
+            self.parts.finish(choice.index, FINISH_REASONS.get(reason, "unknown"), reason)
+
+    def _metadata(self, choice: Choice, candidate: dict[str, Any]) -> None:
+        for name, value in (known(candidate, *_KNOWN_IN_CANDIDATES) or {}).items():
+            self.parts.field(name, value, choice.index)
+        sources = self._chunks.candidate(choice).sources
+        for citation in sources.grounded(dict_of(candidate, "groundingMetadata")):
+            self.parts.cite(choice.index, citation)
+        for citation in sources.cited(dict_of(candidate, "citationMetadata")):
+            self.parts.cite(choice.index, citation)
+        self._logprobs(choice.index, dict_of(candidate, "logprobsResult"))
+
+    def _logprobs(self, choice: int, result: dict[str, Any]) -> None:
+        chosen = dicts_of(result.get("chosenCandidates"))
+        top = dicts_of(result.get("topCandidates"))
+        none: dict[str, Any] = {}
+        items = [
+            {**token, "topCandidates": others.get("candidates")}
+            for token, others in zip_longest(chosen, top, fillvalue=none)
+        ]
+        if items:
+            self.parts.items("logprobs", items, choice)
+        rest = known(result, "chosenCandidates", "topCandidates")
+        if rest:
+            self.parts.field("logprobsResult", rest, choice)
+
+
+def _inner(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the chunk that a payload is, or that Google's own tools wrap in one as `response`."""
+    response = payload.get("response")
+    if is_dict(response) and "candidates" not in payload and "candidates" in response:
+        return {**{name: value for name, value in payload.items() if name != "response"}, **response}
+    return payload
+
+
+def _is_plain(chunk: dict[str, Any]) -> bool:
+    """Tell whether a chunk holds one piece of text, and beside it only what is told once."""
+    candidates = dicts_of(chunk.get("candidates"))
+    parts = dict_of(candidates[0], "content").get("parts") if len(candidates) == 1 else None
+    if not is_list(parts) or len(parts) != 1 or not is_dict(parts[0]):
+        return False
+    if parts[0].keys() != {"text"} or not text_of(parts[0], "text"):
+        return False
+    return not candidates[0].keys() & {"finishReason", "logprobsResult"} and "promptFeedback" not in chunk
+
+
+def _is_empty(choice: Choice) -> bool:
+    finish = choice.finish
+    return finish is not None and finish.reason == "stop" and not choice.next_part

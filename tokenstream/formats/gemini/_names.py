@@ -1,0 +1,56 @@
+"""Names in camelCase, whichever spelling came: proxies and Python clients write snake_case."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tokenstream.formats._read import dicts_of, is_dict, is_list
+
+__all__ = ["camel"]
+
+_CARRIED = frozenset({"args", "response", "part_metadata", "partMetadata", "metadata"})
+"""What the application or the model named, and not the API."""
+_DEEPEST = 50
+_BETWEEN = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
+
+
+def camel(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return a payload with the API's own names; the very same one where it has them.
+
+    Example:
+        >>> camel({"candidates": [{"finish_reason": "STOP"}]})
+        {'candidates': [{'finishReason': 'STOP'}]}
+        >>> camel({"candidates": [{"content": {"parts": [{"function_call": {"args": {"a_b": 1}}}]}}]})
+        {'candidates': [{'content': {'parts': [{'functionCall': {'args': {'a_b': 1}}}]}}]}
+    """
+    renamed: dict[str, Any] = _renamed(payload, 0) if _has_others(payload) else payload
+    return renamed
+
+
+def _has_others(payload: dict[str, Any]) -> bool:
+    if _is_other(payload):
+        return True
+    for candidate in dicts_of(payload.get("candidates")):
+        content = candidate.get("content")
+        parts = dicts_of(content.get("parts")) if is_dict(content) else []
+        if _is_other(candidate) or any(_is_other(part) for part in parts):
+            return True
+    return False
+
+
+def _is_other(fields: dict[str, Any]) -> bool:
+    return "_" in "".join(fields)
+
+
+def _renamed(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
+    if depth > _DEEPEST:
+        return value
+    if is_dict(value):
+        return {
+            _BETWEEN.sub(lambda match: match[1].upper(), name): (
+                inner if name in _CARRIED else _renamed(inner, depth + 1)
+            )
+            for name, inner in value.items()
+        }
+    return [_renamed(inner, depth + 1) for inner in value] if is_list(value) else value

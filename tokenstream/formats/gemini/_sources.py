@@ -1,0 +1,107 @@
+"""Sources that an answer rests on, each named once although snapshots repeat them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import dict_of, dicts_of, int_of, is_dict, is_list, text_of
+from tokenstream.message import Citation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Sources"]
+
+_KINDS = ("web", "retrievedContext", "maps", "image")
+"""What a grounding chunk may be."""
+
+
+class Sources:
+    """The sources of one candidate that were named so far.
+
+    Example:
+        >>> sources = Sources()
+        >>> cited = {"citations": [{"startIndex": 3, "endIndex": 9, "uri": "https://example.org"}]}
+        >>> [citation.url for citation in sources.cited(cited)], list(sources.cited(cited))
+        (['https://example.org'], [])
+    """
+
+    __slots__ = ("_chunks", "_named", "_seen")
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[object, ...]] = set()
+        self._named: set[tuple[object, ...]] = set()
+        self._chunks: list[dict[str, Any]] = []
+
+    def grounded(self, metadata: dict[str, Any]) -> Iterator[Citation]:
+        """Give the citations that grounding metadata add: one for each source of each supported passage.
+
+        Args:
+            metadata: A snapshot; its indices refer to its own chunks.
+        """
+        chunks = metadata.get("groundingChunks")
+        if is_list(chunks) and chunks:
+            self._chunks = [chunk if is_dict(chunk) else {} for chunk in chunks]
+        for support in dicts_of(metadata.get("groundingSupports")):
+            indices = support.get("groundingChunkIndices")
+            segment = dict_of(support, "segment")
+            for index in indices if is_list(indices) else []:
+                if isinstance(index, int) and 0 <= index < len(self._chunks):
+                    yield from self._name(self._chunks[index], segment, support)
+
+    def rest(self) -> Iterator[Citation]:
+        """Give the sources of the last grounding metadata that no passage was named for."""
+        for chunk in self._chunks:
+            source = _source_of(chunk)
+            if (text_of(source, *_URLS), text_of(source, "title")) not in self._named:
+                yield from self._name(chunk, {}, None)
+
+    def cited(self, metadata: dict[str, Any]) -> Iterator[Citation]:
+        """Give the citations that citation metadata add: places in the answer that recite a source."""
+        # The API's documents say `citations`; servers send `citationSources`, too.
+        for name in ("citations", "citationSources"):
+            for source in dicts_of(metadata.get(name)):
+                start, end = _places(source)
+                url, title = text_of(source, "uri"), text_of(source, "title")
+                if self._is_new("cited", url, title, start, end):
+                    yield Citation(url=url, title=title, start=start, end=end, provider_data=source)
+
+    def _name(
+        self, chunk: dict[str, Any], segment: dict[str, Any], support: dict[str, Any] | None
+    ) -> Iterator[Citation]:
+        source = _source_of(chunk)
+        url, title = text_of(source, *_URLS), text_of(source, "title")
+        start, end = _places(segment)
+        if url is None and title is None:
+            return
+        self._named.add((url, title))
+        if self._is_new("grounded", url, title, start, end):
+            data: dict[str, Any] = {"groundingChunk": chunk}
+            if support is not None:
+                data["groundingSupport"] = support
+            yield Citation(
+                url=url, title=title, text=text_of(source, "text"), start=start, end=end, provider_data=data
+            )
+
+    def _is_new(self, *key: object) -> bool:
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+
+_URLS = ("uri", "sourceUri", "imageUri")
+
+
+def _source_of(chunk: dict[str, Any]) -> dict[str, Any]:
+    for kind in _KINDS:
+        source = dict_of(chunk, kind)
+        if source:
+            return source
+    return {}
+
+
+def _places(passage: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Return where a passage begins and ends; what is zero is left out on the wire."""
+    start, end = int_of(passage, "startIndex"), int_of(passage, "endIndex")
+    return (0 if start is None and end is not None else start), end

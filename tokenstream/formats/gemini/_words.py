@@ -1,0 +1,88 @@
+"""What Gemini's words mean in ours: finish reasons and token counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import dicts_of, int_of, text_of
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
+
+__all__ = ["FINISH_REASONS", "reason_of", "usage_of"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "MALFORMED_FUNCTION_CALL": "error",
+    "MALFORMED_RESPONSE": "error",
+    "UNEXPECTED_TOOL_CALL": "error",
+    "TOO_MANY_TOOL_CALLS": "error",
+    "MISSING_THOUGHT_SIGNATURE": "error",
+    "CONTINUATION": "pause",
+}
+"""Finish reasons and what they say; any other is unknown."""
+_NUMBERED = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
+"""Finish reasons as gRPC counts them; from 6 on, the two APIs count differently."""
+
+
+def reason_of(candidate: dict[str, Any]) -> str | None:
+    """Return a candidate's finish reason; None where it goes on.
+
+    Example:
+        >>> reason_of({"finishReason": "STOP"}), reason_of({"finishReason": 2}), reason_of({})
+        ('STOP', 'MAX_TOKENS', None)
+    """
+    number = int_of(candidate, "finishReason")
+    if number:
+        return _NUMBERED.get(number, str(number))
+    return text_of(candidate, "finishReason")
+
+
+def usage_of(report: dict[str, Any], known: dict[str, int]) -> Usage:
+    """Return a report of token counts in our names; counts that it lacks are None.
+
+    `candidatesTokenCount` leaves out the thoughts, so the tokens of the answer
+    are the sum of both.
+
+    Args:
+        report: The report.
+        known: The last word on each of the two counts that make up a sum; changed here.
+
+    Example:
+        >>> usage_of({"candidatesTokenCount": 3, "thoughtsTokenCount": 4}, {}).output_tokens
+        7
+    """
+    for name in ("candidatesTokenCount", "responseTokenCount", "thoughtsTokenCount"):
+        count = int_of(report, name)
+        if count is not None:
+            known[name.replace("response", "candidates")] = count
+    return Usage(
+        input_tokens=int_of(report, "promptTokenCount"),
+        output_tokens=sum(known.values()) if known else None,
+        total_tokens=int_of(report, "totalTokenCount"),
+        reasoning_tokens=int_of(report, "thoughtsTokenCount"),
+        cached_tokens=int_of(report, "cachedContentTokenCount"),
+        input_audio_tokens=_of_kind(report, "promptTokensDetails", "AUDIO"),
+        output_audio_tokens=_of_kind(report, "candidatesTokensDetails", "AUDIO"),
+        input_image_tokens=_of_kind(report, "promptTokensDetails", "IMAGE"),
+        provider_data=report,
+    )
+
+
+def _of_kind(report: dict[str, Any], name: str, kind: str) -> int | None:
+    for detail in dicts_of(report.get(name)):
+        if text_of(detail, "modality") == kind:
+            return int_of(detail, "tokenCount")
+    return None

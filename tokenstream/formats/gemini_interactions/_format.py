@@ -1,0 +1,262 @@
+"""The Interactions API: payloads in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._read import dict_of, dicts_of, is_dict, known, says_nothing, text_of
+from tokenstream.formats.gemini_interactions._steps import Steps
+from tokenstream.formats.gemini_interactions._words import ALIASES, FINISH_REASONS, GOES_ON, usage_of
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.formats._holes import Path
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+
+__all__ = ["GeminiInteractions"]
+
+_EVENTS = frozenset(
+    {
+        "interaction.created",
+        "interaction.status_update",
+        "interaction.completed",
+        "step.start",
+        "step.delta",
+        "step.stop",
+    }
+)
+_TEXT: Path = ("delta", "text")
+_PLAIN = {"event_type", "index", "delta"}
+_KNOWN_IN_INTERACTIONS = (
+    "id",
+    "model",
+    "agent",
+    "status",
+    "object",
+    "usage",
+    "steps",
+    "outputs",
+    "errors",
+    # What the SDK makes of the steps, for convenience.
+    "output_text",
+    "output_audio",
+    "output_image",
+    "output_video",
+)
+
+
+class GeminiInteractions(GlanceFormat):
+    """Google's Interactions API: a stream's events, or a whole interaction in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> interactions = GeminiInteractions()
+        >>> delta = {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "Hel"}}
+        >>> [type(event).__name__ for event in interactions.feed(delta)]
+        ['PartStart', 'TextDelta']
+    """
+
+    __slots__ = ("_event_id", "_given_id", "_status", "_steps")
+
+    name: ClassVar[str] = "gemini-interactions"
+    event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._steps = Steps(self.limits, self.note)
+        self.parts = self._steps
+        self._status: str | None = None
+        """The last status that the interaction had."""
+        self._event_id: str | None = None
+        self._given_id: str | None = None
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Tell whether a first payload is of this format.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        kind = text_of(payload, "event_type")
+        if kind is not None:
+            return kind in _EVENTS or kind in ALIASES or kind == "error"
+        if payload.get("object") == "interaction":
+            return "status" in payload
+        return event in cls.event_names and (is_dict(payload.get("interaction")) or "index" in payload)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Tell whether a payload that has an error is no error of the stream: a step that failed, say."""
+        return self._kind_of(payload, event) in _EVENTS
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`."""
+        kind = self._kind_of(payload, event)
+        self._event_id = text_of(payload, "event_id") or self._event_id
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        elif payload.get("object") == "interaction":
+            self._whole(payload)
+        elif payload.get("event_type") == "UNKNOWN" and is_dict(payload.get("raw")):
+            # So the SDK hands over an event that it has no class for.
+            self.parts.unknown(text_of(payload["raw"], "event_type") or "event", payload["raw"])
+        else:
+            self.parts.unknown(kind or "event", payload)
+        if not self.text_at:
+            self._give_position()
+
+    def after_end(self, frame: Frame) -> None:
+        """Take a frame that comes after the terminal event; the sentinel is expected there."""
+        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+        if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
+            super().after_end(frame)
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what was held back; without the end of the interaction, set `error` to `StreamTruncated`."""
+        status = self._status
+        if self.error is None and not self.ended and status is not None and status not in GOES_ON:
+            # The terminal event is missing, but its word for the end had come.
+            self._finish(status)
+        return super().end(now=now)
+
+    def finish_input(self) -> None:
+        """Close what is open at the end of the input."""
+        self._give_position()
+        super().finish_input()
+
+    # -- events --------------------------------------------------------------
+
+    def _created(self, payload: dict[str, Any]) -> None:
+        if self.parts.started:
+            self.note("start_repeated")
+        self._take_interaction(dict_of(payload, "interaction"))
+        self._carry(payload, "interaction")
+
+    def _status_update(self, payload: dict[str, Any]) -> None:
+        status = text_of(payload, "status")
+        self._status = status or self._status
+        self._take_usage(payload.get("usage"))
+        self._carry(payload, "interaction_id", "status", "usage")
+
+    def _step_start(self, payload: dict[str, Any]) -> None:
+        # In previews it was a content.
+        step = dict_of(payload, "step") or dict_of(payload, "content")
+        self._steps.start(self._index(payload, self._steps.newest + 1), step)
+        self._carry(payload, "index", "step", "content")
+
+    def _step_delta(self, payload: dict[str, Any]) -> None:
+        delta = dict_of(payload, "delta")
+        self._steps.delta(self._index(payload, max(self._steps.newest, 0)), delta, payload)
+        if payload.keys() == _PLAIN and delta.keys() == {"type", "text"}:
+            self.text_at = _TEXT
+            return
+        self._take_usage(dict_of(payload, "metadata").get("total_usage"))
+        self._carry(payload, "index", "delta", "metadata")
+        for name, value in (known(dict_of(payload, "metadata"), "total_usage") or {}).items():
+            self.parts.field(name, value)
+
+    def _step_stop(self, payload: dict[str, Any]) -> None:
+        self._steps.stop(self._index(payload, self._steps.newest))
+        self._take_usage(payload.get("usage"))
+        step_usage = dict_of(payload, "step_usage")
+        if step_usage:
+            self.parts.items("step_usage", [step_usage], 0)
+        self._carry(payload, "index", "usage", "step_usage")
+
+    def _completed(self, payload: dict[str, Any]) -> None:
+        interaction = dict_of(payload, "interaction")
+        self._carry(payload, "interaction")
+        self._whole(interaction)
+
+    def _whole(self, interaction: dict[str, Any]) -> None:
+        """Read an interaction that is over; steps that had come are not read again."""
+        self._take_interaction(interaction)
+        if not self._steps.has_parts:
+            steps = interaction.get("steps") or interaction.get("outputs")
+            for index, step in enumerate(dicts_of(steps)):
+                if step.get("type") != "user_input":
+                    self._steps.whole_step(index, step)
+        status = text_of(interaction, "status")
+        if status is None:
+            self.note("finish_missing")
+            status = self._status
+        if status is not None:
+            self._finish(status)
+        errors = dicts_of(interaction.get("errors"))
+        self._give_position()
+        if status == "failed":
+            self._fail(errors)
+        elif errors:
+            self.parts.field("errors", errors)
+        self.conclude()
+
+    _READERS: ClassVar[dict[str, Callable[[GeminiInteractions, dict[str, Any]], None]]] = {
+        "interaction.created": _created,
+        "interaction.status_update": _status_update,
+        "interaction.completed": _completed,
+        "step.start": _step_start,
+        "step.delta": _step_delta,
+        "step.stop": _step_stop,
+    }
+
+    # -- within --------------------------------------------------------------
+
+    def _kind_of(self, payload: dict[str, Any], event: str) -> str:
+        kind = text_of(payload, "event_type")
+        if kind is None and event:
+            self.note("type_missing")
+        elif kind and event and kind != event:
+            self.note("event_name_differs")
+        kind = kind or event
+        return ALIASES.get(kind, kind)
+
+    def _index(self, payload: dict[str, Any], default: int) -> int:
+        index = payload.get("index")
+        if isinstance(index, int) and not isinstance(index, bool):
+            return index
+        self.note("part_index_missing")
+        return default
+
+    def _take_interaction(self, interaction: dict[str, Any]) -> None:
+        self.parts.head(
+            id=text_of(interaction, "id"),
+            model=text_of(interaction, "model") or text_of(interaction, "agent"),
+        )
+        self._status = text_of(interaction, "status") or self._status
+        self._take_usage(interaction.get("usage"))
+        for name, value in (known(interaction, *_KNOWN_IN_INTERACTIONS) or {}).items():
+            self.parts.field(name, value)
+
+    def _take_usage(self, report: object) -> None:
+        if is_dict(report) and report:
+            self.parts.usage(usage_of(report))
+
+    def _finish(self, status: str) -> None:
+        self.parts.finish(0, FINISH_REASONS.get(status, "unknown"), status)
+
+    def _fail(self, errors: list[dict[str, Any]]) -> None:
+        said = errors[0] if errors else {}
+        self.error = provider_error({"error": {"message": "the interaction failed", **(known(said) or {})}})
+
+    def _carry(self, payload: dict[str, Any], *names: str) -> None:
+        """Carry the fields that are not among `names`."""
+        for name, value in payload.items():
+            if name not in names and name not in ("event_type", "event_id") and not says_nothing(value):
+                self.parts.field(name, value)
+
+    def _give_position(self) -> None:
+        """Tell the last event's id, from which the interaction can be asked for again."""
+        if self._event_id != self._given_id:
+            self._given_id = self._event_id
+            self.parts.field("event_id", self._event_id)

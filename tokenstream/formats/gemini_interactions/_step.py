@@ -1,0 +1,79 @@
+"""One step, and what is known of it beside its part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import text_of
+from tokenstream.formats._values import json_text
+from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
+
+if TYPE_CHECKING:
+    from tokenstream.formats._open import OpenPart
+
+__all__ = ["CALL", "OUTPUT", "THOUGHT", "Step", "result_of", "server_call", "whole_of"]
+
+OUTPUT = "model_output"
+THOUGHT = "thought"
+CALL = "function_call"
+"""A call of one of the application's tools; other types that end in `_call` are run by the provider."""
+
+
+class Step:
+    """A step that can still grow.
+
+    Args:
+        type: Its type, in the API's word.
+        data: What is known of it.
+    """
+
+    __slots__ = ("data", "fragments", "kind", "part", "text", "type")
+
+    def __init__(self, type: str, data: dict[str, Any]) -> None:  # noqa: A002 - the field's name
+        self.type = type
+        self.data = data
+        self.part: OpenPart | None = None
+        """The part that its next piece belongs to."""
+        self.kind = ""
+        """The type of content that this part is of."""
+        self.text: int | None = None
+        """Index of its last text part."""
+        self.fragments = False
+        """Whether its arguments came as text."""
+
+
+def name_of(step: Step) -> str:
+    return text_of(step.data, "name") or step.type
+
+
+def result_of(step: Step) -> ServerToolResult:
+    return ServerToolResult(
+        id=text_of(step.data, "call_id") or "",
+        name=step.type,
+        content=step.data.get("result"),
+        provider_data={**step.data},
+    )
+
+
+def whole_of(
+    step: Step, data: dict[str, Any], part: OpenPart
+) -> ServerToolCall | ServerToolResult | OpaquePart | None:
+    """Return what a step is as a whole; None where its deltas say it."""
+    if part.kind == "server_tool_result":
+        return result_of(step)
+    if part.kind == "opaque" and step.type != OUTPUT:
+        return OpaquePart(type=step.type, data=data)
+    if part.kind != "server_tool_call" or step.fragments:
+        return None
+    arguments = data.get("arguments")
+    text = arguments if isinstance(arguments, str) else json_text(arguments or {})
+    return server_call(step, data, text)
+
+
+def server_call(step: Step, data: dict[str, Any], arguments: str = "") -> ServerToolCall:
+    return ServerToolCall(
+        id=text_of(data, "id") or "",
+        name=name_of(step),
+        arguments_text=arguments,
+        provider_data={**data},
+    )

@@ -1,0 +1,88 @@
+"""What the words of the Interactions API mean in ours: statuses, token counts, annotations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import dicts_of, int_of, text_of
+from tokenstream.message import Citation, Usage
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
+
+__all__ = ["ALIASES", "FINISH_REASONS", "GOES_ON", "citation_of", "usage_of"]
+
+ALIASES = {
+    "interaction.start": "interaction.created",
+    "interaction.complete": "interaction.completed",
+    "content.start": "step.start",
+    "content.delta": "step.delta",
+    "content.stop": "step.stop",
+}
+"""What previews of the API called its events."""
+FINISH_REASONS: dict[str, FinishReason] = {
+    "completed": "stop",
+    "requires_action": "tool_calls",
+    "incomplete": "length",
+    "budget_exceeded": "length",
+    "requires_continuation": "pause",
+    "cancelled": "cancelled",
+    "failed": "error",
+}
+"""Statuses that an interaction ends with, and what they say; any other is unknown."""
+GOES_ON = frozenset({"in_progress", "queued"})
+"""Statuses of an interaction that has not ended."""
+
+
+def usage_of(report: dict[str, Any]) -> Usage:
+    """Return a report of token counts in our names; counts that it lacks are None.
+
+    `total_output_tokens` leaves out the thoughts, so the tokens of the answer
+    are the sum of both.
+
+    Example:
+        >>> usage_of({"total_output_tokens": 26, "total_thought_tokens": 115}).output_tokens
+        141
+    """
+    written, thought = int_of(report, "total_output_tokens"), int_of(report, "total_thought_tokens")
+    counts = [count for count in (written, thought) if count is not None]
+    return Usage(
+        input_tokens=int_of(report, "total_input_tokens"),
+        output_tokens=sum(counts) if counts else None,
+        total_tokens=int_of(report, "total_tokens"),
+        reasoning_tokens=thought,
+        cached_tokens=int_of(report, "total_cached_tokens"),
+        input_audio_tokens=_of_kind(report, "input_tokens_by_modality", "audio"),
+        output_audio_tokens=_of_kind(report, "output_tokens_by_modality", "audio"),
+        input_image_tokens=_of_kind(report, "input_tokens_by_modality", "image"),
+        provider_data=report,
+    )
+
+
+def _of_kind(report: dict[str, Any], name: str, kind: str) -> int | None:
+    for detail in dicts_of(report.get(name)):
+        if text_of(detail, "modality") == kind:
+            return int_of(detail, "tokens")
+    return None
+
+
+def citation_of(annotation: dict[str, Any], cites: int | None) -> Citation:
+    """Return an annotation of any kind as ours.
+
+    Args:
+        annotation: The annotation as the server sent it.
+        cites: Index of the text part that it stands in.
+
+    Example:
+        >>> citation_of({"type": "url_citation", "title": "Example", "start_index": 3}, 0).start
+        3
+    """
+    return Citation(
+        url=text_of(annotation, "url", "document_uri"),
+        title=text_of(annotation, "title", "file_name", "name"),
+        text=text_of(annotation, "source"),
+        start=int_of(annotation, "start_index"),
+        end=int_of(annotation, "end_index"),
+        cites=cites,
+        provider_data=annotation,
+    )

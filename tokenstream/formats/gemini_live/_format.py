@@ -1,0 +1,280 @@
+"""Gemini Live: messages of a WebSocket in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic_core import from_json
+
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import TextDelta
+from tokenstream.formats._read import dicts_of, is_dict, is_list, says_nothing, text_of
+from tokenstream.formats.base import Format, Frame
+from tokenstream.formats.gemini_live._turn import Turn
+from tokenstream.formats.gemini_live._words import FINISH_REASONS, camel, child, usage_of
+from tokenstream.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["GeminiLive"]
+
+_NAMES = frozenset(
+    {
+        "setupComplete",
+        "serverContent",
+        "toolCall",
+        "toolCallCancellation",
+        "goAway",
+        "sessionResumptionUpdate",
+        "voiceActivity",
+        "voiceActivityDetectionSignal",
+    }
+)
+_OF_A_TURN = frozenset(
+    {
+        "modelTurn",
+        "outputTranscription",
+        "interrupted",
+        "generationComplete",
+        "turnComplete",
+        "groundingMetadata",
+        "urlContextMetadata",
+    }
+)
+"""What belongs to the model's turn; what the user says may come before it."""
+_UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
+_LONGEST_GLANCE = 4096
+_ONE_PART = b'"text"'
+
+
+class GeminiLive(Format):
+    """Gemini Live: the server's messages of one session.
+
+    All turns of the session add up to one message, whose finish reason is that
+    of the last.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+        one: Whether the answer is over with its turn.
+
+    Example:
+        >>> live = GeminiLive()
+        >>> turn = {"serverContent": {"modelTurn": {"parts": [{"text": "Hel"}]}}}
+        >>> [event.text for event in live.feed(turn) if isinstance(event, TextDelta)]
+        ['Hel']
+        >>> [event.reason for event in live.feed({"serverContent": {"turnComplete": True}})[-1:]]
+        ['stop']
+    """
+
+    __slots__ = ("_one", "_open", "_plain", "_turn")
+
+    name: ClassVar[str] = "gemini-live"
+    framing: ClassVar[str] = "messages"
+    ends_with_input: ClassVar[bool] = True
+    several: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False, one: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._turn = Turn(self.limits, self.note)
+        self.parts = self._turn
+        self._one = one
+        self._open = False
+        """Whether a turn has begun and not ended."""
+        self._plain = False
+        """Whether the last payload added to a text."""
+
+    def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
+        """Return a format of the same make for a new connection."""
+        return GeminiLive(limits=limits, pings=pings, one=self._one)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
+        """Tell whether a first payload is of this format, by the names of its only fields."""
+        if "type" in payload:
+            return False
+        return any(camel(name) in _NAMES and is_dict(value) for name, value in payload.items())
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return "" for what belongs to a turn, None for the session, and whether the turn ends with it."""
+        fields = {camel(name): value for name, value in payload.items()}
+        content = child(fields, "serverContent")
+        of_a_turn = "toolCall" in fields or any(content.get(name) for name in _OF_A_TURN)
+        return ("" if of_a_turn else None), _ends_turn(content)
+
+    def of_answer(self, answer: str) -> GeminiLive:
+        """Return a format that reads one turn of a session."""
+        return GeminiLive(limits=self.limits, one=True)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last turn is over, or the model has said all that belongs to it."""
+        return self.ended or self.parts.finished
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        if self._plain and isinstance(frame, bytes) and _ONE_PART in frame and len(frame) < _LONGEST_GLANCE:
+            events = self._glance(frame)
+            if events is not None:
+                return events
+        return super().feed(frame, now=now)
+
+    def _glance(self, payload: bytes) -> list[Event] | None:
+        """Return the event of a payload that is one more piece of the text; None for any other."""
+        flow = self.parts.choices[0].flow
+        if flow is None or flow.kind != "text" or flow.held or self.error is not None:
+            return None
+        try:
+            data = from_json(payload)
+            [(name, content)] = data.items()
+            [(inner, turn)] = content.items()
+            [part] = turn["parts"]
+            [(key, text)] = part.items()
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+        plain = name == "serverContent" and inner == "modelTurn" and key == "text"
+        if not plain or text.__class__ is not str or not text or self.limits is not DEFAULT_LIMITS:
+            return None
+        self.frames += 1
+        return [TextDelta(text, part=flow.index, raw=data)]
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what was held back; where a turn had not ended, or none had begun, set `error`."""
+        if self.error is None and not self.finished:
+            self.error = StreamTruncated(self._truncation())
+        return super().end(now=now)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`."""
+        fields = {camel(name): value for name, value in payload.items()}
+        # The counts may come with the end of a turn, and belong to it.
+        report = fields.pop("usageMetadata", None)
+        if is_dict(report):
+            self.parts.usage(usage_of(report))
+        self._plain = False
+        for name, value in fields.items():
+            reader = self._READERS.get(name)
+            if reader is not None and is_dict(value):
+                reader(self, {camel(key): inner for key, inner in value.items()})
+            elif value is not None:
+                self.parts.unknown(name, value)
+
+    # -- messages ------------------------------------------------------------
+
+    def _content(self, content: dict[str, Any]) -> None:
+        if any(content.get(name) for name in _OF_A_TURN):
+            self._begin()
+        turn = child(content, "modelTurn")
+        for part in dicts_of(turn.get("parts")):
+            self._turn.add_part(part)
+        self._plain = bool(turn)
+        self._turn.add_transcript(child(content, "outputTranscription"))
+        for name, value in content.items():
+            self._take(name, value)
+        self._end(content)
+
+    def _take(self, name: str, value: object) -> None:
+        """Take what a turn has beside its content."""
+        if name in ("inputTranscription", "interimInputTranscription"):
+            self.parts.unknown(name, value)
+        elif name in ("groundingMetadata", "urlContextMetadata"):
+            if not says_nothing(value):
+                self.parts.field(name, value, 0)
+            if name == "groundingMetadata" and is_dict(value):
+                self._turn.cite_sources(value)
+        elif name not in _READ_ELSEWHERE and not says_nothing(value):
+            self.parts.field(name, value, 0)
+
+    def _begin(self) -> None:
+        if not self._open:
+            self._open = True
+            self._turn.begin()
+
+    def _end(self, content: dict[str, Any]) -> None:
+        """Take what says that the turn is over, or will be."""
+        state = self.parts.choice(0)
+        reason = text_of(content, "turnCompleteReason")
+        if content.get("interrupted") is True:
+            # It may come while what was generated is still being played.
+            state.finish = None
+            self._finish("interrupted")
+        elif content.get("generationComplete") is True:
+            self._finish("generationComplete")
+        if not _ends_turn(content):
+            return
+        if reason is not None and reason not in _UNSPECIFIED:
+            # What ended the turn says more than that it has ended.
+            state.finish = None
+            self._finish(reason)
+        elif state.finish is None:
+            self._finish("turnComplete")
+        self._turn.close_audio()
+        self._open = False
+        if self._one:
+            self.conclude()
+
+    def _finish(self, word: str) -> None:
+        self._turn.close_audio()
+        self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
+
+    def _tool_call(self, data: dict[str, Any]) -> None:
+        self._begin()
+        for call in dicts_of(data.get("functionCalls")):
+            self._turn.call(call)
+
+    def _cancellation(self, data: dict[str, Any]) -> None:
+        """Take the ids of calls that are not to be run any more: the user has interrupted the turn."""
+        ids = data.get("ids")
+        if is_list(ids):
+            self.parts.items("toolCallCancellation", ids)
+        else:
+            self.parts.unknown("toolCallCancellation", data)
+
+    def _setup(self, data: dict[str, Any]) -> None:
+        self._keep("setupComplete", data)
+
+    def _go_away(self, data: dict[str, Any]) -> None:
+        self._keep("goAway", data)
+
+    def _resumption(self, data: dict[str, Any]) -> None:
+        self._keep("sessionResumptionUpdate", data)
+
+    def _keep(self, name: str, data: dict[str, Any]) -> None:
+        """Keep what whoever holds the session needs later, such as the handle to resume it with."""
+        self.parts.field(name, data)
+
+    _READERS: ClassVar[dict[str, Callable[[GeminiLive, dict[str, Any]], None]]] = {
+        "serverContent": _content,
+        "toolCall": _tool_call,
+        "toolCallCancellation": _cancellation,
+        "setupComplete": _setup,
+        "goAway": _go_away,
+        "sessionResumptionUpdate": _resumption,
+    }
+
+
+_READ_ELSEWHERE = frozenset(
+    {
+        "modelTurn",
+        "outputTranscription",
+        "interrupted",
+        "generationComplete",
+        "turnComplete",
+        "turnCompleteReason",
+        "interactionStatus",
+    }
+)
+
+
+def _ends_turn(content: dict[str, Any]) -> bool:
+    """Tell whether a turn ends; a model that goes on in the background is not idle then."""
+    if content.get("turnComplete") is not True:
+        return False
+    status = text_of(content, "interactionStatus")
+    return status is None or status in _UNSPECIFIED or status in ("IDLE", "REQUIRES_ACTION")

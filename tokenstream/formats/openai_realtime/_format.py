@@ -1,0 +1,398 @@
+"""OpenAI Realtime: messages of a WebSocket in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic_core import from_json
+
+from tokenstream.errors import LimitExceeded, StreamTruncated
+from tokenstream.events import TextDelta
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._read import dict_of, dicts_of, known, text_of
+from tokenstream.formats.base import Format, Frame
+from tokenstream.formats.openai_realtime._outputs import Outputs
+from tokenstream.formats.openai_realtime._words import (
+    FINISH_REASONS,
+    audio_of,
+    finish_reason,
+    output_format,
+    usage_of,
+)
+from tokenstream.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.formats._open import OpenPart
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["OpenAIRealtime"]
+
+_TEXT_DELTA = b'"response.output_text.delta"'
+_NEAR = 64
+"""Bytes of a payload in which its type stands, if it is to be read at a glance."""
+_SESSION_EVENTS = ("session.", "conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
+_WITHOUT_ANSWER = frozenset({"transcription", "translation"})
+"""Types of sessions in which no response is ever made."""
+_RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
+
+
+class OpenAIRealtime(Format):
+    """OpenAI Realtime: the server's events of one session.
+
+    All responses of the session add up to one message, whose finish reason is
+    that of the last; `answer` picks out one of them.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+        answer: The id of the one response that is read; None for all that come.
+        session: What is known of the session before its first event.
+
+    Example:
+        >>> realtime = OpenAIRealtime()
+        >>> start = {"type": "response.created", "response": {"id": "resp_1"}}
+        >>> realtime.feed(start)[0].id
+        'resp_1'
+        >>> where = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
+        >>> piece = {"type": "response.output_text.delta", "delta": "Hel", **where}
+        >>> [event.text for event in realtime.feed(piece) if isinstance(event, TextDelta)]
+        ['Hel']
+    """
+
+    __slots__ = (
+        "_answer",
+        "_answerless",
+        "_failure",
+        "_open",
+        "_outputs",
+        "_plain",
+        "_session",
+        "_told",
+    )
+
+    name: ClassVar[str] = "openai-realtime"
+    framing: ClassVar[str] = "messages"
+    ends_with_input: ClassVar[bool] = True
+    several: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        pings: bool = False,
+        answer: str | None = None,
+        session: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._outputs = Outputs(self.limits, self.note)
+        self.parts = self._outputs
+        self._session: dict[str, Any] = session or {}
+        self._outputs.audio_format = output_format(self._session)
+        self._answer = answer
+        self._open: dict[str, None] = {}
+        """Ids of the responses that have begun and not ended."""
+        self._answerless = False
+        self._failure: StreamError | None = None
+        """Why the last response failed."""
+        self._told: StreamError | None = None
+        """The last error that the server told since a response began; most do not end the session."""
+        self._plain: tuple[str, object, object, OpenPart] | None = None
+        """What the last text delta added to: item, content index, response, and the part."""
+
+    def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
+        """Return a format of the same make for a new connection."""
+        return OpenAIRealtime(limits=limits, pings=pings, answer=self._answer, session=self._session)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
+        """Tell whether a first payload is of this format: its events have an `event_id`, or name the API."""
+        kind = text_of(payload, "type") or ""
+        if kind.startswith(("session.", "transcription_session.")):
+            return "session" in payload
+        marked = "event_id" in payload and "sequence_number" not in payload
+        response = dict_of(payload, "response")
+        if kind in ("response.created", "response.done"):
+            of_another = text_of(response, "object") == "response"
+            return text_of(response, "object") == "realtime.response" or (marked and not of_another)
+        if kind == "error":
+            return marked and "error" in payload
+        if kind.startswith("response."):
+            return marked and "response_id" in payload
+        return marked and kind.startswith(_SESSION_EVENTS)
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return the response that a payload belongs to, None for the session, and whether it ends it."""
+        kind = text_of(payload, "type") or ""
+        if not kind.startswith("response."):
+            return None, False
+        id = text_of(dict_of(payload, "response"), "id") or text_of(payload, "response_id")
+        return id, kind == "response.done"
+
+    def of_answer(self, answer: str) -> OpenAIRealtime:
+        """Return a format that reads one response of a session, of which it knows what this one does."""
+        return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last response is over, and did not fail."""
+        return self.ended or (not self._open and self._failure is None and self.parts.finished)
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds."""
+        # Only a text is decoded here: audio is large, and would be decoded twice.
+        if self._plain is not None and isinstance(frame, bytes) and _TEXT_DELTA in frame[:_NEAR]:
+            events = self._glance(frame, *self._plain)
+            if events is not None:
+                return events
+        return super().feed(frame, now=now)
+
+    def _glance(
+        self, payload: bytes, item: str, content: object, response: object, part: OpenPart
+    ) -> list[Event] | None:
+        """Return the event of a payload that adds to the text as the last one did; None for any other."""
+        try:
+            data = from_json(payload)
+        except ValueError:
+            return None
+        if (
+            data.__class__ is dict
+            and data.get("type") == "response.output_text.delta"
+            and data.get("item_id") == item
+            and data.get("content_index") == content
+            and data.get("response_id") == response
+            and not (part.closed or part.held)
+            and self.error is None
+            and self.limits is DEFAULT_LIMITS
+        ):
+            text = data.get("delta")
+            if text.__class__ is str and text:
+                self.frames += 1
+                return [TextDelta(text, part=part.index, raw=data)]
+        return None
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what was held back; where a response had not ended, set `error`."""
+        if self.error is None and not self.ended:
+            self.error = self._verdict()
+        return super().end(now=now)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Tell whether a payload that looks like an error is one of the session's events."""
+        return text_of(payload, "type") is not None
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`."""
+        kind = text_of(payload, "type")
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        else:
+            self.parts.unknown(kind or "event", payload)
+
+    def _verdict(self) -> StreamError | None:
+        """Return what the end of the input means."""
+        over = self._failure is not None or self.parts.finished or self._answerless
+        if over and not self._open:
+            return self._failure
+        return self._told or StreamTruncated(self._truncation())
+
+    # -- the session ---------------------------------------------------------
+
+    def _ping(self, payload: dict[str, Any]) -> None:
+        self.ping()
+
+    def _take_session(self, payload: dict[str, Any]) -> None:
+        session = self._session = dict_of(payload, "session")
+        model = text_of(session, "model")
+        if model:
+            self.parts.head(model=model)
+        self._outputs.audio_format = output_format(session) or self._outputs.audio_format
+        self._answerless = text_of(session, "type") in _WITHOUT_ANSWER
+        self.parts.unknown(text_of(payload, "type") or "session", payload)
+
+    def _rate_limits(self, payload: dict[str, Any]) -> None:
+        limits = payload.get("rate_limits")
+        if limits:
+            self.parts.field("rate_limits", limits)
+
+    def _error(self, payload: dict[str, Any]) -> None:
+        """Take an error: it tells of one of the client's events, and the session goes on."""
+        self._told = provider_error(payload, "error")
+        self.parts.unknown("error", payload)
+
+    # -- responses -----------------------------------------------------------
+
+    def _created(self, payload: dict[str, Any]) -> None:
+        response = dict_of(payload, "response")
+        id = text_of(response, "id") or ""
+        if id in self._open:
+            self.note("start_repeated")
+            return
+        self._outputs.audio_format = output_format(response) or self._outputs.audio_format
+        if not self._open:
+            self._failure = self._told = None
+            self._outputs.begin(id or None, text_of(self._session, "model"))
+        if len(self._open) >= self.limits.choices:
+            raise LimitExceeded(limit="choices", value=self.limits.choices)
+        self._open[id] = None
+        self._carry(response)
+
+    def _done(self, payload: dict[str, Any]) -> None:
+        response = dict_of(payload, "response")
+        id = text_of(response, "id") or text_of(payload, "response_id") or ""
+        if id not in self._open:
+            if self.parts.finished:
+                self.note("finish_repeated")
+                return
+            self.note("start_missing")
+        self._plain = None
+        status = text_of(response, "status") or ""
+        self._give_rest(response, id)
+        self._outputs.end_response(id, complete=status in ("completed", ""))
+        self._open.pop(id, None)
+        self._carry(response)
+        self._read_usage(payload, response)
+        if not self._open:
+            self._finish(response, status)
+
+    def _give_rest(self, response: dict[str, Any], id: str) -> None:
+        """Give the items of a finished response that no event has told of."""
+        for index, item in enumerate(dicts_of(response.get("output"))):
+            if not self._outputs.is_known(item, id, index):
+                where = {"response_id": id, "output_index": index}
+                self._outputs.start_item(where, item)
+                self._outputs.end_item(where, item)
+
+    def _read_usage(self, payload: dict[str, Any], response: dict[str, Any]) -> None:
+        report = dict_of(response, "usage")
+        if not report and dict_of(payload, "usage"):
+            # Quirk (xAI, 2026-07): the counts stand beside the response, and an empty object
+            # in it; recording: rt-xai-pydai-23166234.
+            self.note("usage_misplaced")
+            report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+
+    def _finish(self, response: dict[str, Any], status: str) -> None:
+        details = dict_of(response, "status_details")
+        self.parts.finish(0, finish_reason(status, text_of(details, "reason")), status or None)
+        if status == "failed":
+            error = provider_error({"error": dict_of(details, "error") or "the response failed"})
+            self._failure = error
+        if self._answer is not None:
+            self.error = self._failure
+            self.conclude()
+
+    def _carry(self, response: dict[str, Any]) -> None:
+        """Carry the fields of a response that we have no word for."""
+        for name, value in (known(response, *_RESPONSE_FIELDS) or {}).items():
+            self.parts.field(name, value)
+
+    # -- items and content -----------------------------------------------------
+
+    def _item_added(self, payload: dict[str, Any]) -> None:
+        self._outputs.start_item(payload, dict_of(payload, "item"))
+
+    def _item_done(self, payload: dict[str, Any]) -> None:
+        self._outputs.end_item(payload, dict_of(payload, "item"))
+
+    def _content_added(self, payload: dict[str, Any]) -> None:
+        self._outputs.start_content(payload)
+
+    def _content_done(self, payload: dict[str, Any]) -> None:
+        self._outputs.end_content(payload)
+
+    def _text(self, payload: dict[str, Any]) -> None:
+        delta = payload.get("delta")
+        content = self._outputs.content(payload, "text") if isinstance(delta, str) else None
+        if content is None or not isinstance(delta, str):
+            self._misfit(payload)
+            return
+        self._outputs.write_text(content, delta)
+        item = text_of(payload, "item_id")
+        index = payload.get("content_index")
+        if item is not None and isinstance(index, int) and content.part.kind == "text":
+            self._plain = (item, index, payload.get("response_id"), content.part)
+
+    def _transcript(self, payload: dict[str, Any]) -> None:
+        delta = payload.get("delta")
+        content = self._outputs.content(payload, "audio") if isinstance(delta, str) else None
+        if content is None or not isinstance(delta, str):
+            self._misfit(payload)
+            return
+        self._outputs.write_transcript(content, delta)
+
+    def _audio(self, payload: dict[str, Any]) -> None:
+        data = audio_of(payload.get("delta"))
+        content = None if data is None else self._outputs.content(payload, "audio")
+        if data is None or content is None:
+            self._misfit(payload)
+            return
+        self._outputs.write_audio(content, data)
+
+    def _misfit(self, payload: dict[str, Any]) -> None:
+        self.note("delta_misfits")
+        self.parts.unknown(text_of(payload, "type") or "event", payload)
+
+    def _content_whole(self, payload: dict[str, Any]) -> None:
+        """Take the end of a text, a transcript or audio: it says again what the pieces said."""
+        item = self._outputs.item(payload)
+        index = payload.get("content_index")
+        if item is not None and isinstance(index, int) and index in item.contents:
+            self._outputs.whole_content(item, index, payload)
+
+    def _arguments(self, payload: dict[str, Any]) -> None:
+        delta = payload.get("delta")
+        if isinstance(delta, str):
+            self._outputs.write_arguments(payload, delta)
+        else:
+            self._misfit(payload)
+
+    def _call_arguments_done(self, payload: dict[str, Any]) -> None:
+        self._outputs.end_arguments(payload, "function_call")
+
+    def _server_arguments_done(self, payload: dict[str, Any]) -> None:
+        self._outputs.end_arguments(payload, "mcp_call")
+
+    _READERS: ClassVar[dict[str, Callable[[OpenAIRealtime, dict[str, Any]], None]]] = {
+        "ping": _ping,
+        "keepalive": _ping,
+        "session.created": _take_session,
+        "session.updated": _take_session,
+        "transcription_session.created": _take_session,
+        "transcription_session.updated": _take_session,
+        "rate_limits.updated": _rate_limits,
+        "error": _error,
+        "response.created": _created,
+        "response.done": _done,
+        "response.output_item.added": _item_added,
+        "response.output_item.done": _item_done,
+        "response.content_part.added": _content_added,
+        "response.content_part.done": _content_done,
+        "response.output_text.delta": _text,
+        "response.output_text.done": _content_whole,
+        "response.output_audio_transcript.delta": _transcript,
+        "response.output_audio_transcript.done": _content_whole,
+        "response.output_audio.delta": _audio,
+        "response.output_audio.done": _content_whole,
+        # The beta's names.
+        "response.text.delta": _text,
+        "response.text.done": _content_whole,
+        "response.audio_transcript.delta": _transcript,
+        "response.audio_transcript.done": _content_whole,
+        "response.audio.delta": _audio,
+        "response.audio.done": _content_whole,
+        "response.function_call_arguments.delta": _arguments,
+        "response.function_call_arguments.done": _call_arguments_done,
+        "response.mcp_call_arguments.delta": _arguments,
+        "response.mcp_call_arguments.done": _server_arguments_done,
+    }

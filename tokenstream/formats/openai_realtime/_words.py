@@ -1,0 +1,97 @@
+"""What the Realtime API's words mean in ours: statuses, token counts, audio."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import dict_of, int_of, text_of
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.message import FinishReason
+
+__all__ = ["FINISH_REASONS", "audio_of", "finish_reason", "output_format", "usage_of"]
+
+FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
+    {
+        "completed": "stop",
+        "cancelled": "cancelled",
+        "failed": "error",
+        "max_output_tokens": "length",
+        "content_filter": "content_filter",
+    }
+)
+"""Statuses of a response, and why one is incomplete."""
+_OLD_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+"""What the beta called the formats of audio."""
+
+
+def finish_reason(status: str, reason: str | None) -> FinishReason:
+    """Return why a response ended.
+
+    Args:
+        status: Its status.
+        reason: What its `status_details` say of it, or None.
+
+    Example:
+        >>> finish_reason("incomplete", "max_output_tokens"), finish_reason("cancelled", "turn_detected")
+        ('length', 'cancelled')
+    """
+    word = (reason or "") if status == "incomplete" else status
+    return FINISH_REASONS.get(word, "unknown")
+
+
+def usage_of(report: dict[str, Any]) -> Usage:
+    """Return a report of token counts in our names; counts that it lacks are None.
+
+    Example:
+        >>> usage_of({"input_tokens": 9, "output_token_details": {"audio_tokens": 4}}).output_audio_tokens
+        4
+    """
+    read, written = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
+    return Usage(
+        input_tokens=int_of(report, "input_tokens"),
+        output_tokens=int_of(report, "output_tokens"),
+        total_tokens=int_of(report, "total_tokens"),
+        reasoning_tokens=int_of(written, "reasoning_tokens"),
+        cached_tokens=int_of(read, "cached_tokens"),
+        input_audio_tokens=int_of(read, "audio_tokens"),
+        output_audio_tokens=int_of(written, "audio_tokens"),
+        input_image_tokens=int_of(read, "image_tokens"),
+        provider_data=report,
+    )
+
+
+def output_format(holder: dict[str, Any]) -> dict[str, Any]:
+    """Return the format of the audio that a session or a response says it gives; empty where it does not.
+
+    Example:
+        >>> output_format({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}})
+        {'type': 'audio/pcm', 'rate': 24000}
+        >>> output_format({"output_audio_format": "g711_ulaw"})
+        {'type': 'audio/pcmu'}
+    """
+    told = dict_of(dict_of(dict_of(holder, "audio"), "output"), "format")
+    if text_of(told, "type"):
+        return told
+    old = _OLD_AUDIO.get(text_of(holder, "output_audio_format") or "")
+    return {"type": old} if old else {}
+
+
+def audio_of(written: object) -> bytes | None:
+    r"""Return the bytes of a piece of audio; None where it is no base64.
+
+    Example:
+        >>> audio_of("AAE="), audio_of("?"), audio_of(None)
+        (b'\x00\x01', None, None)
+    """
+    if not isinstance(written, str):
+        return None
+    try:
+        return b64decode(written, validate=True)
+    except ValueError:
+        return None

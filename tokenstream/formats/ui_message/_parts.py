@@ -1,0 +1,366 @@
+"""The parts of a UI message: texts by id, tools by call id, data by type and id."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from tokenstream._log import TextLog
+from tokenstream.events import PartDone
+from tokenstream.formats._named import NamedKind, NamedParts
+from tokenstream.formats._open import mend
+from tokenstream.formats._parts import OpenCall, OpenPart
+from tokenstream.formats._read import dicts_of, known, text_of
+from tokenstream.formats.ui_message._words import citation_of, media_of, proofs_of
+from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason, Part
+
+__all__ = ["PART_READERS", "UIParts"]
+
+_TEXT_FIELDS = ("type", "id", "delta", "citations")
+_CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
+_RESULT_FIELDS = ("type", "toolCallId", "output", "errorText")
+
+
+class UIParts(NamedParts):
+    """Parts of one UI message.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_of_step", "_replaceable", "_server_calls")
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self._replaceable: dict[tuple[str, str], OpenPart] = {}
+        """Data by type and id, and results by the id of their call: what comes again replaces them."""
+        self._of_step: dict[int, NamedKind] = {}
+        """Texts and reasoning of the current step, by part index."""
+        self._server_calls: dict[int, ServerToolCall] = {}
+        """What is known of the server's own calls from their start, by part index."""
+
+    # -- text and reasoning ------------------------------------------------
+
+    def content_of(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
+        """Return a part without its text; the signature of reasoning is taken out of its metadata."""
+        if data is None or kind == "text":
+            return super().content_of(kind, data)
+        signature, redacted = proofs_of(data)
+        return ReasoningPart(signature=signature, redacted=redacted, provider_data=data)
+
+    def start(self, kind: NamedKind, name: str, data: dict[str, Any] | None = None) -> OpenPart:
+        """Open a text or reasoning, and remember that it is of this step."""
+        part = super().start(kind, name, data)
+        self._of_step[part.index] = kind
+        return part
+
+    def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Open a text or reasoning."""
+        self.start(kind, self._name_of(kind, payload, new=True), known(payload, *_TEXT_FIELDS))
+
+    def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Add to a text or reasoning."""
+        delta = payload.get("delta")
+        if not isinstance(delta, str):
+            self.note("delta_misfits")
+            self.unknown(text_of(payload, "type") or kind, payload)
+            return
+        part = self.named(kind, self._name_of(kind, payload))
+        self.learn(part, kind, known(payload, *_TEXT_FIELDS))
+        self.add(part, delta)
+
+    def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Close a text or reasoning."""
+        name = self._name_of(kind, payload)
+        part = self.open_parts[kind].get(name)
+        if part is not None:
+            self.learn(part, kind, known(payload, *_TEXT_FIELDS))
+        self.stop(kind, name)
+        if part is not None:
+            for citation in dicts_of(payload.get("citations")):
+                self.cite(0, citation_of(citation, part.index))
+
+    def _name_of(self, kind: NamedKind, payload: dict[str, Any], *, new: bool = False) -> str:
+        name = payload.get("id")
+        if isinstance(name, str):
+            return name
+        self.note("part_index_missing")
+        return "" if new else self.newest[kind]
+
+    # -- tools -------------------------------------------------------------
+
+    def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
+        """Open a call: the client's, or the server's own where the provider runs the tool."""
+        id_, name = _id_of(payload), text_of(payload, "toolName") or ""
+        data = known(payload, *_CALL_FIELDS)
+        if payload.get("providerExecuted") is not True:
+            free_text = payload.get("inputEncoding") == "text"
+            return self.start_call(id_, name, data, type="custom" if free_text else "function")
+        if id_ in self.calls or id_ in self.calls_done:
+            self.note("call_repeated")
+            return None
+        self.note_late()
+        content = ServerToolCall(id=id_, name=name, provider_data=data)
+        part = self.calls[id_] = self.open(0, content)
+        self._server_calls[part.index] = content
+        return part
+
+    def read_call_delta(self, payload: dict[str, Any]) -> None:
+        """Add to a call's arguments."""
+        fragment = payload.get("inputTextDelta")
+        if not isinstance(fragment, str):
+            self.note("delta_misfits")
+        elif self.add_to_call(_id_of(payload), fragment):
+            return
+        self.unknown("tool-input-delta", payload)
+
+    def read_call(self, payload: dict[str, Any]) -> None:
+        """Close a call with its arguments; the client's is handed out."""
+        call = self._closing(payload)
+        if call is None:
+            return
+        if isinstance(call, OpenCall):
+            self._learn_call(call, payload)
+            if payload.get("providerExecuted") is True:
+                self._hand_over(call, payload)
+                return
+            self._settle_arguments(call, payload)
+            self.close_call(call)
+        else:
+            self._close_server_call(call, payload)
+
+    def read_call_error(self, payload: dict[str, Any]) -> None:
+        """Close a call whose arguments the server has refused: it is never handed out."""
+        call = self._closing(payload)
+        if call is None:
+            return
+        if isinstance(call, OpenCall):
+            self._learn_call(call, payload)
+            if not call.has_arguments:
+                self._settle_arguments(call, payload)
+            self.drop_call(call)
+        else:
+            self._close_server_call(call, payload)
+        self.read_result(payload)
+
+    def read_result(self, payload: dict[str, Any]) -> None:
+        """Take what a tool gave back to the server; what was preliminary is replaced."""
+        type_, id_ = text_of(payload, "type") or "", _id_of(payload)
+        self.unanswered.discard(id_)
+        result = ServerToolResult(
+            id=id_,
+            name=type_,
+            content=payload.get("output") if "output" in payload else payload.get("errorText"),
+            provider_data=known(payload, *_RESULT_FIELDS),
+        )
+        self._replace(("tool-output", id_), result, growing=payload.get("preliminary") is True)
+
+    def _closing(self, payload: dict[str, Any]) -> OpenPart | None:
+        """Return the call that a payload closes; one that was never started is opened first."""
+        id_ = _id_of(payload)
+        if id_ not in self.calls:
+            self.read_call_start(payload)
+        return self.take_call(id_)
+
+    def _learn_call(self, call: OpenCall, payload: dict[str, Any]) -> None:
+        data = known(payload, *_CALL_FIELDS)
+        if data is not None:
+            call.provider_data = {**(call.provider_data or {}), **(mend(data) if self.halves else data)}
+
+    def _settle_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
+        """Set a call's arguments to what the server says that they are, unless its deltas said the same."""
+        if payload.get("input") is None:
+            if "input" in payload and not call.has_arguments:
+                self.note("arguments_null")
+            return
+        text = _arguments(payload["input"], as_text=call.type == "custom")
+        if not call.has_arguments:
+            self.add_arguments(call, text)
+        elif not _same(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
+            # The SDK repairs what the model wrote; what it then calls the tool with is what counts.
+            call.held = ""
+            call.arguments = TextLog()
+            call.arguments.append(mend(text))
+
+    def _close_server_call(self, part: OpenPart, payload: dict[str, Any]) -> None:
+        value, started = payload.get("input"), self._server_calls.pop(part.index)
+        if value is None:
+            self.close(part)
+            return
+        data = {**(started.provider_data or {}), **(known(payload, *_CALL_FIELDS) or {})}
+        changes = {"arguments_text": _arguments(value, as_text=False), "provider_data": data or None}
+        self.close(part, started.model_copy(update=changes))
+
+    def _hand_over(self, call: OpenCall, payload: dict[str, Any]) -> None:
+        """Turn a call into the server's own: only its end says that the provider runs the tool."""
+        self.drop_call(call)
+        self.unanswered.discard(_id_of(payload))
+        data = {**payload, **(call.provider_data or {})}
+        content = ServerToolCall(
+            id=call.id,
+            name=call.name,
+            arguments_text=_arguments(payload.get("input"), as_text=False),
+            complete=True,
+            provider_data=known(data, *_CALL_FIELDS),
+        )
+        self._finish_again(call, content)
+
+    def drop_call(self, call: OpenCall) -> None:
+        """Close a call that is not to be run; it stays in the message as it is."""
+        call.closed = True
+        self.choice(0).opened.pop(call.index, None)
+
+    # -- data, files, sources ----------------------------------------------
+
+    def read_data(self, payload: dict[str, Any]) -> None:
+        """Take a part of the application's own; one of the same type and id replaces the earlier."""
+        type_, id_ = text_of(payload, "type") or "", payload.get("id")
+        if payload.get("transient") is True:
+            self.unknown(type_, payload)
+            return
+        part = OpaquePart(type=type_, data=known(payload, "type") or {})
+        if isinstance(id_, str):
+            self._replace((type_, id_), part, growing=True)
+        else:
+            self.whole(0, part)
+
+    def read_other(self, payload: dict[str, Any]) -> None:
+        """Take a part that we have no word for: an approval, a custom part."""
+        self.whole(0, OpaquePart(type=text_of(payload, "type") or "", data=known(payload, "type") or {}))
+
+    def read_file(self, payload: dict[str, Any]) -> None:
+        """Take a file, or a file of the model's reasoning."""
+        self.whole(0, media_of(payload))
+
+    def read_source(self, payload: dict[str, Any]) -> None:
+        """Take a source."""
+        self.cite(0, citation_of(payload, None))
+
+    def _replace(
+        self, key: tuple[str, str], content: OpaquePart | ServerToolResult, *, growing: bool
+    ) -> None:
+        part = self._replaceable.get(key)
+        if part is None:
+            part = self._replaceable[key] = self.open(0, content)
+        elif growing and not part.closed:
+            self.tell(part, content)
+        if part.closed:
+            self._finish_again(part, content)
+        elif not growing:
+            self.close(part, content)
+
+    def _finish_again(self, part: OpenPart, content: Part) -> None:
+        """Give the whole of a part that was given as something else."""
+        if self.halves:
+            content = mend(content)
+        self.emit(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
+
+    # -- steps -------------------------------------------------------------
+
+    def begin_step(self) -> None:
+        """Begin a step: ids of calls may be used again."""
+        self._of_step.clear()
+        self.calls_done.clear()
+
+    def end_step(self) -> None:
+        """End a step: its texts are over."""
+        for kind in self.open_parts:
+            for name in list(self.open_parts[kind]):
+                self.note("part_unclosed")
+                self.stop(kind, name)
+
+    def reset_step(self) -> None:
+        """Drop the texts of the step, which the server begins anew: they are left empty.
+
+        A call that was handed out stays; one that is open is never handed out.
+        """
+        for id_, part in self.calls.items():
+            if isinstance(part, OpenCall):
+                self.drop_call(part)
+                self.unanswered.discard(id_)
+            else:
+                self.close(part)
+        self.calls.clear()
+        self.calls_done.clear()
+        for parts in self.open_parts.values():
+            for part in parts.values():
+                part.held, part.closed = "", True
+                self.choice(0).opened.pop(part.index, None)
+            parts.clear()
+        for index, kind in self._of_step.items():
+            empty = {"dropped": True}
+            content: Part = (
+                TextPart(provider_data=empty) if kind == "text" else ReasoningPart(provider_data=empty)
+            )
+            self.emit(PartDone(content, part=index, raw=self.raw))
+        self._of_step.clear()
+
+    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
+        """Take the finish reason; a call whose arguments were never said to be whole is not handed out."""
+        for part in self.calls.values():
+            if isinstance(part, OpenCall):
+                self.close_call(part, whole=False)
+        super().finish(choice, reason, raw_reason)
+
+    def close_all(self, *, complete: bool) -> None:
+        """Close every part; a call that is still open is not handed out."""
+        for part in self.calls.values():
+            if isinstance(part, OpenCall):
+                self.close_call(part, whole=False)
+        super().close_all(complete=complete)
+
+
+def _id_of(payload: dict[str, Any]) -> str:
+    return text_of(payload, "toolCallId") or ""
+
+
+def _arguments(value: object, *, as_text: bool) -> str:
+    if as_text and isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _same(text: str, value: object, *, as_text: bool) -> bool:
+    """Tell whether arguments that came in fragments are what they are said to be."""
+    if as_text:
+        return text == value
+    try:
+        return bool(from_json(text) == value)
+    except ValueError:
+        return False
+
+
+PART_READERS: dict[str, Callable[[UIParts, dict[str, Any]], object]] = {
+    "text-start": partial(UIParts.read_start, kind="text"),
+    "text-delta": partial(UIParts.read_delta, kind="text"),
+    "text-end": partial(UIParts.read_end, kind="text"),
+    "reasoning-start": partial(UIParts.read_start, kind="reasoning"),
+    "reasoning-delta": partial(UIParts.read_delta, kind="reasoning"),
+    "reasoning-end": partial(UIParts.read_end, kind="reasoning"),
+    "tool-input-start": UIParts.read_call_start,
+    "tool-input-delta": UIParts.read_call_delta,
+    "tool-input-available": UIParts.read_call,
+    "tool-input-error": UIParts.read_call_error,
+    "tool-output-available": UIParts.read_result,
+    "tool-output-error": UIParts.read_result,
+    "tool-output-denied": UIParts.read_result,
+    "tool-approval-request": UIParts.read_other,
+    "tool-approval-response": UIParts.read_other,
+    "file": UIParts.read_file,
+    "reasoning-file": UIParts.read_file,
+    "source-url": UIParts.read_source,
+    "source-document": UIParts.read_source,
+    "custom": UIParts.read_other,
+    "steering-message": UIParts.read_other,
+}
+"""What reads a chunk that adds to a part, by its type."""

@@ -1,0 +1,156 @@
+"""What the words of UI message streams mean in ours: finish reasons, metadata, token counts, files."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from tokenstream.formats._read import dict_of, int_of, is_dict, known, text_of
+from tokenstream.message import Citation, MediaPart, Usage
+
+if TYPE_CHECKING:
+    from tokenstream.message import FinishReason
+
+__all__ = ["FINISH_REASONS", "citation_of", "media_of", "merged", "proofs_of", "usage_of"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content-filter": "content_filter",
+    "tool-calls": "tool_calls",
+    "error": "error",
+    "interrupted": "cancelled",
+    "abort": "cancelled",
+}
+"""Finish reasons and what they say; "abort" stands for a chunk of that type."""
+
+_DEEPEST_MERGE = 32
+"""Levels of metadata that are merged; below, the later value replaces the earlier one."""
+_COUNTS = ("inputTokens", "outputTokens", "totalTokens", "reasoningTokens", "cachedInputTokens")
+_SIGNATURES = ("signature", "thoughtSignature")
+_ENCRYPTED = ("redactedData", "redactedContent", "reasoningEncryptedContent")
+
+
+def merged(old: object, new: object, depth: int = 0) -> object:
+    """Return metadata with later ones merged in: objects key by key, anything else replaced.
+
+    Args:
+        old: What is known; it is not changed.
+        new: What came.
+        depth: How deep in the metadata this is.
+
+    Example:
+        >>> merged({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}})
+        {'a': {'b': 1, 'd': 3}, 'c': 2}
+    """
+    if not is_dict(old) or not is_dict(new) or depth >= _DEEPEST_MERGE:
+        return new
+    result = {**old}
+    for name, value in new.items():
+        result[name] = merged(old.get(name), value, depth + 1)
+    return result
+
+
+def usage_of(metadata: object) -> Usage | None:
+    """Return the token counts that metadata hold, under the names of the AI SDK; None where they hold none.
+
+    The protocol has no place for usage: applications put the SDK's report into
+    the metadata, as `usage`, as `totalUsage`, or field by field.
+
+    Example:
+        >>> usage_of({"usage": {"inputTokens": 9, "outputTokens": 4}}).output_tokens, usage_of({"a": 1})
+        (4, None)
+    """
+    if not is_dict(metadata):
+        return None
+    for report in (dict_of(metadata, "usage"), dict_of(metadata, "totalUsage"), metadata):
+        if any(int_of(report, name) is not None for name in _COUNTS):
+            into = dict_of(report, "inputTokenDetails")
+            out = dict_of(report, "outputTokenDetails")
+            cached = int_of(report, "cachedInputTokens")
+            reasoning = int_of(report, "reasoningTokens")
+            return Usage(
+                input_tokens=int_of(report, "inputTokens"),
+                output_tokens=int_of(report, "outputTokens"),
+                total_tokens=int_of(report, "totalTokens"),
+                reasoning_tokens=int_of(out, "reasoningTokens") if reasoning is None else reasoning,
+                cached_tokens=int_of(into, "cacheReadTokens") if cached is None else cached,
+                cache_write_tokens=int_of(into, "cacheWriteTokens"),
+                provider_data={} if report is metadata else report,
+            )
+    return None
+
+
+def proofs_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return the signature of reasoning and its encrypted form, whichever provider's metadata hold them.
+
+    Args:
+        data: What is known of the part.
+
+    Example:
+        >>> proofs_of({"providerMetadata": {"anthropic": {"signature": "c2ln"}}})
+        ('c2ln', None)
+    """
+    signature = redacted = None
+    for metadata in dict_of(data, "providerMetadata").values():
+        if is_dict(metadata):
+            signature = signature or text_of(metadata, *_SIGNATURES)
+            redacted = redacted or text_of(metadata, *_ENCRYPTED)
+    return signature, redacted
+
+
+def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
+    """Return a source as a citation.
+
+    Args:
+        data: The source as the server sent it.
+        cites: Index of the part that it is named for; None where that is not said.
+
+    Example:
+        >>> citation_of({"sourceId": "s1", "url": "https://example.org", "title": "Laws"}, None).title
+        'Laws'
+    """
+    return Citation(
+        url=text_of(data, "url"),
+        title=text_of(data, "title", "filename"),
+        text=text_of(data, "text", "citedText"),
+        cites=cites,
+        provider_data=known(data, "type"),
+    )
+
+
+def media_of(data: dict[str, Any]) -> MediaPart:
+    r"""Return a file; what a data URL holds is decoded.
+
+    Args:
+        data: The file as the server sent it.
+
+    Example:
+        >>> media_of({"mediaType": "image/png", "url": "data:image/png;base64,AAAA"}).data
+        b'\x00\x00\x00'
+    """
+    url = text_of(data, "url") or ""
+    content = _data_of(url)
+    said = url[len("data:") :].partition(",")[0].partition(";")[0] if content is not None else ""
+    rest = known(data, "url", "mediaType", *(("type",) if data.get("type") == "file" else ()))
+    return MediaPart(
+        mime_type=text_of(data, "mediaType") or said or None,
+        data=content or b"",
+        url=None if content is not None else url or None,
+        provider_data=rest,
+    )
+
+
+def _data_of(url: str) -> bytes | None:
+    """Return what a data URL holds; None where it is none, or broken."""
+    head, comma, text = url.partition(",")
+    if not comma or not head.startswith("data:"):
+        return None
+    if not head.endswith(";base64"):
+        return unquote_to_bytes(text)
+    try:
+        return b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None

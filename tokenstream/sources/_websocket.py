@@ -1,0 +1,221 @@
+"""WebSocket connections: those of websockets, and of SDKs that stand on one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from inspect import iscoroutinefunction, signature
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.formats._errors import error_kind, kind_of_status
+from tokenstream.sources._kinds import AsyncSource, SyncSource, named
+from tokenstream.status import status_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from tokenstream.errors import ErrorKind, StatusError
+
+__all__ = [
+    "Socket",
+    "closed_socket",
+    "from_async_socket",
+    "from_socket",
+    "is_socket_closed",
+    "refused_socket",
+    "socket_of",
+]
+
+_SOCKET = ("recv", "send", "ping", "close")
+"""What connections of websockets can do."""
+_SDK_CONNECTION = ("recv_bytes", "parse_event", "send", "close")
+"""What connections of the openai SDK can do, which stand on one of websockets."""
+_SDK_SESSION = ("receive", "send_client_content", "close")
+"""What sessions of google-genai can do, which stand on one of websockets, too."""
+_LOWEST_ERROR = 400
+_OWN_CODES, _MOST_STATUS = 4000, 600
+_ABNORMAL = 1006
+"""Stands for the code of a connection that was closed without one."""
+_KINDS: dict[int, ErrorKind] = {
+    1002: "server",
+    1003: "invalid_request",
+    1006: "network",
+    1007: "invalid_request",
+    1008: "invalid_request",
+    1009: "invalid_request",
+    1011: "server",
+    1012: "server",
+    1013: "overloaded",
+    1014: "server",
+    3000: "authentication",
+    3003: "authentication",
+    3008: "server",
+}
+"""Whose problem a close code is (RFC 6455 §7.4, IANA)."""
+_WORDS: tuple[tuple[str, ErrorKind], ...] = (("quota", "rate_limited"), ("api key", "authentication"))
+"""Words of a reason that say more than its code; Google's errors are nothing but these two."""
+
+
+@dataclass(slots=True)
+class Socket:
+    """A WebSocket connection, by what is needed of it."""
+
+    recv: Callable[[], Any]
+    """Returns the next message, or an awaitable of it."""
+    close: Callable[[], Any]
+    beneath: Any
+    """The connection of websockets."""
+
+    @property
+    def is_async(self) -> bool:
+        """Whether an event loop reads it."""
+        return iscoroutinefunction(getattr(self.beneath, "recv", None))
+
+
+def socket_of(source: Any) -> Socket | None:  # noqa: ANN401 - told apart by what it can do
+    """Return the WebSocket connection that something is, or stands on; None where it is none.
+
+    Raises:
+        MisuseError: A session's connection cannot be found.
+    """
+    # Of its class, since a mock has whatever is asked of it.
+    if _can(source, _SOCKET):
+        return Socket(_receiver(source), source.close, source)
+    if _can(source, _SDK_CONNECTION):
+        if getattr(source, "_make_ws", None) is not None:
+            # It was told how to connect anew, which only its own loop does.
+            return None
+        return Socket(source.recv_bytes, source.close, getattr(source, "_connection", None))
+    if _can(source, _SDK_SESSION):
+        beneath = getattr(source, "_ws", None)
+        if beneath is None or not _can(beneath, _SOCKET):
+            raise MisuseError(
+                f"the connection beneath {named(source)} cannot be found: hand over that itself"
+            )
+        return Socket(_receiver(beneath), source.close, beneath)
+    return None
+
+
+def _can(source: object, names: tuple[str, ...]) -> bool:
+    return all(callable(getattr(type(source), name, None)) for name in names)
+
+
+def _receiver(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websockets
+    """Return what receives a message, as bytes where that can be asked for."""
+    recv: Any = connection.recv
+    return partial(recv, decode=False) if "decode" in signature(recv).parameters else recv
+
+
+def from_socket(socket: Socket) -> SyncSource:
+    """Return a connection as a `Stream` reads it; each message is one payload."""
+    beneath = socket.beneath
+    enter = getattr(beneath, "__enter__", None)
+    if enter is not None:
+        # Whoever opens one without a block is warned of it; the stream closes it.
+        enter()
+    return SyncSource(
+        _Messages(socket.recv),
+        socket.close,
+        socket=lambda: getattr(beneath, "socket", None),
+        messages=True,
+    )
+
+
+def from_async_socket(socket: Socket) -> AsyncSource:
+    """Return a connection as an `AsyncStream` reads it; each message is one payload."""
+    beneath = socket.beneath
+
+    def find() -> Any:  # noqa: ANN401 - an event loop's socket
+        transport = getattr(beneath, "transport", None)
+        return None if transport is None else transport.get_extra_info("socket")
+
+    return AsyncSource(_AsyncMessages(socket.recv), socket.close, socket=find, survives=True, messages=True)
+
+
+def is_socket_closed(error: BaseException) -> bool:
+    """Tell whether an error says that a WebSocket was closed."""
+    return "ConnectionClosed" in {kind.__name__ for kind in type(error).__mro__}
+
+
+def closed_socket(error: BaseException) -> StreamInterrupted:
+    """Return the error of a connection that was closed with a code that is no clean end.
+
+    Args:
+        error: What websockets raised.
+    """
+    received = getattr(error, "rcvd", None)
+    code: int = getattr(received, "code", _ABNORMAL)
+    reason: str = getattr(received, "reason", "") or ""
+    if received is None:
+        told = f"the connection broke without a closing frame ({error})"
+    else:
+        told = f"the server closed the connection with code {code}" + (f": {reason}" if reason else "")
+    kind, retryable = _kind_of(code, reason)
+    return StreamInterrupted(f"{told}; what had arrived is in .partial", kind=kind, retryable=retryable)
+
+
+def refused_socket(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets
+    """Return the error of a handshake that was answered with an HTTP status; None below 400."""
+    if response.status_code < _LOWEST_ERROR:
+        return None
+    return status_error(response.status_code, dict(response.headers.raw_items()), response.body or b"")
+
+
+def _kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
+    lowered = reason.lower()
+    for word, kind in _WORDS:
+        if word in lowered:
+            return kind, None
+    told = error_kind(reason)
+    if told[0] != "unknown":
+        return told
+    if code in _KINDS:
+        return _KINDS[code], None
+    # Codes of an application's own are often an HTTP status, moved there.
+    status = code - _OWN_CODES
+    return kind_of_status(status) if status < _MOST_STATUS else "unknown", None
+
+
+def _is_clean(error: Exception) -> bool:
+    return "ConnectionClosedOK" in {kind.__name__ for kind in type(error).__mro__}
+
+
+class _Messages:
+    """Gives the messages of a connection until it is closed."""
+
+    __slots__ = ("_recv",)
+
+    def __init__(self, recv: Callable[[], Any]) -> None:
+        self._recv = recv
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:  # noqa: ANN401 - bytes, or text
+        try:
+            return self._recv()
+        except Exception as error:
+            if _is_clean(error):
+                raise StopIteration from None
+            raise
+
+
+class _AsyncMessages:
+    """Gives the messages of a connection until it is closed; a read that was cancelled lost none."""
+
+    __slots__ = ("_recv",)
+
+    def __init__(self, recv: Callable[[], Awaitable[Any]]) -> None:
+        self._recv = recv
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or text
+        try:
+            return await self._recv()
+        except Exception as error:
+            if _is_clean(error):
+                raise StopAsyncIteration from None
+            raise

@@ -1,0 +1,242 @@
+"""Sorting the messages of a connection by the answer that they belong to."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._json import decode
+from tokenstream.connection import Connection
+from tokenstream.departures import Departures
+from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.formats import registry
+from tokenstream.formats._read import is_dict
+from tokenstream.formats._seen import payload_of
+from tokenstream.formats.base import name_of
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+    from tokenstream.formats.base import Format, Frame
+    from tokenstream.limits import Limits
+
+__all__ = ["Lane", "Sorter"]
+
+_PAYLOAD_SIZE = 1_024
+"""What a payload that somebody else has decoded is taken to hold, in bytes."""
+_MOST_UNDECIDED = 64
+"""Frames after which a stream is no session of several answers."""
+_MOST_OVER = 256
+"""Answers that are over whose late messages are told from new answers."""
+
+
+class Held:
+    """How much waits to be read, in bytes."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+class Lane:
+    """The messages of one answer, in their order, as far as they have come.
+
+    Args:
+        format: Reads the answer.
+        held: Counts what waits.
+    """
+
+    __slots__ = ("_held", "_messages", "dropped", "ended", "format", "whole")
+
+    def __init__(self, format: Format, held: Held) -> None:
+        self.format = format
+        self._held = held
+        self._messages: deque[Any] = deque()
+        self.ended = False
+        """Whether no more will come."""
+        self.whole = False
+        """Whether that is so because the answer has ended."""
+        self.dropped = False
+        """Whether nobody reads it any more."""
+
+    def put(self, message: Any) -> None:  # noqa: ANN401 - bytes, or a payload
+        """Add a message, unless nobody reads them."""
+        if not self.dropped:
+            self._messages.append(message)
+            self._held.size += _size_of(message)
+
+    def take(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+        """Return the next message; None where it has not come."""
+        if not self._messages:
+            return None
+        message = self._messages.popleft()
+        self._held.size -= _size_of(message)
+        return message
+
+    def drop(self) -> None:
+        """Let go of what has come, and of what is still to come."""
+        while self.take() is not None:
+            pass
+        self.dropped = True
+
+
+class Sorter:
+    """A stage that sorts the messages of one connection into lanes, one for each answer.
+
+    What belongs to no answer goes to the one that is being given, else to the next one.
+
+    Args:
+        wanted: A format's name or a format object; None to find it out.
+        limits: Bounds; what waits in all lanes may be no more than `Limits.body`.
+        messages: Whether each chunk is one whole message.
+    """
+
+    stop: str | None = None
+
+    __slots__ = (
+        "_between",
+        "_connection",
+        "_frames",
+        "_held",
+        "_limits",
+        "_open",
+        "_over",
+        "_session",
+        "error",
+        "several",
+    )
+
+    def __init__(self, wanted: str | Format | None, *, limits: Limits, messages: bool) -> None:
+        self._limits = limits
+        # It cuts chunks into frames, and decodes none.
+        self._connection = Connection(
+            wanted,
+            content_type=None,
+            limits=limits,
+            pings=False,
+            departures=Departures(),
+            found=_ignore,
+        )
+        if messages:
+            self._connection.take_messages()
+        self.error: StreamError | None = None
+        self.several: bool | None = None
+        """Whether the connection carries several answers; None while that is not known."""
+        self._session: Format | None = None
+        """Reads what belongs to no answer, for those that come later; None until the format is known."""
+        self._frames: list[Frame] = []
+        """What came before that was known."""
+        self._held = Held()
+        self._between: list[Any] = []
+        """What came between two answers."""
+        self._open: dict[str, Lane] = {}
+        self._over: deque[str] = deque(maxlen=_MOST_OVER)
+        if wanted is not None:
+            self._settle(wanted)
+
+    def feed(self, chunk: Any, *, now: float = 0.0) -> list[Lane]:  # noqa: ANN401 - bytes, or a payload
+        """Sort a chunk; return the lanes that it begins."""
+        if is_dict(chunk):
+            self._connection.take_payloads()
+        begun: list[Lane] = []
+        connection = self._connection
+        for frame in connection.frames(chunk):
+            begun += self._sort(frame)
+        error = (connection.framing or connection).error
+        if error is not None:
+            self.error = error
+        return begun
+
+    def end(self, *, now: float = 0.0) -> list[Lane]:
+        """The connection is over, and with it every answer that was being given."""
+        for lane in self._open.values():
+            lane.ended = True
+        self._open.clear()
+        return []
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether an answer is being given."""
+        return bool(self._open)
+
+    # -- within ------------------------------------------------------------
+
+    @property
+    def name(self) -> str | None:
+        """The format's name; None until it is known."""
+        return None if self._session is None else self._session.name
+
+    def _settle(self, format: str | Format) -> None:
+        self._session = registry.create(format, limits=self._limits, pings=False)
+        self.several = self._session.several
+
+    def _sort(self, frame: Frame) -> list[Lane]:
+        payload = self._decoded(frame)
+        if self._session is None:
+            return self._look(frame, payload)
+        return self._place(self._session, frame, payload) if self.several else []
+
+    def _decoded(self, frame: Frame) -> dict[str, Any]:
+        payload: object = payload_of(frame)
+        if isinstance(payload, bytes):
+            try:
+                payload = decode(payload, self._limits)
+            except ProtocolError:
+                # The answer that it goes to says so, in its place.
+                return {}
+        return payload if is_dict(payload) else {}
+
+    def _look(self, frame: Frame, payload: dict[str, Any]) -> list[Lane]:
+        """Find out whether the connection carries several answers."""
+        self._frames.append(frame)
+        event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
+        name = registry.detect(payload, event)[0]
+        if name is not None:
+            self._settle(name)
+        elif len(self._frames) >= _MOST_UNDECIDED:
+            self.several = False
+        if self.several is None:
+            return []
+        frames, self._frames = self._frames, []
+        return [lane for each in frames for lane in self._sort(each)] if self.several else []
+
+    def _place(self, session: Format, frame: Frame, payload: dict[str, Any]) -> list[Lane]:
+        name, ends = session.place_of(payload)
+        if name is None:
+            session.feed(payload)
+        lane = None if name is None else self._open.get(name)
+        begun: list[Lane] = []
+        if name is not None and lane is None and name not in self._over:
+            lane = self._open[name] = Lane(session.of_answer(name), self._held)
+            begun.append(lane)
+            self._pass_on(lane)
+        current = lane or next(iter(self._open.values()), None)
+        if current is not None:
+            current.put(payload_of(frame))
+        else:
+            self._between.append(payload_of(frame))
+            self._held.size += _size_of(self._between[-1])
+        if self._held.size > self._limits.body:
+            self.error = LimitExceeded(limit="body", value=self._limits.body)
+        if lane is not None and name is not None and ends:
+            lane.ended = lane.whole = True
+            del self._open[name]
+            if name:
+                self._over.append(name)
+        return begun
+
+    def _pass_on(self, lane: Lane) -> None:
+        """Give a new answer what came before it."""
+        between, self._between = self._between, []
+        for message in between:
+            self._held.size -= _size_of(message)
+            lane.put(message)
+
+
+def _size_of(message: object) -> int:
+    return len(message) if isinstance(message, bytes) else _PAYLOAD_SIZE
+
+
+def _ignore(name: str) -> None:
+    """Do nothing with a format's name."""
