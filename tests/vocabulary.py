@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import copy
 import json
 import sys
 from collections.abc import Iterator
-from itertools import count
+from itertools import combinations, count
 from typing import TYPE_CHECKING, Any
 
 from tests.project import ROOT
 from tests.support.reading import read
-from tests.support.recordings import ours
+from tests.support.recordings import frames_of, ours
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -57,7 +56,7 @@ _USAGE = (
     "input_image_tokens",
     "cost",
 )
-_ERRORS: dict[str, tuple[Frame, ...]] = {
+ERRORS: dict[str, tuple[Frame, ...]] = {
     "openai-chat": (
         {"error": {"message": "m", "type": "rate_limit_exceeded", "code": "insufficient_quota"}},
         {"error": {"message": "m", "code": 502}, "choices": [{"index": 0, "finish_reason": "error"}]},
@@ -70,10 +69,6 @@ _ERRORS: dict[str, tuple[Frame, ...]] = {
         {"type": "response.failed", "response": {"error": {"code": "server_error", "message": "m"}}},
     ),
     "openai-assistants": (ServerSentEvent(b'{"message": "m", "code": "server_error"}', "error"),),
-    "openai-realtime": (
-        {"type": "response.done", "response": {"status": "failed", "status_details": {
-            "type": "failed", "error": {"type": "server_error", "code": "c"}}}},
-    ),
     "anthropic": (
         {"type": "error", "error": {"type": "overloaded_error", "message": "m"}},
         {"type": "error", "error": {"type": "invalid_request_error", "message": "m"}},
@@ -152,8 +147,8 @@ def _of_part(event: Event) -> tuple[str, object] | None:
             return "encrypted reasoning", redacted
         case PartStart(content=MediaPart(data=data, url=url)):
             return "media", data or url
-        case PartStart(content=ServerToolCall(name=name, id=id)):
-            return "provider's tool call", name or id
+        case PartStart(content=ServerToolCall(id=id)):
+            return "provider's tool call", id
         case PartStart(content=ServerToolResult(content=content)):
             return "its result", json.dumps(content)
         case _:
@@ -162,13 +157,6 @@ def _of_part(event: Event) -> tuple[str, object] | None:
 
 def _of_event(event: Event) -> Iterator[tuple[str, object]]:
     match event:
-        case TextDelta(text):
-            yield "text", text
-        case ReasoningDelta(text, signature):
-            yield "reasoning", text
-            yield "signature", signature
-        case RefusalDelta(text):
-            yield "refusal", text
         case ToolCallStart(id, name):
             yield "tool call: name", name
             yield "tool call: id", id
@@ -176,6 +164,19 @@ def _of_event(event: Event) -> Iterator[tuple[str, object]]:
             yield "tool call: arguments", fragment
         case ToolCallDone(call):
             yield "tool call: arguments", call.arguments_text
+        case _:
+            yield from _of_content(event)
+
+
+def _of_content(event: Event) -> Iterator[tuple[str, object]]:
+    match event:
+        case TextDelta(text):
+            yield "text", text
+        case ReasoningDelta(text, signature):
+            yield "reasoning", text
+            yield "signature", signature
+        case RefusalDelta(text):
+            yield "refusal", text
         case CitationAdded(Citation(url=url, title=title, text=text)):
             yield "citation", url or title or text
         case MediaDelta(data, transcript):
@@ -204,36 +205,71 @@ def _words() -> dict[str, dict[str, list[str]]]:
     return words
 
 
-def _numbered(value: Any, numbers: Iterator[int]) -> Any:
+def _numbered(value: Any, numbers: Iterator[int], name: str = "") -> Any:
     """Return a report in which every count is another number."""
     if isinstance(value, dict):
-        return {key: _numbered(inner, numbers) for key, inner in value.items()}
+        return {key: _numbered(inner, numbers, key) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_numbered(inner, numbers) for inner in value]
-    return next(numbers) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        return [_numbered(inner, numbers, name) for inner in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # A zero under any other name may be an index.
+        return next(numbers) if value or "token" in name.lower() else value
+    return value
 
 
 def _usage_fields() -> dict[str, dict[str, list[str]]]:
-    """Return, by format and count, where on the wire the count stands: each report is read with new numbers."""
+    """Return, by format and count, where on the wire it stands: each report is read with new numbers."""
     fields: dict[str, dict[str, list[str]]] = {}
     for recorded in ours():
         counts = fields.setdefault(recorded.format, {})
-        for event in read([recorded.body], format=recorded.format).events:
-            if not isinstance(event, UsageUpdate) or not isinstance(event.raw, dict):
-                continue
-            payload = _numbered(copy.deepcopy(event.raw), count(1001))
-            places = {value: path for path, value in _leaves(payload) if isinstance(value, int)}
-            for name, value in _usage_of(recorded.format, payload).items():
+        frames = frames_of(recorded.body)
+        for at, frame in enumerate(frames):
+            payload, numbered = _numbered_frame(frame)
+            places = _sums(payload)
+            for name, value in _usage_of(recorded.format, frames[:at], numbered).items():
                 place = places.get(int(value))
-                if place is not None and f"`{place}`" not in counts.setdefault(name, []):
-                    counts[name].append(f"`{place}`")
+                if place is not None and place not in counts.setdefault(name, []):
+                    counts[name].append(place)
     return fields
 
 
-def _usage_of(name: str, payload: dict[str, Any]) -> dict[str, float]:
+def _numbered_frame(frame: Frame) -> tuple[Any, Frame]:
+    """Return a frame in which every count is another number, and its payload."""
+    data = frame if isinstance(frame, bytes | dict) else frame.payload
+    try:
+        payload: Any = json.loads(data) if isinstance(data, bytes) else data
+    except ValueError:
+        return None, frame
+    # Powers of two, so that a sum tells what was added.
+    numbers = (2**power for power in count(20))
+    inner = _decoded(payload.get("bytes")) if isinstance(payload, dict) else b""
+    if inner:
+        # Bedrock hands on what a model's own API says, in base64.
+        payload = _numbered(json.loads(inner), numbers)
+        changed = json.dumps({"bytes": base64.b64encode(json.dumps(payload).encode()).decode()}).encode()
+    else:
+        payload = _numbered(payload, numbers)
+        changed = json.dumps(payload).encode()
+    if isinstance(frame, ServerSentEvent):
+        return payload, ServerSentEvent(changed, frame.event)
+    if isinstance(frame, EventStreamMessage):
+        return payload, EventStreamMessage(changed, frame.event)
+    return payload, changed
+
+
+def _sums(payload: Any) -> dict[int, str]:
+    """Return the place of every count in a payload, and of every two of them added up."""
+    places = {value: f"`{path}`" for path, value in _leaves(payload) if isinstance(value, int) and value > 1}
+    pairs = list(combinations(places.items(), 2)) if len(places) < 40 else []
+    return {one + other: f"{place} + {more}" for (one, place), (other, more) in pairs} | places
+
+
+def _usage_of(name: str, before: list[Frame], frame: Frame) -> dict[str, float]:
     format = registry.create(name, limits=Limits(), pings=False)
+    for each in before:
+        format.feed(each)
     found: dict[str, float] = {}
-    for event in format.feed(payload):
+    for event in format.feed(frame):
         if isinstance(event, UsageUpdate):
             usage: Usage = event.usage
             found |= {field: value for field in _USAGE if (value := getattr(usage, field)) is not None}
@@ -258,7 +294,7 @@ def _shown(frame: Frame) -> str:
 def _errors() -> str:
     """Return the table of errors: what each is taken for, and whether asking again may help."""
     lines = ["| format | an error on the wire | `.code` | `.kind` | `.retryable` |", "| --- " * 5 + "|"]
-    for name, frames in _ERRORS.items():
+    for name, frames in ERRORS.items():
         for frame in frames:
             format = registry.create(name, limits=Limits(), pings=False)
             format.feed(frame)
@@ -266,9 +302,8 @@ def _errors() -> str:
             if error is None:
                 raise AssertionError(f"{name}: {_shown(frame)} is read as no error")
             code = getattr(error, "code", None) or "–"
-            lines.append(
-                f"| `{name}` | `{_shown(frame)}` | {code} | {error.kind} | {'yes' if error.retryable else 'no'} |"
-            )
+            again = "yes" if error.retryable else "no"
+            lines.append(f"| `{name}` | `{_shown(frame)}` | {code} | {error.kind} | {again} |")
     return "\n".join(lines)
 
 

@@ -160,6 +160,8 @@ class Connection:
         if isinstance(framing, JSONBody):
             most = framing.alone
             return known.line_shortcut(most) if most else None
+        if self.frames == self._message:
+            return known.message_shortcut(self._limits.event)
         if not isinstance(framing, AWSEventStreamParser):
             return None
         plain = known.payload_shortcut()

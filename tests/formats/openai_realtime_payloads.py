@@ -83,7 +83,8 @@ def audio(data: bytes, place: Payload | None = None) -> Payload:
 
 
 def call(**fields: Any) -> Payload:
-    return added("function_call", **{"call_id": "call_1", "name": "get_tide", "arguments": "", **fields})
+    start: Payload = {"call_id": "call_1", "name": "get_tide", "arguments": "", **fields}
+    return added("function_call", **start)
 
 
 def arguments(fragment: str, place: Payload | None = None) -> Payload:
@@ -103,7 +104,7 @@ def arguments_done(whole: str, place: Payload | None = None, **fields: Any) -> P
 
 
 def call_done(whole: str, **fields: Any) -> Payload:
-    end = {"call_id": "call_1", "name": "get_tide", "arguments": whole, **fields}
+    end: Payload = {"call_id": "call_1", "name": "get_tide", "arguments": whole, **fields}
     return finished("function_call", **end)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tokenstream.formats._errors import error_kind, kind_of_status, provider_error
+from tokenstream.formats._errors import error_kind, exception_error, kind_of_status, provider_error
 
 _SAID = "the provider reports an error: "
 
@@ -175,3 +175,39 @@ def test_googles_retry_info_tells_how_long_to_wait(delay: Any, seconds: float | 
 
     assert error is not None
     assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    "quota, retryable",
+    [("GenerateRequestsPerDayPerProject", False), ("GenerateRequestsPerMinute", True), (None, True), (7, True)],
+)
+def test_a_quota_of_the_day_is_not_asked_for_again(quota: object, retryable: bool) -> None:
+    """Google says which quota is used up; no waiting of seconds brings a day's back."""
+    violations = [{"@type": "QuotaFailure", "violations": [{"quotaId": quota}]}]
+    error = provider_error(
+        {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "m", "details": violations}}
+    )
+
+    assert error is not None
+    assert ("rate_limited", retryable) == (error.kind, error.retryable)
+
+
+@pytest.mark.parametrize(
+    "payload, headers, message",
+    [
+        (b'{"message": "slow down"}', {}, "slow down"),
+        (b'{"Message": "slow down"}', {":error-message": "x"}, "slow down"),
+        (b"", {":error-message": "slow down"}, "slow down"),
+        (b"no JSON", {}, "throttlingException"),
+        (b"[1]", {":error-message": 7}, "throttlingException"),
+    ],
+)
+def test_an_exception_of_a_binary_stream_says_what_it_can(
+    payload: bytes, headers: dict[str, Any], message: str
+) -> None:
+    """Its words are in its payload or in a header; without any, its type is what there is to say."""
+    error = exception_error("throttlingException", payload, headers)
+
+    assert error is not None
+    assert _SAID + message == str(error)
+    assert ("throttlingException", "rate_limited", True) == (error.code, error.kind, error.retryable)

@@ -31,10 +31,11 @@ from tests.formats.openai_realtime_payloads import (
     transcript,
     where,
 )
+from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, TextDelta, ToolCallDone
-from tokenstream.formats._open import OpenPart
 from tokenstream.formats.openai_realtime import OpenAIRealtime
+from tokenstream.limits import Limits
 from tokenstream.message import Message
 
 SPOKEN = where("resp_2", "item_2")
@@ -84,9 +85,11 @@ EVERYTHING = [
 class Plain(OpenAIRealtime):
     """The format without its short way."""
 
-    def _glance(
-        self, payload: bytes, item: str, content: object, response: object, part: OpenPart
-    ) -> list[Event] | None:
+    def fresh(self, *, limits: Limits, pings: bool) -> Plain:
+        """Return another one."""
+        return Plain(limits=limits, pings=pings)
+
+    def _glance(self, payload: bytes) -> Event | None:
         """Look at nothing, so that every payload is read in full."""
         return None
 
@@ -130,6 +133,30 @@ def test_deltas_read_at_a_glance_give_what_reading_in_full_gives(
     frames = [frame(created()), frame(added()), frame(part()), frame(text("a")), *tail]
 
     assert told(read(*frames, format=Plain())) == told(read(*frames))
+
+
+@given(pieces=PIECES, places=st.lists(PLACES, min_size=8, max_size=8))
+def test_messages_read_at_a_glance_give_what_reading_in_full_gives(
+    pieces: list[str], places: list[Payload]
+) -> None:
+    """Also where a driver reads whole messages past the framing."""
+    deltas = [frame(text(piece, place)) for piece, place in zip(pieces, places, strict=False)]
+    frames = [
+        frame(created()),
+        frame(added()),
+        frame(part()),
+        *[frame(text("a"))] * 2,
+        *deltas,
+        frame(done()),
+    ]
+    told_by = []
+    for format_ in (OpenAIRealtime(), Plain()):
+        decoder = Decoder(format_)
+        events = [one for each in frames for one in decoder.feed(each)] + decoder.end()
+        raws = [one.raw for one in events]
+        told_by.append((events, raws, decoder.message, decoder.metrics, repr(decoder.error)))
+
+    assert told_by[0] == told_by[1]
 
 
 def test_a_payload_that_only_looks_like_a_delta_is_read_in_full() -> None:

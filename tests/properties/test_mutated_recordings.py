@@ -12,15 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.recordings import Recorded, ours, shared
+from tests.support.recordings import Recorded, frames_of, ours, shared
 from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import StreamError
 from tokenstream.formats import registry
-from tokenstream.framing import ServerSentEvent, SSEParser
-from tokenstream.framing.aws_eventstream import AWSEventStreamParser, EventStreamMessage
-from tokenstream.framing.body import JSONBody
-from tokenstream.framing.sniff import sniff
+from tokenstream.framing import ServerSentEvent
+from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.limits import Limits
 from tokenstream.message import Message
 
@@ -36,24 +34,12 @@ _OTHER_VALUES: tuple[Any, ...] = (
 """What stands where something else was expected."""
 
 
-def _frames(body: bytes) -> list[Frame]:
-    """Cut a body into its frames."""
-    found = sniff(body, None, over=True)
-    if found == "sse":
-        return list(SSEParser().frames(body))
-    if found == "aws-eventstream":
-        return list(AWSEventStreamParser().frames(body))
-    parser = JSONBody()
-    frames = list(parser.feed(body)) + list(parser.end())
-    return frames + ([parser.unfinished] if parser.unfinished else [])
-
-
 @cache
 def _by_format() -> dict[str, list[list[Frame]]]:
     """Return the frames of recordings by format: ours, and short ones of real servers."""
     found: dict[str, list[list[Frame]]] = {}
     for recorded in [*ours(), *_few(shared())]:
-        frames = _frames(recorded.body)
+        frames = frames_of(recorded.body)
         if recorded.format in registry.names() and frames:
             found.setdefault(recorded.format, []).append(frames[:_MOST_FRAMES])
     return found
@@ -130,8 +116,8 @@ class _Damage:
             case 3:
                 holder[key] = {"a": holder[key]}
             case 4:
-                other_holder, other_key = self._chance.choice(places)
-                holder[key] = copy.deepcopy(other_holder.get(other_key) if isinstance(other_holder, dict) else 0)
+                elsewhere, place = self._chance.choice(places)
+                holder[key] = copy.deepcopy(elsewhere.get(place) if isinstance(elsewhere, dict) else 0)
             case _:
                 holder[key] = copy.deepcopy(self._chance.choice(_OTHER_VALUES))
         return value

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.project import PACKAGE
+from tokenstream.framing import AWSEventStreamParser, SSEParser
+from tokenstream.framing.body import JSONBody
+from tokenstream.framing.sniff import sniff
+
+if TYPE_CHECKING:
+    from tokenstream.formats.base import Frame
 
 OURS = Path(__file__).parents[1] / "recordings"
 DEMO = PACKAGE / "cli" / "recordings"
@@ -41,6 +47,18 @@ def ours() -> list[Recorded]:
             )
         )
     return found
+
+
+def frames_of(body: bytes) -> list[Frame]:
+    """Cut a body into its frames."""
+    found = sniff(body, None, over=True)
+    if found == "sse":
+        return list(SSEParser().frames(body))
+    if found == "aws-eventstream":
+        return list(AWSEventStreamParser().frames(body))
+    parser = JSONBody()
+    frames = [*parser.feed(body), *parser.end()]
+    return [*frames, parser.unfinished] if parser.unfinished else [*frames]
 
 
 def of_the_demo() -> list[Path]:

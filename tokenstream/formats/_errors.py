@@ -8,7 +8,7 @@ from typing import Any
 from tokenstream._json import decode
 from tokenstream.errors import ErrorKind, ProtocolError, ProviderError
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import is_dict, is_list
+from tokenstream.formats._read import dicts_of, is_dict, is_list, text_of
 
 __all__ = ["error_kind", "exception_error", "kind_of_status", "provider_error"]
 
@@ -141,6 +141,8 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     spend = inner.get("error_code") if is_dict(inner) else None
     # A code that is a number says less than a type: it is often the HTTP status.
     kind, retryable = error_kind(spend, code if isinstance(code, str) else None, kind_word, code, message)
+    if retryable is None and _is_daily(inner):
+        retryable = False
     error = ProviderError(
         f"the provider reports an error: {message or kind_word or code or 'it does not say which'}",
         code=None if code is None else str(code),
@@ -210,6 +212,15 @@ def _retry_delay(details: object) -> float | None:
         if isinstance(delay, str) and re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?s", delay):
             return float(delay[:-1])
     return None
+
+
+def _is_daily(details: object) -> bool:
+    """Tell whether a Google API's `QuotaFailure` is about a day's quota, which no waiting brings back soon."""
+    return any(
+        "PerDay" in (text_of(violation, "quotaId") or "")
+        for detail in dicts_of(details)
+        for violation in dicts_of(detail.get("violations"))
+    )
 
 
 def _first_text(details: dict[str, Any], *names: str) -> str | None:

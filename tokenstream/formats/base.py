@@ -178,6 +178,14 @@ class Format(ABC):
         """
         return None
 
+    def message_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a whole message of a WebSocket at a glance, as `shortcut` does.
+
+        Args:
+            most: The longest message that may be read so, in bytes.
+        """
+        return None
+
     def line_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
         """Return what `shortcut` returns, for chunks that are JSON lines.
 

@@ -119,14 +119,17 @@ class GeminiLive(Format):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
-        if self._plain and isinstance(frame, bytes) and _ONE_PART in frame and len(frame) < _LONGEST_GLANCE:
-            events = self._glance(frame)
-            if events is not None:
-                return events
-        return super().feed(frame, now=now)
+        event = self._glance(frame) if self._plain and isinstance(frame, bytes) else None
+        return super().feed(frame, now=now) if event is None else [event]
 
-    def _glance(self, payload: bytes) -> list[Event] | None:
+    def message_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a message that is one more piece of the text."""
+        return self._glance if self._plain and most >= _LONGEST_GLANCE else None
+
+    def _glance(self, payload: bytes) -> Event | None:
         """Return the event of a payload that is one more piece of the text; None for any other."""
+        if not self._plain or len(payload) > _LONGEST_GLANCE or _ONE_PART not in payload:
+            return None
         flow = self.parts.choices[0].flow
         if flow is None or flow.kind != "text" or flow.held or self.error is not None:
             return None
@@ -142,7 +145,7 @@ class GeminiLive(Format):
         if not plain or text.__class__ is not str or not text or self.limits is not DEFAULT_LIMITS:
             return None
         self.frames += 1
-        return [TextDelta(text, part=flow.index, raw=data)]
+        return TextDelta(text, part=flow.index, raw=data)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; where a turn had not ended, or none had begun, set `error`."""

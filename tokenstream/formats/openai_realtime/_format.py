@@ -35,6 +35,8 @@ __all__ = ["OpenAIRealtime"]
 _TEXT_DELTA = b'"response.output_text.delta"'
 _NEAR = 64
 """Bytes of a payload in which its type stands, if it is to be read at a glance."""
+_LONGEST = 65_536
+"""Bytes of a payload beyond which it is read in full."""
 _SESSION_EVENTS = ("session.", "conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
 _WITHOUT_ANSWER = frozenset({"transcription", "translation"})
 """Types of sessions in which no response is ever made."""
@@ -146,16 +148,18 @@ class OpenAIRealtime(Format):
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
         # Only a text is decoded here: audio is large, and would be decoded twice.
-        if self._plain is not None and isinstance(frame, bytes) and _TEXT_DELTA in frame[:_NEAR]:
-            events = self._glance(frame, *self._plain)
-            if events is not None:
-                return events
-        return super().feed(frame, now=now)
+        event = self._glance(frame) if self._plain is not None and isinstance(frame, bytes) else None
+        return super().feed(frame, now=now) if event is None else [event]
 
-    def _glance(
-        self, payload: bytes, item: str, content: object, response: object, part: OpenPart
-    ) -> list[Event] | None:
+    def message_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a message that is one more piece of the text."""
+        return None if self._plain is None or most < _LONGEST else self._glance
+
+    def _glance(self, payload: bytes) -> Event | None:
         """Return the event of a payload that adds to the text as the last one did; None for any other."""
+        if self._plain is None or _TEXT_DELTA not in payload[:_NEAR] or len(payload) > _LONGEST:
+            return None
+        item, content, response, part = self._plain
         try:
             data = from_json(payload)
         except ValueError:
@@ -173,7 +177,7 @@ class OpenAIRealtime(Format):
             text = data.get("delta")
             if text.__class__ is str and text:
                 self.frames += 1
-                return [TextDelta(text, part=part.index, raw=data)]
+                return TextDelta(text, part=part.index, raw=data)
         return None
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -357,11 +361,9 @@ class OpenAIRealtime(Format):
         else:
             self._misfit(payload)
 
-    def _call_arguments_done(self, payload: dict[str, Any]) -> None:
-        self._outputs.end_arguments(payload, "function_call")
-
-    def _server_arguments_done(self, payload: dict[str, Any]) -> None:
-        self._outputs.end_arguments(payload, "mcp_call")
+    def _arguments_done(self, payload: dict[str, Any]) -> None:
+        of_server = "mcp_call" in (text_of(payload, "type") or "")
+        self._outputs.end_arguments(payload, "mcp_call" if of_server else "function_call")
 
     _READERS: ClassVar[dict[str, Callable[[OpenAIRealtime, dict[str, Any]], None]]] = {
         "ping": _ping,
@@ -392,7 +394,7 @@ class OpenAIRealtime(Format):
         "response.audio.delta": _audio,
         "response.audio.done": _content_whole,
         "response.function_call_arguments.delta": _arguments,
-        "response.function_call_arguments.done": _call_arguments_done,
+        "response.function_call_arguments.done": _arguments_done,
         "response.mcp_call_arguments.delta": _arguments,
-        "response.mcp_call_arguments.done": _server_arguments_done,
+        "response.mcp_call_arguments.done": _arguments_done,
     }

@@ -99,7 +99,13 @@ def _previewed(items: Items, payload: dict[str, Any], _kind: str) -> bool:
 def _input_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
     text = payload.get("delta")
-    return isinstance(text, str) and items.item(payload, item_type).add(field, text)
+    items.written = None
+    if not isinstance(text, str):
+        return False
+    item = items.item(payload, item_type)
+    fits = item.add(field, text)
+    items.written = item.growing
+    return fits
 
 
 def _input_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:

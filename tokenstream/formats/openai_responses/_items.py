@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import LimitExceeded
@@ -21,10 +22,10 @@ from tokenstream.formats.openai_responses._written import MessageItem, Reasoning
 from tokenstream.message import MediaPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tokenstream.formats._open import OpenPart
-    from tokenstream.formats.openai_responses._written import Section
+    from tokenstream.formats.openai_responses._plain import Grown
     from tokenstream.limits import Limits
 
 __all__ = ["Items", "number_of"]
@@ -62,8 +63,8 @@ class Items(Parts):
         """Items by index and type."""
         self._by_id: dict[str, Item] = {}
         self._seen: list[Item] = []
-        self.written: Section | None = None
-        """The text that a delta added to last."""
+        self.written: Grown | None = None
+        """What a delta added to last."""
         self._audio: OpenPart | None = None
 
     def clean(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -177,28 +178,33 @@ class Items(Parts):
             complete: Whether the answer was not cut.
         """
         items = [self.clean(item) for item in dicts_of(output)]
-        if items:
-            waiting = self._by_type()
-            for place, item in enumerate(items):
-                held = self._match(item, waiting)
-                if held is None and text_of(item, "id") in self._by_id:
-                    self.note("content_twice")
-                    continue
-                (held or self._make(place, item)).take(item, over=True)
+        for place, (item, held) in enumerate(zip(items, self._told_of(items), strict=True)):
+            if held is None and text_of(item, "id") in self._by_id:
+                self.note("content_twice")
+                continue
+            (held or self._make(place, item)).take(item, over=True)
         for held in self._seen:
             if not held.over:
                 self.note("part_unclosed")
                 held.close(complete=complete)
 
-    def _by_type(self) -> dict[str, Iterator[Item]]:
-        kinds: dict[str, list[Item]] = {}
+    def _told_of(self, items: list[dict[str, Any]]) -> list[Item | None]:
+        """Return, for each item, the one that events have told of; None for those that are new."""
+        counts = Counter(held.id for held in self._seen)
+        named = {(held.type, held.id): held for held in self._seen if held.id and counts[held.id] == 1}
+        keys = [(text_of(item, "type") or "", text_of(item, "id")) for item in items]
+        by_id = [named.pop(key, None) for key in keys]
+        # Ids may differ from those in the events: the others are the next ones of their type.
+        taken = {id(held) for held in by_id}
+        waiting: dict[str, deque[Item]] = {}
         for held in sorted(self._seen, key=lambda held: held.index):
-            kinds.setdefault(held.type, []).append(held)
-        return {item_type: iter(found) for item_type, found in kinds.items()}
-
-    def _match(self, item: dict[str, Any], waiting: dict[str, Iterator[Item]]) -> Item | None:
-        """Return the item that events have told of: the next one of that type, since ids may differ."""
-        return next(waiting.get(text_of(item, "type") or "", iter(())), None)
+            if id(held) not in taken:
+                waiting.setdefault(held.type, deque()).append(held)
+        found: list[Item | None] = []
+        for held, (item_type, _) in zip(by_id, keys, strict=True):
+            others = waiting.get(item_type)
+            found.append(others.popleft() if held is None and others else held)
+        return found
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; where the answer was cut, no tool call is handed out."""

@@ -1,0 +1,23 @@
+"""The tables of words in docs/formats.md are what the formats do."""
+
+from __future__ import annotations
+
+from tests import vocabulary
+from tests.support.recordings import ours
+from tokenstream.formats import registry
+
+
+def test_the_tables_on_the_page_are_current() -> None:
+    """What a format reads, and under which name, is on the page as it is in the code.
+
+    `python -m tests.vocabulary` writes it anew.
+    """
+    assert vocabulary.render() == vocabulary.on_the_page()
+
+
+def test_every_format_is_in_the_tables() -> None:
+    """A format without a recording of ours would be missing without anybody's notice."""
+    told = set(registry.names()) - {"text", "pieces"}
+
+    assert told == {recorded.format for recorded in ours()}
+    assert told - set(vocabulary.ERRORS) <= {"gemini-live", "openai-realtime"}
