@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from tests.conformance import compatible, cuts, page, results, sse_cases
 from tests.conformance.answers import Answer, Call
 from tests.conformance.by_node import NodeReader, node_readers
 from tests.conformance.by_us import US
-from tests.conformance.compatible import CASES, CompatibleCase
+from tests.conformance.case import CompatibleCase
+from tests.conformance.compatible import CASES
 from tests.conformance.reader import Attempt, PythonReader, Reader, in_chunks
 from tests.conformance.readers import readers
 
 _KEPT = results.load()
+_SOURCE = results.FILE.read_text("utf-8")
 _READERS = {reader.name: reader for reader in readers()}
 _BY_NAME = {case.name: case for case in CASES}
 
@@ -28,7 +31,7 @@ needs_sse_cases = pytest.mark.skipif(not sse_cases.cases(), reason="the SSE case
 
 
 def test_the_page_says_what_the_results_say() -> None:
-    """docs/conformance.md is rendered from tests/conformance/results.json; run `python -m tests.conformance`."""
+    """`python -m tests.conformance` writes docs/conformance.md from tests/conformance/results.json."""
     assert page.render(_KEPT) == page.FILE.read_text("utf-8")
 
 
@@ -148,22 +151,15 @@ def test_an_answer_is_cut_until_its_end_has_come(format: str) -> None:
     )
     assert reason in answer.frames[answer.last][0]
     assert finished.error is None
-    assert "Hel" == answer.text_before(
-        sum(len(frame) for frame, text in answer.frames[: last + 1]) and _after(answer, "Hel")
-    )
 
 
-def _after(answer: cuts.CutAnswer, text: str) -> int:
-    """Return the length of the body until the frame that brings `text` has come."""
-    length = 0
-    for frame, said in answer.frames:
-        length += len(frame)
-        if said == text:
-            break
-    return length
+@pytest.mark.parametrize("format", cuts.ANSWERS)
+def test_text_counts_as_sent_once_its_frame_has_come_whole(format: str) -> None:
+    """A cut inside a frame takes that frame's text away, the next cut has it."""
+    answer = cuts.ANSWERS[format]
+    end = answer.body.index(b"\n\n", answer.body.index(b"Hel")) + 2
 
-
-_SAID = Answer(text="Hello", calls=[Call("rm", cuts.ARGUMENTS)])
+    assert ("", "Hel", "Hello") == tuple(map(answer.text_before, (end - 1, end, answer.cuts()[-1])))
 
 
 @pytest.mark.parametrize(
@@ -337,15 +333,9 @@ def test_what_a_reader_of_node_tells_is_taken_case_by_case(tmp_path: Path) -> No
 def test_what_a_reader_of_node_makes_of_a_body_is_an_answer(tmp_path: Path) -> None:
     """Its JSON has the fields of an answer."""
     answer = Answer(text="Hello", calls=[Call("rm", {"path": "/"}, "call_1")], finish="stop", usage=[1, None])
-    _node_that_says(tmp_path, f"[{_json(answer)}]")
+    _node_that_says(tmp_path, json.dumps([answer.plain()]))
 
     assert [answer] == node_readers(tmp_path)[1].answers([("openai-chat", b"")])
-
-
-def _json(answer: Answer) -> str:
-    import json
-
-    return json.dumps(answer.plain())
 
 
 # -- the command ------------------------------------------------------------------------
@@ -358,16 +348,8 @@ def kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("TOKENSTREAM_NODE", raising=False)
     monkeypatch.setattr(results, "FILE", tmp_path / "results.json")
     monkeypatch.setattr(page, "FILE", tmp_path / "page.md")
-    (tmp_path / "results.json").write_text(page_source(), "utf-8")
+    (tmp_path / "results.json").write_text(_SOURCE, "utf-8")
     return tmp_path
-
-
-def page_source() -> str:
-    """Return the results that are kept, as they stand in their file."""
-    return _SOURCE
-
-
-_SOURCE = results.FILE.read_text("utf-8")
 
 
 def test_writing_the_page_alone_changes_no_result(
@@ -384,8 +366,9 @@ def test_writing_the_page_alone_changes_no_result(
     assert "written: page.md\n" == capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("kept_elsewhere")
 def test_a_run_renews_the_readers_that_are_asked_for(
-    kept_elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The others keep their results, also those that are asked for and not installed."""
     asked = ["httpx-sse", "eventsource-parser"]

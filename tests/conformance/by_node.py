@@ -1,0 +1,131 @@
+"""Packages of npm, run by Node in a folder where they are installed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.conformance.answers import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.conformance.answers import SSEEvent
+    from tests.conformance.sse_cases import SSECase
+
+__all__ = ["NodeReader", "node_readers"]
+
+_SCRIPT = Path(__file__).with_name("node_readers.mjs")
+
+
+@cache
+def _node(folder: Path) -> str | None:
+    """Return the Node to run: one that is installed in the folder, or the machine's."""
+    own = folder / "node_modules" / ".bin" / "node"
+    return str(own) if own.exists() else shutil.which("node")
+
+
+@dataclass(frozen=True)
+class NodeReader:
+    """A reader that runs in Node."""
+
+    name: str
+    how: str
+    packages: tuple[str, ...]
+    folder: Path | None
+    """The folder whose node_modules has the packages; None where none was named."""
+    sse: tuple[str, ...] = ()
+    formats: frozenset[str] = frozenset()
+    claims: frozenset[str] = frozenset()
+
+    def _manifest(self, package: str) -> Path:
+        assert self.folder is not None
+        return self.folder / "node_modules" / package / "package.json"
+
+    def installed(self) -> bool:
+        """Whether it can run here."""
+        return (
+            self.folder is not None
+            and _node(self.folder) is not None
+            and all(self._manifest(package).exists() for package in self.packages)
+        )
+
+    def versions(self) -> dict[str, str]:
+        """The versions of its packages."""
+        return {
+            package: json.loads(self._manifest(package).read_text("utf-8"))["version"]
+            for package in self.packages
+        }
+
+    def runtime(self) -> str:
+        """The interpreter that it runs in."""
+        return f"Node {self._run(['--version'], '').strip().removeprefix('v')}"
+
+    def _run(self, arguments: list[str], given: str) -> str:
+        assert self.folder is not None
+        node = _node(self.folder)
+        assert node is not None
+        return subprocess.run(
+            [node, *arguments],
+            cwd=self.folder,
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        ).stdout
+
+    def _jobs(self, task: str, jobs: list[dict[str, Any]]) -> list[Any]:
+        # A script given as text finds its packages from the folder that it runs in.
+        script = _SCRIPT.read_text("utf-8")
+        told = self._run(["--input-type=module", "--eval", script], json.dumps({"task": task, "jobs": jobs}))
+        results: list[Any] = json.loads(told)
+        return results
+
+    def events(self, cases: Sequence[SSECase]) -> list[list[list[SSEEvent] | str]]:
+        """Return, for each case and each of its chunkings, the events or the name of an error."""
+        jobs = [
+            {"body": base64.b64encode(case.body).decode(), "cuts": cuts}
+            for case in cases
+            for cuts in case.chunkings()
+        ]
+        told = iter(self._jobs("events", jobs))
+        return [
+            [
+                events if isinstance(events, str) else [(name, data, id) for name, data, id in events]
+                for _, events in zip(case.chunkings(), told, strict=False)
+            ]
+            for case in cases
+        ]
+
+    def answers(self, bodies: Sequence[tuple[str, bytes]]) -> list[Answer]:
+        """Return what it makes of each body, given with its format."""
+        jobs = [{"format": format, "body": base64.b64encode(body).decode()} for format, body in bodies]
+        return [Answer.of_plain(plain) for plain in self._jobs("answers", jobs)]
+
+
+def node_readers(folder: Path | None) -> list[NodeReader]:
+    """Return the readers of npm, to run in this folder."""
+    return [
+        NodeReader(
+            "eventsource-parser",
+            how="`EventSourceParserStream` behind a `TextDecoderStream`",
+            packages=("eventsource-parser",),
+            folder=folder,
+            sse=("event", "data", "id"),
+        ),
+        NodeReader(
+            "ai",
+            how="`streamText()` with the providers for compatible servers and for Anthropic "
+            "and with schemas of zod for its tools, its `stream`",
+            packages=("ai", "@ai-sdk/openai-compatible", "@ai-sdk/anthropic", "zod"),
+            folder=folder,
+            formats=frozenset({"openai-chat", "anthropic"}),
+            claims=frozenset({"reasoning", "usage"}),
+        ),
+    ]

@@ -1,0 +1,32 @@
+"""What a case of a compatible server is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["BERGEN", "BERGEN_TEXT", "OSLO", "OSLO_TEXT", "CompatibleCase"]
+
+OSLO, BERGEN = {"city": "Oslo"}, {"city": "Bergen"}
+OSLO_TEXT, BERGEN_TEXT = '{"city": "Oslo"}', '{"city": "Bergen"}'
+
+
+@dataclass(frozen=True)
+class CompatibleCase:
+    """A body, and what it means."""
+
+    name: str
+    format: str
+    sends: str
+    """What the server does, and which one."""
+    body: bytes
+    text: str = ""
+    calls: Sequence[tuple[str | None, str, Any]] = ()
+    """Id (None where any will do), name and arguments of each call."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """Other fields of an answer that the case is about."""
+    fails: bool = False
+    """Whether the server says that it failed: then an error is right, and no error is wrong."""

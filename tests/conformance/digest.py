@@ -1,0 +1,15 @@
+"""What tells one set of cases from another, so that old results are not taken for new ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+__all__ = ["digest_of"]
+
+
+def digest_of(cases: Any) -> str:
+    """Return a short digest of cases that JSON can hold."""
+    text = json.dumps(cases, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,29 @@
+"""All readers, in the order of the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.conformance import by_node, by_sdks, by_sse_parsers, by_us, by_wrappers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conformance.reader import Reader
+
+__all__ = ["readers"]
+
+
+def readers(node_folder: Path | None = None) -> list[Reader]:
+    """Return every reader, whether it can run here or not.
+
+    Args:
+        node_folder: Where packages of npm are installed.
+    """
+    return [
+        *by_us.READERS,
+        *by_sse_parsers.READERS,
+        *by_sdks.READERS,
+        *by_wrappers.READERS,
+        *by_node.node_readers(node_folder),
+    ]
