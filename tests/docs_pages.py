@@ -24,6 +24,7 @@ NEEDS = {
     "docs/from-openai-stream.md": ("openai",),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
+    "docs/websockets.md": ("websockets",),
 }
 """What must be installed for the code of a page to run, beyond what all tests need."""
 ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "pydantic", "tokenstream", "trio"}

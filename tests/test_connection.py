@@ -357,3 +357,21 @@ def test_the_message_says_which_format_it_came_in() -> None:
     assert "openai-chat" == stream.message.format
     stream.close()
     assert "openai-chat" == Stream(ANSWER, format="mistral").final().format
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_lines_of_a_session_are_lines_wherever_chunks_end(end: bytes) -> None:
+    """A first chunk that is one line without its end looks like a message; its end tells."""
+    lines = [
+        b'{"type":"session.created","session":{}}',
+        b'{"type":"response.created","response":{"id":"r","status":"in_progress"}}',
+        b'{"type":"response.done","response":{"id":"r","status":"completed","output":[]}}',
+    ]
+    body = end.join([*lines, b""])
+    for cut in range(len(body) + 1):
+        decoder = Decoder()
+        decoder.feed(body[:cut])
+        decoder.feed(body[cut:])
+        decoder.end()
+
+        assert (None, "openai-realtime", "r") == (decoder.error, decoder.format, decoder.message.id)

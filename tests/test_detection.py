@@ -11,6 +11,7 @@ import pytest
 from tests.support import wire
 from tests.support.chunkings import bytewise
 from tests.support.reading import Reading, read
+from tests.support.recordings import frames_of, ours, shared
 from tokenstream import Stream
 from tokenstream.errors import (
     MisuseError,
@@ -21,6 +22,10 @@ from tokenstream.errors import (
     StreamError,
     StreamTruncated,
 )
+from tokenstream.formats import registry
+from tokenstream.formats._seen import payload_of
+from tokenstream.framing import ServerSentEvent
+from tokenstream.framing.aws_eventstream import EventStreamMessage
 
 _CHAT = wire.chat({"role": "assistant", "content": "Hi"}) + wire.chat({}, "stop") + wire.DONE
 _CLAUDE = (
@@ -377,3 +382,30 @@ def test_a_body_without_an_event_is_truncated(status: int, body: bytes) -> None:
     assert reading.message is not None
     assert ("truncated", ()) == (reading.message.ending, reading.message.parts)
     assert reading.closed
+
+
+def _first_objects(body: bytes, most: int) -> list[tuple[dict[str, Any], str]]:
+    """Return the first payloads of a body that are JSON objects, each with its event's name."""
+    found = []
+    for frame in frames_of(body)[:most]:
+        event = frame.event if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+        payload = payload_of(frame)
+        try:
+            value = json.loads(payload) if isinstance(payload, bytes) else payload
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            found.append((value, "" if event == "message" else event))
+    return found
+
+
+def test_no_payload_is_claimed_by_two_formats() -> None:
+    """So it does not matter which format is asked first, and the commonest may be."""
+    claimed = {
+        (recorded.name, names)
+        for recorded in [*ours(), *shared()]
+        for payload, event in _first_objects(recorded.body, 6)
+        if len(names := tuple(n for n in registry.names() if registry.load(n).recognises(payload, event))) > 1
+    }
+
+    assert set() == claimed

@@ -138,6 +138,14 @@ class GrowingUsage:
             if value is not None or key not in self.report:
                 self.report[key] = value
 
+    def joined(self, usage: Usage) -> GrowingUsage:
+        """Return what `add` makes of it, and change nothing."""
+        joined = GrowingUsage()
+        joined.counts.update(self.counts)
+        joined.report.update(self.report)
+        joined.add(usage)
+        return joined
+
     def build(self, *, final: bool) -> Usage | None:
         """Return the counts as they are now; None where none were reported."""
         if not self.counts and not self.report:

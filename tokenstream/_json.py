@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["check_bounds", "decode", "decode_lenient", "is_one_value", "split_values"]
+__all__ = ["check_bounds", "decode", "decode_lenient", "is_deeper", "is_one_value", "split_values"]
 
 _STRUCTURE = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _LONG_INTEGER = re.compile(rf"\d{{{DEFAULT_LIMITS.digits + 1},}}")
@@ -64,6 +64,26 @@ def check_bounds(payload: bytes | str, limits: Limits) -> None:
     """
     if limits.depth < DEFAULT_LIMITS.depth or limits.digits < DEFAULT_LIMITS.digits:
         _check_bounds(_as_text(payload), limits)
+
+
+def is_deeper(value: object, depth: int) -> bool:
+    """Tell whether a value that somebody else has decoded is nested more deeply than `depth`.
+
+    Example:
+        >>> is_deeper({"a": [1]}, 2), is_deeper({"a": [1]}, 1)
+        (False, True)
+    """
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
+    for _ in range(depth):
+        if not level:
+            return False
+        level = [
+            inner
+            for holder in level
+            for inner in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
 
 
 def _as_text(payload: bytes | str) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.framing.content_coding import ContentDecoder
-    from tokenstream.message import Ending
+    from tokenstream.message import Ending, Usage
     from tokenstream.stages.metrics import Metrics
     from tokenstream.status import ResponseHead
 
@@ -91,7 +91,7 @@ class Machine:
         self._connection: Connection | ErrorBody
         self._coding: ContentDecoder | None = None
         self._head: ResponseHead | None = None
-        self.accumulator = Accumulator(limits=self._limits)
+        self.accumulator = Accumulator(limits=self._limits, late_usage=self._late_usage)
         """The stage that holds the message."""
         self.connect(content_type)
         self.chunk: Any = None
@@ -149,6 +149,10 @@ class Machine:
 
     def _name_format(self, name: str) -> None:
         self.accumulator.format = name
+
+    def _late_usage(self) -> Usage | None:
+        known = self._connection.format
+        return None if known is None else known.late_usage()
 
     def answer(self, head: ResponseHead, coding: str = "") -> None:
         """Take the head of a response: what comes is its body, or, by its status, what an error says.

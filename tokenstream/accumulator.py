@@ -42,7 +42,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.message import Ending
+    from tokenstream.message import Ending, Usage
 
 __all__ = ["Accumulator"]
 
@@ -58,6 +58,7 @@ class Accumulator:
 
     Args:
         limits: `Limits.text` bounds the characters that are held.
+        late_usage: Tells token counts that no event has told yet, None where there are none.
 
     Example:
         >>> accumulator = Accumulator()
@@ -71,6 +72,7 @@ class Accumulator:
         "_choices",
         "_held",
         "_id",
+        "_late_usage",
         "_messages",
         "_model",
         "_provider_data",
@@ -87,7 +89,9 @@ class Accumulator:
         "tool_calls_delivered",
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, *, limits: Limits | None = None, late_usage: Callable[[], Usage | None] | None = None
+    ) -> None:
         self.stop: str | None = None
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.error: StreamError | None = None
@@ -100,6 +104,7 @@ class Accumulator:
         self._model: str | None = None
         self._role = "assistant"
         self._usage = GrowingUsage()
+        self._late_usage = late_usage
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
         self._messages: dict[int, Message] | None = None
@@ -179,7 +184,7 @@ class Accumulator:
     @property
     def output_tokens(self) -> int | None:
         """Tokens of the answer, as far as they were reported."""
-        tokens: int | None = self._usage.counts.get("output_tokens")
+        tokens: int | None = self._usage_now().counts.get("output_tokens")
         return tokens
 
     def message_of(self, choice: int) -> Message:
@@ -220,13 +225,18 @@ class Accumulator:
             model=self._model,
             role=self._role,
             parts=tuple([part.final or part.build(complete=False) for part in choice.parts]),
-            usage=self._usage.build(final=over),
+            usage=self._usage_now().build(final=over),
             finish_reason=choice.finish_reason,
             raw_finish_reason=choice.raw_finish_reason,
             ending=choice.ending if index in self._choices else self.ending,
             provider_data={name: _snapshot(value) for name, value in provider_data.items()},
             format=self.format,
         )
+
+    def _usage_now(self) -> GrowingUsage:
+        """Return the token counts that are known now; nothing is changed, since any thread may ask."""
+        late = None if self._late_usage is None else self._late_usage()
+        return self._usage if late is None else self._usage.joined(late)
 
     def _choice(self, index: int) -> ChoiceState:
         choice = self._choices.get(index)

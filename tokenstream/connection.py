@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._json import decode
+from tokenstream._json import decode, is_deeper
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats import registry
-from tokenstream.formats._errors import provider_error
-from tokenstream.formats._read import is_dict
 from tokenstream.formats._recognise import PING, WAIT, is_message, recognise
-from tokenstream.formats._seen import lines_without_ends, names_seen, not_a_stream, payload_of, start_of
+from tokenstream.formats._seen import (
+    error_in,
+    lines_without_ends,
+    names_seen,
+    not_a_stream,
+    payload_of,
+    start_of,
+)
 from tokenstream.framing import AWSEventStreamParser, ServerSentEvent, SSEParser
 from tokenstream.framing.body import JSONBody
 from tokenstream.framing.sniff import Sniffed, sniff
@@ -143,7 +148,7 @@ class Connection:
         """Take what comes as payloads that were framed and decoded by somebody else, an SDK say."""
         if not self._payloads:
             self._payloads = True
-            self.frames = _each
+            self.frames = self._payload
 
     def take_messages(self) -> None:
         """Take each piece of input as one whole payload: a WebSocket's messages."""
@@ -159,7 +164,7 @@ class Connection:
             return known.shortcut(most) if most else None
         if isinstance(framing, JSONBody):
             most = framing.alone
-            return known.line_shortcut(most) if most else None
+            return known.line_shortcut(most) if most else framing.shortcut(known.element_shortcut)
         if self.frames == self._message:
             return known.message_shortcut(self._limits.event)
         if not isinstance(framing, AWSEventStreamParser):
@@ -187,6 +192,9 @@ class Connection:
                 self.format.conclude()
             events += self.format.end()
             self.error = self.format.error
+            if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
+                # Each message says how long it is, so what is left was cut.
+                self.format.note("broken_after_finish")
         if self.error is None and self.format is None:
             self.error = StreamTruncated("the body ended without a single event; ask again")
         self._note_replaced()
@@ -208,13 +216,7 @@ class Connection:
     def _stray_error(self) -> StreamError | None:
         """Return the error that stands between the events of an event stream, in no field."""
         stray = self.framing.stray if isinstance(self.framing, SSEParser) and self.error is None else b""
-        if not stray:
-            return None
-        try:
-            payload: object = decode(stray, self._limits)
-        except ProtocolError:
-            return None
-        error = provider_error(payload) if is_dict(payload) else None
+        error = error_in(stray, self._limits) if stray else None
         if error is not None:
             # Quirk (Vertex AI, 2025-06): an error in mid-stream is JSON over several lines without `data:`;
             # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.
@@ -250,12 +252,12 @@ class Connection:
         format.departures = self._departures
         self.events = self._events_and_pings if self._pings else format.feed
         if format.framing == "pieces":
-            self.frames = _each
+            self.frames = self._payload
 
     def _first_frames(self, chunk: bytes) -> list[Any]:
-        if not self._prefix and is_message(chunk, self.name, self._limits):
-            self.take_messages()
-            return self.frames(chunk)
+        if not self._prefix and is_message(chunk, self.format, self._limits):
+            self.frames = self._message_or_line
+            return self._message(chunk)
         self._prefix += chunk
         found = sniff(self._prefix, self._content_type, over=False)
         if found == "undecided":
@@ -292,6 +294,21 @@ class Connection:
         else:
             self._refused = found
             self.frames = self._gather
+
+    def _payload(self, payload: object) -> list[object]:
+        # Whoever decoded it may have had no bound, and what reads it goes down level by level.
+        if is_deeper(payload, self._limits.depth):
+            self.error = LimitExceeded(limit="depth", value=self._limits.depth)
+            return []
+        return [payload]
+
+    def _message_or_line(self, chunk: bytes) -> list[Any]:
+        """Take a message, unless a line end shows that the first one was a line that lacked it."""
+        if chunk[:1] not in (b"\n", b"\r"):
+            self.take_messages()
+        else:
+            self._frame("json")
+        return self.frames(chunk)
 
     def _message(self, message: bytes) -> list[bytes]:
         if len(message) > self._limits.event:
@@ -393,7 +410,3 @@ class Connection:
         if self.format is not None and isinstance(self.framing, SSEParser):
             self.format.note("blank_line_missing")
         return events
-
-
-def _each(item: object) -> list[object]:
-    return [item]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._json import decode
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
-from tokenstream.formats._errors import kind_of_status, provider_error
+from tokenstream.formats._errors import error_kind, kind_of_status, provider_error
 from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats._whole import Wholeness
 from tokenstream.formats.base import name_of
@@ -268,7 +268,7 @@ def _status_error(head: ResponseHead, body: bytes, limits: Limits) -> StatusErro
         f"{_words_of(text, found)}; {_advice(head.status, kind, retry_after, again=retryable)}",
         status=head.status,
         code=found.code if found is not None else None,
-        type=found.type if found is not None else None,
+        type=(found.type if found is not None else None) or _exception_of(head),
         body=text[: limits.tail],
         kind=kind,
         retryable=retryable,
@@ -282,11 +282,19 @@ def _judged(head: ResponseHead, found: ProviderError | None) -> tuple[ErrorKind,
     """Return whose problem an error status is, and whether that decides about asking again."""
     kind = kind_of_status(head.status)
     retryable: bool | None = None
-    if found is not None and found.kind != "unknown" and kind in ("unknown", "rate_limited"):
+    named, again = error_kind(_exception_of(head))
+    if named != "unknown":
+        kind, retryable = named, again
+    elif found is not None and found.kind != "unknown" and kind in ("unknown", "rate_limited"):
         # A status that names the server itself counts for more than the body's words.
         retryable = None if found.retryable else False
         kind = found.kind
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
+
+
+def _exception_of(head: ResponseHead) -> str | None:
+    """Return the name of the exception that AWS tells in the head alone."""
+    return head.headers.get("x-amzn-errortype", "").partition(":")[0] or None
 
 
 def _words_of(text: str, found: ProviderError | None) -> str:

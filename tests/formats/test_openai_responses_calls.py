@@ -375,6 +375,16 @@ def test_an_image_may_be_named_by_an_address() -> None:
     assert (part.url, part.data, part.mime_type) == ("https://a.test/x", b"", "image/svg+xml")
 
 
+def test_an_image_in_a_data_url_is_an_image() -> None:
+    """Proxies write the type before the base64."""
+    item = {"id": "i", "type": "image_generation_call", "result": "data:image/png;base64,AAAA"}
+    came = said(done(item))
+
+    (part,) = came.parts
+    assert isinstance(part, MediaPart)
+    assert (b"\x00\x00\x00", None, None) == (part.data, part.url, came.error)
+
+
 def test_an_image_that_is_no_base64_is_a_fault() -> None:
     """Nothing could be shown of it."""
     came = said(done({"id": "i", "type": "image_generation_call", "result": "???"}))

@@ -36,7 +36,7 @@ from tests.formats.openai_responses_payloads import (
 )
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
-from tokenstream.events import ToolCallDone
+from tokenstream.events import ToolCallDelta, ToolCallDone
 from tokenstream.formats.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Message
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 HOSTED: Payload = {"id": "ci_1", "type": "code_interpreter_call", "status": "in_progress", "code": ""}
 IMAGE: Payload = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}
 MCP: Payload = {"id": "mc_1", "type": "mcp_call", "name": "roll", "arguments": "{}", "output": "4"}
+SQL: Payload = {"id": "ct", "type": "custom_tool_call", "call_id": "c2", "name": "sql", "input": ""}
 EVERYTHING = numbered(
     created(service_tier="default"),
     {"type": "response.in_progress", "response": response()},
@@ -84,9 +85,9 @@ EVERYTHING = numbered(
     added({**MCP, "output": None}, 6),
     event("mcp_call_arguments.delta", 6, delta="{}"),
     done(MCP, 6),
-    added({"id": "ct", "type": "custom_tool_call", "call_id": "c2", "name": "sql", "input": ""}, 7),
+    added(SQL, 7),
     event("custom_tool_call_input.delta", 7, delta="SELECT"),
-    done({"id": "ct", "type": "custom_tool_call", "call_id": "c2", "name": "sql", "input": "SELECT"}, 7),
+    done({**SQL, "input": "SELECT"}, 7),
     added(reasoning(id="rs_2"), 8),
     part_added(8, type="reasoning_text", text=""),
     event("reasoning_text.delta", 8, content_index=0, delta="Hmm"),
@@ -183,13 +184,19 @@ def written(
     order=ORDERS,
     spoilers=st.lists(st.sampled_from([*SPOILERS[:1] * 8, *SPOILERS[1:]]), min_size=8, max_size=8),
     ascii_only=st.booleans(),
+    named=st.booleans(),
 )
 @pytest.mark.parametrize(
     "opening, kind, index",
     [
         (message(), "response.output_text.delta", "content_index"),
+        (message(), "response.refusal.delta", "content_index"),
         (reasoning(), "response.reasoning_summary_text.delta", "summary_index"),
         (reasoning(), "response.reasoning_text.delta", "content_index"),
+        (call(), "response.function_call_arguments.delta", "other_index"),
+        (SQL, "response.custom_tool_call_input.delta", "other_index"),
+        (MCP, "response.mcp_call_arguments.delta", "other_index"),
+        (HOSTED, "response.code_interpreter_call_code.delta", "content_index"),
     ],
 )
 def test_deltas_known_by_their_bytes_give_what_decoding_gives(
@@ -201,16 +208,20 @@ def test_deltas_known_by_their_bytes_give_what_decoding_gives(
     order: list[str],
     spoilers: list[Callable[[bytes], bytes]],
     ascii_only: bool,
+    named: bool,
 ) -> None:
     """Whatever the text is, however the server spells JSON, and whatever it gets wrong."""
     frames = [frame(created()), frame(added(opening))]
     for number, (piece, spoil) in enumerate(zip(["a", *pieces], [SPOILERS[0], *spoilers], strict=False), 7):
         data = spoil(written(kind, index, piece, number, order, spelling, ascii_only))
-        frames.append(ServerSentEvent(data, kind))
+        frames.append(ServerSentEvent(data, kind if named else "message"))
     frames += [frame(done(opening)), frame(ended())]
 
     assert told(read(*frames, format=Plain())) == told(read(*frames))
-    chunks = [b"event: %b\ndata: %b\n\n" % (item.event.encode(), item.payload) for item in frames]
+    heads = [f"event: {item.event}\n" if item.event != "message" else "" for item in frames]
+    chunks = [
+        b"%bdata: %b\n\n" % (head.encode(), item.payload) for head, item in zip(heads, frames, strict=True)
+    ]
     assert whole(chunks, Plain()) == whole(chunks, OpenAIResponses())
 
 
@@ -250,6 +261,29 @@ def test_what_comes_between_two_deltas_is_not_overlooked(between: Any) -> None:
     frames = [frame(created()), frame(added(message())), frame(part_added()), *plain[:2], between, *plain[2:]]
 
     assert told(read(*frames, format=Plain())) == told(read(*frames))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_arguments_are_read_at_a_glance_though_they_are_full_of_quotes(named: bool) -> None:
+    """The first delta teaches the shape of those that follow, with a name or without."""
+    frames = [arguments('{"a": "{'), arguments('\\"b\\"'), arguments('}"}')]
+    came = OpenAIResponses()
+    glance = None
+    for payload in numbered(created(), added(call()), *frames):
+        sent = frame(payload)
+        came.feed(sent if named else sent.payload)
+        glance = came.shortcut(1_000)
+
+    assert glance is not None
+    head = "event: response.function_call_arguments.delta\n" if named else ""
+    last = frame({**arguments('"'), "sequence_number": 9}).payload
+    found = glance(b"%bdata: %b\n\n" % (head.encode(), last))
+    assert isinstance(found, ToolCallDelta)
+    assert ("call_1", '"', last) == (
+        found.id,
+        found.fragment,
+        json.dumps(found.raw, separators=(",", ":")).encode(),
+    )
 
 
 def test_ids_that_change_all_the_time_cost_no_more_than_decoding() -> None:

@@ -147,11 +147,10 @@ def test_a_citation_for_an_item_that_is_over_names_its_text() -> None:
     "payload",
     [
         event("output_text.delta", content_index=0, delta=None),
-        event("refusal.delta", content_index=0, delta="no"),
-        event("refusal.done", content_index=0, refusal="no"),
+        event("reasoning_text.delta", content_index=0, delta=None),
         event("output_text.annotation.added", content_index=0, annotation=None),
         event("content_part.added", content_index=1, part=None),
-        event("content_part.done", content_index=0, part={"type": "refusal", "refusal": "no"}),
+        event("content_part.done", content_index=0, part={"type": "heard", "heard": "no"}),
         event("function_call_arguments.delta", 1, delta=1),
         event("custom_tool_call_input.delta", 2, delta="x"),
         event("custom_tool_call_input.done", 2, input="x"),
@@ -180,6 +179,24 @@ def test_what_fits_no_item_is_carried(payload: Payload) -> None:
 
     assert came.unknown == [payload["type"]]
     assert (came.text, came.departures["delta_misfits"]) == ("Hi", 1)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        event("refusal.delta", content_index=0, delta="No."),
+        event("refusal.done", content_index=0, refusal="No."),
+        event("content_part.done", content_index=0, part={"type": "refusal", "refusal": "No."}),
+    ],
+)
+def test_a_refusal_in_the_place_of_a_text_is_a_part_of_its_own(payload: Payload) -> None:
+    """The model may think better of it, and neither is lost."""
+    came = said(added(message()), part_added(), delta("Hi"), payload, payload, output=[])
+
+    assert ("Hi", "No." * (1 + payload["type"].endswith("delta"))) == (came.text, came.message.refusal)
+    assert {"part_index_reused": 1, "part_unclosed": 1} == {
+        name: count for name, count in came.departures.items() if name != "part_unopened"
+    }
 
 
 def test_an_end_that_holds_nothing_says_nothing() -> None:

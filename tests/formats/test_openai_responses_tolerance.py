@@ -45,6 +45,61 @@ def test_ids_that_change_from_event_to_event_are_the_same_items() -> None:
     assert came.departures == {}
 
 
+@pytest.mark.parametrize("ends", [0, 1, 2])
+def test_a_refusal_in_a_part_that_began_as_text_is_a_refusal(ends: int) -> None:
+    """Proxies say that every part is text before they know, and at the end what it was."""
+    item = message({"type": "refusal", "refusal": "No."}, status="completed")
+    told = [event("refusal.done", content_index=0, refusal="No."), done(item)]
+    refused = [event("refusal.delta", content_index=0, delta=text) for text in ("No", ".")]
+    came = said(added(message()), part_added(), *refused, *told[:ends], output=[item])
+
+    assert ("", "No.", []) == (came.text, came.message.refusal, came.unknown)
+    assert 1 == came.departures["part_index_reused"]
+
+
+def test_reasoning_parts_under_vllms_name_are_parts() -> None:
+    """They begin and end what the deltas between them write."""
+    marks: Payload = {"content_index": 0, "part": {"type": "reasoning_text", "text": ""}}
+    came = said(
+        added(reasoning()),
+        event("reasoning_part.added", **marks),
+        event("reasoning_text.delta", content_index=0, delta="Hm"),
+        event("reasoning_part.done", content_index=0, part={"type": "reasoning_text", "text": "Hm"}),
+        done(reasoning(content=[{"type": "reasoning_text", "text": "Hm"}])),
+    )
+
+    assert ("Hm", [], {}) == (came.message.reasoning, came.unknown, came.departures)
+
+
+@pytest.mark.parametrize("told", [[0], [1], [2], [0, 2], [1, 2]])
+def test_an_item_that_only_the_end_tells_of_is_not_taken_for_one_of_its_type(told: list[int]) -> None:
+    """Where ids are kept they tell which items were given, wherever the others stand."""
+    items = [call(f'{{"n": {n}}}', "completed", id=f"fc_{n}", call_id=f"call_{n}") for n in range(3)]
+    came = said(*[payload for n in told for payload in (added(items[n], n), done(items[n], n))], output=items)
+
+    assert [f"call_{n}" for n in range(3)] == sorted(found.id for found in came.calls)
+    assert [{"n": n} for n in range(3)] == [
+        found.arguments for found in sorted(came.calls, key=lambda found: found.id)
+    ]
+    assert came.departures == {}
+
+
+def test_items_that_all_have_one_id_are_known_by_their_order() -> None:
+    """An id that says nothing is no id."""
+    came = said(
+        added(message()),
+        part_added(),
+        delta("a"),
+        added(message(), 1),
+        output=[
+            message(output_text("a"), status="completed"),
+            message(output_text("b"), status="completed"),
+        ],
+    )
+
+    assert (came.text, came.departures) == ("ab", {})
+
+
 @pytest.mark.parametrize(
     "events",
     [

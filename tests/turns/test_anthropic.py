@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +21,9 @@ from tokenstream.message import (
     TextPart,
     ToolCall,
 )
+
+if TYPE_CHECKING:
+    from tokenstream.turns import Kind
 
 
 def _claude(*parts: Part, format: str | None = "anthropic") -> Message:
@@ -85,6 +88,53 @@ def test_tools_that_the_server_ran_go_back_with_their_results() -> None:
             id="m1", name="mcp_tool_result", content="out", complete=True, provider_data={"is_error": False}
         ),
     )
+
+
+_SEARCH = ServerToolCall(id="s1", name="web_search", complete=True, provider_data={"type": "server_tool_use"})
+_FOUND = ServerToolResult(id="s1", name="web_search_tool_result", content=[], complete=True)
+_TEXT = TextPart(text="Hi")
+
+
+@pytest.mark.parametrize("parts", [(_SEARCH,), (_SEARCH, _FOUND.model_copy(update={"complete": False}))])
+def test_a_search_whose_result_was_cut_is_incomplete(parts: tuple[Part, ...]) -> None:
+    """The API refuses a conversation with a call of its own tools that has no result."""
+    message = _claude(_TEXT, *parts).model_copy(update={"ending": "truncated"})
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_anthropic()
+
+    assert {"incomplete": len(parts)} == caught.value.kinds
+    assert [{"type": "text", "text": "Hi"}] == message.to_anthropic(drop="incomplete")["content"]
+
+
+def test_a_search_that_the_server_paused_goes_back_without_its_result() -> None:
+    """The server goes on with it; so does code that waits for the application's tools."""
+    assert ["server_tool_use"] == [block["type"] for block in _blocks(_SEARCH)]
+    assert ["web_search_tool_result"] == [block["type"] for block in _blocks(_FOUND)]
+
+
+@pytest.mark.parametrize(
+    ("drop", "left"), [("server_tool_call", "server_tool_result"), ("server_tool_result", "server_tool_call")]
+)
+def test_neither_of_a_search_and_its_result_goes_alone(drop: Kind, left: Kind) -> None:
+    """What is left of a pair is named, since the API refuses it."""
+    message = _claude(_SEARCH, _FOUND, _TEXT)
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_anthropic(drop=drop)
+
+    assert {left: 1} == caught.value.kinds
+    assert [{"type": "text", "text": "Hi"}] == message.to_anthropic(drop=(drop, left))["content"]
+
+
+def test_the_result_of_a_search_that_cannot_go_cannot_go_either() -> None:
+    """Its call would be missing."""
+    message = _claude(_SEARCH.model_copy(update={"arguments_text": "["}), _FOUND, _TEXT)
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_anthropic()
+
+    assert {"server_tool_call": 1, "server_tool_result": 1} == caught.value.kinds
 
 
 def test_sources_go_back_in_the_text_that_they_belong_to() -> None:
@@ -163,7 +213,9 @@ def test_whole_thinking_without_a_signature_goes_back_to_who_sent_none() -> None
     """Servers that imitate the API want it back in tool loops; Anthropic itself always signs."""
     part = ReasoningPart(text="Hm", complete=True)
 
-    assert [{"type": "thinking", "thinking": "Hm", "signature": ""}] == _blocks(part)
+    assert [{"type": "thinking", "thinking": "Hm", "signature": ""}] == _blocks(
+        part, ReasoningPart(complete=True)
+    )
     with pytest.raises(NotExpressible, match="1 reasoning"):
         _claude(part, format=None).to_anthropic()
 
@@ -176,6 +228,8 @@ def test_what_is_no_block_of_this_api_is_named() -> None:
         ToolCall(id="c", name="sh", arguments_text="ls", type="custom", complete=True),
         ToolCall(id="c", name="f", arguments_text="[1]", complete=True),
         ToolCall(id="c", name="f", arguments_text="{", complete=True),
+        ToolCall(id="c", name="f", arguments_text='{"a": NaN}', complete=True),
+        ToolCall(id="c", name="f", arguments_text='{"a": "\\ud83d"}', complete=True),
         ServerToolCall(id="s", name="web_search", arguments_text="[", complete=True),
         OpaquePart(type="tool_use", data={"type": "tool_use", "id": "c"}, complete=True),
         TextPart(text="Hi"),
@@ -188,7 +242,7 @@ def test_what_is_no_block_of_this_api_is_named() -> None:
         "refusal": 1,
         "media": 1,
         "custom_tool_call": 1,
-        "invalid_tool_call": 2,
+        "invalid_tool_call": 4,
         "server_tool_call": 1,
         "opaque": 1,
     } == caught.value.kinds

@@ -44,6 +44,7 @@ def test_reasoning_goes_back_with_its_signature_or_as_bytes() -> None:
         ReasoningPart(text="Hm", signature="c2ln"),
         ReasoningPart(text="So", complete=True),
         ReasoningPart(redacted="AAA="),
+        ReasoningPart(complete=True),
     )
 
 
@@ -92,6 +93,29 @@ def test_sources_go_back_with_their_text() -> None:
     assert [{"citationsContent": {"content": [{"text": "So"}], "citations": [source]}}] == _blocks(
         TextPart(text="So"), Citation(cites=0, provider_data={**source, "index": 0})
     )
+
+
+def test_sources_in_claudes_own_shape_are_named() -> None:
+    """Of what InvokeModel brought, Converse has a place for the title alone."""
+    source = {"type": "web_search_result_location", "url": "u", "title": "t", "cited_text": "So"}
+    message = _bedrock(TextPart(text="So"), Citation(cites=0, provider_data=source), format="bedrock-invoke")
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_bedrock()
+
+    assert {"citation": 1} == caught.value.kinds
+    assert [{"text": "So"}] == message.to_bedrock(drop="citation")["content"]
+
+
+def test_a_search_whose_result_was_cut_is_incomplete() -> None:
+    """Claude refuses a call of the server's tools that has no result, through Bedrock too."""
+    search = ServerToolCall(id="s", name="search", complete=True)
+    message = _bedrock(TextPart(text="So"), search).model_copy(update={"ending": "stopped"})
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_bedrock()
+
+    assert {"incomplete": 1} == caught.value.kinds
 
 
 def test_an_image_goes_back_as_bytes_or_by_its_place() -> None:

@@ -59,6 +59,21 @@ def test_signatures_go_back_on_the_parts_that_they_came_on() -> None:
     )
 
 
+def test_what_else_a_call_said_goes_back_where_it_stood() -> None:
+    """Within the call, whose name and arguments stay, or beside it."""
+    call = ToolCall(
+        id="call_0",
+        name="now",
+        complete=True,
+        provider_data={"functionCall": {"more": 1}, "thoughtSignature": "c2ln"},
+    )
+    turn = _gemini(call).to_gemini()
+
+    assert [{"functionCall": {"more": 1, "name": "now", "args": {}}, "thoughtSignature": "c2ln"}] == turn[
+        "parts"
+    ]
+
+
 def test_an_id_that_was_made_up_here_stays_here() -> None:
     """A server that sent none knows calls by name and order."""
     call = ToolCall(id="call_0", name="now", complete=True)

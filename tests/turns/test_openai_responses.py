@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +21,9 @@ from tokenstream.message import (
     TextPart,
     ToolCall,
 )
+
+if TYPE_CHECKING:
+    from tokenstream.turns import Kind
 
 _ITEM = {"id": "msg_1", "status": "completed", "phase": "final_answer"}
 
@@ -83,6 +86,7 @@ def test_reasoning_is_put_together_again() -> None:
             "encrypted_content": "gAAA",
         },
         {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gBBB"},
+        {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "now", "arguments": "{}"},
     ] == _items(
         ReasoningPart(
             text="a",
@@ -93,7 +97,109 @@ def test_reasoning_is_put_together_again() -> None:
         ReasoningPart(text="b", complete=True, provider_data={"id": "rs_1", "summary_index": 1}),
         ReasoningPart(text="c", complete=True, provider_data={"id": "rs_1", "content_index": 0}),
         ReasoningPart(redacted="gBBB", complete=True, provider_data={"id": "rs_2"}),
+        _CALL,
     )
+
+
+_THOUGHT = ReasoningPart(redacted="gAAA", complete=True, provider_data={"id": "rs_1"})
+_CALL = ToolCall(id="c1", name="now", complete=True, provider_data={"id": "fc_1"})
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        (),
+        (ToolCall(id="c1", name="rm", arguments_text='{"path": "/tm', provider_data={"id": "fc_1"}),),
+        (ServerToolCall(id="ws_1", name="web_search", provider_data={"id": "ws_1"}),),
+    ],
+    ids=["nothing", "a call", "a search"],
+)
+def test_reasoning_that_led_to_nothing_whole_is_incomplete(cut: tuple[Part, ...]) -> None:
+    """The API refuses reasoning without the item that it led to."""
+    message = _responses(TextPart(text="Hi", provider_data=_ITEM), _THOUGHT, *cut)
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_openai_responses()
+
+    assert {"incomplete": 1 + len(cut)} == caught.value.kinds
+    (item,) = message.to_openai_responses(drop="incomplete")
+    assert "msg_1" == item["id"]
+
+
+def test_reasoning_that_led_to_half_a_message_is_incomplete() -> None:
+    """Its text goes as plain text; a text that never had an id is as whole as it is."""
+    begun = TextPart(text="Hel", provider_data={"id": "msg_1"})
+    plain = TextPart(text="Hello", complete=True)
+
+    with pytest.raises(NotExpressible, match="1 incomplete"):
+        _items(_THOUGHT, begun)
+    assert [{"type": "message", "role": "assistant", "content": "Hel"}] == _responses(
+        _THOUGHT, begun
+    ).to_openai_responses(drop="incomplete")
+    assert ["reasoning", "message"] == [item["type"] for item in _items(_THOUGHT, plain)]
+
+
+def test_without_the_reasoning_no_id_asks_for_it() -> None:
+    """The server would ask for the reasoning that belongs to an item which it knows by its id."""
+    custom = ToolCall(
+        id="c2", name="sh", arguments_text="ls", type="custom", complete=True, provider_data={"id": "ctc_1"}
+    )
+    message = _responses(
+        TextPart(text="First", provider_data=_ITEM),
+        _THOUGHT,
+        TextPart(text="Hi", provider_data={**_ITEM, "id": "msg_2"}),
+        _CALL,
+        custom,
+    )
+    items = message.to_openai_responses(drop="reasoning")
+    accept("openai-responses", items)
+
+    assert "msg_1" == items[0]["id"]
+    assert [
+        {"type": "message", "role": "assistant", "content": "Hi", "phase": "final_answer"},
+        {"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"},
+        {"type": "custom_tool_call", "call_id": "c2", "name": "sh", "input": "ls"},
+    ] == items[1:]
+
+
+def test_items_that_need_their_id_do_not_go_without_their_reasoning() -> None:
+    """A search, an image, a computer: they are named, and so is what plain text has no place for."""
+    source = {"type": "url_citation", "url": "u"}
+    message = _responses(
+        _THOUGHT,
+        ServerToolCall(
+            id="ws_1",
+            name="web_search",
+            complete=True,
+            provider_data={"type": "web_search_call", "id": "ws_1"},
+        ),
+        MediaPart(
+            data=bytes(2), complete=True, provider_data={"type": "image_generation_call", "id": "ig_1"}
+        ),
+        ToolCall(
+            id="c1",
+            name="computer",
+            type="computer_call",
+            complete=True,
+            provider_data={"type": "computer_call", "id": "cu_1"},
+        ),
+        TextPart(text="Hi", provider_data=_ITEM),
+        Citation(url="u", cites=4, provider_data=source),
+        RefusalPart(text="no", provider_data=_ITEM),
+    )
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_openai_responses(drop="reasoning")
+
+    lost: dict[Kind, int] = {
+        "server_tool_call": 1,
+        "media": 1,
+        "custom_tool_call": 1,
+        "citation": 1,
+        "refusal": 1,
+    }
+    assert lost == caught.value.kinds
+    assert ["rs_1", "ws_1", "ig_1", "cu_1", "msg_1"] == [item["id"] for item in message.to_openai_responses()]
 
 
 def test_calls_go_back_with_both_ids() -> None:

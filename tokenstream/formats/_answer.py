@@ -45,7 +45,7 @@ class Answer:
         self.raw: Any = None
         """The payload that is being read; it goes on every event that it gives."""
         self.halves = False
-        """Whether that payload may hold halves of surrogate pairs."""
+        """Whether that payload, or one before it, may hold halves of surrogate pairs."""
         self.choices: dict[int, Choice] = {}
         self._parts_seen = 0
         self._out: list[Event] = []

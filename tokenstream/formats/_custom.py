@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import TextDelta
@@ -11,6 +10,7 @@ from tokenstream.formats._paths import Path, concrete, find, find_text
 from tokenstream.formats._read import float_of, int_of, is_dict, says_nothing, text_of
 from tokenstream.formats._shortcuts import Shortcut
 from tokenstream.formats._template import Templates
+from tokenstream.formats._values import json_text
 from tokenstream.formats.base import PING_NAMES, Format, Frame, name_of, text_error
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Usage
@@ -158,7 +158,6 @@ class Custom(Format):
         event, payload = _split(frame)
         mapped = self.mapped
         self.parts.raw = None
-        self.parts.halves = False
         if mapped.sentinel is not None and payload.strip() == mapped.sentinel:
             self.read_sentinel()
         elif event in mapped.ends:
@@ -296,7 +295,7 @@ class Custom(Format):
         value = find(data, path)
         if value is None or value is False or says_nothing(value):
             return False
-        raw = value if isinstance(value, str) else json.dumps(value)
+        raw = value if isinstance(value, str) else json_text(value, "the words for the end")
         reason = self._reason_of(raw)
         if reason is not None:
             self.parts.finish(0, reason, raw)
@@ -325,6 +324,9 @@ class Custom(Format):
     def conclude(self) -> None:
         """Mark the end: close what is open, and ignore what comes after."""
         self._carry_late()
+        if not self.parts.started:
+            # It may be that the server said nothing, or that a path is wrong: then all came as unknown.
+            self.note("answer_empty")
         super().conclude()
 
     def finish_input(self) -> None:

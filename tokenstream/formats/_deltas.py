@@ -166,8 +166,6 @@ class DeltaFormat(Format):
         """
         if self._decoded is None:
             return super().decode(payload)
-        # What could be decoded at a glance holds no halves of characters.
-        self.parts.halves = False
         return self._decoded
 
     def finish_input(self) -> None:

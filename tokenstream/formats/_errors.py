@@ -10,7 +10,7 @@ from tokenstream.errors import ErrorKind, ProtocolError, ProviderError
 from tokenstream.formats._open import mend
 from tokenstream.formats._read import dicts_of, is_dict, is_list, text_of
 
-__all__ = ["error_kind", "exception_error", "kind_of_status", "provider_error"]
+__all__ = ["error_kind", "exception_error", "kind_of_status", "named_exception", "provider_error"]
 
 # Words of providers' error types and codes (wire-formats §1.4, §4.5); the first that occurs decides.
 _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
@@ -25,6 +25,7 @@ _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("throttl", "rate_limited", None),
     ("resource_exhausted", "rate_limited", None),
     ("notready", "overloaded", None),
+    ("quotaexceeded", "rate_limited", False),
     ("authentication", "authentication", None),
     ("permission", "authentication", None),
     ("accessdenied", "authentication", None),
@@ -40,6 +41,7 @@ _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("badrequest", "invalid_request", None),
     ("bad_request", "invalid_request", None),
     ("not_found", "invalid_request", None),
+    ("notfound", "invalid_request", None),
     ("too_large", "invalid_request", None),
     ("unsupported", "invalid_request", None),
     ("validation", "invalid_request", None),
@@ -47,6 +49,7 @@ _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("timeout", "server", None),
     ("deadline_exceeded", "server", None),
     ("modelstreamerror", "server", None),
+    ("modelerror", "server", None),
     ("server", "server", None),
     ("internal", "server", None),
     ("api_error", "server", None),
@@ -175,6 +178,23 @@ def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> Provi
     details = said if is_dict(said) else {}
     message = _first_text(details, "message", "Message") or headers.get(":error-message")
     return provider_error({"error": {"code": name, "message": message, "details": details}})
+
+
+def named_exception(payload: dict[str, Any]) -> ProviderError | None:
+    """Return the error that a payload is which holds nothing but an exception of AWS, under its name.
+
+    So do gateways send what comes as an exception of a binary event stream.
+
+    Example:
+        >>> error = named_exception({"throttlingException": {"message": "slow down"}})
+        >>> error.code, error.retryable, named_exception({"messageStart": {"role": "assistant"}})
+        ('throttlingException', True, None)
+    """
+    name = next(iter(payload), "")
+    said = payload.get(name)
+    if len(payload) != 1 or not name.endswith("Exception") or not is_dict(said):
+        return None
+    return provider_error({"error": {**said, "code": name}})
 
 
 def _details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:

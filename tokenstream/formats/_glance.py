@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import TextDelta
+from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._holes import HoleTemplate, Path, at
 from tokenstream.formats._template import ChunkReader
 from tokenstream.formats.base import Format
@@ -29,9 +29,9 @@ _LONGEST_WAIT = 512
 class GlanceFormat(Format):
     """A format whose text deltas are alike but for their text, so that most need no decoding.
 
-    `read` puts the path of a payload's text into `text_at` where that text is
-    all that is new. A next payload with the same bytes around its text then
-    says the same of the same part.
+    `read` puts the path of a payload's text into `text_at` where that text, of
+    the answer or of its reasoning, is all that is new. A next payload with the
+    same bytes around its text then says the same of the same part.
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
@@ -41,6 +41,7 @@ class GlanceFormat(Format):
     __slots__ = (
         "_bent",
         "_choice",
+        "_kind",
         "_match",
         "_name",
         "_part",
@@ -55,13 +56,15 @@ class GlanceFormat(Format):
 
     numbers: ClassVar[tuple[Path, ...]] = ()
     """Where in a text delta numbers stand that differ from one to the next and say nothing."""
+    field: ClassVar[bytes] = b"data: "
+    """What servers write before a payload."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self.shortcuts = True
         """Whether a payload like the last one may be read by comparing; the events are the same."""
         self.text_at = _NOWHERE
-        """Where the payload that is being read has its text, if it says nothing else; else empty."""
+        """Where the payload that is being read has its piece of text, if it says nothing else; else empty."""
         self._template: HoleTemplate | None = None
         self._bent = False
         """Whether a rule was bent to the payload that is being read."""
@@ -69,6 +72,7 @@ class GlanceFormat(Format):
         self._wait = 0
         self._match: Callable[[bytes], str | None] | None = None
         self._name = _NAMELESS
+        self._kind: type[TextDelta | ReasoningDelta] = TextDelta
         self._choice = self._part = 0
         self._shortcut: Callable[[bytes], Event | None] | None = None
         self._shortcut_of: tuple[object, ...] = ()
@@ -81,7 +85,7 @@ class GlanceFormat(Format):
             text = match(payload)
             if text is not None:
                 self.frames += 1
-                return [TextDelta(text, choice=self._choice, part=self._part, raw=payload)]
+                return [self._kind(text, choice=self._choice, part=self._part, raw=payload)]
         self.text_at = _NOWHERE
         self._bent = False
         events = super().feed(frame, now=now)
@@ -101,11 +105,11 @@ class GlanceFormat(Format):
         template = self._template
         if template is None or self._match is None:
             return None
-        wanted = (template, self._name, self._choice, self._part, most)
+        wanted = (template, self._name, self._kind, self._choice, self._part, most)
         if wanted != self._shortcut_of:
-            head = b"data: " if self._name == _NAMELESS else b"event: %b\ndata: " % self._name.encode()
+            head = self.field if self._name == _NAMELESS else b"event: %b\ndata: " % self._name.encode()
             framed = template.framed(head, b"\n\n")
-            like = TextDelta("", choice=self._choice, part=self._part)
+            like = self._kind("", choice=self._choice, part=self._part)
             self._shortcut_of = wanted
             self._shortcut = (
                 None if framed is None else ChunkReader(self, framed, slice(len(head), -2), like, most).read
@@ -135,16 +139,19 @@ class GlanceFormat(Format):
             name, frame = frame.event, frame.payload
         # The text may stand elsewhere, and half a character that is held back is not in the event.
         if (
-            not isinstance(event, TextDelta)
+            not isinstance(event, TextDelta | ReasoningDelta)
             or not isinstance(frame, bytes)
             or _text_at(event.raw, self.text_at) != event.text
         ):
             self._match = None
             return
-        self._name, self._choice, self._part = name, event.choice, event.part
+        self._name, self._kind = name, type(event)
+        self._choice, self._part = event.choice, event.part
         self._match = self._template_of(frame, event)
 
-    def _template_of(self, payload: bytes, event: TextDelta) -> Callable[[bytes], str | None] | None:
+    def _template_of(
+        self, payload: bytes, event: TextDelta | ReasoningDelta
+    ) -> Callable[[bytes], str | None] | None:
         """Return what recognises payloads like this one; None where that is not found, or not worth it."""
         template = self._template
         if template is not None and template.match(payload) == event.text:

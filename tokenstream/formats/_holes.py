@@ -1,4 +1,4 @@
-"""Recognise the next plain delta by its bytes, where numbers change beside its text: counters, token ids."""
+"""Recognise the next plain delta by its bytes, where more changes than its text: counters, ids, padding."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pydantic_core import from_json
+
 from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._template import PADDING, is_utf8, string_of
+from tokenstream.formats._template import PADDING, is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,10 +22,13 @@ Path: TypeAlias = tuple[str | int, ...]
 
 _PROBE = "tokenstream probe"
 _PROBE_NUMBER = b"-918273645"
+_PROBE_CODE = b"codeprobe"
 _PROBE_PADDING = b"paddingprobe"
-_NUMBER = rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?"
-_STRING = rb'("[^"\\]*(?:\\.[^"\\]*)*")'
-_PADDED = rb"[A-Za-z0-9]+"
+# Possessive throughout: what stands in a hole ends where its characters do, and is never tried shorter.
+_NUMBER = rb"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,40}+)?+(?:[eE][+-]?+[0-9]{1,3}+)?+"
+_CODE = rb"[A-Za-z0-9_-]++"
+_STRING = rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")'
+_PADDED = rb"[A-Za-z0-9]++"
 _PADDING = re.compile(rb'"(?:%b)"\s*:\s*"(%b)"' % ("|".join(sorted(PADDING)).encode(), _PADDED))
 # The text may occur in the payload by chance, before it stands in its own place.
 _MOST_PLACES = 8
@@ -32,10 +37,13 @@ _LONGEST = 4096
 
 
 class HoleTemplate:
-    """The bytes of a payload but for its text, its padding, and numbers that say nothing.
+    """The bytes of a payload but for its text, its padding, and numbers and codes that say nothing.
 
     Args:
-        expression: The payload as a regular expression, whose first group is the text with its quotes.
+        prefix: All up to the first hole.
+        expression: From the first hole to the last as a regular expression, whose first group is the
+            text with its quotes.
+        tail: All after the last hole.
 
     Example:
         >>> payload = {"text": "Hel", "n": 1, "m": 1}
@@ -44,26 +52,44 @@ class HoleTemplate:
         ('lo', None)
     """
 
-    __slots__ = ("_expression", "_fullmatch")
+    __slots__ = ("_back", "_expression", "_fullmatch", "_prefix", "_start", "_tail")
 
-    def __init__(self, expression: bytes) -> None:
+    def __init__(self, prefix: bytes, expression: bytes, tail: bytes) -> None:
+        self._prefix = prefix
         self._expression = expression
+        self._tail = tail
+        self._start = len(prefix)
+        self._back = -len(tail)
         self._fullmatch = re.compile(expression, re.DOTALL).fullmatch
 
     def match(self, payload: bytes) -> str | None:
         """Return the text of a payload of this shape, or None for any other payload."""
-        found = self._fullmatch(payload)
-        return None if found is None else string_of(found[1])
+        start, back = self._start, self._back
+        # Slices are compared because a regular expression takes its letters one by one.
+        if payload[:start] != self._prefix or payload[back:] != self._tail:
+            return None
+        found = self._fullmatch(payload, start, len(payload) + back)
+        if found is None:
+            return None
+        try:
+            text: str = from_json(found[1])
+        except ValueError:
+            return None
+        return text or None
 
     def framed(self, head: bytes, foot: bytes) -> HoleTemplate | None:
         """Return the template of payloads between two fixed pieces; None where they take several lines."""
-        if b"\n" in self._expression or b"\r" in self._expression:
+        if any(b"\n" in piece or b"\r" in piece for piece in (self._prefix, self._expression, self._tail)):
             return None
-        return HoleTemplate(re.escape(head) + self._expression + re.escape(foot))
+        return self.between(head, foot)
+
+    def between(self, head: bytes, foot: bytes) -> HoleTemplate:
+        """Return the template of payloads between two fixed pieces, over any number of lines."""
+        return HoleTemplate(head + self._prefix, self._expression, self._tail + foot)
 
     @classmethod
     def learn(
-        cls, payload: bytes, value: dict[str, Any], path: Path, numbers: Iterable[Path]
+        cls, payload: bytes, value: dict[str, Any], path: Path, changing: Iterable[Path]
     ) -> HoleTemplate | None:
         """Return the template of a payload, or None where it has none.
 
@@ -71,22 +97,24 @@ class HoleTemplate:
             payload: The payload's bytes.
             value: The payload, decoded.
             path: Where in it the text is.
-            numbers: Where in it numbers stand that may change.
+            changing: Where in it numbers and codes stand that may change; a code is a string of
+                letters and digits.
         """
         if len(payload) > _LONGEST or not is_utf8(payload) or _PROBE_NUMBER in payload:
             return None
         quoted = json.dumps(at(value, path), ensure_ascii=False).encode("utf-8", "replace")
         key = b'"%b"' % str(path[-1]).encode()
-        changing = [*numbers]
+        others = [*changing]
         place = -1
         for _ in range(_MOST_PLACES):
             place = payload.find(quoted, place + 1)
             if place < 0:
                 break
             if payload[:place].rstrip(b" :").endswith(key):
-                holes = _holes(payload, (place, place + len(quoted)), changing)
-                if _proves(payload, value, path, holes, changing):
-                    return cls(_expression(payload, holes))
+                holes = _holes(payload, (place, place + len(quoted)), others)
+                if _proves(payload, value, path, holes, others):
+                    first, last = holes[0][0], holes[-1][1]
+                    return cls(payload[:first], _expression(payload, holes), payload[last:])
         return None
 
 
@@ -94,30 +122,33 @@ _Hole: TypeAlias = tuple[int, int, bytes, bytes]
 """Where a hole begins and ends, what may stand in it, and what is put there for a proof."""
 
 
-def _holes(payload: bytes, text: tuple[int, int], numbers: list[Path]) -> list[_Hole]:
+def _holes(payload: bytes, text: tuple[int, int], changing: list[Path]) -> list[_Hole]:
     """Return the holes in a payload, in the order in which they stand there."""
-    probe = b'"%b"' % _PROBE.encode()
-    holes = [(*text, _STRING, probe)]
+    holes = [(*text, _STRING, b'"%b"' % _PROBE.encode())]
     # No key stands inside a JSON string: its quotes would be escaped there.
-    names = {re.escape(str(path[-1]).encode()) for path in numbers}
+    names = {re.escape(str(path[-1]).encode()) for path in changing}
     if names:
-        keys = rb'"(?:%b)"\s*:\s*(%b)' % (b"|".join(sorted(names)), _NUMBER)
-        holes += [(*found.span(1), _NUMBER, _PROBE_NUMBER) for found in re.finditer(keys, payload)]
+        keys = rb'"(?:%b)"\s*:\s*(?:(%b)|"(%b)")' % (b"|".join(sorted(names)), _NUMBER, _CODE)
+        for found in re.finditer(keys, payload):
+            is_code = found[1] is None
+            inside = (_CODE, _PROBE_CODE) if is_code else (_NUMBER, _PROBE_NUMBER)
+            holes.append((*found.span(2 if is_code else 1), *inside))
     holes += [(*found.span(1), _PADDED, _PROBE_PADDING) for found in _PADDING.finditer(payload)]
     start, end = text
     return sorted(hole for hole in holes if hole[:2] == text or hole[1] <= start or end <= hole[0])
 
 
 def _expression(payload: bytes, holes: list[_Hole]) -> bytes:
-    expression, last = b"", 0
+    """Return the regular expression of what stands from the first hole to the last."""
+    expression, last = b"", holes[0][0]
     for start, end, inside, _ in holes:
         expression += re.escape(payload[last:start]) + inside
         last = end
-    return expression + re.escape(payload[last:])
+    return expression
 
 
 def _proves(
-    payload: bytes, value: dict[str, Any], path: Path, holes: list[_Hole], numbers: list[Path]
+    payload: bytes, value: dict[str, Any], path: Path, holes: list[_Hole], changing: list[Path]
 ) -> bool:
     """Tell whether something else in the holes changes what may change, and nothing besides."""
     probe, last = b"", 0
@@ -128,7 +159,7 @@ def _proves(
         probed = decode(probe + payload[last:])
         if at(probed, path) != _PROBE:
             return False
-        for place in (path, *numbers):
+        for place in (path, *changing):
             _put_back(probed, value, place)
     except (ProtocolError, LookupError, TypeError):
         return False

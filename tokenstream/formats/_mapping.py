@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -10,9 +11,18 @@ from tokenstream.formats._paths import Path, find, path_of
 from tokenstream.message import FinishReason, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
-__all__ = ["COMMON_REASONS", "Mapped", "names_of", "paths_of", "reasons_of", "usage_paths_of", "where_of"]
+__all__ = [
+    "COMMON_REASONS",
+    "Mapped",
+    "names_of",
+    "paths_of",
+    "reasons_of",
+    "sentinel_of",
+    "usage_paths_of",
+    "where_of",
+]
 
 COMMON_REASONS: dict[str, FinishReason | None] = {
     "stop": "stop",
@@ -133,14 +143,42 @@ def _several(given: object) -> list[Any]:
     return list(several) if isinstance(given, list | tuple | set | frozenset) else [given]
 
 
+def _items_of(option: str, given: object, example: str) -> list[tuple[Any, Any]]:
+    """Return the pairs of a dict; none where it was not given.
+
+    Raises:
+        MisuseError: It is no dict.
+    """
+    if given is None:
+        return []
+    if not isinstance(given, Mapping):
+        msg = f"{option}={given!r}: give a dict, such as {example}"
+        raise MisuseError(msg)
+    return list(given.items())
+
+
+def sentinel_of(given: str | None) -> bytes | None:
+    """Return the data that are the end.
+
+    Raises:
+        MisuseError: They are no text, or empty.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, str) or not given.strip():
+        msg = f'sentinel={given!r}: give the data that mean the end, such as "[DONE]"'
+        raise MisuseError(msg)
+    return given.strip().encode()
+
+
 def usage_paths_of(given: Mapping[str, str] | None) -> tuple[tuple[str, Path], ...]:
     """Return where token counts are, by our names.
 
     Raises:
-        MisuseError: A name is none of `Usage`.
+        MisuseError: It is no dict, or a name is none of `Usage`.
     """
     found: list[tuple[str, Path]] = []
-    for name, path in (given or {}).items():
+    for name, path in _items_of("usage", given, '{"output_tokens": "usage.out"}'):
         if name not in _COUNTS:
             msg = f"usage has no field {name!r}; its counts are {', '.join(_COUNTS)}"
             raise MisuseError(msg)
@@ -152,23 +190,31 @@ def reasons_of(given: Mapping[str, FinishReason | None] | None) -> dict[str, Fin
     """Return what the server's words for the end mean: those given, and the usual ones.
 
     Raises:
-        MisuseError: A meaning is no finish reason.
+        MisuseError: It is no dict, or a meaning is no finish reason.
     """
     known = get_args(FinishReason)
-    for word, reason in (given or {}).items():
+    meanings = _items_of("finish_reasons", given, '{"eos": "stop", "not_finished": None}')
+    for word, reason in meanings:
         if reason not in (None, *known):
             msg = (
                 f"finish_reasons[{word!r}]={reason!r} is no finish reason; they are {', '.join(known)}, "
                 "and None for a word that is no end"
             )
             raise MisuseError(msg)
-    return {**COMMON_REASONS, **(given or {})}
+    return {**COMMON_REASONS, **dict(meanings)}
 
 
 def where_of(given: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ...]], ...]:
     """Return what a payload with text must say: values by path, or several values to choose from.
 
     Raises:
-        MisuseError: A path is none.
+        MisuseError: It is no dict, a path is none, or there is no value to choose from.
     """
-    return tuple([(path_of("where", path), tuple(_several(value))) for path, value in (given or {}).items()])
+    asked: list[tuple[Path, tuple[Any, ...]]] = []
+    for path, value in _items_of("where", given, '{"type": "delta"}'):
+        wanted = tuple(_several(value))
+        if not wanted:
+            msg = f"where[{path!r}]={value!r} holds no value: no payload could ever hold text"
+            raise MisuseError(msg)
+        asked.append((path_of("where", path), wanted))
+    return tuple(asked)

@@ -7,7 +7,6 @@ events.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream._json import is_one_value, split_values
@@ -28,6 +27,7 @@ from tokenstream.events import (
 )
 from tokenstream.formats._answer import Answer
 from tokenstream.formats._open import Choice, OpenCall, OpenPart, join_halves, mend
+from tokenstream.formats._values import json_text
 from tokenstream.message import (
     Citation,
     FinishReason,
@@ -280,7 +280,7 @@ class Parts(Answer):
     def add_argument_values(self, call: OpenCall, values: object) -> None:
         """Add arguments that came as JSON values, written as JSON."""
         self.note("arguments_parsed")
-        self.add_arguments(call, json.dumps(values, ensure_ascii=False, separators=(", ", ": ")))
+        self.add_arguments(call, json_text(values))
 
     def is_whole(self, call: OpenCall) -> bool:
         """Tell whether a call's arguments are free text, empty, or one whole JSON value."""

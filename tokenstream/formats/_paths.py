@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import MisuseError
@@ -18,6 +19,7 @@ Path: TypeAlias = tuple[str | int, ...]
 ROOT = "$"
 """The path of the payload itself."""
 _EACH = "*"
+_SUBSCRIPT = re.compile(r"\[(?:\d*|\*)\]$")
 _LONGEST_INDEX = 9
 
 
@@ -41,10 +43,11 @@ def path_of(option: str, path: object) -> Path:
     if path == ROOT:
         return ()
     steps = path.split(".")
-    if not all(steps):
+    # As other languages for paths write them; as keys they would lead nowhere, and nobody would be told.
+    if not all(steps) or steps[0] == ROOT or any(_SUBSCRIPT.search(step) for step in steps):
         msg = (
             f"{option}={path!r} is no path: put one dot between two keys or indexes, "
-            'such as "choices.0.text"; "$" is the whole payload'
+            'such as "choices.0.text"; "$" is the whole payload, and stands alone'
         )
         raise MisuseError(msg)
     return tuple(int(step) if step.isdecimal() and len(step) <= _LONGEST_INDEX else step for step in steps)

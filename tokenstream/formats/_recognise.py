@@ -15,7 +15,7 @@ from tokenstream.framing.aws_eventstream import EventStreamMessage
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats.base import Format, Frame
     from tokenstream.limits import Limits
 
 __all__ = ["PING", "WAIT", "is_message", "recognise"]
@@ -46,7 +46,7 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
     if isinstance(frame, bytes):
         told = _by_its_start(frame.strip(), event)
         if told != "json":
-            return told
+            return None if document and told == "text" else told
         payload = _decoded(frame.strip(), limits)
     if not is_dict(payload):
         # A JSON document that is no object is no token of bare text.
@@ -83,19 +83,23 @@ def _decoded(payload: bytes, limits: Limits) -> object:
     return data[0] if is_list(data) and data and is_dict(data[0]) else data
 
 
-def is_message(chunk: bytes, named: str | None, limits: Limits) -> bool:
+def is_message(chunk: bytes, format: Format | None, limits: Limits) -> bool:
     """Tell whether a first chunk is a WebSocket's message: one whole payload of a format that comes so.
 
     Args:
         chunk: The chunk.
-        named: The format's name, where it is known.
+        format: The format, where it is known.
         limits: Bounds on decoding it.
     """
+    if format is not None and format.framing != "messages":
+        return False
     if chunk[:1] != b"{" or chunk[-1:] != b"}":
         return False
     try:
         payload: object = decode(chunk, limits)
     except ProtocolError:
         return False
-    name = named or (registry.detect(payload, "")[0] if is_dict(payload) else None)
+    if format is not None:
+        return True
+    name = registry.detect(payload, "")[0] if is_dict(payload) else None
     return name is not None and registry.load(name).framing == "messages"

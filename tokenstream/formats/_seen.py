@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._json import decode
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError
 from tokenstream.formats import registry
+from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict
 from tokenstream.formats.base import name_of
 from tokenstream.framing import ServerSentEvent
@@ -17,10 +18,11 @@ from tokenstream.framing.sniff import Sniffed, title_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream.errors import StreamError
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
-__all__ = ["lines_without_ends", "names_seen", "not_a_stream", "payload_of", "start_of"]
+__all__ = ["error_in", "lines_without_ends", "names_seen", "not_a_stream", "payload_of", "start_of"]
 
 _MOST_NAMES = 5
 _MOST_NAME = 40
@@ -48,6 +50,25 @@ def not_a_stream(kind: Sniffed, start: str) -> NotAStream:
         f"these, name it with format=…: {', '.join(registry.names())}",
         body=start,
     )
+
+
+def error_in(payload: bytes, limits: Limits) -> StreamError | None:
+    """Return the provider's error that a piece of a body is; None where it is none.
+
+    Args:
+        payload: The piece.
+        limits: Bounds on decoding it.
+
+    Example:
+        >>> from tokenstream.limits import DEFAULT_LIMITS
+        >>> str(error_in(b'{"error": "busy"}', DEFAULT_LIMITS)), error_in(b'{"error":', DEFAULT_LIMITS)
+        ('the provider reports an error: busy', None)
+    """
+    try:
+        said: object = decode(payload, limits)
+    except ProtocolError:
+        return None
+    return provider_error(said) if is_dict(said) else None
 
 
 def lines_without_ends(tail: bytes) -> NotAStream | None:

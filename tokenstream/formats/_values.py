@@ -28,8 +28,12 @@ def base64_bytes(written: object) -> bytes | None:
         return None
 
 
-def json_text(value: object) -> str:
-    """Return the arguments of a call as text where they came as JSON values.
+def json_text(value: object, what: str = "the arguments of a tool call") -> str:
+    """Return values as JSON text.
+
+    Args:
+        value: The values, as they were decoded.
+        what: What they are, for the error.
 
     Raises:
         ProtocolError: They are nested too deeply, or no JSON values.
@@ -42,5 +46,5 @@ def json_text(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)
     except (RecursionError, TypeError, ValueError):
         # Only payloads that were made in Python can be so; JSON was bounded when it was decoded.
-        msg = "the arguments of a tool call are nested too deeply, or no JSON values"
+        msg = f"{what} are nested too deeply, or no JSON values"
         raise ProtocolError(msg) from None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Usage
 
 __all__ = ["Format", "Frame"]
 
@@ -166,6 +166,13 @@ class Format(ABC):
         """
         self.parts.close_all(complete=self.error is None and self.finished)
 
+    def late_usage(self) -> Usage | None:
+        """Return the token counts of what was read, if there may be some that no event has told yet.
+
+        The message has them at once. It changes nothing: any thread may ask.
+        """
+        return None
+
     def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a whole chunk at a glance, or None where there is none.
 
@@ -190,6 +197,18 @@ class Format(ABC):
         """Return what `shortcut` returns, for chunks that are JSON lines.
 
         Args:
+            most: The longest chunk that may be read so, in bytes.
+        """
+        return None
+
+    def element_shortcut(
+        self, before: bytes, after: bytes, most: int
+    ) -> Callable[[bytes], Event | None] | None:
+        """Return what `shortcut` returns, for chunks that are one element of a JSON array.
+
+        Args:
+            before: What stands before the element in such a chunk.
+            after: What stands after it.
             most: The longest chunk that may be read so, in bytes.
         """
         return None
@@ -247,12 +266,11 @@ class Format(ABC):
         Raises:
             ProtocolError: It is no JSON.
         """
-        parts = self.parts
-        parts.halves = False
         try:
             data = from_json(payload)
         except ValueError:
-            parts.halves = True
+            # For good: a format may keep what it has read, and tell it later.
+            self.parts.halves = True
             return decode_lenient(payload, self.limits)
         if self.limits is not DEFAULT_LIMITS:
             check_bounds(payload, self.limits)

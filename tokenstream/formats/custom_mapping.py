@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.formats._custom import Custom
-from tokenstream.formats._mapping import Mapped, names_of, paths_of, reasons_of, usage_paths_of, where_of
+from tokenstream.formats._mapping import (
+    Mapped,
+    names_of,
+    paths_of,
+    reasons_of,
+    sentinel_of,
+    usage_paths_of,
+    where_of,
+)
 from tokenstream.formats._paths import Path, path_of
 
 if TYPE_CHECKING:
@@ -65,9 +73,6 @@ def custom(
         'Hi'
     """
     bare = isinstance(text, str) and not text
-    if sentinel is not None and not str(sentinel).strip():
-        msg = f'sentinel={sentinel!r}: give the data that mean the end, such as "[DONE]"'
-        raise MisuseError(msg)
     if bare and (reasoning or where):
         msg = (
             'text="" means that the data are the text as they stand, so no path leads anywhere in them: '
@@ -87,7 +92,7 @@ def custom(
         events=names_of("event", event),
         where=where_of(where),
         ends=names_of("end", end) or frozenset(),
-        sentinel=None if sentinel is None else sentinel.strip().encode(),
+        sentinel=sentinel_of(sentinel),
     )
     return Custom(mapped)
 

@@ -15,24 +15,25 @@ if TYPE_CHECKING:
 
 __all__ = ["create", "detect", "names"]
 
-# One line per format: where it is. Those above are asked first whether a payload is theirs.
+# One line per format: where it is. They are asked in this order whether a payload is theirs, and
+# each is loaded when it is asked, so the commonest come first; no payload is two formats' own.
 _FORMATS: dict[str, tuple[str, str]] = {
+    "openai-chat": ("tokenstream.formats.openai_chat", "OpenAIChat"),
     "anthropic": ("tokenstream.formats.anthropic", "Anthropic"),
+    "openai-responses": ("tokenstream.formats.openai_responses", "OpenAIResponses"),
+    "gemini": ("tokenstream.formats.gemini", "Gemini"),
+    "ollama": ("tokenstream.formats.ollama", "Ollama"),
     "bedrock-converse": ("tokenstream.formats.bedrock_converse", "BedrockConverse"),
     "bedrock-invoke": ("tokenstream.formats.bedrock_invoke", "BedrockInvoke"),
-    "gemini-live": ("tokenstream.formats.gemini_live", "GeminiLive"),
+    "cohere": ("tokenstream.formats.cohere", "Cohere"),
+    "ui-message": ("tokenstream.formats.ui_message", "UIMessage"),
+    "ag-ui": ("tokenstream.formats.ag_ui", "AGUI"),
     "openai-realtime": ("tokenstream.formats.openai_realtime", "OpenAIRealtime"),
+    "gemini-live": ("tokenstream.formats.gemini_live", "GeminiLive"),
     "gemini-interactions": ("tokenstream.formats.gemini_interactions", "GeminiInteractions"),
-    "gemini": ("tokenstream.formats.gemini", "Gemini"),
-    "openai-responses": ("tokenstream.formats.openai_responses", "OpenAIResponses"),
-    "openai-chat": ("tokenstream.formats.openai_chat", "OpenAIChat"),
     "openai-completions": ("tokenstream.formats.openai_completions", "OpenAICompletions"),
     "openai-assistants": ("tokenstream.formats.openai_assistants", "OpenAIAssistants"),
     "tgi": ("tokenstream.formats.tgi", "TGI"),
-    "cohere": ("tokenstream.formats.cohere", "Cohere"),
-    "ollama": ("tokenstream.formats.ollama", "Ollama"),
-    "ui-message": ("tokenstream.formats.ui_message", "UIMessage"),
-    "ag-ui": ("tokenstream.formats.ag_ui", "AGUI"),
     "text": ("tokenstream.formats.bare_text", "Text"),
     "pieces": ("tokenstream.formats.pieces", "Pieces"),
 }

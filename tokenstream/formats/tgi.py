@@ -65,6 +65,7 @@ class TGI(GlanceFormat):
     # TGI sends none on this route; what stands before it may.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     numbers: ClassVar[tuple[Path, ...]] = (("index",), ("token", "id"), ("token", "logprob"))
+    field: ClassVar[bytes] = b"data:"
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)

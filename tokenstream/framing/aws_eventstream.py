@@ -309,34 +309,35 @@ class _OneMessage:
         self._headers = headers
         self._most = most
         self._size = _PRELUDE + len(headers)
-        self._proved: dict[bytes, tuple[int, int]] = {}
-        """Starts of messages: how long these are, and the checksum so far."""
+        self._proved: dict[int, tuple[bytes, int]] = {}
+        """Lengths of messages: what stands before the payload of such a one, and the checksum so far."""
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
         """Return what the payload is read as, or None for a chunk that is anything else."""
-        size = self._size
-        start = chunk[:size]
-        total, seen = self._proved.get(start) or self._prove(start)
-        if total != len(chunk):
+        size, total = self._size, len(chunk)
+        start, seen = self._proved.get(total) or self._prove(chunk)
+        if chunk[:size] != start:
             return None
         payload = chunk[size:-4]
-        if crc32(payload, seen) != _word(chunk, total - 4)[0]:
+        if crc32(payload, seen).to_bytes(4, "big") != chunk[-4:]:
             return None
         made = self.inner(payload)
         if made is not None:
             self.bytes += total
         return made
 
-    def _prove(self, start: bytes) -> tuple[int, int]:
+    def _prove(self, chunk: bytes) -> tuple[bytes, int]:
+        """Return what stands before the payload, and its checksum; no bytes at all where that is wrong."""
         size = self._size
-        if len(start) != size or start[_PRELUDE:] != self._headers:
-            return -1, 0
+        start = chunk[:size]
+        if not size + 4 <= len(chunk) <= self._most or start[_PRELUDE:] != self._headers:
+            return b"", 0
         total, of_headers, told = _prelude(start)
-        if crc32(start[:8]) != told or of_headers != size - _PRELUDE or not size + 4 <= total <= self._most:
-            return -1, 0
-        proved = total, crc32(start)
+        if crc32(start[:8]) != told or of_headers != size - _PRELUDE or total != len(chunk):
+            return b"", 0
+        proved = start, crc32(start)
         if len(self._proved) < _MOST_LENGTHS:
-            self._proved[start] = proved
+            self._proved[total] = proved
         return proved
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing.json_array import JSONArrayParser
@@ -10,9 +10,14 @@ from tokenstream.framing.ndjson import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.errors import StreamError
+    from tokenstream.framing.json_array import ElementReader
 
 __all__ = ["JSONBody"]
+
+MadeT = TypeVar("MadeT")
 
 _SPACE = b" \t\r\n"
 _BEFORE = frozenset(b"\xef\xbb\xbf" + _SPACE)
@@ -80,6 +85,14 @@ class JSONBody:
     def alone(self) -> int:
         """The longest line, in bytes, that may be read on its own: nothing is held; 0 where something is."""
         return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0
+
+    def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
+        """Return what reads a chunk that is one more element of an array; None where no such chunk is due.
+
+        Args:
+            reader: As `JSONArrayParser.shortcut` takes it.
+        """
+        return self._framing.shortcut(reader) if isinstance(self._framing, JSONArrayParser) else None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the documents that `chunk` completes."""

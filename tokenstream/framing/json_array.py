@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sized
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tokenstream.errors import ProtocolError
 from tokenstream.framing._lines import LineFraming
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Limits
 
-__all__ = ["JSONArrayParser"]
+__all__ = ["ElementReader", "JSONArrayParser"]
+
+MadeT = TypeVar("MadeT")
+MadeT_co = TypeVar("MadeT_co", covariant=True)
 
 # Possessive throughout: a string without its end is given up at once, not tried at every length.
 _TO_MARK = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
@@ -50,9 +53,27 @@ def _whole() -> re.Pattern[bytes]:
 
 
 @cache
-def _next() -> re.Pattern[bytes]:
+def _after_comma() -> re.Pattern[bytes]:
     """Return what matches a comma and one whole object or array, and nothing besides."""
     return re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+(%b)[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
+
+
+@cache
+def _before_comma() -> re.Pattern[bytes]:
+    """Return what matches one whole object or array and a comma, and nothing besides."""
+    return re.compile(rb"[ \t\n\r]*+(%b)[ \t\n\r]*+,[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
+
+
+class ElementReader(Protocol[MadeT_co]):
+    """Makes what reads a whole chunk that holds one element and what separates it from its neighbours."""
+
+    def __call__(
+        self, before: bytes, after: bytes, most: int, /
+    ) -> Callable[[bytes], MadeT_co | None] | None:
+        """Return what reads chunks of at most `most` bytes with these bytes around the element.
+
+        For any other chunk that must return None. None where there is nothing to read them with.
+        """
 
 
 class JSONArrayParser(LineFraming[bytes]):
@@ -71,12 +92,11 @@ class JSONArrayParser(LineFraming[bytes]):
         (True, True)
     """
 
-    __slots__ = ("_at_once", "_depth", "_escaped", "_inside", "_next", "_offset", "_separated", "_step")
+    __slots__ = ("_alone", "_at_once", "_depth", "_escaped", "_inside", "_next", "_offset", "_step")
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
         self._at_once = _whole().match
-        self._next = _next().fullmatch
 
     def _begin(self) -> None:
         super()._begin()
@@ -85,8 +105,10 @@ class JSONArrayParser(LineFraming[bytes]):
         # In a string, and behind a backslash in it.
         self._inside = self._escaped = False
         self._offset = 0
-        # An element is whole, and a comma must follow.
-        self._separated = False
+        # Matches a chunk that leads from one element to the next; None where none is due.
+        self._next: Callable[[bytes], re.Match[bytes] | None] | None = None
+        # The last chunk, where it was one.
+        self._alone: re.Match[bytes] | None = None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the elements that this chunk completes.
@@ -104,13 +126,40 @@ class JSONArrayParser(LineFraming[bytes]):
             chunk: Bytes as the transport delivered them.
             now: Unused; every stage takes it.
         """
-        # What Gemini sends at a time is one more element, and what separates it from the last one.
-        if self._clean and self._separated and type(chunk) is bytes and len(chunk) <= self._small:
+        # What Gemini sends at a time is one more element, and what separates it from its neighbour.
+        if self._clean and self._next is not None and type(chunk) is bytes and len(chunk) <= self._small:
             found = self._next(chunk)
             if found is not None:
+                self._alone = found
                 self._offset += len(chunk)
                 return [found[1]]
         return self._feed(chunk)
+
+    def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
+        """Return what reads a chunk that is one more element, as the last chunk was; None where it was not.
+
+        It may be used as long as it reads each chunk; one for which it returns
+        None is to be read in the plain way.
+
+        Args:
+            reader: Makes what reads such a chunk.
+        """
+        found = self._alone
+        if found is None or not self._clean:
+            return None
+        last = found.string
+        read = reader(last[: found.start(1)], last[found.end(1) :], self._small)
+        if read is None:
+            return None
+        made_by = read
+
+        def one_more(chunk: bytes) -> MadeT | None:
+            made = made_by(chunk)
+            if made is not None:
+                self._offset += len(chunk)
+            return made
+
+        return one_more
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Say that the input has ended; an unfinished element stays in `unfinished`.
@@ -145,7 +194,11 @@ class JSONArrayParser(LineFraming[bytes]):
         while position < size and self.error is None:
             position = self._step(text, position, frames)
         self._offset += size
-        self._separated = self._step == self._between
+        self._alone = self._next = None
+        if self._step == self._between:
+            self._next = _after_comma().fullmatch
+        elif self._step == self._element:
+            self._next = _before_comma().fullmatch
 
     def _before(self, text: bytes, position: int, frames: list[bytes]) -> int:
         position = _end(_SPACE, text, position)

@@ -64,7 +64,8 @@ def _is_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed
     if start[0] > 1:
         return None
     if len(start) < _PRELUDE_BYTES:
-        return None if over else "undecided"
+        # At the end it is one that was cut in its first bytes.
+        return "aws-eventstream" if over else "undecided"
     told = int.from_bytes(start[8:_PRELUDE_BYTES], "big")
     return "aws-eventstream" if crc32(start[:8]) == told else None
 

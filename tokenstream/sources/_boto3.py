@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.sources._kinds import SyncSource
 
-__all__ = ["aws_failed", "from_event_stream", "is_event_stream", "stream_of"]
+__all__ = ["aws_failed", "from_event_stream", "is_event_stream", "stream_of", "where_in"]
 
 _WHERE = ("stream", "body")
 """Where a response has its stream: of `converse_stream`, and of `invoke_model_with_response_stream`."""
@@ -41,9 +41,20 @@ def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed ove
         >>> stream_of({"ResponseMetadata": {}, "stream": [b"..."]}), stream_of({"stream": []})
         ([b'...'], {'stream': []})
     """
+    where = where_in(source)
+    return source if where is None else source[where]
+
+
+def where_in(source: object) -> str | None:
+    """Return the name under which a response of boto3 has its stream; None for anything else.
+
+    Example:
+        >>> where_in({"ResponseMetadata": {}, "body": [b"..."]}), where_in({"body": []})
+        ('body', None)
+    """
     if not is_dict(source) or "ResponseMetadata" not in source:
-        return source
-    return next((source[name] for name in _WHERE if name in source), source)
+        return None
+    return next((name for name in _WHERE if name in source), None)
 
 
 def aws_failed(error: Exception, names: set[str]) -> StreamError | None:

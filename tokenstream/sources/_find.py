@@ -31,8 +31,8 @@ _OURS = ("departures", "checkpoint", "final")
 _TAKEN = (
     "a response (httpx, httpx2, requests, urllib3, http.client; AsyncStream: httpx, httpx2, aiohttp), a "
     "stream of an SDK (openai, anthropic, boto3), an httpx-sse EventSource, bytes, str, a Path, an open "
-    "file, an iterable of bytes, str or dicts, or a context manager of one of these; AsyncStream takes "
-    "lists, the asynchronous ones, and awaitables of them"
+    "file, an iterable of bytes, str or dicts, a connection of websockets, or a context manager of one of "
+    "these; AsyncStream takes lists, the asynchronous ones, and awaitables of them"
 )
 
 

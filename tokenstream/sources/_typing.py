@@ -11,6 +11,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, I
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import IO, Any, ClassVar, Protocol, TypeAlias
 
+from typing_extensions import ReadOnly, TypedDict
+
 from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource
 
 __all__ = ["AsyncReadable", "SyncReadable"]
@@ -84,6 +86,18 @@ class _Dataclass(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
+class _AwsStream(TypedDict):
+    """A response of aiobotocore, which has its stream under this name."""
+
+    stream: ReadOnly[AsyncIterable[_Item]]
+
+
+class _AwsBody(TypedDict):
+    """The same, of `invoke_model_with_response_stream`."""
+
+    body: ReadOnly[AsyncIterable[_Item]]
+
+
 _Item: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any] | _Model | _Made | _Dataclass
 """What a source may give: a piece of a body, or a payload."""
 _Body: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
@@ -92,7 +106,9 @@ _Either: TypeAlias = _Body | _Response | _EventSource | _RawResponse
 _Sync: TypeAlias = _Either | Iterable[_Item]
 _AtHand: TypeAlias = list[Any] | tuple[_Item, ...]
 """The same in pieces; of a list no type tells that what it holds is only read."""
-_Async: TypeAlias = _Either | _AtHand | _AiohttpResponse | _LiveSession | AsyncIterable[_Item]
+_Async: TypeAlias = (
+    _Either | _AtHand | _AiohttpResponse | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
+)
 _AsyncManager: TypeAlias = AbstractAsyncContextManager[_Async]
 
 SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | SyncSource | Deferred

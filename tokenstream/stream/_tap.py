@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources._awaited import is_async_manager, is_awaitable, is_manager
+from tokenstream.sources._boto3 import where_in
 from tokenstream.sources._httpx import is_response
 from tokenstream.sources._kinds import named
 from tokenstream.sources._payloads import is_whole
@@ -340,6 +341,12 @@ def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - t
         return Tap
     if asynchronous:
         return AsyncTap
+    where = where_in(source)
+    if where is not None:
+        raise MisuseError(
+            f'a response of boto3 is not what is looped over: tap its stream, response["{where}"], '
+            "or read it with Stream"
+        )
     raise MisuseError(
         f"{named(source)} is nothing that can be tapped: hand over the stream of an SDK, its context "
         "manager or awaitable, or an iterable of its objects; was stream=True forgotten in the request?"

@@ -35,6 +35,7 @@ def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
 class _Turn(Turn):
     api = "Anthropic Messages"
     formats = frozenset({"anthropic", "bedrock-invoke"})
+    pairs_server_tools = True
 
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
@@ -63,6 +64,9 @@ class _Turn(Turn):
             return "incomplete"
         elif self.message.format != "anthropic":
             return "reasoning"
+        elif not part.text:
+            # Without words and without a signature the block says nothing, and the API refuses it.
+            return None
         else:
             # Servers that imitate the API sign nothing, and want the block back all the same.
             block = {"type": "thinking", "thinking": part.text, "signature": ""}

@@ -43,6 +43,7 @@ def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
 class _Turn(Turn):
     api = "Bedrock Converse"
     formats = frozenset({"bedrock-converse", "bedrock-invoke"})
+    pairs_server_tools = True
 
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
@@ -70,7 +71,8 @@ class _Turn(Turn):
         if not part.signature and not part.complete:
             return "incomplete"
         signed = {"signature": part.signature} if part.signature else {}
-        self.blocks.append({"reasoningContent": {"reasoningText": {"text": part.text, **signed}}})
+        if part.text or signed:
+            self.blocks.append({"reasoningContent": {"reasoningText": {"text": part.text, **signed}}})
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
@@ -96,6 +98,9 @@ class _Turn(Turn):
         return None
 
     def source(self, data: dict[str, Any]) -> dict[str, Any]:
+        if "type" in data:
+            # Claude's own, of InvokeModel: only its title would go.
+            return {}
         return deepcopy({name: value for name, value in data.items() if name in _CITED})
 
     def citation(self, part: Citation, index: int) -> Kind | None:

@@ -6,6 +6,7 @@ from base64 import b64encode
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.formats._read import dict_of
 from tokenstream.turns._turn import Turn, object_in
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ class _Turn(Turn):
         # An id that was made up here does not go back to a server that knows calls by their place.
         sent = fields.pop("id", None)
         id = sent if self.message.format in self.formats else part.id
-        call = {"name": part.name, "args": object_in(part)}
+        more = dict_of(fields, "functionCall")
+        fields.pop("functionCall", None)
+        call = {**more, "name": part.name, "args": object_in(part)}
         self.parts.append({"functionCall": {"id": id, **call} if id else call, **fields})
         return None
 

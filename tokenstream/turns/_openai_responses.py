@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.formats._read import text_of
+from tokenstream.message import ReasoningPart
 from tokenstream.turns._turn import Turn, text_arguments
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
         MediaPart,
         Message,
         OpaquePart,
-        ReasoningPart,
+        Part,
         RefusalPart,
         ServerToolCall,
         ServerToolResult,
@@ -50,17 +51,54 @@ class _Turn(Turn):
         """The items that are made of several parts, by type and id."""
         self._plain: dict[str, Any] | None = None
         """The message without an id that the last part was written to."""
-        self._unfinished = {
-            part.provider_data.get("id")
-            for part in message.parts
-            if part.kind == "reasoning" and part.provider_data and not part.complete
-        }
+        self._unfinished = self._unfinished_reasoning()
+        self._orphans = self._orphans_of_reasoning()
+        """Indexes of parts whose ids the server would ask their reasoning for."""
         self._ran: set[str] = set()
+
+    def _unfinished_reasoning(self) -> set[str]:
+        """Return the ids of reasoning that was cut, or lacks the item that it led to; the API refuses it."""
+        found: set[str] = set()
+        followed = False
+        for part in reversed(self.message.parts):
+            if isinstance(part, ReasoningPart):
+                id = text_of(self.fields(part), "id")
+                if id is not None and not (followed and part.complete):
+                    found.add(id)
+            elif part.kind != "citation":
+                followed = part.kind not in self._drop and self._is_item(part)
+        return found
+
+    def _is_item(self, part: Part) -> bool:
+        """Tell whether a part goes as an item that the server finished."""
+        fields = self.fields(part)
+        if part.kind in ("text", "refusal") and "id" in fields:
+            return _is_over(fields)
+        return part.complete
+
+    def _orphans_of_reasoning(self) -> set[int]:
+        """Return the indexes of the parts whose reasoning is left out."""
+        found: set[int] = set()
+        left_out = False
+        for index, part in enumerate(self.message.parts):
+            if isinstance(part, ReasoningPart):
+                id = text_of(self.fields(part), "id")
+                left_out = id is not None and ("reasoning" in self._drop or id in self._unfinished)
+            elif left_out:
+                found.add(index)
+        return found
+
+    def _fields(self, part: Part, index: int) -> dict[str, Any]:
+        """Return what only the server knows of a part, without an id that would have it ask for reasoning."""
+        fields = self.fields(part)
+        if index in self._orphans:
+            fields.pop("id", None)
+        return fields
 
     # -- messages ----------------------------------------------------------
 
     def text(self, part: TextPart, index: int) -> Kind | None:
-        item = self._message(self.fields(part))
+        item = self._message(self._fields(part, index))
         if item is None:
             self._add_plain(part)
         else:
@@ -69,7 +107,7 @@ class _Turn(Turn):
         return None
 
     def refusal(self, part: RefusalPart, index: int) -> Kind | None:
-        item = self._message(self.fields(part))
+        item = self._message(self._fields(part, index))
         if item is None:
             return "refusal"
         item["content"].append({"type": "refusal", "refusal": part.text})
@@ -81,8 +119,8 @@ class _Turn(Turn):
             return None
         return self._item("message", {**fields, "role": "assistant", "content": []})
 
-    def takes_citations(self, part: TextPart) -> bool:
-        return _is_over(part.provider_data or {})
+    def takes_citations(self, part: TextPart, index: int) -> bool:
+        return _is_over(self._fields(part, index))
 
     def _add_plain(self, part: TextPart) -> None:
         if not part.text:
@@ -132,11 +170,10 @@ class _Turn(Turn):
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
-        fields = self.fields(part)
+        fields = self._fields(part, index)
         if "type" in fields:
             # A computer, a shell, a question for consent: the item is kept whole.
-            self.items.append(fields)
-            return None
+            return self._same("custom_tool_call", fields, index)
         if part.type == "custom":
             item = {"type": "custom_tool_call", "input": part.arguments_text}
         else:
@@ -145,7 +182,7 @@ class _Turn(Turn):
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
-        fault = self._same("server_tool_call", self.fields(part))
+        fault = self._same("server_tool_call", self.fields(part), index)
         if fault is None:
             self._ran.add(part.id)
         return fault
@@ -154,20 +191,20 @@ class _Turn(Turn):
         if part.provider_data is None and part.id in self._ran:
             # The call's item holds the result.
             return None
-        return self._same("server_tool_result", self.fields(part))
+        return self._same("server_tool_result", self.fields(part), index)
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        return self._same("opaque", deepcopy(part.data) if self.own else {})
+        return self._same("opaque", deepcopy(part.data) if self.own else {}, None)
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
         fields = self.fields(part)
         if not fields:
             return "media"
-        return self._same("media", {**fields, "result": part.url or b64encode(part.data).decode()})
+        return self._same("media", {**fields, "result": part.url or b64encode(part.data).decode()}, index)
 
-    def _same(self, kind: Kind, item: dict[str, Any]) -> Kind | None:
-        """Write an item that is kept as it came."""
-        if text_of(item, "type") is None:
+    def _same(self, kind: Kind, item: dict[str, Any], index: int | None) -> Kind | None:
+        """Write an item that is kept as it came, its id included."""
+        if text_of(item, "type") is None or index in self._orphans:
             return kind
         self.items.append(item)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -61,6 +62,8 @@ class Turn(ABC):
     """Whether arguments go as text; else they must be a JSON object."""
     takes_signed: ClassVar[frozenset[str]] = frozenset({"text", "tool_call"})
     """The kinds, of these two, on which a signature has a place, where it is this API's own."""
+    pairs_server_tools: ClassVar[bool] = False
+    """Whether a call of a tool that the server runs may not go without its result, nor the other way."""
 
     def __init__(self, message: Message, drop: Drop) -> None:
         self._drop = names_of(drop)
@@ -71,6 +74,9 @@ class Turn(ABC):
         self.cited: dict[int, list[dict[str, Any]]] = {}
         """The sources of each text part, for those who write both together."""
         self._gathered: set[int] = set()
+        self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
+        self._calls_left_out: set[str] = set()
+        """Ids of calls of the server's tools that were not written."""
 
     # -- what the APIs differ in ---------------------------------------------
 
@@ -119,15 +125,18 @@ class Turn(ABC):
             NotExpressible: Something is left that the API has no place for.
         """
         for index, part in enumerate(self.message.parts):
-            if part.kind in self._drop:
-                continue
-            fault = self._fault(part) or self._WRITERS[part.kind](self, part, index)
-            if fault is None:
-                fault = self._signature_lost(part)
-            if fault is not None and not self._may_stay(fault):
-                self._lost[fault] = self._lost.get(fault, 0) + 1
+            dropped = part.kind in self._drop
+            fault = None if dropped else self._fault(part) or self._WRITERS[part.kind](self, part, index)
+            if isinstance(part, ServerToolCall) and (dropped or fault):
+                self._calls_left_out.add(part.id)
+            if not dropped:
+                self._count(fault or self._signature_lost(part))
         if self._lost:
             raise NotExpressible(_explain(self.api, self._lost), kinds=self._lost)
+
+    def _count(self, fault: Kind | None) -> None:
+        if fault is not None and not self._may_stay(fault):
+            self._lost[fault] = self._lost.get(fault, 0) + 1
 
     def _may_stay(self, name: Kind) -> bool:
         """Tell whether something that has no place may be left out."""
@@ -150,7 +159,7 @@ class Turn(ABC):
         texts = {
             index
             for index, part in enumerate(self.message.parts)
-            if part.kind == "text" and self.takes_citations(part)
+            if part.kind == "text" and self.takes_citations(part, index)
         }
         for index, part in enumerate(self.message.parts):
             if part.kind != "citation" or part.cites not in texts or part.provider_data is None:
@@ -164,7 +173,7 @@ class Turn(ABC):
         """Tell whether a call has a place that is no function's, such as one with free text as input."""
         return False
 
-    def takes_citations(self, part: TextPart) -> bool:
+    def takes_citations(self, part: TextPart, index: int) -> bool:
         """Tell whether a text has a place for its sources."""
         return True
 
@@ -185,6 +194,8 @@ class Turn(ABC):
     def _fault(self, part: Part) -> Kind | None:
         if part.kind not in _GROWING and not part.complete:
             return "incomplete"
+        if self.own and self.pairs_server_tools and isinstance(part, ServerToolCall | ServerToolResult):
+            return self._unpaired(part)
         if not isinstance(part, ToolCall):
             return None
         if part.type not in _FUNCTIONS and not self.takes_call(part):
@@ -192,6 +203,19 @@ class Turn(ABC):
         if not part.id or not part.name:
             return "invalid_tool_call"
         return None if self.takes_text_arguments or object_in(part) is not None else "invalid_tool_call"
+
+    def _unpaired(self, part: ServerToolCall | ServerToolResult) -> Kind | None:
+        """Say what stands in the way of a call whose result does not go with it, or of such a result."""
+        if isinstance(part, ServerToolResult):
+            # The call of a result may stand in the turn before, where code called the application's tools.
+            return "server_tool_result" if part.id in self._calls_left_out else None
+        result = self._results.get(part.id)
+        if result is None:
+            # A paused turn, and one that waits for the application, have its result in the next answer.
+            return None if self.message.complete else "incomplete"
+        if result.kind in self._drop:
+            return "server_tool_call"
+        return None if result.complete else "incomplete"
 
     def _signature_lost(self, part: Part) -> Kind | None:
         if not isinstance(part, TextPart | ToolCall) or (self.own and part.kind in self.takes_signed):
@@ -223,7 +247,16 @@ def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:
         arguments = whole.arguments
     except OutputInvalid:
         return None
-    return arguments if is_dict(arguments) else None
+    return arguments if is_dict(arguments) and _is_json(arguments) else None
+
+
+def _is_json(value: object) -> bool:
+    """Tell whether a value can be sent: `NaN` and half a surrogate pair can be read, but not written."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
 
 
 def text_arguments(call: ToolCall) -> str:

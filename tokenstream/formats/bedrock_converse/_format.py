@@ -6,11 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.formats._errors import provider_error
-from tokenstream.formats._read import dict_of, index_of, int_of, is_dict, known, text_of
+from tokenstream.formats._errors import named_exception
+from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
 from tokenstream.formats._template import PADDING, ChunkReader, Templates
 from tokenstream.formats.base import Format
 from tokenstream.formats.bedrock_converse._blocks import Blocks
+from tokenstream.formats.bedrock_converse._whole import is_whole, steps_of
 from tokenstream.formats.bedrock_converse._words import FINISH_REASONS, usage_of
 from tokenstream.framing import EventStreamMessage
 
@@ -67,6 +68,8 @@ class BedrockConverse(Format):
     name: ClassVar[str] = "bedrock-converse"
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
+    # Gateways that make server-sent events of it add it.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
@@ -98,6 +101,8 @@ class BedrockConverse(Format):
         body = payload.get(name)
         if is_dict(body):
             return cls.recognises(body, name)
+        if is_whole(payload) or (not event and named_exception(payload) is not None):
+            return True
         return "inputTokens" in dict_of(dict_of(payload, "metadata"), "usage")
 
     @property
@@ -110,6 +115,18 @@ class BedrockConverse(Format):
         if self.error is None and not self.ended and self.finished:
             self.conclude()
         return super().end(now=now)
+
+    def after_end(self, frame: Frame) -> None:
+        """Take a frame that comes after the end: `[DONE]` says it again, and anything else is counted."""
+        if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
+            super().after_end(frame)
+
+    def read_sentinel(self) -> None:
+        """Take `[DONE]`, which ends the answer even where its stop is missing."""
+        if not self.finished:
+            self.note("finish_missing")
+            self._blocks.cut()
+        self.conclude()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Put what `payload` says into `self.parts`."""
@@ -135,10 +152,36 @@ class BedrockConverse(Format):
                 # What agents on AgentCore send on: each of the model's events under this name.
                 self.read(inner, "")
                 return
-            if name.endswith("Exception"):
-                self.error = provider_error({"error": {"code": name, **inner}})
+            self.error = named_exception(payload)
+            if self.error is not None:
                 return
-        self.parts.unknown(event or name or "event", payload)
+        if is_whole(payload):
+            self._whole(payload)
+        else:
+            self.parts.unknown(event or name or "event", payload)
+
+    def _whole(self, payload: dict[str, Any]) -> None:
+        """Read an answer of Converse, which was not streamed."""
+        if self._has_head or self._blocks.newest >= 0:
+            self.note("content_twice")
+            return
+        message = payload["output"]["message"]
+        self._message_start({name: value for name, value in message.items() if name != "content"})
+        for index, (start, deltas) in enumerate(map(steps_of, dicts_of(message.get("content")))):
+            self._blocks.start(index, start)
+            for delta in deltas:
+                self._blocks.delta(index, delta, payload)
+            self._blocks.stop(index)
+        last = ("stopReason", "additionalModelResponseFields")
+        self._message_stop({name: payload[name] for name in last if name in payload})
+        self._metadata(
+            {
+                name: value
+                for name, value in payload.items()
+                if name not in (*last, "output", "ResponseMetadata")
+            }
+        )
+        self.conclude()
 
     # -- events --------------------------------------------------------------
 

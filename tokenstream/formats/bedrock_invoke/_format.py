@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta, UsageUpdate
 from tokenstream.formats import registry
-from tokenstream.formats._errors import provider_error
+from tokenstream.formats._errors import named_exception
 from tokenstream.formats._read import dicts_of, is_dict, is_list, known
 from tokenstream.formats._template import PADDING, Templates
 from tokenstream.formats.base import Format
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BedrockInvoke"]
 
+_SENTINEL = b"[DONE]"
 _INITIAL = "initial-response"
 """What binary event streams may begin with: the response beside its stream, here empty."""
 _OWN = "amazon-bedrock-"
@@ -154,23 +155,24 @@ class BedrockInvoke(Format):
             return
         if event == _INITIAL:
             return
-        name = next(iter(payload), "")
-        said = payload.get(name)
-        if not event and name.endswith("Exception") and is_dict(said):
-            self.error = provider_error({"error": {"code": name, **said}})
-            return
-        self.parts.unknown(event or name or "chunk", payload)
+        self.error = None if event else named_exception(payload)
+        if self.error is None:
+            self.parts.unknown(event or next(iter(payload), "chunk"), payload)
 
     # -- the model's payloads ------------------------------------------------
 
-    def _read_chunk(self, data: object) -> None:
-        if isinstance(data, str):
-            try:
-                data = binascii.a2b_base64("".join(data.split()), strict_mode=True)
-            except ValueError:
-                raise ProtocolError("the bytes of a chunk are no base64") from None
-        if not isinstance(data, bytes):
-            raise ProtocolError("a chunk has no bytes")
+    def _read_chunk(self, written: object) -> None:
+        data = _unpacked(written)
+        if not data or data.isspace():
+            self.note("empty_data")
+        elif data.strip() == _SENTINEL:
+            # Models with OpenAI's chunks may end as theirs do.
+            (self._inner or self).read_sentinel()
+            self.ended = True
+        else:
+            self._read_model(data)
+
+    def _read_model(self, data: bytes) -> None:
         payload = self.decode(data)
         if not is_dict(payload):
             raise ProtocolError("the bytes of a chunk are no JSON object")
@@ -259,6 +261,22 @@ class BedrockInvoke(Format):
         match = self._templates.match
         if match is not None:
             self._glance = Glance(self, match, event)
+
+
+def _unpacked(written: object) -> bytes:
+    """Return the bytes of a chunk, which are base64 on the wire.
+
+    Raises:
+        ProtocolError: They are not.
+    """
+    if isinstance(written, bytes):
+        return written
+    if not isinstance(written, str):
+        raise ProtocolError("a chunk has no bytes")
+    try:
+        return binascii.a2b_base64("".join(written.split()), strict_mode=True)
+    except ValueError:
+        raise ProtocolError("the bytes of a chunk are no base64") from None
 
 
 def adapted(payload: dict[str, Any]) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class PlainModel(Format):
         for name, value in (known(item, *read, *own) or {}).items():
             self.parts.field(name, value, choice)
         reason = next((found for path in shape.finish if isinstance(found := value_at(item, path), str)), "")
-        if not reason:
+        if not reason or (is_dict(whole) and self.parts.finished):
             return
         every = list(self.parts.choices) if index is None else [index]
         for each in every or [0]:

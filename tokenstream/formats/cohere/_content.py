@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
 from tokenstream.formats._read import dict_of, int_of, known, text_of
+from tokenstream.formats._values import json_text
 from tokenstream.formats.cohere._words import citation_of
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
@@ -298,7 +298,7 @@ class Content:
                 opened = self._open_unnumbered(name or "")
             if not opened.has_arguments and values is not None:
                 # That arguments are values is what v1's documents say.
-                self._parts.add_arguments(opened, json.dumps(values, ensure_ascii=False))
+                self._parts.add_arguments(opened, json_text(values))
             self._handed.add(index)
             self._parts.close_call(opened)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.formats._open import mend
 from tokenstream.formats._read import dict_of, is_dict, known, says_nothing, text_of
 from tokenstream.formats._values import base64_bytes, json_text
 from tokenstream.formats.gemini._calls import CallParts
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, Finish
     from tokenstream.formats._open import Choice
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Usage
 
 __all__ = ["GeminiParts"]
 
@@ -43,8 +44,8 @@ _UNION = frozenset(
 )
 """Fields of which a part has one; all others say more of it."""
 _SIGNATURE = "thoughtSignature"
-_MOST_WAITING = 64
-"""Plain deltas without usage: to decode each report would cost more than all else."""
+_MOST_WAITING = 256
+"""Plain deltas without an event for usage: to decode each report would cost more than all else."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -95,6 +96,16 @@ class GeminiParts(CallParts):
         if self._report is not None and self._report != self._given:
             self._given = self._report
             self.usage(usage_of(self._report, self._counts))
+
+    def late_usage(self) -> Usage | None:
+        """Return what the last report says; an event for it may be on its way."""
+        latest = self.latest
+        report = dict_of(latest.raw, "usageMetadata") if latest is not None else {}
+        report = report or self._report or {}
+        if not report:
+            return None
+        usage = usage_of(report, {**self._counts})
+        return mend(usage) if self.halves else usage
 
     # -- parts ---------------------------------------------------------------
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream.events import TextDelta
 from tokenstream.formats._glance import GlanceFormat
 from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
 from tokenstream.formats._template import ChunkReader
@@ -14,13 +13,14 @@ from tokenstream.formats.gemini._names import camel
 from tokenstream.formats.gemini._words import FINISH_REASONS, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
     from tokenstream.formats._holes import HoleTemplate, Path
     from tokenstream.formats._open import Choice
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason, Usage
 
 __all__ = ["Gemini"]
 
@@ -42,6 +42,10 @@ _TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")
 _COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
 _DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
 _TELLING = ("promptFeedback", "modelVersion", "responseId")
+_Frames: TypeAlias = tuple[tuple[bytes, bytes], ...]
+# The Gemini API ends lines with CRLF, Vertex AI with LF.
+_SSE: _Frames = ((b"data: ", b"\r\n\r\n"), (b"data: ", b"\n\n"))
+"""What stands before and after a payload in an event."""
 
 
 class Gemini(GlanceFormat):
@@ -63,6 +67,7 @@ class Gemini(GlanceFormat):
     name: ClassVar[str] = "gemini"
     # Proxies that speak OpenAI's language to all their clients send it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     numbers: ClassVar[tuple[Path, ...]] = (
         *[("usageMetadata", name) for name in _COUNTS],
         *[("usageMetadata", name, 0, "tokenCount") for name in _DETAILS],
@@ -92,6 +97,8 @@ class Gemini(GlanceFormat):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
+        # What was not decoded here may come from an SDK, which spells bytes in its own way.
+        self._chunks.decoded = isinstance(frame, dict)
         events = super().feed(frame, now=now)
         if self.text_at and events:
             chunks = self._chunks
@@ -102,35 +109,56 @@ class Gemini(GlanceFormat):
                 events += chunks.take()
         return events
 
+    def late_usage(self) -> Usage | None:
+        """Return what the last report says of usage; an event for it may be on its way."""
+        return self._chunks.late_usage()
+
     def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk that differs from the last ones in its text and counts."""
+        return self._reader_of(_SSE, most)
+
+    def element_shortcut(
+        self, before: bytes, after: bytes, most: int
+    ) -> Callable[[bytes], Event | None] | None:
+        """Return what `shortcut` returns, for chunks that are one element of a JSON array.
+
+        Args:
+            before: What stands before the element in such a chunk.
+            after: What stands after it.
+            most: The longest chunk that may be read so, in bytes.
+        """
+        return self._reader_of(((before, after),), most)
+
+    def _reader_of(self, frames: _Frames, most: int) -> Callable[[bytes], Event | None] | None:
         template = self._template
         if template is None or self._match is None:
             return None
-        wanted = (template, self._choice, self._part, most)
+        wanted = (template, self._kind, self._choice, self._part, frames, most)
         if wanted != self._shortcut_of:
             self._shortcut_of = wanted
-            self._shortcut = self._reader(template, most)
+            self._shortcut = self._reader(template, frames, most)
         return self._shortcut
 
-    def _reader(self, template: HoleTemplate, most: int) -> Callable[[bytes], Event | None] | None:
-        like = TextDelta("", choice=self._choice, part=self._part)
-        # The Gemini API ends lines with CRLF, Vertex AI with LF.
-        shapes = [template.framed(b"data: ", foot) for foot in (b"\n\n", b"\r\n\r\n")]
-        of_lf, of_crlf = [
-            None if shape is None else ChunkReader(self, shape, slice(6, -len(foot)), like, most).read
-            for shape, foot in zip(shapes, (b"\n\n", b"\r\n\r\n"), strict=True)
-        ]
-        if of_lf is None or of_crlf is None:
-            return None
-        lf, crlf, chunks = of_lf, of_crlf, self._chunks
+    def _reader(
+        self, template: HoleTemplate, frames: _Frames, most: int
+    ) -> Callable[[bytes], Event | None] | None:
+        like = self._kind("", choice=self._choice, part=self._part)
+        readers: list[Callable[[bytes], Event | None]] = []
+        for head, foot in frames:
+            shape = template.framed(head, foot) if frames is _SSE else template.between(head, foot)
+            if shape is None:
+                return None
+            payload = slice(len(head), -len(foot) or None)
+            readers.append(ChunkReader(self, shape, payload, like, most).read)
+        first, other, chunks = readers[0], readers[-1], self._chunks
+        ending = frames[0][1][-2:]
 
         def read(chunk: bytes) -> Event | None:
             waited = chunks.waited + 1
             # With the next one the counts are given, too.
             if waited >= chunks.every:
                 return None
-            event = crlf(chunk) if chunk[-2:] == b"\r\n" else lf(chunk)
+            event = first(chunk) if chunk[-2:] == ending else other(chunk)
             if event is not None:
                 chunks.latest, chunks.waited = event, waited
             return event
@@ -140,8 +168,6 @@ class Gemini(GlanceFormat):
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Put what `payload` says into `self.parts`."""
         chunk = camel(_inner(payload))
-        # What was not decoded here may come from an SDK, which spells bytes in its own way.
-        self._chunks.decoded = self.parts.halves
         if chunk is payload and _is_plain(chunk):
             # The counts change with every piece of text; they are given with every so many of them.
             self.text_at = _TEXT
@@ -217,12 +243,12 @@ def _inner(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(chunk: dict[str, Any]) -> bool:
-    """Tell whether a chunk holds one piece of text, and beside it only what is told once."""
+    """Tell whether a chunk holds one piece of text or of a thought, and beside it only what is told once."""
     candidates = dicts_of(chunk.get("candidates"))
     parts = dict_of(candidates[0], "content").get("parts") if len(candidates) == 1 else None
     if not is_list(parts) or len(parts) != 1 or not is_dict(parts[0]):
         return False
-    if parts[0].keys() != {"text"} or not text_of(parts[0], "text"):
+    if not parts[0].keys() <= {"text", "thought"} or not text_of(parts[0], "text"):
         return False
     return not candidates[0].keys() & {"finishReason", "logprobsResult"} and "promptFeedback" not in chunk
 

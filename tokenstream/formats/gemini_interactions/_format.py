@@ -12,12 +12,13 @@ from tokenstream.formats.gemini_interactions._words import ALIASES, FINISH_REASO
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
     from tokenstream.formats._holes import Path
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
 
 __all__ = ["GeminiInteractions"]
 
@@ -70,6 +71,7 @@ class GeminiInteractions(GlanceFormat):
     name: ClassVar[str] = "gemini-interactions"
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)

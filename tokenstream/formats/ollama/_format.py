@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
 from tokenstream.formats._template import ChunkReader
+from tokenstream.formats._values import json_text
 from tokenstream.formats.base import Format
 from tokenstream.formats.ollama._timed import TimedLine
 from tokenstream.message import MediaPart, OpaquePart, Usage
@@ -102,11 +102,12 @@ class Ollama(Format):
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
         """Tell whether a first payload is of this format."""
-        return (
-            isinstance(payload.get("done"), bool)
-            and isinstance(payload.get("model"), str)
-            and ("created_at" in payload or "response" in payload or is_dict(payload.get("message")))
-            and "choices" not in payload
+        if not isinstance(payload.get("done"), bool) or "choices" in payload:
+            return False
+        if "role" in dict_of(payload, "message"):
+            return True
+        return isinstance(payload.get("model"), str) and bool(
+            payload.keys() & {"created_at", "message", "response"}
         )
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
@@ -227,10 +228,11 @@ class Ollama(Format):
             if says_nothing(value) or key == "role" or (key in _KINDS and isinstance(value, str)):
                 continue
             reader = self._MESSAGE_READERS.get(key)
-            if reader is None or not is_list(value):
+            items = [value] if is_dict(value) and "function" in value else value
+            if reader is None or not is_list(items):
                 self.parts.field(f"message.{key}", value)
             else:
-                reader(self, value)
+                reader(self, items)
 
     def _read_fields(self, payload: dict[str, Any]) -> None:
         for key, value in payload.items():
@@ -267,7 +269,7 @@ class Ollama(Format):
                 self.parts.add_arguments(opened, arguments)
             elif arguments is not None:
                 # That arguments are values is what the documents say.
-                self.parts.add_arguments(opened, json.dumps(arguments, ensure_ascii=False))
+                self.parts.add_arguments(opened, json_text(arguments))
             self.parts.close_call(opened)
 
     def _read_images(self, images: list[Any]) -> None:

@@ -118,6 +118,7 @@ class ChoiceReader:
             return
         unsaid = {name: inner for name, inner in value.items() if name not in _ONCE}
         kinds = self.content.kinds
+        calls = None
         for name, kind in _ONCE.items():
             inner = value.get(name)
             if not inner:
@@ -128,10 +129,13 @@ class ChoiceReader:
                 unsaid[name] = self._unsaid(name, inner)
             elif name == "tool_calls":
                 self._said[name] = ""
-                self.content.calls.read_whole(inner)
+                calls = inner
             else:
                 unsaid[name] = inner
         self._read_delta(unsaid)
+        # As in a stream, a model speaks before it calls.
+        if calls is not None:
+            self.content.calls.read_whole(calls)
 
     def _unsaid(self, name: str, text: str) -> str:
         """Return what a text that is sent again and again, as it grows, has gained.

@@ -202,6 +202,9 @@ READERS: dict[str, _Reader] = {
     "response.content_part.added": _part_begun,
     "response.content_part.done": _part_ended,
     "response.reasoning_summary_part.added": _part_begun,
+    # The name that vLLM made up.
+    "response.reasoning_part.added": _part_begun,
+    "response.reasoning_part.done": _part_ended,
     "response.reasoning_summary_part.done": _part_ended,
     "response.output_text.annotation.added": _annotated,
     # The name in older documents.

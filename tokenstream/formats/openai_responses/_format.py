@@ -9,7 +9,7 @@ from tokenstream.formats._template import PADDING
 from tokenstream.formats.base import PING_NAMES, Format, Frame
 from tokenstream.formats.openai_responses._events import READERS
 from tokenstream.formats.openai_responses._items import Items
-from tokenstream.formats.openai_responses._plain import KINDS, PlainDelta
+from tokenstream.formats.openai_responses._plain import KINDS, NAMELESS, PlainDelta, part_of
 from tokenstream.formats.openai_responses._words import FINAL_STATUSES, error_of, finish_of, usage_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS
@@ -81,10 +81,11 @@ class OpenAIResponses(Format):
     __slots__ = (
         "_begun",
         "_created",
+        "_decoded",
         "_delta",
         "_items",
         "_learnt_at",
-        "_nameless",
+        "_name",
         "_others",
         "_plain",
         "_read_plain",
@@ -108,7 +109,10 @@ class OpenAIResponses(Format):
         """Deltas since then that were not known by their bytes."""
         self._wait = 0
         """How many of them must come before a shape is learnt again."""
-        self._nameless = False
+        self._name = NAMELESS
+        """The name of the SSE event that is being read."""
+        self._decoded = False
+        """Whether its payload came decoded, without a name."""
         self._begun = False
         self._created = False
 
@@ -135,18 +139,16 @@ class OpenAIResponses(Format):
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
         plain, read = self._plain, self._read_plain
-        if (
-            plain is None
-            or read is None
-            or not isinstance(frame, ServerSentEvent)
-            or frame.event != plain.name
-        ):
-            return self._feed_any(frame, now)
-        event = read(frame.payload)
+        event = None
+        if plain is not None and read is not None:
+            if isinstance(frame, ServerSentEvent):
+                event = read(frame.payload) if frame.event == plain.name else None
+            elif isinstance(frame, bytes) and plain.nameless:
+                event = read(frame)
         return self._feed_any(frame, now) if event is None else [event]
 
     def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one more delta of the same text."""
+        """Return a function that reads a chunk that is one more delta of the same part."""
         plain = self._plain
         if plain is None:
             return None
@@ -154,14 +156,12 @@ class OpenAIResponses(Format):
 
     def _feed_any(self, frame: Frame, now: float) -> list[Event]:
         self._plain = None
-        payload = None
-        if isinstance(frame, ServerSentEvent) and frame.event != "message":
-            payload = frame.payload
-        self._nameless = payload is None and not isinstance(frame, dict)
+        self._name = frame.event if isinstance(frame, ServerSentEvent) else NAMELESS
+        self._decoded = isinstance(frame, dict)
         events = super().feed(frame, now=now)
         delta, self._delta = self._delta, None
-        if payload is not None and delta is not None:
-            self._learn(payload, delta)
+        if delta is not None and isinstance(frame, bytes | ServerSentEvent):
+            self._learn(frame if isinstance(frame, bytes) else frame.payload, delta)
         return events
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
@@ -182,7 +182,7 @@ class OpenAIResponses(Format):
         if kind is None and payload.get("object") == "response":
             self._read_whole(payload)
             return
-        if self._nameless:
+        if self._name == NAMELESS and not self._decoded:
             self.note("event_name_missing")
         elif kind and event and kind != event:
             self.note("event_name_differs")
@@ -276,14 +276,14 @@ class OpenAIResponses(Format):
                 self.parts.field(name, value)
 
     def _learn(self, data: bytes, payload: dict[str, Any]) -> None:
-        """Remember what a plain delta looks like, so that the next one of its text is known by its bytes."""
-        section = self._items.written
-        if section is None or section.part.held or self.limits is not DEFAULT_LIMITS:
+        """Remember what a plain delta looks like, so that the next one of its part is known by its bytes."""
+        grown = self._items.written
+        if grown is None or part_of(grown).held or self.limits is not DEFAULT_LIMITS:
             return
         self._others += 1
         if self._others <= self._wait or not _EVENT_FIELDS.issuperset(payload):
             return
-        self._plain = PlainDelta.learn(data, payload, section)
+        self._plain = PlainDelta.learn(data, payload, self._name, grown)
         if self._plain is not None:
             self._read_plain = self._plain.reader(self, self._items)
             # Where each payload differs it does not pay, and is tried ever less often.

@@ -191,18 +191,21 @@ class Items(Parts):
     def _told_of(self, items: list[dict[str, Any]]) -> list[Item | None]:
         """Return, for each item, the one that events have told of; None for those that are new."""
         counts = Counter(held.id for held in self._seen)
-        named = {(held.type, held.id): held for held in self._seen if held.id and counts[held.id] == 1}
-        keys = [(text_of(item, "type") or "", text_of(item, "id")) for item in items]
-        by_id = [named.pop(key, None) for key in keys]
+        named = {(held.type, held.id or ""): held for held in self._seen if held.id and counts[held.id] == 1}
+        kinds = [text_of(item, "type") or "" for item in items]
+        by_id = [
+            named.pop((kind, text_of(item, "id") or ""), None)
+            for kind, item in zip(kinds, items, strict=True)
+        ]
         # Ids may differ from those in the events: the others are the next ones of their type.
         taken = {id(held) for held in by_id}
         waiting: dict[str, deque[Item]] = {}
-        for held in sorted(self._seen, key=lambda held: held.index):
-            if id(held) not in taken:
-                waiting.setdefault(held.type, deque()).append(held)
+        for other in sorted(self._seen, key=lambda held: held.index):
+            if id(other) not in taken:
+                waiting.setdefault(other.type, deque()).append(other)
         found: list[Item | None] = []
-        for held, (item_type, _) in zip(by_id, keys, strict=True):
-            others = waiting.get(item_type)
+        for kind, held in zip(kinds, by_id, strict=True):
+            others = waiting.get(kind)
             found.append(others.popleft() if held is None and others else held)
         return found
 

@@ -1,12 +1,14 @@
-"""Recognise the next plain delta of a text by its bytes, and decode nothing but the text."""
+"""Recognise the next plain delta of a part by its bytes, and decode nothing but the text."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.formats._open import OpenCall, OpenPart
 from tokenstream.formats._template import is_utf8, string_of
+from tokenstream.formats.openai_responses._written import Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,49 +16,72 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.formats.openai_responses._items import Items
-    from tokenstream.formats.openai_responses._written import Section
 
-__all__ = ["KINDS", "PlainDelta"]
+__all__ = ["KINDS", "NAMELESS", "Grown", "PlainDelta", "part_of"]
 
-KINDS: dict[str, type[TextDelta | ReasoningDelta]] = {
+NAMELESS = "message"
+"""What the SSE standard calls events that have no name."""
+
+Grown: TypeAlias = Section | OpenPart
+"""What deltas add to: a text, a call, or what else has arguments."""
+KINDS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | PartDelta]] = {
     "response.output_text.delta": TextDelta,
+    "response.refusal.delta": RefusalDelta,
     "response.reasoning_text.delta": ReasoningDelta,
     "response.reasoning_summary_text.delta": ReasoningDelta,
+    "response.function_call_arguments.delta": ToolCallDelta,
+    "response.custom_tool_call_input.delta": ToolCallDelta,
+    "response.mcp_call_arguments.delta": PartDelta,
+    "response.code_interpreter_call_code.delta": PartDelta,
 }
 """Events that most of a stream is made of, and what they become."""
+_DELTA = re.compile(rb'"delta"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _TEXTS = re.compile(rb'"(delta|obfuscation)"\s*:\s*("[^"\\]*")')
 _NUMBER = re.compile(rb'"(sequence_number)"\s*:\s*([0-9]+)')
 _MOST_DIGITS = 15
+
+
+def part_of(grown: Grown) -> OpenPart:
+    """Return the part that deltas add to."""
+    return grown.part if isinstance(grown, Section) else grown
 
 
 _new: Callable[[type[Any]], Any] = object.__new__
 
 
 class PlainDelta:
-    """The bytes around what changes from one delta of a text to the next: text, number and padding.
+    """The bytes around what changes from one delta of a part to the next: text, number and padding.
 
     What stands between the fixed pieces is one JSON value of its kind each, or there
     is no match; so whatever matches is read as the decoder reads it.
 
     Args:
-        name: The event's name.
-        section: The text that is added to.
+        kind: The payload's type.
+        name: The SSE event's name.
+        grown: What is added to.
         pieces: What stays: before, between and after the values that change.
         order: The fields of these values, in the order in which they come.
     """
 
-    __slots__ = ("_order", "_pieces", "name", "section")
+    __slots__ = ("_grown", "_kind", "_pieces", "_places", "name")
 
-    def __init__(self, name: str, section: Section, pieces: list[bytes], order: list[str]) -> None:
+    def __init__(self, kind: str, name: str, grown: Grown, pieces: list[bytes], order: list[str]) -> None:
         self.name = name
-        self.section = section
-        self._pieces = pieces
-        self._order = order
+        self._kind = kind
+        self._grown = grown
+        self._pieces = pieces if "obfuscation" in order else [*pieces[:2], b"", pieces[2]]
+        text_at, number_at = order.index("delta"), order.index("sequence_number")
+        self._places = text_at, number_at, 3 - text_at - number_at
+
+    @property
+    def nameless(self) -> bool:
+        """Whether the SSE event has no name."""
+        return self.name == NAMELESS
 
     @property
     def head(self) -> bytes:
         """What stands before the payload in a chunk that is one such event."""
-        return b"event: %b\ndata: " % self.name.encode()
+        return b"data: " if self.nameless else b"event: %b\ndata: " % self.name.encode()
 
     def reader(
         self, format: Format, items: Items, *, head: bytes = b"", foot: bytes = b"", most: int | None = None
@@ -70,15 +95,16 @@ class PlainDelta:
             foot: What stands behind it.
             most: The longest that may be read so, in bytes; None for any length.
         """
-        before, second, *rest = self._pieces
-        first, last = head + before, rest[-1] + foot
-        third = rest[0] if len(rest) > 1 else b""
+        before, second, third, after = self._pieces
+        first, last = head + before, after + foot
         start, back = len(first), -len(last)
-        text_at, number_at = self._order.index("delta"), self._order.index("sequence_number")
-        padding_at = self._order.index("obfuscation") if third else text_at
+        text_at, number_at, padding_at = self._places
         longest = most if most is not None else format.limits.event
         payload = slice(len(head), -len(foot) or None)
-        section, part, kind = self.section, self.section.part.index, KINDS[self.name]
+        grown, kind, nameless = self._grown, KINDS[self._kind], self.nameless
+        section = grown if isinstance(grown, Section) else None
+        call = grown if isinstance(grown, OpenCall) else None
+        part = part_of(grown).index
 
         # One function without calls or attributes: it runs for nearly every chunk of a stream.
         def read(data: bytes) -> Event | None:
@@ -91,50 +117,70 @@ class PlainDelta:
                 two, found, three = two.partition(third)
             values = (one, two, three)
             number = values[number_at]
-            if not found or not number.isdigit() or number[:1] == b"0" or len(number) > _MOST_DIGITS:
-                return None
-            if third and not values[padding_at].isalnum():
+            if (
+                not found
+                or not number.isdigit()
+                or number[:1] == b"0"
+                or len(number) > _MOST_DIGITS
+                or (third and not values[padding_at].isalnum())
+            ):
                 return None
             text = string_of(values[text_at])
             if text is None:
                 return None
             format.frames += 1
+            if nameless:
+                format.note("event_name_missing")
             items.digits = number
-            section.given += len(text)
             # A call with keyword arguments would take three times as long.
             event = _new(kind)
-            event.text = text
             event.choice = 0
             event.part = part
             event._raw = data[payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
-            if kind is ReasoningDelta:
-                event.signature = None
+            if section is not None:
+                section.given += len(text)
+                event.text = text
+                if kind is ReasoningDelta:
+                    event.signature = None
+            else:
+                event.fragment = text
+                if call is not None:
+                    call.arguments.append(text)
+                    event.id = call.id
             made: Event = event
             return made
 
         return read
 
     @classmethod
-    def learn(cls, data: bytes, payload: dict[str, Any], section: Section) -> PlainDelta | None:
+    def learn(cls, data: bytes, payload: dict[str, Any], name: str, grown: Grown) -> PlainDelta | None:
         """Return the shape of a payload, or None where its bytes alone do not tell enough.
 
         Args:
             data: The payload's bytes.
             payload: The payload, decoded.
-            section: The text that it added to.
+            name: The SSE event's name.
+            grown: What it added to.
         """
+        indexes = ["output_index"]
+        if isinstance(grown, Section):
+            indexes.append("summary_index" if "summary" in payload["type"] else "content_index")
         # An index that must be made up is counted each time.
-        index = "summary_index" if "summary" in payload["type"] else "content_index"
-        if payload.get("output_index").__class__ is not int or payload.get(index).__class__ is not int:
+        if any(payload.get(index).__class__ is not int for index in indexes):
             return None
+        text = _DELTA.search(data)
+        if text is None or not is_utf8(data):
+            return None
+        start, stop = text.span(1)
+        around = data[:start] + b"x" * (stop - start) + data[stop:]
         # Without escapes each quote begins or ends a string, and without nesting each
         # field is the payload's own.
-        if b"\\" in data or b"\n" in data or b"\r" in data or data.count(b"{") != 1 or not is_utf8(data):
+        if b"\\" in around or b"\n" in around or b"\r" in around or around.count(b"{") != 1:
             return None
         pieces: list[bytes] = []
         order: list[str] = []
         end = 0
-        changing = [*_TEXTS.finditer(data), *_NUMBER.finditer(data)]
+        changing = [*_TEXTS.finditer(around), *_NUMBER.finditer(around)]
         for found in sorted(changing, key=lambda found: found.start()):
             # The quotes belong to the text, where any string may stand, and not to the padding.
             inside = found[1] == b"obfuscation"
@@ -143,4 +189,4 @@ class PlainDelta:
             end = found.end(2) - inside
         if not {"delta", "sequence_number"} <= set(order) or len(order) != len(set(order)):
             return None
-        return cls(payload["type"], section, [*pieces, data[end:]], order)
+        return cls(payload["type"], name, grown, [*pieces, data[end:]], order)

@@ -188,7 +188,7 @@ def _first_said(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, obje
 
 
 def media_of(text: str) -> bytes:
-    r"""Return media that were sent as base64.
+    r"""Return media that were sent as base64, also in a data URL.
 
     Raises:
         ProtocolError: It is none.
@@ -197,6 +197,8 @@ def media_of(text: str) -> bytes:
         >>> media_of("AAA=")
         b'\x00\x00'
     """
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
     try:
         return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):

@@ -24,6 +24,8 @@ _KINDS = {
     "summary_text": "reasoning",
 }
 """Types of content, and which kind of part each is."""
+_ANSWERS = frozenset({"text", "refusal"})
+"""Kinds that servers take for each other when they say that a part begins."""
 _CONTENT_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
 
 
@@ -98,7 +100,7 @@ class WrittenItem(Item):
             content: A content of that type.
             text: What is added.
         """
-        section = self.start(key, content, expected=False)
+        section = self.start(self._place_of(key, content), content, expected=False)
         if section.part.kind != self.kind_of(content):
             return None
         section.given += len(text)
@@ -114,6 +116,7 @@ class WrittenItem(Item):
         """
         if not content:
             return True
+        key = self._place_of(key, content)
         section = self.sections.get(key) or self.start(key, content)
         if section.part.kind != self.kind_of(content):
             return False
@@ -123,6 +126,16 @@ class WrittenItem(Item):
             self.tell(section.part, _opaque(content))
             self.parts.close(section.part)
         return True
+
+    def _place_of(self, key: tuple[str, int], content: dict[str, Any]) -> tuple[str, int]:
+        """Return where a text stands; a refusal in the place of a text is a part of its own."""
+        held, kind = self.sections.get(key), self.kind_of(content)
+        if held is None or held.part.kind == kind or not {held.part.kind, kind} <= _ANSWERS:
+            return key
+        other = (kind, key[1])
+        if other not in self.sections:
+            self.parts.note("part_index_reused")
+        return other
 
     def take_texts(self, field: str, contents: object, *, over: bool) -> None:
         """Take the texts that the item itself holds.

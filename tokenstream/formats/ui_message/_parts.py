@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from tokenstream.formats._named import NamedKind, NamedParts
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import OpenCall, OpenPart
 from tokenstream.formats._read import dicts_of, known, text_of
+from tokenstream.formats._values import json_text
 from tokenstream.formats.ui_message._words import citation_of, media_of, proofs_of
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 
@@ -327,7 +327,7 @@ def _id_of(payload: dict[str, Any]) -> str:
 def _arguments(value: object, *, as_text: bool) -> str:
     if as_text and isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return json_text(value)
 
 
 def _same(text: str, value: object, *, as_text: bool) -> bool:

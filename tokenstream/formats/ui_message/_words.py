@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from tokenstream.formats._read import dict_of, int_of, is_dict, known, text_of
+from tokenstream.formats._values import base64_bytes
 from tokenstream.message import Citation, MediaPart, Usage
 
 if TYPE_CHECKING:
@@ -150,7 +149,4 @@ def _data_of(url: str) -> bytes | None:
         return None
     if not head.endswith(";base64"):
         return unquote_to_bytes(text)
-    try:
-        return b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return None
+    return base64_bytes(text)

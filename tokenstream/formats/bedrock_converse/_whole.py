@@ -1,0 +1,77 @@
+"""Answers of Converse, which are not streamed: what each of their blocks would have been in a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.formats._read import dict_of, dicts_of, is_dict, is_list
+from tokenstream.formats._values import json_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["is_whole", "steps_of"]
+
+Steps: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
+"""The start of a block, and its deltas."""
+
+
+def is_whole(payload: dict[str, Any]) -> bool:
+    """Tell whether a payload is an answer that was not streamed.
+
+    Example:
+        >>> is_whole({"output": {"message": {"content": []}}, "stopReason": "end_turn"}), is_whole({})
+        (True, False)
+    """
+    message = dict_of(dict_of(payload, "output"), "message")
+    return is_list(message.get("content")) and "stopReason" in payload
+
+
+def steps_of(block: dict[str, Any]) -> Steps:
+    """Return what a block of a whole answer would have been in a stream.
+
+    Example:
+        >>> steps_of({"text": "Hello"})
+        ({}, [{'text': 'Hello'}])
+        >>> steps_of({"toolUse": {"toolUseId": "t1", "name": "now", "input": {}}})
+        ({'toolUse': {'toolUseId': 't1', 'name': 'now', 'input': '{}'}}, [])
+    """
+    for name, steps in _STEPS.items():
+        value = block.get(name)
+        if value is not None:
+            return steps(value)
+    return block, []
+
+
+def _of_text(value: object) -> Steps:
+    return {}, [{"text": value}]
+
+
+def _of_call(value: object) -> Steps:
+    if not is_dict(value) or value.get("input") is None:
+        return {"toolUse": value}, []
+    # That arguments are values is what the documents of Converse say.
+    return {"toolUse": {**value, "input": json_text(value["input"])}}, []
+
+
+def _of_reasoning(value: object) -> Steps:
+    if not is_dict(value):
+        return {"reasoningContent": value}, []
+    rest = {name: inner for name, inner in value.items() if name != "reasoningText"}
+    return {}, [{"reasoningContent": {**dict_of(value, "reasoningText"), **rest}}]
+
+
+def _of_cited(value: object) -> Steps:
+    if not is_dict(value):
+        return {"citationsContent": value}, []
+    citations = [{"citation": citation} for citation in dicts_of(value.get("citations"))]
+    return {}, [*citations, *dicts_of(value.get("content"))]
+
+
+_STEPS: dict[str, Callable[[object], Steps]] = {
+    "text": _of_text,
+    "toolUse": _of_call,
+    "reasoningContent": _of_reasoning,
+    "citationsContent": _of_cited,
+}
+"""Blocks that a stream sends otherwise; others are their own start."""
