@@ -335,7 +335,10 @@ def test_what_stands_in_no_field_and_is_no_error_changes_nothing(stray: bytes) -
 def test_an_exception_in_a_binary_stream_is_the_providers_error(size: int) -> None:
     """AWS marks an exception in the message's headers; its type is the error's code."""
     for headers, payload in [
-        ({":message-type": "exception", ":exception-type": "throttlingException"}, b'{"message": "slow down"}'),
+        (
+            {":message-type": "exception", ":exception-type": "throttlingException"},
+            b'{"message": "slow down"}',
+        ),
         (
             {":message-type": "error", ":error-code": "throttlingException", ":error-message": "slow down"},
             b"",
@@ -375,3 +378,31 @@ def test_lines_of_a_session_are_lines_wherever_chunks_end(end: bytes) -> None:
         decoder.end()
 
         assert (None, "openai-realtime", "r") == (decoder.error, decoder.format, decoder.message.id)
+
+
+@pytest.mark.parametrize("deep", [{}, []], ids=["objects", "arrays"])
+def test_a_decoded_payload_is_bounded_in_depth_as_a_body_is(deep: Any) -> None:
+    """Whoever decoded it may have had no bound; what reads it would not come back up."""
+    for _ in range(5_000):
+        deep = {"a": deep} if isinstance(deep, dict) else [deep]
+    good = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+    with pytest.raises(LimitExceeded) as caught:
+        Stream(iter([good, {"choices": [{"index": 0, "delta": {"x": deep}}]}])).final()
+
+    assert ("depth", "Hi") == (caught.value.limit, caught.value.partial.text)
+    with pytest.raises(LimitExceeded, match="depth"):
+        Stream(iter([{"x": deep}])).final()
+
+
+@pytest.mark.parametrize("left", [b"\x00", b"\x00\x00\x00\x20\x00", b"\x00" * 11])
+def test_what_is_left_of_a_binary_message_after_the_finish_is_counted(left: bytes) -> None:
+    """The answer is complete, and a message of the stream was cut."""
+    headers = {":event-type": "messageStop", ":message-type": "event"}
+    body = message(headers, b'{"stopReason":"end_turn"}')
+    whole, cut = Stream([body], format="bedrock-converse"), Stream([body + left], format="bedrock-converse")
+
+    assert ("complete", "complete") == (whole.final().ending, cut.final().ending)
+    assert ("broken_after_finish" in whole.departures, "broken_after_finish" in cut.departures) == (
+        False,
+        True,
+    )

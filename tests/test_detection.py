@@ -136,7 +136,7 @@ def test_mistral_is_a_name_for_openai_chat() -> None:
 
 def test_a_name_that_does_not_exist_is_misuse_and_lists_those_that_do() -> None:
     """Who names an unknown format reads which ones there are."""
-    with pytest.raises(MisuseError, match="openai-chat, .*text, pieces") as caught:
+    with pytest.raises(MisuseError, match=r"openai-chat, .*text, pieces") as caught:
         Stream([], format="openai")
 
     assert "anthropic" in str(caught.value)

@@ -88,6 +88,15 @@ def test_an_installed_format_is_detected(install: Callable[..., None]) -> None:
         assert (None, "acme", text) == (reading.error, reading.format, reading.text())
 
 
+def test_an_object_of_a_format_that_is_not_installed_reads_whole_documents() -> None:
+    """Its name need not be known to anybody, also where a first chunk is a whole JSON object."""
+    scope: dict[str, Any] = {}
+    exec(ACME, scope)
+    reading = read([b'{"acme": "Hi", "over": true}'], format=scope["Acme"]())
+
+    assert ("Hi", None, "acme") == (reading.text(), reading.error, reading.format)
+
+
 def test_the_built_in_formats_come_first(install: Callable[..., None]) -> None:
     """An installed format cannot take their streams, nor their names."""
     greedy = ACME.replace('return "acme" in payload', "return True")

@@ -268,3 +268,33 @@ def test_a_response_whose_body_is_not_at_hand() -> None:
     error = status_error(429, {"Retry-After": "2"})
 
     assert (error.status, error.retry_after, error.body) == (429, 2.0, "")
+
+
+@pytest.mark.parametrize(
+    "status, name, kind, retryable",
+    [
+        (429, "ThrottlingException:http://internal.amazon.com/coral/", "rate_limited", True),
+        (400, "ThrottlingException", "rate_limited", True),
+        (424, "ModelErrorException", "server", True),
+        (429, "ModelNotReadyException", "overloaded", True),
+        (408, "ModelTimeoutException", "server", True),
+        (400, "ServiceQuotaExceededException", "rate_limited", False),
+        (404, "ResourceNotFoundException", "invalid_request", False),
+        (400, "ValidationException", "invalid_request", False),
+        (403, "ExpiredTokenException", "authentication", False),
+    ],
+)
+def test_the_name_of_an_exception_of_aws_is_in_the_head(
+    status: int, name: str, kind: str, retryable: bool
+) -> None:
+    """The body has but its words; the name says more than the status, where it says anything."""
+    error = status_error(status, {"x-amzn-ErrorType": name}, b'{"message": "m"}')
+
+    assert (name.partition(":")[0], kind, retryable) == (error.type, error.kind, error.retryable)
+
+
+def test_a_server_that_says_whether_to_ask_again_is_heard_beside_an_exception_of_aws() -> None:
+    """A gateway's word counts most."""
+    headers = {"x-amzn-errortype": "ThrottlingException", "x-should-retry": "false"}
+
+    assert not status_error(429, headers).retryable

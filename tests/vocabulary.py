@@ -298,7 +298,7 @@ def _errors() -> str:
         for frame in frames:
             format = registry.create(name, limits=Limits(), pings=False)
             format.feed(frame)
-            error = format.error
+            error = format.error or format.withheld
             if error is None:
                 raise AssertionError(f"{name}: {_shown(frame)} is read as no error")
             code = getattr(error, "code", None) or "–"

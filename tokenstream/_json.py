@@ -17,6 +17,7 @@ _STRUCTURE = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _LONG_INTEGER = re.compile(rf"\d{{{DEFAULT_LIMITS.digits + 1},}}")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
+_HOLDERS = (dict, list)
 
 
 def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
@@ -73,16 +74,16 @@ def is_deeper(value: object, depth: int) -> bool:
         >>> is_deeper({"a": [1]}, 2), is_deeper({"a": [1]}, 1)
         (False, True)
     """
-    level: list[Any] = [value] if isinstance(value, dict | list) else []
-    for _ in range(depth):
-        if not level:
-            return False
-        level = [
-            inner
-            for holder in level
-            for inner in (holder.values() if isinstance(holder, dict) else holder)
-            if isinstance(inner, dict | list)
-        ]
+    level: list[Any] = [value] if value.__class__ in _HOLDERS else []
+    while level and depth:
+        depth -= 1
+        # A comprehension and isinstance would take twice as long, for each payload.
+        inner: list[Any] = []
+        for holder in level:
+            for each in holder.values() if holder.__class__ is dict else holder:
+                if each.__class__ is dict or each.__class__ is list:
+                    inner.append(each)
+        level = inner
     return bool(level)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.accumulator import Accumulator
@@ -62,6 +63,7 @@ class Machine:
         "_wanted",
         "accumulator",
         "answered",
+        "begun_at",
         "chunk",
         "departures",
         "error",
@@ -71,6 +73,7 @@ class Machine:
         "over",
         "plain",
         "pull",
+        "resting",
         "shortcut",
     )
 
@@ -103,6 +106,10 @@ class Machine:
         """Whether no more input is taken."""
         self.answered = False
         """Whether the terminal event came."""
+        self.resting = False
+        """Whether the server has nothing to say until the client speaks: no silence is too long then."""
+        self.begun_at = -math.inf
+        """The clock when it last began to speak after that."""
         self.plain = True
         """Whether nothing but more input is needed: no error, no terminal event, no end."""
         self.shortcut: Callable[[bytes], Event | None] | None = None
@@ -172,6 +179,7 @@ class Machine:
         """Take each piece of input as one whole payload: a WebSocket's messages."""
         if isinstance(self._connection, Connection):
             self._connection.take_messages()
+            self.resting = self._connection.resting
 
     def _undo(self, coding: str) -> None:
         if coding.strip().lower() in ("", "identity"):
@@ -381,6 +389,8 @@ class Machine:
             self.answered = ending.ended
             if self.answered:
                 meter.finish(now)
+            if ending.resting is not self.resting:
+                self.resting, self.begun_at = not self.resting, now
             self.plain = self.error is None and not self.answered
             if self.plain and meter.content_chunks and coding is None:
                 self.shortcut = connection.shortcut()

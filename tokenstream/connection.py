@@ -113,6 +113,11 @@ class Connection:
         return self.format is not None and self.format.finished
 
     @property
+    def resting(self) -> bool:
+        """Whether the server has nothing to say until the client speaks, as at the start of a WebSocket."""
+        return self.frames == self._message if self.format is None else self.format.resting
+
+    @property
     def tail(self) -> bytes:
         """What has come of an unfinished frame."""
         if self._taken:
@@ -214,7 +219,9 @@ class Connection:
         return events
 
     def _stray_error(self) -> StreamError | None:
-        """Return the error that stands between the events of an event stream, in no field."""
+        """Return an error that was withheld, or that stands between the events of an event stream."""
+        if self.error is None and self.format is not None and self.format.withheld is not None:
+            return self.format.withheld
         stray = self.framing.stray if isinstance(self.framing, SSEParser) and self.error is None else b""
         error = error_in(stray, self._limits) if stray else None
         if error is not None:

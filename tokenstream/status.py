@@ -119,6 +119,7 @@ class ErrorBody:
     framing = None
     format = None
     finished = False
+    resting = False
     takes_text = False
     comments = 0
     name: str | None = None

@@ -24,7 +24,7 @@ from tests.formats.bedrock_payloads import (
     tool,
 )
 from tests.formats.bedrock_payloads import read as read_frames
-from tokenstream import Limits
+from tokenstream import Limits, Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import (
     CitationAdded,
@@ -818,3 +818,62 @@ def test_a_second_finish_counts_and_tells_once() -> None:
 
     assert 1 == len([event for event in came.events if isinstance(event, Finish)])
     assert {"finish_repeated": 1} == came.departures
+
+
+def events_of(*payloads: dict[str, Any]) -> bytes:
+    """Return what a gateway makes of the objects of boto3."""
+    return b"".join(b"data: " + json.dumps(payload).encode() + b"\n\n" for payload in payloads)
+
+
+OPEN: list[dict[str, Any]] = [
+    {"messageStart": {"role": "assistant"}},
+    {"contentBlockStart": {"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "t", "name": "f"}}}},
+    {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}}},
+]
+
+
+def test_done_after_the_stop_says_it_again() -> None:
+    """Gateways that send server-sent events end as OpenAI does."""
+    body = events_of(*OPEN, {"contentBlockStop": {"contentBlockIndex": 0}})
+    body += events_of({"messageStop": {"stopReason": "tool_use"}}) + 2 * b"data: [DONE]\n\n"
+    stream = Stream([body])
+    message = stream.final()
+
+    assert ("complete", "tool_calls", True) == (
+        message.ending,
+        message.finish_reason,
+        message.tool_calls[0].complete,
+    )
+    assert {} == dict(stream.departures)
+
+
+def test_done_without_a_stop_is_the_end_and_hands_out_no_open_call() -> None:
+    """Nothing says that the call is whole."""
+    stream = Stream([events_of(*OPEN) + b"data: [DONE]\n\n"])
+    message = stream.final()
+
+    assert ("complete", None, False) == (
+        message.ending,
+        message.finish_reason,
+        message.tool_calls[0].complete,
+    )
+    assert {"finish_missing", "part_unclosed", "call_open_at_end"} == set(stream.departures)
+
+
+def test_a_payload_after_done_is_counted() -> None:
+    """It is no part of the answer."""
+    stream = Stream(
+        [b"data: [DONE]\n\n".join([events_of(OPEN[0]), events_of(OPEN[1])])], format="bedrock-converse"
+    )
+    stream.final()
+
+    assert "data_after_end" in stream.departures
+
+
+def test_an_exception_under_its_name_is_the_providers_error_from_the_first_payload_on() -> None:
+    """A gateway has no other place for what comes as an exception of a binary stream."""
+    with pytest.raises(ProviderError) as caught:
+        Stream([events_of({"throttlingException": {"message": "slow down"}})]).final()
+
+    error = caught.value
+    assert ("throttlingException", "rate_limited", True) == (error.code, error.kind, error.retryable)

@@ -619,3 +619,51 @@ def test_the_plain_reader_says_what_is_not_its_own() -> None:
     assert PlainModel.recognises({"generation": "a"}, "")
     assert not PlainModel.recognises({"choices": []}, "")
     assert not PlainModel.recognises({"message": {"content": "a"}}, "")
+
+
+CHAT = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hello"}}]}
+STOP = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+def frames(*chunks: Mapping[str, Any] | bytes) -> Read:
+    return read_frames(BedrockInvoke(), [chunk(each) for each in chunks], end=True)
+
+
+def test_done_in_a_chunk_ends_the_answer() -> None:
+    """Models with OpenAI's chunks may end as theirs do; what follows is counted."""
+    came = frames(CHAT, STOP, b"[DONE]")
+    after = frames(CHAT, STOP, b" [DONE]", CHAT)
+
+    assert ("Hello", "complete", {}) == (came.message.text, came.message.ending, came.departures)
+    assert ("Hello", {"data_after_end": 1}) == (after.message.text, after.departures)
+
+
+def test_done_without_a_finish_reason_is_the_finish() -> None:
+    """As it is in the model's own format, and also where nothing else came."""
+    came, alone = frames(CHAT, b"[DONE]"), frames(b"[DONE]")
+
+    assert ("Hello", "complete", {"finish_missing": 1}) == (
+        came.message.text,
+        came.message.ending,
+        came.departures,
+    )
+    assert ("complete", {"finish_missing": 1}) == (alone.message.ending, alone.departures)
+
+
+def test_a_chunk_of_nothing_is_a_sign_of_life() -> None:
+    """It is counted, and the answer goes on."""
+    came = frames(b"", {"generation": "Hello", "stop_reason": "stop"}, b" ")
+
+    assert ("Hello", "complete", {"empty_data": 2}) == (
+        came.message.text,
+        came.message.ending,
+        came.departures,
+    )
+
+
+def test_a_whole_answer_in_the_last_payload_of_cohere_has_one_end() -> None:
+    """Where nothing came before it, its text and its end are taken, once."""
+    whole = {"id": "r", "generations": [{"text": "Hello", "finish_reason": "COMPLETE"}]}
+    came = frames({"is_finished": True, "finish_reason": "COMPLETE", "response": whole})
+
+    assert ("Hello", "COMPLETE", {}) == (came.message.text, came.message.raw_finish_reason, came.departures)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.formats.cohere_payloads import USAGE, Payload, Read, frame, line, read_by, written
-from tokenstream import Decoder
-from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream import Decoder, Stream
+from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
 from tokenstream.formats import registry
 from tokenstream.formats.cohere import Cohere
@@ -323,3 +323,10 @@ def test_a_frame_of_v2_in_between_is_not_overlooked() -> None:
     )
 
     assert "abc" == came.text
+
+
+def test_parameters_that_are_no_json_values_are_a_fault() -> None:
+    """Only payloads made in Python can have them."""
+    calls = [{"name": "now", "parameters": {"zones": {1}}}]
+    with pytest.raises(ProtocolError, match="no JSON values"):
+        Stream([{"event_type": "tool-calls-generation", "is_finished": False, "tool_calls": calls}]).final()

@@ -79,7 +79,9 @@ def test_a_real_server_is_read_by_one_line(recorded: Recorded) -> None:
             message.model,
         )
         assert expected["text"] == reading.text()
-        assert (None, "complete", "custom", {}) == (
+        # One of them holds no text where the mapping looks for it.
+        rules = {} if expected["text"] else {"answer_empty": 1}
+        assert (None, "complete", "custom", rules) == (
             reading.error,
             message.ending,
             reading.format,
@@ -433,6 +435,9 @@ def _made(options: dict[str, Any]) -> Custom:
         ({"text": ["a", 1]}, "is no path"),
         ({"text": "a..b"}, "one dot between"),
         ({"text": ".a"}, "one dot between"),
+        ({"text": "choices[0].text"}, "one dot between"),
+        ({"text": "choices[*].text"}, "one dot between"),
+        ({"text": "$.result.delta"}, "stands alone"),
         ({"finish": ""}, "one dot between"),
         ({"usage": {"tokens": "n"}}, "output_tokens"),
         ({"usage": {"output_tokens": "a..b"}}, "usage"),
@@ -441,7 +446,12 @@ def _made(options: dict[str, Any]) -> Custom:
         ({"event": []}, "name of an SSE event"),
         ({"end": ["done", 1]}, "name of an SSE event"),
         ({"where": {"": 1}}, "one dot between"),
+        ({"where": "type"}, "give a dict"),
+        ({"where": {"type": []}}, "holds no value"),
+        ({"usage": "usage.out"}, "give a dict"),
+        ({"finish_reasons": ["eos"]}, "give a dict"),
         ({"sentinel": " "}, r"\[DONE\]"),
+        ({"sentinel": b"[DONE]"}, r"\[DONE\]"),
         ({"text": "", "where": {"a": 1}}, "leave reasoning= and where= out"),
     ],
 )
@@ -463,6 +473,32 @@ def test_one_mapping_serves_many_streams() -> None:
 def test_a_mapping_is_never_detected() -> None:
     """Whoever has one passes it."""
     assert Custom.recognises({"result": {"delta": "Hi"}}, "") is False
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [b'{"result": {"delta": "Hi", "stop": "done"}}'],
+        [b'[{"result": {"delta": "Hi"}}, {"result": {"stop": "done"}}]'],
+    ],
+)
+def test_a_server_that_does_not_stream_is_read_too(chunks: list[bytes]) -> None:
+    """A first chunk may be a whole JSON document: the name of a mapping is in no registry."""
+    assert "Hi" == Stream(chunks, format=simple()).final().text
+
+
+def test_a_path_that_leads_nowhere_shows_as_an_empty_answer() -> None:
+    """A misspelt path is no error that could be told from silence, but it is counted."""
+    told = tell(simple(text="result.detla"), *HI, STOP)
+
+    assert ("", "complete", {"answer_empty"}) == (told.message.text, told.message.ending, told.rules)
+
+
+def test_a_finish_reason_that_is_no_json_is_a_protocol_error() -> None:
+    """Only payloads that were made in Python can hold such."""
+    told = tell(simple(), {"result": {"stop": {1}}}, plain=True)
+
+    assert isinstance(told.error, ProtocolError)
 
 
 def test_lines_of_json_are_read_too() -> None:

@@ -125,6 +125,9 @@ def test_the_code_of_details_decides_whose_problem_it_is() -> None:
         (("Too Many-Requests",), "rate_limited"),
         ((None, "overloaded_error"), "overloaded"),
         (("nothing known", 503), "overloaded"),
+        (("serviceQuotaExceededException",), "rate_limited"),
+        (("resourceNotFoundException",), "invalid_request"),
+        (("ModelErrorException",), "server"),
         (("401",), "authentication"),
         (("200", 500), "server"),
         ((True, 50_000, 12), "unknown"),
@@ -179,7 +182,12 @@ def test_googles_retry_info_tells_how_long_to_wait(delay: Any, seconds: float | 
 
 @pytest.mark.parametrize(
     "quota, retryable",
-    [("GenerateRequestsPerDayPerProject", False), ("GenerateRequestsPerMinute", True), (None, True), (7, True)],
+    [
+        ("GenerateRequestsPerDayPerProject", False),
+        ("GenerateRequestsPerMinute", True),
+        (None, True),
+        (7, True),
+    ],
 )
 def test_a_quota_of_the_day_is_not_asked_for_again(quota: object, retryable: bool) -> None:
     """Google says which quota is used up; no waiting of seconds brings a day's back."""

@@ -275,6 +275,41 @@ def test_another_call_closes_the_one_before_it() -> None:
     assert told.rules == {"part_unclosed"}
 
 
+@pytest.mark.parametrize("end", [call(), call("f")])
+def test_a_piece_that_repeats_the_name_of_a_call_without_id_goes_on_with_it(end: Payload) -> None:
+    """No call with half the arguments is handed out."""
+    pieces = [
+        call("f", willContinue=True, partialArgs=[{"jsonPath": path, "numberValue": 1}])
+        for path in ("$.a", "$.b")
+    ]
+    told = gemini(chunk(call("f", willContinue=True)), *[chunk(piece) for piece in pieces], chunk(end), STOP)
+
+    assert [done.arguments for done in told.done] == [{"a": 1, "b": 1}]
+    assert told.rules == {"call_repeated"}
+
+
+@pytest.mark.parametrize(
+    "other", [call("f", willContinue=True), call("f", args={"b": 2}), call("f", id="c2", willContinue=True)]
+)
+def test_a_bare_start_of_the_same_name_is_another_call(other: Payload) -> None:
+    """So are whole arguments, and another id."""
+    told = streamed(value("$.a", numberValue=1), other, call())
+
+    assert [done.arguments for done in told.done] == [{"a": 1}, other["functionCall"].get("args", {})]
+
+
+def test_whole_arguments_at_the_end_replace_the_values_that_came_before() -> None:
+    """A string that was to go on is not added to."""
+    told = streamed(
+        value("$.a", stringValue="x", willContinue=True),
+        value("$.b.c", numberValue=1),
+        call(args={"a": "xy", "b": {"c": 2}, "d": None}),
+    )
+
+    assert [done.arguments for done in told.done] == [{"a": "xy", "b": {"c": 2}, "d": None}]
+    assert told.rules == {"arguments_reordered"}
+
+
 def test_a_piece_that_repeats_the_name_and_id_goes_on_with_its_call() -> None:
     """It begins no other one."""
     pieces = [call("f", id="c1", willContinue=True, partialArgs=[{"jsonPath": "$.a", "numberValue": 1}])]
@@ -358,15 +393,24 @@ def test_a_value_that_has_no_place_leaves_the_call_unfinished(values: list[tuple
     assert [each.name for each in told.message.tool_calls] == ["f"]
 
 
-@pytest.mark.parametrize("fields", [{}, {"stringValue": 1}, {"numberValue": "NaN"}, {"boolValue": 1}])
-def test_a_piece_without_a_value_is_carried(fields: Payload) -> None:
+def test_a_piece_without_a_value_is_carried() -> None:
     """It changes no argument."""
-    told = streamed(value("$.a", numberValue=1), value("$.b", **fields), call())
+    told = streamed(value("$.a", numberValue=1), value("$.b"), call())
 
     assert [done.arguments for done in told.done] == [{"a": 1}]
     assert told.rules == {"delta_misfits"}
-    assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b", **fields}]
+    assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b"}]
     assert any(isinstance(event, Unknown) for event in told.events)
+
+
+@pytest.mark.parametrize("fields", [{"stringValue": 1}, {"numberValue": "3"}, {"structValue": {"x": 1}}])
+def test_a_call_with_a_value_that_cannot_be_read_is_not_handed_out(fields: Payload) -> None:
+    """It would run without an argument that the model gave it."""
+    told = streamed(value("$.a", numberValue=1), value("$.b", **fields), call())
+
+    assert told.done == []
+    assert told.rules == {"delta_misfits", "call_invalid"}
+    assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b", **fields}]
 
 
 def test_a_piece_without_a_value_may_end_a_string() -> None:
@@ -387,8 +431,8 @@ def test_a_number_that_json_has_no_word_for_is_no_value() -> None:
         plain=True,
     )
 
-    assert [done.arguments for done in told.done] == [{}]
-    assert told.rules == {"delta_misfits"}
+    assert told.done == []
+    assert told.rules == {"delta_misfits", "call_invalid"}
 
 
 def test_arguments_of_a_streamed_call_that_are_no_object_leave_it_unfinished() -> None:

@@ -16,7 +16,7 @@ from tests.formats.cohere_payloads import Payload, Read, read_by, written
 from tests.formats.mutations import strayed
 from tests.support.recordings import Recorded, ours
 from tokenstream import Decoder, Stream
-from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
 from tokenstream.formats import registry
 from tokenstream.formats._open import OpenPart
@@ -517,3 +517,28 @@ def test_lines_that_come_one_by_one_give_what_all_at_once_give(recorded: Recorde
     assert at_once == one_by_one
     assert [each.raw for each in at_once] == [each.raw for each in one_by_one]
     assert (whole.message, dict(whole.departures)) == (lines.message, dict(lines.departures))
+
+
+def test_a_call_that_is_no_list_is_a_call() -> None:
+    """It is handed out as one of a list would be."""
+    message = Stream([said(tool_calls=CALL), end()]).final()
+
+    assert [("a", '{"x": 1}', True)] == [
+        (call.name, call.arguments_text, call.complete) for call in message.tool_calls
+    ]
+    assert "tool_calls" == message.finish_reason
+
+
+def test_arguments_that_are_no_json_values_are_a_fault() -> None:
+    """Only payloads made in Python can have them."""
+    with pytest.raises(ProtocolError, match="no JSON values"):
+        Stream([said(tool_calls=[{"function": {"name": "a", "arguments": {"x": {1}}}}])]).final()
+
+
+@pytest.mark.parametrize("missing", ["model", "created_at"])
+def test_a_line_of_chat_is_known_without_its_model_or_its_time(missing: str) -> None:
+    """Servers that imitate Ollama leave out what its clients do not read."""
+    lines = [{name: value for name, value in each.items() if name != missing} for each in (said("Hi"), end())]
+    stream = Stream([json.dumps(each).encode() + b"\n" for each in lines])
+
+    assert ("Hi", "ollama") == (stream.final().text, stream.format)

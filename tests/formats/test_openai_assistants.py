@@ -714,7 +714,9 @@ def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> Non
     got = read(*frames)
 
     assert got.error is None or isinstance(got.error, StreamError)
-    assert "parts_interleaved" in got.rules or got.message.text == "".join(got.texts)
+    # Half a character that another part overtook comes when its own part ends.
+    out_of_turn = {"parts_interleaved", "lone_surrogate"}
+    assert not out_of_turn.isdisjoint(got.rules) or got.message.text == "".join(got.texts)
     assert all(call.complete and call.name for call in got.done)
     assert len(got.done) == len([call for call in got.message.tool_calls if call.complete])
 

@@ -777,3 +777,25 @@ def test_text_after_a_fragment_beside_empty_text_is_text() -> None:
 
     assert "abcd" == got.message.text
     assert ['{"a": 1}'] == [made.arguments_text for made in got.message.tool_calls]
+
+
+def test_ids_made_up_for_each_fragment_begin_no_new_calls() -> None:
+    """Proxies do so; without a name a fragment can only go on with the call on its index."""
+    pieces = [('{"a"', "1"), (": 1", "2"), ("}", "3")]
+    first, *rest = [call(text, index=0, id=f"id_{n}") for text, n in pieces]
+    first["choices"][0]["delta"]["tool_calls"][0]["function"]["name"] = "rm"
+    got = answer(first, *rest)
+
+    assert [("id_1", "rm", {"a": 1})] == [(done.id, done.name, done.arguments) for done in got.done]
+    assert "call_repeated" in got.rules
+
+
+def test_an_id_without_a_name_is_another_call_where_the_one_before_it_is_whole() -> None:
+    """Its name may come later, so nothing is glued to a whole call."""
+    got = answer(
+        call("{}", name="rm", index=0, id="a"),
+        call('{"b": ', index=0, id="b"),
+        call("2}", name="ls", index=0),
+    )
+
+    assert [("a", "{}"), ("b", '{"b": 2}')] == [(done.id, done.arguments_text) for done in got.done]

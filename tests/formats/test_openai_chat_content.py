@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import DONE, FINISH, HEAD, ROLE, answer, call, chunk, read, text
+from tests.formats.openai_chat_payloads import (
+    DONE,
+    FINISH,
+    HEAD,
+    ROLE,
+    answer,
+    call,
+    chunk,
+    item_of,
+    read,
+    text,
+)
 from tokenstream.errors import ProtocolError
 from tokenstream.events import CitationAdded, MediaDelta
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
@@ -432,3 +443,17 @@ def test_tools_that_the_server_ran_are_parts_but_no_calls() -> None:
         result.content,
     )
     assert ((), "stop") == (got.message.tool_calls, got.message.finish_reason)
+
+
+def test_a_whole_message_has_its_parts_in_the_order_in_which_models_write() -> None:
+    """Reasoning, text, calls: other providers take them back in no other order."""
+    message = {
+        "role": "assistant",
+        "tool_calls": [item_of("{}", name="rm", id="a")],
+        "content": "Hi",
+        "reasoning_content": "Hm",
+    }
+    got = read({**HEAD, "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
+
+    assert ["reasoning", "text", "tool_call"] == [part.kind for part in got.message.parts]
+    assert ["rm"] == [done.name for done in got.done]

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.told import DONE, tell
-from tests.formats.ui_payloads import FINISH, HELLO, NAMED, START, STEP, answer, call
-from tests.support.reading import read
-from tokenstream.errors import ProviderError
+from tests.formats.ui_payloads import FINISH, HELLO, NAMED, START, answer, call
 from tokenstream.events import (
     MessageStart,
     PartStart,
@@ -24,7 +22,6 @@ from tokenstream.message import (
     OpaquePart,
     ReasoningPart,
     TextPart,
-    Usage,
 )
 
 
@@ -258,69 +255,6 @@ def test_deep_metadata_are_replaced_and_not_merged() -> None:
     assert deep == told.message.provider_data["messageMetadata"]
 
 
-@pytest.mark.parametrize(
-    ("word", "reason"),
-    [
-        ("stop", "stop"),
-        ("length", "length"),
-        ("content-filter", "content_filter"),
-        ("tool-calls", "tool_calls"),
-        ("error", "error"),
-        ("interrupted", "cancelled"),
-        ("other", "unknown"),
-        ("brand-new", "unknown"),
-    ],
-)
-def test_finish_reasons_have_our_words(word: str, reason: str) -> None:
-    """The server's own word stays in `raw_finish_reason`."""
-    message = answer(*HELLO, finish={"type": "finish", "finishReason": word}).message
-
-    assert (reason, word) == (message.finish_reason, message.raw_finish_reason)
-
-
-def test_a_finish_without_a_reason_is_an_end() -> None:
-    """Version 5 gave none, so none is made up; the terminator may be missing, too."""
-    whole = tell(UIMessage(), START, *HELLO, {"type": "finish"}, DONE)
-    bare = tell(UIMessage(), START, *HELLO, {"type": "finish"})
-
-    assert ("complete", None, set()) == (whole.message.ending, whole.message.finish_reason, whole.rules)
-    assert ("complete", None, {"done_missing"}) == (
-        bare.message.ending,
-        bare.message.finish_reason,
-        bare.rules,
-    )
-
-
-def test_an_abort_is_a_cancelled_answer() -> None:
-    """Who asked for it gets what there is, without an error; an open call is not handed out."""
-    told = tell(
-        UIMessage(),
-        START,
-        *HELLO,
-        call("input-start", **NAMED),
-        call("input-delta", inputTextDelta="{}"),
-        {"type": "abort", "reason": "user"},
-        DONE,
-    )
-
-    assert ("cancelled", "abort", "complete") == (
-        told.message.finish_reason,
-        told.message.raw_finish_reason,
-        told.message.ending,
-    )
-    assert ([], {"call_open_at_end"}) == (told.done, told.rules)
-    assert {"reason": "user"} == told.message.provider_data
-
-
-def test_an_error_ends_the_stream_and_keeps_what_came_before() -> None:
-    """Its text is the message, whatever the application made of it."""
-    told = tell(UIMessage(), START, *HELLO[:2], {"type": "error", "errorText": "Overloaded"}, HELLO[2])
-
-    assert isinstance(told.error, ProviderError)
-    assert "Overloaded" in str(told.error)
-    assert ("overloaded", "Hel", "failed") == (told.error.kind, told.message.text, told.message.ending)
-
-
 def test_data_and_results_may_hold_an_error_of_their_own() -> None:
     """Only a chunk of the type `error` is an error of the stream."""
     told = answer(
@@ -385,33 +319,6 @@ def test_strays_are_tolerated_and_counted(payloads: list[Any], rule: str, text: 
     assert rule in told.rules
 
 
-def test_content_after_the_finish_is_added_and_counted() -> None:
-    """Merged streams end more than once."""
-    told = tell(
-        UIMessage(),
-        START,
-        FINISH,
-        *HELLO,
-        call("input-start", **NAMED, providerExecuted=True),
-        {"type": "finish"},
-        FINISH,
-        DONE,
-    )
-
-    assert ("Hello", {"content_after_finish", "finish_repeated"}) == (told.message.text, told.rules)
-
-
-def test_an_end_without_a_finish_is_a_departure() -> None:
-    """Some servers send the terminator alone; what comes after it is ignored."""
-    told = tell(UIMessage(), START, *HELLO, DONE, *HELLO)
-
-    assert ("Hello", "complete", {"finish_missing", "data_after_end"}) == (
-        told.message.text,
-        told.message.ending,
-        told.rules,
-    )
-
-
 def test_an_events_name_tells_the_type_where_the_payload_has_none() -> None:
     """Servers that name their events may leave the type out."""
     told = tell(UIMessage(), START, ("text-start", {"id": "0"}), *HELLO[1:], ("finish", {}), DONE)
@@ -438,56 +345,6 @@ def test_halves_of_characters_are_put_together_or_replaced() -> None:
     assert "\ufffd" in told.message.model_dump_json()
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        START,
-        {"type": "start", "messageMetadata": {}},
-        STEP,
-        HELLO[0],
-        HELLO[1],
-        {"type": "data-weather", "data": 1},
-        {"type": "message-metadata", "messageMetadata": 1},
-        call("input-available", **NAMED, input={}),
-        {"type": "file", "url": "u", "mediaType": "m"},
-        {"type": "error", "errorText": "m"},
-        FINISH,
-    ],
-)
-def test_a_first_chunk_of_any_kind_is_recognised(payload: dict[str, Any]) -> None:
-    """Data may come before the start."""
-    assert UIMessage.recognises(payload, "") is True
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        {},
-        {"type": 1},
-        {"type": "text"},
-        {"type": "start", "id": "x"},
-        {"type": "error", "error": {"message": "m"}},
-        {"type": "finish"},
-        {"type": "data-x"},
-        {"type": "custom", "kind": "x"},
-        {"type": "content_block_delta", "index": 0},
-    ],
-)
-def test_what_could_be_another_formats_is_not_claimed(payload: dict[str, Any]) -> None:
-    """Words that mean something elsewhere need a field of this format."""
-    assert UIMessage.recognises(payload, "") is False
-
-
-def test_a_start_that_says_nothing_leaves_it_to_the_next_chunk() -> None:
-    """`start` alone could be anybody's."""
-    assert UIMessage.recognises({"type": "start"}, "") is None
-    chunks = b'{"type":"start"}', b'{"type":"start-step"}', b'{"type":"finish"}', b"[DONE]"
-    body = b"".join([b"data: %b\n\n" % chunk for chunk in chunks])
-    reading = read([body])
-
-    assert ("ui-message", None) == (reading.format, reading.error)
-
-
 def test_the_answer_begins_with_its_id() -> None:
     """It stands in the start."""
     told = tell(UIMessage(), START)
@@ -503,10 +360,3 @@ def test_events_carry_the_payload_that_they_came_from() -> None:
 
     assert [f"{n}" for n in range(20)] == [e.raw["delta"] for e in told.events if isinstance(e, TextDelta)]
     assert [HELLO[0]] == [e.raw for e in told.events if isinstance(e, PartStart)]
-
-
-def test_usage_is_ours_in_the_end() -> None:
-    """Counts that were not reported are absent."""
-    message = answer(*HELLO, finish={**FINISH, "messageMetadata": {"usage": {"outputTokens": 4}}}).message
-
-    assert Usage(output_tokens=4, provider_data={"outputTokens": 4}) == message.usage

@@ -8,7 +8,7 @@ import pytest
 
 from tests.formats.told import DONE, tell
 from tests.formats.ui_payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
-from tokenstream.errors import StreamTruncated
+from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import (
     PartDone,
     ToolCallDelta,
@@ -288,6 +288,118 @@ def test_a_step_that_the_server_begins_anew_leaves_its_texts_empty() -> None:
     )
     assert ([], set()) == (told.done, told.rules)
     assert "reset-step" in told.unknown
+
+
+def test_what_a_step_that_begins_anew_had_is_not_there_twice() -> None:
+    """Sources, files, data and the server's own calls come again; what was there before the step stays."""
+    source = {"type": "source-url", "sourceId": "s1", "url": "https://example.org"}
+    again = [
+        source,
+        {"type": "file", "url": "data:text/plain,a", "mediaType": "text/plain"},
+        {"type": "data-weather", "id": "w", "data": 1},
+        {**call("input-available", **NAMED, input={}, providerExecuted=True), "toolCallId": "own"},
+        {**call("output-available", output=1), "toolCallId": "own"},
+        {**call("input-start", **NAMED, providerExecuted=True), "toolCallId": "open"},
+        {**call("output-available", output=1, preliminary=True), "toolCallId": "open"},
+        *HELLO[:2],
+    ]
+    told = tell(
+        UIMessage(), START, STEP, source, STEP_END, STEP, *again, {"type": "reset-step"}, *again, DONE
+    )
+    gone = [part for part in told.message.parts if part == OpaquePart(type="dropped", complete=True)]
+
+    assert (7, 2, "Hel") == (len(gone), len(told.message.citations), told.message.text)
+    assert [1, 2, 2] == [
+        told.kinds.count(kind) for kind in ("media", "server_tool_call", "server_tool_result")
+    ]
+    assert ["data-weather"] == [
+        part.type for part in told.message.parts if part.kind == "opaque" and part not in gone
+    ]
+
+
+def test_a_call_that_was_handed_out_survives_its_step_with_its_result() -> None:
+    """It cannot be taken back, and what answered it must not look unanswered."""
+    told = tell(
+        UIMessage(),
+        START,
+        STEP,
+        call("input-available", **NAMED, input={}),
+        call("output-available", output="sun"),
+        {"type": "reset-step"},
+        *HELLO,
+        STEP_END,
+        FINISH,
+        DONE,
+    )
+
+    assert (["tool_call", "server_tool_result", "text"], "stop") == (told.kinds, told.message.finish_reason)
+
+
+def test_an_id_that_is_used_again_keeps_what_the_earlier_call_gave() -> None:
+    """Each call has its own result, also where a provider numbers its calls anew in each step."""
+    steps = [
+        [STEP, call("input-available", **NAMED, input={"n": n}), call("output-available", output=n), STEP_END]
+        for n in (1, 2)
+    ]
+    told = tell(UIMessage(), START, *steps[0], *steps[1], FINISH, DONE)
+
+    assert [1, 2] == [part.content for part in told.message.parts if isinstance(part, ServerToolResult)]
+
+
+def test_a_result_may_be_final_only_in_a_later_step() -> None:
+    """Tools go on working while the model writes; it is still one result."""
+    told = tell(
+        UIMessage(),
+        START,
+        STEP,
+        call("input-available", **NAMED, input={}),
+        call("output-available", output="…", preliminary=True),
+        STEP_END,
+        STEP,
+        call("output-available", output="sun"),
+        STEP_END,
+        FINISH,
+        DONE,
+    )
+
+    assert ["sun"] == [part.content for part in told.message.parts if isinstance(part, ServerToolResult)]
+
+
+def test_a_call_that_its_step_left_open_is_not_mixed_with_the_next() -> None:
+    """What the server never made available is over with the next step, and its id may be used again."""
+    told = tell(
+        UIMessage(),
+        START,
+        STEP,
+        call("input-start", **NAMED),
+        call("input-delta", inputTextDelta='{"a":'),
+        STEP_END,
+        STEP,
+        call("input-start", **NAMED),
+        call("input-delta", inputTextDelta='{"b":1}'),
+        call("input-available", **NAMED, input={"b": 1}),
+        call("output-available", output=1),
+        STEP_END,
+        FINISH,
+        DONE,
+    )
+
+    assert [('{"a":', False), ('{"b":1}', True)] == [
+        (call.arguments_text, call.complete) for call in told.message.tool_calls
+    ]
+    assert ([{"b": 1}], "stop", {"call_open_at_end"}) == (
+        [call.arguments for call in told.done],
+        told.message.finish_reason,
+        told.rules,
+    )
+
+
+def test_input_that_is_no_json_is_a_protocol_error() -> None:
+    """Only payloads that were made in Python can hold such."""
+    told = tell(UIMessage(), call("input-available", **NAMED, input={1, 2}), plain=True)
+
+    assert isinstance(told.error, ProtocolError)
+    assert [] == told.done
 
 
 def test_fragments_of_arguments_are_shown_as_they_come() -> None:

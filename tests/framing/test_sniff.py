@@ -53,10 +53,11 @@ def test_the_first_bytes_count_more_than_the_label(
 
 
 def test_at_the_end_there_is_nothing_to_wait_for() -> None:
-    """A body that ends in the name of its first field was an event stream."""
+    """A body that ends in the name of its first field, or in its first lengths, was an event stream."""
     assert sniff(b"dat", None, over=True) == "sse"
     assert sniff(b"dog", None, over=True) == "unknown"
-    assert sniff(PRELUDE[:11], None, over=True) == "unknown"
+    assert {sniff(PRELUDE[:size], None, over=True) for size in range(1, 12)} == {"aws-eventstream"}
+    assert sniff(b"\x00\x01\x02binary", None, over=True) == "unknown"
     assert sniff(b"", None, over=True) == "sse"
 
 

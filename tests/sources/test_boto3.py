@@ -252,10 +252,13 @@ def test_an_event_stream_is_for_a_for_loop() -> None:
             source.close()
 
 
-def test_a_response_that_is_tapped_whole_is_refused() -> None:
-    """Its stream has to be taken out, since the loop over it is the caller's."""
-    with pytest.raises(MisuseError, match="hand over the stream of an SDK"):
-        tap({"ResponseMetadata": {}, "stream": []})
+@pytest.mark.parametrize("name", ["stream", "body"])
+def test_a_response_that_is_tapped_whole_is_refused(name: str) -> None:
+    """Its stream has to be taken out, since the loop over it is the caller's; the error says where it is."""
+    with pytest.raises(MisuseError, match=rf'tap its stream, response\["{name}"\]'):
+        tap({"ResponseMetadata": {}, name: []})
+    with pytest.raises(MisuseError, match="nothing that can be tapped"):
+        tap({"ResponseMetadata": {}, "output": {}})
 
 
 ASKED: dict[str, Any] = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Why?"}]}

@@ -91,6 +91,24 @@ class Helper(BaseModel):
     type: str
 
 
+Helper.__module__ = "anthropic.lib.streaming"
+
+
+class Somebodys(BaseModel):
+    """An object of nobody that we know, in the same words."""
+
+    type: str
+    text: str
+    parsed: str
+
+
+def test_the_same_words_of_anybody_else_are_what_came() -> None:
+    """Only the helpers of two SDKs add to it."""
+    payload = {"type": "text", "text": "a", "parsed": "b"}
+
+    assert payload == payload_of(Somebodys(**payload))
+
+
 @pytest.mark.parametrize(
     "added", ["content.delta", "tool_calls.function.arguments.done", "text", "input_json"]
 )

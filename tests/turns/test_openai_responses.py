@@ -139,6 +139,24 @@ def test_reasoning_that_led_to_half_a_message_is_incomplete() -> None:
     assert ["reasoning", "message"] == [item["type"] for item in _items(_THOUGHT, plain)]
 
 
+def test_reasoning_goes_neither_without_its_end_nor_without_its_call() -> None:
+    """And what came of reasoning that was cut goes without an id."""
+    cut = _responses(ReasoningPart(text="Hm", provider_data={"id": "rs_1", "summary_index": 0}), _CALL)
+    without_call = _responses(_THOUGHT, _CALL, TextPart(text="Hi", provider_data=_ITEM))
+
+    refused: list[tuple[Message, tuple[Kind, ...]]] = [(cut, ()), (without_call, ("tool_call",))]
+    for message, drop in refused:
+        with pytest.raises(NotExpressible) as caught:
+            message.to_openai_responses(drop=drop)
+        assert {"incomplete": 1} == caught.value.kinds
+    assert [
+        {"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"}
+    ] == cut.to_openai_responses(drop="incomplete")
+    assert [
+        {"type": "message", "role": "assistant", "content": "Hi", "phase": "final_answer"}
+    ] == without_call.to_openai_responses(drop=("tool_call", "incomplete"))
+
+
 def test_without_the_reasoning_no_id_asks_for_it() -> None:
     """The server would ask for the reasoning that belongs to an item which it knows by its id."""
     custom = ToolCall(

@@ -10,7 +10,7 @@ import io
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, assert_type, overload
+from typing import Any, Literal, TypeAlias, TypedDict, assert_type, overload
 
 import aiohttp
 import anthropic
@@ -186,3 +186,44 @@ async def async_anthropic_streams(client: anthropic.AsyncAnthropic) -> None:
     async with manager as stream:
         assert_type(asynchronous(stream), Taken)
     assert_type(sync(manager), Refused)
+
+
+class Head(TypedDict):
+    """What boto3 puts beside a stream."""
+
+    HTTPStatusCode: int
+
+
+class ConverseStreamResponse(TypedDict):
+    """A response of boto3 as its stubs describe it; any mapping is an iterable of text, too."""
+
+    stream: Iterator[dict[str, object]]
+    ResponseMetadata: Head
+
+
+class AioConverseStreamResponse(TypedDict):
+    """The same of aiobotocore."""
+
+    stream: AsyncIterator[dict[str, object]]
+    ResponseMetadata: Head
+
+
+class AioInvokeResponse(TypedDict):
+    """Of `invoke_model_with_response_stream`."""
+
+    body: AsyncIterator[dict[str, object]]
+    contentType: str
+
+
+def responses_of_boto3(
+    response: ConverseStreamResponse, aio: AioConverseStreamResponse, invoked: AioInvokeResponse
+) -> None:
+    """A response is taken with the stream that it holds, whose type tells the colour."""
+    assert_type(sync(response), Taken)
+    assert_type(sync(response["stream"]), Taken)
+    assert_type(asynchronous(response), Refused)
+    assert_type(asynchronous(response["stream"]), Refused)
+    assert_type(asynchronous(aio), Taken)
+    assert_type(asynchronous(aio["stream"]), Taken)
+    assert_type(asynchronous(invoked), Taken)
+    assert_type(asynchronous(invoked["body"]), Taken)

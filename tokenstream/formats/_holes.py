@@ -87,6 +87,15 @@ class HoleTemplate:
         """Return the template of payloads between two fixed pieces, over any number of lines."""
         return HoleTemplate(head + self._prefix, self._expression, self._tail + foot)
 
+    def halved(self, multiple: int = 1) -> tuple[bytes, HoleTemplate]:
+        """Return what payloads begin with, and the template of the rest.
+
+        Args:
+            multiple: Of so many bytes what they begin with is made.
+        """
+        size = self._start - self._start % multiple
+        return self._prefix[:size], HoleTemplate(self._prefix[size:], self._expression, self._tail)
+
     @classmethod
     def learn(
         cls, payload: bytes, value: dict[str, Any], path: Path, changing: Iterable[Path]

@@ -143,7 +143,7 @@ def _several(given: object) -> list[Any]:
     return list(several) if isinstance(given, list | tuple | set | frozenset) else [given]
 
 
-def _items_of(option: str, given: object, example: str) -> list[tuple[Any, Any]]:
+def _items_of(option: str, given: Any, example: str) -> list[tuple[Any, Any]]:  # noqa: ANN401 - anything may be given
     """Return the pairs of a dict; none where it was not given.
 
     Raises:
@@ -157,7 +157,7 @@ def _items_of(option: str, given: object, example: str) -> list[tuple[Any, Any]]
     return list(given.items())
 
 
-def sentinel_of(given: str | None) -> bytes | None:
+def sentinel_of(given: object) -> bytes | None:
     """Return the data that are the end.
 
     Raises:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, TextDelta
     from tokenstream.formats.base import Format
 
-__all__ = ["PADDING", "ChunkReader", "Templates", "TextTemplate", "is_utf8", "string_of"]
+__all__ = ["PADDING", "ChunkReader", "PayloadReader", "Templates", "TextTemplate", "is_utf8", "string_of"]
 
 PADDING = frozenset({"obfuscation", "p"})
 """Fields that hide the length of the text from who listens on the wire; they say nothing."""
@@ -107,6 +107,16 @@ class TextTemplate:
         if self._tail:
             return TextTemplate(prefix, middle, self._tail + foot)
         return TextTemplate(prefix, middle + foot, b"")
+
+    def halved(self, multiple: int = 1) -> tuple[bytes, TextTemplate]:
+        """Return what payloads begin with, and the template of the rest.
+
+        Args:
+            multiple: Of so many bytes what they begin with is made.
+        """
+        size = self._start - self._start % multiple
+        rest = TextTemplate(self._prefix[size:] + b'"', b'"' + self._middle, self._tail)
+        return self._prefix[:size], rest
 
     @classmethod
     def learn(cls, payload: bytes, value: dict[str, Any], path: tuple[str | int, ...]) -> TextTemplate | None:
@@ -239,6 +249,52 @@ class ChunkReader:
             event.signature = None
         made: Event = event
         return made
+
+
+class PayloadReader:
+    """Reads payloads that are one plain delta, once their framing has found what they begin with.
+
+    Args:
+        format: The format whose frames are counted.
+        template: What such a payload looks like.
+        like: An event of the part that the text belongs to.
+    """
+
+    __slots__ = ("_choice", "_format", "_kind", "_match", "_part", "start")
+
+    def __init__(self, format: Format, template: TextTemplate, like: TextDelta | ReasoningDelta) -> None:
+        self.start, rest = template.halved()
+        """What such a payload begins with."""
+        self._match = rest.match
+        self._format = format
+        self._kind: type[Any] = type(like)
+        self._choice = like.choice
+        self._part = like.part
+
+    def read(self, rest: bytes) -> Event | None:
+        """Return the event of a payload, or None for any that is not one plain delta.
+
+        Args:
+            rest: What comes after the payload's start.
+        """
+        text = self._match(rest)
+        if text is None:
+            return None
+        self._format.frames += 1
+        kind = self._kind
+        event = _new(kind)
+        event.text = text
+        event.choice = self._choice
+        event.part = self._part
+        event._raw = self.start + rest  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        if kind is ReasoningDelta:
+            event.signature = None
+        made: Event = event
+        return made
+
+    def read_whole(self, payload: bytes) -> Event | None:
+        """Return the event of a payload, or None for any that is not one plain delta."""
+        return self.read(payload[len(self.start) :]) if payload.startswith(self.start) else None
 
 
 def _at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value

@@ -126,6 +126,19 @@ class Format(ABC):
         """Whether the answer is over: a terminal event came, or every choice has its finish reason."""
         return self.ended or self.parts.finished
 
+    @property
+    def resting(self) -> bool:
+        """Whether the server has nothing to say until the client speaks: between answers of a session, say.
+
+        No silence is too long then.
+        """
+        return False
+
+    @property
+    def withheld(self) -> StreamError | None:
+        """An error after which the answer may go on: it counts once the input is over."""
+        return None
+
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
         if self.error is not None:
@@ -213,11 +226,12 @@ class Format(ABC):
         """
         return None
 
-    def payload_shortcut(self) -> tuple[str, Callable[[bytes], Event | None]] | None:
-        """Return the name of events that are read at a glance, and what reads their payloads; or None.
+    def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
+        """Return what payloads are read at a glance, or None where there are none.
 
-        It is for framings in which a chunk is proved before its payload counts;
-        the conditions are those of `shortcut`.
+        That is the name of their events, what they begin with, and a function
+        that reads what comes after it. It is for framings in which a chunk is
+        proved before its payload counts; the conditions are those of `shortcut`.
         """
         return None
 

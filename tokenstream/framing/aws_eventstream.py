@@ -184,7 +184,7 @@ class AWSEventStreamParser:
         return []
 
     def alone(
-        self, name: str, read: Callable[[bytes], EventT | None]
+        self, name: str, start: bytes, read: Callable[[bytes], EventT | None]
     ) -> Callable[[bytes], EventT | None] | None:
         """Return a function that reads a chunk that is one whole event, or None where something is held.
 
@@ -193,7 +193,8 @@ class AWSEventStreamParser:
 
         Args:
             name: The event's type.
-            read: Reads its payload, or returns None.
+            start: What its payload begins with.
+            read: Reads the rest of its payload, or returns None.
         """
         if self._held or self._ended or self.error is not None:
             return None
@@ -204,6 +205,7 @@ class AWSEventStreamParser:
             if not kept:
                 return None
             reader = self._reader = _OneMessage(name, kept[-1], self._least)
+        reader.expect(start)
         reader.inner = read
         return reader.read
 
@@ -298,19 +300,28 @@ class _OneMessage:
         most: The longest message that may be read so, in bytes.
     """
 
-    __slots__ = ("_headers", "_most", "_proved", "_size", "bytes", "inner", "name")
+    __slots__ = ("_headers", "_most", "_proved", "_size", "_start", "bytes", "inner", "name")
 
     def __init__(self, name: str, headers: bytes, most: int) -> None:
         self.name = name
         self.inner: Callable[[bytes], Any] = len
-        """Reads a payload, or returns None."""
+        """Reads what comes after the start of a payload, or returns None."""
         self.bytes = 0
         """How much was read so."""
         self._headers = headers
         self._most = most
+        self._start = headers
+        """What stands between the prelude and what `inner` reads."""
         self._size = _PRELUDE + len(headers)
         self._proved: dict[int, tuple[bytes, int]] = {}
-        """Lengths of messages: what stands before the payload of such a one, and the checksum so far."""
+        """Lengths of messages: all that stands before what `inner` reads, and the checksum so far."""
+
+    def expect(self, start: bytes) -> None:
+        """Let payloads begin in a certain way."""
+        if self._start != self._headers + start:
+            self._start = self._headers + start
+            self._size = _PRELUDE + len(self._start)
+            self._proved = {}
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
         """Return what the payload is read as, or None for a chunk that is anything else."""
@@ -318,22 +329,22 @@ class _OneMessage:
         start, seen = self._proved.get(total) or self._prove(chunk)
         if chunk[:size] != start:
             return None
-        payload = chunk[size:-4]
-        if crc32(payload, seen).to_bytes(4, "big") != chunk[-4:]:
+        rest = chunk[size:-4]
+        if crc32(rest, seen).to_bytes(4, "big") != chunk[-4:]:
             return None
-        made = self.inner(payload)
+        made = self.inner(rest)
         if made is not None:
             self.bytes += total
         return made
 
     def _prove(self, chunk: bytes) -> tuple[bytes, int]:
-        """Return what stands before the payload, and its checksum; no bytes at all where that is wrong."""
+        """Return what stands before the rest, and its checksum; no bytes at all where that is wrong."""
         size = self._size
         start = chunk[:size]
-        if not size + 4 <= len(chunk) <= self._most or start[_PRELUDE:] != self._headers:
+        if not size + 4 <= len(chunk) <= self._most or start[_PRELUDE:] != self._start:
             return b"", 0
         total, of_headers, told = _prelude(start)
-        if crc32(start[:8]) != told or of_headers != size - _PRELUDE or total != len(chunk):
+        if crc32(start[:8]) != told or of_headers != len(self._headers) or total != len(chunk):
             return b"", 0
         proved = start, crc32(start)
         if len(self._proved) < _MOST_LENGTHS:

@@ -64,8 +64,10 @@ def _is_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed
     if start[0] > 1:
         return None
     if len(start) < _PRELUDE_BYTES:
-        # At the end it is one that was cut in its first bytes.
-        return "aws-eventstream" if over else "undecided"
+        if not over:
+            return "undecided"
+        # Its headers are shorter than 16 MiB, too: what begins so was cut in its first bytes.
+        return "aws-eventstream" if start[4:5] in (b"", b"\x00") else None
     told = int.from_bytes(start[8:_PRELUDE_BYTES], "big")
     return "aws-eventstream" if crc32(start[:8]) == told else None
 

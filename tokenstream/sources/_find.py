@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["async_source", "is_asynchronous", "sync_source"]
 
 _PLACE = re.compile(
-    r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|txt|log|gz|bin|raw)"
+    r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|eventstream|txt|log|gz|bin|raw)"
 )
 """What no body looks like: an address, or the name of a file."""
 _OURS = ("departures", "checkpoint", "final")
 _TAKEN = (
     "a response (httpx, httpx2, requests, urllib3, http.client; AsyncStream: httpx, httpx2, aiohttp), a "
-    "stream of an SDK (openai, anthropic, boto3), an httpx-sse EventSource, bytes, str, a Path, an open "
-    "file, an iterable of bytes, str or dicts, a connection of websockets, or a context manager of one of "
+    "stream of an SDK (openai, anthropic, google-genai, mistralai, cohere, ollama, huggingface_hub, boto3, "
+    "litellm), a WebSocket (websockets, openai's realtime, google-genai's live), an httpx-sse EventSource, "
+    "bytes, str, a Path, an open file, an iterable of bytes, str or dicts, or a context manager of one of "
     "these; AsyncStream takes lists, the asynchronous ones, and awaitables of them"
 )
 
@@ -99,7 +100,7 @@ def _at_hand(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by 
     if isinstance(source, str) and _PLACE.fullmatch(source):
         raise MisuseError(
             "a str is taken as a body, and this one looks like a place: hand over a pathlib.Path for a file, "
-            "and use connect or aconnect for an address"
+            "use connect or aconnect for an address, and open a WebSocket with websockets or an SDK"
         )
     if isinstance(source, bytes | bytearray | memoryview | str):
         return _plain.from_body(source)

@@ -33,6 +33,8 @@ class SyncSource:
     """The deadlines that the transport's read timeout stands for, where it is ours."""
     messages: bool = False
     """Whether each chunk is one whole payload: a WebSocket's messages."""
+    bound: Callable[[float | None], object] | None = None
+    """Says how many seconds the next read may take, None for ever; then it raises TimeoutError, and loses nothing."""
 
 
 @dataclass(slots=True)

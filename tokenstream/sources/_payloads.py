@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncPayloads", "Payloads", "as_received", "is_object", "is_whole", "payload_of"]
 
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
+_HELPFUL = frozenset({"openai", "anthropic"})
+"""SDKs with helpers that yield more than what came."""
 _ADDED = frozenset(
     {
         # What the helpers of SDKs add to what came, for convenience: openai's …
@@ -145,12 +147,15 @@ def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict to
 
 
 def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
-    kind: object = getattr(item, "type", None)
-    if kind == "chunk" and hasattr(item, "chunk"):
-        return payload_of(item.chunk)
-    if kind in _ADDED:
-        return None
-    without = {*_ADDED_ANYWHERE, *_ADDED_FIELDS.get(str(kind), ())}
+    without: set[str] = set()
+    # In the objects of anybody else the same words may hold what came.
+    if item.__class__.__module__.partition(".")[0] in _HELPFUL:
+        kind: object = getattr(item, "type", None)
+        if kind == "chunk" and hasattr(item, "chunk"):
+            return payload_of(item.chunk)
+        if kind in _ADDED:
+            return None
+        without = {*_ADDED_ANYWHERE, *_ADDED_FIELDS.get(str(kind), ())}
     if not hasattr(item, "model_dump"):
         made = item.to_dict()
         return {name: value for name, value in made.items() if name not in without}

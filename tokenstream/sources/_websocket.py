@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutinefunction, signature
@@ -35,6 +36,8 @@ _SDK_SESSION = ("receive", "send_client_content", "close")
 """What sessions of google-genai can do, which stand on one of websockets, too."""
 _LOWEST_ERROR = 400
 _OWN_CODES, _MOST_STATUS = 4000, 600
+_FAREWELL_SECONDS = 0.5
+"""How long the server's closing frame is waited for."""
 _ABNORMAL = 1006
 """Stands for the code of a connection that was closed without one."""
 _KINDS: dict[int, ErrorKind] = {
@@ -86,7 +89,9 @@ def socket_of(source: Any) -> Socket | None:  # noqa: ANN401 - told apart by wha
         if getattr(source, "_make_ws", None) is not None:
             # It was told how to connect anew, which only its own loop does.
             return None
-        return Socket(source.recv_bytes, source.close, getattr(source, "_connection", None))
+        beneath = getattr(source, "_connection", None)
+        recv = _receiver(beneath) if _can(beneath, _SOCKET) else source.recv_bytes
+        return Socket(recv, source.close, beneath)
     if _can(source, _SDK_SESSION):
         beneath = getattr(source, "_ws", None)
         if beneath is None or not _can(beneath, _SOCKET):
@@ -114,11 +119,14 @@ def from_socket(socket: Socket) -> SyncSource:
     if enter is not None:
         # Whoever opens one without a block is warned of it; the stream closes it.
         enter()
+    timed = "timeout" in signature(socket.recv).parameters
+    messages = _TimedMessages(socket.recv) if timed else _Messages(socket.recv)
     return SyncSource(
-        _Messages(socket.recv),
-        socket.close,
+        messages,
+        partial(_close, socket),
         socket=lambda: getattr(beneath, "socket", None),
         messages=True,
+        bound=messages.bound if isinstance(messages, _TimedMessages) else None,
     )
 
 
@@ -130,7 +138,18 @@ def from_async_socket(socket: Socket) -> AsyncSource:
         transport = getattr(beneath, "transport", None)
         return None if transport is None else transport.get_extra_info("socket")
 
-    return AsyncSource(_AsyncMessages(socket.recv), socket.close, socket=find, survives=True, messages=True)
+    return AsyncSource(
+        _AsyncMessages(socket.recv), partial(_close, socket), socket=find, survives=True, messages=True
+    )
+
+
+def _close(socket: Socket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
+    """Close a connection, without waiting long for a server that does not answer, or whose answer nobody reads."""
+    seconds = getattr(socket.beneath, "close_timeout", None)
+    if seconds is None or seconds > _FAREWELL_SECONDS:
+        with suppress(AttributeError):
+            socket.beneath.close_timeout = _FAREWELL_SECONDS
+    return socket.close()
 
 
 def is_socket_closed(error: BaseException) -> bool:
@@ -199,6 +218,20 @@ class _Messages:
             if _is_clean(error):
                 raise StopIteration from None
             raise
+
+
+class _TimedMessages(_Messages):
+    """Gives the messages of a connection, and waits for each no longer than it is told."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self, recv: Callable[..., Any]) -> None:
+        super().__init__(lambda: recv(timeout=self._seconds))
+        self._seconds: float | None = None
+
+    def bound(self, seconds: float | None) -> None:
+        """Say how long the next message may be waited for."""
+        self._seconds = seconds
 
 
 class _AsyncMessages:

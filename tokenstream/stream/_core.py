@@ -42,6 +42,7 @@ __all__ = [
     "Failed",
     "Opened",
     "StreamBase",
+    "broken_off",
     "concurrent",
 ]
 
@@ -280,13 +281,7 @@ class StreamBase:
 
     def _lose(self) -> None:
         """End the stream because a read was broken off, and the source did not survive that."""
-        self._machine.finish(
-            StreamInterrupted(
-                "a read was cancelled or broken off, and the source does not survive that; "
-                "what had arrived is in .partial"
-            ),
-            self._clock(),
-        )
+        self._machine.finish(broken_off(), self._clock())
 
     def _cut(self, ending: Ending, reason: str | None) -> None:
         """End the stream here, whatever the source still holds."""
@@ -364,6 +359,14 @@ def log(message: str, *details: object) -> None:
     import logging
 
     logging.getLogger("tokenstream").debug(message, *details)
+
+
+def broken_off() -> StreamInterrupted:
+    """Return the error for a read that was broken off, and that the source did not survive."""
+    return StreamInterrupted(
+        "a read was cancelled or broken off, and the source does not survive that; "
+        "what had arrived is in .partial"
+    )
 
 
 def concurrent() -> ConcurrentRead:

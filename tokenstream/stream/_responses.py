@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError, StreamError, StreamInterrupted
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.stream._async import AsyncStream
-from tokenstream.stream._core import END, LOST, Away, Failed, Opened, concurrent
+from tokenstream.stream._core import END, LOST, Away, Failed, Opened, broken_off, concurrent
 from tokenstream.stream._shared import Shared
 from tokenstream.stream._sync import Stream
 
@@ -75,7 +76,9 @@ class Responses:
             if shared.over or not shared.several:
                 raise StopIteration
             self._read()
-        source = SyncSource(_Messages(self, lane), lane.drop, messages=True)
+        messages = _Messages(self, lane)
+        bound = None if self._stream._bound is None else messages.bound
+        source = SyncSource(messages, lane.drop, messages=True, bound=bound)
         response = self._current = _Response(source, **shared.options(lane))
         shared.live.add(response)
         return response
@@ -93,23 +96,32 @@ class Responses:
                 # Nobody else would tell why no more answers come.
                 raise
 
-    def message(self, lane: Lane) -> Any:  # noqa: ANN401 - bytes, or a payload
-        """Return the next message of an answer; None at its end."""
+    def message(self, lane: Lane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload
+        """Return the next message of an answer; None at its end.
+
+        Args:
+            lane: Where its messages are sorted to.
+            seconds: How long to wait, where the connection can be told; None for ever.
+
+        Raises:
+            TimeoutError: It did not come in time.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
         while (message := lane.take()) is None:
             if lane.ended:
                 self._shared.check(lane)
                 return None
-            self._read()
+            self._read(None if until is None else max(until - time.monotonic(), 0.0))
         return message
 
-    def _read(self) -> None:
+    def _read(self, seconds: float | None = None) -> None:
         """Read one chunk of the connection, as the stream itself would."""
         stream = self._stream
         if stream._reading or not stream._lock.acquire(blocking=False):
             raise concurrent()
         try:
             stream._reading = True
-            self._read_inside()
+            self._read_inside(seconds)
         finally:
             stream._reading = False
             stream._lock.release()
@@ -118,7 +130,7 @@ class Responses:
         if self._shared.over and self._shared.several:
             stream._close_source(quiet=True)
 
-    def _read_inside(self) -> None:
+    def _read_inside(self, seconds: float | None) -> None:
         shared, stream = self._shared, self._stream
         chunk: Any = END
         failure: Exception | None = None
@@ -129,12 +141,21 @@ class Responses:
                     stream._open_first() if stream._chunks is None else None
                     shared.open()
                     return
+                if stream._bound is not None:
+                    stream._bound(seconds)
                 chunk = next(stream._chunks or iter(()), END)
                 if chunk is not END and stream._stopping is None:
                     shared.take(chunk, chunk)
                     return
-        except Exception as error:  # noqa: BLE001 - it is raised by the answer that it meets
+        except Exception as error:
+            if stream._bound is not None and isinstance(error, TimeoutError):
+                raise
             failure = error
+        except BaseException:
+            if stream._bound is None:
+                # A generator is over then, and ends silently; what another source gave may be lost.
+                shared.end(broken_off())
+            raise
         finally:
             stream._waiting = False
         shared.end(failure)
@@ -143,17 +164,22 @@ class Responses:
 class _Messages:
     """Gives the messages of one answer."""
 
-    __slots__ = ("_lane", "_responses")
+    __slots__ = ("_lane", "_responses", "_seconds")
 
     def __init__(self, responses: Responses, lane: Lane) -> None:
         self._responses = responses
         self._lane = lane
+        self._seconds: float | None = None
+
+    def bound(self, seconds: float | None) -> None:
+        """Say how long the next message may be waited for."""
+        self._seconds = seconds
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
-        message = self._responses.message(self._lane)
+        message = self._responses.message(self._lane, self._seconds)
         if message is None:
             raise StopIteration
         return message
@@ -258,10 +284,17 @@ class AsyncResponses:
                 stream._reader.stay_at_home()
             reader: Any = stream._reader
             items = reader.take()
-            arrived = not items and await reader.wait(None)
-            items = items or reader.take()
-            if arrived and not items and not stream._over:
-                return 0.0, LOST
+            if not items:
+                since = reader.since
+                # It is the answers that are waited for with deadlines.
+                patience = None if self._shared.several else stream._silence.patience(stream._clock(), since)
+                arrived = await reader.wait(patience)
+                items = reader.take()
+                if not items and not stream._over:
+                    now = stream._clock()
+                    stalled = None if arrived else stream._silence.look(now, since)
+                    if arrived or stalled is not None:
+                        return now, LOST if stalled is None else Failed(stalled)
             stream._batch = iter(items)
         if not stream._over:
             stream._stop_here()
@@ -278,9 +311,7 @@ class AsyncResponses:
         if isinstance(item, Failed):
             self._end(now, item, item.error)
         elif item is LOST:
-            self._end(
-                now, item, StreamInterrupted("a read was broken off, and the source does not survive that")
-            )
+            self._end(now, item, broken_off())
         elif item is END:
             self._end(now, item, None)
         else:

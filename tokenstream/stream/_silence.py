@@ -59,7 +59,8 @@ class Silence:
                     limit=limit,
                 )
             self.due = min(self.due, begun + seconds)
-        if self._machine.meter.first_event_at is None:
+        if self._machine.meter.first_event_at is None or self._machine.resting:
+            # What comes next may begin what has a deadline.
             self.due = -math.inf
         return None
 
@@ -76,6 +77,8 @@ class Silence:
 
     def was_away(self, seconds: float) -> None:
         """The loop was busy with something else, and did not read."""
+        if self._machine.resting:
+            return
         content_at, away = self._away
         last = self._machine.meter.content_at
         self._away = (last, seconds + (away if content_at == last else 0.0))
@@ -84,6 +87,8 @@ class Silence:
         """Return what is waited for: the deadline's name, its seconds, and since when."""
         meter, deadlines = self._machine.meter, self._deadlines
         waits = [("total", deadlines.total, meter.started_at)]
+        if self._machine.resting:
+            return waits
         if meter.first_event_at is None:
             begun = self._waiting_since(meter.started_at)
             begun = begun if since is None else max(begun, since)
@@ -95,4 +100,5 @@ class Silence:
 
     def _waiting_since(self, last: float) -> float:
         content_at, away = self._away
+        last = max(last, self._machine.begun_at)
         return last + (away if content_at == self._machine.meter.content_at else 0.0)

@@ -211,7 +211,10 @@ class Sorter:
             lane = self._open[name] = Lane(session.of_answer(name), self._held)
             begun.append(lane)
             self._pass_on(lane)
-        current = lane or next(iter(self._open.values()), None)
+        oldest = next(iter(self._open), None)
+        if ends and name is None:
+            name, lane = oldest, None if oldest is None else self._open[oldest]
+        current = lane or (None if oldest is None else self._open[oldest])
         if current is not None:
             current.put(payload_of(frame))
         else:

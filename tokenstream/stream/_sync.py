@@ -61,6 +61,7 @@ class Stream(StreamBase):
     """
 
     __slots__ = (
+        "_bound",
         "_chunks",
         "_lock",
         "_ready_at",
@@ -97,6 +98,8 @@ class Stream(StreamBase):
         self._chunks: Iterator[Any] | None = None
         # Reentrant, so that Ctrl-C between taking it and the `try` behind locks out no one here.
         self._lock = threading.RLock()
+        self._bound: Callable[[float | None], object] | None = None
+        """Says how long the next read may take, where the source can be told."""
         self._socket: Callable[[], Any] | None = None
         """Finds the socket of what is being waited for."""
         self._waiting = False
@@ -275,6 +278,7 @@ class Stream(StreamBase):
         self._source = source
         self._chunks = source.chunks
         self._socket = source.socket
+        self._bound = source.bound
         self._ready_at = self._clock()
         self._opened(source)
 
@@ -314,10 +318,12 @@ class Stream(StreamBase):
                 self._open_first()
                 self._waiting = False
                 return None
+            if self._bound is not None:
+                self._bound(self._silence.patience(now, now))
             chunk: Any = next(chunks, END)
         except Exception as error:  # noqa: BLE001 - it is raised after what came before it
             self._waiting = False
-            self._failed(error)
+            self._failed(error, now)
             return None
         if self._stopping is not None:
             self._end_inside()
@@ -348,13 +354,20 @@ class Stream(StreamBase):
         with Watch(self._socket, self._rest_until - now) as self._watch:
             return self._read()
 
-    def _failed(self, error: Exception) -> None:
-        """Take what the source raised."""
+    def _failed(self, error: Exception, since: float) -> None:
+        """Take what the source raised.
+
+        Args:
+            error: That.
+            since: The clock when the read began.
+        """
         if self._stopping is not None:
             self._end_inside()
         elif self._watch is not None and self._watch.fired:
             # The answer is whole, and whoever sent it kept the connection open.
             self._machine.finish(None, self._clock())
+        elif self._bound is not None and isinstance(error, TimeoutError):
+            self._waited_in_vain(since)
         else:
             misuse = self._broke(error)
             if misuse is not None:

@@ -65,7 +65,7 @@ class _Turn(Turn):
                 id = text_of(self.fields(part), "id")
                 if id is not None and not (followed and part.complete):
                     found.add(id)
-            elif part.kind != "citation":
+            else:
                 followed = part.kind not in self._drop and self._is_item(part)
         return found
 

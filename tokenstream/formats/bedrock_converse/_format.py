@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._errors import named_exception
 from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
-from tokenstream.formats._template import PADDING, ChunkReader, Templates
+from tokenstream.formats._template import PADDING, PayloadReader, Templates
 from tokenstream.formats.base import Format
 from tokenstream.formats.bedrock_converse._blocks import Blocks
 from tokenstream.formats.bedrock_converse._whole import is_whole, steps_of
@@ -82,7 +81,7 @@ class BedrockConverse(Format):
         self._path: tuple[str, ...] = ()
         """Where the payload that is being read has its text, if it says nothing else."""
         self._templates = Templates()
-        self._glance: ChunkReader | None = None
+        self._glance: PayloadReader | None = None
         """Reads the next payload, if it is like the last one."""
 
     @classmethod
@@ -260,7 +259,8 @@ class BedrockConverse(Format):
         """Return the events that `frame` holds."""
         glance = self._glance
         if glance is not None and isinstance(frame, EventStreamMessage):
-            delta = glance.read(frame.payload) if frame.event == _DELTA and frame.kind == "event" else None
+            plain = frame.event == _DELTA and frame.kind == "event"
+            delta = glance.read_whole(frame.payload) if plain else None
             if delta is not None:
                 return [delta]
         self._glance, self._path = None, ()
@@ -274,9 +274,10 @@ class BedrockConverse(Format):
         self._path = ()
         super().note(name)
 
-    def payload_shortcut(self) -> tuple[str, Callable[[bytes], Event | None]] | None:
-        """Return the name of events that are read at a glance, and what reads their payloads; or None."""
-        return None if self._glance is None else (_DELTA, self._glance.read)
+    def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
+        """Return the name of events that are read at a glance, their start, and a reader of the rest."""
+        glance = self._glance
+        return None if glance is None else (_DELTA, glance.start, glance.read)
 
     def _learn(self, payload: bytes, events: list[Event]) -> None:
         """Remember what the bytes of a payload look like that gave one piece of text and nothing else."""
@@ -288,7 +289,7 @@ class BedrockConverse(Format):
         self._templates.offer(payload, event.raw, self._path, self.frames)
         template = self._templates.template
         if template is not None:
-            self._glance = ChunkReader(self, template, slice(None), event, sys.maxsize)
+            self._glance = PayloadReader(self, template, event)
 
     _READERS: ClassVar[dict[str, Callable[[BedrockConverse, dict[str, Any]], None]]] = {
         "messageStart": _message_start,

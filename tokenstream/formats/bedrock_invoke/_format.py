@@ -9,19 +9,21 @@ from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta, UsageUpdate
 from tokenstream.formats import registry
 from tokenstream.formats._errors import named_exception
+from tokenstream.formats._holes import HoleTemplate
 from tokenstream.formats._read import dicts_of, is_dict, is_list, known
 from tokenstream.formats._template import PADDING, Templates
 from tokenstream.formats.base import Format
-from tokenstream.formats.bedrock_invoke._glance import CountedGlance, Glance
+from tokenstream.formats.bedrock_invoke._glance import Glance, LastRead
 from tokenstream.formats.bedrock_invoke._plain import PlainModel
 from tokenstream.formats.bedrock_invoke._shapes import metrics_of
 from tokenstream.framing import EventStreamMessage
-from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
+    from tokenstream.formats._holes import Path
+    from tokenstream.formats._template import TextTemplate
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
@@ -38,6 +40,8 @@ _LAST_WORDS = frozenset({_METRICS, "amazon-bedrock-trace"})
 _FIRST = ("anthropic", "bedrock-converse", "cohere")
 _LAST = ("openai-chat",)
 """Formats that models speak, asked before and after the plain shapes whether a payload is theirs."""
+_LONGEST_WAIT = 512
+"""Payloads that count, after which their shape is looked for again, at most."""
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
 _PATHS: tuple[tuple[str | int, ...], ...] = (
     ("delta", "text"),
@@ -71,7 +75,18 @@ class BedrockInvoke(Format):
         ['Hel']
     """
 
-    __slots__ = ("_counted", "_glance", "_inner", "_over", "_path", "_payload", "_templates")
+    __slots__ = (
+        "_counted",
+        "_glance",
+        "_holes",
+        "_inner",
+        "_over",
+        "_path",
+        "_patience",
+        "_payload",
+        "_templates",
+        "_wait",
+    )
 
     name: ClassVar[str] = "bedrock-invoke"
     framing: ClassVar[str] = "aws-eventstream"
@@ -89,7 +104,12 @@ class BedrockInvoke(Format):
         self._templates = Templates()
         self._path: tuple[str | int, ...] = ()
         """Where the model's last payload had its text."""
-        self._glance: Glance | CountedGlance | None = None
+        self._holes: HoleTemplate | None = None
+        """What payloads look like that count, beside their text."""
+        self._patience = 1
+        self._wait = 0
+        """How many of these may come before their shape is looked for again."""
+        self._glance: Glance | None = None
         """Reads the next chunk, if it is like the last one."""
 
     @classmethod
@@ -114,7 +134,8 @@ class BedrockInvoke(Format):
         """Return the events that `frame` holds."""
         glance = self._glance
         if glance is not None and isinstance(frame, EventStreamMessage):
-            delta = glance.read(frame.payload) if frame.event == "chunk" and frame.kind == "event" else None
+            plain = frame.event == "chunk" and frame.kind == "event"
+            delta = glance.read_whole(frame.payload) if plain else None
             if delta is not None:
                 return [delta]
         self._glance = self._payload = None
@@ -235,9 +256,10 @@ class BedrockInvoke(Format):
 
     # -- the short way ---------------------------------------------------------
 
-    def payload_shortcut(self) -> tuple[str, Callable[[bytes], Event | None]] | None:
-        """Return the name of events that are read at a glance, and what reads their payloads; or None."""
-        return None if self._glance is None else ("chunk", self._glance.read)
+    def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
+        """Return the name of events that are read at a glance, their start, and a reader of the rest."""
+        glance = self._glance
+        return None if glance is None else ("chunk", glance.start, glance.read)
 
     def _noted(self) -> int:
         return sum(departure.count for departure in self.departures.values())
@@ -248,19 +270,33 @@ class BedrockInvoke(Format):
         if seen is None or new or self.error is not None or not isinstance(event, TextDelta | ReasoningDelta):
             self._templates.drop(self.frames)
             return
-        if isinstance(self._inner, PlainModel) and self._inner.counts_each:
-            if self.limits is DEFAULT_LIMITS:
-                self._glance = CountedGlance(self, self._inner.delta_of)
-            return
         data, payload = seen
         if _at(payload, self._path) != event.text:
             self._path = next((path for path in _PATHS if _at(payload, path) == event.text), ())
         if not self._path or (isinstance(event, ReasoningDelta) and event.signature):
             return
-        self._templates.offer(data, payload, self._path, self.frames)
-        match = self._templates.match
-        if match is not None:
-            self._glance = Glance(self, match, event)
+        inner = self._inner
+        last = inner.last if isinstance(inner, PlainModel) else LastRead()
+        if isinstance(inner, PlainModel) and inner.changing:
+            template: HoleTemplate | TextTemplate | None = self._counting(data, payload, inner.changing)
+        else:
+            self._templates.offer(data, payload, self._path, self.frames)
+            template = self._templates.template
+        if template is not None:
+            self._glance = Glance(self, template, event, last)
+
+    def _counting(
+        self, data: bytes, payload: dict[str, Any], changing: tuple[Path, ...]
+    ) -> HoleTemplate | None:
+        """Return what payloads look like that count; None where that is not found, or not worth it."""
+        if self._holes is not None and self._holes.match(data) is not None:
+            return self._holes
+        self._wait -= 1
+        if self._wait > 0:
+            return None
+        self._patience = self._wait = min(2 * self._patience, _LONGEST_WAIT)
+        self._holes = HoleTemplate.learn(data, payload, self._path, changing)
+        return self._holes
 
 
 def _unpacked(written: object) -> bytes:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import TextDelta
+from tokenstream._json import decode
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import dicts_of, int_of, is_dict, known, text_of
 from tokenstream.formats.base import Format
+from tokenstream.formats.bedrock_invoke._glance import LastRead
 from tokenstream.formats.bedrock_invoke._shapes import FINISH_REASONS, Shape, shape_of, value_at
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.formats._holes import Path
     from tokenstream.limits import Limits
 
 __all__ = ["PlainModel"]
@@ -25,12 +27,30 @@ class _CountedParts(Parts):
     Each payload may count anew; a report for each would cost more than its text.
     """
 
-    __slots__ = ("counts",)
+    __slots__ = ("_counts", "last")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self.counts: dict[str, tuple[str, int]] = {}
+        self._counts: dict[str, tuple[str, int]] = {}
         """The last counts: our name for them, and the model's with the number."""
+        self.last = LastRead()
+        """A payload that counts, and has not been asked yet."""
+
+    def count(self, payload: dict[str, Any]) -> None:
+        """Take the counts of a payload; the last ones are told at the end.
+
+        Args:
+            payload: The decoded payload.
+        """
+        read, self.last.payload = self.last.payload, None
+        if read is not None:
+            self.count(decode(read))
+        shape = shape_of(payload)
+        paths = (("input", shape.input), ("output", shape.output)) if shape is not None else ()
+        for kind, path in paths:
+            count = int_of({"count": value_at(payload, path)}, "count")
+            if count is not None:
+                self._counts[kind] = (path[-1], count)
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part, and say how many tokens there were."""
@@ -39,7 +59,8 @@ class _CountedParts(Parts):
 
     def report(self) -> None:
         """Say how many tokens there were so far, if that is known."""
-        counts, self.counts = self.counts, {}
+        self.count({})
+        counts, self._counts = self._counts, {}
         if counts:
             self.usage(
                 Usage(
@@ -58,7 +79,7 @@ class PlainModel(Format):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("_counted", "_layout", "_shape")
+    __slots__ = ("_counted", "changing")
 
     name: ClassVar[str] = "bedrock-invoke"
 
@@ -66,9 +87,8 @@ class PlainModel(Format):
         super().__init__(limits=limits, pings=pings)
         self._counted = _CountedParts(self.limits, self.note)
         self.parts = self._counted
-        self._shape: Shape | None = None
-        self._layout: tuple[str, ...] = ()
-        """The fields of the last payload, where it said nothing but text and counts."""
+        self.changing: tuple[Path, ...] = ()
+        """Where the last payload counts, if it says nothing but text and counts."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -83,11 +103,11 @@ class PlainModel(Format):
             return
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
-        self._count(shape, payload)
+        self._counted.count(payload)
         if not shape.items:
             self._read_item(shape, payload, int_of(payload, shape.index), shape.fields)
             plain = shape.counts_each and payload.keys() <= {*shape.fields, shape.finish[0][0]}
-            self._shape, self._layout = shape, tuple(payload) if plain else ()
+            self.changing = (shape.input, shape.output) if plain else ()
             return
         for number, item in enumerate(dicts_of(payload[shape.items])):
             index = int_of(item, shape.index)
@@ -96,32 +116,9 @@ class PlainModel(Format):
             self.parts.field(name, value)
 
     @property
-    def counts_each(self) -> bool:
-        """Whether each payload counts anew, so that no two are alike but for their text."""
-        return bool(self._layout)
-
-    def delta_of(self, payload: dict[str, Any]) -> TextDelta | None:
-        """Return the text of a payload that says nothing but text and counts, or None for any other.
-
-        Args:
-            payload: The decoded payload.
-        """
-        shape, state = self._shape, self.parts.choices.get(0)
-        if shape is None or state is None or tuple(payload) != self._layout:
-            return None
-        text, part = payload[shape.mark], state.flow
-        if text.__class__ is not str or not text or part is None or part.held:
-            return None
-        if payload.get(shape.finish[0][0]) is not None:
-            return None
-        sent, counted = payload.get(shape.input[0]), payload.get(shape.output[0])
-        if not isinstance(counted, int) or not isinstance(sent, int | None):
-            return None
-        counts = self._counted.counts
-        counts["output"] = shape.output[0], counted
-        if sent is not None:
-            counts["input"] = shape.input[0], sent
-        return TextDelta(text, part=part.index, raw=payload)
+    def last(self) -> LastRead:
+        """Where a payload is left that was read at a glance: its counts are asked for later."""
+        return self._counted.last
 
     def _read_item(
         self, shape: Shape, item: dict[str, Any], index: int | None, read: tuple[str, ...]
@@ -155,9 +152,3 @@ class PlainModel(Format):
         for each in every or [0]:
             self.parts.finish(each, FINISH_REASONS.get(reason, "unknown"), reason)
         self._counted.report()
-
-    def _count(self, shape: Shape, payload: dict[str, Any]) -> None:
-        for kind, path in (("input", shape.input), ("output", shape.output)):
-            count = int_of({"count": value_at(payload, path)}, "count")
-            if count is not None:
-                self._counted.counts[kind] = (path[-1], count)

@@ -161,6 +161,20 @@ class StreamedArguments:
             self._going[steps] = pieces
         return self._again_or_now(steps, value, more=more)
 
+    def put(self, name: str, value: object) -> str:
+        """Return the text that a whole member of the arguments adds; it replaces what there was of it.
+
+        Args:
+            name: Its name.
+            value: A JSON value.
+        """
+        if self.broken or not self._levels or not self._levels[0].has(name):
+            return self.add((name,), value)
+        self._going = {steps: pieces for steps, pieces in self._going.items() if steps[0] != name}
+        self._log.append(((name,), value))
+        self._again[name] = None
+        return ""
+
     def stop(self, steps: Steps) -> bool:
         """Say that the string at a path is over, and tell whether it was one that goes on."""
         return self._going.pop(steps, None) is not None

@@ -83,8 +83,10 @@ class CallParts(Parts):
         call, name = candidate.call, text_of(value, "name")
         if call is None or name is None:
             return call
-        same = text_of(value, "id")
-        if name == call.name and same is not None and same == (call.provider_data or {}).get("id"):
+        known_id = (call.provider_data or {}).get("id")
+        # A bare start may be another call's; what brings values or ends the call goes on with it.
+        goes_on = "partialArgs" in value or not ("args" in value or value.get("willContinue"))
+        if name == call.name and text_of(value, "id") == known_id and (known_id or goes_on):
             self.note("call_repeated")
             return call
         self.end_call(candidate)
@@ -124,19 +126,26 @@ class CallParts(Parts):
         if not is_dict(value.get("args", {})):
             arguments.broken = True
         for name, member in dict_of(value, "args").items():
-            fragments.append(arguments.add((name,), member))
+            fragments.append(arguments.put(name, member))
         for argument in dicts_of(value.get("partialArgs")):
             steps, found = steps_of(argument.get("jsonPath")), _value_of(argument)
             if steps is None:
                 arguments.broken = True
             elif found is not _MISSING:
                 fragments.append(arguments.add(steps, found, more=argument.get("willContinue") is True))
+            elif known(argument, "jsonPath", "willContinue") is not None:
+                # Without a value that was meant for it, the call is not what the model asked for.
+                arguments.broken = True
+                self._carry_value(choice, argument)
             elif not arguments.stop(steps):
-                self.note("delta_misfits")
-                self.items("partialArgs", [argument], choice)
+                self._carry_value(choice, argument)
         if arguments.reordered and not reordered:
             self.note("arguments_reordered")
         self.add_arguments(call, "".join(fragments))
+
+    def _carry_value(self, choice: int, argument: dict[str, Any]) -> None:
+        self.note("delta_misfits")
+        self.items("partialArgs", [argument], choice)
 
     def end_call(self, candidate: Candidate, *, stopped: bool = True) -> None:
         """Close the call that goes on, if one does, because nothing can go on with it any more.

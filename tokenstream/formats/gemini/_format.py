@@ -10,7 +10,7 @@ from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_l
 from tokenstream.formats._template import ChunkReader
 from tokenstream.formats.gemini._content import GeminiParts
 from tokenstream.formats.gemini._names import camel
-from tokenstream.formats.gemini._words import FINISH_REASONS, reason_of
+from tokenstream.formats.gemini._words import FINISH_REASONS, meaning_of, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +42,7 @@ _TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")
 _COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
 _DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
 _TELLING = ("promptFeedback", "modelVersion", "responseId")
+_WRAPPED = frozenset({"candidates", "promptFeedback", "prompt_feedback", "usageMetadata", "usage_metadata"})
 _Frames: TypeAlias = tuple[tuple[bytes, bytes], ...]
 # The Gemini API ends lines with CRLF, Vertex AI with LF.
 _SSE: _Frames = ((b"data: ", b"\r\n\r\n"), (b"data: ", b"\n\n"))
@@ -205,9 +206,9 @@ class Gemini(GlanceFormat):
         for part in dicts_of(dict_of(candidate, "content").get("parts")):
             self._chunks.part(choice.index, part)
         self._metadata(choice, candidate)
-        reason = reason_of(candidate)
+        reason = reason_of(candidate, filled=self._chunks.decoded)
         if reason is not None:
-            self.parts.finish(choice.index, FINISH_REASONS.get(reason, "unknown"), reason)
+            self.parts.finish(choice.index, meaning_of(reason), reason)
 
     def _metadata(self, choice: Choice, candidate: dict[str, Any]) -> None:
         for name, value in (known(candidate, *_KNOWN_IN_CANDIDATES) or {}).items():
@@ -237,7 +238,7 @@ class Gemini(GlanceFormat):
 def _inner(payload: dict[str, Any]) -> dict[str, Any]:
     """Return the chunk that a payload is, or that Google's own tools wrap in one as `response`."""
     response = payload.get("response")
-    if is_dict(response) and "candidates" not in payload and "candidates" in response:
+    if is_dict(response) and "candidates" not in payload and response.keys() & _WRAPPED:
         return {**{name: value for name, value in payload.items() if name != "response"}, **response}
     return payload
 

@@ -1,8 +1,10 @@
-"""Names in camelCase, whichever spelling came: proxies and Python clients write snake_case."""
+"""The API's own spelling, whichever came: proxies and Python clients write snake_case, and dicts hold objects."""
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from enum import Enum
 from typing import Any
 
 from tokenstream.formats._read import dicts_of, is_dict, is_list
@@ -17,6 +19,9 @@ _BETWEEN = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 
 def camel(payload: dict[str, Any]) -> dict[str, Any]:
     """Return a payload with the API's own names; the very same one where it has them.
+
+    A dict that a Python client made of its own objects may hold members of
+    enumerations, and bytes; they become what the API sends for them.
 
     Example:
         >>> camel({"candidates": [{"finish_reason": "STOP"}]})
@@ -53,4 +58,8 @@ def _renamed(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
             )
             for name, inner in value.items()
         }
-    return [_renamed(inner, depth + 1) for inner in value] if is_list(value) else value
+    if is_list(value):
+        return [_renamed(inner, depth + 1) for inner in value]
+    if isinstance(value, Enum):
+        return value.value
+    return b64encode(value).decode() if isinstance(value, bytes) else value

@@ -10,7 +10,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "reason_of", "usage_of"]
+__all__ = ["FINISH_REASONS", "meaning_of", "reason_of", "usage_of"]
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "STOP": "stop",
@@ -35,10 +35,17 @@ FINISH_REASONS: dict[str, FinishReason] = {
 """Finish reasons and what they say; any other is unknown."""
 _NUMBERED = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
 """Finish reasons as gRPC counts them; from 6 on, the two APIs count differently."""
+_FILTERED = frozenset({"6", "7", "8"})
+"""Numbers that stand for one filter in one of the APIs, and for another one in the other."""
+_UNSET = "FINISH_REASON_UNSPECIFIED"
 
 
-def reason_of(candidate: dict[str, Any]) -> str | None:
+def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
     """Return a candidate's finish reason; None where it goes on.
+
+    Args:
+        candidate: The candidate.
+        filled: Whether it was made of an object, and so may have all that was not sent.
 
     Example:
         >>> reason_of({"finishReason": "STOP"}), reason_of({"finishReason": 2}), reason_of({})
@@ -47,7 +54,20 @@ def reason_of(candidate: dict[str, Any]) -> str | None:
     number = int_of(candidate, "finishReason")
     if number:
         return _NUMBERED.get(number, str(number))
-    return text_of(candidate, "finishReason")
+    word = text_of(candidate, "finishReason")
+    return None if filled and word == _UNSET else word
+
+
+def meaning_of(reason: str) -> FinishReason:
+    """Return what a finish reason means in our words.
+
+    Example:
+        >>> meaning_of("MAX_TOKENS"), meaning_of("stop"), meaning_of("7"), meaning_of("ESCALATION")
+        ('length', 'stop', 'content_filter', 'unknown')
+    """
+    if reason in _FILTERED:
+        return "content_filter"
+    return FINISH_REASONS.get(reason.upper(), "unknown")
 
 
 def usage_of(report: dict[str, Any], known: dict[str, int]) -> Usage:

@@ -33,6 +33,7 @@ _EVENTS = frozenset(
     }
 )
 _TEXT: Path = ("delta", "text")
+_SUMMARY: Path = ("delta", "content", "text")
 _PLAIN = {"event_type", "index", "delta"}
 _KNOWN_IN_INTERACTIONS = (
     "id",
@@ -44,6 +45,7 @@ _KNOWN_IN_INTERACTIONS = (
     "steps",
     "outputs",
     "errors",
+    "error",
     # What the SDK makes of the steps, for convenience.
     "output_text",
     "output_audio",
@@ -109,7 +111,7 @@ class GeminiInteractions(GlanceFormat):
         if reader is not None:
             reader(self, payload)
         elif payload.get("object") == "interaction":
-            self._whole(payload)
+            self._take_whole(payload)
         elif payload.get("event_type") == "UNKNOWN" and is_dict(payload.get("raw")):
             # So the SDK hands over an event that it has no class for.
             self.parts.unknown(text_of(payload["raw"], "event_type") or "event", payload["raw"])
@@ -130,6 +132,8 @@ class GeminiInteractions(GlanceFormat):
         if self.error is None and not self.ended and status is not None and status not in GOES_ON:
             # The terminal event is missing, but its word for the end had come.
             self._finish(status)
+            if status == "failed":
+                self._fail([])
         return super().end(now=now)
 
     def finish_input(self) -> None:
@@ -160,8 +164,9 @@ class GeminiInteractions(GlanceFormat):
     def _step_delta(self, payload: dict[str, Any]) -> None:
         delta = dict_of(payload, "delta")
         self._steps.delta(self._index(payload, max(self._steps.newest, 0)), delta, payload)
-        if payload.keys() == _PLAIN and delta.keys() == {"type", "text"}:
-            self.text_at = _TEXT
+        if payload.keys() == _PLAIN:
+            self.text_at = _path_of(delta)
+        if self.text_at:
             return
         self._take_usage(dict_of(payload, "metadata").get("total_usage"))
         self._carry(payload, "index", "delta", "metadata")
@@ -181,21 +186,34 @@ class GeminiInteractions(GlanceFormat):
         self._carry(payload, "interaction")
         self._whole(interaction)
 
-    def _whole(self, interaction: dict[str, Any]) -> None:
-        """Read an interaction that is over; steps that had come are not read again."""
+    def _take_whole(self, interaction: dict[str, Any]) -> None:
+        """Read an interaction that came in one payload; one that runs in the background is not over yet."""
+        if text_of(interaction, "status") not in GOES_ON:
+            self._whole(interaction)
+            return
         self._take_interaction(interaction)
-        if not self._steps.has_parts:
-            steps = interaction.get("steps") or interaction.get("outputs")
-            for index, step in enumerate(dicts_of(steps)):
-                if step.get("type") != "user_input":
-                    self._steps.whole_step(index, step)
+        self._take_steps(interaction)
+
+    def _take_steps(self, interaction: dict[str, Any]) -> None:
+        """Read the steps of an interaction, unless they have come before it."""
+        if self._steps.has_parts:
+            return
+        steps = interaction.get("steps") or interaction.get("outputs")
+        for index, step in enumerate(dicts_of(steps)):
+            if step.get("type") != "user_input":
+                self._steps.whole_step(index, step)
+
+    def _whole(self, interaction: dict[str, Any]) -> None:
+        """Read an interaction that is over."""
+        self._take_interaction(interaction)
+        self._take_steps(interaction)
         status = text_of(interaction, "status")
         if status is None:
             self.note("finish_missing")
             status = self._status
         if status is not None:
             self._finish(status)
-        errors = dicts_of(interaction.get("errors"))
+        errors = dicts_of(interaction.get("errors")) or dicts_of(interaction.get("error"))
         self._give_position()
         if status == "failed":
             self._fail(errors)
@@ -262,3 +280,11 @@ class GeminiInteractions(GlanceFormat):
         if self._event_id != self._given_id:
             self._given_id = self._event_id
             self.parts.field("event_id", self._event_id)
+
+
+def _path_of(delta: dict[str, Any]) -> Path:
+    """Return where a delta's payload has its text, or its text of a thought, if it says nothing else."""
+    if delta.keys() == {"type", "text"}:
+        return _TEXT
+    is_summary = delta.keys() == {"type", "content"} and dict_of(delta, "content").keys() == {"type", "text"}
+    return _SUMMARY if is_summary else ()

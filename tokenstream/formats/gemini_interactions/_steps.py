@@ -145,6 +145,9 @@ class Steps(Parts):
         if step.type == OUTPUT:
             for content in dicts_of(step.data.get("content")):
                 self._content(step, content)
+            rest = known(step.data, "type", "content")
+            if rest is not None:
+                self.items(OUTPUT, [rest], 0)
         elif step.type == THOUGHT:
             rest = known(step.data, "type", "signature", "summary")
             step.part = self.open(0, ReasoningPart(provider_data=rest))

@@ -72,7 +72,7 @@ class GeminiLive(Format):
         ['stop']
     """
 
-    __slots__ = ("_one", "_open", "_plain", "_turn")
+    __slots__ = ("_asks", "_one", "_open", "_plain", "_turn")
 
     name: ClassVar[str] = "gemini-live"
     framing: ClassVar[str] = "messages"
@@ -87,6 +87,8 @@ class GeminiLive(Format):
         self._one = one
         self._open = False
         """Whether a turn has begun and not ended."""
+        self._asks = False
+        """Whether the model has called a tool last, and waits for its result."""
         self._plain = False
         """Whether the last payload added to a text."""
 
@@ -116,6 +118,11 @@ class GeminiLive(Format):
     def finished(self) -> bool:
         """Whether the last turn is over, or the model has said all that belongs to it."""
         return self.ended or self.parts.finished
+
+    @property
+    def resting(self) -> bool:
+        """Whether no turn is open, its rest is still to be played, or the result of a tool is waited for."""
+        return not self._open or self._asks or self.parts.finished
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
@@ -173,6 +180,7 @@ class GeminiLive(Format):
     def _content(self, content: dict[str, Any]) -> None:
         if any(content.get(name) for name in _OF_A_TURN):
             self._begin()
+            self._asks = False
         turn = child(content, "modelTurn")
         for part in dicts_of(turn.get("parts")):
             self._turn.add_part(part)
@@ -228,6 +236,7 @@ class GeminiLive(Format):
 
     def _tool_call(self, data: dict[str, Any]) -> None:
         self._begin()
+        self._asks = True
         for call in dicts_of(data.get("functionCalls")):
             self._turn.call(call)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Turn"]
 
+_CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
 _MODIFIERS = frozenset({"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"})
 
 
@@ -114,10 +115,11 @@ class Turn(Parts):
             self.note("call_nameless")
             self.whole(0, OpaquePart(type="functionCall", data=call))
             return
-        data = known(call, "name", "args") or {}
+        sent, rest = text_of(call, "id"), known(call, *_CALL_FIELDS)
+        data: dict[str, Any] = {**({"id": sent} if sent else {}), **({"functionCall": rest} if rest else {})}
         if signature is not None:
             data["thoughtSignature"] = signature
-        opened = self.open_call(0, text_of(call, "id"), name, provider_data=data or None)
+        opened = self.open_call(0, sent, name, provider_data=data or None)
         args = call.get("args")
         self.add_arguments(opened, json.dumps({} if args is None else args, ensure_ascii=False))
         self.close_call(opened)

@@ -134,7 +134,8 @@ class OpenAIRealtime(Format):
         if not kind.startswith("response."):
             return None, False
         id = text_of(dict_of(payload, "response"), "id") or text_of(payload, "response_id")
-        return id, kind == "response.done"
+        # Where nothing has an id, all is of the response that is open.
+        return id or ("" if kind == "response.created" else None), kind == "response.done"
 
     def of_answer(self, answer: str) -> OpenAIRealtime:
         """Return a format that reads one response of a session, of which it knows what this one does."""
@@ -144,6 +145,11 @@ class OpenAIRealtime(Format):
     def finished(self) -> bool:
         """Whether the last response is over, and did not fail."""
         return self.ended or (not self._open and self._failure is None and self.parts.finished)
+
+    @property
+    def resting(self) -> bool:
+        """Whether no response is open: the user may be silent for as long as he likes."""
+        return not self._open
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""

@@ -178,7 +178,7 @@ def _key(items: Items, payload: dict[str, Any], field: str, item: WrittenItem) -
     index = number_of(payload, field)
     if index is None:
         items.note("part_index_missing")
-        index = max((key[1] for key in item.sections if key[0] == field), default=0)
+        index = item.highest.get(field, 0)
     return field, index
 
 

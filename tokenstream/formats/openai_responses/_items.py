@@ -50,7 +50,7 @@ class Items(Parts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_audio", "_by_id", "_by_index", "_by_place", "_seen", "digits", "written")
+    __slots__ = ("_audio", "_by_id", "_by_index", "_by_place", "_highest", "_seen", "digits", "written")
 
     splits_calls = False
 
@@ -62,6 +62,8 @@ class Items(Parts):
         self._by_place: dict[tuple[int, str], Item] = {}
         """Items by index and type."""
         self._by_id: dict[str, Item] = {}
+        self._highest = -1
+        """The highest index of an item."""
         self._seen: list[Item] = []
         self.written: Grown | None = None
         """What a delta added to last."""
@@ -152,6 +154,7 @@ class Items(Parts):
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         item_type = text_of(item, "type") or ""
         made = _maker_of(item_type, item)(self, item_type, index)
+        self._highest = max(self._highest, index)
         self._by_index[index] = self._by_place[index, item_type] = made
         self._seen.append(made)
         self._name(made, item)
@@ -166,7 +169,7 @@ class Items(Parts):
             self._by_id[item_id] = held
 
     def _free_index(self) -> int:
-        return max(self._by_index, default=-1) + 1
+        return self._highest + 1
 
     # -- all of them -------------------------------------------------------
 

@@ -52,13 +52,15 @@ class Section:
 class WrittenItem(Item):
     """An item made of texts, each known by its field and its index there."""
 
-    __slots__ = ("fields", "sections")
+    __slots__ = ("fields", "highest", "sections")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self.fields: dict[str, Any] = {}
         """What the item says of itself, for every part that it is."""
         self.sections: dict[tuple[str, int], Section] = {}
+        self.highest: dict[str, int] = {}
+        """The highest index of a text, by its field."""
 
     @abstractmethod
     def kind_of(self, content: dict[str, Any]) -> str:
@@ -90,6 +92,7 @@ class WrittenItem(Item):
         elif not expected:
             self.parts.note("part_unopened")
         section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
+        self.highest[key[0]] = max(key[1], self.highest.get(key[0], 0))
         return section
 
     def write(self, key: tuple[str, int], content: dict[str, Any], text: str) -> Section | None:

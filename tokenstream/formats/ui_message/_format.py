@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.formats._deltas import DeltaFormat
+from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict, known, text_of
 from tokenstream.formats.ui_message._parts import PART_READERS, UIParts
 from tokenstream.formats.ui_message._words import FINISH_REASONS, merged, usage_of
@@ -13,6 +14,7 @@ from tokenstream.formats.ui_message._words import FINISH_REASONS, merged, usage_
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream.errors import ProviderError
     from tokenstream.events import Event
     from tokenstream.formats._named import NamedKind
     from tokenstream.limits import Limits
@@ -33,6 +35,7 @@ _OWN = frozenset(
         "reasoning-start",
         "reasoning-end",
         "message-metadata",
+        "steering-message",
         "tool-approval-request",
         "tool-input-start",
         "tool-input-delta",
@@ -54,6 +57,8 @@ _MARKS = {
     "file": ("mediaType",),
     "reasoning-file": ("mediaType",),
 }
+_ENDS = {"finish": {"type"}, "abort": {"type", "reason"}}
+"""Chunks that are an end, and the fields that they then have at most."""
 
 
 class UIMessage(DeltaFormat):
@@ -72,7 +77,7 @@ provider_data=None))]
         [TextDelta(choice=0, part=0, text='Hel')]
     """
 
-    __slots__ = ("_finish_seen", "_metadata", "_parts")
+    __slots__ = ("_finish_seen", "_metadata", "_parts", "_withheld")
 
     name: ClassVar[str] = "ui-message"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
@@ -87,6 +92,7 @@ provider_data=None))]
         self._metadata: object = None
         self._finish_seen = False
         """Whether the chunk `finish` came, which may give no reason."""
+        self._withheld: ProviderError | None = None
 
     @property
     def named(self) -> UIParts:
@@ -95,33 +101,46 @@ provider_data=None))]
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Tell whether a first payload is a chunk of a UI message; None for a start that says nothing.
+        """Tell whether a first payload is a chunk of a UI message; None for one that could be anybody's.
 
         Args:
             payload: The decoded payload.
             event: The SSE event's name.
         """
         kind = text_of(payload, "type") or ""
-        if kind == "start" and len(payload) == 1:
+        if (kind == "start" and len(payload) == 1) or (kind == "custom" and "kind" in payload):
             return None
+        if kind in _ENDS and payload.keys() <= _ENDS[kind]:
+            # After a start that says nothing there may be nothing but an end.
+            return True
         if kind.startswith(_DATA):
             return "data" in payload
         return kind in _OWN or any(name in payload for name in _MARKS.get(kind, ()))
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is over."""
-        return self._finish_seen or super().finished
+        """Whether the answer is over, and no error came."""
+        return self._withheld is None and (self._finish_seen or super().finished)
+
+    @property
+    def withheld(self) -> ProviderError | None:
+        """The first error that came: other parts, the finish reason and usage may follow it."""
+        return self._withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
+        if not self.ended:
+            self.error = self.error or self._withheld
         if self._finish_seen and not self.ended and not self.parts.finished and self.error is None:
             self.note("done_missing")
             self.conclude()
         return super().end(now=now)
 
     def read_sentinel(self) -> None:
-        """Take the sentinel: the end of the answer."""
+        """Take the sentinel: the end of the answer, and the moment for an error that came before it."""
+        if self._withheld is not None:
+            self.error = self._withheld
+            return
         if not self.finished:
             self.note("finish_missing")
         self.conclude()
@@ -189,6 +208,10 @@ provider_data=None))]
         for name, value in (known(payload, *names) or {}).items():
             self.parts.field(name, value)
 
+    def _error(self, payload: dict[str, Any]) -> None:
+        self._withheld = self._withheld or provider_error(payload, "error")
+        self.parts.unknown("error", payload)
+
     # -- steps -------------------------------------------------------------
 
     def _start_step(self, payload: dict[str, Any]) -> None:
@@ -208,6 +231,7 @@ provider_data=None))]
         "message-metadata": _message_metadata,
         "finish": _finish,
         "abort": _abort,
+        "error": _error,
         "start-step": _start_step,
         "finish-step": _finish_step,
         "reset-step": _reset_step,

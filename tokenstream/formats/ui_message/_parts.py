@@ -21,12 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason, Part
+    from tokenstream.message import Citation, FinishReason, Part
 
 __all__ = ["PART_READERS", "UIParts"]
 
+_GONE = {"dropped": True}
+_DROPPED: dict[str, Part] = {
+    "text": TextPart(provider_data=_GONE),
+    "reasoning": ReasoningPart(provider_data=_GONE),
+}
+_DROPPED_OTHER = OpaquePart(type="dropped")
+"""What stays of parts that the server has taken back."""
 _TEXT_FIELDS = ("type", "id", "delta", "citations")
 _CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
+_RESULT = "tool-output"
 _RESULT_FIELDS = ("type", "toolCallId", "output", "errorText")
 
 
@@ -44,8 +52,8 @@ class UIParts(NamedParts):
         super().__init__(limits, note)
         self._replaceable: dict[tuple[str, str], OpenPart] = {}
         """Data by type and id, and results by the id of their call: what comes again replaces them."""
-        self._of_step: dict[int, NamedKind] = {}
-        """Texts and reasoning of the current step, by part index."""
+        self._of_step: dict[int, tuple[str, str]] = {}
+        """Kinds of the parts of the current step, and ids of the server's calls, by part index."""
         self._server_calls: dict[int, ServerToolCall] = {}
         """What is known of the server's own calls from their start, by part index."""
 
@@ -58,11 +66,17 @@ class UIParts(NamedParts):
         signature, redacted = proofs_of(data)
         return ReasoningPart(signature=signature, redacted=redacted, provider_data=data)
 
-    def start(self, kind: NamedKind, name: str, data: dict[str, Any] | None = None) -> OpenPart:
-        """Open a text or reasoning, and remember that it is of this step."""
-        part = super().start(kind, name, data)
-        self._of_step[part.index] = kind
+    def open(self, choice: int, content: Part) -> OpenPart:
+        """Open a part, and remember that it is of this step."""
+        part = super().open(choice, content)
+        id_ = content.id if isinstance(content, ServerToolCall | ServerToolResult) else ""
+        self._of_step[part.index] = (content.kind, id_)
         return part
+
+    def cite(self, choice: int, citation: Citation) -> None:
+        """Add a citation, and remember that it is of this step."""
+        self._of_step[self.choice(choice).next_part] = (citation.kind, "")
+        super().cite(choice, citation)
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Open a text or reasoning."""
@@ -100,6 +114,13 @@ class UIParts(NamedParts):
     # -- tools -------------------------------------------------------------
 
     def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
+        """Open a call; where an id is used again, what an earlier call gave stays."""
+        part = self._start_call(payload)
+        if part is not None:
+            self._replaceable.pop((_RESULT, _id_of(payload)), None)
+        return part
+
+    def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
         """Open a call: the client's, or the server's own where the provider runs the tool."""
         id_, name = _id_of(payload), text_of(payload, "toolName") or ""
         data = known(payload, *_CALL_FIELDS)
@@ -163,7 +184,7 @@ class UIParts(NamedParts):
             content=payload.get("output") if "output" in payload else payload.get("errorText"),
             provider_data=known(payload, *_RESULT_FIELDS),
         )
-        self._replace(("tool-output", id_), result, growing=payload.get("preliminary") is True)
+        self._replace((_RESULT, id_), result, growing=payload.get("preliminary") is True)
 
     def _closing(self, payload: dict[str, Any]) -> OpenPart | None:
         """Return the call that a payload closes; one that was never started is opened first."""
@@ -268,9 +289,12 @@ class UIParts(NamedParts):
     # -- steps -------------------------------------------------------------
 
     def begin_step(self) -> None:
-        """Begin a step: ids of calls may be used again."""
-        self._of_step.clear()
+        """Begin a step: what is open of the one before is over, and ids of calls may be used again."""
+        self.unanswered.difference_update(self.calls)
+        self._cut_calls()
+        self.calls.clear()
         self.calls_done.clear()
+        self._of_step.clear()
 
     def end_step(self) -> None:
         """End a step: its texts are over."""
@@ -280,44 +304,50 @@ class UIParts(NamedParts):
                 self.stop(kind, name)
 
     def reset_step(self) -> None:
-        """Drop the texts of the step, which the server begins anew: they are left empty.
+        """Drop what the step held, which the server begins anew: its parts are left empty.
 
-        A call that was handed out stays; one that is open is never handed out.
+        A call that was handed out stays, with its result; one that is open is never handed out.
         """
-        for id_, part in self.calls.items():
+        for part in self.calls.values():
             if isinstance(part, OpenCall):
                 self.drop_call(part)
-                self.unanswered.discard(id_)
-            else:
-                self.close(part)
+        self.unanswered.difference_update(self.calls)
         self.calls.clear()
         self.calls_done.clear()
         for parts in self.open_parts.values():
-            for part in parts.values():
-                part.held, part.closed = "", True
-                self.choice(0).opened.pop(part.index, None)
             parts.clear()
-        for index, kind in self._of_step.items():
-            empty = {"dropped": True}
-            content: Part = (
-                TextPart(provider_data=empty) if kind == "text" else ReasoningPart(provider_data=empty)
-            )
-            self.emit(PartDone(content, part=index, raw=self.raw))
+        own = {id_ for kind, id_ in self._of_step.values() if kind == "server_tool_call"}
+        for index, (kind, id_) in self._of_step.items():
+            if kind != "server_tool_result" or id_ in own:
+                self._drop(index, kind)
+        self._replaceable = {
+            key: part for key, part in self._replaceable.items() if part.index not in self._of_step
+        }
         self._of_step.clear()
+
+    def _drop(self, index: int, kind: str) -> None:
+        part = self.choice(0).opened.pop(index, None)
+        if part is not None:
+            part.held, part.closed = "", True
+        self.emit(PartDone(_DROPPED.get(kind, _DROPPED_OTHER), part=index, raw=self.raw))
+
+    # -- the ends that all formats have ------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Take the finish reason; a call whose arguments were never said to be whole is not handed out."""
-        for part in self.calls.values():
-            if isinstance(part, OpenCall):
-                self.close_call(part, whole=False)
+        self._cut_calls()
         super().finish(choice, reason, raw_reason)
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; a call that is still open is not handed out."""
+        self._cut_calls()
+        super().close_all(complete=complete)
+
+    def _cut_calls(self) -> None:
+        """Close the client's calls whose arguments were never said to be whole."""
         for part in self.calls.values():
             if isinstance(part, OpenCall):
                 self.close_call(part, whole=False)
-        super().close_all(complete=complete)
 
 
 def _id_of(payload: dict[str, Any]) -> str:
