@@ -22,11 +22,14 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NEEDS = {
     "docs/from-anthropic-text-stream.md": ("anthropic",),
     "docs/from-openai-stream.md": ("openai",),
+    "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
     "docs/websockets.md": ("websockets",),
 }
-"""What must be installed for the code of a page to run, beyond what all tests need."""
+"""Modules that must be installed for the code of a page to run, beyond what all tests need."""
+SLOW = {"docs/sdk-streams.md"}
+"""Pages whose imports alone may take seconds on a busy machine."""
 ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "pydantic", "tokenstream", "trio"}
 """What a page may import without saying so: the library, what it brings, and what all tests need."""
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from tests.docs_answers import BEDROCK_ANSWER, COHERE_ANSWER, GEMINI_ANSWER, OLLAMA_ANSWER
 from tokenstream.testing._server import ReplayServer, Reply, Request, refusal
 
 if TYPE_CHECKING:
@@ -23,6 +24,18 @@ _SILENT = "/silent/chat/completions"
 _FLAKY = "/flaky/chat/completions"
 _BUSY = "/busy/chat/completions"
 _CUT = "/cut"
+_MODEL = "example-model"
+_OTHERS = {
+    # Which of the two is asked differs between versions of the SDK.
+    **{
+        f"/{version}/models/{_MODEL}:streamGenerateContent": (GEMINI_ANSWER, "text/event-stream")
+        for version in ("v1", "v1beta")
+    },
+    "/v2/chat": (COHERE_ANSWER, "text/event-stream"),
+    "/api/chat": (OLLAMA_ANSWER, "application/x-ndjson"),
+    f"/model/{_MODEL}/converse-stream": (BEDROCK_ANSWER, "application/vnd.amazon.eventstream"),
+}
+"""Where the SDKs of further providers ask, what they get, and as what."""
 _SLOW_SECONDS = 0.02
 """Between two events of the slow answer."""
 _SILENT_SECONDS = 60.0
@@ -148,6 +161,10 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
         _BUSY: _overloaded("86400"),
         f"{_CUT}/chat/completions": _reply(ANSWER[:8]),
         f"{_CUT}{_MESSAGES}": _reply(ANTHROPIC_ANSWER[:11]),
+        **{
+            route: Reply(chunks=[(0.0, event) for event in events], content_type=content_type)
+            for route, (events, content_type) in _OTHERS.items()
+        },
         _SILENT: Reply(chunks=[*[(0.0, event) for event in ANSWER[:3]], (_SILENT_SECONDS, b"")]),
     }
 
@@ -169,7 +186,9 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             # What an SDK is to be given as its base URL.
             "openai_url": server.url + "/v1",
             "anthropic_url": server.url,
-            # The same for either, where the answer ends cleanly in the middle of the tool call.
+            # The same for the SDKs of other providers.
+            "server_url": server.url,
+            # The same for openai and anthropic, where the answer ends cleanly in the middle of the tool call.
             "cut_url": server.url + _CUT,
             "messages": messages,
             "payload": {"model": "example-model", "messages": messages, "stream": True},

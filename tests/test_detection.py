@@ -409,3 +409,28 @@ def test_no_payload_is_claimed_by_two_formats() -> None:
     }
 
     assert set() == claimed
+
+
+@pytest.mark.parametrize(
+    "body, name",
+    [
+        (b"data: [DONE]\n\n", "openai-chat"),
+        (b'data: {"choices":[]}\n\n', "openai-chat"),
+        (b'data: {"choices":[]}\n\ndata: [DONE]\n\n', "openai-chat"),
+        (b'data: {"type":"start"}\n\n', "ui-message"),
+        (b'data: {"type":"start"}\n\ndata: [DONE]\n\n', "ui-message"),
+    ],
+)
+def test_a_body_that_ends_before_it_tells_is_of_the_only_format_that_it_can_be(body: bytes, name: str) -> None:
+    """What little came is read as such, so that a cut is a cut and not an unknown format."""
+    for chunks in (bytewise(body), [body]):
+        reading = read(chunks)
+
+        assert name == reading.format
+        assert not isinstance(reading.error, NotAStream)
+
+
+def test_a_body_that_could_be_of_several_formats_or_of_none_is_of_none() -> None:
+    """A ping, a name without data: nothing is guessed."""
+    for body in (b"event: x\ndata: y\n\n", b'data: {"type":"start"}\n\ndata: {"choices":[]}\n\n'):
+        assert isinstance(read([body]).error, NotAStream)

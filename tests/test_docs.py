@@ -30,6 +30,7 @@ from tests.docs_pages import (
     EXAMPLES,
     NEEDS,
     PAGES,
+    SLOW,
     Block,
     anchors,
     blocks,
@@ -54,7 +55,15 @@ def _run(block: Block, page: Path, namespace: dict[str, Any], runner: asyncio.Ru
         runner.run(outcome)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+# google-genai makes a class of aiohttp's, where that is installed, of which aiohttp warns.
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.timeout(60)) if name_of(page) in SLOW else page for page in PAGES
+    ],
+    ids=name_of,
+)
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: Path, docs_namespace: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,12 +85,12 @@ def test_a_page_says_what_it_needs(page: Path) -> None:
     """A page is left out for want of a package only where its code imports that package."""
     imported = imports(page.read_text(encoding="utf-8")) - ALWAYS_THERE
 
-    assert set(NEEDS.get(name_of(page), ())) == imported
+    assert {module.partition(".")[0] for module in NEEDS.get(name_of(page), ())} == imported
 
 
 def test_the_pages_with_needs_are_there() -> None:
     """A page that is renamed takes its needs along."""
-    assert set(NEEDS) <= {name_of(page) for page in PAGES}
+    assert set(NEEDS) | SLOW <= {name_of(page) for page in PAGES}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)

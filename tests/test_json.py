@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream._json import decode, decode_lenient, is_one_value, split_values
+from tokenstream._json import decode, decode_lenient, is_deeper, is_one_value, split_values
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits
 
@@ -86,3 +86,25 @@ def test_arguments_are_one_value_or_several_glued() -> None:
     assert split_values("{}1") is None
     assert split_values("{}{") is None
     assert split_values('{"a":' * 300) is None
+
+
+def depth_of(value: object) -> int:
+    inner = list(value.values()) if isinstance(value, dict) else value
+    return 1 + max(map(depth_of, inner), default=0) if isinstance(inner, list) else 0
+
+
+@given(VALUES, st.integers(0, 6))
+def test_a_decoded_value_is_as_deep_as_it_is(value: Any, depth: int) -> None:
+    """Objects and arrays are counted, empty ones too, as in a payload that is decoded here."""
+    assert is_deeper(value, depth) == (depth_of(value) > depth)
+
+
+def test_decoded_payloads_have_the_bound_of_those_that_are_not() -> None:
+    """At the bound both are taken, one level beyond it neither."""
+    narrow = Limits(depth=9)
+    inside, beyond = ("[" * levels + "]" * levels for levels in (9, 10))
+
+    assert not is_deeper(decode(inside, narrow), narrow.depth)
+    assert is_deeper(json.loads(beyond), narrow.depth)
+    with pytest.raises(LimitExceeded):
+        decode(beyond, narrow)

@@ -203,9 +203,10 @@ class Machine:
         self.now = now
         read, meter = self.shortcut, self.meter
         if read is not None:
-            event = read(chunk) if meter.bytes + len(chunk) <= self._limits.body else None
+            size = meter.bytes + len(chunk)
+            event = read(chunk) if size <= self._limits.body else None
             if event is not None:
-                meter.bytes += len(chunk)
+                meter.bytes = size
                 meter.chunks += 1
                 meter.content(now)
                 if meter.waiting and event.__class__ is TextDelta:

@@ -9,7 +9,7 @@ from tokenstream._json import decode, is_deeper
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats import registry
-from tokenstream.formats._recognise import PING, WAIT, is_message, recognise
+from tokenstream.formats._recognise import PING, WAIT, is_message, likeliest, recognise
 from tokenstream.formats._seen import (
     error_in,
     lines_without_ends,
@@ -190,7 +190,7 @@ class Connection:
         if broken or stray is not None:
             return events + self.abandon()
         if self.format is None and self._held and self.error is None:
-            events += self._settle("openai-chat" if self._only_sentinels() else None)
+            events += self._settle(likeliest(self._held, self._limits))
         if self.error is None and self.format is not None:
             if self._payloads and self.format.finished and not self.format.ended:
                 # Whoever framed the payloads kept the sentinel for himself.
@@ -371,15 +371,13 @@ class Connection:
             return []
         return self._settle(None if found == WAIT else found)
 
-    def _only_sentinels(self) -> bool:
-        return any(isinstance(frame, bytes) for frame in self._held)
-
     def _settle(self, name: str | None) -> list[Event]:
         held, self._held = self._held, []
         if name is None:
             self.error = NotAStream(
                 f"the events are of no known format; {names_seen(held, self._limits)}. If it is one of "
-                f"{', '.join(registry.names())}, name it with format=…; any other is for its SDK's own loop",
+                f"{', '.join(registry.names())}, name it with format=…; a simple one of no provider's is read "
+                "by a mapping, tokenstream.formats.custom(text=…); any other is for its SDK's own loop",
                 body=start_of(held[0], self._limits.tail) if held else "",
             )
             return []

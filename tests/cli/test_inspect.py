@@ -244,7 +244,7 @@ def test_the_help_lists_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
         main(["inspect", "--help"])
     words = " ".join(capsys.readouterr().out.split())
 
-    assert f"the stream's format: {', '.join(FORMATS)};" in words
+    assert f" formats: {', '.join(FORMATS)} exit status: " in words
     assert set(FORMATS) == set(registry.names()) - {"pieces"}
 
 

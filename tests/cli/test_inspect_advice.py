@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.commands import CUT, run
 from tokenstream.cli import main
-from tokenstream.cli._advice import advice, told
+from tokenstream.cli._advice import FORMATS, advice, told
 from tokenstream.errors import (
     ConnectError,
     NotAStream,
@@ -32,7 +32,10 @@ _HTML = b"<html><title>Gateway</title></html>"
 _UNKNOWN = b'data: {"odd": 1}\n\n'
 _FILE = "look at what was recorded: a file has no other answer to give"
 _AGAIN = "ask again: it may help"
-_NAME_IT = "if it is one of these formats, name it: --format anthropic|openai-chat|text"
+_NAME_IT = (
+    f"if it is one of these formats, name it with --format: {', '.join(FORMATS)}; "
+    "another one needs a program, with a mapping or a format of its own"
+)
 
 
 def _rows(shown: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import COMMAND, RECORDINGS, environment, run
+from tests.support.aws_eventstream import event
 from tests.support.packages import needed
 from tokenstream import Stream, connect
 from tokenstream.cli import main, serve
@@ -42,6 +43,8 @@ _FILES = {
     "words.txt": b"only words",
     "page.raw": b"<html></html>",
     "lines.bin": _LINES,
+    "aws.bin": event("messageStart", {}),
+    "aws.eventstream": event("messageStart", {}),
     "bytes.bin": bytes(range(256)),
     "both.sse": b"data: sse\n\n",
     "both.json": b"{}",
@@ -111,6 +114,8 @@ def client() -> Iterator[httpx.Client]:
         ("/v1/chat/completions", "v1/chat/completions.sse", _SSE),
         ("/lines", "lines.ndjson", "application/x-ndjson"),
         ("/lines.bin", "lines.bin", "application/x-ndjson"),
+        ("/aws", "aws.eventstream", "application/vnd.amazon.eventstream"),
+        ("/aws.bin", "aws.bin", "application/vnd.amazon.eventstream"),
         ("/array", "array.json", "application/json"),
         ("/sniffed", "sniffed.txt", _SSE),
         ("/words", "words.txt", "text/plain; charset=utf-8"),
@@ -292,11 +297,14 @@ def test_what_comes_later_is_served_too(tmp_path: Path) -> None:
         ("a.sse", b"data: a\r\n\r\n\r\ndata: b\n\n", 2),
         ("a.sse", b"data: a\r\rdata: b", 2),
         ("a.ndjson", b'{"a": 1}\n{"b": 2}', 2),
-        ("a.json", b"[{},\n\n{}]", 1),
+        ("a.json", b'[{"a": 1},\n\n{}]', 3),
+        ("a.json", b'{"a": [{}, {}]}', 1),
+        ("a.eventstream", event("a", {}) + event("b", {}), 2),
+        ("a.bin", event("a", {}) + event("b", {}), 2),
     ],
 )
 def test_a_rate_gives_events_one_by_one(name: str, body: bytes, pieces: int, tmp_path: Path) -> None:
-    """Whatever ends their lines; no byte is changed, and a whole JSON value is one piece."""
+    """In every framing; no byte is changed, and JSON that is no array is one piece."""
     (tmp_path / name).write_bytes(body)
     answers = serve.answers(tmp_path, rate=10.0, first=0.05)
     with (
@@ -327,7 +335,7 @@ def test_a_signal_ends_it_cleanly(number: int, folder: Path) -> None:
 
         assert (0, "") == (process.wait(), complaint)
         assert rest.endswith("GET /chat: chat.sse\nstopped\n")
-        assert f" serves 14 recordings of {folder}; Ctrl-C ends it\n" in lines[0]
+        assert f" serves 16 recordings of {folder}; Ctrl-C ends it\n" in lines[0]
         assert "\n  /claude/answer  claude/answer.sse\n" in rest
         with pytest.raises(httpx.ConnectError):
             httpx.get(address, trust_env=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.told import Told, tell
+from tests.formats.told import DONE, Told, tell
 from tests.support.packages import needed
 from tests.support.reading import read
 from tokenstream.errors import ProviderError, StreamTruncated
@@ -328,6 +328,15 @@ def test_a_run_that_was_cut_is_truncated_and_hands_out_no_open_call(cut: int) ->
 
     assert isinstance(told.error, StreamTruncated)
     assert ("truncated", []) == (told.message.ending, told.done)
+
+
+def test_the_terminator_of_other_formats_says_nothing() -> None:
+    """Back ends that end all their streams alike send it after a failure, too: a run has its own end."""
+    told = tell(AGUI(), START, *HELLO, *CALL[:3], DONE)
+
+    assert isinstance(told.error, StreamTruncated)
+    assert ("Hello", "truncated", []) == (told.message.text, told.message.ending, told.done)
+    assert {"data_after_end"} == tell(AGUI(), START, *HELLO, END, DONE).rules
 
 
 def test_what_comes_after_the_end_is_ignored_and_counted() -> None:

@@ -877,3 +877,21 @@ def test_an_exception_under_its_name_is_the_providers_error_from_the_first_paylo
 
     error = caught.value
     assert ("throttlingException", "rate_limited", True) == (error.code, error.kind, error.retryable)
+
+
+def test_a_part_is_done_when_its_block_stops() -> None:
+    """Who shows parts as they are done need not wait for the answer's end."""
+    converse = BedrockConverse()
+    for told in (START, text(0, "Hello"), reasoning(1, text="Hm")):
+        converse.feed(frame(*told))
+    done = [event.part for told in (stop(1), stop(0)) for event in converse.feed(frame(*told))]
+
+    assert [1, 0] == done
+
+
+def test_what_comes_for_a_block_that_the_stop_of_the_answer_closed_is_counted() -> None:
+    """It gets a part of its own."""
+    came = read(START, text(0, "Hel"), finish(), text(0, "lo"))
+
+    assert "Hello" == came.message.text
+    assert {"part_unclosed": 1, "part_after_close": 1, "content_after_finish": 1} == came.departures

@@ -266,6 +266,17 @@ def test_arguments_that_come_as_values_are_written_as_json() -> None:
     )
 
 
+def test_parts_are_done_where_their_ends_say_so() -> None:
+    """Who shows parts as they are done need not wait for the answer's end; nor is a nameless call open."""
+    cohere = Cohere()
+    payloads = (block(0, "thinking"), text(0, "Hm", "thinking"), block(1), text(1, "Hi"), tool(0, ""))
+    for payload in payloads:
+        cohere.feed(frame(payload))
+    ends = (stop(1), tool_stop(0), stop(0))
+
+    assert [1, 2, 0] == [event.part for payload in ends for event in cohere.feed(frame(payload))]
+
+
 def test_a_call_without_a_name_is_an_unknown_part() -> None:
     """It is never handed out; its fragments are carried."""
     came = read(*answer(tool(0, ""), arguments(0, "{}"), tool_stop(0)))

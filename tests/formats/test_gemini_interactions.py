@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.formats.told import Told, changed, tell
 from tokenstream.decoder import Decoder
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
-from tokenstream.events import Ping, TextDelta, ToolCallDelta
+from tokenstream.events import Ping, TextDelta, ToolCallDelta, Unknown
 from tokenstream.formats import registry
 from tokenstream.formats.gemini_interactions import GeminiInteractions
 from tokenstream.limits import Limits
@@ -532,6 +532,80 @@ def test_an_interaction_that_failed_is_an_error() -> None:
     assert (told.error.code, told.error.kind) == ("unavailable", "overloaded")
     assert (told.message.text, told.message.finish_reason, told.message.ending) == ("Hel", "error", "failed")
     assert "interaction failed" in str(read(created(), completed("failed")).error)
+
+
+def test_an_interaction_may_tell_a_single_error() -> None:
+    """Whose problem it is, is read from it."""
+    told = read(created(), completed("failed", error={"code": "unavailable", "message": "busy"}))
+
+    assert isinstance(told.error, ProviderError)
+    assert (told.error.kind, told.error.code, told.error.retryable) == ("overloaded", "unavailable", True)
+
+
+def test_a_failure_that_only_a_status_update_told_is_an_error() -> None:
+    """The input ended without the terminal event; a failed interaction is no answer all the same."""
+    told = read(
+        created(),
+        start(0, "model_output"),
+        delta(0, "text", text="a"),
+        event("interaction.status_update", interaction_id="i1", status="failed"),
+    )
+
+    assert isinstance(told.error, ProviderError)
+    assert (told.message.text, told.message.finish_reason) == ("a", "error")
+
+
+@pytest.mark.parametrize("status", ["in_progress", "queued"])
+def test_a_whole_interaction_that_goes_on_in_the_background_is_not_complete(status: str) -> None:
+    """What it has by now is in the message."""
+    steps = [{"type": "model_output", "content": [{"type": "text", "text": "a"}]}]
+    told = read({"id": "i1", "object": "interaction", "status": status, "steps": steps})
+
+    assert isinstance(told.error, StreamTruncated)
+    assert (told.message.text, told.message.finish_reason) == ("a", None)
+
+
+def test_the_error_of_an_output_is_kept() -> None:
+    """It is no error of the stream, and has no part."""
+    told = step("model_output", error={"code": 3, "message": "m"})
+
+    assert told.error is None
+    assert told.message.provider_data["model_output"] == [{"error": {"code": 3, "message": "m"}}]
+
+
+def test_a_step_that_ends_later_holds_no_half_of_a_character() -> None:
+    """Its start is told again at its end, when what came between has none."""
+    begun = {"event_type": "step.start", "index": 0, "step": {"type": "thought", "signature": "\ud800"}}
+    status = {"event_type": "interaction.status_update", "status": "\ud800"}
+    written = [json.dumps(each).encode() for each in (begun, status)]
+    told = read(created(), *written, stop(0))
+
+    assert [part.signature for part in told.message.parts if isinstance(part, ReasoningPart)] == ["\ufffd"]
+    assert told.message.raw_finish_reason == "\ufffd"
+    assert Message.model_validate_json(told.message.model_dump_json()) == told.message
+
+
+def test_where_the_interaction_can_be_gone_on_with_is_known_with_each_event() -> None:
+    """Also within a text."""
+    interactions = GeminiInteractions()
+    interactions.feed(start(0, "model_output")[1])
+    for number in range(9):
+        payload = {**delta(0, "text", text="a")[1], "event_id": f"e{number}"}
+        told = [each for each in interactions.feed(payload) if isinstance(each, Unknown)]
+
+        assert [(each.name, each.data) for each in told] == [("event_id", f"e{number}")]
+
+
+@given(st.lists(st.text('ab\\"\n}é🎉', min_size=1, max_size=4), max_size=9))
+def test_thoughts_known_by_their_bytes_give_what_decoding_gives(pieces: list[str]) -> None:
+    """A summary comes in pieces, as text does."""
+    summaries = [delta(0, "thought_summary", content={"type": "text", "text": piece}) for piece in pieces]
+    written = [(name, json.dumps(payload).encode()) for name, payload in summaries]
+    frames = [created(), start(0, "thought"), *written, stop(0), completed()]
+    slow = GeminiInteractions()
+    slow.shortcuts = False
+
+    assert tell(slow, *frames).outcome == tell(GeminiInteractions(), *frames).outcome
 
 
 def test_errors_of_an_interaction_that_did_not_fail_are_kept() -> None:

@@ -779,14 +779,14 @@ def test_text_after_a_fragment_beside_empty_text_is_text() -> None:
     assert ['{"a": 1}'] == [made.arguments_text for made in got.message.tool_calls]
 
 
-def test_ids_made_up_for_each_fragment_begin_no_new_calls() -> None:
+@pytest.mark.parametrize("fragments", [['{"a"', ": 1", "}"], ["", '{"a": 1', "}"]])
+def test_ids_made_up_for_each_fragment_begin_no_new_calls(fragments: list[str]) -> None:
     """Proxies do so; without a name a fragment can only go on with the call on its index."""
-    pieces = [('{"a"', "1"), (": 1", "2"), ("}", "3")]
-    first, *rest = [call(text, index=0, id=f"id_{n}") for text, n in pieces]
+    first, *rest = [call(text, index=0, id=f"id_{n}") for n, text in enumerate(fragments)]
     first["choices"][0]["delta"]["tool_calls"][0]["function"]["name"] = "rm"
     got = answer(first, *rest)
 
-    assert [("id_1", "rm", {"a": 1})] == [(done.id, done.name, done.arguments) for done in got.done]
+    assert [("id_0", "rm", {"a": 1})] == [(done.id, done.name, done.arguments) for done in got.done]
     assert "call_repeated" in got.rules
 
 
@@ -799,3 +799,10 @@ def test_an_id_without_a_name_is_another_call_where_the_one_before_it_is_whole()
     )
 
     assert [("a", "{}"), ("b", '{"b": 2}')] == [(done.id, done.arguments_text) for done in got.done]
+
+
+def test_two_ids_that_both_lack_a_name_are_two_calls() -> None:
+    """Neither is begun, so neither goes on."""
+    got = answer(call("{}", index=0, id="a"), call("{}", index=0, id="b"))
+
+    assert ["opaque", "opaque"] == got.kinds

@@ -286,6 +286,26 @@ def test_arguments_are_read_at_a_glance_though_they_are_full_of_quotes(named: bo
     )
 
 
+@pytest.mark.parametrize(
+    "opening, kind, pieces",
+    [
+        (MCP, "mcp_call_arguments", ["", "{", "}"]),
+        (HOSTED, "code_interpreter_call_code", ["", "", "1"]),
+        (call(), "function_call_arguments", ["\ud83d", "a", "b"]),
+        (message(), "output_text", ["a", "\ud83d", "b", "\ude00"]),
+    ],
+)
+def test_what_teaches_nothing_is_not_learnt_from(opening: Payload, kind: str, pieces: list[str]) -> None:
+    """An empty piece is no arguments yet, and nothing overtakes half a character."""
+    plain: list[Payload] = [event(f"{kind}.delta", content_index=0, delta=piece) for piece in pieces]
+    whole = {"arguments": "{}", "code": "1"}
+    frames = [
+        frame(item) for item in answer(added(opening), *plain, done({**opening, **whole}), *plain, output=[])
+    ]
+
+    assert told(read(*frames, format=Plain())) == told(read(*frames))
+
+
 def test_ids_that_change_all_the_time_cost_no_more_than_decoding() -> None:
     """Learning a shape that never matches is given up, and tried again later."""
     frames = [frame({**delta("a"), "item_id": f"x{n}", "sequence_number": n}) for n in range(40)]

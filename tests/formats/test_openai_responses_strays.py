@@ -199,6 +199,14 @@ def test_a_refusal_in_the_place_of_a_text_is_a_part_of_its_own(payload: Payload)
     }
 
 
+def test_text_for_a_content_that_we_have_no_word_for_is_carried() -> None:
+    """Whatever is written there, it is not known to be text of the answer."""
+    came = said(added(message()), part_added(type="heard"), delta("Hi"), output=[])
+
+    assert ("", ["response.output_text.delta"]) == (came.text, came.unknown)
+    assert {"delta_misfits": 1, "part_unclosed": 1} == came.departures
+
+
 def test_an_end_that_holds_nothing_says_nothing() -> None:
     """The text stays as it was given."""
     came = said(

@@ -28,7 +28,7 @@ from tests.formats.openai_responses_payloads import (
     summary,
 )
 from tokenstream.events import Finish, ToolCallDelta
-from tokenstream.message import OpaquePart
+from tokenstream.message import OpaquePart, TextPart
 
 
 def test_ids_that_change_from_event_to_event_are_the_same_items() -> None:
@@ -43,6 +43,23 @@ def test_ids_that_change_from_event_to_event_are_the_same_items() -> None:
 
     assert (came.text, len(came.calls), len(came.parts)) == ("Hello", 1, 2)
     assert came.departures == {}
+
+
+@pytest.mark.parametrize("status", ["incomplete", "failed"])
+def test_a_call_whose_item_says_that_it_was_cut_is_never_handed_out(status: str) -> None:
+    """Also where its arguments look whole, and the response calls itself completed."""
+    came = said(added(call()), arguments("{}"), done(call("{}", status)))
+
+    assert ([], [False]) == (came.calls, [found.complete for found in came.message.tool_calls])
+    assert came.departures == {"call_open_at_end": 1}
+
+
+def test_a_text_without_its_index_goes_on_with_the_last_one() -> None:
+    """The highest index is meant, in whatever order they came."""
+    lost = {name: value for name, value in delta("c").items() if name != "content_index"}
+    came = said(added(message()), delta("a", 0, 5), delta("b", 0, 2), lost, output=[])
+
+    assert [part.text for part in came.parts if isinstance(part, TextPart)] == ["ac", "b"]
 
 
 @pytest.mark.parametrize("ends", [0, 1, 2])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -241,6 +243,8 @@ AS_SENT = st.lists(
             b',{"a',
             b": 1}",
             b",{},{}",
+            b"{},",
+            b'{"a": [1, "}"]}\n,\r\n',
             b"{}",
             b",",
             b"\n",
@@ -248,7 +252,7 @@ AS_SENT = st.lists(
             b"x",
         ]
     )
-).map(lambda chunks: [b"[{}", *chunks])
+).flatmap(lambda chunks: st.sampled_from([[b"[{}", *chunks], [b"[{},", *chunks]]))
 """Chunks as a server sends them: one element each, and now and then something else."""
 
 
@@ -262,6 +266,67 @@ def test_short_cuts_give_what_the_plain_way_gives(chunks: list[bytes], limits: L
     for chunk in chunks:
         assert plain.feed(chunk) == fast.frames(chunk)
         assert state(plain) == state(fast)
+
+
+def digits_between(before: bytes, after: bytes, most: int) -> Callable[[bytes], bytes | None]:
+    """Read chunks of one element that is an object with a number, as a format reads what it knows."""
+    shape = re.compile(re.escape(before) + rb'(\{"a": [0-9]\})' + re.escape(after))
+
+    def read(chunk: bytes) -> bytes | None:
+        found = shape.fullmatch(chunk) if len(chunk) <= most else None
+        return None if found is None else found[1]
+
+    return read
+
+
+ONE_BY_ONE = st.lists(
+    st.tuples(
+        st.sampled_from([b",", b",\n", b" ,", b""]),
+        st.sampled_from([b'{"a": 1}', b'{"a": 2}', b'{"b": 1}', b"7", b'{"a": ', b"3}"]),
+        st.sampled_from([b"", b"\n", b",", b"\n,\n", b"]", b"x"]),
+    ).map(b"".join),
+    max_size=9,
+)
+
+
+@given(ONE_BY_ONE, st.sampled_from([b'[{"a": 1}', b'[{"a": 1},']), st.integers(8, 30))
+def test_what_reads_an_element_like_the_last_one_leaves_the_parser_as_the_plain_way_does(
+    chunks: list[bytes], first: bytes, bound: int
+) -> None:
+    """Elements, errors with their place, and what is left, after each chunk."""
+    limits = Limits(line=bound)
+    fast, plain = JSONArrayParser(limits=limits), JSONArrayParser(limits=limits)
+    read: Callable[[bytes], bytes | None] | None = None
+    for chunk in [first, *chunks]:
+        element = None if read is None else read(chunk)
+        elements = fast.frames(chunk) if element is None else [element]
+        if element is None:
+            read = fast.shortcut(digits_between)
+
+        assert plain.feed(chunk) == elements
+        assert state(plain) == state(fast)
+
+
+def test_only_a_chunk_with_one_element_tells_what_the_next_one_looks_like() -> None:
+    """Nothing is read so at the start, within an element, after several, or after the end."""
+    parser = JSONArrayParser()
+    told: list[bool] = []
+    for chunk in (b'[{"a": 1}', b',{"a": 2}', b',{"a"', b": 3}", b',{"a": 4},{"a": 5}', b',{"a": 6}', b"]"):
+        parser.frames(chunk)
+        told.append(parser.shortcut(digits_between) is not None)
+
+    assert [False, True, False, False, False, True, False] == told
+    assert JSONArrayParser().shortcut(digits_between) is None
+    assert parser.shortcut(lambda before, after, most: None) is None  # noqa: ARG005 - as it is called
+
+
+def test_there_is_no_way_to_read_where_nothing_makes_one() -> None:
+    """What makes it may know no such chunk."""
+    parser = JSONArrayParser()
+    for chunk in (b"[1", b",{}", b",{}"):
+        parser.frames(chunk)
+
+    assert parser.shortcut(lambda before, after, most: None) is None  # noqa: ARG005 - as it is called
 
 
 def test_misuse_says_what_to_do() -> None:

@@ -324,6 +324,8 @@ def test_a_dict_that_is_no_response_of_boto3_is_no_source() -> None:
     for source in sources:
         with pytest.raises(MisuseError, match="one payload"):
             Stream(source)
+    with pytest.raises(MisuseError, match="ask with converse_stream or invoke_model_with_response_stream"):
+        Stream({"ResponseMetadata": {}, "output": {}})
 
 
 def test_what_boto3_raises_instead_of_a_response_keeps_its_status() -> None:

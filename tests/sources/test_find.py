@@ -32,6 +32,20 @@ NONE: dict[str, Any] = {
 }
 
 
+SDKS = (
+    "openai",
+    "anthropic",
+    "google-genai",
+    "mistralai",
+    "cohere",
+    "ollama",
+    "huggingface_hub",
+    "boto3",
+    "litellm",
+)
+"""Whose streams are taken."""
+
+
 @pytest.mark.parametrize("kind", [Stream, AsyncStream])
 @pytest.mark.parametrize("thing", NONE.values(), ids=NONE)
 async def test_what_cannot_be_read_is_told_what_can(thing: Any, kind: Any) -> None:
@@ -44,7 +58,8 @@ async def test_what_cannot_be_read_is_told_what_can(thing: Any, kind: Any) -> No
     for known in (
         "httpx",
         "aiohttp",
-        "openai",
+        *SDKS,
+        "websockets",
         "EventSource",
         "bytes",
         "Path",
@@ -68,6 +83,14 @@ async def test_a_whole_answer_is_asked_whether_stream_was_forgotten(kind: Any) -
         MisuseError, match="Message is a whole answer, not a stream: was stream=True forgotten"
     ):
         kind(Message())
+
+
+@pytest.mark.parametrize("kind", [Stream, AsyncStream])
+@pytest.mark.parametrize("name", ["answer.sse", "answer.eventstream", "answer.ndjson", "https://example.com"])
+async def test_the_name_of_a_recording_is_no_body(kind: Any, name: str) -> None:
+    """Files of all framings are known by their extensions; the error says what to hand over."""
+    with pytest.raises(MisuseError, match=r"hand over a pathlib\.Path for a file, use connect"):
+        kind(name)
 
 
 def _chunks() -> Iterator[bytes]:

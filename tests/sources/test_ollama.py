@@ -195,6 +195,22 @@ async def test_a_refused_request_is_a_status_error() -> None:
             await stream.aclose()
 
 
+@on_asyncio
+async def test_a_refusal_says_when_to_ask_again() -> None:
+    """The SDK's exception has no headers; those of the client's error beneath it count."""
+    busy = sized(REFUSAL, status=503, headers=[("Retry-After", "7")], content_type="application/json")
+    with Loopback(busy) as server:
+        with _chat(server.url) as source, pytest.raises(StatusError) as caught:
+            Stream(source).final()
+
+        assert (503, 7.0) == (caught.value.status, caught.value.retry_after)
+        async with _async_unawaited(server.url) as source:
+            with pytest.raises(StatusError) as caught:
+                await AsyncStream(source).final()
+
+        assert (503, 7.0) == (caught.value.status, caught.value.retry_after)
+
+
 def test_an_error_line_is_the_provider_speaking() -> None:
     """The SDK raises it; what came before is kept."""
     failed = b'{"error":"an error was encountered while running the model: unexpected EOF"}\n'

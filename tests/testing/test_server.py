@@ -6,16 +6,17 @@ import socket
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.aws_eventstream import event
 from tokenstream import connect
 from tokenstream.errors import MisuseError, StreamInterrupted
-from tokenstream.testing._server import Chunk, ReplayServer, Reply, Request, paced, refusal
+from tokenstream.testing._server import Chunk, Framing, ReplayServer, Reply, Request, paced, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -300,12 +301,18 @@ def test_a_paced_body_is_the_same_body_at_the_rate_that_was_asked_for(count: int
     [
         ("sse", [b"data: a\r\n\r\n", b": b\r\r", b"data: c\n\n\n", b"data: d"]),
         ("ndjson", [b"{}\n", b'{"a":\n\n', b"1}"]),
+        ("json", [b'[{"a": [1, "]}"]}', b',\n{"b\\"": {}}', b",[2]", b"\n]"]),
+        ("json", [b'\xef\xbb\xbf [{"a": 1}', b",\n{"]),
+        ("json", [b'{"a": [{"b": 1}]}']),
+        ("json", [b'"[]"']),
+        ("aws-eventstream", [event("messageStart", {}), event("messageStop", {"a": 1})]),
+        ("aws-eventstream", [event("messageStart", {}), event("messageStop", {"a": 1})[:30]]),
+        ("aws-eventstream", [b"\0" * 20]),
+        ("aws-eventstream", [event("messageStart", {}), b"\0" * 9]),
         (None, [b"data: a\n\ndata: b\n\n"]),
     ],
 )
-def test_frames_are_told_apart_by_their_framing(
-    framing: Literal["sse", "ndjson"] | None, frames: list[bytes]
-) -> None:
+def test_frames_are_told_apart_by_their_framing(framing: Framing | None, frames: list[bytes]) -> None:
     """Whatever ends lines, and whether or not the last frame is ended."""
     chunks = paced(b"".join(frames), rate=2.0, framing=framing)
 
@@ -313,8 +320,11 @@ def test_frames_are_told_apart_by_their_framing(
     assert [0.0] == [delay for delay, _ in chunks][:1]
 
 
-@given(st.text(alphabet="ab\r\n", max_size=30), st.sampled_from(["sse", "ndjson", None]))
-def test_pacing_changes_no_byte(body: str, framing: Literal["sse", "ndjson"] | None) -> None:
+@given(
+    st.text(alphabet='ab\r\n[{]}",\\\0\x11', max_size=60),
+    st.sampled_from(["sse", "ndjson", "json", "aws-eventstream", None]),
+)
+def test_pacing_changes_no_byte(body: str, framing: Framing | None) -> None:
     """Also of a body that is no stream at all."""
     chunks = paced(body.encode(), rate=5.0, framing=framing)
 

@@ -78,7 +78,10 @@ def advice(error: StreamError, origin: Origin) -> str:
 def _about_the_body(error: NotAStream, origin: Origin) -> str:
     said = str(error)
     if "name it with format=" in said:
-        return f"if it is one of these formats, name it: --format {'|'.join(FORMATS)}"
+        return (
+            f"if it is one of these formats, name it with --format: {', '.join(FORMATS)}; "
+            "another one needs a program, with a mapping or a format of its own"
+        )
     if origin == "file":
         return "look at how it was recorded"
     if " redirects to " in said:

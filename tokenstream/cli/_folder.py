@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from tokenstream.framing.sniff import sniff
@@ -13,22 +13,27 @@ from tokenstream.framing.sniff import sniff
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenstream.testing._server import Framing
+
 __all__ = ["Folder", "Recording"]
 
 _SSE = "text/event-stream; charset=utf-8"
 _NDJSON = "application/x-ndjson"
 _JSON = "application/json"
+_AWS = "application/vnd.amazon.eventstream"
+_FRAMINGS: dict[str, Framing] = {_SSE: "sse", _NDJSON: "ndjson", _JSON: "json", _AWS: "aws-eventstream"}
 _TYPES: dict[str, str | None] = {
     ".sse": _SSE,
     ".ndjson": _NDJSON,
     ".jsonl": _NDJSON,
     ".json": _JSON,
-    ".eventstream": "application/vnd.amazon.eventstream",
+    ".eventstream": _AWS,
     ".txt": None,
     ".raw": None,
     ".bin": None,
 }
 """What is served, by extension, and as what; None for what its content says."""
+_SNIFFED_TYPES = {"html": "text/html; charset=utf-8", "aws-eventstream": _AWS}
 _SNIFFED = 4096
 """Bytes of a file that tell what it is."""
 
@@ -59,13 +64,12 @@ class Recording:
         if kind == "unknown":
             text = self.file.suffix.lower() == ".txt"
             return "text/plain; charset=utf-8" if text else "application/octet-stream"
-        return "text/html; charset=utf-8" if kind == "html" else _SSE
+        return _SNIFFED_TYPES.get(kind, _SSE)
 
     @property
-    def framing(self) -> Literal["sse", "ndjson"] | None:
+    def framing(self) -> Framing | None:
         """How its frames are told apart; None for a body of one piece."""
-        kind = self.content_type
-        return "sse" if kind == _SSE else "ndjson" if kind == _NDJSON else None
+        return _FRAMINGS.get(self.content_type)
 
 
 class Folder:

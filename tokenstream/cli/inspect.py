@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 import time
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,14 @@ Print the events of a streamed answer, one a line, each with the seconds since t
 start; then the message, its metrics, what the server did that its documents do not
 say, and the error, if there is one.
 """
-_MORE = """\
+# Names are told whole, so that they can be copied.
+_NAMES = textwrap.fill(
+    ", ".join(FORMATS), initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+)
+_MORE = f"""\
+formats:
+{_NAMES}
+
 exit status:
   0    the answer is complete
   1    the input cannot be read, or the output cannot be written
@@ -61,7 +69,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--format",
         metavar="NAME",
-        help=f"the stream's format: {', '.join(FORMATS)}; by default it is found out",
+        help="the name of the stream's format, one of those below; by default it is found out",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object a line, for programs")
     parser.add_argument("--raw", action="store_true", help="show each event's payload too")

@@ -15,7 +15,7 @@ from tokenstream.formats._template import PADDING, is_utf8
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["HoleTemplate", "Path", "at"]
+__all__ = ["HoleTemplate", "HoleTemplates", "Path", "at"]
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a payload a value stands."""
@@ -34,6 +34,8 @@ _PADDING = re.compile(rb'"(?:%b)"\s*:\s*"(%b)"' % ("|".join(sorted(PADDING)).enc
 _MOST_PLACES = 8
 _LONGEST = 4096
 """Bytes of the longest payload whose shape is worth remembering."""
+_LONGEST_WAIT = 512
+"""Payloads after which a template is looked for again, at most."""
 
 
 class HoleTemplate:
@@ -125,6 +127,35 @@ class HoleTemplate:
                     first, last = holes[0][0], holes[-1][1]
                     return cls(payload[:first], _expression(payload, holes), payload[last:])
         return None
+
+
+class HoleTemplates:
+    """The template in use, and when it is worth looking for another one.
+
+    Where each payload has a shape of its own, a template is tried ever less often.
+    """
+
+    __slots__ = ("_patience", "_wait", "template")
+
+    def __init__(self) -> None:
+        self.template: HoleTemplate | None = None
+        """The template that was learnt last."""
+        self._patience = 1
+        self._wait = 0
+
+    def of(
+        self, payload: bytes, value: dict[str, Any], path: Path, changing: Iterable[Path]
+    ) -> HoleTemplate | None:
+        """Return the template of a payload, as `HoleTemplate.learn` does; None also where it may not pay."""
+        template = self.template
+        if template is not None and template.match(payload) == at(value, path):
+            return template
+        self._wait -= 1
+        if self._wait > 0:
+            return None
+        self._patience = self._wait = min(2 * self._patience, _LONGEST_WAIT)
+        self.template = HoleTemplate.learn(payload, value, path, changing)
+        return self.template
 
 
 _Hole: TypeAlias = tuple[int, int, bytes, bytes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
 from tokenstream.errors import MisuseError
 from tokenstream.formats._paths import Path, find, path_of
@@ -143,7 +143,7 @@ def _several(given: object) -> list[Any]:
     return list(several) if isinstance(given, list | tuple | set | frozenset) else [given]
 
 
-def _items_of(option: str, given: Any, example: str) -> list[tuple[Any, Any]]:  # noqa: ANN401 - anything may be given
+def _items_of(option: str, given: object, example: str) -> list[tuple[Any, Any]]:
     """Return the pairs of a dict; none where it was not given.
 
     Raises:
@@ -151,10 +151,14 @@ def _items_of(option: str, given: Any, example: str) -> list[tuple[Any, Any]]:  
     """
     if given is None:
         return []
-    if not isinstance(given, Mapping):
+    if not _is_mapping(given):
         msg = f"{option}={given!r}: give a dict, such as {example}"
         raise MisuseError(msg)
     return list(given.items())
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
 
 
 def sentinel_of(given: object) -> bytes | None:

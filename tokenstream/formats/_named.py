@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from tokenstream.events import PartStart
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
+from tokenstream.formats._read import text_of
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part
 
-__all__ = ["NamedKind", "NamedParts"]
+__all__ = ["NamedKind", "NamedParts", "call_id_of"]
 
 NamedKind: TypeAlias = Literal["text", "reasoning"]
 
@@ -169,6 +170,20 @@ class NamedParts(Parts):
             self.add(part, fragment)
         return True
 
+    def read_fragment(self, payload: dict[str, Any], *, field: str) -> None:
+        """Add the piece of arguments that a payload holds to its call; what belongs to none is carried.
+
+        Args:
+            payload: The payload, which names the call in `toolCallId`.
+            field: The field that holds the piece.
+        """
+        fragment = payload.get(field)
+        if not isinstance(fragment, str):
+            self.note("delta_misfits")
+        elif self.add_to_call(call_id_of(payload), fragment):
+            return
+        self.unknown(text_of(payload, "type") or field, payload)
+
     def take_call(self, id: str) -> OpenPart | None:
         """Return an open call that is about to be closed, and forget it."""
         part = self.calls.pop(id, None)
@@ -205,3 +220,13 @@ class NamedParts(Parts):
             parts.clear()
         self.forget_calls()
         super().close_all(complete=complete)
+
+
+def call_id_of(payload: dict[str, Any]) -> str:
+    """Return the id of the tool call that a payload is about; "" where it has none.
+
+    Example:
+        >>> call_id_of({"toolCallId": "call_1"}), call_id_of({})
+        ('call_1', '')
+    """
+    return text_of(payload, "toolCallId") or ""

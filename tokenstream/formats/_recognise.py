@@ -9,16 +9,19 @@ from tokenstream.errors import ProtocolError
 from tokenstream.formats import registry
 from tokenstream.formats._errors import exception_error, provider_error
 from tokenstream.formats._read import is_dict, is_list
+from tokenstream.formats._seen import payload_of
 from tokenstream.formats.base import PING_NAMES, name_of, text_error
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream.errors import StreamError
     from tokenstream.formats.base import Format, Frame
     from tokenstream.limits import Limits
 
-__all__ = ["PING", "WAIT", "is_message", "recognise"]
+__all__ = ["PING", "WAIT", "is_message", "likeliest", "recognise"]
 
 PING = "a ping"
 """Stands for a frame that is a sign of life, in whatever format."""
@@ -57,6 +60,29 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
     if name is None:
         return provider_error(payload, event) or (WAIT if wait else None)
     return name
+
+
+def likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
+    """Return the only format that all frames of a body may be of that ended before it could be told.
+
+    A body of `[DONE]` alone is an empty chat completion.
+
+    Args:
+        frames: The frames, none of which told its format.
+        limits: Bounds on decoding them.
+    """
+    found: set[str] | None = None
+    for frame in frames:
+        event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+        payload: object = payload_of(frame)
+        if isinstance(payload, bytes):
+            if payload.strip() == b"[DONE]" and not event:
+                found = {"openai-chat"} if found is None else found
+                continue
+            payload = _decoded(payload, limits) if payload.lstrip()[:1] == b"{" else None
+        possible = registry.possible(payload, event) if is_dict(payload) else set[str]()
+        found = possible if found is None else found & possible
+    return found.pop() if found is not None and len(found) == 1 else None
 
 
 def _by_its_start(payload: bytes, event: str) -> str | StreamError | None:

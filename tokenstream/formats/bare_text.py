@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._json import decode
@@ -14,12 +15,17 @@ from tokenstream.formats.base import Format, Frame
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
     from tokenstream.formats._parts import OpenPart
     from tokenstream.limits import Limits
 
 __all__ = ["Text", "text"]
+
+_ONE_LINE = re.compile(rb"data: ([^\r\n{][^\r\n]*+)\n\n").fullmatch
+"""Matches an event that is one piece of text in one line, and no JSON object."""
 
 
 class Text(Format):
@@ -90,6 +96,30 @@ class Text(Format):
         self.frames += 1
         text = frame.decode("utf-8", "replace")
         return [TextDelta(self.joiner + text, part=part.index, raw=text)]
+
+    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that is one piece of text in one line.
+
+        Args:
+            most: The longest chunk that may be read so, in bytes.
+        """
+        part = self._part
+        if part is None:
+            return None
+        joiner, index = self.joiner, part.index
+
+        def read(chunk: bytes) -> Event | None:
+            found = _ONE_LINE(chunk)
+            if found is None or b"[DONE]" in chunk or len(chunk) > most or part.closed:
+                return None
+            try:
+                text = found[1].decode()
+            except UnicodeDecodeError:
+                return None
+            self.frames += 1
+            return TextDelta(joiner + text, part=index, raw=text)
+
+        return read
 
     def read_text(self, payload: bytes, event: str) -> None:
         """Take a piece of text, or the server's error."""

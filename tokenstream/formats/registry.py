@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
 
-__all__ = ["create", "detect", "names"]
+__all__ = ["create", "detect", "names", "possible"]
 
 # One line per format: where it is. They are asked in this order whether a payload is theirs, and
 # each is loaded when it is asked, so the commonest come first; no payload is two formats' own.
@@ -101,3 +101,13 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
         wait = wait or answer is None
     # Only what is certainly none of ours is worth the search for installed formats.
     return (None, True) if wait else _third_parties.detect(payload, event)
+
+
+def possible(payload: dict[str, Any], event: str) -> set[str]:
+    """Return the formats that a payload may be of, although it does not tell.
+
+    Args:
+        payload: The decoded payload.
+        event: The SSE event's name, "" where it has none.
+    """
+    return {name for name in _FORMATS if load(name).recognises(payload, event) is None}

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.sources._kinds import SyncSource
 
-__all__ = ["aws_failed", "from_event_stream", "is_event_stream", "stream_of", "where_in"]
+__all__ = [
+    "aws_failed",
+    "from_event_stream",
+    "is_event_stream",
+    "is_response",
+    "stream_of",
+    "where_in",
+]
 
 _WHERE = ("stream", "body")
 """Where a response has its stream: of `converse_stream`, and of `invoke_model_with_response_stream`."""
@@ -52,9 +59,14 @@ def where_in(source: object) -> str | None:
         >>> where_in({"ResponseMetadata": {}, "body": [b"..."]}), where_in({"body": []})
         ('body', None)
     """
-    if not is_dict(source) or "ResponseMetadata" not in source:
+    if not is_dict(source) or not is_response(source):
         return None
     return next((name for name in _WHERE if name in source), None)
+
+
+def is_response(source: object) -> bool:
+    """Tell whether something is a response of boto3, be there a stream in it or not."""
+    return is_dict(source) and "ResponseMetadata" in source
 
 
 def aws_failed(error: Exception, names: set[str]) -> StreamError | None:

@@ -205,7 +205,14 @@ def _said_by_sdk(error: Any) -> StreamError | None:  # noqa: ANN401 - an excepti
     if _status_of(error) < 400:
         return provider_error(body) if is_dict(body) else None
     said = body if isinstance(body, str) else json.dumps(body, default=str)
-    return status_error(_status_of(error), dict(getattr(error, "headers", None) or {}), said.encode())
+    return status_error(_status_of(error), _headers_of(error), said.encode())
+
+
+def _headers_of(error: Any) -> dict[str, str]:  # noqa: ANN401 - an exception of an SDK
+    """Return the headers of the response that an exception stands for, its own or those beneath."""
+    # ollama raises its own "from None", over the client's error, which has the response.
+    beneath: object = getattr(error.__context__, "response", None)
+    return dict(getattr(error, "headers", None) or getattr(beneath, "headers", None) or {})
 
 
 def _said_by_google(error: Any, response: Any) -> StreamError | None:  # noqa: ANN401 - of google-genai

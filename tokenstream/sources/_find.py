@@ -189,7 +189,13 @@ def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:
 def _no_source(source: object) -> MisuseError:
     if is_whole(source):
         return MisuseError(
-            f"{named(source)} is a whole answer, not a stream: was stream=True forgotten in the request?"
+            f"{named(source)} is a whole answer, not a stream: was stream=True forgotten in the request, "
+            "or the SDK's method that streams?"
+        )
+    if _boto3.is_response(source):
+        return MisuseError(
+            "a response of boto3 without a stream is a whole answer, or one payload: ask with "
+            "converse_stream or invoke_model_with_response_stream"
         )
     if _is_mapping(source):
         return MisuseError(

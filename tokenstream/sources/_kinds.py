@@ -34,7 +34,7 @@ class SyncSource:
     messages: bool = False
     """Whether each chunk is one whole payload: a WebSocket's messages."""
     bound: Callable[[float | None], object] | None = None
-    """Says how many seconds the next read may take, None for ever; then it raises TimeoutError, and loses nothing."""
+    """Says how many seconds the next read may take; then it raises TimeoutError, and nothing is lost."""
 
 
 @dataclass(slots=True)

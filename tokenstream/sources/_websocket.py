@@ -28,8 +28,8 @@ __all__ = [
     "socket_of",
 ]
 
-_SOCKET = ("recv", "send", "ping", "close")
-"""What connections of websockets can do."""
+_SOCKET = ("recv", "send", "ping")
+"""What connections of websockets can do, beside being closed, which trio's call `aclose`."""
 _SDK_CONNECTION = ("recv_bytes", "parse_event", "send", "close")
 """What connections of the openai SDK can do, which stand on one of websockets."""
 _SDK_SESSION = ("receive", "send_client_content", "close")
@@ -83,18 +83,18 @@ def socket_of(source: Any) -> Socket | None:  # noqa: ANN401 - told apart by wha
         MisuseError: A session's connection cannot be found.
     """
     # Of its class, since a mock has whatever is asked of it.
-    if _can(source, _SOCKET):
-        return Socket(_receiver(source), source.close, source)
+    if _is_connection(source):
+        return Socket(_receiver(source), getattr(source, "close", None) or source.aclose, source)
     if _can(source, _SDK_CONNECTION):
         if getattr(source, "_make_ws", None) is not None:
             # It was told how to connect anew, which only its own loop does.
             return None
         beneath = getattr(source, "_connection", None)
-        recv = _receiver(beneath) if _can(beneath, _SOCKET) else source.recv_bytes
+        recv = _receiver(beneath) if _is_connection(beneath) else source.recv_bytes
         return Socket(recv, source.close, beneath)
     if _can(source, _SDK_SESSION):
         beneath = getattr(source, "_ws", None)
-        if beneath is None or not _can(beneath, _SOCKET):
+        if beneath is None or not _is_connection(beneath):
             raise MisuseError(
                 f"the connection beneath {named(source)} cannot be found: hand over that itself"
             )
@@ -104,6 +104,10 @@ def socket_of(source: Any) -> Socket | None:  # noqa: ANN401 - told apart by wha
 
 def _can(source: object, names: tuple[str, ...]) -> bool:
     return all(callable(getattr(type(source), name, None)) for name in names)
+
+
+def _is_connection(source: object) -> bool:
+    return _can(source, (*_SOCKET, "close")) or _can(source, (*_SOCKET, "aclose"))
 
 
 def _receiver(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websockets
@@ -136,7 +140,10 @@ def from_async_socket(socket: Socket) -> AsyncSource:
 
     def find() -> Any:  # noqa: ANN401 - an event loop's socket
         transport = getattr(beneath, "transport", None)
-        return None if transport is None else transport.get_extra_info("socket")
+        if transport is not None:
+            return transport.get_extra_info("socket")
+        stream = getattr(beneath, "stream", None)
+        return getattr(getattr(stream, "transport_stream", stream), "socket", None)
 
     return AsyncSource(
         _AsyncMessages(socket.recv), partial(_close, socket), socket=find, survives=True, messages=True
@@ -144,7 +151,8 @@ def from_async_socket(socket: Socket) -> AsyncSource:
 
 
 def _close(socket: Socket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
-    """Close a connection, without waiting long for a server that does not answer, or whose answer nobody reads."""
+    """Close a connection, without waiting long for a server whose farewell does not come."""
+    # It does not where messages that nobody reads any more stand before it.
     seconds = getattr(socket.beneath, "close_timeout", None)
     if seconds is None or seconds > _FAREWELL_SECONDS:
         with suppress(AttributeError):

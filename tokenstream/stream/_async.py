@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, Deferred, async_source
-from tokenstream.stream._core import Away, Failed, Opened, StreamBase, concurrent
+from tokenstream.stream._aspects import AsyncAspects
+from tokenstream.stream._core import Away, Failed, Opened, concurrent
 from tokenstream.stream._direct import Direct
 from tokenstream.stream._host import running
 from tokenstream.stream._reader import Reader, left
-from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, AsyncView
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,12 +28,11 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.sources._typing import AsyncReadable
     from tokenstream.stream._host import Host
-    from tokenstream.stream._responses import AsyncResponses
 
 __all__ = ["AsyncStream"]
 
 
-class AsyncStream(StreamBase):
+class AsyncStream(AsyncAspects):
     r"""Read the streamed answer of a model in an `async for` loop.
 
     Iterating gives every event; `text`, `reasoning` and `tool_calls` are views
@@ -68,7 +67,7 @@ class AsyncStream(StreamBase):
         'Hello'
     """
 
-    __slots__ = ("_batch", "_host", "_reader", "_responses", "_source", "_tasks")
+    __slots__ = ("_batch", "_host", "_reader", "_source", "_tasks")
 
     def __init__(
         self,
@@ -103,7 +102,7 @@ class AsyncStream(StreamBase):
         """What the reader has brought."""
         self._host: Host | None = None
         self._tasks: TaskGroup | None = None
-        self._responses: AsyncResponses | None = None
+        self._responses = None
         if isinstance(found, AsyncSource):
             self._attach(found)
 
@@ -132,34 +131,6 @@ class AsyncStream(StreamBase):
                 await self._close_source(failed=True)
             raise
         return event
-
-    @property
-    def text(self) -> AsyncView[str]:
-        """The answer's text as it arrives: a view of `str` pieces."""
-        return self.choice(0).text
-
-    @property
-    def reasoning(self) -> AsyncView[str]:
-        """The model's reasoning as it arrives: a view of `str` pieces."""
-        return self.choice(0).reasoning
-
-    @property
-    def tool_calls(self) -> AsyncToolCallView:
-        """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
-        return self.choice(0).tool_calls
-
-    @property
-    def responses(self) -> AsyncResponses:
-        """The answers on one WebSocket connection, one after the other: an iterator of `AsyncStream`."""
-        if self._responses is None:
-            from tokenstream.stream._responses import AsyncResponses
-
-            self._responses = AsyncResponses(self)
-        return self._responses
-
-    def choice(self, index: int) -> AsyncChoice:
-        """Return the views of one of several alternative answers, from 0."""
-        return AsyncChoice(self, self._machine.accumulator, index)
 
     async def final(self) -> Message:
         """Read to the end and return the answer.

@@ -44,6 +44,7 @@ __all__ = [
     "StreamBase",
     "broken_off",
     "concurrent",
+    "warn",
 ]
 
 
@@ -359,6 +360,13 @@ def log(message: str, *details: object) -> None:
     import logging
 
     logging.getLogger("tokenstream").debug(message, *details)
+
+
+def warn(message: str, *details: object) -> None:
+    """Tell whoever runs the application what nothing else tells; nothing that was sent is ever among it."""
+    import logging
+
+    logging.getLogger("tokenstream").warning(message, *details)
 
 
 def broken_off() -> StreamInterrupted:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
 from tokenstream.errors import MisuseError
+from tokenstream.stream._core import warn
 from tokenstream.stream._sorter import Sorter
 
 if TYPE_CHECKING:
@@ -82,7 +83,12 @@ class Shared:
         if not isinstance(chunk, bytes):
             machine.push(chunk, machine.now)
             chunk, machine.chunk = machine.chunk, None
+        trouble = sorter.trouble
         self.begun.extend(sorter.feed(chunk))
+        if sorter.trouble is not trouble:
+            # Nobody may see it before the next answer, which may not come because of it.
+            code = sorter.trouble.code or sorter.trouble.type or "without a code"
+            warn("the server told of an error between two answers: %s", code)
         self._take_over()
         if sorter.error is not None:
             self.end(sorter.error)
@@ -104,10 +110,13 @@ class Shared:
         """
         stream, sorter = self.stream, self.sorter
         self.over = True
-        self.failure = failure if stream._stopping is None else None
-        unfinished = sorter is not None and sorter.unfinished
+        unfinished = False
         if sorter is not None:
+            if not sorter.began:
+                failure = failure or sorter.trouble
+            unfinished = sorter.unfinished
             sorter.end()
+        self.failure = failure if stream._stopping is None else None
         if stream._stopping is not None:
             for response in self.live:
                 response._ask_to_stop(stream._stopping)

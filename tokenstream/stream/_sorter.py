@@ -10,6 +10,7 @@ from tokenstream.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.formats import registry
+from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict
 from tokenstream.formats._seen import payload_of
 from tokenstream.formats.base import name_of
@@ -105,6 +106,7 @@ class Sorter:
         "_session",
         "error",
         "several",
+        "trouble",
     )
 
     def __init__(self, wanted: str | Format | None, *, limits: Limits, messages: bool) -> None:
@@ -123,6 +125,8 @@ class Sorter:
         self.error: StreamError | None = None
         self.several: bool | None = None
         """Whether the connection carries several answers; None while that is not known."""
+        self.trouble: StreamError | None = None
+        """The error that the server has told last between two answers; most end nothing."""
         self._session: Format | None = None
         """Reads what belongs to no answer, for those that come later; None until the format is known."""
         self._frames: list[Frame] = []
@@ -159,6 +163,11 @@ class Sorter:
     def unfinished(self) -> bool:
         """Whether an answer is being given."""
         return bool(self._open)
+
+    @property
+    def began(self) -> bool:
+        """Whether any answer ever was."""
+        return bool(self._open or self._over)
 
     # -- within ------------------------------------------------------------
 
@@ -205,9 +214,11 @@ class Sorter:
         name, ends = session.place_of(payload)
         if name is None:
             session.feed(payload)
+            if not self._open and payload.get("type", "error") == "error":
+                self.trouble = provider_error(payload, "") or self.trouble
         lane = None if name is None else self._open.get(name)
         begun: list[Lane] = []
-        if name is not None and lane is None and name not in self._over:
+        if name is not None and lane is None and (not name or name not in self._over):
             lane = self._open[name] = Lane(session.of_answer(name), self._held)
             begun.append(lane)
             self._pass_on(lane)
@@ -225,8 +236,7 @@ class Sorter:
         if lane is not None and name is not None and ends:
             lane.ended = lane.whole = True
             del self._open[name]
-            if name:
-                self._over.append(name)
+            self._over.append(name)
         return begun
 
     def _pass_on(self, lane: Lane) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, SyncSource, sync_source
-from tokenstream.stream._core import END, NOTABLE_SECONDS, StreamBase, concurrent
+from tokenstream.stream._aspects import Aspects
+from tokenstream.stream._core import END, NOTABLE_SECONDS, concurrent
 from tokenstream.stream._silence import REST_SECONDS
-from tokenstream.stream._views import Choice, ToolCallView, View
 from tokenstream.stream._wake import Watch, shut_down
 
 if TYPE_CHECKING:
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Message
     from tokenstream.sources._typing import SyncReadable
-    from tokenstream.stream._responses import Responses
 
 __all__ = ["Stream"]
 
 
-class Stream(StreamBase):
+class Stream(Aspects):
     r"""Read the streamed answer of a model in a `for` loop.
 
     Iterating gives every event; `text`, `reasoning` and `tool_calls` are views
@@ -65,7 +64,6 @@ class Stream(StreamBase):
         "_chunks",
         "_lock",
         "_ready_at",
-        "_responses",
         "_rest_until",
         "_socket",
         "_source",
@@ -105,7 +103,7 @@ class Stream(StreamBase):
         self._waiting = False
         """Whether the source is being read, which may block, or was until Ctrl-C broke that off."""
         self._watch: Watch | None = None
-        self._responses: Responses | None = None
+        self._responses = None
         self._rest_until: float | None = None
         """When the rest of the body is given up, once the answer itself is at its end."""
         self._ready_at = 0.0
@@ -143,34 +141,6 @@ class Stream(StreamBase):
                 # Quiet: an event may be on its way, or another error.
                 self._end_from_outside(quiet=True)
         return event
-
-    @property
-    def text(self) -> View[str]:
-        """The answer's text as it arrives: a view of `str` pieces."""
-        return self.choice(0).text
-
-    @property
-    def reasoning(self) -> View[str]:
-        """The model's reasoning as it arrives: a view of `str` pieces."""
-        return self.choice(0).reasoning
-
-    @property
-    def tool_calls(self) -> ToolCallView:
-        """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
-        return self.choice(0).tool_calls
-
-    @property
-    def responses(self) -> Responses:
-        """The answers on one WebSocket connection, one after the other: an iterator of `Stream`."""
-        if self._responses is None:
-            from tokenstream.stream._responses import Responses
-
-            self._responses = Responses(self)
-        return self._responses
-
-    def choice(self, index: int) -> Choice:
-        """Return the views of one of several alternative answers, from 0."""
-        return Choice(self, self._machine.accumulator, index)
 
     def final(self) -> Message:
         """Read to the end and return the answer.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from email.message import Message as Headers
 
-__all__ = ["Chunk", "Exchange", "Reply", "Request", "paced", "refusal"]
+__all__ = ["Chunk", "Exchange", "Framing", "Reply", "Request", "paced", "refusal"]
 
 Chunk: TypeAlias = tuple[float, bytes]
 """Seconds to wait, then bytes to send."""
@@ -20,12 +20,19 @@ Chunk: TypeAlias = tuple[float, bytes]
 _EVENT_STREAM = "text/event-stream; charset=utf-8"
 _IRREGULAR = (0.6, 1.5, 0.8, 1.2, 1.0, 0.9)
 """Pauses as they come from a model, in units of their mean; their mean is 1."""
-_FRAMES = {
+Framing: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]
+"""How the frames of a body are told apart."""
+_BETWEEN = {
     # An event reaches to the end of the empty lines after it. Atomic, so that CRLF is one line ending.
     "sse": re.compile(rb"(?>\r\n|\n|\r){2,}"),
     "ndjson": re.compile(rb"\n+"),
 }
-"""What stands between the frames of a body."""
+"""What stands between the frames of a body of text."""
+_MARKS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+"""Brackets of JSON, and the strings in which they are none."""
+_BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
+_LEAST_MESSAGE = 16
+"""Bytes of the shortest message of AWS's event streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +106,7 @@ def paced(
     *,
     rate: float | None,
     first: float = 0.0,
-    framing: Literal["sse", "ndjson"] | None = "sse",
+    framing: Framing | None = "sse",
 ) -> list[Chunk]:
     r"""Cut a body into its frames, at the pace of a model; no byte is changed.
 
@@ -107,13 +114,14 @@ def paced(
         body: The body.
         rate: Frames per second in the mean, in an uneven rhythm; None for no pauses.
         first: Seconds until the first frame.
-        framing: How the frames are told apart; None for a body of one piece.
+        framing: How the frames are told apart; None for a body of one piece. JSON that
+            is no array is one piece, too.
 
     Example:
         >>> paced(b"data: a\n\ndata: b\n\n", rate=None)
         [(0.0, b'data: a\n\n'), (0.0, b'data: b\n\n')]
     """
-    frames = [body] if framing is None else _frames(body, _FRAMES[framing])
+    frames = [body] if framing is None else _frames(body, framing)
     waits = [first]
     waits += [
         0.0 if rate is None else _IRREGULAR[number % len(_IRREGULAR)] / rate
@@ -122,10 +130,42 @@ def paced(
     return list(zip(waits, frames, strict=False))
 
 
-def _frames(body: bytes, between: re.Pattern[bytes]) -> list[bytes]:
-    ends = [found.end() for found in between.finditer(body)]
+def _frames(body: bytes, framing: Framing) -> list[bytes]:
+    if framing == "json":
+        ends = _ends_of_elements(body)
+    elif framing == "aws-eventstream":
+        ends = _ends_of_messages(body)
+    else:
+        ends = [found.end() for found in _BETWEEN[framing].finditer(body)]
     pieces = [body[begin:end] for begin, end in zip([0, *ends], [*ends, len(body)], strict=True)]
     return [piece for piece in pieces if piece]
+
+
+def _ends_of_elements(body: bytes) -> list[int]:
+    """Return where the objects and arrays end that are in an array of JSON."""
+    ends: list[int] = []
+    depth = 0
+    for found in _MARKS.finditer(body) if body.lstrip(_BEFORE_JSON).startswith(b"[") else ():
+        if found[0] in b"[{":
+            depth += 1
+        elif found[0] in b"]}":
+            depth -= 1
+            if depth == 1:
+                ends.append(found.end())
+    return ends
+
+
+def _ends_of_messages(body: bytes) -> list[int]:
+    """Return where the messages of an event stream of AWS end, each of which begins with its length."""
+    ends: list[int] = []
+    end = 0
+    while len(body) - end >= _LEAST_MESSAGE:
+        length = int.from_bytes(body[end : end + 4], "big")
+        if not _LEAST_MESSAGE <= length <= len(body) - end:
+            break
+        end += length
+        ends.append(end)
+    return ends
 
 
 def refusal(status: int, message: str) -> Reply:

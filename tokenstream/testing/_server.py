@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._connections import Listener
-from tokenstream.testing._replies import Chunk, Exchange, Reply, Request, paced, refusal
+from tokenstream.testing._replies import Chunk, Exchange, Framing, Reply, Request, paced, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Chunk", "Exchange", "ReplayServer", "Reply", "Request", "paced", "refusal"]
+__all__ = ["Chunk", "Exchange", "Framing", "ReplayServer", "Reply", "Request", "paced", "refusal"]
 
 _ACCEPT_SECONDS = 0.05
 """How often the server looks whether it is to stop."""

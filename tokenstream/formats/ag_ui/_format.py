@@ -83,6 +83,7 @@ class AGUI(DeltaFormat):
     __slots__ = ("_run", "_started")
 
     name: ClassVar[str] = "ag-ui"
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
     deltas: ClassVar[dict[str, NamedKind]] = {
         "TEXT_MESSAGE_CONTENT": "text",
@@ -111,6 +112,9 @@ class AGUI(DeltaFormat):
             event: The SSE event's name.
         """
         return text_of(payload, "type") in _TYPES
+
+    def read_sentinel(self) -> None:
+        """Ignore what back ends for chat end all their streams with: a run has an end of its own."""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Tell whether a payload that looks like an error is none: only `RUN_ERROR` ends a run."""

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream.events import PartDone
-from tokenstream.formats._named import NamedKind, NamedParts
+from tokenstream.formats._named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._open import OpenCall, mend
 from tokenstream.formats._read import known, text_of
 from tokenstream.formats.ag_ui._words import ASIDES
@@ -103,23 +103,14 @@ class RunParts(NamedParts):
     def read_call_start(self, payload: dict[str, Any]) -> OpenCall | None:
         """Open a call."""
         name = text_of(payload, "toolCallName") or ""
-        return self.start_call(_id_of(payload), name, known(payload, *_CALL_FIELDS))
-
-    def read_arguments(self, payload: dict[str, Any]) -> None:
-        """Add to a call's arguments."""
-        delta = payload.get("delta")
-        if not isinstance(delta, str):
-            self.note("delta_misfits")
-        elif self.add_to_call(_id_of(payload), delta):
-            return
-        self.unknown(text_of(payload, "type") or "TOOL_CALL_ARGS", payload)
+        return self.start_call(call_id_of(payload), name, known(payload, *_CALL_FIELDS))
 
     def read_call_end(self, payload: dict[str, Any]) -> None:
         """Close a call: it is handed out."""
-        if _id_of(payload) not in self.calls:
+        if call_id_of(payload) not in self.calls:
             self.note("part_end_unmatched")
             return
-        self._end_call(_id_of(payload))
+        self._end_call(call_id_of(payload))
 
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
         """Add to a call that has neither start nor end of its own."""
@@ -137,7 +128,7 @@ class RunParts(NamedParts):
 
     def read_result(self, payload: dict[str, Any]) -> None:
         """Take what a tool gave back to the agent."""
-        id_ = _id_of(payload)
+        id_ = call_id_of(payload)
         if id_ in self.calls:
             # Nothing is run with arguments that are still being written.
             self.note("part_unclosed")
@@ -204,10 +195,6 @@ def _said(payload: dict[str, Any]) -> dict[str, Any] | None:
     return data or None
 
 
-def _id_of(payload: dict[str, Any]) -> str:
-    return text_of(payload, "toolCallId") or ""
-
-
 PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
     "TEXT_MESSAGE_START": partial(RunParts.read_start, kind="text"),
     "TEXT_MESSAGE_CONTENT": partial(RunParts.read_content, kind="text"),
@@ -222,7 +209,7 @@ PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
     "THINKING_TEXT_MESSAGE_END": partial(RunParts.read_end, kind="reasoning"),
     "REASONING_ENCRYPTED_VALUE": RunParts.read_encrypted,
     "TOOL_CALL_START": RunParts.read_call_start,
-    "TOOL_CALL_ARGS": RunParts.read_arguments,
+    "TOOL_CALL_ARGS": partial(RunParts.read_fragment, field="delta"),
     "TOOL_CALL_END": RunParts.read_call_end,
     "TOOL_CALL_CHUNK": RunParts.read_call_chunk,
     "TOOL_CALL_RESULT": RunParts.read_result,

@@ -9,7 +9,7 @@ from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta, UsageUpdate
 from tokenstream.formats import registry
 from tokenstream.formats._errors import named_exception
-from tokenstream.formats._holes import HoleTemplate
+from tokenstream.formats._holes import HoleTemplates
 from tokenstream.formats._read import dicts_of, is_dict, is_list, known
 from tokenstream.formats._template import PADDING, Templates
 from tokenstream.formats.base import Format
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
-    from tokenstream.formats._holes import Path
+    from tokenstream.formats._holes import HoleTemplate
     from tokenstream.formats._template import TextTemplate
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
@@ -40,8 +40,6 @@ _LAST_WORDS = frozenset({_METRICS, "amazon-bedrock-trace"})
 _FIRST = ("anthropic", "bedrock-converse", "cohere")
 _LAST = ("openai-chat",)
 """Formats that models speak, asked before and after the plain shapes whether a payload is theirs."""
-_LONGEST_WAIT = 512
-"""Payloads that count, after which their shape is looked for again, at most."""
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
 _PATHS: tuple[tuple[str | int, ...], ...] = (
     ("delta", "text"),
@@ -82,10 +80,8 @@ class BedrockInvoke(Format):
         "_inner",
         "_over",
         "_path",
-        "_patience",
         "_payload",
         "_templates",
-        "_wait",
     )
 
     name: ClassVar[str] = "bedrock-invoke"
@@ -104,11 +100,8 @@ class BedrockInvoke(Format):
         self._templates = Templates()
         self._path: tuple[str | int, ...] = ()
         """Where the model's last payload had its text."""
-        self._holes: HoleTemplate | None = None
+        self._holes = HoleTemplates()
         """What payloads look like that count, beside their text."""
-        self._patience = 1
-        self._wait = 0
-        """How many of these may come before their shape is looked for again."""
         self._glance: Glance | None = None
         """Reads the next chunk, if it is like the last one."""
 
@@ -278,25 +271,13 @@ class BedrockInvoke(Format):
         inner = self._inner
         last = inner.last if isinstance(inner, PlainModel) else LastRead()
         if isinstance(inner, PlainModel) and inner.changing:
-            template: HoleTemplate | TextTemplate | None = self._counting(data, payload, inner.changing)
+            counted = self._holes.of(data, payload, self._path, inner.changing)
+            template: HoleTemplate | TextTemplate | None = counted
         else:
             self._templates.offer(data, payload, self._path, self.frames)
             template = self._templates.template
         if template is not None:
             self._glance = Glance(self, template, event, last)
-
-    def _counting(
-        self, data: bytes, payload: dict[str, Any], changing: tuple[Path, ...]
-    ) -> HoleTemplate | None:
-        """Return what payloads look like that count; None where that is not found, or not worth it."""
-        if self._holes is not None and self._holes.match(data) is not None:
-            return self._holes
-        self._wait -= 1
-        if self._wait > 0:
-            return None
-        self._patience = self._wait = min(2 * self._patience, _LONGEST_WAIT)
-        self._holes = HoleTemplate.learn(data, payload, self._path, changing)
-        return self._holes
 
 
 def _unpacked(written: object) -> bytes:

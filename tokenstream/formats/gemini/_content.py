@@ -83,7 +83,7 @@ class GeminiParts(CallParts):
 
     def give_usage_again(self) -> None:
         """Give what the last plain delta says of usage, and let more of them pass before the next time."""
-        self.every = min(self.every + 1, _MOST_WAITING)
+        self.every = min(2 * self.every, _MOST_WAITING)
         self.give_usage()
 
     def give_usage(self) -> None:

@@ -1,4 +1,4 @@
-"""The API's own spelling, whichever came: proxies and Python clients write snake_case, and dicts hold objects."""
+"""The API's own spelling, whichever came: clients write snake_case, and leave objects in their dicts."""
 
 from __future__ import annotations
 

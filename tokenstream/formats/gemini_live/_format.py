@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import TextDelta
 from tokenstream.formats._read import dicts_of, is_dict, is_list, says_nothing, text_of
+from tokenstream.formats._template import ChunkReader, Templates
 from tokenstream.formats.base import Format, Frame
 from tokenstream.formats.gemini_live._turn import Turn
 from tokenstream.formats.gemini_live._words import FINISH_REASONS, camel, child, usage_of
@@ -50,6 +51,7 @@ _OF_A_TURN = frozenset(
 _UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
 _LONGEST_GLANCE = 4096
 _ONE_PART = b'"text"'
+_TEXT = ("serverContent", "modelTurn", "parts", 0, "text")
 
 
 class GeminiLive(Format):
@@ -72,7 +74,7 @@ class GeminiLive(Format):
         ['stop']
     """
 
-    __slots__ = ("_asks", "_one", "_open", "_plain", "_turn")
+    __slots__ = ("_asks", "_one", "_open", "_plain", "_reader", "_templates", "_turn")
 
     name: ClassVar[str] = "gemini-live"
     framing: ClassVar[str] = "messages"
@@ -91,6 +93,9 @@ class GeminiLive(Format):
         """Whether the model has called a tool last, and waits for its result."""
         self._plain = False
         """Whether the last payload added to a text."""
+        self._templates = Templates()
+        self._reader: ChunkReader | None = None
+        """Reads the next piece by its bytes, if it adds to the same text."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
         """Return a format of the same make for a new connection."""
@@ -127,16 +132,23 @@ class GeminiLive(Format):
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
         event = self._glance(frame) if self._plain and isinstance(frame, bytes) else None
-        return super().feed(frame, now=now) if event is None else [event]
+        if event is not None:
+            return [event]
+        self._reader = None
+        return super().feed(frame, now=now)
 
     def message_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a message that is one more piece of the text."""
-        return self._glance if self._plain and most >= _LONGEST_GLANCE else None
+        if not self._plain or most < _LONGEST_GLANCE:
+            return None
+        return self._glance if self._reader is None else self._reader.read
 
     def _glance(self, payload: bytes) -> Event | None:
         """Return the event of a payload that is one more piece of the text; None for any other."""
         if not self._plain or len(payload) > _LONGEST_GLANCE or _ONE_PART not in payload:
             return None
+        if self._reader is not None and (event := self._reader.read(payload)) is not None:
+            return event
         flow = self.parts.choices[0].flow
         if flow is None or flow.kind != "text" or flow.held or self.error is not None:
             return None
@@ -152,7 +164,12 @@ class GeminiLive(Format):
         if not plain or text.__class__ is not str or not text or self.limits is not DEFAULT_LIMITS:
             return None
         self.frames += 1
-        return TextDelta(text, part=flow.index, raw=data)
+        delta = TextDelta(text, part=flow.index, raw=data)
+        self._templates.offer(payload, data, _TEXT, self.frames)
+        template = self._templates.template
+        if template is not None:
+            self._reader = ChunkReader(self, template, slice(None), delta, _LONGEST_GLANCE)
+        return delta
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; where a turn had not ended, or none had begun, set `error`."""

@@ -79,11 +79,6 @@ class _Call:
         """The last list of calls that it was in."""
 
     @property
-    def has_begun(self) -> bool:
-        """Whether any of its arguments came."""
-        return self.open is not None and self.open.has_arguments
-
-    @property
     def whole(self) -> bool:
         """Whether nothing more is to be expected: the arguments are one whole value, or free text."""
         call = self.open
@@ -210,7 +205,7 @@ class Calls:
         if other.id is None and same_name and not other.whole:
             return other
         # An id made up anew for each fragment: without a name it can begin no call.
-        if fragment.index is not None and not fragment.name and other.has_begun and not other.whole:
+        if fragment.index is not None and not fragment.name and other.open is not None and not other.whole:
             self._parts.note("call_repeated")
             return other
         if fragment.index is not None:
@@ -244,7 +239,8 @@ class Calls:
             return None
         if not call.name:
             return call
-        return call if fragment.name == call.name and call.has_begun and not call.whole else None
+        begun = call.open is not None and call.open.has_arguments
+        return call if fragment.name == call.name and begun and not call.whole else None
 
     # -- what it adds ------------------------------------------------------
 

@@ -9,7 +9,9 @@ from pydantic_core import from_json
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._holes import HoleTemplates
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
+from tokenstream.formats._template import ChunkReader
 from tokenstream.formats.base import Format, Frame
 from tokenstream.formats.openai_realtime._outputs import Outputs
 from tokenstream.formats.openai_realtime._words import (
@@ -35,6 +37,8 @@ __all__ = ["OpenAIRealtime"]
 _TEXT_DELTA = b'"response.output_text.delta"'
 _NEAR = 64
 """Bytes of a payload in which its type stands, if it is to be read at a glance."""
+_CHANGING = (("event_id",),)
+"""What differs from one text delta to the next beside the text, and says nothing of the answer."""
 _LONGEST = 65_536
 """Bytes of a payload beyond which it is read in full."""
 _SESSION_EVENTS = ("session.", "conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
@@ -70,9 +74,11 @@ class OpenAIRealtime(Format):
         "_answer",
         "_answerless",
         "_failure",
+        "_holes",
         "_open",
         "_outputs",
         "_plain",
+        "_reader",
         "_session",
         "_told",
     )
@@ -106,6 +112,9 @@ class OpenAIRealtime(Format):
         """The last error that the server told since a response began; most do not end the session."""
         self._plain: tuple[str, object, object, OpenPart] | None = None
         """What the last text delta added to: item, content index, response, and the part."""
+        self._holes = HoleTemplates()
+        self._reader: ChunkReader | None = None
+        """Reads the next text delta by its bytes, if it adds to the same part."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
         """Return a format of the same make for a new connection."""
@@ -155,16 +164,23 @@ class OpenAIRealtime(Format):
         """Return the events that `frame` holds."""
         # Only a text is decoded here: audio is large, and would be decoded twice.
         event = self._glance(frame) if self._plain is not None and isinstance(frame, bytes) else None
-        return super().feed(frame, now=now) if event is None else [event]
+        if event is not None:
+            return [event]
+        self._reader = None
+        return super().feed(frame, now=now)
 
     def message_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a message that is one more piece of the text."""
-        return None if self._plain is None or most < _LONGEST else self._glance
+        if self._plain is None or most < _LONGEST:
+            return None
+        return self._glance if self._reader is None else self._reader.read
 
     def _glance(self, payload: bytes) -> Event | None:
         """Return the event of a payload that adds to the text as the last one did; None for any other."""
         if self._plain is None or _TEXT_DELTA not in payload[:_NEAR] or len(payload) > _LONGEST:
             return None
+        if self._reader is not None and (event := self._reader.read(payload)) is not None:
+            return event
         item, content, response, part = self._plain
         try:
             data = from_json(payload)
@@ -183,7 +199,11 @@ class OpenAIRealtime(Format):
             text = data.get("delta")
             if text.__class__ is str and text:
                 self.frames += 1
-                return TextDelta(text, part=part.index, raw=data)
+                delta = TextDelta(text, part=part.index, raw=data)
+                template = self._holes.of(payload, data, ("delta",), _CHANGING)
+                if template is not None:
+                    self._reader = ChunkReader(self, template, slice(None), delta, _LONGEST)
+                return delta
         return None
 
     def end(self, *, now: float = 0.0) -> list[Event]:

@@ -99,7 +99,6 @@ def _previewed(items: Items, payload: dict[str, Any], _kind: str) -> bool:
 def _input_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
     text = payload.get("delta")
-    items.written = None
     if not isinstance(text, str):
         return False
     item = items.item(payload, item_type)

@@ -129,7 +129,8 @@ class OpenAIResponses(Format):
         if kind == "error":
             return "sequence_number" in payload
         # Events of the Realtime API have the same names, and ids of their own.
-        return _is_known(kind) and "event_id" not in payload
+        realtime = dict_of(payload, "response").get("object") == "realtime.response"
+        return _is_known(kind) and "event_id" not in payload and not realtime
 
     @property
     def sequence_number(self) -> int | None:

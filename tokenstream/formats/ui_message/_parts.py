@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from tokenstream._log import TextLog
 from tokenstream.events import PartDone
-from tokenstream.formats._named import NamedKind, NamedParts
+from tokenstream.formats._named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import OpenCall, OpenPart
 from tokenstream.formats._read import dicts_of, known, text_of
@@ -117,12 +117,12 @@ class UIParts(NamedParts):
         """Open a call; where an id is used again, what an earlier call gave stays."""
         part = self._start_call(payload)
         if part is not None:
-            self._replaceable.pop((_RESULT, _id_of(payload)), None)
+            self._replaceable.pop((_RESULT, call_id_of(payload)), None)
         return part
 
     def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
         """Open a call: the client's, or the server's own where the provider runs the tool."""
-        id_, name = _id_of(payload), text_of(payload, "toolName") or ""
+        id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
         data = known(payload, *_CALL_FIELDS)
         if payload.get("providerExecuted") is not True:
             free_text = payload.get("inputEncoding") == "text"
@@ -135,15 +135,6 @@ class UIParts(NamedParts):
         part = self.calls[id_] = self.open(0, content)
         self._server_calls[part.index] = content
         return part
-
-    def read_call_delta(self, payload: dict[str, Any]) -> None:
-        """Add to a call's arguments."""
-        fragment = payload.get("inputTextDelta")
-        if not isinstance(fragment, str):
-            self.note("delta_misfits")
-        elif self.add_to_call(_id_of(payload), fragment):
-            return
-        self.unknown("tool-input-delta", payload)
 
     def read_call(self, payload: dict[str, Any]) -> None:
         """Close a call with its arguments; the client's is handed out."""
@@ -176,7 +167,7 @@ class UIParts(NamedParts):
 
     def read_result(self, payload: dict[str, Any]) -> None:
         """Take what a tool gave back to the server; what was preliminary is replaced."""
-        type_, id_ = text_of(payload, "type") or "", _id_of(payload)
+        type_, id_ = text_of(payload, "type") or "", call_id_of(payload)
         self.unanswered.discard(id_)
         result = ServerToolResult(
             id=id_,
@@ -188,7 +179,7 @@ class UIParts(NamedParts):
 
     def _closing(self, payload: dict[str, Any]) -> OpenPart | None:
         """Return the call that a payload closes; one that was never started is opened first."""
-        id_ = _id_of(payload)
+        id_ = call_id_of(payload)
         if id_ not in self.calls:
             self.read_call_start(payload)
         return self.take_call(id_)
@@ -225,7 +216,7 @@ class UIParts(NamedParts):
     def _hand_over(self, call: OpenCall, payload: dict[str, Any]) -> None:
         """Turn a call into the server's own: only its end says that the provider runs the tool."""
         self.drop_call(call)
-        self.unanswered.discard(_id_of(payload))
+        self.unanswered.discard(call_id_of(payload))
         data = {**payload, **(call.provider_data or {})}
         content = ServerToolCall(
             id=call.id,
@@ -350,10 +341,6 @@ class UIParts(NamedParts):
                 self.close_call(part, whole=False)
 
 
-def _id_of(payload: dict[str, Any]) -> str:
-    return text_of(payload, "toolCallId") or ""
-
-
 def _arguments(value: object, *, as_text: bool) -> str:
     if as_text and isinstance(value, str):
         return value
@@ -378,7 +365,7 @@ PART_READERS: dict[str, Callable[[UIParts, dict[str, Any]], object]] = {
     "reasoning-delta": partial(UIParts.read_delta, kind="reasoning"),
     "reasoning-end": partial(UIParts.read_end, kind="reasoning"),
     "tool-input-start": UIParts.read_call_start,
-    "tool-input-delta": UIParts.read_call_delta,
+    "tool-input-delta": partial(UIParts.read_fragment, field="inputTextDelta"),
     "tool-input-available": UIParts.read_call,
     "tool-input-error": UIParts.read_call_error,
     "tool-output-available": UIParts.read_result,
