@@ -7,10 +7,48 @@ from typing import Any
 
 from tests.support import aws_eventstream
 
-__all__ = ["BEDROCK_ANSWER", "COHERE_ANSWER", "GEMINI_ANSWER", "OLLAMA_ANSWER"]
+__all__ = ["BEDROCK_ANSWER", "COHERE_ANSWER", "GEMINI_ANSWER", "OLLAMA_ANSWER", "RESPONSES_ANSWER"]
 
 _PIECES = ("Let me ", "look up ", "the weather ", "in Oslo.")
 _ARGUMENTS = {"city": "Oslo"}
+
+
+def _responses(type: str, **fields: Any) -> bytes:  # noqa: A002 - OpenAI's word
+    return f"event: {type}\ndata: {json.dumps({'type': type, **fields})}\n\n".encode()
+
+
+def _item(**fields: Any) -> dict[str, Any]:
+    return {"id": "item_docs", "type": "function_call", "call_id": "call_1", "name": "get_weather", **fields}
+
+
+_SAID = {"item_id": "msg_docs", "output_index": 0, "content_index": 0}
+_RESPONSE = {"id": "resp_docs", "object": "response", "model": "example-model", "output": []}
+RESPONSES_ANSWER = [
+    _responses("response.created", response={**_RESPONSE, "status": "in_progress"}),
+    _responses(
+        "response.output_item.added",
+        output_index=0,
+        item={"id": "msg_docs", "type": "message", "role": "assistant", "content": []},
+    ),
+    *[_responses("response.output_text.delta", **_SAID, delta=piece) for piece in _PIECES],
+    _responses("response.output_text.done", **_SAID, text="".join(_PIECES)),
+    _responses("response.output_item.added", output_index=1, item=_item(arguments="")),
+    _responses(
+        "response.function_call_arguments.delta",
+        item_id="item_docs",
+        output_index=1,
+        delta=json.dumps(_ARGUMENTS),
+    ),
+    _responses("response.output_item.done", output_index=1, item=_item(arguments=json.dumps(_ARGUMENTS))),
+    _responses(
+        "response.completed",
+        response={
+            **_RESPONSE,
+            "status": "completed",
+            "usage": {"input_tokens": 41, "output_tokens": 23, "total_tokens": 64},
+        },
+    ),
+]
 
 
 def _gemini(part: dict[str, Any], **fields: Any) -> bytes:
@@ -48,9 +86,7 @@ def _call(**function: Any) -> dict[str, Any]:
 COHERE_ANSWER = [
     _cohere("message-start", {"message": {"role": "assistant", "content": []}}, id="docs"),
     _cohere("content-start", {"message": {"content": {"type": "text", "text": ""}}}, index=0),
-    *[
-        _cohere("content-delta", {"message": {"content": {"text": piece}}}, index=0) for piece in _PIECES
-    ],
+    *[_cohere("content-delta", {"message": {"content": {"text": piece}}}, index=0) for piece in _PIECES],
     _cohere("content-end", index=0),
     _cohere("tool-call-start", _call(name="get_weather", arguments=""), index=0),
     _cohere("tool-call-delta", _call(arguments=json.dumps(_ARGUMENTS)), index=0),

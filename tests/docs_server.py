@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from tests.docs_answers import BEDROCK_ANSWER, COHERE_ANSWER, GEMINI_ANSWER, OLLAMA_ANSWER
+from tests.docs_answers import (
+    BEDROCK_ANSWER,
+    COHERE_ANSWER,
+    GEMINI_ANSWER,
+    OLLAMA_ANSWER,
+    RESPONSES_ANSWER,
+)
 from tokenstream.testing._server import ReplayServer, Reply, Request, refusal
 
 if TYPE_CHECKING:
@@ -31,6 +37,7 @@ _OTHERS = {
         f"/{version}/models/{_MODEL}:streamGenerateContent": (GEMINI_ANSWER, "text/event-stream")
         for version in ("v1", "v1beta")
     },
+    "/v1/responses": (RESPONSES_ANSWER, "text/event-stream"),
     "/v2/chat": (COHERE_ANSWER, "text/event-stream"),
     "/api/chat": (OLLAMA_ANSWER, "application/x-ndjson"),
     f"/model/{_MODEL}/converse-stream": (BEDROCK_ANSWER, "application/vnd.amazon.eventstream"),

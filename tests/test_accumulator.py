@@ -154,6 +154,24 @@ def test_signatures_and_server_tools_and_media() -> None:
     assert citation == Citation(url="u")
 
 
+def test_counts_that_no_event_has_told_are_in_the_message() -> None:
+    """They are merged as those of an event are, and nothing is kept of them."""
+    late: list[Usage | None] = [Usage(output_tokens=9, provider_data={"o": 9})]
+    accumulator = Accumulator(late_usage=lambda: late[0])
+    accumulator.take(UsageUpdate(Usage(input_tokens=7, output_tokens=3, provider_data={"i": 7, "o": 3})))
+    usage = accumulator.message.usage
+
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.provider_data) == (7, 9, {"i": 7, "o": 9})
+    assert accumulator.output_tokens == 9
+
+    late[0] = None
+    accumulator.take(TextDelta("a"))
+
+    assert accumulator.message.usage is not None
+    assert accumulator.message.usage.output_tokens == accumulator.output_tokens == 3
+
+
 def test_usage_is_merged_and_never_nulled() -> None:
     """A later report replaces the fields that it has."""
     accumulator = accumulate(

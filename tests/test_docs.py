@@ -59,9 +59,7 @@ def _run(block: Block, page: Path, namespace: dict[str, Any], runner: asyncio.Ru
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=pytest.mark.timeout(60)) if name_of(page) in SLOW else page for page in PAGES
-    ],
+    [pytest.param(page, marks=pytest.mark.timeout(60)) if name_of(page) in SLOW else page for page in PAGES],
     ids=name_of,
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.bodies import BODIES
+from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
 from tests.benchmarks.memory import memory
@@ -30,6 +31,13 @@ _PACKAGES = (
     "httpx-sse",
     "openai",
     "anthropic",
+    "google-genai",
+    "mistralai",
+    "cohere",
+    "ollama",
+    "huggingface_hub",
+    "boto3",
+    "ag-ui-protocol",
 )
 _QUICK = Plan(
     events=500,
@@ -44,6 +52,7 @@ _QUICK = Plan(
 )
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     **{format: partial(time_format, format) for format in BODIES},
+    "formats": formats,
     "growth": growth,
     "memory": memory,
     "imports": imports,

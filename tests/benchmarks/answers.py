@@ -1,4 +1,4 @@
-"""Answers in every format: what opens them, a text delta to each chunk as servers send it, and what ends them."""
+"""Answers in every format: what opens them, text deltas as servers send them, and what ends them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.benchmarks.bodies import BODIES, Chunk, middle_of, tokens
 from tests.support.aws_eventstream import message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
 
-__all__ = ["ANSWERS", "Answer"]
+__all__ = ["ANSWERS", "Answer", "chat_event"]
 
 Payload: TypeAlias = dict[str, Any]
 Frame: TypeAlias = "Callable[[str, bytes], Chunk]"
@@ -31,7 +31,7 @@ class Answer:
         name: What the table calls it.
         format: The format's name.
         head: The chunks before the first text delta.
-        deltas: The chunks that are one text delta each.
+        deltas: The chunks that are one text delta each; text where the format takes text.
         payloads: The payloads of these, as far as they are JSON.
         tail: The chunks after the last text delta.
         text: The text of the answer.
@@ -40,15 +40,15 @@ class Answer:
     name: str
     format: str
     head: list[bytes]
-    deltas: list[bytes]
+    deltas: Sequence[bytes | str]
     payloads: list[bytes]
     tail: list[bytes]
     text: str
 
     @property
     def chunks(self) -> list[bytes]:
-        """All chunks."""
-        return [*self.head, *self.deltas, *self.tail]
+        """All chunks that are bytes."""
+        return [*self.head, *(delta for delta in self.deltas if isinstance(delta, bytes)), *self.tail]
 
 
 # -- borders --------------------------------------------------------------------
@@ -413,10 +413,9 @@ _GEMINI = Shape(
 def _gemini_array(name: str, count: int) -> Answer:
     shape = Shape("gemini", _item, _GEMINI.delta, (), _GEMINI.tail, b"\n]", 10, _indented)
     made = shape.answer(name, count)
-    first = made.deltas[0].removeprefix(b"\n,\n")
-    return Answer(
-        name, made.format, [b"["], [first, *made.deltas[1:]], made.payloads, made.tail, made.text
-    )
+    first, *others = [delta for delta in made.deltas if isinstance(delta, bytes)]
+    deltas = [first.removeprefix(b"\n,\n"), *others]
+    return Answer(name, made.format, [b"["], deltas, made.payloads, made.tail, made.text)
 
 
 _INTERACTION: Payload = {
@@ -472,9 +471,7 @@ def _converse(name: str, source: random.Random | None = None, **fields: Any) -> 
 _CONVERSE = Shape(
     "bedrock-converse",
     _binary,
-    lambda _, text, source: _converse(
-        "contentBlockDelta", source, contentBlockIndex=0, delta={"text": text}
-    ),
+    lambda _, text, source: _converse("contentBlockDelta", source, contentBlockIndex=0, delta={"text": text}),
     (_converse("messageStart", role="assistant"),),
     (
         _converse("contentBlockStop", contentBlockIndex=0),
@@ -673,8 +670,8 @@ def _of_body(name: str, count: int) -> Answer:
 
 
 def _of_pieces(name: str, count: int) -> Answer:
-    texts = [text.encode() for text in tokens(count)]
-    return Answer(name, name, [], texts, [], [], "".join(tokens(count)))
+    texts = tokens(count)
+    return Answer(name, name, [], texts, [], [], "".join(texts))
 
 
 def _of(shape: Shape) -> Callable[[str, int], Answer]:
@@ -707,7 +704,17 @@ ANSWERS: dict[str, Callable[[str, int], Answer]] = {
 }
 
 
-def answers(count: int) -> Iterator[Answer]:
-    """Return an answer of `count` text deltas in every format."""
-    for name, make in ANSWERS.items():
-        yield make(name, count)
+def chat_event() -> bytes:
+    """Return a text delta of OpenAI's chat that is 256 bytes long: what others are compared with."""
+    choice = {"index": 0, "delta": {"content": " stream"}, "logprobs": None, "finish_reason": None}
+    event = {
+        "id": "chatcmpl-DcaUEvrillZT3lpWBzIVgxXITgbiI",
+        "object": "chat.completion.chunk",
+        "created": 1778089090,
+        "model": "gpt-4o-2024-08-06",
+        "choices": [choice],
+        "usage": None,
+        "obfuscation": "",
+    }
+    hidden = _ALPHABET[: 256 - len(_compact(event))]
+    return _compact({**event, "obfuscation": hidden})

@@ -542,3 +542,14 @@ def test_a_line_of_chat_is_known_without_its_model_or_its_time(missing: str) -> 
     stream = Stream([json.dumps(each).encode() + b"\n" for each in lines])
 
     assert ("Hi", "ollama") == (stream.final().text, stream.format)
+
+
+def test_done_after_the_last_line_says_it_again() -> None:
+    """Proxies that wrap the lines in server-sent events add it; anything else there is counted."""
+    body = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in (said("Hi"), end()))
+    clean, odd = Decoder("ollama"), Decoder("ollama")
+    for decoder, rest in ((clean, b"data: [DONE]\n\n"), (odd, b'data: {"done": false}\n\n')):
+        decoder.feed(body + rest)
+        decoder.end()
+
+    assert ({}, {"data_after_end"}) == (dict(clean.departures), set(odd.departures))

@@ -389,7 +389,42 @@ async def test_messages_of_grpc_clients_are_payloads_in_an_async_loop() -> None:
 
 def test_dicts_that_were_made_of_messages_are_payloads_too() -> None:
     """With names in snake_case, enums as numbers, and all that was not sent filled in."""
-    stream = Stream([RESPONSE.to_dict(each) for each in _chunks()])
+    for options in ({}, {"use_integers_for_enums": False}):
+        stream = Stream([RESPONSE.to_dict(each, **options) for each in _chunks()])
 
-    assert stream.final().text == "Hello"
-    assert stream.message.raw_finish_reason == "STOP"
+        assert stream.final().text == "Hello"
+        assert stream.message.raw_finish_reason == "STOP"
+        with pytest.raises(StreamTruncated):
+            Stream([RESPONSE.to_dict(each, **options) for each in _chunks()[:-1]]).final()
+
+
+class Response:
+    """A response as Vertex AI's own SDK has it: around a message, with `to_dict` and little else."""
+
+    def __init__(self, message: Any) -> None:
+        self._message = message
+
+    def to_dict(self) -> Any:
+        return RESPONSE.to_dict(self._message, use_integers_for_enums=False)
+
+
+def test_objects_around_messages_are_payloads() -> None:
+    """They become the dict that they can make."""
+    message = Stream(iter([Response(each) for each in _chunks()])).final()
+
+    assert (message.text, message.finish_reason, message.id) == ("Hello", "stop", "r1")
+    assert [part.data for part in message.parts if isinstance(part, MediaPart)] == [b"\xfb\xff"]
+
+
+def test_dumps_of_the_sdks_objects_are_payloads() -> None:
+    """Whichever of pydantic's ways made them; in Python's own types, too."""
+    signed = {"text": "a", "thoughtSignature": "-_8="}
+    sent = [chunk(signed), chunk({"inlineData": {"data": "-_8=", "mimeType": "image/png"}}, finish="STOP")]
+    answers = [genai.types.GenerateContentResponse.model_validate(each) for each in sent]
+    expected = Stream(answers).final()
+    made: list[Any] = [{}, {"exclude_none": True}, {"mode": "json"}, {"by_alias": True, "mode": "json"}]
+    for options in made:
+        message = Stream([each.model_dump(**options) for each in answers]).final()
+
+        assert (message.parts, message.finish_reason) == (expected.parts, "stop")
+        assert expected.parts[0].provider_data == {"thoughtSignature": "+/8="}

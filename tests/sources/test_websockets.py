@@ -463,3 +463,67 @@ def test_messages_are_an_iterator() -> None:
         return await anext(aiter(from_async_socket(Socket(recv, recv, None)).chunks))
 
     assert anyio.run(first) == b"{}"
+
+
+def flooding(connection: ServerConnection) -> None:
+    """Send without end; nobody reads on after the client's farewell."""
+    for number in range(1_000_000):
+        for each in answer(f"resp_{number}", "x" * 1_000):
+            connection.send(each)
+
+
+@pytest.mark.anyio
+@on_asyncio
+async def test_a_farewell_is_not_waited_for_long() -> None:
+    """What nobody reads any more stands before it; `stop` may not block for that."""
+    with open_socket(flooding) as url:
+        connection = sync_client.connect(url).__enter__()
+        stream = Stream(connection)
+        next(stream.text)
+        began = time.monotonic()
+        stream.stop()
+        seconds = [time.monotonic() - began]
+        aconnection = await asyncio_client.connect(url)
+        astream = AsyncStream(aconnection)
+        await anext(astream.text)
+        began = time.monotonic()
+        await astream.aclose()
+        seconds.append(time.monotonic() - began)
+
+    assert max(seconds) < 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_connection_on_trio_survives_a_cancelled_read() -> None:
+    """It is a connection like the others, closed by the stream, with no task that reads ahead."""
+    trio_client: Any = needed("websockets.trio.client")
+    gate = threading.Event()
+
+    def script(connection: ServerConnection) -> None:
+        for each in answer("resp_1", "Hel", "lo"):
+            gate.wait(2)
+            gate.clear()
+            connection.send(each)
+        for _ in connection:
+            pass
+
+    with open_socket(script) as url:
+        async with trio_client.connect(url) as connection:
+            stream = AsyncStream(connection)
+            texts: list[str] = []
+            view = (await _patiently(stream.responses.__anext__, gate)).text
+            while texts != ["Hel", "lo"]:
+                texts.append(await _patiently(view.__anext__, gate))
+            found: Any = stream
+            assert found._source.socket() is not None  # noqa: SLF001 - what is shut down if nobody closes it
+            await stream.aclose()
+
+            assert connection.close_code == 1000
+
+
+async def _patiently(step: Callable[[], Any], gate: threading.Event) -> Any:
+    while True:
+        with anyio.move_on_after(0.02):
+            return await step()
+        gate.set()

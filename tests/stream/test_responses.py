@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import signal
 import threading
+import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -801,3 +803,157 @@ async def test_a_stop_that_the_loop_has_not_come_to_counts() -> None:
 
     assert (await response.final()).ending == "stopped"
     await stream.aclose()
+
+
+async def test_answers_without_any_id_are_told_apart_by_their_ends() -> None:
+    """As long as one is given at a time."""
+    messages = [json.loads(message) for message in (*answer("", "Hel", "lo"), *answer("", "Bye"))]
+    for message in messages:
+        message.pop("response_id", None)
+        message.get("response", {}).pop("id", None)
+
+    assert await both(SESSION, *[json.dumps(message) for message in messages]) == [
+        (None, "Hello", "complete", None),
+        (None, "Bye", "complete", None),
+    ]
+
+
+REFUSED = event(
+    "error", error={"type": "invalid_request_error", "code": "invalid_value", "message": "no voice"}
+)
+
+
+async def test_an_error_that_no_answer_follows_is_raised_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """It says why none came; the log told of it at once, without its text."""
+    for stream in (Stream(Items(SESSION, REFUSED)), AsyncStream(AsyncItems(SESSION, REFUSED))):
+        with pytest.raises(ProviderError, match="no voice"):
+            if isinstance(stream, Stream):
+                list(stream.responses)
+            else:
+                _ = [response async for response in stream.responses]
+        assert (stream.message.ending, stream.closed) == ("failed", True)
+
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == ["the server told of an error between two answers: invalid_value"] * 2
+
+
+async def test_an_error_before_or_inside_an_answer_is_an_event_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It tells of one of the client's own events, and the session goes on; the log has what no answer had."""
+    inside = answer("resp_2", "Bye")
+    inside.insert(2, REFUSED)
+    stream = Stream(Items(SESSION, REFUSED, *answer("resp_1", "Hello"), *inside, REFUSED))
+    names = [[one.name for one in response if isinstance(one, Unknown)] for response in stream.responses]
+
+    assert names == [["session.created", "error"], ["error"]]
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 2
+
+
+async def test_the_failure_of_a_transcription_is_no_error_of_the_sessions() -> None:
+    """What the user said was not understood; no answer was asked for."""
+    failed = event("conversation.item.input_audio_transcription.failed", error={"message": "noise"})
+
+    assert list(Stream(Items(SESSION, failed)).responses) == []
+
+
+def test_ctrl_c_inside_a_source_that_it_ends_is_told() -> None:
+    """A generator is over then, and silently so: that is no end of the connection."""
+
+    def interrupted() -> Iterator[str]:
+        yield from answer("resp_1", "Hello")
+        raise KeyboardInterrupt
+
+    stream = Stream(interrupted())
+    assert next(stream.responses).final().text == "Hello"
+    with pytest.raises(KeyboardInterrupt):
+        next(stream.responses)
+    with pytest.raises(StreamInterrupted, match="broken off"):
+        next(stream.responses)
+    assert stream.closed
+
+
+def test_ctrl_c_inside_an_answer_ends_that_answer_alone() -> None:
+    """A connection of websockets survives it, and the session goes on."""
+    gate = threading.Event()
+
+    def script(connection: ServerConnection) -> None:
+        for message in answer("resp_1", "Hel")[:4]:
+            connection.send(message)
+        gate.wait(3)
+        for message in (*answer("resp_1", "Hel")[4:], *answer("resp_2", "Bye")):
+            connection.send(message)
+
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        signal.pthread_kill(main, signal.SIGINT)
+
+    told: list[Any] = []
+    with opened(script) as connection, Stream(connection) as stream:
+        response = next(stream.responses)
+        timer = threading.Timer(0.1, interrupt)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            told.extend(response.text)
+        timer.join()
+        gate.set()
+        with pytest.raises(StreamInterrupted):
+            response.final()
+        rest = [(each.final().text, each.message.ending) for each in stream.responses]
+
+    assert (told, response.message.ending, rest) == (["Hel"], "truncated", [("Bye", "complete")])
+
+
+def test_the_results_of_tools_are_sent_between_answers() -> None:
+    """The everyday loop: calls are answered as they come, until an answer has none."""
+
+    def script(connection: ServerConnection) -> None:
+        for number, message in enumerate(connection, 1):
+            where = {"response_id": f"resp_{number}", "output_index": 0}
+            item = {
+                "id": "i",
+                "type": "function_call",
+                "call_id": f"call_{number}",
+                "name": "now",
+                "arguments": "{}",
+            }
+            response = {"id": f"resp_{number}", "object": "realtime.response"}
+            if json.loads(message).get("result") == 2:
+                for each in answer(f"resp_{number}", "noon"):
+                    connection.send(each)
+                return
+            connection.send(event("response.created", response=response))
+            connection.send(event("response.output_item.added", item={**item, "arguments": ""}, **where))
+            connection.send(event("response.output_item.done", item={**item, "status": "completed"}, **where))
+            connection.send(
+                event("response.done", response={**response, "status": "completed", "output": [item]})
+            )
+
+    told = []
+    with opened(script) as connection, Stream(connection) as stream:
+        connection.send(ASK)
+        for response in stream.responses:
+            for number, call in enumerate(response.tool_calls, len(told) + 1):
+                told.append(call.id)
+                connection.send(json.dumps({"result": number}))
+        assert (told, response.message.text) == (["call_1", "call_2"], "noon")
+
+
+def test_what_is_over_is_not_kept() -> None:
+    """A session may have any number of answers."""
+
+    def session() -> Iterator[str]:
+        for number in range(500):
+            yield from answer(f"resp_{number}", "x" * 20_000)
+
+    tracemalloc.start()
+    sizes = []
+    for number, response in enumerate(Stream(session()).responses):
+        response.final()
+        if number in (100, 450):
+            gc.collect()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+
+    assert sizes[1] - sizes[0] < 1_000_000

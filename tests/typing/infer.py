@@ -66,6 +66,9 @@ def streams(body: Iterable[bytes]) -> None:
     assert_type(stream.metrics.ttft, float | None)
     assert_type(stream.departures, Mapping[str, Departure])
     assert_type(stream.format, str | None)
+    assert_type(stream.responses, Responses[Stream])
+    for response in stream.responses:
+        assert_type(response, Stream)
     with Stream(body, format="text", limits=Limits()) as opened:
         assert_type(opened, Stream)
 

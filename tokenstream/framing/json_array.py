@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Limits
 
-__all__ = ["ElementReader", "JSONArrayParser"]
+__all__ = ["JSONArrayParser"]
 
 MadeT = TypeVar("MadeT")
 MadeT_co = TypeVar("MadeT_co", covariant=True)

@@ -127,8 +127,8 @@ class Responses:
             stream._lock.release()
             if stream._stopping is not None:
                 stream._end_from_outside(quiet=True)
-        if self._shared.over and self._shared.several:
-            stream._close_source(quiet=True)
+            if self._shared.over and self._shared.several:
+                stream._close_source(quiet=True)
 
     def _read_inside(self, seconds: float | None) -> None:
         shared, stream = self._shared, self._stream

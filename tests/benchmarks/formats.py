@@ -1,0 +1,173 @@
+"""What a text delta costs in each format, beside the decoding of its payload and the provider's SDK."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import json
+import warnings
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING
+
+from pydantic_core import from_json
+
+from tests.benchmarks.answers import ANSWERS, Answer, chat_event
+from tests.benchmarks.contenders import Run, floor
+from tests.benchmarks.sdks import SDKS
+from tests.benchmarks.tables import Table, judge
+from tokenstream import Decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.benchmarks.sdks import Reader
+    from tests.benchmarks.timing import Plan
+
+__all__ = ["formats", "read_by_us"]
+
+_BAR = 2.5
+_LOADS_PER_RUN = 2_000
+_SHARE_OF_SDKS = 0.25
+"""How many of the text deltas an SDK reads: it takes a hundred times as long."""
+_ROUNDS_OF_SDKS = 5
+_UNKNOWN = "–"
+
+
+def _opened(answer: Answer) -> Decoder:
+    decoder = Decoder(answer.format)
+    for chunk in answer.head:
+        decoder.feed(chunk)
+    return decoder
+
+
+def read_by_us(answer: Answer) -> str:
+    """Return the text of an answer as a decoder tells it, an event at a time."""
+    decoder = _opened(answer)
+    for chunk in [*answer.deltas, *answer.tail]:
+        decoder.feed(chunk)
+    decoder.end()
+    return decoder.message.text
+
+
+def _ours(answer: Answer) -> Run:
+    """Feed the text deltas, after what opens the answer; the decoder has met none like them."""
+    feed, deltas = _opened(answer).feed, answer.deltas
+
+    def run() -> None:
+        for chunk in deltas:
+            feed(chunk)
+
+    return run
+
+
+def _inner(payload: bytes) -> bytes:
+    """Return the model's payload in a chunk of Bedrock's."""
+    return base64.b64decode(from_json(payload)["bytes"])
+
+
+def _decoding(payloads: list[bytes]) -> Run:
+    def run() -> None:
+        for payload in payloads:
+            from_json(payload)
+
+    return run
+
+
+def _payloads(answer: Answer) -> list[bytes]:
+    """Return all JSON that must be decoded: where a payload holds another one, both."""
+    inner = [_inner(payload) for payload in answer.payloads] if answer.format == "bedrock-invoke" else []
+    return [*answer.payloads, *inner]
+
+
+def _yardstick() -> Run:
+    """Decode the 256-byte event of a chat, as often as a table has text deltas."""
+    loads: Callable[[bytes], object] = json.loads if floor()[0].name == "json.loads" else _orjson()
+    event = chat_event()
+
+    def run() -> None:
+        for _ in range(_LOADS_PER_RUN):
+            loads(event)
+
+    return run
+
+
+def _orjson() -> Callable[[bytes], object]:
+    import orjson
+
+    return orjson.loads
+
+
+def _seconds(prepare: Callable[[], Run]) -> float:
+    run = prepare()
+    begun = process_time()
+    run()
+    return process_time() - begun
+
+
+def _fastest(prepared: list[Callable[[], Run]], rounds: int, seconds: float) -> list[float]:
+    """Return the seconds of processor time that the fastest run of each took, in turns."""
+    best = [float("inf")] * len(prepared)
+    stop = perf_counter() + seconds
+    while rounds > 0 or perf_counter() < stop:
+        rounds -= 1
+        gc.collect()
+        best = [min(known, _seconds(prepare)) for known, prepare in zip(best, prepared, strict=True)]
+    return best
+
+
+def _sdk(reader: Reader | None, name: str, count: int, plan: Plan) -> tuple[str, float | None]:
+    """Return what the table calls an SDK, and its seconds for a text delta, if it can be run here."""
+    if reader is None:
+        return "none in Python", None
+    if not reader.installed:
+        return f"{reader.name}: not installed", None
+    answer = ANSWERS[name](name, count)
+    with warnings.catch_warnings():
+        # The SDK says of its own Assistants, and of its own interactions, that they will change.
+        warnings.simplefilter("ignore")
+        [taken] = _fastest([lambda: reader.prepare(answer)], min(plan.rounds, _ROUNDS_OF_SDKS), 0.0)
+    return reader.name, taken / count
+
+
+def _row(name: str, plan: Plan) -> tuple[list[str], float]:
+    """Return a row of the table, and how far above the decoding a text delta was, in yardsticks."""
+    answer = ANSWERS[name](name, plan.events)
+    payloads = _payloads(answer)
+    share = plan.seconds / len(ANSWERS)
+    prepared = [lambda: _ours(answer), lambda: _decoding(payloads), _yardstick]
+    ours, decoding, loads = _fastest(prepared, plan.rounds, share)
+    ours, decoding, loads = ours / plan.events, decoding / plan.events, loads / _LOADS_PER_RUN
+    above = (ours - decoding) / loads
+    peer, theirs = _sdk(SDKS.get(name), name, max(1, int(plan.events * _SHARE_OF_SDKS)), plan)
+    size = sum(map(len, answer.deltas)) / len(answer.deltas)
+    cells = [
+        name,
+        f"{size:.0f}",
+        f"{ours * 1e6:.2f}",
+        f"{decoding * 1e6:.2f}" if payloads else _UNKNOWN,
+        f"{(ours - decoding) * 1e6:.2f}",
+        f"{above:.2f}",
+        peer,
+        _UNKNOWN if theirs is None else f"{theirs * 1e6:.1f}",
+        _UNKNOWN if theirs is None else f"{theirs / ours:.0f}",
+    ]
+    return cells, above
+
+
+def formats(plan: Plan) -> list[Table]:
+    """Return one table with a row for each format, and for each form in which it comes."""
+    rows, verdicts = [], []
+    for name in ANSWERS:
+        cells, above = _row(name, plan)
+        rows.append(cells)
+        if cells[3] != _UNKNOWN and above > _BAR:
+            verdicts.append(judge(f"{name}: {above:.2f}", f"at most {_BAR}", reached=False))
+    loads = "orjson.loads" if floor()[0].name == "orjson.loads" else "json.loads"
+    if not verdicts:
+        what = f"no text delta costs more than from_json on its payload and {_BAR} × {loads}"
+        verdicts.append(judge(what, "all formats", reached=True))
+    above = f"× {loads}"
+    ours, sdks = ["Decoder µs", "from_json µs", "above µs", above], ["SDK", "SDK µs", "SDK ÷ Decoder"]
+    title = f"a text delta in each format, one event per chunk, {plan.events:,} events"
+    notes = [f"× {loads}: what is above from_json, in {loads} of a chat event of 256 bytes", *verdicts]
+    return [Table(title, ["", "bytes", *ours, *sdks], rows, notes)]

@@ -1,0 +1,232 @@
+"""Deadlines on sessions: between two answers nothing is silent for too long, inside one it is."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+import websockets.asyncio.client as asyncio_client
+import websockets.sync.client as sync_client
+
+from tests.sources.sockets import answer, event, open_socket
+from tokenstream import AsyncStream, Deadlines, Stream
+from tokenstream.errors import StreamStalled
+
+if TYPE_CHECKING:
+    from websockets.sync.server import ServerConnection
+
+pytestmark = pytest.mark.anyio
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+SESSION = event("session.created", session={"model": "gpt-realtime"})
+LIMITS = event("rate_limits.updated", rate_limits=[{"name": "tokens"}])
+BRIEF = Deadlines(first_event=0.1, idle_bytes=0.1, idle_content=0.1)
+LONG = 1_000.0
+"""Seconds on a clock of the tests' own; more than any deadline that is the default."""
+
+
+def hesitant(connection: ServerConnection) -> None:
+    """Pause before, between and after the events of the session, and inside the third answer for ever."""
+    time.sleep(0.2)
+    connection.send(SESSION)
+    for each in (*answer("resp_1", "Hel", "lo"), LIMITS):
+        connection.send(each)
+    time.sleep(0.2)
+    for each in answer("resp_2", "Bye"):
+        connection.send(each)
+    time.sleep(0.2)
+    for each in answer("resp_3", "cut")[:4]:
+        connection.send(each)
+    for _ in connection:
+        pass
+
+
+@contextmanager
+def opened(script: Callable[[ServerConnection], None] = hesitant) -> Generator[Any]:
+    with open_socket(script) as url, sync_client.connect(url) as connection:
+        yield connection
+
+
+def test_a_session_may_be_silent_between_its_answers() -> None:
+    """The user speaks when he likes; a read of an answer that blocks is ended by its deadline."""
+    told = []
+    with opened() as connection, Stream(connection, deadlines=BRIEF) as stream:
+        with pytest.raises(StreamStalled) as caught:
+            for response in stream.responses:
+                told.append(response.final().text)
+        assert not stream.closed
+
+    assert told == ["Hello", "Bye"]
+    assert (caught.value.partial.text, caught.value.partial.ending) == ("cut", "truncated")
+
+
+@on_asyncio
+async def test_an_asynchronous_session_may_be_silent_between_its_answers() -> None:
+    """Likewise."""
+    told = []
+    with open_socket(hesitant) as url:
+        async with (
+            asyncio_client.connect(url) as connection,
+            AsyncStream(connection, deadlines=BRIEF) as stream,
+        ):
+            with pytest.raises(StreamStalled) as caught:
+                async for response in stream.responses:
+                    told.append((await response.final()).text)
+            assert not stream.closed
+
+    assert (told, caught.value.partial.text) == (["Hello", "Bye"], "cut")
+
+
+@on_asyncio
+async def test_so_it_is_where_all_answers_are_read_at_once() -> None:
+    """The stream itself knows when an answer is being given."""
+    with opened() as connection, pytest.raises(StreamStalled) as caught:
+        Stream(connection, deadlines=BRIEF).final()
+    with open_socket(hesitant) as url:
+        async with asyncio_client.connect(url) as connection:
+            with pytest.raises(StreamStalled) as acaught:
+                await AsyncStream(connection, deadlines=BRIEF).final()
+
+    assert (caught.value.partial.text, acaught.value.partial.text) == ("HelloByecut", "HelloByecut")
+
+
+def test_an_answer_that_stalled_is_passed_over() -> None:
+    """Its rest may still come; the loop goes on to the next answer."""
+
+    def script(connection: ServerConnection) -> None:
+        slow = answer("resp_1", "Hel", "lo")
+        for each in slow[:4]:
+            connection.send(each)
+        time.sleep(0.3)
+        for each in (*slow[4:], *answer("resp_2", "Bye")):
+            connection.send(each)
+
+    told = []
+    with opened(script) as connection:
+        for response in Stream(connection, deadlines=BRIEF).responses:
+            with suppress(StreamStalled):
+                response.final()
+            told.append((response.message.text, response.message.ending))
+
+    assert told == [("Hel", "truncated"), ("Bye", "complete")]
+
+
+def test_the_time_for_everything_also_counts_between_answers() -> None:
+    """`Deadlines.total` is of the session, where it is read at once."""
+    with opened() as connection, pytest.raises(StreamStalled, match=r"Deadlines\.total") as caught:
+        Stream(connection, deadlines=Deadlines(total=0.1)).final()
+
+    assert caught.value.limit == "total"
+
+
+class Clock:
+    """A clock that a source sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def read(self) -> float:
+        return self.now
+
+    def playing(self, *steps: Any) -> Iterator[Any]:
+        for step in steps:
+            if isinstance(step, float):
+                self.now += step
+            else:
+                yield step
+
+
+FIRST, SECOND = answer("resp_1", "Hel", "lo"), answer("resp_2", "Bye")
+ABOUT = [SESSION, *FIRST, LONG, LIMITS, LONG, *SECOND[:4]]
+"""A session that is silent before its second answer, of which it gives a part."""
+
+
+@pytest.mark.parametrize("rest, limit", [([60.0, *SECOND[4:]], None), ([LONG, *SECOND[4:]], "idle_content")])
+def test_an_answers_clock_begins_with_the_answer(rest: list[Any], limit: str | None) -> None:
+    """Not with the content of the one before."""
+    clock, error = Clock(), None
+    stream = Stream(clock.playing(*ABOUT, *rest), clock=clock.read)
+    try:
+        stream.final()
+    except StreamStalled as stalled:
+        error = stalled
+
+    assert (None if error is None else error.limit) == limit
+    assert stream.message.text == "HelloBye"
+
+
+def content(**fields: Any) -> dict[str, Any]:
+    """Return a message of Gemini Live."""
+    return {"serverContent": fields}
+
+
+@pytest.mark.parametrize(
+    "steps, waits",
+    [
+        ([{"setupComplete": {}}], True),
+        ([content(inputTranscription={"text": "Hi"})], True),
+        ([content(modelTurn={"parts": [{"text": "a"}]})], False),
+        ([content(modelTurn={"parts": [{"text": "a"}]}), content(generationComplete=True)], True),
+        ([content(modelTurn={"parts": [{"text": "a"}]}), content(turnComplete=True)], True),
+        ([{"toolCall": {"functionCalls": [{"id": "a", "name": "now"}]}}], True),
+        (
+            [
+                {"toolCall": {"functionCalls": [{"id": "a", "name": "now"}]}},
+                content(modelTurn={"parts": [{"text": "a"}]}),
+            ],
+            False,
+        ),
+    ],
+)
+def test_gemini_may_be_silent_while_it_waits(steps: list[Any], waits: bool) -> None:
+    """For the user, for the result of a tool, and while what it said is still being played."""
+    clock = Clock()
+    more = content(modelTurn={"parts": [{"text": "b"}]})
+    stream = Stream(
+        clock.playing(
+            *steps, LONG, {"sessionResumptionUpdate": {"newHandle": "h"}}, more, content(turnComplete=True)
+        ),
+        clock=clock.read,
+    )
+    if waits:
+        assert stream.final().text.endswith("b")
+    else:
+        with pytest.raises(StreamStalled):
+            stream.final()
+
+
+def test_messages_of_one_answer_have_deadlines_once_it_has_begun() -> None:
+    """Whoever answers over a WebSocket in another format is waited for as ever, but for the first message."""
+    chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+
+    def script(connection: ServerConnection) -> None:
+        time.sleep(0.2)
+        connection.send(json.dumps(chunk))
+        for _ in connection:
+            pass
+
+    with opened(script) as connection, pytest.raises(StreamStalled) as caught:
+        Stream(connection, deadlines=BRIEF).final()
+
+    assert caught.value.partial.text == "Hi"
+
+
+async def test_a_stream_of_one_answer_keeps_its_deadlines_when_asked_for_answers() -> None:
+    """Before its first event, and inside."""
+    begun = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
+    for chunks, limit in (([], "first_event"), ([begun[:20]], "first_event"), ([begun], "idle_content")):
+
+        async def body(chunks: list[bytes] = chunks) -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+            await anyio.sleep_forever()
+
+        stream = AsyncStream(body(), deadlines=Deadlines(first_event=0.1, idle_content=0.1))
+        with pytest.raises(StreamStalled) as caught:
+            async for response in stream.responses:
+                await response.final()
+        assert (caught.value.limit, stream.closed) == (limit, True)
