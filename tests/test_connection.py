@@ -355,11 +355,12 @@ def test_an_exception_in_a_binary_stream_is_the_providers_error(size: int) -> No
 def test_the_message_says_which_format_it_came_in() -> None:
     """From the first event on, also where the format was named."""
     stream = Stream(ANSWER)
-
-    assert stream.message.format is None
+    before = stream.message
     next(iter(stream))
-    assert "openai-chat" == stream.message.format
+    after = stream.message
     stream.close()
+
+    assert (None, "openai-chat") == (before.format, after.format)
     assert "openai-chat" == Stream(ANSWER, format="mistral").final().format
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.sources.sockets import answer, client_context, event, open_socket
 from tests.support.packages import needed
-from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream import AsyncStream, Deadlines, Stream
+from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
 from tokenstream.sources import async_source, sync_source
 from tokenstream.sources._kinds import AsyncSource, SyncSource
 
@@ -113,6 +113,16 @@ def test_stop_ends_a_read_of_openais_connection() -> None:
         assert list(stream.text) == ["Hel"]
         timer.join()
         assert stream.message.ending == "stopped"
+
+
+def test_a_deadline_ends_a_read_of_openais_connection() -> None:
+    """Although the SDK's own read would wait for ever."""
+    with open_socket(silent) as url, client(url).realtime.connect(model="m") as connection:
+        connection.send(ASK)
+        with pytest.raises(StreamStalled) as caught:
+            Stream(connection, deadlines=Deadlines(idle_bytes=0.1)).final()
+
+    assert (caught.value.limit, caught.value.partial.text) == ("idle_bytes", "Hel")
 
 
 def test_the_answers_of_openais_connection_are_read_one_by_one() -> None:

@@ -38,6 +38,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
+from tokenstream.formats import Format, custom
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.message import FinishReason, Part
 from tokenstream.stages import Metrics
@@ -66,7 +67,6 @@ def streams(body: Iterable[bytes]) -> None:
     assert_type(stream.metrics.ttft, float | None)
     assert_type(stream.departures, Mapping[str, Departure])
     assert_type(stream.format, str | None)
-    assert_type(stream.responses, Responses[Stream])
     for response in stream.responses:
         assert_type(response, Stream)
     with Stream(body, format="text", limits=Limits()) as opened:
@@ -87,8 +87,26 @@ async def asynchronous_streams(body: AsyncIterator[bytes]) -> None:
         assert_type(call, ToolCall)
     assert_type(await stream.final(), Message)
     assert_type(stream.checkpoint(), Checkpoint)
+    async for response in stream.responses:
+        assert_type(response, AsyncStream)
+        assert_type(await response.final(), Message)
     async with stream as opened:
         assert_type(opened, AsyncStream)
+
+
+def formats(body: Iterable[bytes]) -> None:
+    """A mapping is a format, and is passed where a name may stand."""
+    mapping: Format = custom(
+        text=["a.b", "c.*.d"],
+        finish="e",
+        finish_reasons={"busy": None, "full": "length"},
+        usage={"output_tokens": "u"},
+        where={"type": ["delta", "text"]},
+        event="message",
+        end=["done", "end"],
+    )
+    assert_type(Stream(body, format=mapping).final(), Message)
+    assert_type(Stream(body, format=custom(text="a")).final(), Message)
 
 
 def messages(message: Message) -> None:
