@@ -16,7 +16,7 @@ from tokenstream import AsyncStream, Decoder, Stream
 if TYPE_CHECKING:
     from tests.benchmarks.bodies import Body
 
-__all__ = ["Contender", "each", "floor", "found", "ours", "text_of_payloads"]
+__all__ = ["Contender", "each", "floor", "found", "ours", "runner", "text_of_payloads"]
 
 Run = Callable[[], object]
 
@@ -161,10 +161,11 @@ async def each(chunks: list[bytes]) -> AsyncIterator[bytes]:
 
 
 @cache
-def _runner() -> asyncio.Runner:
-    runner = asyncio.Runner()
-    atexit.register(runner.close)
-    return runner
+def runner() -> asyncio.Runner:
+    """Return the event loop of all asynchronous readers."""
+    made = asyncio.Runner()
+    atexit.register(made.close)
+    return made
 
 
 def _async_stream(body: Body) -> Run:
@@ -174,7 +175,7 @@ def _async_stream(body: Body) -> Run:
                 pass
             return stream.message.text
 
-    return lambda: _runner().run(read())
+    return lambda: runner().run(read())
 
 
 def _contender(name: str, prepare: Callable[[Body], Run]) -> Contender:

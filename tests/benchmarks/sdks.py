@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tests.benchmarks.contenders import Run, found
+from tests.benchmarks.contenders import Run, found, runner
 
 if TYPE_CHECKING:
     from tests.benchmarks.answers import Answer
@@ -112,7 +112,7 @@ def _runs(answer: Answer) -> Opened:
 
 
 class _Messages:
-    """As much of a WebSocket connection as SDKs read from."""
+    """As much of a WebSocket connection as openai's SDK reads from."""
 
     def __init__(self, messages: list[bytes]) -> None:
         self._messages = iter(messages)
@@ -155,6 +155,29 @@ def _interactions(answer: Answer) -> Opened:
     _next(answer)
     stream = _genai().interactions.create(model="m", input="Hello", stream=True)
     return (event.delta.text for event in stream if event.event_type == "step.delta")
+
+
+class _AwaitedMessages:
+    """As much of one as google-genai reads from."""
+
+    def __init__(self, messages: list[bytes]) -> None:
+        self._messages = iter(messages)
+
+    async def recv(self, decode: bool | None = None) -> bytes:
+        return next(self._messages)
+
+
+def _live(answer: Answer) -> Opened:
+    messages = _AwaitedMessages(answer.chunks)
+    session = found("google.genai.live").AsyncSession(_genai()._api_client, messages)  # noqa: SLF001 - as it does
+
+    async def read() -> list[str]:
+        return [message.text or "" async for message in session.receive()]
+
+    def pieces() -> Iterator[str]:
+        yield from runner().run(read())
+
+    return pieces()
 
 
 # -- bedrock ----------------------------------------------------------------------
@@ -283,6 +306,7 @@ SDKS: dict[str, Reader] = {
     "gemini-interactions": Reader(
         "google-genai interactions.create", ("google.genai", "httpx2"), _interactions
     ),
+    "gemini-live, messages": Reader("google-genai AsyncSession", ("google.genai", "httpx2"), _live),
     "bedrock-converse": Reader("boto3 converse_stream", ("boto3",), _converse),
     "bedrock-invoke, Claude": Reader("boto3 and json.loads", ("boto3",), _invoked_claude),
     "bedrock-invoke, Llama": Reader("boto3 and json.loads", ("boto3",), _invoked_llama),

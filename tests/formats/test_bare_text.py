@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenstream.accumulator import Accumulator
+from tokenstream.decoder import Decoder
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import MessageStart, Ping, TextDelta, Unknown
 from tokenstream.formats import text
@@ -217,3 +218,34 @@ def test_any_pieces_come_out_as_they_went_in(pieces: list[bytes], joiner: str) -
     assert given_quickly == given_slowly
     assert departures(quick) == departures(slow)
     assert quick.error is None or isinstance(quick.error, StreamError)
+
+
+PIECES = ["a", " b", "{", "[DONE]", "]", "é", "🌊", "\t", " ", "a\nb", "a\rb", '{"error": {"message": "m"}}']
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12), st.sampled_from(["", " "]))
+def test_chunks_read_at_a_glance_give_what_the_whole_body_gives(pieces: list[str], joiner: str) -> None:
+    """A chunk that is one piece in one line needs no framing; any other is read in the plain way."""
+    chunks = [b"data: " + piece.encode().replace(b"\n", b"\ndata: ") + b"\n\n" for piece in pieces]
+    chunks += [b"data: \xff\n\n", b"event: error\ndata: no\n\n"]
+    glanced, whole = Decoder(text(joiner=joiner)), Decoder(text(joiner=joiner))
+    events = [event for chunk in chunks for event in glanced.feed(chunk)] + glanced.end()
+    expected = whole.feed(b"".join(chunks)) + whole.end()
+
+    assert expected == events
+    assert [event.raw for event in expected] == [event.raw for event in events]
+    assert repr(whole.error) == repr(glanced.error)
+    assert dict(whole.departures) == dict(glanced.departures)
+
+
+def test_a_chunk_that_is_one_piece_is_read_at_a_glance() -> None:
+    """Once the text has begun, and as long as it may be."""
+    format = Text()
+    assert format.shortcut(100) is None
+    format.feed(b"Hel")
+    read_chunk = format.shortcut(100)
+
+    assert read_chunk is not None
+    assert read_chunk(b"data: lo\n\n") == TextDelta("lo")
+    assert read_chunk(b"data: %b\n\n" % (b"a" * 100)) is None
+    assert 2 == format.frames

@@ -448,3 +448,22 @@ def test_a_recording_that_is_cut_is_never_complete(path: Any, data: st.DataObjec
     assert whole.message.text.startswith(cut.message.text)
     complete = [call for call in cut.message.tool_calls if call.complete]
     assert all(call in whole.message.tool_calls for call in complete)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_the_last_count_is_told_of_whatever_was_read_at_a_glance(ends: bool) -> None:
+    """Each payload of Llama's counts; the last count is told, also when the answer is cut."""
+    payloads = [
+        {"generation": f"t{n}", "prompt_token_count": 9 if n == 0 else None, "generation_token_count": n}
+        for n in range(40)
+    ]
+    chunks = [chunk(payload, padding=3 + n % 20) for n, payload in enumerate(payloads)]
+    last = [chunk({"generation": "", "stop_reason": "stop"})] if ends else []
+    decoder = Decoder("bedrock-invoke")
+    for each in [*chunks, *last]:
+        decoder.feed(each)
+    decoder.end()
+
+    assert "".join(f"t{n}" for n in range(40)) == decoder.message.text
+    assert decoder.message.usage is not None
+    assert (9, 39) == (decoder.message.usage.input_tokens, decoder.message.usage.output_tokens)

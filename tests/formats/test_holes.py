@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.formats._holes import HoleTemplate, at
+from tokenstream.formats._holes import HoleTemplate, HoleTemplates, at
 
 VALUE: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel", "p": "x"}, "id": 9, "p": "aB3"}
 PAYLOAD = json.dumps(VALUE).encode()
@@ -156,3 +156,44 @@ def test_a_place_that_is_not_there_is_no_hole() -> None:
 def test_values_are_found_by_their_place() -> None:
     """Through objects and lists."""
     assert 5 == at({"a": [{"b": 5}]}, ("a", 0, "b"))
+
+
+def test_a_code_may_be_another_one() -> None:
+    """Letters and digits, in their quotes; anything else is left to the decoder."""
+    value = {"id": "event_1", "kind": "a", "text": "Hel"}
+    template = learn(value, path=("text",), numbers=[("id",)])
+
+    assert template is not None
+    assert "lo" == template.match(b'{"id": "event_Zz-99", "kind": "a", "text": "lo"}')
+    for other in (b'""', b'"a b"', b'"\\u0061"', b"7", b'"a", "b": "c"'):
+        assert template.match(b'{"id": %b, "kind": "a", "text": "lo"}' % other) is None
+    assert template.match(b'{"id": "event_1", "kind": "b", "text": "lo"}') is None
+
+
+@pytest.mark.parametrize("name", ["n", "number", "numbers"])
+def test_what_payloads_begin_with_is_a_whole_number_of_three_bytes(name: str) -> None:
+    """That is where base64 has its borders."""
+    value = {name: "x", "text": "Hel", "id": 1}
+    template = learn(value, path=("text",), numbers=[("id",)])
+    assert template is not None
+    start, rest = template.halved()
+    payload = json.dumps({**value, "text": "lo", "id": 22}).encode()
+
+    assert 0 == len(start) % 3
+    assert payload.startswith(start)
+    assert "lo" == rest.match(payload.removeprefix(start))
+
+
+def test_a_template_is_kept_while_it_serves_and_looked_for_ever_less_often() -> None:
+    """Learning costs more than decoding, so it must pay."""
+    kept, tried = HoleTemplates(), []
+    first = kept.of(plain("Hel"), PLAIN, PATH, NUMBERS)
+    assert first is not None
+    assert first is kept.of(plain("lo", n=2), {**PLAIN, "inner": {"id": 5, "text": "lo"}}, PATH, NUMBERS)
+    for n in range(300):
+        value = {f"x{n}": n, "text": "a"}
+        kept.of(json.dumps(value).encode(), value, ("text",), ())
+        if kept.template not in tried:
+            tried.append(kept.template)
+
+    assert 2 <= len(tried) <= 9

@@ -262,3 +262,20 @@ def test_a_healthy_session_of_everything_has_no_departures() -> None:
         "server_tool_call",
         "text",
     ]
+
+
+def test_a_text_delta_like_the_last_one_is_read_by_its_bytes() -> None:
+    """Its event's id and its padding say nothing; a delta of another item is read in full."""
+    realtime = OpenAIRealtime()
+    start = [created(), added(), part()]
+    for number, payload in enumerate([*start, *[text("a")] * 5]):
+        realtime.feed(json.dumps({**payload, "event_id": f"event_{number}", "obfuscation": "a1"}).encode())
+    read_one = realtime.message_shortcut(10**6)
+    like = {**text("Zoë"), "event_id": "event_Zz9", "obfuscation": "Zz9"}
+    other = {**text("Zoë", where(item="item_2")), "event_id": "event_Zz9", "obfuscation": "Zz9"}
+
+    assert read_one is not None
+    assert read_one(json.dumps(like).encode()) == TextDelta("Zoë")
+    assert read_one(json.dumps(other).encode()) is None
+    realtime.feed(json.dumps(done()).encode())
+    assert realtime.message_shortcut(10**6) is None

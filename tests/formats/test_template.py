@@ -9,7 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tokenstream.formats._template import Templates, TextTemplate
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.formats._template import PayloadReader, Templates, TextTemplate
+from tokenstream.formats.bare_text import Text
 
 _PATH = ("choices", 0, "delta", "content")
 
@@ -243,3 +245,52 @@ def test_a_template_that_is_dropped_matches_nothing() -> None:
     templates.drop(100)
 
     assert templates.match is None
+
+
+@pytest.mark.parametrize("like", [TextDelta("", choice=1, part=2), ReasoningDelta("", choice=1, part=2)])
+@pytest.mark.parametrize("padding", [None, "q"])
+def test_a_payload_is_read_behind_what_it_begins_with(padding: str | None, like: Any) -> None:
+    """Of the part of the event that it is like; what it was made of is the whole payload."""
+    format = Text()
+    reader = PayloadReader(format, _learnt(_payload(padding=padding)), like)
+    kinds: list[Any] = [type(like)]
+
+    for text in ("lo", "}}]}", "\n", '"}', "🌊"):
+        payload = _payload(text, padding=padding and "Zz9")
+        event: Any = reader.read_whole(_bytes(payload))
+        assert event == kinds[0](text, choice=1, part=2)
+        assert payload == event.raw
+        assert event == reader.read(_bytes(payload).removeprefix(reader.start))
+    assert 10 == format.frames
+
+
+@pytest.mark.parametrize("padding", [None, "q"])
+def test_a_payload_of_another_shape_is_left_to_the_decoder(padding: str | None) -> None:
+    """Whatever differs: the start, the end, the text's type, the padding."""
+    format = Text()
+    reader = PayloadReader(format, _learnt(_payload(padding=padding)), TextDelta(""))
+    whole = _bytes(_payload("lo", padding=padding))
+    others = [
+        whole.replace(b'"x"', b'"y"'),
+        whole + b" ",
+        whole[:-1],
+        whole.replace(b'"lo"', b"7"),
+        whole.replace(b'"lo"', b'""'),
+        whole.replace(b'"lo"', b'"lo'),
+        whole.replace(b'"lo"', b'"lo","x":"y"'),
+        whole.replace(b'"q"', b'"q-q"') if padding else b"",
+    ]
+
+    assert [None] * len(others) == [reader.read_whole(other) for other in others]
+    assert 0 == format.frames
+
+
+@pytest.mark.parametrize("id", ["x", "xy", "xyz"])
+def test_what_payloads_begin_with_is_a_whole_number_of_three_bytes(id: str) -> None:
+    """That is where base64 has its borders."""
+    payload = {**_payload(), "id": id}
+    start, rest = _learnt(payload).halved()
+
+    assert 0 == len(start) % 3
+    assert _bytes(payload).startswith(start)
+    assert "Hel" == rest.match(_bytes(payload).removeprefix(start))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -319,3 +320,15 @@ def test_events_with_an_id_are_read_at_a_glance_too() -> None:
     got = read(*frames)
 
     assert "aaaa" == got.message.text
+
+
+def test_a_chunk_that_is_one_token_is_read_at_a_glance() -> None:
+    """Behind the colon TGI writes no space."""
+    tgi = TGI()
+    for index in range(3):
+        tgi.feed(json.dumps(token("a", index)).encode())
+    read = tgi.shortcut(1_000)
+
+    assert read is not None
+    assert read(b"data:%b\n\n" % json.dumps(token("b", 9)).encode()) == TextDelta("b")
+    assert read(b"data: %b\n\n" % json.dumps(token("b", 9)).encode()) is None

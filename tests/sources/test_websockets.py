@@ -493,6 +493,15 @@ async def test_a_farewell_is_not_waited_for_long() -> None:
     assert max(seconds) < 2
 
 
+@pytest.mark.parametrize("seconds, kept", [(0.1, 0.1), (30.0, 0.5), (None, 0.5)])
+def test_a_shorter_time_to_wait_for_the_farewell_is_kept(seconds: float | None, kept: float) -> None:
+    """It was the caller's choice; a longer one is not waited for."""
+    with open_socket(talk) as url, sync_client.connect(url, close_timeout=seconds) as connection:
+        Stream(connection).close()
+
+        assert connection.close_timeout == kept
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_a_connection_on_trio_survives_a_cancelled_read() -> None:

@@ -16,6 +16,7 @@ import websockets.sync.client as sync_client
 from tests.sources.sockets import answer, event, open_socket
 from tokenstream import AsyncStream, Deadlines, Stream
 from tokenstream.errors import StreamStalled
+from tokenstream.events import Finish
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
@@ -159,6 +160,18 @@ def test_an_answers_clock_begins_with_the_answer(rest: list[Any], limit: str | N
     assert stream.message.text == "HelloBye"
 
 
+def test_a_loop_that_was_away_between_answers_has_used_up_no_silence() -> None:
+    """An answer that is silent is given no longer for that."""
+    clock = Clock()
+    stream = Stream(clock.playing(SESSION, *FIRST, *SECOND[:2], 700.0, *SECOND[2:]), clock=clock.read)
+    for each in stream:
+        if isinstance(each, Finish):
+            break
+    clock.now += LONG
+    with pytest.raises(StreamStalled):
+        stream.final()
+
+
 def content(**fields: Any) -> dict[str, Any]:
     """Return a message of Gemini Live."""
     return {"serverContent": fields}
@@ -230,3 +243,22 @@ async def test_a_stream_of_one_answer_keeps_its_deadlines_when_asked_for_answers
             async for response in stream.responses:
                 await response.final()
         assert (caught.value.limit, stream.closed) == (limit, True)
+
+
+@on_asyncio
+async def test_it_is_the_streams_own_clock_that_counts() -> None:
+    """What wakes the reader may go faster: then it waits on."""
+
+    async def silent() -> AsyncIterator[bytes]:
+        await anyio.sleep_forever()
+        yield b""
+
+    def read() -> float:
+        return time.monotonic() / 2
+
+    stream = AsyncStream(silent(), deadlines=Deadlines(first_event=0.1), clock=read)
+    began = time.monotonic()
+    with pytest.raises(StreamStalled):
+        await (await anext(stream.responses)).final()
+
+    assert time.monotonic() - began > 0.2

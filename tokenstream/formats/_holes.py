@@ -89,13 +89,9 @@ class HoleTemplate:
         """Return the template of payloads between two fixed pieces, over any number of lines."""
         return HoleTemplate(head + self._prefix, self._expression, self._tail + foot)
 
-    def halved(self, multiple: int = 1) -> tuple[bytes, HoleTemplate]:
-        """Return what payloads begin with, and the template of the rest.
-
-        Args:
-            multiple: Of so many bytes what they begin with is made.
-        """
-        size = self._start - self._start % multiple
+    def halved(self) -> tuple[bytes, HoleTemplate]:
+        """Return what payloads begin with, a whole number of three bytes, and the template of the rest."""
+        size = self._start - self._start % 3
         return self._prefix[:size], HoleTemplate(self._prefix[size:], self._expression, self._tail)
 
     @classmethod
@@ -170,9 +166,10 @@ def _holes(payload: bytes, text: tuple[int, int], changing: list[Path]) -> list[
     if names:
         keys = rb'"(?:%b)"\s*:\s*(?:(%b)|"(%b)")' % (b"|".join(sorted(names)), _NUMBER, _CODE)
         for found in re.finditer(keys, payload):
-            is_code = found[1] is None
-            inside = (_CODE, _PROBE_CODE) if is_code else (_NUMBER, _PROBE_NUMBER)
-            holes.append((*found.span(2 if is_code else 1), *inside))
+            if found[1] is None:
+                holes.append((*found.span(2), _CODE, _PROBE_CODE))
+            else:
+                holes.append((*found.span(1), _NUMBER, _PROBE_NUMBER))
     holes += [(*found.span(1), _PADDED, _PROBE_PADDING) for found in _PADDING.finditer(payload)]
     start, end = text
     return sorted(hole for hole in holes if hole[:2] == text or hole[1] <= start or end <= hole[0])

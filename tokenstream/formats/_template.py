@@ -108,13 +108,14 @@ class TextTemplate:
             return TextTemplate(prefix, middle, self._tail + foot)
         return TextTemplate(prefix, middle + foot, b"")
 
-    def halved(self, multiple: int = 1) -> tuple[bytes, TextTemplate]:
-        """Return what payloads begin with, and the template of the rest.
+    @property
+    def pieces(self) -> tuple[bytes, bytes, bytes]:
+        """What stands before the text and its quotes, between these and the padding, and after that."""
+        return self._prefix, self._middle, self._tail
 
-        Args:
-            multiple: Of so many bytes what they begin with is made.
-        """
-        size = self._start - self._start % multiple
+    def halved(self) -> tuple[bytes, TextTemplate]:
+        """Return what payloads begin with, a whole number of three bytes, and the template of the rest."""
+        size = self._start - self._start % 3
         rest = TextTemplate(self._prefix[size:] + b'"', b'"' + self._middle, self._tail)
         return self._prefix[:size], rest
 
@@ -260,12 +261,14 @@ class PayloadReader:
         like: An event of the part that the text belongs to.
     """
 
-    __slots__ = ("_choice", "_format", "_kind", "_match", "_part", "start")
+    __slots__ = ("_back", "_choice", "_format", "_kind", "_middle", "_part", "_tail", "start")
+
+    start: bytes
+    """What such a payload begins with."""
 
     def __init__(self, format: Format, template: TextTemplate, like: TextDelta | ReasoningDelta) -> None:
-        self.start, rest = template.halved()
-        """What such a payload begins with."""
-        self._match = rest.match
+        self.start, self._middle, self._tail = template.pieces
+        self._back = -len(self._tail)
         self._format = format
         self._kind: type[Any] = type(like)
         self._choice = like.choice
@@ -277,8 +280,20 @@ class PayloadReader:
         Args:
             rest: What comes after the payload's start.
         """
-        text = self._match(rest)
-        if text is None:
+        # No text has the middle in it behind its end, and no padding has it at all.
+        written, _, padding = rest.rpartition(self._middle)
+        tail = self._tail
+        if tail:
+            back = self._back
+            if padding[back:] != tail or not padding[:back].isalnum():
+                return None
+        elif padding:
+            return None
+        try:
+            text: object = from_json(written)
+        except ValueError:
+            return None
+        if text.__class__ is not str or not text:
             return None
         self._format.frames += 1
         kind = self._kind

@@ -51,7 +51,7 @@ class Glance:
         last: LastRead,
     ) -> None:
         # Three bytes are four characters of base64, so what is always the same need not be unpacked.
-        self._head, rest = template.halved(multiple=3)
+        self._head, rest = template.halved()
         self.start = _START + b2a_base64(self._head, newline=False)
         """What such a chunk begins with."""
         self._match = rest.match
