@@ -45,6 +45,8 @@ from tests.support.packages import needed
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("light_heap")
+
 
 def _run(block: Block, page: Path, namespace: dict[str, Any], runner: asyncio.Runner) -> None:
     # Blank lines before the code let a traceback name the page's own line.

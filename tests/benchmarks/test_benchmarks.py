@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.benchmarks import formats as formats_section
+from tests.benchmarks.answers import ANSWERS, Answer, chat_event
 from tests.benchmarks.bodies import BODIES, CHUNKINGS, anthropic, middle_of, openai_chat, tokens
 from tests.benchmarks.contenders import ours
+from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.growth import growth, lazily
 from tests.benchmarks.imports import imports
 from tests.benchmarks.memory import memory
+from tests.benchmarks.sdks import SDKS, Reader
 from tests.benchmarks.timing import Plan, contenders_for, time_format
 from tests.project import ROOT
+from tests.support.packages import needed
+from tokenstream import Decoder
+from tokenstream.formats import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,3 +125,84 @@ def test_a_section_can_be_asked_for_by_name() -> None:
     assert "pydantic_core" in done.stdout
     assert "import tokenstream" in done.stdout
     assert "openai-chat" not in done.stdout
+
+
+def test_every_format_has_a_row() -> None:
+    """A format that is added is measured, too."""
+    assert set(registry.names()) == {make(name, 1).format for name, make in ANSWERS.items()} - {"mistral"}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_is_whole_and_follows_its_providers_documents(name: str) -> None:
+    """Nothing is tolerated, and each chunk between head and tail is one text delta."""
+    answer = ANSWERS[name](name, 40)
+    decoder = Decoder(answer.format)
+    for chunk in answer.head:
+        decoder.feed(chunk)
+    decoder.feed(answer.deltas[0])
+    kinds = [type(event).__name__ for delta in answer.deltas[1:] for event in decoder.feed(delta)]
+    for chunk in answer.tail:
+        decoder.feed(chunk)
+    decoder.end()
+
+    assert 39 == kinds.count("TextDelta")
+    assert {"TextDelta"} | ({"UsageUpdate"} if answer.format == "gemini" else set()) == set(kinds)
+    assert ("complete", None) == (decoder.message.ending, decoder.error)
+    assert {} == dict(decoder.departures)
+    assert answer.text == decoder.message.text == read_by_us(answer)
+
+
+# What SDKs say of parts of their own is no warning of ours.
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SDKS)
+def test_a_providers_sdk_reads_the_same_text(name: str) -> None:
+    """A ratio means something only where the work is the same."""
+    for package in SDKS[name].packages:
+        needed(package)
+    answer = ANSWERS[name](name, 40)
+
+    assert answer.text == SDKS[name].prepare(answer)()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_section_has_a_row_for_each_answer() -> None:
+    """With our time, that of the decoding, and that of the SDK where there is one."""
+    [table] = formats(_TINY)
+
+    assert list(ANSWERS) == [row[0] for row in table.rows]
+    assert all(float(row[2]) > 0 for row in table.rows)
+    assert all(len(table.head) == len(row) for row in table.rows)
+    assert ["none", "–", "–"] == table.rows[-1][-3:]
+
+
+def test_an_sdk_that_is_missing_is_named_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its row stays, without its time."""
+    missing = Reader("an sdk", ("no_such_package",), lambda _: iter(()))
+    monkeypatch.setattr(formats_section, "ANSWERS", {"ollama": ANSWERS["ollama"]})
+    monkeypatch.setattr(formats_section, "SDKS", {"ollama": missing})
+    [table] = formats(_TINY)
+
+    assert ["an sdk: not installed", "–", "–"] == table.rows[0][-3:]
+
+
+@pytest.mark.parametrize(("above", "said"), [(-1.0, "reached"), (10**6, "MISSED")])
+def test_the_section_says_whether_the_bar_is_reached(
+    above: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Formats above it are named; where there is none, one line says so."""
+    monkeypatch.setattr(formats_section, "ANSWERS", {"ollama": ANSWERS["ollama"]})
+    monkeypatch.setattr(formats_section, "SDKS", {})
+    monkeypatch.setattr(formats_section, "BAR", -above)
+    [table] = formats(_TINY)
+
+    assert [said] == [note.split()[0] for note in table.notes[1:]]
+
+
+def test_the_yardstick_is_the_event_of_a_chat() -> None:
+    """Of 256 bytes, whatever the machine."""
+    assert 256 == len(chat_event())
+    assert "stream" in read_by_us(_alone(chat_event()))
+
+
+def _alone(payload: bytes) -> Answer:
+    return Answer("", "openai-chat", [], [b"data: %b\n\n" % payload], [payload], [], "")

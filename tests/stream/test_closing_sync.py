@@ -39,6 +39,8 @@ from tests.support.timing import at_once, tried_again
 from tokenstream import Stream, connect
 from tokenstream.errors import ProviderError, StreamClosed, StreamError, StreamInterrupted, StreamTruncated
 
+pytestmark = pytest.mark.usefixtures("light_heap")
+
 BOOM = b'data: {"error": {"message": "busy", "type": "overloaded_error"}}\n\n'
 
 

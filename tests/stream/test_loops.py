@@ -27,6 +27,8 @@ from tokenstream.errors import (
     MisuseError,
 )
 
+pytestmark = pytest.mark.usefixtures("light_heap")
+
 
 @pytest.mark.parametrize("kinds", [("asyncio", "asyncio"), ("trio", "trio"), ("asyncio", "trio")])
 def test_another_event_loop_is_refused_by_name(kinds: tuple[str, str]) -> None:

@@ -34,7 +34,7 @@ from tokenstream.errors import (
 )
 from tokenstream.events import TextDelta
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("light_heap")]
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 AHEAD = 64
 """Chunks that are held for a loop; as many again are in the loop's hands."""
