@@ -9,7 +9,7 @@ import pytest
 
 from tests.formats.told import DONE, tell
 from tokenstream import Decoder, Limits
-from tokenstream.events import TextDelta
+from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._glance import GlanceFormat
 from tokenstream.framing import ServerSentEvent
 
@@ -92,7 +92,7 @@ def test_deltas_that_are_never_alike_are_tried_ever_less_often() -> None:
     tried: list[bytes] = []
 
     class Counting(Little):
-        def _template_of(self, payload: bytes, event: TextDelta) -> Any:
+        def _template_of(self, payload: bytes, event: TextDelta | ReasoningDelta) -> Any:
             before = self._wait
             made = super()._template_of(payload, event)
             if self._wait > before:

@@ -235,7 +235,7 @@ def _retry_delay(details: object) -> float | None:
 
 
 def _is_daily(details: object) -> bool:
-    """Tell whether a Google API's `QuotaFailure` is about a day's quota, which no waiting brings back soon."""
+    """Tell whether a Google API's `QuotaFailure` is about a day's quota, which does not come back soon."""
     return any(
         "PerDay" in (text_of(violation, "quotaId") or "")
         for detail in dicts_of(details)
