@@ -304,7 +304,16 @@ def test_frames_before_the_format_was_known_count() -> None:
     assert decoder.departures["empty_data"].first_event == 4
 
 
-_BUSY = b'{\r\n  "error": {\r\n    "code": 503,\r\n    "message": "busy",\r\n    "status": "UNAVAILABLE"\r\n  }\r\n}'
+_BUSY = b"\r\n".join(
+    [
+        b"{",
+        b'  "error": {',
+        b'    "code": 503, "message": "busy",',
+        b'    "status": "UNAVAILABLE"',
+        b"  }",
+        b"}",
+    ]
+)
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])

@@ -421,7 +421,7 @@ def test_no_payload_is_claimed_by_two_formats() -> None:
         (b'data: {"type":"start"}\n\ndata: [DONE]\n\n', "ui-message"),
     ],
 )
-def test_a_body_that_ends_before_it_tells_is_of_the_only_format_that_it_can_be(body: bytes, name: str) -> None:
+def test_a_body_that_ends_before_it_tells_is_of_the_only_format_it_can_be(body: bytes, name: str) -> None:
     """What little came is read as such, so that a cut is a cut and not an unknown format."""
     for chunks in (bytewise(body), [body]):
         reading = read(chunks)

@@ -376,8 +376,8 @@ class Connection:
         if name is None:
             self.error = NotAStream(
                 f"the events are of no known format; {names_seen(held, self._limits)}. If it is one of "
-                f"{', '.join(registry.names())}, name it with format=…; a simple one of no provider's is read "
-                "by a mapping, tokenstream.formats.custom(text=…); any other is for its SDK's own loop",
+                f"{', '.join(registry.names())}, name it with format=…; a simple one of no provider's is "
+                "read by a mapping, tokenstream.formats.custom(text=…); any other is for its SDK's own loop",
                 body=start_of(held[0], self._limits.tail) if held else "",
             )
             return []
