@@ -80,7 +80,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.formats.ag_ui": ["AGUI"],
     "tokenstream.formats.anthropic": ["Anthropic"],
     "tokenstream.formats.bare_text": ["Text", "text"],
-    "tokenstream.formats.base": ["Format", "Frame"],
+    "tokenstream.formats.base": ["Format", "Frame", "Unit"],
     "tokenstream.formats.bedrock_converse": ["BedrockConverse"],
     "tokenstream.formats.bedrock_invoke": ["BedrockInvoke"],
     "tokenstream.formats.cohere": ["Cohere"],

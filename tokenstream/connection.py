@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._json import decode, is_deeper
+from tokenstream._json import is_deeper
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats import registry
 from tokenstream.formats._recognise import PING, WAIT, is_message, likeliest, recognise
 from tokenstream.formats._seen import (
     error_in,
+    is_whole,
     lines_without_ends,
-    names_seen,
     not_a_stream,
+    of_no_format,
     payload_of,
-    start_of,
 )
-from tokenstream.framing import AWSEventStreamParser, ServerSentEvent, SSEParser
+from tokenstream.framing import AWSEventStreamParser, SSEParser
+from tokenstream.framing._comments import COMMENT, with_comments
 from tokenstream.framing.body import JSONBody
 from tokenstream.framing.sniff import Sniffed, sniff
 
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 _MOST_UNDECIDED_FRAMES = 64
-_LINE = re.compile(rb"[^\r\n]*[\r\n]*")
-_COMMENT = ServerSentEvent(b"", "comment", "")
-"""Stands for a comment where signs of life are asked for."""
 
 
 class Connection:
@@ -166,12 +164,14 @@ class Connection:
             return None
         if isinstance(framing, SSEParser):
             most = framing.alone
-            return known.shortcut(most) if most else None
+            return known.shortcut("event", most) if most else None
         if isinstance(framing, JSONBody):
             most = framing.alone
-            return known.line_shortcut(most) if most else framing.shortcut(known.element_shortcut)
+            if most:
+                return known.shortcut("line", most, b"", b"\n")
+            return framing.shortcut(partial(known.shortcut, "element"))
         if self.frames == self._message:
-            return known.message_shortcut(self._limits.event)
+            return known.shortcut("message", self._limits.event)
         if not isinstance(framing, AWSEventStreamParser):
             return None
         plain = known.payload_shortcut()
@@ -291,7 +291,7 @@ class Connection:
                 self._departures.note("content_type_wrong", event=0)
             framing = SSEParser(limits=self._limits)
             self.framing = framing
-            self.frames = self._frames_and_comments if self._pings else framing.frames
+            self.frames = partial(with_comments, framing) if self._pings else framing.frames
         elif found == "json":
             body = JSONBody(limits=self._limits)
             self.framing, self.frames = body, body.feed
@@ -323,20 +323,8 @@ class Connection:
             return []
         return [message]
 
-    def _frames_and_comments(self, chunk: bytes) -> list[Any]:
-        """Return frames, and an empty one for each comment, in the order of the lines."""
-        framing = self.framing
-        if not isinstance(framing, SSEParser):
-            return []
-        frames: list[Any] = []
-        for line in _LINE.findall(chunk):
-            comments = framing.comments
-            frames += framing.frames(line)
-            frames += [_COMMENT] * (framing.comments - comments)
-        return frames
-
     def _events_and_pings(self, frame: Frame) -> list[Event]:
-        if frame is _COMMENT or self.format is None:
+        if frame is COMMENT or self.format is None:
             return [Ping()]
         return self.format.feed(frame)
 
@@ -346,7 +334,7 @@ class Connection:
     # -- format ------------------------------------------------------------
 
     def _first_events(self, frame: Frame) -> list[Event]:
-        if frame is _COMMENT:
+        if frame is COMMENT:
             return [Ping()]
         try:
             found = recognise(frame, self._limits, document=isinstance(self.framing, JSONBody))
@@ -374,12 +362,7 @@ class Connection:
     def _settle(self, name: str | None) -> list[Event]:
         held, self._held = self._held, []
         if name is None:
-            self.error = NotAStream(
-                f"the events are of no known format; {names_seen(held, self._limits)}. If it is one of "
-                f"{', '.join(registry.names())}, name it with format=…; a simple one of no provider's is "
-                "read by a mapping, tokenstream.formats.custom(text=…); any other is for its SDK's own loop",
-                body=start_of(held[0], self._limits.tail) if held else "",
-            )
+            self.error = of_no_format(held, self._limits)
             return []
         known = registry.create(name, limits=self._limits, pings=self._pings)
         # Frames are numbered as they came.
@@ -399,17 +382,12 @@ class Connection:
 
     def _take_unfinished(self, frame: Frame) -> list[Event]:
         """Take a last frame that lacks its end, when it is whole all the same."""
-        payload = payload_of(frame)
-        if isinstance(payload, bytes) and payload.strip() != b"[DONE]":
-            if payload.lstrip()[:1] not in (b"{", b"["):
+        try:
+            if not is_whole(frame, self._limits):
                 return []
-            try:
-                decode(payload, self._limits)
-            except LimitExceeded as error:
-                self.error = error
-                return []
-            except ProtocolError:
-                return []
+        except LimitExceeded as error:
+            self.error = error
+            return []
         events = self._events_of([frame])
         self._taken = True
         if self.format is not None and isinstance(self.framing, SSEParser):

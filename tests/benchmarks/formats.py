@@ -103,7 +103,6 @@ def _seconds(prepare: Callable[[], Run]) -> float:
 def _fastest(prepared: list[Callable[[], Run]], rounds: int, seconds: float) -> list[float]:
     """Return the seconds of processor time that the fastest run of each took, in turns."""
     best = [float("inf")] * len(prepared)
-    gc.collect()
     # What the SDKs' modules are made of would be looked through again before each round.
     gc.freeze()
     stop = perf_counter() + seconds

@@ -185,14 +185,14 @@ def test_an_sdk_that_is_missing_is_named_as_missing(monkeypatch: pytest.MonkeyPa
     assert ["an sdk: not installed", "–", "–"] == table.rows[0][-3:]
 
 
-@pytest.mark.parametrize(("above", "said"), [(-1.0, "reached"), (10**6, "MISSED")])
+@pytest.mark.parametrize(("bar", "said"), [(10**6, "reached"), (-(10**6), "MISSED")])
 def test_the_section_says_whether_the_bar_is_reached(
-    above: float, said: str, monkeypatch: pytest.MonkeyPatch
+    bar: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Formats above it are named; where there is none, one line says so."""
     monkeypatch.setattr(formats_section, "ANSWERS", {"ollama": ANSWERS["ollama"]})
     monkeypatch.setattr(formats_section, "SDKS", {})
-    monkeypatch.setattr(formats_section, "BAR", -above)
+    monkeypatch.setattr(formats_section, "BAR", bar)
     [table] = formats(_TINY)
 
     assert [said] == [note.split()[0] for note in table.notes[1:]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.conformance import compatible, cuts, sse_cases
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tests.conformance.answers import SSEEvent
     from tests.conformance.reader import Reader
@@ -70,10 +70,12 @@ def sse_results(reader: Reader) -> dict[str, Any]:
     }
 
 
-def cut_results(reader: Reader, step: int = 1) -> dict[str, dict[str, int]]:
+def cut_results(
+    reader: Reader, step: int = 1, formats: Iterable[str] = cuts.ANSWERS
+) -> dict[str, dict[str, int]]:
     """Return what a reader makes of every `step`-th cut, by format."""
     found: dict[str, dict[str, int]] = {}
-    for format in [format for format in cuts.ANSWERS if format in reader.formats]:
+    for format in [format for format in formats if format in reader.formats]:
         answer = cuts.ANSWERS[format]
         places = answer.cuts()[::step]
         told = reader.answers([(format, answer.body[:place]) for place in places])

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.accumulator import Accumulator
-from tokenstream.errors import StreamTruncated
-from tokenstream.events import PartDone, TextDelta, ToolCallDone
+from tests.formats.told import Told
 from tokenstream.formats.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
-    from tokenstream.errors import StreamError
-    from tokenstream.events import Event
     from tokenstream.formats.base import Frame
-    from tokenstream.message import Message, ToolCall
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -81,54 +75,6 @@ def frame(payload: Payload, *, padding: int = 0) -> ServerSentEvent:
     return ServerSentEvent(f"{data[:-1]}{' ' * padding}}}".encode(), payload.get("type", "message"))
 
 
-@dataclass
-class Read:
-    """What came of a stream."""
-
-    events: list[Event] = field(default_factory=list)
-    accumulator: Accumulator = field(default_factory=Accumulator)
-    format: Anthropic = field(default_factory=Anthropic)
-
-    @property
-    def message(self) -> Message:
-        return self.accumulator.message
-
-    @property
-    def text(self) -> str:
-        return "".join([event.text for event in self.events if isinstance(event, TextDelta)])
-
-    @property
-    def calls(self) -> list[ToolCall]:
-        """The tool calls that were handed out."""
-        return [event.call for event in self.events if isinstance(event, ToolCallDone)]
-
-    @property
-    def done(self) -> list[str]:
-        """The kinds of the parts that became whole."""
-        return [event.content.kind for event in self.events if isinstance(event, PartDone) and event.content]
-
-    @property
-    def error(self) -> StreamError | None:
-        return self.format.error
-
-    @property
-    def truncated(self) -> bool:
-        return isinstance(self.error, StreamTruncated)
-
-    @property
-    def departures(self) -> dict[str, int]:
-        return {name: noted.count for name, noted in self.format.departures.items()}
-
-    def take(self, events: list[Event]) -> None:
-        for event in events:
-            self.accumulator.take(event)
-            self.events.append(event)
-
-
-def read(*frames: Frame, format: Anthropic | None = None) -> Read:
+def read(*frames: Frame, format: Anthropic | None = None) -> Told:
     """Read frames to the end of the input."""
-    came = Read(format=format if format is not None else Anthropic())
-    for item in frames:
-        came.take(came.format.feed(item))
-    came.take(came.format.end())
-    return came
+    return Told(format or Anthropic()).read(frames)

@@ -4,44 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from tokenstream.accumulator import Accumulator
-from tokenstream.errors import StreamError
-from tokenstream.events import Event, PartDone, ToolCallDone
+from tests.formats.told import Told
+from tokenstream.events import PartDone
 from tokenstream.formats.base import Format
 from tokenstream.framing import EventStreamMessage
-from tokenstream.message import Message, ToolCall
 
-Told: TypeAlias = tuple[str, Mapping[str, Any]]
+Named: TypeAlias = tuple[str, Mapping[str, Any]]
 """An event's name, and its payload."""
-
-
-@dataclass
-class Read:
-    """What came of payloads."""
-
-    format: Format
-    accumulator: Accumulator
-    events: list[Event] = field(default_factory=list)
-
-    @property
-    def message(self) -> Message:
-        return self.accumulator.message
-
-    @property
-    def error(self) -> StreamError | None:
-        return self.format.error
-
-    @property
-    def departures(self) -> dict[str, int]:
-        return {name: departure.count for name, departure in self.format.departures.items()}
-
-    @property
-    def calls(self) -> list[ToolCall]:
-        """The calls that were handed out."""
-        return [event.call for event in self.events if isinstance(event, ToolCallDone)]
 
 
 def frame(name: str, payload: Mapping[str, Any]) -> EventStreamMessage:
@@ -50,74 +21,53 @@ def frame(name: str, payload: Mapping[str, Any]) -> EventStreamMessage:
     return EventStreamMessage(written.encode("utf-8", "surrogatepass"), name)
 
 
-def read(format: Format, frames: Iterable[Any], *, end: bool = True) -> Read:
+def read(format: Format, frames: Iterable[Any], *, end: bool = True) -> Told:
     """Feed frames to a format, and its events to a message."""
-    came = Read(format, Accumulator())
-    for each in frames:
-        take(came, format.feed(each))
-    if end:
-        take(came, format.end())
-        came.accumulator.conclude("complete" if format.error is None else "failed")
-    return came
+    return Told(format).read(frames, end=end)
 
 
-def take(came: Read, events: Iterable[Event]) -> None:
-    for event in events:
-        came.events.append(event)
-        came.accumulator.take(event)
-
-
-def told(came: Read) -> tuple[Any, ...]:
+def outcome(came: Told) -> Any:
     """Return all that a user can see."""
-    for event in came.events:
-        if isinstance(event, PartDone):
-            assert event.content is not None
-    return (
-        came.events,
-        [event.raw for event in came.events],
-        came.accumulator.messages,
-        came.departures,
-        repr(came.error),
-        came.format.frames,
-    )
+    assert all(event.content is not None for event in came.events if isinstance(event, PartDone))
+    return came.outcome
 
 
 # -- events of Converse ------------------------------------------------------
 
-START: Told = ("messageStart", {"role": "assistant"})
-USAGE: Told = (
+START: Named = ("messageStart", {"role": "assistant"})
+USAGE: Named = (
     "metadata",
     {"usage": {"inputTokens": 9, "outputTokens": 4, "totalTokens": 13}, "metrics": {"latencyMs": 100}},
 )
 
 
-def delta(index: Any, **fields: Any) -> Told:
+def delta(index: Any, **fields: Any) -> Named:
     return "contentBlockDelta", {"contentBlockIndex": index, "delta": fields}
 
 
-def text(index: Any, piece: Any) -> Told:
+def text(index: Any, piece: Any) -> Named:
     return delta(index, text=piece)
 
 
-def reasoning(index: Any, **fields: Any) -> Told:
+def reasoning(index: Any, **fields: Any) -> Named:
     return delta(index, reasoningContent=fields)
 
 
-def arguments(index: Any, fragment: Any) -> Told:
+def arguments(index: Any, fragment: Any) -> Named:
     return delta(index, toolUse={"input": fragment})
 
 
-def block(index: Any, **start: Any) -> Told:
+def block(index: Any, **start: Any) -> Named:
     return "contentBlockStart", {"contentBlockIndex": index, "start": start}
 
 
-def tool(index: Any, id: str = "t1", name: str = "now", **fields: Any) -> Told:
+def tool(index: Any, id: str = "t1", name: str = "now", **fields: Any) -> Named:
     return block(index, toolUse={"toolUseId": id, "name": name, **fields})
 
 
-def stop(index: Any) -> Told:
+def stop(index: Any) -> Named:
     return "contentBlockStop", {"contentBlockIndex": index}
 
 
-def finish(reason: Any = "end_turn", **fields: Any) -> Told:
+def finish(reason: Any = "end_turn", **fields: Any) -> Named:
     return "messageStop", {"stopReason": reason, **fields}

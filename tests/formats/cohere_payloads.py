@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.accumulator import Accumulator
-from tokenstream.errors import StreamTruncated
-from tokenstream.events import TextDelta, ToolCallDone
+from tests.formats.told import Told
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
-    from tokenstream.errors import StreamError
-    from tokenstream.events import Event
     from tokenstream.formats.base import Format, Frame
-    from tokenstream.message import Message, ToolCall
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -95,57 +89,6 @@ def written(payload: Payload) -> bytes:
     return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-@dataclass
-class Read:
-    """What came of a stream."""
-
-    format: Format
-    events: list[Event] = field(default_factory=list)
-    accumulator: Accumulator = field(default_factory=Accumulator)
-
-    @property
-    def message(self) -> Message:
-        return self.accumulator.message
-
-    @property
-    def text(self) -> str:
-        return "".join([event.text for event in self.events if isinstance(event, TextDelta)])
-
-    @property
-    def calls(self) -> list[ToolCall]:
-        """The tool calls that were handed out."""
-        return [event.call for event in self.events if isinstance(event, ToolCallDone)]
-
-    @property
-    def kinds(self) -> list[str]:
-        return [type(event).__name__ for event in self.events]
-
-    @property
-    def error(self) -> StreamError | None:
-        return self.format.error
-
-    @property
-    def truncated(self) -> bool:
-        return isinstance(self.error, StreamTruncated)
-
-    @property
-    def departures(self) -> dict[str, int]:
-        return {name: noted.count for name, noted in self.format.departures.items()}
-
-    def told(self) -> tuple[Any, ...]:
-        """Return all that a user can see."""
-        raws = [event.raw for event in self.events]
-        return self.events, raws, self.message, self.departures, repr(self.error), self.format.frames
-
-
-def read_by(format: Format, *frames: Frame) -> Read:
+def read_by(format: Format, *frames: Frame) -> Told:
     """Read frames to the end of the input."""
-    came = Read(format)
-    for item in frames:
-        for each in came.format.feed(item):
-            came.accumulator.take(each)
-            came.events.append(each)
-    for each in came.format.end():
-        came.accumulator.take(each)
-        came.events.append(each)
-    return came
+    return Told(format).read(frames)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.accumulator import Accumulator
-from tokenstream.events import PartStart, TextDelta, ToolCallDone, Unknown
+from tests.formats.told import Told
+from tokenstream.events import PartStart
 from tokenstream.formats.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
-    from tokenstream.errors import StreamError
-    from tokenstream.events import Event
     from tokenstream.formats.base import Frame
-    from tokenstream.message import Message, Part, ToolCall
+    from tokenstream.message import Part
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -152,62 +149,27 @@ def frame(payload: Payload) -> ServerSentEvent:
     return ServerSentEvent(data.encode(), payload.get("type", "message"))
 
 
-@dataclass
-class Read:
+class Read(Told):
     """What came of a stream."""
 
-    events: list[Event] = field(default_factory=list)
-    accumulator: Accumulator = field(default_factory=Accumulator)
-    format: OpenAIResponses = field(default_factory=OpenAIResponses)
-
     @property
-    def message(self) -> Message:
-        return self.accumulator.message
+    def sequence_number(self) -> int | None:
+        assert isinstance(self.format, OpenAIResponses)
+        return self.format.sequence_number
 
     @property
     def parts(self) -> tuple[Part, ...]:
         return self.message.parts
 
     @property
-    def text(self) -> str:
-        return "".join([event.text for event in self.events if isinstance(event, TextDelta)])
-
-    @property
-    def calls(self) -> list[ToolCall]:
-        """The tool calls that were handed out."""
-        return [event.call for event in self.events if isinstance(event, ToolCallDone)]
-
-    @property
     def starts(self) -> list[Part]:
         """What parts began as, and what was told of them later."""
         return [event.content for event in self.events if isinstance(event, PartStart)]
 
-    @property
-    def unknown(self) -> list[str]:
-        """The payloads that were carried as they came."""
-        return [event.name for event in self.events if isinstance(event, Unknown) and event.kind == "event"]
-
-    @property
-    def error(self) -> StreamError | None:
-        return self.format.error
-
-    @property
-    def departures(self) -> dict[str, int]:
-        return {name: noted.count for name, noted in self.format.departures.items()}
-
-    def take(self, events: list[Event]) -> None:
-        for event in events:
-            self.accumulator.take(event)
-            self.events.append(event)
-
 
 def read(*frames: Frame, format: OpenAIResponses | None = None) -> Read:
     """Read frames to the end of the input."""
-    came = Read(format=format if format is not None else OpenAIResponses())
-    for item in frames:
-        came.take(came.format.feed(item))
-    came.take(came.format.end())
-    return came
+    return Read(format or OpenAIResponses()).read(frames)
 
 
 def said(*payloads: Payload, **options: Any) -> Read:

@@ -83,11 +83,11 @@ def test_every_call_is_the_clients_also_one_that_the_run_answers() -> None:
     open_call = run(*CALL)
     answered = run(*CALL, RESULT)
 
-    assert [{"city": "Oslo"}] == [call.arguments for call in open_call.done]
+    assert [{"city": "Oslo"}] == [call.arguments for call in open_call.calls]
     assert [ToolCallStart("c", "weather", "function", {"parentMessageId": "m"})] == [
         event for event in open_call.events if isinstance(event, ToolCallStart)
     ]
-    assert [{"city": "Oslo"}] == [call.arguments for call in answered.done]
+    assert [{"city": "Oslo"}] == [call.arguments for call in answered.calls]
     assert (
         ServerToolResult(
             id="c",
@@ -145,14 +145,14 @@ def test_an_encrypted_value_goes_to_the_reasoning_or_the_call_that_it_is_of() ->
     assert (expected,) == run(*thought, of_thought, end).message.parts
     assert (expected,) == run(*thought, end, of_thought).message.parts
     assert [{"parentMessageId": "m", "encryptedValue": "ZW5j"}] == [
-        call.provider_data for call in run(*CALL[:3], of_call, CALL[3]).done
+        call.provider_data for call in run(*CALL[:3], of_call, CALL[3]).calls
     ]
     assert [{"subtype": "tool-call", "entityId": "c", "encryptedValue": "ZW5j"}] == (
         run(*CALL, of_call).message.provider_data["encrypted_values"]
     )
     assert ["REASONING_ENCRYPTED_VALUE"] == run({**of_call, "encryptedValue": 1}).unknown
     assert [{"parentMessageId": "m", "encryptedValue": "\ufffd"}] == [
-        call.provider_data for call in run(*CALL[:3], {**of_call, "encryptedValue": "\ud83d"}, CALL[3]).done
+        call.provider_data for call in run(*CALL[:3], {**of_call, "encryptedValue": "\ud83d"}, CALL[3]).calls
     ]
 
 
@@ -177,7 +177,7 @@ def test_chunks_open_what_they_name_and_the_next_event_closes_it() -> None:
         [part.text for part in told.message.parts if isinstance(part, TextPart)],
         told.message.reasoning,
     )
-    assert [("c1", '{"a": 1}'), ("c2", "")] == [(call.id, call.arguments_text) for call in told.done]
+    assert [("c1", '{"a": 1}'), ("c2", "")] == [(call.id, call.arguments_text) for call in told.calls]
     assert all(part.complete for part in told.message.parts)
     assert set() == told.rules
 
@@ -186,8 +186,8 @@ def test_a_call_in_chunks_is_handed_out_when_the_next_event_comes() -> None:
     """Nothing else marks its end; one that a cut or an error ends is not handed out."""
     payloads = [START, chunk("TOOL_CALL", toolCallId="c", toolCallName="ls", delta="{}")]
 
-    assert ["ls"] == [call.name for call in tell(AGUI(), *payloads, HELLO[0]).done]
-    assert [] == tell(AGUI(), *payloads).done
+    assert ["ls"] == [call.name for call in tell(AGUI(), *payloads, HELLO[0]).calls]
+    assert [] == tell(AGUI(), *payloads).calls
 
 
 def test_a_run_error_ends_a_call_in_chunks_without_handing_it_out() -> None:
@@ -199,7 +199,7 @@ def test_a_run_error_ends_a_call_in_chunks_without_handing_it_out() -> None:
         {"type": "RUN_ERROR", "message": "m"},
     )
 
-    assert [] == told.done
+    assert [] == told.calls
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_chunk_may_add_to_what_a_start_has_opened() -> None:
         CALL[3],
     )
 
-    assert ("Hi", ["{}"]) == (told.message.text, [call.arguments_text for call in told.done])
+    assert ("Hi", ["{}"]) == (told.message.text, [call.arguments_text for call in told.calls])
     assert set() == told.rules
 
 
@@ -253,7 +253,7 @@ def test_white_space_after_the_end_of_a_call_says_nothing() -> None:
     """It is no fragment that could be missed."""
     told = run(*CALL, {**CALL[1], "delta": " "}, {**CALL[1], "delta": ""})
 
-    assert (set(), 1) == (told.rules, len(told.done))
+    assert (set(), 1) == (told.rules, len(told.calls))
 
 
 def test_an_end_of_a_message_in_chunks_is_taken() -> None:
@@ -327,7 +327,7 @@ def test_a_run_that_was_cut_is_truncated_and_hands_out_no_open_call(cut: int) ->
     told = tell(AGUI(), *[START, *HELLO, *CALL][:cut])
 
     assert isinstance(told.error, StreamTruncated)
-    assert ("truncated", []) == (told.message.ending, told.done)
+    assert ("truncated", []) == (told.message.ending, told.calls)
 
 
 def test_the_terminator_of_other_formats_says_nothing() -> None:
@@ -335,7 +335,7 @@ def test_the_terminator_of_other_formats_says_nothing() -> None:
     told = tell(AGUI(), START, *HELLO, *CALL[:3], DONE)
 
     assert isinstance(told.error, StreamTruncated)
-    assert ("Hello", "truncated", []) == (told.message.text, told.message.ending, told.done)
+    assert ("Hello", "truncated", []) == (told.message.text, told.message.ending, told.calls)
     assert {"data_after_end"} == tell(AGUI(), START, *HELLO, END, DONE).rules
 
 

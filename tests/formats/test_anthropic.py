@@ -361,11 +361,11 @@ def test_deltas_of_a_block_are_read_at_a_glance() -> None:
     made = Anthropic()
     for sent in (start(), block(0, "text", text=""), text(0, "a")):
         made.feed(frame(sent))
-    shortcut = made.shortcut(4096)
+    shortcut = made.shortcut("event", 4096)
     chunk = b"event: content_block_delta\ndata: %b\n\n"
 
     assert shortcut is not None
-    assert shortcut is made.shortcut(4096)
+    assert shortcut is made.shortcut("event", 4096)
     assert TextDelta("b") == shortcut(chunk % frame(text(0, "b")).payload)
     assert shortcut(chunk % frame(text(1, "b")).payload) is None
     assert 4 == made.frames
@@ -374,14 +374,14 @@ def test_deltas_of_a_block_are_read_at_a_glance() -> None:
 def test_deltas_that_take_several_lines_are_not_read_at_a_glance() -> None:
     """Nor are those of a tool call, or any before the first."""
     made, several = Anthropic(), Anthropic()
-    before = made.shortcut(4096)
+    before = made.shortcut("event", 4096)
     for sent in (start(), tool(0), arguments(0, "{")):
         made.feed(frame(sent))
     for sent in (start(), block(0, "text", text="")):
         several.feed(frame(sent))
     several.feed(ServerSentEvent(frame(text(0, "a")).payload.replace(b",", b",\n"), "content_block_delta"))
 
-    assert (None, None, None) == (before, made.shortcut(4096), several.shortcut(4096))
+    assert (None, None, None) == (before, made.shortcut("event", 4096), several.shortcut("event", 4096))
 
 
 def test_a_compaction_delta_that_says_nothing_changes_nothing() -> None:

@@ -241,9 +241,9 @@ def test_chunks_read_at_a_glance_give_what_the_whole_body_gives(pieces: list[str
 def test_a_chunk_that_is_one_piece_is_read_at_a_glance() -> None:
     """Once the text has begun, and as long as it may be."""
     format = Text()
-    assert format.shortcut(100) is None
+    assert format.shortcut("event", 100) is None
     format.feed(b"Hel")
-    read_chunk = format.shortcut(100)
+    read_chunk = format.shortcut("event", 100)
 
     assert read_chunk is not None
     assert read_chunk(b"data: lo\n\n") == TextDelta("lo")

@@ -11,8 +11,7 @@ import pytest
 from tests.formats.bedrock_payloads import (
     START,
     USAGE,
-    Read,
-    Told,
+    Named,
     arguments,
     block,
     delta,
@@ -24,6 +23,7 @@ from tests.formats.bedrock_payloads import (
     tool,
 )
 from tests.formats.bedrock_payloads import read as read_frames
+from tests.formats.told import Told
 from tokenstream import Limits, Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import (
@@ -54,11 +54,11 @@ from tokenstream.message import (
 B64 = base64.b64encode
 
 
-def read(*events: Told, limits: Limits | None = None, end: bool = True) -> Read:
+def read(*events: Named, limits: Limits | None = None, end: bool = True) -> Told:
     return read_frames(BedrockConverse(limits=limits), [frame(*event) for event in events], end=end)
 
 
-def parts(*events: Told) -> tuple[Part, ...]:
+def parts(*events: Named) -> tuple[Part, ...]:
     """Return the parts of an answer that has these events and nothing odd."""
     came = read(START, *events, finish())
 
@@ -281,7 +281,7 @@ def test_a_result_shows_as_soon_as_its_first_piece_came() -> None:
     """And as a whole with its block's stop."""
     events = [START, block(0, toolResult={"toolUseId": "t1"}), delta(0, toolResult=[{"text": "On"}])]
 
-    def content(came: Read) -> Any:
+    def content(came: Told) -> Any:
         part = came.message.parts[0]
         assert isinstance(part, ServerToolResult)
         return part.content
@@ -704,7 +704,7 @@ def test_arguments_may_be_json_values_or_null() -> None:
         ([], delta(0, somethingNew={"a": 1})),
     ],
 )
-def test_a_delta_that_does_not_fit_is_carried(before: list[Told], misfit: Told) -> None:
+def test_a_delta_that_does_not_fit_is_carried(before: list[Named], misfit: Named) -> None:
     """As it came, among the items of its kind; nothing else is disturbed."""
     came = read(START, *before, misfit, finish())
     (kind,) = misfit[1]["delta"]

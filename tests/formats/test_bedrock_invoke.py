@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.formats.bedrock_payloads import Read
 from tests.formats.bedrock_payloads import read as read_frames
+from tests.formats.told import Told
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown, UsageUpdate
@@ -29,11 +29,11 @@ def chunk(payload: Mapping[str, Any] | bytes, **outer: Any) -> EventStreamMessag
     return EventStreamMessage(json.dumps(fields, separators=(",", ":")).encode(), "chunk")
 
 
-def read(*payloads: Mapping[str, Any], limits: Limits | None = None, end: bool = True) -> Read:
+def read(*payloads: Mapping[str, Any], limits: Limits | None = None, end: bool = True) -> Told:
     return read_frames(BedrockInvoke(limits=limits), [chunk(payload) for payload in payloads], end=end)
 
 
-def counts(came: Read) -> tuple[int | None, int | None]:
+def counts(came: Told) -> tuple[int | None, int | None]:
     usage = came.message.usage
     return (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
 
@@ -625,7 +625,7 @@ CHAT = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hell
 STOP = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 
 
-def frames(*chunks: Mapping[str, Any] | bytes) -> Read:
+def frames(*chunks: Mapping[str, Any] | bytes) -> Told:
     return read_frames(BedrockInvoke(), [chunk(each) for each in chunks], end=True)
 
 

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
-from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.formats.bedrock_payloads import (
     START,
     USAGE,
-    Told,
+    Named,
     arguments,
     block,
     delta,
     finish,
     frame,
+    outcome,
     read,
     reasoning,
     stop,
     text,
-    told,
     tool,
 )
+from tests.formats.mutations import pieces, strayed
 from tests.project import ROOT
 from tests.support.aws_eventstream import chunk, converse, event, exception
 from tokenstream import Limits
@@ -37,7 +37,7 @@ from tokenstream.formats.bedrock_converse import BedrockConverse
 from tokenstream.formats.bedrock_invoke import BedrockInvoke
 from tokenstream.framing import EventStreamMessage
 
-EVERYTHING: list[Told] = [
+EVERYTHING: list[Named] = [
     START,
     reasoning(0, text="Let me"),
     reasoning(0, text=" see", signature="c2ln"),
@@ -95,14 +95,9 @@ INNER: list[dict[str, Any]] = [
 
 # -- the short way -------------------------------------------------------------
 
-PIECES = st.lists(
-    st.one_of(
-        st.text(max_size=6),
-        st.text('ab\\"\n}{é🎉?\ud83d\ude00\x00', max_size=4),
-        st.sampled_from(["?", "\ud83d", "x\ud83d", "\ude00", "\ude00y", "abc", "abc"]),
-    ),
-    max_size=8,
-)
+PIECES = pieces()
+PER_MODEL = settings(max_examples=settings().max_examples // 3)
+"""Many models go the same way, so that each of them needs fewer examples."""
 PADDING = st.lists(
     st.sampled_from([None, "", "a", "abcdef", "abc", "ABC09", "a b", 'a"', 7]), min_size=8, max_size=8
 )
@@ -159,7 +154,7 @@ def test_deltas_of_converse_known_by_their_bytes_give_what_decoding_gives(
     frames += [frame(*stop(0)), frame(*finish())]
     limits = Limits(digits=100) if limited else None
 
-    assert told(read(LongConverse(limits=limits), frames)) == told(
+    assert outcome(read(LongConverse(limits=limits), frames)) == outcome(
         read(BedrockConverse(limits=limits), frames)
     )
 
@@ -218,6 +213,7 @@ MODELS: dict[str, tuple[list[dict[str, Any]], Any]] = {
     spaces=st.booleans(),
     limited=st.booleans(),
 )
+@PER_MODEL
 @pytest.mark.parametrize("model", MODELS)
 def test_chunks_known_by_their_bytes_give_what_decoding_gives(
     model: str,
@@ -237,7 +233,9 @@ def test_chunks_known_by_their_bytes_give_what_decoding_gives(
     frames.append(packed(METRICS))
     limits = Limits(digits=100) if limited else None
 
-    assert told(read(LongInvoke(limits=limits), frames)) == told(read(BedrockInvoke(limits=limits), frames))
+    assert outcome(read(LongInvoke(limits=limits), frames)) == outcome(
+        read(BedrockInvoke(limits=limits), frames)
+    )
 
 
 def packed(payload: dict[str, Any] | bytes, padding: Any = "abc") -> EventStreamMessage:
@@ -316,75 +314,8 @@ def test_a_message_of_another_kind_ends_the_short_way(name: str) -> None:
 
 # -- nothing crashes -------------------------------------------------------------
 
-ANYTHING: st.SearchStrategy[Any] = st.sampled_from(
-    [
-        None,
-        True,
-        -1,
-        0,
-        1,
-        10**30,
-        1.5,
-        "",
-        "x",
-        "\ud83d",
-        "é",
-        b"x",
-        [],
-        [{}],
-        [1],
-        {},
-        {"a": {}},
-        {"text": {}},
-    ]
-)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the path of every value within a value."""
-    found = [path]
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            found += places(inner, (*path, key))
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            found += places(inner, (*path, number))
-    return found
-
-
-def changed(payload: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """Return a payload with another value somewhere; without the field where `value` is Ellipsis."""
-    payload = deepcopy(payload)
-    spot = payload
-    for step in path[:-1]:
-        spot = spot[step]
-    if value is ...:
-        del spot[path[-1]]
-    else:
-        spot[path[-1]] = value
-    return payload
-
-
-@st.composite
-def mutated(draw: st.DrawFn, events: list[Any]) -> list[Any]:
-    """Draw events that were dropped, doubled, swapped, and changed within."""
-    events = list(events)
-    for _ in range(draw(st.integers(1, 6))):
-        at = draw(st.integers(0, len(events) - 1))
-        act = draw(st.sampled_from(["drop", "double", "swap", "change", "change", "change"]))
-        if act == "drop" and len(events) > 1:
-            del events[at]
-        elif act == "double":
-            events.insert(at, events[at])
-        elif act == "swap":
-            other = draw(st.integers(0, len(events) - 1))
-            events[at], events[other] = events[other], events[at]
-        else:
-            within = [path for path in places(events[at]) if path]
-            if within:
-                value = draw(st.one_of(ANYTHING, st.just(...)))
-                events[at] = changed(events[at], draw(st.sampled_from(within)), value)
-    return events
+OUR_OWN: list[Any] = ["é", b"x", {"a": {}}, {"text": {}}]
+"""What else may stand in a field: bytes, too, as boto3's objects have them."""
 
 
 def check(came: Any) -> None:
@@ -397,13 +328,13 @@ def check(came: Any) -> None:
         assert call.complete
 
 
-@given(mutated([dict([each]) for each in EVERYTHING]))
+@given(strayed([dict([each]) for each in EVERYTHING], *OUR_OWN))
 def test_whatever_converse_sends_only_our_own_errors_come_out(events: list[Any]) -> None:
     """As boto3's objects; wrong types are absent, unknown, or an error that says so."""
     check(read(BedrockConverse(), [each for each in events if isinstance(each, dict)]))
 
 
-@given(mutated([list(each) for each in EVERYTHING]))
+@given(strayed([list(each) for each in EVERYTHING], *OUR_OWN))
 def test_whatever_binary_messages_hold_only_our_own_errors_come_out(events: list[Any]) -> None:
     """As they come on the wire, names and payloads changed."""
     frames = [
@@ -414,7 +345,7 @@ def test_whatever_binary_messages_hold_only_our_own_errors_come_out(events: list
     check(read(BedrockConverse(), frames))
 
 
-@given(mutated(INNER))
+@given(strayed(INNER, *OUR_OWN))
 def test_whatever_models_send_only_our_own_errors_come_out(events: list[Any]) -> None:
     """Payloads of all models in one stream, each of them changed."""
     chunks = [json.dumps(each, default=str).encode() for each in events]
@@ -423,7 +354,11 @@ def test_whatever_models_send_only_our_own_errors_come_out(events: list[Any]) ->
     check(read(BedrockInvoke(), [packed(each) for each in chunks]))
 
 
-@given(mutated([{"chunk": {"bytes": "e30=", "p": "ab"}}, {"chunk": {"bytes": b'{"generation": "a"}'}}] * 3))
+@given(
+    strayed(
+        [{"chunk": {"bytes": "e30=", "p": "ab"}}, {"chunk": {"bytes": b'{"generation": "a"}'}}] * 3, *OUR_OWN
+    )
+)
 def test_whatever_chunks_are_only_our_own_errors_come_out(events: list[Any]) -> None:
     """Without bytes, with bytes of another kind, with other fields."""
     check(read(BedrockInvoke(), [each for each in events if isinstance(each, dict)]))
@@ -450,6 +385,26 @@ def test_a_recording_that_is_cut_is_never_complete(path: Any, data: st.DataObjec
     assert all(call in whole.message.tool_calls for call in complete)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        delta(0, reasoningContent={"redactedContent": "\ud83d"}),
+        ("contentBlockStart", {"contentBlockIndex": 0, "start": {"image": {"format": "\ud83d"}}}),
+    ],
+)
+def test_half_a_character_that_is_kept_for_a_parts_end_is_mended_at_once(odd: Named) -> None:
+    """The payload that ends the part has none itself, and no JSON could carry it."""
+    more = [
+        delta(0, reasoningContent={"redactedContent": "c2Vj"}),
+        delta(0, image={"error": {"message": "m"}}),
+    ]
+    decoder = Decoder("bedrock-converse")
+    for each in (START, odd, *more, stop(0), finish()):
+        decoder.feed(converse(each))
+
+    assert "\\ud83d" not in decoder.message.model_dump_json()
+
+
 @pytest.mark.parametrize("ends", [True, False])
 def test_the_last_count_is_told_of_whatever_was_read_at_a_glance(ends: bool) -> None:
     """Each payload of Llama's counts; the last count is told, also when the answer is cut."""
@@ -467,3 +422,16 @@ def test_the_last_count_is_told_of_whatever_was_read_at_a_glance(ends: bool) -> 
     assert "".join(f"t{n}" for n in range(40)) == decoder.message.text
     assert decoder.message.usage is not None
     assert (9, 39) == (decoder.message.usage.input_tokens, decoder.message.usage.output_tokens)
+
+
+def test_bytes_that_are_no_base64_are_left_to_the_plain_way() -> None:
+    """It refuses them in its own words, wherever in the chunk they are wrong."""
+    payload = {"generation": "Hel", "prompt_token_count": None, "generation_token_count": 1}
+    decoder = Decoder("bedrock-invoke")
+    for _ in range(9):
+        decoder.feed(chunk(payload))
+    packed = base64.b64encode(json.dumps(payload, separators=(",", ":")).encode()).decode()
+    events = decoder.feed(event("chunk", {"bytes": packed[:-3] + "?==", "p": "abc"}))
+
+    assert [] == [each for each in events if isinstance(each, TextDelta)]
+    assert "no base64" in str(decoder.error)

@@ -9,7 +9,6 @@ import pytest
 from tests.formats.cohere_payloads import (
     USAGE,
     Payload,
-    Read,
     answer,
     arguments,
     block,
@@ -26,6 +25,7 @@ from tests.formats.cohere_payloads import (
     tool_stop,
     written,
 )
+from tests.formats.told import Told
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import CitationAdded, MessageStart, TextDelta, Unknown
@@ -36,8 +36,8 @@ from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, TextPart
 
 
-def read(*payloads: Payload) -> Read:
-    """Read payloads as SSE events."""
+def read(*payloads: Payload) -> Told:
+    """Told payloads as SSE events."""
     return read_by(Cohere(), *map(frame, payloads))
 
 
@@ -56,7 +56,7 @@ def test_text_comes_piece_by_piece() -> None:
         "PartDone",
         "UsageUpdate",
         "Finish",
-    ] == came.kinds
+    ] == [type(event).__name__ for event in came.events]
     assert ("Hello", "m1", "stop", "COMPLETE") == (
         came.message.text,
         came.message.id,
@@ -669,17 +669,17 @@ def test_pieces_that_are_alike_are_read_without_decoding() -> None:
 def test_whole_chunks_of_pieces_are_read_at_a_glance(named: bool) -> None:
     """A driver may take each chunk by its bytes; a chunk of any other shape is left to it."""
     cohere = Cohere()
-    assert cohere.shortcut(100) is None
+    assert cohere.shortcut("event", 100) is None
     for payload in (start(), block(0), text(0, "a")):
         cohere.feed(frame(payload) if named else written(payload))
     head = b"event: content-delta\ndata: " if named else b"data: "
-    shortcut = cohere.shortcut(1_000)
+    shortcut = cohere.shortcut("event", 1_000)
 
     assert shortcut is not None
-    assert shortcut is cohere.shortcut(1_000)
+    assert shortcut is cohere.shortcut("event", 1_000)
     assert TextDelta("b") == shortcut(head + written(text(0, "b")) + b"\n\n")
     assert shortcut(head + written(text(1, "b")) + b"\n\n") is None
-    assert (named, 4) == (cohere.line_shortcut(1_000) is None, cohere.frames)
+    assert (named, 4) == (cohere.shortcut("line", 1_000, b"", b"\n") is None, cohere.frames)
 
 
 def test_other_bounds_hold() -> None:

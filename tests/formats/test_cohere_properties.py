@@ -28,7 +28,8 @@ from tests.formats.cohere_payloads import (
     tool_stop,
     written,
 )
-from tests.formats.mutations import strayed
+from tests.formats.mutations import SPELLINGS, pieces, strayed
+from tests.formats.told import reads_alike_in_chunks
 from tests.support.recordings import Recorded, ours
 from tokenstream import Decoder, Stream
 from tokenstream.errors import StreamError, StreamTruncated
@@ -89,15 +90,7 @@ class Plain(Cohere):
         self.shortcuts = False
 
 
-PIECES = st.lists(
-    st.one_of(
-        st.text(max_size=6),
-        st.text('ab\\"\n}{é🎉?\ud83d\ude00\x00', max_size=4),
-        st.sampled_from(["?", "\ud83d", "x\ud83d", "\ude00", "\ude00y", "abc", "tokenstream probe"]),
-    ),
-    max_size=8,
-)
-SPELLINGS = st.sampled_from([(",", ":"), (", ", ": ")])
+PIECES = pieces()
 TAILS = st.sampled_from([b"", b"", b"", b" ", b"}", b',"n":1}', b"x", b"\xff"])
 
 
@@ -120,7 +113,7 @@ def test_pieces_known_by_their_bytes_give_what_decoding_gives(
         frames.append(data if shape in ("v1", "nameless") else ServerSentEvent(data, "content-delta"))
     frames += [frame(stop(0)), frame(end())]
 
-    assert read_by(Plain(), *frames).told() == read_by(Cohere(), *frames).told()
+    assert read_by(Plain(), *frames).outcome == read_by(Cohere(), *frames).outcome
 
 
 BETWEEN = [
@@ -155,7 +148,7 @@ def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, first: An
     """Other names, other blocks, ends and errors go the long way, and so does what follows them."""
     frames = [frame(start()), frame(block(0)), *[first] * 4, between, *[first] * 3]
 
-    assert read_by(Plain(), *frames).told() == read_by(Cohere(), *frames).told()
+    assert read_by(Plain(), *frames).outcome == read_by(Cohere(), *frames).outcome
 
 
 @pytest.mark.parametrize("everything", [EVERYTHING, EVERYTHING_V1], ids=["v2", "v1"])
@@ -178,7 +171,7 @@ def test_whatever_a_server_sends_only_our_errors_come_out(
     assert len(calls) == len(set(calls))
     assert all(call.complete for call in came.calls)
     assert Message.model_validate(came.message.model_dump()) == came.message
-    assert read_by(Plain(), *frames).told() == came.told()
+    assert read_by(Plain(), *frames).outcome == came.outcome
 
 
 @given(payloads=strayed(EVERYTHING))
@@ -227,11 +220,4 @@ def test_an_answer_cut_anywhere_is_truncated_and_hands_out_no_call_that_was_cut(
 )
 def test_lines_that_come_one_by_one_give_what_all_at_once_give(recorded: Recorded) -> None:
     """Servers flush each line; a driver may read such chunks at a glance, and nobody sees that."""
-    chunks = recorded.body.splitlines(keepends=True)
-    whole, lines = Decoder(), Decoder()
-    at_once = whole.feed(recorded.body) + whole.end()
-    one_by_one = [each for chunk in chunks for each in lines.feed(chunk)] + lines.end()
-
-    assert at_once == one_by_one
-    assert [each.raw for each in at_once] == [each.raw for each in one_by_one]
-    assert (whole.message, dict(whole.departures)) == (lines.message, dict(lines.departures))
+    reads_alike_in_chunks(recorded.body.splitlines(keepends=True))

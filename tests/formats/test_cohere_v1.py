@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.formats.cohere_payloads import USAGE, Payload, Read, frame, line, read_by, written
+from tests.formats.cohere_payloads import USAGE, Payload, frame, line, read_by, written
+from tests.formats.told import Told
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
@@ -28,8 +29,8 @@ def end(reason: Any = "COMPLETE", **response: Any) -> Payload:
     return line("stream-end", finish_reason=reason, response=held)
 
 
-def read(*payloads: Payload) -> Read:
-    """Read payloads as JSON lines."""
+def read(*payloads: Payload) -> Told:
+    """Told payloads as JSON lines."""
     return read_by(Cohere(), *map(written, payloads))
 
 
@@ -298,11 +299,11 @@ def test_a_first_payload_is_recognised(payload: Payload) -> None:
 def test_pieces_that_are_alike_are_read_without_decoding() -> None:
     """In lines, and in chunks that are a line each."""
     cohere = Cohere()
-    assert cohere.line_shortcut(100) is None
+    assert cohere.shortcut("line", 100, b"", b"\n") is None
     for payload in (START, said("a")):
         cohere.feed(written(payload))
     [piece] = cohere.feed(written(said("b")))
-    shortcut = cohere.line_shortcut(1_000)
+    shortcut = cohere.shortcut("line", 1_000, b"", b"\n")
 
     assert (TextDelta("b"), said("b")) == (piece, piece.raw)
     assert shortcut is not None

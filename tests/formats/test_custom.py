@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.told import DONE, Told, changed, tell
+from tests.formats.mutations import changed
+from tests.formats.told import DONE, Told, tell
 from tests.support import chunkings
 from tests.support.reading import aread, read
 from tests.support.recordings import SHARED, Recorded, shared

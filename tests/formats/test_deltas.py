@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.told import DONE, Told, changed, tell
+from tests.formats.mutations import changed, pieces
+from tests.formats.told import DONE, Told, tell
 from tests.support import chunkings
 from tests.support.reading import read
 from tokenstream.errors import ProtocolError, StreamError
@@ -100,14 +101,7 @@ RUN: list[dict[str, Any]] = [
     ui("RUN_ERROR", message="m", code="c"),
 ]
 
-PIECES = st.lists(
-    st.one_of(
-        st.text(max_size=6),
-        st.text('ab\\"\n}{é🎉?\ud83d\ude00\x00', max_size=4),
-        st.sampled_from(["\ud83d", "x\ud83d", "\ude00", "tokenstream probe", "abc", "abc"]),
-    ),
-    max_size=40,
-)
+PIECES = pieces(most=40)
 SHAPES: dict[str, tuple[type[Format], type[Format], list[dict[str, Any]], dict[str, Any]]] = {
     "ui text": (UIMessage, PlainUI, UI[6:7], ui("text-delta", id="0")),
     "ui reasoning": (UIMessage, PlainUI, UI[3:4], ui("reasoning-delta", id="r")),
@@ -298,7 +292,7 @@ def check(told: Told) -> None:
     """Whatever came, only our errors are there, and what was given is what the message holds."""
     message = told.message
     assert told.error is None or isinstance(told.error, StreamError)
-    assert sorted(call.id for call in told.done) == sorted(
+    assert sorted(call.id for call in told.calls) == sorted(
         call.id for call in message.tool_calls if call.complete
     )
     parts = [event.part for event in told.events if isinstance(event, ToolCallDone)]

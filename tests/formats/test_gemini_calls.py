@@ -39,7 +39,7 @@ def test_a_whole_call_is_handed_out_at_once() -> None:
     """Its arguments are an object; the id that the server sent is remembered as such."""
     told = gemini(chunk(call("f", args={"city": "Zürich", "n": [1]}, id="c1")), STOP)
 
-    assert told.done == [
+    assert told.calls == [
         ToolCall(
             id="c1",
             name="f",
@@ -48,7 +48,7 @@ def test_a_whole_call_is_handed_out_at_once() -> None:
             provider_data={"id": "c1"},
         )
     ]
-    assert fragments(told) == told.done[0].arguments_text
+    assert fragments(told) == told.calls[0].arguments_text
     assert (told.message.finish_reason, told.message.raw_finish_reason) == ("tool_calls", "STOP")
     assert told.rules == set()
 
@@ -57,15 +57,15 @@ def test_a_call_without_an_id_has_one_of_ours() -> None:
     """The API often sends none; two calls of one tool are two."""
     told = gemini(chunk(call("f", args={"a": 1}), call("f", args={"a": 2})), STOP)
 
-    assert [(done.id, done.arguments) for done in told.done] == [("call_0", {"a": 1}), ("call_1", {"a": 2})]
-    assert [done.provider_data for done in told.done] == [None, None]
+    assert [(done.id, done.arguments) for done in told.calls] == [("call_0", {"a": 1}), ("call_1", {"a": 2})]
+    assert [done.provider_data for done in told.calls] == [None, None]
     assert told.rules == set()
 
 
 @pytest.mark.parametrize("fields", [{}, {"args": {}}, {"args": None}])
 def test_a_call_without_arguments_has_an_empty_object(fields: Payload) -> None:
     """Left out, empty or null."""
-    assert [done.arguments_text for done in gemini(chunk(call("f", **fields)), STOP).done] == ["{}"]
+    assert [done.arguments_text for done in gemini(chunk(call("f", **fields)), STOP).calls] == ["{}"]
 
 
 def test_the_signature_of_a_call_is_kept_with_it() -> None:
@@ -75,12 +75,12 @@ def test_the_signature_of_a_call_is_kept_with_it() -> None:
         STOP,
     )
 
-    assert [done.provider_data for done in told.done] == [
+    assert [done.provider_data for done in told.calls] == [
         {"thoughtSignature": "c2ln", "partMetadata": {"a": 1}},
         {"functionCall": {"more": 1}},
     ]
     starts = [event.provider_data for event in told.events if isinstance(event, ToolCallStart)]
-    assert starts == [done.provider_data for done in told.done]
+    assert starts == [done.provider_data for done in told.calls]
 
 
 def test_a_call_ends_the_text_before_it() -> None:
@@ -96,7 +96,7 @@ def test_a_call_counts_whichever_chunk_it_came_in() -> None:
     for frames in ([chunk(call("f")), STOP], [before, chunk(call("f"))], [before, chunk(call("f")), STOP]):
         told = gemini(*frames)
 
-        assert (told.message.finish_reason, len(told.done)) == ("tool_calls", 1)
+        assert (told.message.finish_reason, len(told.calls)) == ("tool_calls", 1)
 
 
 @pytest.mark.parametrize(("args", "text"), [('{"a": 1}', '{"a": 1}'), ([1], "[1]"), (3, "3")])
@@ -121,7 +121,7 @@ def test_a_call_without_a_name_is_carried() -> None:
 @pytest.mark.parametrize("reason", ["MAX_TOKENS", "SAFETY", "MALFORMED_FUNCTION_CALL"])
 def test_whole_calls_stand_whatever_ends_the_answer(reason: str) -> None:
     """They were whole when they came."""
-    assert len(gemini(chunk(call("f")), chunk(finish=reason)).done) == 1
+    assert len(gemini(chunk(call("f")), chunk(finish=reason)).calls) == 1
 
 
 # -- streamed calls --------------------------------------------------------------------
@@ -142,9 +142,9 @@ def test_a_streamed_call_grows_value_by_value() -> None:
     )
     expected = {"a": {"b": 'New "Delhi"\n', "list": [{"n": 2.5}, True], "x y": None}, "end": "é"}
 
-    assert [done.arguments for done in told.done] == [expected]
-    assert fragments(told) == told.done[0].arguments_text
-    assert told.done[0].provider_data == {"thoughtSignature": "c2ln"}
+    assert [done.arguments for done in told.calls] == [expected]
+    assert fragments(told) == told.calls[0].arguments_text
+    assert told.calls[0].provider_data == {"thoughtSignature": "c2ln"}
     assert told.rules == set()
     first = next(event for event in told.events if isinstance(event, ToolCallDelta))
     assert first.fragment == '{"a": {"b": "New '
@@ -157,12 +157,12 @@ def test_several_values_may_come_in_one_piece_and_the_last_may_close() -> None:
         [chunk(call("f", willContinue=True)), chunk(call(partialArgs=arguments))],
         [chunk(call("f", partialArgs=arguments))],
     ):
-        assert [done.arguments for done in gemini(*frames, STOP).done] == [{"a": 1, "b": "x"}]
+        assert [done.arguments for done in gemini(*frames, STOP).calls] == [{"a": 1, "b": "x"}]
 
 
 def test_a_streamed_call_without_values_has_an_empty_object() -> None:
     """Nothing came for it."""
-    assert [done.arguments_text for done in streamed(call()).done] == ["{}"]
+    assert [done.arguments_text for done in streamed(call()).calls] == ["{}"]
 
 
 def test_members_may_come_as_an_object_too() -> None:
@@ -171,7 +171,7 @@ def test_members_may_come_as_an_object_too() -> None:
         call(args={"a": [1, "x"], "b": {"c": None}}, willContinue=True), value("$.d", numberValue=1), call()
     )
 
-    assert [done.arguments for done in told.done] == [{"a": [1, "x"], "b": {"c": None}, "d": 1}]
+    assert [done.arguments for done in told.calls] == [{"a": [1, "x"], "b": {"c": None}, "d": 1}]
 
 
 def test_two_streamed_calls_follow_each_other() -> None:
@@ -187,7 +187,7 @@ def test_two_streamed_calls_follow_each_other() -> None:
         STOP,
     )
 
-    assert [(done.name, done.arguments) for done in told.done] == [("f", {"a": 1}), ("g", {"b": 2})]
+    assert [(done.name, done.arguments) for done in told.calls] == [("f", {"a": 1}), ("g", {"b": 2})]
     assert told.rules == set()
 
 
@@ -195,7 +195,7 @@ def test_a_signature_may_come_with_any_piece() -> None:
     """The call that is handed out has it."""
     told = streamed({**call(willContinue=True), "thoughtSignature": "c2ln"}, call())
 
-    assert told.done[0].provider_data == {"thoughtSignature": "c2ln"}
+    assert told.calls[0].provider_data == {"thoughtSignature": "c2ln"}
 
 
 def test_calls_of_different_candidates_do_not_mix() -> None:
@@ -211,7 +211,7 @@ def test_calls_of_different_candidates_do_not_mix() -> None:
         chunk(finish="STOP", index=1),
     )
 
-    assert [(done.name, done.arguments) for done in told.done] == [("f", {"a": 1}), ("g", {"a": 2})]
+    assert [(done.name, done.arguments) for done in told.calls] == [("f", {"a": 1}), ("g", {"a": 2})]
 
 
 # -- calls that are not closed ----------------------------------------------------------
@@ -221,7 +221,7 @@ def test_a_call_that_nothing_closed_is_whole_where_the_answer_stops() -> None:
     """Vertex AI leaves out the last piece; every value that had begun is over."""
     told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a", stringValue=""))
 
-    assert [done.arguments for done in told.done] == [{"a": "x"}]
+    assert [done.arguments for done in told.calls] == [{"a": "x"}]
     assert told.rules == {"part_unclosed"}
     assert told.message.finish_reason == "tool_calls"
 
@@ -230,11 +230,11 @@ def test_a_call_with_a_string_that_was_to_go_on_is_never_handed_out() -> None:
     """Whatever ends it: the stop, the next call, or its own last piece."""
     begun = [chunk(call("f", willContinue=True)), chunk(value("$.a", stringValue="rm -r", willContinue=True))]
     late = [chunk(call("f", willContinue=True)), chunk(value("$.l[1]", stringValue="x", willContinue=True))]
-    assert gemini(*late, chunk(call()), STOP).done == []
+    assert gemini(*late, chunk(call()), STOP).calls == []
     for frames in ([STOP], [chunk(call("g")), STOP], [chunk(call()), STOP]):
         told = gemini(*begun, *frames)
 
-        assert "f" not in [done.name for done in told.done]
+        assert "f" not in [done.name for done in told.calls]
         assert told.message.tool_calls[0].arguments_text == '{"a": "rm -r'
         assert not told.message.tool_calls[0].complete
 
@@ -245,7 +245,7 @@ def test_a_call_that_the_end_cut_is_never_handed_out(reason: str, values: list[P
     """However whole it looks, and also before its first argument."""
     told = gemini(chunk(call("f", willContinue=True)), chunk(*values), chunk(finish=reason))
 
-    assert told.done == []
+    assert told.calls == []
     assert told.rules == {"call_open_at_end"}
 
 
@@ -253,7 +253,7 @@ def test_a_call_that_the_input_cut_is_never_handed_out() -> None:
     """The error says that it was inside a call."""
     told = gemini(chunk(call("f", willContinue=True)), chunk(value("$.a", numberValue=1)))
 
-    assert told.done == []
+    assert told.calls == []
     assert isinstance(told.error, StreamTruncated)
     assert "inside 1 tool call" in str(told.error)
 
@@ -262,7 +262,7 @@ def test_a_call_that_opens_after_the_stop_and_is_not_closed_is_never_handed_out(
     """The stop was said before it."""
     told = gemini(chunk(text("a"), finish="STOP"), chunk(call("f", willContinue=True)))
 
-    assert told.done == []
+    assert told.calls == []
     assert told.message.finish_reason == "tool_calls"
     assert told.rules == {"call_open_at_end", "content_after_finish"}
 
@@ -271,7 +271,7 @@ def test_another_call_closes_the_one_before_it() -> None:
     """Which had every value that had begun."""
     told = streamed(value("$.a", numberValue=1), call("g"))
 
-    assert [(done.name, done.arguments) for done in told.done] == [("f", {"a": 1}), ("g", {})]
+    assert [(done.name, done.arguments) for done in told.calls] == [("f", {"a": 1}), ("g", {})]
     assert told.rules == {"part_unclosed"}
 
 
@@ -284,7 +284,7 @@ def test_a_piece_that_repeats_the_name_of_a_call_without_id_goes_on_with_it(end:
     ]
     told = gemini(chunk(call("f", willContinue=True)), *[chunk(piece) for piece in pieces], chunk(end), STOP)
 
-    assert [done.arguments for done in told.done] == [{"a": 1, "b": 1}]
+    assert [done.arguments for done in told.calls] == [{"a": 1, "b": 1}]
     assert told.rules == {"call_repeated"}
 
 
@@ -295,7 +295,7 @@ def test_a_bare_start_of_the_same_name_is_another_call(other: Payload) -> None:
     """So are whole arguments, and another id."""
     told = streamed(value("$.a", numberValue=1), other, call())
 
-    assert [done.arguments for done in told.done] == [{"a": 1}, other["functionCall"].get("args", {})]
+    assert [done.arguments for done in told.calls] == [{"a": 1}, other["functionCall"].get("args", {})]
 
 
 def test_whole_arguments_at_the_end_replace_the_values_that_came_before() -> None:
@@ -306,7 +306,7 @@ def test_whole_arguments_at_the_end_replace_the_values_that_came_before() -> Non
         call(args={"a": "xy", "b": {"c": 2}, "d": None}),
     )
 
-    assert [done.arguments for done in told.done] == [{"a": "xy", "b": {"c": 2}, "d": None}]
+    assert [done.arguments for done in told.calls] == [{"a": "xy", "b": {"c": 2}, "d": None}]
     assert told.rules == {"arguments_reordered"}
 
 
@@ -315,7 +315,7 @@ def test_a_piece_that_repeats_the_name_and_id_goes_on_with_its_call() -> None:
     pieces = [call("f", id="c1", willContinue=True, partialArgs=[{"jsonPath": "$.a", "numberValue": 1}])]
     told = gemini(chunk(call("f", id="c1", willContinue=True)), chunk(*pieces), chunk(call()), STOP)
 
-    assert [(done.id, done.arguments) for done in told.done] == [("c1", {"a": 1})]
+    assert [(done.id, done.arguments) for done in told.calls] == [("c1", {"a": 1})]
     assert told.rules == {"call_repeated"}
 
 
@@ -343,8 +343,8 @@ def test_values_out_of_order_are_written_again(values: list[tuple[str, int]], ex
     """Of two members of one name the last counts; the pieces joined still are the arguments."""
     told = streamed(*[value(path, numberValue=number) for path, number in values], call())
 
-    assert [done.arguments for done in told.done] == [expected]
-    assert fragments(told) == told.done[0].arguments_text
+    assert [done.arguments for done in told.calls] == [expected]
+    assert fragments(told) == told.calls[0].arguments_text
     assert told.rules == {"arguments_reordered"}
 
 
@@ -359,7 +359,7 @@ def test_a_string_goes_on_although_other_values_came_between() -> None:
         call(),
     )
 
-    assert [done.arguments for done in told.done] == [{"a": "xz!", "b": "y?"}]
+    assert [done.arguments for done in told.calls] == [{"a": "xz!", "b": "y?"}]
     assert told.rules == {"arguments_reordered"}
 
 
@@ -388,7 +388,7 @@ def test_a_value_that_has_no_place_leaves_the_call_unfinished(values: list[tuple
     """It is kept as far as it is known, and never handed out."""
     told = streamed(*[value(path, numberValue=number) for path, number in values], call())
 
-    assert told.done == []
+    assert told.calls == []
     assert "call_invalid" in told.rules
     assert [each.name for each in told.message.tool_calls] == ["f"]
 
@@ -397,7 +397,7 @@ def test_a_piece_without_a_value_is_carried() -> None:
     """It changes no argument."""
     told = streamed(value("$.a", numberValue=1), value("$.b"), call())
 
-    assert [done.arguments for done in told.done] == [{"a": 1}]
+    assert [done.arguments for done in told.calls] == [{"a": 1}]
     assert told.rules == {"delta_misfits"}
     assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b"}]
     assert any(isinstance(event, Unknown) for event in told.events)
@@ -408,7 +408,7 @@ def test_a_call_with_a_value_that_cannot_be_read_is_not_handed_out(fields: Paylo
     """It would run without an argument that the model gave it."""
     told = streamed(value("$.a", numberValue=1), value("$.b", **fields), call())
 
-    assert told.done == []
+    assert told.calls == []
     assert told.rules == {"delta_misfits", "call_invalid"}
     assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b", **fields}]
 
@@ -417,7 +417,7 @@ def test_a_piece_without_a_value_may_end_a_string() -> None:
     """The string that goes on at its path."""
     told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a"), call())
 
-    assert [done.arguments for done in told.done] == [{"a": "x"}]
+    assert [done.arguments for done in told.calls] == [{"a": "x"}]
     assert told.rules == set()
 
 
@@ -431,7 +431,7 @@ def test_a_number_that_json_has_no_word_for_is_no_value() -> None:
         plain=True,
     )
 
-    assert told.done == []
+    assert told.calls == []
     assert told.rules == {"delta_misfits", "call_invalid"}
 
 
@@ -439,7 +439,7 @@ def test_arguments_of_a_streamed_call_that_are_no_object_leave_it_unfinished() -
     """No member can be told."""
     told = streamed(call(args=[1], willContinue=True), call())
 
-    assert told.done == []
+    assert told.calls == []
     assert told.rules == {"call_invalid"}
 
 
@@ -447,7 +447,7 @@ def test_a_value_of_another_type_may_follow_a_string() -> None:
     """The last value of a path counts."""
     told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a", numberValue=3), call())
 
-    assert [done.arguments for done in told.done] == [{"a": 3}]
+    assert [done.arguments for done in told.calls] == [{"a": 3}]
 
 
 def test_halves_of_a_character_are_joined_over_pieces() -> None:
@@ -456,7 +456,7 @@ def test_halves_of_a_character_are_joined_over_pieces() -> None:
         value("$.a", stringValue="\ud83d", willContinue=True), value("$.a", stringValue="\ude00"), call()
     )
 
-    assert [done.arguments for done in told.done] == [{"a": "😀"}]
+    assert [done.arguments for done in told.calls] == [{"a": "😀"}]
 
 
 # -- bounds --------------------------------------------------------------------------------
@@ -467,7 +467,7 @@ def test_the_number_of_calls_is_bounded() -> None:
     told = gemini(*[chunk(call("f"))] * 4, limits=Limits(tool_calls=3))
 
     assert isinstance(told.error, LimitExceeded)
-    assert len(told.done) == 3
+    assert len(told.calls) == 3
 
 
 def test_arguments_that_no_json_can_be_are_an_error() -> None:
@@ -521,8 +521,8 @@ def test_any_object_can_be_streamed(expected: Any) -> None:
     """The pieces joined are the arguments, and these are the object."""
     told = streamed(*pieces_of(expected), call())
 
-    assert [done.arguments for done in told.done] == [expected]
-    assert fragments(told) == told.done[0].arguments_text
+    assert [done.arguments for done in told.calls] == [expected]
+    assert fragments(told) == told.calls[0].arguments_text
     assert told.rules == set()
 
 
@@ -533,6 +533,6 @@ def test_pieces_in_any_order_give_the_object_or_no_call(expected: Any, chance: A
     chance.shuffle(pieces)
     told = streamed(*pieces, call())
 
-    for done in told.done:
+    for done in told.calls:
         assert done.arguments == expected
         assert fragments(told) == done.arguments_text

@@ -102,7 +102,7 @@ def test_an_element_like_the_last_one_is_read_without_decoding() -> None:
         gemini = Gemini()
         for count in range(40):
             gemini.feed(json.dumps(counted(part("a"), count), indent=2).encode())
-        read = gemini.element_shortcut(b",\n", b"\n", 1000)
+        read = gemini.shortcut("element", 1000, b",\n", b"\n")
         like = json.dumps(counted(part("b"), 9), indent=2).encode()
 
         assert read is not None

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.told import Told, changed, tell
+from tests.formats.mutations import changed
+from tests.formats.told import Told, reads_alike_at_a_glance, tell
 from tokenstream.decoder import Decoder
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Ping, TextDelta, ToolCallDelta, Unknown
@@ -228,7 +229,7 @@ def test_the_arguments_of_a_call_come_in_fragments() -> None:
         more=1,
     )
 
-    assert told.done == [
+    assert told.calls == [
         ToolCall(
             id="c1",
             name="f",
@@ -257,7 +258,7 @@ def test_a_call_without_fragments_has_the_arguments_of_its_start(
     """An empty object too."""
     told = step("function_call", id="c1", name="f", arguments=arguments)
 
-    assert [done.arguments_text for done in told.done] == [text]
+    assert [done.arguments_text for done in told.calls] == [text]
     assert told.rules == rules
 
 
@@ -265,7 +266,7 @@ def test_a_call_may_come_in_a_delta() -> None:
     """As previews of the API sent it: with its name, its id and its arguments."""
     told = step("function_call", delta(0, "function_call", id="c1", name="f", arguments={"a": 1}))
 
-    assert [(done.id, done.name, done.arguments) for done in told.done] == [("c1", "f", {"a": 1})]
+    assert [(done.id, done.name, done.arguments) for done in told.calls] == [("c1", "f", {"a": 1})]
 
 
 def test_a_call_without_a_name_is_carried() -> None:
@@ -292,7 +293,7 @@ def test_a_call_that_was_not_stopped_is_whole_where_the_interaction_ended_of_its
         completed(status),
     )
 
-    assert [done.name for done in told.done] == ["f"] * handed_out
+    assert [done.name for done in told.calls] == ["f"] * handed_out
     assert "part_unclosed" in told.rules
 
 
@@ -306,7 +307,7 @@ def test_a_call_that_the_input_cut_is_never_handed_out() -> None:
         start(2, "google_search_call", id="s1"),
     )
 
-    assert told.done == []
+    assert told.calls == []
     assert isinstance(told.error, StreamTruncated)
     assert told.kinds == ["reasoning", "tool_call", "server_tool_call"]
     assert getattr(told.message.parts[0], "signature", None) == "c2ln"
@@ -460,7 +461,7 @@ def test_a_delta_after_the_end_of_its_step_is_a_new_part() -> None:
     )
 
     assert told.message.text == "ab"
-    assert [done.arguments_text for done in told.done] == ["{}"]
+    assert [done.arguments_text for done in told.calls] == ["{}"]
     assert told.rules == {"part_after_close", "call_after_done", "part_end_unmatched", "part_unclosed"}
 
 
@@ -602,10 +603,8 @@ def test_thoughts_known_by_their_bytes_give_what_decoding_gives(pieces: list[str
     summaries = [delta(0, "thought_summary", content={"type": "text", "text": piece}) for piece in pieces]
     written = [(name, json.dumps(payload).encode()) for name, payload in summaries]
     frames = [created(), start(0, "thought"), *written, stop(0), completed()]
-    slow = GeminiInteractions()
-    slow.shortcuts = False
 
-    assert tell(slow, *frames).outcome == tell(GeminiInteractions(), *frames).outcome
+    reads_alike_at_a_glance(GeminiInteractions, frames)
 
 
 def test_errors_of_an_interaction_that_did_not_fail_are_kept() -> None:
@@ -911,12 +910,8 @@ def test_pieces_known_by_their_bytes_give_what_decoding_gives(
             payload, separators=spelling, ensure_ascii="\ud83d" in piece or "\ude00" in piece
         )
         frames.append(("step.delta", written.encode("utf-8", "surrogatepass")))
-    slow = GeminiInteractions()
-    slow.shortcuts = False
 
-    frames.append(completed())
-
-    assert tell(slow, *frames).outcome == tell(GeminiInteractions(), *frames).outcome
+    reads_alike_at_a_glance(GeminiInteractions, [*frames, completed()])
 
 
 def test_whole_chunks_read_at_a_glance_give_what_decoding_gives() -> None:

@@ -607,7 +607,7 @@ def test_a_message_like_the_last_one_is_read_by_its_bytes() -> None:
     live = GeminiLive()
     for payload in (SETUP, *[text(f"t{n} ") for n in range(4)]):
         live.feed(json.dumps(payload).encode())
-    read_one = live.message_shortcut(10**6)
+    read_one = live.shortcut("message", 10**6)
 
     assert read_one is not None
     assert read_one(json.dumps(text("Zoë – 🌊")).encode()) == TextDelta("Zoë – 🌊")
@@ -615,7 +615,7 @@ def test_a_message_like_the_last_one_is_read_by_its_bytes() -> None:
     assert read_one(json.dumps(spoken("a")).encode()) is None
     assert 6 == live.frames
     live.feed(json.dumps(GENERATED).encode())
-    assert live.message_shortcut(10**6) is None
+    assert live.shortcut("message", 10**6) is None
 
 
 def test_a_text_after_another_part_is_read_as_that_texts() -> None:

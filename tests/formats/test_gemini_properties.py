@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.gemini_payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
-from tests.formats.told import changed, tell
+from tests.formats.mutations import SPELLINGS, changed, pieces
+from tests.formats.told import reads_alike_at_a_glance, tell
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, UsageUpdate
@@ -59,22 +60,13 @@ def test_whatever_comes_only_errors_of_ours_come_out(frames: list[Any], plain: b
     told = tell(Gemini(), *frames, plain=plain)
 
     assert told.error is None or isinstance(told.error, StreamError)
-    handed_out = [done.id for done in told.done]
+    handed_out = [done.id for done in told.calls]
     assert len(handed_out) == len([c for m in told.messages for c in m.tool_calls if c.complete])
     for message in told.messages:
         assert message == Message.model_validate_json(message.model_dump_json())
 
 
-SPELLINGS = st.sampled_from([(",", ":"), (", ", ": ")])
-PIECES = st.lists(
-    st.one_of(
-        st.text(max_size=6),
-        st.text('ab\\"\n}]{[é🎉?\ud83d\ude00\x00', max_size=4),
-        st.sampled_from(["\ud83d", "x\ud83d", "\ude00", "abc", '"}],"role": "model"', "0"]),
-    ),
-    min_size=1,
-    max_size=9,
-)
+PIECES = pieces('"}],"role": "model"', "0", least=1, most=9)
 CHANGES: list[Payload] = [
     {},
     {"index": 1},
@@ -114,10 +106,8 @@ def test_pieces_known_by_their_bytes_give_what_decoding_gives(
         payload = {**chunk(text(piece), **more), **usage(count, thoughts)}
         written = json.dumps(payload, separators=spelling, ensure_ascii=ascii_only)
         frames.append(written.encode("utf-8", "surrogatepass"))
-    slow = Gemini()
-    slow.shortcuts = False
 
-    assert tell(slow, *frames, STOP).outcome == tell(Gemini(), *frames, STOP).outcome
+    reads_alike_at_a_glance(Gemini, [*frames, STOP])
 
 
 @pytest.mark.parametrize("ends", [b"\n\n", b"\r\n\r\n", b"\r\r"])

@@ -174,17 +174,17 @@ def test_whole_chunks_are_read_at_a_glance(head: bytes) -> None:
 def test_the_same_chunk_reader_serves_the_same_part() -> None:
     """It is made anew only for another one."""
     format = Little()
-    assert format.shortcut(1_000) is None
+    assert format.shortcut("event", 1_000) is None
     for delta in deltas(3):
         format.feed(json.dumps(delta).encode())
-    reader = format.shortcut(1_000)
+    reader = format.shortcut("event", 1_000)
 
     assert reader is not None
-    assert reader == format.shortcut(1_000)
+    assert reader == format.shortcut("event", 1_000)
     event = reader(b'data: {"n": 7, "text": "x"}\n\n')
     assert isinstance(event, TextDelta)
     assert "x" == event.text
-    assert format.shortcut(10) != reader
+    assert format.shortcut("event", 10) != reader
 
 
 def test_payloads_of_several_lines_have_no_chunk_reader() -> None:
@@ -193,4 +193,30 @@ def test_payloads_of_several_lines_have_no_chunk_reader() -> None:
     for delta in deltas(3):
         format.feed(json.dumps(delta, indent=1).encode())
 
-    assert format.shortcut(1_000) is None
+    assert format.shortcut("event", 1_000) is None
+
+
+class Counting(Little):
+    """A format of two counters."""
+
+    __slots__ = ()
+
+    numbers = (("n",), ("m",))
+
+
+@pytest.mark.parametrize("late", [8, 40])
+def test_a_number_that_begins_to_change_later_is_read_at_a_glance_in_the_end(late: int) -> None:
+    """Numbers that have stayed are compared with the rest, until one is another."""
+    format = Counting()
+    got = tell(format, *[{"n": n, "text": f"t{n} ", "m": max(n, late)} for n in range(80)])
+
+    assert "".join(f"t{n} " for n in range(80)) == got.message.text
+    assert 2 < format.decoded < 8
+
+
+def test_without_a_payload_to_compare_with_any_number_may_change() -> None:
+    """The text may go on in a part that was opened before the first look at the numbers."""
+    format = Counting()
+    tell(format, {"odd": 1, "text": "a", "n": 1, "m": 1}, *[{"n": n, "text": "a", "m": n} for n in range(40)])
+
+    assert format.decoded < 5

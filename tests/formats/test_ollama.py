@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.cohere_payloads import Payload, Read, read_by, written
-from tests.formats.mutations import strayed
+from tests.formats.cohere_payloads import Payload, read_by, written
+from tests.formats.mutations import pieces, strayed
+from tests.formats.told import Told, reads_alike_in_chunks
 from tests.support.recordings import Recorded, ours
 from tokenstream import Decoder, Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
@@ -54,7 +55,7 @@ def end(reason: Any = "stop", **fields: Any) -> Payload:
     )
 
 
-def read(*payloads: Payload) -> Read:
+def read(*payloads: Payload) -> Told:
     return read_by(Ollama(), *map(written, payloads))
 
 
@@ -310,16 +311,7 @@ def later(seconds: int) -> str:
     return f"2026-11-20T09:27:{seconds:02d}+02:00"
 
 
-PIECES = st.lists(
-    st.one_of(
-        st.text(max_size=6),
-        st.text('ab\\"\n}{é🎉?\ud83d\ude00\x00', max_size=4),
-        st.sampled_from(
-            ["?", "\ud83d", "x\ud83d", "\ude00", "\ude00y", "abc", "tokenstream probe", '","content":"']
-        ),
-    ),
-    max_size=8,
-)
+PIECES = pieces('","content":"')
 TIMES = st.sampled_from([TIME, later(1), later(2), "", "x", 'a\\"b', "\n", None, 3])
 TAILS = st.sampled_from([b"", b"", b"", b" ", b"}", b',"n":1', b"x", b"\xff", b',"done":true'])
 SHAPES: dict[str, Callable[[Any, Any], Payload]] = {
@@ -356,7 +348,7 @@ def test_lines_known_by_their_bytes_give_what_decoding_gives(
         frames.append(data[:-1] + tail + data[-1:])
     frames.append(written(end()))
 
-    assert read_by(Plain(), *frames).told() == read_by(Ollama(), *frames).told()
+    assert read_by(Plain(), *frames).outcome == read_by(Ollama(), *frames).outcome
 
 
 BETWEEN = [
@@ -386,17 +378,17 @@ def test_what_comes_between_two_lines_is_not_overlooked(between: Any, first: Pay
     """It goes the long way, and so does what follows it."""
     frames = [*[written(first)] * 4, between, *[written(first)] * 4]
 
-    assert read_by(Plain(), *frames).told() == read_by(Ollama(), *frames).told()
+    assert read_by(Plain(), *frames).outcome == read_by(Ollama(), *frames).outcome
 
 
 def test_lines_that_are_alike_are_read_without_decoding() -> None:
     """But for their times and their texts; so are whole chunks, in lines and in server-sent events."""
     ollama = Ollama()
-    assert ollama.line_shortcut(100) is None
+    assert ollama.shortcut("line", 100, b"", b"\n") is None
     for text in ("a", "b"):
         ollama.feed(written(said("", thinking=text)))
     [piece] = ollama.feed(written(said("", thinking="c", time=later(1))))
-    lines, events = ollama.line_shortcut(1_000), ollama.shortcut(1_000)
+    lines, events = ollama.shortcut("line", 1_000, b"", b"\n"), ollama.shortcut("event", 1_000)
 
     assert (ReasoningDelta("c"), later(1)) == (piece, piece.raw["created_at"])
     assert lines is not None
@@ -404,7 +396,7 @@ def test_lines_that_are_alike_are_read_without_decoding() -> None:
     assert lines(written(said("d", time=later(2))) + b"\n") is None
     assert events is not None
     assert ReasoningDelta("d") == events(b"data: " + written(said("", thinking="d")) + b"\n\n")
-    assert events is ollama.shortcut(1_000)
+    assert events is ollama.shortcut("event", 1_000)
 
 
 def test_the_answer_goes_on_where_a_shape_does_not_last() -> None:
@@ -422,7 +414,7 @@ def test_a_line_over_several_lines_has_no_shape_for_chunks() -> None:
     for _ in range(3):
         ollama.feed(spread)
 
-    assert ollama.line_shortcut(1_000) is None
+    assert ollama.shortcut("line", 1_000, b"", b"\n") is None
 
 
 def test_a_shape_is_learnt_only_where_it_is_proved() -> None:
@@ -468,7 +460,7 @@ def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload
     calls = [each.part for each in came.events if isinstance(each, ToolCallDone)]
     assert len(calls) == len(set(calls))
     assert Message.model_validate(came.message.model_dump()) == came.message
-    assert read_by(Plain(), *frames).told() == came.told()
+    assert read_by(Plain(), *frames).outcome == came.outcome
 
 
 def test_a_healthy_answer_of_everything_has_no_departures() -> None:
@@ -509,14 +501,7 @@ def test_an_answer_cut_anywhere_is_truncated(recorded: Recorded) -> None:
 )
 def test_lines_that_come_one_by_one_give_what_all_at_once_give(recorded: Recorded) -> None:
     """Servers flush each line; a driver may read such chunks at a glance, and nobody sees that."""
-    chunks = recorded.body.splitlines(keepends=True)
-    whole, lines = Decoder(), Decoder()
-    at_once = whole.feed(recorded.body) + whole.end()
-    one_by_one = [each for chunk in chunks for each in lines.feed(chunk)] + lines.end()
-
-    assert at_once == one_by_one
-    assert [each.raw for each in at_once] == [each.raw for each in one_by_one]
-    assert (whole.message, dict(whole.departures)) == (lines.message, dict(lines.departures))
+    reads_alike_in_chunks(recorded.body.splitlines(keepends=True))
 
 
 def test_a_call_that_is_no_list_is_a_call() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.told import DONE, Told, changed, tell
+from tests.formats.mutations import changed
+from tests.formats.told import DONE, Told, reads_alike_at_a_glance, tell
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ToolCallDelta
@@ -383,7 +384,7 @@ def test_calls_are_handed_out_when_the_run_waits_for_them() -> None:
     )
 
     assert [("call_1", "get_weather", {"city": "Oslo"}), ("call_2", "now", {})] == [
-        (call.id, call.name, call.arguments) for call in got.done
+        (call.id, call.name, call.arguments) for call in got.calls
     ]
     assert ("tool_calls", "requires_action") == (got.message.finish_reason, got.message.raw_finish_reason)
     assert ['{"city": ', '"Oslo"}'] == [
@@ -402,7 +403,7 @@ def test_calls_that_only_the_run_tells_of_are_handed_out_too() -> None:
     )
 
     assert [('{"city": "Oslo"}', "call_1"), ('{"a": 1}', "call_3")] == [
-        (call.arguments_text, call.id) for call in got.done
+        (call.arguments_text, call.id) for call in got.calls
     ]
 
 
@@ -410,14 +411,14 @@ def test_a_run_that_does_not_say_what_it_waits_for_waits_for_what_came() -> None
     """The calls of its steps."""
     got = read(*START, *CALLS, run("requires_action"), FINISHED)
 
-    assert ["call_1", "call_2"] == [call.id for call in got.done]
+    assert ["call_1", "call_2"] == [call.id for call in got.calls]
 
 
 def test_arguments_that_differ_from_their_fragments_are_not_mixed() -> None:
     """What was given stays."""
     got = read(*START, *CALLS[:3], waits(("call_1", "get_weather", '{"city": "Bergen"}')), FINISHED)
 
-    assert [{"city": "Oslo"}] == [call.arguments for call in got.done]
+    assert [{"city": "Oslo"}] == [call.arguments for call in got.calls]
     assert {"text_rewritten"} == got.rules
 
 
@@ -426,7 +427,7 @@ def test_arguments_that_the_run_leaves_out_are_those_of_the_deltas(arguments: An
     """Nothing replaces anything."""
     got = read(*START, *CALLS[:3], waits(("call_1", "get_weather", arguments)), FINISHED)
 
-    assert [{"city": "Oslo"}] == [call.arguments for call in got.done]
+    assert [{"city": "Oslo"}] == [call.arguments for call in got.calls]
 
 
 @pytest.mark.parametrize(
@@ -445,7 +446,7 @@ def test_calls_that_the_run_does_not_wait_for_are_never_handed_out(frames: Any) 
     """However whole they look."""
     got = read(*START, *CALLS, *frames)
 
-    assert [] == got.done
+    assert [] == got.calls
     assert [False, False] == [call.complete for call in got.message.tool_calls]
 
 
@@ -479,7 +480,7 @@ def test_a_call_without_a_name_is_carried() -> None:
         *START, step_delta(function(0, "call_1", arguments="{}")), waits(("call_1", "", "{}")), FINISHED
     )
 
-    assert [] == got.done
+    assert [] == got.calls
     assert {"call_nameless"} == got.rules
     assert ["tool_call", "tool_call"] == got.unknown
 
@@ -489,7 +490,7 @@ def test_a_call_without_an_id_gets_one() -> None:
     call = {"index": "0", "function": {"name": "f", "arguments": {"a": 1}}}
     got = read(*START, step_delta(call), run("requires_action"), FINISHED)
 
-    assert [("call_0", '{"a": 1}')] == [(call.id, call.arguments_text) for call in got.done]
+    assert [("call_0", '{"a": 1}')] == [(call.id, call.arguments_text) for call in got.calls]
     assert {"call_id_missing", "arguments_parsed"} == got.rules
 
 
@@ -523,7 +524,7 @@ def test_code_that_the_provider_runs_is_no_call_of_ours() -> None:
         delta(text("4")),
     )
 
-    assert [] == got.done
+    assert [] == got.calls
     assert [
         ServerToolCall(id="call_1", name="code_interpreter", arguments_text="2 + 2", complete=True),
         ServerToolResult(id="call_1", name="code_interpreter", content=[logs], complete=True),
@@ -717,17 +718,14 @@ def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> Non
     # Half a character that another part overtook comes when its own part ends.
     out_of_turn = {"parts_interleaved", "lone_surrogate"}
     assert not out_of_turn.isdisjoint(got.rules) or got.message.text == "".join(got.texts)
-    assert all(call.complete and call.name for call in got.done)
-    assert len(got.done) == len([call for call in got.message.tool_calls if call.complete])
+    assert all(call.complete and call.name for call in got.calls)
+    assert len(got.calls) == len([call for call in got.message.tool_calls if call.complete])
 
 
 @given(changed([PAYLOADS[0], *PAYLOADS[3:10]], most=40))
 def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
     """Events, payloads, departures and errors are those of the plain way."""
-    format = OpenAIAssistants()
-    format.shortcuts = False
-
-    assert tell(format, *frames).outcome == read(*frames).outcome
+    reads_alike_at_a_glance(OpenAIAssistants, frames)
 
 
 @given(st.binary(max_size=60))

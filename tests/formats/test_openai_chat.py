@@ -6,19 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import (
-    DONE,
-    FINISH,
-    HEAD,
-    ROLE,
-    Payload,
-    answer,
-    call,
-    chunk,
-    frame_of,
-    read,
-    text,
-)
+from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, Payload, answer, call, chunk, read, text
+from tests.formats.told import DONE, frame_of
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import (
     Finish,
@@ -577,7 +566,7 @@ def test_an_answer_that_was_not_streamed_is_read_whole() -> None:
     )
 
     assert ("Hello", "Hm", "complete") == (got.message.text, got.message.reasoning, got.message.ending)
-    assert [("f", '{"a":1}')] == got.calls
+    assert [("f", '{"a":1}')] == got.called
     assert (9, "tool_calls") == (
         got.message.usage and got.message.usage.input_tokens,
         got.message.finish_reason,
@@ -597,7 +586,7 @@ def test_padded_chunks_alike_are_read_at_a_glance() -> None:
     frames = [_sent({**text("a"), "obfuscation": padding}) for padding in ("x1", "y22", "z")]
     for frame in frames:
         made.feed(frame)
-    shortcut = made.shortcut(4096)
+    shortcut = made.shortcut("event", 4096)
 
     assert shortcut is not None
     assert TextDelta("a") == shortcut(b"data: %b\n\n" % frames[0])
@@ -607,14 +596,14 @@ def test_chunks_alike_are_read_at_a_glance_while_they_are_text() -> None:
     """A driver may hand over the whole chunk; anything else is left to the plain way."""
     made = OpenAIChat()
     frames = [_sent(text(piece)) for piece in ("a", "b", "c")]
-    before = made.shortcut(4096)
+    before = made.shortcut("event", 4096)
     for frame in frames:
         made.feed(frame)
-    shortcut = made.shortcut(4096)
+    shortcut = made.shortcut("event", 4096)
 
     assert before is None
     assert shortcut is not None
-    assert shortcut is made.shortcut(4096)
+    assert shortcut is made.shortcut("event", 4096)
     read_so = shortcut(b"data: %b\n\n" % frames[0])
     assert (TextDelta("a"), 4) == (read_so, made.frames)
     assert read_so is not None
@@ -629,11 +618,11 @@ def test_chunks_alike_are_read_at_a_glance_while_they_are_reasoning() -> None:
     for frame in frames:
         made.feed(frame)
         broken.feed(frame.replace(b",", b",\n"))
-    shortcut = made.shortcut(4096)
+    shortcut = made.shortcut("event", 4096)
 
     assert shortcut is not None
     assert ReasoningDelta("c") == shortcut(b"data: %b\n\n" % frames[2])
-    assert broken.shortcut(4096) is None
+    assert broken.shortcut("event", 4096) is None
 
 
 def test_chunks_of_arguments_are_not_read_at_a_glance() -> None:
@@ -643,7 +632,7 @@ def test_chunks_of_arguments_are_not_read_at_a_glance() -> None:
     for _ in range(4):
         made.feed(frame_of(call("[", index=0)))
 
-    assert made.shortcut(4096) is None
+    assert made.shortcut("event", 4096) is None
 
 
 def test_half_a_character_is_not_overtaken_by_the_text_after_it() -> None:
@@ -728,7 +717,7 @@ def test_a_whole_message_may_hold_anything_that_a_delta_holds() -> None:
 
     assert {"text", "reasoning", "media", "tool_call"} == set(got.kinds)
     assert (5, "a", "b") == (len(got.kinds), got.message.text, got.message.reasoning)
-    assert ([("f", "{}")], "P") == (got.calls, got.message.provider_data["provider"])
+    assert ([("f", "{}")], "P") == (got.called, got.message.provider_data["provider"])
 
 
 @pytest.mark.parametrize("message", ["a", 7, [1]])

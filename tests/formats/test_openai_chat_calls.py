@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.openai_chat_payloads import DONE, FINISH, ROLE, answer, call, chunk, item_of, read, text
+from tests.formats.openai_chat_payloads import FINISH, ROLE, answer, call, chunk, item_of, read, text
+from tests.formats.told import DONE
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.formats._whole import Wholeness
@@ -21,7 +22,7 @@ _END = chunk({}, "tool_calls")
 
 
 def _calls(*payloads: Any) -> list[tuple[str, str]]:
-    return read(ROLE, *payloads, _END, DONE).calls
+    return read(ROLE, *payloads, _END, DONE).called
 
 
 def test_a_call_is_handed_out_whole_at_the_finish() -> None:
@@ -38,7 +39,7 @@ def test_a_call_is_handed_out_whole_at_the_finish() -> None:
     [start] = [event for event in got.events if isinstance(event, ToolCallStart)]
     assert ("c1", "get_weather", "function") == (start.id, start.name, start.type)
     assert ['{"ci', 'ty":"Oslo"}'] == [e.fragment for e in got.events if isinstance(e, ToolCallDelta)]
-    assert [{"city": "Oslo"}] == [done.arguments for done in got.done]
+    assert [{"city": "Oslo"}] == [done.arguments for done in got.calls]
     assert ("tool_calls", set()) == (got.message.finish_reason, got.rules)
 
 
@@ -50,7 +51,7 @@ def test_a_call_is_handed_out_when_the_next_one_starts() -> None:
         call("", index=1, id="c2", name="g"),
     )
 
-    assert [("f", '{"a":1}')] == got.calls
+    assert [("f", '{"a":1}')] == got.called
     assert isinstance(got.error, StreamTruncated)
 
 
@@ -59,7 +60,7 @@ def test_a_call_that_is_cut_is_never_handed_out() -> None:
     for cut in ("", '{"path": "/hom', '{"path": "/home"}'):
         got = read(ROLE, call(cut, index=0, id="c1", name="rm"))
 
-        assert [] == got.done
+        assert [] == got.calls
         assert [False] == [part.complete for part in got.message.tool_calls]
 
 
@@ -68,7 +69,7 @@ def test_the_call_that_was_being_written_is_not_handed_out_when_the_answer_was_c
     """It is kept in the message, with its text."""
     got = read(ROLE, call('{"a":1}', index=0, id="c1", name="rm"), chunk({}, reason), DONE)
 
-    assert ([], {"call_open_at_end"}) == (got.done, got.rules)
+    assert ([], {"call_open_at_end"}) == (got.calls, got.rules)
     assert '{"a":1}' == got.message.tool_calls[0].arguments_text
 
 
@@ -83,14 +84,14 @@ def test_done_without_a_finish_reason_ends_the_calls() -> None:
     """[DONE] counts as the finish, with a departure."""
     got = read(ROLE, call('{"a":1}', index=0, id="c1", name="f"), DONE)
 
-    assert ([("f", '{"a":1}')], {"finish_missing"}) == (got.calls, got.rules)
+    assert ([("f", '{"a":1}')], {"finish_missing"}) == (got.called, got.rules)
 
 
 def test_arguments_that_are_no_json_are_kept_and_never_handed_out() -> None:
     """The call stays in the message, not complete."""
     got = read(ROLE, call('{"a":', index=0, id="c1", name="f"), _END, DONE)
 
-    assert ([], {"call_invalid"}) == (got.done, got.rules)
+    assert ([], {"call_invalid"}) == (got.calls, got.rules)
     assert [('{"a":', False)] == [(part.arguments_text, part.complete) for part in got.message.tool_calls]
 
 
@@ -362,7 +363,7 @@ def test_null_stands_for_no_arguments() -> None:
     payload = chunk({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": None}}]})
     got = read(ROLE, payload, call("{}", index=0, id=None), _END, DONE)
 
-    assert ([("f", "{}")], {"arguments_null"}) == (got.calls, got.rules)
+    assert ([("f", "{}")], {"arguments_null"}) == (got.called, got.rules)
 
 
 @pytest.mark.parametrize(
@@ -403,7 +404,7 @@ def test_blanks_after_the_end_of_a_call_say_nothing() -> None:
         DONE,
     )
 
-    assert ([("f", "{}"), ("g", "{}")], set()) == (got.calls, got.rules)
+    assert ([("f", "{}"), ("g", "{}")], set()) == (got.called, got.rules)
 
 
 def test_a_name_that_comes_after_the_finish_begins_another_call() -> None:
@@ -418,7 +419,7 @@ def test_a_name_that_comes_after_the_finish_begins_another_call() -> None:
         DONE,
     )
 
-    assert [("f", "{}"), ("g", "{}")] == got.calls
+    assert [("f", "{}"), ("g", "{}")] == got.called
     assert ["tool_call", "opaque", "opaque", "tool_call"] == got.kinds
 
 
@@ -428,14 +429,14 @@ def test_an_id_that_was_never_sent_is_made_up_once() -> None:
 
     ids = [event.id for event in got.events if isinstance(event, ToolCallStart)]
     assert 2 == len(set(ids))
-    assert ids == [done.id for done in got.done]
+    assert ids == [done.id for done in got.calls]
 
 
 def test_a_call_that_never_gets_a_name_is_kept_but_is_no_call() -> None:
     """Nobody can run it, and nothing is lost."""
     got = read(ROLE, call('{"a"', index=0, id="c1"), call(":1}", index=0), _END, DONE)
 
-    assert ((), []) == (got.message.tool_calls, got.done)
+    assert ((), []) == (got.message.tool_calls, got.calls)
     [part] = got.message.parts
     assert isinstance(part, OpaquePart)
     assert {"id": "c1", "type": "function", "arguments": _A} == part.data
@@ -469,8 +470,8 @@ def test_a_custom_tools_input_is_free_text() -> None:
         DONE,
     )
 
-    assert [("run", "SELECT 1 }"), ("g", "")] == got.calls
-    assert ("custom", "SELECT 1 }") == (got.done[0].type, got.done[0].arguments)
+    assert [("run", "SELECT 1 }"), ("g", "")] == got.called
+    assert ("custom", "SELECT 1 }") == (got.calls[0].type, got.calls[0].arguments)
 
 
 def test_a_custom_tools_input_may_go_on_after_another_call_began() -> None:
@@ -484,7 +485,7 @@ def test_a_custom_tools_input_may_go_on_after_another_call_began() -> None:
         DONE,
     )
 
-    assert [("run", "SELECT 1"), ("f", _A)] == got.calls
+    assert [("run", "SELECT 1"), ("f", _A)] == got.called
     assert set() == got.rules
 
 
@@ -499,14 +500,14 @@ def test_a_custom_call_without_input_waits_for_the_finish() -> None:
         DONE,
     )
 
-    assert {("run", "later"), ("g", "{}")} == set(got.calls)
+    assert {("run", "later"), ("g", "{}")} == set(got.called)
 
 
 def test_a_call_of_an_unknown_type_is_read_like_any_other() -> None:
     """The object in it that has a name and arguments is its body."""
     got = read(ROLE, call('{"q":1}', index=0, id="c1", type="mcp", body="mcp", name="find"), _END, DONE)
 
-    assert ([("find", '{"q":1}')], "mcp") == (got.calls, got.done[0].type)
+    assert ([("find", '{"q":1}')], "mcp") == (got.called, got.calls[0].type)
 
 
 def test_the_legacy_function_call_is_one_call() -> None:
@@ -520,7 +521,7 @@ def test_the_legacy_function_call_is_one_call() -> None:
         DONE,
     )
 
-    assert ([("f", _A)], "function_call", set()) == (got.calls, got.done[0].type, got.rules)
+    assert ([("f", _A)], "function_call", set()) == (got.called, got.calls[0].type, got.rules)
     assert "tool_calls" == got.message.finish_reason
 
 
@@ -550,7 +551,7 @@ def test_a_signature_on_a_call_is_kept_with_it() -> None:
     )
 
     assert [{"extra_content": signature}, {"extra_content": signature, "x": 1, "y": 2}] == [
-        done.provider_data for done in got.done
+        done.provider_data for done in got.calls
     ]
 
 
@@ -582,7 +583,7 @@ def test_a_message_that_grows_hands_out_each_call_once() -> None:
     parsed = item_of({"b": 2}, id="c2", name="g")
     got = read(ROLE, grown(half), grown(whole), grown(whole, parsed), grown(whole, parsed), _END, DONE)
 
-    assert [("f", _A), ("g", '{"b": 2}')] == got.calls
+    assert [("f", _A), ("g", '{"b": 2}')] == got.called
 
 
 def test_a_message_repeats_the_calls_of_its_deltas() -> None:
@@ -590,7 +591,7 @@ def test_a_message_repeats_the_calls_of_its_deltas() -> None:
     item = item_of(_A, index=0, id="c1", name="f")
     got = read(ROLE, chunk({"tool_calls": [item]}, message={"tool_calls": [item]}), _END, DONE)
 
-    assert ([("f", _A)], {"text_twice"}) == (got.calls, got.rules)
+    assert ([("f", _A)], {"text_twice"}) == (got.called, got.rules)
 
 
 def test_a_call_that_was_rewritten_in_a_growing_message_is_never_a_mixture() -> None:
@@ -598,8 +599,8 @@ def test_a_call_that_was_rewritten_in_a_growing_message_is_never_a_mixture() -> 
     versions = ['{"a":1', '{"bc":22}', '{"a"', '{"a":1}']
     grown = [chunk(message={"tool_calls": [item_of(version, id="c1", name="f")]}) for version in versions]
 
-    assert [] == read(ROLE, *grown[:2], _END, DONE).calls
-    assert [("f", '{"a":1}')] == read(ROLE, *grown, _END, DONE).calls
+    assert [] == read(ROLE, *grown[:2], _END, DONE).called
+    assert [("f", '{"a":1}')] == read(ROLE, *grown, _END, DONE).called
     assert 2 == read(ROLE, *grown, _END, DONE).format.departures["text_rewritten"].count
 
 
@@ -610,7 +611,7 @@ def test_arguments_that_are_empty_in_a_later_version_change_nothing() -> None:
     ]
     got = read(ROLE, *grown, _END, DONE)
 
-    assert ([("f", "{}")], set()) == (got.calls, got.rules)
+    assert ([("f", "{}")], set()) == (got.called, got.rules)
 
 
 @pytest.mark.parametrize("name", [None, "f"])
@@ -639,7 +640,7 @@ def test_custom_calls_may_share_an_index() -> None:
         DONE,
     )
 
-    assert [("run", "ls"), ("run", "pwd")] == got.calls
+    assert [("run", "ls"), ("run", "pwd")] == got.called
     assert "call_index_reused" in got.rules
 
 
@@ -655,7 +656,7 @@ def test_an_index_may_be_written_as_digits() -> None:
         DONE,
     )
 
-    assert [("f", '{"a":1}'), ("g", '{"b":2}')] == got.calls
+    assert [("f", '{"a":1}'), ("g", '{"b":2}')] == got.called
 
 
 def test_fields_of_a_call_may_come_with_any_fragment() -> None:
@@ -673,7 +674,7 @@ def test_fields_of_a_call_may_come_with_any_fragment() -> None:
     [start, _] = [event for event in got.events if isinstance(event, ToolCallStart)]
 
     assert {"x": 1} == start.provider_data
-    assert {"x": 3, "y": 2, "z": "\ufffd"} == got.done[0].provider_data
+    assert {"x": 3, "y": 2, "z": "\ufffd"} == got.calls[0].provider_data
 
 
 def test_fields_of_a_call_are_not_copied_with_each_that_is_added() -> None:
@@ -722,7 +723,7 @@ def test_a_long_call_costs_no_more_at_its_end_than_at_its_start() -> None:
     pieces = ['{"text": "'] + ["x" * 8] * 20_000 + ['"}']
     got = read(ROLE, *[call(piece, index=0, name="f") for piece in pieces], _END, DONE)
 
-    assert [("f", "".join(pieces))] == got.calls
+    assert [("f", "".join(pieces))] == got.called
 
 
 # -- wholeness -----------------------------------------------------------------------------
@@ -786,7 +787,7 @@ def test_ids_made_up_for_each_fragment_begin_no_new_calls(fragments: list[str]) 
     first["choices"][0]["delta"]["tool_calls"][0]["function"]["name"] = "rm"
     got = answer(first, *rest)
 
-    assert [("id_0", "rm", {"a": 1})] == [(done.id, done.name, done.arguments) for done in got.done]
+    assert [("id_0", "rm", {"a": 1})] == [(done.id, done.name, done.arguments) for done in got.calls]
     assert "call_repeated" in got.rules
 
 
@@ -798,7 +799,7 @@ def test_an_id_without_a_name_is_another_call_where_the_one_before_it_is_whole()
         call("2}", name="ls", index=0),
     )
 
-    assert [("a", "{}"), ("b", '{"b": 2}')] == [(done.id, done.arguments_text) for done in got.done]
+    assert [("a", "{}"), ("b", '{"b": 2}')] == [(done.id, done.arguments_text) for done in got.calls]
 
 
 def test_two_ids_that_both_lack_a_name_are_two_calls() -> None:

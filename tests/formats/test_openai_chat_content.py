@@ -7,18 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import (
-    DONE,
-    FINISH,
-    HEAD,
-    ROLE,
-    answer,
-    call,
-    chunk,
-    item_of,
-    read,
-    text,
-)
+from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, call, chunk, item_of, read, text
+from tests.formats.told import DONE
 from tokenstream.errors import ProtocolError
 from tokenstream.events import CitationAdded, MediaDelta
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
@@ -456,4 +446,4 @@ def test_a_whole_message_has_its_parts_in_the_order_in_which_models_write() -> N
     got = read({**HEAD, "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
 
     assert ["reasoning", "text", "tool_call"] == [part.kind for part in got.message.parts]
-    assert ["rm"] == [done.name for done in got.done]
+    assert ["rm"] == [done.name for done in got.calls]

@@ -9,19 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.openai_chat_payloads import (
-    DONE,
-    FINISH,
-    HEAD,
-    ROLE,
-    Read,
-    call,
-    chunk,
-    item_of,
-    read,
-    text,
-)
-from tests.formats.told import bytes_of
+from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, Read, call, chunk, item_of, read, text
+from tests.formats.told import DONE, bytes_of
 from tokenstream import Stream
 from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
@@ -663,7 +652,7 @@ def test_a_server_that_has_its_own_way_says_the_same(payloads: list[Any], says: 
 
     assert got.error is None
     _has(got.message, says)
-    assert sorted(says.calls) == sorted(got.calls)
+    assert sorted(says.calls) == sorted(got.called)
     assert says.rules == got.rules
     if says.kinds is not None:
         assert says.kinds == got.kinds

@@ -11,19 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.openai_chat_payloads import (
-    DONE,
-    FINISH,
-    HEAD,
-    ROLE,
-    Read,
-    call,
-    chunk,
-    frame_of,
-    item_of,
-    read,
-    text,
-)
+from tests.formats.mutations import changed, junk
+from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, call, chunk, item_of, read, text
+from tests.formats.told import DONE, frame_of
 from tests.project import ROOT
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDelta, ToolCallDone
@@ -95,71 +85,28 @@ _DELTAS: list[dict[str, Any]] = [
     FINISH,
     {**chunk({"content": ""}, "error"), "error": {"code": 502, "message": "m"}},
 ]
-_ODD: list[Any] = [
-    None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud800", [], [None], ["x"], {}, {"x": 1}, [{}],
-    [[]], {"type": "text", "text": 7}, [{"type": "thinking", "thinking": [[7]]}],
-]  # fmt: skip
+_OUR_OWN: list[Any] = [{"type": "text", "text": 7}, [{"type": "thinking", "thinking": [[7]]}]]
+"""What belongs into some field, and stands in another one."""
+_MUTATED = changed(_DELTAS, *_OUR_OWN)
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every place in a payload: what holds it, and its key there."""
-    keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
-    found = [(value, key) for key in keys]
-    for key in keys:
-        if isinstance(value[key], dict | list):
-            found += _places(value[key])
-    return found
-
-
-@st.composite
-def _mutated(draw: st.DrawFn) -> list[Any]:
-    """An answer with fields dropped, retyped, renamed and swapped, and chunks repeated."""
-    chunks = [deepcopy(_DELTAS[i]) for i in draw(st.lists(st.integers(0, len(_DELTAS) - 1), max_size=14))]
-    for _ in range(draw(st.integers(0, 4))):
-        places = _places(chunks)
-        if not places:
-            break
-        holder, key = draw(st.sampled_from(places))
-        action = draw(st.sampled_from(["drop", "retype", "swap", "rename"]))
-        if action == "drop":
-            del holder[key]
-        elif action == "retype":
-            holder[key] = deepcopy(draw(st.sampled_from(_ODD)))
-        elif action == "swap":
-            other, name = draw(st.sampled_from(places))
-            if name in other if isinstance(other, dict) else name < len(other):
-                holder[key] = deepcopy(other[name])
-        elif isinstance(holder, dict):
-            holder["renamed"] = holder.pop(key)
-    return [*chunks, DONE] if draw(st.booleans()) else chunks
-
-
-def _told(got: Read) -> list[Any]:
-    return [(event, event.raw) for event in got.events]
-
-
-def _outcome(got: Read) -> Any:
-    rules = {name: (noted.count, noted.first_event) for name, noted in got.format.departures.items()}
-    return _told(got), repr(got.error), rules, got.messages
-
-
-@given(_mutated())
+@given(_MUTATED)
 def test_whatever_arrives_only_our_own_errors_come_out(payloads: list[Any]) -> None:
     """And every call that was handed out is whole, and was handed out once."""
     got = read(*payloads)
 
     assert got.error is None or isinstance(got.error, StreamError)
-    assert len(got.done) == len(
+    assert len(got.calls) == len(
         {(event.choice, event.part) for event in got.events if isinstance(event, ToolCallDone)}
     )
-    for done in got.done:
+    for done in got.calls:
         assert done.complete
         assert done.name
         if done.type != "custom" and done.arguments_text.strip():
             json.loads(done.arguments_text)
 
 
-@given(_mutated())
+@given(_MUTATED)
 def test_what_is_yielded_adds_up_to_the_message(payloads: list[Any]) -> None:
     """Text deltas are the text, and argument deltas the arguments, whatever arrives."""
     got = read(*payloads)
@@ -173,10 +120,10 @@ def test_what_is_yielded_adds_up_to_the_message(payloads: list[Any]) -> None:
                 assert "".join(fragments).startswith(content.arguments_text)
 
 
-@given(_mutated())
+@given(_MUTATED)
 def test_shortcuts_change_nothing(payloads: list[Any]) -> None:
     """Comparing with the payload before gives what reading gives: events, payloads, departures, errors."""
-    assert _outcome(read(*payloads, shortcuts=False)) == _outcome(read(*payloads))
+    assert read(*payloads, shortcuts=False).outcome == read(*payloads).outcome
 
 
 _RUN = [
@@ -206,7 +153,7 @@ def test_shortcuts_change_nothing_in_a_run_of_text(run: list[Any], data: st.Data
         if data.draw(st.integers(0, 9)) == 0:
             payload["choices"][0]["index"] = data.draw(st.sampled_from([False, 0.0, "0", None, 1]))
         if data.draw(st.integers(0, 9)) == 0:
-            payload["choices"][0]["delta"]["content"] = deepcopy(data.draw(st.sampled_from(_ODD)))
+            payload["choices"][0]["delta"]["content"] = data.draw(junk(*_OUR_OWN))
     frames: list[Frame] = [
         ServerSentEvent(payload, id="7")
         if data.draw(st.booleans()) and isinstance(payload, bytes)
@@ -214,7 +161,7 @@ def test_shortcuts_change_nothing_in_a_run_of_text(run: list[Any], data: st.Data
         for payload in map(frame_of, payloads)
     ]
 
-    assert _outcome(read(*frames, DONE, shortcuts=False)) == _outcome(read(*frames, DONE))
+    assert read(*frames, DONE, shortcuts=False).outcome == read(*frames, DONE).outcome
 
 
 @given(
@@ -230,7 +177,7 @@ def test_shortcuts_change_nothing_in_a_run_of_text(run: list[Any], data: st.Data
 )
 def test_shortcuts_keep_the_place_of_half_a_character(run: list[Any]) -> None:
     """What waits for its other half is never overtaken."""
-    assert _outcome(read(*run, DONE, shortcuts=False)) == _outcome(read(*run, DONE))
+    assert read(*run, DONE, shortcuts=False).outcome == read(*run, DONE).outcome
 
 
 _FRAGMENTS = ("{", '{"a"', ": 1", "}", "{}", "ö", "\ud83c", "\udf0a", "\n", " ", "", None)
@@ -270,10 +217,10 @@ def test_shortcuts_change_nothing_in_a_run_of_arguments(run: list[Any]) -> None:
     """Fragment upon fragment, now and then another call, another choice, text, or the end."""
     payloads = [call("", index=0, id="c1", name="f"), *run, DONE]
 
-    assert _outcome(read(*payloads, shortcuts=False)) == _outcome(read(*payloads))
+    assert read(*payloads, shortcuts=False).outcome == read(*payloads).outcome
 
 
-@given(_mutated())
+@given(_MUTATED)
 def test_decoded_payloads_are_read_like_their_bytes(payloads: list[Any]) -> None:
     """An SDK's objects give the same events, and are not changed."""
     frames = [payload for payload in payloads if isinstance(payload, dict)]
@@ -365,7 +312,7 @@ def test_a_recording_gives_the_same_without_shortcuts(path: Path) -> None:
     """Events, their payloads, departures and errors."""
     frames, _ = _frames(path)
 
-    assert _outcome(read(*frames, shortcuts=False)) == _outcome(read(*frames))
+    assert read(*frames, shortcuts=False).outcome == read(*frames).outcome
 
 
 @pytest.mark.parametrize("path", _RECORDINGS[:: max(1, len(_RECORDINGS) // 25)], ids=lambda path: path.name)
@@ -380,4 +327,4 @@ def test_a_recording_that_is_cut_hands_out_no_false_call(path: Path) -> None:
 
 
 def _handed_out(frames: list[Frame]) -> list[tuple[str, str, str]]:
-    return [(done.id, done.name, done.arguments_text) for done in read(*frames).done]
+    return [(done.id, done.name, done.arguments_text) for done in read(*frames).calls]

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.told import DONE, Told, changed, tell
+from tests.formats.mutations import changed
+from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
-from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.events import ReasoningDelta
 from tokenstream.formats.openai_chat import OpenAIChat
 from tokenstream.formats.openai_completions import OpenAICompletions
 from tokenstream.limits import Limits
@@ -355,25 +356,13 @@ PAYLOADS: list[Any] = [
 @given(changed(PAYLOADS))
 def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> None:
     """And what was yielded adds up to the message."""
-    got = read(*frames)
-
-    assert got.error is None or isinstance(got.error, StreamError)
-    for message in got.messages:
-        pieces = [
-            event.text
-            for event in got.events
-            if isinstance(event, TextDelta) and event.choice == message.choice
-        ]
-        assert message.text == "".join(pieces)
+    adds_up(read(*frames))
 
 
 @given(changed(PAYLOADS[:10], most=40))
 def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
     """Events, payloads, departures and errors are those of the plain way."""
-    format = OpenAICompletions()
-    format.shortcuts = False
-
-    assert tell(format, *frames).outcome == read(*frames).outcome
+    reads_alike_at_a_glance(OpenAICompletions, frames)
 
 
 @given(st.binary(max_size=60))

@@ -270,7 +270,7 @@ def test_a_text_delta_like_the_last_one_is_read_by_its_bytes() -> None:
     start = [created(), added(), part()]
     for number, payload in enumerate([*start, *[text("a")] * 5]):
         realtime.feed(json.dumps({**payload, "event_id": f"event_{number}", "obfuscation": "a1"}).encode())
-    read_one = realtime.message_shortcut(10**6)
+    read_one = realtime.shortcut("message", 10**6)
     like = {**text("Zoë"), "event_id": "event_Zz9", "obfuscation": "Zz9"}
     other = {**text("Zoë", where(item="item_2")), "event_id": "event_Zz9", "obfuscation": "Zz9"}
 
@@ -278,4 +278,4 @@ def test_a_text_delta_like_the_last_one_is_read_by_its_bytes() -> None:
     assert read_one(json.dumps(like).encode()) == TextDelta("Zoë")
     assert read_one(json.dumps(other).encode()) is None
     realtime.feed(json.dumps(done()).encode())
-    assert realtime.message_shortcut(10**6) is None
+    assert realtime.shortcut("message", 10**6) is None

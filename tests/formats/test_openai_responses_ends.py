@@ -85,8 +85,8 @@ def test_the_number_of_the_last_event_is_there_to_resume_from() -> None:
     """It costs no event: it is told at the end, also of an answer that was cut."""
     whole, cut = said(*hello()), read(*map(frame, numbered(created(), *hello()[:4])))
 
-    assert (whole.message.provider_data["sequence_number"], whole.format.sequence_number) == (8, 8)
-    assert (cut.message.provider_data["sequence_number"], cut.format.sequence_number) == (4, 4)
+    assert (whole.message.provider_data["sequence_number"], whole.sequence_number) == (8, 8)
+    assert (cut.message.provider_data["sequence_number"], cut.sequence_number) == (4, 4)
     assert OpenAIResponses().sequence_number is None
 
 

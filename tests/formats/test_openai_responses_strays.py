@@ -319,7 +319,7 @@ def test_the_event_tells_the_end_where_the_status_does_not(status: Any) -> None:
     """Whatever was sent is the raw finish reason."""
     came = read(*map(frame, [created(), *hello(), ended("completed", status=status)]))
 
-    assert (came.message.finish_reason, came.message.ending) == ("stop", "streaming")
+    assert (came.message.finish_reason, came.message.ending) == ("stop", "complete")
     assert came.message.raw_finish_reason == (status if isinstance(status, str) else "completed")
 
 

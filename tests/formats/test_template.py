@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.formats._template import PayloadReader, Templates, TextTemplate
+from tokenstream.formats._readers import PayloadReader
+from tokenstream.formats._template import Templates, TextTemplate
 from tokenstream.formats.bare_text import Text
 
 _PATH = ("choices", 0, "delta", "content")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.told import DONE, Told, changed, tell
+from tests.formats.mutations import changed
+from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import TextDelta
@@ -274,25 +275,13 @@ PAYLOADS: list[Any] = [
 @given(changed(PAYLOADS))
 def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> None:
     """And what was yielded adds up to the message."""
-    got = read(*frames)
-
-    assert got.error is None or isinstance(got.error, StreamError)
-    for message in got.messages:
-        pieces = [
-            event.text
-            for event in got.events
-            if isinstance(event, TextDelta) and event.choice == message.choice
-        ]
-        assert message.text == "".join(pieces)
+    adds_up(read(*frames))
 
 
 @given(changed(PAYLOADS[:6], most=40))
 def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
     """Events, payloads, departures and errors are those of the plain way."""
-    format = TGI()
-    format.shortcuts = False
-
-    assert tell(format, *frames).outcome == read(*frames).outcome
+    reads_alike_at_a_glance(TGI, frames)
 
 
 @given(st.binary(max_size=60))
@@ -327,7 +316,7 @@ def test_a_chunk_that_is_one_token_is_read_at_a_glance() -> None:
     tgi = TGI()
     for index in range(3):
         tgi.feed(json.dumps(token("a", index)).encode())
-    read = tgi.shortcut(1_000)
+    read = tgi.shortcut("event", 1_000)
 
     assert read is not None
     assert read(b"data:%b\n\n" % json.dumps(token("b", 9)).encode()) == TextDelta("b")

@@ -341,7 +341,7 @@ def test_halves_of_characters_are_put_together_or_replaced() -> None:
     )
 
     assert "😀" == told.message.text
-    assert [({"a": "\ufffd"}, {"title": "\ufffd"})] == [(c.arguments, c.provider_data) for c in told.done]
+    assert [({"a": "\ufffd"}, {"title": "\ufffd"})] == [(c.arguments, c.provider_data) for c in told.calls]
     assert "\ufffd" in told.message.model_dump_json()
 
 

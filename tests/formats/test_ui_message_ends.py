@@ -67,7 +67,7 @@ def test_an_abort_is_a_cancelled_answer() -> None:
         told.message.raw_finish_reason,
         told.message.ending,
     )
-    assert ([], {"call_open_at_end"}) == (told.done, told.rules)
+    assert ([], {"call_open_at_end"}) == (told.calls, told.rules)
     assert {"reason": "user"} == told.message.provider_data
 
 
@@ -112,7 +112,7 @@ def test_a_call_that_is_open_when_a_failed_stream_ends_is_not_handed_out() -> No
         DONE,
     )
 
-    assert ([], "failed") == (told.done, told.message.ending)
+    assert ([], "failed") == (told.calls, told.message.ending)
 
 
 def test_content_after_the_finish_is_added_and_counted() -> None:

@@ -31,7 +31,7 @@ def test_a_call_is_handed_out_once_its_input_is_available() -> None:
         call("input-available", **NAMED, input={"city": "Oslo"}, dynamic=True, providerMetadata={"x": {}}),
         finish={"type": "finish", "finishReason": "tool-calls"},
     )
-    done = told.done
+    done = told.calls
 
     assert ['{"city": "Oslo"}'] == [call.arguments_text for call in done]
     assert [{"title": "Weather", "dynamic": True, "providerMetadata": {"x": {}}}] == [
@@ -48,7 +48,7 @@ def test_a_call_may_come_whole() -> None:
     """Providers that do not stream arguments send the available input alone."""
     told = answer(call("input-available", **NAMED, input={"city": "Þórshöfn"}))
 
-    assert ['{"city": "Þórshöfn"}'] == [call.arguments_text for call in told.done]
+    assert ['{"city": "Þórshöfn"}'] == [call.arguments_text for call in told.calls]
     assert "tool_calls" == told.message.finish_reason
     assert set() == told.rules
 
@@ -61,7 +61,7 @@ def test_the_available_input_counts_where_it_differs_from_the_fragments() -> Non
         call("input-available", **NAMED, input={"city": "Oslo"}),
     )
 
-    assert [{"city": "Oslo"}] == [call.arguments for call in told.done]
+    assert [{"city": "Oslo"}] == [call.arguments for call in told.calls]
 
 
 def test_a_free_text_tool_takes_its_input_as_it_is() -> None:
@@ -74,7 +74,7 @@ def test_a_free_text_tool_takes_its_input_as_it_is() -> None:
         {**call("input-available", **NAMED, input="pwd", inputEncoding="text"), "toolCallId": "call_2"},
     )
 
-    assert [("custom", "ls -l"), ("custom", "pwd")] == [(call.type, call.arguments) for call in told.done]
+    assert [("custom", "ls -l"), ("custom", "pwd")] == [(call.type, call.arguments) for call in told.calls]
 
 
 def test_input_that_is_null_is_no_arguments() -> None:
@@ -86,7 +86,7 @@ def test_input_that_is_null_is_no_arguments() -> None:
         {**call("input-available", **NAMED), "toolCallId": "call_2"},
     )
 
-    assert ["", "{}"] == [call.arguments_text for call in told.done]
+    assert ["", "{}"] == [call.arguments_text for call in told.calls]
     assert {"arguments_null"} == told.rules
 
 
@@ -99,7 +99,7 @@ def test_a_call_whose_input_the_server_refused_is_never_handed_out() -> None:
         {**call("input-error", **NAMED, input="{bad", errorText="no JSON"), "toolCallId": "call_2"},
     )
 
-    assert [] == told.done
+    assert [] == told.calls
     assert [('{"town": 1}', False), ('"{bad"', False)] == [
         (call.arguments_text, call.complete) for call in told.message.tool_calls
     ]
@@ -127,7 +127,7 @@ def test_a_call_that_the_provider_runs_is_none_of_the_clients() -> None:
     )
     calls = [part for part in told.message.parts if isinstance(part, ServerToolCall)]
 
-    assert ([], ()) == (told.done, told.message.tool_calls)
+    assert ([], ()) == (told.calls, told.message.tool_calls)
     assert [("call_1", '{"q": 1}'), ("late", '{"q": 2}'), ("bare", ""), ("bad", "1")] == [
         (part.id, part.arguments_text) for part in calls
     ]
@@ -156,7 +156,7 @@ def test_a_call_that_the_server_answered_is_handed_out_and_asks_for_nothing() ->
         call("output-available", output="sun"),
     )
 
-    assert ["weather"] == [call.name for call in told.done]
+    assert ["weather"] == [call.name for call in told.calls]
     assert [ServerToolResult(id="call_1", name="tool-output-available", content="sun", complete=True)] == [
         part for part in told.message.parts if isinstance(part, ServerToolResult)
     ]
@@ -214,7 +214,7 @@ def test_a_call_whose_input_never_became_available_is_not_handed_out() -> None:
     for end in ([FINISH, DONE], [{"type": "finish"}, DONE], [DONE]):
         told = tell(UIMessage(), call("input-start", **NAMED), call("input-delta", inputTextDelta="{}"), *end)
 
-        assert [] == told.done
+        assert [] == told.calls
         assert [("{}", False)] == [(c.arguments_text, c.complete) for c in told.message.tool_calls]
         assert "call_open_at_end" in told.rules
 
@@ -233,7 +233,7 @@ def test_a_stream_that_was_cut_is_truncated_and_hands_out_no_open_call(cut: int)
     told = tell(UIMessage(), *payloads[:cut])
 
     assert isinstance(told.error, StreamTruncated)
-    assert ("truncated", []) == (told.message.ending, told.done)
+    assert ("truncated", []) == (told.message.ending, told.calls)
 
 
 def test_steps_are_told_and_may_use_ids_again() -> None:
@@ -252,7 +252,7 @@ def test_steps_are_told_and_may_use_ids_again() -> None:
         DONE,
     )
 
-    assert [{"n": 1}, {"n": 2}] == [call.arguments for call in told.done]
+    assert [{"n": 1}, {"n": 2}] == [call.arguments for call in told.calls]
     assert ["start-step", "finish-step"] * 2 == told.unknown
     assert ("tool_calls", set()) == (told.message.finish_reason, told.rules)
 
@@ -286,7 +286,7 @@ def test_a_step_that_the_server_begins_anew_leaves_its_texts_empty() -> None:
         told.message.reasoning,
         told.message.finish_reason,
     )
-    assert ([], set()) == (told.done, told.rules)
+    assert ([], set()) == (told.calls, told.rules)
     assert "reset-step" in told.unknown
 
 
@@ -388,7 +388,7 @@ def test_a_call_that_its_step_left_open_is_not_mixed_with_the_next() -> None:
         (call.arguments_text, call.complete) for call in told.message.tool_calls
     ]
     assert ([{"b": 1}], "stop", {"call_open_at_end"}) == (
-        [call.arguments for call in told.done],
+        [call.arguments for call in told.calls],
         told.message.finish_reason,
         told.rules,
     )
@@ -399,7 +399,7 @@ def test_input_that_is_no_json_is_a_protocol_error() -> None:
     told = tell(UIMessage(), call("input-available", **NAMED, input={1, 2}), plain=True)
 
     assert isinstance(told.error, ProtocolError)
-    assert [] == told.done
+    assert [] == told.calls
 
 
 def test_fragments_of_arguments_are_shown_as_they_come() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._values import base64_bytes, json_text
+from tokenstream.formats._values import base64_bytes, counts_in, json_text
+from tokenstream.message import Usage
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,13 @@ def test_what_is_no_json_is_an_error_of_ours() -> None:
     for value in (deep, object()):
         with pytest.raises(ProtocolError, match="too deeply"):
             json_text(value)
+
+
+def test_counts_among_other_fields_are_told_with_the_fields_that_they_stood_in() -> None:
+    """What is no count is none of them; without any there is no report."""
+    names = {"read": "input_tokens", "written": "output_tokens"}
+
+    usage = counts_in({"read": 3, "written": "4", "text": "x"}, names)
+
+    assert Usage(input_tokens=3, provider_data={"read": 3}) == usage
+    assert counts_in({"written": None, "text": "x"}, names) is None

@@ -1,30 +1,26 @@
-"""What comes of frames that a format reads, and frames that were changed at random."""
+"""What comes of frames that a format reads."""
 
 from __future__ import annotations
 
 import json
-from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-from hypothesis import strategies as st
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream.accumulator import Accumulator
-from tokenstream.errors import StreamTruncated
+from tokenstream.decoder import Decoder
+from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import TextDelta, ToolCallDone, Unknown
-from tokenstream.framing import ServerSentEvent
+from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
-    from tokenstream.errors import StreamError
+    from collections.abc import Callable, Iterable, Sequence
+
     from tokenstream.events import Event
+    from tokenstream.formats._glance import GlanceFormat
     from tokenstream.formats.base import Format, Frame
     from tokenstream.message import Message, ToolCall
 
 DONE = b"[DONE]"
-ODD: list[Any] = [
-    None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud800", [], [None], ["x"], {}, {"x": 1}, [{}],
-]  # fmt: skip
-"""Values that no field of a format has, or that few have."""
 
 
 @dataclass
@@ -48,6 +44,15 @@ class Told:
         return self.format.error
 
     @property
+    def truncated(self) -> bool:
+        return isinstance(self.error, StreamTruncated)
+
+    @property
+    def departures(self) -> dict[str, int]:
+        """How often each rule was broken."""
+        return {name: noted.count for name, noted in self.format.departures.items()}
+
+    @property
     def rules(self) -> set[str]:
         return set(self.format.departures)
 
@@ -57,12 +62,17 @@ class Told:
         return [part.kind for part in self.message.parts]
 
     @property
+    def text(self) -> str:
+        """The pieces of text, one after the other; of all choices and parts, in the order they came."""
+        return "".join(self.texts)
+
+    @property
     def texts(self) -> list[str]:
         """The pieces of text, one by one."""
         return [event.text for event in self.events if isinstance(event, TextDelta)]
 
     @property
-    def done(self) -> list[ToolCall]:
+    def calls(self) -> list[ToolCall]:
         """The calls that were handed out."""
         return [event.call for event in self.events if isinstance(event, ToolCallDone)]
 
@@ -75,12 +85,34 @@ class Told:
     def outcome(self) -> Any:
         """All that a user can see, to be compared."""
         rules = {name: (noted.count, noted.first_event) for name, noted in self.format.departures.items()}
-        return [(event, event.raw) for event in self.events], repr(self.error), rules, self.messages
+        told = [(event, event.raw) for event in self.events]
+        return told, repr(self.error), rules, self.messages, self.format.frames
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Take what a frame gave."""
+        for event in events:
+            self.events.append(event)
+            self.accumulator.take(event)
+
+    def read(self, frames: Iterable[Frame], *, end: bool = True) -> Self:
+        """Read frames, up to the end of the input if they are all that comes."""
+        for frame in frames:
+            self.take(self.format.feed(frame))
+        if end:
+            self.take(self.format.end())
+            self._conclude()
+        return self
+
+    def _conclude(self) -> None:
+        if self.error is None:
+            self.accumulator.conclude("complete")
+        else:
+            self.accumulator.conclude("truncated" if self.truncated else "failed")
 
 
 def frame_of(payload: Any) -> Frame:
     """Return a payload as the framing hands it over; a pair is an event with a name."""
-    if isinstance(payload, bytes | ServerSentEvent):
+    if isinstance(payload, bytes | ServerSentEvent | EventStreamMessage):
         return payload
     if isinstance(payload, tuple):
         name, data = payload
@@ -105,52 +137,38 @@ def tell(format: Format, *frames: Any, plain: bool = False) -> Told:
         frames: Bytes, events, payloads, or pairs of an event's name and a payload.
         plain: Whether dicts are handed over as they are, as SDKs' objects are.
     """
-    told = Told(format)
-    for frame in frames:
-        _take(told, format.feed(frame if plain and isinstance(frame, dict) else frame_of(frame)))
-    _take(told, format.end())
-    if format.error is None:
-        told.accumulator.conclude("complete")
-    else:
-        told.accumulator.conclude("truncated" if isinstance(format.error, StreamTruncated) else "failed")
-    return told
+    return Told(format).read(
+        [frame if plain and isinstance(frame, dict) else frame_of(frame) for frame in frames]
+    )
 
 
-def _take(told: Told, events: list[Event]) -> None:
-    for event in events:
-        told.events.append(event)
-        told.accumulator.take(event)
+def adds_up(told: Told) -> None:
+    """Hold what is true of any answer: only our errors come out, and what was yielded is the text."""
+    assert told.error is None or isinstance(told.error, StreamError)
+    for message in told.messages:
+        pieces = [
+            event.text
+            for event in told.events
+            if isinstance(event, TextDelta) and event.choice == message.choice
+        ]
+        assert message.text == "".join(pieces)
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every place in a payload: what holds it, and its key there."""
-    keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
-    found = [(value, key) for key in keys]
-    for key in keys:
-        if isinstance(value[key], dict | list):
-            found += _places(value[key])
-    return found
+def reads_alike_at_a_glance(make: Callable[[], GlanceFormat], frames: Iterable[Any]) -> None:
+    """Hold that events, payloads, departures and errors are those of the plain way."""
+    frames = list(frames)
+    plain = make()
+    plain.shortcuts = False
+
+    assert tell(plain, *frames).outcome == tell(make(), *frames).outcome
 
 
-@st.composite
-def changed(draw: st.DrawFn, payloads: list[Any], *, most: int = 14) -> list[Any]:
-    """Payloads in any order, some again, with fields dropped, retyped, renamed and swapped."""
-    frames = [deepcopy(payloads[i]) for i in draw(st.lists(st.integers(0, len(payloads) - 1), max_size=most))]
-    for _ in range(draw(st.integers(0, 4))):
-        bodies = [frame[1] if isinstance(frame, tuple) else frame for frame in frames]
-        inner = [place for place in _places(bodies) if isinstance(place[0], dict)]
-        if not inner:
-            break
-        holder, key = draw(st.sampled_from(inner))
-        action = draw(st.sampled_from(["drop", "retype", "swap", "rename"]))
-        if action == "drop":
-            holder.pop(key, None)
-        elif action == "retype":
-            holder[key] = deepcopy(draw(st.sampled_from(ODD)))
-        elif action == "swap":
-            other, name = draw(st.sampled_from(inner))
-            if name in other:
-                holder[key] = deepcopy(other[name])
-        else:
-            holder["renamed"] = holder.pop(key, None)
-    return [*frames, DONE] if draw(st.booleans()) else frames
+def reads_alike_in_chunks(chunks: Sequence[bytes]) -> None:
+    """Hold that chunks that come one by one say what all of them at once say."""
+    whole, parts = Decoder(), Decoder()
+    at_once = whole.feed(b"".join(chunks)) + whole.end()
+    one_by_one = [event for chunk in chunks for event in parts.feed(chunk)] + parts.end()
+
+    assert at_once == one_by_one
+    assert [event.raw for event in at_once] == [event.raw for event in one_by_one]
+    assert (whole.message, dict(whole.departures)) == (parts.message, dict(parts.departures))

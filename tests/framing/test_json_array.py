@@ -268,7 +268,7 @@ def test_short_cuts_give_what_the_plain_way_gives(chunks: list[bytes], limits: L
         assert state(plain) == state(fast)
 
 
-def digits_between(before: bytes, after: bytes, most: int) -> Callable[[bytes], bytes | None]:
+def digits_between(most: int, before: bytes, after: bytes) -> Callable[[bytes], bytes | None]:
     """Read chunks of one element that is an object with a number, as a format reads what it knows."""
     shape = re.compile(re.escape(before) + rb'(\{"a": [0-9]\})' + re.escape(after))
 
@@ -317,7 +317,7 @@ def test_only_a_chunk_with_one_element_tells_what_the_next_one_looks_like() -> N
 
     assert [False, True, False, False, False, True, False] == told
     assert JSONArrayParser().shortcut(digits_between) is None
-    assert parser.shortcut(lambda before, after, most: None) is None  # noqa: ARG005 - as it is called
+    assert parser.shortcut(lambda most, before, after: None) is None  # noqa: ARG005 - as it is called
 
 
 def test_there_is_no_way_to_read_where_nothing_makes_one() -> None:
@@ -326,7 +326,7 @@ def test_there_is_no_way_to_read_where_nothing_makes_one() -> None:
     for chunk in (b"[1", b",{}", b",{}"):
         parser.frames(chunk)
 
-    assert parser.shortcut(lambda before, after, most: None) is None  # noqa: ARG005 - as it is called
+    assert parser.shortcut(lambda most, before, after: None) is None  # noqa: ARG005 - as it is called
 
 
 def test_misuse_says_what_to_do() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import ENDS, WAYS, AsyncOpener, Body, Opener
+from tests.sources.scenarios import AsyncOpener, Body, Opener
+from tests.sources.sdks import AtOnce, Closing, Cut, Reading, on_asyncio
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
-from tokenstream import AsyncStream, Stream, tap
+from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, ProviderError
 
 cohere = needed("cohere")
@@ -145,66 +146,15 @@ async def _async_raw(url: str) -> AsyncGenerator[Any]:
 OPENERS = {"v2": (_v2, V2), "v1": (_v1, V1), "raw response": (_raw, V2), "raw manager": (_raw_manager, V2)}
 ASYNC_OPENERS = {"v2": (_async_v2, V2), "v1": (_async_v1, V1), "raw response": (_async_raw, V2)}
 each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=OPENERS)
-each_async_opener = pytest.mark.parametrize(("opener", "body"), ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
-# On trio the SDK's own loops leave generators behind, of which trio warns.
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
-@each_opener
-def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
-    """Same pieces, same message, nothing to remark: of the response beneath, or of the objects."""
-    scenarios.gives_what_plain_bytes_give(opener, body)
+class TestStreams(Reading, AtOnce, Cut, Closing):
+    """What holds for the streams of any SDK."""
 
-
-@on_asyncio
-@each_async_opener
-async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    await scenarios.gives_what_plain_bytes_give_async(opener, body)
-
-
-@each_opener
-def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, body: Body) -> None:
-    """Nothing is read ahead of what was asked for."""
-    scenarios.gives_each_event_at_once(opener, body, "chunked")
-
-
-@on_asyncio
-@each_async_opener
-async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    await scenarios.gives_each_event_at_once_async(opener, body, "chunked")
-
-
-@pytest.mark.parametrize("end", ENDS)
-@each_opener
-def test_a_cut_connection_is_no_end(opener: Opener, body: Body, end: Any) -> None:
-    """The stream raises and keeps the partial."""
-    scenarios.tells_a_cut_from_an_end(opener, body, end)
-
-
-@on_asyncio
-@each_async_opener
-async def test_a_cut_connection_is_no_end_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    await scenarios.tells_a_cut_from_an_end_async(opener, body)
-
-
-@pytest.mark.parametrize("way", WAYS)
-@each_opener
-def test_the_server_sees_the_connection_closed(opener: Opener, body: Body, way: str) -> None:
-    """By `close`, at the end of `with`, and by `stop`."""
-    scenarios.closes(opener, body, way)
-
-
-@on_asyncio
-@pytest.mark.parametrize("way", WAYS)
-@each_async_opener
-async def test_the_server_sees_the_connection_of_an_async_stream_closed(
-    opener: AsyncOpener, body: Body, way: str
-) -> None:
-    """By `aclose`, at the end of `async with`, and by `stop`."""
-    await scenarios.closes_async(opener, body, way)
+    openers = OPENERS
+    async_openers = ASYNC_OPENERS
+    untapped = frozenset({"raw response", "raw manager"})
+    items = "cohere."
 
 
 @pytest.mark.parametrize("opener", [_v2, _v1, _raw_manager], ids=["v2", "v1", "raw manager"])
@@ -242,31 +192,6 @@ def test_an_answer_that_failed_is_the_provider_speaking(opener: Opener, body: Bo
         caught.value.type,
         caught.value.partial.text,
     )
-
-
-@pytest.mark.parametrize(("opener", "body"), [(_v2, V2), (_v1, V1)], ids=["v2", "v1"])
-def test_beside_the_loop_over_the_sdk_the_message_grows(opener: Opener, body: Body) -> None:
-    """`tap` yields the SDK's own objects, and sees all of the answer."""
-    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
-        tapped = tap(source)
-        kinds = {type(item).__module__.partition(".")[0] for item in tapped}
-
-    assert {"cohere"} == kinds
-    assert body.message == tapped.message
-    assert tapped.error is None
-
-
-@on_asyncio
-@pytest.mark.parametrize(("opener", "body"), [(_async_v2, V2), (_async_v1, V1)], ids=["v2", "v1"])
-async def test_beside_an_async_loop_over_the_sdk_the_message_grows(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    with Loopback(chunked(body.frames)) as server:
-        async with opener(server.url) as source:
-            tapped: Any = tap(source)
-            _ = [item async for item in tapped]
-
-    assert body.message == tapped.message
-    assert tapped.error is None
 
 
 @on_asyncio

@@ -12,11 +12,12 @@ import pytest
 
 from tests.formats.gemini_payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
 from tests.sources import scenarios
-from tests.sources.scenarios import ENDS, FRAMINGS, WAYS, AsyncOpener, Body, Opener
+from tests.sources.scenarios import ENDS, FRAMINGS, Body, Opener
+from tests.sources.sdks import AtOnce, Closing, Cut, Reading, on_asyncio
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Stream, tap
+from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTruncated
 from tokenstream.message import MediaPart, TextPart
 
@@ -166,29 +167,25 @@ ASYNC_WAYS_IN = {
     "content not awaited": (_async_unawaited, CALLED),
     "interaction": (_async_interaction, STEPS),
 }
+INTERACTIONS = {"interaction": (_interaction, STEPS)}
+ASYNC_INTERACTIONS = {"interaction": (_async_interaction, STEPS)}
 each_way = pytest.mark.parametrize(("opener", "body"), WAYS_IN.values(), ids=WAYS_IN)
-each_async_way = pytest.mark.parametrize(("opener", "body"), ASYNC_WAYS_IN.values(), ids=ASYNC_WAYS_IN)
-# What the SDK does before a request needs asyncio's loop.
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
-@each_way
-def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
+class TestStreams(Reading):
     """Content is taken from the objects that the SDK yields, interactions from the response beneath."""
-    scenarios.gives_what_plain_bytes_give(opener, body)
+
+    openers = WAYS_IN
+    async_openers = ASYNC_WAYS_IN
+    items = "google."
 
 
-@on_asyncio
-@each_async_way
-async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`, also where it is awaited first."""
-    await scenarios.gives_what_plain_bytes_give_async(opener, body)
+class TestInteractions(AtOnce, Cut, Closing):
+    """What only the response beneath can give."""
 
-
-@pytest.mark.parametrize("framing", FRAMINGS)
-def test_each_event_of_an_interaction_is_there_as_soon_as_it_was_sent(framing: str) -> None:
-    """No read waits for more bytes than have come."""
-    scenarios.gives_each_event_at_once(_interaction, STEPS, framing)
+    openers = INTERACTIONS
+    async_openers = ASYNC_INTERACTIONS
+    framings = FRAMINGS
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -196,18 +193,6 @@ def test_each_event_of_an_interaction_is_there_as_soon_as_it_was_sent(framing: s
 def test_a_cut_connection_is_no_end(opener: Opener, body: Body, end: Any) -> None:
     """The stream raises and keeps the partial."""
     scenarios.tells_a_cut_from_an_end(opener, body, end)
-
-
-@on_asyncio
-async def test_a_cut_connection_is_no_end_in_an_async_loop() -> None:
-    """The same for `async for`."""
-    await scenarios.tells_a_cut_from_an_end_async(_async_interaction, STEPS)
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_the_server_sees_the_connection_of_an_interaction_closed(way: str) -> None:
-    """By `close`, at the end of `with`, and by `stop`."""
-    scenarios.closes(_interaction, STEPS, way)
 
 
 def test_a_clean_end_without_a_finish_reason_is_truncated() -> None:
@@ -265,32 +250,6 @@ async def test_a_refused_request_is_a_status_error_in_an_async_loop() -> None:
                 await AsyncStream(source).final()
 
     assert (caught.value.status, caught.value.retry_after) == (503, 17.0)
-
-
-@each_way
-def test_beside_the_loop_over_the_sdk_the_message_grows(opener: Opener, body: Body) -> None:
-    """`tap` yields the SDK's own objects, and sees all of the answer."""
-    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
-        tapped = tap(source)
-        items = list(tapped)
-
-    assert {type(item).__module__.split(".")[0] for item in items} == {"google"}
-    assert body.message == tapped.message
-    assert tapped.error is None
-
-
-@on_asyncio
-@each_async_way
-async def test_beside_an_async_loop_over_the_sdk_the_message_grows(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    with Loopback(chunked(body.frames)) as server:
-        async with opener(server.url) as source:
-            tapped: Any = tap(source)
-            async with tapped:
-                _ = [item async for item in tapped]
-
-    assert body.message == tapped.message
-    assert tapped.error is None
 
 
 def test_a_whole_answer_is_no_stream() -> None:

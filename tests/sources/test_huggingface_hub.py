@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import CHAT, ENDS, AsyncOpener, Body, Opener
+from tests.sources.scenarios import CHAT, ENDS, Body, Opener
+from tests.sources.sdks import AtOnce, Reading, on_asyncio
 from tests.stream.bodies import DONE, chunk
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
-from tokenstream import AsyncStream, Stream, tap
+from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ProviderError, StreamInterrupted, StreamTruncated
 
 hub = needed("huggingface_hub")
@@ -96,35 +97,14 @@ ASYNC_OPENERS = {
     "generate": (_async_generate, TOKENS),
 }
 each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=OPENERS)
-each_async_opener = pytest.mark.parametrize(("opener", "body"), ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
-# On trio the SDK's own loops leave generators behind, of which trio warns.
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
-@each_opener
-def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
-    """The payloads are made of the SDK's objects: same pieces, same message, nothing to remark."""
-    scenarios.gives_what_plain_bytes_give(opener, body)
+class TestStreams(Reading, AtOnce):
+    """What holds for the streams of any SDK; the payloads are made of its objects."""
 
-
-@on_asyncio
-@each_async_opener
-async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`, also where it is awaited first."""
-    await scenarios.gives_what_plain_bytes_give_async(opener, body)
-
-
-@each_opener
-def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, body: Body) -> None:
-    """Nothing is read ahead of what was asked for."""
-    scenarios.gives_each_event_at_once(opener, body, "chunked")
-
-
-@on_asyncio
-@each_async_opener
-async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    await scenarios.gives_each_event_at_once_async(opener, body, "chunked")
+    openers = OPENERS
+    async_openers = ASYNC_OPENERS
+    items = "huggingface_hub."
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -189,32 +169,6 @@ async def test_plain_text_of_an_async_client_is_taken_as_pieces() -> None:
             source = await client.text_generation("Weather?", stream=True)
             async with AsyncStream(source, format="pieces") as stream:
                 assert "".join(TEXTS) == (await stream.final()).text
-
-
-@each_opener
-def test_a_tap_gives_the_sdks_own_objects(opener: Opener, body: Body) -> None:
-    """The loop that is there already goes on as it was; the message grows beside it."""
-    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
-        tapped = tap(source)
-        kinds = {type(item).__module__.partition(".")[0] for item in tapped}
-
-        assert {"huggingface_hub"} == kinds
-        assert body.message == tapped.message
-
-
-@on_asyncio
-@pytest.mark.parametrize(
-    ("opener", "body"), [(_async_chat, CHAT), (_async_generate, TOKENS)], ids=["chat", "generate"]
-)
-async def test_a_tap_gives_the_sdks_own_objects_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    with Loopback(chunked(body.frames)) as server:
-        async with opener(server.url) as source:
-            tapped: Any = tap(source)
-            kinds = {type(item).__module__.partition(".")[0] async for item in tapped}
-
-            assert {"huggingface_hub"} == kinds
-            assert body.message == tapped.message
 
 
 @pytest.mark.parametrize(

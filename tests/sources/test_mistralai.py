@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import ENDS, FRAMINGS, WAYS, AsyncOpener, Body, Opener
+from tests.sources.scenarios import FRAMINGS, Body, Opener
+from tests.sources.sdks import AtOnce, Closing, Cut, Reading, on_asyncio
 from tests.stream.bodies import DONE, chunk
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Stream, tap
+from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, NotAStream
 
 client_module = needed("mistralai.client")
@@ -91,70 +92,23 @@ async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
 OPENERS = {"stream": _stream, "entered": _entered}
 ASYNC_OPENERS = {"stream_async": _async_stream, "stream_async not awaited": _async_unawaited}
 each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
-each_async_opener = pytest.mark.parametrize("opener", ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
-# What the SDK does before a request needs asyncio's loop; on trio it cannot be sent.
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-each_body = pytest.mark.parametrize("body", [CHAT, THINKING], ids=["chat", "thinking"])
+BODIES = {"chat": CHAT, "thinking": THINKING}
+OPENED = {
+    f"{way}, {name}": (opener, body) for way, opener in OPENERS.items() for name, body in BODIES.items()
+}
+ASYNC_OPENED = {
+    f"{way}, {name}": (opener, body) for way, opener in ASYNC_OPENERS.items() for name, body in BODIES.items()
+}
+each_body = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 
 
-@each_body
-@each_opener
-def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
-    """The response beneath is read: same pieces, same message, nothing to remark."""
-    scenarios.gives_what_plain_bytes_give(opener, body)
+class TestStreams(Reading, AtOnce, Cut, Closing):
+    """What holds for the streams of any SDK; the response beneath is read."""
 
-
-@on_asyncio
-@each_body
-@each_async_opener
-async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`, also where it is awaited first."""
-    await scenarios.gives_what_plain_bytes_give_async(opener, body)
-
-
-@pytest.mark.parametrize("framing", FRAMINGS)
-@each_opener
-def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str) -> None:
-    """No read waits for more bytes than have come."""
-    scenarios.gives_each_event_at_once(opener, CHAT, framing)
-
-
-@on_asyncio
-@each_async_opener
-async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener) -> None:
-    """The same for `async for`."""
-    await scenarios.gives_each_event_at_once_async(opener, CHAT, "chunked")
-
-
-@pytest.mark.parametrize("end", ENDS)
-@each_opener
-def test_a_cut_connection_is_no_end(opener: Opener, end: Any) -> None:
-    """The stream raises and keeps the partial."""
-    scenarios.tells_a_cut_from_an_end(opener, CHAT, end)
-
-
-@on_asyncio
-@each_async_opener
-async def test_a_cut_connection_is_no_end_in_an_async_loop(opener: AsyncOpener) -> None:
-    """The same for `async for`."""
-    await scenarios.tells_a_cut_from_an_end_async(opener, CHAT)
-
-
-@pytest.mark.parametrize("way", WAYS)
-@each_opener
-def test_the_server_sees_the_connection_closed(opener: Opener, way: str) -> None:
-    """By `close`, at the end of `with`, and by `stop`."""
-    scenarios.closes(opener, CHAT, way)
-
-
-@on_asyncio
-@pytest.mark.parametrize("way", WAYS)
-@each_async_opener
-async def test_the_server_sees_the_connection_of_an_async_stream_closed(
-    opener: AsyncOpener, way: str
-) -> None:
-    """By `aclose`, at the end of `async with`, and by `stop`."""
-    await scenarios.closes_async(opener, CHAT, way)
+    openers = OPENED
+    async_openers = ASYNC_OPENED
+    framings = FRAMINGS
+    items = "mistralai.client.models.completionevent.CompletionEvent"
 
 
 @each_opener
@@ -201,32 +155,6 @@ async def _async_observed(url: str) -> AsyncGenerator[Any]:
 async def test_an_async_generator_around_the_stream_gives_the_same() -> None:
     """The same for `async for`."""
     await scenarios.gives_what_plain_bytes_give_async(_async_observed, CHAT)
-
-
-@each_opener
-def test_beside_the_loop_over_the_sdk_the_message_grows(opener: Opener) -> None:
-    """`tap` yields the SDK's own objects, and sees all of the answer."""
-    with Loopback(chunked(CHAT.frames)) as server, opener(server.url) as source:
-        tapped = tap(source)
-        kinds = {type(item).__name__ for item in tapped}
-
-    assert {"CompletionEvent"} == kinds
-    assert CHAT.message == tapped.message
-    assert tapped.error is None
-
-
-@on_asyncio
-@each_async_opener
-async def test_beside_an_async_loop_over_the_sdk_the_message_grows(opener: AsyncOpener) -> None:
-    """The same for `async for`."""
-    with Loopback(chunked(CHAT.frames)) as server:
-        async with opener(server.url) as source:
-            tapped: Any = tap(source)
-            async with tapped:
-                _ = [item async for item in tapped]
-
-    assert CHAT.message == tapped.message
-    assert tapped.error is None
 
 
 def test_the_events_of_a_conversation_are_of_no_known_format() -> None:

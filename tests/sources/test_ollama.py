@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.sources import scenarios
-from tests.sources.scenarios import ENDS, WAYS, AsyncOpener, Body, Opener
+from tests.sources.scenarios import Body, Opener
+from tests.sources.sdks import AtOnce, Closing, Cut, Reading, on_asyncio
 from tests.support.loopback import LAST_CHUNK, Loopback, chunked, head, http_chunk, sized
 from tests.support.packages import needed
-from tokenstream import AsyncStream, Stream, tap
+from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTruncated
 
 ollama = needed("ollama")
@@ -100,49 +100,14 @@ ASYNC_OPENERS = {
     "generate": (_async_generate, GENERATE),
 }
 each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=OPENERS)
-each_async_opener = pytest.mark.parametrize(("opener", "body"), ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
-# On trio the SDK's own loops leave generators behind, of which trio warns.
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
-@each_opener
-def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
-    """The payloads are made of the SDK's objects: same pieces, same message, nothing to remark."""
-    scenarios.gives_what_plain_bytes_give(opener, body)
+class TestStreams(Reading, AtOnce, Cut, Closing):
+    """What holds for the streams of any SDK; the payloads are made of its objects."""
 
-
-@on_asyncio
-@each_async_opener
-async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`, also where it is awaited first."""
-    await scenarios.gives_what_plain_bytes_give_async(opener, body)
-
-
-@each_opener
-def test_each_line_is_there_as_soon_as_it_was_sent(opener: Opener, body: Body) -> None:
-    """Nothing is read ahead of what was asked for."""
-    scenarios.gives_each_event_at_once(opener, body, "chunked")
-
-
-@on_asyncio
-@each_async_opener
-async def test_each_line_is_there_at_once_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    await scenarios.gives_each_event_at_once_async(opener, body, "chunked")
-
-
-@pytest.mark.parametrize("end", ENDS)
-@each_opener
-def test_a_cut_connection_is_no_end(opener: Opener, body: Body, end: Any) -> None:
-    """The stream raises and keeps the partial."""
-    scenarios.tells_a_cut_from_an_end(opener, body, end)
-
-
-@on_asyncio
-@each_async_opener
-async def test_a_cut_connection_is_no_end_in_an_async_loop(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    await scenarios.tells_a_cut_from_an_end_async(opener, body)
+    openers = OPENERS
+    async_openers = ASYNC_OPENERS
+    items = "ollama."
 
 
 def test_a_stream_that_ends_before_its_last_line_is_truncated() -> None:
@@ -155,23 +120,6 @@ def test_a_stream_that_ends_before_its_last_line_is_truncated() -> None:
         Stream(source).final()
 
     assert "Let me " == caught.value.partial.text
-
-
-@pytest.mark.parametrize("way", WAYS)
-@each_opener
-def test_the_server_sees_the_connection_closed(opener: Opener, body: Body, way: str) -> None:
-    """By `close`, at the end of `with`, and by `stop`."""
-    scenarios.closes(opener, body, way)
-
-
-@on_asyncio
-@pytest.mark.parametrize("way", WAYS)
-@each_async_opener
-async def test_the_server_sees_the_connection_of_an_async_stream_closed(
-    opener: AsyncOpener, body: Body, way: str
-) -> None:
-    """By `aclose`, at the end of `async with`, and by `stop`."""
-    await scenarios.closes_async(opener, body, way)
 
 
 REFUSAL = b'{"error":"model \'m\' not found"}'
@@ -234,32 +182,6 @@ def test_the_servers_own_content_type_is_understood(opener: Opener, body: Body) 
     ]
     with Loopback(script) as server, opener(server.url) as source:
         assert body.message == Stream(source).final()
-
-
-@each_opener
-def test_beside_the_loop_over_the_sdk_the_message_grows(opener: Opener, body: Body) -> None:
-    """`tap` yields the SDK's own objects, and sees all of the answer."""
-    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
-        tapped = tap(source)
-        kinds = {type(item).__module__.partition(".")[0] for item in tapped}
-
-    assert {"ollama"} == kinds
-    assert body.message == tapped.message
-    assert tapped.error is None
-
-
-@on_asyncio
-@each_async_opener
-async def test_beside_an_async_loop_over_the_sdk_the_message_grows(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`."""
-    with Loopback(chunked(body.frames)) as server:
-        async with opener(server.url) as source:
-            tapped: Any = tap(source)
-            async with tapped:
-                _ = [item async for item in tapped]
-
-    assert body.message == tapped.message
-    assert tapped.error is None
 
 
 def test_a_whole_answer_asks_whether_stream_was_forgotten() -> None:

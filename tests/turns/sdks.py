@@ -59,6 +59,15 @@ def attempt(message: Message, api: str, **options: Any) -> tuple[Any, dict[Kind,
         return None, error.kinds
 
 
+def content_of(message: Message, api: str) -> Any:
+    """Return what the message's turn holds: the turn is the model's, and the API's SDK would send it."""
+    turn = turn_of(message, api)
+    role, content = ("model", "parts") if api == "gemini" else ("assistant", "content")
+    assert role == turn["role"]
+    accept(api, turn)
+    return turn[content]
+
+
 def accept(api: str, turn: Any) -> None:
     """Let the API's own SDK say whether it would send the turn; it raises where not."""
     if api == "bedrock":

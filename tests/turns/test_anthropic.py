@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.turns.sdks import accept
+from tests.turns.sdks import accept, content_of
 from tokenstream.errors import NotExpressible
 from tokenstream.message import (
     Citation,
@@ -31,10 +31,7 @@ def _claude(*parts: Part, format: str | None = "anthropic") -> Message:
 
 
 def _blocks(*parts: Part) -> Any:
-    turn = _claude(*parts).to_anthropic()
-    assert "assistant" == turn["role"]
-    accept("anthropic", turn)
-    return turn["content"]
+    return content_of(_claude(*parts), "anthropic")
 
 
 def test_signed_and_redacted_thinking_go_back_byte_for_byte() -> None:

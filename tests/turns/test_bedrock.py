@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.turns.sdks import accept
+from tests.turns.sdks import content_of
 from tokenstream.errors import NotExpressible
 from tokenstream.message import (
     Citation,
@@ -28,10 +28,7 @@ def _bedrock(*parts: Part, format: str | None = "bedrock-converse") -> Message:
 
 
 def _blocks(*parts: Part) -> Any:
-    turn = _bedrock(*parts).to_bedrock()
-    assert "assistant" == turn["role"]
-    accept("bedrock", turn)
-    return turn["content"]
+    return content_of(_bedrock(*parts), "bedrock")
 
 
 def test_reasoning_goes_back_with_its_signature_or_as_bytes() -> None:

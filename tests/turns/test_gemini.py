@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.turns.sdks import accept
+from tests.turns.sdks import content_of
 from tokenstream.errors import NotExpressible
 from tokenstream.message import (
     Citation,
@@ -28,10 +28,7 @@ def _gemini(*parts: Part, format: str | None = "gemini") -> Message:
 
 
 def _parts(*parts: Part) -> Any:
-    turn = _gemini(*parts).to_gemini()
-    assert "model" == turn["role"]
-    accept("gemini", turn)
-    return turn["parts"]
+    return content_of(_gemini(*parts), "gemini")
 
 
 def test_signatures_go_back_on_the_parts_that_they_came_on() -> None:

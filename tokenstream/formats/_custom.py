@@ -11,7 +11,7 @@ from tokenstream.formats._read import float_of, int_of, is_dict, says_nothing, t
 from tokenstream.formats._shortcuts import Shortcut
 from tokenstream.formats._template import Templates
 from tokenstream.formats._values import json_text
-from tokenstream.formats.base import PING_NAMES, Format, Frame, name_of, text_error
+from tokenstream.formats.base import PING_NAMES, Format, Frame, Unit, name_of, text_error
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Usage
 
@@ -131,12 +131,14 @@ class Custom(Format):
         self._match = None
         self._templates.drop(self.frames)
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk that differs from the last ones in its text alone."""
         template = self._templates.template
-        if template is None or self._match is None or self._event:
+        if template is None or self._match is None or self._event or unit != "event":
             return None
-        return self._shortcut.of(template, TextDelta, self._part, most)
+        return self._shortcut.of(template, TextDelta, most, part=self._part)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""

@@ -12,7 +12,7 @@ from tokenstream.formats._read import is_dict, text_of
 from tokenstream.formats._shortcuts import Shortcut
 from tokenstream.formats._template import Templates
 from tokenstream.formats._twice import TwiceTemplate
-from tokenstream.formats.base import Format, Frame
+from tokenstream.formats.base import Format, Frame, Unit
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -177,9 +177,11 @@ class DeltaFormat(Format):
         self._forget()
         super().finish_input()
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk that differs from the last ones in its text alone."""
         template = self._templates.template or self._twice
-        if template is None or self._match is None:
+        if template is None or self._match is None or unit != "event":
             return None
-        return self._shortcut.of(template, self._kind, self._index, most)
+        return self._shortcut.of(template, self._kind, most, part=self._index)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._holes import HoleTemplate, Path, at
-from tokenstream.formats._template import ChunkReader
+from tokenstream.formats._shortcuts import Shortcut
 from tokenstream.formats.base import Format
 from tokenstream.framing import ServerSentEvent
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats.base import Frame, Unit
     from tokenstream.limits import Limits
 
 __all__ = ["GlanceFormat"]
@@ -40,14 +40,15 @@ class GlanceFormat(Format):
 
     __slots__ = (
         "_bent",
+        "_changing",
         "_choice",
         "_kind",
         "_match",
         "_name",
         "_part",
         "_patience",
+        "_seen",
         "_shortcut",
-        "_shortcut_of",
         "_template",
         "_wait",
         "shortcuts",
@@ -66,6 +67,10 @@ class GlanceFormat(Format):
         self.text_at = _NOWHERE
         """Where the payload that is being read has its piece of text, if it says nothing else; else empty."""
         self._template: HoleTemplate | None = None
+        self._seen: dict[Path, object] = {}
+        """The numbers of the last plain payload that was looked at for its shape."""
+        self._changing: set[str | int] = set()
+        """Names of numbers that were seen to change."""
         self._bent = False
         """Whether a rule was bent to the payload that is being read."""
         self._patience = 1
@@ -74,8 +79,7 @@ class GlanceFormat(Format):
         self._name = _NAMELESS
         self._kind: type[TextDelta | ReasoningDelta] = TextDelta
         self._choice = self._part = 0
-        self._shortcut: Callable[[bytes], Event | None] | None = None
-        self._shortcut_of: tuple[object, ...] = ()
+        self._shortcut = Shortcut(self)
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
@@ -100,21 +104,17 @@ class GlanceFormat(Format):
         self._bent = True
         super().note(name)
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk that differs from the last ones in its text alone."""
         template = self._template
-        if template is None or self._match is None:
+        if template is None or self._match is None or unit != "event":
             return None
-        wanted = (template, self._name, self._kind, self._choice, self._part, most)
-        if wanted != self._shortcut_of:
-            head = self.field if self._name == _NAMELESS else b"event: %b\ndata: " % self._name.encode()
-            framed = template.framed(head, b"\n\n")
-            like = self._kind("", choice=self._choice, part=self._part)
-            self._shortcut_of = wanted
-            self._shortcut = (
-                None if framed is None else ChunkReader(self, framed, slice(len(head), -2), like, most).read
-            )
-        return self._shortcut
+        head = self.field if self._name == _NAMELESS else b"event: %b\ndata: " % self._name.encode()
+        return self._shortcut.of(
+            template, self._kind, most, part=self._part, choice=self._choice, before=head
+        )
 
     def finish_input(self) -> None:
         """Close what is open at the end of the input.
@@ -144,6 +144,8 @@ class GlanceFormat(Format):
             or _text_at(event.raw, self.text_at) != event.text
         ):
             self._match = None
+            if events and not self._seen:
+                self._changed_in(events[-1].raw)
             return
         self._name, self._kind = name, type(event)
         self._choice, self._part = event.choice, event.part
@@ -161,8 +163,16 @@ class GlanceFormat(Format):
             return None
         # Where each payload has a shape of its own, a template is tried ever less often.
         self._patience = self._wait = min(2 * self._patience, _LONGEST_WAIT)
-        self._template = template = HoleTemplate.learn(payload, event.raw, self.text_at, self.numbers)
+        changing = self._changed_in(event.raw)
+        self._template = template = HoleTemplate.learn(payload, event.raw, self.text_at, changing)
         return None if template is None else template.match
+
+    def _changed_in(self, payload: dict[str, Any]) -> list[Path]:
+        """Return where numbers stand that were seen to change; the fewer, the faster is the comparison."""
+        last, self._seen = self._seen, {path: _text_at(payload, path) for path in self.numbers}
+        self._changing |= {path[-1] for path, value in self._seen.items() if last.get(path, value) != value}
+        # What is unknown before a second payload may change. Numbers of the same name go together.
+        return [path for path in self.numbers if not last or path[-1] in self._changing]
 
 
 def _text_at(payload: dict[str, Any], path: Path) -> object:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from tokenstream.events import PartStart
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
-from tokenstream.formats._read import text_of
+from tokenstream.formats._read import known, text_of
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class NamedParts(Parts):
     __slots__ = ("_data", "calls", "calls_done", "names_closed", "newest", "open_parts", "unanswered")
 
     splits_calls: ClassVar[bool] = False
+    id_field: ClassVar[str]
+    """The field of a payload that has the id of a text."""
+    text_fields: ClassVar[tuple[str, ...]]
+    """Fields of a piece of text that say nothing more of the text itself."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
@@ -98,6 +102,41 @@ class NamedParts(Parts):
             part = self.start(kind, name)
         return part
 
+    def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Add the piece in a payload's `delta` to its text or reasoning.
+
+        Args:
+            payload: The payload.
+            kind: What it adds to.
+        """
+        delta = payload.get("delta")
+        if not isinstance(delta, str):
+            self.note("delta_misfits")
+            self.unknown(text_of(payload, "type") or kind, payload)
+            return
+        part = self.named(kind, self.name_in(payload, kind))
+        self.learn(part, kind, known(payload, *self.text_fields))
+        self.add(part, delta)
+
+    def name_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
+        """Return the id that a payload names; where it names none, that of the newest text.
+
+        Args:
+            payload: The payload.
+            kind: What the id is of.
+            new: Whether it is of a text that begins.
+        """
+        name = payload.get(self.id_field)
+        if isinstance(name, str):
+            return name
+        if self.expects_name(payload):
+            self.note("part_index_missing")
+        return "" if new else self.newest[kind]
+
+    def expects_name(self, payload: dict[str, Any]) -> bool:
+        """Tell whether a payload of a text has an id by the documents."""
+        return True
+
     def stop(self, kind: NamedKind, name: str) -> None:
         """Close a part."""
         part = self.open_parts[kind].pop(name, None)
@@ -111,10 +150,10 @@ class NamedParts(Parts):
         """Add to what is known of an open part beside its text: its start is given again."""
         if data is None:
             return
-        known = {**(self.data_of(part) or {}), **data}
-        if known != self.data_of(part):
-            self._data[part.index] = known
-            self.tell(part, self.content_of(kind, known))
+        told = {**(self.data_of(part) or {}), **data}
+        if told != self.data_of(part):
+            self._data[part.index] = told
+            self.tell(part, self.content_of(kind, told))
 
     def data_of(self, part: OpenPart) -> dict[str, Any] | None:
         """Return what is known of a text or reasoning beside its text."""

@@ -1,4 +1,4 @@
-"""Words of OpenAI's older APIs, which many servers speak: finish reasons and reports of token counts."""
+"""Words that OpenAI's APIs share, and many servers speak: finish reasons and reports of token counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "finish_reason", "usage_of"]
+__all__ = ["FINISH_REASONS", "finish_reason", "token_counts", "usage_of"]
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -113,6 +113,33 @@ def usage_of(report: dict[str, Any]) -> Usage:
     if cost is not None:
         counts["cost"] = cost
     return Usage(**counts, provider_data=report)
+
+
+def token_counts(report: dict[str, Any], details: str) -> Usage:
+    """Return the token counts of a newer API in our names; counts that the report lacks are None.
+
+    Args:
+        report: The `usage` of a response.
+        details: What it calls the details of its input and output, behind these words.
+
+    Example:
+        >>> report = {"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}
+        >>> token_counts(report, "tokens_details").reasoning_tokens
+        4
+    """
+    read, written = dict_of(report, f"input_{details}"), dict_of(report, f"output_{details}")
+    return Usage(
+        input_tokens=int_of(report, "input_tokens"),
+        output_tokens=int_of(report, "output_tokens"),
+        total_tokens=int_of(report, "total_tokens"),
+        reasoning_tokens=int_of(written, "reasoning_tokens"),
+        cached_tokens=int_of(read, "cached_tokens"),
+        cache_write_tokens=int_of(read, "cache_write_tokens"),
+        input_audio_tokens=int_of(read, "audio_tokens"),
+        output_audio_tokens=int_of(written, "audio_tokens"),
+        input_image_tokens=int_of(read, "image_tokens"),
+        provider_data=report,
+    )
 
 
 def _count(report: dict[str, Any], key: str, names: dict[str, str], counts: dict[str, Any]) -> None:

@@ -16,13 +16,13 @@ from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.framing.sniff import Sniffed, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tokenstream.errors import StreamError
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
-__all__ = ["error_in", "lines_without_ends", "names_seen", "not_a_stream", "payload_of", "start_of"]
+__all__ = ["error_in", "is_whole", "lines_without_ends", "not_a_stream", "of_no_format", "payload_of"]
 
 _MOST_NAMES = 5
 _MOST_NAME = 40
@@ -90,8 +90,10 @@ def lines_without_ends(tail: bytes) -> NotAStream | None:
     )
 
 
-def names_seen(frames: Iterable[Frame], limits: Limits) -> str:
-    """Return the event types that frames have, or else the keys of their payloads, for an error's message.
+def of_no_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
+    """Return the error of frames that are of no format.
+
+    It names their event types, or else the keys of their payloads.
 
     Args:
         frames: The frames, in order.
@@ -99,11 +101,20 @@ def names_seen(frames: Iterable[Frame], limits: Limits) -> str:
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> names_seen([b'{"type": "response.created"}'], DEFAULT_LIMITS)
-        "the event types seen are 'response.created'"
-        >>> names_seen([{"what": "is this"}], DEFAULT_LIMITS)
-        "the keys seen are 'what'"
+        >>> str(of_no_format([b'{"type": "response.made"}'], DEFAULT_LIMITS)).partition(". ")[0]
+        "the events are of no known format; the event types seen are 'response.made'"
+        >>> str(of_no_format([{"what": "is this"}], DEFAULT_LIMITS)).partition(". ")[0]
+        "the events are of no known format; the keys seen are 'what'"
     """
+    return NotAStream(
+        f"the events are of no known format; {_names_seen(frames, limits)}. If it is one of "
+        f"{', '.join(registry.names())}, name it with format=…; a simple one of no provider's is "
+        "read by a mapping, tokenstream.formats.custom(text=…); any other is for its SDK's own loop",
+        body=_start_of(frames[0], limits.tail) if frames else "",
+    )
+
+
+def _names_seen(frames: Iterable[Frame], limits: Limits) -> str:
     kinds: dict[str, None] = {}
     keys: dict[str, None] = {}
     for frame in frames:
@@ -127,7 +138,36 @@ def payload_of(frame: Frame) -> bytes | dict[str, Any]:
     return frame.payload if isinstance(frame, ServerSentEvent | EventStreamMessage) else frame
 
 
-def start_of(frame: Frame, most: int) -> str:
+def is_whole(frame: Frame, limits: Limits) -> bool:
+    """Tell whether a last frame that lacks its end can be taken all the same.
+
+    Args:
+        frame: The frame.
+        limits: Bounds on decoding it.
+
+    Raises:
+        LimitExceeded: It passes one of them.
+
+    Example:
+        >>> from tokenstream.limits import DEFAULT_LIMITS
+        >>> is_whole(b'{"done": true}', DEFAULT_LIMITS), is_whole(b'{"done": tr', DEFAULT_LIMITS)
+        (True, False)
+    """
+    payload = payload_of(frame)
+    if not isinstance(payload, bytes) or payload.strip() == b"[DONE]":
+        return True
+    if payload.lstrip()[:1] not in (b"{", b"["):
+        return False
+    try:
+        decode(payload, limits)
+    except LimitExceeded:
+        raise
+    except ProtocolError:
+        return False
+    return True
+
+
+def _start_of(frame: Frame, most: int) -> str:
     """Return the start of a frame's payload as text, of at most so many bytes or characters."""
     payload = payload_of(frame)
     return str(payload[:most], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:most]

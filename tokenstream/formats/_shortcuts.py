@@ -1,27 +1,30 @@
-"""The way round framing and decoding: whole chunks of an event stream that differ in their text alone."""
+"""The way round framing and decoding: whole chunks that differ from the last ones in their text alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from tokenstream.formats._template import ChunkReader
+from tokenstream.formats._readers import ChunkReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event, ReasoningDelta, TextDelta
-    from tokenstream.formats._template import TextTemplate
-    from tokenstream.formats._twice import TwiceTemplate
+    from tokenstream.formats._readers import Shape
     from tokenstream.formats.base import Format
 
-__all__ = ["Shortcut"]
+__all__ = ["Framable", "Shortcut"]
 
-_HEAD = b"data: "
-_PAYLOAD = slice(len(_HEAD), -2)
+
+class Framable(Protocol):
+    """The shape of payloads, of which that of whole chunks can be made."""
+
+    def framed(self, head: bytes, foot: bytes) -> Shape | None:
+        """Return the shape of payloads between two fixed pieces; None where they take several lines."""
 
 
 class Shortcut:
-    """Reads chunks that hold one payload of a template's shape, in an event without a name.
+    """Reads chunks that hold one payload of a known shape, and is made anew where that is another one.
 
     Args:
         format: The format whose frames are counted.
@@ -36,25 +39,33 @@ class Shortcut:
 
     def of(
         self,
-        template: TextTemplate | TwiceTemplate,
+        shape: Framable,
         kind: type[TextDelta | ReasoningDelta],
-        index: int,
         most: int,
+        *,
+        part: int,
+        choice: int = 0,
+        before: bytes = b"data: ",
+        after: bytes = b"\n\n",
     ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads such a chunk, or None where a payload takes several lines.
 
         Args:
-            template: The shape of the payloads.
+            shape: The shape of the payloads.
             kind: The event that each makes.
-            index: Of the part that the text belongs to.
             most: The longest chunk that may be read so, in bytes.
+            part: Index of the part that the text belongs to.
+            choice: Index of its choice.
+            before: What stands before the payload in a chunk.
+            after: What stands after it.
         """
-        wanted = (template, kind, index, most)
+        wanted = (shape, kind, most, part, choice, before, after)
         if wanted != self._of:
-            framed = template.framed(_HEAD, b"\n\n")
-            like = kind("", part=index)
+            framed = shape.framed(before, after)
+            like = kind("", choice=choice, part=part)
+            payload = slice(len(before), -len(after))
             self._of = wanted
             self._made = (
-                None if framed is None else ChunkReader(self._format, framed, _PAYLOAD, like, most).read
+                None if framed is None else ChunkReader(self._format, framed, payload, like, most).read
             )
         return self._made

@@ -10,26 +10,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
 from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
-from tokenstream.events import ReasoningDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.events import Event, TextDelta
-    from tokenstream.formats.base import Format
-
-__all__ = ["PADDING", "ChunkReader", "PayloadReader", "Templates", "TextTemplate", "is_utf8", "string_of"]
+__all__ = ["PADDING", "Templates", "TextTemplate", "is_utf8", "string_of"]
 
 PADDING = frozenset({"obfuscation", "p"})
 """Fields that hide the length of the text from who listens on the wire; they say nothing."""
 
-_new: Callable[[type[Any]], Any] = object.__new__
 _PROBE = "tokenstream probe"
 _PADDING = re.compile(rb'"(?:%b)"\s*:\s*"([A-Za-z0-9]+)"' % "|".join(sorted(PADDING)).encode())
 _PROBE_PADDING = b"paddingprobe"
@@ -195,121 +190,6 @@ def string_of(written: bytes) -> str | None:
     except ValueError:
         return None
     return text or None
-
-
-class Shape(Protocol):
-    """What a chunk or payload looks like but for its text."""
-
-    def match(self, payload: bytes) -> str | None:
-        """Return the text of a payload of this shape, or None for any other payload."""
-
-
-class ChunkReader:
-    """Reads a whole chunk that is one plain delta.
-
-    Args:
-        format: The format whose frames are counted.
-        shape: What such a chunk looks like.
-        payload: Where in the chunk the payload is.
-        like: An event of the part that the text belongs to.
-        most: The longest chunk that may be read so, in bytes.
-    """
-
-    __slots__ = ("_choice", "_format", "_kind", "_most", "_part", "_payload", "_shape")
-
-    def __init__(
-        self,
-        format: Format,
-        shape: Shape,
-        payload: slice,
-        like: TextDelta | ReasoningDelta,
-        most: int,
-    ) -> None:
-        self._format = format
-        self._shape = shape
-        self._payload = payload
-        self._kind: type[Any] = type(like)
-        self._choice = like.choice
-        self._part = like.part
-        self._most = most
-
-    def read(self, chunk: bytes) -> Event | None:
-        """Return the event of a chunk, or None for any that is not one plain delta."""
-        text = self._shape.match(chunk) if len(chunk) <= self._most else None
-        if text is None:
-            return None
-        self._format.frames += 1
-        kind = self._kind
-        # A call with keyword arguments would take three times as long.
-        event = _new(kind)
-        event.text = text
-        event.choice = self._choice
-        event.part = self._part
-        event._raw = chunk[self._payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
-        if kind is ReasoningDelta:
-            event.signature = None
-        made: Event = event
-        return made
-
-
-class PayloadReader:
-    """Reads payloads that are one plain delta, once their framing has found what they begin with.
-
-    Args:
-        format: The format whose frames are counted.
-        template: What such a payload looks like.
-        like: An event of the part that the text belongs to.
-    """
-
-    __slots__ = ("_back", "_choice", "_format", "_kind", "_middle", "_part", "_tail", "start")
-
-    start: bytes
-    """What such a payload begins with."""
-
-    def __init__(self, format: Format, template: TextTemplate, like: TextDelta | ReasoningDelta) -> None:
-        self.start, self._middle, self._tail = template.pieces
-        self._back = -len(self._tail)
-        self._format = format
-        self._kind: type[Any] = type(like)
-        self._choice = like.choice
-        self._part = like.part
-
-    def read(self, rest: bytes) -> Event | None:
-        """Return the event of a payload, or None for any that is not one plain delta.
-
-        Args:
-            rest: What comes after the payload's start.
-        """
-        # No text has the middle in it behind its end, and no padding has it at all.
-        written, _, padding = rest.rpartition(self._middle)
-        tail = self._tail
-        if tail:
-            back = self._back
-            if padding[back:] != tail or not padding[:back].isalnum():
-                return None
-        elif padding:
-            return None
-        try:
-            text: object = from_json(written)
-        except ValueError:
-            return None
-        if text.__class__ is not str or not text:
-            return None
-        self._format.frames += 1
-        kind = self._kind
-        event = _new(kind)
-        event.text = text
-        event.choice = self._choice
-        event.part = self._part
-        event._raw = self.start + rest  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
-        if kind is ReasoningDelta:
-            event.signature = None
-        made: Event = event
-        return made
-
-    def read_whole(self, payload: bytes) -> Event | None:
-        """Return the event of a payload, or None for any that is not one plain delta."""
-        return self.read(payload[len(self.start) :]) if payload.startswith(self.start) else None
 
 
 def _at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value

@@ -1,13 +1,19 @@
-"""Values in other clothes: bytes that came as base64, arguments that came as JSON values."""
+"""Values in other clothes: base64 that is bytes, JSON that is arguments, fields that are token counts."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import ProtocolError
+from tokenstream.formats._read import int_of
+from tokenstream.message import Usage
 
-__all__ = ["base64_bytes", "json_text"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["base64_bytes", "counts_in", "json_text"]
 
 _STANDARD = str.maketrans("-_", "+/")
 
@@ -48,3 +54,20 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
         # Only payloads that were made in Python can be so; JSON was bounded when it was decoded.
         msg = f"{what} are nested too deeply, or no JSON values"
         raise ProtocolError(msg) from None
+
+
+def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None:
+    """Return the token counts that stand among a payload's other fields, or None where there are none.
+
+    Args:
+        payload: The payload.
+        names: What the server calls each count, and the field of `Usage` that it is.
+
+    Example:
+        >>> usage = counts_in({"text": "", "eval_count": 3}, {"eval_count": "output_tokens"})
+        >>> usage.output_tokens, usage.provider_data
+        (3, {'eval_count': 3})
+    """
+    report = {name: payload[name] for name in names if int_of(payload, name) is not None}
+    counts: dict[str, Any] = {names[name]: int_of(report, name) for name in report}
+    return Usage(**counts, provider_data=report) if report else None

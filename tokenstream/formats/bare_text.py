@@ -11,7 +11,7 @@ from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._parts import BLANK_TEXT
 from tokenstream.formats._read import dict_of, text_of
-from tokenstream.formats.base import Format, Frame
+from tokenstream.formats.base import Format, Frame, Unit
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -97,14 +97,12 @@ class Text(Format):
         text = frame.decode("utf-8", "replace")
         return [TextDelta(self.joiner + text, part=part.index, raw=text)]
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one piece of text in one line.
-
-        Args:
-            most: The longest chunk that may be read so, in bytes.
-        """
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that is one piece of text in one line."""
         part = self._part
-        if part is None:
+        if part is None or unit != "event":
             return None
         joiner, index = self.joiner, part.index
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import from_json
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import FinishReason, Usage
 
-__all__ = ["Format", "Frame"]
+__all__ = ["Format", "Frame", "Unit"]
 
 PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 """Names of SSE events that are signs of life, whatever their data."""
@@ -34,6 +34,10 @@ PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
 """One unit of a framing: a bare payload, one that has a name, or a payload already decoded."""
+
+Unit: TypeAlias = Literal["event", "line", "element", "message"]
+"""What a chunk that is read at a glance is one of: SSE events, JSON lines, elements of a JSON
+array, or messages of a WebSocket."""
 
 
 class Format(ABC):
@@ -186,7 +190,9 @@ class Format(ABC):
         """
         return None
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a whole chunk at a glance, or None where there is none.
 
         A driver may use it as long as each chunk so far was read by it and
@@ -194,35 +200,10 @@ class Format(ABC):
         chunk is to be read in the plain way.
 
         Args:
+            unit: What each chunk is.
             most: The longest chunk that may be read so, in bytes.
-        """
-        return None
-
-    def message_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a whole message of a WebSocket at a glance, as `shortcut` does.
-
-        Args:
-            most: The longest message that may be read so, in bytes.
-        """
-        return None
-
-    def line_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return what `shortcut` returns, for chunks that are JSON lines.
-
-        Args:
-            most: The longest chunk that may be read so, in bytes.
-        """
-        return None
-
-    def element_shortcut(
-        self, before: bytes, after: bytes, most: int
-    ) -> Callable[[bytes], Event | None] | None:
-        """Return what `shortcut` returns, for chunks that are one element of a JSON array.
-
-        Args:
-            before: What stands before the element in such a chunk.
+            before: What stands before the payload in such a chunk; of an event, the format knows.
             after: What stands after it.
-            most: The longest chunk that may be read so, in bytes.
         """
         return None
 

@@ -10,20 +10,20 @@ from tokenstream.formats._openai import FINISH_REASONS, finish_reason, usage_of
 from tokenstream.formats._read import (
     dicts_of,
     index_of,
-    int_of,
     is_dict,
     is_list,
     known,
     says_nothing,
     text_of,
 )
-from tokenstream.message import FinishReason, Usage
+from tokenstream.formats._values import counts_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.formats._holes import Path
     from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
 
 __all__ = ["OpenAICompletions"]
 
@@ -203,10 +203,9 @@ class OpenAICompletions(GlanceFormat):
             if is_list(items) and items:
                 self.parts.items(ours, items, choice)
         over = payload["stop"]
-        report = {name: payload[name] for name in _NATIVE_USAGE if int_of(payload, name) is not None}
-        if over and report:
-            counts: dict[str, Any] = {_NATIVE_USAGE[name]: int_of(report, name) for name in report}
-            self.parts.usage(Usage(**counts, provider_data=report))
+        usage = counts_in(payload, _NATIVE_USAGE) if over else None
+        if usage is not None:
+            self.parts.usage(usage)
         for name, value in (known(payload, *_NATIVE_OWN_FIELDS) or {}).items():
             self.parts.field(name, value, choice)
         if over:

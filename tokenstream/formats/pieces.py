@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.events import TextDelta
 from tokenstream.formats.base import Format, Frame
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
+    from tokenstream.formats._open import OpenPart
+    from tokenstream.limits import Limits
 
 __all__ = ["Pieces"]
 
@@ -28,11 +31,16 @@ class Pieces(Format):
         ['PartDone']
     """
 
-    __slots__ = ()
+    __slots__ = ("_part",)
 
     name: ClassVar[str] = "pieces"
     framing: ClassVar[str] = "pieces"
     ends_with_input: ClassVar[bool] = True
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._part: OpenPart | None = None
+        """The part that is being written."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
@@ -46,6 +54,11 @@ class Pieces(Format):
             frame: The piece.
             now: Unused; every stage takes it.
         """
+        part = self._part
+        if part is not None and frame.__class__ is str and frame and frame.isascii() and not part.held:
+            # Nothing but more text of the part that is being written, which only the end closes.
+            self.frames += 1
+            return [TextDelta(frame, part=part.index, raw=frame)]
         if not isinstance(frame, str):
             msg = (
                 f'the format "pieces" takes text (str), not {type(frame).__name__}; '
@@ -63,12 +76,14 @@ class Pieces(Format):
             self.parts.head()
         try:
             self.parts.write(0, "text", frame)
+            self._part = self.parts.choice(0).flow
         except LimitExceeded as error:
             self.error = error
         return self.parts.take()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back: the answer is over."""
+        self._part = None
         if not self.ended and self.error is None:
             self.conclude()
         return super().end(now=now)

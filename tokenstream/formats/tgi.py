@@ -8,20 +8,20 @@ from tokenstream.formats._glance import GlanceFormat
 from tokenstream.formats._read import (
     dict_of,
     dicts_of,
-    int_of,
     is_dict,
     is_list,
     known,
     says_nothing,
     text_of,
 )
-from tokenstream.message import FinishReason, Usage
+from tokenstream.formats._values import counts_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.formats._holes import Path
     from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
 
 __all__ = ["TGI"]
 
@@ -134,10 +134,9 @@ class TGI(GlanceFormat):
             self.parts.write(0, "text", text)
 
     def _read_details(self, details: dict[str, Any]) -> None:
-        report = {name: details[name] for name in _USAGE if int_of(details, name) is not None}
-        if report:
-            counts: dict[str, Any] = {_USAGE[name]: int_of(report, name) for name in report}
-            self.parts.usage(Usage(**counts, provider_data=report))
+        usage = counts_in(details, _USAGE)
+        if usage is not None:
+            self.parts.usage(usage)
         rest = known(details, *_OWN_DETAILS)
         if rest is not None:
             self.parts.field("details", rest)

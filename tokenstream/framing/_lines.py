@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.errors import LimitExceeded
+from tokenstream.framing._chunks import as_bytes
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
@@ -98,19 +99,7 @@ class LineFraming(ABC, Generic[FrameT]):
 
     def _accept(self, chunk: object) -> bytes:
         """Return what is to be read: no byte order mark, and nothing after an error."""
-        if isinstance(chunk, bytearray):
-            chunk = bytes(chunk)
-        elif isinstance(chunk, memoryview):
-            chunk = chunk.tobytes()
-        elif not isinstance(chunk, bytes):
-            raise MisuseError(
-                f"{type(self).__name__}.feed takes bytes as the transport delivered them, "
-                f"not {type(chunk).__name__}; encode text as UTF-8 first"
-            )
-        if self._ended:
-            raise MisuseError(
-                f"{type(self).__name__}.feed came after end(); a new connection needs a new parser or reset()"
-            )
+        chunk = as_bytes(chunk, type(self).__name__, ended=self._ended, advice="; encode text as UTF-8 first")
         if self.error is not None:
             return b""
         if self._lead is None:

@@ -12,7 +12,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from zlib import crc32
 
-from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
+from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.framing._aws_headers import read_headers
+from tokenstream.framing._chunks import as_bytes
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -47,12 +49,6 @@ _NAMES: dict[str, tuple[Kind, str]] = {
     "error": ("error", ":error-code"),
 }
 """What `:message-type` says, and the header that has the name."""
-_CONSTANTS = {0: True, 1: False}
-_INTEGERS = {2: 1, 3: 2, 4: 4, 5: 8, 8: 8}
-"""Types of headers that are whole numbers, and their size in bytes; 8 is a time in milliseconds."""
-_BYTES, _STRING, _UUID = 6, 7, 9
-_UUID_SIZE = 16
-
 
 _Read: TypeAlias = tuple[str, Kind, dict[str, Any]]
 _NOTHING: _Read = ("", "event", {})
@@ -159,7 +155,8 @@ class AWSEventStreamParser:
             now: Unused; every stage takes it.
         """
         if chunk.__class__ is not bytes or self._ended or self.error is not None:
-            chunk = self._accept(chunk)
+            taken = as_bytes(chunk, type(self).__name__, ended=self._ended)
+            chunk = taken if self.error is None else b""
         held = self._held
         if held:
             held += chunk
@@ -210,22 +207,6 @@ class AWSEventStreamParser:
         return reader.read
 
     # -- within ------------------------------------------------------------
-
-    def _accept(self, chunk: object) -> bytes:
-        if isinstance(chunk, bytearray):
-            chunk = bytes(chunk)
-        elif isinstance(chunk, memoryview):
-            chunk = chunk.tobytes()
-        elif not isinstance(chunk, bytes):
-            raise MisuseError(
-                f"{type(self).__name__}.feed takes bytes as the transport delivered them, "
-                f"not {type(chunk).__name__}"
-            )
-        if self._ended:
-            raise MisuseError(
-                f"{type(self).__name__}.feed came after end(); a new connection needs a new parser or reset()"
-            )
-        return b"" if self.error is not None else chunk
 
     def _cut(self, data: bytes, frames: list[EventStreamMessage]) -> int:
         """Add the messages in `data`, and return where the first one begins that is cut or at fault."""
@@ -350,55 +331,3 @@ class _OneMessage:
         if len(self._proved) < _MOST_LENGTHS:
             self._proved[total] = proved
         return proved
-
-
-def read_headers(data: bytes) -> dict[str, Any]:
-    r"""Return the headers of a message by name.
-
-    Args:
-        data: All that stands between its prelude and its payload.
-
-    Raises:
-        ValueError: They are not what the protocol allows.
-
-    Example:
-        >>> read_headers(b"\x05:size\x04\x00\x00\x01\x00")
-        {':size': 256}
-    """
-    headers: dict[str, Any] = {}
-    position = 0
-    while position < len(data):
-        name, position = _sized(data, position, 1)
-        key = str(name, "utf-8", "replace")
-        if key in headers:
-            raise ValueError("one of them comes twice")
-        (kind,), position = _take(data, position, 1)
-        headers[key], position = _value(kind, data, position)
-    return headers
-
-
-def _value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
-    if kind in _CONSTANTS:
-        return _CONSTANTS[kind], position
-    if kind in _INTEGERS:
-        taken, position = _take(data, position, _INTEGERS[kind])
-        return int.from_bytes(taken, "big", signed=True), position
-    if kind == _UUID:
-        return _take(data, position, _UUID_SIZE)
-    if kind not in (_BYTES, _STRING):
-        raise ValueError(f"there is no type {kind}")
-    taken, position = _sized(data, position, 2)
-    return (taken if kind == _BYTES else str(taken, "utf-8", "replace")), position
-
-
-def _sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
-    """Return bytes that their length stands before, in so many bytes, and what follows them."""
-    length, position = _take(data, position, size)
-    return _take(data, position, int.from_bytes(length, "big"))
-
-
-def _take(data: bytes, position: int, size: int) -> tuple[bytes, int]:
-    end = position + size
-    if end > len(data):
-        raise ValueError("one of them is longer than all of them")
-    return data[position:end], end

@@ -68,7 +68,7 @@ class ElementReader(Protocol[MadeT_co]):
     """Makes what reads a whole chunk that holds one element and what separates it from its neighbours."""
 
     def __call__(
-        self, before: bytes, after: bytes, most: int, /
+        self, most: int, before: bytes, after: bytes, /
     ) -> Callable[[bytes], MadeT_co | None] | None:
         """Return what reads chunks of at most `most` bytes with these bytes around the element.
 
@@ -148,7 +148,7 @@ class JSONArrayParser(LineFraming[bytes]):
         if found is None or not self._clean:
             return None
         last = found.string
-        read = reader(last[: found.start(1)], last[found.end(1) :], self._small)
+        read = reader(self._small, last[: found.start(1)], last[found.end(1) :])
         if read is None:
             return None
         made_by = read

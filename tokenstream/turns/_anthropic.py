@@ -25,21 +25,14 @@ __all__ = ["to_anthropic"]
 
 def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_anthropic` does."""
-    turn = _Turn(message, drop)
-    turn.gather_citations()
-    turn.write()
-    turn.expect(turn.blocks)
-    return {"role": "assistant", "content": turn.blocks}
+    return {"role": "assistant", "content": _Turn(message, drop).content()}
 
 
 class _Turn(Turn):
     api = "Anthropic Messages"
     formats = frozenset({"anthropic", "bedrock-invoke"})
     pairs_server_tools = True
-
-    def __init__(self, message: Message, drop: Drop) -> None:
-        super().__init__(message, drop)
-        self.blocks: list[dict[str, Any]] = []
+    cites_in_text = True
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         citations = self.cited.get(index)
@@ -49,7 +42,7 @@ class _Turn(Turn):
         block = {**self.fields(part), "type": "text", "text": part.text}
         if citations:
             block["citations"] = citations
-        self.blocks.append(block)
+        self.written.append(block)
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
@@ -70,12 +63,12 @@ class _Turn(Turn):
         else:
             # Servers that imitate the API sign nothing, and want the block back all the same.
             block = {"type": "thinking", "thinking": part.text, "signature": ""}
-        self.blocks.append({**self.fields(part), **block})
+        self.written.append({**self.fields(part), **block})
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
-        self.blocks.append({**self.fields(part), **block})
+        self.written.append({**self.fields(part), **block})
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
@@ -83,14 +76,14 @@ class _Turn(Turn):
         if not self.own or arguments is None:
             return "server_tool_call"
         block = {"type": "server_tool_use", **self.fields(part)}
-        self.blocks.append({**block, "id": part.id, "name": part.name, "input": arguments})
+        self.written.append({**block, "id": part.id, "name": part.name, "input": arguments})
         return None
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
         if not self.own:
             return "server_tool_result"
         block = {"type": part.name, "tool_use_id": part.id, "content": deepcopy(part.content)}
-        self.blocks.append({**self.fields(part), **block})
+        self.written.append({**self.fields(part), **block})
         return None
 
     def citation(self, part: Citation, index: int) -> Kind | None:
@@ -100,5 +93,5 @@ class _Turn(Turn):
         # A call without a name is no block that may be sent.
         if not self.own or part.type == "tool_use" or part.data.get("type") != part.type:
             return "opaque"
-        self.blocks.append(deepcopy(part.data))
+        self.written.append(deepcopy(part.data))
         return None

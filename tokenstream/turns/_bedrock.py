@@ -33,30 +33,23 @@ _CITED = ("title", "source", "sourceContent", "location")
 
 def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_bedrock` does."""
-    turn = _Turn(message, drop)
-    turn.gather_citations()
-    turn.write()
-    turn.expect(turn.blocks)
-    return {"role": "assistant", "content": turn.blocks}
+    return {"role": "assistant", "content": _Turn(message, drop).content()}
 
 
 class _Turn(Turn):
     api = "Bedrock Converse"
     formats = frozenset({"bedrock-converse", "bedrock-invoke"})
     pairs_server_tools = True
-
-    def __init__(self, message: Message, drop: Drop) -> None:
-        super().__init__(message, drop)
-        self.blocks: list[dict[str, Any]] = []
+    cites_in_text = True
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         citations = self.cited.get(index)
         if citations:
             block = {"content": [{"text": part.text}], "citations": citations}
-            self.blocks.append({"citationsContent": block})
+            self.written.append({"citationsContent": block})
         elif part.text and not part.text.isspace():
             # The API refuses a block of white space.
-            self.blocks.append({"text": part.text})
+            self.written.append({"text": part.text})
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
@@ -66,18 +59,18 @@ class _Turn(Turn):
             hidden = _bytes_of(part.redacted)
             if hidden is None:
                 return "reasoning"
-            self.blocks.append({"reasoningContent": {"redactedContent": hidden}})
+            self.written.append({"reasoningContent": {"redactedContent": hidden}})
             return None
         if not part.signature and not part.complete:
             return "incomplete"
         signed = {"signature": part.signature} if part.signature else {}
         if part.text or signed:
-            self.blocks.append({"reasoningContent": {"reasoningText": {"text": part.text, **signed}}})
+            self.written.append({"reasoningContent": {"reasoningText": {"text": part.text, **signed}}})
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
-        self.blocks.append({"toolUse": block})
+        self.written.append({"toolUse": block})
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
@@ -86,7 +79,7 @@ class _Turn(Turn):
             return "server_tool_call"
         type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
         block = {"toolUseId": part.id, "name": part.name, "input": arguments, "type": type}
-        self.blocks.append({"toolUse": block})
+        self.written.append({"toolUse": block})
         return None
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
@@ -94,7 +87,7 @@ class _Turn(Turn):
             return "server_tool_result"
         told = {"type": part.name, "status": text_of(self.fields(part), "status")}
         rest = {name: value for name, value in told.items() if value}
-        self.blocks.append({"toolResult": {"toolUseId": part.id, "content": deepcopy(part.content), **rest}})
+        self.written.append({"toolResult": {"toolUseId": part.id, "content": deepcopy(part.content), **rest}})
         return None
 
     def source(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +107,7 @@ class _Turn(Turn):
         source = {"bytes": part.data} if part.data else {"s3Location": fields.get("s3Location")}
         if not all(source.values()):
             return "media"
-        self.blocks.append({"image": {"format": format, "source": source}})
+        self.written.append({"image": {"format": format, "source": source}})
         return None
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:

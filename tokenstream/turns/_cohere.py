@@ -29,7 +29,6 @@ class _Turn(Turn):
 
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
-        self._content: list[dict[str, Any]] = []
         self._places: dict[int, int] = {}
         """Where in the content each part stands."""
         self._calls: list[dict[str, Any]] = []
@@ -44,9 +43,9 @@ class _Turn(Turn):
             turn["tool_plan"] = "".join([piece for piece in pieces if isinstance(piece, str)])
         if self._calls:
             turn["tool_calls"] = self._calls
-        if self._content:
-            plain = len(self._content) == 1 and self._content[0]["type"] == "text"
-            turn["content"] = self._content[0]["text"] if plain else self._content
+        if self.written:
+            plain = len(self.written) == 1 and self.written[0]["type"] == "text"
+            turn["content"] = self.written[0]["text"] if plain else self.written
         if self._citations:
             turn["citations"] = self._citations
         self.expect(turn)
@@ -54,16 +53,16 @@ class _Turn(Turn):
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         if part.text:
-            self._places[index] = len(self._content)
-            self._content.append({**self.fields(part), "type": "text", "text": part.text})
+            self._places[index] = len(self.written)
+            self.written.append({**self.fields(part), "type": "text", "text": part.text})
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         if not self.own or part.redacted is not None or part.signature:
             return "reasoning"
         if part.text:
-            self._places[index] = len(self._content)
-            self._content.append({**self.fields(part), "type": "thinking", "thinking": part.text})
+            self._places[index] = len(self.written)
+            self.written.append({**self.fields(part), "type": "thinking", "thinking": part.text})
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:

@@ -29,10 +29,7 @@ _INSIDE = ("displayName",)
 
 def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_gemini` does."""
-    turn = _Turn(message, drop)
-    turn.write()
-    turn.expect(turn.parts)
-    return {"role": "model", "parts": turn.parts}
+    return {"role": "model", "parts": _Turn(message, drop).content()}
 
 
 class _Turn(Turn):
@@ -41,22 +38,18 @@ class _Turn(Turn):
     # It is made from what stands beside the content.
     keeps = frozenset({"citation"})
 
-    def __init__(self, message: Message, drop: Drop) -> None:
-        super().__init__(message, drop)
-        self.parts: list[dict[str, Any]] = []
-
     def text(self, part: TextPart, index: int) -> Kind | None:
         fields = self.fields(part)
         # Empty text may be all that a signature came with.
         if part.text or fields:
-            self.parts.append({"text": part.text, **fields})
+            self.written.append({"text": part.text, **fields})
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         if not self.own or part.redacted is not None:
             return "reasoning"
         signed = {"thoughtSignature": part.signature} if part.signature else {}
-        self.parts.append({"text": part.text, "thought": True, **signed, **self.fields(part)})
+        self.written.append({"text": part.text, "thought": True, **signed, **self.fields(part)})
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
@@ -67,7 +60,7 @@ class _Turn(Turn):
         more = dict_of(fields, "functionCall")
         fields.pop("functionCall", None)
         call = {**more, "name": part.name, "args": object_in(part)}
-        self.parts.append({"functionCall": {"id": id, **call} if id else call, **fields})
+        self.written.append({"functionCall": {"id": id, **call} if id else call, **fields})
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
@@ -83,7 +76,7 @@ class _Turn(Turn):
         """Write a part that is kept as it came."""
         if not fields:
             return kind
-        self.parts.append(fields)
+        self.written.append(fields)
         return None
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
@@ -94,10 +87,10 @@ class _Turn(Turn):
             if not self.own:
                 # An address of another provider's, which this one may not open.
                 return "media"
-            self.parts.append({"fileData": {**mime_type, "fileUri": part.url, **inside}, **fields})
+            self.written.append({"fileData": {**mime_type, "fileUri": part.url, **inside}, **fields})
         elif part.data and mime_type:
             data = b64encode(part.data).decode()
-            self.parts.append({"inlineData": {**mime_type, "data": data, **inside}, **fields})
+            self.written.append({"inlineData": {**mime_type, "data": data, **inside}, **fields})
         else:
             return "media"
         return None

@@ -42,25 +42,24 @@ class _Turn(Turn):
 
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
-        self._chunks: list[dict[str, Any]] = []
         self._calls: list[dict[str, Any]] = []
 
     def built(self) -> dict[str, Any]:
         """Return the message."""
-        self.expect(self._chunks or self._calls)
+        self.expect(self.written or self._calls)
         turn: dict[str, Any] = {"role": "assistant", "content": self._content()}
         if self._calls:
             turn["tool_calls"] = self._calls
         return turn
 
     def _content(self) -> str | list[dict[str, Any]]:
-        if all(chunk["type"] == "text" for chunk in self._chunks):
-            return "".join([chunk["text"] for chunk in self._chunks])
-        return self._chunks
+        if all(chunk["type"] == "text" for chunk in self.written):
+            return "".join([chunk["text"] for chunk in self.written])
+        return self.written
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         if part.text:
-            self._chunks.append({"type": "text", "text": part.text})
+            self.written.append({"type": "text", "text": part.text})
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
@@ -71,7 +70,7 @@ class _Turn(Turn):
             chunk["signature"] = part.signature
         if part.complete:
             chunk["closed"] = True
-        self._chunks.append(chunk)
+        self.written.append(chunk)
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
@@ -83,7 +82,7 @@ class _Turn(Turn):
         chunk = self.fields(part)
         if chunk.get("type") != "reference":
             return "citation"
-        self._chunks.append(chunk)
+        self.written.append(chunk)
         return None
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
@@ -91,11 +90,11 @@ class _Turn(Turn):
         if chunk.get("type") != "image_url":
             return "media"
         url = part.url or f"data:{part.mime_type or ''};base64,{b64encode(part.data).decode()}"
-        self._chunks.append({**chunk, "image_url": url})
+        self.written.append({**chunk, "image_url": url})
         return None
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
         if not self.own or text_of(part.data, "type") not in _CHUNKS:
             return "opaque"
-        self._chunks.append(deepcopy(part.data))
+        self.written.append(deepcopy(part.data))
         return None

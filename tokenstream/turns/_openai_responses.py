@@ -32,21 +32,17 @@ _PLACES = ("summary_index", "content_index")
 
 def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
     """Return a message as `Message.to_openai_responses` does."""
-    turn = _Turn(message, drop)
-    turn.gather_citations()
-    turn.write()
-    turn.expect(turn.items)
-    return turn.items
+    return _Turn(message, drop).content()
 
 
 class _Turn(Turn):
     api = "OpenAI Responses"
     formats = frozenset({"openai-responses"})
+    cites_in_text = True
     takes_text_arguments = True
 
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
-        self.items: list[dict[str, Any]] = []
         self._open: dict[tuple[str, str], dict[str, Any]] = {}
         """The items that are made of several parts, by type and id."""
         self._plain: dict[str, Any] | None = None
@@ -126,11 +122,11 @@ class _Turn(Turn):
         if not part.text:
             return
         phase = text_of(self.fields(part), "phase")
-        if self._plain is None or self._plain is not self.items[-1] or self._plain.get("phase") != phase:
+        if self._plain is None or self._plain is not self.written[-1] or self._plain.get("phase") != phase:
             self._plain = {"type": "message", "role": "assistant", "content": ""}
             if phase is not None:
                 self._plain["phase"] = phase
-            self.items.append(self._plain)
+            self.written.append(self._plain)
         self._plain["content"] += part.text
 
     def _item(self, type: str, start: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
@@ -139,7 +135,7 @@ class _Turn(Turn):
         item = self._open.get(key)
         if item is None:
             item = self._open[key] = {"type": type, **start}
-            self.items.append(item)
+            self.written.append(item)
         return item
 
     def citation(self, part: Citation, index: int) -> Kind | None:
@@ -178,7 +174,7 @@ class _Turn(Turn):
             item = {"type": "custom_tool_call", "input": part.arguments_text}
         else:
             item = {"type": "function_call", "arguments": text_arguments(part)}
-        self.items.append({**fields, **item, "call_id": part.id, "name": part.name})
+        self.written.append({**fields, **item, "call_id": part.id, "name": part.name})
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
@@ -206,7 +202,7 @@ class _Turn(Turn):
         """Write an item that is kept as it came, its id included."""
         if text_of(item, "type") is None or index in self._orphans:
             return kind
-        self.items.append(item)
+        self.written.append(item)
         return None
 
 

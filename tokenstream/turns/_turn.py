@@ -64,6 +64,8 @@ class Turn(ABC):
     """The kinds, of these two, on which a signature has a place, where it is this API's own."""
     pairs_server_tools: ClassVar[bool] = False
     """Whether a call of a tool that the server runs may not go without its result, nor the other way."""
+    cites_in_text: ClassVar[bool] = False
+    """Whether sources are written with the text that they are named for, and not as parts of their own."""
 
     def __init__(self, message: Message, drop: Drop) -> None:
         self._drop = names_of(drop)
@@ -71,6 +73,8 @@ class Turn(ABC):
         self.message = message
         self.own = message.format is None or message.format in self.formats
         """Whether the message came from this API; one whose format is not known is taken as if it did."""
+        self.written: list[dict[str, Any]] = []
+        """What was written, piece by piece, where the API takes a list."""
         self.cited: dict[int, list[dict[str, Any]]] = {}
         """The sources of each text part, for those who write both together."""
         self._gathered: set[int] = set()
@@ -124,6 +128,8 @@ class Turn(ABC):
         Raises:
             NotExpressible: Something is left that the API has no place for.
         """
+        if self.cites_in_text and self.own and self._drop.isdisjoint(("citation", "text")):
+            self._gather_citations()
         for index, part in enumerate(self.message.parts):
             dropped = part.kind in self._drop
             fault = None if dropped else self._fault(part) or self._WRITERS[part.kind](self, part, index)
@@ -142,6 +148,16 @@ class Turn(ABC):
         """Tell whether something that has no place may be left out."""
         return name in self._drop or "all" in self._drop or (self.own and name in self.keeps)
 
+    def content(self) -> list[dict[str, Any]]:
+        """Write the message, and return the pieces that it is in this API.
+
+        Raises:
+            NotExpressible: Something is left that the API has no place for, or nothing is left at all.
+        """
+        self.write()
+        self.expect(self.written)
+        return self.written
+
     def expect(self, content: object) -> None:
         """Refuse to give a turn without content.
 
@@ -152,10 +168,8 @@ class Turn(ABC):
             left = "has nothing" if not self.message.parts else "has nothing left"
             raise NotExpressible(f"the message {left} that can be sent to {self.api}", kinds={})
 
-    def gather_citations(self) -> None:
-        """Find the sources of each text that has a place for them, for those who write both together."""
-        if not self.own or not self._drop.isdisjoint(("citation", "text")):
-            return
+    def _gather_citations(self) -> None:
+        """Find the sources of each text that has a place for them."""
         texts = {
             index
             for index, part in enumerate(self.message.parts)

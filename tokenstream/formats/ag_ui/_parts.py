@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tokenstream.events import PartDone
 from tokenstream.formats._named import NamedKind, NamedParts, call_id_of
@@ -38,6 +38,9 @@ class RunParts(NamedParts):
 
     __slots__ = ("_chunk", "_thoughts")
 
+    id_field: ClassVar[str] = "messageId"
+    text_fields: ClassVar[tuple[str, ...]] = _CONTENT_FIELDS
+
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._chunk: tuple[str, str] | None = None
@@ -54,25 +57,14 @@ class RunParts(NamedParts):
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Open a message."""
-        name = self._name_of(payload, kind, new=True)
+        name = self.name_in(payload, kind, new=True)
         part = self.start(kind, name, _said(payload))
         if kind == "reasoning":
             self._thoughts[name] = part
 
-    def read_content(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add to a message."""
-        delta = payload.get("delta")
-        if not isinstance(delta, str):
-            self.note("delta_misfits")
-            self.unknown(text_of(payload, "type") or kind, payload)
-            return
-        part = self.named(kind, self._name_of(payload, kind))
-        self.learn(part, kind, known(payload, *_CONTENT_FIELDS))
-        self.add(part, delta)
-
     def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close a message."""
-        self.stop(kind, self._name_of(payload, kind))
+        self.stop(kind, self.name_in(payload, kind))
 
     def read_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Add to a message that has neither start nor end of its own."""
@@ -89,14 +81,10 @@ class RunParts(NamedParts):
                 self._chunk = (kind, name)
         self.add(self.named(kind, name), text_of(payload, "delta") or "")
 
-    def _name_of(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
-        name = payload.get("messageId")
-        if isinstance(name, str):
-            return name
+    def expects_name(self, payload: dict[str, Any]) -> bool:
+        """Tell whether a payload of a text has an id by the documents."""
         # Before version 1.0 reasoning was called thinking, and had no id.
-        if not (text_of(payload, "type") or "").startswith("THINKING"):
-            self.note("part_index_missing")
-        return "" if new else self.newest[kind]
+        return not (text_of(payload, "type") or "").startswith("THINKING")
 
     # -- tool calls --------------------------------------------------------
 
@@ -197,15 +185,15 @@ def _said(payload: dict[str, Any]) -> dict[str, Any] | None:
 
 PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
     "TEXT_MESSAGE_START": partial(RunParts.read_start, kind="text"),
-    "TEXT_MESSAGE_CONTENT": partial(RunParts.read_content, kind="text"),
+    "TEXT_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="text"),
     "TEXT_MESSAGE_END": partial(RunParts.read_end, kind="text"),
     "TEXT_MESSAGE_CHUNK": partial(RunParts.read_chunk, kind="text"),
     "REASONING_MESSAGE_START": partial(RunParts.read_start, kind="reasoning"),
-    "REASONING_MESSAGE_CONTENT": partial(RunParts.read_content, kind="reasoning"),
+    "REASONING_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="reasoning"),
     "REASONING_MESSAGE_END": partial(RunParts.read_end, kind="reasoning"),
     "REASONING_MESSAGE_CHUNK": partial(RunParts.read_chunk, kind="reasoning"),
     "THINKING_TEXT_MESSAGE_START": partial(RunParts.read_start, kind="reasoning"),
-    "THINKING_TEXT_MESSAGE_CONTENT": partial(RunParts.read_content, kind="reasoning"),
+    "THINKING_TEXT_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="reasoning"),
     "THINKING_TEXT_MESSAGE_END": partial(RunParts.read_end, kind="reasoning"),
     "REASONING_ENCRYPTED_VALUE": RunParts.read_encrypted,
     "TOOL_CALL_START": RunParts.read_call_start,

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import PartStart
+from tokenstream.formats._blocks import BlockParts
 from tokenstream.formats._open import mend
-from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
+from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
 from tokenstream.formats.anthropic._block import Block
 from tokenstream.formats.anthropic._words import citation_of
 from tokenstream.message import (
-    FinishReason,
     OpaquePart,
     ReasoningPart,
     ServerToolCall,
@@ -30,39 +30,25 @@ if TYPE_CHECKING:
 __all__ = ["Blocks"]
 
 
-class Blocks(Parts):
-    """Parts whose pieces carry the index of a content block.
-
-    The index is Anthropic's; it may be reused, and blocks may be written in
-    turns. Parts have their own, dense index in the order of their starts.
+class Blocks(BlockParts[Block]):
+    """Parts of a message, whose blocks begin with a payload of their own and may be written in turns.
 
     Args:
         limits: Bounds on parts and tool calls.
         note: Counts a departure.
     """
 
-    __slots__ = ("_closed", "_estimated_tokens", "_open", "_waiting", "_written", "newest")
-
-    splits_calls = False
+    __slots__ = ("_estimated_tokens",)
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self.newest = -1
-        """Index of the block that was started last."""
-        self._open: dict[int, Block] = {}
-        self._closed: set[int] = set()
-        self._waiting: list[OpenCall] = []
-        """Calls whose block was stopped, and which the token limit may have cut all the same."""
-        self._written = -1
         self._estimated_tokens = 0
 
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, content: dict[str, Any]) -> Block:
         """Open a block, with what stands in its start."""
-        for call in self._waiting:
-            self.close_call(call)
-        self._waiting.clear()
+        self._go_on()
         open_block = self._open.pop(index, None)
         if open_block is not None:
             self.note("part_unclosed")
@@ -123,61 +109,12 @@ class Blocks(Parts):
             self.add(part, text)
         return self.take()
 
-    def stop(self, index: int) -> None:
-        """Close a block; a tool call is handed out."""
-        block = self._open.pop(index, None)
-        if block is None:
-            self.note("part_end_unmatched")
-            return
-        self._closed.add(index)
-        self._give_rest(block)
-        if isinstance(block.part, OpenCall) and not block.part.begins_object:
-            # Arguments are an object. Without its first character the token limit may have cut
-            # them, however whole they look: 12 may be the start of 123. What comes next tells.
-            self._waiting.append(block.part)
-        else:
-            self._close_block(block, whole=True)
-
     def whole_block(self, index: int, content: dict[str, Any]) -> None:
         """Add a block that came in one piece."""
         block = self.start(index, content)
         # Arguments are JSON values wherever a message comes whole: no departure.
         self._give_rest(block, expected=True)
         self.stop(index)
-
-    def cut(self) -> None:
-        """Close what no block stop has closed, and hand out no call: nothing says that it is whole."""
-        for block in self._open.values():
-            self.note("part_unclosed")
-            self._give_rest(block)
-            self._close_block(block, whole=False)
-        self._open.clear()
-
-    def restart(self) -> None:
-        """Begin counting blocks anew: the answer's start was sent again."""
-        self.cut()
-        self._closed.clear()
-        self.newest = -1
-
-    # -- the ends that all formats have --------------------------------------
-
-    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take the finish reason: what is open is over."""
-        # Quirk (Anthropic, 2025-02): no block stop where the token limit cut a call;
-        # recording: anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1.
-        for index, block in self._open.items():
-            self.note("part_unclosed")
-            self._give_rest(block)
-            self._closed.add(index)
-        self._open.clear()
-        super().finish(choice, reason, raw_reason)
-
-    def close_all(self, *, complete: bool) -> None:
-        """Close every part; where the answer was cut, no tool call is handed out."""
-        for block in self._open.values():
-            self._give_rest(block)
-        self._open.clear()
-        super().close_all(complete=complete)
 
     # -- opening -----------------------------------------------------------
 
@@ -357,18 +294,6 @@ class Blocks(Parts):
             self.add_arguments(block.part, value)
         else:
             self.add(block.part, value)
-
-    def _close_block(self, block: Block, *, whole: bool) -> None:
-        if isinstance(block.part, OpenCall):
-            self.close_call(block.part, whole=whole)
-        else:
-            self.close(block.part)
-
-    def _replace(self, block: Block) -> None:
-        """Close a block whose index another block took: that ends its arguments, if it has any."""
-        self._give_rest(block)
-        part = block.part
-        self._close_block(block, whole=not isinstance(part, OpenCall) or part.has_arguments)
 
     _OPENERS: ClassVar[dict[str, Callable[[Blocks, str, dict[str, Any]], Block]]] = {
         "text": _open_text,

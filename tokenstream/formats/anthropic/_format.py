@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._read import dict_of, dicts_of, known, says_nothing, text_of
-from tokenstream.formats._template import PADDING, ChunkReader
+from tokenstream.formats._shortcuts import Shortcut
+from tokenstream.formats._template import PADDING
 from tokenstream.formats.anthropic._blocks import Blocks
 from tokenstream.formats.anthropic._shape import PlainDelta
 from tokenstream.formats.anthropic._words import FINISH_REASONS, usage_of
-from tokenstream.formats.base import Format, Frame
+from tokenstream.formats.base import Format, Frame, Unit
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ _DELTA_FIELDS = {
     "input_json_delta": "partial_json",
 }
 _HEAD = b"event: content_block_delta\ndata: "
-_PAYLOAD = slice(len(_HEAD), -2)
-_PLAIN_KINDS = {"text": TextDelta, "reasoning": ReasoningDelta}
+_PLAIN_KINDS: dict[str, type[TextDelta | ReasoningDelta]] = {"text": TextDelta, "reasoning": ReasoningDelta}
 
 
 class Anthropic(Format):
@@ -85,7 +85,6 @@ provider_data=None))]
         "_replayed",
         "_shape",
         "_shortcut",
-        "_shortcut_of",
         "_start_expected",
     )
 
@@ -100,8 +99,7 @@ provider_data=None))]
         self._blocks = Blocks(self.limits, self.note)
         self.parts = self._blocks
         self._shape: PlainDelta | None = None
-        self._shortcut: Callable[[bytes], Event | None] | None = None
-        self._shortcut_of: tuple[object, ...] = ()
+        self._shortcut = Shortcut(self)
         self._plain: dict[str, Any] | None = None
         self._nameless = False
         self._has_head = False
@@ -136,17 +134,15 @@ provider_data=None))]
             return [TextDelta(text, part=part.index, raw=payload)]
         return self._blocks.add_plain(part, text, payload)
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk that is one more delta of the block's text."""
         shape = self._shape
-        if shape is None or shape.part.kind not in _PLAIN_KINDS:
+        kind = None if shape is None else _PLAIN_KINDS.get(shape.part.kind)
+        if shape is None or kind is None or unit != "event":
             return None
-        if (shape, most) != self._shortcut_of:
-            framed = shape.framed(_HEAD, b"\n\n")
-            like = _PLAIN_KINDS[shape.part.kind]("", part=shape.part.index)
-            self._shortcut_of = (shape, most)
-            self._shortcut = None if framed is None else ChunkReader(self, framed, _PAYLOAD, like, most).read
-        return self._shortcut
+        return self._shortcut.of(shape, kind, most, part=shape.part.index, before=_HEAD)
 
     def _feed_any(self, frame: Frame, now: float) -> list[Event]:
         self._shape = None

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartStart
-from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, Parts
+from tokenstream.formats._blocks import BlockParts
+from tokenstream.formats._open import mend
+from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall
 from tokenstream.formats._read import dicts_of, is_dict, known, text_of
 from tokenstream.formats.bedrock_converse._block import Block
 from tokenstream.formats.bedrock_converse._words import base64_of, bytes_of, citation_of
 from tokenstream.message import (
-    FinishReason,
     MediaPart,
     OpaquePart,
     ServerToolCall,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.formats._open import OpenPart
-    from tokenstream.limits import Limits
     from tokenstream.message import Part
 
 __all__ = ["Blocks"]
@@ -32,31 +32,17 @@ _CLIENT_TYPES = frozenset({None, "tool_use"})
 """What the type of a `toolUse` is where the application runs the tool."""
 
 
-class Blocks(Parts):
-    """Parts whose pieces carry the index of a content block.
+class Blocks(BlockParts[Block]):
+    """Parts of a message, whose text and reasoning have no start of their own.
 
-    Text and reasoning have no start of their own. The index may skip numbers
-    and be used again; parts have their own, dense index in the order in which
-    they come.
+    The index may skip numbers.
 
     Args:
         limits: Bounds on parts and tool calls.
         note: Counts a departure.
     """
 
-    __slots__ = ("_closed", "_open", "_waiting", "_written", "newest")
-
-    splits_calls = False
-
-    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
-        super().__init__(limits, note)
-        self.newest = -1
-        """Index of the block that came last."""
-        self._open: dict[int, Block] = {}
-        self._closed: set[int] = set()
-        self._waiting: list[OpenCall] = []
-        """Calls whose block was stopped, and which the token limit may have cut all the same."""
-        self._written = -1
+    __slots__ = ()
 
     # -- blocks ------------------------------------------------------------
 
@@ -100,59 +86,6 @@ class Blocks(Parts):
                     self.note("delta_misfits")
                 self.items(name, [payload])
 
-    def stop(self, index: int) -> None:
-        """Close a block; a tool call is handed out."""
-        block = self._open.pop(index, None)
-        if block is None:
-            self.note("part_end_unmatched")
-            return
-        part = block.part
-        if part is None:
-            return
-        self._closed.add(index)
-        self._give_rest(block)
-        if isinstance(part, OpenCall) and not part.begins_object:
-            # Without the first character of its arguments the token limit may have cut a call, and
-            # its block is stopped all the same. What comes next tells.
-            self._waiting.append(part)
-        else:
-            self._close_part(part, whole=True)
-
-    def cut(self) -> None:
-        """Close what no block stop has closed, and hand out no call: nothing says that it is whole."""
-        for block in self._open.values():
-            if block.part is not None:
-                self.note("part_unclosed")
-                self._give_rest(block)
-                self._close_part(block.part, whole=False)
-        self._open.clear()
-
-    def restart(self) -> None:
-        """Begin counting blocks anew: the answer's start was sent again."""
-        self.cut()
-        self._closed.clear()
-        self.newest = -1
-
-    # -- the ends that all formats have --------------------------------------
-
-    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take the finish reason: what is open is over."""
-        for index, block in self._open.items():
-            if block.part is not None:
-                self.note("part_unclosed")
-                self._give_rest(block)
-                self._closed.add(index)
-        self._open.clear()
-        super().finish(choice, reason, raw_reason)
-        self._waiting.clear()
-
-    def close_all(self, *, complete: bool) -> None:
-        """Close every part; where the answer was cut, no tool call is handed out."""
-        for block in self._open.values():
-            self._give_rest(block)
-        self._open.clear()
-        super().close_all(complete=complete)
-
     # -- opening -----------------------------------------------------------
 
     def _new_block(self, index: int) -> Block:
@@ -167,7 +100,7 @@ class Blocks(Parts):
     def _open_part(self, block: Block, content: Part) -> OpenPart:
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
-        block.start = content
+        block.start = content = mend(content) if self.halves else content
         block.part = self.open(0, content)
         return block.part
 
@@ -315,7 +248,8 @@ class Blocks(Parts):
         return True
 
     def _add_late(self, block: Block, part: OpenPart, name: str, value: object) -> None:
-        if block.add(name, value):
+        # What is kept for the part's end is not mended then: another payload brings that.
+        if block.add(name, mend(value) if self.halves else value):
             self._tell_again(block, part)
 
     def _tell_again(self, block: Block, part: OpenPart) -> None:
@@ -324,30 +258,9 @@ class Blocks(Parts):
 
     # -- closing -----------------------------------------------------------
 
-    def _go_on(self) -> None:
-        """Hand out the calls that waited: the answer goes on, so nothing had cut them."""
-        if self._waiting:
-            for call in self._waiting:
-                self.close_call(call)
-            self._waiting.clear()
-
     def _give_rest(self, block: Block) -> None:
         if block.has_more and block.part is not None:
             self._tell_again(block, block.part)
-
-    def _close_part(self, part: OpenPart, *, whole: bool) -> None:
-        if isinstance(part, OpenCall):
-            self.close_call(part, whole=whole)
-        else:
-            self.close(part)
-
-    def _replace(self, block: Block) -> None:
-        """Close a block whose index another block took: that ends its arguments, if it has any."""
-        part = block.part
-        if part is None:
-            return
-        self._give_rest(block)
-        self._close_part(part, whole=not isinstance(part, OpenCall) or part.has_arguments)
 
     _OPENERS: ClassVar[dict[str, Callable[[Blocks, Block, dict[str, Any]], OpenPart]]] = {
         "toolUse": _open_tool,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._errors import named_exception
 from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
-from tokenstream.formats._template import PADDING, PayloadReader, Templates
+from tokenstream.formats._readers import PayloadReader
+from tokenstream.formats._template import PADDING, Templates
 from tokenstream.formats.base import Format
 from tokenstream.formats.bedrock_converse._blocks import Blocks
 from tokenstream.formats.bedrock_converse._whole import is_whole, steps_of

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.events import ReasoningDelta
+from tokenstream.formats._readers import RestReader, new_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream.events import Event, TextDelta
     from tokenstream.formats._holes import HoleTemplate
     from tokenstream.formats._template import TextTemplate
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Glance", "LastRead"]
 
-_new: Callable[[type[Any]], Any] = object.__new__
 _START, _BETWEEN, _END = b'{"bytes":"', b'","p":"', b'"}'
 
 
@@ -31,7 +29,7 @@ class LastRead:
         self.payload: bytes | None = None
 
 
-class Glance:
+class Glance(RestReader):
     """Reads chunks whose model's payload has the bytes of the last one around its text.
 
     Args:
@@ -41,7 +39,7 @@ class Glance:
         last: Where the payload is left that was read.
     """
 
-    __slots__ = ("_choice", "_format", "_head", "_kind", "_last", "_match", "_part", "start")
+    __slots__ = ("_head", "_last", "_match")
 
     def __init__(
         self,
@@ -52,14 +50,9 @@ class Glance:
     ) -> None:
         # Three bytes are four characters of base64, so what is always the same need not be unpacked.
         self._head, rest = template.halved()
-        self.start = _START + b2a_base64(self._head, newline=False)
-        """What such a chunk begins with."""
+        super().__init__(format, _START + b2a_base64(self._head, newline=False), like)
         self._match = rest.match
-        self._format = format
         self._last = last
-        self._kind: type[Any] = type(like)
-        self._choice = like.choice
-        self._part = like.part
 
     def read(self, rest: bytes) -> Event | None:
         """Return the event of a chunk, or None for any that is not one more piece of that text.
@@ -81,8 +74,7 @@ class Glance:
             return None
         self._format.frames += 1
         kind = self._kind
-        # A call with keyword arguments would take three times as long.
-        event = _new(kind)
+        event = new_event(kind)
         event.text = text
         event.choice = self._choice
         event.part = self._part
@@ -91,7 +83,3 @@ class Glance:
             event.signature = None
         made: Event = event
         return made
-
-    def read_whole(self, chunk: bytes) -> Event | None:
-        """Return the event of a chunk, or None for any that is not one more piece of that text."""
-        return self.read(chunk[len(self.start) :]) if chunk.startswith(self.start) else None

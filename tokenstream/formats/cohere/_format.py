@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._read import text_of
-from tokenstream.formats._template import ChunkReader, Templates
+from tokenstream.formats._shortcuts import Shortcut
+from tokenstream.formats._template import Templates
 from tokenstream.formats.cohere._v1 import V1
 from tokenstream.formats.cohere._v2 import V2
 from tokenstream.formats.cohere._words import FINISH_REASONS
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._open import OpenPart
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats.base import Frame, Unit
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -53,7 +54,6 @@ class Cohere(V1, V2):
         "_nameless_from",
         "_part",
         "_shortcut",
-        "_shortcut_of",
         "_templates",
         "shortcuts",
     )
@@ -74,8 +74,7 @@ class Cohere(V1, V2):
         """Number of the frame after which each match is a departure, since v2's events have names."""
         self._made: type[TextDelta | ReasoningDelta] = TextDelta
         self._choice = self._part = 0
-        self._shortcut: Callable[[bytes], Event | None] | None = None
-        self._shortcut_of: tuple[object, ...] = ()
+        self._shortcut = Shortcut(self)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -113,31 +112,20 @@ class Cohere(V1, V2):
         self._forget()
         super().finish_input()
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one more piece of the same text, in an SSE event."""
-        return self._reader(_HEADS[self._named], b"\n\n", most)
-
-    def line_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one more piece of the same text, in a line.
-
-        Args:
-            most: The longest chunk that may be read so, in bytes.
-        """
-        return None if self._named else self._reader(b"", b"\n", most)
-
-    def _reader(self, head: bytes, foot: bytes, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk of a payload and the framing around it."""
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that is one more piece of the same text."""
         template = self._templates.template
         if template is None or self._match is None:
             return None
-        wanted = (template, head, self._made, self._choice, self._part, most)
-        if wanted != self._shortcut_of:
-            framed = template.framed(head, foot)
-            like = self._made("", choice=self._choice, part=self._part)
-            payload = slice(len(head), -len(foot))
-            self._shortcut_of = wanted
-            self._shortcut = None if framed is None else ChunkReader(self, framed, payload, like, most).read
-        return self._shortcut
+        if unit == "event":
+            before, after = _HEADS[self._named], b"\n\n"
+        elif unit != "line" or self._named:
+            return None
+        return self._shortcut.of(
+            template, self._made, most, part=self._part, choice=self._choice, before=before, after=after
+        )
 
     def _feed_any(self, frame: Frame) -> list[Event]:
         self._forget()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.formats._glance import GlanceFormat
 from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
-from tokenstream.formats._template import ChunkReader
+from tokenstream.formats._readers import ChunkReader
 from tokenstream.formats.gemini._content import GeminiParts
 from tokenstream.formats.gemini._names import camel
 from tokenstream.formats.gemini._words import FINISH_REASONS, meaning_of, reason_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._holes import HoleTemplate, Path
     from tokenstream.formats._open import Choice
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats.base import Frame, Unit
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
@@ -63,7 +63,7 @@ class Gemini(GlanceFormat):
         ['MessageStart', 'PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_chunks",)
+    __slots__ = ("_chunks", "_read", "_read_of")
 
     name: ClassVar[str] = "gemini"
     # Proxies that speak OpenAI's language to all their clients send it.
@@ -78,6 +78,8 @@ class Gemini(GlanceFormat):
         super().__init__(limits=limits, pings=pings)
         self._chunks = GeminiParts(self.limits, self.note)
         self.parts = self._chunks
+        self._read: Callable[[bytes], Event | None] | None = None
+        self._read_of: tuple[object, ...] = ()
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
@@ -114,31 +116,19 @@ class Gemini(GlanceFormat):
         """Return what the last report says of usage; an event for it may be on its way."""
         return self._chunks.late_usage()
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that differs from the last ones in its text and counts."""
-        return self._reader_of(_SSE, most)
-
-    def element_shortcut(
-        self, before: bytes, after: bytes, most: int
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
-        """Return what `shortcut` returns, for chunks that are one element of a JSON array.
-
-        Args:
-            before: What stands before the element in such a chunk.
-            after: What stands after it.
-            most: The longest chunk that may be read so, in bytes.
-        """
-        return self._reader_of(((before, after),), most)
-
-    def _reader_of(self, frames: _Frames, most: int) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that differs from the last ones in its text and counts."""
         template = self._template
-        if template is None or self._match is None:
+        if template is None or self._match is None or unit not in ("event", "element"):
             return None
+        frames = _SSE if unit == "event" else ((before, after),)
         wanted = (template, self._kind, self._choice, self._part, frames, most)
-        if wanted != self._shortcut_of:
-            self._shortcut_of = wanted
-            self._shortcut = self._reader(template, frames, most)
-        return self._shortcut
+        if wanted != self._read_of:
+            self._read_of = wanted
+            self._read = self._reader(template, frames, most)
+        return self._read
 
     def _reader(
         self, template: HoleTemplate, frames: _Frames, most: int

@@ -9,8 +9,9 @@ from pydantic_core import from_json
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import TextDelta
 from tokenstream.formats._read import dicts_of, is_dict, is_list, says_nothing, text_of
-from tokenstream.formats._template import ChunkReader, Templates
-from tokenstream.formats.base import Format, Frame
+from tokenstream.formats._readers import ChunkReader
+from tokenstream.formats._template import Templates
+from tokenstream.formats.base import Format, Frame, Unit
 from tokenstream.formats.gemini_live._turn import Turn
 from tokenstream.formats.gemini_live._words import FINISH_REASONS, camel, child, usage_of
 from tokenstream.limits import DEFAULT_LIMITS
@@ -137,9 +138,11 @@ class GeminiLive(Format):
         self._reader = None
         return super().feed(frame, now=now)
 
-    def message_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a message that is one more piece of the text."""
-        if not self._plain or most < _LONGEST_GLANCE:
+        if not self._plain or most < _LONGEST_GLANCE or unit != "message":
             return None
         return self._glance if self._reader is None else self._reader.read
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
-from tokenstream.formats._template import ChunkReader
+from tokenstream.formats._shortcuts import Shortcut
 from tokenstream.formats._values import json_text
 from tokenstream.formats.base import Format
 from tokenstream.formats.ollama._timed import TimedLine
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._parts import TextKind
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats.base import Frame, Unit
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -71,7 +71,6 @@ class Ollama(Format):
         "_said",
         "_shape",
         "_shortcut",
-        "_shortcut_of",
         "_timed",
         "_wait",
         "shortcuts",
@@ -96,8 +95,7 @@ class Ollama(Format):
         self._made: type[TextDelta | ReasoningDelta] = TextDelta
         self._patience = 1
         self._wait = 0
-        self._shortcut: Callable[[bytes], Event | None] | None = None
-        self._shortcut_of: tuple[object, ...] = ()
+        self._shortcut = Shortcut(self)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
@@ -121,17 +119,18 @@ class Ollama(Format):
         self.frames += 1
         return [self._made(text, part=shape.part.index, raw=frame)]
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one more piece of text in a server-sent event."""
-        return self._reader(b"data: ", b"\n\n", most)
-
-    def line_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one more piece of text in a line.
-
-        Args:
-            most: The longest chunk that may be read so, in bytes.
-        """
-        return self._reader(b"", b"\n", most)
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
+        """Return a function that reads a chunk that is one more piece of text."""
+        shape = self._shape
+        if shape is None:
+            return None
+        if unit == "event":
+            return self._shortcut.of(shape, self._made, most, part=shape.part.index)
+        if unit != "line":
+            return None
+        return self._shortcut.of(shape, self._made, most, part=shape.part.index, before=before, after=after)
 
     def after_end(self, frame: Frame) -> None:
         """Take a frame that comes after the end: `[DONE]` says it again, and anything else is counted."""
@@ -192,19 +191,6 @@ class Ollama(Format):
         if self._wait <= 0:
             self._shape = TimedLine.learn(line, event.raw, self._said, flow)
             self._wait = self._patience
-
-    def _reader(self, head: bytes, foot: bytes, most: int) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk of a line and the framing around it."""
-        shape = self._shape
-        if shape is None:
-            return None
-        if (shape, head, most) != self._shortcut_of:
-            framed = shape.framed(head, foot)
-            like = self._made("", part=shape.part.index)
-            payload = slice(len(head), -len(foot))
-            self._shortcut_of = (shape, head, most)
-            self._shortcut = None if framed is None else ChunkReader(self, framed, payload, like, most).read
-        return self._shortcut
 
     # -- within ------------------------------------------------------------
 

@@ -9,7 +9,8 @@ from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._parts import OpenCall
 from tokenstream.formats._read import is_dict
-from tokenstream.formats._template import PADDING, ChunkReader, Templates
+from tokenstream.formats._shortcuts import Shortcut
+from tokenstream.formats._template import PADDING, Templates
 from tokenstream.formats.openai_chat._again import LastPlain
 from tokenstream.formats.openai_chat._calls import continues
 from tokenstream.formats.openai_chat._plain import CALLS, PlainChat
@@ -20,13 +21,11 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._parts import TextKind
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats.base import Frame, Unit
     from tokenstream.limits import Limits
 
 __all__ = ["OpenAIChat"]
 
-_HEAD = b"data: "
-_PAYLOAD = slice(len(_HEAD), -2)
 # What may differ in payloads that say the same: the answer's time is that of its first chunk.
 _CHANGING = frozenset({"created", *PADDING})
 
@@ -59,7 +58,6 @@ class OpenAIChat(PlainChat):
         "_part",
         "_path",
         "_shortcut",
-        "_shortcut_of",
         "_templates",
         "shortcuts",
     )
@@ -80,8 +78,7 @@ class OpenAIChat(PlainChat):
         self._path: tuple[str | int, ...] = ()
         self._choice = 0
         self._part = 0
-        self._shortcut: Callable[[bytes], Event | None] | None = None
-        self._shortcut_of: tuple[object, ...] = ()
+        self._shortcut = Shortcut(self)
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
@@ -130,19 +127,15 @@ class OpenAIChat(PlainChat):
             self._forget()
         return events
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk that differs from the last ones in its text alone."""
         template = self._templates.template
-        if template is None or self._match is None or self._in_call:
+        if template is None or self._match is None or self._in_call or unit != "event":
             return None
-        wanted = (template, self._delta, self._choice, self._part, most)
-        if wanted != self._shortcut_of:
-            framed = template.framed(_HEAD, b"\n\n")
-            made = TextDelta if self._kind == "text" else ReasoningDelta
-            like = made("", choice=self._choice, part=self._part)
-            self._shortcut_of = wanted
-            self._shortcut = None if framed is None else ChunkReader(self, framed, _PAYLOAD, like, most).read
-        return self._shortcut
+        made = TextDelta if self._kind == "text" else ReasoningDelta
+        return self._shortcut.of(template, made, most, part=self._part, choice=self._choice)
 
     def finish_input(self) -> None:
         """Close what is open at the end of the input.

@@ -11,9 +11,10 @@ from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._holes import HoleTemplates
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
-from tokenstream.formats._template import ChunkReader
-from tokenstream.formats.base import Format, Frame
+from tokenstream.formats._readers import ChunkReader
+from tokenstream.formats.base import Format, Frame, Unit
 from tokenstream.formats.openai_realtime._outputs import Outputs
+from tokenstream.formats.openai_realtime._place import is_event, place_of
 from tokenstream.formats.openai_realtime._words import (
     FINISH_REASONS,
     audio_of,
@@ -41,7 +42,6 @@ _CHANGING = (("event_id",),)
 """What differs from one text delta to the next beside the text, and says nothing of the answer."""
 _LONGEST = 65_536
 """Bytes of a payload beyond which it is read in full."""
-_SESSION_EVENTS = ("session.", "conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
 _WITHOUT_ANSWER = frozenset({"transcription", "translation"})
 """Types of sessions in which no response is ever made."""
 _RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
@@ -123,28 +123,11 @@ class OpenAIRealtime(Format):
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
         """Tell whether a first payload is of this format: its events have an `event_id`, or name the API."""
-        kind = text_of(payload, "type") or ""
-        if kind.startswith(("session.", "transcription_session.")):
-            return "session" in payload
-        marked = "event_id" in payload and "sequence_number" not in payload
-        response = dict_of(payload, "response")
-        if kind in ("response.created", "response.done"):
-            of_another = text_of(response, "object") == "response"
-            return text_of(response, "object") == "realtime.response" or (marked and not of_another)
-        if kind == "error":
-            return marked and "error" in payload
-        if kind.startswith("response."):
-            return marked and "response_id" in payload
-        return marked and kind.startswith(_SESSION_EVENTS)
+        return is_event(payload)
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         """Return the response that a payload belongs to, None for the session, and whether it ends it."""
-        kind = text_of(payload, "type") or ""
-        if not kind.startswith("response."):
-            return None, False
-        id = text_of(dict_of(payload, "response"), "id") or text_of(payload, "response_id")
-        # Where nothing has an id, all is of the response that is open.
-        return id or ("" if kind == "response.created" else None), kind == "response.done"
+        return place_of(payload)
 
     def of_answer(self, answer: str) -> OpenAIRealtime:
         """Return a format that reads one response of a session, of which it knows what this one does."""
@@ -169,9 +152,11 @@ class OpenAIRealtime(Format):
         self._reader = None
         return super().feed(frame, now=now)
 
-    def message_shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a message that is one more piece of the text."""
-        if self._plain is None or most < _LONGEST:
+        if self._plain is None or most < _LONGEST or unit != "message":
             return None
         return self._glance if self._reader is None else self._reader.read
 

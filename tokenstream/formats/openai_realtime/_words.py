@@ -6,13 +6,13 @@ from base64 import b64decode
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dict_of, int_of, text_of
-from tokenstream.message import Usage
+from tokenstream.formats._openai import token_counts
+from tokenstream.formats._read import dict_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Usage
 
 __all__ = ["FINISH_REASONS", "audio_of", "finish_reason", "output_format", "usage_of"]
 
@@ -52,18 +52,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
         >>> usage_of({"input_tokens": 9, "output_token_details": {"audio_tokens": 4}}).output_audio_tokens
         4
     """
-    read, written = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
-    return Usage(
-        input_tokens=int_of(report, "input_tokens"),
-        output_tokens=int_of(report, "output_tokens"),
-        total_tokens=int_of(report, "total_tokens"),
-        reasoning_tokens=int_of(written, "reasoning_tokens"),
-        cached_tokens=int_of(read, "cached_tokens"),
-        input_audio_tokens=int_of(read, "audio_tokens"),
-        output_audio_tokens=int_of(written, "audio_tokens"),
-        input_image_tokens=int_of(read, "image_tokens"),
-        provider_data=report,
-    )
+    return token_counts(report, "token_details")
 
 
 def output_format(holder: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.formats._read import dict_of, is_list, known, says_nothing, text_of
 from tokenstream.formats._template import PADDING
-from tokenstream.formats.base import PING_NAMES, Format, Frame
+from tokenstream.formats.base import PING_NAMES, Format, Frame, Unit
 from tokenstream.formats.openai_responses._events import READERS
 from tokenstream.formats.openai_responses._items import Items
 from tokenstream.formats.openai_responses._plain import KINDS, NAMELESS, PlainDelta, part_of
@@ -148,10 +148,12 @@ class OpenAIResponses(Format):
                 event = read(frame)
         return self._feed_any(frame, now) if event is None else [event]
 
-    def shortcut(self, most: int) -> Callable[[bytes], Event | None] | None:
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk that is one more delta of the same part."""
         plain = self._plain
-        if plain is None:
+        if plain is None or unit != "event":
             return None
         return plain.reader(self, self._items, head=plain.head, foot=b"\n\n", most=most)
 

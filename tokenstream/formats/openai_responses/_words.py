@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._openai import token_counts
 from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
-from tokenstream.message import Citation, Usage
+from tokenstream.message import Citation
 
 if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Usage
 
 __all__ = [
     "FINAL_STATUSES",
@@ -109,19 +110,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
         >>> usage_of({"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}).reasoning_tokens
         4
     """
-    before, after = dict_of(report, "input_tokens_details"), dict_of(report, "output_tokens_details")
-    return Usage(
-        input_tokens=int_of(report, "input_tokens"),
-        output_tokens=int_of(report, "output_tokens"),
-        total_tokens=int_of(report, "total_tokens"),
-        reasoning_tokens=int_of(after, "reasoning_tokens"),
-        cached_tokens=int_of(before, "cached_tokens"),
-        cache_write_tokens=int_of(before, "cache_write_tokens"),
-        input_audio_tokens=int_of(before, "audio_tokens"),
-        output_audio_tokens=int_of(after, "audio_tokens"),
-        input_image_tokens=int_of(before, "image_tokens"),
-        provider_data=report,
-    )
+    return token_counts(report, "tokens_details")
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic_core import from_json
 
@@ -48,6 +48,9 @@ class UIParts(NamedParts):
 
     __slots__ = ("_of_step", "_replaceable", "_server_calls")
 
+    id_field: ClassVar[str] = "id"
+    text_fields: ClassVar[tuple[str, ...]] = _TEXT_FIELDS
+
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._replaceable: dict[tuple[str, str], OpenPart] = {}
@@ -80,22 +83,11 @@ class UIParts(NamedParts):
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Open a text or reasoning."""
-        self.start(kind, self._name_of(kind, payload, new=True), known(payload, *_TEXT_FIELDS))
-
-    def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add to a text or reasoning."""
-        delta = payload.get("delta")
-        if not isinstance(delta, str):
-            self.note("delta_misfits")
-            self.unknown(text_of(payload, "type") or kind, payload)
-            return
-        part = self.named(kind, self._name_of(kind, payload))
-        self.learn(part, kind, known(payload, *_TEXT_FIELDS))
-        self.add(part, delta)
+        self.start(kind, self.name_in(payload, kind, new=True), known(payload, *_TEXT_FIELDS))
 
     def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close a text or reasoning."""
-        name = self._name_of(kind, payload)
+        name = self.name_in(payload, kind)
         part = self.open_parts[kind].get(name)
         if part is not None:
             self.learn(part, kind, known(payload, *_TEXT_FIELDS))
@@ -103,13 +95,6 @@ class UIParts(NamedParts):
         if part is not None:
             for citation in dicts_of(payload.get("citations")):
                 self.cite(0, citation_of(citation, part.index))
-
-    def _name_of(self, kind: NamedKind, payload: dict[str, Any], *, new: bool = False) -> str:
-        name = payload.get("id")
-        if isinstance(name, str):
-            return name
-        self.note("part_index_missing")
-        return "" if new else self.newest[kind]
 
     # -- tools -------------------------------------------------------------
 

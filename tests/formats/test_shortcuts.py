@@ -1,0 +1,78 @@
+"""Chunks read at a glance: which ones each format knows how to read, and that they say the same."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from tests.benchmarks.answers import ANSWERS
+from tokenstream.connection import Connection
+from tokenstream.departures import Departures
+from tokenstream.events import Event
+from tokenstream.formats.base import Unit
+from tokenstream.limits import DEFAULT_LIMITS
+
+_NAMES = [name for name in ANSWERS if name != "pieces"]
+_UNITS = {
+    "bedrock-converse": set[str](),
+    "bedrock-invoke, Claude": set[str](),
+    "bedrock-invoke, Llama": set[str](),
+    "cohere, v1": {"event", "line"},
+    "gemini, SSE": {"event", "element"},
+    "gemini, JSON array": {"element"},
+    "gemini-live, messages": {"message"},
+    "ollama": {"event", "line"},
+    "openai-realtime, messages": {"message"},
+}
+"""What each reads; what stands in messages of AWS has a way of its own."""
+_LEARNT = 40
+"""Deltas after which every format has learnt what the next one looks like."""
+
+
+def _read(connection: Connection, chunk: bytes | str) -> list[Event]:
+    return [event for frame in connection.frames(chunk) for event in connection.events(frame)]
+
+
+def _reading(name: str) -> tuple[Connection, list[bytes]]:
+    """Return a connection that has read the start of an answer, and the chunks that come then."""
+    answer = ANSWERS[name](name, 2 * _LEARNT)
+    connection = Connection(
+        answer.format,
+        content_type=None,
+        limits=DEFAULT_LIMITS,
+        pings=False,
+        departures=Departures(),
+        found=lambda _: None,
+    )
+    for chunk in [*answer.head, *answer.deltas[:_LEARNT]]:
+        _read(connection, chunk)
+    return connection, [chunk for chunk in answer.deltas[_LEARNT:] if isinstance(chunk, bytes)]
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_chunk_read_at_a_glance_says_what_it_says_in_the_plain_way(name: str) -> None:
+    """Every format reads its text deltas so, and its events are the same."""
+    quick, chunks = _reading(name)
+    plain, _ = _reading(name)
+    glances = 0
+    for chunk in chunks:
+        read = quick.shortcut()
+        event = None if read is None else read(chunk)
+        glances += event is not None
+
+        assert _read(plain, chunk) == (_read(quick, chunk) if event is None else [event])
+    assert len(chunks) // 2 < glances
+    assert plain.frames_seen == quick.frames_seen
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_format_reads_no_chunks_at_a_glance_that_it_does_not_come_in(name: str) -> None:
+    """What is no such chunk would be compared in vain, each time."""
+    format = _reading(name)[0].format
+
+    assert format is not None
+    found: set[str] = {
+        unit for unit in get_args(Unit) if format.shortcut(unit, 10**6, b"", b"\n") is not None
+    }
+    assert _UNITS.get(name, {"event"}) == found

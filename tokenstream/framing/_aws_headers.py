@@ -1,0 +1,65 @@
+"""The headers of a message in AWS's binary event streams: names, and values of nine types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["read_headers"]
+
+_CONSTANTS = {0: True, 1: False}
+_INTEGERS = {2: 1, 3: 2, 4: 4, 5: 8, 8: 8}
+"""Types of headers that are whole numbers, and their size in bytes; 8 is a time in milliseconds."""
+_BYTES, _STRING, _UUID = 6, 7, 9
+_UUID_SIZE = 16
+
+
+def read_headers(data: bytes) -> dict[str, Any]:
+    r"""Return the headers of a message by name.
+
+    Args:
+        data: All that stands between its prelude and its payload.
+
+    Raises:
+        ValueError: They are not what the protocol allows.
+
+    Example:
+        >>> read_headers(b"\x05:size\x04\x00\x00\x01\x00")
+        {':size': 256}
+    """
+    headers: dict[str, Any] = {}
+    position = 0
+    while position < len(data):
+        name, position = _sized(data, position, 1)
+        key = str(name, "utf-8", "replace")
+        if key in headers:
+            raise ValueError("one of them comes twice")
+        (kind,), position = _take(data, position, 1)
+        headers[key], position = _value(kind, data, position)
+    return headers
+
+
+def _value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
+    if kind in _CONSTANTS:
+        return _CONSTANTS[kind], position
+    if kind in _INTEGERS:
+        taken, position = _take(data, position, _INTEGERS[kind])
+        return int.from_bytes(taken, "big", signed=True), position
+    if kind == _UUID:
+        return _take(data, position, _UUID_SIZE)
+    if kind not in (_BYTES, _STRING):
+        raise ValueError(f"there is no type {kind}")
+    taken, position = _sized(data, position, 2)
+    return (taken if kind == _BYTES else str(taken, "utf-8", "replace")), position
+
+
+def _sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+    """Return bytes that their length stands before, in so many bytes, and what follows them."""
+    length, position = _take(data, position, size)
+    return _take(data, position, int.from_bytes(length, "big"))
+
+
+def _take(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+    end = position + size
+    if end > len(data):
+        raise ValueError("one of them is longer than all of them")
+    return data[position:end], end
