@@ -229,9 +229,10 @@ class Machine:
         """
         if isinstance(chunk, bytearray) or chunk.__class__ is memoryview:
             chunk = bytes(chunk)
-        elif isinstance(chunk, str) and not self._connection.takes_text:
-            chunk = chunk.encode("utf-8", "surrogatepass")
-        if is_dict(chunk):
+        elif isinstance(chunk, str):
+            if not self._connection.takes_text:
+                chunk = chunk.encode("utf-8", "surrogatepass")
+        elif is_dict(chunk):
             if not are_text(chunk):
                 raise MisuseError("the payload has a key that is no text; payloads are JSON objects as dicts")
             self._connection.take_payloads()

@@ -51,7 +51,7 @@ RULES: dict[str, str] = {
     "arguments_parsed": "arguments came as JSON values and not as text: they are written as JSON",
     "arguments_unparsed": "arguments came as text and not as JSON values: they are taken as they are",
     "arguments_rewritten": "a call's arguments at its end are not its fragments joined: the end counts",
-    "arguments_reordered": "values of streamed arguments came out of order: they are written again at the end",
+    "arguments_reordered": "streamed arguments came out of order: the values are written again at the end",
     "answer_empty": "the answer ended of itself without any content: it is complete and empty",
     "media_invalid": "media were no base64: they are carried as an opaque part",
     "arguments_null": "null stood for the arguments: they are empty",

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.accumulator import Accumulator
-from tokenstream.errors import StreamTruncated
-from tokenstream.events import ToolCallDone, Unknown
+from tests.formats.told import Told
 from tokenstream.formats.openai_realtime import OpenAIRealtime
 
 if TYPE_CHECKING:
-    from tokenstream.errors import StreamError
-    from tokenstream.events import Event
     from tokenstream.formats.base import Frame
-    from tokenstream.message import Message, ToolCall
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -112,40 +106,6 @@ def frame(payload: Payload) -> bytes:
     return json.dumps(payload).encode()
 
 
-@dataclass
-class Read:
-    """What came of some frames."""
-
-    events: list[Event] = field(default_factory=list)
-    error: StreamError | None = None
-    departures: dict[str, int] = field(default_factory=dict)
-    message: Message = field(init=False)
-    format: OpenAIRealtime = field(init=False)
-
-    @property
-    def calls(self) -> list[ToolCall]:
-        return [event.call for event in self.events if isinstance(event, ToolCallDone)]
-
-    @property
-    def unknown(self) -> list[str]:
-        return [event.name for event in self.events if isinstance(event, Unknown) and event.kind == "event"]
-
-
-def read(*frames: Frame, format: OpenAIRealtime | None = None, end: bool = True) -> Read:
+def read(*frames: Frame, format: OpenAIRealtime | None = None, end: bool = True) -> Told:
     """Read frames as a stream does, to the end of the input or not."""
-    came = Read()
-    came.format = format or OpenAIRealtime()
-    accumulator = Accumulator()
-    for each in frames:
-        came.events += came.format.feed(each)
-    if end:
-        came.events += came.format.end()
-    for made in came.events:
-        accumulator.feed(made)
-    came.error = came.format.error
-    if end:
-        truncated = isinstance(came.error, StreamTruncated)
-        accumulator.conclude("complete" if came.error is None else "truncated" if truncated else "failed")
-    came.departures = {name: noted.count for name, noted in came.format.departures.items()}
-    came.message = accumulator.message
-    return came
+    return Told(format or OpenAIRealtime()).read(frames, end=end)

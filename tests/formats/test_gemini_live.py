@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.accumulator import Accumulator
+from tests.formats.mutations import strayed
+from tests.formats.told import Told, frame_of
 from tokenstream.decoder import Decoder
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Event, Finish, MessageStart, TextDelta, ToolCallDone, Unknown
 from tokenstream.formats import registry
 from tokenstream.formats.gemini_live import GeminiLive
 from tokenstream.limits import Limits
-from tokenstream.message import Message, ToolCall
+from tokenstream.message import Message
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -56,47 +55,9 @@ DONE = content(turnComplete=True)
 INTERRUPTED = content(interrupted=True)
 
 
-@dataclass
-class Read:
-    """What came of some payloads."""
-
-    format: GeminiLive
-    events: list[Event] = field(default_factory=list)
-    accumulator: Accumulator = field(default_factory=Accumulator)
-
-    @property
-    def message(self) -> Message:
-        return self.accumulator.message
-
-    @property
-    def error(self) -> StreamError | None:
-        return self.format.error
-
-    @property
-    def departures(self) -> dict[str, int]:
-        return {name: noted.count for name, noted in self.format.departures.items()}
-
-    @property
-    def calls(self) -> list[ToolCall]:
-        return [event.call for event in self.events if isinstance(event, ToolCallDone)]
-
-    def told(self) -> tuple[Any, ...]:
-        raws = [event.raw for event in self.events]
-        return self.events, raws, self.message, self.departures, repr(self.error), self.format.frames
-
-
-def read(*payloads: Payload | bytes, format: GeminiLive | None = None) -> Read:
+def read(*payloads: Payload | bytes, format: GeminiLive | None = None) -> Told:
     """Read payloads as messages of a connection, to its end."""
-    came = Read(format or GeminiLive())
-    for payload in payloads:
-        frame = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        came.events += came.format.feed(frame)
-    came.events += came.format.end()
-    for event in came.events:
-        came.accumulator.feed(event)
-    truncated = isinstance(came.error, StreamTruncated)
-    came.accumulator.conclude("complete" if came.error is None else "truncated" if truncated else "failed")
-    return came
+    return Told(format or GeminiLive()).read(map(frame_of, payloads))
 
 
 def test_text_of_a_turn_is_given_as_it_comes() -> None:
@@ -503,7 +464,7 @@ def test_text_read_at_a_glance_is_what_reading_in_full_gives(written: list[tuple
     shaped = [json.dumps(shape).replace(json.dumps(PIECE), json.dumps(piece)) for shape, piece in written]
     payloads: list[Payload | bytes] = [text("a"), *[each.encode() for each in shaped], text("b"), DONE]
 
-    assert read(*payloads, format=Plain()).told() == read(*payloads).told()
+    assert read(*payloads, format=Plain()).outcome == read(*payloads).outcome
     told_by = []
     for format_ in (GeminiLive(), Plain()):
         decoder = Decoder(format_)
@@ -518,7 +479,7 @@ def test_what_only_looks_like_text_is_read_in_full(stray: bytes) -> None:
     """It is JSON of another kind, or none."""
     payloads: list[Payload | bytes] = [text("a"), text("b"), stray, text("c")]
 
-    assert read(*payloads, format=Plain()).told() == read(*payloads).told()
+    assert read(*payloads, format=Plain()).outcome == read(*payloads).outcome
 
 
 EVERYTHING = [
@@ -541,46 +502,9 @@ EVERYTHING = [
     DONE,
     {"goAway": {"timeLeft": "1s"}},
 ]
-JUNK: st.SearchStrategy[Any] = st.sampled_from(
-    [None, True, 0, -1, 1.5, 10**30, "", "x", "\ud83d", [], [1], {}, {"text": 1}, [{"type": 1}]]
-).map(deepcopy)
 
 
-def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return where in a payload something stands that can be changed."""
-    found = [path] if path else []
-    keys: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    for key in keys:
-        found += paths(value[key], (*path, key))
-    return found
-
-
-@st.composite
-def strayed(draw: st.DrawFn) -> list[Payload]:
-    """Return a session whose messages and fields were changed in a few places."""
-    payloads = deepcopy(EVERYTHING)
-    for _ in range(draw(st.integers(1, 6))):
-        place, other = draw(st.integers(0, len(payloads) - 1)), draw(st.integers(0, len(payloads) - 1))
-        change = draw(st.sampled_from(["double", "swap", "cut", "retype", "retype", "remove"]))
-        if change == "double":
-            payloads.insert(other, deepcopy(payloads[place]))
-        elif change == "swap":
-            payloads[place], payloads[other] = payloads[other], payloads[place]
-        elif change == "cut":
-            del payloads[place + 1 :]
-        elif where := paths(payloads[place]):
-            *way, last = draw(st.sampled_from(where))
-            holder: Any = payloads[place]
-            for step in way:
-                holder = holder[step]
-            if change == "retype":
-                holder[last] = draw(JUNK)
-            else:
-                del holder[last]
-    return payloads
-
-
-@given(payloads=strayed(), one=st.booleans())
+@given(payloads=strayed(EVERYTHING, {"text": 1}), one=st.booleans())
 def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], one: bool) -> None:
     """And what was given is what the message holds; no call is handed out twice."""
     came = read(*payloads, format=GeminiLive(one=one))

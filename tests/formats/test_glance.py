@@ -21,7 +21,7 @@ class Little(GlanceFormat):
 
     name: ClassVar[str] = "little"
     sentinel: ClassVar[bytes | None] = DONE
-    numbers = (("n",),)
+    numbers: ClassVar[tuple[tuple[str, ...], ...]] = (("n",),)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)

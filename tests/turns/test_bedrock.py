@@ -178,3 +178,20 @@ def test_another_providers_reasoning_and_tools_are_named() -> None:
         message.to_bedrock()
 
     assert {"reasoning": 1, "server_tool_call": 1, "server_tool_result": 1, "media": 1} == caught.value.kinds
+
+
+def test_a_tool_run_whose_result_has_no_shape_is_named_with_it() -> None:
+    """A call goes with its result or not at all, so that what is named is all that must be dropped."""
+    message = Message(
+        parts=(
+            TextPart(text="Hello", complete=True),
+            ServerToolCall(id="c1", name="search", complete=True),
+            ServerToolResult(id="c1", content=None, complete=True),
+        ),
+        ending="complete",
+    )
+    with pytest.raises(NotExpressible) as caught:
+        message.to_bedrock()
+
+    assert {"server_tool_call": 1, "server_tool_result": 1} == caught.value.kinds
+    assert [{"text": "Hello"}] == message.to_bedrock(drop=caught.value.kinds)["content"]

@@ -55,7 +55,7 @@ class Pieces(Format):
             now: Unused; every stage takes it.
         """
         part = self._part
-        if part is not None and frame.__class__ is str and frame and frame.isascii() and not part.held:
+        if part is not None and isinstance(frame, str) and frame and frame.isascii() and not part.held:
             # Nothing but more text of the part that is being written, which only the end closes.
             self.frames += 1
             return [TextDelta(frame, part=part.index, raw=frame)]

@@ -82,8 +82,11 @@ class _Turn(Turn):
         self.written.append({"toolUse": block})
         return None
 
+    def takes_result(self, part: ServerToolResult) -> bool:
+        return bool(part.id) and _is_content(part.content)
+
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
-        if not self.own or not part.id or not _is_content(part.content):
+        if not self.own or not self.takes_result(part):
             return "server_tool_result"
         told = {"type": part.name, "status": text_of(self.fields(part), "status")}
         rest = {name: value for name, value in told.items() if value}

@@ -187,6 +187,10 @@ class Turn(ABC):
         """Tell whether a call has a place that is no function's, such as one with free text as input."""
         return False
 
+    def takes_result(self, part: ServerToolResult) -> bool:
+        """Tell whether what a tool of the provider gave has a place; it goes with its call or not at all."""
+        return True
+
     def takes_citations(self, part: TextPart, index: int) -> bool:
         """Tell whether a text has a place for its sources."""
         return True
@@ -227,7 +231,7 @@ class Turn(ABC):
         if result is None:
             # A paused turn, and one that waits for the application, have its result in the next answer.
             return None if self.message.complete else "incomplete"
-        if result.kind in self._drop:
+        if result.kind in self._drop or not self.takes_result(result):
             return "server_tool_call"
         return None if result.complete else "incomplete"
 
