@@ -11,6 +11,7 @@ from tests.formats.told import DONE, tell
 from tokenstream import Decoder, Limits
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._holes import Path
 from tokenstream.framing import ServerSentEvent
 
 
@@ -21,7 +22,7 @@ class Little(GlanceFormat):
 
     name: ClassVar[str] = "little"
     sentinel: ClassVar[bytes | None] = DONE
-    numbers: ClassVar[tuple[tuple[str, ...], ...]] = (("n",),)
+    numbers: ClassVar[tuple[Path, ...]] = (("n",),)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
