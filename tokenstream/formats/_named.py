@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from tokenstream.events import PartStart
-from tokenstream.formats._open import mend
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
 from tokenstream.formats._read import known, text_of
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
@@ -153,17 +151,11 @@ class NamedParts(Parts):
         told = {**(self.data_of(part) or {}), **data}
         if told != self.data_of(part):
             self._data[part.index] = told
-            self.tell(part, self.content_of(kind, told))
+            self.tell_again(part, self.content_of(kind, told))
 
     def data_of(self, part: OpenPart) -> dict[str, Any] | None:
         """Return what is known of a text or reasoning beside its text."""
         return self._data.get(part.index)
-
-    def tell(self, part: OpenPart, content: Part) -> None:
-        """Give a part's start, again, with what is known of it now; its text stays."""
-        if self.halves:
-            content = mend(content)
-        self.emit(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
 
     # -- tool calls --------------------------------------------------------
 

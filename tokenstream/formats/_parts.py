@@ -47,12 +47,13 @@ __all__ = ["BLANK_REASONING", "BLANK_TEXT", "Choice", "OpenCall", "OpenPart", "P
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 
-BLANK_TEXT, BLANK_REASONING = TextPart(), ReasoningPart()
+# Made without validation, whose set-up would cost every import six milliseconds.
+BLANK_TEXT, BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 """Parts of which nothing is known yet; they never change, so all streams share them."""
 _STARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
     "text": BLANK_TEXT,
     "reasoning": BLANK_REASONING,
-    "refusal": RefusalPart(),
+    "refusal": RefusalPart.model_construct(),
 }
 _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
 
@@ -141,6 +142,12 @@ class Parts(Answer):
         state.opened[part.index] = part
         self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
         return part
+
+    def tell_again(self, part: OpenPart, content: Part) -> None:
+        """Give an open part's start again, with more of what is known; its text stays."""
+        if self.halves:
+            content = mend(content)
+        self._out.append(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
 
     def whole(
         self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart

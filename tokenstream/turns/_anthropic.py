@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.message import ServerToolResult
 from tokenstream.turns._turn import Turn, object_in
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
         OpaquePart,
         ReasoningPart,
         ServerToolCall,
-        ServerToolResult,
         TextPart,
         ToolCall,
     )
@@ -72,12 +72,14 @@ class _Turn(Turn):
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
-        arguments = object_in(part)
-        if not self.own or arguments is None:
+        if not self.own or not self.takes_run(part):
             return "server_tool_call"
         block = {"type": "server_tool_use", **self.fields(part)}
-        self.written.append({**block, "id": part.id, "name": part.name, "input": arguments})
+        self.written.append({**block, "id": part.id, "name": part.name, "input": object_in(part)})
         return None
+
+    def takes_run(self, part: ServerToolCall | ServerToolResult) -> bool:
+        return isinstance(part, ServerToolResult) or object_in(part) is not None
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
         if not self.own:

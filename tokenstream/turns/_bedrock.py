@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.formats._read import is_dict, is_list, text_of
+from tokenstream.message import ServerToolResult
 from tokenstream.turns._turn import Turn, object_in
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
         OpaquePart,
         ReasoningPart,
         ServerToolCall,
-        ServerToolResult,
         TextPart,
         ToolCall,
     )
@@ -74,19 +74,20 @@ class _Turn(Turn):
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
-        arguments = object_in(part)
-        if not self.own or arguments is None or not part.id or not part.name:
+        if not self.own or not self.takes_run(part):
             return "server_tool_call"
         type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
-        block = {"toolUseId": part.id, "name": part.name, "input": arguments, "type": type}
+        block = {"toolUseId": part.id, "name": part.name, "input": object_in(part), "type": type}
         self.written.append({"toolUse": block})
         return None
 
-    def takes_result(self, part: ServerToolResult) -> bool:
-        return bool(part.id) and _is_content(part.content)
+    def takes_run(self, part: ServerToolCall | ServerToolResult) -> bool:
+        if isinstance(part, ServerToolResult):
+            return bool(part.id) and _is_content(part.content)
+        return bool(part.id and part.name) and object_in(part) is not None
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
-        if not self.own or not self.takes_result(part):
+        if not self.own or not self.takes_run(part):
             return "server_tool_result"
         told = {"type": part.name, "status": text_of(self.fields(part), "status")}
         rest = {name: value for name, value in told.items() if value}

@@ -79,8 +79,8 @@ class Turn(ABC):
         """The sources of each text part, for those who write both together."""
         self._gathered: set[int] = set()
         self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
-        self._calls_left_out: set[str] = set()
-        """Ids of calls of the server's tools that were not written."""
+        self._halves: frozenset[str] = frozenset()
+        """Ids of runs of the provider's tools of which a part cannot go."""
 
     # -- what the APIs differ in ---------------------------------------------
 
@@ -128,13 +128,17 @@ class Turn(ABC):
         Raises:
             NotExpressible: Something is left that the API has no place for.
         """
+        self._halves = frozenset(
+            part.id
+            for part in self.message.parts
+            if isinstance(part, ServerToolCall | ServerToolResult)
+            and (part.kind in self._drop or not part.complete or not self.takes_run(part))
+        )
         if self.cites_in_text and self.own and self._drop.isdisjoint(("citation", "text")):
             self._gather_citations()
         for index, part in enumerate(self.message.parts):
             dropped = part.kind in self._drop
             fault = None if dropped else self._fault(part) or self._WRITERS[part.kind](self, part, index)
-            if isinstance(part, ServerToolCall) and (dropped or fault):
-                self._calls_left_out.add(part.id)
             if not dropped:
                 self._count(fault or self._signature_lost(part))
         if self._lost:
@@ -187,8 +191,8 @@ class Turn(ABC):
         """Tell whether a call has a place that is no function's, such as one with free text as input."""
         return False
 
-    def takes_result(self, part: ServerToolResult) -> bool:
-        """Tell whether what a tool of the provider gave has a place; it goes with its call or not at all."""
+    def takes_run(self, part: ServerToolCall | ServerToolResult) -> bool:
+        """Tell whether a call of a tool of the provider, or its result, has a place; both go or neither."""
         return True
 
     def takes_citations(self, part: TextPart, index: int) -> bool:
@@ -226,14 +230,14 @@ class Turn(ABC):
         """Say what stands in the way of a call whose result does not go with it, or of such a result."""
         if isinstance(part, ServerToolResult):
             # The call of a result may stand in the turn before, where code called the application's tools.
-            return "server_tool_result" if part.id in self._calls_left_out else None
+            return "server_tool_result" if part.id in self._halves else None
         result = self._results.get(part.id)
         if result is None:
             # A paused turn, and one that waits for the application, have its result in the next answer.
             return None if self.message.complete else "incomplete"
-        if result.kind in self._drop or not self.takes_result(result):
-            return "server_tool_call"
-        return None if result.complete else "incomplete"
+        if not result.complete and result.kind not in self._drop:
+            return "incomplete"
+        return "server_tool_call" if part.id in self._halves else None
 
     def _signature_lost(self, part: Part) -> Kind | None:
         if not isinstance(part, TextPart | ToolCall) or (self.own and part.kind in self.takes_signed):

@@ -167,7 +167,7 @@ class RunParts(NamedParts):
             call.provider_data = {**(call.provider_data or {}), **more}
         elif payload.get("subtype") == "message" and name in self._thoughts:
             part = self._thoughts[name]
-            self.tell(part, ReasoningPart(redacted=value, provider_data=self.data_of(part)))
+            self.tell_again(part, ReasoningPart(redacted=value, provider_data=self.data_of(part)))
             if part.closed:
                 self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
         else:

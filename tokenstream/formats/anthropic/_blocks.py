@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import PartStart
 from tokenstream.formats._blocks import BlockParts
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
@@ -266,9 +265,7 @@ class Blocks(BlockParts[Block]):
 
     def _tell_again(self, block: Block, data: dict[str, Any]) -> None:
         """Give a part's start again, with more of it: what came later replaces field by field."""
-        part = block.part
-        content = OpaquePart(type=block.type, data=data)
-        self.emit(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
+        self.tell_again(block.part, OpaquePart(type=block.type, data=data))
 
     # -- closing -----------------------------------------------------------
 

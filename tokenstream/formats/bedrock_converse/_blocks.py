@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import PartStart
 from tokenstream.formats._blocks import BlockParts
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall
@@ -254,7 +253,7 @@ class Blocks(BlockParts[Block]):
 
     def _tell_again(self, block: Block, part: OpenPart) -> None:
         """Give a part's start again, with more of it."""
-        self.emit(PartStart(block.content(), choice=part.choice, part=part.index, raw=self.raw))
+        self.tell_again(part, block.content())
 
     # -- closing -----------------------------------------------------------
 

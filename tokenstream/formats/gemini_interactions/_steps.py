@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import PartStart
 from tokenstream.formats._open import OpenCall, OpenPart, mend
 from tokenstream.formats._parts import BLANK_TEXT, Parts
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
@@ -297,7 +296,7 @@ class Steps(Parts):
             if step.fragments:
                 # Fields that came after the start; the arguments stay as they were written.
                 start = server_call(step, data)
-                self.emit(PartStart(start, choice=0, part=part.index, raw=self.raw))
+                self.tell_again(part, start)
             self.close(part, whole_of(step, data, part))
 
     def _finish_call(self, step: Step, call: OpenCall, data: dict[str, Any], *, whole: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import MessageStart, PartStart
+from tokenstream.events import MessageStart
 from tokenstream.formats._open import OpenPart, join_halves
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
@@ -151,7 +151,7 @@ class Turn(Parts):
             if mime and self._mime is None:
                 # What it says came before it.
                 self._mime = mime
-                self.emit(PartStart(MediaPart(mime_type=mime), part=part.index, raw=self.raw))
+                self.tell_again(part, MediaPart(mime_type=mime))
             return part
         if part is not None:
             self.close(part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import MessageStart, PartStart
+from tokenstream.events import MessageStart
 from tokenstream.formats._open import OpenCall, join_halves, mend
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
@@ -328,9 +328,7 @@ class Outputs(Parts):
             self._give_result(item, content or {})
         elif item.other is not None:
             if content is not None:
-                data = mend(content) if self.halves else content
-                told = OpaquePart(type=item.type, data=data)
-                self.emit(PartStart(told, part=item.other.index, raw=self.raw))
+                self.tell_again(item.other, OpaquePart(type=item.type, data=content))
             self.close(item.other)
         elif item.type == "function_call":
             self.note("call_nameless")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.events import PartStart
-from tokenstream.formats._open import OpenPart, mend
+from tokenstream.formats._open import OpenPart
 from tokenstream.formats._read import known, says_nothing, text_of
 from tokenstream.formats.openai_responses._words import arguments_of, media_of, result_of, written
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
@@ -83,10 +82,7 @@ class Item(ABC):
 
     def tell(self, part: OpenPart, content: Part) -> None:
         """Give a part's start again, with more of what is known."""
-        parts = self.parts
-        if parts.halves:
-            content = mend(content)
-        parts.emit(PartStart(content, choice=0, part=part.index, raw=parts.raw))
+        self.parts.tell_again(part, content)
 
 
 class OnePart(Item):

@@ -250,7 +250,7 @@ class UIParts(NamedParts):
         if part is None:
             part = self._replaceable[key] = self.open(0, content)
         elif growing and not part.closed:
-            self.tell(part, content)
+            self.tell_again(part, content)
         if part.closed:
             self._finish_again(part, content)
         elif not growing:
