@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import sys
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -183,6 +184,7 @@ def _says_something(document: str | None, name: str) -> bool:
     return bool(document) and not str(document).startswith(f"{name}(")
 
 
+@cache
 def _documented_assignments() -> set[str]:
     """Names of the package's modules that are assigned and have a string below them."""
     found: set[str] = set()
