@@ -73,7 +73,7 @@ def chat_event() -> bytes:
     """Return a text delta of OpenAI's chat that is 256 bytes long: what others are compared with."""
     choice = {"index": 0, "delta": {"content": " stream"}, "logprobs": None, "finish_reason": None}
     event = {
-        "id": "chatcmpl-DcaUEvrillZT3lpWBzIVgxXITgbiI",
+        "id": "chatcmpl-u8jzPde0IgxLd6GncfBAepfJBd0Kh",
         "object": "chat.completion.chunk",
         "created": 1778089090,
         "model": "gpt-4o-2024-08-06",

@@ -133,7 +133,7 @@ _RUN: Payload = {
     "usage": None,
 }
 _WRITTEN: Payload = {
-    "id": "msg_7PYTieR4GRJjQL0RJiTZX4Az",
+    "id": "msg_RIBXuDL7DxtpYlSXpfKtHF4v",
     "object": "thread.message",
     "created_at": 1794712401,
     "assistant_id": _RUN["assistant_id"],
@@ -177,11 +177,11 @@ ASSISTANTS = Shape(
     b"event: done\ndata: [DONE]\n\n",
 )
 
-_SPOKEN: Payload = {"response_id": "resp_E4GEY62IwDifuz0JAhlha", "output_index": 0}
+_SPOKEN: Payload = {"response_id": "resp_UCsMehGAkWvj7FAc9QeWJ", "output_index": 0}
 
 
 def _realtime(kind: str, **fields: Any) -> Event:
-    return kind, {"type": kind, "event_id": "event_E4GEYakWzxILxVxZp0bzS", **fields}
+    return kind, {"type": kind, "event_id": "event_8oOOL8dKLzdocJ2isAjIh", **fields}
 
 
 def _realtime_delta(_: int, text: str, source: random.Random) -> Event:
@@ -190,7 +190,7 @@ def _realtime_delta(_: int, text: str, source: random.Random) -> Event:
         "type": kind,
         "event_id": f"event_{code(source, 21)}",
         "response_id": _SPOKEN["response_id"],
-        "item_id": "item_E4GEYn560V3qYWXO8lsNM",
+        "item_id": "item_KtJ0RlgLKOmxgJTeKdNnF",
         "output_index": 0,
         "content_index": 0,
         "delta": text,
@@ -200,7 +200,7 @@ def _realtime_delta(_: int, text: str, source: random.Random) -> Event:
 
 _REALTIME_RESPONSE: Payload = {"object": "realtime.response", "id": _SPOKEN["response_id"], "output": []}
 _REALTIME_ITEM: Payload = {
-    "id": "item_E4GEYn560V3qYWXO8lsNM",
+    "id": "item_KtJ0RlgLKOmxgJTeKdNnF",
     "object": "realtime.item",
     "type": "message",
     "status": "in_progress",

@@ -131,7 +131,7 @@ def _body(format: str, chunks: list[Chunk], text: str) -> Body:
 
 def _openai_chunk(source: random.Random, choices: list[Any], usage: object = None) -> Chunk:
     shape = {
-        "id": "chatcmpl-DcaUEvrillZT3lpWBzIVgxXITgbiI",
+        "id": "chatcmpl-u8jzPde0IgxLd6GncfBAepfJBd0Kh",
         "object": "chat.completion.chunk",
         "created": 1778089090,
         "model": "gpt-4o-2024-08-06",
@@ -185,7 +185,7 @@ def anthropic(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
 
     usage = {"input_tokens": 450, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
     message: dict[str, Any] = {
-        "id": "msg_01UdjYBBipA9omjYhicnevgq",
+        "id": "msg_0CsTy4Qwb8DwkNhFdnXsiVpz",
         "type": "message",
         "role": "assistant",
         "model": "claude-sonnet-4-20250514",
