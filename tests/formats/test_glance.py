@@ -11,7 +11,7 @@ from tests.formats.told import DONE, tell
 from tokenstream import Decoder, Limits
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._glance import GlanceFormat
-from tokenstream.formats._holes import Path
+from tokenstream.formats._template import Path
 from tokenstream.framing import ServerSentEvent
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.formats._holes import HoleTemplate, HoleTemplates, at
+from tokenstream.formats._holes import HoleTemplate, HoleTemplates
+from tokenstream.formats._template import at
 
 VALUE: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel", "p": "x"}, "id": 9, "p": "aB3"}
 PAYLOAD = json.dumps(VALUE).encode()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.formats._holes import HoleTemplate, Path, at
+from tokenstream.formats._holes import HoleTemplate
 from tokenstream.formats._shortcuts import Shortcut
+from tokenstream.formats._template import Path, at
 from tokenstream.formats.base import Format
 from tokenstream.framing import ServerSentEvent
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,15 +9,12 @@ from pydantic_core import from_json
 
 from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._template import PADDING, is_utf8
+from tokenstream.formats._template import PADDING, Path, at, is_utf8, places_of, unpadded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["HoleTemplate", "HoleTemplates", "Path", "at"]
-
-Path: TypeAlias = tuple[str | int, ...]
-"""Where in a payload a value stands."""
+__all__ = ["HoleTemplate", "HoleTemplates"]
 
 _PROBE = "tokenstream probe"
 _PROBE_NUMBER = b"-918273645"
@@ -30,8 +26,6 @@ _CODE = rb"[A-Za-z0-9_-]++"
 _STRING = rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")'
 _PADDED = rb"[A-Za-z0-9]++"
 _PADDING = re.compile(rb'"(?:%b)"\s*:\s*"(%b)"' % ("|".join(sorted(PADDING)).encode(), _PADDED))
-# The text may occur in the payload by chance, before it stands in its own place.
-_MOST_PLACES = 8
 _LONGEST = 4096
 """Bytes of the longest payload whose shape is worth remembering."""
 _LONGEST_WAIT = 512
@@ -109,19 +103,12 @@ class HoleTemplate:
         """
         if len(payload) > _LONGEST or not is_utf8(payload) or _PROBE_NUMBER in payload:
             return None
-        quoted = json.dumps(at(value, path), ensure_ascii=False).encode("utf-8", "replace")
-        key = b'"%b"' % str(path[-1]).encode()
         others = [*changing]
-        place = -1
-        for _ in range(_MOST_PLACES):
-            place = payload.find(quoted, place + 1)
-            if place < 0:
-                break
-            if payload[:place].rstrip(b" :").endswith(key):
-                holes = _holes(payload, (place, place + len(quoted)), others)
-                if _proves(payload, value, path, holes, others):
-                    first, last = holes[0][0], holes[-1][1]
-                    return cls(payload[:first], _expression(payload, holes), payload[last:])
+        for place in places_of(payload, at(value, path), path):
+            holes = _holes(payload, place, others)
+            if _proves(payload, value, path, holes, others):
+                first, last = holes[0][0], holes[-1][1]
+                return cls(payload[:first], _expression(payload, holes), payload[last:])
         return None
 
 
@@ -200,7 +187,7 @@ def _proves(
             _put_back(probed, value, place)
     except (ProtocolError, LookupError, TypeError):
         return False
-    return _unpadded(value) == _unpadded(probed)
+    return unpadded(value) == unpadded(probed)
 
 
 def _put_back(probed: Any, value: Any, path: Path) -> None:  # noqa: ANN401 - any JSON value
@@ -209,19 +196,3 @@ def _put_back(probed: Any, value: Any, path: Path) -> None:  # noqa: ANN401 - an
         at(probed, path[:-1])[path[-1]] = at(value, path)
     except (LookupError, TypeError):
         return
-
-
-def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """Return what stands in a place.
-
-    Example:
-        >>> at({"choices": [{"text": "Hel"}]}, ("choices", 0, "text"))
-        'Hel'
-    """
-    for step in path:
-        value = value[step]
-    return value
-
-
-def _unpadded(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: inner for name, inner in value.items() if name not in PADDING}

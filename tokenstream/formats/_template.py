@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic_core import from_json
 
@@ -18,9 +18,22 @@ from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["PADDING", "Templates", "TextTemplate", "is_utf8", "string_of"]
+__all__ = [
+    "PADDING",
+    "Path",
+    "Templates",
+    "TextTemplate",
+    "at",
+    "is_utf8",
+    "places_of",
+    "string_of",
+    "unpadded",
+]
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where in a payload a value stands."""
 
 PADDING = frozenset({"obfuscation", "p"})
 """Fields that hide the length of the text from who listens on the wire; they say nothing."""
@@ -115,7 +128,7 @@ class TextTemplate:
         return self._prefix[:size], rest
 
     @classmethod
-    def learn(cls, payload: bytes, value: dict[str, Any], path: tuple[str | int, ...]) -> TextTemplate | None:
+    def learn(cls, payload: bytes, value: dict[str, Any], path: Path) -> TextTemplate | None:
         """Return the template of a payload, or None where it has none.
 
         Args:
@@ -126,18 +139,11 @@ class TextTemplate:
         if not is_utf8(payload):
             # What was replaced must be counted each time.
             return None
-        text = _at(value, path)
-        quoted = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
-        key = b'"%b"' % str(path[-1]).encode()
-        place = -1
-        for _ in range(_MOST_PLACES):
-            place = payload.find(quoted, place + 1)
-            if place < 0:
-                break
-            if payload[:place].rstrip(b" :").endswith(key):
-                template = cls._around(payload, place + 1, place + len(quoted) - 1)
-                if template.match(payload) == text and template._proves(payload, value, path):  # noqa: SLF001 - of this class
-                    return template
+        text = at(value, path)
+        for start, end in places_of(payload, text, path):
+            template = cls._around(payload, start + 1, end - 1)
+            if template.match(payload) == text and template._proves(payload, value, path):  # noqa: SLF001 - of this class
+                return template
         return None
 
     @classmethod
@@ -147,18 +153,18 @@ class TextTemplate:
             return cls(payload[:start], payload[end:], b"")
         return cls(payload[:start], payload[end : padding.start(1)], payload[padding.end(1) :])
 
-    def _proves(self, payload: bytes, value: dict[str, Any], path: tuple[str | int, ...]) -> bool:
+    def _proves(self, payload: bytes, value: dict[str, Any], path: Path) -> bool:
         """Tell whether another text and other padding in their places change these and nothing else."""
         padding = _PROBE_PADDING if self._tail else b""
         probe = b"".join([self._prefix, b'"%b"' % _PROBE.encode(), self._middle, padding, self._tail])
         try:
             probed = decode(probe)
-            if _at(probed, path) != _PROBE:
+            if at(probed, path) != _PROBE:
                 return False
-            _at(probed, path[:-1])[path[-1]] = _at(value, path)
+            at(probed, path[:-1])[path[-1]] = at(value, path)
         except (ProtocolError, LookupError, TypeError):
             return False
-        return _unpadded(value) == _unpadded(probed)
+        return unpadded(value) == unpadded(probed)
 
 
 def is_utf8(payload: bytes) -> bool:
@@ -192,13 +198,43 @@ def string_of(written: bytes) -> str | None:
     return text or None
 
 
-def _at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any JSON value
+def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what stands in a place.
+
+    Example:
+        >>> at({"choices": [{"text": "Hel"}]}, ("choices", 0, "text"))
+        'Hel'
+    """
     for step in path:
         value = value[step]
     return value
 
 
-def _unpadded(value: dict[str, Any]) -> dict[str, Any]:
+def places_of(payload: bytes, text: object, path: Path) -> Iterator[tuple[int, int]]:
+    """Give where a text may stand in a payload with its quotes, start and end, under the last key of a path.
+
+    Example:
+        >>> list(places_of(b'{"id":"a","text":"a"}', "a", ("text",)))
+        [(17, 20)]
+    """
+    quoted = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
+    key = b'"%b"' % str(path[-1]).encode()
+    place = -1
+    for _ in range(_MOST_PLACES):
+        place = payload.find(quoted, place + 1)
+        if place < 0:
+            break
+        if payload[:place].rstrip(b" :").endswith(key):
+            yield place, place + len(quoted)
+
+
+def unpadded(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a payload without what hides its length.
+
+    Example:
+        >>> unpadded({"text": "Hel", "p": "abc"})
+        {'text': 'Hel'}
+    """
     return {name: inner for name, inner in value.items() if name not in PADDING}
 
 

@@ -7,13 +7,13 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._read import int_of
+from tokenstream.formats._read import dicts_of, int_of, text_of
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["base64_bytes", "counts_in", "json_text"]
+__all__ = ["base64_bytes", "count_of_kind", "counts_in", "json_text", "media_bytes"]
 
 _STANDARD = str.maketrans("-_", "+/")
 
@@ -32,6 +32,41 @@ def base64_bytes(written: object) -> bytes | None:
         return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         return None
+
+
+def media_bytes(written: str) -> bytes:
+    r"""Return the bytes of media that a server sends as base64, padded or not.
+
+    Raises:
+        ProtocolError: It is none.
+
+    Example:
+        >>> media_bytes("AAA")
+        b'\x00\x00'
+    """
+    try:
+        return b64decode(written + "=" * (-len(written) % 4), validate=True)
+    except ValueError:
+        msg = "media must be base64"
+        raise ProtocolError(msg) from None
+
+
+def count_of_kind(details: object, kind: str, *names: str) -> int | None:
+    """Return how many tokens were of one modality, as Google's APIs list them; None where they do not say.
+
+    Args:
+        details: The list.
+        kind: The modality, in the API's word.
+        names: What the count may be called.
+
+    Example:
+        >>> count_of_kind([{"modality": "AUDIO", "tokenCount": 3}], "AUDIO", "tokenCount")
+        3
+    """
+    for detail in dicts_of(details):
+        if text_of(detail, "modality") == kind:
+            return int_of(detail, *names)
+    return None
 
 
 def json_text(value: object, what: str = "the arguments of a tool call") -> str:

@@ -19,7 +19,7 @@ from tokenstream.formats._values import counts_in
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.formats._holes import Path
+    from tokenstream.formats._template import Path
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

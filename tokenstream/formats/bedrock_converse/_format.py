@@ -8,7 +8,7 @@ from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._errors import named_exception
 from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
 from tokenstream.formats._readers import PayloadReader
-from tokenstream.formats._template import PADDING, Templates
+from tokenstream.formats._template import PADDING, Templates, at
 from tokenstream.formats.base import Format
 from tokenstream.formats.bedrock_converse._blocks import Blocks
 from tokenstream.formats.bedrock_converse._whole import is_whole, steps_of
@@ -284,7 +284,7 @@ class BedrockConverse(Format):
         """Remember what the bytes of a payload look like that gave one piece of text and nothing else."""
         event = events[0] if len(events) == 1 and self._path and self.error is None else None
         # Half a character that is held back is not in the event.
-        if not isinstance(event, TextDelta | ReasoningDelta) or _at(event.raw, self._path) != event.text:
+        if not isinstance(event, TextDelta | ReasoningDelta) or at(event.raw, self._path) != event.text:
             self._templates.drop(self.frames)
             return
         self._templates.offer(payload, event.raw, self._path, self.frames)
@@ -310,9 +310,3 @@ def _path_of(delta: dict[str, Any]) -> tuple[str, ...]:
         return ("delta", "text")
     inner = dict_of(delta, "reasoningContent")
     return ("delta", "reasoningContent", "text") if len(inner) == 1 and "text" in inner else ()
-
-
-def _at(value: Any, path: tuple[str, ...]) -> object:  # noqa: ANN401 - any JSON value
-    for name in path:
-        value = value[name]
-    return value

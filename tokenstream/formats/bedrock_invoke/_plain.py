@@ -15,7 +15,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._holes import Path
+    from tokenstream.formats._template import Path
     from tokenstream.limits import Limits
 
 __all__ = ["PlainModel"]

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._holes import HoleTemplate, Path
+    from tokenstream.formats._holes import HoleTemplate
     from tokenstream.formats._open import Choice
+    from tokenstream.formats._template import Path
     from tokenstream.formats.base import Frame, Unit
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage

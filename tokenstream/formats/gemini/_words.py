@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dicts_of, int_of, text_of
+from tokenstream.formats._read import int_of, text_of
+from tokenstream.formats._values import count_of_kind
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -94,15 +95,8 @@ def usage_of(report: dict[str, Any], known: dict[str, int]) -> Usage:
         total_tokens=int_of(report, "totalTokenCount"),
         reasoning_tokens=int_of(report, "thoughtsTokenCount"),
         cached_tokens=int_of(report, "cachedContentTokenCount"),
-        input_audio_tokens=_of_kind(report, "promptTokensDetails", "AUDIO"),
-        output_audio_tokens=_of_kind(report, "candidatesTokensDetails", "AUDIO"),
-        input_image_tokens=_of_kind(report, "promptTokensDetails", "IMAGE"),
+        input_audio_tokens=count_of_kind(report.get("promptTokensDetails"), "AUDIO", "tokenCount"),
+        output_audio_tokens=count_of_kind(report.get("candidatesTokensDetails"), "AUDIO", "tokenCount"),
+        input_image_tokens=count_of_kind(report.get("promptTokensDetails"), "IMAGE", "tokenCount"),
         provider_data=report,
     )
-
-
-def _of_kind(report: dict[str, Any], name: str, kind: str) -> int | None:
-    for detail in dicts_of(report.get(name)):
-        if text_of(detail, "modality") == kind:
-            return int_of(detail, "tokenCount")
-    return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dicts_of, int_of, text_of
+from tokenstream.formats._read import int_of, text_of
+from tokenstream.formats._values import count_of_kind
 from tokenstream.message import Citation, Usage
 
 if TYPE_CHECKING:
@@ -52,18 +53,11 @@ def usage_of(report: dict[str, Any]) -> Usage:
         total_tokens=int_of(report, "total_tokens"),
         reasoning_tokens=thought,
         cached_tokens=int_of(report, "total_cached_tokens"),
-        input_audio_tokens=_of_kind(report, "input_tokens_by_modality", "audio"),
-        output_audio_tokens=_of_kind(report, "output_tokens_by_modality", "audio"),
-        input_image_tokens=_of_kind(report, "input_tokens_by_modality", "image"),
+        input_audio_tokens=count_of_kind(report.get("input_tokens_by_modality"), "audio", "tokens"),
+        output_audio_tokens=count_of_kind(report.get("output_tokens_by_modality"), "audio", "tokens"),
+        input_image_tokens=count_of_kind(report.get("input_tokens_by_modality"), "image", "tokens"),
         provider_data=report,
     )
-
-
-def _of_kind(report: dict[str, Any], name: str, kind: str) -> int | None:
-    for detail in dicts_of(report.get(name)):
-        if text_of(detail, "modality") == kind:
-            return int_of(detail, "tokens")
-    return None
 
 
 def citation_of(annotation: dict[str, Any], cites: int | None) -> Citation:

@@ -7,7 +7,8 @@ from base64 import urlsafe_b64decode
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dict_of, dicts_of, int_of
+from tokenstream.formats._read import dict_of, int_of
+from tokenstream.formats._values import count_of_kind
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -107,15 +108,14 @@ def usage_of(report: dict[str, Any]) -> Usage:
         total_tokens=int_of(counts, "totalTokenCount"),
         reasoning_tokens=thought,
         cached_tokens=int_of(counts, "cachedContentTokenCount"),
-        input_audio_tokens=_of_modality(counts.get("promptTokensDetails"), "AUDIO"),
-        output_audio_tokens=_of_modality(counts.get("responseTokensDetails"), "AUDIO"),
-        input_image_tokens=_of_modality(counts.get("promptTokensDetails"), "IMAGE"),
+        input_audio_tokens=count_of_kind(
+            counts.get("promptTokensDetails"), "AUDIO", "tokenCount", "token_count"
+        ),
+        output_audio_tokens=count_of_kind(
+            counts.get("responseTokensDetails"), "AUDIO", "tokenCount", "token_count"
+        ),
+        input_image_tokens=count_of_kind(
+            counts.get("promptTokensDetails"), "IMAGE", "tokenCount", "token_count"
+        ),
         provider_data=report,
     )
-
-
-def _of_modality(details: object, modality: str) -> int | None:
-    for detail in dicts_of(details):
-        if detail.get("modality") == modality:
-            return int_of(detail, "tokenCount", "token_count")
-    return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._template import is_utf8, string_of
+from tokenstream.formats._template import at, is_utf8, string_of
 
 if TYPE_CHECKING:
     from tokenstream.formats._open import OpenPart
@@ -87,7 +87,7 @@ class TimedLine:
             # What was replaced must be counted each time.
             return None
         shape = cls(line[: time.start(1)], line[time.end(1) : text.start(1)], line[text.end(1) :], part)
-        return shape if shape.match(line) == _at(value, path) and shape._proves(value, path) else None
+        return shape if shape.match(line) == at(value, path) and shape._proves(value, path) else None
 
     def _proves(self, value: dict[str, Any], path: tuple[str, ...]) -> bool:
         """Tell whether another time and another text in their places change these and nothing else."""
@@ -100,8 +100,8 @@ class TimedLine:
         )
         try:
             probed = decode(probe)
-            found = _at(probed, path), probed["created_at"]
-            _at(probed, path[:-1])[path[-1]] = _at(value, path)
+            found = at(probed, path), probed["created_at"]
+            at(probed, path[:-1])[path[-1]] = at(value, path)
             probed["created_at"] = value["created_at"]
         except (ProtocolError, LookupError, TypeError):
             return False
@@ -112,9 +112,3 @@ class TimedLine:
 def _string(key: str) -> re.Pattern[bytes]:
     """Return what a field of that name looks like whose value is text."""
     return re.compile(rb'"%b"\s*:\s*("(?:[^"\\]|\\.)*")' % re.escape(key).encode())
-
-
-def _at(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON value
-    for step in path:
-        value = value[step]
-    return value

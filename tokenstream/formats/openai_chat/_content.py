@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream.errors import ProtocolError
 from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, is_list, known, text_of
+from tokenstream.formats._values import media_bytes
 from tokenstream.formats.openai_chat._calls import Calls
 from tokenstream.formats.openai_chat._tables import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream.message import (
@@ -291,7 +289,7 @@ class Content:
         if not is_dict(audio):
             self.parts.field("audio", audio, self.choice)
             return
-        data = _decode_base64(text_of(audio, "data") or "")
+        data = media_bytes(text_of(audio, "data") or "")
         transcript = text_of(audio, "transcript") or ""
         if self._audio is None:
             self.end_flow()
@@ -362,14 +360,6 @@ def _media(url: str, item: dict[str, Any]) -> MediaPart:
     mime_type = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]
     return MediaPart(
         mime_type=mime_type or None,
-        data=_decode_base64(text),
+        data=media_bytes(text),
         provider_data=known(item, "image_url", "url"),
     )
-
-
-def _decode_base64(text: str) -> bytes:
-    try:
-        return b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        msg = "media must be base64"
-        raise ProtocolError(msg) from None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import binascii
 import json
-from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import ProtocolError
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._openai import token_counts
 from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream.formats._values import media_bytes
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:
@@ -188,11 +186,7 @@ def media_of(text: str) -> bytes:
     """
     if text.startswith("data:"):
         text = text.partition(",")[2]
-    try:
-        return b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        msg = "media must be base64"
-        raise ProtocolError(msg) from None
+    return media_bytes(text)
 
 
 def written(value: object) -> str:
