@@ -19,6 +19,7 @@ from tokenstream.errors import (
 )
 from tokenstream.events import TextDelta
 from tokenstream.formats._read import are_text, is_dict
+from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.message import Checkpoint
 from tokenstream.stages.metrics import Meter
@@ -57,6 +58,7 @@ class Machine:
         "_coding",
         "_connection",
         "_head",
+        "_id_at_fault",
         "_left",
         "_limits",
         "_pings",
@@ -93,6 +95,8 @@ class Machine:
         self._pings = pings
         self._connection: Connection | ErrorBody
         self._coding: ContentDecoder | None = None
+        self._id_at_fault: str | None = None
+        """The id of the SSE event that is at fault; None where none is."""
         self._head: ResponseHead | None = None
         self.accumulator = Accumulator(limits=self._limits, late_usage=self._late_usage)
         """The stage that holds the message."""
@@ -324,10 +328,15 @@ class Machine:
         return Checkpoint(
             messages=tuple(self.accumulator.messages),
             format=self.format,
-            last_event_id=self._connection.last_event_id,
+            last_event_id=self._last_event_id,
             events_seen=self.events_seen,
             tool_calls_delivered=tuple(self.accumulator.tool_calls_delivered),
         )
+
+    @property
+    def _last_event_id(self) -> str | None:
+        ahead = self._connection.last_event_id
+        return ahead if ahead is None or self._id_at_fault is None else self._id_at_fault or None
 
     # -- within ------------------------------------------------------------
 
@@ -382,6 +391,8 @@ class Machine:
                 reader = connection.format or connection
                 if reader.error is not None or accumulator.error is not None:
                     self.error = reader.error or accumulator.error
+                    # The framing is ahead of what was read, by the rest of the chunk.
+                    self._id_at_fault = frame.id if isinstance(frame, ServerSentEvent) else ""
                     break
             else:
                 self.error = (connection.framing or connection).error or (coding.error if coding else None)
