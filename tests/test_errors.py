@@ -24,15 +24,18 @@ ERRORS: list[errors.TokenStreamError] = [
     errors.ProtocolError("a", event=3, offset=4),
     errors.LimitExceeded(limit="body", value=10),
     errors.ProviderError("a", code="c", type="t", kind="overloaded"),
-    errors.OutputInvalid("a", text="{", offset=1),
+    errors.OutputInvalid("a", text="{", offset=1, errors=[{"type": "missing", "loc": ("b",)}]),
+    errors.InvalidJSON("a", text="{]", offset=1),
+    errors.OutputIncomplete("a", text="{", offset=1),
 ]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_every_error_pickles_with_all_that_it_carries(error: errors.TokenStreamError) -> None:
     """Class, message and attributes."""
-    if isinstance(error, errors.StreamError):
+    if isinstance(error, errors.StreamError | errors.OutputInvalid | errors.OutputIncomplete):
         error.partial = Message(parts=(TextPart(text="Hel"),))
+    if isinstance(error, errors.StreamError):
         error.request_id = "req_1"
     copy = pickle.loads(pickle.dumps(error))
 
@@ -50,6 +53,17 @@ def test_blame_is_the_class() -> None:
         for name in errors.__all__
         if name != "ErrorKind"
     )
+
+
+def test_output_that_is_no_json_is_output_that_is_invalid() -> None:
+    """One `except` serves both; what was cut is another matter."""
+    assert issubclass(errors.InvalidJSON, errors.OutputInvalid)
+    assert not issubclass(errors.OutputIncomplete, errors.OutputInvalid)
+
+
+def test_an_error_of_the_output_has_an_empty_partial_where_no_stream_put_one() -> None:
+    """As errors of a stream have."""
+    assert errors.InvalidJSON("a", offset=1).partial == Message()
 
 
 def test_what_is_worth_a_retry() -> None:

@@ -16,7 +16,9 @@
     │   ├── ProtocolError
     │   │   └── LimitExceeded
     │   └── ProviderError
-    └── OutputInvalid                   the model's output is not what was asked for
+    ├── OutputInvalid                   the model's output is not what was asked for
+    │   └── InvalidJSON
+    └── OutputIncomplete                the model's output was cut
 
 No message quotes the payload's text, which may be private.
 """
@@ -26,19 +28,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokenstream.message import Checkpoint, Message
-    from tokenstream.turns import Kind
+    from tokenstream.partial_json import Partial
+    from tokenstream.turns import Kind, ToolResults
 
 __all__ = [
     "ConcurrentRead",
     "ConnectError",
     "ErrorKind",
+    "InvalidJSON",
     "LimitExceeded",
     "MisuseError",
     "NotAStream",
     "NotExpressible",
+    "OutputIncomplete",
     "OutputInvalid",
     "ProtocolError",
     "ProviderError",
@@ -71,6 +76,9 @@ def _rebuild(cls: type[TokenStreamError], args: tuple[Any, ...], state: dict[str
 
 class TokenStreamError(Exception):
     """The root of every error that this library raises."""
+
+    tool_results: ToolResults | None = None
+    """What the tools gave back that a router had run by then; None where none runs them."""
 
     def __reduce__(
         self,
@@ -349,16 +357,88 @@ class ProviderError(StreamError):
         self.type = type
 
 
-class OutputInvalid(TokenStreamError):
+class _OutputError(TokenStreamError):
+    """What the errors of a model's output have in common."""
+
+    _partial: Message | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str,
+        offset: int | None = None,
+        errors: Sequence[Mapping[str, Any]] = (),
+        best: Partial[Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.text = text
+        """The output as the model wrote it."""
+        self.offset = offset
+        """Position of the first fault in `text`, in characters; None where the text is no matter."""
+        self.errors = tuple(errors)
+        """What is wrong with its values, as pydantic's `ValidationError.errors()` tells it."""
+        self.best = best
+        """The output as far as it can be read; None where nothing was."""
+
+    @property
+    def partial(self) -> Message:
+        """What the answer had come to; an empty message where nothing is known of one."""
+        if self._partial is None:
+            from tokenstream.message import Message
+
+            self._partial = Message()
+        return self._partial
+
+    @partial.setter
+    def partial(self, message: Message) -> None:
+        self._partial = message
+
+
+class OutputInvalid(_OutputError):
     """The model's output is not what was asked for.
 
     Args:
         message: What is wrong with it.
         text: The output as the model wrote it.
         offset: Position of the first fault in `text`, in characters, or None.
+        errors: What is wrong with its values, as pydantic tells it.
+        best: The output as far as it can be read.
     """
 
-    def __init__(self, message: str, *, text: str, offset: int | None = None) -> None:
-        super().__init__(message)
-        self.text = text
-        self.offset = offset
+
+class InvalidJSON(OutputInvalid):
+    """The model's output is no JSON; what came before the fault is kept.
+
+    Args:
+        message: What is wrong with it.
+        text: The output as the model wrote it; empty where only the pieces were seen.
+        offset: Position of the first character that no JSON can go on with, in characters.
+        errors: What is wrong with its values, as pydantic tells it.
+        best: The output as far as it can be read.
+    """
+
+    offset: int
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int,
+        text: str = "",
+        errors: Sequence[Mapping[str, Any]] = (),
+        best: Partial[Any] | None = None,
+    ) -> None:
+        super().__init__(message, text=text, offset=offset, errors=errors, best=best)
+
+
+class OutputIncomplete(_OutputError):
+    """The model's output was cut before it was whole.
+
+    Args:
+        message: What cut it.
+        text: The output as the model wrote it.
+        offset: Where it ends, in characters, or None.
+        errors: What is missing or wrong, as pydantic tells it.
+        best: The output as far as it can be read.
+    """

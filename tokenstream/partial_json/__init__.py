@@ -1,0 +1,57 @@
+"""JSON that is still being written: read in one pass, its value current after each piece."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._allow import Allow
+    from tokenstream.partial_json._missing import MISSING
+    from tokenstream.partial_json._parser import PartialJSONParser
+    from tokenstream.partial_json._partial import Partial
+    from tokenstream.partial_json._repairs import Repair
+    from tokenstream.partial_json.events import JSONEvent, JSONKind, Path, StringDelta, ValueDone, ValueStart
+
+__all__ = [
+    "MISSING",
+    "Allow",
+    "JSONEvent",
+    "JSONKind",
+    "Partial",
+    "PartialJSONParser",
+    "Path",
+    "Repair",
+    "StringDelta",
+    "ValueDone",
+    "ValueStart",
+]
+
+# Loaded when first asked for: the parser needs neither pydantic's type adapters
+# nor the package that has the flags.
+_HOMES = {
+    "Allow": "_allow",
+    "JSONEvent": "events",
+    "JSONKind": "events",
+    "MISSING": "_missing",
+    "Partial": "_partial",
+    "PartialJSONParser": "_parser",
+    "Path": "events",
+    "Repair": "_repairs",
+    "StringDelta": "events",
+    "ValueDone": "events",
+    "ValueStart": "events",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tokenstream.partial_json' has no attribute {name!r}")
+    value: object = getattr(import_module(f"tokenstream.partial_json.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,18 @@
+"""Where the flags come from that say what may show before it is complete."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["Allow"]
+
+try:
+    # It has no types of its own.
+    Allow: Any = import_module("partial_json_parser").Allow
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "the flags `Allow` are those of partial-json-parser, which is not installed: "
+        "`pip install partial-json-parser`",
+        name=error.name,
+    ) from error

@@ -1,0 +1,74 @@
+"""What may come where in strict JSON (RFC 8259): tables by the next character.
+
+An entry is a step, which reads what begins with that character, or the table that
+counts behind it. Under "" stands what is expected, for error messages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    # Reads on at a position of a text, and returns where it stops.
+    Step: TypeAlias = Callable[[Any, str, int, list[Any]], int]
+    Table: TypeAlias = dict[str, Any]
+
+__all__ = [
+    "AFTER_ELEMENT",
+    "AFTER_FIELD",
+    "BETWEEN",
+    "COLON",
+    "END",
+    "ENDED",
+    "FAILED",
+    "FIRST_ELEMENT",
+    "FIRST_KEY",
+    "INSIDE",
+    "KEY",
+    "VALUE",
+    "begins_with",
+    "goes_on",
+]
+
+StepT = TypeVar("StepT", bound="Step")
+
+VALUE: Table = {"": "a value"}
+FIRST_ELEMENT: Table = {"": 'a value or "]"'}
+AFTER_ELEMENT: Table = {"": '"," or "]"', ",": VALUE}
+KEY: Table = {"": "a key"}
+FIRST_KEY: Table = {"": 'a key or "}"'}
+COLON: Table = {"": '":"', ":": VALUE}
+AFTER_FIELD: Table = {"": '"," or "}"', ",": KEY}
+END: Table = {"": "nothing but white space"}
+BETWEEN = (VALUE, FIRST_ELEMENT, AFTER_ELEMENT, KEY, FIRST_KEY, COLON, AFTER_FIELD, END)
+"""The tables before which white space may stand."""
+for _table in BETWEEN:
+    # One space is what mostly comes; a step takes the line breaks, which many follow.
+    _table[" "] = _table
+FAILED: Table = {}
+"""After a fault nothing is read."""
+ENDED: Table = {}
+"""After the end of the text nothing may come."""
+
+INSIDE: dict[str, Any] = {}
+"""The steps that go on inside something that a piece of text has cut, by name."""
+
+
+def begins_with(characters: str, *tables: Table) -> Callable[[StepT], StepT]:
+    """Enter a step into tables, under each of `characters`."""
+
+    def enter(step: StepT) -> StepT:
+        for table in tables:
+            table.update(dict.fromkeys(characters, step))
+        return step
+
+    return enter
+
+
+def goes_on(step: StepT) -> StepT:
+    """Enter a step into `INSIDE`."""
+    INSIDE[step.__name__] = step
+    return step

@@ -1,0 +1,147 @@
+"""Numbers of JSON (RFC 8259, section 6): where one may end, and what it comes to."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+__all__ = [
+    "ACCEPTED",
+    "FEW_DIGITS",
+    "MOST_DIGITS",
+    "NUMBER",
+    "START",
+    "advance",
+    "is_too_long",
+    "make",
+    "so_far",
+]
+
+MOST_DIGITS = 4_300
+"""Most digits of a number: what `int` takes by default; longer ones take it quadratic time."""
+_MOST_OTHERS = 4
+"""A sign, a point, an exponent's letter and its sign: what a number has beside its digits."""
+FEW_DIGITS = 512
+"""Digits that `int` always takes, however low the process has set its limit (640 at least)."""
+
+NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)?").match
+"""A number: its integer, and its fraction and exponent or None."""
+
+# Decimal's exponents have 19 digits at most, on every machine. Without this, each start of a
+# longer one would be tried.
+_CUT_POWER = re.compile(r"([eE][+-]?0*[1-9][0-9]{18})[0-9]+").sub
+
+START, _MINUS, _ZERO, _INTEGER, _POINT, _FRACTION, _EXPONENT, _SIGN, _POWER = range(9)
+ACCEPTED = frozenset({_ZERO, _INTEGER, _FRACTION, _POWER})
+"""Where a number may end."""
+
+_POSITIVE = "123456789"
+_ANY = "0123456789"
+_FIRST = {"0": _ZERO, **dict.fromkeys(_POSITIVE, _INTEGER)}
+_OPEN_END = {"e": _EXPONENT, "E": _EXPONENT}
+_POWERS = dict.fromkeys(_ANY, _POWER)
+_NEXT: tuple[dict[str, int], ...] = (
+    {"-": _MINUS, **_FIRST},
+    _FIRST,
+    {".": _POINT, **_OPEN_END},
+    {".": _POINT, **_OPEN_END, **dict.fromkeys(_ANY, _INTEGER)},
+    dict.fromkeys(_ANY, _FRACTION),
+    {**_OPEN_END, **dict.fromkeys(_ANY, _FRACTION)},
+    {"+": _SIGN, "-": _SIGN, **_POWERS},
+    _POWERS,
+    _POWERS,
+)
+
+
+def advance(text: str, position: int, state: int) -> tuple[int, int]:
+    """Return where a number that is in `state` stops in `text`, and its state there.
+
+    It stops at the end of the text, before a character that does not belong to
+    the number, or behind more digits than a number may have.
+    """
+    end = min(len(text), position + MOST_DIGITS + _MOST_OTHERS + 1)
+    while position < end:
+        following = _NEXT[state].get(text[position])
+        if following is None:
+            break
+        state = following
+        position += 1
+    return position, state
+
+
+def is_too_long(number: str) -> bool:
+    """Return whether a number has more than `MOST_DIGITS` digits.
+
+    Example:
+        >>> is_too_long("-1.5e10"), is_too_long("1" * 4301)
+        (False, True)
+    """
+    if len(number) <= MOST_DIGITS:
+        return False
+    return len(number) > MOST_DIGITS + _MOST_OTHERS or sum(map(str.isdigit, number)) > MOST_DIGITS
+
+
+def make(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, float or Decimal
+    """Return the value of a whole number, as `json.loads` gives it.
+
+    Args:
+        number: Its text, at most `MOST_DIGITS` digits.
+        decimals: Whether one with a fraction or an exponent becomes a Decimal;
+            None is returned where that holds no such exponent.
+
+    Example:
+        >>> make("20", decimals=True), make("1.10", decimals=True), make("1.10", decimals=False)
+        (20, Decimal('1.10'), 1.1)
+    """
+    if "." not in number and "e" not in number and "E" not in number:
+        return _integer(number)
+    return _decimal(number) if decimals else float(number)
+
+
+def so_far(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as above, or None
+    """Return the value of the longest start of an unfinished number that is a number within bounds.
+
+    Args:
+        number: What has come of it.
+        decimals: As for `make`.
+
+    Example:
+        >>> so_far("1.", decimals=False), so_far("-1e+", decimals=False), so_far("-", decimals=False)
+        (1, -1, None)
+    """
+    value = None
+    number = number[: MOST_DIGITS + _MOST_OTHERS]
+    match = NUMBER(_CUT_POWER(r"\1", number) if decimals else number)
+    while match is not None and value is None:
+        start = match.group()
+        if not is_too_long(start):
+            value = make(start, decimals=decimals)
+        match = NUMBER(start[:-1])
+    return value
+
+
+def _integer(number: str) -> int:
+    try:
+        return int(number)
+    except ValueError:
+        # The process has lowered Python's limit (`sys.set_int_max_str_digits`). What a document
+        # comes to does not depend on that.
+        value = 0
+        sign, digits = (-1, number[1:]) if number[0] == "-" else (1, number)
+        for start in range(0, len(digits), FEW_DIGITS):
+            some = digits[start : start + FEW_DIGITS]
+            value = value * 10 ** len(some) + int(some)
+        return sign * value
+
+
+def _decimal(number: str) -> Decimal | None:
+    from decimal import Context, Decimal, InvalidOperation
+
+    try:
+        # The very number, whatever the current context rounds to or lets pass.
+        return Decimal(number, Context(traps=[InvalidOperation]))
+    except InvalidOperation:
+        return None
