@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tokenstream.decoder import Decoder
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message, ToolCall, Usage
+    from tokenstream.partial_json import Partial
+    from tokenstream.router import Router
     from tokenstream.stream import AsyncStream, Stream, tap
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "Decoder",
     "Limits",
     "Message",
+    "Partial",
+    "Router",
     "Stream",
     "ToolCall",
     "Usage",
@@ -44,6 +48,8 @@ _HOMES = {
     "Decoder": "decoder",
     "Limits": "limits",
     "Message": "message",
+    "Partial": "partial_json",
+    "Router": "router",
     "Stream": "stream",
     "ToolCall": "message",
     "Usage": "message",

@@ -1,0 +1,419 @@
+"""Typed objects that fill in as their text arrives."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter, field_validator
+from pydantic_core import SchemaError
+
+from tests.partial_json.support import in_pieces
+from tests.partial_json.typed import STEP, drafted
+from tests.partial_json.typed_models import (
+    Aliased,
+    AliasedTags,
+    Before,
+    ByName,
+    CheckedDefaults,
+    Extra,
+    Fields,
+    Late,
+    LeavingOut,
+    LeftOut,
+    Node,
+    Owner,
+    Recipe,
+    Step,
+    Unions,
+)
+from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
+from tokenstream.partial_json import MISSING, Partial
+from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
+
+# -- what shows while it grows -------------------------------------------------------------
+
+
+def _drafts(type_: Any, pieces: list[str], **options: Any) -> Iterator[Draft[Any]]:
+    draft: Draft[Any] = Draft(type_, **options)
+    for piece in pieces:
+        draft.feed(piece)
+        yield draft
+
+
+def _partial(type_: Any, text: str, **options: Any) -> Any:
+    (draft,) = _drafts(type_, [text], **options)
+    return draft.partial()
+
+
+def test_a_field_shows_as_far_as_it_is() -> None:
+    """Text grows, objects and arrays fill in; a number shows when its end has been seen."""
+    pieces = [
+        '{"name": "Pan',
+        'cakes", "steps": [{"title": "mi',
+        'x", "minutes": 1',
+        '2}, {"ti',
+        'tle": "fry',
+    ]
+    shown = [repr(draft.partial()) for draft in _drafts(Recipe, pieces)]
+    mix = Step(title="mix", minutes=12)
+
+    assert [
+        "Partial[Recipe](name='Pan', …)",
+        "Partial[Recipe](name='Pancakes', steps=[Partial[Step](title='mi', …)], …)",
+        "Partial[Recipe](name='Pancakes', steps=[Partial[Step](title='mix', …)], …)",
+        f"Partial[Recipe](name='Pancakes', steps=[{mix!r}, Partial[Step](…)], …)",
+        f"Partial[Recipe](name='Pancakes', steps=[{mix!r}, Partial[Step](title='fry', …)], …)",
+    ] == shown
+
+
+def test_text_that_becomes_something_else_shows_when_it_is_that() -> None:
+    """A date, a secret or a literal never shows as half its text."""
+
+    class Day(BaseModel):
+        day: dt.date
+        name: str
+
+    first, second = (draft.partial() for draft in _drafts(Day, ['{"day": "2020-01', '-02", "name": "x']))
+
+    assert (MISSING, "x") == (first.day, second.name)
+    assert dt.date(2020, 1, 2) == second.day
+
+
+def test_a_null_is_told_from_what_is_missing() -> None:
+    """A field that came as null is None; one that has not come is MISSING."""
+    draft = _partial(Step, '{"title": "x", "note": null')
+
+    assert (None, MISSING) == (draft.note, draft.minutes)
+    assert ["title", "note"] == list(draft)
+
+
+def test_a_finished_field_is_wrong_at_once() -> None:
+    """An error comes with the value that has it, with its whole place, before the document ends."""
+    found = [
+        [(error["type"], error["loc"]) for error in draft.errors]
+        for draft in _drafts(Recipe, ['{"name": 1, "steps": [{"title": "x", "minutes": "soon', '"', ', "ti'])
+    ]
+    name = ("string_type", ("name",))
+
+    assert [[name], [name, ("int_parsing", ("steps", 0, "minutes"))]] == [found[0], found[2]]
+    assert found[1] == found[2]
+
+
+def test_an_invalid_value_shows_as_it_came() -> None:
+    """What was shown is not taken back because it proves invalid."""
+    draft = _partial(Recipe, f'{{"name": "much too long for it", "steps": [{{"minutes": 3}}], "best": {STEP}')
+
+    assert "much too long for it" == draft.name
+    assert "Partial[Step](minutes=3)" == repr(draft.steps[0])
+    assert (True, [("steps", 0, "title")]) == (
+        draft.steps[0].complete,
+        [error["loc"] for error in draft.steps[0].errors],
+    )
+
+
+def test_a_key_that_comes_again_has_its_last_value() -> None:
+    """The last value of a repeated key counts, while it grows and at the end, and so do its errors."""
+    text = '{"title": 1, "title": "y'
+    first, second, third = _drafts(Step, ['{"title": 1', ', "title": "y', '"}'])
+
+    assert "y" == _partial(Step, text).title
+    assert (Step(title="y"), []) == (third.final(), third.errors)
+    assert first is second is third
+
+
+def test_other_errors_stay_when_a_key_comes_again() -> None:
+    """Only what was wrong with the key's earlier value is forgotten."""
+    draft = _partial(Recipe, '{"name": 1, "tags": {"a": "x"}, "name": "y"')
+
+    assert [("tags", "a")] == [error["loc"] for error in draft.errors]
+
+
+def test_aliases_are_read_and_names_are_shown() -> None:
+    """A draft has a field under its name, whatever key it came with; errors name the key."""
+    draft = _partial(Aliased, '{"A": 1, "b2": "tex')
+
+    assert (1, "tex") == (draft.a, draft.b)
+    assert [("A",)] == [error["loc"] for error in _partial(Aliased, '{"A": "x"').errors]
+
+
+def test_an_unknown_key_shows_only_where_the_model_keeps_it() -> None:
+    """Keys that the model ignores do not show, those it allows do, those it forbids are wrong at once."""
+    kept, ignored = _partial(Extra, '{"z": [1, {"y": "tex'), _partial(Step, '{"z": [1, {"y": "tex')
+    forbidden = _partial(ByName, '{"z": [1], ')
+
+    assert [1, {"y": "tex"}] == kept.z
+    assert [] == list(ignored)
+    assert [("extra_forbidden", ("z",))] == [(error["type"], error["loc"]) for error in forbidden.errors]
+
+
+def test_a_member_of_a_union_is_known_once_its_tag_is() -> None:
+    """Before the discriminator the fields show as they came, behind it validated; later ones at once."""
+    pieces = ['{"favourite": {"step": {"title": "x"}, "name": 3', ', "kind": "dog"', ', "name": "d"']
+    before, behind, last = (draft.partial().favourite for draft in _drafts(Owner, pieces))
+
+    assert "Partial[Cat | Dog | Bird](step={'title': 'x'}, …)" == repr(before)
+    assert (Step(title="x"), 3) == (behind.step, behind.name)
+    assert "d" == last.name
+
+
+def test_an_error_behind_a_tag_names_the_member() -> None:
+    """The location has the tag, as pydantic's own has."""
+    (draft,) = _drafts(Owner, ['{"favourite": {"kind": "cat", "lives": "x"'])
+
+    assert [("favourite", "cat", "lives")] == [error["loc"] for error in draft.errors]
+
+
+def test_an_unknown_tag_is_wrong_when_its_object_closes() -> None:
+    """Nothing can be read under a tag that no member has; what came shows."""
+    draft = _partial(Owner, '{"favourite": {"kind": "fish", "lives": 3, "steps": [1]}')
+
+    assert {"kind": "fish", "lives": 3} == {name: draft.favourite[name] for name in ("kind", "lives")}
+    assert ["union_tag_invalid"] == [error["type"] for error in draft.errors]
+
+
+def test_an_aliased_tag_is_found_under_its_alias() -> None:
+    """The discriminator's key in the document decides."""
+    draft = _partial(AliasedTags, '{"z": {"w": ["1"], "type": "y"')
+
+    assert ([1], "y") == (draft.z.w, draft.z.type_)
+
+
+def test_a_field_that_looks_at_others_is_read_once_they_are_there() -> None:
+    """A validator that is told of earlier fields runs when they are finished, in whatever order they came."""
+    pieces = ['{"second": "y', '", "numbers": [1], ', '"first": "x"', "}"]
+    found = [[error["loc"] for error in draft.errors] for draft in _drafts(Fields, pieces)]
+
+    assert [[], [], [("second",)], [("second",)]] == found
+    assert "x" == _partial(Fields, '{"first": "x", "second": "x"').second
+
+
+def test_a_field_that_looks_at_an_invalid_one_waits_for_the_end() -> None:
+    """What is before it is invalid, so that its own value cannot be told."""
+    draft = _partial(Late, '{"most": "x", "steps": [{"title": "a"}], "count": 1, ')
+
+    assert [("most",), ("steps",)] == [error["loc"] for error in draft.errors]
+    assert 1 == draft.count
+
+    draft = _partial(Late, '{"most": "x", "steps": [], "count": 1, ')
+
+    assert [("most",)] == [error["loc"] for error in draft.errors]
+    assert ([], 1) == (draft.steps, draft.count)
+
+
+def test_a_model_that_is_read_whole_shows_as_it_is_written() -> None:
+    """Where a validator is before the fields, they show as plain data, and the model when it closes."""
+    growing, closed = (draft.partial() for draft in _drafts(list[Before], ['[{"a": "1"', "}"]))
+
+    assert "Partial[list[Before]]([Partial[Before](a='1', …)], …)" == repr(growing)
+    assert [Before(a=1, b=7)] == closed.value
+
+
+def test_a_value_that_is_left_out_is_left_out_of_the_end() -> None:
+    """Where a validator wants its value left out, only the whole array can be read."""
+    draft = drafted(LeavingOut, '{"numbers": [1, 3, 2], "a": 3}', [5, 14, 20])
+
+    assert [1, 2] == draft.partial().get("numbers")
+
+
+def test_a_union_whose_member_the_kind_tells_is_typed_at_once() -> None:
+    """Where only one member can be an array, or an object, its values are read one by one."""
+    draft = _partial(Unions, f'{{"a": [{STEP}, {{"title": "x')
+
+    assert (Step, "x") == (type(draft.a[0]), draft.a[1].title)
+
+
+def test_what_is_no_object_is_the_value() -> None:
+    """A list, text or number that is the whole document is in `value`."""
+    assert [1, 2] == _partial(list[int], "[1, 2, 3").value
+    assert "tex" == _partial(str, '"tex').value
+    assert MISSING is _partial(int, "12").value
+
+
+def test_a_number_that_is_the_document_ends_with_the_text() -> None:
+    """Nothing but the end tells that a number is over."""
+    draft = Draft(int)
+    draft.feed("12")
+    before = draft.complete
+    draft.end()
+
+    assert (False, True, 12) == (before, draft.complete, draft.final())
+
+
+def test_feed_tells_whether_something_shows() -> None:
+    """White space, keys and what the model ignores change nothing."""
+    draft = Draft(Step)
+    pieces = ["{", ' "ti', 'tle"', ': "', "x", '",  ', '"zz": {"a": [1, "b"]}, ', '"minutes": 3', "}", " "]
+
+    assert [True, False, False, True, True, True, False, False, True, False] == [
+        draft.feed(piece) for piece in pieces
+    ]
+
+
+# -- how it ends -------------------------------------------------------------------------------
+
+
+def test_a_document_that_was_cut_is_incomplete() -> None:
+    """What had come is on the error: the text, the best object, what was wrong so far."""
+    draft = Draft(Recipe)
+    draft.feed('{"name": 1, "steps": [')
+    draft.end()
+
+    with pytest.raises(OutputIncomplete) as caught:
+        draft.final()
+    assert ('{"name": 1, "steps": [', 22, draft.partial()) == (
+        caught.value.text,
+        caught.value.offset,
+        caught.value.best,
+    )
+    assert [("name",)] == [error["loc"] for error in caught.value.errors]
+    assert draft.error is None
+
+
+def test_a_document_that_is_no_json_says_where() -> None:
+    """The fault has its offset; what came before it is still there."""
+    draft = Draft(Step)
+    changed = draft.feed('{"title": "x", ]')
+    draft.end()
+
+    with pytest.raises(InvalidJSON) as caught:
+        draft.final()
+    assert (True, 15, '{"title": "x", ]') == (changed, caught.value.offset, caught.value.text)
+    assert "x" == draft.partial().title
+    assert isinstance(draft.error, InvalidJSON)
+
+
+def test_a_document_that_is_too_deep_is_refused() -> None:
+    """A recursive model is bounded by `max_depth`."""
+    draft = Draft(Node)
+    draft.feed('{"v": 1, "kids": [' * 101)
+
+    assert isinstance(draft.error, LimitExceeded)
+    with pytest.raises(OutputInvalid, match="nested more than 200 deep") as caught:
+        draft.final()
+    assert draft.error is caught.value.__cause__
+
+
+def test_a_document_as_deep_as_pydantic_reads_is_read() -> None:
+    """Nothing of it recurses: neither reading nor taking snapshots."""
+    text = '{"v":1,"kids":[' * 99 + '{"v":2}' + "]}" * 99
+    draft = drafted(Node, text, list(range(0, len(text), 7)))
+
+    assert Node.model_validate_json(text) == draft.final()
+    assert _partial(Node, text[:700]) == _partial(Node, text[:700])
+    assert repr(_partial(Node, text[:700])).count("Partial") <= 40
+
+
+def test_two_keys_of_one_field_are_decided_by_the_whole() -> None:
+    """Which of two aliases counts is pydantic's to say, whatever their order is."""
+    texts = ['{"A": 1, "b2": "later", "b1": "first"}', '{"A": 1, "b1": "first", "b2": "later"}']
+
+    assert ["first", "first"] == [drafted(Aliased, text, [12]).final().b for text in texts]
+
+
+def test_an_exception_of_a_validators_own_is_the_callers() -> None:
+    """What pydantic lets through, a draft lets through."""
+
+    class Broken(BaseModel):
+        a: int
+
+        @field_validator("a")
+        @classmethod
+        def divided(cls, value: int) -> int:
+            return 1 // (value - 1)
+
+    with pytest.raises(ZeroDivisionError):
+        Draft(Broken).feed('{"a": 1}')
+
+
+def test_a_document_that_wants_to_be_left_out_is_the_programs_mistake() -> None:
+    """There is nothing around it that could leave it out; pydantic says so, and a draft passes it on."""
+    left_out: TypeAdapter[int] = TypeAdapter(LeftOut)
+
+    with pytest.raises(SchemaError, match="Omit"):
+        Draft(left_out).feed("[3]")
+
+
+def test_defaults_that_are_checked_are_checked_at_the_end() -> None:
+    """A default that has to be validated is, whether its field came or not."""
+    assert (3, "d") == (Draft.final(drafted(CheckedDefaults, "{}", [])).a, _default_step())
+
+
+def _default_step() -> str:
+    made: CheckedDefaults = drafted(CheckedDefaults, '{"a": 1}', []).final()
+    return made.steps[0].title
+
+
+# -- what is no JSON --------------------------------------------------------------------------
+
+
+def test_what_is_nearly_json_is_read_where_that_is_asked_for() -> None:
+    """Leniently read, values are validated as the JSON that they stand for."""
+    text = "Here: ```json\n{'name': 'x', steps: [{title: 'a', minutes: 3,},], 'tags': {'a': 1}}\n```"
+    draft: Draft[Any] = Draft(Recipe, lenient=True)
+    for piece in in_pieces(text, 3):
+        draft.feed(piece)
+        draft.partial()
+    draft.end()
+
+    assert Recipe(name="x", steps=[Step(title="a", minutes=3)], tags={"a": 1}) == draft.final()
+
+
+def test_what_no_json_has_is_told_as_python_tells_it() -> None:
+    """A value that is read whole keeps NaN and infinity; a repeated key has the whole read."""
+    draft: Draft[Any] = Draft(Extra, lenient=True)
+    draft.feed("{'a': 1, 'z': [NaN, Infinity], 'a': 2}")
+    draft.end()
+
+    assert (2, "[nan, inf]") == (draft.final().a, repr(draft.final().z))
+
+
+def test_half_a_surrogate_pair_is_no_text_for_pydantic() -> None:
+    """`json.loads` takes it, pydantic does not: that is an error like others, at its place."""
+    draft = drafted(Step, '{"title": "\\ud800"}', [])
+
+    assert [("json_invalid", ("title",))] == [(error["type"], error["loc"]) for error in draft.errors]
+
+
+# -- excerpts ------------------------------------------------------------------------------------
+
+
+@given(text=st.text(st.sampled_from("ab"), min_size=1, max_size=30), data=st.data())
+def test_an_excerpt_is_the_text_between_two_offsets(text: str, data: st.DataObject) -> None:
+    """However the text is cut, what is kept is what stands between the offsets."""
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    size = data.draw(st.integers(1, 9))
+    excerpt = Excerpt()
+    found = None
+    place = 0
+    for piece in in_pieces(text, size):
+        excerpt.feed(piece)
+        if place <= start < place + len(piece):
+            excerpt.open(start)
+        if place < end <= place + len(piece):
+            found = excerpt.close(end, None)
+        excerpt.settle()
+        place += len(piece)
+
+    assert (text[start:end], False) == (found, excerpt.is_open)
+
+
+def test_a_written_excerpt_is_the_value_as_json() -> None:
+    """Where the text is no JSON, the value is written anew."""
+    excerpt = WrittenExcerpt()
+    excerpt.feed("{'a': NaN}")
+    excerpt.open(0)
+    excerpt.settle()
+
+    assert '{"a": NaN}' == excerpt.close(10, {"a": float("nan")})
+
+
+def test_a_partial_is_of_the_public_class() -> None:
+    """What a draft hands out is what users name in annotations."""
+    assert isinstance(Draft(Step).partial(), Partial)

@@ -1,0 +1,144 @@
+"""What errors say of the first fault of a value: where it is, and nothing that a model wrote."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from enum import Enum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, IPvAnyAddress, Json
+from pydantic_core import PydanticCustomError
+
+from tokenstream.errors import OutputInvalid
+from tokenstream.partial_json._first_fault import first_fault, schema_words
+from tokenstream.partial_json._schema import Schema
+
+SECRET = "s3cr3t"
+
+
+def _quote(text: str) -> str:
+    raise ValueError(f"what is {text}?")
+
+
+def _custom(text: str) -> str:
+    raise PydanticCustomError("odd", "what is {text}?", {"text": text})
+
+
+def _like_pydantic(text: str) -> str:
+    # As pydantic's own check of e-mail addresses does.
+    raise PydanticCustomError("value_error", "what is {text}?", {"text": text})
+
+
+class Size(Enum):
+    SMALL = "small"
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+class Form(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    count: Annotated[int, Field(gt=0)] = 1
+    day: date | None = None
+    size: Size | None = None
+    word: Annotated[str, Field(pattern="^z")] | None = None
+    id: UUID | None = None
+    link: AnyUrl | None = None
+    data: Json[Any] | None = None
+    address: IPvAnyAddress | None = None
+    quoted: Annotated[str, AfterValidator(_quote)] | None = None
+    custom: Annotated[str, AfterValidator(_custom)] | None = None
+    mail: Annotated[str, AfterValidator(_like_pydantic)] | None = None
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")] | None = None
+    prices: dict[str, int] = {}
+    steps: list[Cat] = []
+    renamed: int = Field(0, alias="its name")
+
+
+def _says(type_: Any, document: Any) -> str:
+    with pytest.raises(OutputInvalid) as caught:
+        Schema.of(type_).validate_text(json.dumps(document))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "document, says",
+    [
+        ({"count": 0}, "at count: Input should be greater than 0"),
+        ({"day": SECRET}, "at day: Input should be a valid date or datetime, input is too short"),
+        ({"size": SECRET}, "at size: Input should be 'small'"),
+        ({"word": SECRET}, "at word: String should match pattern '^z'"),
+        ({"id": SECRET}, "at id: uuid_parsing"),
+        ({"link": SECRET}, "at link: url_parsing"),
+        ({"data": SECRET}, "at data: json_invalid"),
+        ({"address": SECRET}, "at address: ip_any_address"),
+        ({"quoted": SECRET}, "at quoted: value_error"),
+        ({"custom": SECRET}, "at custom: odd"),
+        ({"mail": SECRET}, "at mail: value_error"),
+        ({"pet": {"kind": SECRET}}, "at pet: union_tag_invalid"),
+        ({"pet": {"kind": "cat", "lives": SECRET}}, "at pet.cat.lives: Input should be a valid integer"),
+        ({"prices": {SECRET: SECRET}}, "at prices.*: Input should be a valid integer"),
+        ({SECRET: 1}, "at *: Extra inputs are not permitted"),
+        ({"its name": SECRET}, "at its name: Input should be a valid integer"),
+        ({"steps": [{"kind": "cat"}]}, "at steps.0.lives: Field required"),
+        (
+            {"count": 0, SECRET: 1, "day": 5.5},
+            "at count: Input should be greater than 0, and 2 more in `errors`",
+        ),
+        (SECRET, "no valid Form: Input should be an object"),
+    ],
+)
+def test_an_error_says_where_the_first_fault_is(document: Any, says: str) -> None:
+    """By the type's own names; what may have been made of the output is left to `errors`."""
+    said = _says(Form, document)
+
+    assert said.startswith("the output is no valid Form: ")
+    assert says in said
+    assert SECRET not in said
+
+
+@pytest.mark.parametrize(
+    "document, says",
+    [
+        ({"count": SECRET}, "at count: Expected `int`, got `str`"),
+        ({}, "no valid Slip: Object missing required field `count`"),
+        ({"count": 1, "size": SECRET}, "at size: Invalid value"),
+        ({"count": 1, "prices": {SECRET: SECRET}}, "at prices.*: Expected `int`, got `str`"),
+        ({"count": 1, SECRET: 1}, "no valid Slip: Invalid value"),
+    ],
+)
+def test_faults_that_msgspec_finds_are_said_alike(document: Any, says: str) -> None:
+    """Where msgspec is installed."""
+    msgspec = pytest.importorskip("msgspec")
+    fields: list[Any] = [("count", int), ("size", Size, Size.SMALL), ("prices", dict[str, int], {})]
+    said = _says(msgspec.defstruct("Slip", fields, forbid_unknown_fields=True), document)
+
+    assert says in said
+    assert SECRET not in said
+
+
+def test_what_is_said_has_a_bounded_length() -> None:
+    """However deep the fault is, and whatever the type lists."""
+    deep = {"type": "int_type", "loc": tuple(range(100)), "msg": "Input should be a valid integer"}
+    wide = {"type": "literal_error", "loc": (), "msg": "x" * 1_000}
+
+    assert "at 0.1.2.3.4.5.….94.95.96.97.98.99: Input should be a valid integer" == first_fault([deep], ())
+    assert 201 == len(first_fault([wide], ()))
+
+
+def test_a_schema_that_holds_itself_has_words() -> None:
+    """As defaults may."""
+    schema: dict[str, Any] = {"type": "model", "fields": [("title", Form)]}
+    schema["default"] = schema
+
+    assert {"type", "model", "fields", "title", "Form", "default"} == schema_words(schema)

@@ -1,0 +1,170 @@
+"""What a type asks of a document."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+
+from tests.partial_json.typed_models import (
+    PutOff,
+    Recipe,
+    Step,
+)
+from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
+from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._schema import Schema
+
+_FIELDS: dict[str, Any] = {"step": ("Nowhere", ...)}
+Unbuilt: Any = create_model("Unbuilt", **_FIELDS)
+"""A model of a class that is defined nowhere."""
+
+
+@pytest.mark.parametrize(
+    "type_, title",
+    [
+        (Step, "Step"),
+        (int, "int"),
+        (list[Step], "list[Step]"),
+        (dict[str, list[Step]], "dict[str, list[Step]]"),
+        (int | None, "int | None"),
+        (Any, "Any"),
+        (TypeAdapter(Step), "Step"),
+        (TypeAdapter(list[int]), "list[int]"),
+    ],
+)
+def test_a_schema_is_called_what_its_type_is_called(type_: Any, title: str) -> None:
+    """Titles stand in messages and reprs: without modules, with what generics are made of."""
+    schema: Schema[Any] = Schema.of(type_)
+
+    assert title == schema.title
+
+
+def test_a_class_is_looked_through_once() -> None:
+    """Every draft of a class has the same schema."""
+    assert Schema.of(Step) is Schema.of(Step)
+
+
+def test_whole_text_is_validated() -> None:
+    """A text that is right gives its value, in JSON's mode."""
+    assert Step(title="x") == Schema.of(Step).validate_text('{"title": "x"}')
+
+
+def test_text_that_breaks_the_schema_is_invalid() -> None:
+    """OutputInvalid has pydantic's errors and the text, and says what it was meant to be."""
+    with pytest.raises(OutputInvalid, match="no valid Step: at title") as caught:
+        Schema.of(Step).validate_text("{}")
+
+    assert ("{}", [("missing", ("title",))]) == (
+        caught.value.text,
+        [(error["type"], error["loc"]) for error in caught.value.errors],
+    )
+
+
+def test_text_that_is_no_json_says_where() -> None:
+    """InvalidJSON has the offset of the first character that cannot follow."""
+    with pytest.raises(InvalidJSON) as caught:
+        Schema.of(Step).validate_text('{"title": ]')
+
+    assert (10, '{"title": ]') == (caught.value.offset, caught.value.text)
+
+
+def test_json_that_only_pydantic_refuses_is_invalid() -> None:
+    """Half a surrogate pair is JSON, but no text that pydantic reads."""
+    with pytest.raises(OutputInvalid) as caught:
+        Schema.of(str).validate_text('"\\ud800"')
+
+    assert OutputInvalid is type(caught.value)
+
+
+class Numbered(msgspec.Struct, tag=1):
+    x: int
+
+
+class Untagged(msgspec.Struct):
+    x: int
+
+
+@pytest.mark.parametrize("type_", [Unbuilt, "Nowhere", object(), 3, Numbered | Untagged])
+def test_a_type_that_has_no_schema_is_misuse(type_: Any) -> None:
+    """The message names the type and says what helps."""
+    with pytest.raises(MisuseError, match=r"model_rebuild") as caught:
+        Draft(type_)
+
+    assert getattr(type_, "__name__", str(type_)).split(".")[-1] in str(caught.value)
+
+
+def test_an_adapter_that_has_no_schema_is_misuse() -> None:
+    """An adapter whose building was put off is built, and says so where that fails."""
+    adapter: Any = TypeAdapter(Unbuilt)
+
+    with pytest.raises(MisuseError, match="the type of the adapter"):
+        Draft(adapter)
+
+
+def test_a_model_whose_building_was_put_off_is_built() -> None:
+    """`defer_build` is for the import; a draft needs the schema."""
+    adapter: TypeAdapter[PutOff] = TypeAdapter(PutOff, _parent_depth=2)
+
+    assert (
+        PutOff(a=1)
+        == Schema.of(PutOff).validate_text('{"a": 1}')
+        == Schema.of(adapter).validate_text('{"a": 1}')
+    )
+
+
+def test_a_model_of_a_function_is_read() -> None:
+    """Annotations that are text are resolved where the model was made."""
+
+    class Inner(BaseModel):
+        x: int
+
+    class Outer(BaseModel):
+        inner: Inner
+        outer: Outer | None = None
+
+    draft = Draft(Outer)
+    draft.feed('{"inner": {"x": 1}, "outer": {"inner": {"x": 2}}}')
+
+    assert Outer(inner=Inner(x=1), outer=Outer(inner=Inner(x=2))) == draft.final()
+
+
+def test_the_config_of_an_adapter_holds_inside() -> None:
+    """What an adapter was configured with is asked of each element as it is finished."""
+    draft: Draft[list[int]] = Draft(TypeAdapter(list[int], config=ConfigDict(strict=True)))
+    draft.feed('["1", ')
+
+    assert ["int_type"] == [error["type"] for error in draft.errors]
+
+
+def test_msgspec_comes_in_only_with_a_struct() -> None:
+    """Reading pydantic's types does not import msgspec."""
+    code = (
+        "import sys, tokenstream.partial_json._draft as d; d.Draft(list[int]).feed('[1]'); "
+        "print('msgspec' in sys.modules, 'tokenstream.partial_json._shape_msgspec' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "False False" == done.stdout.strip()
+
+
+def test_without_msgspec_there_are_no_structs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it was never imported, no type can be one of its."""
+    monkeypatch.delitem(sys.modules, "msgspec")
+
+    assert [1] == Schema.of(list[int]).validate_text("[1]")
+
+
+def test_a_schema_is_shared_by_drafts() -> None:
+    """Two drafts of one class do not disturb each other."""
+    first, second = Draft(Recipe), Draft(Recipe)
+    first.feed('{"name": "a", "steps": [')
+    second.feed('{"name": "b", "steps": [')
+    first.feed("]}")
+    second.feed("]}")
+
+    assert ("a", "b") == (first.final().name, second.final().name)

@@ -1,0 +1,388 @@
+"""What types look like to a document that grows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from itertools import permutations
+from random import Random
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import SchemaValidator
+
+from tests.partial_json.typed import CASES, damaged, drafted, expected, outcome
+from tests.partial_json.typed_models import (
+    After,
+    Aliased,
+    Before,
+    ByName,
+    Called,
+    Configured,
+    Extra,
+    Fields,
+    FromInside,
+    Initialising,
+    Leaves,
+    Node,
+    Options,
+    Owner,
+    Pet,
+    Plain,
+    Recipe,
+    Roots,
+    SameKey,
+    Step,
+    Uninitialised,
+    Wrapped,
+)
+from tokenstream.errors import OutputInvalid
+from tokenstream.partial_json import _shape_assembly, _shape_pydantic
+from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._schema import Schema
+from tokenstream.partial_json._shape import RAW, Choice, Unsure
+
+
+def _is_taken_apart(type_: Any, kind: Any = "object") -> bool:
+    schema: Schema[Any] = Schema.of(type_)
+    return schema.slot.structure(kind) is not None
+
+
+@pytest.mark.parametrize(
+    "type_", [Recipe, After, Fields, Node, Plain, Options, Extra, Configured, Roots, Pet, dict[str, int]]
+)
+def test_objects_are_read_field_by_field(type_: Any) -> None:
+    """Models, dataclasses and typed dicts, with validators behind them, are put together of their fields."""
+    assert _is_taken_apart(type_)
+
+
+@pytest.mark.parametrize("type_", [list[int], tuple[int, ...], tuple[int, str], list[Step] | None])
+def test_arrays_are_read_element_by_element(type_: Any) -> None:
+    """Lists and tuples are put together of their elements."""
+    assert _is_taken_apart(type_, "array")
+    assert not _is_taken_apart(type_)
+
+
+@pytest.mark.parametrize(
+    "type_", [Before, Wrapped, FromInside, SameKey, Initialising, Uninitialised, Step | Recipe]
+)
+def test_objects_that_only_the_whole_tells_are_read_whole(type_: Any) -> None:
+    """Whatever may look at all of the text gets all of the text."""
+    assert not _is_taken_apart(type_)
+
+
+@pytest.mark.parametrize("type_", [set[int], list[int] | set[str], str, Any])
+def test_arrays_that_only_the_whole_tells_are_read_whole(type_: Any) -> None:
+    """As above: a set has no elements until it is one."""
+    assert not _is_taken_apart(type_, "array")
+
+
+def test_a_discriminator_that_is_a_function_may_look_at_anything() -> None:
+    """So what it decides on is read whole."""
+    slot = Schema.of(Called).slot.structure("object")
+    assert slot is not None
+    inner = slot.slot("x")
+    assert inner is not None
+
+    assert inner.structure("object") is None
+    assert "Node | Step" == (inner.face.title if inner.face is not None else None)
+
+
+def test_a_choice_knows_nothing_before_it_is_made() -> None:
+    """It has no slots, and is read whole where it never is made."""
+    choice = Schema.of(Owner).slot.structure("object")
+    pet = choice.slot("favourite") if choice is not None else None
+    undecided = pet.structure("object") if pet is not None else None
+
+    assert isinstance(undecided, Choice)
+    assert (None, None) == (undecided.slot("kind"), undecided.choose(3))
+    with pytest.raises(Unsure):
+        undecided.assemble({}, {})
+    with pytest.raises(Unsure):
+        RAW.read("1")
+
+
+@pytest.mark.parametrize(
+    "type_, shows",
+    [
+        (str, True),
+        (Any, True),
+        (str | int, True),
+        (str | None, True),
+        (Annotated[str, msgspec.Meta(max_length=3)], True),
+        (int, False),
+        (dt.date, False),
+        (list[str], False),
+    ],
+)
+def test_text_shows_where_it_stays_text(type_: Any, shows: bool) -> None:
+    """A string that becomes something else shows when it is that."""
+    assert shows == Schema.of(type_).slot.shows_text
+
+
+def test_text_of_leaves_shows_only_where_it_stays_text() -> None:
+    """Enums, literals, secrets and JSON in text do not show while they grow; what may be any text does."""
+    structure = Schema.of(Leaves).slot.structure("object")
+    names = list(Leaves.model_fields)
+    slots = {name: structure.slot(name) for name in names} if structure is not None else {}
+
+    assert {"anything", "union"} == {name for name, slot in slots.items() if slot and slot.shows_text}
+
+
+def test_any_order_of_keys_is_put_together() -> None:
+    """More orders than are kept are no trouble."""
+
+    class Five(BaseModel):
+        a: int = 0
+        b: int = 0
+        c: int = 0
+        d: int = 0
+        e: int = 0
+
+    orders = [json.dumps(dict.fromkeys(keys, 1)) for keys in permutations("abcde")]
+    draft = Draft(list[Five])
+    draft.feed(f"[{','.join(orders)}]")
+
+    assert [Five(a=1, b=1, c=1, d=1, e=1)] * 120 == draft.final()
+
+
+# -- where a schema cannot be taken apart --------------------------------------------------
+
+
+@pytest.mark.parametrize("type_", [int, str])
+def test_a_validator_that_is_passed_over_is_noticed(type_: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should pydantic use another validator than the one that was made, nothing is taken apart."""
+    other: TypeAdapter[Any] = TypeAdapter(type_)
+    monkeypatch.setattr(_shape_assembly, "make_validator", lambda *_: other.validator)
+    _shape_assembly.is_assembly_sound.cache_clear()
+    sound = _shape_assembly.is_assembly_sound()
+    _shape_assembly.is_assembly_sound.cache_clear()
+
+    assert not sound
+
+
+def test_an_older_pydantic_has_no_option_to_pass_validators_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the option is not known it is not needed."""
+
+    def older(schema: Any, config: Any = None) -> Any:
+        return SchemaValidator(schema, config)
+
+    monkeypatch.setattr(_shape_assembly, "SchemaValidator", older)
+    _shape_assembly.options.cache_clear()
+    found = _shape_assembly.make_validator({"type": "int"}, None).validate_json("3")
+    _shape_assembly.options.cache_clear()
+
+    assert 3 == found
+
+
+def test_all_is_read_whole_where_nothing_can_be_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later, but never wrongly."""
+    monkeypatch.setattr(_shape_pydantic, "is_assembly_sound", lambda: False)
+
+    class Own(BaseModel):
+        step: Step
+        steps: list[Step] = []
+
+    text = '{"step": {"title": "x"}, "steps": [{}]}'
+
+    assert expected(Own, text) == outcome(Own, text, list(range(len(text))))
+
+
+# -- msgspec ---------------------------------------------------------------------------------
+
+
+class SStep(msgspec.Struct, rename="camel"):
+    my_title: str
+    minutes: int = 0
+    day: dt.date | None = None
+
+
+class SRecipe(msgspec.Struct, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(max_length=5)]
+    steps: list[SStep]
+    tags: dict[str, int] = {}
+    best: SStep | None = None
+
+
+class SA(msgspec.Struct, tag="a"):
+    x: int
+    kids: list[SA | SB] = []
+
+
+class SB(msgspec.Struct, tag="b"):
+    y: str
+
+    def __post_init__(self) -> None:
+        if self.y == "dog":
+            raise ValueError("no dogs")
+
+
+class SC(msgspec.Struct, tag=1):
+    z: int = 0
+
+
+class SD(msgspec.Struct, tag=2):
+    z: int = 0
+
+
+class SPair(msgspec.Struct, array_like=True, tag=True):
+    a: int
+
+
+class SArray(msgspec.Struct, array_like=True, tag=True):
+    a: int
+    b: SStep
+
+
+class SHolder(msgspec.Struct):
+    u: SA | SB
+    array: SArray | None = None
+    mixed: SStep | list[int] | str | None = None
+    anything: Any = None
+    by_number: dict[int, SStep] = {}
+    names: set[str] = set()
+
+
+ItemT = TypeVar("ItemT")
+
+
+class SBox(msgspec.Struct, Generic[ItemT]):
+    item: ItemT
+
+
+SSTEP = '{"myTitle":"x","minutes":1,"day":"2020-01-01"}'
+Untyped: Any = msgspec.defstruct("Untyped", [("elements", list, [])])
+"""A Struct with a list that says nothing of its elements."""
+
+STRUCTS: list[tuple[Any, list[str]]] = [
+    (SRecipe, [f'{{"name":"x","steps":[{SSTEP},{SSTEP}],"tags":{{"a":1}},"best":{SSTEP}}}', '{"zz":1}']),
+    (list[SStep], [f"[{SSTEP}]"]),
+    (SA | SB, ['{"type":"a","x":1,"kids":[{"y":"q","type":"b"}]}', '{"type":"c"}', '{"type":1}']),
+    (SC | SD, ['{"type":1}', '{"type":2,"z":"x"}']),
+    (SArray | SPair, ['["SArray",1,{"myTitle":"x"}]', '["SPair",1]']),
+    (SB, ['{"y":"b"}', '{"type":"b","y":"x"}', '{"type":"a","y":"x"}', '{"y":"dog"}']),
+    (
+        SHolder,
+        [
+            (
+                f'{{"u":{{"type":"b","y":"1"}},"array":["SArray",1,{SSTEP}],"mixed":{SSTEP},"anything":[1],'
+                f'"by_number":{{"1":{SSTEP}}},"names":["a"]}}'
+            )
+        ],
+    ),
+    (Untyped, ['{"elements":[1,"x"]}']),
+    (dict[str, SStep], [f'{{"a":{SSTEP}}}', '{"a":{}}']),
+    (SBox[SStep], [f'{{"item":{SSTEP}}}']),
+    (SStep | None, ["null", SSTEP]),
+    (tuple[SStep, ...], [f"[{SSTEP}]"]),
+]
+
+
+def _decoded(type_: Any, text: str) -> Any:
+    try:
+        return repr(msgspec.json.decode(text, type=type_))
+    except msgspec.ValidationError as error:
+        return str(error)
+
+
+def _ended(type_: Any, text: str, cuts: list[int]) -> Any:
+    try:
+        return repr(drafted(type_, text, cuts).final())
+    except OutputInvalid as invalid:
+        (error,) = invalid.errors
+        return error["msg"]
+
+
+def _hold_the_law(type_: Any, text: str) -> None:
+    wanted = _decoded(type_, text)
+    for cuts in ([], list(range(len(text)))):
+        found = _ended(type_, text, cuts)
+
+        assert wanted == found or (wanted.startswith(f"{found} - at `")), text
+
+
+@pytest.mark.parametrize("type_, texts", STRUCTS, ids=str)
+def test_a_struct_ends_as_msgspec_decodes_the_whole(type_: Any, texts: list[str]) -> None:
+    """The same value, or the same first error, at every fragmentation."""
+    for text in texts:
+        _hold_the_law(type_, text)
+
+
+@given(seed=st.integers(0, 10**9))
+@settings(max_examples=150)
+def test_a_damaged_struct_ends_as_msgspec_decodes_the_whole(seed: int) -> None:
+    """As above, for documents that are a little wrong."""
+    random = Random(seed)
+    type_, texts = random.choice(STRUCTS)
+    _hold_the_law(type_, damaged(random.choice(texts), random))
+
+
+def test_a_struct_shows_as_far_as_it_is() -> None:
+    """Its fields have their names, whatever their keys are; finished Structs are shared."""
+    draft: Draft[Any] = Draft(list[SStep])
+    draft.feed(f'[{SSTEP}, {{"myTitle": "te')
+    partial = draft.partial()
+    first = partial.value[0]
+    draft.feed('xt"}]')
+
+    assert ("te", "Partial[SStep](my_title='te', …)") == (partial.value[1].my_title, repr(partial.value[1]))
+    assert draft.final()[0] is first
+
+
+def test_what_is_wrong_with_a_struct_is_told_as_pydantic_tells_it() -> None:
+    """A type, a location, a message, the input: at once, and again for the whole."""
+    draft: Draft[Any] = Draft(SRecipe)
+    draft.feed('{"name": "x", "steps": [{"myTitle": 3, "minutes": "y"')
+
+    assert [
+        {"type": "msgspec", "loc": ("steps", 0, "myTitle"), "msg": "Expected `str`, got `int`", "input": 3},
+        {"type": "msgspec", "loc": ("steps", 0, "minutes"), "msg": "Expected `int`, got `str`", "input": "y"},
+    ] == draft.errors
+
+
+def test_a_place_that_msgspec_does_not_tell_has_no_input() -> None:
+    """A dict's key is not told by msgspec; so the place is not known, nor what is there."""
+    draft: Draft[Any] = Draft(dict[str, list[SStep]])
+    draft.feed('{"a": [{}, {"myTitle": "x"}]}')
+
+    assert [(("...", 0), None)] == [(error["loc"], error["input"]) for error in draft.errors]
+
+
+def test_text_that_msgspec_cannot_read_is_invalid_json() -> None:
+    """Half a surrogate pair is an error like others."""
+    with pytest.raises(OutputInvalid) as caught:
+        Schema.of(SStep).validate_text('{"myTitle": "\\ud800"}')
+
+    assert ["json_invalid"] == [error["type"] for error in caught.value.errors]
+
+
+@given(seed=st.integers(0, 10**9))
+@settings(max_examples=60)
+def test_early_errors_are_those_of_the_end(seed: int) -> None:
+    """What is reported while a document grows is wrong at its end too, unless its field came again."""
+    random = Random(seed)
+    type_, texts = random.choice([case for case in CASES if case[0] not in (Aliased, ByName)])
+    text = damaged(random.choice(texts), random)
+    draft: Draft[Any] = Draft(type_)
+    early: set[tuple[Any, ...]] = set()
+    for character in text:
+        draft.feed(character)
+        early |= {error["loc"][:1] for error in draft.errors}
+    draft.end()
+
+    assert not early or draft.errors or _repeats_a_key(text)
+
+
+def _repeats_a_key(text: str) -> bool:
+    found: list[bool] = []
+
+    def keyed(pairs: list[tuple[str, Any]]) -> Any:
+        found.append(len({key for key, _ in pairs}) < len(pairs))
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=keyed)
+    return any(found)

@@ -1,0 +1,362 @@
+"""A typed object that fills in as its text arrives."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from tokenstream._log import TextLog
+from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
+from tokenstream.partial_json._missing import MISSING
+from tokenstream.partial_json._open import Open
+from tokenstream.partial_json._parser import PartialJSONParser
+from tokenstream.partial_json._partial import Fault, Page, Partial, State
+from tokenstream.partial_json._schema import Schema
+from tokenstream.partial_json._shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
+from tokenstream.partial_json._views import GrowingObject, GrowingText
+from tokenstream.partial_json.events import StringDelta, ValueDone
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+    from tokenstream.errors import InvalidJSON, LimitExceeded
+    from tokenstream.partial_json._shape import Errors, Slot, Structure
+    from tokenstream.partial_json.events import JSONEvent, ValueStart
+
+__all__ = ["Draft"]
+
+T = TypeVar("T")
+
+_NOT_READ = (Failed, Unread)
+_OPENING = ("object", "array")
+_MOST_AGAIN = 4
+"""How often a document's length is read again: what is doubtful behind that is read with what is around it.
+
+Else objects inside each other that each repeat a key would be read as often as they are deep.
+"""
+
+
+class Draft(Generic[T]):
+    """A typed object that fills in as its text arrives.
+
+    Each value is validated once, when it is finished, and put together with
+    others when what they stand in closes: so that the end is what pydantic makes
+    of the whole text, and a snapshot costs what is open, not what there is.
+
+    Args:
+        type_or_adapter: What the document is to become.
+        lenient: Whether to read what models write in place of JSON.
+        max_depth: Most objects and arrays inside each other; pydantic reads 200.
+
+    Example:
+        >>> draft = Draft(dict[str, int])
+        >>> draft.feed('{"eggs": 3, "fl'), draft.partial().value
+        (True, {'eggs': 3})
+        >>> draft.feed('our": 1}'), draft.final()
+        (True, {'eggs': 3, 'flour': 1})
+    """
+
+    def __init__(
+        self, type_or_adapter: type[T] | TypeAdapter[T], *, lenient: bool = False, max_depth: int = 200
+    ) -> None:
+        schema: Schema[T] = Schema.of(type_or_adapter)
+        self._slot: Slot = schema.slot
+        self._face = schema.slot.face or Face(schema.title, None)
+        self._parser = PartialJSONParser(lenient=lenient, max_depth=max_depth)
+        self._log = TextLog()
+        self._page = Page(self._log, lenient=lenient, words=lambda: schema.words)
+        self._excerpt = WrittenExcerpt() if lenient else Excerpt()
+        self._top: Open | None = None
+        """The innermost object or array that is open."""
+        self._leaf: tuple[Slot, str | int | None, bool] = (self._slot, None, False)
+        """What the open text, number or literal is read as, its name, and whether it is part of a unit."""
+        self._text: TextLog | None = None
+        """The open text, where it shows."""
+        self._faults: Fault | None = None
+        self._again = 0
+        """How much text was read a second time, in characters."""
+        self._root: Any = MISSING
+        """What shows of the document, once it is finished."""
+        self._outcome: Any = MISSING
+        self._snapshot: Partial[T] | None = None
+        self._cut: InvalidJSON | LimitExceeded | None = None
+        """What the parser says of a text that ended too early."""
+
+    # -- what there is -----------------------------------------------------------
+
+    @property
+    def complete(self) -> bool:
+        """Whether the document is finished."""
+        return self._root is not MISSING
+
+    @property
+    def error(self) -> InvalidJSON | LimitExceeded | None:
+        """What went wrong with the text itself, once something has."""
+        error = self._parser.error
+        # A text that was cut is no broken one.
+        return None if error is None or error is self._cut else error
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """What is wrong with finished values so far, as pydantic tells it."""
+        return list(self.partial().errors)
+
+    @property
+    def text(self) -> str:
+        """The document's text so far."""
+        return self._log.join()
+
+    def partial(self) -> Partial[T]:
+        """Return the object as far as it has come; the same one until something changes."""
+        if self._snapshot is None:
+            self._snapshot = self._taken()
+        return self._snapshot
+
+    def final(self) -> T:
+        """Return the finished, validated value.
+
+        Raises:
+            OutputIncomplete: It is not all there.
+            OutputInvalid: It is not what the type asks for; `InvalidJSON` where it is no JSON.
+        """
+        return self.partial().final()
+
+    def _taken(self) -> Partial[T]:
+        tail: Any = MISSING if self._text is None else GrowingText(self._text)
+        name = self._leaf[1]
+        node = self._top
+        end = self._log.length
+        while node is not None and node.parent is not None:
+            tail = self._shown(node, node.view(name, tail), end, complete=False)
+            name = node.name
+            node = node.parent
+        if node is not None:
+            tail = node.view(name, tail)
+        elif self.complete:
+            tail = self._root
+        state = State(self._page, 0, end, self.complete, self._faults, None, self.error, self._outcome)
+        fields = tail if isinstance(tail, GrowingObject) else None
+        return Partial(self._face, fields, MISSING if fields is not None else tail, state)
+
+    def _shown(self, node: Open, view: Any, end: int, *, complete: bool) -> Any:  # noqa: ANN401 - any value
+        """Return what shows of an object or array inside the document."""
+        face = node.slot.face
+        if face is None or not node.is_object:
+            return view
+        state = State(self._page, node.start, end, complete, self._faults, node.fault, self.error, MISSING)
+        partial: Partial[Any] = Partial(face, view, MISSING, state)
+        return partial
+
+    # -- reading -----------------------------------------------------------------
+
+    def feed(self, text: str) -> bool:
+        """Read a piece of the document, and tell whether something has changed that shows."""
+        self._log.append(text)
+        self._excerpt.feed(text)
+        sound = self._parser.error is None
+        changed = self._take(self._parser.feed(text))
+        self._excerpt.settle()
+        changed = changed or (sound and self._parser.error is not None)
+        if text:
+            self._snapshot = None
+        return changed
+
+    def end(self) -> None:
+        """Say that the text has ended; a document that is not whole by then is incomplete."""
+        if self._parser.error is None:
+            self._excerpt.feed("")
+            self._take(self._parser.end())
+            if not self.complete:
+                self._cut = self._parser.error
+            self._snapshot = None
+
+    def _take(self, events: list[JSONEvent]) -> bool:
+        changed = False
+        for event in events:
+            if isinstance(event, StringDelta):
+                if self._text is not None:
+                    self._text.append(event.text)
+                    changed = True
+            elif isinstance(event, ValueDone):
+                changed = self._done(event) or changed
+            else:
+                changed = self._begin(event) or changed
+        return changed
+
+    def _begin(self, event: ValueStart) -> bool:
+        node, key, kind = self._top, event.key, event.kind
+        slot: Slot = self._slot
+        name: str | int | None = ""
+        if node is not None and key is not None:
+            slot, name = node.child(key)
+            if key in node.entries or key in node.telling:
+                self._begin_again(node, key)
+        inside = self._excerpt.is_open
+        if kind in _OPENING:
+            structure = None if inside else slot.structure(kind)
+            if structure is None and not inside:
+                self._excerpt.open(event.offset)
+            self._top = Open(node, event, name, slot, structure, fault=self._faults, inside=inside)
+            return self._top.shows
+        if not inside:
+            self._excerpt.open(event.offset)
+        self._leaf = slot, name, inside
+        shows = name is not None and (node is None or node.shows)
+        grows = kind == "string" and shows and slot.shows_text
+        self._text = TextLog() if grows else None
+        return grows
+
+    def _begin_again(self, node: Open, key: str | int) -> None:
+        """Begin the value of a key that has one: the last counts, but how is told by the whole."""
+        node.doubtful = True
+        if key in node.failed:
+            node.failed.remove(key)
+            self._faults = Fault(self._faults, (*node.loc, *node.loc_of(key)), None)
+
+    def _done(self, event: ValueDone) -> bool:
+        value, offset = event.value, event.offset
+        node, key = self._top, 0 if event.key is None else event.key
+        if node is not None and isinstance(value, dict | list):
+            self._top = node.parent
+            return self._close(node, cast("Any", value), offset)
+        self._text = None
+        slot, name, inside = self._leaf
+        if inside and node is not None:
+            node.show(name, value)
+            return node.shows
+        entry = self._read(node, key, slot, self._excerpt.close(offset, value))
+        return self._enter(node, key, name=name, slot=slot, entry=entry, shown=value)
+
+    def _close(self, node: Open, raw: Any, offset: int) -> bool:  # noqa: ANN401 - a dict or a list
+        """Finish an object or array; `offset` is behind its bracket."""
+        parent, key, name = node.parent, node.key, node.name
+        if node.inside and parent is not None:
+            parent.show(name, node.view())
+            return node.shows
+        if node.whole:
+            entry = self._read(parent, key, node.slot, self._excerpt.close(offset, raw))
+        else:
+            # What was found wrong inside is told again by the whole, in its order.
+            self._faults = node.fault
+            entry = self._assembled(node, raw, offset)
+        shown: Any = MISSING
+        if parent is None:
+            shown = node.view()
+        elif entry.__class__ in _NOT_READ:
+            shown = self._shown(node, node.view(), offset, complete=True)
+        return self._enter(parent, key, name=name, slot=node.slot, entry=entry, shown=shown)
+
+    def _assembled(self, node: Open, raw: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
+        """Return what the entries of an object or array make."""
+        if node.structure is not None and not node.doubtful:
+            try:
+                return node.structure.assemble(node.entries, raw)
+            except Invalid as invalid:
+                return self._failed(node.parent, node.key, invalid.errors)
+            except Unsure:
+                pass
+        text = json.dumps(raw) if self._page.lenient else self._log.slices([node.start, offset])
+        self._again += len(text)
+        if node.parent is not None and self._again > _MOST_AGAIN * self._log.length:
+            return Unread(text)
+        return self._read(node.parent, node.key, node.slot, text)
+
+    # -- entries -----------------------------------------------------------------
+
+    def _read(self, node: Open | None, key: str | int, slot: Slot, text: str) -> Any:  # noqa: ANN401 - any entry
+        """Return the entry that a value's text makes at a key."""
+        try:
+            return slot.read(text)
+        except Invalid as invalid:
+            return self._failed(node, key, invalid.errors)
+        except Unsure:
+            return Unread(text)
+
+    def _failed(self, node: Open | None, key: str | int, errors: Errors) -> Failed:
+        loc: tuple[str | int, ...] = ()
+        if node is not None:
+            node.failed.add(key)
+            loc = (*node.loc, *node.loc_of(key))
+        self._faults = Fault(self._faults, loc, errors)
+        return Failed(errors)
+
+    def _enter(
+        self,
+        node: Open | None,
+        key: str | int,
+        *,
+        name: str | int | None,
+        slot: Slot,
+        entry: Any,  # noqa: ANN401 - any entry
+        shown: Any,  # noqa: ANN401 - any value
+    ) -> bool:
+        """Put a finished value where it belongs, and tell whether that shows.
+
+        Args:
+            node: The object or array that it stands in; None for the document.
+            key: Its key there.
+            name: What it shows as.
+            slot: What it was read as.
+            entry: What was read.
+            shown: What shows where that is no value.
+        """
+        is_value = entry.__class__ not in _NOT_READ
+        if node is None:
+            self._root = shown if isinstance(shown, GrowingObject) or not is_value else entry
+            self._outcome = entry if is_value else MISSING
+            return True
+        faults = self._faults
+        node.show(name, entry if is_value else shown)
+        if isinstance(node.structure, Choice):
+            node.entries[key] = entry
+            node.tags[key] = shown
+            self._choose(node, node.structure)
+        elif node.structure is not None:
+            self._record(node, node.structure, key, slot, entry)
+        return name is not None or faults is not self._faults or entry.__class__ is Failed
+
+    def _record(self, node: Open, structure: Structure, key: str | int, slot: Slot, entry: Any) -> None:  # noqa: ANN401 - any entry
+        """Keep an entry until its object closes."""
+        if slot is RAW and entry.__class__ is Unread:
+            self._record_extra(node, structure, key, entry)
+            return
+        node.entries[key] = entry
+        if entry.__class__ is Unread and not structure.is_late(key):
+            node.doubtful = True
+        for late in structure.read_late(node.entries):
+            read = node.entries[late]
+            if read.__class__ is Failed:
+                self._failed(node, late, read.errors)
+            elif read.__class__ is not Unread:
+                node.show(structure.name(late), read)
+
+    def _record_extra(self, node: Open, structure: Structure, key: str | int, entry: Unread) -> None:
+        try:
+            belongs = structure.check_extra(key, entry.text)
+        except Invalid as invalid:
+            self._failed(node, key, invalid.errors)
+            belongs = True
+        if belongs:
+            node.entries[key] = entry
+
+    def _choose(self, node: Open, choice: Choice) -> None:
+        """Decide for a member of a union as soon as its discriminator is there."""
+        structure: Structure | None = choice
+        while isinstance(structure, Choice):
+            told = [key for key in structure.discriminators if key in node.tags]
+            if not told:
+                break
+            node.telling.update(structure.discriminators)
+            node.doubtful = node.doubtful or len(told) > 1
+            structure = structure.choose(node.tags[told[0]])
+        node.structure = structure
+        if structure is None:
+            node.doubtful = True
+        elif not isinstance(structure, Choice):
+            entries, node.entries = node.entries, {}
+            for key, entry in entries.items():
+                slot, name = node.child(key)
+                read = self._read(node, key, slot, entry.text)
+                if read.__class__ not in _NOT_READ:
+                    node.show(name, read)
+                self._record(node, structure, key, slot, read)

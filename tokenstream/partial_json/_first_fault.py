@@ -1,0 +1,119 @@
+"""The first thing that is wrong with a value, in words that quote nothing of what a model wrote."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeGuard, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+__all__ = ["first_fault", "reason", "schema_words"]
+
+_MOST_KEYS = 12
+_MOST_OF_MESSAGE = 200
+_HIDDEN = "*"
+"""Stands for a key that only the model's text has, as in paths into a document."""
+_MSGSPEC = "msgspec"
+_TELLING = ("Expected `", "Object missing required field")
+"""How messages of msgspec begin that have only the type's words in them."""
+_QUOTING = frozenset({"error", "tag", "encoding_error"})
+"""What messages of pydantic have in them that was made of the value."""
+_TELLING_ERRORS = frozenset(
+    {
+        "date_from_datetime_parsing",
+        "date_parsing",
+        "datetime_from_date_parsing",
+        "datetime_parsing",
+        "time_delta_parsing",
+        "time_parsing",
+    }
+)
+"""Those that have such a thing, which is one of a few fixed sentences."""
+_PROGRAMS = frozenset({"value_error", "assertion_error"})
+"""Those that have the program's own words, which may say anything."""
+
+
+def first_fault(errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
+    """Return where the first fault is, what it is, and how many more there are.
+
+    Args:
+        errors: What is wrong, as `ValidationError.errors()` tells it; at least one.
+        known: The type's own words. A key that is none of them is the model's.
+
+    Example:
+        >>> error = {"type": "missing", "loc": ("steps", 1, "minutes"), "msg": "Field required"}
+        >>> first_fault([error, error], {"steps", "minutes"})
+        'at steps.1.minutes: Field required, and 1 more in `errors`'
+    """
+    first, more = errors[0], len(errors) - 1
+    place = _place(first, known)
+    where = f"at {place}: " if place else ""
+    rest = f", and {more:,} more in `errors`" if more else ""
+    return f"{where}{_what(first)}{rest}"
+
+
+def reason(title: str, errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
+    """Return what to say of an output with errors: where the first is, and nothing that a model wrote."""
+    return f"the output is no valid {title}: {first_fault(errors, known)}"
+
+
+def schema_words(schema: object) -> frozenset[str]:
+    """Return all words that a core schema is made of: none of them is a model's.
+
+    Args:
+        schema: The schema, as pydantic makes it.
+    """
+    words: set[str] = set()
+    seen: set[int] = set()
+    # Not by recursion: schemas may be deep, and what stands in them as a default may hold itself.
+    left: list[Any] = [schema]
+    while left:
+        node = left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, str):
+            words.add(node)
+        elif isinstance(node, type):
+            words.add(node.__name__)
+        elif _is_dict(node):
+            left += [*node, *node.values()]
+        elif _is_list(node):
+            left += node
+    return frozenset(words)
+
+
+def _is_dict(node: object) -> TypeGuard[dict[Any, Any]]:
+    return isinstance(node, dict)
+
+
+def _is_list(node: object) -> TypeGuard[Iterable[Any]]:
+    return isinstance(node, list | tuple)
+
+
+def _place(error: Mapping[str, Any], known: Collection[str | int]) -> str:
+    # msgspec itself names fields alone, and writes dots in the place of other keys.
+    fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else known
+    keys = [str(key) if isinstance(key, int) or key in fields else _HIDDEN for key in error["loc"]]
+    if len(keys) > _MOST_KEYS:
+        keys[_MOST_KEYS // 2 : -_MOST_KEYS // 2] = ["…"]
+    return ".".join(keys)
+
+
+def _what(error: Mapping[str, Any]) -> str:
+    kind, message = str(error["type"]), str(error["msg"])
+    if kind == _MSGSPEC:
+        return message if message.startswith(_TELLING) else "Invalid value"
+    quotes = kind not in _TELLING_ERRORS and not _QUOTING.isdisjoint(error.get("ctx") or ())
+    if quotes or kind not in _kinds():
+        return kind
+    return message if len(message) <= _MOST_OF_MESSAGE else f"{message[:_MOST_OF_MESSAGE]}…"
+
+
+@cache
+def _kinds() -> frozenset[str]:
+    """Return the kinds of errors that pydantic itself has words for."""
+    from pydantic_core.core_schema import ErrorType
+
+    return frozenset(get_args(ErrorType)) - _PROGRAMS

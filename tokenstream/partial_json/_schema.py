@@ -1,0 +1,157 @@
+"""What a type asks of a document: pydantic, TypeAdapter and msgspec behind one face."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin
+
+from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
+from tokenstream.partial_json._first_fault import reason, schema_words
+from tokenstream.partial_json._parser import fault_in
+from tokenstream.partial_json._shape import Invalid, nested
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from pydantic import TypeAdapter
+
+    from tokenstream.partial_json._shape import Slot
+
+__all__ = ["Schema"]
+
+T = TypeVar("T")
+AskedT = TypeVar("AskedT")
+
+_MODULES = re.compile(r"(?:[\w<>]+\.)+")
+
+
+class Schema(Generic[T]):
+    """What a type asks of a document.
+
+    Args:
+        slot: What the document is read as.
+        title: The type's name.
+        core: pydantic's schema of it; None for what msgspec reads.
+
+    Example:
+        >>> Schema.of(int).validate_text("3")
+        3
+    """
+
+    def __init__(self, slot: Slot, title: str, core: object = None) -> None:
+        self.slot = slot
+        self.title = title
+        self._core = core
+
+    @staticmethod
+    def of(type_or_adapter: type[AskedT] | TypeAdapter[AskedT]) -> Schema[AskedT]:
+        """Return the schema of a type, or of the type that a TypeAdapter is for.
+
+        Raises:
+            MisuseError: There is none.
+        """
+        asked: Any = type_or_adapter
+        is_class = isinstance(asked, type) and not get_args(asked)
+        return _of_class(asked) if is_class else _of(asked)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The type's own words, such as the names of its fields."""
+        return schema_words(self._core)
+
+    def reason(self, errors: Sequence[Mapping[str, Any]]) -> str:
+        """Return what to say of an output with errors: where the first is, and nothing that a model wrote."""
+        return reason(self.title, errors, self.words)
+
+    def validate_text(self, json_text: str) -> T:
+        """Return the value that a whole JSON text says.
+
+        Raises:
+            OutputInvalid: It is not what the type asks for; `InvalidJSON` where it is no JSON.
+        """
+        try:
+            value: T = self.slot.read(json_text)
+        except Invalid as invalid:
+            errors = nested((), invalid.errors)
+            if any(error["type"] == "json_invalid" and not error["loc"] for error in errors):
+                _check_json(json_text)
+            raise OutputInvalid(self.reason(errors), text=json_text, errors=errors) from None
+        return value
+
+
+def _check_json(text: str) -> None:
+    fault = fault_in(text, max_depth=len(text) + 1)
+    if isinstance(fault, InvalidJSON):
+        raise InvalidJSON(str(fault), text=text, offset=fault.offset)
+
+
+def _of(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
+    from pydantic import TypeAdapter
+
+    if issubclass(type(type_or_adapter), TypeAdapter):
+        return _of_adapter(type_or_adapter, "")
+    title = getattr(type_or_adapter, "__name__", "")
+    # A generic alias has its origin's name; its own tells what it is made of, with its modules.
+    if get_args(type_or_adapter) or not title:
+        title = _MODULES.sub("", str(type_or_adapter))
+    if _is_struct_type(type_or_adapter):
+        from tokenstream.partial_json._shape_msgspec import struct_slot
+
+        with _building(title):
+            return Schema(struct_slot(type_or_adapter), title)
+    return _of_adapter(_adapter(type_or_adapter, title), title)
+
+
+_of_class = lru_cache(maxsize=256)(_of)
+"""The schemas of classes are kept: looking a class through takes longer than a short answer does to come."""
+
+
+def _adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 - any type
+    from pydantic import TypeAdapter
+
+    with _building(title):
+        return TypeAdapter(type_)
+
+
+def _of_adapter(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
+    from tokenstream.partial_json._shape_pydantic import root_slot
+
+    with _building(title):
+        built: Any = adapter.core_schema
+        # What stands for a schema whose building was put off.
+        if not isinstance(built, dict):
+            adapter.rebuild()
+        slot = root_slot(adapter)
+    face = slot.face
+    title = title or (face.title if face is not None else adapter.validator.title)
+    return Schema(slot, title, adapter.core_schema)
+
+
+@contextmanager
+def _building(title: str) -> Generator[None]:
+    """Where no schema can be built, tell the caller which."""
+    from pydantic.errors import PydanticUserError
+    from pydantic_core import SchemaError
+
+    try:
+        yield
+    except (PydanticUserError, SchemaError, NameError, TypeError) as error:
+        raise MisuseError(
+            f"there is no schema for {title or 'the type of the adapter'}, as the cause tells; where it "
+            "names types that are defined later, call its model_rebuild() behind them, or pass a "
+            "TypeAdapter that was made there"
+        ) from error
+
+
+def _is_struct_type(type_: Any) -> bool:  # noqa: ANN401 - any type
+    """Tell whether msgspec has to read a type: it is a Struct, or has one inside."""
+    msgspec = sys.modules.get("msgspec")
+    if msgspec is None:
+        return False
+    cls = get_origin(type_) or type_
+    if isinstance(cls, type) and issubclass(cls, msgspec.Struct):
+        return True
+    return any(_is_struct_type(inner) for inner in get_args(type_))

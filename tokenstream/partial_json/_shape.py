@@ -1,0 +1,205 @@
+"""What a type looks like to a document that grows: slots, and what is put together from them.
+
+A *slot* stands for one type at one place. It reads a finished value whole from its
+text, or has a *structure*: an object or array whose values are read one by one and
+put together when it closes. A slot has a structure only where both ways give the
+same value and the same errors.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json.events import JSONKind
+
+__all__ = [
+    "RAW",
+    "Choice",
+    "Entries",
+    "Errors",
+    "Face",
+    "Failed",
+    "Inside",
+    "Invalid",
+    "Slot",
+    "Structure",
+    "Unread",
+    "Unsure",
+    "nested",
+]
+
+Entries: TypeAlias = dict[str | int, Any]
+"""What has come of an object or array, by key: validated values, `Failed` and `Unread`."""
+Errors: TypeAlias = "tuple[dict[str, Any] | Inside, ...]"
+"""What is wrong, as pydantic's `ValidationError.errors()` tells it."""
+
+
+class Inside(NamedTuple):
+    """Errors of a value further inside: their locations are told when somebody asks.
+
+    Else each object and array around a value would copy all that is wrong in it.
+    """
+
+    loc: tuple[str | int, ...]
+    errors: Errors
+
+
+class Invalid(Exception):
+    """A value is not what its type asks for."""
+
+    def __init__(self, errors: Errors) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+class Unsure(Exception):
+    """A value can only be judged together with what is around it."""
+
+
+class Failed(NamedTuple):
+    """An entry that was read and is invalid."""
+
+    errors: Errors
+
+
+class Unread(NamedTuple):
+    """An entry that is read together with others, or when its object closes."""
+
+    text: str
+    tried: bool = False
+    """Whether it was read, and its value could not be told."""
+
+
+class Face(NamedTuple):
+    """How a growing object shows."""
+
+    title: str
+    """The type's name."""
+    names: frozenset[str] | None
+    """The names of its fields; None where the type has no fixed ones."""
+
+
+def nested(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
+    """Return errors as they are told from further out, each with its whole location.
+
+    Example:
+        >>> nested(("steps",), (Inside((0,), ({"type": "missing", "loc": ("title",)},)),))
+        ({'type': 'missing', 'loc': ('steps', 0, 'title')},)
+    """
+    out: list[dict[str, Any]] = []
+    waiting = [(loc, error) for error in reversed(errors)]
+    while waiting:
+        before, error = waiting.pop()
+        if isinstance(error, Inside):
+            loc = (*before, *error.loc)
+            waiting += [(loc, inner) for inner in reversed(error.errors)]
+        else:
+            out.append({**error, "loc": (*before, *error["loc"])})
+    return tuple(out)
+
+
+class Structure(ABC):
+    """An object or array whose values are read one by one."""
+
+    prefix: tuple[str, ...] = ()
+    """What an error's location has before the key: the tags of the unions that led here."""
+    closed = False
+    """Whether keys without a slot do not show: an object's unknown fields."""
+
+    @abstractmethod
+    def slot(self, key: str | int) -> Slot | None:
+        """Return what stands at a key; None for what the type has no slot for."""
+
+    @abstractmethod
+    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+        """Return the value that finished entries make.
+
+        Args:
+            entries: By key: a validated value, or `Failed`, or `Unread`.
+            raw: The value as plain data, to tell in errors.
+
+        Raises:
+            Invalid: They make none.
+        """
+
+    def name(self, key: str | int) -> str | int:
+        """Return the name of the field that a key is for."""
+        return key
+
+    def loc(self, key: str | int) -> tuple[str | int, ...]:
+        """Return how errors name a key."""
+        return (*self.prefix, key)
+
+    def is_late(self, key: str | int) -> bool:
+        """Tell whether a key's value may be read only after those of others."""
+        return False
+
+    def read_late(self, entries: Entries) -> list[str | int]:
+        """Read the late entries whose time has come, in place, and return their keys."""
+        return []
+
+    def check_extra(self, key: str | int, text: str) -> bool:
+        """Tell whether a key without a slot belongs to the value all the same.
+
+        Raises:
+            Invalid: It must not be there.
+        """
+        return True
+
+
+class Choice(Structure):
+    """An object whose structure is told by one of its values."""
+
+    discriminators: tuple[str, ...]
+    """The keys that tell; an earlier one counts before a later one."""
+
+    def slot(self, key: str | int) -> Slot | None:
+        """Return nothing: it is not known yet what stands there."""
+        return None
+
+    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+        """Refuse: what could not be told by its values is told by the whole."""
+        raise Unsure
+
+    @abstractmethod
+    def choose(self, value: Any) -> Structure | None:  # noqa: ANN401 - any JSON value
+        """Return the structure that the discriminator decides for; None where only the whole tells."""
+
+
+class Slot(ABC):
+    """What is to stand at one place of a document."""
+
+    face: Face | None = None
+    """How an object shows that grows here; None where it shows as a mapping."""
+    shows_text = True
+    """Whether a string shows here while it grows."""
+
+    @abstractmethod
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+        """Return the value that a JSON text says.
+
+        Raises:
+            Invalid: It says none.
+            Unsure: That depends on what is around it.
+        """
+
+    def structure(self, kind: JSONKind) -> Structure | None:
+        """Return how a value of a kind is read one by one; None where it is read whole."""
+        return None
+
+    def name(self, key: str) -> str:
+        """Return the name of the field that a key is for, where the value is read whole."""
+        return key
+
+
+class _RawSlot(Slot):
+    """A slot inside a value that is read whole: it only shows."""
+
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+        raise Unsure
+
+
+RAW: Slot = _RawSlot()
+"""A slot where data shows as it is, and nothing reads it."""

@@ -1,0 +1,262 @@
+"""Models, dataclasses and typed dicts: objects whose fields are read one by one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from tokenstream.partial_json._shape import Failed, Invalid, Slot, Unread, Unsure
+from tokenstream.partial_json._shape_assembly import (
+    FAILED,
+    Assembled,
+    assembled,
+    given_at,
+    plain_errors,
+    without_ref,
+)
+from tokenstream.partial_json._shape_schema import fields_of, is_plain_default, keys_of
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator
+
+    from tokenstream.partial_json._shape import Entries, Structure
+    from tokenstream.partial_json._shape_assembly import Place
+    from tokenstream.partial_json._shape_pydantic import Types
+    from tokenstream.partial_json._shape_schema import CoreSchema, Field
+
+__all__ = ["make_fields"]
+
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
+
+
+def make_fields(types: Types, place: Place) -> Structure | None:
+    """Return the structure of an object's fields; None where it has to be read whole."""
+    schema, config = place.schema, place.config or {}
+    names: dict[str, str] = {}
+    for name, field in fields_of(schema):
+        keys = keys_of(name, field, schema, config)
+        # A key that is read twice, or from inside, cannot be told to be finished.
+        if keys is None or any(key in names for key in keys) or not _is_simple(types, field):
+            return None
+        names.update(dict.fromkeys(keys, name))
+    return _Fields(types, place, names)
+
+
+def _is_simple(types: Types, field: CoreSchema) -> bool:
+    return (
+        is_plain_default(types.definitions.resolve(field["schema"])) and field.get("init", True) is not False
+    )
+
+
+class _Fields(Assembled):
+    """The fields of an object.
+
+    Args:
+        types: Where the types of the fields are known.
+        place: The schema of the fields, and what is around it.
+        names: The name of the field that each key is for.
+    """
+
+    def __init__(self, types: Types, place: Place, names: dict[str, str]) -> None:
+        super().__init__(place)
+        self._types = types
+        self._schema = without_ref(place.schema)
+        self._config = place.config
+        self._names = names
+        self._keys: dict[str, list[str]] = {}
+        """The keys of each field."""
+        for key, name in names.items():
+            self._keys.setdefault(name, []).append(key)
+        config = place.config or {}
+        self._fields = fields_of(place.schema)
+        self._by_alias: bool = config.get("loc_by_alias", True)
+        extra = place.schema.get("extra_behavior") or config.get("extra_fields_behavior") or "ignore"
+        self._extra = None if extra == "ignore" else self._with([])
+        self.closed = extra != "allow"
+        self._late = {
+            name: number
+            for number, (name, field) in enumerate(self._fields)
+            if types.definitions.needs_others(field["schema"])
+        }
+        self._checked_defaults = frozenset(
+            name for name, field in self._fields if _is_default_checked(field["schema"], config)
+        )
+        self._slots: dict[str, Slot] = {}
+        self._validators: dict[frozenset[str], SchemaValidator] = {}
+        self._behind: dict[str, SchemaValidator] = {}
+        """What reads a late field, with the ones before it in view."""
+        self._texts: dict[tuple[str | int, ...], str] = {}
+
+    # -- what stands where ---------------------------------------------------------
+
+    def slot(self, key: str | int) -> Slot | None:
+        name = self._names.get(str(key))
+        if name is None:
+            return None
+        slot = self._slots.get(name)
+        if slot is None:
+            field = dict(self._fields)[name]
+            slot = self._types.slot(field["schema"], self._config)
+            slot = self._slots[name] = _LateSlot(slot) if name in self._late else slot
+        return slot
+
+    def name(self, key: str | int) -> str | int:
+        return self._names.get(str(key), key)
+
+    def loc(self, key: str | int) -> tuple[str | int, ...]:
+        return (*self.prefix, self._located_key(key))
+
+    def _located_key(self, key: str | int) -> str | int:
+        return key if self._by_alias else self.name(key)
+
+    # -- fields that look at others ------------------------------------------------
+
+    def is_late(self, key: str | int) -> bool:
+        return self._names.get(str(key)) in self._late
+
+    def read_late(self, entries: Entries) -> list[str | int]:
+        read: list[str | int] = []
+        if not self._late:
+            return read
+        before: Entries = {}
+        for name, _ in self._fields:
+            keys = [key for key in self._keys.get(name, ()) if key in entries]
+            if len(keys) != 1:
+                break
+            key = keys[0]
+            entry = entries[key]
+            if name in self._late and entry.__class__ is Unread and not entry.tried:
+                entry = entries[key] = self._read_after(name, key, entry.text, before)
+                read.append(key)
+            if entry.__class__ is Unread:
+                break
+            before[key] = entry
+        return read
+
+    def _read_after(self, name: str, key: str | int, text: str, before: Entries) -> Any:  # noqa: ANN401 - any value
+        """Return an entry that is read with the ones before it in view."""
+        given = {self.name(earlier): entry for earlier, entry in before.items()}
+        try:
+            made = assembled(self._reader(name), _object([*_numbered(before), (key, text)]), given)
+        except ValidationError as error:
+            own = [item for item in plain_errors(error) if item["type"] != FAILED]
+            if not own:
+                # What is before it is invalid, so that its own value is of no use.
+                return Unread(text, tried=True)
+            return Failed(tuple({**item, "loc": item["loc"][1:]} for item in own))
+        # What models and dataclasses are made of comes with what else is known of them.
+        fields: dict[str, Any] = made if self._schema["type"] == "typed-dict" else made[0]
+        return fields[name] if name in fields else Unread(text, tried=True)
+
+    def _reader(self, name: str) -> SchemaValidator:
+        """Return what reads a late field: its own schema behind those before it, which are given."""
+        validator = self._behind.get(name)
+        if validator is None:
+            number = self._late[name]
+            fields = [*map(_given, self._fields[:number]), self._fields[number]]
+            validator = self._behind[name] = self._with(fields, extra=False)
+        return validator
+
+    # -- keys without a field ------------------------------------------------------
+
+    def check_extra(self, key: str | int, text: str) -> bool:
+        if self._extra is None:
+            return False
+        try:
+            self._extra.validate_json(_object([(key, text)]))
+        except ValidationError as error:
+            raise Invalid(tuple({**item, "loc": item["loc"][1:]} for item in plain_errors(error))) from None
+        return True
+
+    # -- putting together ------------------------------------------------------------
+
+    def _located(self, entries: Entries) -> Entries:
+        return {self._located_key(key): entry for key, entry in entries.items()}
+
+    def _gathered(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+        given: dict[str | int, Any] = {}
+        unread: list[str] = []
+        for key, entry in entries.items():
+            name = self._names.get(str(key))
+            if name is not None and name in given:
+                # Two keys of one field: which counts depends on both.
+                raise Unsure
+            if name is not None and entry.__class__ is Unread:
+                unread.append(name)
+            if name is not None:
+                given[name] = entry
+        absent = [name for name in self._checked_defaults if name not in given]
+        return assembled(self._validator(frozenset(unread + absent)), self._text(entries), given)
+
+    def _text(self, entries: Entries) -> str:
+        keys = tuple(entries)
+        if any(entry.__class__ is Unread for entry in entries.values()):
+            return _object(_numbered(entries))
+        text = self._texts.get(keys)
+        return _kept(self._texts, keys, _object(_numbered(entries))) if text is None else text
+
+    def _validator(self, unread: frozenset[str]) -> SchemaValidator:
+        """Return what puts the fields together, of which some are read from their text."""
+        validator = self._validators.get(unread)
+        if validator is None:
+            fields = [field if field[0] in unread else _given(field) for field in self._fields]
+            validator = _kept(self._validators, unread, self._with(fields))
+        return validator
+
+    def _with(self, fields: list[Field], *, extra: bool = True) -> SchemaValidator:
+        """Return a validator of other fields in place of the object's own."""
+        named = self._schema["type"] != "dataclass-args"
+        schema = {**self._schema, "fields": dict(fields) if named else [field for _, field in fields]}
+        if not extra:
+            schema = {key: value for key, value in schema.items() if not key.startswith("extra")}
+            schema["extra_behavior"] = "ignore"
+        return self._types.validator(schema, self._config)
+
+
+_MOST_KEPT = 64
+"""Texts of keys, and validators for what was not read, that are kept: most documents need one."""
+
+
+def _kept(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
+    if len(known) >= _MOST_KEPT:
+        known.clear()
+    known[key] = value
+    return value
+
+
+class _LateSlot(Slot):
+    """The slot of a field that is read with an eye on others: until then it only shows."""
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self.face = slot.face
+        self.shows_text = slot.shows_text
+
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+        raise Unsure
+
+    def name(self, key: str) -> str:
+        return self._slot.name(key)
+
+
+def _given(field: Field) -> Field:
+    name, schema = field
+    inner = schema["schema"]
+    value = given_at(name)
+    return name, {**schema, "schema": {**inner, "schema": value} if inner["type"] == "default" else value}
+
+
+def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
+    checked: Any = schema.get("validate_default", config.get("validate_default"))
+    return schema["type"] == "default" and bool(checked)
+
+
+def _numbered(entries: Entries) -> list[tuple[str | int, str]]:
+    return [(key, entry.text if entry.__class__ is Unread else "0") for key, entry in entries.items()]
+
+
+def _object(fields: list[tuple[str | int, str]]) -> str:
+    return f"{{{','.join([f'{json.dumps(key)}:{text}' for key, text in fields])}}}"

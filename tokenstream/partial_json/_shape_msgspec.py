@@ -1,0 +1,244 @@
+"""What msgspec's Structs look like to a document that grows.
+
+msgspec stops at the first thing that is wrong, and tells its place in words. So
+whatever cannot be put together is read whole, and the words are told as pydantic
+would tell them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+
+import msgspec
+
+from tokenstream.partial_json._missing import MISSING
+from tokenstream.partial_json._shape import Choice, Face, Failed, Invalid, Slot, Structure, Unread, Unsure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.partial_json._shape import Entries
+    from tokenstream.partial_json.events import JSONKind
+
+__all__ = ["struct_slot"]
+
+_PLACE = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+
+
+def struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
+    """Return the slot for a type that is a Struct, or has one inside."""
+    slot = _StructTypes().slot(type_)
+    slot.check()
+    return slot
+
+
+class _StructTypes:
+    """The types that one type is made of, each looked at once."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, tuple[Any, _StructSlot]] = {}
+
+    def slot(self, type_: Any) -> _StructSlot:  # noqa: ANN401 - any type
+        # By identity, since unions are equal whatever their order is; the type is kept, so that no
+        # other takes its place.
+        known = self._slots.get(id(type_))
+        if known is None:
+            known = self._slots[id(type_)] = type_, _StructSlot(self, type_)
+        return known[1]
+
+
+class _StructSlot(Slot):
+    def __init__(self, slots: _StructTypes, type_: Any) -> None:  # noqa: ANN401 - any type
+        self._slots = slots
+        self._type = type_
+        self._decoder: Any = None
+        self._structures: dict[str, Structure | None] = {}
+        members = list(_members(type_))
+        self.shows_text = any(member in {Any, str} for member in members)
+        structs = [_struct(member) for member in members if _struct(member) is not None]
+        self._names = {
+            field.encode_name: field.name for struct in structs for field in msgspec.structs.fields(struct)
+        }
+        if structs:
+            title = " | ".join(struct.__name__ for struct in structs)
+            self.face = Face(title, frozenset(self._names.values()))
+
+    def check(self) -> None:
+        """Make what reads values; it raises TypeError where msgspec does not read the type."""
+        if self._decoder is None:
+            self._decoder = msgspec.json.Decoder(self._type)
+
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+        self.check()
+        try:
+            return self._decoder.decode(text.encode("utf-8", "surrogatepass"))
+        except msgspec.DecodeError as error:
+            raise Invalid((_told(error, text),)) from None
+
+    def structure(self, kind: JSONKind) -> Structure | None:
+        if kind not in self._structures:
+            takers = [make for make in (_taker(self._slots, kind, m) for m in _members(self._type)) if make]
+            self._structures[kind] = takers[0]() if len(takers) == 1 else self._chosen(kind)
+        return self._structures[kind]
+
+    def _chosen(self, kind: JSONKind) -> Structure | None:
+        """Return the choice between Structs that their tags tell apart."""
+        members = [member for member in _members(self._type) if _taker(self._slots, kind, member) is not None]
+        configs = [_struct(member).__struct_config__ for member in members if _struct(member) is not None]
+        tags = {config.tag: member for config, member in zip(configs, members, strict=False)}
+        if kind == "array" or not tags or not all(isinstance(tag, str) for tag in tags):
+            return None
+        # All members of a union have the same field for their tags.
+        return _Tagged(self._slots, configs[0].tag_field, tags)
+
+    def name(self, key: str) -> str:
+        return self._names.get(key, key)
+
+
+def _members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
+    if get_origin(type_) in {Union, types.UnionType}:
+        return [inner for member in get_args(type_) for inner in _members(member)]
+    return [type_]
+
+
+def _struct(type_: Any) -> Any:  # noqa: ANN401 - any type
+    """Return the Struct that a type is, or is made from; None for other types."""
+    cls = get_origin(type_) or type_
+    return cls if isinstance(cls, type) and issubclass(cls, msgspec.Struct) else None
+
+
+def _taker(slots: _StructTypes, kind: JSONKind, type_: Any) -> Callable[[], Structure | None] | None:  # noqa: ANN401 - any type
+    """Return what makes the structure of a type's values of a kind; None where it has no such values."""
+    origin, args = get_origin(type_) or type_, get_args(type_)
+    struct = _struct(type_)
+    if struct is not None:
+        if kind != ("array" if struct.__struct_config__.array_like else "object"):
+            return None
+        return _nothing if kind == "array" else lambda: _Struct(slots, type_)
+    if origin is list and kind == "array":
+        return (lambda: _List(slots, args[0])) if args else _nothing
+    if origin is dict and kind == "object":
+        return (lambda: _Dict(slots, args[1])) if args[:1] == (str,) else _nothing
+    return None if origin in _SCALARS or origin in {list, dict} else _nothing
+
+
+def _nothing() -> None:
+    """Have values of a kind read whole."""
+
+
+_SCALARS = frozenset({None, type(None), bool, bytes, float, int, str})
+
+
+class _Struct(Structure):
+    """The fields of a Struct."""
+
+    closed = True
+
+    def __init__(self, slots: _StructTypes, type_: Any) -> None:  # noqa: ANN401 - a Struct
+        self._slots = slots
+        self._cls = _struct(type_)
+        self._config = self._cls.__struct_config__
+        self._fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
+
+    def slot(self, key: str | int) -> Slot | None:
+        field = self._fields.get(str(key))
+        return None if field is None else self._slots.slot(field.type)
+
+    def name(self, key: str | int) -> str | int:
+        field = self._fields.get(str(key))
+        return key if field is None else field.name
+
+    def check_extra(self, key: str | int, text: str) -> bool:
+        return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
+
+    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+        if (
+            self._config.tag_field is not None
+            and raw.get(self._config.tag_field, self._config.tag) != self._config.tag
+        ):
+            raise Unsure
+        values: dict[str, Any] = {}
+        for key, entry in entries.items():
+            field = self._fields.get(str(key))
+            if field is not None and entry.__class__ is not Failed:
+                values[field.name] = entry
+            elif key != self._config.tag_field:
+                raise Unsure
+        if any(field.required and field.name not in values for field in self._fields.values()):
+            raise Unsure
+        try:
+            return self._cls(**values)
+        except (TypeError, ValueError):
+            # Its own checks speak: msgspec tells what they say, and where.
+            raise Unsure from None
+
+
+class _List(Structure):
+    def __init__(self, slots: _StructTypes, type_: Any) -> None:  # noqa: ANN401 - any type
+        self._slot = slots.slot(type_)
+
+    def slot(self, key: str | int) -> Slot:
+        return self._slot
+
+    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+        return list(_values(entries).values())
+
+
+class _Dict(_List):
+    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+        return _values(entries)
+
+
+def _values(entries: Entries) -> Entries:
+    if any(entry.__class__ in {Failed, Unread} for entry in entries.values()):
+        raise Unsure
+    return dict(entries)
+
+
+class _Tagged(Choice):
+    """Structs that are told apart by their tags."""
+
+    def __init__(self, slots: _StructTypes, field: str, members: dict[str, Any]) -> None:
+        self._slots = slots
+        self._members = members
+        self.discriminators = (field,)
+        self._structures: dict[str, Structure] = {}
+
+    def choose(self, value: Any) -> Structure | None:  # noqa: ANN401 - any JSON value
+        if not isinstance(value, str) or value not in self._members:
+            return None
+        if value not in self._structures:
+            self._structures[value] = _Struct(self._slots, self._members[value])
+        return self._structures[value]
+
+
+def _told(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
+    """Return what is wrong as pydantic would tell it."""
+    message = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return {"type": "json_invalid", "loc": (), "msg": f"Invalid JSON: {message}", "input": text}
+    place = _PLACE.search(message)
+    loc: list[str | int] = []
+    for name, index in _STEP.findall(place.group(1) if place is not None else ""):
+        loc.append(name or (int(index) if index != "..." else index))
+    value: Any = json.loads(text)
+    for key in loc:
+        value = _inside(value, key)
+    message = message if place is None else message[: place.start()]
+    return {
+        "type": "msgspec",
+        "loc": tuple(loc),
+        "msg": message,
+        "input": None if value is MISSING else value,
+    }
+
+
+def _inside(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return value[key]
+    except (LookupError, TypeError):
+        return MISSING

@@ -1,0 +1,338 @@
+"""What pydantic's types look like to a document that grows: core schemas as slots and structures."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic import create_model
+from pydantic_core import SchemaError, SchemaValidator, ValidationError
+
+from tokenstream.partial_json._shape import Choice, Face, Invalid, Slot, Unsure
+from tokenstream.partial_json._shape_assembly import (
+    Assembled,
+    Place,
+    assembled,
+    given_by_number,
+    is_assembly_sound,
+    make_validator,
+    plain_errors,
+    step,
+    without_ref,
+)
+from tokenstream.partial_json._shape_fields import make_fields
+from tokenstream.partial_json._shape_schema import (
+    Definitions,
+    choices_of,
+    fields_of,
+    is_plain_default,
+    keys_of,
+    single_keys,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from pydantic import TypeAdapter
+
+    from tokenstream.partial_json._shape import Entries, Structure
+    from tokenstream.partial_json._shape_schema import CoreSchema
+    from tokenstream.partial_json.events import JSONKind
+
+    Config: TypeAlias = CoreSchema | None
+    Make: TypeAlias = Callable[["Types", Place], Structure | None]
+
+__all__ = ["PydanticSlot", "Types", "root_slot"]
+
+
+_ANY: CoreSchema = {"type": "any"}
+
+
+class Types:
+    """The types that one type is made of, each looked at once, when a value of it comes."""
+
+    def __init__(self) -> None:
+        self.definitions = Definitions()
+        self._slots: dict[tuple[int, int], PydanticSlot] = {}
+
+    def slot(self, schema: CoreSchema, config: Config) -> PydanticSlot:
+        """Return the slot for a schema, as a model's config has it."""
+        key = id(schema), id(config)
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = PydanticSlot(self, schema, config)
+        return slot
+
+    def structure(self, place: Place, kind: JSONKind) -> Structure | None:
+        """Return how values of a kind are read one by one, where that is the same as reading them whole."""
+        while True:
+            schema = self.definitions.resolve(place.schema)
+            place = place._replace(schema=schema)
+            unwrap = _UNWRAP.get(schema["type"])
+            if unwrap is None:
+                break
+            inner = unwrap(place)
+            if inner is None:
+                break
+            place = inner
+        make = _MAKE.get((schema["type"], kind))
+        return None if make is None else make(self, place)
+
+    def validator(self, schema: CoreSchema, config: Config) -> SchemaValidator:
+        """Return a validator for a schema that was taken apart."""
+        return make_validator(self.definitions.closed(schema), config)
+
+
+class PydanticSlot(Slot):
+    """What a core schema allows at one place."""
+
+    def __init__(self, types: Types, schema: CoreSchema, config: Config, validator: Any = None) -> None:  # noqa: ANN401 - what validates JSON
+        self._types = types
+        self._schema = schema
+        self._config = config
+        self._validator = validator
+        self._is_document = validator is not None
+        self._structures: dict[str, Structure | None] = {}
+        self.shows_text = types.definitions.shows_text(schema)
+        self._names: dict[str, str] = {}
+        objects = types.definitions.objects(schema, config)
+        for found in objects:
+            for name, field in fields_of(found.schema):
+                for key in keys_of(name, field, found.schema, found.config) or ():
+                    self._names.setdefault(key, name)
+        if objects:
+            title = " | ".join(dict.fromkeys(found.title for found in objects))
+            names = frozenset(name for found in objects for name, _ in fields_of(found.schema))
+            self.face = Face(title, names)
+
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+        if self._validator is None:
+            make: Any = SchemaValidator
+            self._validator = make(self._types.definitions.closed(self._schema), self._config)
+        try:
+            return self._validator.validate_json(text)
+        except ValidationError as error:
+            raise Invalid(plain_errors(error)) from None
+        except SchemaError:
+            # A validator asked for its value to be left out, which the place around it does:
+            # around a document there is none, so that the validator is wrong.
+            if self._is_document:
+                raise
+            raise Unsure from None
+
+    def structure(self, kind: JSONKind) -> Structure | None:
+        if kind not in self._structures:
+            place = Place(self._schema, self._config)
+            self._structures[kind] = self._types.structure(place, kind) if is_assembly_sound() else None
+        return self._structures[kind]
+
+    def name(self, key: str) -> str:
+        return self._names.get(key, key)
+
+
+class _Array(Assembled):
+    """A list, or a tuple."""
+
+    def __init__(self, types: Types, place: Place, schemas: list[CoreSchema], *, last_repeats: bool) -> None:
+        super().__init__(place)
+        self._slots = [types.slot(schema, place.config) for schema in schemas]
+        self._last_repeats = last_repeats
+        items: Any = [given_by_number] * len(schemas) if place.schema["type"] == "tuple" else given_by_number
+        self._validator = types.validator(without_ref(place.schema) | {"items_schema": items}, place.config)
+
+    def slot(self, key: str | int) -> Slot | None:
+        number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
+        return self._slots[number] if number < len(self._slots) else None
+
+    def _gathered(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+        return assembled(self._validator, f"[{','.join(map(str, range(len(entries))))}]", entries)
+
+
+class _Mapping(Assembled):
+    """A dict."""
+
+    def __init__(self, types: Types, place: Place) -> None:
+        super().__init__(place)
+        schema = place.schema
+        self._slot = types.slot(schema.get("values_schema") or _ANY, place.config)
+        self._validator = types.validator(
+            without_ref(schema) | {"values_schema": given_by_number}, place.config
+        )
+
+    def slot(self, key: str | int) -> Slot:
+        return self._slot
+
+    def _gathered(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+        text = ",".join([f"{json.dumps(key)}:{number}" for number, key in enumerate(entries)])
+        return assembled(self._validator, f"{{{text}}}", list(entries.values()))
+
+
+class _Tagged(Choice):
+    """A union whose member is told by one of the object's values."""
+
+    def __init__(self, types: Types, place: Place, keys: list[str]) -> None:
+        self._types = types
+        self._place = place
+        self.discriminators = tuple(keys)
+        self.prefix = tuple(outer for outer in place.outer if isinstance(outer, str))
+        self._chosen: dict[str, Structure | None] = {}
+
+    def choose(self, value: Any) -> Structure | None:  # noqa: ANN401 - any JSON value
+        if not isinstance(value, str):
+            return None
+        if value not in self._chosen:
+            choice: CoreSchema | None = self._place.schema["choices"].get(value)
+            place = None if choice is None else self._place.inside(choice, value)
+            self._chosen[value] = None if place is None else self._types.structure(place, "object")
+        return self._chosen[value]
+
+
+# -- what is around a structure ----------------------------------------------------
+
+
+def _through(place: Place) -> Place:
+    return place.inside(place.schema["schema"])
+
+
+def _through_default(place: Place) -> Place | None:
+    return _through(place) if is_plain_default(place.schema) else None
+
+
+def _through_json(place: Place) -> Place:
+    return place.inside(place.schema["json_schema"])
+
+
+def _after(place: Place) -> Place:
+    return place.inside(place.schema["schema"], step(place.schema, place.config))
+
+
+def _root(place: Place) -> Place | None:
+    schema = place.schema
+    if not schema.get("root_model") or schema.get("custom_init"):
+        return None
+    return place.inside(schema["schema"], step(schema, None))._replace(config=schema.get("config"))
+
+
+_UNWRAP: dict[str, Callable[[Place], Place | None]] = {
+    "default": _through_default,
+    "function-after": _after,
+    "json-or-python": _through_json,
+    "model": _root,
+    "nullable": _through,
+}
+
+
+# -- structures ---------------------------------------------------------------------
+
+
+def _made_list(types: Types, place: Place) -> Structure | None:
+    return _made_array(types, place, [place.schema.get("items_schema") or _ANY], last_repeats=True)
+
+
+def _made_tuple(types: Types, place: Place) -> Structure | None:
+    schemas = place.schema["items_schema"]
+    repeated = place.schema.get("variadic_item_index")
+    # What follows a part of any length is known by how far it is from the end.
+    if repeated is not None and repeated != len(schemas) - 1:
+        return None
+    return _made_array(types, place, schemas, last_repeats=repeated is not None)
+
+
+def _made_array(
+    types: Types, place: Place, schemas: list[CoreSchema], *, last_repeats: bool
+) -> Structure | None:
+    if not all(is_plain_default(types.definitions.resolve(schema)) for schema in schemas):
+        return None
+    return _Array(types, place, schemas, last_repeats=last_repeats)
+
+
+def _made_mapping(types: Types, place: Place) -> Structure | None:
+    values = place.schema.get("values_schema") or _ANY
+    return _Mapping(types, place) if is_plain_default(types.definitions.resolve(values)) else None
+
+
+def _made_model(types: Types, place: Place) -> Structure | None:
+    schema = place.schema
+    inner = types.definitions.resolve(schema["schema"])
+    if schema.get("custom_init") or inner["type"] not in {"model-fields", "dataclass-args"}:
+        return None
+    around = place.inside(inner, step(schema, None))
+    return make_fields(types, around._replace(config=schema.get("config")))
+
+
+def _made_typed_dict(types: Types, place: Place) -> Structure | None:
+    return make_fields(types, place._replace(config=place.schema.get("config") or place.config))
+
+
+def _made_tagged(types: Types, place: Place) -> Structure | None:
+    discriminator: Any = place.schema["discriminator"]
+    # A function may look at anything.
+    keys = None if callable(discriminator) else single_keys(discriminator)
+    return None if keys is None else _Tagged(types, place, keys)
+
+
+def _made_union(types: Types, place: Place, kind: JSONKind) -> Structure | None:
+    """Return the structure of the one member that takes values of the kind at all."""
+    takers: list[tuple[CoreSchema, str]] = []
+    for schema, label in choices_of(place.schema):
+        if types.definitions.innermost(schema)["type"] not in _REFUSING[kind]:
+            takers.append((schema, label))
+    if len(takers) != 1 or types.definitions.innermost(takers[0][0])["type"] not in _TAKING:
+        return None
+    schema, label = takers[0]
+    member = place.inside(schema, label or types.validator(schema, None).title)
+    return types.structure(member._replace(tentative=True), kind)
+
+
+_SCALARS = frozenset(
+    {
+        "bool",
+        "bytes",
+        "date",
+        "datetime",
+        "float",
+        "int",
+        "literal",
+        "none",
+        "str",
+        "time",
+        "timedelta",
+        "url",
+        "uuid",
+    }
+)
+_TAKING = frozenset({"dataclass", "dict", "list", "model", "tagged-union", "tuple", "typed-dict"})
+_REFUSING: dict[str, frozenset[str]] = {
+    "object": _SCALARS | {"frozenset", "list", "set", "tuple"},
+    "array": _SCALARS | {"dict", "model", "typed-dict"},
+}
+"""Types of which it is certain that they take no object, or no array."""
+
+_MAKE: dict[tuple[str, str], Make] = {
+    ("dataclass", "object"): _made_model,
+    ("dict", "object"): _made_mapping,
+    ("list", "array"): _made_list,
+    ("model", "object"): _made_model,
+    ("tagged-union", "object"): _made_tagged,
+    ("tuple", "array"): _made_tuple,
+    ("typed-dict", "object"): _made_typed_dict,
+    ("union", "array"): partial(_made_union, kind="array"),
+    ("union", "object"): partial(_made_union, kind="object"),
+}
+
+
+def root_slot(adapter: TypeAdapter[Any]) -> Slot:
+    """Return the slot for a whole document."""
+    schema: Any = adapter.core_schema
+    return PydanticSlot(Types(), schema, _config_of(adapter), adapter.validator)
+
+
+def _config_of(adapter: TypeAdapter[Any]) -> Config:
+    """Return the config that an adapter was made with, as pydantic_core takes it."""
+    config = vars(adapter).get("_config")
+    if config is None:
+        return None
+    schema: Any = create_model("Configured", __config__=config).__pydantic_core_schema__
+    return {key: value for key, value in schema["config"].items() if key != "title"}

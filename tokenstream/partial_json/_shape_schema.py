@@ -1,0 +1,207 @@
+"""What can be told of a pydantic core schema by looking at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "Alternative",
+    "CoreSchema",
+    "Definitions",
+    "Field",
+    "choices_of",
+    "fields_of",
+    "is_plain_default",
+    "keys_of",
+    "single_keys",
+]
+
+CoreSchema: TypeAlias = dict[str, Any]
+"""A schema as pydantic_core takes it, or its config."""
+
+Field: TypeAlias = tuple[str, CoreSchema]
+"""A field's name and its schema, which has that of the value inside."""
+
+_FIELDS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
+"""Schemas of an object's fields; validators of a field are told of the ones before it in the same object."""
+
+_NO_TYPES = frozenset({"serialization", "metadata", "config", "cls"})
+"""What a schema holds beside other schemas that matter to validation."""
+
+_CLASSES = frozenset({"dataclass", "model"})
+"""Schemas of classes, around one of their fields."""
+
+_AROUND = _CLASSES | {
+    "custom-error",
+    "default",
+    "function-after",
+    "function-before",
+    "function-wrap",
+    "nullable",
+}
+"""Schemas around one other that take what it takes."""
+
+_AFTERWARDS = frozenset({"default", "function-after", "nullable"})
+
+_UNIONS = frozenset({"tagged-union", "union"})
+
+_TEXT = frozenset({"any", "str"})
+
+
+class Alternative(NamedTuple):
+    """One of the things that a type may be."""
+
+    schema: CoreSchema
+    config: CoreSchema
+    title: str
+    """The name of its class, or ""."""
+
+
+def _title(schema: CoreSchema) -> str:
+    name = getattr(schema.get("cls"), "__name__", "")
+    return str(name)
+
+
+def _inner(schema: CoreSchema) -> Iterator[CoreSchema]:
+    """Yield the dicts inside a schema, each of which may be a schema."""
+    found: list[Any] = [value for key, value in schema.items() if key not in _NO_TYPES]
+    while found:
+        value = found.pop()
+        if isinstance(value, dict):
+            yield cast("CoreSchema", value)
+        elif isinstance(value, list | tuple):
+            found += cast("list[Any]", value)
+
+
+class Definitions:
+    """The schemas that others name by a reference: what recursive types are made of."""
+
+    def __init__(self) -> None:
+        self._by_ref: dict[str, CoreSchema] = {}
+
+    def resolve(self, schema: CoreSchema) -> CoreSchema:
+        """Return the schema that is meant where one stands for another."""
+        while True:
+            kind = schema["type"]
+            if kind == "definitions":
+                self._by_ref.update((known["ref"], known) for known in schema["definitions"])
+                schema = schema["schema"]
+            elif kind == "definition-ref":
+                schema = self._by_ref[schema["schema_ref"]]
+            else:
+                return schema
+
+    def closed(self, schema: CoreSchema) -> CoreSchema:
+        """Return a schema that can be used by itself: with all that it names."""
+        if not self._names_others(schema):
+            return schema
+        return {"type": "definitions", "schema": schema, "definitions": list(self._by_ref.values())}
+
+    @staticmethod
+    def _names_others(schema: CoreSchema) -> bool:
+        found = [schema]
+        while found:
+            inner = found.pop()
+            if inner.get("type") == "definition-ref":
+                return True
+            found += _inner(inner)
+        return False
+
+    def shows_text(self, schema: CoreSchema) -> bool:
+        """Tell whether a string may show while it grows: it stays one."""
+        return any(found.schema["type"] in _TEXT for found in self._alternatives(schema, None))
+
+    def objects(self, schema: CoreSchema, config: CoreSchema | None) -> list[Alternative]:
+        """Return the objects with named fields that a type may be."""
+        return [found for found in self._alternatives(schema, config) if found.schema["type"] in _FIELDS]
+
+    def _alternatives(self, schema: CoreSchema, config: CoreSchema | None) -> Iterator[Alternative]:
+        """Yield what a type may be, under all that is around it."""
+        waiting, seen = [Alternative(schema, config or {}, "")], set[int]()
+        while waiting:
+            found = waiting.pop()
+            schema = self.resolve(found.schema)
+            if id(schema) in seen:
+                continue
+            seen.add(id(schema))
+            kind = schema["type"]
+            if kind in _CLASSES:
+                found = Alternative(schema, schema.get("config") or {}, _title(schema))
+            if kind in _UNIONS:
+                inner = [choice for choice, _ in choices_of(schema)]
+            elif kind in _AROUND:
+                inner = [schema["schema"]]
+            else:
+                yield Alternative(schema, schema.get("config") or found.config, found.title or _title(schema))
+                continue
+            waiting += [found._replace(schema=choice) for choice in reversed(inner)]
+
+    def innermost(self, schema: CoreSchema) -> CoreSchema:
+        """Return the schema inside all that only adds to it once a value is read."""
+        schema = self.resolve(schema)
+        while schema["type"] in _AFTERWARDS or (schema["type"] == "model" and schema.get("root_model")):
+            schema = self.resolve(schema["schema"])
+        return schema
+
+    def needs_others(self, schema: CoreSchema) -> bool:
+        """Tell whether a field is validated with an eye on the fields before it."""
+        found, seen = [schema], set[str]()
+        while found:
+            inner = found.pop()
+            kind = inner.get("type")
+            if kind == "definition-ref" and inner["schema_ref"] not in seen:
+                seen.add(inner["schema_ref"])
+                found.append(self.resolve(inner))
+            elif kind == "with-info" or inner.get("default_factory_takes_data"):
+                return True
+            elif kind not in _FIELDS:
+                found += _inner(inner)
+        return False
+
+
+def choices_of(schema: CoreSchema) -> list[tuple[CoreSchema, str]]:
+    """Return the members of a union, and what locations call them where that is said."""
+    choices: Any = schema["choices"]
+    if schema["type"] == "tagged-union":
+        return [(choice, str(tag)) for tag, choice in choices.items() if isinstance(choice, dict)]
+    return [choice if isinstance(choice, tuple) else (choice, "") for choice in choices]
+
+
+def fields_of(schema: CoreSchema) -> list[Field]:
+    """Return the fields of an object's schema, in the order they are declared."""
+    fields: Any = schema["fields"]
+    if schema["type"] == "dataclass-args":
+        return [(field["name"], field) for field in fields]
+    return list(fields.items())
+
+
+def keys_of(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSchema) -> list[str] | None:
+    """Return the keys that a field is read from; None where it is read from further inside."""
+    alias: Any = field.get("validation_alias")
+    if alias is None:
+        return [name]
+    by_name = any(
+        place.get(option) for place in (schema, config) for option in ("populate_by_name", "validate_by_name")
+    )
+    keys = [name] if by_name else []
+    if not config.get("validate_by_alias", True):
+        return keys
+    aliases = single_keys(alias)
+    return None if aliases is None else aliases + keys
+
+
+def single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a path or a list of paths
+    """Return the keys that an alias stands for; None where one of them leads further inside."""
+    if isinstance(alias, str):
+        return [alias]
+    paths: list[list[str | int]] = alias if isinstance(alias[0], list) else [alias]
+    keys = [path[0] for path in paths if len(path) == 1]
+    return [key for key in keys if isinstance(key, str)] if len(keys) == len(paths) else None
+
+
+def is_plain_default(schema: CoreSchema) -> bool:
+    """Tell whether a value that is there is never replaced by a default."""
+    return bool(schema["type"] != "default" or schema.get("on_error", "raise") == "raise")
