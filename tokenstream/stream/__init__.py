@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._sync import Stream
-from tokenstream.stream._views import AsyncView, View
+from tokenstream.stream._view import AsyncView, View
 
 if TYPE_CHECKING:
     from tokenstream.stream._tap import AsyncTap, Tap, tap

@@ -5,20 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.stream._core import StreamBase
-from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, AsyncView, Choice, ToolCallView, View
+from tokenstream.stream._outputs import AsyncOutputs, Outputs
+from tokenstream.stream._running import AsyncRunning, Running
+from tokenstream.stream._tools import AsyncTools, Tools
+from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, Choice, ToolCallView
 
 if TYPE_CHECKING:
     from tokenstream.stream._responses import AsyncResponses, Responses
+    from tokenstream.stream._view import AsyncView, View
 
 __all__ = ["Aspects", "AsyncAspects"]
 
 
-class Aspects(StreamBase):
+class Aspects(StreamBase, Outputs, Tools, Running):
     """The views of a stream that a `for` loop reads."""
 
     __slots__ = ("_responses",)
 
     _responses: Responses | None
+
+    def _own(self) -> Choice:
+        return self.choice(0)
 
     @property
     def text(self) -> View[str]:
@@ -51,12 +58,15 @@ class Aspects(StreamBase):
         return Choice(stream, self._machine.accumulator, index)
 
 
-class AsyncAspects(StreamBase):
+class AsyncAspects(StreamBase, AsyncOutputs, AsyncTools, AsyncRunning):
     """The views of a stream that an `async for` loop reads."""
 
     __slots__ = ("_responses",)
 
     _responses: AsyncResponses | None
+
+    def _own(self) -> AsyncChoice:
+        return self.choice(0)
 
     @property
     def text(self) -> AsyncView[str]:

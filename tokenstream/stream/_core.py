@@ -103,6 +103,7 @@ class StreamBase:
         "_over",
         "_pull",
         "_reading",
+        "_results",
         "_silence",
         "_stopping",
         "_verdict",
@@ -134,6 +135,8 @@ class StreamBase:
         """Why the stream was stopped from elsewhere, while it is being read."""
         self._at_end: tuple[int, int] | None = None
         """How many bytes and comments there were when the terminal event came."""
+        self._results: dict[Any, Any] = {}
+        """What `result` has found, by what was asked for."""
         self._waits: Deadlines | None = None
         self._due = -math.inf
         self._machine = Machine(format, content_type=None, limits=limits, pings=pings)

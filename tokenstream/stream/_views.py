@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError
-from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
+from typing_extensions import TypeVar
+
+from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
 from tokenstream.message import ToolCall
+from tokenstream.stream._outputs import AsyncOutputs, Outputs
+from tokenstream.stream._tools import AsyncTools, Tools
+from tokenstream.stream._view import AsyncView, View
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from tokenstream._log import TextLog
     from tokenstream.accumulator import Accumulator
-    from tokenstream.errors import TokenStreamError
     from tokenstream.message import Message
+    from tokenstream.stream._view import AsyncSteps, Steps
 
-__all__ = [
-    "AsyncChoice",
-    "AsyncToolCallView",
-    "AsyncView",
-    "CallCursor",
-    "Choice",
-    "ToolCallView",
-    "View",
-]
+__all__ = ["AsyncChoice", "AsyncToolCallView", "CallCursor", "Choice", "ToolCallView"]
 
-ItemT = TypeVar("ItemT")
-ItemT_co = TypeVar("ItemT_co", covariant=True)
-
-
-class _Refused(MisuseError, TypeError):
-    """A view was used as if it were what it gives.
-
-    It is a TypeError because `list(view)` asks for the length first, and takes
-    a TypeError for "there is none". Whoever meets it sees the public name, which
-    is also what comes out of a pickle.
-    """
-
-    def __reduce__(self) -> tuple[Callable[..., TokenStreamError], Any]:
-        rebuild, (_, args, state) = super().__reduce__()
-        return rebuild, (MisuseError, args, state)
-
-
-_Refused.__module__ = MisuseError.__module__
-_Refused.__name__ = _Refused.__qualname__ = MisuseError.__qualname__
-
-
-class Cursor(Protocol[ItemT_co]):
-    """Where a reader is in one aspect of the answer."""
-
-    def ready(self) -> ItemT_co | None:
-        """Return what the reader has missed, out of what has come."""
-
-    def after(self, event: Any) -> ItemT_co | None:  # noqa: ANN401 - any event
-        """Return what an event adds, if it adds something."""
+CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
 
 
 class TextCursor:
@@ -100,6 +66,10 @@ class TextCursor:
             return text or None
         return self.ready()
 
+    def end(self) -> str | None:
+        """Return the text that only the end of the stream has told of."""
+        return self.ready()
+
 
 class CallCursor:
     """Where a reader is in the tool calls of a choice.
@@ -122,7 +92,7 @@ class CallCursor:
         """Return the next call that was handed out."""
         if self._wait and self.accumulator.ending_of(self.choice) != "complete":
             return None
-        call = self.accumulator.delivered(self.choice or self.accumulator.main, self._given)
+        call = self._find(self._given)
         if call is not None:
             self._given += 1
         return call
@@ -131,130 +101,38 @@ class CallCursor:
         """Return the call that an event hands out."""
         return self.ready() if event.__class__ is ToolCallDone else None
 
+    def end(self) -> ToolCall | None:
+        """Return the next call that only the end of the stream hands out."""
+        return self.ready()
 
-class _Steps(Protocol):
-    def _step(self) -> Event: ...
+    def waiting(self) -> CallCursor:
+        """Return a cursor that gives the calls once the answer is complete."""
+        return CallCursor(self.accumulator, self.choice, wait=True)
 
-
-class _AsyncSteps(Protocol):
-    def _step(self) -> Awaitable[Event]: ...
-
-
-class _ViewBase:
-    __slots__ = ("_instead",)
-
-    _instead: str
-
-    def __bool__(self) -> bool:
-        raise self._refused("is read in a loop and is neither true nor false")
-
-    def __len__(self) -> int:
-        raise self._refused("has no length, because it is still being written")
-
-    def __contains__(self, item: object) -> bool:
-        raise self._refused("cannot be searched")
-
-    def __str__(self) -> str:
-        raise self._refused("is no str")
-
-    def __format__(self, spec: str) -> str:
-        raise self._refused("is no str")
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._instead}>"
-
-    def _refused(self, why: str) -> _Refused:
-        return _Refused(f"this view {why}: read it in a loop, or take {self._instead}")
+    def _find(self, number: int) -> ToolCall | None:
+        return self.accumulator.delivered(self.choice or self.accumulator.main, number)
 
 
-class View(_ViewBase, Generic[ItemT]):
-    """One aspect of a stream, read in a `for` loop.
-
-    A view that starts late first gives what it missed, then goes on live;
-    several may be read in turns, and each works after the end too.
-    """
-
-    __slots__ = ("_cursor", "_stream")
-
-    def __init__(self, stream: _Steps, cursor: Cursor[ItemT], instead: str) -> None:
-        self._stream = stream
-        self._cursor = cursor
-        self._instead = instead
-
-    def __iter__(self) -> View[ItemT]:
-        return self
-
-    def __next__(self) -> ItemT:
-        cursor = self._cursor
-        item = cursor.ready()
-        while item is None:
-            try:
-                event = self._stream._step()  # noqa: SLF001 - the stream's own view
-            except StopIteration:
-                item = cursor.ready()
-                if item is None:
-                    raise
-                return item
-            item = cursor.after(event)
-        return item
-
-
-class AsyncView(_ViewBase, Generic[ItemT]):
-    """One aspect of a stream, read in an `async for` loop.
-
-    A view that starts late first gives what it missed, then goes on live;
-    several may be read in turns, and each works after the end too.
-    """
-
-    __slots__ = ("_cursor", "_stream")
-
-    def __init__(self, stream: _AsyncSteps, cursor: Cursor[ItemT], instead: str) -> None:
-        self._stream = stream
-        self._cursor = cursor
-        self._instead = instead
-
-    def __aiter__(self) -> AsyncView[ItemT]:
-        return self
-
-    async def __anext__(self) -> ItemT:
-        cursor = self._cursor
-        item = cursor.ready()
-        while item is None:
-            try:
-                event = await self._stream._step()  # noqa: SLF001 - the stream's own view
-            except StopAsyncIteration:
-                item = cursor.ready()
-                if item is None:
-                    raise
-                return item
-            item = cursor.after(event)
-        return item
-
-
-class ToolCallView(View[ToolCall]):
+class ToolCallView(View[CallT]):
     """The tool calls of a stream, each given once, as soon as it is whole."""
 
     __slots__ = ()
-    _cursor: CallCursor
 
-    def when_complete(self) -> View[ToolCall]:
+    def when_complete(self) -> View[CallT]:
         """Return a view that gives the calls once the whole answer is complete."""
-        cursor = self._cursor
-        return View(self._stream, CallCursor(cursor.accumulator, cursor.choice, wait=True), self._instead)
+        cursor: Any = self._cursor
+        return View(self._stream, cursor.waiting(), self._instead)
 
 
-class AsyncToolCallView(AsyncView[ToolCall]):
+class AsyncToolCallView(AsyncView[CallT]):
     """The tool calls of a stream, each given once, as soon as it is whole."""
 
     __slots__ = ()
-    _cursor: CallCursor
 
-    def when_complete(self) -> AsyncView[ToolCall]:
+    def when_complete(self) -> AsyncView[CallT]:
         """Return a view that gives the calls once the whole answer is complete."""
-        cursor = self._cursor
-        return AsyncView(
-            self._stream, CallCursor(cursor.accumulator, cursor.choice, wait=True), self._instead
-        )
+        cursor: Any = self._cursor
+        return AsyncView(self._stream, cursor.waiting(), self._instead)
 
 
 class _ChoiceBase:
@@ -289,14 +167,17 @@ class _ChoiceBase:
         )
 
 
-class Choice(_ChoiceBase):
+class Choice(_ChoiceBase, Outputs, Tools):
     """One alternative answer of a stream, with views of its own."""
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: _Steps, accumulator: Accumulator, index: int) -> None:
+    def __init__(self, stream: Steps, accumulator: Accumulator, index: int) -> None:
         super().__init__(accumulator, index)
         self._stream = stream
+
+    def _own(self) -> Choice:
+        return self
 
     @property
     def text(self) -> View[str]:
@@ -314,14 +195,17 @@ class Choice(_ChoiceBase):
         return ToolCallView(self._stream, self._calls(), self._message_field("tool_calls"))
 
 
-class AsyncChoice(_ChoiceBase):
+class AsyncChoice(_ChoiceBase, AsyncOutputs, AsyncTools):
     """One alternative answer of a stream, with views of its own."""
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: _AsyncSteps, accumulator: Accumulator, index: int) -> None:
+    def __init__(self, stream: AsyncSteps, accumulator: Accumulator, index: int) -> None:
         super().__init__(accumulator, index)
         self._stream = stream
+
+    def _own(self) -> AsyncChoice:
+        return self
 
     @property
     def text(self) -> AsyncView[str]:

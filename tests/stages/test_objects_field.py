@@ -1,0 +1,162 @@
+"""One string of a document, as it is written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
+from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
+from tokenstream.stages.objects import Field
+
+_RECORDED = recorded_documents()
+
+
+@pytest.mark.parametrize(
+    "at, text, expected",
+    [
+        ("title", '{"title": "Pancakes", "minutes": 20}', "Pancakes"),
+        ("title", '{"minutes": 20, "title": "Pan\\ncakes \\u00e9 \\ud83e\\udd5e"}', "Pan\ncakes é 🥞"),
+        ("recipe.title", '{"title": "no", "recipe": {"title": "yes", "x": {"title": "no"}}}', "yes"),
+        ("steps.1", '{"steps": ["no", "yes", "no"]}', "yes"),
+        ("steps.*.text", '{"steps": [{"text": "a"}, {"n": 1, "text": "b"}, {}]}', "ab"),
+        ("*", '{"a": "x", "b": "y"}', "xy"),
+        (("a.b", 0), '{"a.b": ["x"], "a": {"b": ["no"]}}', "x"),
+        ("", '"all of it"', "all of it"),
+        ((), ' "all of it" ', "all of it"),
+        ("title", '{"title": ""}', ""),
+        ("title", '{"title": null}', ""),
+        ("recipe.title", '{"recipe": null}', ""),
+        ("*.title", "[]", ""),
+        ("*.title", '[null, {"title": "x"}]', "x"),
+        ("title", '{"title": "a", "title": "b"}', "ab"),
+    ],
+)
+def test_a_field_gives_what_is_written_in_it(at: Any, text: str, expected: str) -> None:
+    """Whatever pieces the document comes in; null, and a list without elements, give nothing."""
+    for pieces in fragmentations(text):
+        field = Field(at)
+
+        assert expected == "".join(run(field, pieces))
+        assert field.error is None
+
+
+def test_each_piece_is_given_when_it_comes() -> None:
+    """Nothing waits for the string's end, but half an escape waits for its other half."""
+    field = Field("title")
+    given_out = [field.feed(piece) for piece in ['{"tit', 'le": "Pan', "ca", "kes \\", 'n", "x": "y"}']]
+
+    assert [[], ["Pan"], ["ca"], ["kes "], ["\n"]] == given_out
+
+
+@pytest.mark.parametrize(
+    "at, text, offset, says",
+    [
+        ("title", '{"title": 5}', 10, "'title' is a number at character 10, where a string was expected"),
+        ("title", '{"title": true}', 10, "'title' is true or false at character 10"),
+        ("title", '{"title": ["x"]}', 10, "'title' is an array at character 10"),
+        ("", '{"title": "x"}', 0, "the document is an object at character 0"),
+        ("title", "{}", None, "nothing at 'title': the document is an object without that key"),
+        ("title", '["x"]', None, "the document is an array without that key"),
+        ("title", '"x"', None, "nothing at 'title': the document is a string"),
+        ("a.b.c", '{"a": {"b": 1}}', None, "nothing at 'a.b.c': 'a.b' is a number"),
+        ("a.b.c", '{"a": false}', None, "nothing at 'a.b.c': 'a' is true or false"),
+        ("a.*.c", '{"a": [{}]}', None, "nothing at 'a.*.c': 'a.*' is an object without that key"),
+        ("a.*", '{"a": "x"}', None, "nothing at 'a.*': 'a' is a string"),
+        (("a.b",), '{"a": {"b": "x"}}', None, "nothing at ('a.b',): the document is an object without"),
+    ],
+)
+def test_a_path_to_no_string_is_an_error(at: Any, text: str, offset: int | None, says: str) -> None:
+    """It names the path and what is there, and never what is written there."""
+    for pieces in fragmentations(text):
+        field = Field(at)
+        given_out = run(field, pieces)
+
+        assert [] == given_out
+        assert isinstance(field.error, OutputInvalid)
+        assert says in str(field.error)
+        assert offset == field.error.offset
+
+
+def test_what_came_before_a_wrong_kind_is_given_and_nothing_after() -> None:
+    """Errors keep their place."""
+    for pieces in fragmentations('[{"t": "a"}, {"t": 1}, {"t": "b"}]'):
+        field = Field("*.t")
+
+        assert ["a"] == run(field, pieces)
+        assert isinstance(field.error, OutputInvalid)
+        assert field.feed("more") == field.end() == []
+        with pytest.raises(OutputInvalid, match="number"):
+            field.check()
+
+
+@pytest.mark.parametrize("cut", ["", " ", '{"a"', '{"a": "x', '{"a": "x"', '"a'])
+def test_a_document_that_is_cut_is_incomplete(cut: str) -> None:
+    """The pieces of the string that came are given."""
+    field = Field("a")
+    pieces = run(field, list(cut))
+
+    assert ("x" if "x" in cut else "") == "".join(pieces)
+    assert isinstance(field.error, OutputIncomplete)
+    assert len(cut) == field.error.offset
+
+
+def test_broken_json_is_an_error_at_the_end() -> None:
+    """The field itself was whole: there is no reason to stop before the text does."""
+    for pieces in fragmentations('{"a": "x", b}'):
+        field = Field("a")
+        given_out = [field.feed(piece) for piece in pieces]
+        field.check()
+
+        assert ["x"] == [piece for out in given_out for piece in out]
+        assert [] == field.end()
+        assert isinstance(field.error, InvalidJSON)
+        assert field.error.offset == 11
+
+
+def test_a_document_that_is_too_deep_is_an_error() -> None:
+    """The bound is the parser's."""
+    field = Field("a")
+    run(field, ["[" * 600])
+
+    assert isinstance(field.error, LimitExceeded)
+
+
+def test_what_is_no_path_is_refused_when_the_stage_is_made() -> None:
+    """Not when the first text comes."""
+    with pytest.raises(MisuseError):
+        Field("steps[0]")
+
+
+@given(
+    document=st.recursive(
+        st.text(max_size=5) | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+        max_leaves=8,
+    ),
+    wanted=st.text(max_size=30),
+    size=st.integers(1, 7),
+    escaped=st.booleans(),
+)
+def test_the_pieces_of_a_field_add_up_to_its_value(
+    document: Any, wanted: str, size: int, escaped: bool
+) -> None:
+    """What `json.loads` reads there is what was given, at any fragmentation."""
+    text = json.dumps({"before": document, "in": [{"side": wanted}], "after": document}, ensure_ascii=escaped)
+    field = Field("in.0.side")
+
+    assert wanted == "".join(run(field, pieces_of(text, size)))
+    assert field.error is None
+
+
+@pytest.mark.parametrize("name, text", _RECORDED, ids=[name for name, _ in _RECORDED])
+def test_recorded_answers_give_their_fields(name: str, text: str) -> None:
+    """Each string that stands in a recorded document is found by its path."""
+    for key, value in json.loads(text).items():
+        if isinstance(value, str):
+            for pieces in ([text], list(text), pieces_of(text, 4)):
+                assert value == "".join(run(Field((key,)), pieces)), name

@@ -1,0 +1,152 @@
+"""Structured output from models that are not held to JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter
+
+from tests.support.texts import fragmentations, pieces_of, run
+from tokenstream.errors import InvalidJSON, OutputInvalid
+from tokenstream.stages.objects import Field, Items, Partials, validate_output
+
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class Step(BaseModel):
+    text: str
+    done: bool = False
+
+
+class Recipe(BaseModel):
+    title: str
+    steps: list[Step]
+
+
+_ALMOST = (
+    "Here it is:\n```json\n{title: 'Pan\\'s', // a comment\n \"steps\": [{'text': \"Mix\", 'done': True,},"
+    ' {"text": "Bake"},],}\n```\nEnjoy!'
+)
+_RECIPE = Recipe(title="Pan's", steps=[Step(text="Mix", done=True), Step(text="Bake")])
+
+
+def test_an_object_is_read_from_what_is_almost_json() -> None:
+    """Prose around it, a fence, single quotes, bare keys, comments, commas too many, words of Python."""
+    for pieces in fragmentations(_ALMOST):
+        drafts = Partials(Recipe, lenient=True)
+
+        assert _RECIPE == run(drafts, pieces)[-1].final()
+        assert drafts.error is None
+    assert _RECIPE == validate_output(Recipe, _ALMOST, lenient=True)
+
+
+def test_elements_are_read_from_what_is_almost_json() -> None:
+    """Each validated as what it is meant to be."""
+    for pieces in fragmentations(_ALMOST):
+        items = Items(Step, "steps", lenient=True)
+
+        assert _RECIPE.steps == run(items, pieces)
+        assert items.error is None
+
+
+def test_a_field_is_read_from_what_is_almost_json() -> None:
+    """Its pieces add up to the string that is meant."""
+    for pieces in fragmentations(_ALMOST):
+        field = Field("title", lenient=True)
+
+        assert "Pan's" == "".join(run(field, pieces))
+        assert field.error is None
+
+
+def test_what_has_no_end_is_given_it() -> None:
+    """The last element is finished by the end of the text."""
+    for pieces in fragmentations('[{"text": "a"}, {"text": "b"'):
+        items, drafts = Items(Step, lenient=True), Partials(list[Step], lenient=True)
+
+        assert [Step(text="a"), Step(text="b")] == run(items, pieces) == run(drafts, pieces)[-1].final()
+        assert items.error is drafts.error is None
+
+
+@pytest.mark.parametrize("end", range(0, len(_ALMOST), 3))
+def test_what_is_cut_adds_up_to_the_same_whatever_its_pieces(end: int) -> None:
+    """Elements, pieces, the last snapshot and what is wrong do not depend on how the text came."""
+
+    def read(pieces: list[str]) -> list[Any]:
+        items, field = Items(Step, "steps", lenient=True), Field("title", lenient=True)
+        drafts = Partials(Recipe, lenient=True)
+        elements = [str(item) for item in run(items, pieces)]
+        last = repr(run(drafts, pieces)[-1:])
+        return [
+            elements,
+            "".join(run(field, pieces)),
+            last,
+            *map(repr, (items.error, field.error, drafts.error)),
+        ]
+
+    text = _ALMOST[:end]
+
+    assert read([text]) == read(list(text)) == read([text[:7], text[7:]])
+
+
+def test_what_was_given_still_counts_in_how_the_rest_is_read() -> None:
+    """Of an object without its brace, two fields tell what prose does not."""
+    for pieces in fragmentations('"a": "x", "b": "y", "c": "z"'):
+        items = Items(str, lenient=True)
+
+        assert ["x", "y", "z"] == run(items, pieces)
+        assert items.error is None
+
+
+@given(
+    document=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+        max_leaves=10,
+    ),
+    size=st.integers(1, 9),
+)
+def test_json_is_read_as_it_is_written(document: Any, size: int) -> None:
+    """There is nothing to repair in it."""
+    pieces = pieces_of(json.dumps({"a": document}), size)
+    items, drafts = Items(_ANY, lenient=True), Partials(_ANY, lenient=True)
+
+    assert [document] == run(items, pieces)
+    assert {"a": document} == run(drafts, pieces)[-1].final()
+    assert items.error is drafts.error is None
+
+
+def test_an_invalid_element_is_an_error_with_the_text_that_was_read() -> None:
+    """What it was repaired to."""
+    (error,) = run(Items(Step, lenient=True), ["[{'text': 5}]"])
+
+    assert isinstance(error, OutputInvalid)
+    assert error.text == '{"text": 5}'
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Partials(_ANY), lambda: Items(_ANY, "steps"), lambda: Field("title")]
+)
+def test_nothing_is_repaired_unless_it_is_asked_for(make: Callable[[], Any]) -> None:
+    """Strict JSON is the default."""
+    stage = make()
+    run(stage, [_ALMOST])
+
+    assert isinstance(stage.error, InvalidJSON)
+
+
+@pytest.mark.parametrize(
+    "stage", [lambda: Partials(Recipe, lenient=True), lambda: Items(Step, "steps", lenient=True)]
+)
+def test_prose_without_any_json_is_invalid_and_not_incomplete(stage: Callable[[], Any]) -> None:
+    """More of it would not help: nothing was cut, the model wrote something else."""
+    for pieces in fragmentations("I am sorry."):
+        reading = stage()
+
+        assert [] == run(reading, pieces)
+        assert type(reading.error) is OutputInvalid
+        assert "no JSON document" in str(reading.error)

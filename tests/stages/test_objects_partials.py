@@ -1,0 +1,397 @@
+"""A typed object that fills in while its JSON is written, and a whole one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_validator
+from typing_extensions import TypedDict
+
+from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
+from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
+from tokenstream.stages.objects import Partials, validate_output
+
+_RECORDED = recorded_documents()
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class Step(BaseModel):
+    text: str
+    minutes: int = 1
+
+
+class Recipe(BaseModel):
+    title: str
+    serves: int | None = None
+    steps: list[Step] = []
+
+
+@dataclass
+class Box:
+    width: int
+    inner: Box | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+class Named(TypedDict):
+    name: str
+
+
+_RECIPE = (
+    '{"title": "Pan\\u0063akes", "serves": null, "steps": [{"text": "Mix"}, {"text": "Bake", "minutes": 20}]}'
+)
+
+
+@pytest.mark.parametrize(
+    "type_, text",
+    [
+        (Recipe, _RECIPE),
+        (Box, '{"width": 1, "inner": {"width": 2}, "tags": ["a"]}'),
+        (Named, '{"name": "x"}'),
+        (list[Step], ' [{"text": "a"}, {"text": "b"}] '),
+        (dict[str, int], '{"a": 1, "a": 2}'),
+        (str, '"all"'),
+        (int, "120"),
+        (float, " 1.5e3 "),
+        (bool, "true"),
+        (TypeAdapter(int | None), "null"),
+        (_ANY, '{"x": [1, {"y": [true, null, -0.5, "\\ud83e\\udd5e"]}]}'),
+    ],
+)
+def test_the_last_snapshot_is_the_whole_object(type_: Any, text: str) -> None:
+    """Whatever pieces the document comes in; each piece gives one snapshot at most."""
+    adapter = type_ if isinstance(type_, TypeAdapter) else TypeAdapter(type_)
+    expected = adapter.validate_json(text)
+    for pieces in fragmentations(text):
+        drafts = Partials[Any](type_)
+        snapshots = [drafts.feed(piece) for piece in pieces]
+        snapshots.append(drafts.end())
+        flat = [snapshot for each in snapshots for snapshot in each]
+
+        assert max(map(len, snapshots)) == 1
+        assert expected == flat[-1].final()
+        assert [False] * (len(flat) - 1) + [True] == [snapshot.complete for snapshot in flat]
+        assert drafts.error is None
+        assert drafts.complete
+
+
+def test_objects_may_be_msgspec_structs() -> None:
+    """Where msgspec is installed."""
+    msgspec = pytest.importorskip("msgspec")
+    pair: Any = msgspec.defstruct("Pair", [("left", int), ("right", str)])
+
+    for pieces in fragmentations('{"left": 1, "right": "x"}'):
+        assert run(Partials[Any](pair), pieces)[-1].final() == pair(1, "x")
+
+
+def test_a_piece_that_changes_nothing_that_shows_gives_no_snapshot() -> None:
+    """White space, a key that has no value yet, a number whose end is not seen."""
+    drafts = Partials(Recipe)
+    counts = [
+        len(drafts.feed(piece))
+        for piece in [
+            '{"title": "Pan',
+            "cakes",
+            '", ',
+            '"ser',
+            'ves": ',
+            "1",
+            "2",
+            ", ",
+            '"steps": [',
+            " ",
+            "]}",
+            " ",
+        ]
+    ]
+
+    assert [1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 1, 0] == counts
+
+
+def test_a_snapshot_shows_what_has_come_and_never_changes() -> None:
+    """A string as far as it is, a missing field, a null."""
+    drafts = Partials(Recipe)
+    (first,) = drafts.feed('{"title": "Pan')
+    (second,) = drafts.feed('cakes", "serves": null, "steps": [{"text": "M')
+
+    assert ("Pan", False) == (first.title, "serves" in first)
+    assert ("Pancakes", None, "M") == (second.title, second.serves, second.get("steps", 0, "text"))
+
+
+def test_an_invalid_value_shows_at_once_and_is_raised_at_the_end() -> None:
+    """Reading goes on; the error has pydantic's errors, the text and the best that there is."""
+    text = '{"title": "x", "serves": "many", "steps": [{"text": 5}], "more": 1}'
+    for pieces in fragmentations(text):
+        drafts = Partials(Recipe)
+        seen = [drafts.feed(piece) for piece in pieces]
+        drafts.check()
+        last = [snapshot for each in seen for snapshot in each][-1]
+
+        assert drafts.end() == []
+        assert drafts.stop is None
+        error = drafts.error
+        assert isinstance(error, OutputInvalid)
+        assert not isinstance(error, InvalidJSON)
+        assert [("serves",), ("steps", 0, "text")] == [each["loc"] for each in error.errors]
+        assert (text, last.errors) == (error.text, error.errors)
+        assert error.best == last
+        assert "no valid Recipe: at serves: Input should be a valid integer" in str(error)
+        assert str(error).endswith(", and 1 more in `errors`")
+        assert "many" not in str(error)
+
+
+def test_errors_show_in_the_snapshot_after_the_value() -> None:
+    """Not at the end of the document."""
+    drafts = Partials(Recipe)
+    before = drafts.feed('{"title": "x", "serves": "man')[-1]
+    after = drafts.feed('y", ')[-1]
+
+    assert () == before.errors
+    assert [("serves",)] == [error["loc"] for error in after.errors]
+
+
+def test_fail_fast_ends_it_at_the_first_invalid_value() -> None:
+    """After the snapshot of what there was; the driver is told to stop."""
+    drafts = Partials(Recipe, fail_fast=True)
+    first = drafts.feed('{"title": "x", "serves": "man')
+    second = drafts.feed('y", ')
+
+    assert (1, 1) == (len(first), len(second))
+    assert isinstance(drafts.error, OutputInvalid)
+    assert drafts.error.best == second[-1]
+    assert drafts.stop is not None
+    assert drafts.feed('"steps": []}') == drafts.end() == []
+    with pytest.raises(OutputInvalid):
+        drafts.check()
+
+
+def test_fail_fast_lets_a_good_document_through() -> None:
+    """And says of one that is cut that it is not whole."""
+    good, cut = Partials(Recipe, fail_fast=True), Partials(Recipe, fail_fast=True)
+    run(cut, [_RECIPE[:-1]])
+
+    assert run(good, list(_RECIPE))[-1].complete
+    assert good.error is None
+    assert isinstance(cut.error, OutputIncomplete)
+    assert cut.stop is None
+
+
+def test_broken_json_is_an_error_at_the_end_or_at_once_with_fail_fast() -> None:
+    """With the place of the first character that is wrong, and what was read before it."""
+    text = '{"title": "x", "serves": 2, steps}'
+    for pieces in fragmentations(text):
+        patient, hasty = Partials(Recipe), Partials(Recipe, fail_fast=True)
+        for piece in pieces:
+            patient.feed(piece)
+            hasty.feed(piece)
+        patient.check()
+        patient.end()
+
+        assert hasty.stop is not None
+        for error in (patient.error, hasty.error):
+            assert isinstance(error, InvalidJSON)
+            assert error.offset == 28
+            assert error.text.startswith(text[:29])
+            assert error.best is not None
+            assert ("x", 2) == (error.best.title, error.best.serves)
+
+
+def test_text_behind_the_document_is_an_error_after_the_whole_snapshot() -> None:
+    """What was whole stays whole."""
+    for pieces in fragmentations('{"title": "x"} and so on'):
+        drafts = Partials(Recipe)
+
+        assert Recipe(title="x") == run(drafts, pieces)[-1].final()
+        assert isinstance(drafts.error, InvalidJSON)
+        assert drafts.error.offset == 15
+
+
+@pytest.mark.parametrize("end", range(len(_RECIPE)))
+def test_a_document_that_is_cut_is_incomplete_with_the_best_of_it(end: int) -> None:
+    """At every place where it may be cut."""
+    drafts = Partials(Recipe)
+    snapshots = run(drafts, list(_RECIPE[:end]))
+    error = drafts.error
+
+    assert isinstance(error, OutputIncomplete)
+    assert (_RECIPE[:end], end) == (error.text, error.offset)
+    if snapshots:
+        assert error.best == snapshots[-1]
+    assert not drafts.complete
+
+
+def test_a_cut_document_tells_also_what_is_wrong_in_it() -> None:
+    """More tokens alone would not make it good."""
+    drafts = Partials(Recipe)
+    run(drafts, ['{"title": 5, "ser'])
+
+    assert isinstance(drafts.error, OutputIncomplete)
+    assert [("title",)] == [error["loc"] for error in drafts.error.errors]
+
+
+@pytest.mark.parametrize("text", ["[" * 201, "[" + "1" * 4_301], ids=["deep", "long number"])
+def test_a_document_beyond_the_bounds_is_an_error_that_names_them(text: str) -> None:
+    """At the end, or at once with fail_fast; never one of the schema's."""
+    patient, hasty = Partials(_ANY), Partials(_ANY, fail_fast=True)
+    patient.feed(text)
+    hasty.feed(text)
+    patient.check()
+
+    assert isinstance(hasty.error, LimitExceeded)
+    assert patient.end() == []
+    assert isinstance(patient.error, LimitExceeded)
+    with pytest.raises(LimitExceeded):
+        validate_output(_ANY, text)
+
+
+def _look_up(key: int) -> int:
+    return {1: 1}[key]
+
+
+def _find(key: int) -> int:
+    return next(each for each in [1] if each == key)
+
+
+@pytest.mark.parametrize("function, raised", [(_look_up, KeyError), (_find, RuntimeError)])
+def test_what_a_validator_raises_that_is_no_value_error_ends_it(
+    function: Any, raised: type[Exception]
+) -> None:
+    """As it is, but where a loop would take it for its end; and never as a fault of the output's."""
+    looked_up: Any = Annotated[int, AfterValidator(function)]
+    for pieces in fragmentations("[1, 2, 3]"):
+        drafts = Partials[Any](list[looked_up])
+        snapshots = run(drafts, pieces)
+
+        assert {()} >= {snapshot.errors for snapshot in snapshots}
+        assert isinstance(drafts.error, raised)
+        assert drafts.stop is None
+        assert drafts.feed("]") == drafts.end() == []
+        with pytest.raises(raised):
+            drafts.check()
+
+
+def test_a_validator_may_raise_at_the_end_of_the_text_too() -> None:
+    """A number is finished there."""
+    looked_up: Any = Annotated[int, AfterValidator(_look_up)]
+    drafts = Partials[Any](looked_up)
+
+    assert drafts.feed("2") == drafts.end() == []
+    assert isinstance(drafts.error, KeyError)
+    with pytest.raises(KeyError):
+        validate_output(looked_up, "2")
+
+
+def test_what_is_no_text_is_refused_at_once() -> None:
+    """Misuse is no fault of the output."""
+    drafts = Partials(Recipe)
+    piece: Any = b"{}"
+    with pytest.raises(MisuseError, match="bytes"):
+        drafts.feed(piece)
+
+    assert drafts.error is None
+
+
+class Range(BaseModel):
+    low: int
+    high: int = Field(le=9)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Range:
+        if self.low > self.high:
+            raise ValueError("low is more than high")
+        return self
+
+
+def test_what_a_whole_objects_validator_refuses_is_an_error_at_its_end() -> None:
+    """Its fields were good."""
+    drafts = Partials(Range)
+    snapshots = run(drafts, list('{"low": 5, "high": 3}'))
+
+    assert {()} == {snapshot.errors for snapshot in snapshots[:-1]}
+    assert isinstance(drafts.error, OutputInvalid)
+    assert [()] == [error["loc"] for error in drafts.error.errors]
+
+
+@given(
+    recipe=st.builds(
+        Recipe,
+        title=st.text(max_size=5),
+        serves=st.none() | st.integers(),
+        steps=st.lists(st.builds(Step, text=st.text(max_size=3), minutes=st.integers()), max_size=3),
+    ),
+    size=st.integers(1, 9),
+    indent=st.none() | st.just(2),
+)
+def test_the_last_snapshot_is_what_pydantic_makes_of_the_text(
+    recipe: Recipe, size: int, indent: int | None
+) -> None:
+    """At any fragmentation, with any white space; and so is the whole output."""
+    text = recipe.model_dump_json(indent=indent)
+
+    assert recipe == run(Partials(Recipe), pieces_of(text, size))[-1].final() == validate_output(Recipe, text)
+
+
+@pytest.mark.parametrize("name, text", _RECORDED, ids=[name for name, _ in _RECORDED])
+def test_recorded_answers_fill_in(name: str, text: str) -> None:
+    """The last snapshot is what `json.loads` reads."""
+    document = json.loads(text)
+    for pieces in ([text], list(text), pieces_of(text, 4)):
+        drafts = Partials(_ANY)
+
+        assert document == run(drafts, pieces)[-1].final(), name
+        assert drafts.error is None
+    assert document == validate_output(_ANY, text)
+
+
+# -- a whole output ---------------------------------------------------------------
+
+
+def test_a_whole_output_is_the_validated_object() -> None:
+    """It is of the type that was asked for."""
+    recipe = validate_output(Recipe, _RECIPE)
+
+    assert recipe == Recipe.model_validate_json(_RECIPE)
+    assert 3 == validate_output(TypeAdapter(int), "3")
+
+
+def test_a_whole_output_that_breaks_the_schema_is_invalid() -> None:
+    """With what is wrong where, the text, and the best of it."""
+    text = '{"title": "x", "steps": [{"text": 5}]}'
+    with pytest.raises(OutputInvalid) as raised:
+        validate_output(Recipe, text)
+
+    assert [("steps", 0, "text")] == [error["loc"] for error in raised.value.errors]
+    assert text == raised.value.text
+    assert raised.value.best is not None
+    assert "x" == raised.value.best.title
+
+
+@pytest.mark.parametrize(
+    "text, kind, offset",
+    [
+        ("", OutputIncomplete, 0),
+        (_RECIPE[:30], OutputIncomplete, 30),
+        ("Sorry, I can't.", InvalidJSON, 0),
+        ('{"title": NaN}', InvalidJSON, 10),
+        ('{"title": -Infinity}', InvalidJSON, 11),
+        ('{"title": "x"} ok', InvalidJSON, 15),
+    ],
+)
+def test_a_whole_output_that_is_no_json_or_not_whole_says_where(
+    text: str, kind: type[OutputInvalid], offset: int
+) -> None:
+    """The words that only some readers take for numbers are no JSON."""
+    with pytest.raises(kind) as raised:
+        validate_output(TypeAdapter(dict[str, float] | Recipe), text)
+
+    assert (text, offset) == (raised.value.text, raised.value.offset)
+
+
+def test_words_that_look_like_odd_numbers_are_text_in_a_string() -> None:
+    """The stage reads them as any other reader does."""
+    assert {"a": "NaN"} == validate_output(dict[str, str], '{"a": "NaN"}')

@@ -1,0 +1,305 @@
+"""Structured output: snapshots, elements, one string, the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import anyio
+import pytest
+from pydantic import AfterValidator, BaseModel, TypeAdapter
+
+from tests.stream.recipes import (
+    BROKEN,
+    COLOURS,
+    RECIPE,
+    STEPS,
+    TEXT,
+    WRONG,
+    Recipe,
+    Step,
+    chat,
+    chat_call,
+    claude_call,
+    ended,
+    gemini,
+    gemini_call,
+    read,
+    responses,
+)
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import (
+    InvalidJSON,
+    MisuseError,
+    OutputIncomplete,
+    OutputInvalid,
+)
+from tokenstream.events import TextDelta
+
+View = Callable[[Any], Any]
+
+SEEN: list[str] = []
+
+
+def _see(title: str) -> str:
+    SEEN.append(title)
+    return title
+
+
+class Titled(BaseModel):
+    """Notes how often it is validated."""
+
+    title: Annotated[str, AfterValidator(_see)]
+
+
+VIEWS: dict[str, View] = {
+    "partials": lambda stream: stream.partials(Recipe),
+    "partials, failing fast": lambda stream: stream.partials(Recipe, fail_fast=True),
+    "items": lambda stream: stream.items(Step, at="steps"),
+    "items, failing fast": lambda stream: stream.items(Step, at="steps", fail_fast=True),
+    "field": lambda stream: stream.field("title"),
+    "field of each": lambda stream: stream.field("steps.*.text"),
+    "result": lambda stream: stream.result(Recipe),
+    "lenient": lambda stream: stream.result(Recipe, lenient=True),
+    "partials of a call": lambda stream: stream.partials(Recipe, tool="recipe"),
+    "items of all calls": lambda stream: stream.items(Step, "steps", tool="recipe"),
+    "field of a call": lambda stream: stream.field("title", tool="recipe"),
+    "result of a call": lambda stream: stream.result(Recipe, tool="recipe"),
+    "another choice": lambda stream: stream.choice(1).partials(Recipe),
+}
+BODIES: dict[str, list[bytes]] = {
+    "whole": chat(TEXT),
+    "one piece": chat(TEXT, size=1000),
+    "cut at its length": chat(TEXT[:60], "length"),
+    "broken off": chat(TEXT[:60], None),
+    "against the schema": chat(WRONG),
+    "no JSON": chat(BROKEN),
+    "nothing": chat(""),
+    "two choices": [*chat(TEXT, None), *chat(TEXT, None, choice=1), *ended("stop"), *ended("stop", choice=1)],
+    "call": [*chat_call(0, TEXT), *ended()],
+    "calls": [*chat_call(0, TEXT), *chat_call(1, WRONG), *ended()],
+    "call broken off": chat_call(0, TEXT)[:-3],
+    "anthropic": claude_call(TEXT),
+    "gemini": gemini(TEXT),
+    "gemini's call": gemini_call(TEXT),
+    "responses": responses(TEXT),
+    "responses' call": responses(TEXT, call=True),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_both_kinds_of_loops_see_the_same(view: View) -> None:
+    """What is given, what is raised, how it ended: on asyncio and trio as without either."""
+    for body in BODIES.values():
+        for cause in (None, ConnectionResetError("reset")):
+            expected, *others = [read(colour, body, view, cause).told() for colour in COLOURS]
+
+            assert [expected, expected] == others
+
+
+def test_an_object_is_watched_while_it_fills_in() -> None:
+    """A snapshot for each piece that changes what shows; the last one is the whole."""
+    drafts = list(Stream(chat(TEXT)).partials(Recipe))
+
+    assert [{}, {"title": "Pan"}] == [draft.value for draft in drafts[:2]]
+    assert drafts[1].title == "Pan"
+    assert [False, True] == [drafts[0].complete, drafts[-1].complete]
+    assert RECIPE == drafts[-1].final()
+
+
+def test_elements_come_as_soon_as_each_closes() -> None:
+    """Before anything of the next one is there."""
+    stream = Stream(chat(TEXT))
+    steps = stream.items(Step, at="steps")
+
+    assert STEPS[0] == next(steps)
+    assert stream.message.text.endswith('"minutes": 5}')
+    assert STEPS[1:] == list(steps)
+
+
+def test_one_string_is_read_as_it_is_written() -> None:
+    """Its escapes undone, and nothing of the rest."""
+    assert ["Pan", "\ncakes"] == list(Stream(chat(TEXT)).field("title"))
+
+
+def test_the_result_is_the_validated_value() -> None:
+    """Of a type, of a list, of what a TypeAdapter takes."""
+    assert RECIPE == Stream(chat(TEXT)).result(Recipe)
+    assert [1, 2] == Stream(chat("[1, 2]")).result(list[int])
+    assert RECIPE == Stream(chat(TEXT)).result(TypeAdapter[Recipe | Step](Recipe | Step))
+
+
+def test_null_is_a_value() -> None:
+    """As an element and as the result."""
+    assert [1, None, 2] == list(Stream(chat("[1, null, 2]")).items(TypeAdapter[int | None](int | None)))
+    assert Stream(chat("null")).result(TypeAdapter[int | None](int | None)) is None
+    for colour in ("asyncio", "trio"):
+        seen = read(colour, chat("[1, null]"), lambda stream: stream.items(TypeAdapter(int | None)))
+        assert [1, None] == seen.items
+
+
+def test_a_view_that_starts_late_first_gives_what_it_missed() -> None:
+    """One snapshot, all elements, one piece; then it goes on live."""
+    stream = Stream(chat(TEXT))
+    for event in stream:
+        if isinstance(event, TextDelta) and "steps" in stream.message.text:
+            break
+    drafts = stream.partials(Recipe)
+    title = stream.field("title")
+
+    assert "Pan\ncakes" == next(drafts).title
+    assert ["Pan\ncakes"] == list(title)
+    assert STEPS == list(stream.items(Step, "steps"))
+    assert [RECIPE] == [draft.final() for draft in drafts]
+
+
+def test_views_may_be_read_in_turns() -> None:
+    """Each has its own place; text and events beside them."""
+    stream = Stream(chat(TEXT))
+    one, other, text = stream.partials(Recipe), stream.partials(Recipe), stream.text
+    first = [next(one).value, next(text), next(other).value, next(one).value, next(other).value]
+
+    assert [{}, '{"titl', {}, {"title": "Pan"}, {"title": "Pan"}] == [first[0], first[1][:6], *first[2:]]
+    assert isinstance(next(stream), TextDelta)
+    assert TEXT.endswith("".join(text))
+    assert list(other)[-1] == list(one)[-1]
+
+
+def test_a_view_works_after_the_end_and_is_over_then() -> None:
+    """What there is, once, as often as a view is made."""
+    stream = Stream(chat(TEXT))
+    stream.final()
+
+    for _ in range(2):
+        drafts = stream.partials(Recipe)
+        assert [RECIPE] == [draft.final() for draft in drafts]
+        assert [] == list(drafts)
+        assert STEPS == list(stream.items(Step, "steps"))
+
+
+def test_a_result_may_be_asked_for_during_a_view() -> None:
+    """The view goes on with what it missed."""
+    stream = Stream(chat(TEXT))
+    drafts, steps = stream.partials(Recipe), stream.items(Step, "steps")
+    next(drafts)
+    next(steps)
+
+    assert RECIPE == stream.result(Recipe)
+    assert [RECIPE] == [draft.final() for draft in drafts]
+    assert STEPS[1:] == list(steps)
+
+
+def test_a_result_is_validated_once() -> None:
+    """Asked again for the same type it is the same value, or the same error."""
+    SEEN.clear()
+    stream = Stream(chat(TEXT))
+
+    assert stream.result(Titled) is stream.result(Titled)
+    assert ["Pan\ncakes"] == SEEN
+    assert RECIPE == stream.result(Recipe)
+
+    errors = []
+    for _ in range(2):
+        with pytest.raises(OutputInvalid) as caught:
+            stream.result(list[int])
+        errors.append(caught.value)
+    assert errors[0] is errors[1]
+
+
+def test_types_that_cannot_be_hashed_have_results_too() -> None:
+    """A type's notes may hold anything."""
+    noted: Any = Annotated[int, {"unit": "minutes"}]
+    stream = Stream(chat("3"))
+
+    assert [3, 3] == [stream.result(noted), stream.result(noted)]
+
+
+def test_what_is_almost_json_is_read_where_that_is_asked_for() -> None:
+    """In views and results alike."""
+    text = f"Here it is:\n```json\n{TEXT}\n```"
+
+    assert RECIPE == Stream(chat(text)).result(Recipe, lenient=True)
+    assert RECIPE == list(Stream(chat(text)).partials(Recipe, lenient=True))[-1].final()
+    assert STEPS == list(Stream(chat(text)).items(Step, "steps", lenient=True))
+    assert "Pan\ncakes" == "".join(Stream(chat(text)).field("title", lenient=True))
+    with pytest.raises(InvalidJSON):
+        Stream(chat(text)).result(Recipe)
+
+
+def test_each_choice_has_its_own_output() -> None:
+    """Alternative answers come interleaved and are read apart."""
+    body = [*chat(TEXT, None), *chat("[1]", None, choice=1), *ended("stop", choice=1), *ended("stop")]
+    stream = Stream(body)
+
+    assert [1] == stream.choice(1).result(list[int])
+    assert RECIPE == stream.result(Recipe) == stream.choice(0).result(Recipe)
+    assert [1] == list(stream.choice(1).items(int))
+
+
+def test_a_choice_at_its_end_has_a_result_though_the_stream_broke_off() -> None:
+    """Each choice has its ending."""
+    body = [*chat(TEXT, None), *ended("stop")[:1], *chat(TEXT[:30], None, choice=1)]
+    stream = Stream(body)
+
+    assert RECIPE == stream.result(Recipe)
+    with pytest.raises(OutputIncomplete) as caught:
+        stream.choice(1).result(Recipe)
+    assert (TEXT[:30], 1) == (caught.value.text, caught.value.partial.choice)
+
+
+@pytest.mark.parametrize("use", [bool, len, str, lambda view: "a" in view], ids=["bool", "len", "str", "in"])
+@pytest.mark.parametrize("name", ["partials", "items", "field"])
+def test_a_view_refuses_to_be_taken_for_what_it_gives(name: str, use: View) -> None:
+    """The error names where the value is."""
+    with Stream(chat(TEXT)) as stream:
+        with pytest.raises(MisuseError, match=r"stream\.result\(…\)"):
+            use(VIEWS[name](stream))
+        with pytest.raises(MisuseError, match=r"stream\.choice\(1\)\.result\(…\)"):
+            use(VIEWS[name](stream.choice(1)))
+
+
+def test_a_path_that_is_none_is_refused_at_once() -> None:
+    """Not in the loop."""
+    with Stream(chat(TEXT)) as stream:
+        with pytest.raises(MisuseError, match="path"):
+            stream.field("a..b")
+        with pytest.raises(MisuseError, match="path"):
+            stream.items(Step, "a..b", tool="recipe")
+
+
+@pytest.mark.parametrize("name", ["partials", "items", "field", "result"])
+def test_a_tool_is_told_by_its_name(name: str) -> None:
+    """A function would be found in no answer."""
+    function: Any = test_a_tool_is_told_by_its_name
+    argument = "title" if name == "field" else Recipe
+    with Stream(chat(TEXT)) as stream, pytest.raises(MisuseError, match="the name of a tool"):
+        getattr(stream, name)(argument, tool=function)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_timeout_around_a_read_loses_nothing(backend: str) -> None:
+    """The view goes on where it was, as often as it happens."""
+
+    async def slow() -> Any:
+        for piece in chat(TEXT, size=25):
+            await anyio.sleep(0.02)
+            yield piece
+
+    async def main() -> tuple[list[Any], int]:
+        drafts, timeouts = [], 0
+        async with AsyncStream(slow()) as stream:
+            view = stream.partials(Recipe)
+            while True:
+                try:
+                    with anyio.move_on_after(0.005) as scope:
+                        drafts.append(await anext(view))
+                    timeouts += scope.cancelled_caught
+                except StopAsyncIteration:
+                    return drafts, timeouts
+
+    drafts, timeouts = anyio.run(main, backend=backend)
+
+    assert [draft.value for draft in Stream(chat(TEXT, size=25)).partials(Recipe)] == [
+        draft.value for draft in drafts
+    ]
+    assert timeouts

@@ -1,0 +1,275 @@
+"""What goes wrong with structured output: when it is raised, and what is on the error."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Annotated, Any
+
+import anyio
+import pytest
+from pydantic import AfterValidator
+
+from tests.stream.bodies import AsyncSource, Source
+from tests.stream.recipes import (
+    BROKEN,
+    COLOURS,
+    FAULT,
+    STEPS,
+    TEXT,
+    WRONG,
+    Recipe,
+    Step,
+    chat,
+    read,
+    title_in,
+)
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import (
+    InvalidJSON,
+    LimitExceeded,
+    OutputIncomplete,
+    OutputInvalid,
+    StreamInterrupted,
+)
+
+VIEWS = {
+    "partials": lambda stream: stream.partials(Recipe),
+    "items": lambda stream: stream.items(Step, at="steps"),
+    "field": lambda stream: stream.field("title"),
+    "result": lambda stream: stream.result(Recipe),
+}
+
+
+def test_what_breaks_the_schema_shows_at_once_and_is_raised_at_the_end() -> None:
+    """Reading goes on; the error has all of them, the last snapshot, the text and the message."""
+    stream = Stream(chat(WRONG))
+    drafts = []
+    with pytest.raises(OutputInvalid) as caught:
+        for draft in stream.partials(Recipe):
+            drafts.append(draft)
+    shown = [draft.value for draft in drafts if draft.errors]
+    error = caught.value
+
+    assert "Fry" not in str(shown[0])
+    assert ("steps", 0, "minutes") == error.errors[0]["loc"]
+    assert drafts[-1] == error.best
+    assert (WRONG, "complete") == (error.text, error.partial.ending)
+    assert "Pan" not in str(error)
+
+
+def test_a_view_that_is_read_again_raises_the_same_error() -> None:
+    """Without its context growing."""
+    drafts = Stream(chat(WRONG)).partials(Recipe)
+    errors = []
+    for _ in range(3):
+        with pytest.raises(OutputInvalid) as caught:
+            list(drafts)
+        errors.append(caught.value)
+
+    assert errors[0] is errors[1] is errors[2]
+    assert errors[0].__suppress_context__
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("text", [WRONG, BROKEN])
+def test_failing_fast_stops_the_stream(colour: str, text: str) -> None:
+    """After the snapshot of what was good; the source is closed and the bill stops."""
+    seen = read(colour, chat(text), lambda stream: stream.partials(Recipe, fail_fast=True))
+    error = seen.error
+
+    assert isinstance(error, OutputInvalid)
+    assert (InvalidJSON if text == BROKEN else OutputInvalid) is type(error)
+    assert ("stopped", True) == (seen.ending, seen.closed)
+    assert ("stopped", True) == (error.partial.ending, text.startswith(error.text))
+    assert len(error.text) < len(text)
+    assert seen.items[-1].title == "Pan\ncakes" == title_in(error)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_failing_fast_closes_the_source_without_a_block(colour: str) -> None:
+    """The loop that raises has closed it."""
+    if colour == "sync":
+        source = Source(chat(WRONG))
+        with pytest.raises(OutputInvalid):
+            list(Stream(source).items(Step, "steps", fail_fast=True))
+
+        assert 1 == source.closed
+        return
+
+    async def main() -> int:
+        source = AsyncSource(chat(WRONG))
+        with pytest.raises(OutputInvalid):
+            async for _ in AsyncStream(source).items(Step, "steps", fail_fast=True):
+                pass
+        return source.closed
+
+    assert 1 == anyio.run(main, backend=colour)
+
+
+def test_a_stream_that_was_stopped_so_raises_it_again() -> None:
+    """Views that do not fail fast see a stream that was stopped."""
+    with Stream(chat(WRONG)) as stream:
+        steps, other = stream.items(Step, "steps", fail_fast=True), stream.partials(Recipe)
+        for _ in range(2):
+            with pytest.raises(OutputInvalid):
+                list(steps)
+        with pytest.raises(OutputIncomplete, match="was stopped"):
+            list(other)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_an_element_that_breaks_the_schema_is_raised_in_its_place(colour: str) -> None:
+    """Reading the same view again goes on behind it; the error has the element's own text."""
+    body = chat(WRONG)
+    errors: list[OutputInvalid] = []
+    items: list[Step] = []
+    if colour == "sync":
+        steps = Stream(body).items(Step, "steps")
+        for _ in range(2):
+            try:
+                items += list(steps)
+            except OutputInvalid as error:
+                errors.append(error)
+    else:
+
+        async def main() -> None:
+            steps = AsyncStream(AsyncSource(body)).items(Step, "steps")
+            for _ in range(2):
+                try:
+                    items.extend([step async for step in steps])
+                except OutputInvalid as error:
+                    errors.append(error)
+
+        anyio.run(main, backend=colour)
+
+    assert [('{"text": "Mix", "minutes": "x"}', "streaming")] == [
+        (error.text, error.partial.ending) for error in errors
+    ]
+    assert ("steps", 0, "minutes") == errors[0].errors[0]["loc"]
+    assert STEPS[1:] == items
+
+
+def test_text_that_is_no_json_is_raised_at_the_end_with_its_place() -> None:
+    """In every view, and as the result; what came before is in `best`."""
+    for name in ("partials", "items", "result"):
+        seen = read("sync", chat(BROKEN), VIEWS[name])
+        error = seen.error
+
+        assert isinstance(error, InvalidJSON), name
+        assert (FAULT, BROKEN, "complete") == (error.offset, error.text, error.partial.ending)
+        assert name == "items" or title_in(error) == "Pan\ncakes"
+
+
+@pytest.mark.parametrize("name", ["items", "field"])
+def test_who_holds_no_document_has_no_best_of_it(name: str) -> None:
+    """Elements and pieces are handed out and not kept; the text is on the error all the same."""
+    for text, finish in ((BROKEN, "stop"), (TEXT[:60], "length")):
+        error = read("sync", chat(text, finish), VIEWS[name]).error
+
+        assert isinstance(error, OutputInvalid | OutputIncomplete)
+        assert (None, text) == (error.best, error.text)
+
+
+def test_a_path_to_what_is_no_string_is_raised_at_the_end() -> None:
+    """The answer is read on, and its message is whole."""
+    error = read("sync", chat(TEXT), lambda stream: stream.field("steps.0")).error
+
+    assert isinstance(error, OutputInvalid)
+    assert "'steps.0' is an object at character" in str(error)
+    assert (TEXT, TEXT) == (error.text, error.partial.text)
+
+
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    """The error names the bound, and has the answer."""
+    deep = "[" * 100_000
+    views = (
+        lambda stream: stream.partials(list),
+        lambda stream: stream.items(list),
+        lambda stream: stream.result(list),
+    )
+    for view in views:
+        error = read("sync", chat(deep, size=50_000), view).error
+
+        assert isinstance(error, LimitExceeded)
+        assert deep == error.partial.text
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+def test_what_a_validator_raises_comes_out_of_the_loop(colour: str, size: int) -> None:
+    """As it is, in its place, once what came before it was given; the stream itself goes on."""
+
+    def look_up(minutes: int) -> int:
+        return {5: 5}[minutes]
+
+    class Timed(Step):
+        minutes: Annotated[int, AfterValidator(look_up)]
+
+    class Plan(Recipe):
+        steps: list[Timed]  # type: ignore[assignment]
+
+    body = chat(TEXT, size=size)
+    elements = read(colour, body, lambda stream: stream.items(Timed, "steps"))
+    drafts = read(colour, body, lambda stream: stream.partials(Plan))
+
+    assert STEPS[:1] == [Step(**item.model_dump()) for item in elements.items]
+    assert KeyError is type(elements.error) is type(drafts.error)
+    assert {()} >= {draft.errors for draft in drafts.items}
+    result = read(colour, body, lambda stream: stream.result(Plan)).error
+    assert isinstance(result, KeyError)
+    assert result.__context__ is None
+
+
+def test_what_a_validator_raises_is_raised_again_and_leaves_the_other_views_alone() -> None:
+    """At once, before the rest is read; with the place in the program that it comes from."""
+
+    def look_up(minutes: int) -> int:
+        return {0: 0}[minutes]
+
+    stream = Stream(chat("[1, 2, 3, 4, 5, 6]"))
+    numbers: Any = Annotated[int, AfterValidator(look_up)]
+    view = stream.items(numbers)
+    for _ in range(2):
+        with pytest.raises(KeyError) as caught:
+            next(view)
+        assert "look_up" in [entry.name for entry in caught.traceback]
+        assert caught.value.__context__ is None
+        assert "[1, 2, " == stream.message.text
+
+    assert [1, 2, 3, 4, 5, 6] == stream.result(list[int])
+
+
+@pytest.mark.parametrize("finish", ["stop", "length"])
+def test_a_validator_that_fails_at_the_end_of_the_stream_is_no_end_of_the_loop(finish: str) -> None:
+    """A number is finished there; and StopIteration would pass for the end."""
+    numbers: Any = Annotated[int, AfterValidator(lambda number: next(iter([][:number])))]
+    view = Stream(chat("7", finish)).partials(numbers)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="StopIteration") as caught:
+            list(view)
+        assert isinstance(caught.value.__cause__, StopIteration)
+
+
+def test_errors_pickle() -> None:
+    """With their snapshot and the message; they may come from another process."""
+    for text, finish in ((WRONG, "stop"), (BROKEN, "stop"), (TEXT[:60], "length")):
+        error = read("sync", chat(text, finish), VIEWS["result"]).error
+        again = pickle.loads(pickle.dumps(error))
+
+        assert isinstance(error, OutputInvalid | OutputIncomplete)
+        assert (type(error), str(error), error.text) == (type(again), str(again), again.text)
+        assert (error.partial, error.errors) == (again.partial, again.errors)
+        assert error.best == again.best
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_view_raises_what_the_stream_raises(colour: str) -> None:
+    """A stream that fails says so itself, as in every view; its result is incomplete because of it."""
+    body, broken = chat(TEXT, None)[:8], ConnectionResetError("reset")
+    for name in ("partials", "items", "field"):
+        assert isinstance(read(colour, body, VIEWS[name], broken).error, StreamInterrupted), name
+    error = read(colour, body, VIEWS["result"], broken).error
+
+    assert isinstance(error, OutputIncomplete)
+    assert isinstance(error.__cause__, StreamInterrupted)
+    assert (TEXT[:56], "truncated", "Pan\ncakes") == (error.text, error.partial.ending, title_in(error))

@@ -1,0 +1,62 @@
+"""Ways to cut the text of a document into pieces, and to feed them to a stage."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from tests.support.recordings import shared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+OutT = TypeVar("OutT")
+
+
+class TextStage(Protocol[OutT]):
+    """A stage over text."""
+
+    @property
+    def error(self) -> Exception | None: ...
+    def feed(self, text: str, /) -> list[OutT]: ...
+    def end(self) -> list[OutT]: ...
+
+
+def pieces_of(text: str, size: int) -> list[str]:
+    """Cut into pieces of one size."""
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def fragmentations(text: str) -> Iterator[list[str]]:
+    """Cut in every way that may matter: not at all, everywhere, and at each single place."""
+    yield [text]
+    yield list(text)
+    for place in range(1, len(text)):
+        yield [text[:place], text[place:]]
+
+
+def run(stage: TextStage[OutT], pieces: Iterable[str]) -> list[OutT]:
+    """Feed all pieces, end the text, and return all that came out."""
+    out = []
+    for piece in pieces:
+        out += stage.feed(piece)
+    return out + stage.end()
+
+
+def recorded_documents() -> list[tuple[str, str]]:
+    """Return the names and texts of the recorded answers that are JSON objects or arrays."""
+    found = []
+    for recorded in shared():
+        for choice in recorded.expected["choices"]:
+            text = choice.get("text") or ""
+            if text.lstrip()[:1] in {"{", "["} and _is_json(text):
+                found.append((recorded.name, text))
+    return found
+
+
+def _is_json(text: str) -> bool:
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(value, dict | list)

@@ -1,0 +1,109 @@
+"""What users' editors infer of structured output; checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict, assert_type
+
+from pydantic import BaseModel, TypeAdapter
+
+from tokenstream import AsyncStream, Partial, Stream
+from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
+from tokenstream.message import Message
+from tokenstream.partial_json import Partial as PartialOfParser
+
+
+class Step(BaseModel):
+    """A model."""
+
+    text: str
+
+
+class Recipe(BaseModel):
+    """A model that holds others."""
+
+    title: str
+    steps: list[Step]
+
+
+class Note(TypedDict):
+    """A dict whose keys have types."""
+
+    text: str
+
+
+either: TypeAdapter[Recipe | Step] = TypeAdapter(Recipe | Step)
+
+
+def drafts(stream: Stream) -> None:
+    """Snapshots of an object."""
+    for draft in stream.partials(Recipe):
+        assert_type(draft, Partial[Recipe])
+        assert_type(draft.title, Any)
+        assert_type(draft.steps[0].text, Any)
+        assert_type(draft.get("steps", 0, "text"), Any)
+        assert_type(draft.is_complete("steps", 0), bool)
+        assert_type(draft.complete, bool)
+        assert_type(draft.final(), Recipe)
+    for draft in stream.choice(1).partials(Recipe, tool="recipe", fail_fast=True, lenient=True):
+        assert_type(draft, Partial[Recipe])
+    for steps in stream.partials(list[Step]):
+        assert_type(steps, Partial[list[Step]])
+        assert_type(steps.final(), list[Step])
+    for one in stream.partials(either):
+        assert_type(one.final(), Recipe | Step)
+    assert_type(next(stream.partials(Note)).final(), Note)
+    assert_type(next(stream.partials(Recipe)), PartialOfParser[Recipe])
+
+
+def elements(stream: Stream) -> None:
+    """Elements of an array, and one string."""
+    for step in stream.items(Step, at="steps"):
+        assert_type(step, Step)
+    for step in stream.choice(1).items(Step, ("steps",), tool="recipe", fail_fast=True, lenient=True):
+        assert_type(step, Step)
+    assert_type(next(stream.items(either)), Recipe | Step)
+    for piece in stream.field("title"):
+        assert_type(piece, str)
+    for piece in stream.choice(1).field(("steps", 0, "text"), tool="recipe", lenient=True):
+        assert_type(piece, str)
+
+
+def results(stream: Stream) -> None:
+    """The validated value."""
+    assert_type(stream.result(Recipe), Recipe)
+    assert_type(stream.result(list[Step]), list[Step])
+    assert_type(stream.result(dict[str, int]), dict[str, int])
+    assert_type(stream.result(int), int)
+    assert_type(stream.result(Note), Note)
+    assert_type(stream.result(TypeAdapter(Recipe | Step)), Recipe | Step)
+    assert_type(stream.result(either), Recipe | Step)
+    assert_type(stream.choice(1).result(Recipe, tool="recipe", lenient=True), Recipe)
+
+
+async def asynchronous(stream: AsyncStream) -> None:
+    """The same in `async for` loops."""
+    async for draft in stream.partials(Recipe):
+        assert_type(draft, Partial[Recipe])
+        assert_type(draft.final(), Recipe)
+    async for step in stream.items(Step, at="steps"):
+        assert_type(step, Step)
+    async for piece in stream.field("title"):
+        assert_type(piece, str)
+    assert_type(await anext(stream.choice(1).partials(either)), Partial[Recipe | Step])
+    assert_type(await stream.result(Recipe), Recipe)
+    assert_type(await stream.result(list[Step]), list[Step])
+    assert_type(await stream.result(either), Recipe | Step)
+    assert_type(await stream.choice(1).result(Recipe), Recipe)
+
+
+def failures(stream: Stream) -> None:
+    """What is on the errors."""
+    try:
+        stream.result(Recipe)
+    except InvalidJSON as error:
+        assert_type(error.offset, int)
+    except (OutputInvalid, OutputIncomplete) as error:
+        assert_type(error.partial, Message)
+        assert_type(error.best, Partial[Any] | None)
+        assert_type(error.text, str)
+        assert_type(error.offset, int | None)

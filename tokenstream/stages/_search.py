@@ -1,0 +1,228 @@
+"""What reads for one thing in a document has in common: it holds nothing else of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
+from tokenstream.partial_json import PartialJSONParser
+from tokenstream.partial_json._growing import forget
+from tokenstream.partial_json._pattern import OFF, Follower, Pattern
+from tokenstream.partial_json.events import StringDelta, ValueStart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.errors import LimitExceeded
+    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json.events import JSONEvent, ValueDone
+
+__all__ = ["Search", "escaped", "no_document"]
+
+OutT = TypeVar("OutT")
+
+_CONTAINERS = ("object", "array")
+_KINDS = {
+    "object": "an object",
+    "array": "an array",
+    "string": "a string",
+    "number": "a number",
+    "literal": "true or false",
+}
+_NULL = "null"
+_MOST_DEPTH = 200
+"""Objects and arrays inside each other: what pydantic reads, and so typed snapshots."""
+
+
+def escaped(error: Exception) -> Exception:
+    """Return what a validator raised, in a form that a loop does not take for its end."""
+    if not isinstance(error, StopIteration | StopAsyncIteration):
+        return error
+    told = RuntimeError(f"a validator raised {type(error).__name__}")
+    told.__cause__ = error
+    return told
+
+
+def no_document(text: str) -> OutputInvalid:
+    """Return the error for an output in which the lenient reading has found no JSON at its end."""
+    msg = "there is no JSON document in the output; say in the request that one is wanted, and of what shape"
+    return OutputInvalid(msg, text=text)
+
+
+class Search(Generic[OutT]):
+    """Reads a document for what a path leads to.
+
+    Args:
+        at: The path.
+        lenient: Whether to read what is almost JSON.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_follower",
+        "_kind",
+        "_length",
+        "_lenient",
+        "_parser",
+        "_reached",
+        "error",
+        "stop",
+    )
+
+    _wanted: ClassVar[tuple[str, ...]]
+    """What may be where the path leads."""
+    _wanted_name: ClassVar[str]
+
+    def __init__(self, at: At, *, lenient: bool) -> None:
+        self._follower = Follower(Pattern(at))
+        # Nothing is looked at before it is finished, so nothing need show.
+        self._parser = PartialJSONParser(allow=0, lenient=lenient, max_depth=_MOST_DEPTH)
+        self._lenient = lenient
+        self._length = 0
+        """How many characters have come."""
+        self._begun = 0
+        """Where the value begins that was last begun."""
+        self._reached = OFF
+        """How the value stands that came nearest to the path."""
+        self._kind = ""
+        """What that value is."""
+        self.error: Exception | None = None
+        """What went wrong, once something has; nothing is given after it.
+
+        That is `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or what a
+        validator of the type raised that is no ValueError, as it is.
+        """
+        self.stop: str | None = None
+        """Why the answer need not be read on; None while it need."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the document is finished: only white space may follow."""
+        return self._parser.complete
+
+    def feed(self, text: str, *, now: float = 0.0) -> list[OutT]:
+        """Return what a piece of the document adds.
+
+        Args:
+            text: The piece, of any length; pieces may be cut anywhere.
+            now: Unused; every stage takes it.
+        """
+        out: list[OutT] = []
+        if self.error is None:
+            self._length += len(text)
+            events = self._parser.feed(text)
+            if events:
+                self._read(events, out)
+        return out
+
+    def end(self, *, now: float = 0.0) -> list[OutT]:
+        """Say that the text has ended, and return what that adds; `error` tells whether it was whole.
+
+        Args:
+            now: Unused; every stage takes it.
+        """
+        out: list[OutT] = []
+        if self.error is None:
+            self._read(self._parser.end(), out)
+        if self.error is None:
+            self.error = self._verdict()
+        return out
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    # -- what a kind of search does with what it finds ---------------------------
+
+    def _begin(self, event: ValueStart, stands: int, out: list[OutT]) -> None:
+        """Take the start of a value at the path, or of an element of it."""
+
+    def _grow(self, piece: str, out: list[OutT]) -> None:
+        """Take a piece of a string, any string of the document."""
+
+    def _finish(self, event: ValueDone, stands: int, out: list[OutT]) -> None:
+        """Take the end of a value at the path, or of an element of it."""
+
+    def _refuse(self, error: OutputInvalid, out: list[OutT]) -> None:
+        """Take an error of a value at the path."""
+        self.error = error
+
+    # -- reading -----------------------------------------------------------------
+
+    def _read(self, events: Iterable[JSONEvent], out: list[OutT]) -> None:
+        for event in events:
+            if isinstance(event, StringDelta):
+                self._grow(event.text, out)
+            elif isinstance(event, ValueStart):
+                self._start(event, out)
+            else:
+                self._done(event, out)
+            if self.error is not None:
+                return
+
+    def _start(self, event: ValueStart, out: list[OutT]) -> None:
+        stands = self._follower.start(event)
+        self._begun = event.offset
+        # Of a literal it is only known at its end whether it is null.
+        if event.kind != "literal":
+            self._note(event.kind, stands, out)
+        self._begin(event, stands, out)
+
+    def _done(self, event: ValueDone, out: list[OutT]) -> None:
+        value = event.value
+        stands = self._follower.done(event)
+        if value is None or value is True or value is False:
+            self._note(_NULL if value is None else "literal", stands, out)
+        if stands <= 1:
+            forget(event)
+        self._finish(event, stands, out)
+
+    def _note(self, kind: str, stands: int, out: list[OutT]) -> None:
+        """Remember how near to the path a value came, and refuse what is no good there."""
+        if stands < self._reached or stands > 0:
+            return
+        self._reached, self._kind = stands, kind
+        if stands == 0 and kind not in self._wanted and kind != _NULL:
+            pattern = self._follower.pattern
+            self._refuse(
+                OutputInvalid(
+                    f"{pattern.name(len(pattern))} is {_KINDS[kind]} at character {self._begun:,}, "
+                    f"where {self._wanted_name} was expected",
+                    text="",
+                    offset=self._begun,
+                ),
+                out,
+            )
+
+    def _verdict(self) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
+        """Return what the end of the text means."""
+        fault = self._parser.error
+        if fault is None:
+            return self._nothing_there()
+        if isinstance(fault, InvalidJSON) and fault.offset >= self._length:
+            if self._lenient:
+                return no_document("")
+            return OutputIncomplete(
+                f"the output ended after {self._length:,} characters, before its JSON was whole",
+                text="",
+                offset=self._length,
+            )
+        return fault
+
+    def _nothing_there(self) -> OutputInvalid | None:
+        """Return what to say where the path has led to nothing in a whole document."""
+        pattern, reached = self._follower.pattern, self._reached
+        if reached == 0:
+            return None
+        missing = len(pattern) + reached
+        empty = self._kind == _NULL or (self._kind in _CONTAINERS and pattern.is_wild(missing))
+        if empty:
+            return None
+        without = " without that key" if self._kind in _CONTAINERS else ""
+        return OutputInvalid(
+            f"there is nothing at {pattern.name(len(pattern))}: {pattern.name(missing)} "
+            f"is {_KINDS[self._kind]}{without}",
+            text="",
+            offset=None,
+        )

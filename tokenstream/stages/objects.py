@@ -1,0 +1,319 @@
+"""Structured output as it is written: a whole object, the elements of an array, one string.
+
+All are stages over text: that of an answer, or the arguments of a tool call.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
+from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
+from tokenstream.partial_json._first_fault import first_fault
+from tokenstream.partial_json._schema import Schema
+from tokenstream.stages._search import Search, escaped, no_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import TypeAdapter
+
+    from tokenstream.partial_json import Partial
+    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json.events import ValueDone, ValueStart
+
+__all__ = ["Field", "Items", "Partials", "validate_output"]
+
+T = TypeVar("T")
+
+_STOP = "the output is invalid"
+# pydantic takes these words, which JSON does not have.
+_NO_JSON = re.compile(r"NaN|Infinity").search
+
+
+class Partials(Generic[T]):
+    """A typed object that fills in while its JSON is written.
+
+    A value that is finished is validated at that moment; one that breaks the
+    schema shows in the `errors` of the next snapshot, and reading goes on. Each
+    piece of text gives one snapshot at most, and none where nothing has changed
+    that shows; the last one is the whole object's.
+
+    Args:
+        type: What the document is: a type, or a pydantic `TypeAdapter`.
+        fail_fast: Whether the first value that breaks the schema, or broken
+            JSON, ends it: `error` and `stop` are set.
+        lenient: Whether to read what is almost JSON.
+
+    Example:
+        >>> drafts = Partials(dict[str, int])
+        >>> [draft.value for draft in drafts.feed('{"eggs": 3, "fl')]
+        [{'eggs': 3}]
+        >>> drafts.end(), type(drafts.error).__name__
+        ([], 'OutputIncomplete')
+    """
+
+    __slots__ = ("_draft", "_fail_fast", "_lenient", "_type", "error", "stop")
+
+    def __init__(
+        self,
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
+        *,
+        fail_fast: bool = False,
+        lenient: bool = False,
+    ) -> None:
+        self._draft: Draft[T] = Draft(type, lenient=lenient)
+        self._lenient = lenient
+        self._type = type
+        self._fail_fast = fail_fast
+        self.error: Exception | None = None
+        """What went wrong, once something has; nothing is given after it.
+
+        That is `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or what a
+        validator of the type raised that is no ValueError, as it is.
+        """
+        self.stop: str | None = None
+        """Why the answer need not be read on; None while it need."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the document is finished: only white space may follow."""
+        return self._draft.complete
+
+    def feed(self, text: str, *, now: float = 0.0) -> list[Partial[T]]:
+        """Return a snapshot, where a piece of the document changes what shows.
+
+        Args:
+            text: The piece, of any length; pieces may be cut anywhere.
+            now: Unused; every stage takes it.
+        """
+        if self.error is not None:
+            return []
+        draft = self._draft
+        try:
+            changed = draft.feed(text)
+        except MisuseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - validators may raise anything; it is raised in its place
+            self.error = escaped(error)
+            return []
+        out = [draft.partial()] if changed else []
+        if self._fail_fast and (draft.error is not None or any(each.errors for each in out)):
+            self.error = self._verdict(over=False)
+            self.stop = _STOP
+        return out
+
+    def end(self, *, now: float = 0.0) -> list[Partial[T]]:
+        """Say that the text has ended, and return what that adds; `error` tells whether all was well.
+
+        Args:
+            now: Unused; every stage takes it.
+        """
+        if self.error is not None:
+            return []
+        draft = self._draft
+        complete = draft.complete
+        try:
+            draft.end()
+        except Exception as error:  # noqa: BLE001 - as in `feed`
+            self.error = escaped(error)
+            return []
+        self.error = self._verdict(over=True)
+        return [] if draft.complete == complete else [draft.partial()]
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    def _verdict(self, *, over: bool) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
+        """Return what is wrong with what there is, and at the end of the text also what is missing."""
+        draft, fault = self._draft, self._draft.error
+        if isinstance(fault, LimitExceeded):
+            return fault
+        best = draft.partial()
+        if fault is not None:
+            # Also where a whole object came before it.
+            text, errors = draft.text, best.errors
+            return InvalidJSON(str(fault), text=text, offset=fault.offset, errors=errors, best=best)
+        if over:
+            try:
+                best.final()
+            except OutputIncomplete as error:
+                # The lenient reading closes what has begun: nothing has.
+                return no_document(draft.text) if self._lenient else error.with_traceback(None)
+            except OutputInvalid:
+                # It is said below, in more words.
+                pass
+            else:
+                return None
+        why = Schema[T].of(self._type).reason(best.errors)
+        return OutputInvalid(why, text=draft.text, errors=best.errors, best=best)
+
+
+class Field(Search[str]):
+    """The pieces of one string of a document, as they are written.
+
+    An explicit null gives nothing; where the path leads to something else that
+    is no string, or to nothing, `error` is an `OutputInvalid`. A path with
+    wildcards gives the pieces of all strings that it leads to, one after the
+    other. Nothing of the document is held, so errors of it have no `text`.
+
+    Args:
+        at: Where the string is: `"summary"`, `"recipe.title"`, `"steps.*.text"`,
+            or a tuple of keys; "" is a document that is a string.
+        lenient: Whether to read what is almost JSON.
+
+    Example:
+        >>> title = Field("recipe.title")
+        >>> title.feed('{"recipe": {"title": "Pan'), title.feed('cakes", "min')
+        (['Pan'], ['cakes'])
+    """
+
+    __slots__ = ("_inside",)
+
+    _wanted: ClassVar = ("string",)
+    _wanted_name: ClassVar = "a string"
+
+    def __init__(self, at: At, *, lenient: bool = False) -> None:
+        super().__init__(at, lenient=lenient)
+        self._inside = False
+        """Whether the string that was last begun is the one."""
+
+    def _begin(self, event: ValueStart, stands: int, out: list[str]) -> None:
+        self._inside = stands == 0
+
+    def _grow(self, piece: str, out: list[str]) -> None:
+        if self._inside:
+            out.append(piece)
+
+
+class Items(Search[T | OutputInvalid]):
+    """The elements of an array of a document, each validated as soon as it is finished.
+
+    The values of an object are elements, too. An element that breaks the schema
+    is given in its place as an `OutputInvalid`, with its own text, and its whole
+    path in the errors; reading goes on behind it. Elements that were given are
+    not held, so that a list may be endless; errors of the document have no `text`.
+
+    Args:
+        type: What each element is: a type, or a pydantic `TypeAdapter`.
+        at: Where the array is: `"steps"`, `"recipes.*.steps"`, or a tuple of
+            keys; "" is a document that is an array. An explicit null gives
+            nothing.
+        fail_fast: Whether the first element that breaks the schema, or broken
+            JSON, ends it: `error` and `stop` are set.
+        lenient: Whether to read what is almost JSON.
+
+    Example:
+        >>> numbers = Items(int, "numbers")
+        >>> numbers.feed('{"numbers": [1, 2'), numbers.feed("2, 3")
+        ([1], [22])
+    """
+
+    __slots__ = ("_element", "_excerpt", "_fail_fast", "_schema")
+
+    _wanted: ClassVar = ("array", "object")
+    _wanted_name: ClassVar = "an array or an object"
+
+    def __init__(
+        self,
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
+        at: At = "",
+        *,
+        fail_fast: bool = False,
+        lenient: bool = False,
+    ) -> None:
+        super().__init__(at, lenient=lenient)
+        self._schema = Schema[T].of(type)
+        self._fail_fast = fail_fast
+        # What is almost JSON is read by our parser alone.
+        self._excerpt = WrittenExcerpt() if lenient else Excerpt()
+        self._element = 0
+        """Where the open element begins."""
+
+    def feed(self, text: str, *, now: float = 0.0) -> list[T | OutputInvalid]:
+        """Return the elements that a piece of the document finishes.
+
+        Args:
+            text: The piece, of any length; pieces may be cut anywhere.
+            now: Unused; every stage takes it.
+        """
+        self._excerpt.feed(text)
+        out = super().feed(text)
+        self._excerpt.settle()
+        fault = self._parser.error
+        if self._fail_fast and self.error is None and fault is not None:
+            self._fail(fault)
+        return out
+
+    def _begin(self, event: ValueStart, stands: int, out: list[T | OutputInvalid]) -> None:
+        if stands == 1:
+            self._element = event.offset
+            self._excerpt.open(event.offset)
+
+    def _finish(self, event: ValueDone, stands: int, out: list[T | OutputInvalid]) -> None:
+        if stands != 1:
+            return
+        text = self._excerpt.close(event.offset, event.value)
+        try:
+            out.append(self._schema.validate_text(text))
+        except OutputInvalid as error:
+            self._refuse(self._broken(event, text, error.errors), out)
+        except Exception as error:  # noqa: BLE001 - validators may raise anything; it is raised in its place
+            self.error = escaped(error)
+
+    def _broken(self, event: ValueDone, text: str, errors: Sequence[Mapping[str, Any]]) -> OutputInvalid:
+        """Return the error for an element that breaks the schema."""
+        schema = self._schema
+        path = event.path
+        placed = [{**each, "loc": (*path, *each["loc"])} for each in errors]
+        fault = first_fault(placed, schema.words | self._follower.pattern.keys)
+        why = f"the element at character {self._element:,} is no valid {schema.title}: {fault}"
+        return OutputInvalid(why, text=text, errors=placed)
+
+    def _refuse(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:
+        if self._fail_fast:
+            self._fail(error)
+        else:
+            out.append(error)
+
+    def _fail(self, error: OutputInvalid | LimitExceeded) -> None:
+        self.error = error
+        self.stop = _STOP
+
+
+def validate_output(
+    type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
+    text: str,
+    *,
+    lenient: bool = False,
+) -> T:
+    """Return what a whole output says.
+
+    Args:
+        type: What the document is: a type, or a pydantic `TypeAdapter`.
+        text: The document.
+        lenient: Whether to read what is almost JSON.
+
+    Raises:
+        InvalidJSON: It is no JSON.
+        OutputInvalid: It is not what the type asks for.
+        OutputIncomplete: It ends before it is whole.
+
+    Example:
+        >>> validate_output(dict[str, int], '{"eggs": 3}')
+        {'eggs': 3}
+    """
+    if not lenient and not _NO_JSON(text):
+        try:
+            return Schema[T].of(type).validate_text(text)
+        except OutputInvalid:
+            # The stage tells what is wrong where, and what there is besides.
+            pass
+    stage = Partials(type, lenient=lenient)
+    drafts = [*stage.feed(text), *stage.end()]
+    stage.check()
+    return drafts[-1].final()

@@ -1,0 +1,117 @@
+"""What the end of an answer means for who reads it as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
+
+if TYPE_CHECKING:
+    from tokenstream.message import Message
+    from tokenstream.partial_json import Partial
+
+__all__ = ["OutputError", "broken_off", "incomplete", "is_cut", "no_json", "placed"]
+
+OutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
+"""What is raised for an answer that is not what was asked for."""
+ErrorT = TypeVar("ErrorT", bound=Exception)
+
+_CUTS: dict[str | None, tuple[str, str]] = {
+    "length": ("was cut at the limit of its length", "; allow more output tokens"),
+    "content_filter": ("was cut by the provider's content filter", ""),
+    "cancelled": ("was cancelled by the provider", ""),
+    "error": ("was cut by an error of the provider", ""),
+    "pause": ("paused", "; ask the provider to go on"),
+}
+"""Finish reasons of answers that are not at their end: what happened, and what to do."""
+_ENDINGS = {"stopped": ("was stopped", ""), "truncated": ("broke off", "")}
+_ENDED = ("ended", "")
+
+
+def is_cut(message: Message) -> bool:
+    """Tell whether an answer did not end of itself."""
+    return message.finish_reason in _CUTS or message.ending != "complete"
+
+
+def no_json(message: Message, tool: str | None) -> OutputError:
+    """Return the error for an answer in which there is none of the JSON that was asked for."""
+    sought = "text" if tool is None else f"call of the tool {tool!r}"
+    if _declined(message):
+        msg = "the model declined to answer; its words are in .partial.refusal"
+        return OutputInvalid(msg, text=message.text)
+    if is_cut(message):
+        how, advice = _cut(message)
+        return OutputIncomplete(f"the answer {how} before it had a {sought}{advice}", text=message.text)
+    called = sorted({call.name for call in message.tool_calls})
+    if called and tool is None:
+        names = ", ".join(map(repr, called))
+        return OutputInvalid(
+            f"the answer has no text, but calls {names}; pass tool=… to read a call's arguments", text=""
+        )
+    return OutputInvalid(f"the answer has no {sought}", text=message.text)
+
+
+def incomplete(
+    message: Message,
+    text: str,
+    *,
+    whole: bool = False,
+    errors: tuple[Any, ...] = (),
+    best: Partial[Any] | None = None,
+) -> OutputError:
+    """Return the error for an answer that was cut.
+
+    Args:
+        message: The answer.
+        text: What came of the JSON.
+        whole: Whether the JSON is at its end, and only the call is not that it belongs to.
+        errors: What is wrong with its values.
+        best: The last snapshot.
+    """
+    if _declined(message):
+        msg = "the model declined to go on; its words are in .partial.refusal"
+        return OutputInvalid(msg, text=text, errors=errors, best=best)
+    how, advice = _cut(message)
+    what = "the tool call" if whole else "its JSON"
+    return OutputIncomplete(
+        f"the answer {how} before {what} was whole, after {len(text):,} characters{advice}",
+        text=text,
+        offset=len(text),
+        errors=errors,
+        best=best,
+    )
+
+
+def broken_off(
+    text: str, *, errors: tuple[Any, ...] = (), best: Partial[Any] | None = None
+) -> OutputIncomplete:
+    """Return the error for the result of a stream that failed."""
+    return OutputIncomplete(
+        "the stream broke off before the end of the answer, as the error says that caused this one; "
+        f"{len(text):,} characters of JSON came",
+        text=text,
+        offset=len(text),
+        errors=errors,
+        best=best,
+    )
+
+
+def placed(error: ErrorT, message: Message, text: str, best: Partial[Any] | None) -> ErrorT:
+    """Put on an error what a stage does not know of the answer, and return it.
+
+    What a validator of the program's has raised stays as it is.
+    """
+    if isinstance(error, OutputInvalid | OutputIncomplete | LimitExceeded):
+        error.partial = message
+    if isinstance(error, OutputInvalid | OutputIncomplete):
+        error.text = error.text or text
+        error.best = best if error.best is None else error.best
+    return error
+
+
+def _declined(message: Message) -> bool:
+    return message.finish_reason == "refusal" or bool(message.refusal)
+
+
+def _cut(message: Message) -> tuple[str, str]:
+    return _CUTS.get(message.finish_reason) or _ENDINGS.get(message.ending) or _ENDED

@@ -1,0 +1,158 @@
+"""The typed value that an answer is, once it is over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
+from tokenstream.stages.objects import Partials, validate_output
+from tokenstream.stream._output_cursor import OutputCursor
+from tokenstream.stream._output_end import broken_off
+from tokenstream.stream._view import NULL
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from pydantic import TypeAdapter
+
+    from tokenstream.errors import StreamError
+    from tokenstream.partial_json import Partial
+    from tokenstream.stream._output_documents import Answer
+    from tokenstream.stream._output_end import OutputError
+
+__all__ = ["ResultCursor"]
+
+T = TypeVar("T")
+
+
+class ResultCursor(Generic[T]):
+    """Reads to the end of a stream, and gives the one value that the answer is.
+
+    Args:
+        answer: The choice.
+        type: What the value is to be.
+        lenient: Whether to read what is almost JSON.
+        known: What was found before, by what was asked for.
+    """
+
+    __slots__ = ("_answer", "_key", "_known", "_lenient", "_type")
+
+    def __init__(
+        self,
+        answer: Answer,
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
+        known: dict[Hashable, Any],
+        *,
+        lenient: bool,
+    ) -> None:
+        self._answer = answer
+        self._type = type
+        self._lenient = lenient
+        self._known = known
+        self._key = (answer.choice, answer.tool, lenient, _key_of(type))
+
+    def ready(self) -> T | None:
+        """Return None: before the end there is no result."""
+        return None
+
+    def after(self, event: object) -> T | None:
+        """Return None: before the end there is no result."""
+        return None
+
+    def end(self) -> T:
+        """Return the value.
+
+        Raises:
+            OutputInvalid: The output is not what was asked for.
+            OutputIncomplete: The output was cut.
+            LimitExceeded: The output is nested too deeply, or has too long a number.
+        """
+        found: _Found[T] | None = self._known.get(self._key)
+        if found is None:
+            found = self._known[self._key] = self._find()
+        return found.take()
+
+    def broke_off(self, cause: StreamError) -> T:
+        """Return the value of a stream that broke off after this choice was at its end.
+
+        Args:
+            cause: What the stream raised.
+
+        Raises:
+            OutputIncomplete: It was not; `cause` is its cause.
+        """
+        answer = self._answer
+        if answer.accumulator.ending_of(answer.index) == "complete":
+            return self.end()
+        found: _Found[T] | None = self._known.get(self._key)
+        if found is None:
+            found = self._known[self._key] = _Found[T](self._type, error=self._unfinished(cause))
+        return found.take()
+
+    # -- within ------------------------------------------------------------------
+
+    def _find(self) -> _Found[T]:
+        try:
+            return _Found(self._type, self._value())
+        except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
+            return _Found(self._type, error=error)
+
+    def _value(self) -> T:
+        drafts = self._drafts()
+        text = drafts.whole_text(lenient=self._lenient)
+        if text is not None:
+            try:
+                return validate_output(self._type, text, lenient=self._lenient)
+            except (OutputInvalid, OutputIncomplete, LimitExceeded):
+                # The snapshots tell what is wrong, and what there is besides.
+                pass
+        *_, best = iter(drafts.end, None)
+        return best.final()
+
+    def _unfinished(self, cause: StreamError) -> OutputIncomplete:
+        text = self._drafts().text
+        found = self._stage().feed(text)
+        best = found[-1] if found else None
+        error = broken_off(text, errors=() if best is None else best.errors, best=best)
+        error.partial = self._answer.message
+        error.__cause__ = cause
+        return error
+
+    def _drafts(self) -> OutputCursor[Partial[T]]:
+        return OutputCursor(self._answer, self._stage, "drafts")
+
+    def _stage(self) -> Partials[T]:
+        return Partials(self._type, lenient=self._lenient)
+
+
+class _Found(Generic[T]):
+    """What was found: a value, or what is wrong.
+
+    Args:
+        type: What was asked for; it is kept, so that its key stays its own.
+        value: The value.
+        error: What is wrong.
+    """
+
+    __slots__ = ("_error", "_type", "_value")
+
+    def __init__(self, type: object, value: T | None = None, error: OutputError | None = None) -> None:  # noqa: A002
+        self._type = type
+        self._value: Any = value
+        self._error = error
+
+    def take(self) -> T:
+        """Return the value, or raise what is wrong."""
+        if self._error is not None:
+            raise self._error.with_traceback(None) from self._error.__cause__
+        value: T = NULL if self._value is None else self._value
+        return value
+
+
+def _key_of(type: object) -> Hashable:  # noqa: A002
+    """Return what tells types apart; unions are equal in any order, but their values may depend on it."""
+    try:
+        hash(type)
+    except TypeError:
+        return id(type)
+    return type, repr(type)

@@ -1,0 +1,192 @@
+"""A view: one aspect of a stream, read in a loop, from the start or later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tokenstream.errors import TokenStreamError
+    from tokenstream.events import Event
+
+__all__ = ["NULL", "AsyncItemView", "AsyncSteps", "AsyncView", "Cursor", "ItemView", "Steps", "View"]
+
+NULL: Any = object()
+"""What a cursor gives for an item that is None, which would say that there is none."""
+
+
+ItemT = TypeVar("ItemT")
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+
+
+class _Refused(MisuseError, TypeError):
+    """A view was used as if it were what it gives.
+
+    It is a TypeError because `list(view)` asks for the length first, and takes
+    a TypeError for "there is none". Whoever meets it sees the public name, which
+    is also what comes out of a pickle.
+    """
+
+    def __reduce__(self) -> tuple[Callable[..., TokenStreamError], Any]:
+        rebuild, (_, args, state) = super().__reduce__()
+        return rebuild, (MisuseError, args, state)
+
+
+_Refused.__module__ = MisuseError.__module__
+_Refused.__name__ = _Refused.__qualname__ = MisuseError.__qualname__
+
+
+class Cursor(Protocol[ItemT_co]):
+    """Where a reader is in one aspect of the answer."""
+
+    def ready(self) -> ItemT_co | None:
+        """Return what the reader has missed, out of what has come."""
+
+    def after(self, event: Any) -> ItemT_co | None:  # noqa: ANN401 - any event
+        """Return what an event adds, if it adds something."""
+
+    def end(self) -> ItemT_co | None:
+        """Return what the end of the stream adds, or raise what that end means for the reader."""
+
+
+class Steps(Protocol):
+    """A stream that a `for` loop reads, as its views use it."""
+
+    _results: dict[Any, Any]
+
+    def _step(self) -> Event: ...
+
+    def stop(self, reason: str | None = None) -> None: ...
+
+
+class AsyncSteps(Protocol):
+    """A stream that an `async for` loop reads, as its views use it."""
+
+    _results: dict[Any, Any]
+
+    def _step(self) -> Awaitable[Event]: ...
+
+    def stop(self, reason: str | None = None) -> None: ...
+
+
+class _ViewBase:
+    __slots__ = ("_instead",)
+
+    _instead: str
+
+    def __bool__(self) -> bool:
+        raise self._refused("is read in a loop and is neither true nor false")
+
+    def __len__(self) -> int:
+        raise self._refused("has no length, because it is still being written")
+
+    def __contains__(self, item: object) -> bool:
+        raise self._refused("cannot be searched")
+
+    def __str__(self) -> str:
+        raise self._refused("is no str")
+
+    def __format__(self, spec: str) -> str:
+        raise self._refused("is no str")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._instead}>"
+
+    def _refused(self, why: str) -> _Refused:
+        return _Refused(f"this view {why}: read it in a loop, or take {self._instead}")
+
+
+class View(_ViewBase, Generic[ItemT]):
+    """One aspect of a stream, read in a `for` loop.
+
+    A view that starts late first gives what it missed, then goes on live;
+    several may be read in turns, and each works after the end too.
+    """
+
+    __slots__ = ("_cursor", "_stream")
+
+    def __init__(self, stream: Steps, cursor: Cursor[ItemT], instead: str) -> None:
+        self._stream = stream
+        self._cursor = cursor
+        self._instead = instead
+
+    def __iter__(self) -> View[ItemT]:
+        return self
+
+    def __next__(self) -> ItemT:
+        cursor = self._cursor
+        item = cursor.ready()
+        while item is None:
+            try:
+                event = self._stream._step()  # noqa: SLF001 - the stream's own view
+            except StopIteration:
+                break
+            item = cursor.after(event)
+        else:
+            return item
+        # Not where the end was met: errors would have it as their context.
+        item = cursor.end()
+        if item is None:
+            raise StopIteration
+        return item
+
+
+class ItemView(View[ItemT]):
+    """A view whose items may be None."""
+
+    __slots__ = ()
+
+    def __next__(self) -> ItemT:
+        return _item(super().__next__())
+
+
+class AsyncView(_ViewBase, Generic[ItemT]):
+    """One aspect of a stream, read in an `async for` loop.
+
+    A view that starts late first gives what it missed, then goes on live;
+    several may be read in turns, and each works after the end too.
+    """
+
+    __slots__ = ("_cursor", "_stream")
+
+    def __init__(self, stream: AsyncSteps, cursor: Cursor[ItemT], instead: str) -> None:
+        self._stream = stream
+        self._cursor = cursor
+        self._instead = instead
+
+    def __aiter__(self) -> AsyncView[ItemT]:
+        return self
+
+    async def __anext__(self) -> ItemT:
+        cursor = self._cursor
+        item = cursor.ready()
+        while item is None:
+            try:
+                event = await self._stream._step()  # noqa: SLF001 - the stream's own view
+            except StopAsyncIteration:
+                break
+            item = cursor.after(event)
+        else:
+            return item
+        # Not where the end was met: errors would have it as their context.
+        item = cursor.end()
+        if item is None:
+            raise StopAsyncIteration
+        return item
+
+
+class AsyncItemView(AsyncView[ItemT]):
+    """A view whose items may be None."""
+
+    __slots__ = ()
+
+    async def __anext__(self) -> ItemT:
+        return _item(await super().__anext__())
+
+
+def _item(given: ItemT) -> ItemT:
+    null: Any = None
+    return null if given is NULL else given
