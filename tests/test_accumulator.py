@@ -27,6 +27,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
+from tokenstream.formats._parts import Parts
 from tokenstream.limits import Limits
 from tokenstream.message import (
     Citation,
@@ -126,6 +127,46 @@ def test_a_call_that_was_handed_out_replaces_its_pieces() -> None:
     assert accumulator.delivered(0, 0) is call
     assert accumulator.delivered(0, 1) is None
     assert accumulator.delivered(1, 0) is None
+
+
+def test_a_call_that_ended_on_no_json_is_found_on_each_connection() -> None:
+    """The answer outlives a connection, whose calls are counted anew; what has ended stays the same."""
+    accumulator = Accumulator()
+    for number in range(3):
+        noted: list[str] = []
+        parts = Parts(Limits(), noted.append)
+        parts.close_call(parts.open_call(0, f"c{number}", "f"))
+        call = parts.open_call(0, f"broken{number}", "f")
+        parts.add_arguments(call, "[]]")
+        events: list[Any] = parts.take()
+        for event in events[:-1]:
+            event.part = number * 2 + (event.part or 0)
+            accumulator.take(event)
+        before = accumulator.ended_call(0, number * 2 + 1)
+        parts.close_call(call)
+        events[-1].part = number * 2 + 1
+        accumulator.take(events[-1])
+
+        assert before is None
+        assert accumulator.ended_call(0, number * 2 + 1) is accumulator.message.tool_calls[-1]
+
+
+def test_a_call_that_ended_on_no_json_is_found_when_all_its_text_has_come() -> None:
+    """Its format may have ended it before its first event is taken, in an answer that is one payload."""
+    noted: list[str] = []
+    parts = Parts(Limits(), noted.append)
+    for name in "ab":
+        call = parts.open_call(0, name, "f")
+        parts.add_arguments(call, "[")
+        parts.add_arguments(call, "]]")
+        parts.close_call(call)
+    accumulator, seen = Accumulator(), list[str]()
+    for event in parts.take():
+        accumulator.take(event)
+        ended = [accumulator.ended_call(0, number) for number in range(2)]
+        seen.append(" ".join([call.id + call.arguments_text for call in ended if call is not None]))
+
+    assert ["", "", "a[]]", "a[]]", "a[]]", "a[]] b[]]"] == seen
 
 
 def test_signatures_and_server_tools_and_media() -> None:

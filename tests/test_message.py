@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from tokenstream.errors import OutputInvalid
+from tokenstream.errors import InvalidJSON, OutputInvalid
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -75,10 +75,27 @@ def test_arguments_are_parsed_or_say_why_not() -> None:
     assert ToolCall(arguments_text='{"a": [1]}').arguments == {"a": [1]}
     assert ToolCall(arguments_text=" ").arguments == {}
     assert ToolCall(type="custom", arguments_text="SELECT 1").arguments == "SELECT 1"
-    with pytest.raises(OutputInvalid, match="not complete") as caught:
-        _ = ToolCall(id="c", arguments_text='{"a": ').arguments
-    assert caught.value.text == '{"a": '
-    assert caught.value.offset == 6
-    with pytest.raises(OutputInvalid) as caught:
-        _ = ToolCall(id="c", arguments_text="{]", complete=True).arguments
-    assert "not complete" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text, offset", [('{"a": ', 6), ("{]", 1), ('{"\u00e4\U0001f600": x}', 7), ("{}{}", 2), ("\ufeff{}", 0)]
+)
+@pytest.mark.parametrize("complete", [True, False])
+def test_arguments_that_are_no_json_say_where(text: str, offset: int, complete: bool) -> None:
+    """At the first character that no JSON goes on with, in characters; a call that was cut says so."""
+    call = ToolCall(id="c", arguments_text=text, complete=complete)
+    with pytest.raises(InvalidJSON) as caught:
+        _ = call.arguments
+
+    assert (text, offset) == (caught.value.text, caught.value.offset)
+    assert complete is not ("not complete" in str(caught.value))
+
+
+@pytest.mark.parametrize("text", ["[" * 300 + "]" * 300, "[" + "1" * 4_301 + "]"])
+def test_arguments_beyond_the_bounds_are_no_fault_of_the_json(text: str) -> None:
+    """They are refused, but no character of theirs is wrong."""
+    with pytest.raises(OutputInvalid, match="too deeply, or hold too long a number") as caught:
+        _ = ToolCall(id="c", arguments_text=text, complete=True).arguments
+
+    assert not isinstance(caught.value, InvalidJSON)
+    assert text == caught.value.text

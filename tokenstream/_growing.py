@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._log import TextLog
 from tokenstream.message import (
@@ -17,21 +17,84 @@ from tokenstream.message import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._open import Breaks, OpenCall
     from tokenstream.message import Ending, FinishReason
 
-__all__ = ["ChoiceState", "GrowingPart", "GrowingUsage", "SharedLog"]
+__all__ = ["Arguments", "ChoiceState", "GrowingPart", "GrowingUsage", "SharedLog"]
+
+
+class Arguments(TextLog):
+    """The text of a call's arguments, and what it has come to for whoever looks.
+
+    Args:
+        free: Whether it is free text and no JSON.
+    """
+
+    __slots__ = ("_free", "_read", "_reader")
+
+    def __init__(self, *, free: bool = False) -> None:
+        super().__init__()
+        self._free = free
+        self._read = 0
+        """How much of the text has been looked at."""
+        self._reader: Any = None
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - any JSON value
+        """What the text has come to; None while that cannot be told."""
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = FreeText() if self._free else _parser()
+        missing = self.length - self._read
+        if missing:
+            reader.feed(self._last(missing))
+            self._read += missing
+        return reader.value
+
+    def _last(self, missing: int) -> str:
+        """Return that many characters from the end; what lies before them is not touched."""
+        found: list[str] = []
+        pieces = reversed(self._pieces)
+        while missing > 0:
+            piece = next(pieces)
+            found.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
+            missing -= len(piece)
+        return "".join(reversed(found))
+
+
+class FreeText:
+    """Text that is read as what it is."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = ""
+
+    def feed(self, text: str) -> None:
+        """Add to it; while nobody holds it, that takes no longer the longer it is."""
+        value, self.value = self.value, ""
+        value += text
+        self.value = value
+
+
+def _parser() -> Any:  # noqa: ANN401 - a parser, whose type is not imported
+    from tokenstream.partial_json import PartialJSONParser
+
+    return PartialJSONParser()
 
 
 class GrowingPart:
     """One part that can still grow: what it began as, and what came since."""
 
-    __slots__ = ("extra", "final", "log", "pieces", "spans", "start")
+    __slots__ = ("extra", "final", "log", "opened", "pieces", "spans", "start")
 
     def __init__(self, start: Part) -> None:
         self.start = start
         self.final: Part | None = None
         """The finished part, shared by every snapshot from then on."""
-        self.pieces: TextLog | None = None
+        self.pieces: Arguments | None = None
         """Text of its own: arguments, or what audio says."""
         self.log: SharedLog | None = None
         """For text, reasoning and refusals, the choice's log of that kind."""
@@ -39,12 +102,29 @@ class GrowingPart:
         """Where its text begins and ends in the log, in turns."""
         self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
+        self.opened: OpenCall | None = None
+        """A tool call as its format keeps it, which tells whether it ended on what is no JSON."""
+
+    def add_piece(self, text: str) -> Arguments:
+        """Add to the text of its own, and return that."""
+        pieces = self.pieces
+        if pieces is None:
+            start = self.start
+            pieces = self.pieces = Arguments(free=isinstance(start, ToolCall) and start.type == "custom")
+        pieces.append(text)
+        return pieces
 
     def add_extra(self, piece: Any) -> None:  # noqa: ANN401 - text or bytes
         """Add a piece of a signature, or of media."""
         if self.extra is None:
             self.extra = []
         self.extra.append(piece)
+
+    def finish(self, content: Part) -> None:
+        """Take what it is as a whole."""
+        self.final = content
+        if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
+            self.start, self.pieces, self.extra = content, None, None
 
     def build(self, *, complete: bool) -> Part:
         """Return the part as it is now."""
@@ -82,7 +162,11 @@ class ChoiceState:
     """What has been said in one alternative answer."""
 
     __slots__ = (
+        "_breaks",
+        "_breaks_found",
+        "_open_calls",
         "delivered",
+        "ended",
         "ending",
         "finish_reason",
         "index",
@@ -103,6 +187,76 @@ class ChoiceState:
         self.ending: Ending = "streaming"
         self.delivered: list[ToolCall] = []
         """The tool calls that were handed out, in that order."""
+        self.ended: list[ToolCall] = []
+        """The same with those between them that ended on arguments that are no JSON."""
+        self._open_calls: dict[GrowingPart, OpenCall] = {}
+        """The tool calls that have not ended here, in order, with how their format keeps them."""
+        self._breaks: Breaks | None = None
+        self._breaks_found = 0
+        """How many of the calls that ended on what is no JSON were looked for."""
+
+    def part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
+        """Return a part that something is about to change; events made by hand may lack its start."""
+        parts = self.parts
+        while len(parts) <= index:
+            parts.append(GrowingPart(start()))
+        part = parts[index]
+        if part.final is not None:
+            part.final = None
+        return part
+
+    def writes(self, part: GrowingPart, kind: str) -> SharedLog:
+        """Return the log that a part's text is added to, with the part's turn begun there."""
+        log = part.log
+        if log is None or log.kind != kind:
+            log = part.log = self.log(kind)
+        writer = log.writer
+        if writer is not part:
+            if writer is not None and len(writer.spans) % 2:
+                writer.spans.append(log.length)
+            part.spans.append(log.length)
+            log.writer = part
+        return log
+
+    def open_call(self, part: GrowingPart, opened: OpenCall | None) -> None:
+        """Note that a tool call has begun.
+
+        Args:
+            part: The call.
+            opened: The call as its format keeps it; None where an event made by hand tells of it.
+        """
+        self.find_broken()
+        part.opened = opened
+        if opened is not None:
+            self._open_calls[part] = opened
+            # Another connection counts anew, and a call that is broken already was counted before it came.
+            if opened.broken or opened.breaks is not self._breaks:
+                self._breaks, self._breaks_found = opened.breaks, -1
+
+    def end_call(self, part: GrowingPart, call: ToolCall) -> None:
+        """Note that a tool call is handed out."""
+        self._open_calls.pop(part, None)
+        part.opened = None
+        self.find_broken()
+        self.delivered.append(call)
+        self.ended.append(call)
+
+    def find_broken(self) -> None:
+        """Note the calls that have ended on arguments that are no JSON."""
+        breaks = self._breaks
+        if breaks is None or breaks.count == self._breaks_found:
+            return
+        count, behind = breaks.count, False
+        for part, opened in list(self._open_calls.items()):
+            # The format is ahead by the events of a payload: the call may not have all its text here.
+            if opened.broken and part.pieces is not None and part.pieces.length == opened.arguments.length:
+                del self._open_calls[part]
+                part.final = part.build(complete=False)
+                self.ended.append(cast("ToolCall", part.final))
+            elif opened.broken:
+                behind = True
+        if not behind:
+            self._breaks_found = count
 
     def find_log(self, kind: str) -> SharedLog | None:
         """Return what has been written of one kind; None before there is any."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeVar
 
 from tokenstream._json import decode
-from tokenstream.errors import OutputInvalid, ProtocolError
+from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, ProtocolError
+from tokenstream.limits import DEFAULT_LIMITS
 
 __all__ = [
     "Citation",
@@ -23,6 +25,24 @@ __all__ = [
     "Usage",
     "Value",
 ]
+
+
+ArgumentsT_co = TypeVar("ArgumentsT_co", covariant=True, default=Any)
+ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
+
+if TYPE_CHECKING:
+
+    class _Typed(Generic[ArgumentsT_co, ResultT_co]):
+        """Tells type checkers what a call's arguments are, and what running it gives."""
+else:
+
+    class _Typed:
+        # A generic pydantic model would make a class, and build its validator, for each
+        # pair of types; at run time there is one kind of call.
+        __slots__ = ()
+
+        def __class_getitem__(cls, types: object) -> type:
+            return cls
 
 
 class Value(BaseModel):
@@ -87,8 +107,12 @@ class RefusalPart(Value):
     provider_data: dict[str, Any] | None = None
 
 
-class ToolCall(Value):
+class ToolCall(_Typed[ArgumentsT_co, ResultT_co], Value):
     """A request by the model to run one of the application's tools.
+
+    `ToolCall[WeatherArgs]` is one whose arguments were checked and are a
+    `WeatherArgs`, as `stream.validated_calls(WeatherArgs)` gives it. At run time
+    it is the same class: the types are for type checkers.
 
     Example:
         >>> ToolCall(id="call_1", name="get_weather", arguments_text='{"city": "Oslo"}').arguments
@@ -109,12 +133,43 @@ class ToolCall(Value):
     """Fields of the call that only this provider has, such as a signature to send back."""
 
     @property
-    def arguments(self) -> Any:  # noqa: ANN401 - any JSON value
+    def arguments(self) -> ArgumentsT_co:
         """The arguments, parsed: usually a dict, {} where the text is empty; a custom tool's input as str.
 
+        Those of a call that was checked are what its tool declares: a
+        `WeatherArgs`, or a dict of the values that a function is called with.
+
         Raises:
-            OutputInvalid: The text is no JSON, or not all of it has arrived.
+            InvalidJSON: The text is no JSON, or not all of it has arrived.
+            OutputInvalid: It is not what the tool declares, or nested too deeply.
         """
+        parsed: ArgumentsT_co = self._parsed()
+        return parsed
+
+    @property
+    def error(self) -> OutputInvalid | None:
+        """Why the call cannot be run; None where it can, or where nothing was checked."""
+        return None
+
+    @property
+    def error_for_model(self) -> str:
+        """What the model needs to hear to correct the call: what to answer it with; "" without `error`."""
+        return ""
+
+    def run(self) -> ResultT_co:
+        """Call the tool's function with the arguments, and return what it returns.
+
+        What an async function returns is to be awaited: `await call.run()`.
+
+        Raises:
+            OutputInvalid: The call has an `error`.
+        """
+        raise MisuseError(
+            f"tool call {self.id!r} has no function to run: loop over "
+            "stream.validated_calls(function), and run the calls that it gives"
+        )
+
+    def _parsed(self) -> Any:  # noqa: ANN401 - any JSON value
         if self.type == "custom":
             return self.arguments_text
         if not self.arguments_text.strip():
@@ -122,9 +177,27 @@ class ToolCall(Value):
         try:
             return decode(self.arguments_text)
         except ProtocolError as error:
-            state = "" if self.complete else ", and the call is not complete"
-            msg = f"the arguments of tool call {self.id!r} are no JSON{state}: see .arguments_text"
-            raise OutputInvalid(msg, text=self.arguments_text, offset=error.offset) from error
+            raise self._unreadable() from error
+
+    def _unreadable(self) -> OutputInvalid:
+        from tokenstream.partial_json._parser import fault_in
+
+        text = self.arguments_text
+        fault = fault_in(text, max_depth=DEFAULT_LIMITS.depth)
+        state = "" if self.complete else ", and the call is not complete"
+        if isinstance(fault, InvalidJSON):
+            offset = fault.offset
+            return InvalidJSON(
+                f"the arguments of tool call {self.id!r} are no JSON from character {offset:,} on{state}: "
+                "see .arguments_text",
+                text=text,
+                offset=offset,
+            )
+        return OutputInvalid(
+            f"the arguments of tool call {self.id!r} are nested too deeply, or hold too long a number: "
+            "see .arguments_text",
+            text=text,
+        )
 
 
 class ServerToolCall(Value):

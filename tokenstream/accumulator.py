@@ -28,7 +28,6 @@ from tokenstream.events import (
 from tokenstream.formats._read import is_list
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 from tokenstream.message import (
-    Citation,
     MediaPart,
     Message,
     Part,
@@ -208,6 +207,19 @@ class Accumulator:
         state = self._choices.get(choice)
         return None if state is None or number >= len(state.delivered) else state.delivered[number]
 
+    def parts_from(self, choice: int, start: int) -> list[GrowingPart]:
+        """Return the parts of a choice as they grow, from index `start` on."""
+        state = self._choices.get(choice)
+        return [] if state is None else state.parts[start:]
+
+    def ended_call(self, choice: int, number: int) -> ToolCall | None:
+        """Return the tool call of a choice that ended as `number`, from 0; its arguments may be no JSON."""
+        state = self._choices.get(choice)
+        if state is None:
+            return None
+        state.find_broken()
+        return None if number >= len(state.ended) else state.ended[number]
+
     def ending_of(self, choice: int) -> Ending:
         """Return how a choice ended."""
         state = self._choices.get(choice)
@@ -248,15 +260,7 @@ class Accumulator:
     # -- taking ------------------------------------------------------------
 
     def _part(self, event: Any, start: Callable[[], Part]) -> GrowingPart:  # noqa: ANN401 - any event of a part
-        """Return the part that an event belongs to; events made by hand may lack its start."""
-        parts = self._choice(event.choice).parts
-        index: int = event.part
-        while len(parts) <= index:
-            parts.append(GrowingPart(start()))
-        part = parts[index]
-        if part.final is not None:
-            part.final = None
-        return part
+        return self._choice(event.choice).part(event.part, start)
 
     def _grow(self, length: int) -> None:
         self._held += length
@@ -267,17 +271,8 @@ class Accumulator:
         self.error = LimitExceeded(limit="text", value=self.limits.text)
 
     def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> TextLog:  # noqa: ANN401 - any delta
-        part = self._part(event, start)
-        log = part.log
-        if log is None or log.kind != kind:
-            log = part.log = self._choice(event.choice).log(kind)
-        writer = log.writer
-        if writer is not part:
-            if writer is not None and len(writer.spans) % 2:
-                writer.spans.append(log.length)
-            part.spans.append(log.length)
-            log.writer = part
-        return log
+        choice = self._choice(event.choice)
+        return choice.writes(choice.part(event.part, start), kind)
 
     def _take_text(self, event: TextDelta) -> bool:
         log = self._write(event, "text", TextPart)
@@ -300,32 +295,34 @@ class Accumulator:
         return True
 
     def _take_call_start(self, event: ToolCallStart) -> bool:
-        def start() -> Part:
-            return ToolCall.model_construct(
-                id=event.id, name=event.name, type=event.type, provider_data=event.provider_data
-            )
-
-        part = self._part(event, start)
-        part.start = start()
+        start = ToolCall.model_construct(
+            id=event.id, name=event.name, type=event.type, provider_data=event.provider_data
+        )
+        part = self._part(event, lambda: start)
+        part.start = start
+        self._choice(event.choice).open_call(part, getattr(event, "_link", None))
         return True
 
-    def _take_fragment(self, event: ToolCallDelta | PartDelta) -> bool:
-        part = self._part(event, ToolCall if event.__class__ is ToolCallDelta else ServerToolCall)
-        if part.pieces is None:
-            part.pieces = TextLog()
-        part.pieces.append(event.fragment)
+    def _take_arguments(self, event: ToolCallDelta) -> bool:
+        part = self._choice(event.choice).part(event.part, ToolCall)
+        # What it was added to is where `partial_arguments` looks.
+        event._link = part.add_piece(event.fragment)  # noqa: SLF001 - made for this
+        self._grow(len(event.fragment))
+        return True
+
+    def _take_fragment(self, event: PartDelta) -> bool:
+        self._part(event, ServerToolCall).add_piece(event.fragment)
         self._grow(len(event.fragment))
         return True
 
     def _take_call(self, event: ToolCallDone) -> bool:
-        self._finish_part(event, event.call)
-        self._choice(event.choice).delivered.append(event.call)
+        part = self._finish_part(event, event.call)
+        self._choice(event.choice).end_call(part, event.call)
         self.tool_calls_delivered.append(event.call.id)
         return False
 
     def _take_start(self, event: PartStart) -> bool:
-        part = self._part(event, lambda: event.content)
-        part.start = event.content
+        self._part(event, lambda: event.content).start = event.content
         return False
 
     def _take_done(self, event: PartDone) -> bool:
@@ -336,19 +333,15 @@ class Accumulator:
         self._finish_part(event, event.content)
         return False
 
-    def _finish_part(self, event: ToolCallDone | PartDone, content: Part) -> None:
+    def _finish_part(self, event: ToolCallDone | PartDone, content: Part) -> GrowingPart:
         part = self._part(event, lambda: content)
-        part.final = content
-        if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
-            part.start, part.pieces, part.extra = content, None, None
+        part.finish(content)
         if event.part == self._text_part and event.choice == self._text_choice:
             self._text_part = self._text_choice = -1
+        return part
 
     def _take_citation(self, event: CitationAdded) -> bool:
-        def start() -> Citation:
-            return event.citation
-
-        self._part(event, start).final = event.citation
+        self._part(event, lambda: event.citation).final = event.citation
         return False
 
     def _take_media(self, event: MediaDelta) -> bool:
@@ -356,9 +349,7 @@ class Accumulator:
         if event.data:
             part.add_extra(event.data)
         if event.transcript:
-            if part.pieces is None:
-                part.pieces = TextLog()
-            part.pieces.append(event.transcript)
+            part.add_piece(event.transcript)
         self._grow(len(event.data) + len(event.transcript))
         return True
 
@@ -399,7 +390,7 @@ _TAKERS: dict[type, Callable[[Accumulator, Any], bool]] = {
     ReasoningDelta: Accumulator._take_reasoning,  # noqa: SLF001
     RefusalDelta: Accumulator._take_refusal,  # noqa: SLF001
     ToolCallStart: Accumulator._take_call_start,  # noqa: SLF001
-    ToolCallDelta: Accumulator._take_fragment,  # noqa: SLF001
+    ToolCallDelta: Accumulator._take_arguments,  # noqa: SLF001
     ToolCallDone: Accumulator._take_call,  # noqa: SLF001
     PartStart: Accumulator._take_start,  # noqa: SLF001
     PartDelta: Accumulator._take_fragment,  # noqa: SLF001

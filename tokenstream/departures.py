@@ -54,6 +54,7 @@ RULES: dict[str, str] = {
     "arguments_reordered": "streamed arguments came out of order: the values are written again at the end",
     "answer_empty": "the answer ended of itself without any content: it is complete and empty",
     "media_invalid": "media were no base64: they are carried as an opaque part",
+    "arguments_placeholder": "an empty object came before a call's arguments: it is none of them",
     "arguments_null": "null stood for the arguments: they are empty",
     "start_repeated": "the answer's start was sent again: the first one counts",
     "content_twice": "blocks came again that the answer had held whole: they are taken once",

@@ -8,7 +8,7 @@ belongs to the answer as a whole. These three are keyword-only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._json import decode
@@ -73,6 +73,17 @@ class _AnswerEvent(_EventBase):
 @dataclass(slots=True)
 class _PartEvent(_EventBase):
     part: int = field(default=0, kw_only=True)
+
+
+class _CallEvent(_PartEvent):
+    # What the event belongs to, for who works with it in the same process: the call as its
+    # format keeps it, or its arguments as the accumulator does. It is no part of the event.
+    __slots__ = ("_link",)
+
+    _link: Any
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        return None, {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(slots=True)
@@ -157,7 +168,7 @@ class RefusalDelta(_PartEvent):
 
 
 @dataclass(slots=True)
-class ToolCallStart(_PartEvent):
+class ToolCallStart(_CallEvent):
     """The model has begun to call a tool.
 
     Example:
@@ -176,12 +187,13 @@ class ToolCallStart(_PartEvent):
 
 
 @dataclass(slots=True, init=False)
-class ToolCallDelta(_PartEvent):
+class ToolCallDelta(_CallEvent):
     """More of a tool call's arguments.
 
     Example:
-        >>> ToolCallDelta("call_1", '{"city"').fragment
-        '{"city"'
+        >>> delta = ToolCallDelta("call_1", '{"city": "Os')
+        >>> delta.fragment, delta.partial_arguments
+        ('{"city": "Os', {'city': 'Os'})
     """
 
     id: str
@@ -195,6 +207,26 @@ class ToolCallDelta(_PartEvent):
         self.choice = choice
         self.part = part
         self._raw = raw
+
+    @property
+    def partial_arguments(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The call's arguments as far as they have come, for looking: the value goes on growing.
+
+        Strings show as they grow, numbers and literals once their end is seen; of
+        a custom tool's input it is the text. None while nothing can be shown.
+        Broken arguments stay as they were before the fault. It costs something only
+        where it is asked for, and then what has come since it was asked last.
+
+        An event that no stream or decoder has given, such as one that was
+        unpickled, knows its own fragment alone.
+        """
+        arguments = getattr(self, "_link", None)
+        if arguments is None:
+            from tokenstream._growing import Arguments
+
+            arguments = self._link = Arguments()
+            arguments.append(self.fragment)
+        return arguments.value
 
 
 @dataclass(slots=True)

@@ -311,6 +311,56 @@ _BOTH = [("f", _A), ("g", _B)]
             id="an empty object before the arguments",
         ),
         pytest.param(
+            [call("{}", index=0, id="c1", name="f"), call('{"a"', index=0), call(":1}", index=0)],
+            [("f", _A)],
+            id="an empty object as text before the arguments",
+        ),
+        pytest.param(
+            [call(index=0, id="c1", name="f"), call(" {} ", index=0), call(" ", index=0), call(_A, index=0)],
+            [("f", _A)],
+            id="an empty object in a fragment of its own before the arguments",
+        ),
+        pytest.param(
+            [call("{}", index=0, id="c1", name="f"), call(" " + _A, index=0)],
+            [("f", " " + _A)],
+            id="an empty object and blanks before the arguments",
+        ),
+        pytest.param(
+            [call("{}", index=0, id="c1", name="f", body="custom"), call(_A, index=0, body="custom")],
+            [("f", "{}" + _A)],
+            id="an empty object at the beginning of free text",
+        ),
+        pytest.param(
+            [call("{}", index=0, id="c1", name="f"), call("{}", index=0), call(_A, index=0)],
+            [("f", _A)],
+            id="two empty objects before the arguments",
+        ),
+        pytest.param(
+            [call("{}", index=0, id="c1", name="f"), call({"a": 1}, index=0)],
+            [("f", '{"a": 1}')],
+            id="an empty object before an object",
+        ),
+        pytest.param(
+            [call("{}", index=0), call("", index=0, id="c1", name="f"), call(_A, index=0)],
+            [("f", _A)],
+            id="an empty object before the name",
+        ),
+        pytest.param(
+            [call("{}" + _A, index=0, id="c1", name="f")],
+            [("f", "{}"), ("f", _A)],
+            id="an empty object glued to another",
+        ),
+        pytest.param(
+            [call("{}", index=0, id="c1", name="f"), call(_A, index=1, id="c2", name="f")],
+            [("f", "{}"), ("f", _A)],
+            id="an empty object that is all there is",
+        ),
+        pytest.param(
+            [call("{}", index=0, name="f"), call(_A, index=0, name="f")],
+            [("f", "{}"), ("f", _A)],
+            id="an empty object, and another call on the same index",
+        ),
+        pytest.param(
             [call({"a": 1}, index=0, id="c1", name="f"), call(_B, index=1, id="c2", name="g")],
             [("f", '{"a": 1}'), ("g", _B)],
             id="an object as arguments",
@@ -378,6 +428,7 @@ def test_null_stands_for_no_arguments() -> None:
         ),
         ([call("{}", index=0), call("", name="f", index=0)], "call_unnamed"),
         ([call({"a": 1}, name="f", index=0, id="c1")], "arguments_parsed"),
+        ([call("{}", name="f", index=0, id="c1"), call("{}", index=0)], "arguments_placeholder"),
         (
             [
                 call("{}", name="f", index=0, id="c1"),

@@ -26,7 +26,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.formats._answer import Answer
-from tokenstream.formats._open import Choice, OpenCall, OpenPart, join_halves, mend
+from tokenstream.formats._open import Breaks, Choice, OpenCall, OpenPart, join_halves, mend
 from tokenstream.formats._values import json_text
 from tokenstream.message import (
     Citation,
@@ -66,7 +66,7 @@ class Parts(Answer):
         note: Counts a departure.
     """
 
-    __slots__ = ("calls_seen",)
+    __slots__ = ("_breaks", "calls_seen")
 
     splits_calls: ClassVar[bool] = True
     """Whether several documents in one call's arguments are several calls."""
@@ -74,6 +74,7 @@ class Parts(Answer):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.calls_seen = 0
+        self._breaks = Breaks()
 
     @property
     def open_calls(self) -> int:
@@ -265,13 +266,17 @@ class Parts(Answer):
             name=name,
             type=type,
             provider_data=provider_data,
+            breaks=self._breaks,
         )
         self.calls_seen += 1
         state.calls_seen += 1
         state.opened[call.index] = call
-        self._out.append(
-            ToolCallStart(call.id, name, type, provider_data, choice=choice, part=call.index, raw=self.raw)
+        start = ToolCallStart(
+            call.id, name, type, provider_data, choice=choice, part=call.index, raw=self.raw
         )
+        # No event tells that a call has ended on what is no JSON: who keeps the call looks there.
+        start._link = call  # noqa: SLF001
+        self._out.append(start)
         return call
 
     def add_arguments(self, call: OpenCall, fragment: str) -> None:
@@ -320,6 +325,7 @@ class Parts(Answer):
         glued = split_values(call.arguments.join()) if self.splits_calls else None
         if glued is None:
             self.note("call_invalid")
+            call.end_broken()
             return
         self.note("call_glued")
         self._hand_out(call, glued[0])
@@ -346,7 +352,10 @@ class Parts(Answer):
             self.close(choice.flow)
 
     def _release(self, part: OpenPart) -> None:
-        """Give what was held back: half a pair whose other half never came."""
+        """Give what was held back: half a pair whose other half never came, `{}` that nothing followed."""
+        if isinstance(part, OpenCall) and part.placeholder:
+            text, part.placeholder = part.placeholder, ""
+            self.add_arguments(part, text)
         if part.held:
             part.held = ""
             self.note("lone_surrogate")

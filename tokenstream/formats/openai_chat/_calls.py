@@ -88,6 +88,8 @@ class _Call:
             return True
         if call.type == "custom":
             return call.has_arguments
+        if call.placeholder:
+            return True
         self.wholeness.add(call.arguments.since(self.looked_at))
         self.looked_at = call.arguments.length
         return self.wholeness.whole
@@ -315,9 +317,28 @@ class Calls:
             if not (isinstance(arguments, str) and arguments.isspace()):
                 self._parts.note("call_after_done")
         elif isinstance(arguments, str):
-            self._parts.add_arguments(call.open, arguments)
+            self._add_text(call.open, arguments)
         else:
+            self._drop_placeholder(call.open)
             self._parts.add_argument_values(call.open, arguments)
+
+    def _add_text(self, call: OpenCall, text: str) -> None:
+        # Quirk (gateways to Bedrock, 2025-12): `{}` comes first, then the arguments; recording: none.
+        if call.has_arguments or call.type == "custom":
+            self._parts.add_arguments(call, text)
+            return
+        if text.lstrip().startswith("{"):
+            self._drop_placeholder(call)
+        text, call.placeholder = call.placeholder + text, ""
+        if text.strip() == "{}":
+            call.placeholder = text
+        else:
+            self._parts.add_arguments(call, text)
+
+    def _drop_placeholder(self, call: OpenCall) -> None:
+        if call.placeholder:
+            call.placeholder = ""
+            self._parts.note("arguments_placeholder")
 
 
 def continues(payload: dict[str, Any], fragment: str) -> bool:

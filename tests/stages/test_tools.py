@@ -1,0 +1,294 @@
+"""Tool calls checked against types and functions: what can be run, and what is wrong with the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import pickle
+from typing import Any
+
+import msgspec
+import pytest
+from pydantic import BaseModel, Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
+from tokenstream.message import Message, ToolCall
+from tokenstream.stages import ValidatedCalls
+
+
+class WeatherArgs(BaseModel):
+    city: str
+    days: int = Field(default=1, ge=1, le=7)
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Options(TypedDict):
+    verbose: bool
+
+
+class Packed(msgspec.Struct):
+    x: int
+
+
+def _nothing() -> None: ...
+
+
+def get_weather(city: str, days: int = 1) -> str:
+    return f"{city} for {days}"
+
+
+async def get_time(city: str) -> str:
+    return f"noon in {city}"
+
+
+def made(name: str, arguments: Any, **fields: Any) -> ToolCall:
+    """Return a call that has ended."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    whole: dict[str, Any] = {"complete": True, **fields}
+    return ToolCall(id="call_1", name=name, arguments_text=text, **whole)
+
+
+def checked(tool: Any, arguments: Any, **fields: Any) -> ToolCall:
+    """Return a call as it was checked against a tool that is called `tool`."""
+    [call] = ValidatedCalls(tool=tool).feed(made("tool", arguments, **fields))
+    return call
+
+
+@pytest.mark.parametrize(
+    "wanted, arguments, expected",
+    [
+        (WeatherArgs, {"city": "Oslo"}, WeatherArgs(city="Oslo")),
+        (Point, {"x": 1}, Point(1)),
+        (Options, {"verbose": True}, {"verbose": True}),
+        (Packed, {"x": 1}, Packed(1)),
+        (TypeAdapter(WeatherArgs | Point), {"x": 2, "y": 3}, Point(2, 3)),
+        (WeatherArgs | Point, {"x": 2}, Point(2)),
+        (list[int], [1, 2], [1, 2]),
+    ],
+    ids=["model", "dataclass", "typed dict", "struct", "adapter", "union", "list"],
+)
+def test_arguments_become_what_the_type_says(wanted: Any, arguments: Any, expected: Any) -> None:
+    """Anything that a TypeAdapter takes."""
+    call = checked(wanted, arguments)
+
+    assert expected == call.arguments
+    assert (None, "") == (call.error, call.error_for_model)
+
+
+def test_a_function_is_run_with_what_the_model_wrote() -> None:
+    """With values of the types that it declares."""
+    call = checked(get_weather, {"city": "Oslo", "days": 3})
+
+    assert {"city": "Oslo", "days": 3} == call.arguments
+    assert "Oslo for 3" == call.run()
+    assert "Oslo for 3" == call.run()
+
+
+@pytest.mark.anyio
+async def test_what_an_async_function_gives_is_awaited_by_who_runs_it() -> None:
+    """`run` calls it, and no more."""
+    assert "noon in Oslo" == await checked(get_time, {"city": "Oslo"}).run()
+
+
+def test_an_error_inside_the_function_is_its_own() -> None:
+    """What a tool raises is no fault of the call."""
+
+    def fail() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        checked(fail, "{}").run()
+
+
+def test_tools_go_by_their_own_names_or_by_those_they_are_given() -> None:
+    """A partial has its function's name."""
+    half = functools.partial(get_time, city="Oslo")
+    tools = ValidatedCalls(WeatherArgs, get_weather, half, look_up=Options, **{"get-point": Point})
+
+    assert ("WeatherArgs", "get_weather", "get_time", "look_up", "get-point") == tools.names
+
+
+@pytest.mark.parametrize(
+    "tools, named, says",
+    [
+        ([], {}, "no tools"),
+        ([3], {}, "int is no tool"),
+        (["get_weather"], {}, "str is no tool"),
+        ([get_weather, get_weather], {}, "two tools are named 'get_weather'"),
+        ([get_weather], {"get_weather": Point}, "two tools are named 'get_weather'"),
+        ([TypeAdapter(int)], {}, "no name of its own"),
+        ([list[int]], {}, "no name of its own"),
+        ([lambda city: city], {}, "no name of its own"),
+        ([functools.partial(_nothing)], {"_nothing": Point}, "two tools are named '_nothing'"),
+    ],
+)
+def test_what_is_no_tool_is_refused_at_once(tools: list[Any], named: dict[str, Any], says: str) -> None:
+    """Before any call comes, with what to do instead."""
+    with pytest.raises(MisuseError, match=says):
+        ValidatedCalls(*tools, **named)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "null", "{}", " {} "])
+def test_no_arguments_are_an_empty_object(text: str) -> None:
+    """Servers say it in several ways."""
+    assert {} == checked(_nothing, text).arguments
+
+
+def test_arguments_that_break_the_schema_are_on_the_call() -> None:
+    """It is handed out; reading or running what is not there raises the same error."""
+    call = checked(WeatherArgs, {"city": 7, "days": 9})
+    error = call.error
+
+    assert isinstance(error, OutputInvalid)
+    assert [("city",), ("days",)] == [each["loc"] for each in error.errors]
+    assert call.arguments_text == error.text
+    with pytest.raises(OutputInvalid) as read:
+        _ = call.arguments
+    with pytest.raises(OutputInvalid) as run:
+        call.run()
+    assert error is read.value is run.value
+
+
+def test_an_error_that_is_raised_again_does_not_grow() -> None:
+    """Its traceback is that of the last time."""
+    call = checked(WeatherArgs, "{}")
+    lengths: set[int] = set()
+    for _ in range(3):
+        with pytest.raises(OutputInvalid) as caught:
+            call.run()
+        lengths.add(len(caught.traceback))
+
+    assert 1 == len(lengths)
+
+
+def test_the_error_quotes_nothing_of_the_arguments() -> None:
+    """They may be private; `text` and `errors` have them."""
+    call = checked(WeatherArgs, {"city": ["secret"]})
+    broken = checked(WeatherArgs, '{"city": secret')
+
+    assert not [error for error in (call.error, broken.error) if "secret" in str(error)]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_arguments_that_ended_as_no_json_are_on_the_call(complete: bool) -> None:
+    """With the place of the first character that no JSON goes on with."""
+    text = '{"city": "Oslo",}'
+    call = checked(get_weather, text, complete=complete)
+    error = call.error
+
+    assert isinstance(error, InvalidJSON)
+    assert (text, 16) == (error.text, error.offset)
+    with pytest.raises(InvalidJSON):
+        call.run()
+
+
+def test_arguments_beyond_what_can_be_read_are_on_the_call() -> None:
+    """They are the model's fault, and the stream goes on."""
+    call = checked(get_weather, '{"city": ' + "[" * 300 + "]" * 300 + "}", complete=False)
+
+    assert isinstance(call.error, OutputInvalid)
+    assert "the arguments: is nested too deeply" in call.error_for_model
+
+
+@pytest.mark.parametrize("text, kind", [("", "function"), ('{"city": "Os"}', "function"), ("pri", "custom")])
+def test_a_call_that_was_cut_gives_nothing(text: str, kind: str) -> None:
+    """It only looks whole, so there is nothing to correct."""
+    assert [] == ValidatedCalls(get_weather).feed(made("get_weather", text, complete=False, type=kind))
+
+
+def test_a_tool_that_was_not_named_is_on_the_call() -> None:
+    """With the names that there are, for the model to choose from."""
+    [call] = ValidatedCalls(get_weather, Point).feed(made("get_wether", "{}"))
+
+    assert isinstance(call.error, OutputInvalid)
+    assert "get_wether" not in str(call.error)
+    assert "There is no tool of that name. The tools are: get_weather, Point. Call one of these." == (
+        call.error_for_model
+    )
+
+
+def test_a_type_has_nothing_to_run() -> None:
+    """That is said to the programmer, and not to the model."""
+    call = checked(WeatherArgs, {"city": "Oslo"})
+
+    with pytest.raises(MisuseError, match=r"use call\.arguments"):
+        call.run()
+
+
+def test_a_call_that_nothing_was_checked_of_has_nothing_to_run() -> None:
+    """Whoever runs calls is led to the view that checks them."""
+    call = made("get_weather", "{}")
+
+    assert (None, "") == (call.error, call.error_for_model)
+    with pytest.raises(MisuseError, match="validated_calls"):
+        call.run()
+
+
+def test_free_text_is_the_functions_first_argument() -> None:
+    """A custom tool's input is no JSON."""
+
+    def run_python(code: str, timeout: float = 1.0) -> str:
+        return f"{code} {timeout}"
+
+    assert "print('{}') 1.0" == checked(run_python, "print('{}')", type="custom").run()
+    assert "3" == checked(str, "3", type="custom").arguments
+    assert "- code: should be" in checked(_takes_a_number, "x", type="custom").error_for_model
+    assert "- input: is not known here" in checked(_nothing, "x", type="custom").error_for_model
+
+
+def _takes_a_number(code: int) -> int:
+    return code
+
+
+def test_a_checked_call_is_the_call_to_everything_else() -> None:
+    """Its fields, its JSON, its place in a message; what was checked stays beside them."""
+    plain = made("tool", {"city": "Oslo"}, provider_data={"signature": "s"})
+    [call] = ValidatedCalls(tool=get_weather).feed(plain)
+    message = Message(parts=(call,))
+
+    assert isinstance(call, ToolCall)
+    assert repr(plain) == repr(call)
+    assert plain.model_dump() == call.model_dump()
+    assert (plain,) == Message.model_validate_json(message.model_dump_json()).tool_calls
+
+
+def test_a_checked_call_pickles() -> None:
+    """With its arguments and its function: it may be run elsewhere."""
+    of_function = pickle.loads(pickle.dumps(checked(get_weather, {"city": "Oslo"})))
+    of_type = pickle.loads(pickle.dumps(checked(WeatherArgs, {"city": "Oslo"})))
+
+    assert "Oslo for 1" == of_function.run()
+    assert WeatherArgs(city="Oslo") == of_type.arguments
+
+
+@pytest.mark.parametrize("arguments", [{"city": 3}, '{"city'])
+def test_an_invalid_call_pickles(arguments: Any) -> None:
+    """With its error."""
+    call = checked(get_weather, arguments)
+    copy = pickle.loads(pickle.dumps(call))
+
+    assert call.error_for_model == copy.error_for_model
+    assert type(call.error) is type(copy.error)
+
+
+def test_the_stage_ends_without_a_word() -> None:
+    """What is wrong with a call is on the call, and never on the stage."""
+    tools = ValidatedCalls(get_weather)
+    tools.feed(made("get_weather", "oops"))
+    tools.check()
+
+    assert ([], None, None) == (tools.end(), tools.error, tools.stop)
+
+
+def test_types_of_a_call_are_for_type_checkers() -> None:
+    """At run time there is one class, whatever its types are said to be."""
+    written: Any = ToolCall
+
+    assert written[WeatherArgs] is written[dict[str, Any], str] is ToolCall

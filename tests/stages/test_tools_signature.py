@@ -1,0 +1,299 @@
+"""Functions as tools: each kind of parameter, each kind of callable, and how it is called."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, NotRequired, Required, Unpack
+
+import msgspec
+import pytest
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from tests.stages.test_tools import checked
+from tokenstream.errors import MisuseError
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Place(BaseModel):
+    city: str
+    zip_code: str = Field(default="", alias="zip")
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class More(TypedDict, total=False):
+    limit: Required[int]
+    order: str
+
+
+class Some(TypedDict):
+    limit: int
+    order: NotRequired[Annotated[str, Field(min_length=2)]]
+
+
+class Packed(msgspec.Struct):
+    x: int
+
+
+class Node(BaseModel):
+    inner: Node | None = None
+
+
+def every_kind(
+    a: int, /, b: str = "b", *rest: float, c: Positive = 5, d: int = Field(default=7, le=9), **more: int
+) -> Any:
+    return a, b, rest, c, d, more
+
+
+def test_every_kind_of_parameter_is_an_argument() -> None:
+    """Positional-only ones by name, those of `*rest` in a list, those of `**more` beside the others."""
+    call = checked(
+        every_kind, {"a": 1, "b": "x", "rest": [1, 2.5], "c": 3, "d": 8, "z": 4, "self": 5, "args": 6}
+    )
+
+    assert (1, "x", (1.0, 2.5), 3, 8, {"z": 4, "self": 5, "args": 6}) == call.run()
+
+
+def test_defaults_are_the_functions_own() -> None:
+    """What the model left out is left to it; a default in a `Field` counts, too."""
+    call = checked(every_kind, {"a": 1})
+
+    assert {"a": 1, "d": 7} == call.arguments
+    assert (1, "b", (), 5, 7, {}) == call.run()
+
+
+def test_each_argument_is_checked() -> None:
+    """Against its annotation with what it says in `Annotated`, a `Field`, `*` and `**`."""
+    call = checked(every_kind, {"b": 1, "rest": ["x"], "c": 0, "d": 10, "z": "w"})
+    places = [line.split(":")[0] for line in call.error_for_model.splitlines()[1:-1]]
+
+    assert ["- a", "- b", "- rest[0]", "- c", "- d", "- z"] == places
+
+
+def test_an_argument_that_the_function_does_not_take_is_an_error() -> None:
+    """It would be a TypeError in the call."""
+
+    def ping(host: str) -> str:
+        return host
+
+    assert "- port: is not known here" in checked(ping, {"host": "h", "port": 1}).error_for_model
+
+
+def test_a_positional_only_parameter_that_is_left_out_keeps_its_default() -> None:
+    """Also where one after it is given."""
+
+    def add(a: int = 1, b: int = 2, /) -> tuple[int, int]:
+        return a, b
+
+    assert (1, 5) == checked(add, {"b": 5}).run()
+
+
+def test_a_parameter_without_a_type_takes_anything() -> None:
+    """As in Python."""
+    call = checked(
+        lambda value, *values, **named: (value, values, named), {"value": [1], "values": [None], "x": {}}
+    )
+
+    assert ([1], (None,), {"x": {}}) == call.run()
+
+
+@pytest.mark.parametrize("more", [More, Some])
+def test_named_arguments_can_be_a_typed_dict(more: Any) -> None:
+    """Those that it requires, those that it does not, and no others."""
+
+    def search(text: str, **more: Any) -> Any:
+        return text, more
+
+    search.__annotations__["more"] = Unpack[more]
+
+    assert ("t", {"limit": 1}) == checked(search, {"text": "t", "limit": 1}).run()
+    assert ("t", {"limit": 1, "order": "up"}) == checked(
+        search, {"text": "t", "limit": 1, "order": "up"}
+    ).run()
+    assert "- limit: is missing" in checked(search, {"text": "t"}).error_for_model
+    assert (
+        "- page: is not known here" in checked(search, {"text": "t", "limit": 1, "page": 2}).error_for_model
+    )
+
+
+def take_place(place: Place) -> Place:
+    return place
+
+
+def take_point(point: Point) -> Point:
+    return point
+
+
+def take_more(more: More) -> More:
+    return more
+
+
+def take_packed(packed: Annotated[Packed, "noted"]) -> Packed:
+    return packed
+
+
+@pytest.mark.parametrize(
+    "function, name, arguments, expected",
+    [
+        (take_place, "place", {"city": "Oslo", "zip": "0150"}, Place(city="Oslo", zip="0150")),
+        (take_point, "point", {"x": 1}, Point(1)),
+        (take_more, "more", {"limit": 1}, {"limit": 1}),
+        (take_packed, "packed", {"x": 1}, Packed(1)),
+    ],
+)
+def test_the_only_parameter_can_be_the_whole_object(
+    function: Any, name: str, arguments: dict[str, Any], expected: Any
+) -> None:
+    """A model, a dataclass, a TypedDict or a Struct takes the arguments themselves."""
+    call = checked(function, arguments)
+
+    assert {name: expected} == call.arguments
+    assert expected == call.run()
+
+
+def test_the_only_parameter_can_be_named_by_the_model_all_the_same() -> None:
+    """As its signature says; the schema that the model was shown decides which it writes."""
+    assert Place(city="Oslo") == checked(take_place, {"place": {"city": "Oslo"}}).run()
+    assert "- place.city: is missing" in checked(take_place, {"place": {}}).error_for_model
+    assert "- city: is missing" in checked(take_place, {}).error_for_model
+    assert "no valid JSON" in checked(take_place, '{"city').error_for_model
+
+
+def test_a_field_that_has_the_parameters_name_is_the_field() -> None:
+    """What the object takes itself is never taken for its name."""
+
+    def take(city: Place) -> Place:
+        return city
+
+    assert Place(city="Oslo") == checked(take, {"city": "Oslo"}).run()
+
+
+def test_one_of_several_parameters_can_be_an_object() -> None:
+    """Then each goes by its name."""
+
+    def take(place: Place, days: Positive = 1) -> Any:
+        return place, days
+
+    assert (Place(city="Oslo"), 2) == checked(take, {"place": {"city": "Oslo"}, "days": 2}).run()
+    assert "- place: is missing" in checked(take, {"city": "Oslo"}).error_for_model
+
+
+def test_a_list_of_objects_is_no_object() -> None:
+    """`*places` is a list under its name, and `**places` has them by name."""
+
+    def listed(*places: Place) -> Any:
+        return places
+
+    def named(**places: Place) -> Any:
+        return places
+
+    assert (Place(city="Oslo"),) == checked(listed, {"places": [{"city": "Oslo"}]}).run()
+    assert {"home": Place(city="Oslo")} == checked(named, {"home": {"city": "Oslo"}}).run()
+
+
+class Desk:
+    rate = 3
+
+    def book(self, seats: int) -> int:
+        return seats * self.rate
+
+    @classmethod
+    def count(cls, seats: int) -> int:
+        return seats * cls.rate
+
+    @staticmethod
+    def check(seats: int) -> int:
+        return seats
+
+    def __call__(self, seats: int) -> int:
+        return seats + self.rate
+
+
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+def scale(seats: int, by: int = 1) -> int:
+    return seats * by
+
+
+@pytest.mark.parametrize(
+    "function, expected",
+    [
+        (Desk().book, 12),
+        (Desk.count, 12),
+        (Desk.check, 4),
+        (Desk(), 7),
+        (functools.partial(scale, by=2), 8),
+        (functools.partial(functools.partial(scale), by=3), 12),
+        (logged(scale), 4),
+        (logged(Desk().book), 12),
+    ],
+    ids=["method", "class method", "static method", "object", "partial", "partials", "decorated", "both"],
+)
+def test_every_kind_of_callable_is_a_tool(function: Any, expected: int) -> None:
+    """With the parameters that are left for the model."""
+    assert expected == checked(function, {"seats": 4}).run()
+    assert "- seats: should be" in checked(function, {"seats": "many"}).error_for_model
+
+
+def test_types_may_be_written_before_they_are_there() -> None:
+    """Local ones as well, in quotes or not; a return type need not be found at all."""
+
+    class Local(BaseModel):
+        value: int
+
+    def take(one: Local, more: list[Local], node: Node) -> Any:
+        return one, more, node
+
+    take.__annotations__["return"] = "Missing"
+    call = checked(take, {"one": {"value": 1}, "more": [{"value": 2}], "node": {"inner": {}}})
+
+    assert (Local(value=1), [Local(value=2)], Node(inner=Node())) == call.run()
+
+
+class Odd:
+    __signature__ = "none"
+
+    def __call__(self) -> None: ...
+
+
+def _unfindable() -> Callable[..., Any]:
+    def take(one: Any) -> None: ...
+
+    take.__annotations__["one"] = "Nowhere"
+    return take
+
+
+@pytest.mark.parametrize("function", [_unfindable(), Odd()])
+def test_a_signature_that_cannot_be_read_is_refused_at_once(function: Any) -> None:
+    """Before any call comes, with what to do instead."""
+    with pytest.raises(MisuseError, match="give a type for its arguments"):
+        checked(function, "{}")
+
+
+def test_what_no_json_can_be_is_left_to_its_default() -> None:
+    """A tool may have parameters that the program fills in."""
+
+    class Client: ...
+
+    client = Client()
+
+    def fetch(url: str, using: Client = client) -> Any:
+        return url, using
+
+    assert ("u", client) == checked(fetch, {"url": "u"}).run()
+    assert (
+        "- using: is not what is expected here" in checked(fetch, {"url": "u", "using": {}}).error_for_model
+    )

@@ -1,0 +1,378 @@
+"""Checked tool calls of a stream: when each comes, which come with an error, and which never come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from tests.formats import anthropic_payloads as anthropic
+from tests.formats import gemini_payloads as gemini
+from tests.formats import openai_responses_payloads as responses
+from tests.project import ROOT
+from tests.stream.bodies import ANSWER, DONE, AsyncSource, call, chunk
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, StreamTruncated
+from tokenstream.message import ToolCall
+
+RECORDINGS = ROOT / "tests" / "recordings"
+BROKEN = '{"path": "/srv",]'
+
+
+class Remove(BaseModel):
+    path: str
+
+
+def get_weather(city: str) -> str:
+    return f"sun in {city}"
+
+
+async def get_time() -> str:
+    return "noon"
+
+
+def rm(path: str) -> str:
+    return f"removed {path}"
+
+
+def body(payloads: Iterable[dict[str, Any]]) -> list[bytes]:
+    """Return payloads as SSE events."""
+    return [
+        f"event: {payload.get('type', 'message')}\ndata: {json.dumps(payload)}\n\n".encode()
+        for payload in payloads
+    ]
+
+
+def anthropic_body(*texts: str, reason: str = "tool_use", last: bool = True) -> list[bytes]:
+    """Return an answer that calls `rm` with each of these texts for its arguments."""
+    blocks: list[dict[str, Any]] = []
+    for index, text in enumerate(texts):
+        blocks += [anthropic.tool(index, call_id=f"call_{index}"), anthropic.arguments(index, text)]
+        blocks += [anthropic.stop(index)] if last or index < len(texts) - 1 else []
+    return body(anthropic.answer(*blocks, reason=reason))
+
+
+def chat_body(*texts: str, reason: str = "tool_calls") -> list[bytes]:
+    return [
+        *[chunk(call(index, f"call_{index}", "rm", text)) for index, text in enumerate(texts)],
+        chunk({}, reason),
+        DONE,
+    ]
+
+
+def responses_body(*texts: str) -> list[bytes]:
+    items = [
+        payload
+        for index, text in enumerate(texts)
+        for payload in responses.remove(index, text, call_id=f"call_{index}", name="rm")
+    ]
+    return body([responses.created(), *items, responses.ended()])
+
+
+def gemini_body() -> list[bytes]:
+    return body(
+        [
+            gemini.chunk(gemini.call("rm", willContinue=True)),
+            gemini.chunk(gemini.value("$.path", stringValue="/srv")),
+            gemini.chunk(gemini.value("$.path.deeper", stringValue="x")),
+            gemini.chunk(gemini.call()),
+            gemini.chunk(finish="STOP"),
+        ]
+    )
+
+
+def seen(chunks: list[bytes], *tools: Any, **options: Any) -> list[tuple[str, bool]]:
+    """Return the calls of a body, and of each whether it can be run."""
+    view = Stream(chunks, **options).validated_calls(*tools or (rm,))
+    return [(checked.id, checked.error is None) for checked in view]
+
+
+def test_calls_come_checked_and_can_be_run() -> None:
+    """Each as soon as `tool_calls` would give it."""
+    stream = Stream(ANSWER)
+    found: list[Any] = []
+    for checked in stream.validated_calls(get_weather, get_time=dict[str, int]):
+        found.append((checked.name, checked.arguments, stream.message.finish_reason))
+
+    assert [("get_weather", {"city": "Oslo"}, None), ("get_time", {}, None)] == found
+
+
+@pytest.mark.anyio
+async def test_an_async_stream_gives_the_same() -> None:
+    """What an async function gives is awaited by who runs it."""
+    stream = AsyncStream(AsyncSource(ANSWER))
+    results: list[str] = []
+    async for checked in stream.validated_calls(get_weather, get_time):
+        result: Any = checked.run()
+        results.append(result if isinstance(result, str) else await result)
+
+    assert ["sun in Oslo", "noon"] == results
+
+
+def test_a_view_that_starts_late_first_gives_what_it_missed() -> None:
+    """In the order in which the calls ended, the broken ones among them."""
+    chunks = anthropic_body('{"path": "/a"}', BROKEN, '{"path": "/b"}')
+    stream = Stream(chunks)
+    stream.final()
+    late = [(checked.id, checked.error is None) for checked in stream.validated_calls(rm)]
+
+    assert [("call_0", True), ("call_1", False), ("call_2", True)] == seen(chunks) == late
+
+
+def test_views_can_be_read_in_turns() -> None:
+    """Each has its own place, and its own tools."""
+    with Stream(ANSWER) as stream:
+        checked, plain = stream.validated_calls(get_weather), stream.tool_calls
+        found = [next(checked).id, next(plain).id, next(plain).id, next(checked).id]
+
+    assert ["call_a", "call_a", "call_b", "call_b"] == found
+
+
+def test_choices_have_checked_calls_of_their_own() -> None:
+    """As they have views of everything else."""
+    chunks = [
+        chunk({**call(0, "call_x", "rm", '{"path": "/x"}')}, choice=1),
+        chunk({"content": "no"}),
+        chunk({}, "stop"),
+        chunk({}, "tool_calls", choice=1),
+        DONE,
+    ]
+    stream = Stream(chunks)
+
+    assert [] == list(stream.validated_calls(rm))
+    assert ["removed /x"] == [checked.run() for checked in stream.choice(1).validated_calls(rm)]
+
+
+@pytest.mark.parametrize(
+    "chunks, options",
+    [
+        (chat_body(BROKEN), {}),
+        (anthropic_body(BROKEN), {}),
+        (responses_body(BROKEN), {}),
+        (gemini_body(), {}),
+    ],
+    ids=["openai-chat", "anthropic", "openai-responses", "gemini"],
+)
+def test_a_call_that_its_format_ended_on_broken_json_comes_with_its_error(
+    chunks: list[bytes], options: dict[str, Any]
+) -> None:
+    """Nothing else would tell the model; `tool_calls` leaves it out."""
+    stream = Stream(chunks, **options)
+    [checked] = stream.validated_calls(rm)
+
+    assert isinstance(checked.error, InvalidJSON)
+    assert (checked.name, checked.complete) == ("rm", False)
+    assert checked.error_for_model.startswith("The arguments of rm are no valid JSON")
+    assert [] == list(stream.tool_calls)
+
+
+def test_a_broken_call_comes_with_the_next_event() -> None:
+    """No event tells of its end, so it comes before what the next one brings."""
+    with Stream(anthropic_body(BROKEN, '{"path": "/a"}')) as stream:
+        broken = next(stream.validated_calls(rm))
+        came = stream.message.tool_calls
+
+    assert "call_0" == broken.id
+    assert [("call_0", BROKEN), ("call_1", "")] == [(each.id, each.arguments_text) for each in came]
+
+
+def test_a_broken_call_comes_before_text_that_follows_it() -> None:
+    """As live as the events are."""
+    payloads = anthropic.answer(
+        anthropic.tool(0),
+        anthropic.arguments(0, BROKEN),
+        anthropic.stop(0),
+        anthropic.block(1, "text", text=""),
+        anthropic.text(1, "Hm."),
+        anthropic.stop(1),
+    )
+    with Stream(body(payloads)) as stream:
+        next(stream.validated_calls(rm))
+        before = stream.message.text
+        after = list(stream.text)
+
+    assert ("", ["Hm."]) == (before, after)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        chat_body('{"path": "/s', reason="length"),
+        chat_body('{"path": "/srv"}', reason="content_filter"),
+        anthropic_body('{"path": "/s', reason="max_tokens", last=False),
+        anthropic_body('{"path": "/srv"}', reason="max_tokens", last=False),
+        [*body([responses.created(), *responses.remove()[:2]]), *body([responses.ended("incomplete")])],
+    ],
+)
+def test_a_call_that_was_cut_never_comes(chunks: list[bytes]) -> None:
+    """There is nothing to correct in what the model could not finish."""
+    stream = Stream(chunks)
+
+    assert [] == list(stream.validated_calls(rm))
+    assert 1 == len(stream.message.tool_calls)
+
+
+@pytest.mark.parametrize("make", [anthropic_body, chat_body, responses_body])
+def test_an_answer_that_is_cut_anywhere_gives_only_what_had_ended(make: Any) -> None:
+    """Whatever the point at which the connection ends."""
+    chunks = b"".join(make('{"path": "/a"}', BROKEN, '{"path": "/b"}'))
+    whole = [("call_0", True), ("call_1", False), ("call_2", True)]
+    for end in range(0, len(chunks), 7):
+        found: list[tuple[str, bool]] = []
+        try:
+            for checked in Stream([chunks[:end]], format=None).validated_calls(rm):
+                found.append((checked.id, checked.error is None))
+        except StreamTruncated:
+            pass
+
+        assert whole[: len(found)] == found
+
+
+def test_a_call_that_had_ended_before_the_cut_keeps_its_error() -> None:
+    """It was ended by its format, and only the next one was cut."""
+    chunks = anthropic_body(BROKEN, '{"path": "/s', reason="max_tokens", last=False)
+
+    assert [("call_0", False)] == seen(chunks)
+
+
+def test_a_failure_comes_after_the_calls() -> None:
+    """As in every view, and again when it is read again."""
+    stream = Stream(anthropic_body('{"path": "/a"}', '{"path": "/b"}')[:6])
+    view = stream.validated_calls(rm)
+
+    assert "removed /a" == next(view).run()
+    for _ in range(2):
+        with pytest.raises(StreamTruncated):
+            next(view)
+
+
+def test_calls_can_wait_for_the_whole_answer() -> None:
+    """`when_complete()` gives none of a stream that fails, and the broken ones in their places."""
+    chunks = anthropic_body('{"path": "/a"}', BROKEN)
+    waited = Stream(chunks).validated_calls(rm).when_complete()
+    cut = Stream(chunks[:-2]).validated_calls(rm).when_complete()
+    found: list[ToolCall] = []
+
+    assert [True, False] == [checked.error is None for checked in waited]
+    with pytest.raises(StreamTruncated):
+        found.extend(iter(cut))
+    assert [] == found
+
+
+@pytest.mark.anyio
+async def test_an_async_stream_can_wait_for_the_whole_answer() -> None:
+    """The same."""
+    view = AsyncStream(AsyncSource(chat_body('{"path": "/a"}'))).validated_calls(rm=Remove)
+
+    assert [Remove(path="/a")] == [checked.arguments async for checked in view.when_complete()]
+
+
+def test_an_error_has_what_the_answer_had_come_to() -> None:
+    """As the errors of a stream do."""
+    [checked] = Stream(chat_body('{"path": 3}')).validated_calls(rm)
+
+    assert isinstance(checked.error, OutputInvalid)
+    assert ["call_0"] == [part.id for part in checked.error.partial.tool_calls]
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        [anthropic.tool(0), anthropic.stop(0)],
+        [anthropic.tool(0), anthropic.arguments(0, ""), anthropic.stop(0)],
+        [anthropic.tool(0, input={"path": "/srv"}), anthropic.stop(0)],
+        [anthropic.tool(0, input={}), anthropic.arguments(0, '{"path": "/srv"}'), anthropic.stop(0)],
+    ],
+    ids=["empty", "empty delta", "whole in the start", "after an empty object"],
+)
+def test_arguments_are_taken_once_however_they_come_from_anthropic(payloads: list[dict[str, Any]]) -> None:
+    """Empty, whole, or after the `{}` that every start has."""
+
+    def run(**given: str) -> dict[str, str]:
+        return given
+
+    [checked] = Stream(body(anthropic.answer(*payloads, reason="tool_use"))).validated_calls(rm=run)
+
+    assert checked.run() in ({}, {"path": "/srv"})
+    assert checked.error is None
+
+
+@pytest.mark.parametrize(
+    "fragments, expected",
+    [
+        ([""], {}),
+        (["{}"], {}),
+        (['{"path": "/srv"}'], {"path": "/srv"}),
+        (['{"path"', ': "/srv"}'], {"path": "/srv"}),
+        (["", '{"path"', ': "/srv"}', ""], {"path": "/srv"}),
+        (["null"], {}),
+        (["{}", '{"path"', ': "/srv"}'], {"path": "/srv"}),
+        (["", "{}", '{"path": "/srv"}'], {"path": "/srv"}),
+        (["{}", "{}"], {}),
+    ],
+)
+def test_arguments_are_taken_once_however_they_come_from_chat(
+    fragments: list[str], expected: dict[str, str]
+) -> None:
+    """In one piece, in several, after an empty object, or not at all."""
+    first, *rest = fragments
+    chunks = [chunk(call(0, "call_a", "rm", first)), *[chunk(call(0, None, None, text)) for text in rest]]
+
+    def run(**given: str) -> dict[str, str]:
+        return given
+
+    stream = Stream([*chunks, chunk({}, "tool_calls"), DONE])
+    [checked] = stream.validated_calls(rm=run)
+
+    assert expected == checked.run()
+    assert [checked.arguments_text] == [each.arguments_text for each in stream.message.tool_calls]
+
+
+def test_arguments_that_the_done_event_repeats_are_taken_once() -> None:
+    """Responses says them in deltas, in two done events and in the end."""
+    assert ["removed /srv"] == [
+        checked.run() for checked in Stream(responses_body('{"path": "/srv"}')).validated_calls(rm)
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "anthropic/parallel_tool_calls.sse",
+        "anthropic/tool_call.sse",
+        "openai-chat/parallel_tool_calls.sse",
+        "openai-responses/reasoning_tool_calls.sse",
+        "openai-responses/custom_tool.sse",
+        "gemini/streamed_tool_call.sse",
+        "ollama/thinking_and_tool_calls.ndjson",
+    ],
+)
+def test_the_calls_of_recordings_are_those_of_the_plain_view(path: str) -> None:
+    """The same, in the same order, with the same arguments."""
+    recorded = (RECORDINGS / path).read_bytes()
+    plain = list(Stream(recorded).tool_calls)
+    tools: dict[str, Any] = {each.name: str if each.type == "custom" else dict[str, Any] for each in plain}
+    checked = list(Stream(recorded).validated_calls(**tools))
+
+    assert plain
+    assert [each.arguments for each in plain] == [each.arguments for each in checked]
+    assert [each.model_dump() for each in plain] == [each.model_dump() for each in checked]
+
+
+def test_what_is_no_tool_is_refused_before_the_loop() -> None:
+    """Nothing has been read by then."""
+    with Stream(ANSWER) as stream, pytest.raises(MisuseError, match="no tools"):
+        stream.validated_calls()
+
+
+def test_the_view_says_what_to_take_where_it_is_no_list() -> None:
+    """As every view does."""
+    with Stream(ANSWER) as stream:
+        view = stream.validated_calls(rm)
+
+        assert "<ToolCallView of stream.message.tool_calls>" == repr(view)
+        with pytest.raises(MisuseError, match=r"stream\.message\.tool_calls"):
+            bool(view)

@@ -1,0 +1,294 @@
+"""A tool call's arguments while they are written: looked at in each delta, or never."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import pickle
+from types import FunctionType, ModuleType
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.stream.bodies import DONE, AsyncSource, call, chunk
+from tokenstream import AsyncStream, Decoder, Stream
+from tokenstream._growing import ChoiceState, GrowingPart
+from tokenstream.accumulator import Accumulator
+from tokenstream.events import PartStart, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.formats._open import Choice, OpenCall
+from tokenstream.formats._parts import Parts
+from tokenstream.message import ServerToolCall, ToolCall
+from tokenstream.partial_json import PartialJSONParser
+
+_FRAGMENTS = ['{"ci', 'ty": "Os', 'lo", "days"', ": 12", ', "tags": ["a", tr', 'ue, {"x":', " 1}]", "}"]
+_SEEN = [
+    {},
+    {"city": "Os"},
+    {"city": "Oslo"},
+    {"city": "Oslo"},
+    {"city": "Oslo", "days": 12, "tags": ["a"]},
+    {"city": "Oslo", "days": 12, "tags": ["a", True, {}]},
+    {"city": "Oslo", "days": 12, "tags": ["a", True, {"x": 1}]},
+    {"city": "Oslo", "days": 12, "tags": ["a", True, {"x": 1}]},
+]
+_BODY = [
+    chunk(call(0, "call_a", "get_weather", "")),
+    *[chunk(call(0, None, None, fragment)) for fragment in _FRAGMENTS],
+    chunk({}, "tool_calls"),
+    DONE,
+]
+
+
+def _deltas(fragments: list[str], accumulator: Accumulator, part: int = 0) -> list[ToolCallDelta]:
+    deltas = [ToolCallDelta("c", fragment, part=part) for fragment in fragments]
+    for delta in deltas:
+        accumulator.take(delta)
+    return deltas
+
+
+def test_each_delta_shows_the_arguments_as_far_as_they_have_come() -> None:
+    """Strings as they grow, numbers and literals once their end is seen."""
+    seen = [
+        copy.deepcopy(event.partial_arguments) for event in Stream(_BODY) if isinstance(event, ToolCallDelta)
+    ]
+
+    assert _SEEN == seen
+
+
+@pytest.mark.anyio
+async def test_an_async_stream_shows_the_same() -> None:
+    """They come from the accumulator that both share."""
+    seen = [
+        copy.deepcopy(event.partial_arguments)
+        async for event in AsyncStream(AsyncSource(_BODY))
+        if isinstance(event, ToolCallDelta)
+    ]
+
+    assert _SEEN == seen
+
+
+def test_a_decoder_shows_them_too() -> None:
+    """Without a loop of ours: what has come when the events are returned."""
+    decoder = Decoder("openai-chat")
+    seen: list[Any] = []
+    for piece in _BODY:
+        seen += [
+            copy.deepcopy(event.partial_arguments)
+            for event in decoder.feed(piece)
+            if isinstance(event, ToolCallDelta)
+        ]
+
+    assert _SEEN == seen
+
+
+def test_an_event_that_is_kept_shows_what_has_come_since() -> None:
+    """The value is live: it is the same in each event of a call."""
+    deltas = [event for event in Stream(_BODY) if isinstance(event, ToolCallDelta)]
+
+    assert _SEEN[-1] == deltas[0].partial_arguments
+    assert deltas[0].partial_arguments is deltas[-1].partial_arguments
+
+
+def test_whoever_begins_to_look_late_sees_all_of_it() -> None:
+    """What was not looked at is read at once, in the middle as at the end."""
+    accumulator = Accumulator()
+    *_, fourth = _deltas(_FRAGMENTS[:5], accumulator)
+
+    assert _SEEN[4] == fourth.partial_arguments
+    assert _SEEN[6] == _deltas(_FRAGMENTS[5:7], accumulator)[0].partial_arguments
+    assert _SEEN[6] == fourth.partial_arguments
+
+
+def test_calls_that_grow_in_turns_have_arguments_of_their_own() -> None:
+    """Each part has its text."""
+    accumulator = Accumulator()
+    one = _deltas(['{"a": "x'], accumulator, part=0)[0]
+    other = _deltas(['{"b": "y'], accumulator, part=1)[0]
+    _deltas(['x"}'], accumulator, part=0)
+
+    assert ({"a": "xx"}, {"b": "y"}) == (one.partial_arguments, other.partial_arguments)
+
+
+def test_nothing_to_show_yet_is_none() -> None:
+    """As with `PartialJSONParser.value`: no tool's arguments are null."""
+    accumulator = Accumulator()
+
+    assert [None, None, {}] == [
+        _deltas([fragment], accumulator)[0].partial_arguments for fragment in ("  ", "\n", "{")
+    ]
+
+
+def test_broken_arguments_stay_as_they_were_before_the_fault() -> None:
+    """Nothing is raised, whatever comes after it."""
+    accumulator = Accumulator()
+    deltas = _deltas(['{"a": 1, "b": oops', ', "c": 2}'], accumulator)
+
+    assert [{"a": 1}, {"a": 1}] == [delta.partial_arguments for delta in deltas]
+
+
+def test_a_custom_tools_input_shows_as_text() -> None:
+    """It is no JSON, even where it looks like some."""
+    accumulator = Accumulator()
+    accumulator.take(ToolCallStart("c", "run_python", type="custom"))
+    first, second = ToolCallDelta("c", '{"a"'), ToolCallDelta("c", ": 1")
+    accumulator.take(first)
+    begun = first.partial_arguments
+    accumulator.take(second)
+
+    assert ('{"a"', '{"a": 1') == (begun, second.partial_arguments)
+
+
+def test_the_arguments_can_be_looked_at_after_the_call_is_done() -> None:
+    """Its text is on the call then, and the events still show what it came to."""
+    accumulator = Accumulator()
+    deltas = _deltas(['{"a":', " 1}"], accumulator)
+    accumulator.take(ToolCallDone(ToolCall(id="c", arguments_text='{"a": 1}', complete=True)))
+
+    assert {"a": 1} == deltas[1].partial_arguments
+
+
+def test_an_empty_object_that_comes_first_is_not_shown() -> None:
+    """Some servers send it before the arguments; where nothing follows, it is the arguments."""
+    begun, end = chunk(call(0, "call_a", "get_weather", "{}")), chunk({}, "tool_calls")
+    shown = [
+        [event.partial_arguments for event in Stream(chunks) if isinstance(event, ToolCallDelta)]
+        for chunks in ([begun, chunk(call(0, None, None, '{"a": 1}')), end, DONE], [begun, end, DONE])
+    ]
+
+    assert [[{"a": 1}], [{}]] == shown
+
+
+def test_an_event_that_nobody_has_given_knows_its_own_fragment() -> None:
+    """Made by hand, copied, or out of a pickle."""
+    event = ToolCallDelta("c", '{"a": "x')
+    given_out = _deltas(_FRAGMENTS[:2], Accumulator())[1]
+    copied = pickle.loads(pickle.dumps(given_out))
+
+    assert {"a": "x"} == event.partial_arguments == event.partial_arguments
+    assert copied.partial_arguments is None
+    assert {"city": "Os"} == given_out.partial_arguments
+
+
+def test_arguments_show_wherever_an_event_says_that_they_belong() -> None:
+    """Events made by hand may put them on a part that began as something else."""
+    accumulator = Accumulator()
+    accumulator.take(PartStart(ServerToolCall()))
+
+    assert [{"a": 1}] == [delta.partial_arguments for delta in _deltas(['{"a": 1}'], accumulator)]
+
+
+def test_an_event_that_is_kept_keeps_its_call_and_nothing_else() -> None:
+    """What it is linked to is the call's text, and not what the stream, its format or its message hold."""
+    kept = [event for event in Stream(_BODY) if isinstance(event, ToolCallStart | ToolCallDelta)]
+    assert isinstance(kept[-1], ToolCallDelta)
+    assert _SEEN[-1] == kept[-1].partial_arguments
+    reached: dict[int, object] = {}
+    waiting: list[object] = [*kept]
+    while waiting:
+        held = waiting.pop()
+        if id(held) not in reached and not isinstance(held, type | ModuleType | FunctionType):
+            reached[id(held)] = held
+            waiting += gc.get_referents(held)
+    found = {type(held) for held in reached.values()}
+
+    assert OpenCall in found
+    assert PartialJSONParser in found
+    assert not found & {Stream, Accumulator, ChoiceState, GrowingPart, Choice} | {
+        each for each in found if issubclass(each, Parts)
+    }
+
+
+def test_the_start_of_a_call_is_copied_and_pickled_without_its_link() -> None:
+    """It compares and prints as one made by hand does."""
+    [start] = [event for event in Stream(_BODY) if isinstance(event, ToolCallStart)]
+    alike = ToolCallStart("call_a", "get_weather")
+
+    assert repr(alike) == repr(start)
+    assert [alike] * 4 == [start, copy.copy(start), copy.deepcopy(start), pickle.loads(pickle.dumps(start))]
+    assert not hasattr(pickle.loads(pickle.dumps(start)), "_link")
+
+
+def test_looking_changes_nothing_about_the_event() -> None:
+    """It compares, prints and pickles as before."""
+    event, same = ToolCallDelta("c", '{"a"', raw=b"{}"), ToolCallDelta("c", '{"a"')
+    before = repr(event), pickle.dumps(event)
+    _ = event.partial_arguments
+
+    assert (repr(event), pickle.dumps(event)) == before
+    assert event == same
+    assert pickle.loads(pickle.dumps(event)) == event
+    assert copy.copy(event) == event
+
+
+def test_one_parser_is_made_for_a_call_and_only_when_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads tool calls and no partial arguments does not pay for them."""
+    made: list[PartialJSONParser] = []
+
+    def make() -> PartialJSONParser:
+        made.append(PartialJSONParser())
+        return made[-1]
+
+    monkeypatch.setattr("tokenstream.partial_json.PartialJSONParser", make)
+    deltas = _deltas(_FRAGMENTS, Accumulator())
+    before = len(made)
+    for delta in deltas:
+        _ = delta.partial_arguments
+
+    assert (0, 1) == (before, len(made))
+
+
+@settings(max_examples=60)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        max_leaves=8,
+    ),
+    st.integers(1, 9),
+    st.data(),
+)
+def test_the_moments_at_which_somebody_looks_change_nothing(value: Any, size: int, data: Any) -> None:
+    """Looking at each delta, at some, or at the last one gives the same in the end."""
+    text = json.dumps({"value": value})
+    fragments = [text[start : start + size] for start in range(0, len(text), size)]
+    accumulator = Accumulator()
+    deltas: list[ToolCallDelta] = []
+    for fragment in fragments:
+        deltas += _deltas([fragment], accumulator)
+        if data.draw(st.booleans()):
+            _ = deltas[-1].partial_arguments
+    late = _deltas(fragments, Accumulator())[-1]
+
+    assert {"value": value} == deltas[-1].partial_arguments == late.partial_arguments
+
+
+def test_looking_at_each_delta_reads_each_character_once() -> None:
+    """What is given to the parser adds up to the text, over more pieces than are joined at once."""
+    accumulator = Accumulator()
+    accumulator.take(ToolCallStart("c", "write", type="custom"))
+    read: list[str] = []
+    for number in range(3_000):
+        delta = ToolCallDelta("c", f"{number:04d}")
+        accumulator.take(delta)
+        if number % 7:
+            before = sum(map(len, read))
+            read.append(delta.partial_arguments[before:])
+
+    assert "".join(read) == "".join([f"{number:04d}" for number in range(3_000)])
+
+
+def test_a_message_of_a_stream_that_is_looked_at_is_the_same() -> None:
+    """The arguments' text is what it is without."""
+
+    async def looked_at() -> Any:
+        stream = AsyncStream(AsyncSource(_BODY))
+        async for event in stream:
+            if isinstance(event, ToolCallDelta):
+                _ = event.partial_arguments
+        return stream.message
+
+    assert Stream(_BODY).final() == anyio.run(looked_at)

@@ -1,0 +1,251 @@
+"""What a function takes, as a schema of the JSON that a model writes for it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import fields, is_dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    NotRequired,
+    Required,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
+from pydantic.fields import FieldInfo
+from typing_extensions import TypedDict, is_typeddict
+
+from tokenstream._json import decode
+from tokenstream.errors import MisuseError, ProtocolError
+from tokenstream.formats._read import is_dict
+from tokenstream.partial_json._schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+__all__ = ["Signature"]
+
+_EMPTY = inspect.Parameter.empty
+_VALUES, _NAMED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+
+
+class Signature:
+    """What a function takes, and how it is called with it.
+
+    The model writes one JSON object with an argument for each parameter, whatever
+    its kind; those of `*values` are a list under that name, those of `**others`
+    are further keys. Where the only parameter is a model, a dataclass, a TypedDict
+    or a Struct, the object may be that itself.
+
+    Args:
+        function: The function, or another callable.
+
+    Raises:
+        MisuseError: Its parameters cannot be found out, or have types that no JSON can have.
+    """
+
+    __slots__ = ("_function", "_only", "_parameters", "_schema", "_signature", "first")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        try:
+            self._signature = inspect.signature(function)
+            self._parameters = self._signature.parameters
+            types = _types_of(function, self._parameters)
+            self._schema = Schema[Any].of(_adapter(self._parameters, types))
+            self._only = _Only.of(self._parameters, types)
+        except (TypeError, ValueError, NameError, PydanticUserError) as error:
+            name = getattr(function, "__qualname__", type(function).__qualname__)
+            raise MisuseError(
+                f"the parameters of {name} cannot be told from its signature: {error}; "
+                "give a type for its arguments in its place"
+            ) from error
+        self.first = next(iter(self._parameters), "input")
+        """The name of the first parameter."""
+
+    def read(self, text: str) -> dict[str, Any]:
+        """Return the arguments by name, with values of the types that the function declares.
+
+        Args:
+            text: The arguments as JSON.
+
+        Raises:
+            OutputInvalid: The function does not take them.
+        """
+        only = self._only
+        if only is not None and not only.is_named(text):
+            return {only.name: only.schema.validate_text(text)}
+        arguments: dict[str, Any] = self._schema.validate_text(text)
+        return arguments
+
+    def call(self, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
+        """Call the function with arguments that `read` has returned."""
+        given = dict(arguments)
+        bound = inspect.BoundArguments(self._signature, {})
+        for name, parameter in self._parameters.items():
+            if parameter.kind is not _NAMED and name in given:
+                value = given.pop(name)
+                bound.arguments[name] = tuple(value) if parameter.kind is _VALUES else value
+        bound.apply_defaults()
+        # What is left was taken by `**others`.
+        return self._function(*bound.args, **{**bound.kwargs, **given})
+
+
+class _Only:
+    """The only parameter of a function, whose type is an object.
+
+    Args:
+        name: Its name.
+        type: Its type.
+    """
+
+    __slots__ = ("_fields", "name", "schema")
+
+    def __init__(self, name: str, type: Any, fields: set[str]) -> None:  # noqa: A002, ANN401 - any type
+        self.name = name
+        self.schema = Schema[Any].of(type)
+        self._fields = fields
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> _Only | None:
+        """Return the parameter; None where there are others, or its type is no object."""
+        if len(parameters) != 1:
+            return None
+        ((name, parameter),) = parameters.items()
+        names = _fields_of(types[name])
+        if names is None or parameter.kind in (_VALUES, _NAMED):
+            return None
+        return cls(name, types[name], names)
+
+    def is_named(self, text: str) -> bool:
+        """Tell whether the arguments name the parameter, and are not what it takes themselves."""
+        if self.name in self._fields:
+            return False
+        try:
+            value: object = decode(text)
+        except ProtocolError:
+            return False
+        return is_dict(value) and list(value) == [self.name]
+
+
+class _Others:
+    """Says in a schema what type the arguments have that `**others` takes."""
+
+    __slots__ = ("type",)
+
+    def __init__(self, type: Any) -> None:  # noqa: A002, ANN401 - any type
+        self.type = type
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler.resolve_ref_schema(handler(source))
+        more: Any = schema
+        more["extra_behavior"] = "allow"
+        more["extras_schema"] = handler.generate_schema(self.type)
+        return schema
+
+
+def _adapter(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> TypeAdapter[Any]:
+    """Return the adapter of an object with a field for each parameter."""
+    fields: dict[str, Any] = {}
+    others: Any = None
+    for name, parameter in parameters.items():
+        type_ = types[name]
+        if parameter.kind is _VALUES:
+            several: Any = list
+            fields[name] = NotRequired[several[type_]]
+        elif parameter.kind is not _NAMED:
+            fields[name] = _with_default(type_, parameter.default)
+        elif get_origin(type_) is Unpack:
+            fields.update(_fields_of_typed_dict(get_args(type_)[0]))
+        else:
+            others = _Others(type_)
+    make: Any = TypedDict
+    arguments: Any = make("arguments", fields)
+    arguments.__pydantic_config__ = ConfigDict(
+        extra="forbid" if others is None else "allow", arbitrary_types_allowed=True
+    )
+    annotated: Any = Annotated
+    return TypeAdapter(arguments if others is None else annotated[arguments, others])
+
+
+def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a TypedDict
+    """Return the fields of `**others: Unpack[type_]`, each with a mark where it may be missing."""
+    fields: dict[str, Any] = {}
+    for name, declared in get_type_hints(type_, include_extras=True).items():
+        mark = get_origin(declared)
+        marked = mark is Required or mark is NotRequired
+        required = mark is Required or (not marked and name in type_.__required_keys__)
+        bare = get_args(declared)[0] if marked else declared
+        fields[name] = bare if required else NotRequired[bare]
+    return fields
+
+
+def _with_default(type_: Any, default: Any) -> Any:  # noqa: ANN401 - any type, and any default
+    if default is _EMPTY:
+        return type_
+    if isinstance(default, FieldInfo):
+        return Annotated[type_, default]
+    return NotRequired[type_]
+
+
+def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:  # noqa: ANN401 - any callable
+    """Return the types of the parameters; Any where none is declared."""
+    declared = {
+        name: Any if parameter.annotation is _EMPTY else parameter.annotation
+        for name, parameter in parameters.items()
+    }
+    written = SimpleNamespace(__annotations__=declared)
+    plain = _plain(function)
+    names: dict[str, Any] = getattr(plain, "__globals__", {})
+    try:
+        return get_type_hints(written, names, include_extras=True)
+    except NameError:
+        return get_type_hints(written, names, _local_names(plain), include_extras=True)
+
+
+def _plain(function: Any) -> Any:  # noqa: ANN401 - any callable
+    """Return the function beneath partials, methods, decorators and callable objects."""
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    return function if hasattr(function, "__globals__") else inspect.unwrap(type(function).__call__)
+
+
+def _local_names(function: Any) -> dict[str, Any]:  # noqa: ANN401 - a function
+    """Return the names of the functions that are running and in which this one was defined."""
+    names: dict[str, Any] = {}
+    qualname = getattr(function, "__qualname__", "")
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to names that no closure holds
+    while frame is not None:
+        if qualname.startswith(f"{frame.f_code.co_qualname}.<locals>."):
+            names = {**frame.f_locals, **names}
+        frame = frame.f_back
+    return names
+
+
+def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
+    """Return the names that an object of that type has in JSON; None for what is no such object."""
+    while get_origin(type_) is Annotated:
+        type_ = get_args(type_)[0]
+    loose: Any = type_
+    if isinstance(type_, type) and issubclass(type_, BaseModel):
+        known = type_.model_fields
+        return {*known, *[field.alias for field in known.values() if field.alias]}
+    if isinstance(type_, type) and is_dataclass(type_):
+        return {field.name for field in fields(type_)}
+    if is_typeddict(loose):
+        return set(loose.__annotations__)
+    names: tuple[str, ...] | None = getattr(loose, "__struct_encode_fields__", None)
+    return None if names is None else set(names)

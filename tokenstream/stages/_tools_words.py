@@ -1,0 +1,165 @@
+"""What a model needs to hear to correct a tool call: where, what is wrong, what is expected."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._json import decode
+from tokenstream.errors import InvalidJSON, ProtocolError
+from tokenstream.formats._read import is_dict, is_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tokenstream.errors import OutputInvalid
+
+__all__ = ["words_for_model"]
+
+_MOST_PLACES = 12
+_MOST_IN_LINE = 300
+_MOST_OF_VALUE = 60
+_MOST_AROUND = 20
+_SUBJECT = re.compile(r"^\w+(?: input)? should ")
+_PREFIX = re.compile(r"^(?:Value error|Assertion failed), ")
+_SPACE = re.compile(r"\s+")
+
+
+def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
+    """Return what is wrong with a call's arguments, in words for the model that wrote them.
+
+    It names places as JSON does, and no class of the program; it has a bounded length.
+
+    Args:
+        name: The tool's name.
+        error: What is wrong.
+        text: The arguments as JSON.
+    """
+    again = f"Call {name} again with all of its arguments, corrected."
+    if isinstance(error, InvalidJSON):
+        where = _near(text, error.offset)
+        return f"The arguments of {name} are no valid JSON: {where}. Call {name} again with one JSON object."
+    lines = _lines(error.errors, text)
+    shown = lines[:_MOST_PLACES]
+    if len(lines) > _MOST_PLACES:
+        shown.append(f"- and {len(lines) - _MOST_PLACES} more places")
+    return "\n".join([f"The arguments of {name} are not valid:", *shown, again])
+
+
+def _near(text: str, offset: int) -> str:
+    if offset >= len(text):
+        return f"they end after {len(text):,} characters, before they are whole"
+    around = text[max(0, offset - _MOST_AROUND) : offset + _MOST_AROUND]
+    return f"they go wrong at character {offset:,}, near {_value(around)}"
+
+
+def _lines(errors: Iterable[Mapping[str, Any]], text: str) -> list[str]:
+    """Return a line for each place that something is wrong at."""
+    try:
+        arguments = decode(text)
+    except ProtocolError:
+        arguments = None
+    # What is wrong at a place: by the form that the value there was taken for, where it has several.
+    places: dict[str, dict[str, dict[str, None]]] = {}
+    for each in errors:
+        place, form, inner = _place(arguments, each)
+        found = places.setdefault(place, {}).setdefault(form, {})
+        found[f"{inner} {_problem(each)}".lstrip()] = None
+    return [_bounded(f"- {line}") for place, forms in places.items() for line in _of_place(place, forms)]
+
+
+def _of_place(place: str, forms: Mapping[str, Mapping[str, None]]) -> list[str]:
+    problems = list(next(iter(forms.values())))
+    if len(forms) > 1:
+        problems = [", or ".join(dict.fromkeys("; ".join(found) for found in forms.values()))]
+    return [f"{place or 'the arguments'}: {problem}" for problem in problems]
+
+
+def _place(value: Any, error: Mapping[str, Any]) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
+    """Return where something is wrong, as `steps[0].title`, and the place within one form of a union.
+
+    pydantic's place has the names of the types of a union in it: only keys and
+    indexes that lead somewhere in the arguments are kept.
+    """
+    loc = error.get("loc", ())
+    missing = error.get("type") == "missing"
+    form = outer = place = ""
+    for position, key in enumerate(loc):
+        if is_list(value) and isinstance(key, int) and key < len(value):
+            value = value[key]
+            place += f"[{key}]"
+        elif is_dict(value) and (key in value or (missing and position == len(loc) - 1)):
+            value = value.get(str(key))
+            place += f".{key}"
+        elif not form:
+            form, outer, place = str(key), place, ""
+    outer, inner = (outer, place) if form else (place, "")
+    return outer.removeprefix("."), form, inner.removeprefix(".")
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    kind = error.get("type", "")
+    words = _WORDS.get(kind)
+    if words is not None:
+        return words(error.get("ctx") or {})
+    message = str(error.get("msg", "is not valid"))
+    if _PREFIX.match(message):
+        return _SPACE.sub(" ", _PREFIX.sub("", message))
+    problem = _SUBJECT.sub("should ", message)
+    if "input" in error and not isinstance(error["input"], dict | list):
+        problem += f", not {_value(error['input'])}"
+    return problem
+
+
+def _value(value: object) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return "this"
+    return text if len(text) <= _MOST_OF_VALUE else f"{text[:_MOST_OF_VALUE]}…"
+
+
+def _bounded(line: str) -> str:
+    return line if len(line) <= _MOST_IN_LINE else f"{line[:_MOST_IN_LINE]}…"
+
+
+def _always(words: str) -> Callable[[Mapping[str, Any]], str]:
+    def say(_: Mapping[str, Any]) -> str:
+        return words
+
+    return say
+
+
+def _wrong_tag(context: Mapping[str, Any]) -> str:
+    return f"{_tag(context)} should be one of {context.get('expected_tags')}"
+
+
+def _no_tag(context: Mapping[str, Any]) -> str:
+    return f"{_tag(context)} is missing"
+
+
+def _tag(context: Mapping[str, Any]) -> str:
+    # Where the program tells the kinds apart by a function, this is the function's name.
+    tag = str(context.get("discriminator", ""))
+    return tag.strip("'") if tag.startswith("'") else "what tells its kind"
+
+
+_OBJECT = _always("should be an object")
+_OTHER = _always("is not what is expected here")
+_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "missing": _always("is missing"),
+    "extra_forbidden": _always("is not known here"),
+    "union_tag_invalid": _wrong_tag,
+    "union_tag_not_found": _no_tag,
+    # Their messages name the class.
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+    "dataclass_type": _OBJECT,
+    "dict_type": _OBJECT,
+    "dataclass_exact_type": _OTHER,
+    "is_instance_of": _OTHER,
+    "is_subclass_of": _OTHER,
+    "callable_type": _OTHER,
+    "needs_python_object": _OTHER,
+}

@@ -1,0 +1,149 @@
+"""Tool calls whose arguments are checked against the tools that the application has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._json import is_one_value
+from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
+from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.stages._tools_call import CheckedCall
+from tokenstream.stages._tools_kinds import make_tool
+from tokenstream.stages._tools_words import words_for_model
+
+if TYPE_CHECKING:
+    from tokenstream.errors import TokenStreamError
+    from tokenstream.message import ToolCall
+    from tokenstream.stages._tools_kinds import Tool
+
+__all__ = ["ValidatedCalls"]
+
+_NOTHING = frozenset({"", "null"})
+"""What some servers send for no arguments."""
+
+
+class ValidatedCalls:
+    """Checks the arguments of tool calls; a stage from calls that have ended to calls that can be run.
+
+    A call that cannot be run is given, too: it has an `error`, and `error_for_model`
+    is what the model needs to hear to correct it.
+
+    Args:
+        tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs)
+            or functions; the tool's name is theirs.
+        named: Tools by the name that the model calls them by; a `TypeAdapter` or a
+            callable object needs one.
+
+    Example:
+        >>> def get_weather(city: str, days: int = 1) -> str:
+        ...     return f"sun in {city} for {days} days"
+        >>> tools = ValidatedCalls(get_weather)
+        >>> from tokenstream.message import ToolCall
+        >>> text = '{"city": "Oslo", "days": 3}'
+        >>> [call] = tools.feed(ToolCall(name="get_weather", arguments_text=text, complete=True))
+        >>> call.arguments, call.run()
+        ({'city': 'Oslo', 'days': 3}, 'sun in Oslo for 3 days')
+        >>> [call] = tools.feed(ToolCall(name="get_weather", arguments_text="{}", complete=True))
+        >>> print(call.error_for_model)
+        The arguments of get_weather are not valid:
+        - city: is missing
+        Call get_weather again with all of its arguments, corrected.
+    """
+
+    __slots__ = ("_tools", "error", "stop")
+
+    def __init__(self, /, *tools: object, **named: object) -> None:
+        self.error: TokenStreamError | None = None
+        """Always None: what is wrong with a call is on the call."""
+        self.stop: str | None = None
+        self._tools: dict[str, Tool] = {}
+        for tool in (*[make_tool(each) for each in tools], *[make_tool(named[name], name) for name in named]):
+            if tool.name in self._tools:
+                raise MisuseError(
+                    f"two tools are named {tool.name!r}; name one of them by a keyword: other_name=…"
+                )
+            self._tools[tool.name] = tool
+        if not self._tools:
+            raise MisuseError(
+                "no tools were given; give the types or functions that calls are checked against"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which the model calls the tools."""
+        return tuple(self._tools)
+
+    def feed(self, call: ToolCall, *, now: float = 0.0) -> list[ToolCall]:
+        """Return the call with its arguments checked.
+
+        Args:
+            call: A call that has ended. One that is not complete although its arguments
+                are JSON, or have not begun, was cut, and gives nothing.
+            now: Unused; every stage takes it.
+        """
+        text = call.arguments_text
+        free = call.type == "custom"
+        if not call.complete and (free or _fault(text) is None):
+            return []
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return [self._unknown(call)]
+        if free:
+            text = tool.as_json(text)
+        elif text.strip() in _NOTHING:
+            text = "{}"
+        try:
+            arguments = tool.read(text)
+        except OutputInvalid as error:
+            return [self._invalid(call, _fault(text) or error, text)]
+        return [CheckedCall.valid(call, arguments, tool)]
+
+    def end(self, *, now: float = 0.0) -> list[ToolCall]:
+        """Return nothing: a call is checked when it is fed."""
+        return []
+
+    def check(self) -> None:
+        """Do nothing: what is wrong with a call is on the call."""
+
+    # -- within ------------------------------------------------------------
+
+    def _invalid(self, call: ToolCall, error: OutputInvalid, text: str) -> ToolCall:
+        if isinstance(error, InvalidJSON):
+            told: OutputInvalid = InvalidJSON(
+                f"the arguments of tool call {call.id!r} are no JSON from character {error.offset:,} on; "
+                "see .arguments_text, and answer the model with .error_for_model",
+                text=call.arguments_text,
+                offset=error.offset,
+            )
+        else:
+            told = OutputInvalid(
+                f"the arguments of tool call {call.id!r} are not what its tool declares; see .errors "
+                "for what is wrong, and answer the model with .error_for_model",
+                text=call.arguments_text,
+                offset=error.offset,
+                errors=error.errors,
+            )
+        return CheckedCall.invalid(call, told, words_for_model(call.name, told, text))
+
+    def _unknown(self, call: ToolCall) -> ToolCall:
+        known = ", ".join(self._tools)
+        error = OutputInvalid(
+            f"tool call {call.id!r} is for a tool that is none of those given: {known}; see .name, and "
+            "answer the model with .error_for_model",
+            text=call.arguments_text,
+        )
+        words = f"There is no tool of that name. The tools are: {known}. Call one of these."
+        return CheckedCall.invalid(call, error, words)
+
+
+def _fault(text: str) -> OutputInvalid | None:
+    """Return why arguments are no JSON; None where they are, or are not there at all."""
+    if not text.strip() or is_one_value(text):
+        return None
+    from tokenstream.partial_json._parser import fault_in
+
+    fault = fault_in(text, max_depth=DEFAULT_LIMITS.depth)
+    if isinstance(fault, InvalidJSON):
+        return fault
+    outgrown = {"type": "limit", "loc": (), "msg": "is nested too deeply, or holds too long a number"}
+    return OutputInvalid("the arguments outgrow what can be read", text=text, errors=[outgrown])

@@ -1,0 +1,363 @@
+"""Tool calls whose arguments are checked: the view of a stream, or of one of its choices."""
+
+# A class can be called, so a type checker takes it for a function, too; the overload for types
+# comes first and is the one that is meant.
+# pyright: reportOverlappingOverload=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    from functools import partial
+    from typing import Protocol, TypeAlias
+
+    from pydantic import TypeAdapter
+    from typing_extensions import TypeVar
+
+    from tokenstream.message import ToolCall
+    from tokenstream.stream._tools_cursor import CheckedCursor
+    from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, Choice, ToolCallView
+
+    A1 = TypeVar("A1", default=dict[str, Any])
+    A2 = TypeVar("A2", default=dict[str, Any])
+    A3 = TypeVar("A3", default=dict[str, Any])
+    A4 = TypeVar("A4", default=dict[str, Any])
+    A5 = TypeVar("A5", default=dict[str, Any])
+    A6 = TypeVar("A6", default=dict[str, Any])
+    R1 = TypeVar("R1", default=Any)
+    R2 = TypeVar("R2", default=Any)
+    R3 = TypeVar("R3", default=Any)
+    R4 = TypeVar("R4", default=Any)
+    R5 = TypeVar("R5", default=Any)
+    R6 = TypeVar("R6", default=Any)
+    ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+    class _Function(Protocol[ResultT_co]):
+        """What tells a function from a class, to type checkers."""
+
+        @property
+        def __closure__(self) -> Any: ...  # noqa: ANN401 - what functions alone have
+
+        def __call__(self, *args: Any, **kwargs: Any) -> ResultT_co: ...  # noqa: ANN401 - any parameters
+
+    OfType: TypeAlias = "type[A1] | TypeAdapter[A1]"
+    OfFunction: TypeAlias = "_Function[R1] | partial[R1]"
+    OfEither: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[R1] | partial[R1]"
+    CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
+
+__all__ = ["AsyncTools", "Tools"]
+
+
+class Tools:
+    """Tool calls whose arguments are checked, on a stream or a choice of it."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def _own(self) -> Choice: ...
+
+    @overload
+    def validated_calls(self, a: OfType[A1], /) -> ToolCallView[ToolCall[A1]]: ...
+
+    @overload
+    def validated_calls(self, a: OfFunction[R1], /) -> ToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], /
+    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], /
+    ) -> ToolCallView[ToolCall[A1] | CallOf[R2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], /
+    ) -> ToolCallView[CallOf[R1] | ToolCall[A2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], /
+    ) -> ToolCallView[CallOf[R1] | CallOf[R2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /
+    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /
+    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /
+    ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /
+    ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /
+    ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /
+    ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /
+    ) -> ToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /
+    ) -> ToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfEither[A1, R1], b: OfEither[A2, R2], c: OfEither[A3, R3], d: OfEither[A4, R4], /
+    ) -> ToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        /,
+    ) -> ToolCallView[
+        ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
+    ]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        f: OfEither[A6, R6],
+        /,
+    ) -> ToolCallView[
+        ToolCall[A1, R1]
+        | ToolCall[A2, R2]
+        | ToolCall[A3, R3]
+        | ToolCall[A4, R4]
+        | ToolCall[A5, R5]
+        | ToolCall[A6, R6]
+    ]: ...
+
+    @overload
+    def validated_calls(self, /, **named: OfType[A1]) -> ToolCallView[ToolCall[A1]]: ...
+
+    @overload
+    def validated_calls(self, /, **named: OfFunction[R1]) -> ToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(self, /, *tools: object, **named: object) -> ToolCallView[ToolCall]: ...
+    def validated_calls(self, /, *tools: object, **named: object) -> ToolCallView[Any]:
+        """Check the arguments of tool calls: a view of calls that can be run.
+
+        Each call comes when `tool_calls` gives it. One that cannot be run comes, too,
+        with its `error` and with `error_for_model`, what the model needs to hear to
+        correct it: arguments that are not what the tool declares, arguments that ended
+        as no JSON, a tool that is not among these. A call that was cut never comes.
+
+        Args:
+            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs),
+                whose values `call.arguments` is then, or functions, which `call.run()`
+                then calls. The tool's name is theirs.
+            named: The same by the name that the model calls the tool by; a `TypeAdapter`
+                or a callable object needs one.
+
+        Raises:
+            MisuseError: What is given is no tool, has no name, or has that of another.
+            StreamError: In the loop, where the answer failed.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> call = {"id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+            >>> [call.run() for call in Stream([chunk], format="openai-chat").validated_calls(get_weather)]
+            ['sun in Oslo']
+        """
+        from tokenstream.stream._views import ToolCallView
+
+        own = self._own()
+        return ToolCallView(own._stream, _cursor(own, tools, named), own._message_field("tool_calls"))  # noqa: SLF001 - its own view
+
+
+class AsyncTools:
+    """Tool calls whose arguments are checked, on a stream or a choice of it."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def _own(self) -> AsyncChoice: ...
+
+    @overload
+    def validated_calls(self, a: OfType[A1], /) -> AsyncToolCallView[ToolCall[A1]]: ...
+
+    @overload
+    def validated_calls(self, a: OfFunction[R1], /) -> AsyncToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], /
+    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], /
+    ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], /
+    ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], /
+    ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /
+    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /
+    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /
+    ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /
+    ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /
+    ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /
+    ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /
+    ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /
+    ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfEither[A1, R1], b: OfEither[A2, R2], c: OfEither[A3, R3], d: OfEither[A4, R4], /
+    ) -> AsyncToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        /,
+    ) -> AsyncToolCallView[
+        ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
+    ]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        f: OfEither[A6, R6],
+        /,
+    ) -> AsyncToolCallView[
+        ToolCall[A1, R1]
+        | ToolCall[A2, R2]
+        | ToolCall[A3, R3]
+        | ToolCall[A4, R4]
+        | ToolCall[A5, R5]
+        | ToolCall[A6, R6]
+    ]: ...
+
+    @overload
+    def validated_calls(self, /, **named: OfType[A1]) -> AsyncToolCallView[ToolCall[A1]]: ...
+
+    @overload
+    def validated_calls(self, /, **named: OfFunction[R1]) -> AsyncToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(self, /, *tools: object, **named: object) -> AsyncToolCallView[ToolCall]: ...
+    def validated_calls(self, /, *tools: object, **named: object) -> AsyncToolCallView[Any]:
+        """Check the arguments of tool calls: a view of calls that can be run.
+
+        Each call comes when `tool_calls` gives it. One that cannot be run comes, too,
+        with its `error` and with `error_for_model`, what the model needs to hear to
+        correct it: arguments that are not what the tool declares, arguments that ended
+        as no JSON, a tool that is not among these. A call that was cut never comes.
+
+        Args:
+            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs),
+                whose values `call.arguments` is then, or functions, which `call.run()`
+                then calls. The tool's name is theirs.
+            named: The same by the name that the model calls the tool by; a `TypeAdapter`
+                or a callable object needs one.
+
+        Raises:
+            MisuseError: What is given is no tool, has no name, or has that of another.
+            StreamError: In the loop, where the answer failed.
+
+        Example:
+            >>> from tokenstream import AsyncStream
+            >>> async def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> async def run_tools(stream: AsyncStream) -> list[str]:
+            ...     return [await call.run() async for call in stream.validated_calls(get_weather)]
+        """
+        from tokenstream.stream._views import AsyncToolCallView
+
+        own = self._own()
+        return AsyncToolCallView(own._stream, _cursor(own, tools, named), own._message_field("tool_calls"))  # noqa: SLF001 - its own view
+
+
+def _cursor(choice: Any, tools: tuple[object, ...], named: dict[str, object]) -> CheckedCursor:  # noqa: ANN401 - of either colour
+    # Checking needs pydantic's type adapters, which most programs that read a stream do not.
+    from tokenstream.stages.tools import ValidatedCalls
+    from tokenstream.stream._tools_cursor import CheckedCursor
+
+    return CheckedCursor(choice._accumulator, choice._index, ValidatedCalls(*tools, **named))  # noqa: SLF001 - its own view
