@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._host import Host
 
-__all__ = ["CLOSING_SECONDS", "Reader", "closed", "left"]
+__all__ = ["CLOSING_SECONDS", "Reader", "closed", "left", "unpacked"]
 
 _MOST_AHEAD = 64
 """Chunks that are read ahead of those that the loop has taken, which are as many at most."""
@@ -319,7 +319,10 @@ async def left(tasks: TaskGroup) -> None:
         await tasks.__aexit__(None, None, None)
     except BaseExceptionGroup as errors:
         # Ctrl-C, where it met the task that reads.
-        only, *others = errors.exceptions
-        if others:
-            raise
-        raise only from None
+        raise unpacked(errors) from None
+
+
+def unpacked(errors: BaseExceptionGroup) -> BaseException:
+    """Return the error that is alone in a group; the group itself where there are several."""
+    only, *others = errors.exceptions
+    return errors if others else only

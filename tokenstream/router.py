@@ -1,0 +1,283 @@
+"""Programs with many handlers: a table of what each event, field, element and tool call sets going.
+
+A `Router` holds the table and nothing of a run, so one router serves many
+streams, at once too. `stream.run(router)` reads a stream and does what the table
+says; where there is one thing to do, a loop over a view is shorter.
+"""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, overload
+
+from tokenstream.errors import MisuseError
+from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.stages._handlers import Entry, Run, ToolFailed
+from tokenstream.turns._results import ToolResults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import TypeAdapter
+
+    from tokenstream.message import ToolCall
+    from tokenstream.partial_json._pattern import At
+    from tokenstream.stages._handlers import Cursor
+
+__all__ = ["Router", "ToolFailed", "ToolResults"]
+
+EventT = TypeVar("EventT", bound=Event)
+Event2T = TypeVar("Event2T", bound=Event)
+Event3T = TypeVar("Event3T", bound=Event)
+T = TypeVar("T")
+ResultT = TypeVar("ResultT")
+FunctionT = TypeVar("FunctionT", bound="Callable[..., object]")
+
+_EVENTS: tuple[type, ...] = get_args(Event)
+_TEXT = (TextDelta,)
+_ARGUMENTS = (ToolCallStart, ToolCallDelta, ToolCallDone, Finish)
+
+
+class _Tool(Protocol[T]):
+    """Registers a function that takes checked arguments, and may take the call as well."""
+
+    @overload
+    def __call__(self, function: Callable[[T], ResultT], /) -> Callable[[T], ResultT]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[T, ToolCall[T]], ResultT], /
+    ) -> Callable[[T, ToolCall[T]], ResultT]: ...
+
+
+class Router:
+    r"""A table of handlers, which `stream.run` reads a stream with.
+
+    Handlers of one event are called in the order in which they were registered,
+    then the tools. A function stays what it is, so that one may be registered
+    several times and called by itself. Handlers may be asynchronous where the
+    stream is.
+
+    Args:
+        concurrency: How many tools may run at once on an `AsyncStream`; a
+            `Stream` runs one after the other.
+
+    Example:
+        >>> from tokenstream import Stream
+        >>> router, shown = Router(), []
+        >>> @router.on(TextDelta)
+        ... def show(event: TextDelta) -> None:
+        ...     shown.append(event.text)
+        >>> stream = Stream([b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"], format="text")
+        >>> results = stream.run(router)
+        >>> shown, results.message.text, dict(results)
+        (['Hel', 'lo'], 'Hello', {})
+    """
+
+    __slots__ = ("_concurrency", "_entries", "_tools")
+
+    def __init__(self, *, concurrency: int = 8) -> None:
+        given: Any = concurrency
+        if not isinstance(given, int) or given < 1:
+            raise MisuseError(f"concurrency= is how many tools run at once, at least 1, not {given!r}")
+        self._concurrency = given
+        self._entries: list[Entry] = []
+        self._tools: dict[str, Entry] = {}
+
+    def __repr__(self) -> str:
+        return f"<Router with {len(self._entries)} handlers>"
+
+    @property
+    def concurrency(self) -> int:
+        """How many tools may run at once on an `AsyncStream`."""
+        return self._concurrency
+
+    # -- registering -------------------------------------------------------
+
+    @overload
+    def on(
+        self, event: type[EventT], /
+    ) -> Callable[[Callable[[EventT], ResultT]], Callable[[EventT], ResultT]]: ...
+    @overload
+    def on(
+        self, event: type[EventT], event2: type[Event2T], /
+    ) -> Callable[[Callable[[EventT | Event2T], ResultT]], Callable[[EventT | Event2T], ResultT]]: ...
+    @overload
+    def on(
+        self, event: type[EventT], event2: type[Event2T], event3: type[Event3T], /
+    ) -> Callable[
+        [Callable[[EventT | Event2T | Event3T], ResultT]], Callable[[EventT | Event2T | Event3T], ResultT]
+    ]: ...
+    @overload
+    def on(
+        self, *events: type[Event]
+    ) -> Callable[[Callable[[Event], ResultT]], Callable[[Event], ResultT]]: ...
+    def on(self, *events: type) -> Any:
+        """Register a handler for every event of these classes, those of the first choice.
+
+        Args:
+            events: Members of `Event`, one or several; a type checker lets the
+                handler of more than three take any event.
+
+        Raises:
+            MisuseError: One is no class of events, or there is none.
+        """
+        for event in events:
+            if event not in _EVENTS:
+                known = ", ".join(sorted(known.__name__ for known in _EVENTS))
+                raise MisuseError(f"router.on() takes classes of events, not {event!r}; they are {known}")
+        if not events:
+            raise MisuseError("router.on() takes the classes of events to be handled, such as TextDelta")
+        names = " or ".join(event.__name__ for event in events)
+        return self._adding(names, tuple(events))
+
+    def field(
+        self, at: At, *, tool: str | None = None, lenient: bool = False
+    ) -> Callable[[Callable[[str], ResultT]], Callable[[str], ResultT]]:
+        """Register a handler for the pieces of one string of the JSON that the model writes.
+
+        Args:
+            at: Where it is, as `stream.field` takes it.
+            tool: The tool whose arguments are read; None for the text.
+            lenient: Whether to read what is almost JSON.
+
+        Raises:
+            MisuseError: `at` is no path.
+        """
+        return self._reading("field", at, tool, lambda choice: choice.field(at, tool=tool, lenient=lenient))
+
+    def item(
+        self,
+        at: At,
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is called everywhere
+        *,
+        tool: str | None = None,
+        fail_fast: bool = False,
+        lenient: bool = False,
+    ) -> Callable[[Callable[[T], ResultT]], Callable[[T], ResultT]]:
+        """Register a handler for the elements of an array of the JSON that the model writes.
+
+        Args:
+            at: Where the array is, as `stream.items` takes it.
+            type: What each element is: a type, or a pydantic `TypeAdapter`.
+            tool: The tool whose arguments are read; None for the text.
+            fail_fast: Whether the first invalid element ends the stream.
+            lenient: Whether to read what is almost JSON.
+
+        Raises:
+            MisuseError: `at` is no path.
+        """
+        return self._reading(
+            "item of",
+            at,
+            tool,
+            lambda choice: choice.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient),
+        )
+
+    @overload
+    def tool(self, function: FunctionT, /) -> FunctionT: ...
+    @overload
+    def tool(self, name: str, /) -> Callable[[FunctionT], FunctionT]: ...
+    @overload
+    def tool(self, name: str, arguments: type[T] | TypeAdapter[T], /) -> _Tool[T]: ...
+    def tool(self, name: Any, arguments: Any = None, /) -> Any:
+        """Register a tool: what a call of it runs, and what its arguments are checked against.
+
+        With a type the function gets the checked arguments as one object, and
+        the call where it has a second parameter. Without one its own signature
+        is the schema, and it is called by keyword; `@router.tool` alone takes
+        the function's name as the tool's. What it returns is the call's result;
+        `ToolFailed` tells the model what went wrong, and any other exception ends
+        the run. On an `AsyncStream` a plain function runs in a thread.
+
+        Args:
+            name: What the model calls it; or the function itself.
+            arguments: What the arguments are: a type, or a pydantic `TypeAdapter`.
+
+        Raises:
+            MisuseError: The router has a tool of that name, or what is given is no function.
+        """
+        if not isinstance(name, str):
+            return self._add_tool(name, _name_of(name), None)
+
+        def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            return self._add_tool(function, name, arguments)
+
+        return add
+
+    # -- within ------------------------------------------------------------
+
+    def _begin(self, choice: Any, cursor_of: Callable[[Any], Cursor], null: object) -> Run:  # noqa: ANN401 - of either kind of stream
+        """Return a run, for the stream that reads.
+
+        Args:
+            choice: What has the views.
+            cursor_of: Returns where a new view is.
+            null: What a view has for an item that is None.
+        """
+        return Run(tuple(self._entries), dict(self._tools), choice, cursor_of, null)
+
+    def _add(self, entry: Entry) -> Callable[..., Any]:
+        if not callable(entry.function):
+            raise MisuseError(f"the handler for {entry.purpose} must be a function, not {entry.function!r}")
+        if entry.checked_by is not entry.function and not _takes(
+            entry.function, 2 if entry.takes_call else 1
+        ):
+            raise MisuseError(f"the handler {entry.name!r} for {entry.purpose} must take one argument")
+        self._entries.append(entry)
+        return entry.function
+
+    def _adding(
+        self,
+        purpose: str,
+        events: tuple[type, ...],
+        view: Callable[[Any], Any] | None = None,
+        source: str | None = None,
+    ) -> Callable[[Callable[..., Any]], Any]:
+        def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            return self._add(Entry(function, purpose, events, view, source))
+
+        return add
+
+    def _reading(
+        self, what: str, at: At, tool: str | None, view: Callable[[Any], Any]
+    ) -> Callable[[Callable[..., Any]], Any]:
+        from tokenstream.partial_json._pattern import Pattern
+
+        # What is no path is refused now, and not when the router is run.
+        Pattern(at)
+        return self._adding(f"{what} {at!r}", _TEXT if tool is None else _ARGUMENTS, view, tool)
+
+    def _add_tool(self, function: Callable[..., Any], name: str, arguments: object) -> Callable[..., Any]:
+        purpose = f"tool {name!r}"
+        if name in self._tools:
+            raise MisuseError(f"the router has a {purpose} already: {self._tools[name].name!r}")
+        if arguments is None and isinstance(function, type):
+            raise MisuseError(
+                f"{function.__name__} is a type, which has nothing to run: "
+                f"@router.tool({name!r}, {function.__name__}) stands before the function that takes one"
+            )
+        checked_by = function if arguments is None else arguments
+        takes_call = arguments is not None and not _takes(function, 1)
+        entry = Entry(function, purpose, tool=name, checked_by=checked_by, takes_call=takes_call)
+        self._add(entry)
+        self._tools[name] = entry
+        return function
+
+
+def _name_of(function: Any) -> str:  # noqa: ANN401 - whatever is given
+    name = getattr(function, "__name__", "<")
+    if callable(function) and (not isinstance(name, str) or name.startswith("<")):
+        raise MisuseError('a tool without a name of its own is given one: @router.tool("name")')
+    return str(name)
+
+
+def _takes(function: Callable[..., object], count: int) -> bool:
+    """Tell whether a function can be called with so many arguments by position."""
+    try:
+        signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:
+        # A function that is written in C may not tell.
+        return count == 1
+    return True

@@ -1,0 +1,367 @@
+"""What a table of handlers makes of an answer: who has to do what, event by event."""
+
+from __future__ import annotations
+
+import functools
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from tokenstream.errors import (
+    InvalidJSON,
+    LimitExceeded,
+    MisuseError,
+    OutputIncomplete,
+    OutputInvalid,
+    TokenStreamError,
+)
+from tokenstream.events import ToolCallDone
+from tokenstream.turns._results import ToolResults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tokenstream.events import Event
+    from tokenstream.message import Message, ToolCall
+
+__all__ = ["Cursor", "Entry", "Run", "ToolFailed", "Work"]
+
+_NO_WORK: list[Work] = []
+
+
+class ToolFailed(Exception):
+    """Raised by a tool that failed in a way the model should hear of; the run goes on.
+
+    Its text is the call's result, and the call's id is one of `ToolResults.errors`.
+    Every other exception of a tool ends the run.
+
+    Example:
+        >>> from tokenstream import Router
+        >>> @Router().tool
+        ... def get_weather(city: str) -> str:
+        ...     raise ToolFailed(f"There is no station in {city}. Ask for the next larger city.")
+    """
+
+
+class Cursor(Protocol):
+    """Where a run is in a view."""
+
+    def ready(self) -> Any: ...  # noqa: ANN401 - an item of any view, or None
+    def after(self, event: Any) -> Any: ...  # noqa: ANN401 - as above
+    def end(self) -> Any: ...  # noqa: ANN401 - as above
+
+
+class Entry(NamedTuple):
+    """A handler, and what it was registered for."""
+
+    function: Callable[..., Any]
+    purpose: str
+    """What it was registered for, for people."""
+    events: tuple[type, ...] = ()
+    """The classes of events that may give it something to do; a tool has to do with calls."""
+    view: Callable[[Any], Any] | None = None
+    """Returns the view of a choice whose items it handles; None where it handles events or calls."""
+    source: str | None = None
+    """The tool whose arguments that view reads; None for the text."""
+    tool: str | None = None
+    """The tool that it is; None where it is none."""
+    checked_by: Any = None
+    """What the arguments of the tool are checked against: a type, or the function itself."""
+    takes_call: bool = False
+    """Whether the tool takes the call beside its arguments."""
+
+    @property
+    def name(self) -> str:
+        """What the function is called."""
+        function: Any = self.function
+        while isinstance(function, functools.partial):
+            function = function.func
+        name: str | None = getattr(function, "__qualname__", None)
+        return name or type(function).__name__
+
+    def is_async(self) -> bool:
+        """Tell whether what the function returns is to be awaited, as far as its kind says."""
+        return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
+
+    def refusal(self) -> MisuseError:
+        """Return what is raised where the function is asynchronous and nothing can be awaited."""
+        return MisuseError(
+            f"the handler {self.name!r} for {self.purpose} is asynchronous, and a Stream cannot await it: "
+            "run the router with an AsyncStream, or make the handler a plain function"
+        )
+
+    def reads(self, message: Message) -> bool:
+        """Tell whether the answer has that of which the view is one."""
+        if self.source is None:
+            return bool(message.text.strip())
+        return any(call.name == self.source for call in message.tool_calls)
+
+
+class Work(NamedTuple):
+    """Something that a handler is to do."""
+
+    entry: Entry
+    item: Any
+    """What it gets: an event, a piece, an element; of a tool the call."""
+
+    @property
+    def is_tool(self) -> bool:
+        """Whether what the handler returns is kept for the model."""
+        return self.entry.tool is not None
+
+    def do(self) -> Any:  # noqa: ANN401 - whatever the handler returns
+        """Call the handler, and return what it returns."""
+        entry, item = self
+        if entry.tool is None:
+            return entry.function(item)
+        if entry.checked_by is entry.function:
+            return item.run()
+        return entry.function(item.arguments, item) if entry.takes_call else entry.function(item.arguments)
+
+    def blame(self, error: BaseException) -> None:
+        """Say on an error of the handler's whose it is."""
+        call = f", call {self.item.id!r}" if self.is_tool else ""
+        error.add_note(f"raised by the handler {self.entry.name!r} for {self.entry.purpose}{call}")
+
+
+class _Reader:
+    """What a view has for the handler in one run.
+
+    Args:
+        entry: The handler.
+        cursor: Where the run is in the view.
+        null: What the view has for an item that is None.
+    """
+
+    def __init__(self, entry: Entry, cursor: Cursor, null: object) -> None:
+        self.entry = entry
+        self._null = null
+        self.error: OutputInvalid | OutputIncomplete | LimitExceeded | None = None
+        """What was wrong first with what the model wrote."""
+        self._cursor = cursor
+
+    def catch_up(self) -> list[Work]:
+        """Return what there is to do with what has come before."""
+        return self._work(self._cursor.ready)
+
+    def take(self, event: Event) -> list[Work]:
+        """Return what there is to do because of an event."""
+        return self._work(functools.partial(self._cursor.after, event))
+
+    def end(self, message: Message) -> list[Work]:
+        """Return what there is to do because the stream is over.
+
+        Args:
+            message: The answer. Where it has nothing for the view, such as no text at all,
+                nothing is missing; beside tool calls, text need not be JSON; and whoever
+                stopped the stream knows that it was cut.
+        """
+        if not self.entry.reads(message):
+            return _NO_WORK
+        before = self.error
+        work = self._work(self._cursor.end, self._cursor.end)
+        talk = self.entry.source is None and message.tool_calls
+        if (talk and isinstance(self.error, InvalidJSON | OutputIncomplete)) or (
+            message.ending == "stopped" and isinstance(self.error, OutputIncomplete)
+        ):
+            self.error = before
+        return work
+
+    def _work(self, first: Callable[[], Any], then: Callable[[], Any] | None = None) -> list[Work]:
+        entry, read = self.entry, first
+        work: list[Work] = []
+        last: Exception | None = None
+        while True:
+            try:
+                item = read()
+            except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
+                # An element that is invalid stands in its place; what ends the output comes again.
+                if error is last:
+                    return work
+                last, self.error = error, self.error or error
+            else:
+                if item is None:
+                    return work
+                work.append(Work(entry, None if item is self._null else item))
+            read = then or self._cursor.ready
+
+
+class _Calls:
+    """The tool calls of one run: each goes to its tool, or is answered here.
+
+    Args:
+        tools: The tools, by name.
+        others: Names of tools whose arguments are read, and that are not to be answered.
+        cursor: Where the run is in the checked calls.
+        fail: Keeps what the model is told of a call that cannot be run.
+    """
+
+    def __init__(
+        self,
+        tools: Mapping[str, Entry],
+        others: frozenset[str | None],
+        cursor: Cursor,
+        fail: Callable[[ToolCall, str], None],
+    ) -> None:
+        self._tools = tools
+        self._others = others
+        self._cursor = cursor
+        self._fail = fail
+
+    def catch_up(self) -> list[Work]:
+        """Return what there is to do with the calls that have come before."""
+        return self._work(self._cursor.ready)
+
+    def take(self, event: Event) -> list[Work]:
+        """Return what there is to do with the calls that an event ends, in their order."""
+        return self._work(functools.partial(self._cursor.after, event))
+
+    def end(self, message: Message) -> list[Work]:
+        """Return what there is to do because the stream is over."""
+        return self._work(self._cursor.end)
+
+    def _work(self, read: Callable[[], Any]) -> list[Work]:
+        work: list[Work] = []
+        while (call := read()) is not None:
+            entry = self._tools.get(call.name)
+            if entry is not None and call.error is None:
+                work.append(Work(entry, call))
+            elif entry is not None or call.name not in self._others:
+                self._fail(call, call.error_for_model)
+            read = self._cursor.ready
+        return work
+
+
+class Run:
+    """One reading of a stream with a table of handlers: a stage from events to what is to be done.
+
+    Args:
+        entries: The handlers, in their order.
+        tools: Those of them that are tools, by name.
+        choice: What has the views.
+        cursor_of: Returns where a new view is; a run goes along with views, and reads none of them.
+        null: What a view has for an item that is None.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        tools: Mapping[str, Entry],
+        choice: Any,  # noqa: ANN401 - of either kind of stream
+        cursor_of: Callable[[Any], Cursor],
+        null: object,
+    ) -> None:
+        self._entries = entries
+        self._values: dict[str, object] = {}
+        self._errors: list[str] = []
+        self._readers: list[_Reader] = []
+        self._takers: list[_Reader | _Calls] = []
+        self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
+        for entry in entries:
+            take: Callable[[Event], list[Work]] = functools.partial(_event_work, entry)
+            if entry.view is not None:
+                reader = _Reader(entry, cursor_of(entry.view(choice)), null)
+                self._readers.append(reader)
+                take = reader.take
+            self._add(entry.events, take)
+        self._takers += self._readers
+        if tools:
+            others = frozenset(entry.source for entry in entries)
+            checked = {name: entry.checked_by for name, entry in tools.items()}
+            calls = _Calls(tools, others, cursor_of(choice.validated_calls(**checked)), self._fail)
+            self._takers.append(calls)
+            # Behind all handlers of the event: one that raises keeps them from running.
+            self._add((ToolCallDone,), calls.take)
+
+    def _add(self, events: tuple[type, ...], take: Callable[[Event], list[Work]]) -> None:
+        for event in events:
+            self._table.setdefault(event, []).append(take)
+
+    def refuse_async(self) -> None:
+        """Refuse to run with a stream that cannot await.
+
+        Raises:
+            MisuseError: A handler is asynchronous.
+        """
+        for entry in self._entries:
+            if entry.is_async():
+                raise entry.refusal()
+
+    def begin(self) -> list[Work]:
+        """Return what there is to do with what has come before: views start from the beginning."""
+        return [work for taker in self._takers for work in taker.catch_up()]
+
+    def feed(self, event: Event, *, now: float = 0.0) -> list[Work]:
+        """Return what there is to do because of an event: the handlers in their order, then the tools.
+
+        Args:
+            event: What has happened.
+            now: Unused; every stage takes it.
+        """
+        takers = self._table.get(event.__class__)
+        if takers is None or event.choice:
+            return _NO_WORK
+        if len(takers) == 1:
+            return takers[0](event)
+        return [work for take in takers for work in take(event)]
+
+    def end(self, message: Message) -> list[Work]:
+        """Return what there is to do because the stream is over.
+
+        Args:
+            message: The answer.
+        """
+        return [work for taker in self._takers for work in taker.end(message)]
+
+    def keep(self, work: Work, value: object) -> None:
+        """Keep what a handler returned, where it is a tool."""
+        if work.is_tool:
+            self._values[work.item.id] = value
+
+    def excuses(self, work: Work, error: BaseException) -> bool:
+        """Tell whether an error is one that the model is to hear of; then it is kept for it.
+
+        Args:
+            work: What the handler had to do.
+            error: What it raised.
+        """
+        if not (work.is_tool and isinstance(error, ToolFailed)):
+            return False
+        self._fail(work.item, str(error))
+        return True
+
+    def _fail(self, call: ToolCall, words: str) -> None:
+        self._values[call.id] = words
+        self._errors.append(call.id)
+
+    def finish(self, message: Message) -> ToolResults:
+        """Return what the tools gave back, once all is done.
+
+        Args:
+            message: The answer.
+
+        Raises:
+            OutputInvalid: What a view reads is not what was asked for.
+            OutputIncomplete: It was cut.
+            LimitExceeded: It is nested too deeply, or has too long a number.
+        """
+        for reader in self._readers:
+            if reader.error is not None:
+                self.put_results_on(reader.error, message)
+                raise reader.error
+        return self._results(message)
+
+    def put_results_on(self, error: TokenStreamError, message: Message) -> None:
+        """Put what the tools gave back on an error, since none takes back what was run.
+
+        Args:
+            error: What ended the run.
+            message: The answer.
+        """
+        error.tool_results = self._results(message)
+
+    def _results(self, message: Message) -> ToolResults:
+        return ToolResults(message, self._values, self._errors)
+
+
+def _event_work(entry: Entry, event: Event) -> list[Work]:
+    return [Work(entry, event)]

@@ -1,0 +1,281 @@
+"""The turn behind the assistant's: what the tools gave back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from tokenstream.errors import MisuseError, NotExpressible
+from tokenstream.formats._read import is_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from tokenstream.message import Message, ToolCall
+    from tokenstream.turns._drop import Drop
+
+__all__ = ["ToolResults"]
+
+_OUTPUTS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
+"""What answers an item of OpenAI Responses, by its type."""
+_NAMED_BY = {"mcp_approval_request": "approval_request_id"}
+"""Where the answer to an item names the item's id; `call_id` elsewhere."""
+
+
+def _said(words: str) -> dict[str, Any]:
+    return {"role": "user", "content": words}
+
+
+class _Result(NamedTuple):
+    call: ToolCall
+    turn: Any
+    """The assistant's turn with the call alone; None where it has no place for it."""
+    value: Any
+    failed: bool
+
+    @property
+    def text(self) -> str:
+        """What the model is told: a str as it is, everything else as JSON."""
+        text = self.value if isinstance(self.value, str) else _json(self.call, self.value)
+        # Anthropic refuses an error without a word.
+        return text if text.strip() or not self.failed else f"{self.call.name} failed"
+
+    @property
+    def told(self) -> str:
+        """The same in the words of the user, for a call that the model cannot be shown again."""
+        return f"The call of {self.call.name} {'failed' if self.failed else 'gave'}: {self.text}"
+
+
+class ToolResults(Mapping[str, Any]):
+    """What the tools of an answer gave back, by call id, and as the turns of the next request.
+
+    It is a mapping in the order of the calls. The values are what the tools
+    returned. Of a call that failed, or could not be run, it is the text that tells
+    the model why, and the id is one of `errors`. The turns follow the assistant's;
+    where nothing was called there are none.
+
+    A call that the API's turn has no place for, such as one whose arguments are
+    no JSON, stays out of the assistant's turn by `drop=`. What came of it is
+    then told in the user's words, since an API refuses a result without its call.
+
+    Args:
+        message: The answer that called the tools.
+        values: What each call gave back, by its id: a str, or what can be written as JSON.
+        errors: Ids of the calls that failed.
+
+    Raises:
+        MisuseError: An id is no call's of the message.
+
+    Example:
+        >>> from tokenstream.message import Message, ToolCall
+        >>> call = ToolCall(id="call_1", name="get_weather", arguments_text='{"city": "Oslo"}', complete=True)
+        >>> results = ToolResults(Message(parts=(call,)), {"call_1": {"degrees": 3}})
+        >>> results["call_1"], results.to_openai_chat()
+        ({'degrees': 3}, [{'role': 'tool', 'tool_call_id': 'call_1', 'content': '{"degrees":3}'}])
+    """
+
+    __slots__ = ("_errors", "_message", "_values")
+
+    def __init__(self, message: Message, values: Mapping[str, object], errors: Collection[str] = ()) -> None:
+        known = {call.id for call in message.tool_calls}
+        for id in (*values, *errors):
+            if id not in known or id not in values:
+                raise MisuseError(
+                    f"there is no result for {id!r}, or no tool call of the message has that id"
+                )
+        self._message = message
+        self._values = {call.id: values[call.id] for call in message.tool_calls if call.id in values}
+        self._errors = frozenset(errors)
+
+    @property
+    def message(self) -> Message:
+        """The answer that called the tools."""
+        return self._message
+
+    @property
+    def errors(self) -> frozenset[str]:
+        """Ids of the calls that failed; their values tell the model why."""
+        return self._errors
+
+    def __getitem__(self, id: str) -> Any:  # noqa: ANN401 - whatever the tool gave back
+        return self._values[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        # The values may be private.
+        return f"<ToolResults of {len(self._values)} calls, {len(self._errors)} failed>"
+
+    # -- back to the provider ------------------------------------------------
+
+    def to_openai_chat(self) -> list[dict[str, Any]]:
+        """Return what follows the assistant's turn in `messages` of OpenAI Chat Completions.
+
+        Example:
+            >>> [*history, message.to_openai_chat(), *results.to_openai_chat()]  # doctest: +SKIP
+        """
+        from tokenstream.turns._openai_chat import to_openai_chat
+
+        def answer(result: _Result) -> dict[str, Any]:
+            if "function_call" in result.turn:
+                return {"role": "function", "name": result.call.name, "content": result.text}
+            return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
+
+        return self._made(partial(to_openai_chat, reasoning_field="reasoning_content"), answer)
+
+    def to_openai_responses(self) -> list[dict[str, Any]]:
+        """Return what follows the assistant's items in `input` of OpenAI Responses.
+
+        A call that is no function's, such as a computer's, is answered by an item
+        of its own kind: its tool gives back that item as a dict.
+
+        Raises:
+            MisuseError: The tool of such a call gave back something else.
+        """
+        from tokenstream.turns._openai_responses import to_openai_responses
+
+        def answer(result: _Result) -> dict[str, Any]:
+            kind = result.turn[0]["type"]
+            type = _OUTPUTS.get(kind)  # noqa: A001 - the field's name
+            if type is not None:
+                return {"type": type, "call_id": result.call.id, "output": result.text}
+            if not is_dict(result.value):
+                raise MisuseError(
+                    f"the call {result.call.id!r} is a {kind!r}: "
+                    "its tool must give back the item that answers it, as a dict"
+                )
+            return {_NAMED_BY.get(kind, "call_id"): result.call.id, **result.value}
+
+        return self._made(to_openai_responses, answer)
+
+    def to_anthropic(self) -> list[dict[str, Any]]:
+        """Return what follows the assistant's turn in `messages` of Anthropic Messages: one turn, or none."""
+        from tokenstream.turns._anthropic import to_anthropic
+
+        def answer(result: _Result) -> dict[str, Any]:
+            failed = {"is_error": True} if result.failed else {}
+            return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
+
+        blocks = self._made(to_anthropic, answer, lambda words: {"type": "text", "text": words})
+        return [{"role": "user", "content": blocks}] if blocks else []
+
+    def to_gemini(self) -> list[dict[str, Any]]:
+        """Return what follows the model's turn in `contents` of Gemini: one turn, or none."""
+        from tokenstream.turns._gemini import to_gemini
+
+        def answer(result: _Result) -> dict[str, Any]:
+            # An id goes where the server sent one, and is told there.
+            sent = result.turn["parts"][0]["functionCall"]
+            id = {"id": sent["id"]} if "id" in sent else {}
+            response = {"error": result.text} if result.failed else {"output": _plain(result)}
+            return {"functionResponse": {**id, "name": result.call.name, "response": response}}
+
+        parts = self._made(to_gemini, answer, lambda words: {"text": words})
+        return [{"role": "user", "parts": parts}] if parts else []
+
+    def to_bedrock(self) -> list[dict[str, Any]]:
+        """Return what follows the assistant's turn in `messages` of Bedrock's Converse: one turn, or none."""
+        from tokenstream.turns._bedrock import to_bedrock
+
+        def answer(result: _Result) -> dict[str, Any]:
+            # The API refuses a block of white space.
+            content = [{"text": result.text}] if result.text.strip() else []
+            failed = {"status": "error"} if result.failed else {}
+            return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
+
+        blocks = self._made(to_bedrock, answer, lambda words: {"text": words})
+        return [{"role": "user", "content": blocks}] if blocks else []
+
+    def to_ollama(self) -> list[dict[str, Any]]:
+        """Return what follows the assistant's turn in `messages` of Ollama's own chat."""
+        from tokenstream.turns._ollama import to_ollama
+
+        def answer(result: _Result) -> dict[str, Any]:
+            sent = result.turn["tool_calls"][0]
+            id = {"tool_call_id": sent["id"]} if "id" in sent else {}
+            return {"role": "tool", "tool_name": result.call.name, **id, "content": result.text}
+
+        return self._made(to_ollama, answer)
+
+    def to_cohere(self) -> list[dict[str, Any]]:
+        """Return what follows the assistant's turn in `messages` of Cohere's v2 chat."""
+        from tokenstream.turns._cohere import to_cohere
+
+        def answer(result: _Result) -> dict[str, Any]:
+            return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
+
+        return self._made(to_cohere, answer)
+
+    def to_mistral(self) -> list[dict[str, Any]]:
+        """Return what follows the assistant's turn in `messages` of Mistral's own chat."""
+        from tokenstream.turns._mistral import to_mistral
+
+        def answer(result: _Result) -> dict[str, Any]:
+            call = result.call
+            return {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result.text}
+
+        turns = self._made(to_mistral, answer)
+        while len(turns) > 1 and turns[-1]["role"] == "user":
+            # The API refuses the user's turn behind a tool's, and several in a row.
+            told = turns.pop()["content"]
+            turns[-1]["content"] += f"\n\n{told}"
+        return turns
+
+    # -- within ------------------------------------------------------------
+
+    def _made(
+        self,
+        turn_of: Callable[[Message, Drop], Any],
+        answer: Callable[[_Result], dict[str, Any]],
+        tell: Callable[[str], dict[str, Any]] = _said,
+    ) -> list[dict[str, Any]]:
+        """Return what is made of each result: the answers, and then what is told in the user's words.
+
+        Args:
+            turn_of: Returns the assistant's turn.
+            answer: Makes what follows a call that the turn has a place for.
+            tell: Makes what says how any other call went.
+        """
+        results = [
+            _Result(
+                call, _alone(self._message, call, turn_of), self._values[call.id], call.id in self._errors
+            )
+            for call in self._message.tool_calls
+            if call.id in self._values
+        ]
+        return [answer(result) for result in results if result.turn] + [
+            tell(result.told) for result in results if not result.turn
+        ]
+
+
+def _alone(message: Message, call: ToolCall, turn_of: Callable[[Message, Drop], Any]) -> Any:  # noqa: ANN401 - an API's turn
+    """Return the turn of a message that holds the call alone; None where it has no place for it."""
+    try:
+        return turn_of(message.model_copy(update={"parts": (call,)}), "all")
+    except NotExpressible:
+        return None
+
+
+def _json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = "constants") -> str:
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(value, inf_nan_mode=nan).decode()
+    except (PydanticSerializationError, ValueError) as error:
+        raise MisuseError(
+            f"what the tool {call.name!r} gave back for {call.id!r} cannot be written as JSON: "
+            f"it is, or holds something in, a {type(value).__name__}; "
+            "give back a str, or what pydantic can write"
+        ) from error
+
+
+def _plain(result: _Result) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value as JSON has it, whatever the tool gave back; what JSON lacks is a str."""
+    from pydantic_core import from_json
+
+    return from_json(_json(result.call, result.value, "strings"))
