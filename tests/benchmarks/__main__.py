@@ -14,7 +14,9 @@ from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
 from tests.benchmarks.memory import memory
+from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.timing import Plan, time_format
+from tests.benchmarks.typed_objects import typed_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,12 @@ _PACKAGES = (
     "huggingface_hub",
     "boto3",
     "ag-ui-protocol",
+    "jiter",
+    "partial-json-parser",
+    "streaming-json-parser",
+    "streaming-json-parser-native",
+    "instructor",
+    "pydantic-ai-slim",
 )
 _QUICK = Plan(
     events=500,
@@ -49,6 +57,8 @@ _QUICK = Plan(
     memory=30_000,
     open_streams=100,
     imports=3,
+    documents=(1_000, 10_000, 100_000),
+    objects=200,
 )
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     **{format: partial(time_format, format) for format in BODIES},
@@ -56,6 +66,8 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "growth": growth,
     "memory": memory,
     "imports": imports,
+    "partial_json": partial_json,
+    "typed_objects": typed_objects,
 }
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import gc
 import json
 import warnings
-from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
@@ -15,6 +13,7 @@ from tests.benchmarks.answers import ANSWERS, Answer, chat_event
 from tests.benchmarks.contenders import Run, floor, found
 from tests.benchmarks.sdks import SDKS
 from tests.benchmarks.tables import Table, judge
+from tests.benchmarks.turns import fastest
 from tokenstream import Decoder
 
 if TYPE_CHECKING:
@@ -93,27 +92,6 @@ def _yardstick() -> Run:
     return run
 
 
-def _seconds(prepare: Callable[[], Run]) -> float:
-    run = prepare()
-    begun = process_time()
-    run()
-    return process_time() - begun
-
-
-def _fastest(prepared: list[Callable[[], Run]], rounds: int, seconds: float) -> list[float]:
-    """Return the seconds of processor time that the fastest run of each took, in turns."""
-    best = [float("inf")] * len(prepared)
-    # What the SDKs' modules are made of would be looked through again before each round.
-    gc.freeze()
-    stop = perf_counter() + seconds
-    while rounds > 0 or perf_counter() < stop:
-        rounds -= 1
-        gc.collect()
-        best = [min(known, _seconds(prepare)) for known, prepare in zip(best, prepared, strict=True)]
-    gc.unfreeze()
-    return best
-
-
 def _sdk(reader: Reader | None, name: str, count: int, plan: Plan) -> tuple[str, float | None]:
     """Return what the table calls an SDK, and its seconds for a text delta, if it can be run here."""
     if reader is None:
@@ -124,7 +102,7 @@ def _sdk(reader: Reader | None, name: str, count: int, plan: Plan) -> tuple[str,
     with warnings.catch_warnings():
         # The SDK says of its own Assistants, and of its own interactions, that they will change.
         warnings.simplefilter("ignore")
-        [taken] = _fastest([lambda: reader.prepare(answer)], min(plan.rounds, _ROUNDS_OF_SDKS), 0.0)
+        [taken] = fastest([lambda: reader.prepare(answer)], min(plan.rounds, _ROUNDS_OF_SDKS), 0.0)
     return reader.name, taken / count
 
 
@@ -134,7 +112,7 @@ def _row(name: str, plan: Plan) -> tuple[list[str], float]:
     answer = ANSWERS[name](name, count)
     payloads = _payloads(answer)
     prepared = [lambda: _ours(answer), lambda: _decoding(payloads), _yardstick]
-    ours, decoding, loads = _fastest(prepared, plan.rounds, plan.seconds / len(ANSWERS))
+    ours, decoding, loads = fastest(prepared, plan.rounds, plan.seconds / len(ANSWERS))
     ours, decoding, loads = ours / count, decoding / count, loads / _LOADS_PER_RUN
     above = (ours - decoding) / loads
     peer, theirs = _sdk(SDKS.get(name), name, max(1, plan.events // _SHORTER), plan)

@@ -16,8 +16,10 @@ from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.growth import growth, lazily
 from tests.benchmarks.imports import imports
 from tests.benchmarks.memory import memory
+from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.sdks import SDKS, Reader
 from tests.benchmarks.timing import Plan, contenders_for, time_format
+from tests.benchmarks.typed_objects import typed_objects
 from tests.project import ROOT
 from tests.support.packages import needed
 from tokenstream import Decoder
@@ -41,6 +43,8 @@ _TINY = Plan(
     memory=300,
     open_streams=5,
     imports=1,
+    documents=(1_000, 2_000),
+    objects=100,
 )
 
 
@@ -66,7 +70,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
 
 
 @pytest.mark.usefixtures("light_heap")
-@pytest.mark.parametrize("section", [growth, memory, imports])
+@pytest.mark.parametrize("section", [growth, memory, imports, partial_json, typed_objects])
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:
     """Every row has as many cells as the head, and stands in what is printed."""
     for table in section(_TINY):

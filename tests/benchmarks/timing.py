@@ -36,6 +36,8 @@ class Plan:
         memory: Events of the body whose memory is measured.
         open_streams: Streams that are open at once.
         imports: Processes for each import.
+        documents: Characters of the JSON documents that grow.
+        objects: Objects of the list that fills in.
     """
 
     events: int = 2_000
@@ -47,6 +49,8 @@ class Plan:
     memory: int = 1_000_000
     open_streams: int = 1_000
     imports: int = 15
+    documents: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+    objects: int = 1_000
     chunkings: tuple[str, ...] = field(default=("one event", "64 KB", "one byte"))
 
 
