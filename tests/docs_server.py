@@ -16,6 +16,7 @@ from tests.docs_answers import (
     OLLAMA_ANSWER,
     RESPONSES_ANSWER,
 )
+from tests.support.recordings import OURS
 from tokenstream.testing._server import ReplayServer, Reply, Request, refusal
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ _SILENT = "/silent/chat/completions"
 _FLAKY = "/flaky/chat/completions"
 _BUSY = "/busy/chat/completions"
 _CUT = "/cut"
+_RECIPES = {
+    "/recipe/chat/completions": OURS / "openai-chat" / "recipe.sse",
+    "/recipe/messages": OURS / "anthropic" / "recipe_tool_call.sse",
+}
+"""Where a recipe is asked for as structured output, and as a tool's arguments."""
 _MODEL = "example-model"
 _OTHERS = {
     # Which of the two is asked differs between versions of the SDK.
@@ -172,6 +178,7 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             route: Reply(chunks=[(0.0, event) for event in events], content_type=content_type)
             for route, (events, content_type) in _OTHERS.items()
         },
+        **{route: Reply(chunks=[(0.0, path.read_bytes())]) for route, path in _RECIPES.items()},
         _SILENT: Reply(chunks=[*[(0.0, event) for event in ANSWER[:3]], (_SILENT_SECONDS, b"")]),
     }
 
@@ -190,6 +197,8 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             "silent_url": server.url + _SILENT,
             "flaky_url": server.url + _FLAKY,
             "busy_url": server.url + _BUSY,
+            "recipe_url": server.url + "/recipe/chat/completions",
+            "recipe_tool_url": server.url + "/recipe/messages",
             # What an SDK is to be given as its base URL.
             "openai_url": server.url + "/v1",
             "anthropic_url": server.url,
