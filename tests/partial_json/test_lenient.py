@@ -1,0 +1,322 @@
+"""What holds for every text that is read leniently."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.partial_json.lenient_texts import ended
+from tests.partial_json.support import cases, documents, events_of, grew, joined, read, same
+from tokenstream.errors import InvalidJSON, MisuseError
+from tokenstream.partial_json import Allow, PartialJSONParser, ValueStart
+
+_DAMAGE: list[dict[str, Any]] = cases("invalid_json_cases.json").get("damage", [])
+_here = pytest.mark.skipif(not _DAMAGE, reason="the cases lie beside the project")
+_SIZES = [0, 1, 2, 3, 7]
+
+_PARTS = [
+    *(
+        "{",
+        "}",
+        "[",
+        "]",
+        "(",
+        ")",
+        '"',
+        "'",
+        "`",
+        "```",
+        "```json\n",
+        "~~~",
+        "\n",
+        " ",
+        ",",
+        ":",
+        ";",
+        ".",
+        "=",
+        "+",
+    ),
+    *(
+        "a",
+        "b",
+        "0",
+        "1",
+        "-",
+        "true",
+        "None",
+        "NaN",
+        "0x1F",
+        "1,000",
+        '"a": 1',
+        '"b"',
+        "{}",
+        '{"a": 1}',
+        "[1, 2]",
+    ),
+    *(
+        "\\",
+        '\\"',
+        "\\n",
+        "&quot;",
+        "&amp;",
+        "“",
+        "”",
+        "’",
+        "//",
+        "/*",
+        "*/",
+        "#",
+        "<",
+        ">",
+        "<think>",
+        "</think>",
+    ),
+    *(
+        "...",
+        "…",
+        "\x1b[0m",
+        "\x1b",
+        "\x00",
+        "\ufeff",
+        "\xa0",
+        "data: ",
+        "\\ud83d",
+        "\\ude00",
+        "\\u00",
+        '["a"]',
+    ),
+]
+_SOUP = st.lists(st.sampled_from(_PARTS), max_size=20).map("".join)
+
+
+def _damaged(parts: tuple[str, int, int, str]) -> str:
+    text, start, length, part = parts
+    start %= len(text) + 1
+    return text[:start] + part + text[start + length :]
+
+
+_DAMAGED = st.tuples(
+    st.one_of(st.sampled_from([case["input"] for case in _DAMAGE] or ["{}"]), documents()),
+    st.integers(0, 99),
+    st.integers(0, 3),
+    st.sampled_from(_PARTS),
+).map(_damaged)
+_ANY = st.one_of(_SOUP, _DAMAGED)
+
+
+def _outcome(parser: PartialJSONParser) -> tuple[object, ...]:
+    return repr(parser.value), parser.has_value, parser.repairs, str(parser.error), parser.complete
+
+
+# -- the cases ---------------------------------------------------------------------
+
+
+@_here
+@pytest.mark.parametrize("size", _SIZES)
+def test_damage_comes_out_as_intended_or_with_an_error(size: int) -> None:
+    """Of the 75 cases that have an intended value, only the one with two readings is refused."""
+    refused, wrong = [], []
+    for case in _DAMAGE:
+        parser = ended(case["input"], size)
+        if "intended" not in case:
+            continue
+        if parser.error is not None:
+            refused.append(case["name"])
+        elif not (parser.complete and same(case["intended"], parser.value)):
+            wrong.append(case["name"])
+
+    assert (["thousands"], []) == (refused, wrong)
+
+
+@_here
+@pytest.mark.parametrize("size", _SIZES)
+def test_damage_without_an_intended_value_is_an_error(size: int) -> None:
+    """Except for what `json.loads` reads, too: its words for what is no number."""
+    read_anyway = [
+        case["name"]
+        for case in _DAMAGE
+        if "intended" not in case and ended(case["input"], size).error is None
+    ]
+
+    assert ["nan", "infinity"] == read_anyway
+
+
+@_here
+def test_what_is_valid_among_the_damage_needs_no_repair() -> None:
+    """And what is not needs one."""
+    for case in _DAMAGE:
+        parser = ended(case["input"])
+        if parser.error is None:
+            assert bool(parser.repairs) is (case["strict"] != "complete"), case["name"]
+
+
+# -- laws --------------------------------------------------------------------------
+
+
+@given(_ANY, st.sampled_from([1, 2, 3, 7]), st.one_of(st.none(), st.integers(0, 63)))
+def test_the_pieces_do_not_matter(text: str, size: int, allow: int | None) -> None:
+    """Value, events, repairs and error depend on the text alone."""
+    options = {"lenient": True, "allow": allow}
+
+    assert _outcome(ended(text, 0, allow=allow)) == _outcome(ended(text, size, allow=allow))
+    assert repr(events_of(text, 0, **options)) == repr(events_of(text, size, **options))
+
+
+@given(_ANY, st.integers(0, 99))
+def test_a_prefix_shows_the_same_in_any_pieces(text: str, length: int) -> None:
+    """Also where what follows decides what the text means."""
+    prefix = text[:length]
+
+    assert _outcome(read(prefix, 0, lenient=True)) == _outcome(read(prefix, 1, lenient=True))
+
+
+@given(_ANY)
+def test_what_shows_is_never_taken_back(text: str) -> None:
+    """Objects only gain keys, arrays elements, strings characters, up to the end and whatever goes wrong."""
+    parser = PartialJSONParser(lenient=True)
+    shown = []
+    for character in text:
+        parser.feed(character)
+        if parser.has_value:
+            shown.append(parser.snapshot())
+    parser.end()
+    if parser.has_value:
+        shown.append(parser.snapshot())
+
+    assert _repeats_a_key(text) or all(
+        grew(before, after) or repr(before) == repr(after) for before, after in pairwise(shown)
+    )
+
+
+def _repeats_a_key(text: str) -> bool:
+    starts = [event.path for event in events_of(text, lenient=True) if isinstance(event, ValueStart)]
+    return len(starts) != len(set(starts))
+
+
+@given(documents(repeat=True), st.sampled_from([0, 1, 3]), st.booleans())
+def test_json_is_read_as_the_strict_reading_reads_it(text: str, size: int, decimals: bool) -> None:
+    """The same value, the same events, and nothing to repair."""
+    parser = ended(text, size, decimals=decimals)
+
+    assert (None, True, ()) == (parser.error, parser.complete, parser.repairs)
+    assert same(read(text, decimals=decimals).value if _is_bracketed(text) else parser.value, parser.value)
+    assert decimals or same(json.loads(text), parser.value)
+    assert joined(events_of(text)) == joined(events_of(text, size, lenient=True))
+
+
+def _is_bracketed(text: str) -> bool:
+    return text.lstrip()[0] in "{["
+
+
+@given(documents(numbers=False).filter(_is_bracketed))
+@settings(max_examples=40)
+def test_json_shows_as_soon_as_in_the_strict_reading(text: str) -> None:
+    """A number or a literal at most two characters later: what follows it decides."""
+    strict, lenient = PartialJSONParser(), PartialJSONParser(lenient=True)
+    shown: list[Any] = []
+    for character in text:
+        strict.feed(character)
+        lenient.feed(character)
+        shown.append(strict.snapshot())
+
+        assert strict.has_value == lenient.has_value
+        assert not strict.has_value or grew(lenient.value, shown[-1])
+        assert len(shown) < 3 or shown[-3] is None or grew(shown[-3], lenient.value)
+
+
+@given(documents())
+def test_a_cut_is_closed_at_the_end(text: str) -> None:
+    """A prefix of JSON ends as what shows of it, or is refused where a quote may be what is missing."""
+    for length in range(1, len(text)):
+        shown = read(text[:length], lenient=True)
+        closed = ended(text[:length])
+        if closed.error is None:
+            assert closed.complete
+            assert not shown.has_value or grew(shown.value, closed.value)
+        else:
+            assert isinstance(closed.error, InvalidJSON)
+
+
+# -- the parser as an object ---------------------------------------------------------
+
+
+def test_the_strict_reading_does_not_import_the_lenient_one() -> None:
+    """Nobody pays who does not ask for it."""
+    code = (
+        "import sys; from tokenstream.partial_json import PartialJSONParser; PartialJSONParser(); "
+        "print([name for name in sys.modules if '_lenient' in name])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert "[]" == found.strip()
+
+
+def test_the_lenient_reading_is_a_parser_like_the_strict_one() -> None:
+    """Same class to callers, same faults for misuse; strict reading has no repairs."""
+    parser: Any = PartialJSONParser(lenient=True)
+    piece: Any = b"{}"
+
+    assert isinstance(parser, PartialJSONParser)
+    assert () == parser.repairs == PartialJSONParser().repairs
+    with pytest.raises(MisuseError, match="takes str"):
+        parser.feed(piece)
+
+
+def test_nothing_is_read_after_the_end() -> None:
+    """A second end is none; more text after one is misuse, after a fault it is ignored."""
+    parser = ended('{"a": 1')
+
+    assert [] == parser.end()
+    with pytest.raises(MisuseError, match="after end"):
+        parser.feed("}")
+
+    failed = ended("no JSON")
+
+    assert [] == failed.feed("{}") == failed.end()
+    assert not failed.has_value
+    with pytest.raises(InvalidJSON):
+        failed.check()
+
+
+def test_an_error_in_the_middle_ends_the_reading() -> None:
+    """What comes then is not read, and the error stays."""
+    parser = read('{"a": 1, "b": 007', lenient=True)
+    parser.feed(", ")
+    error = parser.error
+
+    assert isinstance(error, InvalidJSON)
+    assert 14 == error.offset
+    assert [] == parser.feed('"c": 2}') == parser.end()
+    assert (error, {"a": 1}) == (parser.error, parser.value)
+
+
+def test_numbers_show_as_they_grow_where_that_is_allowed() -> None:
+    """With `Allow.NUM`, as in the strict reading; an end in the middle keeps what shows."""
+    allow = Allow.NUM | Allow.ARR
+    parser = PartialJSONParser(lenient=True, allow=allow)
+    shown = []
+    for character in "[-12.5e1":
+        parser.feed(character)
+        shown.append(parser.snapshot())
+
+    assert [[], [], [-1], [-12], [-12], [-12.5], [-12.5], [-125.0]] == shown
+    parser.feed("]")
+    assert ([-125.0], True) == (parser.value, parser.complete)
+    assert [-12] == ended("[-12.", allow=allow).value
+    assert ["unfinished_value", "missing_end"] == [
+        repair.name for repair in ended("[-12.", allow=allow).repairs
+    ]
+
+
+def test_strings_may_be_withheld_until_their_end() -> None:
+    """Without `Allow.STR`."""
+    assert {} == read("{'a': 'x", lenient=True, allow=Allow.OBJ).value
+    assert {"a": "x"} == ended("{'a': 'x'", allow=Allow.OBJ).value

@@ -1,0 +1,130 @@
+"""What a lenient reading may take: steps, memory, depth, digits, repairs."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.partial_json.lenient_texts import ended
+from tests.partial_json.support import in_pieces
+from tokenstream.errors import LimitExceeded
+from tokenstream.partial_json import PartialJSONParser
+from tokenstream.partial_json._lenient_peek import MOST_HELD
+from tokenstream.partial_json._numbers import MOST_DIGITS
+from tokenstream.partial_json._repairs import MOST_REPAIRS
+
+_HOSTILE = {
+    "braces": "{",
+    "braces in prose": "x{",
+    "brackets": "x[",
+    "quotes": '"',
+    "quotes in a string": '{"a": "x" x',
+    "pairs of quotes": '["a", "b" c',
+    "backslashes": "\\",
+    "backslashes in a string": '{"a": "\\\\',
+    "escapes that are none": '{"a": "\\q',
+    "arrays": "[1,",
+    "fields": '"a":1,',
+    "prose with braces": "use {curly} [x] ",
+    "tags": "<think>",
+    "angles": "<",
+    "fences": "x```",
+    "documents": '{"a":1}',
+    "comments": "{/**/",
+    "commas": "[,",
+    "spaces": '{"a": "x"     ',
+    "entities": "{&quot;a&quot;: &quot;&am",
+    "terminal": "\x1b[",
+    "digits": "[11",
+    "words": "{a",
+    "tuples": "[(",
+}
+
+
+def _work(text: str, size: int) -> int:
+    """Return how many calls reading a text takes; a clock would measure the machine."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        ended(text, size)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize("size", [0, 3])
+@pytest.mark.parametrize("name", _HOSTILE)
+def test_reading_is_linear(name: str, size: int) -> None:
+    """A text that is twice as long takes twice as many steps, whatever it is made of."""
+    unit = _HOSTILE[name]
+    start = unit[: unit.index('"a": "') + 6] if '"a": "' in unit else ""
+    part = unit.removeprefix(start)
+    work = [_work(start + part * (length // len(part)), size) for length in (3_000, 6_000)]
+
+    assert work[1] <= 2.1 * work[0] + 2_000
+
+
+@pytest.mark.parametrize("name", _HOSTILE)
+def test_what_is_held_back_is_bounded(name: str) -> None:
+    """A token and what decides about it, however long the text is."""
+    parser = PartialJSONParser(lenient=True)
+    for piece in in_pieces(_HOSTILE[name] * 2_000, 7):
+        parser.feed(piece)
+        held = getattr(parser, "_rest")  # noqa: B009 - what is held has no public name
+
+        assert len(held) <= MOST_DIGITS + MOST_HELD
+
+
+def test_a_document_of_too_many_repairs_is_given_up() -> None:
+    """What was read before stays."""
+    parser = ended('{"a": "' + "\\q" * (MOST_REPAIRS + 5) + '"}')
+
+    assert isinstance(parser.error, LimitExceeded)
+    assert ("repairs", MOST_REPAIRS) == (parser.error.limit, parser.error.value)
+    assert MOST_REPAIRS == len(parser.repairs)
+    assert parser.value["a"].startswith("\\q\\q")
+
+
+def test_nesting_is_bounded_as_in_the_strict_reading() -> None:
+    """At the same bound, with the same error."""
+    for text, max_depth in (("[" * 4, 3), ('{"a":' * 4, 3), ('"a": [[[[', 3), ('"a": 1', 0)):
+        parser = ended(text, max_depth=max_depth)
+
+        assert isinstance(parser.error, LimitExceeded)
+        assert "max_depth" == parser.error.limit
+
+
+def test_a_document_as_deep_as_one_likes_is_read_and_compared_without_recursion() -> None:
+    """Also when it comes twice."""
+    text = "[" * 10_000 + "]" * 10_000
+    parser = ended(text + text, max_depth=100_000)
+
+    assert parser.error is None
+    assert ["repeated_document"] == [repair.name for repair in parser.repairs]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" + "1" * 4_301, "1" * 4_301, "[0x" + "1" * 4_400, '{"a": -' + "1" * 5_000]
+)
+def test_digits_are_bounded_as_in_the_strict_reading(text: str) -> None:
+    """Neither `int` nor anybody else reads longer numbers."""
+    for size in (0, 7):
+        error = ended(text, size).error
+
+        assert isinstance(error, LimitExceeded)
+        assert "digits" == error.limit
+
+
+def test_a_decimal_has_a_bound_too() -> None:
+    """An exponent that no Decimal holds."""
+    error = ended('{"a": 1e9999999999999999999}', decimals=True).error
+
+    assert isinstance(error, LimitExceeded)
+    assert "exponent" == error.limit

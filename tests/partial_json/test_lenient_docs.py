@@ -1,0 +1,39 @@
+"""The list of repairs in docs/partial-json.md."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.partial_json.lenient_texts import ended
+from tests.project import ROOT
+from tokenstream.partial_json import Repair
+from tokenstream.partial_json._repairs import REPAIRS
+
+_PAGE = (ROOT / "docs" / "partial-json.md").read_text("utf-8")
+_ROW = re.compile(r"^\| `(\w+)` \| .+ \| (`{1,4}) ?(.+?) ?\2 \| `(.+)` \|$", re.MULTILINE)
+_ROWS = [(name, example, value) for name, _, example, value in _ROW.findall(_PAGE.partition("## Lenient")[2])]
+
+
+def test_the_page_lists_every_repair() -> None:
+    """The names of the closed list, in its order."""
+    assert list(REPAIRS) == sorted(REPAIRS) == [name for name, _, _ in _ROWS]
+
+
+@pytest.mark.parametrize("name, example, value", _ROWS)
+def test_an_example_takes_its_repair(name: str, example: str, value: str) -> None:
+    """And comes to the value that the page shows."""
+    parser = ended(example.replace("⏎", "\n").replace("␛", "\x1b"))
+
+    assert parser.error is None
+    assert name in {repair.name for repair in parser.repairs}
+    assert value == repr(parser.value)
+
+
+def test_a_repair_is_a_pair_of_name_and_offset() -> None:
+    """It can be compared and taken apart."""
+    (repair,) = ended('{"a": 1,}').repairs
+    name, offset = repair
+
+    assert Repair("trailing_comma", 7) == repair == (name, offset)

@@ -1,0 +1,217 @@
+"""What models and gateways put around a document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.partial_json.lenient_texts import NAN, what_is_read, what_is_refused
+
+_TEXT_AROUND: list[tuple[str, Any, str]] = [
+    (
+        'Here is the JSON: {"a": 1, "b": "x"} Hope this helps!',
+        {"a": 1, "b": "x"},
+        "leading_text@0 trailing_text@37",
+    ),
+    ('json\n{"a": 1}', {"a": 1}, "leading_text@0"),
+    ('Use {curly} braces, {{x}} and {}: {"a": 1}', {"a": 1}, "leading_text@0"),
+    ('I found [2] results, [x] or [1, 2]: {"a": 1}', {"a": 1}, "leading_text@0"),
+    ('arr["a"] then {"b": 2}', {"b": 2}, "leading_text@0"),
+    ('- {"a": 1}', {"a": 1}, "leading_text@0"),
+    ('1. {"a": 1}', {"a": 1}, "leading_text@0"),
+    ('3 results: {"a": 1}', {"a": 1}, "leading_text@0"),
+    ('true story: {"a": 1}', {"a": 1}, "leading_text@0"),
+    ('"Yes" she said {"a": 1}', {"a": 1}, "leading_text@0"),
+    ('“Yes,” she said: {"a": 1}', {"a": 1}, "leading_text@0"),
+    ("'{\"a\": 1}'", {"a": 1}, "leading_text@0 trailing_text@9"),
+    ('data: {"a": 1}', {"a": 1}, "leading_text@0"),
+    ('const x = {"a": 1};', {"a": 1}, "leading_text@0 semicolon@18"),
+    ('callback({"a": [1, 2]});', {"a": [1, 2]}, "leading_text@0 trailing_text@22 semicolon@23"),
+    ('<tool_call>\n{"a": 1}\n</tool_call>', {"a": 1}, "leading_text@0 trailing_text@21"),
+    ('Here: { /* c */ "a": 1}', {"a": 1}, "leading_text@0 comment@8"),
+    ('Here: { // c\n"a": 1}', {"a": 1}, "leading_text@0 comment@8"),
+    ("Here: {a: 1}", {"a": 1}, "leading_text@0 unquoted_key@7"),
+    ("Here: {{'a': 1}}", {"a": 1}, "leading_text@0 doubled_brace@7 single_quotes@8"),
+    ("Here: {&quot;a&quot;: 1}", {"a": 1}, "leading_text@0 html_entities@7"),
+    ('Here: {\\"a\\": 1}', {"a": 1}, "leading_text@0 escaped_twice@7"),
+    ('Here: {\\n\\"a\\": 1}', {"a": 1}, "leading_text@0 escaped_twice@7 escaped_twice@9"),
+    ('Here: [{"a": 1}, {"b": 2}]', [{"a": 1}, {"b": 2}], "leading_text@0"),
+    ('Here: ["a", "b"].', ["a", "b"], "leading_text@0 trailing_text@16"),
+    ('Here: ["a"]', ["a"], "leading_text@0"),
+    ("Here is the list: [1, 2, 3]", [1, 2, 3], "leading_text@0"),
+    ("x = [-1, 2]", [-1, 2], "leading_text@0"),
+    ("Here: [[1, 2], [3, 4]]", [[1, 2], [3, 4]], "leading_text@0"),
+    ("Here is the result: {}", {}, "leading_text@0"),
+    ("Here is the result: [].", [], "leading_text@0 trailing_text@22"),
+    ('{"a": 1}[DONE]', {"a": 1}, "trailing_text@8"),
+    ('{"a": 1} [DONE, OK]', {"a": 1}, "trailing_text@9"),
+    ('{"a": 1}; ) . !', {"a": 1}, "semicolon@8 trailing_text@10"),
+    ("[1, 2].", [1, 2], "trailing_text@6"),
+    ("[1, 2, 3]\nHope this helps!", [1, 2, 3], "trailing_text@10"),
+    ('["a", "b"] are the tags', ["a", "b"], "trailing_text@11"),
+    ('{"a": 1},', {"a": 1}, "extra_comma@8"),
+    ('{"a": 1}<end>', {"a": 1}, "trailing_text@8"),
+    ('\x1b[32m{"a": 1}\x1b[0m', {"a": 1}, "terminal_code@0 terminal_code@13"),
+    ('See\x1b[32m{"a": 1}\x1b[0m', {"a": 1}, "leading_text@0 terminal_code@16"),
+    ('\ufeff\u200b{"a": 1}\x00', {"a": 1}, "odd_space@0 odd_space@1 odd_space@10"),
+    ('{"a": 1}\x1b[0', {"a": 1}, "trailing_text@8"),
+]
+_NO_DOCUMENT: list[tuple[str, int, Any]] = [
+    ("I cannot do that.", 17, None),
+    ("I cannot {do} that.", 19, None),
+    ("I use {} here", 13, None),
+    ("See [1, 2].", 11, None),
+    ("Refs: [1]", 9, None),
+    ("[DONE]", 1, []),
+    ("Sources:\n[1]\n[2]", 16, None),
+    ("Here: [x, y]", 12, None),
+    ('Here: [[[[["a", "b"]]]]]', 23, [[[["a", "b"]]]]),
+    ("Here: {a b}", 11, None),
+    ('Here: {"a"}', 11, None),
+    ("Here: {" + " " * 1_100 + '"a": 1}', 1114, None),
+    ("Here: {", 7, None),
+    ("Here: [", 7, None),
+    ('Here: ["a', 9, None),
+    ('Here: {"a', 9, None),
+    ("Here: {a", 8, None),
+    ("Here: {/x", 9, None),
+    ("< 5 and > 3", 11, None),
+    ("``code`` ~ x", 12, None),
+    ("True to form", 12, None),
+    ("-", 1, None),
+    ('"Hello there, I cannot do that.', 31, None),
+    ('"a" + "b"', 9, None),
+    ("'a'", 3, None),
+    ("'", 1, None),
+    ('\'Tis {"a": 1}', 13, None),
+    ("'a {\"b' c\": 1}", 0, None),
+    ("'" + "x" * 1_100, 0, None),
+    ('<think>never closed {"a": 1}', 28, None),
+    ("<thi", 4, None),
+]
+_FENCES_AND_REASONING: list[tuple[str, Any, str]] = [
+    ('```json\n{"a": 1}\n```', {"a": 1}, "code_fence@0"),
+    ('~~~JSON\r\n{"a": 1}\r\n~~~\r', {"a": 1}, "code_fence@0"),
+    ('Sure!\n```\n{"a": 1}\n```\nDone.', {"a": 1}, "leading_text@0 code_fence@6 trailing_text@23"),
+    ('```{"a": 1}```', {"a": 1}, "code_fence@0"),
+    ('```json\n{"a": 1}', {"a": 1}, "code_fence@0"),
+    ("```json\n42\n```", 42, "code_fence@0"),
+    ('```json\n"abc"\n```\nHope', "abc", "code_fence@0 trailing_text@18"),
+    ('```python\nx = {"a": 1}\n```', {"a": 1}, "code_fence@0 leading_text@10"),
+    ('```py code``` {"a": 1}', {"a": 1}, "leading_text@0 code_fence@10"),
+    ('```json\n{"a": [1, 2\n```\nThat is all', {"a": [1, 2]}, "code_fence@0 missing_end@20 trailing_text@24"),
+    ('```json\n{"a": "x"\n```', {"a": "x"}, "code_fence@0 missing_end@18"),
+    ('```json\n```\nnothing: {"a": 1}', {"a": 1}, "code_fence@0 leading_text@12"),
+    ("```json\n[1, 2, 3]\n``` are {x}", [1, 2, 3], "code_fence@0 trailing_text@22"),
+    ('<think>maybe {"a": 0}</think>{"a": 1}', {"a": 1}, "reasoning@0"),
+    ('<Thinking>x</Thinking>\n```json\n{"a": 1}\n```', {"a": 1}, "reasoning@0 code_fence@23"),
+    ('I think </think> {"a": 1} <think>is it?</think>', {"a": 1}, "leading_text@0 reasoning@26"),
+    ('{"a": 1}\n```json\n{"a": 1}\n```', {"a": 1}, "code_fence@9 repeated_document@17"),
+    (
+        '```json\n{"a": 1\n```\n```json\n{"a": 1}\n```',
+        {"a": 1},
+        "code_fence@0 missing_end@16 code_fence@20 repeated_document@28",
+    ),
+    ('````json\n{"a": 1}\n````', {"a": 1}, "code_fence@0 trailing_text@21"),
+    ('```json\n{"a": 1}\n```\n"Enjoy"', {"a": 1}, "code_fence@0 trailing_text@21"),
+    ("```json\n{}\n```\nAs asked.", {}, "code_fence@0 trailing_text@15"),
+]
+_ONE_DOCUMENT: list[tuple[str, Any, str]] = [
+    ('{}{"a": 1}', {"a": 1}, "empty_placeholder@0"),
+    ("{}{}", {}, "empty_placeholder@0"),
+    ('{} {"a": {}}', {"a": {}}, "empty_placeholder@0"),
+    ('{}\n\n{"a": 1}', {"a": 1}, "empty_placeholder@0"),
+    ('It: { }\n{"a": 1}', {"a": 1}, "leading_text@0 empty_placeholder@4"),
+    ("{}\nagain: {}", {}, "trailing_text@3 repeated_document@10"),
+    ("```json\n{}\n```\n```json\n{}\n```", {}, "code_fence@0 code_fence@15 repeated_document@23"),
+    ('{{"a": 1}}{{"a": 1}}', {"a": 1}, "doubled_brace@1 repeated_document@10"),
+    ('{"a": 1}{"a": 1}', {"a": 1}, "repeated_document@8"),
+    ('{"a": 1}\n{"a": 1}', {"a": 1}, "repeated_document@9"),
+    ('{"a": 1}, {"a": 1}', {"a": 1}, "extra_comma@8 repeated_document@10"),
+    ('{"a": [1, NaN]}{"a": [1, NaN]}', {"a": [1, NAN]}, "not_a_number@10 repeated_document@15"),
+    ('{"a": 1} again: {"a": 1}', {"a": 1}, "trailing_text@9 repeated_document@16"),
+    ('{"a": 1, "b": 2}{"b": 2, "a": 1}', {"a": 1, "b": 2}, "repeated_document@16"),
+    ('"a": 1, "b": "x"}', {"a": 1, "b": "x"}, "missing_opener@0"),
+    ('"a": 1}', {"a": 1}, "missing_opener@0"),
+    (
+        "'a': 1, 'b': {'c': 2}}",
+        {"a": 1, "b": {"c": 2}},
+        "missing_opener@0 single_quotes@0 single_quotes@8 single_quotes@14",
+    ),
+    ("“a”: 1, “b”: 2}", {"a": 1, "b": 2}, "missing_opener@0 smart_quotes@0 smart_quotes@8"),
+    ('"abc"', "abc", ""),
+    (' "" ', "", ""),
+    ('"abc"\ufeff', "abc", "odd_space@5"),
+    ("42 ", 42, ""),
+    ("-1.5e3", -1500.0, ""),
+    ("null", None, ""),
+    ("True", True, "python_literal@0"),
+]
+_TWO_DOCUMENTS: list[tuple[str, int, Any]] = [
+    ('{"a": 1}{"a": 1', 8, {"a": 1}),
+    ('"a": 1, "b": 2', 14, {"a": 1}),
+    ('{"a": 1}{"b": 2}', 8, {"a": 1}),
+    ('{"a": 1}\n{"b": 2}', 9, {"a": 1}),
+    ('{"a": 1}, {"b": 2}', 10, {"a": 1}),
+    ('{"a": 1}, as you wished', 8, {"a": 1}),
+    ('{"a": 1}{"a": 1.0}', 8, {"a": 1}),
+    ('{"a": 1}{"a": true}', 8, {"a": 1}),
+    ('{"a": [1]}{"a": [2]}', 10, {"a": [1]}),
+    ('{"a": [1]}{"a": [1, 2]}', 10, {"a": [1]}),
+    ('{"a": 1}{"a"', 8, {"a": 1}),
+    ('{"a": 1}{"a": 007}', 8, {"a": 1}),
+    ('{"a": 1}[1]', 8, {"a": 1}),
+    ('{"a": 1}[' + " " * 1_100 + "1]", 8, {"a": 1}),
+    ("{}[1]", 2, {}),
+    ("{} is empty", 3, {}),
+    ('Result: {}\nExample: {"a": 1}', 20, {}),
+    ('```json\n{}\n```\n```json\n{"a": 1}\n```', 23, {}),
+    ('It: {"a": 1}}', 12, {"a": 1}),
+    ('name: "x", args: {"a": 1}}', 25, {"a": 1}),
+    ('[see {"a": 1}]', 1, []),
+    ('(see [a] {"a": 1}]', 17, {"a": 1}),
+    ('{"l": [1, 2} more', 13, {"l": [1, 2]}),
+    ('{"a": 1} 5', 9, {"a": 1}),
+    ("[1] According to the source, no.", 4, [1]),
+    ("[1, 2] [x] no", 7, [1, 2]),
+    ("[Note] I cannot do that.", 1, []),
+    ('{"a": 1} "b"', 9, {"a": 1}),
+    ('"Yes" {"a": 1}', 0, None),
+    ('"Recipe": {"a": 1}', 18, {"Recipe": {"a": 1}}),
+    ('Given {"type": "object"} here: {"a": 1}', 31, {"type": "object"}),
+    ("Note {} x", 9, None),
+    ('{"a": 1} or: {"a": 2}', 13, {"a": 1}),
+    ('"' + "x" * 1_100 + '" he said', 1103, "x" * 1_100),
+    ('"' + "x" * 1_100, 1101, "x" * 1_100),
+]
+
+
+@pytest.mark.parametrize("text, value, repairs", _TEXT_AROUND)
+def test_text_around_a_document_is_left_out(text: str, value: Any, repairs: str) -> None:
+    """Prose, list marks, tags, code; brackets in it begin no document."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, offset, value", _NO_DOCUMENT)
+def test_a_text_without_a_document_is_refused(text: str, offset: int, value: Any) -> None:
+    """Nothing shows, except where it begins as an array does."""
+    assert (offset, repr(value)) == what_is_refused(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _FENCES_AND_REASONING)
+def test_fences_and_reasoning_are_left_out(text: str, value: Any, repairs: str) -> None:
+    """Whatever the fence says that it holds, and also where it does not end."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _ONE_DOCUMENT)
+def test_a_document_is_one(text: str, value: Any, repairs: str) -> None:
+    """Also if it comes twice, after a placeholder, without its brace, or without any bracket."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, offset, value", _TWO_DOCUMENTS)
+def test_two_documents_are_refused(text: str, offset: int, value: Any) -> None:
+    """Or what may be two, or prose: the first stays readable."""
+    assert (offset, repr(value)) == what_is_refused(text)

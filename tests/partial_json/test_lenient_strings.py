@@ -1,0 +1,222 @@
+"""Strings of models: quotes inside, quotes of other kinds, escapes, cuts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.partial_json.lenient_texts import what_is_read, what_is_refused
+
+_A_QUOTE_INSIDE_A_STRING: list[tuple[str, Any, str]] = [
+    ('{"b": "say "hi" now"}', {"b": 'say "hi" now'}, "inner_quote@11 inner_quote@14"),
+    ('{"b": "say "hi""}', {"b": 'say "hi"'}, "inner_quote@11 inner_quote@14"),
+    ('{"b": "a "quoted", word", "c": 1}', {"b": 'a "quoted", word', "c": 1}, "inner_quote@9 inner_quote@16"),
+    (
+        '{"b": "He said "yes", "no" and "maybe"."}',
+        {"b": 'He said "yes", "no" and "maybe".'},
+        "inner_quote@15 inner_quote@19 inner_quote@22 inner_quote@25 inner_quote@31 inner_quote@37",
+    ),
+    ('{"size": "5" wide"}', {"size": '5" wide'}, "inner_quote@11"),
+    ('{"html": "<a href="x">y</a>"}', {"html": '<a href="x">y</a>'}, "inner_quote@18 inner_quote@20"),
+    ('{"b": "He is "#1" now"}', {"b": 'He is "#1" now'}, "inner_quote@13 inner_quote@16"),
+    ('["a "b" c", "d"]', ['a "b" c', "d"], "inner_quote@4 inner_quote@6"),
+    ('{"a": "x", y", "b": 1}', {"a": 'x", y', "b": 1}, "inner_quote@8"),
+    ('{"a": "12" x 14"", "b": 1}', {"a": '12" x 14"', "b": 1}, "inner_quote@9 inner_quote@15"),
+    ('["a "b", c d", "e"]', ['a "b", c d', "e"], "inner_quote@4 inner_quote@6"),
+    ("[\"a\", b'x']", ["a", "x"], "string_prefix@6 single_quotes@7"),
+    ('["a", -1, 2, true]', ["a", -1, 2, True], ""),
+    ('["a", true, "b"]', ["a", True, "b"], ""),
+    ('["a", "b "c" d", 2]', ["a", 'b "c" d', 2], "inner_quote@9 inner_quote@11"),
+    ('{"a": "x", "b": "5" x", "c" : 2}', {"a": "x", "b": '5" x', "c": 2}, "inner_quote@18"),
+    ('{"a": "1/2" inch"}', {"a": '1/2" inch'}, "inner_quote@10"),
+    ('{"a": "b"c"\n"d": 1}', {"a": 'b"c', "d": 1}, "inner_quote@8 missing_comma@12"),
+    ('{"a": "it "is" a `test`"}', {"a": 'it "is" a `test`'}, "inner_quote@10 inner_quote@13"),
+    ('{"a": "x ] y" z"}', {"a": 'x ] y" z'}, "inner_quote@12"),
+    ('{"a": "x", ... }', {"a": "x"}, "ellipsis@11"),
+    ('{"a": "x", …}', {"a": "x"}, "ellipsis@11"),
+    ('{"a": "x", , "b": 1}', {"a": "x", "b": 1}, "extra_comma@11"),
+    ("{\"it's\": 'it's'}", {"it's": "it's"}, "single_quotes@9 inner_quote@12"),
+    ("{'b': 'it\\'s'}", {"b": "it's"}, "single_quotes@1 single_quotes@6"),
+    ('["a", "b", "c" ]', ["a", "b", "c"], ""),
+    ('{"a": "x "y" z", "k\\"k\\n": 1}', {"a": 'x "y" z', 'k"k\n': 1}, "inner_quote@9 inner_quote@11"),
+    ('{"a": "x" `y` z"}', {"a": 'x" `y` z'}, "inner_quote@8"),
+    ('{"a": "x"' + " " * 1_100 + "}", {"a": "x"}, ""),
+    (
+        '{\\"a\\": \\"x \\"y\\" z\\", \\"k\\\\\\"k\\\\\\\\\\\\n\\n\\": 1}',
+        {"a": 'x "y" z', 'k"k\\\n\n': 1},
+        "escaped_twice@1 escaped_twice@8 inner_quote@12 inner_quote@15 escaped_twice@23",
+    ),
+    (
+        "{&quot;a&quot;: &quot;x &quot;y&quot; z&quot;, &quot;&amp;&quot;: 1}",
+        {"a": 'x "y" z', "&": 1},
+        "html_entities@1 html_entities@16 inner_quote@24 inner_quote@31 html_entities@47",
+    ),
+]
+_A_QUOTE_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
+    ('{"b": "say "hi" // there"}', 14, {"b": 'say "hi'}),
+    ('{"b": "the "C" # "D" ones"}', 13, {"b": 'the "C'}),
+    ('{"a": "x "] y"}', 13, {"a": 'x "] y'}),
+    ('{"a": "x", .5}', 14, {"a": 'x", .5}'}),
+    ('{"a": "x "y" z"' + " " * 1_100 + "}", 14, {"a": 'x "y" z'}),
+    ('{"a": "x, "b": "y"}', 12, {"a": 'x, "b'}),
+    ('{"a": "x, "b": 1}', 12, {"a": 'x, "b'}),
+    ('{"a": "C:\\"}', 12, {"a": 'C:"}'}),
+    ('{"a": "C:\\dir\\", "b": "x"}', 19, {"a": 'C:\\dir", "b'}),
+    ('{"a": "C:\\"}\nHope', 17, {"a": 'C:"}\nHope'}),
+    ('{"a": "some text}', 17, {"a": "some text}"}),
+    ('{"a": "some text\n}', 18, {"a": "some text\n}"}),
+    ('{"b": "say "hi"}', 14, {"b": 'say "hi'}),
+    ('{"b": ""quoted" word"}', 7, {"b": ""}),
+    ('{"a": """x"""}', 7, {"a": ""}),
+    ('["say "a", "b" now", "c"]', 8, ['say "a']),
+    ('["x", y", "z"]', 3, ["x"]),
+    ('["x, " y"]', 8, ['x, " y']),
+    ('[["x], [" y"]]', 11, [['x], [" y']]),
+    ('["x", y"]', 3, ["x"]),
+    ('["x", :y", "z"]', 3, ["x"]),
+    ("{'a': 'It''s'}", 9, {"a": "It"}),
+    ('{"a": "x ""y"" z"}', 9, {"a": "x "}),
+    ('{"a": "b"", "c": 1}', 8, {"a": "b"}),
+    ('{"a": "x "y" z"', 14, {"a": 'x "y" z'}),
+    ('{"a": "x "y" z",', 14, {"a": 'x "y" z'}),
+    ('{"a": "x "y" z", "', 17, {"a": 'x "y" z", '}),
+    ('{"a": "x}\nHope this helps', 25, {"a": "x}\nHope this helps"}),
+    ("{\"b': 1}", 1, {}),
+    ('{"a": 1, "b: 2}', 9, {"a": 1}),
+    ('{"a": 1, "b}', 9, {"a": 1}),
+    ('["a" "b"]', 3, ["a"]),
+    ("['a'\n'b']", 3, ["a"]),
+    ('["a", "b" "c"]', 8, ["a", "b"]),
+    ("{\"a\": 'a'+'b'}", 8, {"a": "a"}),
+    ('{"a": "a" + "b"}', 8, {"a": "a"}),
+    ('{"a": "x" if y else "z"}', 22, {"a": 'x" if y else "z'}),
+    ('{"b": "the "key": value"}', 15, {"b": 'the "key'}),
+    ('{"b": "He said "hi"\nnote: x"}', 18, {"b": 'He said "hi'}),
+    ('{"a": "x "y" z", // c\n"b": 1}', 14, {"a": 'x "y" z'}),
+    ('{"a": "x "y" z" # c\n}', 14, {"a": 'x "y" z'}),
+    ('{"b": "a "}" c"}', 11, {"b": "a "}),
+    ('{"x": {"b": "a "}" c"}, "d": 1}', 21, {"x": {"b": "a "}}),
+    ('{"items": [{"a": 1}, "n": 3}', 23, {"items": [{"a": 1}, "n"]}),
+    ('{“a”: “x", “b”: 1}', 13, {"a": 'x", “b'}),
+    ('{"a": "b", "c"}', 14, {"a": "b"}),
+    ('{"a": "say "hi" no', 18, {"a": 'say "hi" no'}),
+]
+_QUOTES_OF_OTHER_KINDS: list[tuple[str, Any, str]] = [
+    ("{'a': 1, \"b\": 'x'}", {"a": 1, "b": "x"}, "single_quotes@1 single_quotes@14"),
+    ("{'b': 'say \"hi\"'}", {"b": 'say "hi"'}, "single_quotes@1 single_quotes@6"),
+    (
+        "{“a”: “x”, ‘b’: ‘it’s’}",
+        {"a": "x", "b": "it’s"},
+        "smart_quotes@1 smart_quotes@6 smart_quotes@11 smart_quotes@16 inner_quote@19",
+    ),
+    ("{`a`: `x\ny`}", {"a": "x\ny"}, "backticks@1 backticks@6 raw_control@8"),
+    (
+        "{'a': b'x', 'b': u\"y\"}",
+        {"a": "x", "b": "y"},
+        "single_quotes@1 string_prefix@6 single_quotes@7 single_quotes@12 string_prefix@17",
+    ),
+    (
+        '{\\"a\\": \\"say \\\\\\"hi\\\\\\"\\\\n\\", \\"b\\": [1,\\n2]\\t}',
+        {"a": 'say "hi"\n', "b": [1, 2]},
+        "escaped_twice@1 escaped_twice@8 escaped_twice@31 escaped_twice@41 escaped_twice@45",
+    ),
+    ('[\\"\\\\u00e9\\\\\\\\ \\u00e9 \\\\ud83d\\\\ude00\\"]', ["é\\ é 😀"], "escaped_twice@1"),
+    (
+        '{\\"a\\": \\"C:\\\\p \\p \\"}',
+        {"a": "C:\\\\p \\p "},
+        "escaped_twice@1 escaped_twice@8 bad_escape@12 bad_escape@13 bad_escape@16",
+    ),
+    (
+        '{\\"a\\": \\"x\\", \\"b\\": 1}',
+        {"a": "x", "b": 1},
+        "escaped_twice@1 escaped_twice@8 escaped_twice@15",
+    ),
+    (
+        "{&quot;a&quot;: &quot;x &amp; \\&quot;y\\&quot; &#39;&#x41;&quot;}",
+        {"a": 'x & "y" \'A'},
+        "html_entities@1 html_entities@16",
+    ),
+    ("[&quot;&unknown; &lt;b&gt; \\n \\q&quot;]", ["&unknown; <b> \n \\q"], "html_entities@1 bad_escape@30"),
+    (
+        "[&quot;&eacute; &#128512; &#x1F600; &notit; AT&T &#; &amp;quot;&quot;]",
+        ["é 😀 😀 &notit; AT&T &#; &quot;"],
+        "html_entities@1",
+    ),
+    ("{&#34;a&#34;: [&#x22;x&quot;, 1]}", {"a": ["x", 1]}, "html_entities@1 html_entities@15"),
+    (
+        "{&quot;a&quot;: &quot;say &quot;hi&quot; now&quot;}",
+        {"a": 'say "hi" now'},
+        "html_entities@1 html_entities@16 inner_quote@26 inner_quote@34",
+    ),
+    (
+        '{\\"a\\": \\"say \\"hi\\" now\\"}',
+        {"a": 'say "hi" now'},
+        "escaped_twice@1 escaped_twice@8 inner_quote@14 inner_quote@18",
+    ),
+]
+_CHARACTERS_THAT_JSON_DOES_NOT_TAKE: list[tuple[str, Any, str]] = [
+    (
+        '{"b": "line1\nline2\tx\r\n"}',
+        {"b": "line1\nline2\tx\r\n"},
+        "raw_control@12 raw_control@18 raw_control@20 raw_control@21",
+    ),
+    ('{"a\nb": 1}', {"a\nb": 1}, "raw_control@3"),
+    (
+        '{"b": "C:\\path\\x \\d+ it\\\'s \\u12 \\ud83d!"}',
+        {"b": "C:\\path\\x \\d+ it's \\u12 \ud83d!"},
+        "bad_escape@9 bad_escape@14 bad_escape@17 bad_escape@23 bad_escape@27",
+    ),
+    (
+        "{'a': 'say \\\"x\\\" \\'y\\' \\“z\\”'}",
+        {"a": "say \"x\" 'y' “z”"},
+        "single_quotes@1 single_quotes@6 bad_escape@23 bad_escape@26",
+    ),
+]
+_CUT_IN_A_STRING: list[tuple[str, Any, str]] = [
+    ('{"a": "x y', {"a": "x y"}, "missing_end@10"),
+    ('{"a": "x', {"a": "x"}, "missing_end@8"),
+    ('{"a": "x\\', {"a": "x"}, "missing_end@9"),
+    ('{"a": "x\\u12', {"a": "x"}, "missing_end@12"),
+    ('{"a": "x\\ud83d', {"a": "x"}, "missing_end@14"),
+    ('{"a": "x\\q', {"a": "x\\q"}, "bad_escape@8 missing_end@10"),
+    ("{'a': 'x", {"a": "x"}, "single_quotes@1 single_quotes@6 missing_end@8"),
+    ('{\\"a\\": \\"x\\\\', {"a": "x"}, "escaped_twice@1 escaped_twice@8 missing_end@13"),
+    ('{\\"a\\": \\"x\\\\ud83d', {"a": "x"}, "escaped_twice@1 escaped_twice@8 missing_end@18"),
+    ('{\\"a\\": \\"x\\\\ud83d\\\\u', {"a": "x"}, "escaped_twice@1 escaped_twice@8 missing_end@21"),
+    ('{\\"a\\": \\"x\\', {"a": "x"}, "escaped_twice@1 escaped_twice@8 missing_end@12"),
+    ("{&quot;a&quot;: &quot;x&am", {"a": "x"}, "html_entities@1 html_entities@16 missing_end@26"),
+    ("{&quot;a&quot;: &quot;x\\&qu", {"a": "x"}, "html_entities@1 html_entities@16 missing_end@27"),
+    ('"a": "x", "b": "y', {"a": "x", "b": "y"}, "missing_opener@0 missing_end@17"),
+    ('{"a": "x"', {"a": "x"}, "missing_end@9"),
+]
+
+
+@pytest.mark.parametrize("text, value, repairs", _A_QUOTE_INSIDE_A_STRING)
+def test_a_quote_inside_a_string_is_kept(text: str, value: Any, repairs: str) -> None:
+    """What follows it shows that it does not end the string."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, offset, value", _A_QUOTE_WITH_TWO_READINGS)
+def test_a_quote_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
+    """It may end the string or belong to it, or one may be missing."""
+    assert (offset, repr(value)) == what_is_refused(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _QUOTES_OF_OTHER_KINDS)
+def test_quotes_of_other_kinds_are_read(text: str, value: Any, repairs: str) -> None:
+    """Single, smart, in backticks, escaped twice, as HTML, with the prefixes of Python."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _CHARACTERS_THAT_JSON_DOES_NOT_TAKE)
+def test_characters_that_json_does_not_take_are_kept(text: str, value: Any, repairs: str) -> None:
+    """Control characters and escapes, as they are written."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _CUT_IN_A_STRING)
+def test_a_string_that_is_cut_ends(text: str, value: Any, repairs: str) -> None:
+    """Half an escape is as good as not written."""
+    assert (repr(value), repairs) == what_is_read(text)

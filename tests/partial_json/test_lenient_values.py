@@ -1,0 +1,291 @@
+"""Values, commas and brackets of models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.partial_json.lenient_texts import INF, NAN, what_is_read, what_is_refused
+
+_NUMBERS_LITERALS_AND_WORDS: list[tuple[str, Any, str]] = [
+    (
+        '{"t": True, "f": False, "n": None}',
+        {"t": True, "f": False, "n": None},
+        "python_literal@6 python_literal@17 python_literal@29",
+    ),
+    (
+        '{"a": NaN, "b": Infinity, "c": -Infinity}',
+        {"a": NAN, "b": INF, "c": -INF},
+        "not_a_number@6 not_a_number@16 not_a_number@31",
+    ),
+    (
+        "{'a': nan, 'b': inf, 'c': -inf}",
+        {"a": NAN, "b": INF, "c": -INF},
+        "single_quotes@1 not_a_number@6 single_quotes@11 not_a_number@16 single_quotes@21 not_a_number@26",
+    ),
+    (
+        '{"a": 0x1F, "b": -0xa, "c": +1, "d": .5, "e": -.5, "f": +.5e1}',
+        {"a": 31, "b": -10, "c": 1, "d": 0.5, "e": -0.5, "f": 5.0},
+        "number_form@6 number_form@17 number_form@28 number_form@37 number_form@46 number_form@56",
+    ),
+    ('{"a": x, "b": hello_world}', {"a": "x", "b": "hello_world"}, "unquoted_value@6 unquoted_value@14"),
+    ('{"a": 5 # of $x\n, "b": $x}', {"a": 5, "b": "$x"}, "comment@8 unquoted_value@23"),
+    ('{"a": [x, y]}', {"a": ["x", "y"]}, "unquoted_value@7 unquoted_value@10"),
+    (
+        '{"a": x /* y */, "b": x\n, "c": 1}',
+        {"a": "x", "b": "x", "c": 1},
+        "unquoted_value@6 comment@8 unquoted_value@22",
+    ),
+    ('{"a": x // y\n}', {"a": "x"}, "unquoted_value@6 comment@8"),
+    (
+        '{"a": 1/* c */, "b": 2// d\n, "c": true # e\n}',
+        {"a": 1, "b": 2, "c": True},
+        "comment@7 comment@22 comment@39",
+    ),
+    (
+        '{a: 1, $b: 2, 1: "x", c-d: 3}',
+        {"a": 1, "$b": 2, "1": "x", "c-d": 3},
+        "unquoted_key@1 unquoted_key@7 unquoted_key@14 unquoted_key@22",
+    ),
+    (
+        '{"a": (1, 2), "b": (1,), "c": ()}',
+        {"a": [1, 2], "b": [1], "c": []},
+        "tuple@6 tuple@19 trailing_comma@21 tuple@30",
+    ),
+    ('{"a": 1, "b": 12 }', {"a": 1, "b": 12}, ""),
+]
+_VALUES_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
+    ('{"a": 1,000}', 6, {}),
+    ('{"a": 1,000, "b": 2}', 6, {}),
+    ("[1,000]", 3, [1]),
+    ('{"a": 007}', 6, {}),
+    ('{"a": 5.}', 6, {}),
+    ('{"a": 1/2}', 6, {}),
+    ('{"a": 50%}', 6, {}),
+    ('{"a": 1_000}', 6, {}),
+    ('{"a": 1..2}', 6, {}),
+    ('{"a": +-1}', 6, {}),
+    ('{"a": .5.5}', 6, {}),
+    ('{"a": -..5}', 6, {}),
+    ('{"a": ..5}', 6, {}),
+    ('{"a": 2024-01-05}', 6, {}),
+    ('{"a": undefined}', 6, {}),
+    ('{"a": NULL}', 6, {}),
+    ('{"a": hello world}', 6, {}),
+    ('{"a": a/b}', 6, {}),
+    ('{"a": http://x.y}', 6, {}),
+    ('{"a": Date("x")}', 6, {}),
+    ("{\"a\": r'x'}", 6, {}),
+    ('{"a": (1)}', 8, {"a": [1]}),
+    ('{"a": 5 kg}', 8, {"a": 5}),
+    ('{"a": 1"b": 2}', 6, {}),
+    ('{"a": true"b": 2}', 6, {}),
+    ('{"a": [$1,200]}', 7, {"a": []}),
+    ('{"a": x)}', 7, {"a": "x"}),
+    ('{"a": @}', 6, {}),
+    ("[x]", 1, []),
+    ('{"a": word' + " " * 1_100 + "}", 6, {}),
+]
+_COMMAS_AND_COLONS: list[tuple[str, Any, str]] = [
+    ('{"a": 1, "b": "x",}', {"a": 1, "b": "x"}, "trailing_comma@17"),
+    ("[1, 2, 3,]", [1, 2, 3], "trailing_comma@8"),
+    ('{"l": [1, 2,], }', {"l": [1, 2]}, "trailing_comma@11 trailing_comma@13"),
+    ("[1,,2,]", [1, 2], "extra_comma@3 trailing_comma@5"),
+    ('{"a": 1,, "b": 2}', {"a": 1, "b": 2}, "extra_comma@8"),
+    ('{"a": 1 "b": "x"}', {"a": 1, "b": "x"}, "missing_comma@8"),
+    ('{"a": 1\n b: 2}', {"a": 1, "b": 2}, "missing_comma@9 unquoted_key@9"),
+    ('{"a": "x" "b": "y"}', {"a": "x", "b": "y"}, "missing_comma@10"),
+    ("[1\n2]", [1, 2], "missing_comma@3"),
+    ('[1\ntrue\n"x"]', [1, True, "x"], "missing_comma@3 missing_comma@8"),
+    ('[1 "x" ]', [1, "x"], "missing_comma@3"),
+    (
+        '[{"a": 1} {"b": 2}{"c": 3} [4]]',
+        [{"a": 1}, {"b": 2}, {"c": 3}, [4]],
+        "missing_comma@10 missing_comma@18 missing_comma@27",
+    ),
+    (
+        '{"a" 1, "b" "x", "c" [1], "d" {}}',
+        {"a": 1, "b": "x", "c": [1], "d": {}},
+        "missing_colon@5 missing_colon@12 missing_colon@21 missing_colon@30",
+    ),
+    ('{"a": 1; "b": "x"; "c": 2}', {"a": 1, "b": "x", "c": 2}, "semicolon@7 semicolon@17"),
+]
+_COMMAS_AND_COLONS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
+    ('{"a": [5 kg, 3 kg]}', 9, {"a": [5]}),
+    ("[1 true]", 3, [1]),
+    ("[,1]", 1, []),
+    ('{"a": {, "b": 1}', 7, {"a": {}}),
+    ("[1 2]", 3, [1]),
+    ("[1 000]", 3, [1]),
+    ("[1 -2]", 3, [1]),
+    ("[[1][0]]", 4, [[1]]),
+    ("[1; 2]", 2, [1]),
+    ('{"a": 1 b: 2}', 8, {"a": 1}),
+    ('{"a": [1][0]}', 9, {"a": [1]}),
+    ('{"a": , "b": 1}', 6, {}),
+    ('{"a":}', 5, {}),
+    ('{"a"}', 4, {}),
+    ('{"a", "b"}', 4, {}),
+    ('{"a""x"}', 4, {}),
+    ('{"a: "x"}', 6, {}),
+    ('{"a: 1, "b": 2}', 9, {}),
+    ('{"a" true}', 5, {}),
+    ('{"a" = 1}', 5, {}),
+    ("{1, 2}", 1, {}),
+    ("{a b: 1}", 1, {}),
+    ("{a}", 1, {}),
+    ("{: 1}", 1, {}),
+    ("{a" + " " * 1_100 + ": 1}", 1, {}),
+    ("[1: 2]", 1, []),
+    ("[)", 1, []),
+    ("(1)", 3, None),
+]
+_BRACKETS: list[tuple[str, Any, str]] = [
+    ('{"l": [1, 2}', {"l": [1, 2]}, "wrong_closer@11"),
+    ('{"l": [1, 2}}', {"l": [1, 2]}, "wrong_closer@11 extra_closer@12"),
+    ('{"a": 1]', {"a": 1}, "wrong_closer@7"),
+    ('[{"a": 1]', [{"a": 1}], "wrong_closer@8"),
+    ('{"l": (1, 2]}', {"l": [1, 2]}, "tuple@6 wrong_closer@11"),
+    ('{"l": [1, 2}, ', {"l": [1, 2]}, "wrong_closer@11 extra_comma@12"),
+    ('{"a": 1, "b": "x"}}', {"a": 1, "b": "x"}, "extra_closer@18"),
+    ('{{"a": 1}}', {"a": 1}, "doubled_brace@1"),
+    ('{{"a": {{"b": 1}}}}', {"a": {"b": 1}}, "doubled_brace@1 doubled_brace@8"),
+    ('{{"a": {"b": 1}}}', {"a": {"b": 1}}, "doubled_brace@1"),
+    ('{{"a": {{"b": 1} , "c": 2} }', {"a": {"b": 1}, "c": 2}, "doubled_brace@1 doubled_brace@8"),
+    ('{"l": [1, 2', {"l": [1]}, "unfinished_value@10 missing_end@11"),
+    ('{"l": [1 /* x */ }', {"l": [1]}, "comment@9 wrong_closer@17"),
+]
+_BRACKETS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
+    ('{"l": [1, 2}, "b": 3}', 12, {"l": [1, 2]}),
+    ('{"x": {"l": [1, 2}, "b": 3}', 20, {"x": {"l": [1, 2]}}),
+    ('{"x": {"l": [1, 2}, b: 3}', 20, {"x": {"l": [1, 2]}}),
+    ("[[1, 2}, [3]]", 9, [[1, 2]]),
+    ("[[1, 2}, 3]", 9, [[1, 2]]),
+    ('{"a": [}', 7, {"a": []}),
+    ('{"a": {]}', 7, {"a": {}}),
+    ('{"a": [1, 2]]}', 13, {"a": [1, 2]}),
+    ('{"l": [1, 2}}}', 13, {"l": [1, 2]}),
+    ('[{"a": "x"]}]', 12, [{"a": "x"}]),
+    ("[1)", 2, [1]),
+    ('{"a": {"b": 1}}, "c": 2}', 15, {"a": {"b": 1}}),
+    ('{"a": 1}} "c": 2}', 10, {"a": 1}),
+    ("{{name}}", 2, {}),
+    ('{{{"a": 1}}}', 2, {}),
+    ("{1\n}", 1, {}),
+]
+_BETWEEN_VALUES: list[tuple[str, Any, str]] = [
+    ('{"a": 1, // one\r"b": /* two */ "x" # three\n}', {"a": 1, "b": "x"}, "comment@9 comment@21 comment@35"),
+    (
+        '{\xa0"a":\u200b1,\x00"b":\u3000"x"}',
+        {"a": 1, "b": "x"},
+        "odd_space@1 odd_space@6 odd_space@9 odd_space@14",
+    ),
+    ("[1, # one\n2]", [1, 2], "comment@4"),
+    ('{"a": 1, "b": [1, ..., 2, …], ...}', {"a": 1, "b": [1, 2]}, "ellipsis@18 ellipsis@26 ellipsis@30"),
+    ('{"a": [1 ...], ... }', {"a": [1]}, "ellipsis@9 ellipsis@15"),
+    ('{"a": \x1b[1;32m1\x1b[0m}', {"a": 1}, "terminal_code@6 terminal_code@14"),
+]
+_NOTHING_BETWEEN_VALUES: list[tuple[str, int, Any]] = [
+    ('{"a": 1, // one "b": "x"}', 9, {"a": 1}),
+    ('{"a": 1, # one "b": "x"}', 9, {"a": 1}),
+    ('{"a": 1 /* one "b": "x"}', 8, {"a": 1}),
+    ('{"a": 1 /* one *', 8, {"a": 1}),
+    ('{"a": /x/}', 6, {}),
+    ('{"a": 1 /', 8, {"a": 1}),
+    ("[...]", 1, []),
+    ("{...}", 1, {}),
+    ('{"a": ...}', 6, {}),
+    ("[1, .x]", 4, [1]),
+    ("[1, ..]", 4, [1]),
+    ("[1, .", 4, [1]),
+    ('{"a": \x1b!1}', 6, {}),
+    ('{"a": \x1b[12', 6, {}),
+    ('{\\x"a": 1}', 1, {}),
+    ('{"a": \\x}', 6, {}),
+    ("[1 \\", 3, [1]),
+    ("{&amp;: 1}", 1, {}),
+    ('{"a": ~1}', 6, {}),
+    ("[1, ```]", 4, [1]),
+    ('["a", ~~', 3, ["a"]),
+    ('{"a": [\n#fff,\n#000\n]}', 8, {"a": []}),
+    ("[1, #fff,\n2]", 4, [1]),
+]
+_CUT_BETWEEN_VALUES: list[tuple[str, Any, str]] = [
+    ("[1, ``", [1, ""], "backticks@4 missing_end@6"),
+    ("{", {}, "missing_end@1"),
+    ("[", [], "missing_end@1"),
+    ("[1,", [1], "missing_end@3"),
+    ('{"a', {}, "unfinished_value@1 missing_end@3"),
+    ('{"a"', {}, "unfinished_value@1 missing_end@4"),
+    ('{"a":', {}, "unfinished_value@1 missing_end@5"),
+    ("{\"b\": 1, 'a' /* c */ : ", {"b": 1}, "single_quotes@9 comment@13 unfinished_value@9 missing_end@23"),
+    ("{b: 1, a:", {"b": 1}, "unquoted_key@1 unquoted_key@7 unfinished_value@7 missing_end@9"),
+    ('{"a": 1,', {"a": 1}, "missing_end@8"),
+    ('{"a": 12', {}, "unfinished_value@6 missing_end@8"),
+    ('{"a": -', {}, "unfinished_value@6 missing_end@7"),
+    ('{"a": 12 ', {"a": 12}, "missing_end@9"),
+    ('{"a": tru', {}, "unfinished_value@6 missing_end@9"),
+    ('{"a": true', {"a": True}, "missing_end@10"),
+    ('{"a": True', {}, "unfinished_value@6 missing_end@10"),
+    ('{"a": x', {}, "unfinished_value@6 missing_end@7"),
+    ('{"a": x ', {"a": "x"}, "unquoted_value@6 missing_end@8"),
+    ("{a", {}, "unfinished_value@1 missing_end@2"),
+    ("{a ", {}, "unfinished_value@1 missing_end@3"),
+    ("[1, 2", [1], "unfinished_value@4 missing_end@5"),
+    ("[[1], [2", [[1], []], "unfinished_value@7 missing_end@8"),
+]
+
+
+@pytest.mark.parametrize("text, value, repairs", _NUMBERS_LITERALS_AND_WORDS)
+def test_values_of_other_languages_are_read(text: str, value: Any, repairs: str) -> None:
+    """Numbers, literals, tuples and words without quotes."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, offset, value", _VALUES_WITH_TWO_READINGS)
+def test_a_value_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
+    """Or with none: nothing of it shows, unless it seemed whole."""
+    assert (offset, repr(value)) == what_is_refused(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _COMMAS_AND_COLONS)
+def test_commas_and_colons_are_repaired(text: str, value: Any, repairs: str) -> None:
+    """Too many, missing, or semicolons."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, offset, value", _COMMAS_AND_COLONS_WITH_TWO_READINGS)
+def test_a_comma_or_colon_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
+    """What is missing might be something else."""
+    assert (offset, repr(value)) == what_is_refused(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _BRACKETS)
+def test_brackets_are_repaired(text: str, value: Any, repairs: str) -> None:
+    """Wrong, doubled or too many, where only one value can be meant."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, offset, value", _BRACKETS_WITH_TWO_READINGS)
+def test_a_bracket_with_two_readings_is_refused(text: str, offset: int, value: Any) -> None:
+    """What follows a wrong one has two places."""
+    assert (offset, repr(value)) == what_is_refused(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _BETWEEN_VALUES)
+def test_what_stands_between_values_is_left_out(text: str, value: Any, repairs: str) -> None:
+    """Comments, odd white space, dots, codes of terminals."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, offset, value", _NOTHING_BETWEEN_VALUES)
+def test_what_does_not_belong_between_values_is_refused(text: str, offset: int, value: Any) -> None:
+    """A comment that does not end may hold the rest of the document."""
+    assert (offset, repr(value)) == what_is_refused(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _CUT_BETWEEN_VALUES)
+def test_a_document_that_is_cut_is_closed(text: str, value: Any, repairs: str) -> None:
+    """A number, a word or a key that more text might have changed is left out."""
+    assert (repr(value), repairs) == what_is_read(text)

@@ -1,0 +1,116 @@
+"""Values that stand without quotes: numbers, literals and words, of JSON and of what is near to it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream.partial_json._numbers import NUMBER
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._repairs import RepairName
+    from tokenstream.partial_json.events import JSONKind
+
+__all__ = ["LITERALS", "PREFIXES", "Atom", "atom", "same"]
+
+LITERALS: dict[str, Any] = {"true": True, "false": False, "null": None}
+PREFIXES = frozenset({"b", "B", "u", "U"})
+"""Letters before a string in Python that do not change how it is read, for text."""
+_PYTHON: dict[str, Any] = {"True": True, "False": False, "None": None}
+_INFINITY = float("inf")
+_NOT_A_NUMBER = {
+    "NaN": float("nan"),
+    "nan": float("nan"),
+    **dict.fromkeys(("Infinity", "+Infinity", "inf", "+inf"), _INFINITY),
+    **dict.fromkeys(("-Infinity", "-inf"), -_INFINITY),
+}
+# Words that mean a value in some language, but not the same one in all, or none that JSON has.
+_UNCLEAR = frozenset({"undefined", "nil", "null", "true", "false", "none", "nan", "inf", "infinity", "nul"})
+
+_PLUS_OR_POINT: Any = re.compile(
+    r"\+?(-?)(\.?)((?:0|[1-9][0-9]*|(?<=\.)[0-9]+)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
+).fullmatch
+_HEXADECIMAL: Any = re.compile(r"([+-]?)0[xX]([0-9a-fA-F]+)").fullmatch
+_WORD: Any = re.compile(r"\$?[^\W\d][\w$.-]*").fullmatch
+
+
+class Atom(NamedTuple):
+    """What a value without quotes is.
+
+    Args:
+        kind: The kind of value.
+        value: The value; of a number that JSON can write, its text in JSON.
+        repair: What had to be repaired; None for JSON.
+        in_json: Whether `value` is the text of a number.
+    """
+
+    kind: JSONKind
+    value: Any
+    repair: RepairName | None = None
+    in_json: bool = False
+
+
+def atom(token: str) -> Atom | None:
+    """Return what a token is; None where it has no reading, or more than one.
+
+    Example:
+        >>> atom("True").value, atom("0x1F").value, atom(".5").value, atom("007")
+        (True, 31, '0.5', None)
+    """
+    if token in LITERALS:
+        return Atom("literal", LITERALS[token])
+    if token in _PYTHON:
+        return Atom("literal", _PYTHON[token], "python_literal")
+    if token in _NOT_A_NUMBER:
+        return Atom("number", _NOT_A_NUMBER[token], "not_a_number")
+    number = NUMBER(token)
+    if number is not None and number.end() == len(token):
+        return Atom("number", token, in_json=True)
+    return _number_form(token) or _word(token)
+
+
+def _number_form(token: str) -> Atom | None:
+    match = _HEXADECIMAL(token)
+    if match is not None:
+        sign, digits = match.groups()
+        value = int(digits, 16)
+        return Atom("number", -value if sign == "-" else value, "number_form")
+    match = _PLUS_OR_POINT(token)
+    if match is None or token.startswith("+-"):
+        return None
+    sign, point, digits = match.groups()
+    if point and "." in digits:
+        return None
+    return Atom("number", f"{sign}0.{digits}" if point else sign + digits, "number_form", in_json=True)
+
+
+def _word(token: str) -> Atom | None:
+    if _WORD(token) is None or token.lower() in _UNCLEAR:
+        return None
+    return Atom("string", token, "unquoted_value")
+
+
+def same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON values
+    """Return whether two JSON values are equal, without calling itself: they may be deep.
+
+    Example:
+        >>> same({"a": [1]}, {"a": [1]}), same(1, True), same([1], [1.0])
+        (True, False, False)
+    """
+    pairs: list[tuple[Any, Any]] = [(one, other)]
+    while pairs:
+        one, other = pairs.pop()
+        kind = one.__class__
+        if kind is not other.__class__:
+            return False
+        if kind is dict:
+            if one.keys() != other.keys():
+                return False
+            pairs.extend((one[key], other[key]) for key in one)
+        elif kind is list:
+            if len(one) != len(other):
+                return False
+            pairs.extend(zip(one, other, strict=True))
+        elif one != other and (one == one or other == other):  # noqa: PLR0124 - NaN is the one that is not itself
+            return False
+    return True

@@ -1,0 +1,264 @@
+"""Finding the JSON document in what a model writes around it."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import Any
+
+from tokenstream.partial_json._lenient_atoms import atom
+from tokenstream.partial_json._lenient_peek import SPACES_TWICE, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._lenient_tables import under
+
+__all__ = ["Found", "Prose"]
+
+_MARK: Any = re.compile(r"[{\[<`~]").search
+_RUN: Any = re.compile("`{1,64}|~{1,64}").match
+_MOST_FENCE = 64
+_LANGUAGE: Any = re.compile(r"[ \t]*([\w.+/-]{0,32})[ \t]*").match
+_MOST_LANGUAGE = 64
+_JSON_LANGUAGES = frozenset({"", "json", "jsonc", "json5", "jsonl", "application/json"})
+_REASONING: Any = re.compile(
+    r"<(think|thinking|thought|reasoning|reflection|analysis|scratchpad)>", re.IGNORECASE
+).match
+_CUT_TAG: Any = re.compile(r"<[A-Za-z]{0,10}").fullmatch
+_INTRODUCES = "\n\r:=(>|"
+"""What may stand before an array of numbers that is no reference such as [2]."""
+_MOST_BRACKETS = 4
+_LINE_ENDS = ("", "\n", "\r", "`", "~", "<")
+
+_STEPS: dict[str, Any] = {}
+
+
+class Found(Enum):
+    """What a search has come upon."""
+
+    NOTHING = auto()
+    """Only prose so far."""
+    MAYBE = auto()
+    """Something that more text decides."""
+    DOCUMENT = auto()
+    """The opening bracket of a document."""
+    FENCE = auto()
+    """A code fence that says that what it holds is JSON, or nothing; the position is behind its line."""
+    CODE = auto()
+    """A code fence of another language; the position is behind its line."""
+    THOUGHT = auto()
+    """Reasoning between tags; the position is behind it."""
+
+
+class Prose:
+    """Text around a JSON document: prose, code fences, tags.
+
+    A bracket begins a document where what follows it tells so: a key with its
+    colon, another such bracket, a string in an array. Numbers between brackets
+    are an array only with a comma, and only where a line or a colon introduces
+    them: prose has references and lists, too.
+    """
+
+    __slots__ = (
+        "_base",
+        "_end_tag",
+        "_final",
+        "_introduced",
+        "_text_at",
+        "_word_before",
+        "at",
+        "fence",
+    )
+
+    def __init__(self) -> None:
+        self.fence = ""
+        """The character of the code fence that is open; "" if none is."""
+        self.at = 0
+        """Offset of the fence or the reasoning that was found last."""
+        self._base = 0
+        self._final = False
+        self._text_at: int | None = None
+        self._introduced = True
+        self._word_before = False
+        self._end_tag = ""
+
+    def take_text_at(self) -> int | None:
+        """Return the offset of the first visible prose since the last call; None if there was none."""
+        at, self._text_at = self._text_at, None
+        return at
+
+    def follow_word(self) -> None:
+        """Take note that something else than prose has been passed, on the same line."""
+        self._introduced = self._word_before = False
+
+    def search(self, text: str, position: int, base: int, *, final: bool) -> tuple[int, Found]:
+        """Return how far prose reaches, and what is there.
+
+        Args:
+            text: What has come and is not read.
+            position: Where to go on in it.
+            base: Offset of the text.
+            final: Whether nothing comes behind the text.
+        """
+        self._base = base
+        self._final = final
+        while True:
+            if self._end_tag:
+                return self._in_reasoning(text, position)
+            mark = _MARK(text, position)
+            stop: int = len(text) if mark is None else mark.start()
+            self._pass(text, position, stop)
+            if mark is None:
+                return stop, Found.NOTHING
+            position, found = _STEPS[text[stop]](self, text, stop)
+            if found is not None:
+                return position, found
+
+    def _pass(self, text: str, start: int, stop: int) -> None:
+        """Take note of prose, for what comes after it."""
+        prose = text[start:stop]
+        if not prose:
+            return
+        ink = prose.strip()
+        if ink and self._text_at is None:
+            self._text_at = self._base + start + prose.index(ink[0])
+        on_line = prose.rstrip(" \t")
+        if on_line:
+            self._introduced = on_line[-1] in _INTRODUCES
+        self._word_before = prose[-1].isalnum() or prose[-1] in "_])"
+
+    def _pass_one(self, text: str, position: int) -> tuple[int, None]:
+        self._pass(text, position, position + 1)
+        return position + 1, None
+
+    # -- brackets --------------------------------------------------------------
+
+    def begins(self, text: str, position: int, *, final: bool, adjacent: bool = False) -> bool | None:
+        """Return whether a bracket begins a document; None if more text is needed.
+
+        Args:
+            text: What has come and is not read.
+            position: Where the bracket stands.
+            final: Whether nothing comes behind the text.
+            adjacent: Whether it follows upon a document, with nothing between.
+        """
+        peek = Peek(text, position, final=final)
+        try:
+            if adjacent:
+                return not self._is_marker(peek, position)
+            return (
+                self._is_object(peek, position) if text[position] == "{" else self._is_array(peek, position)
+            )
+        except MoreNeeded:
+            return None
+        except TooFar:
+            return adjacent
+
+    @under("{[", _STEPS)
+    def _bracket(self, text: str, position: int) -> tuple[int, Found | None]:
+        begins = self.begins(text, position, final=self._final)
+        if begins is None:
+            return position, Found.MAYBE
+        if begins:
+            self._introduced = True
+            return position, Found.DOCUMENT
+        return self._pass_one(text, position)
+
+    def _is_object(self, peek: Peek, position: int) -> bool:
+        inside = peek.spaces(position + 1, SPACES_TWICE)
+        char = peek.char(inside)
+        if char == "}":
+            return self._introduced and self._ends_line(peek, inside + 1)
+        if char == "{":
+            inside = peek.spaces(inside + 1)
+        if char == "/":
+            return peek.char(inside + 1) in {"/", "*"}
+        return peek.key(inside)
+
+    def _is_marker(self, peek: Peek, position: int) -> bool:
+        """Return whether a bracket holds a word, such as [DONE], that is no value."""
+        inside = peek.spaces(position + 1)
+        token = None if peek.char(position) == "{" else peek.between(inside, peek.word(inside))
+        value = atom(token) if token else None
+        return value is not None and value.kind == "string"
+
+    def _is_array(self, peek: Peek, position: int) -> bool:
+        inside = position
+        for _ in range(_MOST_BRACKETS):
+            inside = peek.spaces(inside + 1, SPACES_TWICE)
+            if peek.char(inside) != "[":
+                break
+        char = peek.char(inside)
+        if char == "{":
+            return self._is_object(peek, inside)
+        if self._word_before:
+            # A subscript or a link.
+            return False
+        if char == "]":
+            return self._introduced and self._ends_line(peek, inside + 1)
+        end = peek.quoted(inside)
+        if end > inside:
+            return peek.char(peek.spaces(end)) in {",", "]"}
+        return self._introduced and self._is_scalar(peek, inside)
+
+    def _is_scalar(self, peek: Peek, position: int) -> bool:
+        """Return whether a number or a literal, and a comma, stand at a position."""
+        end = peek.word(position + (peek.char(position) == "-"))
+        token = atom(peek.between(position, end))
+        return token is not None and token.kind != "string" and peek.char(peek.spaces(end)) == ","
+
+    def _ends_line(self, peek: Peek, position: int) -> bool:
+        while peek.char(position) in {" ", "\t", ".", ";", ")"}:
+            position += 1
+        return peek.char(position) in _LINE_ENDS
+
+    # -- fences and tags ---------------------------------------------------------
+
+    @under("`~", _STEPS)
+    def _fence(self, text: str, position: int) -> tuple[int, Found | None]:
+        run = _RUN(text, position)
+        end: int = run.end()
+        length = end - position
+        if end == len(text) and length < _MOST_FENCE and not self._final:
+            return position, Found.MAYBE
+        if length < 3:
+            self._pass(text, position, end)
+            return end, None
+        if self.fence == text[position]:
+            self.fence = ""
+            self._introduced = True
+            return end, None
+        return self._opening_fence(text, position, end)
+
+    def _opening_fence(self, text: str, position: int, end: int) -> tuple[int, Found | None]:
+        line = _LANGUAGE(text, end, end + _MOST_LANGUAGE)
+        behind: int = line.end()
+        if behind == len(text) and behind < end + _MOST_LANGUAGE and not self._final:
+            return position, Found.MAYBE
+        is_json = line[1].lower() in _JSON_LANGUAGES
+        following = text[behind : behind + 1]
+        if not (following in ("", "\n", "\r") or (is_json and following in "{[")):
+            self._pass(text, position, end)
+            return end, None
+        self.fence = text[position]
+        self._introduced = True
+        self.at = self._base + position
+        return behind, Found.FENCE if is_json else Found.CODE
+
+    @under("<", _STEPS)
+    def _tag(self, text: str, position: int) -> tuple[int, Found | None]:
+        tag = _REASONING(text, position)
+        if tag is not None:
+            self._end_tag = f"</{tag[1]}>"
+            self.at = self._base + position
+            return int(tag.end()), None
+        if not self._final and _CUT_TAG(text, position):
+            return position, Found.MAYBE
+        return self._pass_one(text, position)
+
+    def _in_reasoning(self, text: str, position: int) -> tuple[int, Found]:
+        end_tag = self._end_tag
+        end = text.find(end_tag, position)
+        if end < 0:
+            # The tag itself may be cut.
+            return max(position, len(text) - len(end_tag) + 1), Found.MAYBE
+        self._end_tag = ""
+        self._introduced = True
+        return end + len(end_tag), Found.THOUGHT

@@ -1,0 +1,273 @@
+"""Strings as models write them that are not held to JSON."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.entities import html5
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream.partial_json._lenient_peek import ESCAPED, HTML, OPENING, PLAIN, Kind
+from tokenstream.partial_json._lenient_quotes import Look, Verdict
+from tokenstream.partial_json._strings import LONGEST_ESCAPE, is_undecided, unescape
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._repairs import Repairs
+
+__all__ = ["Quoted", "Scene"]
+
+_WAITS = -1
+_MOST_ENTITY = 34
+"""Characters of an HTML entity."""
+_TAIL = 32
+"""Characters that are remembered of a string: what came before a quote, and what it was cut behind."""
+_LONGEST_TWICE = 14
+"""Characters of a surrogate pair that is escaped twice."""
+
+_ENTITY: Any = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]*;)|#(?:[0-9]+|[xX][0-9a-fA-F]+);)").match
+_CUT_ENTITY: Any = re.compile(r"&#?[A-Za-z0-9]*").fullmatch
+_TWICE: Any = re.compile(r'\\\\(?:\\(["\\])|([/bfnrt]|u[0-9a-fA-F]{4}))|\\([/bfnrt]|u[0-9a-fA-F]{4})').match
+_CUT_TWICE: Any = re.compile(r"\\(?:u[0-9a-fA-F]{0,3}|\\(?:\\|u[0-9a-fA-F]{0,3})?)?").fullmatch
+_PAIR: Any = re.compile(r"(\\{1,2}u)(d[89ab][0-9a-f]{2})(\\{1,2}u)(d[c-f][0-9a-f]{2})", re.IGNORECASE).match
+_CUT_PAIR: Any = re.compile(
+    r"\\{1,2}ud[89ab][0-9a-f]{2}(?:\\{1,2}(?:u(?:d(?:[c-f][0-9a-f]?)?)?)?)?", re.IGNORECASE
+).fullmatch
+
+
+class Scene(NamedTuple):
+    """Where a string stands.
+
+    Args:
+        base: Offset of the text.
+        final: Whether nothing comes behind the text.
+        in_object: Whether it is the value of a key; None for a key and a
+            document's own string, which end at the first quote.
+        closers: The closing brackets that may come.
+        fenced: Whether the document is in a code fence.
+    """
+
+    base: int
+    final: bool
+    in_object: bool | None = None
+    closers: str = ""
+    fenced: bool = False
+
+
+class Quoted:
+    """A string between quotes of any kind, while it is being read.
+
+    Args:
+        kind: Its quotes.
+        repairs: Takes what is repaired in it.
+    """
+
+    __slots__ = (
+        "_closing_line",
+        "_quoting",
+        "_repairs",
+        "_tail",
+        "_watched",
+        "clean",
+        "closed",
+        "kind",
+        "unsure",
+        "waits",
+    )
+
+    def __init__(self, kind: Kind, repairs: Repairs) -> None:
+        self.kind = kind
+        self.clean = True
+        """Whether there is no quote inside it."""
+        self.closed = False
+        """Whether its end has been read."""
+        self.waits = False
+        """Whether what it has come to depends on what follows."""
+        self.unsure: int | None = None
+        """Offset of a quote that has two readings."""
+        self._repairs = repairs
+        self._quoting = False
+        self._tail = ""
+        self._watched = False
+        self._closing_line = False
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether nothing but the end of the text can have left it open.
+
+        A quote that is missing shows by brackets that the string seems to hold.
+        """
+        return self.clean and not self._closing_line and not self._ends_bracket
+
+    @property
+    def _ends_bracket(self) -> bool:
+        return self._tail.rstrip()[-1:] in ("}", "]")
+
+    def is_plain(self, text: str) -> bool:
+        """Return whether all of a piece belongs to the string, as it is."""
+        return (
+            self.kind is PLAIN
+            and not self._watched
+            and '"' not in text
+            and "\\" not in text
+            and text.isprintable()
+        )
+
+    def remember(self, piece: str) -> None:
+        """Take note of what the string has grown by."""
+        self._tail = piece[-_TAIL:] if len(piece) >= _TAIL else (self._tail + piece)[-_TAIL:]
+
+    def read(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+        """Read on, and return where it stops: behind the closing quote, or before what is undecided.
+
+        Args:
+            text: What has come and is not read.
+            position: Where to go on in it.
+            pieces: Takes what the string grows by.
+            scene: Where the string stands.
+        """
+        self.waits = False
+        size = len(text)
+        run = self.kind.run
+        while position < size and not self.closed and not self._repairs.is_full:
+            end: int = run(text, position).end()
+            if end > position:
+                self._grow(text[position:end], pieces, scene)
+            position = end
+            if position == size:
+                break
+            following = self._special(text, position, pieces, scene)
+            if following == _WAITS:
+                self.waits = True
+                break
+            position = following
+            if self.unsure is not None:
+                break
+        return position
+
+    def _grow(self, piece: str, pieces: list[str], scene: Scene) -> None:
+        pieces.append(piece)
+        self.remember(piece)
+        if self._watched:
+            ink = piece.lstrip()
+            if ink:
+                self._watched = False
+                if ink[0] in "}]" or (scene.fenced and ink[0] in "`~"):
+                    self._closing_line = True
+
+    def _special(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+        """Read what is no ordinary character, and return what is behind it."""
+        quote = self.kind.quote(text, position)
+        if quote is not None:
+            return self._quote(text, position, quote.end(), pieces, scene)
+        char = text[position]
+        if char == "\\":
+            escape = (
+                self._escape_twice
+                if self.kind is ESCAPED
+                else self._escape_html
+                if self.kind is HTML
+                else self._escape
+            )
+            return escape(text, position, pieces, scene)
+        if char == "&":
+            return self._entity(text, position, pieces, scene)
+        self._repairs.note("raw_control", scene.base + position)
+        if char in "\r\n":
+            self._closing_line = self._closing_line or self._ends_bracket
+            self._watched = True
+        self._grow(char, pieces, scene)
+        return position + 1
+
+    def _quote(self, text: str, position: int, behind: int, pieces: list[str], scene: Scene) -> int:
+        if scene.in_object is None:
+            self.closed = True
+            return behind
+        look = Look(
+            self.kind,
+            in_object=scene.in_object,
+            closers=scene.closers,
+            fenced=scene.fenced,
+            clean=self.clean,
+            quoting=self._quoting,
+            before=self._tail,
+        )
+        verdict = look.decide(text, behind, final=scene.final)
+        if verdict is Verdict.WAITS:
+            return _WAITS
+        if verdict is Verdict.ENDS:
+            self.closed = True
+        elif verdict is Verdict.UNSURE:
+            self.unsure = scene.base + position
+        else:
+            self._repairs.note("inner_quote", scene.base + position)
+            self.clean = False
+            self._quoting = not self._quoting and look.opens_quotation(text, behind)
+            self._grow('"' if self.kind in (ESCAPED, HTML) else text[position], pieces, scene)
+        return behind
+
+    # -- escapes ---------------------------------------------------------------
+
+    def _escape(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+        escape = text[position : position + LONGEST_ESCAPE]
+        if is_undecided(escape):
+            # At the end of the text it is as good as not written.
+            return len(text) if scene.final else _WAITS
+        string, length = unescape(escape)
+        if length:
+            self._grow(string, pieces, scene)
+            self._watched = string == '"'
+            return position + length
+        if OPENING.get(escape[1]) not in (None, ESCAPED, HTML):
+            # A quote that needs no escape, unless it is the string's own.
+            if OPENING[escape[1]] is not self.kind:
+                self._repairs.note("bad_escape", scene.base + position)
+            self._grow(escape[1], pieces, scene)
+            return position + 2
+        return self._keep_backslash(position, pieces, scene)
+
+    def _keep_backslash(self, position: int, pieces: list[str], scene: Scene) -> int:
+        self._repairs.note("bad_escape", scene.base + position)
+        self._grow("\\", pieces, scene)
+        return position + 1
+
+    def _escape_twice(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+        escape = text[position : position + _LONGEST_TWICE]
+        is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
+        if is_last and (_CUT_TWICE(escape) or _CUT_PAIR(escape)):
+            return len(text) if scene.final else _WAITS
+        match = _PAIR(escape)
+        if match is not None:
+            string, _ = unescape(f"\\u{match[2]}\\u{match[4]}")
+            self._grow(string, pieces, scene)
+            return position + int(match.end())
+        match = _TWICE(escape)
+        if match is not None:
+            itself, inner, once = match.groups()
+            string, _ = unescape("\\" + (itself or inner or once))
+            self._grow(string, pieces, scene)
+            self._watched = itself == '"'
+            return position + int(match.end())
+        return self._keep_backslash(position, pieces, scene)
+
+    def _escape_html(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+        quote = self.kind.quote(text, position + 1)
+        if quote is not None:
+            self._grow('"', pieces, scene)
+            self._watched = True
+            return int(quote.end())
+        rest = text[position + 1 : position + 1 + _MOST_ENTITY]
+        if position + 1 + len(rest) == len(text) and _CUT_ENTITY(rest):
+            return len(text) if scene.final else _WAITS
+        return self._escape(text, position, pieces, scene)
+
+    def _entity(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+        entity = text[position : position + _MOST_ENTITY]
+        is_last = position + len(entity) == len(text) and len(entity) < _MOST_ENTITY
+        if is_last and _CUT_ENTITY(entity):
+            return len(text) if scene.final else _WAITS
+        match = _ENTITY(entity)
+        if match is None or (match[1] and match[1] not in html5):
+            self._grow("&", pieces, scene)
+            return position + 1
+        self._grow(html.unescape(match[0]), pieces, scene)
+        return position + int(match.end())

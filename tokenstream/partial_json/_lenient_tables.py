@@ -1,0 +1,94 @@
+"""What may come where in a document that is not quite JSON: tables by the next character.
+
+An entry is a step, which reads what begins with that character. Under "" stands
+what the end of the text means there, under OTHER what reads any other character,
+and under NAME what is expected, for error messages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeAlias
+
+    # Reads on at a position of a text, and returns where it stops.
+    Step: TypeAlias = Callable[[Any, str, int, list[Any]], int]
+    Table: TypeAlias = dict[str, Any]
+
+__all__ = [
+    "AFTER",
+    "AFTER_CROOKED",
+    "AFTER_ELEMENT",
+    "AFTER_FIELD",
+    "BEHIND",
+    "COLON",
+    "ELEMENT",
+    "FIRST_ELEMENT",
+    "FIRST_KEY",
+    "KEY",
+    "KEYS",
+    "NAME",
+    "OTHER",
+    "PLACES",
+    "START",
+    "STEPS",
+    "VALUE",
+    "VALUES",
+    "WHITE",
+    "after_crooked",
+    "is_step",
+    "under",
+]
+
+StepT = TypeVar("StepT", bound="Callable[..., Any]")
+
+NAME, OTHER = "name", "other"
+WHITE = " \t\n\r"
+
+VALUE: Table = {NAME: "a value"}
+FIRST_ELEMENT: Table = {NAME: 'a first element or "]"'}
+ELEMENT: Table = {NAME: 'an element or "]"'}
+AFTER_ELEMENT: Table = {NAME: '"," or "]"'}
+FIRST_KEY: Table = {NAME: 'a first key or "}"'}
+KEY: Table = {NAME: 'a key or "}"'}
+COLON: Table = {NAME: '":"'}
+AFTER_FIELD: Table = {NAME: '"," or "}"'}
+START: Table = {NAME: "a document"}
+BEHIND: Table = {NAME: "nothing more"}
+
+VALUES = (VALUE, FIRST_ELEMENT, ELEMENT)
+KEYS = (FIRST_KEY, KEY)
+AFTER = (AFTER_FIELD, AFTER_ELEMENT)
+PLACES = (*VALUES, *KEYS, COLON, *AFTER)
+"""The places in a document."""
+
+STEPS: dict[str, Step] = {}
+"""The steps that read on inside something, by name."""
+
+AFTER_CROOKED: set[Step] = set()
+"""The steps that may be taken behind a wrong closing bracket."""
+
+
+def under(characters: Iterable[str], *tables: Table) -> Callable[[StepT], StepT]:
+    """Enter a step into tables, under each of `characters`."""
+
+    def enter(step: StepT) -> StepT:
+        for table in tables:
+            table.update(dict.fromkeys(characters, step))
+        return step
+
+    return enter
+
+
+def is_step(step: StepT) -> StepT:
+    """Enter a step into `STEPS`."""
+    STEPS[step.__name__] = step
+    return step
+
+
+def after_crooked(step: StepT) -> StepT:
+    """Enter a step into `AFTER_CROOKED`."""
+    AFTER_CROOKED.add(step)
+    return step

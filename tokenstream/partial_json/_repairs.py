@@ -1,0 +1,85 @@
+"""What the lenient reading repairs, by name."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+__all__ = ["MOST_REPAIRS", "REPAIRS", "Repair", "RepairName", "Repairs"]
+
+MOST_REPAIRS = 100_000
+"""Most repairs of one document."""
+
+RepairName: TypeAlias = Literal[
+    "backticks",
+    "bad_escape",
+    "code_fence",
+    "comment",
+    "doubled_brace",
+    "ellipsis",
+    "empty_placeholder",
+    "escaped_twice",
+    "extra_closer",
+    "extra_comma",
+    "html_entities",
+    "inner_quote",
+    "leading_text",
+    "missing_colon",
+    "missing_comma",
+    "missing_end",
+    "missing_opener",
+    "not_a_number",
+    "number_form",
+    "odd_space",
+    "python_literal",
+    "raw_control",
+    "reasoning",
+    "repeated_document",
+    "semicolon",
+    "single_quotes",
+    "smart_quotes",
+    "string_prefix",
+    "terminal_code",
+    "trailing_comma",
+    "trailing_text",
+    "tuple",
+    "unfinished_value",
+    "unquoted_key",
+    "unquoted_value",
+    "wrong_closer",
+]
+REPAIRS: tuple[RepairName, ...] = get_args(RepairName)
+"""The closed list of names, in alphabetical order."""
+
+
+class Repair(NamedTuple):
+    """Something that was read although it is no JSON.
+
+    Args:
+        name: What it is; docs/partial-json.md has the list.
+        offset: Where, in characters of the text from 0.
+
+    Example:
+        >>> Repair("trailing_comma", 7)
+        Repair(name='trailing_comma', offset=7)
+    """
+
+    name: RepairName
+    offset: int
+
+
+class Repairs:
+    """The repairs of one document so far."""
+
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        self.made: list[Repair] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are more than `MOST_REPAIRS`."""
+        return len(self.made) > MOST_REPAIRS
+
+    def note(self, name: RepairName, offset: int) -> None:
+        """Add one."""
+        self.made.append(Repair(name, offset))
