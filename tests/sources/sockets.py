@@ -50,7 +50,9 @@ def open_socket(script: Script, *, tls: bool = False) -> Generator[str]:
             script(connection)
 
     server: Server
-    with serve(play, "127.0.0.1", 0, ssl=_server_context() if tls else None) as server:
+    context = _server_context() if tls else None
+    # A client whose handshake was lost waits for the server to give it up.
+    with serve(play, "127.0.0.1", 0, ssl=context, open_timeout=1.5) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
