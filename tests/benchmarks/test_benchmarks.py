@@ -58,6 +58,8 @@ def test_every_contender_sees_the_same_text(format: str, chunking: str) -> None:
     assert dict.fromkeys(seen, body.text) == seen
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("format", BODIES)
 def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str) -> None:
     """Nobody is left out, and every row has its figure per event."""
@@ -121,6 +123,8 @@ def test_this_library_is_measured_through_every_driver() -> None:
     assert all(driver in names for driver in ("Decoder.feed", "Stream,", "Stream.text", "AsyncStream"))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 def test_a_section_can_be_asked_for_by_name() -> None:
     """`--only imports` prints the versions and that table alone."""
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--only", "imports"]
@@ -168,6 +172,8 @@ def test_a_providers_sdk_reads_the_same_text(name: str) -> None:
     assert answer.text == SDKS[name].prepare(answer)()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 @pytest.mark.filterwarnings("ignore")
 def test_the_section_has_a_row_for_each_answer() -> None:
     """With our time, that of the decoding, and that of the SDK where there is one."""

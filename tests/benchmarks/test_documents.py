@@ -93,6 +93,8 @@ def test_the_beginnings_are_spread_over_the_document() -> None:
     assert all(abs(gap * 2 - gaps[1]) <= 2 * FRAGMENT for gap in (gaps[0], gaps[-1]))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 def test_there_is_a_row_for_every_reader_and_a_column_for_every_size() -> None:
     """Nobody is left out."""
     values, ratios, one_string, depths = partial_json(_TINY)
@@ -104,6 +106,8 @@ def test_there_is_a_row_for_every_reader_and_a_column_for_every_size() -> None:
     assert list(READING_ON) == [row[0] for row in depths.rows]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 def test_only_who_reads_on_is_run_with_large_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others would take minutes; their cells are empty."""
     monkeypatch.setattr(partial_json_section, "MOST", 1_000)
