@@ -9,6 +9,7 @@ import anyio
 import pytest
 from pydantic import AfterValidator, BaseModel, TypeAdapter
 
+from tests.stream.bodies import Source
 from tests.stream.recipes import (
     BROKEN,
     COLOURS,
@@ -265,6 +266,22 @@ def test_a_path_that_is_none_is_refused_at_once() -> None:
             stream.field("a..b")
         with pytest.raises(MisuseError, match="path"):
             stream.items(Step, "a..b", tool="recipe")
+
+
+def test_a_type_that_no_json_can_become_is_refused_before_anything_is_read() -> None:
+    """By `result` as by the views; another type may be asked for after that."""
+
+    class Nothing:
+        pass
+
+    source = Source(chat(TEXT))
+    with Stream(source) as stream:
+        for read_it in (stream.result, stream.partials, stream.items):
+            with pytest.raises(MisuseError, match="no schema for Nothing"):
+                read_it(Nothing)
+
+        assert 0 == source.reads
+        assert RECIPE == stream.result(Recipe)
 
 
 @pytest.mark.parametrize("name", ["partials", "items", "field", "result"])

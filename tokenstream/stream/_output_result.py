@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
+from tokenstream.partial_json._schema import Schema
+from tokenstream.stages._cursor import NULL
 from tokenstream.stages.objects import Partials, validate_output
 from tokenstream.stream._output_cursor import OutputCursor
 from tokenstream.stream._output_end import broken_off
-from tokenstream.stream._view import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -45,6 +46,8 @@ class ResultCursor(Generic[T]):
         *,
         lenient: bool,
     ) -> None:
+        # Refused before anything is read, where no such type can be made.
+        Schema[T].of(type)
         self._answer = answer
         self._type = type
         self._lenient = lenient
