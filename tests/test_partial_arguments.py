@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stream.bodies import DONE, AsyncSource, call, chunk
+from tests.support.texts import pieces_of
 from tokenstream import AsyncStream, Decoder, Stream
 from tokenstream._growing import ChoiceState, GrowingPart
 from tokenstream.accumulator import Accumulator
@@ -254,7 +255,7 @@ def test_one_parser_is_made_for_a_call_and_only_when_somebody_looks(monkeypatch:
 def test_the_moments_at_which_somebody_looks_change_nothing(value: Any, size: int, data: Any) -> None:
     """Looking at each delta, at some, or at the last one gives the same in the end."""
     text = json.dumps({"value": value})
-    fragments = [text[start : start + size] for start in range(0, len(text), size)]
+    fragments = pieces_of(text, size)
     accumulator = Accumulator()
     deltas: list[ToolCallDelta] = []
     for fragment in fragments:

@@ -24,9 +24,8 @@ from tokenstream.events import (
 from tokenstream.message import Message, TextPart, ToolCall
 from tokenstream.router import Router, ToolFailed, ToolResults
 from tokenstream.stages import ValidatedCalls
+from tokenstream.stages._cursor import NULL
 from tokenstream.stages._handlers import Run
-
-_NULL = object()
 
 
 class _Cursor:
@@ -88,7 +87,7 @@ def _run(router: Router, *cursors: _Cursor, calls: tuple[ToolCall, ...] = ()) ->
 
 
 def _begin(router: Router, choice: _Choice, cursor_of: Callable[[Any], Any] = lambda view: view) -> Run:
-    return router._begin(choice, cursor_of, _NULL)  # noqa: SLF001 - as a stream does it
+    return router._begin(choice, cursor_of)  # noqa: SLF001 - as a stream does it
 
 
 def _done(run: Run, *events: Event) -> list[Any]:
@@ -250,7 +249,7 @@ def test_what_a_view_has_missed_comes_first_and_its_end_last() -> None:
     """As in a loop over the view; an item may be null."""
     router = Router()
     router.item("steps", int)(lambda item: item)
-    run = _run(router, _Cursor([1, _NULL], [[2, 3], []], [4]))
+    run = _run(router, _Cursor([1, NULL], [[2, 3], []], [4]))
 
     assert [1, None] == [work.do() for work in run.begin()]
     assert [[2, 3], []] == _done(run, TextDelta("a"), TextDelta("b"))

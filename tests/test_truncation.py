@@ -11,6 +11,7 @@ from tests.support import chunkings, wire
 from tests.support.prefix import Prefix
 from tests.support.reading import Reading, aread, read
 from tests.support.recordings import ours
+from tests.support.texts import pieces_of
 from tokenstream import Limits, Stream
 from tokenstream.errors import StreamInterrupted, StreamTruncated
 
@@ -31,15 +32,15 @@ def _text_stream() -> bytes:
 
 def _chat_with_call() -> bytes:
     chunks = [wire.chat({"role": "assistant", "content": ""})]
-    chunks += [wire.chat({"content": piece}) for piece in wire.fragments(_TEXT, 6)]
+    chunks += [wire.chat({"content": piece}) for piece in pieces_of(_TEXT, 6)]
     chunks.append(wire.chat(wire.chat_call(0, "", id="call_a", name="rm")))
-    chunks += [wire.chat(wire.chat_call(0, piece)) for piece in wire.fragments(_ARGUMENTS, 9)]
+    chunks += [wire.chat(wire.chat_call(0, piece)) for piece in pieces_of(_ARGUMENTS, 9)]
     chunks += [wire.chat({}, "tool_calls"), wire.chat_usage(7, 21), wire.DONE]
     return b"".join(chunks)
 
 
 def _chat_with_calls_in_turns() -> bytes:
-    first, second = wire.fragments('{"path": "/srv/x"}', 5), wire.fragments('{"depth": 12, "all": []}', 7)
+    first, second = pieces_of('{"path": "/srv/x"}', 5), pieces_of('{"depth": 12, "all": []}', 7)
     chunks = [
         wire.chat(wire.chat_call(0, "", id="call_a", name="rm")),
         wire.chat(wire.chat_call(1, "", id="call_b", name="ls")),
@@ -68,17 +69,17 @@ def _chat_with_reasoning_and_two_choices() -> bytes:
 
 def _claude_with_calls() -> bytes:
     chunks = [wire.claude_start(), wire.claude_open(0, type="thinking", thinking="", signature="")]
-    chunks += [wire.claude_delta(0, "thinking_delta", thinking=piece) for piece in wire.fragments(_TEXT, 9)]
+    chunks += [wire.claude_delta(0, "thinking_delta", thinking=piece) for piece in pieces_of(_TEXT, 9)]
     chunks += [wire.claude_delta(0, "signature_delta", signature="c2ln"), wire.claude_close(0)]
     chunks.append(wire.claude_open(1, type="text", text=""))
     chunks.append(wire.claude("ping"))
-    chunks += [wire.claude_delta(1, "text_delta", text=piece) for piece in wire.fragments(_TEXT, 7)]
+    chunks += [wire.claude_delta(1, "text_delta", text=piece) for piece in pieces_of(_TEXT, 7)]
     chunks.append(wire.claude_close(1))
     for index, arguments in ((2, _ARGUMENTS), (3, "")):
         chunks.append(wire.claude_open(index, type="tool_use", id=f"toolu_{index}", name="rm", input={}))
         chunks += [
             wire.claude_delta(index, "input_json_delta", partial_json=piece)
-            for piece in ("", *wire.fragments(arguments, 11))
+            for piece in ("", *pieces_of(arguments, 11))
         ]
         chunks.append(wire.claude_close(index))
     return b"".join([*chunks, wire.claude_end("tool_use")])
@@ -90,7 +91,7 @@ def _claude_with_blocks_in_turns() -> bytes:
         wire.claude_open(index, type="tool_use", id=f"toolu_{index}", name=name, input={})
         for index, name in enumerate(("rm", "ls"))
     ]
-    for piece in wire.fragments('{"a": [1, 23]}', 4):
+    for piece in pieces_of('{"a": [1, 23]}', 4):
         chunks += [wire.claude_delta(index, "input_json_delta", partial_json=piece) for index in (0, 1)]
     return b"".join([*chunks, wire.claude_close(1), wire.claude_close(0), wire.claude_end("tool_use")])
 

@@ -8,8 +8,9 @@ Example:
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from tokenstream._lazy import lazily
 
 # `connect` is also the name of its module: bound here once and for all.
 from tokenstream.connect import aconnect, connect
@@ -56,15 +57,4 @@ _HOMES = {
     "tap": "stream",
 }
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'tokenstream' has no attribute {name!r}")
-    value: object = getattr(import_module(f"tokenstream.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazily(globals(), _HOMES)

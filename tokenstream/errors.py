@@ -119,7 +119,26 @@ class NotExpressible(MisuseError):
         self.kinds = dict(kinds)
 
 
-class StreamError(TokenStreamError):
+class _AnswerError(TokenStreamError):
+    """What the errors of an answer have in common."""
+
+    _partial: Message | None = None
+
+    @property
+    def partial(self) -> Message:
+        """What the answer had come to; an empty message where nothing has come."""
+        if self._partial is None:
+            from tokenstream.message import Message
+
+            self._partial = Message()
+        return self._partial
+
+    @partial.setter
+    def partial(self, message: Message) -> None:
+        self._partial = message
+
+
+class StreamError(_AnswerError):
     """A stream failed; everything that had arrived is on the error.
 
     Args:
@@ -154,26 +173,12 @@ class StreamError(TokenStreamError):
         self.kind: ErrorKind = kind if kind is not None else self.default_kind
         self.retryable = self.kind in _RETRYABLE if retryable is None else retryable
         self.retry_after = retry_after
-        self._partial: Message | None = None
         self._checkpoint: Checkpoint | None = None
         self.tool_calls_delivered = ()
         self.events_seen = 0
         self.bytes_seen = 0
         self.request_id = None
         self.tail = b""
-
-    @property
-    def partial(self) -> Message:
-        """What the answer had come to; an empty message where nothing had come."""
-        if self._partial is None:
-            from tokenstream.message import Message
-
-            self._partial = Message()
-        return self._partial
-
-    @partial.setter
-    def partial(self, message: Message) -> None:
-        self._partial = message
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -357,10 +362,8 @@ class ProviderError(StreamError):
         self.type = type
 
 
-class _OutputError(TokenStreamError):
+class _OutputError(_AnswerError):
     """What the errors of a model's output have in common."""
-
-    _partial: Message | None = None
 
     def __init__(
         self,
@@ -380,19 +383,6 @@ class _OutputError(TokenStreamError):
         """What is wrong with its values, as pydantic's `ValidationError.errors()` tells it."""
         self.best = best
         """The output as far as it can be read; None where nothing was."""
-
-    @property
-    def partial(self) -> Message:
-        """What the answer had come to; an empty message where nothing is known of one."""
-        if self._partial is None:
-            from tokenstream.message import Message
-
-            self._partial = Message()
-        return self._partial
-
-    @partial.setter
-    def partial(self, message: Message) -> None:
-        self._partial = message
 
 
 class OutputInvalid(_OutputError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._pattern import At
-    from tokenstream.stages._handlers import Cursor
+    from tokenstream.stages._cursor import Cursor
 
 __all__ = ["Router", "ToolFailed", "ToolResults"]
 
@@ -206,15 +206,14 @@ class Router:
 
     # -- within ------------------------------------------------------------
 
-    def _begin(self, choice: Any, cursor_of: Callable[[Any], Cursor], null: object) -> Run:  # noqa: ANN401 - of either kind of stream
+    def _begin(self, choice: Any, cursor_of: Callable[[Any], Cursor[Any]]) -> Run:  # noqa: ANN401 - of either kind of stream
         """Return a run, for the stream that reads.
 
         Args:
             choice: What has the views.
             cursor_of: Returns where a new view is.
-            null: What a view has for an item that is None.
         """
-        return Run(tuple(self._entries), dict(self._tools), choice, cursor_of, null)
+        return Run(tuple(self._entries), dict(self._tools), choice, cursor_of)
 
     def _add(self, entry: Entry) -> Callable[..., Any]:
         if not callable(entry.function):

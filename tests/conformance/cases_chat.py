@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.conformance.case import BERGEN, BERGEN_TEXT, OSLO, OSLO_TEXT, CompatibleCase
 from tests.support import wire
+from tests.support.texts import pieces_of
 
 __all__ = ["CASES"]
 
@@ -54,7 +55,7 @@ CASES = [
         "id-and-name-repeated",
         "openai-chat",
         "a call's id and name in every fragment (a parser of vLLM)",
-        b"".join([_begun(arguments=piece) for piece in wire.fragments(OSLO_TEXT, 6)]) + _CALLED,
+        b"".join([_begun(arguments=piece) for piece in pieces_of(OSLO_TEXT, 6)]) + _CALLED,
         calls=_OSLO_CALL,
     ),
     CompatibleCase(
@@ -65,7 +66,7 @@ CASES = [
         + b"".join(
             [
                 wire.chat(_call(index=0, id="", function={"name": "", "arguments": piece}))
-                for piece in wire.fragments(OSLO_TEXT, 6)
+                for piece in pieces_of(OSLO_TEXT, 6)
             ]
         )
         + _CALLED,
@@ -83,7 +84,7 @@ CASES = [
         "openai-chat",
         "one call in fragments without `index`",
         _whole_call(None, "call_1", "")
-        + b"".join([wire.chat(_call(function=_function(piece))) for piece in wire.fragments(OSLO_TEXT, 6)])
+        + b"".join([wire.chat(_call(function=_function(piece))) for piece in pieces_of(OSLO_TEXT, 6)])
         + _CALLED,
         calls=_OSLO_CALL,
     ),
@@ -110,9 +111,7 @@ CASES = [
         + b"".join(
             [
                 _rest(one) + _rest(other, 1)
-                for one, other in zip(
-                    wire.fragments(OSLO_TEXT, 6), wire.fragments(BERGEN_TEXT, 6), strict=True
-                )
+                for one, other in zip(pieces_of(OSLO_TEXT, 6), pieces_of(BERGEN_TEXT, 6), strict=True)
             ]
         )
         + _CALLED,
@@ -169,7 +168,7 @@ CASES = [
         wire.chat({"role": "assistant", "content": "Hel"}, "")
         + wire.chat({"content": "lo"}, "")
         + wire.chat(_call(index=0, id="call_1", function=_function("", "weather")), "")
-        + b"".join([wire.chat(wire.chat_call(0, piece), "") for piece in wire.fragments(OSLO_TEXT, 6)])
+        + b"".join([wire.chat(wire.chat_call(0, piece), "") for piece in pieces_of(OSLO_TEXT, 6)])
         + _CALLED,
         text="Hello",
         calls=_OSLO_CALL,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.conformance.digest import digest_of
 from tests.support import wire
+from tests.support.texts import pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def _chat() -> CutAnswer:
         (wire.chat({"role": "assistant", "content": "Hel"}), "Hel"),
         (wire.chat({"content": "lo"}), "lo"),
         (wire.chat(wire.chat_call(0, "", id="call_1", name="rm")), ""),
-        *((wire.chat(wire.chat_call(0, piece)), "") for piece in wire.fragments(_TEXT, 5)),
+        *((wire.chat(wire.chat_call(0, piece)), "") for piece in pieces_of(_TEXT, 5)),
         (wire.chat({}, "tool_calls"), ""),
         (wire.chat_usage(7, 21), ""),
         (wire.DONE, ""),
@@ -74,7 +75,7 @@ def _claude() -> CutAnswer:
         (wire.claude_open(1, type="tool_use", id="toolu_1", name="rm", input={}), ""),
         *(
             (wire.claude_delta(1, "input_json_delta", partial_json=piece), "")
-            for piece in wire.fragments(_TEXT, 5)
+            for piece in pieces_of(_TEXT, 5)
         ),
         (wire.claude_close(1), ""),
         (wire.claude("message_delta", delta=delta, usage={"output_tokens": 21}), ""),

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from tests.support.texts import pieces_of
 from tokenstream.partial_json import PartialJSONParser, StringDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tokenstream.partial_json import JSONEvent
 
@@ -26,16 +27,10 @@ def cases(name: str) -> dict[str, Any]:
     return found
 
 
-def in_pieces(text: str, size: int) -> Iterator[str]:
-    """Cut a text into pieces of `size` characters; 0 is whole."""
-    step = size or len(text) or 1
-    return (text[start : start + step] for start in range(0, len(text), step))
-
-
 def read(text: str, size: int = 0, **options: Any) -> PartialJSONParser:
     """Return a parser that has read a text in pieces of `size` characters; 0 is whole."""
     parser = PartialJSONParser(**options)
-    for piece in in_pieces(text, size):
+    for piece in pieces_of(text, size):
         parser.feed(piece)
     return parser
 
@@ -43,7 +38,7 @@ def read(text: str, size: int = 0, **options: Any) -> PartialJSONParser:
 def events_of(text: str, size: int = 0, **options: Any) -> list[JSONEvent]:
     """Return what a text tells, with the pieces of a string joined."""
     parser = PartialJSONParser(**options)
-    told = [event for piece in in_pieces(text, size) for event in parser.feed(piece)]
+    told = [event for piece in pieces_of(text, size) for event in parser.feed(piece)]
     return joined([*told, *parser.end()])
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, field_validator
 from pydantic_core import SchemaError
 
-from tests.partial_json.support import in_pieces
 from tests.partial_json.typed import STEP, drafted
 from tests.partial_json.typed_models import (
     Aliased,
@@ -31,6 +30,7 @@ from tests.partial_json.typed_models import (
     Step,
     Unions,
 )
+from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import MISSING, Partial
 from tokenstream.partial_json._draft import Draft
@@ -289,7 +289,7 @@ def test_a_document_that_is_no_json_says_where() -> None:
 
 
 def test_a_document_that_is_too_deep_is_refused() -> None:
-    """A recursive model is bounded by `max_depth`."""
+    """A recursive model is bounded by what pydantic reads."""
     draft = Draft(Node)
     draft.feed('{"v": 1, "kids": [' * 101)
 
@@ -356,7 +356,7 @@ def test_what_is_nearly_json_is_read_where_that_is_asked_for() -> None:
     """Leniently read, values are validated as the JSON that they stand for."""
     text = "Here: ```json\n{'name': 'x', steps: [{title: 'a', minutes: 3,},], 'tags': {'a': 1}}\n```"
     draft: Draft[Any] = Draft(Recipe, lenient=True)
-    for piece in in_pieces(text, 3):
+    for piece in pieces_of(text, 3):
         draft.feed(piece)
         draft.partial()
     draft.end()
@@ -392,7 +392,7 @@ def test_an_excerpt_is_the_text_between_two_offsets(text: str, data: st.DataObje
     excerpt = Excerpt()
     found = None
     place = 0
-    for piece in in_pieces(text, size):
+    for piece in pieces_of(text, size):
         excerpt.feed(piece)
         if place <= start < place + len(piece):
             excerpt.open(start)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from tests.partial_json.support import in_pieces
 from tests.partial_json.typed import STEP, drafted
 from tests.partial_json.typed_models import ByName, Recipe, Step
+from tests.support.texts import pieces_of
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._draft import Draft
 
@@ -89,7 +89,7 @@ def _calls(draft: Draft[Any], pieces: list[str]) -> int:
 
 def test_a_snapshot_costs_the_same_however_much_there_is() -> None:
     """Two elements behind a thousand cost what two behind ten cost."""
-    pieces = list(in_pieces(f"{STEP},{STEP},", 4))
+    pieces = pieces_of(f"{STEP},{STEP},", 4)
     costs: list[int] = []
     for many in (10, 1_000):
         draft = Draft(Recipe)

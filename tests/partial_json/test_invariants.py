@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.partial_json.support import documents, events_of, grew, in_pieces, joined, read, same
+from tests.partial_json.support import documents, events_of, grew, joined, read, same
+from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded
 from tokenstream.partial_json import Allow, PartialJSONParser, StringDelta, ValueDone, ValueStart
 
@@ -235,7 +236,7 @@ def test_invariant_9_the_events_tell_the_whole_document(text: str, size: int) ->
 def test_invariant_10_no_text_makes_it_raise(text: str, allow: int, decimals: bool, size: int) -> None:
     """What is wrong with the text is in `error`, and nothing is read after it."""
     parser = PartialJSONParser(allow=allow, decimals=decimals, max_depth=3)
-    for piece in in_pieces(text, size):
+    for piece in pieces_of(text, size):
         parser.feed(piece)
     value = parser.value
     parser.end()

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.partial_json.lenient_texts import ended
-from tests.partial_json.support import in_pieces
+from tests.support.texts import pieces_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.partial_json import PartialJSONParser
 from tokenstream.partial_json._lenient_peek import MOST_HELD
@@ -75,7 +75,7 @@ def test_reading_is_linear(name: str, size: int) -> None:
 def test_what_is_held_back_is_bounded(name: str) -> None:
     """A token and what decides about it, however long the text is."""
     parser = PartialJSONParser(lenient=True)
-    for piece in in_pieces(_HOSTILE[name] * 2_000, 7):
+    for piece in pieces_of(_HOSTILE[name] * 2_000, 7):
         parser.feed(piece)
         held = getattr(parser, "_rest")  # noqa: B009 - what is held has no public name
 

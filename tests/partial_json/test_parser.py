@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import tokenstream.partial_json
-from tests.partial_json.support import in_pieces, joined, read, same
+from tests.partial_json.support import joined, read, same
+from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError
 from tokenstream.partial_json import MISSING, Allow, PartialJSONParser, StringDelta, ValueDone, ValueStart
 
@@ -284,7 +285,7 @@ def test_a_text_of_another_class_is_read_as_what_it_is() -> None:
 def test_what_stands_before_a_fault_is_told_and_shown(size: int) -> None:
     """Also where both come in one piece: the fault swallows nothing that it follows."""
     parser = PartialJSONParser()
-    told = [event for piece in in_pieces('["ab", 12, "c\x01d", 3]', size) for event in parser.feed(piece)]
+    told = [event for piece in pieces_of('["ab", 12, "c\x01d", 3]', size) for event in parser.feed(piece)]
 
     assert [
         ValueStart((), "array", 0),

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from pydantic import BaseModel, ConfigDict, RootModel
 
-from tests.partial_json.support import in_pieces
 from tests.partial_json.typed import STEP
 from tests.partial_json.typed_models import (
     Extra,
@@ -20,6 +19,7 @@ from tests.partial_json.typed_models import (
     Recipe,
     Step,
 )
+from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import MISSING, Partial
 from tokenstream.partial_json._draft import Draft
@@ -311,7 +311,7 @@ def test_snapshots_are_equal_when_they_show_the_same() -> None:
     """Two snapshots of the same text are equal, however it came, and only then."""
     text = f'{{"name": "x", "steps": [{STEP}, {{"title": "a'
     draft: Draft[Any] = Draft(Recipe)
-    for piece in in_pieces(text, 3):
+    for piece in pieces_of(text, 3):
         draft.feed(piece)
 
     assert _partial(Recipe, text) == draft.partial()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.texts import pieces_of
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import PartialJSONParser, ValueDone, ValueStart
 from tokenstream.partial_json._pattern import OFF, At, Follower, Pattern
@@ -45,9 +46,7 @@ def test_each_value_stands_to_a_path_as_its_own_path_does(document: Any, at: At,
     """What is found on the way down is what comparing whole paths finds, at starts and at ends."""
     text = json.dumps(document)
     parser, follower = PartialJSONParser(), Follower(Pattern(at))
-    events = [
-        event for place in range(0, len(text), size) for event in parser.feed(text[place : place + size])
-    ]
+    events = [event for piece in pieces_of(text, size) for event in parser.feed(piece)]
     events += parser.end()
     starts: list[int] = []
     dones: list[int] = []

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from tests.stream.bodies import AsyncSource, Source
 from tests.support import wire
+from tests.support.texts import pieces_of
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import OutputIncomplete, OutputInvalid, TokenStreamError
 
@@ -42,14 +43,9 @@ FAULT = BROKEN.index(": x") + 2
 """Where it is no JSON any more."""
 
 
-def pieces(text: str, size: int = 7) -> list[str]:
-    """Cut a text."""
-    return [text[start : start + size] for start in range(0, len(text), size)]
-
-
 def chat(text: str, finish: str | None = "stop", *, size: int = 7, choice: int = 0) -> list[bytes]:
     """Return an answer of openai-chat in its text."""
-    body = [wire.chat({"content": piece}, index=choice) for piece in pieces(text, size)]
+    body = [wire.chat({"content": piece}, index=choice) for piece in pieces_of(text, size)]
     return [*body, *(ended(finish, choice=choice) if finish else ())]
 
 
@@ -58,7 +54,10 @@ def chat_call(
 ) -> list[bytes]:
     """Return a tool call of openai-chat."""
     begin = wire.chat_call(index, "", id=id or f"call_{index}", name=name)
-    return [wire.chat(begin), *(wire.chat(wire.chat_call(index, piece)) for piece in pieces(arguments, size))]
+    return [
+        wire.chat(begin),
+        *(wire.chat(wire.chat_call(index, piece)) for piece in pieces_of(arguments, size)),
+    ]
 
 
 def ended(finish: str = "tool_calls", *, choice: int = 0) -> list[bytes]:
@@ -76,7 +75,7 @@ def claude_call(arguments: str, *, name: str = "recipe", size: int = 7) -> list[
         wire.claude_open(1, type="tool_use", id="toolu_1", name=name, input={}),
         *(
             wire.claude_delta(1, "input_json_delta", partial_json=piece)
-            for piece in ["", *pieces(arguments, size)]
+            for piece in ["", *pieces_of(arguments, size)]
         ),
         wire.claude("content_block_stop", index=1),
         wire.claude("message_delta", delta={"stop_reason": "tool_use"}, usage={"output_tokens": 9}),
@@ -86,7 +85,7 @@ def claude_call(arguments: str, *, name: str = "recipe", size: int = 7) -> list[
 
 def gemini(text: str, finish: str = "STOP", *, size: int = 7) -> list[bytes]:
     """Return an answer of gemini in its text."""
-    parts = [{"text": piece} for piece in pieces(text, size)]
+    parts = [{"text": piece} for piece in pieces_of(text, size)]
     return [_candidate(part) for part in parts] + [_candidate({"text": ""}, finish)]
 
 
@@ -125,7 +124,7 @@ def responses(text: str, *, done: str | None = None, call: bool = False) -> list
     payloads: list[dict[str, Any]] = [
         {"type": "response.created", "response": response | {"output": [], "status": "in_progress"}},
         {"type": "response.output_item.added", "output_index": 0, "item": begun},
-        *({"type": f"response.{kind}.delta", **place, "delta": piece} for piece in pieces(text)),
+        *({"type": f"response.{kind}.delta", **place, "delta": piece} for piece in pieces_of(text, 7)),
         {"type": f"response.{kind}.done", **place, **whole},
         {"type": "response.output_item.done", "output_index": 0, "item": over},
         {"type": "response.completed", "response": response},

@@ -10,18 +10,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.support.recordings import SHARED, Recorded, folders, ours, shared
+from tests.support.texts import is_json
 from tokenstream import Stream
 from tokenstream.errors import StreamError
 from tokenstream.message import Message, ToolCall
 
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict | list)
-    except ValueError:
-        return False
 
 
 def _check(recorded: Recorded) -> int:
@@ -35,7 +29,7 @@ def _check(recorded: Recorded) -> int:
     except StreamError:
         return 0
     found = 0
-    if _is_json(message.text):
+    if is_json(message.text):
         _compare(stream, message.text, None)
         found += 1
     for name in {call.name for call in message.tool_calls}:
@@ -47,7 +41,7 @@ def _check_tool(stream: Callable[[], Stream], message: Message, name: str) -> bo
     calls = [call for call in message.tool_calls if call.name == name]
     with_arguments = [call for call in calls if call.arguments_text.strip(" \n{}")] or calls
     first: ToolCall = with_arguments[0]
-    if not first.complete or first.type == "custom" or not _is_json(first.arguments_text):
+    if not first.complete or first.type == "custom" or not is_json(first.arguments_text):
         return False
     _compare(stream, first.arguments_text, name)
     return True

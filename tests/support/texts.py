@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tests.support.recordings import shared
 
@@ -23,8 +23,9 @@ class TextStage(Protocol[OutT]):
 
 
 def pieces_of(text: str, size: int) -> list[str]:
-    """Cut into pieces of one size."""
-    return [text[at : at + size] for at in range(0, len(text), size)]
+    """Cut into pieces of `size` characters; 0 is whole."""
+    step = size or len(text) or 1
+    return [text[at : at + step] for at in range(0, len(text), step)]
 
 
 def fragmentations(text: str) -> Iterator[list[str]]:
@@ -49,14 +50,14 @@ def recorded_documents() -> list[tuple[str, str]]:
     for recorded in shared():
         for choice in recorded.expected["choices"]:
             text = choice.get("text") or ""
-            if text.lstrip()[:1] in {"{", "["} and _is_json(text):
+            if is_json(text):
                 found.append((recorded.name, text))
     return found
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
+    """Whether a text is a JSON object or array."""
     try:
-        value: Any = json.loads(text)
+        return isinstance(json.loads(text), dict | list)
     except ValueError:
         return False
-    return isinstance(value, dict | list)

@@ -101,8 +101,3 @@ def claude_end(reason: str = "end_turn", *, output_tokens: int = 9) -> bytes:
     return claude("message_delta", delta=delta, usage={"output_tokens": output_tokens}) + claude(
         "message_stop"
     )
-
-
-def fragments(text: str, size: int) -> list[str]:
-    """Cut a text into pieces of `size` characters."""
-    return [text[at : at + size] for at in range(0, len(text), size)]

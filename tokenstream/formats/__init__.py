@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from tokenstream._lazy import lazily
 
 if TYPE_CHECKING:
     from tokenstream.formats.bare_text import text
@@ -16,15 +17,4 @@ __all__ = ["Format", "Frame", "custom", "text"]
 # modules here would load them all.
 _HOMES = {"Format": "base", "Frame": "base", "custom": "custom_mapping", "text": "bare_text"}
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'tokenstream.formats' has no attribute {name!r}")
-    value: object = getattr(import_module(f"tokenstream.formats.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazily(globals(), _HOMES)

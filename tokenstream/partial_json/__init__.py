@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from tokenstream._lazy import lazily
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._allow import Allow
@@ -43,15 +44,4 @@ _HOMES = {
     "ValueStart": "events",
 }
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'tokenstream.partial_json' has no attribute {name!r}")
-    value: object = getattr(import_module(f"tokenstream.partial_json.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazily(globals(), _HOMES)

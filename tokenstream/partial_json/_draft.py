@@ -11,7 +11,8 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._open import Open
 from tokenstream.partial_json._parser import PartialJSONParser
 from tokenstream.partial_json._partial import Fault, Page, Partial, State
-from tokenstream.partial_json._schema import Schema
+from tokenstream.partial_json._pattern import CONTAINERS
+from tokenstream.partial_json._schema import MOST_DEPTH, Schema
 from tokenstream.partial_json._shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
 from tokenstream.partial_json._views import GrowingObject, GrowingText
 from tokenstream.partial_json.events import StringDelta, ValueDone
@@ -28,7 +29,6 @@ __all__ = ["Draft"]
 T = TypeVar("T")
 
 _NOT_READ = (Failed, Unread)
-_OPENING = ("object", "array")
 _MOST_AGAIN = 4
 """How often a document's length is read again: what is doubtful behind that is read with what is around it.
 
@@ -46,7 +46,6 @@ class Draft(Generic[T]):
     Args:
         type_or_adapter: What the document is to become.
         lenient: Whether to read what models write in place of JSON.
-        max_depth: Most objects and arrays inside each other; pydantic reads 200.
 
     Example:
         >>> draft = Draft(dict[str, int])
@@ -56,13 +55,13 @@ class Draft(Generic[T]):
         (True, {'eggs': 3, 'flour': 1})
     """
 
-    def __init__(
-        self, type_or_adapter: type[T] | TypeAdapter[T], *, lenient: bool = False, max_depth: int = 200
-    ) -> None:
-        schema: Schema[T] = Schema.of(type_or_adapter)
+    def __init__(self, type_or_adapter: type[T] | TypeAdapter[T], *, lenient: bool = False) -> None:
+        self.schema: Schema[T] = Schema.of(type_or_adapter)
+        """What the document is to become."""
+        schema = self.schema
         self._slot: Slot = schema.slot
         self._face = schema.slot.face or Face(schema.title, None)
-        self._parser = PartialJSONParser(lenient=lenient, max_depth=max_depth)
+        self._parser = PartialJSONParser(lenient=lenient, max_depth=MOST_DEPTH)
         self._log = TextLog()
         self._page = Page(self._log, lenient=lenient, words=lambda: schema.words)
         self._excerpt = WrittenExcerpt() if lenient else Excerpt()
@@ -192,7 +191,7 @@ class Draft(Generic[T]):
             if key in node.entries or key in node.telling:
                 self._begin_again(node, key)
         inside = self._excerpt.is_open
-        if kind in _OPENING:
+        if kind in CONTAINERS:
             structure = None if inside else slot.structure(kind)
             if structure is None and not inside:
                 self._excerpt.open(event.offset)

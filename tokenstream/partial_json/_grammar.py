@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
     # Reads on at a position of a text, and returns where it stops.
@@ -29,11 +29,11 @@ __all__ = [
     "INSIDE",
     "KEY",
     "VALUE",
-    "begins_with",
     "goes_on",
+    "under",
 ]
 
-StepT = TypeVar("StepT", bound="Step")
+StepT = TypeVar("StepT", bound="Callable[..., Any]")
 
 VALUE: Table = {"": "a value"}
 FIRST_ELEMENT: Table = {"": 'a value or "]"'}
@@ -57,7 +57,7 @@ INSIDE: dict[str, Any] = {}
 """The steps that go on inside something that a piece of text has cut, by name."""
 
 
-def begins_with(characters: str, *tables: Table) -> Callable[[StepT], StepT]:
+def under(characters: Iterable[str], *tables: Table) -> Callable[[StepT], StepT]:
     """Enter a step into tables, under each of `characters`."""
 
     def enter(step: StepT) -> StepT:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient_atoms import same
 from tokenstream.partial_json._lenient_edges import LenientEdges
 from tokenstream.partial_json._lenient_prose import Found
 from tokenstream.partial_json._lenient_state import FENCE_GAP, LINE_GAP, NO_GAP
-from tokenstream.partial_json._lenient_tables import BEHIND, START, STEPS, is_step, under
+from tokenstream.partial_json._lenient_tables import BEHIND, START, STEPS, is_step
 from tokenstream.partial_json._repairs import MOST_REPAIRS
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient_gaps import NO_KEY
 from tokenstream.partial_json._lenient_peek import OPENING, MoreNeeded, Peek, TooFar
 from tokenstream.partial_json._lenient_state import NO_GAP
@@ -25,7 +26,6 @@ from tokenstream.partial_json._lenient_tables import (
     VALUES,
     after_crooked,
     is_step,
-    under,
 )
 from tokenstream.partial_json._lenient_tokens import LenientTokens
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient_atoms import Atom, atom
 from tokenstream.partial_json._lenient_body import LenientBody
 from tokenstream.partial_json._lenient_peek import MOST_HELD, OPENING, PLAIN
 from tokenstream.partial_json._lenient_state import FENCE_GAP, LINE_GAP
 from tokenstream.partial_json._lenient_strings import Quoted, Scene
-from tokenstream.partial_json._lenient_tables import BEHIND, START, STEPS, VALUE, WHITE, is_step, under
-from tokenstream.partial_json._numbers import MOST_DIGITS, NUMBER, is_too_long
+from tokenstream.partial_json._lenient_tables import BEHIND, START, STEPS, VALUE, WHITE, is_step
+from tokenstream.partial_json._numbers import MOST_LENGTH, NUMBER, is_too_long
 
 if TYPE_CHECKING:
     from tokenstream.partial_json.events import JSONEvent
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["LenientEdges"]
 
 _ROOT_TOKEN: Any = re.compile(r"[\w.+-]*").match
-_MOST_ROOT_TOKEN = MOST_DIGITS + 4
 _QUOTES = "".join(quote for quote in OPENING if quote not in "`\\&")
 _BRACKETS = frozenset("{[")
 
@@ -87,9 +87,9 @@ class LenientEdges(LenientBody):
     @under("-0123456789tfnTFNI", START)
     def _root_token(self, text: str, position: int, out: list[JSONEvent]) -> int:
         """Read a number or a literal that is the document, or prose that begins with one."""
-        end: int = _ROOT_TOKEN(text, position + self._scanned, position + _MOST_ROOT_TOKEN + 1).end()
+        end: int = _ROOT_TOKEN(text, position + self._scanned, position + MOST_LENGTH + 1).end()
         token = text[position:end]
-        if end == len(text) and len(token) <= _MOST_ROOT_TOKEN and not self._final:
+        if end == len(text) and len(token) <= MOST_LENGTH and not self._final:
             self._scanned = len(token)
             return self._wait(position)
         self._scanned = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient_peek import OPENING, SPACES
 from tokenstream.partial_json._lenient_state import LINE_GAP, NO_GAP, SPACE_GAP, LenientState
 from tokenstream.partial_json._lenient_tables import (
@@ -27,7 +28,6 @@ from tokenstream.partial_json._lenient_tables import (
     WHITE,
     after_crooked,
     is_step,
-    under,
 )
 
 if TYPE_CHECKING:

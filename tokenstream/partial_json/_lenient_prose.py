@@ -6,9 +6,9 @@ import re
 from enum import Enum, auto
 from typing import Any
 
+from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient_atoms import atom
 from tokenstream.partial_json._lenient_peek import SPACES_TWICE, MoreNeeded, Peek, TooFar
-from tokenstream.partial_json._lenient_tables import under
 
 __all__ = ["Found", "Prose"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient_atoms import LITERALS, PREFIXES
 from tokenstream.partial_json._lenient_peek import SPACES, MoreNeeded, Peek, TooFar
-from tokenstream.partial_json._lenient_tables import under
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient_peek import Kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient_peek import PLAIN
 from tokenstream.partial_json._lenient_prose import Prose
 from tokenstream.partial_json._lenient_strings import Quoted
@@ -15,14 +16,13 @@ from tokenstream.partial_json._lenient_tables import (
     START,
     STEPS,
     VALUE,
-    under,
 )
 from tokenstream.partial_json._parser import PartialJSONParser
 from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, Repairs
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._grammar import Step, Table
     from tokenstream.partial_json._lenient_atoms import Atom
-    from tokenstream.partial_json._lenient_tables import Step, Table
     from tokenstream.partial_json.events import JSONEvent
 
 __all__ = ["FENCE_GAP", "LINE_GAP", "NO_GAP", "SPACE_GAP", "LenientState"]

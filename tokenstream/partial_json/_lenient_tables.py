@@ -10,12 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import TypeAlias
+    from collections.abc import Callable
 
-    # Reads on at a position of a text, and returns where it stops.
-    Step: TypeAlias = Callable[[Any, str, int, list[Any]], int]
-    Table: TypeAlias = dict[str, Any]
+    from tokenstream.partial_json._grammar import Step, Table
 
 __all__ = [
     "AFTER",
@@ -39,7 +36,6 @@ __all__ = [
     "WHITE",
     "after_crooked",
     "is_step",
-    "under",
 ]
 
 StepT = TypeVar("StepT", bound="Callable[..., Any]")
@@ -69,17 +65,6 @@ STEPS: dict[str, Step] = {}
 
 AFTER_CROOKED: set[Step] = set()
 """The steps that may be taken behind a wrong closing bracket."""
-
-
-def under(characters: Iterable[str], *tables: Table) -> Callable[[StepT], StepT]:
-    """Enter a step into tables, under each of `characters`."""
-
-    def enter(step: StepT) -> StepT:
-        for table in tables:
-            table.update(dict.fromkeys(characters, step))
-        return step
-
-    return enter
 
 
 def is_step(step: StepT) -> StepT:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._growing import NUM
 from tokenstream.partial_json._lenient_atoms import LITERALS, PREFIXES, Atom, atom
 from tokenstream.partial_json._lenient_gaps import LenientGaps
 from tokenstream.partial_json._lenient_peek import SPACES, MoreNeeded, Peek, TooFar
-from tokenstream.partial_json._lenient_tables import OTHER, VALUES, under
-from tokenstream.partial_json._numbers import MOST_DIGITS, NUMBER, is_too_long, make, so_far
+from tokenstream.partial_json._lenient_tables import OTHER, VALUES
+from tokenstream.partial_json._numbers import MOST_LENGTH, NUMBER, is_too_long, make, so_far
 
 if TYPE_CHECKING:
     from tokenstream.partial_json.events import JSONEvent
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["LenientTokens"]
 
 _TOKEN: Any = re.compile(r"[\w.+\-$]*").match
-_MOST_TOKEN = MOST_DIGITS + 4
-"""Characters of a number, a literal or a word."""
 _ENDS_ATOM = frozenset(("", *",}]);#\x1b\\"))
 _ENDS_WORD = frozenset(("", *",}]);"))
 
@@ -44,9 +43,9 @@ class LenientTokens(LenientGaps):
 
     @under("+-", *VALUES)
     def _token(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        end: int = _TOKEN(text, position + self._scanned, position + _MOST_TOKEN + 1).end()
+        end: int = _TOKEN(text, position + self._scanned, position + MOST_LENGTH + 1).end()
         token = text[position:end]
-        if len(token) > _MOST_TOKEN or is_too_long(token):
+        if len(token) > MOST_LENGTH or is_too_long(token):
             self._tell_number(token, position, out)
             return self._exceed_digits()
         if end == len(text):

@@ -12,6 +12,7 @@ __all__ = [
     "ACCEPTED",
     "FEW_DIGITS",
     "MOST_DIGITS",
+    "MOST_LENGTH",
     "NUMBER",
     "START",
     "advance",
@@ -22,8 +23,8 @@ __all__ = [
 
 MOST_DIGITS = 4_300
 """Most digits of a number: what `int` takes by default; longer ones take it quadratic time."""
-_MOST_OTHERS = 4
-"""A sign, a point, an exponent's letter and its sign: what a number has beside its digits."""
+MOST_LENGTH = MOST_DIGITS + 4
+"""Most characters of a number: beside its digits a sign, a point, an exponent's letter and its sign."""
 FEW_DIGITS = 512
 """Digits that `int` always takes, however low the process has set its limit (640 at least)."""
 
@@ -62,7 +63,7 @@ def advance(text: str, position: int, state: int) -> tuple[int, int]:
     It stops at the end of the text, before a character that does not belong to
     the number, or behind more digits than a number may have.
     """
-    end = min(len(text), position + MOST_DIGITS + _MOST_OTHERS + 1)
+    end = min(len(text), position + MOST_LENGTH + 1)
     while position < end:
         following = _NEXT[state].get(text[position])
         if following is None:
@@ -81,7 +82,7 @@ def is_too_long(number: str) -> bool:
     """
     if len(number) <= MOST_DIGITS:
         return False
-    return len(number) > MOST_DIGITS + _MOST_OTHERS or sum(map(str.isdigit, number)) > MOST_DIGITS
+    return len(number) > MOST_LENGTH or sum(map(str.isdigit, number)) > MOST_DIGITS
 
 
 def make(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, float or Decimal
@@ -113,7 +114,7 @@ def so_far(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as above, o
         (1, -1, None)
     """
     value = None
-    number = number[: MOST_DIGITS + _MOST_OTHERS]
+    number = number[:MOST_LENGTH]
     match = NUMBER(_CUT_POWER(r"\1", number) if decimals else number)
     while match is not None and value is None:
         start = match.group()

@@ -10,16 +10,17 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from tokenstream.partial_json.events import ValueDone, ValueStart
 
-__all__ = ["OFF", "At", "Follower", "Pattern"]
+__all__ = ["CONTAINERS", "OFF", "At", "Follower", "Pattern"]
 
 At: TypeAlias = str | tuple[str | int, ...]
 """A path as users write it: `"recipes.*.steps"`, or a tuple of keys for keys that have dots."""
 
+CONTAINERS = frozenset({"object", "array"})
+"""The kinds of values that hold others."""
 OFF = -(1 << 30)
 """How a value stands that is beside the way to a path: far before any that is on it."""
 
 _EACH = "*"
-_CONTAINERS = frozenset({"object", "array"})
 # No array is so long that an index of it has more digits.
 _INDEX = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z").match
 _SUBSCRIPT = re.compile(r"\[(?:\d*|\*)\]\Z").search
@@ -117,7 +118,7 @@ class Follower:
             key is None or depth > self._length or self.pattern.takes(depth - 1, key)
         )
         stands = depth - self._length if leads else OFF
-        if event.kind in _CONTAINERS:
+        if event.kind in CONTAINERS:
             self._open = depth + 1
             self._on_way += leads
         else:

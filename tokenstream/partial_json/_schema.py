@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._shape import Slot
 
-__all__ = ["Schema"]
+__all__ = ["MOST_DEPTH", "Schema"]
 
 T = TypeVar("T")
 AskedT = TypeVar("AskedT")
+
+MOST_DEPTH = 200
+"""Objects and arrays inside each other: what pydantic reads."""
 
 _MODULES = re.compile(r"(?:[\w<>]+\.)+")
 

@@ -18,8 +18,8 @@ from tokenstream.partial_json._grammar import (
     INSIDE,
     KEY,
     VALUE,
-    begins_with,
     goes_on,
+    under,
 )
 from tokenstream.partial_json._growing import BOOL, NULL, NUM
 from tokenstream.partial_json._numbers import (
@@ -133,13 +133,13 @@ class StrictReader(TextReader):
 
     # -- between values ---------------------------------------------------------
 
-    @begins_with("\t\n\r", *BETWEEN)
+    @under("\t\n\r", *BETWEEN)
     def _space(self, text: str, position: int, out: list[JSONEvent]) -> int:
         space: Any = _SPACE(text, position)
         end: int = space.end()
         return end
 
-    @begins_with("{", VALUE, FIRST_ELEMENT)
+    @under("{", VALUE, FIRST_ELEMENT)
     def _begin_object(self, text: str, position: int, out: list[JSONEvent]) -> int:
         if not self._open({}, self._base + position, out):
             self._at = FAILED
@@ -147,7 +147,7 @@ class StrictReader(TextReader):
         self._at = FIRST_KEY
         return position + 1
 
-    @begins_with("[", VALUE, FIRST_ELEMENT)
+    @under("[", VALUE, FIRST_ELEMENT)
     def _begin_array(self, text: str, position: int, out: list[JSONEvent]) -> int:
         if not self._open([], self._base + position, out):
             self._at = FAILED
@@ -155,8 +155,8 @@ class StrictReader(TextReader):
         self._at = FIRST_ELEMENT
         return position + 1
 
-    @begins_with("}", FIRST_KEY, AFTER_FIELD)
-    @begins_with("]", FIRST_ELEMENT, AFTER_ELEMENT)
+    @under("}", FIRST_KEY, AFTER_FIELD)
+    @under("]", FIRST_ELEMENT, AFTER_ELEMENT)
     def _end_container(self, text: str, position: int, out: list[JSONEvent]) -> int:
         self._close(self._base + position + 1, out)
         self._value_done()
@@ -206,7 +206,7 @@ class StrictReader(TextReader):
     # In keys and strings the common case comes first: no escape, no control character (and none of
     # the others that are not printable), up to the closing quote or the end of the text.
 
-    @begins_with('"', KEY, FIRST_KEY)
+    @under('"', KEY, FIRST_KEY)
     def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
         self._at = _IN_KEY
         return self._in_key(text, position + 1, out)
@@ -229,7 +229,7 @@ class StrictReader(TextReader):
             self._cut_key = key
         return end + 1
 
-    @begins_with('"', VALUE, FIRST_ELEMENT)
+    @under('"', VALUE, FIRST_ELEMENT)
     def _begin_string_value(self, text: str, position: int, out: list[JSONEvent]) -> int:
         start = position + 1
         offset = self._base + position
@@ -264,7 +264,7 @@ class StrictReader(TextReader):
 
     # -- numbers and literals -----------------------------------------------------------
 
-    @begins_with("-0123456789", VALUE, FIRST_ELEMENT)
+    @under("-0123456789", VALUE, FIRST_ELEMENT)
     def _begin_number(self, text: str, position: int, out: list[JSONEvent]) -> int:
         start = self._base + position
         match = NUMBER(text, position)
@@ -328,7 +328,7 @@ class StrictReader(TextReader):
             MAX_EMAX,
         )
 
-    @begins_with("tfn", VALUE, FIRST_ELEMENT)
+    @under("tfn", VALUE, FIRST_ELEMENT)
     def _begin_literal(self, text: str, position: int, out: list[JSONEvent]) -> int:
         word, value, _ = literal = _LITERALS[text[position]]
         start = self._base + position

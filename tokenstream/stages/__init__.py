@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tokenstream._lazy import lazily
 from tokenstream.stages.metrics import Meter, Metrics
 
 if TYPE_CHECKING:
@@ -16,15 +16,4 @@ __all__ = ["Field", "Items", "Meter", "Metrics", "Partials", "ValidatedCalls"]
 # Loaded when first asked for: metrics need neither a parser nor pydantic's type adapters.
 _HOMES = {"Field": "objects", "Items": "objects", "Partials": "objects", "ValidatedCalls": "tools"}
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'tokenstream.stages' has no attribute {name!r}")
-    value: object = getattr(import_module(f"tokenstream.stages.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazily(globals(), _HOMES)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.errors import (
     InvalidJSON,
@@ -15,6 +16,7 @@ from tokenstream.errors import (
     TokenStreamError,
 )
 from tokenstream.events import ToolCallDone
+from tokenstream.stages._cursor import NULL
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
+    from tokenstream.stages._cursor import Cursor
 
-__all__ = ["Cursor", "Entry", "Run", "ToolFailed", "Work"]
+__all__ = ["Entry", "Run", "ToolFailed", "Work"]
 
 _NO_WORK: list[Work] = []
 
@@ -40,14 +43,6 @@ class ToolFailed(Exception):
         ... def get_weather(city: str) -> str:
         ...     raise ToolFailed(f"There is no station in {city}. Ask for the next larger city.")
     """
-
-
-class Cursor(Protocol):
-    """Where a run is in a view."""
-
-    def ready(self) -> Any: ...  # noqa: ANN401 - an item of any view, or None
-    def after(self, event: Any) -> Any: ...  # noqa: ANN401 - as above
-    def end(self) -> Any: ...  # noqa: ANN401 - as above
 
 
 class Entry(NamedTuple):
@@ -123,20 +118,14 @@ class Work(NamedTuple):
         error.add_note(f"raised by the handler {self.entry.name!r} for {self.entry.purpose}{call}")
 
 
-class _Reader:
-    """What a view has for the handler in one run.
+class _Taker(ABC):
+    """Goes along with a view in one run.
 
     Args:
-        entry: The handler.
         cursor: Where the run is in the view.
-        null: What the view has for an item that is None.
     """
 
-    def __init__(self, entry: Entry, cursor: Cursor, null: object) -> None:
-        self.entry = entry
-        self._null = null
-        self.error: OutputInvalid | OutputIncomplete | LimitExceeded | None = None
-        """What was wrong first with what the model wrote."""
+    def __init__(self, cursor: Cursor[Any]) -> None:
         self._cursor = cursor
 
     def catch_up(self) -> list[Work]:
@@ -146,6 +135,29 @@ class _Reader:
     def take(self, event: Event) -> list[Work]:
         """Return what there is to do because of an event."""
         return self._work(functools.partial(self._cursor.after, event))
+
+    @abstractmethod
+    def end(self, message: Message) -> list[Work]:
+        """Return what there is to do because the stream is over."""
+
+    @abstractmethod
+    def _work(self, first: Callable[[], Any]) -> list[Work]:
+        """Return what there is to do with the items from the first one on, in their order."""
+
+
+class _Reader(_Taker):
+    """What a view has for the handler in one run.
+
+    Args:
+        entry: The handler.
+        cursor: Where the run is in the view.
+    """
+
+    def __init__(self, entry: Entry, cursor: Cursor[Any]) -> None:
+        super().__init__(cursor)
+        self.entry = entry
+        self.error: OutputInvalid | OutputIncomplete | LimitExceeded | None = None
+        """What was wrong first with what the model wrote."""
 
     def end(self, message: Message) -> list[Work]:
         """Return what there is to do because the stream is over.
@@ -181,11 +193,11 @@ class _Reader:
             else:
                 if item is None:
                     return work
-                work.append(Work(entry, None if item is self._null else item))
+                work.append(Work(entry, None if item is NULL else item))
             read = then or self._cursor.ready
 
 
-class _Calls:
+class _Calls(_Taker):
     """The tool calls of one run: each goes to its tool, or is answered here.
 
     Args:
@@ -199,27 +211,20 @@ class _Calls:
         self,
         tools: Mapping[str, Entry],
         others: frozenset[str | None],
-        cursor: Cursor,
+        cursor: Cursor[Any],
         fail: Callable[[ToolCall, str], None],
     ) -> None:
+        super().__init__(cursor)
         self._tools = tools
         self._others = others
-        self._cursor = cursor
         self._fail = fail
-
-    def catch_up(self) -> list[Work]:
-        """Return what there is to do with the calls that have come before."""
-        return self._work(self._cursor.ready)
-
-    def take(self, event: Event) -> list[Work]:
-        """Return what there is to do with the calls that an event ends, in their order."""
-        return self._work(functools.partial(self._cursor.after, event))
 
     def end(self, message: Message) -> list[Work]:
         """Return what there is to do because the stream is over."""
         return self._work(self._cursor.end)
 
-    def _work(self, read: Callable[[], Any]) -> list[Work]:
+    def _work(self, first: Callable[[], Any]) -> list[Work]:
+        read = first
         work: list[Work] = []
         while (call := read()) is not None:
             entry = self._tools.get(call.name)
@@ -239,7 +244,6 @@ class Run:
         tools: Those of them that are tools, by name.
         choice: What has the views.
         cursor_of: Returns where a new view is; a run goes along with views, and reads none of them.
-        null: What a view has for an item that is None.
     """
 
     def __init__(
@@ -247,19 +251,18 @@ class Run:
         entries: Sequence[Entry],
         tools: Mapping[str, Entry],
         choice: Any,  # noqa: ANN401 - of either kind of stream
-        cursor_of: Callable[[Any], Cursor],
-        null: object,
+        cursor_of: Callable[[Any], Cursor[Any]],
     ) -> None:
         self._entries = entries
         self._values: dict[str, object] = {}
         self._errors: list[str] = []
         self._readers: list[_Reader] = []
-        self._takers: list[_Reader | _Calls] = []
+        self._takers: list[_Taker] = []
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
         for entry in entries:
             take: Callable[[Event], list[Work]] = functools.partial(_event_work, entry)
             if entry.view is not None:
-                reader = _Reader(entry, cursor_of(entry.view(choice)), null)
+                reader = _Reader(entry, cursor_of(entry.view(choice)))
                 self._readers.append(reader)
                 take = reader.take
             self._add(entry.events, take)

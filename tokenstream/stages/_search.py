@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import PartialJSONParser
 from tokenstream.partial_json._growing import forget
-from tokenstream.partial_json._pattern import OFF, Follower, Pattern
+from tokenstream.partial_json._pattern import CONTAINERS, OFF, Follower, Pattern
+from tokenstream.partial_json._schema import MOST_DEPTH
 from tokenstream.partial_json.events import StringDelta, ValueStart
 
 if TYPE_CHECKING:
@@ -17,11 +18,10 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json.events import JSONEvent, ValueDone
 
-__all__ = ["Search", "escaped", "no_document"]
+__all__ = ["Reading", "Search", "escaped", "no_document"]
 
 OutT = TypeVar("OutT")
 
-_CONTAINERS = ("object", "array")
 _KINDS = {
     "object": "an object",
     "array": "an array",
@@ -30,8 +30,6 @@ _KINDS = {
     "literal": "true or false",
 }
 _NULL = "null"
-_MOST_DEPTH = 200
-"""Objects and arrays inside each other: what pydantic reads, and so typed snapshots."""
 
 
 def escaped(error: Exception) -> Exception:
@@ -49,7 +47,28 @@ def no_document(text: str) -> OutputInvalid:
     return OutputInvalid(msg, text=text)
 
 
-class Search(Generic[OutT]):
+class Reading:
+    """What reading a document has come to, beside what it has given."""
+
+    __slots__ = ("error", "stop")
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        """What went wrong, once something has; nothing is given after it.
+
+        That is `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or what a
+        validator of the type raised that is no ValueError, as it is.
+        """
+        self.stop: str | None = None
+        """Why the answer need not be read on; None while it need."""
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+
+class Search(Reading, Generic[OutT]):
     """Reads a document for what a path leads to.
 
     Args:
@@ -65,8 +84,6 @@ class Search(Generic[OutT]):
         "_lenient",
         "_parser",
         "_reached",
-        "error",
-        "stop",
     )
 
     _wanted: ClassVar[tuple[str, ...]]
@@ -74,9 +91,10 @@ class Search(Generic[OutT]):
     _wanted_name: ClassVar[str]
 
     def __init__(self, at: At, *, lenient: bool) -> None:
+        super().__init__()
         self._follower = Follower(Pattern(at))
         # Nothing is looked at before it is finished, so nothing need show.
-        self._parser = PartialJSONParser(allow=0, lenient=lenient, max_depth=_MOST_DEPTH)
+        self._parser = PartialJSONParser(allow=0, lenient=lenient, max_depth=MOST_DEPTH)
         self._lenient = lenient
         self._length = 0
         """How many characters have come."""
@@ -86,14 +104,6 @@ class Search(Generic[OutT]):
         """How the value stands that came nearest to the path."""
         self._kind = ""
         """What that value is."""
-        self.error: Exception | None = None
-        """What went wrong, once something has; nothing is given after it.
-
-        That is `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or what a
-        validator of the type raised that is no ValueError, as it is.
-        """
-        self.stop: str | None = None
-        """Why the answer need not be read on; None while it need."""
 
     @property
     def complete(self) -> bool:
@@ -127,11 +137,6 @@ class Search(Generic[OutT]):
         if self.error is None:
             self.error = self._verdict()
         return out
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise self.error
 
     # -- what a kind of search does with what it finds ---------------------------
 
@@ -216,10 +221,10 @@ class Search(Generic[OutT]):
         if reached == 0:
             return None
         missing = len(pattern) + reached
-        empty = self._kind == _NULL or (self._kind in _CONTAINERS and pattern.is_wild(missing))
+        empty = self._kind == _NULL or (self._kind in CONTAINERS and pattern.is_wild(missing))
         if empty:
             return None
-        without = " without that key" if self._kind in _CONTAINERS else ""
+        without = " without that key" if self._kind in CONTAINERS else ""
         return OutputInvalid(
             f"there is nothing at {pattern.name(len(pattern))}: {pattern.name(missing)} "
             f"is {_KINDS[self._kind]}{without}",

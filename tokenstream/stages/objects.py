@@ -13,7 +13,7 @@ from tokenstream.partial_json._draft import Draft
 from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._first_fault import first_fault
 from tokenstream.partial_json._schema import Schema
-from tokenstream.stages._search import Search, escaped, no_document
+from tokenstream.stages._search import Reading, Search, escaped, no_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _STOP = "the output is invalid"
 _NO_JSON = re.compile(r"NaN|Infinity").search
 
 
-class Partials(Generic[T]):
+class Partials(Reading, Generic[T]):
     """A typed object that fills in while its JSON is written.
 
     A value that is finished is validated at that moment; one that breaks the
@@ -55,7 +55,7 @@ class Partials(Generic[T]):
         ([], 'OutputIncomplete')
     """
 
-    __slots__ = ("_draft", "_fail_fast", "_lenient", "_type", "error", "stop")
+    __slots__ = ("_draft", "_fail_fast", "_lenient")
 
     def __init__(
         self,
@@ -64,18 +64,10 @@ class Partials(Generic[T]):
         fail_fast: bool = False,
         lenient: bool = False,
     ) -> None:
+        super().__init__()
         self._draft: Draft[T] = Draft(type, lenient=lenient)
         self._lenient = lenient
-        self._type = type
         self._fail_fast = fail_fast
-        self.error: Exception | None = None
-        """What went wrong, once something has; nothing is given after it.
-
-        That is `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or what a
-        validator of the type raised that is no ValueError, as it is.
-        """
-        self.stop: str | None = None
-        """Why the answer need not be read on; None while it need."""
 
     @property
     def complete(self) -> bool:
@@ -123,11 +115,6 @@ class Partials(Generic[T]):
         self.error = self._verdict(over=True)
         return [] if draft.complete == complete else [draft.partial()]
 
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise self.error
-
     def _verdict(self, *, over: bool) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
         """Return what is wrong with what there is, and at the end of the text also what is missing."""
         draft, fault = self._draft, self._draft.error
@@ -149,7 +136,7 @@ class Partials(Generic[T]):
                 pass
             else:
                 return None
-        why = Schema[T].of(self._type).reason(best.errors)
+        why = draft.schema.reason(best.errors)
         return OutputInvalid(why, text=draft.text, errors=best.errors, best=best)
 
 

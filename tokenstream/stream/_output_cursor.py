@@ -6,9 +6,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream.errors import OutputInvalid, TokenStreamError
+from tokenstream.stages._cursor import NULL
 from tokenstream.stream._output_documents import Documents
 from tokenstream.stream._output_end import no_json, placed
-from tokenstream.stream._view import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._reader import unpacked
-from tokenstream.stream._view import NULL
 
 if TYPE_CHECKING:
     from anyio import Event
@@ -250,7 +249,7 @@ def _begin(stream: Any, router: Router) -> Run:  # noqa: ANN401 - a stream of ei
     given: Any = router
     if not isinstance(given, Router):
         raise MisuseError(f"stream.run() takes a Router, not {type(given).__name__}")
-    return given._begin(stream.choice(0), attrgetter("_cursor"), NULL)  # noqa: SLF001 - its own driver
+    return given._begin(stream.choice(0), attrgetter("_cursor"))  # noqa: SLF001 - its own driver
 
 
 def _do(stream: Any, run: Run, work: list[Work]) -> None:  # noqa: ANN401 - a Stream

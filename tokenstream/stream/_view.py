@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tokenstream.errors import MisuseError
+from tokenstream.stages._cursor import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tokenstream.errors import TokenStreamError
     from tokenstream.events import Event
+    from tokenstream.stages._cursor import Cursor
 
-__all__ = ["NULL", "AsyncItemView", "AsyncSteps", "AsyncView", "Cursor", "ItemView", "Steps", "View"]
-
-NULL: Any = object()
-"""What a cursor gives for an item that is None, which would say that there is none."""
-
+__all__ = ["AsyncItemView", "AsyncSteps", "AsyncView", "ItemView", "Steps", "View"]
 
 ItemT = TypeVar("ItemT")
-ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 
 class _Refused(MisuseError, TypeError):
@@ -37,19 +34,6 @@ class _Refused(MisuseError, TypeError):
 
 _Refused.__module__ = MisuseError.__module__
 _Refused.__name__ = _Refused.__qualname__ = MisuseError.__qualname__
-
-
-class Cursor(Protocol[ItemT_co]):
-    """Where a reader is in one aspect of the answer."""
-
-    def ready(self) -> ItemT_co | None:
-        """Return what the reader has missed, out of what has come."""
-
-    def after(self, event: Any) -> ItemT_co | None:  # noqa: ANN401 - any event
-        """Return what an event adds, if it adds something."""
-
-    def end(self) -> ItemT_co | None:
-        """Return what the end of the stream adds, or raise what that end means for the reader."""
 
 
 class Steps(Protocol):

@@ -1,0 +1,120 @@
+"""Routers, and tools that wait for their turn: what the tests of `stream.run` share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+from pydantic import BaseModel
+
+from tests.stream.async_sources import PATIENCE
+from tests.stream.bodies import DONE, call, chunk
+from tokenstream import AsyncStream
+from tokenstream.errors import TokenStreamError
+from tokenstream.router import Router, ToolFailed, ToolResults
+
+
+class City(BaseModel):
+    """Arguments of a tool."""
+
+    city: str
+
+
+def with_tools() -> Router:
+    """Return a router with the tools of `ANSWER`."""
+    router = Router()
+
+    @router.tool("get_weather", City)
+    def weather(asked: City) -> dict[str, Any]:
+        return {"city": asked.city, "degrees": 7}
+
+    @router.tool
+    def get_time() -> str:
+        return "12:00"
+
+    return router
+
+
+RESULTS = {"call_a": {"city": "Oslo", "degrees": 7}, "call_b": "12:00"}
+CALLS = [chunk(call(number, f"call_{number}", "wait", f'{{"number": {number}}}')) for number in range(4)]
+END = [chunk({}, "tool_calls"), DONE]
+
+
+def given(error: TokenStreamError) -> dict[str, Any]:
+    """Return what an error tells of the tools."""
+    results = error.tool_results
+    assert isinstance(results, ToolResults)
+    return dict(results)
+
+
+class Bug(Exception):
+    """A handler's own error."""
+
+
+def failing_for_the_model() -> Router:
+    """Return a router whose one tool fails, and whose other one works."""
+    router = Router()
+
+    @router.tool("get_weather", City)
+    def weather(asked: City) -> None:
+        raise ToolFailed(f"no station in {asked.city}")
+
+    router.tool("get_time")(lambda: "12:00")
+    return router
+
+
+FAILED = ({"call_a": "no station in Oslo", "call_b": "12:00"}, frozenset({"call_a"}))
+
+
+async def run_router(stream: AsyncStream, router: Router) -> ToolResults:
+    """Run a router, and do not wait for ever for what a test waits for."""
+    with anyio.fail_after(PATIENCE):
+        return await stream.run(router)
+
+
+class Gate(AsyncIterator[bytes]):
+    """A body that gives each chunk once the test lets it: a chunk, or an event to wait for."""
+
+    def __init__(self, *steps: bytes | anyio.Event | Exception) -> None:
+        self._steps: Iterator[Any] = iter(steps)
+        self.closed = False
+
+    async def __anext__(self) -> bytes:
+        for step in self._steps:
+            await anyio.lowlevel.checkpoint()
+            if isinstance(step, bytes):
+                return step
+            if isinstance(step, Exception):
+                raise step
+            await step.wait()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Tools:
+    """A tool that waits for its turn, and tells what became of its calls."""
+
+    def __init__(self, router: Router) -> None:
+        self.begun: list[int] = []
+        self.done: list[int] = []
+        self.cancelled: list[int] = []
+        self.started = anyio.Event()
+        self.go = anyio.Event()
+        router.tool("wait")(self.wait)
+
+    async def wait(self, number: int) -> int:
+        self.begun.append(number)
+        self.started.set()
+        try:
+            await self.go.wait()
+            self.done.append(number)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.01)
+            self.cancelled.append(number)
+            raise
+        return number * 10

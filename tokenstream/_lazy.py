@@ -1,0 +1,36 @@
+"""Names of a package that are loaded when they are first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["lazily"]
+
+
+def lazily(
+    package: dict[str, Any], homes: Mapping[str, str]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return the `__getattr__` and the `__dir__` of a package.
+
+    Args:
+        package: The package's globals.
+        homes: The module of the package that has each name.
+    """
+    name = package["__name__"]
+
+    def load(attribute: str) -> object:
+        home = homes.get(attribute)
+        if home is None:
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        value: object = getattr(import_module(f"{name}.{home}"), attribute)
+        package[attribute] = value
+        return value
+
+    def names() -> list[str]:
+        return sorted({*package, *homes})
+
+    return load, names
