@@ -43,6 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
 
 
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector off what lives as long as the session.
+
+    Thousands of tests and the modules of a dozen SDKs stop the program for a second
+    whenever all of it is looked at, which is longer than the deadlines that tests wait for.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """Run each test marked `anyio` under asyncio and under trio."""
@@ -50,15 +60,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="module")
-def light_heap() -> Iterator[None]:
+def light_heap() -> None:
     """Have `gc.collect()` look only at what the tests of a module make themselves.
 
-    The libraries and what other tests left take it a tenth of a second each time.
+    What other tests have loaded and left takes it a tenth of a second each time.
     """
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture
