@@ -40,6 +40,8 @@ _TOKENS = [
     "\n",
 ]
 _PARTIAL_JSON_PARSER: Any = import_module("partial_json_parser")  # it has no types
+_CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,4}|u[dD][89abAB].{2}\\)?\Z")
+_CUT_NUMBER = re.compile(r"[-+.0-9eE]\Z")
 _KEEP = int(Allow.STR | Allow.NUM | Allow.ARR | Allow.OBJ)
 
 # -- whole texts -----------------------------------------------------------------------
@@ -106,15 +108,18 @@ def test_jiter_shows_the_same_of_a_cut_document(
 ) -> None:
     """With the number at the cut, or without it.
 
-    It shows "12" but not "12.", so that what showed is taken back.
+    It shows "12" but not "12.", so that what showed is taken back. pydantic_core 2.27
+    leaves out a string that is cut inside an escape, 2.50 does not.
     """
     text = text[: data.draw(st.integers(0, len(text)))]
     taken, value = _verdict(theirs, text)
-    withheld, kept = read(text), read(text, allow=_KEEP)
+    readings = [read(text), read(text, allow=_KEEP)]
+    if _CUT_ESCAPE.search(text):
+        readings.append(read(text, allow=int(Allow.ARR | Allow.OBJ)))
 
-    assert withheld.has_value <= taken
+    assert any(reading.has_value <= taken for reading in readings)
     if taken:
-        assert any(parser.has_value and same(value, parser.value) for parser in (withheld, kept))
+        assert any(reading.has_value and same(value, reading.value) for reading in readings)
 
 
 @pytest.mark.parametrize("theirs", [_jiter, _pydantic_core], ids=["jiter", "pydantic_core"])
@@ -125,10 +130,6 @@ def test_jiter_and_this_parser_disagree(theirs: Callable[[str], Any], text: str)
 
     assert is_json is not _verdict(theirs, text)[0]
     assert is_json is (read(text).error is None)
-
-
-_CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,4}|u[dD][89abAB].{2}\\)?\Z")
-_CUT_NUMBER = re.compile(r"[-+.0-9eE]\Z")
 
 
 @given(documents(repeat=True, lone=False, numbers=False), st.data())
