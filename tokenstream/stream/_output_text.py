@@ -66,8 +66,9 @@ class ArgumentsText:
     """Where a reader is in the arguments of a tool call.
 
     Arguments that say nothing are held back until the answer is over: some
-    servers send an empty object first and the real ones behind it, which formats
-    take apart into two calls once they see the end.
+    servers send an empty object first and the real ones behind it. openai-chat
+    drops one in a fragment of its own; glued to what follows, it makes two calls
+    of them at their end, there and in other formats.
 
     Args:
         part: The call as it grows.
