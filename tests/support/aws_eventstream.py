@@ -6,10 +6,13 @@ import base64
 import json
 import struct
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
+
+from tokenstream.relay.encoders._aws import packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+__all__ = ["Typed", "chunk", "converse", "event", "exception", "header", "invoke", "message", "packed"]
 
 _INTEGERS = {2: ">b", 3: ">h", 4: ">i", 5: ">q", 8: ">q"}
 _PADDING = "abcdefghijklmnopqrstuvwxyz"
@@ -34,13 +37,6 @@ def header(name: str, value: Any) -> bytes:
         data = typed.value if isinstance(typed.value, bytes) else typed.value.encode()
         return start + struct.pack(">H", len(data)) + data
     return start + (typed.value or b"")
-
-
-def packed(headers: bytes, payload: bytes) -> bytes:
-    """Pack a message."""
-    lengths = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
-    start = lengths + struct.pack(">I", crc32(lengths)) + headers + payload
-    return start + struct.pack(">I", crc32(start))
 
 
 def message(headers: Mapping[str, Any], payload: bytes = b"") -> bytes:

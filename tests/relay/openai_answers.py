@@ -1,0 +1,30 @@
+"""The messages that OpenAI's encoders have sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.relay.sent import read
+from tokenstream.message import MediaPart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.message import Message
+
+__all__ = ["FORMATS", "media_of", "message_of"]
+
+FORMATS = ("openai-chat", "openai-responses", "openai-completions", "openai-assistants", "openai-realtime")
+
+
+def message_of(format: str, chunks: Iterable[bytes], *remarks: str) -> Message:
+    """Return the message that chunks are, which tell of no error."""
+    message, error = read(chunks, format, *remarks)
+    if error is not None:
+        raise error
+    return message
+
+
+def media_of(message: Message) -> list[MediaPart]:
+    """Return the images and the audio of a message."""
+    return [part for part in message.parts if isinstance(part, MediaPart)]

@@ -1,0 +1,73 @@
+"""What encoders send, as names and payloads that can be read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from tokenstream import Decoder
+from tokenstream.framing import AWSEventStreamParser, SSEParser
+from tokenstream.relay.encoders import create
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.errors import TokenStreamError
+    from tokenstream.events import Event
+    from tokenstream.message import Message
+    from tokenstream.testing import Script
+    from tokenstream.turns import Drop
+
+__all__ = ["bare", "decoded", "payloads_of", "read", "relayed", "sent"]
+
+
+def sent(script: Script, format: str) -> list[tuple[str, Any]]:
+    """Return a script's events on the wire: the name and the payload of each, padding left out."""
+    return payloads_of(script.chunks(format))
+
+
+def relayed(format: str, *events: Event, drop: Drop = ()) -> list[bytes]:
+    """Return what an encoder sends for events, and for their end."""
+    encoder = create(format, drop=drop)
+    return [*(chunk for event in events for chunk in encoder.feed(event)), *encoder.end()]
+
+
+def payloads_of(chunks: Iterable[bytes]) -> list[tuple[str, Any]]:
+    """Return the name and the payload of each chunk, every one of which is an event."""
+    return [_payload_of(chunk) for chunk in chunks]
+
+
+def bare(chunks: Iterable[bytes]) -> list[Any]:
+    """Return the payload of each chunk, of a format whose events have no names."""
+    return [payload for _, payload in payloads_of(chunks)]
+
+
+def read(chunks: Iterable[bytes], format: str, *remarks: str) -> tuple[Message, TokenStreamError | None]:
+    """Return what our reader makes of chunks, in which it has nothing else to remark."""
+    decoder = decoded(chunks, format)
+    assert set(remarks) == set(decoder.departures)
+    return decoder.message, decoder.error
+
+
+def decoded(chunks: Iterable[bytes], format: str) -> Decoder:
+    """Return a decoder that has read an answer to its end."""
+    decoder = Decoder(format)
+    for chunk in chunks:
+        decoder.feed(chunk)
+    decoder.end()
+    return decoder
+
+
+def _payload_of(chunk: bytes) -> tuple[str, Any]:
+    if chunk.startswith(b"{"):
+        return "", json.loads(chunk)
+    if chunk.startswith((b"event: ", b"data: ")):
+        (event,) = SSEParser().feed(chunk)
+        return event.event, json.loads(event.data) if event.data.startswith("{") else event.data
+    (message,) = AWSEventStreamParser().feed(chunk)
+    payload = json.loads(message.payload)
+    payload.pop("p", None)
+    if "bytes" in payload:
+        payload = json.loads(base64.b64decode(payload["bytes"]))
+    return message.event, payload

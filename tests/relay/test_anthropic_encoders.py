@@ -1,0 +1,399 @@
+"""What a script is on the wire of Anthropic Messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.relay.sent import decoded, payloads_of, relayed, sent
+from tokenstream import testing
+from tokenstream.errors import NotExpressible, ProviderError
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallStart,
+    Unknown,
+)
+from tokenstream.message import Citation, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
+
+if TYPE_CHECKING:
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event
+    from tokenstream.testing import Script
+
+START: dict[str, Any] = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "scripted-1",
+    "content": [],
+    "stop_reason": None,
+    "stop_sequence": None,
+    "usage": {"input_tokens": 0, "output_tokens": 0},
+}
+TEXT = {"type": "text", "text": ""}
+
+
+def named(*payloads: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return payloads with the names of their events, which are their types."""
+    return [(payload["type"], payload) for payload in payloads]
+
+
+def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the events of a block."""
+    return named(
+        {"type": "content_block_start", "index": index, "content_block": start},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    )
+
+
+def said(*texts: str) -> list[dict[str, Any]]:
+    return [{"type": "text_delta", "text": text} for text in texts]
+
+
+def end(stop_reason: str, sequence: str | None = None, **usage: Any) -> list[tuple[str, Any]]:
+    """Return the last two events of an answer."""
+    delta = {"stop_reason": stop_reason, "stop_sequence": sequence}
+    return named({"type": "message_delta", "delta": delta, "usage": usage}, {"type": "message_stop"})
+
+
+def body_of(script: Script) -> list[tuple[str, Any]]:
+    """Return what is sent behind the `message_start`."""
+    return sent(script, "anthropic")[1:]
+
+
+def test_an_answer_is_sent_as_anthropic_documents_it() -> None:
+    """Each part is a block with its running index; ids and names are the script's."""
+    script = (
+        testing.script(id="msg_9", model="claude-sonnet-4-6")
+        .reasoning("Let me", " see.", signature="c2ln")
+        .text("It is ", "–5 °C.")
+        .tool_call("get_weather", ('{"city":', '"Oslo"}'), id="toolu_7")
+        .tool_call("now", "", id="toolu_8")
+        .usage(input_tokens=9, output_tokens=4)
+        .finish()
+    )
+    expected = [
+        *named({"type": "message_start", "message": {**START, "id": "msg_9", "model": "claude-sonnet-4-6"}}),
+        *block(
+            0,
+            {"type": "thinking", "thinking": "", "signature": ""},
+            {"type": "thinking_delta", "thinking": "Let me"},
+            {"type": "thinking_delta", "thinking": " see."},
+            {"type": "signature_delta", "signature": "c2ln"},
+        ),
+        *block(1, TEXT, *said("It is ", "–5 °C.")),
+        *block(
+            2,
+            {"type": "tool_use", "id": "toolu_7", "name": "get_weather", "input": {}},
+            {"type": "input_json_delta", "partial_json": ""},
+            {"type": "input_json_delta", "partial_json": '{"city":'},
+            {"type": "input_json_delta", "partial_json": '"Oslo"}'},
+        ),
+        *block(
+            3,
+            {"type": "tool_use", "id": "toolu_8", "name": "now", "input": {}},
+            {"type": "input_json_delta", "partial_json": ""},
+        ),
+        *end("tool_use", input_tokens=9, output_tokens=4),
+    ]
+
+    assert expected == sent(script, "anthropic")
+
+
+def test_each_event_has_the_name_that_is_its_type() -> None:
+    """SDKs tell events by their names."""
+    chunks = testing.script().text("Hi").finish().chunks("anthropic")
+    assert b'event: message_stop\ndata: {"type":"message_stop"}\n\n' == chunks[-1]
+
+
+def test_all_counts_stand_in_the_end_under_anthropics_names() -> None:
+    """`message_delta` has the full counts, those of the request too, and those of thinking."""
+    script = (
+        testing.script()
+        .text("Hi")
+        .usage(
+            input_tokens=9,
+            output_tokens=40,
+            total_tokens=49,
+            reasoning_tokens=30,
+            cached_tokens=5,
+            cache_write_tokens=2,
+        )
+        .finish()
+    )
+    counts: dict[str, Any] = {
+        "input_tokens": 9,
+        "cache_creation_input_tokens": 2,
+        "cache_read_input_tokens": 5,
+        "output_tokens": 40,
+        "output_tokens_details": {"thinking_tokens": 30},
+    }
+    assert end("end_turn", **counts) == body_of(script)[-2:]
+
+
+def test_a_total_that_is_no_sum_has_no_place() -> None:
+    """Anthropic tells no total: one that says more than its parts cannot be sent."""
+    with pytest.raises(NotExpressible, match=r"usage\.total_tokens"):
+        testing.script().usage(input_tokens=1, output_tokens=1, total_tokens=3).chunks("anthropic")
+
+
+def test_a_stop_sequence_is_named() -> None:
+    """`stop_sequence` says which one it was; a script's is a made-up one."""
+    script = testing.script().text("Hi").finish("stop_sequence")
+    assert end("stop_sequence", "\n\nHuman:", output_tokens=0) == body_of(script)[-2:]
+
+
+def test_what_else_is_said_of_the_end_is_sent_on() -> None:
+    """The stop sequence and the details of a refusal are fields of an answer that is relayed."""
+    details = {"type": "refusal", "category": "cyber", "explanation": None}
+    events: list[Event] = [
+        MessageStart(),
+        Unknown("stop_details", details, kind="field"),
+        Unknown("container", {"id": "c1"}, kind="field"),
+        Finish("refusal"),
+    ]
+    delta = {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
+
+    assert delta == payloads_of(relayed("anthropic", *events))[1][1]["delta"]
+
+
+@pytest.mark.parametrize("reason, word", [("length", "max_tokens"), ("pause", "pause_turn")])
+def test_finish_reasons_are_in_anthropics_words(reason: Any, word: str) -> None:
+    """Each finish reason has one word there, of several the usual one."""
+    assert end(word, output_tokens=0) == body_of(testing.script().text("Hi").finish(reason))[-2:]
+
+
+@pytest.mark.parametrize(
+    "script, what",
+    [
+        (testing.script().refusal("No.").finish(), "a refusal"),
+        (testing.script().media(b"GIF", "image/gif").finish(), "a media"),
+        (testing.script().text("Hi").finish("content_filter"), "the finish reason 'content_filter'"),
+        (testing.script().choice(1).text("Hi").finish(), "a second choice"),
+    ],
+)
+def test_what_has_no_place_is_named(script: Script, what: str) -> None:
+    """The error says which part of the answer it was."""
+    with pytest.raises(NotExpressible, match=what):
+        script.chunks("anthropic")
+
+
+def test_what_has_no_place_can_be_dropped() -> None:
+    """`drop=` leaves a kind of part out, and the rest is as it would be without it."""
+    events = [*testing.script().media(b"GIF", "image/gif").text("Hi").finish().events]
+    plain = [*block(0, TEXT, *said("Hi")), *end("end_turn", output_tokens=0)]
+
+    assert plain == payloads_of(relayed("anthropic", *events, drop="media"))[1:]
+
+
+@pytest.mark.parametrize(
+    "kind, read",
+    [
+        ("overloaded", "overloaded"),
+        ("rate_limited", "rate_limited"),
+        ("invalid_request", "invalid_request"),
+        ("authentication", "authentication"),
+        ("server", "server"),
+        ("network", "server"),
+        ("unknown", "server"),
+    ],
+)
+def test_an_error_is_read_as_what_it_is(kind: ErrorKind, read: ErrorKind) -> None:
+    """Anthropic's types tell whose problem it is; what it has no type for is the API's own error."""
+    decoder = decoded(
+        testing.script().text("Hel").error("Try later", kind=kind).chunks("anthropic"), "anthropic"
+    )
+    with pytest.raises(ProviderError, match="Try later") as caught:
+        decoder.check()
+    assert (read, "Hel", "failed") == (caught.value.kind, decoder.message.text, decoder.message.ending)
+
+
+def test_an_error_event_has_a_type_and_a_message() -> None:
+    """The type may be given as the code."""
+    script = testing.script().error("Busy", code="timeout_error")
+    error = {"type": "error", "error": {"type": "timeout_error", "message": "Busy"}}
+    assert named(error) == sent(script, "anthropic")
+
+
+def test_a_ping_is_sent_where_it_happens() -> None:
+    """It may stand inside a block."""
+    script = testing.script().text("Hel").ping().text("lo").finish()
+    expected = [*block(0, TEXT, *said("Hel", "lo")), *end("end_turn", output_tokens=0)]
+    expected.insert(2, ("ping", {"type": "ping"}))
+    assert expected == body_of(script)
+
+
+def test_a_pause_is_silence_between_events() -> None:
+    """What comes behind it comes later; nothing else is sent."""
+    script = testing.script().text("Hel").pause(90).text("lo").finish()
+    recording = script.recording("anthropic")
+
+    assert [0.0, 0.0, 0.0, 90.0, 90.0, 90.0, 90.0] == [at for at, _ in recording.arrivals]
+    assert "text/event-stream; charset=utf-8" == recording.content_type
+
+
+WEB = {
+    "type": "web_search_result_location",
+    "cited_text": "It opened in 1932.",
+    "url": "https://example.org/bridge",
+    "title": "The bridge",
+    "encrypted_index": "",
+}
+BOOK = {
+    "type": "char_location",
+    "cited_text": "",
+    "document_index": 0,
+    "document_title": "Laws",
+    "start_char_index": 0,
+    "end_char_index": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "citation, written",
+    [
+        (
+            Citation(
+                url="https://example.org/bridge", title="The bridge", text="It opened in 1932.", cites=0
+            ),
+            WEB,
+        ),
+        (Citation(title="Laws", cites=0), BOOK),
+        (Citation(cites=0, provider_data={**BOOK, "document_index": 3}), {**BOOK, "document_index": 3}),
+    ],
+)
+def test_a_source_is_a_page_or_a_document(citation: Citation, written: dict[str, Any]) -> None:
+    """One of Anthropic's own is sent as it came."""
+    events: list[Event] = [
+        TextDelta("1932"),
+        PartDone(part=0),
+        CitationAdded(citation, part=1),
+        Finish("stop"),
+    ]
+    expected = block(0, TEXT, *said("1932"), {"type": "citations_delta", "citation": written})
+    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+
+
+def test_a_source_for_text_that_has_ended_stands_in_a_block_of_its_own() -> None:
+    """A block that was stopped takes nothing more."""
+    events: list[Event] = [
+        TextDelta("Let me see.", part=0),
+        ReasoningDelta("Hm", part=1),
+        CitationAdded(Citation(title="Laws", cites=0), part=2),
+        TextDelta("So.", part=3),
+        Finish("stop"),
+    ]
+    chunks = relayed("anthropic", *events)
+    cited = {"type": "text", "text": "", "citations": []}
+
+    assert block(2, cited, {"type": "citations_delta", "citation": BOOK}) == payloads_of(chunks)[7:10]
+    read = decoded(chunks, "anthropic")
+    assert ("Let me see.So.", "Laws", {}) == (
+        read.message.text,
+        read.message.citations[0].title,
+        read.departures,
+    )
+
+
+def test_encrypted_reasoning_is_whole_in_its_start() -> None:
+    """It is a block of its own, behind what was shown; told again, it is not sent again."""
+    events: list[Event] = [
+        ReasoningDelta("Hm", part=0),
+        PartStart(ReasoningPart(redacted="RW5j"), part=0),
+        PartStart(ReasoningPart(redacted="RW5j"), part=0),
+        PartDone(part=0),
+        Finish("stop"),
+    ]
+    shown = block(
+        0, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "thinking_delta", "thinking": "Hm"}
+    )
+    expected = [*shown, *block(1, {"type": "redacted_thinking", "data": "RW5j"})]
+    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+
+
+def test_a_signature_in_pieces_is_sent_whole() -> None:
+    """SDKs take what comes last for all of it."""
+    events: list[Event] = [ReasoningDelta("", "c2", part=0), ReasoningDelta("", "ln", part=0), Finish("stop")]
+    expected = block(
+        0,
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {"type": "signature_delta", "signature": "c2ln"},
+    )
+    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+
+
+def test_what_stands_in_a_parts_start_is_sent_once() -> None:
+    """Some formats give a part whole, and tell its start again with more."""
+    events: list[Event] = [
+        PartStart(TextPart(text="Hel"), part=0),
+        PartStart(TextPart(text="Hel"), part=0),
+        TextDelta("lo", part=0),
+        PartStart(ReasoningPart(text="Hm", signature="c2ln"), part=1),
+        PartStart(ServerToolCall(id="s1", name="run", arguments_text='{"code":'), part=2),
+        PartStart(ServerToolCall(id="s1", name="run", arguments_text='{"code":'), part=2),
+        PartDelta("1}", part=2),
+        PartDone(part=2),
+        Finish("stop"),
+    ]
+    expected = [
+        *block(0, TEXT, *said("Hel", "lo")),
+        *block(
+            1,
+            {"type": "thinking", "thinking": "", "signature": ""},
+            {"type": "thinking_delta", "thinking": "Hm"},
+            {"type": "signature_delta", "signature": "c2ln"},
+        ),
+        *block(
+            2,
+            {"type": "server_tool_use", "id": "s1", "name": "run", "input": {}},
+            {"type": "input_json_delta", "partial_json": '{"code":'},
+            {"type": "input_json_delta", "partial_json": "1}"},
+        ),
+    ]
+    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+
+
+def test_tools_that_the_provider_runs_keep_their_types() -> None:
+    """A call and its result are sent as they came from Anthropic."""
+    call = ServerToolCall(id="m1", name="ask", provider_data={"type": "mcp_tool_use", "server_name": "s"})
+    result = ServerToolResult(id="m1", name="mcp_tool_result", content=[], provider_data={"is_error": False})
+    events: list[Event] = [
+        PartStart(call, part=0),
+        PartDone(part=0),
+        PartStart(result, part=1),
+        PartDone(part=1),
+        Finish("stop"),
+    ]
+    expected = [
+        *block(0, {"type": "mcp_tool_use", "server_name": "s", "id": "m1", "name": "ask", "input": {}}),
+        *block(1, {"is_error": False, "type": "mcp_tool_result", "tool_use_id": "m1", "content": []}),
+    ]
+    assert expected == payloads_of(relayed("anthropic", *events))[1:-2]
+
+
+def test_who_may_call_a_tool_is_sent_on() -> None:
+    """It is a field of the call that only Anthropic has; those of others stay behind."""
+    data = {"caller": {"type": "direct"}, "thought_signature": "c2ln"}
+    _, (_, start), _ = payloads_of(relayed("anthropic", ToolCallStart("t1", "f", provider_data=data)))
+    expected = {"type": "tool_use", "id": "t1", "name": "f", "input": {}, "caller": {"type": "direct"}}
+    assert expected == start["content_block"]
+
+
+def test_the_result_of_another_providers_tool_has_no_place() -> None:
+    """Its type is none of Anthropic's; it can be left out."""
+    events: list[Event] = [
+        PartStart(ServerToolResult(name="code_execution", content="1"), part=0),
+        PartDone(part=0),
+    ]
+    with pytest.raises(NotExpressible, match="the result of another provider's tool"):
+        relayed("anthropic", *events)
+    assert [] == relayed("anthropic", *events, drop="server_tool_result")

@@ -1,0 +1,358 @@
+"""What a script is on the wire of Bedrock: ConverseStream, and Anthropic's payloads in chunks."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.relay.sent import decoded, payloads_of, relayed, sent
+from tests.support.packages import needed
+from tokenstream import testing
+from tokenstream.errors import NotExpressible, ProviderError
+from tokenstream.events import CitationAdded, Finish, MediaDelta, PartDone, PartStart, TextDelta
+from tokenstream.framing import AWSEventStreamParser
+from tokenstream.message import Citation, MediaPart, ReasoningPart
+from tokenstream.relay.encoders._aws import message
+
+if TYPE_CHECKING:
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event
+    from tokenstream.testing import Script
+
+BOTH = ("bedrock-converse", "bedrock-invoke")
+START = ("messageStart", {"role": "assistant"})
+
+
+def deltas(index: int, *each: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the deltas of a block, and its end."""
+    said = [("contentBlockDelta", {"contentBlockIndex": index, "delta": delta}) for delta in each]
+    return [*said, ("contentBlockStop", {"contentBlockIndex": index})]
+
+
+def block(index: int, start: dict[str, Any], *each: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the events of a block with a start of its own."""
+    return [("contentBlockStart", {"contentBlockIndex": index, "start": start}), *deltas(index, *each)]
+
+
+def end(reason: str, **usage: int) -> list[tuple[str, Any]]:
+    stop = ("messageStop", {"stopReason": reason})
+    return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": 900}})] if usage else [stop]
+
+
+# -- ConverseStream ---------------------------------------------------------------
+
+
+def test_an_answer_is_sent_as_bedrock_documents_it() -> None:
+    """Only blocks of tools and of images have a start; the token counts come last."""
+    script = (
+        testing.script()
+        .reasoning("Let me ", "see.", signature="c2ln")
+        .text("It is ", "–5 °C.")
+        .tool_call("get_weather", ('{"city":', '"Oslo"}'), id="tooluse_7")
+        .tool_call("now", "", id="tooluse_8")
+        .usage(input_tokens=9, output_tokens=4, cached_tokens=5, cache_write_tokens=2)
+        .finish()
+    )
+    expected = [
+        START,
+        *deltas(
+            0,
+            {"reasoningContent": {"text": "Let me "}},
+            {"reasoningContent": {"text": "see."}},
+            {"reasoningContent": {"signature": "c2ln"}},
+        ),
+        *deltas(1, {"text": "It is "}, {"text": "–5 °C."}),
+        *block(
+            2,
+            {"toolUse": {"toolUseId": "tooluse_7", "name": "get_weather"}},
+            {"toolUse": {"input": ""}},
+            {"toolUse": {"input": '{"city":'}},
+            {"toolUse": {"input": '"Oslo"}'}},
+        ),
+        *block(3, {"toolUse": {"toolUseId": "tooluse_8", "name": "now"}}, {"toolUse": {"input": ""}}),
+        *end(
+            "tool_use",
+            inputTokens=9,
+            outputTokens=4,
+            totalTokens=13,
+            cacheReadInputTokens=5,
+            cacheWriteInputTokens=2,
+        ),
+    ]
+
+    assert expected == sent(script, "bedrock-converse")
+
+
+def test_counts_that_bedrock_always_has_are_there() -> None:
+    """One that is not known is 0; without any there is no `metadata`."""
+    counted = testing.script().text("Hi").usage(output_tokens=4).finish()
+    uncounted = testing.script().text("Hi").finish()
+
+    assert (
+        end("end_turn", inputTokens=0, outputTokens=4, totalTokens=4)
+        == sent(counted, "bedrock-converse")[-2:]
+    )
+    assert [START, *deltas(0, {"text": "Hi"}), *end("end_turn")] == sent(uncounted, "bedrock-converse")
+
+
+@pytest.mark.parametrize(
+    "reason, word",
+    [
+        ("length", "max_tokens"),
+        ("stop_sequence", "stop_sequence"),
+        ("content_filter", "guardrail_intervened"),
+        ("error", "malformed_model_output"),
+    ],
+)
+def test_finish_reasons_are_in_bedrocks_words(reason: Any, word: str) -> None:
+    """Each finish reason has one word there, of several the usual one."""
+    assert end(word) == sent(testing.script().text("Hi").finish(reason), "bedrock-converse")[-1:]
+
+
+def test_payloads_are_padded_and_the_padding_never_changes() -> None:
+    """The same script gives the same bytes, though Bedrock hides how long they are."""
+    script = testing.script().text("Hi").finish()
+    (start, *_) = AWSEventStreamParser().feed(script.recording("bedrock-converse").body)
+
+    assert {"role": "assistant", "p": "abcdefghijklmnopqrstuvw"} == json.loads(start.payload)
+    assert script.chunks("bedrock-converse") == script.chunks("bedrock-converse")
+
+
+@pytest.mark.parametrize(
+    "citation, written",
+    [
+        (
+            Citation(url="https://example.org/tides", title="Tides", text="At noon.", cites=0),
+            {
+                "title": "Tides",
+                "sourceContent": [{"text": "At noon."}],
+                "source": "https://example.org/tides",
+                "location": {"web": {"url": "https://example.org/tides", "domain": "example.org"}},
+            },
+        ),
+        (
+            Citation(url="file:handbook"),
+            {"source": "file:handbook", "location": {"web": {"url": "file:handbook", "domain": ""}}},
+        ),
+        (
+            Citation(provider_data={"title": "Book", "location": {"documentPage": {"start": 3}}}),
+            {"title": "Book", "location": {"documentPage": {"start": 3}}},
+        ),
+    ],
+)
+def test_a_source_stands_in_the_block_of_its_text(citation: Citation, written: dict[str, Any]) -> None:
+    """One of Bedrock's own is sent as it came."""
+    events: list[Event] = [
+        TextDelta("noon"),
+        PartDone(part=0),
+        CitationAdded(citation, part=1),
+        Finish("stop"),
+    ]
+    expected = [START, *deltas(0, {"text": "noon"}, {"citation": written}), *end("end_turn")]
+    assert expected == payloads_of(relayed("bedrock-converse", *events))
+
+
+def test_a_source_without_text_stands_in_a_block_of_its_own() -> None:
+    """It is named for text, which then is empty."""
+    script = testing.script().citation(title="Tides").finish()
+    assert deltas(0, {"citation": {"title": "Tides"}}) == sent(script, "bedrock-converse")[1:-1]
+
+
+def test_an_image_is_sent_in_base64() -> None:
+    """Its start has the format, its deltas the bytes."""
+    script = testing.script().media(b"GIF89a", "image/gif").finish()
+    image = {"image": {"source": {"bytes": "R0lGODlh"}}}
+
+    assert block(0, {"image": {"format": "gif"}}, image) == sent(script, "bedrock-converse")[1:-1]
+    (part,) = decoded(script.chunks("bedrock-converse"), "bedrock-converse").message.parts
+    assert MediaPart(mime_type="image/gif", data=b"GIF89a", complete=True) == part.model_copy(
+        update={"provider_data": None}
+    )
+
+
+def test_an_image_that_came_whole_is_sent_once() -> None:
+    """Formats that do not stream images give them in their start."""
+    part = MediaPart(mime_type="image/png", data=b"PNG")
+    events: list[Event] = [PartStart(part, part=0), PartStart(part, part=0), PartDone(part=0), Finish("stop")]
+    image = {"image": {"source": {"bytes": "UE5H"}}}
+    assert (
+        block(0, {"image": {"format": "png"}}, image)
+        == payloads_of(relayed("bedrock-converse", *events))[1:-1]
+    )
+
+
+def test_sound_has_no_place() -> None:
+    """It can be left out, and with it all that comes of it."""
+    events: list[Event] = [
+        PartStart(MediaPart(mime_type="audio/wav"), part=0),
+        MediaDelta(b"RIFF", part=0),
+        PartDone(part=0),
+        Finish("stop"),
+    ]
+    with pytest.raises(NotExpressible, match="media that are no image"):
+        relayed("bedrock-converse", *events)
+    assert [START, *end("end_turn")] == payloads_of(relayed("bedrock-converse", *events, drop="media"))
+
+
+def test_encrypted_reasoning_is_a_delta() -> None:
+    """It is base64 already."""
+    events: list[Event] = [
+        PartStart(ReasoningPart(redacted="RW5j"), part=0),
+        PartDone(part=0),
+        Finish("stop"),
+    ]
+    expected = deltas(0, {"reasoningContent": {"redactedContent": "RW5j"}})
+    assert expected == payloads_of(relayed("bedrock-converse", *events))[1:-1]
+
+
+@pytest.mark.parametrize(
+    "script, what",
+    [
+        (testing.script().refusal("No.").finish(), "a refusal"),
+        (testing.script().text("Hi").finish("refusal"), "the finish reason 'refusal'"),
+        (testing.script().usage(reasoning_tokens=3).finish(), "usage.reasoning_tokens"),
+    ],
+)
+def test_what_has_no_place_is_named(script: Script, what: str) -> None:
+    """The error says which part of the answer it was."""
+    with pytest.raises(NotExpressible, match=what):
+        script.chunks("bedrock-converse")
+
+
+def test_text_as_it_is_is_not_padded() -> None:
+    """What is sent raw is the payload, broken or not; an exception is one by its name."""
+    script = (
+        testing.script().raw('{"half', event="messageStop").raw({"message": "Busy"}, event="oddException")
+    )
+    broken, exception = AWSEventStreamParser().feed(script.recording("bedrock-converse").body)
+
+    assert ("messageStop", "event", b'{"half') == (broken.event, broken.kind, broken.payload)
+    assert ("oddException", "exception") == (exception.event, exception.kind)
+
+
+# -- InvokeModelWithResponseStream --------------------------------------------------
+
+
+def test_chunks_hold_anthropics_payloads_and_the_last_one_bedrocks_counts() -> None:
+    """What is in the chunks is what Anthropic sends; Bedrock adds what it has counted itself."""
+    script = (
+        testing.script()
+        .text("Hi")
+        .tool_call("f", {"x": 1})
+        .usage(input_tokens=9, output_tokens=4, cached_tokens=5, cache_write_tokens=2)
+        .finish()
+    )
+    metrics = {
+        "inputTokenCount": 9,
+        "outputTokenCount": 4,
+        "cacheReadInputTokenCount": 5,
+        "cacheWriteInputTokenCount": 2,
+        "invocationLatency": 900,
+        "firstByteLatency": 300,
+    }
+    plain = [payload for _, payload in sent(script, "anthropic")]
+    last = {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}
+
+    assert [("chunk", payload) for payload in [*plain[:-1], last]] == sent(script, "bedrock-invoke")
+
+
+def test_metrics_without_counts_say_0() -> None:
+    """Bedrock always has the counts of the request and of the answer; those of a cache it may lack."""
+    last = sent(testing.script().text("Hi").finish(), "bedrock-invoke")[-1][1]
+    counts = {"inputTokenCount": 0, "outputTokenCount": 0, "invocationLatency": 900, "firstByteLatency": 300}
+    assert counts == last["amazon-bedrock-invocationMetrics"]
+
+
+def test_a_chunk_is_padded() -> None:
+    """The padding stands beside the bytes."""
+    (first, *_) = AWSEventStreamParser().feed(testing.script().text("Hi").chunks("bedrock-invoke")[0])
+    assert ["bytes", "p"] == list(json.loads(first.payload))
+
+
+def test_a_payload_as_it_is_stands_in_a_chunk() -> None:
+    """JSON or text; an exception is none."""
+    script = testing.script().raw({"type": "new"}).raw('{"half')
+    exception = testing.script().raw({"message": "Busy"}, event="throttlingException")
+    messages = AWSEventStreamParser().feed(script.recording("bedrock-invoke").body)
+    data = [base64.b64decode(json.loads(each.payload)["bytes"]) for each in messages]
+
+    assert [b'{"type":"new"}', b'{"half'] == data
+    assert ("throttlingException", {"message": "Busy"}) == sent(exception, "bedrock-invoke")[-1]
+
+
+# -- both -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", BOTH)
+def test_a_ping_is_not_sent(format: str) -> None:
+    """Bedrock has no sign of life."""
+    silent = testing.script().text("Hi").finish()
+    assert silent.chunks(format) == testing.script().text("Hi").ping().finish().chunks(format)
+
+
+@pytest.mark.parametrize("format", BOTH)
+@pytest.mark.parametrize(
+    "kind, name, read",
+    [
+        ("overloaded", "serviceUnavailableException", "overloaded"),
+        ("rate_limited", "throttlingException", "rate_limited"),
+        ("invalid_request", "validationException", "invalid_request"),
+        ("authentication", "accessDeniedException", "authentication"),
+        ("server", "internalServerException", "server"),
+        ("network", "modelStreamErrorException", "server"),
+        ("unknown", "internalServerException", "server"),
+    ],
+)
+def test_an_error_is_an_exception_of_its_kind(
+    format: str, kind: ErrorKind, name: str, read: ErrorKind
+) -> None:
+    """Its name tells whose problem it is; what has no exception is the server's own."""
+    chunks = testing.script().text("Hel").error("Try later", kind=kind).chunks(format)
+    decoder = decoded(chunks, format)
+    with pytest.raises(ProviderError, match="Try later") as caught:
+        decoder.check()
+
+    assert (name, {"message": "Try later"}) == payloads_of(chunks[-1:])[0]
+    assert (read, "Hel") == (caught.value.kind, decoder.message.text)
+
+
+@pytest.mark.parametrize("format", BOTH)
+def test_an_exception_may_be_any(format: str) -> None:
+    """The code of an error is the exception's name."""
+    chunk = testing.script().error("Slow", code="modelTimeoutException").chunks(format)[-1]
+    (read,) = AWSEventStreamParser().feed(chunk)
+    assert ("exception", "modelTimeoutException") == (read.kind, read.event)
+
+
+@pytest.mark.parametrize("format", BOTH)
+def test_the_content_type_is_that_of_binary_event_streams(format: str) -> None:
+    """Clients tell by it how the body is framed."""
+    recording = testing.script().text("Hi").finish().recording(format)
+    assert "application/vnd.amazon.eventstream" == recording.content_type
+
+
+# -- messages -----------------------------------------------------------------------
+
+
+def test_a_message_is_packed_as_aws_documents_it() -> None:
+    """Two lengths and their checksum, the header, the payload, and the checksum of all."""
+    expected = bytes.fromhex(
+        "0000003d 00000020 07fd8396"
+        "0c 636f6e74656e742d74797065 07 0010 6170706c69636174696f6e2f6a736f6e"
+        "7b27666f6f273a27626172277d 8d9c08b1"
+    )
+    assert expected == message({"content-type": "application/json"}, b"{'foo':'bar'}")
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=300), max_size=3), st.binary())
+def test_botocore_reads_what_is_packed(headers: dict[str, str], payload: bytes) -> None:
+    """Both checksums are right, and the headers and the payload are what went in."""
+    buffer = needed("botocore.eventstream").EventStreamBuffer()
+    buffer.add_data(message(headers, payload))
+    (read,) = buffer
+    assert (headers, payload) == (read.headers, read.payload)

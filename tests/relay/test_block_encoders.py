@@ -1,0 +1,224 @@
+"""Answers made of blocks: what their encoders have in common, and that they take any format's events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.relay.sent import decoded, payloads_of, relayed
+from tests.support.recordings import Recorded, ours
+from tests.support.scripts import told
+from tokenstream import Decoder, testing
+from tokenstream.errors import NotExpressible
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MessageStart,
+    PartDone,
+    PartStart,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    UsageUpdate,
+)
+from tokenstream.message import Citation, ReasoningPart, TextPart, ToolCall, Usage
+from tokenstream.relay.encoders import create
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+
+FORMATS = ("anthropic", "bedrock-converse", "bedrock-invoke", "cohere")
+CALL: list[Event] = [ToolCallStart("c1", "rm", part=0), ToolCallDelta("c1", '{"path": "/tmp"}', part=0)]
+DONE = ToolCallDone(ToolCall(id="c1", name="rm", arguments_text='{"path": "/tmp"}', complete=True), part=0)
+
+
+def read(recorded: Recorded) -> tuple[list[Any], Decoder]:
+    """Return the events of a recording, and the decoder that gave them."""
+    decoder = Decoder(recorded.format)
+    events = [*decoder.feed(recorded.body), *decoder.end()]
+    return events, decoder
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_answer_of_any_format_can_be_sent_on(format: str) -> None:
+    """What it says is what was said; what has no place is dropped, and a reason without a word refused."""
+    refused: list[str] = []
+    sent_on = 0
+    for recorded in ours():
+        events, decoder = read(recorded)
+        message = decoder.message
+        try:
+            chunks = relayed(format, *events, drop="all")
+        except NotExpressible as error:
+            refused.append(str(error))
+            continue
+        again = decoded(chunks, format).message
+        assert (recorded.name, message.text) == (recorded.name, again.text)
+        assert [(call.name, call.complete) for call in message.tool_calls if call.type != "custom"] == [
+            (call.name, call.complete) for call in again.tool_calls
+        ], recorded.name
+        sent_on += 1
+    assert sent_on > 50
+    assert all("the finish reason" in each for each in refused)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_answer_of_its_own_format_is_the_same_again(format: str) -> None:
+    """Text, reasoning, calls with ids, and the finish reason; nothing departs from the documents."""
+    own = [recorded for recorded in ours() if recorded.format == format]
+    same = 0
+    for recorded in own:
+        events, decoder = read(recorded)
+        if decoder.departures:
+            continue
+        try:
+            chunks = relayed(format, *events, drop="all")
+        except NotExpressible:
+            assert decoder.message.finish_reason not in create(format).words
+            continue
+        again = decoded(chunks, format)
+        assert (recorded.name, told(decoder.message, format)) == (recorded.name, told(again.message, format))
+        assert {} == again.departures, recorded.name
+        same += 1
+    assert same > len(own) // 2
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_head_is_sent_once_and_before_all_else(format: str) -> None:
+    """Whoever sends the events may know nothing of it, or tell it twice."""
+    events = testing.script(id="a1").text("Hi").finish().events
+    with_head = payloads_of(relayed(format, events[0], *events))
+    without = payloads_of(relayed(format, *events[1:]))
+    assert [name for name, _ in with_head] == [name for name, _ in without]
+    assert [*with_head[1:]] == [*without[1:]]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_text_that_goes_on_has_a_new_block(format: str) -> None:
+    """Blocks stand one after the other, though a format's parts may be written in turns."""
+    events: list[Event] = [
+        TextDelta("Hel", part=0),
+        ToolCallStart("c1", "rm", part=1),
+        ToolCallDelta("c1", "{}", part=1),
+        ToolCallDone(ToolCall(id="c1", name="rm", arguments_text="{}", complete=True), part=1),
+        TextDelta("lo", part=0),
+        Finish("stop"),
+    ]
+    again = decoded(relayed(format, *events), format)
+    assert (["text", "tool_call", "text"], "Hello", {}) == (
+        [part.kind for part in again.message.parts],
+        again.message.text,
+        again.departures,
+    )
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_calls_that_are_written_in_turns_are_whole(format: str) -> None:
+    """A call's block is open until the call is done."""
+    done = [
+        ToolCallDone(
+            ToolCall(id=f"c{part}", name="f", arguments_text=f'{{"x": {part}}}', complete=True), part=part
+        )
+        for part in (0, 1)
+    ]
+    events: list[Event] = [
+        ToolCallStart("c0", "f", part=0),
+        ToolCallDelta("c0", '{"x":', part=0),
+        ToolCallStart("c1", "f", part=1),
+        ToolCallDelta("c1", '{"x":', part=1),
+        ToolCallDelta("c0", " 0}", part=0),
+        ToolCallDelta("c1", " 1}", part=1),
+        *done,
+        Finish("tool_calls"),
+    ]
+    again = decoded(relayed(format, *events), format).message
+    assert [("c0", {"x": 0}, True), ("c1", {"x": 1}, True)] == [
+        (call.id, call.arguments, call.complete) for call in again.tool_calls
+    ]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("reason, complete", [("length", False), ("stop", True)])
+def test_a_call_that_was_cut_is_not_ended(format: str, reason: Any, complete: bool) -> None:
+    """At the token limit a call that nobody called whole is none, however whole its arguments look."""
+    again = decoded(relayed(format, *CALL, Finish(reason)), format).message
+    assert [complete] == [call.complete for call in again.tool_calls]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_call_that_is_done_is_whole_whatever_comes(format: str) -> None:
+    """Its end is sent with it."""
+    again = decoded(relayed(format, *CALL, DONE, Finish("length")), format).message
+    assert ([True], "length") == ([call.complete for call in again.tool_calls], again.finish_reason)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_token_counts_may_come_at_any_time(format: str) -> None:
+    """Before the text, after the finish reason, several times; a sum is known from its parts."""
+    events: list[Event] = [
+        UsageUpdate(Usage(input_tokens=9)),
+        TextDelta("Hi"),
+        Finish("stop"),
+        UsageUpdate(Usage(input_tokens=9, output_tokens=4, total_tokens=13)),
+    ]
+    usage = decoded(relayed(format, *events), format).message.usage
+    assert usage is not None
+    assert (9, 4) == (usage.input_tokens, usage.output_tokens)
+
+
+def test_what_is_known_of_the_request_first_stands_in_the_start() -> None:
+    """Readers of Anthropic's look for input tokens there."""
+    counts = UsageUpdate(Usage(input_tokens=9, cached_tokens=5))
+    events: list[Event] = [MessageStart(), counts, PartStart(TextPart(), part=0)]
+    start = payloads_of(relayed("anthropic", *events))[0][1]
+    assert {"input_tokens": 9, "cache_read_input_tokens": 5, "output_tokens": 0} == start["message"]["usage"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_source_may_stand_before_its_text(format: str) -> None:
+    """So Anthropic sends it: the block is the text's all the same."""
+    events: list[Event] = [
+        PartStart(TextPart(), part=0),
+        CitationAdded(Citation(title="Laws", cites=0), part=1),
+        TextDelta("§ 1", part=0),
+        PartDone(part=0),
+        Finish("stop"),
+    ]
+    again = decoded(relayed(format, *events), format)
+    said = [part for part in again.message.parts if part.kind == "text"]
+    assert (["§ 1"], "Laws") == ([part.text for part in said], again.message.citations[0].title)
+    assert {} == again.departures
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_stands_in_a_parts_start_is_sent_once(format: str) -> None:
+    """Some formats give a part whole, and tell its start again with more."""
+    thought = PartStart(ReasoningPart(text="Hm"), part=0)
+    said = PartStart(TextPart(text="Hel"), part=1)
+    events: list[Event] = [thought, thought, said, said, TextDelta("lo", part=1), Finish("stop")]
+    again = decoded(relayed(format, *events), format).message
+    assert ("Hm", "Hello") == (again.reasoning, again.text)
+
+
+def test_encrypted_reasoning_has_no_place_unless_a_format_has_one() -> None:
+    """Where it has none, it can be left out."""
+    event = PartStart(ReasoningPart(redacted="RW5j"), part=0)
+    with pytest.raises(NotExpressible, match="encrypted reasoning"):
+        relayed("cohere", event)
+    assert (
+        "" == decoded(relayed("cohere", event, Finish("stop"), drop="reasoning"), "cohere").message.reasoning
+    )
+
+
+def test_media_have_no_place_unless_a_format_has_one() -> None:
+    """The part is left out with all that belongs to it."""
+    events = testing.script().media(b"GIF", "image/gif").text("Hi").finish().events
+    for format in ("anthropic", "bedrock-invoke", "cohere"):
+        assert "Hi" == decoded(relayed(format, *events, drop="media"), format).message.text
+
+
+def test_a_start_that_nothing_is_known_of_says_nothing() -> None:
+    """A source is named by an event of its own."""
+    assert [] == relayed("cohere", PartStart(Citation(), part=0))

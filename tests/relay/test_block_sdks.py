@@ -1,0 +1,367 @@
+"""The SDKs of anthropic, boto3 and cohere read from a script's bytes what the script says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from tests.relay.sent import sent
+from tests.support.packages import needed
+from tests.support.scripts import scripts
+from tokenstream import testing
+
+if TYPE_CHECKING:
+    from tokenstream.testing import Recording, Script
+
+ENDS: dict[str, dict[str, str]] = {
+    "anthropic": {
+        "stop": "end_turn",
+        "stop_sequence": "stop_sequence",
+        "length": "max_tokens",
+        "tool_calls": "tool_use",
+        "pause": "pause_turn",
+        "refusal": "refusal",
+    },
+    "bedrock-converse": {
+        "stop": "end_turn",
+        "stop_sequence": "stop_sequence",
+        "length": "max_tokens",
+        "tool_calls": "tool_use",
+        "content_filter": "guardrail_intervened",
+        "error": "malformed_model_output",
+    },
+    "cohere": {
+        "stop": "COMPLETE",
+        "stop_sequence": "STOP_SEQUENCE",
+        "length": "MAX_TOKENS",
+        "tool_calls": "TOOL_CALL",
+    },
+}
+"""The SDKs' words for our finish reasons, by format."""
+ENDS["bedrock-invoke"] = ENDS["anthropic"]
+ASKED: dict[str, Any] = {
+    "model": "m",
+    "max_tokens": 9,
+    "messages": [{"role": "user", "content": "Weather?"}],
+}
+
+
+@dataclass
+class Heard:
+    """What an SDK gives, in plain values."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: list[tuple[str, str, Any]] = field(default_factory=list)
+    end: str | None = None
+    counts: tuple[int, int] = (0, 0)
+
+    def call(self, id: str, name: str, arguments: str) -> None:
+        """Add a tool call."""
+        self.calls.append((id, name, json.loads(arguments or "{}")))
+
+
+def _said(script: Script, format: str) -> Heard:
+    message = script.message
+    end = ENDS[format][message.finish_reason or ""]
+    heard = Heard(message.text, message.reasoning, end=end)
+    for call in message.tool_calls:
+        heard.call(call.id, call.name, call.arguments_text)
+    if message.usage is not None:
+        heard.counts = (message.usage.input_tokens or 0, message.usage.output_tokens or 0)
+    return heard
+
+
+# -- anthropic ----------------------------------------------------------------
+
+
+@cache
+def _client(name: str) -> tuple[Any, list[Recording]]:
+    """Return a client of anthropic's, which is slow to make, and the place for its next answer."""
+    httpx2: Any = needed("httpx2")
+    anthropic: Any = needed("anthropic")
+    played: list[Recording] = []
+
+    def answer(request: Any) -> Any:
+        (recording,) = played
+        stream = httpx2.ByteStream(recording.body)
+        return httpx2.Response(200, headers=dict(recording.headers), stream=stream, request=request)
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    keys = {"api_key": "k", "base_url": "http://sdk.test"}
+    if name == "AnthropicBedrock":
+        needed("botocore")
+        keys = {"aws_access_key": "k", "aws_secret_key": "k", "aws_region": "us-east-1"}
+    return getattr(anthropic, name)(**keys, max_retries=0, http_client=http), played
+
+
+def _answering(name: str, recording: Recording) -> Any:
+    client, played = _client(name)
+    played[:] = [recording]
+    return client.messages
+
+
+def _events(recording: Recording) -> Heard:
+    """Add up the events of the wire."""
+    return _added(_answering("Anthropic", recording).create(**ASKED, stream=True))
+
+
+def _added(events: Iterable[Any]) -> Heard:
+    heard, inputs, calls = Heard(), dict[int, str](), dict[int, Any]()
+    for event in events:
+        if event.type == "content_block_start" and event.content_block.type == "tool_use":
+            calls[event.index], inputs[event.index] = event.content_block, ""
+        elif event.type == "content_block_delta":
+            heard.text += getattr(event.delta, "text", "")
+            heard.reasoning += getattr(event.delta, "thinking", "")
+            if event.delta.type == "input_json_delta":
+                inputs[event.index] += event.delta.partial_json
+        elif event.type == "message_delta":
+            heard.end = event.delta.stop_reason
+            heard.counts = (event.usage.input_tokens or 0, event.usage.output_tokens)
+    for index, call in calls.items():
+        heard.call(call.id, call.name, inputs[index])
+    return heard
+
+
+def _of_message(message: Any) -> Heard:
+    heard = Heard(end=message.stop_reason, counts=(message.usage.input_tokens, message.usage.output_tokens))
+    for block in message.content:
+        heard.text += getattr(block, "text", "")
+        heard.reasoning += getattr(block, "thinking", "")
+        if block.type == "tool_use":
+            heard.calls.append((block.id, block.name, block.input))
+    return heard
+
+
+def _helper(recording: Recording) -> Heard:
+    """Take what the SDK's own accumulator comes to."""
+    with _answering("Anthropic", recording).stream(**ASKED) as stream:
+        return _of_message(stream.get_final_message())
+
+
+def _through_bedrock(recording: Recording) -> Heard:
+    """Take what the accumulator comes to over the SDK's own reader of event streams."""
+    with _answering("AnthropicBedrock", recording).stream(**ASKED) as stream:
+        return _of_message(stream.get_final_message())
+
+
+@cache
+def _declared() -> TypeAdapter[Any]:
+    """Return what anthropic's SDK declares its events to be."""
+    declared: Any = needed("anthropic.types")
+    return TypeAdapter(declared.RawMessageStreamEvent)
+
+
+# -- boto3 ----------------------------------------------------------------------
+
+
+class _Raw:
+    """A body as urllib3 gives it to botocore."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    def stream(self) -> Generator[bytes]:
+        yield from self._chunks
+
+
+@cache
+def _shape(operation: str, member: str) -> Any:
+    service = needed("botocore.session").get_session().get_service_model("bedrock-runtime")
+    return service.operation_model(operation).output_shape.members[member]
+
+
+def _event_stream(operation: str, member: str, recording: Recording) -> Any:
+    """Return what boto3's client would return for a body."""
+    parser = needed("botocore.parsers").EventStreamJSONParser()
+    raw = _Raw(recording.chunks(100))
+    return needed("botocore.eventstream").EventStream(raw, _shape(operation, member), parser, operation)
+
+
+def _invoked(recording: Recording) -> Heard:
+    """Take Anthropic's events out of the chunks."""
+    stream = _event_stream("InvokeModelWithResponseStream", "body", recording)
+    return _added(_declared().validate_json(event["chunk"]["bytes"]) for event in stream)
+
+
+def _conversed(recording: Recording) -> Heard:
+    """Add up the events in the loop of the guide to ConverseStream."""
+    heard, inputs, calls = Heard(), dict[int, str](), dict[int, Any]()
+    for event in _event_stream("ConverseStream", "stream", recording):
+        ((name, body),) = event.items()
+        if name == "contentBlockStart":
+            calls[body["contentBlockIndex"]] = body["start"]["toolUse"]
+            inputs[body["contentBlockIndex"]] = ""
+        elif name == "contentBlockDelta":
+            delta = body["delta"]
+            heard.text += delta.get("text", "")
+            heard.reasoning += delta.get("reasoningContent", {}).get("text", "")
+            if "toolUse" in delta:
+                inputs[body["contentBlockIndex"]] += delta["toolUse"]["input"]
+        elif name == "messageStop":
+            heard.end = body["stopReason"]
+        elif name == "metadata":
+            heard.counts = (body["usage"]["inputTokens"], body["usage"]["outputTokens"])
+    for index, call in calls.items():
+        heard.call(call["toolUseId"], call["name"], inputs[index])
+    return heard
+
+
+# -- cohere -----------------------------------------------------------------------
+
+
+@contextmanager
+def _cohere(recording: Recording) -> Generator[Any]:
+    httpx: Any = needed("httpx")
+    served = httpx.MockTransport(
+        lambda request: httpx.Response(
+            200, headers=dict(recording.headers), content=recording.body, request=request
+        )
+    )
+    with httpx.Client(transport=served) as http:
+        yield needed("cohere").ClientV2(api_key="k", httpx_client=http)
+
+
+def _chatted(recording: Recording) -> Heard:
+    """Add up the events of the chat stream."""
+    heard, calls = Heard(), dict[int, Any]()
+    with _cohere(recording) as client:
+        for event in client.chat_stream(model="m", messages=ASKED["messages"]):
+            if event.type == "content-delta":
+                heard.text += event.delta.message.content.text or ""
+                heard.reasoning += event.delta.message.content.thinking or ""
+            elif event.type == "tool-call-start":
+                calls[event.index] = event.delta.message.tool_calls
+            elif event.type == "tool-call-delta":
+                calls[event.index].function.arguments += event.delta.message.tool_calls.function.arguments
+            elif event.type == "message-end":
+                heard.end = event.delta.finish_reason
+                if event.delta.usage is not None:
+                    tokens = event.delta.usage.tokens
+                    heard.counts = (tokens.input_tokens, tokens.output_tokens)
+    for call in calls.values():
+        heard.call(call.id, call.function.name, call.function.arguments)
+    return heard
+
+
+# -- what they read -----------------------------------------------------------------
+
+READERS: dict[str, tuple[str, Callable[[Recording], Heard]]] = {
+    "anthropic messages.create": ("anthropic", _events),
+    "anthropic messages.stream": ("anthropic", _helper),
+    "AnthropicBedrock messages.stream": ("bedrock-invoke", _through_bedrock),
+    "boto3 invoke_model_with_response_stream": ("bedrock-invoke", _invoked),
+    "boto3 converse_stream": ("bedrock-converse", _conversed),
+    "cohere chat_stream": ("cohere", _chatted),
+}
+readers = pytest.mark.parametrize("reader", READERS)
+
+
+def _agree(reader: str, data: st.DataObject) -> None:
+    format, read = READERS[reader]
+    script = data.draw(scripts(format))
+    assert _said(script, format) == read(script.recording(format))
+
+
+@pytest.mark.timeout(30)
+@readers
+@given(st.data())
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
+    """Text, reasoning, tool calls with their ids and arguments, token counts, and the finish reason."""
+    _agree(reader, data)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@readers
+@given(st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_an_sdk_reads_what_300_scripts_say(reader: str, data: st.DataObject) -> None:
+    """The law above, for 300 scripts."""
+    _agree(reader, data)
+
+
+ALL = (
+    testing.script()
+    .reasoning("Hm", signature="c2ln")
+    .text("It is cold.")
+    .citation(url="https://example.org/a", title="A", text="Cold.")
+    .citation(title="B")
+    .tool_call("get_weather", {"city": "Oslo"})
+    .usage(input_tokens=7, output_tokens=3, cached_tokens=2)
+    .finish("stop_sequence")
+)
+
+
+def test_every_payload_is_what_anthropics_sdk_declares() -> None:
+    """Nothing that is required lacks, and no value is of another kind."""
+    for format in ("anthropic", "bedrock-invoke"):
+        for name, payload in sent(ALL, format):
+            event = _declared().validate_json(json.dumps(payload))
+            assert payload["type"] == event.type, name
+
+
+def test_anthropics_accumulator_has_signature_and_sources() -> None:
+    """They are parts of the blocks that they came in."""
+    with _answering("Anthropic", ALL.recording("anthropic")).stream(**ASKED) as stream:
+        thought, said, _ = stream.get_final_message().content
+
+    assert "c2ln" == thought.signature
+    assert [("A", "Cold."), ("B", "")] == [
+        (getattr(cited, "title", None) or cited.document_title, cited.cited_text) for cited in said.citations
+    ]
+
+
+def test_anthropics_sdk_raises_what_a_script_fails_with() -> None:
+    """The error event is an error of the API, with the script's words."""
+    anthropic: Any = needed("anthropic")
+    failing = testing.script().text("Hel").error("Try later").recording("anthropic")
+    with pytest.raises(anthropic.APIStatusError, match="Try later"):
+        _events(failing)
+
+
+@pytest.mark.parametrize("reader", ["boto3 converse_stream", "boto3 invoke_model_with_response_stream"])
+def test_boto3_raises_what_a_script_fails_with(reader: str) -> None:
+    """The exception is an error of the event stream, under its name."""
+    format, read = READERS[reader]
+    error = needed("botocore.exceptions").EventStreamError
+    failing = testing.script().text("Hel").error("Slow down", kind="rate_limited").recording(format)
+    with pytest.raises(error, match=r"\(throttlingException\).*Slow down"):
+        read(failing)
+
+
+def test_boto3_reads_images_and_sources() -> None:
+    """Bytes come decoded; a source has its place."""
+    script = (
+        testing.script()
+        .text("See:")
+        .citation(url="https://example.org/a")
+        .media(b"GIF", "image/gif")
+        .finish()
+    )
+    stream = _event_stream("ConverseStream", "stream", script.recording("bedrock-converse"))
+    deltas = [event["contentBlockDelta"]["delta"] for event in stream if "contentBlockDelta" in event]
+
+    assert {"image": {"source": {"bytes": b"GIF"}}} == deltas[-1]
+    assert "example.org" == deltas[1]["citation"]["location"]["web"]["domain"]
+
+
+def test_coheres_sdk_reads_sources() -> None:
+    """A citation quotes the answer and names a document."""
+    recording = testing.script().text("It is cold.").citation(title="A").finish().recording("cohere")
+    with _cohere(recording) as client:
+        events = list(client.chat_stream(model="m", messages=ASKED["messages"]))
+    (cited,) = [event.delta.message.citations for event in events if event.type == "citation-start"]
+
+    assert ("It is cold.", "A") == (cited.text, cited.sources[0].document["title"])

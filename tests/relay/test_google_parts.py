@@ -1,0 +1,357 @@
+"""Sources, media, and what comes from elsewhere, on the wire of Google's APIs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.relay.google_answers import (
+    FORMATS,
+    chunk,
+    each_format,
+    output,
+    steps_of,
+    texts,
+    told_live,
+    turn,
+)
+from tests.relay.sent import bare, decoded, read, relayed
+from tests.support.recordings import ours
+from tokenstream import Decoder, testing
+from tokenstream.errors import NotExpressible
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MediaDelta,
+    MessageStart,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    TextPart,
+    ToolCall,
+)
+from tokenstream.relay.encoders import create
+
+if TYPE_CHECKING:
+    from tests.support.recordings import Recorded
+    from tokenstream.events import Event
+
+# -- sources and media ------------------------------------------------------------------
+
+SOURCED = (
+    testing.script()
+    .text("High water", " is at 6.")
+    .citation(url="https://tides.example", title="Tides")
+    .citation(title="Almanac", text="high water 06:12")
+    .finish()
+)
+
+
+def test_gemini_names_sources_with_the_finish_reason() -> None:
+    """Pages of the web, and contexts whose words are told."""
+    *_, last = bare(SOURCED.chunks("gemini"))
+    expected = {
+        "groundingChunks": [
+            {"web": {"uri": "https://tides.example", "title": "Tides"}},
+            {"retrievedContext": {"title": "Almanac", "text": "high water 06:12"}},
+        ]
+    }
+    assert expected == last["candidates"][0]["groundingMetadata"]
+
+
+def test_gemini_says_which_passage_rests_on_a_source() -> None:
+    """Where its places are known."""
+    cited = Citation(url="https://tides.example", start=0, end=10)
+    chunks = relayed("gemini", TextDelta("High water"), CitationAdded(cited, part=1), Finish("stop"))
+    message, _ = read(chunks, "gemini")
+    (found,) = [part for part in message.parts if isinstance(part, Citation)]
+    assert ("https://tides.example", 0, 10) == (found.url, found.start, found.end)
+
+
+def test_gemini_live_repeats_all_sources_of_the_turn() -> None:
+    """Each message has those that were named before."""
+    first, second = told_live(SOURCED)[2:]
+    before = first["serverContent"]["groundingMetadata"]["groundingChunks"]
+    after = second["serverContent"]["groundingMetadata"]["groundingChunks"]
+    assert ([{"web": {"uri": "https://tides.example", "title": "Tides"}}], 2) == (before, len(after))
+    assert before == after[:1]
+
+
+def test_an_interaction_annotates_the_text_that_it_has_said() -> None:
+    """Its step is still open; a file is what has words of its own."""
+    page = {"type": "url_citation", "url": "https://tides.example", "title": "Tides"}
+    file = {"type": "file_citation", "file_name": "Almanac", "source": "high water 06:12"}
+    expected = output(
+        0,
+        *texts("High water", " is at 6."),
+        {"type": "text_annotation_delta", "annotations": [page]},
+        {"type": "text_annotation_delta", "annotations": [file]},
+    )
+    assert expected == steps_of(SOURCED)
+
+
+def test_an_interaction_annotates_nothing_where_no_text_is_open() -> None:
+    """The output is an empty one then."""
+    script = testing.script().tool_call("f", "").citation(url="https://a.example").finish()
+    page = {"type": "url_citation", "url": "https://a.example"}
+    assert output(1, {"type": "text_annotation_delta", "annotations": [page]}) == steps_of(script)[2:]
+
+
+@each_format
+def test_sources_are_read_again(format: str) -> None:
+    """With their addresses and titles."""
+    message, _ = read(SOURCED.chunks(format), format)
+    cited = [part for part in message.parts if isinstance(part, Citation)]
+    assert [("https://tides.example", "Tides"), (None, "Almanac")] == [(one.url, one.title) for one in cited]
+
+
+@each_format
+def test_a_source_that_is_known_by_nothing_is_refused(format: str) -> None:
+    """It may be left out."""
+    cited = CitationAdded(Citation(text="words"), part=1)
+    with pytest.raises(NotExpressible, match="neither a URL nor a title"):
+        relayed(format, cited)
+    chunks = relayed(format, TextDelta("a"), cited, Finish("stop"), drop="all")
+    assert relayed(format, TextDelta("a"), Finish("stop")) == chunks
+
+
+SHOWN = testing.script().media(b"\x89PNG", "image/png").media(b"\x00\x01", "audio/pcm").finish()
+PNG, PCM = "iVBORw==", "AAE="
+
+
+def test_gemini_and_live_send_media_inline() -> None:
+    """In base64, with their types."""
+    expected = [
+        {"inlineData": {"mimeType": "image/png", "data": "iVBORw=="}},
+        {"inlineData": {"mimeType": "audio/pcm", "data": PCM}},
+    ]
+    assert [chunk(part) for part in expected] == bare(SHOWN.chunks("gemini"))[:-1]
+    assert [turn(part) for part in expected] == told_live(SHOWN)
+
+
+def test_an_interaction_shows_media_in_outputs() -> None:
+    """Their types are words of the API; what has none is a document."""
+    script = testing.script().media(b"\x89PNG", "image/png").media(b"\x00\x01", "audio/pcm")
+    expected = [
+        *output(0, {"type": "image", "mime_type": "image/png", "data": "iVBORw=="}),
+        *output(1, {"type": "audio", "mime_type": "audio/pcm", "data": PCM}),
+        *output(2, {"type": "document", "mime_type": "application/pdf", "data": PCM}),
+    ]
+    assert expected == steps_of(script.media(b"\x00\x01", "application/pdf").finish())
+
+
+def shown(mime_type: str | None, *pieces: bytes, url: str | None = None, **more: Any) -> list[Event]:
+    """Return the events of a medium that comes in pieces, and of the answer's end."""
+    return [
+        PartStart(MediaPart(mime_type=mime_type, url=url, **more)),
+        *(MediaDelta(piece) for piece in pieces),
+        PartDone(),
+        Finish("stop"),
+    ]
+
+
+def media_of(chunks: list[bytes], format: str) -> list[tuple[str | None, bytes, str | None, str]]:
+    message, _ = read(chunks, format)
+    parts = [part for part in message.parts if isinstance(part, MediaPart)]
+    return [(part.mime_type, part.data, part.url, part.transcript) for part in parts]
+
+
+@each_format
+def test_an_image_that_comes_in_pieces_is_sent_whole(format: str) -> None:
+    """What its start holds comes first."""
+    chunks = relayed(format, *shown("image/png", b"b", b"c", data=b"a"))
+    assert [("image/png", b"abc", None, "")] == media_of(chunks, format)
+
+
+@each_format
+def test_half_an_image_is_never_sent(format: str) -> None:
+    """An answer that breaks off within it has none."""
+    cut = relayed(format, *shown("image/png", b"ab")[:2])
+    assert [] == [data for data in cut if b"image/png" in data]
+
+
+@pytest.mark.parametrize("format", ["gemini-live", "gemini-interactions"])
+def test_audio_is_sent_piece_by_piece(format: str) -> None:
+    """It is read as one part."""
+    chunks = relayed(format, *shown("audio/pcm", b"\x00\x01", b"", b"\x02"))
+    assert 2 == len([data for data in chunks if b"audio/pcm" in data])
+    assert [("audio/pcm", b"\x00\x01\x02", None, "")] == media_of(chunks, format)
+
+
+def test_gemini_live_tells_the_words_of_audio() -> None:
+    """They may come before anything is known of it."""
+    events: list[Event] = [
+        MediaDelta(transcript="Hel"),
+        PartStart(MediaPart(mime_type="audio/pcm")),
+        MediaDelta(b"\x00", "lo"),
+        PartDone(),
+        Finish("stop"),
+    ]
+    assert [("audio/pcm", b"\x00", None, "Hello")] == media_of(relayed("gemini-live", *events), "gemini-live")
+
+
+@pytest.mark.parametrize("format", ["gemini", "gemini-interactions"])
+def test_the_words_of_audio_may_have_no_place(format: str) -> None:
+    """They may be left out, and the audio sent."""
+    events: list[Event] = [
+        PartStart(MediaPart(mime_type="audio/pcm", data=b"\x00", transcript="Hello")),
+        PartDone(),
+        Finish("stop"),
+    ]
+    with pytest.raises(NotExpressible, match="the words of audio"):
+        relayed(format, *events)
+    assert [("audio/pcm", b"\x00", None, "")] == media_of(relayed(format, *events, drop="all"), format)
+
+
+@pytest.mark.parametrize("format", ["gemini", "gemini-interactions"])
+@pytest.mark.parametrize("mime_type", ["image/png", "audio/wav"])
+def test_media_may_be_an_address(format: str, mime_type: str) -> None:
+    """Nothing else of them is sent."""
+    chunks = relayed(format, *shown(mime_type, url="https://a.example/1"))
+    assert [(mime_type, b"", "https://a.example/1", "")] == media_of(chunks, format)
+
+
+def test_gemini_live_names_the_address_of_audio() -> None:
+    """In a part of the turn."""
+    chunks = relayed("gemini-live", *shown("audio/wav", url="https://a.example/1"))
+    assert turn({"fileData": {"mimeType": "audio/wav", "fileUri": "https://a.example/1"}}) == bare(chunks)[1]
+
+
+@each_format
+def test_media_of_which_nothing_is_known_are_refused(format: str) -> None:
+    """They may be left out."""
+    events = shown("image/png")
+    with pytest.raises(NotExpressible, match="media") as caught:
+        relayed(format, *events)
+    assert {"media": 1} == caught.value.kinds
+    assert [] == media_of(relayed(format, TextDelta("a", part=1), *events, drop="media"), format)
+
+
+@pytest.mark.parametrize("format", ["gemini", "gemini-live"])
+def test_media_without_a_type_are_refused(format: str) -> None:
+    """The API asks for one."""
+    with pytest.raises(NotExpressible, match="media whose type"):
+        relayed(format, *shown(None, b"a"))
+
+
+# -- what has no place, and what comes from elsewhere -----------------------------------
+
+
+@each_format
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        (ServerToolCall(id="s1", name="search"), "server_tool_call"),
+        (OpaquePart(type="x", data={}), "opaque"),
+    ],
+)
+def test_a_part_without_a_place_is_named_and_may_be_dropped(format: str, part: Any, kind: Any) -> None:
+    """By its kind."""
+    events = (PartStart(part), PartDone(), TextDelta("a", part=1), Finish("stop"))
+    with pytest.raises(NotExpressible, match=rf"a {kind.replace('_', ' ')} \(part 0 of the answer\)"):
+        relayed(format, *events)
+    assert "a" == read(relayed(format, *events, drop=kind), format)[0].text
+
+
+@each_format
+def test_a_refusal_has_no_place(format: str) -> None:
+    """Google's models decline in text."""
+    with pytest.raises(NotExpressible, match="a refusal"):
+        testing.script().refusal("No").chunks(format)
+
+
+@each_format
+def test_encrypted_reasoning_has_no_place(format: str) -> None:
+    """It may be left out."""
+    events = (PartStart(ReasoningPart(redacted="x")), PartDone(), TextDelta("a", part=1), Finish("stop"))
+    with pytest.raises(NotExpressible, match="encrypted reasoning"):
+        relayed(format, *events)
+    assert ("", "a") == _said(relayed(format, *events, drop="reasoning"), format)
+
+
+def _said(chunks: list[bytes], format: str) -> tuple[str, str]:
+    message, _ = read(chunks, format)
+    return message.reasoning, message.text
+
+
+@each_format
+def test_what_the_start_of_a_part_holds_is_sent_once(format: str) -> None:
+    """A start that is told again adds nothing; without any start, the pieces are enough."""
+    thought, text = (
+        PartStart(ReasoningPart(text="Hm", signature="c2ln")),
+        PartStart(TextPart(text="Hel"), part=1),
+    )
+    events: list[Event] = [
+        PartStart(ReasoningPart(), part=3),
+        thought,
+        PartDone(),
+        text,
+        TextDelta("lo", part=1),
+        PartDone(part=1),
+        ReasoningDelta(".", part=2),
+        TextDelta("!", part=4),
+        Finish("stop"),
+    ]
+    assert ("Hm.", "Hello!") == _said(relayed(format, *events), format)
+
+
+@pytest.mark.parametrize("format", ["gemini", "gemini-live"])
+def test_a_start_that_is_told_again_adds_nothing(format: str) -> None:
+    """Formats do so when they come to know more of a part."""
+    start = PartStart(TextPart(text="Hel"))
+    assert relayed(format, start, Finish("stop")) == relayed(format, start, start, Finish("stop"))
+
+
+@each_format
+def test_a_head_may_be_missing_or_come_in_pieces(format: str) -> None:
+    """What comes first may be anything."""
+    encoder = create(format)
+    heads = [MessageStart(), MessageStart(model="tide-1")]
+    first = [chunk for head in heads for chunk in encoder.feed(head)]
+    assert relayed(format, TextDelta("a"))[-1:] == relayed(format, *heads[:1], TextDelta("a"))[-1:]
+    assert len(first) == len(create(format).feed(heads[0]))
+
+
+def _events_of(recorded: Recorded) -> list[Event]:
+    decoder = Decoder(recorded.format)
+    return [*decoder.feed(recorded.body), *decoder.end()]
+
+
+RECORDED = [each for each in ours() if each.format in FORMATS and each.name != "gemini-live/interrupted"]
+"""Answers; a session of several turns is more than one."""
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda each: each.name)
+@each_format
+def test_a_recorded_answer_sent_again_says_the_same(recorded: Recorded, format: str) -> None:
+    """Text, reasoning and whole tool calls, from each of Google's formats to each other."""
+    events = _events_of(recorded)
+    before = decoded([recorded.body], recorded.format).message
+    after = decoded(relayed(format, *events, drop="all"), format).message
+    assert _content(before) == _content(after)
+
+
+def _content(message: Any) -> tuple[Any, ...]:
+    calls = [(call.id, call.name, call.arguments) for call in message.tool_calls if call.complete]
+    return message.text, message.reasoning, calls, message.finish_reason
+
+
+@pytest.mark.parametrize("format", ["gemini", "gemini-live"])
+def test_a_call_of_another_provider_is_sent_whole(format: str) -> None:
+    """Its fragments are not needed: the call that is done has all."""
+    call = ToolCall(id="c1", name="f", arguments_text='{"a": 1}', complete=True)
+    chunks = relayed(format, ToolCallStart("c1", "f"), ToolCallDone(call), Finish("tool_calls"))
+    message, _ = read(chunks, format)
+    assert [("c1", "f", {"a": 1})] == [(one.id, one.name, one.arguments) for one in message.tool_calls]
+    assert "tool_calls" == message.finish_reason

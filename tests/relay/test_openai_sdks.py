@@ -1,0 +1,372 @@
+"""The SDKs of openai and mistralai read from a script's bytes what the script says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from tests.sources.sockets import open_socket
+from tests.support.packages import needed
+from tests.support.scripts import scripts
+from tokenstream import testing
+
+if TYPE_CHECKING:
+    from websockets.sync.server import ServerConnection
+
+    from tokenstream.testing import Script
+
+openai: Any = needed("openai")
+httpx2: Any = needed("httpx2")
+
+# The SDK says of its own Assistants that they are deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+CUT = {"length": "length", "content_filter": "content_filter"}
+ENDS: dict[str, dict[str, str]] = {
+    "openai-chat": {"stop": "stop", "tool_calls": "tool_calls", **CUT},
+    "openai-completions": {"stop": "stop", **CUT},
+    "openai-responses": {
+        "stop": "completed",
+        "tool_calls": "completed",
+        "length": "max_output_tokens",
+        "content_filter": "content_filter",
+    },
+    "openai-assistants": {
+        "stop": "completed",
+        "tool_calls": "requires_action",
+        "length": "max_completion_tokens",
+        "content_filter": "content_filter",
+        "cancelled": "cancelled",
+    },
+    "openai-realtime": {
+        "stop": "completed",
+        "tool_calls": "completed",
+        "length": "max_output_tokens",
+        "content_filter": "content_filter",
+        "cancelled": "client_cancelled",
+    },
+    "mistral": {"stop": "stop", "tool_calls": "tool_calls", "length": "length"},
+}
+"""The SDKs' words for our finish reasons, by format."""
+ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
+RUN = {"thread_id": "thread_1", "assistant_id": "asst_1"}
+
+
+@dataclass
+class Heard:
+    """What an SDK gives, in plain values."""
+
+    text: str = ""
+    refusal: str = ""
+    calls: list[tuple[str, str, Any]] = field(default_factory=list)
+    end: str | None = None
+
+    def call(self, id: str, name: str, arguments: str) -> None:
+        """Add a tool call."""
+        self.calls.append((id, name, json.loads(arguments or "{}")))
+
+
+def _said(script: Script, format: str) -> Heard:
+    message = script.message
+    heard = Heard(message.text, message.refusal, end=ENDS[format][message.finish_reason or ""])
+    for call in message.tool_calls:
+        heard.call(call.id, call.name, call.arguments_text)
+    return heard
+
+
+# -- the SDKs -----------------------------------------------------------------
+
+
+@cache
+def _client() -> tuple[Any, list[bytes]]:
+    """Return openai's client, which is slow to make, and the place for its next answer."""
+    bodies: list[bytes] = []
+
+    def answer(request: Any) -> Any:
+        headers = {"content-type": "text/event-stream"}
+        return httpx2.Response(200, headers=headers, stream=httpx2.ByteStream(bodies.pop()), request=request)
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    return openai.OpenAI(api_key="k", base_url="http://sdk.test/v1", max_retries=0, http_client=http), bodies
+
+
+def _answering(body: bytes) -> Any:
+    client, bodies = _client()
+    bodies[:] = [body]
+    return client
+
+
+def _chat_chunks(body: bytes) -> Heard:
+    """Add up the chunks in the loop of the guide to function calling."""
+    heard, calls = Heard(), dict[int, Any]()
+    for chunk in _answering(body).chat.completions.create(**ASKED, stream=True):
+        for choice in chunk.choices:
+            heard.text += choice.delta.content or ""
+            heard.refusal += choice.delta.refusal or ""
+            heard.end = choice.finish_reason or heard.end
+            for call in choice.delta.tool_calls or ():
+                if call.index not in calls:
+                    calls[call.index] = call
+                else:
+                    calls[call.index].function.arguments += call.function.arguments
+    for call in calls.values():
+        heard.call(call.id, call.function.name, call.function.arguments)
+    return heard
+
+
+def _chat_stream(body: bytes) -> Heard:
+    """Take what the SDK's own accumulator comes to; some endings are errors there."""
+    with _answering(body).chat.completions.stream(**ASKED) as stream:
+        try:
+            completion = stream.get_final_completion()
+        except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError):
+            completion = stream.current_completion_snapshot
+    (choice,) = completion.choices
+    heard = Heard(choice.message.content or "", choice.message.refusal or "", end=choice.finish_reason)
+    for call in choice.message.tool_calls or ():
+        heard.call(call.id, call.function.name, call.function.arguments)
+    return heard
+
+
+def _completions(body: bytes) -> Heard:
+    heard = Heard()
+    for chunk in _answering(body).completions.create(model="m", prompt="p", stream=True):
+        for choice in chunk.choices:
+            heard.text += choice.text
+            heard.end = choice.finish_reason or heard.end
+    return heard
+
+
+def _of_response(response: Any) -> Heard:
+    details = response.incomplete_details
+    heard = Heard(response.output_text, end=response.status if details is None else details.reason)
+    for item in response.output:
+        if item.type == "function_call":
+            heard.call(item.call_id, item.name, item.arguments)
+        elif item.type == "message":
+            heard.refusal += "".join([part.refusal for part in item.content if part.type == "refusal"])
+    return heard
+
+
+def _responses_events(body: bytes) -> Heard:
+    """Add up the deltas; the response at the end says the same."""
+    text = arguments = ""
+    last: Any = None
+    for number, event in enumerate(_answering(body).responses.create(model="m", input="i", stream=True)):
+        assert number == event.sequence_number
+        if event.type == "response.output_text.delta":
+            text += event.delta
+        elif event.type == "response.function_call_arguments.delta":
+            arguments += event.delta
+        last = event
+    assert text == last.response.output_text
+    called = [item.arguments for item in last.response.output if item.type == "function_call"]
+    assert arguments == "".join(called)
+    return _of_response(last.response)
+
+
+def _responses_stream(body: bytes) -> Heard:
+    """Take what the SDK's own accumulator comes to; it gives no response that is incomplete."""
+    last: Any = None
+    with _answering(body).responses.stream(model="m", input="i") as stream:
+        for event in stream:
+            last = event
+    return _of_response(last.response)
+
+
+def _assistants(body: bytes) -> Heard:
+    """Take what the SDK's own accumulator comes to."""
+    heard = Heard()
+    with _answering(body).beta.threads.runs.stream(**RUN) as stream:
+        stream.until_done()
+        run = stream.current_run
+        messages = [event for event in [stream.current_message_snapshot] if event is not None]
+    for message in messages:
+        for content in message.content:
+            if content.type == "text":
+                heard.text += content.text.value
+            else:
+                heard.refusal += content.refusal
+    heard.end = run.status if run.incomplete_details is None else run.incomplete_details.reason
+    if run.required_action is not None:
+        for call in run.required_action.submit_tool_outputs.tool_calls:
+            heard.call(call.id, call.function.name, call.function.arguments)
+    return heard
+
+
+def _assistants_steps(body: bytes) -> Heard:
+    """Take the calls as the SDK adds them up from the deltas of their step."""
+    heard = _assistants(body)
+    told, heard.calls = heard.calls, []
+    if told:
+        with _answering(body).beta.threads.runs.stream(**RUN) as stream:
+            for step in stream.get_final_run_steps():
+                for call in getattr(step.step_details, "tool_calls", ()):
+                    heard.call(call.id, call.function.name, call.function.arguments)
+    return heard
+
+
+@cache
+def _events() -> TypeAdapter[Any]:
+    needed("openai.types.realtime")
+    from openai.types.realtime import RealtimeServerEvent
+
+    return TypeAdapter(RealtimeServerEvent)
+
+
+def _realtime(body: bytes) -> Heard:
+    """Add up the events as the SDK's own models of them."""
+    return _of_session([_events().validate_json(line) for line in body.splitlines()])
+
+
+def _of_session(events: list[Any]) -> Heard:
+    heard = Heard()
+    for event in events:
+        if event.type == "response.output_text.delta":
+            heard.text += event.delta
+        elif event.type == "response.function_call_arguments.done":
+            heard.call(event.call_id, event.name, event.arguments)
+    response = events[-1].response
+    details = response.status_details
+    heard.end = response.status if details is None else details.reason
+    return heard
+
+
+def _mistral(body: bytes) -> Heard:
+    """Add up the events of the SDK's chat stream."""
+    mistral: Any = needed("mistralai.client")
+    httpx: Any = needed("httpx")
+
+    headers = {"content-type": "text/event-stream"}
+    served = httpx.MockTransport(
+        lambda request: httpx.Response(200, headers=headers, content=body, request=request)
+    )
+    heard = Heard()
+    with httpx.Client(transport=served) as http:
+        client = mistral.Mistral(api_key="k", server_url="http://sdk.test", client=http)
+        with client.chat.stream(**ASKED) as stream:
+            for event in stream:
+                (choice,) = event.data.choices
+                if isinstance(choice.delta.content, str):
+                    heard.text += choice.delta.content
+                for call in choice.delta.tool_calls or ():
+                    heard.call(call.id, call.function.name, call.function.arguments)
+                heard.end = choice.finish_reason or heard.end
+    return heard
+
+
+READERS: dict[str, tuple[str, Callable[[bytes], Heard]]] = {
+    "chat.completions.create": ("openai-chat", _chat_chunks),
+    "chat.completions.stream": ("openai-chat", _chat_stream),
+    "completions.create": ("openai-completions", _completions),
+    "responses.create": ("openai-responses", _responses_events),
+    "responses.stream": ("openai-responses", _responses_stream),
+    "runs.stream": ("openai-assistants", _assistants),
+    "runs.stream steps": ("openai-assistants", _assistants_steps),
+    "realtime": ("openai-realtime", _realtime),
+    "mistralai chat.stream": ("mistral", _mistral),
+}
+readers = pytest.mark.parametrize("reader", READERS)
+
+
+def _agree(reader: str, data: st.DataObject) -> None:
+    format, read = READERS[reader]
+    script = data.draw(scripts(format))
+    heard = read(b"".join(script.chunks(format)))
+    assert _said(script, format) == heard
+
+
+@readers
+@given(st.data())
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
+    """Text, refusal, tool calls with their ids and arguments, and the finish reason."""
+    _agree(reader, data)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@readers
+@given(st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_an_sdk_reads_what_300_scripts_say(reader: str, data: st.DataObject) -> None:
+    """The law above, for 300 scripts."""
+    _agree(reader, data)
+
+
+WHOLE = (
+    testing.script()
+    .reasoning("Hm")
+    .text("It is ")
+    .tool_call("get_weather", {"city": "Oslo"})
+    .usage(input_tokens=7, output_tokens=3)
+)
+PLAIN = testing.script().text("Hel", "lo").usage(input_tokens=7, output_tokens=3)
+MODELS: dict[str, tuple[str, str, Script]] = {
+    "openai-chat": ("openai.types.chat", "ChatCompletionChunk", WHOLE.finish("tool_calls")),
+    "openai-responses": ("openai.types.responses", "ResponseStreamEvent", WHOLE.finish("stop")),
+    "openai-responses cut": ("openai.types.responses", "ResponseStreamEvent", PLAIN.finish("content_filter")),
+    "openai-assistants": ("openai.types.beta", "AssistantStreamEvent", PLAIN.finish("length")),
+    "openai-assistants cancelled": ("openai.types.beta", "AssistantStreamEvent", PLAIN.finish("cancelled")),
+    "openai-assistants calling": (
+        "openai.types.beta",
+        "AssistantStreamEvent",
+        PLAIN.tool_call("rm", {"path": "/"}).finish("stop"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_every_payload_is_what_the_sdk_declares(case: str) -> None:
+    """Nothing that is required lacks, and no value is of another kind."""
+    module, name, script = MODELS[case]
+    model = TypeAdapter(getattr(needed(module), name))
+    format = case.split(maxsplit=1)[0]
+    for chunk in script.chunks(format):
+        *_, data = chunk.decode().strip().partition("data: ")
+        if data != "[DONE]":
+            payload = json.loads(data)
+            if format == "openai-assistants":
+                event = chunk.decode().splitlines()[0].removeprefix("event: ")
+                payload = {"event": event, "data": payload}
+            elif payload.get("type") == "response.function_call_arguments.done":
+                # Some versions declare a name, which no recorded answer has.
+                payload["name"] = "get_weather"
+            model.validate_python(payload)
+
+
+def test_a_connection_of_openai_reads_a_session() -> None:
+    """Each chunk of the script is one message of the socket."""
+    script = PLAIN.tool_call("rm", {"path": "/"}, id="call_9").finish("stop")
+
+    def play(connection: ServerConnection) -> None:
+        for chunk in script.chunks("openai-realtime"):
+            connection.send(chunk.decode().rstrip("\n"))
+
+    events: list[Any] = []
+    with open_socket(play) as url:
+        client = openai.OpenAI(api_key="k", base_url=url.replace("ws", "http", 1))
+        with client.realtime.connect(model="m") as connection:
+            for event in connection:
+                events.append(event)
+                if event.type == "response.done":
+                    break
+
+    assert _said(script, "openai-realtime") == _of_session(events)
+
+
+def test_an_error_of_a_script_is_an_error_of_the_sdk() -> None:
+    """Where the SDK takes an object with `error` for one."""
+    script = testing.script().text("Hel").error("Slow down", kind="rate_limited")
+    for read, format in ((_chat_chunks, "openai-chat"), (_completions, "openai-completions")):
+        with pytest.raises(openai.APIError, match="Slow down") as caught:
+            read(b"".join(script.chunks(format)))
+        assert ("rate_limit_exceeded", "rate_limit_error") == (caught.value.code, caught.value.type)

@@ -1,0 +1,229 @@
+"""What is sent in runs of Assistants and in sessions of Realtime: small answers, one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.relay.openai_answers import media_of, message_of
+from tests.relay.sent import bare, payloads_of, relayed
+from tokenstream import testing
+from tokenstream.events import Finish, MediaDelta, PartDone, PartStart, TextDelta, UsageUpdate
+from tokenstream.message import MediaPart, Usage
+
+
+def test_a_run_of_text_is_what_openai_sends() -> None:
+    """The run, a step that makes a message, and the message."""
+    script = testing.script().text("Hel", "lo").usage(input_tokens=7, output_tokens=3, cached_tokens=4)
+    payloads = payloads_of(script.finish("stop").chunks("openai-assistants"))
+
+    assert [
+        "thread.run.created",
+        "thread.run.queued",
+        "thread.run.in_progress",
+        "thread.run.step.created",
+        "thread.run.step.in_progress",
+        "thread.message.created",
+        "thread.message.in_progress",
+        "thread.message.delta",
+        "thread.message.delta",
+        "thread.message.completed",
+        "thread.run.step.completed",
+        "thread.run.completed",
+        "done",
+    ] == [name for name, _ in payloads]
+    told = dict(payloads)
+    delta = {"index": 0, "type": "text", "text": {"value": "lo", "annotations": []}}
+    assert {"id": "msg_1", "object": "thread.message.delta", "delta": {"content": [delta]}} == (
+        told["thread.message.delta"]
+    )
+    assert [{"type": "text", "text": {"value": "Hello", "annotations": []}}] == (
+        told["thread.message.completed"]["content"]
+    )
+    assert {
+        "prompt_tokens": 7,
+        "completion_tokens": 3,
+        "total_tokens": 10,
+        "prompt_token_details": {"cached_tokens": 4},
+    } == told["thread.run.completed"]["usage"]
+    assert "[DONE]" == told["done"]
+
+
+def test_the_calls_of_a_run_are_one_step_and_the_run_waits_for_them() -> None:
+    """Each has its index; the run says all of them again."""
+    script = testing.script().tool_call("rm", ("{", "}")).tool_call("ls", "{}").finish("stop")
+    payloads = payloads_of(script.chunks("openai-assistants"))
+    steps = [
+        payload["delta"]["step_details"]["tool_calls"]
+        for name, payload in payloads
+        if name == "thread.run.step.delta"
+    ]
+
+    def start(index: int, id: str, name: str) -> list[Any]:
+        function = {"name": name, "arguments": "", "output": None}
+        return [{"index": index, "id": id, "type": "function", "function": function}]
+
+    def more(index: int, text: str) -> list[Any]:
+        return [{"index": index, "type": "function", "function": {"arguments": text}}]
+
+    assert [
+        start(0, "call_1", "rm"),
+        more(0, "{"),
+        more(0, "}"),
+        start(1, "call_2", "ls"),
+        more(1, "{}"),
+    ] == steps
+    assert 1 == [name for name, _ in payloads].count("thread.run.step.created")
+    calls = [
+        {"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for id, name in (("call_1", "rm"), ("call_2", "ls"))
+    ]
+    name, run = payloads[-2]
+    assert "thread.run.requires_action" == name
+    assert {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": calls}} == (
+        run["required_action"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "run", "message", "details"),
+    [
+        ("length", "incomplete", "max_tokens", {"reason": "max_completion_tokens"}),
+        ("content_filter", "incomplete", "content_filter", {"reason": "content_filter"}),
+        ("cancelled", "cancelled", "run_cancelled", None),
+    ],
+)
+def test_a_run_that_was_cut_says_why(reason: Any, run: str, message: str, details: Any) -> None:
+    """Its message is incomplete, and says why in words of its own."""
+    script = testing.script().refusal("No").text("Hel").finish(reason)
+    payloads = payloads_of(script.chunks("openai-assistants"))
+    told = dict(payloads)
+
+    assert {"reason": message} == told["thread.message.incomplete"]["incomplete_details"]
+    assert [{"type": "refusal", "refusal": "No"}] == told["thread.message.completed"]["content"]
+    assert details == told[f"thread.run.{run}"]["incomplete_details"]
+    assert reason == message_of("openai-assistants", script.chunks("openai-assistants")).finish_reason
+
+
+# -- realtime ---------------------------------------------------------------------------
+
+
+def test_a_session_is_messages_each_a_line() -> None:
+    """One response: what begins and ends it, its items, and their content."""
+    script = testing.script(id="resp_9").text("Hel", "lo").usage(input_tokens=7, output_tokens=3)
+    chunks = script.finish("stop").chunks("openai-realtime")
+    messages = bare(chunks)
+    ids = [message.pop("event_id") for message in messages]
+    item = {
+        "id": "item_1",
+        "object": "realtime.item",
+        "type": "message",
+        "status": "in_progress",
+        "role": "assistant",
+        "content": [],
+    }
+    over = {**item, "status": "completed", "content": [{"type": "output_text", "text": "Hello"}]}
+    place = {"response_id": "resp_9", "item_id": "item_1", "output_index": 0}
+    content = {**place, "content_index": 0}
+    response = {"response_id": "resp_9", "output_index": 0}
+
+    assert all(chunk.endswith(b"}\n") and chunk.count(b"\n") == 1 for chunk in chunks)
+    assert len(set(ids)) == len(ids)
+    assert ["session.created", "response.created"] == [message["type"] for message in messages[:2]]
+    assert [
+        {"type": "response.output_item.added", **response, "item": item},
+        {"type": "conversation.item.added", "previous_item_id": None, "item": item},
+        {"type": "response.content_part.added", **content, "part": {"type": "text", "text": ""}},
+        {"type": "response.output_text.delta", **content, "delta": "Hel"},
+        {"type": "response.output_text.delta", **content, "delta": "lo"},
+        {"type": "response.output_text.done", **content, "text": "Hello"},
+        {"type": "response.content_part.done", **content, "part": {"type": "text", "text": "Hello"}},
+        {"type": "conversation.item.done", "previous_item_id": None, "item": over},
+        {"type": "response.output_item.done", **response, "item": over},
+    ] == messages[2:-1]
+    assert {
+        "type": "response.done",
+        "response": {
+            "object": "realtime.response",
+            "id": "resp_9",
+            "status": "completed",
+            "status_details": None,
+            "output": [over],
+            "conversation_id": "conv_1",
+            "usage": {"total_tokens": 10, "input_tokens": 7, "output_tokens": 3},
+        },
+    } == messages[-1]
+
+
+def test_a_call_in_a_session_is_an_item_behind_the_one_before() -> None:
+    """Its events have the call's id; the last one its name too."""
+    script = testing.script().text("Hi").tool_call("rm", "{}").finish("stop")
+    messages = bare(script.chunks("openai-realtime"))
+    call = [message for message in messages if message.get("item_id") == "item_2"]
+    place = {"response_id": "resp_1", "item_id": "item_2", "output_index": 1, "call_id": "call_1"}
+
+    assert [
+        {"type": "response.function_call_arguments.delta", **place, "delta": "{}"},
+        {"type": "response.function_call_arguments.done", **place, "name": "rm", "arguments": "{}"},
+    ] == [{name: value for name, value in message.items() if name != "event_id"} for message in call]
+    before = [message["previous_item_id"] for message in messages if "previous_item_id" in message]
+    assert [None, None, "item_1", "item_1"] == before
+
+
+def test_audio_in_a_session_comes_in_pieces_with_what_it_says() -> None:
+    """Every piece is base64 of its own; the transcript is said again at the end."""
+    chunks = relayed(
+        "openai-realtime",
+        PartStart(MediaPart(mime_type="audio/pcm")),
+        MediaDelta(b"\x00\x01", "Hel"),
+        MediaDelta(b"\x02"),
+        MediaDelta(transcript="lo"),
+        PartDone(),
+        Finish("stop"),
+    )
+
+    assert [
+        ("response.output_audio.delta", "AAE="),
+        ("response.output_audio_transcript.delta", "Hel"),
+        ("response.output_audio.delta", "Ag=="),
+        ("response.output_audio_transcript.delta", "lo"),
+    ] == [(event["type"], event["delta"]) for event in bare(chunks) if "delta" in event]
+    assert [{"type": "output_audio", "transcript": "Hello"}] == (
+        bare(chunks)[-1]["response"]["output"][0]["content"]
+    )
+    (audio,) = media_of(message_of("openai-realtime", chunks))
+    assert (b"\x00\x01\x02", "Hello", "audio/pcm") == (audio.data, audio.transcript, audio.mime_type)
+
+
+def test_a_session_tells_how_many_tokens_were_audio() -> None:
+    """The details stand in groups of the report."""
+    usage = Usage(input_tokens=5, cached_tokens=2, output_audio_tokens=3)
+    chunks = relayed("openai-realtime", TextDelta("Hi"), UsageUpdate(usage), Finish("stop"))
+
+    assert {
+        "input_tokens": 5,
+        "input_token_details": {"cached_tokens": 2},
+        "output_token_details": {"audio_tokens": 3},
+    } == bare(chunks)[-1]["response"]["usage"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "details"),
+    [
+        ("length", {"type": "incomplete", "reason": "max_output_tokens"}),
+        ("cancelled", {"type": "cancelled", "reason": "client_cancelled"}),
+    ],
+)
+def test_a_response_of_a_session_that_was_cut_says_why(reason: Any, details: dict[str, str]) -> None:
+    """Its details name the reason, and what was being said is incomplete."""
+    script = testing.script().text("Hel").finish(reason)
+    last = bare(script.chunks("openai-realtime"))[-1]
+
+    assert (details["type"], details) == (last["response"]["status"], last["response"]["status_details"])
+    assert "incomplete" == last["response"]["output"][0]["status"]
+
+
+def test_raw_text_is_a_message_as_it_is() -> None:
+    """A test can send what no provider would."""
+    assert b"{oops\n" == testing.script().text("Hi").raw("{oops").chunks("openai-realtime")[-1]

@@ -1,0 +1,277 @@
+"""What a script is on the wire of Ollama, TGI and bare text; and what holds for the UI streams too."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.relay.sent import bare, read, relayed
+from tokenstream import testing
+from tokenstream.errors import MisuseError, NotExpressible, ProviderError
+from tokenstream.events import Finish, Unknown
+from tokenstream.relay.encoders import create
+
+if TYPE_CHECKING:
+    from tokenstream.errors import ErrorKind
+    from tokenstream.testing import Script
+
+FORMATS = ("ollama", "tgi", "ui-message", "ag-ui", "text")
+ANSWER = (
+    testing.script(id="a1", model="tide-1")
+    .reasoning("Hm", ".")
+    .text("Let me", " look.")
+    .tool_call("tide", ('{"port":', '"Brest"}'))
+    .usage(input_tokens=9, output_tokens=4)
+    .finish()
+)
+
+
+def test_ollama_sends_lines_and_calls_whole() -> None:
+    """As its documents show: thinking and content in the message, arguments a value, statistics last."""
+    line = {"model": "tide-1", "created_at": "2026-01-01T00:00:00Z", "done": False}
+    call = {"function": {"name": "tide", "arguments": {"port": "Brest"}}}
+
+    assert [
+        {**line, "message": {"role": "assistant", "content": "", "thinking": "Hm"}},
+        {**line, "message": {"role": "assistant", "content": "", "thinking": "."}},
+        {**line, "message": {"role": "assistant", "content": "Let me"}},
+        {**line, "message": {"role": "assistant", "content": " look."}},
+        {**line, "message": {"role": "assistant", "content": "", "tool_calls": [call]}},
+        {
+            **line,
+            "message": {"role": "assistant", "content": ""},
+            "done": True,
+            "done_reason": "stop",
+            "total_duration": 90_000_000,
+            "load_duration": 1_000_000,
+            "prompt_eval_count": 9,
+            "prompt_eval_duration": 9_000_000,
+            "eval_count": 4,
+            "eval_duration": 80_000_000,
+        },
+    ] == bare(ANSWER.chunks("ollama"))
+    assert "application/x-ndjson" == ANSWER.recording("ollama").content_type
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({}, set()),
+        (
+            {"input_tokens": 2},
+            {"total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration"},
+        ),
+        ({"output_tokens": 2}, {"total_duration", "load_duration", "eval_count", "eval_duration"}),
+    ],
+)
+def test_ollama_leaves_out_what_was_not_counted(counts: dict[str, int], expected: set[str]) -> None:
+    """Go writes no field that is zero."""
+    last = bare(testing.script().text("Hi").usage(**counts).finish("length").chunks("ollama"))[-1]
+
+    assert expected == {name for name in last if name.endswith(("_duration", "_count"))}
+    assert "length" == last["done_reason"]
+
+
+def test_ollama_escapes_what_go_escapes() -> None:
+    """A line separator in a text ends no line, also for readers that take it for one."""
+    chunk = testing.script().text("<a>&\u2028\u2029é", "!").chunks("ollama")[0]
+
+    assert b'"content":"\\u003ca\\u003e\\u0026\\u2028\\u2029\xc3\xa9"' in chunk
+
+
+def test_ollama_sends_arguments_only_as_an_object() -> None:
+    """The documents know no other arguments."""
+    with pytest.raises(NotExpressible, match="no JSON object"):
+        testing.script().tool_call("rm", "[1]").chunks("ollama")
+
+
+def test_ollama_sends_a_raw_line_as_it_is() -> None:
+    """What is no line of the documents can be played too."""
+    assert [b"oops\n"] == testing.script().raw("oops").chunks("ollama")[-1:]
+
+
+def test_tgi_sends_a_token_for_each_piece() -> None:
+    """The token for the end is special; with it come the whole text and the details."""
+    script = testing.script().text("Hel", "lo").usage(input_tokens=9, output_tokens=4).finish()
+    first, second, last = bare(script.chunks("tgi"))
+
+    assert {
+        "index": 1,
+        "token": {"id": first["token"]["id"], "text": "Hel", "logprob": -0.25, "special": False},
+        "generated_text": None,
+        "details": None,
+    } == first
+    assert (2, "lo") == (second["index"], second["token"]["text"])
+    assert {
+        "index": 3,
+        "token": {"id": 2, "text": "</s>", "logprob": -0.25, "special": True},
+        "generated_text": "Hello",
+        "details": {"finish_reason": "eos_token", "generated_tokens": 4, "input_length": 9, "seed": None},
+    } == last
+
+
+def test_the_same_text_is_the_same_token() -> None:
+    """Ids are made up, and depend on nothing but the text."""
+    ids = [token["token"]["id"] for token in bare(testing.script().text("a", "b", "a").chunks("tgi"))]
+
+    assert ids[0] == ids[2] != ids[1]
+
+
+@pytest.mark.parametrize("reason", ["length", "stop_sequence"])
+def test_a_generation_that_tgi_ends_has_no_token_for_the_end(reason: Any) -> None:
+    """The last token is a plain one; what was not counted is as many tokens as came."""
+    last = bare(testing.script().text("Hel", "lo").finish(reason).chunks("tgi"))[-1]
+
+    assert ("", False, "Hello") == (last["token"]["text"], last["token"]["special"], last["generated_text"])
+    assert {
+        "finish_reason": reason,
+        "generated_tokens": 3,
+        "input_length": 0,
+        "seed": None,
+    } == last["details"]
+
+
+def test_bare_text_is_a_line_of_data_for_each_line() -> None:
+    """What would be read as the end, or as an error, comes in two pieces."""
+    script = testing.script().text("A\nB", " [DONE]", '{"error": "x"}', "{}").finish()
+    message, error = read(script.chunks("text"), "text")
+
+    assert [
+        b"data: A\ndata: B\n\n",
+        b"data:  [\n\n",
+        b"data: DONE]\n\n",
+        b"data: {\n\n",
+        b'data: "error": "x"}\n\n',
+        b"data: {}\n\n",
+        b"data: [DONE]\n\n",
+    ] == script.chunks("text")
+    assert ('A\nB [DONE]{"error": "x"}{}', None) == (message.text, error)
+
+
+@pytest.mark.parametrize(("text", "named"), [("a\rb", "carriage return"), ("\ud83d", "surrogate")])
+def test_bare_text_has_no_place_for_what_no_line_can_hold(text: str, named: str) -> None:
+    """SSE ends lines at a carriage return too, and UTF-8 has no halves of characters."""
+    with pytest.raises(NotExpressible, match=named):
+        testing.script().text(text).chunks("text")
+
+
+ERRORS: list[tuple[str, ErrorKind, Any, ErrorKind]] = [
+    ("ollama", "overloaded", {"error": "No"}, "unknown"),
+    ("tgi", "overloaded", {"error": "No", "error_type": "overloaded"}, "overloaded"),
+    ("tgi", "invalid_request", {"error": "No", "error_type": "validation"}, "invalid_request"),
+    ("tgi", "server", {"error": "No", "error_type": "generation"}, "server"),
+    ("ui-message", "overloaded", {"type": "error", "errorText": "No"}, "unknown"),
+    *(
+        ("ag-ui", kind, {"type": "RUN_ERROR", "message": "No", "code": kind}, kind)
+        for kind in ("overloaded", "rate_limited", "invalid_request", "authentication", "server")
+    ),
+    ("ag-ui", "unknown", {"type": "RUN_ERROR", "message": "No"}, "unknown"),
+    *(
+        ("text", kind, {"error": {"message": "No", "type": kind, "code": None}}, kind)
+        for kind in ("overloaded", "rate_limited", "invalid_request", "authentication", "server", "unknown")
+    ),
+]
+
+
+@pytest.mark.parametrize(("format", "kind", "payload", "expected"), ERRORS)
+def test_an_error_is_told_as_the_format_tells_it(
+    format: str, kind: ErrorKind, payload: Any, expected: ErrorKind
+) -> None:
+    """Whose problem it is comes back wherever the format has a place for it."""
+    script = testing.script().text("Hi").error("No", kind=kind)
+    message, error = read(script.chunks(format), format)
+
+    assert payload == bare(script.chunks(format))[-1]
+    assert isinstance(error, ProviderError)
+    assert (expected, "Hi") == (error.kind, message.text)
+
+
+@pytest.mark.parametrize("format", ["tgi", "ag-ui", "text"])
+def test_the_code_of_an_error_is_the_scripts(format: str) -> None:
+    """A code that the script names takes the place of the usual one."""
+    payload = bare(testing.script().text("Hi").error("No", code="incomplete_generation").chunks(format))[-1]
+
+    assert "incomplete_generation" in json.dumps(payload)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_has_no_content_is_not_sent(format: str) -> None:
+    """None of these has a sign of life, or a place for what the library has no word for."""
+    script = testing.script().text("Hi")
+
+    assert script.chunks(format) == script.ping().chunks(format)
+    assert [] == create(format).feed(Unknown("tier", "default", kind="field"))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_pause_is_between_two_chunks(format: str) -> None:
+    """Each piece is sent at the moment when it is said, also the last one."""
+    arrivals = testing.script().text("a").pause(90).text("b").recording(format).arrivals
+
+    assert [0.0, 90.0] == [arrival.at for arrival in arrivals[-2:]]
+
+
+REFUSED: list[tuple[str, Script, str]] = [
+    ("ollama", testing.script().reasoning("a", signature="c2ln"), "signature"),
+    ("ollama", testing.script().citation(url="https://example.org"), "citation"),
+    ("ollama", testing.script().media(b"a", "image/png"), "media"),
+    ("tgi", testing.script().reasoning("a"), "reasoning"),
+    ("tgi", testing.script().tool_call("rm"), "tool call"),
+    ("ui-message", testing.script().citation(title="Tides"), "citation"),
+    ("ui-message", testing.script().refusal("No"), "refusal"),
+    ("ag-ui", testing.script().reasoning("a", signature="c2ln"), "signature"),
+    ("ag-ui", testing.script().citation(url="https://example.org"), "citation"),
+    ("text", testing.script().tool_call("rm"), "tool call"),
+]
+
+
+@pytest.mark.parametrize(("format", "script", "named"), REFUSED)
+def test_what_has_no_place_is_named_or_left_out(format: str, script: Script, named: str) -> None:
+    """An error tells which part it is; `drop=` with its name leaves it out, and only it."""
+    with pytest.raises(NotExpressible, match=named) as refused:
+        script.chunks(format)
+    kept = script.text("Hi").finish("stop").events
+    kinds: Any = tuple(refused.value.kinds)
+    finish = kept.pop()
+    last = finish if isinstance(finish, Finish) and finish.reason == "stop" else Finish("stop")
+    message, error = read(relayed(format, *kept, last, drop=kinds), format)
+
+    assert ("Hi", None) == (message.text, error)
+
+
+@pytest.mark.parametrize(
+    ("format", "reason"),
+    [("ollama", "content_filter"), ("tgi", "content_filter"), ("ag-ui", "length"), ("text", "length")],
+)
+def test_a_finish_reason_without_a_word_is_refused(format: str, reason: Any) -> None:
+    """No provider's word is bent."""
+    with pytest.raises(NotExpressible, match=reason):
+        testing.script().text("Hi").finish(reason).chunks(format)
+
+
+@pytest.mark.parametrize("format", ["ollama", "ag-ui"])
+def test_tool_calls_are_no_finish_reason_of_their_own(format: str) -> None:
+    """These providers say what they always say, and readers see the calls."""
+    called = testing.script().tool_call("rm", {"path": "/tmp"}).finish("tool_calls")
+
+    assert "tool_calls" == read(called.chunks(format), format)[0].finish_reason
+    with pytest.raises(NotExpressible, match="tool_calls"):
+        testing.script().text("Hi").finish("tool_calls").chunks(format)
+
+
+@pytest.mark.parametrize(("format", "remarks"), [("ollama", ()), ("ui-message", ("call_open_at_end",))])
+def test_a_call_that_was_cut_cannot_be_taken_for_a_whole_one(format: str, remarks: tuple[str, ...]) -> None:
+    """Ollama sends nothing of it; of a UI message its arguments are never said to be there."""
+    script = testing.script().tool_call("rm", '{"path": "/tm').finish()
+    message, error = read(script.chunks(format), format, *remarks)
+
+    assert error is None
+    assert [] == [call for call in message.tool_calls if call.complete]
+
+
+def test_an_unknown_format_is_misuse() -> None:
+    """The error lists what there is."""
+    with pytest.raises(MisuseError, match="ag-ui"):
+        create("ag_ui")

@@ -1,0 +1,369 @@
+"""The clients of Ollama, Hugging Face, AG-UI and the AI SDK read from a script's bytes what it says.
+
+The AI SDK runs in Node, where `TOKENSTREAM_NODE` names a folder that has it; without it
+the same scripts are held against the rules of its schema and of its accumulator.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from tests.relay.sent import bare
+from tests.support.packages import needed
+from tests.support.scripts import scripts
+from tokenstream import testing
+from tokenstream.relay.encoders import load
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tokenstream.testing import Script
+
+_READER = Path(__file__).with_name("ui_messages.mjs")
+_BREAKING = {"ollama": "\x85", "tgi": "\x85\u2028\u2029"}
+"""Characters at which a client ends a line that has not ended, as httpx does; Ollama escapes the others."""
+
+
+@dataclass
+class Heard:
+    """What a client gives, in plain values."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: list[tuple[str, str, Any]] = field(default_factory=list)
+    end: str | None = None
+
+
+def _said(script: Script, format: str) -> Heard:
+    """Return what a script says, in the provider's words."""
+    message, encoder = script.message, load(format)
+    assert message.finish_reason is not None
+    return Heard(
+        message.text,
+        message.reasoning,
+        [
+            (call.id if encoder.names_calls else "", call.name, json.loads(call.arguments_text))
+            for call in message.tool_calls
+        ],
+        # Where there is no word for calls, it is the one for an answer that ended by itself.
+        encoder.words.get(message.finish_reason, encoder.words["stop"]),
+    )
+
+
+# -- Ollama ---------------------------------------------------------------------
+
+
+def by_ollama(chunks: list[bytes]) -> Heard:
+    """Add up the lines of `ollama.Client.chat`."""
+    ollama = needed("ollama")
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=iter(chunks)))
+    heard = Heard()
+    with ollama.Client(host="http://sdk.test", transport=transport) as client:
+        lines = list(client.chat("m", [{"role": "user", "content": "Hi"}], stream=True))
+    for line in lines:
+        heard.text += line.message.content or ""
+        heard.reasoning += line.message.thinking or ""
+        heard.calls += [
+            ("", call.function.name, dict(call.function.arguments)) for call in line.message.tool_calls or ()
+        ]
+        heard.end = line.done_reason or heard.end
+    assert [False] * (len(lines) - 1) + [True] == [line.done for line in lines]
+    return heard
+
+
+# -- Hugging Face ---------------------------------------------------------------
+
+
+@contextmanager
+def _hub(chunks: Iterable[bytes]) -> Generator[Any]:
+    """Give a client of the hub that gets these chunks; the factory of its transports is the process's."""
+    hub, httpx2 = needed("huggingface_hub"), needed("httpx2")
+    http = needed("huggingface_hub.utils._http")
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=iter(chunks)))
+    hub.set_client_factory(lambda: httpx2.Client(transport=transport))
+    try:
+        with hub.InferenceClient(base_url="http://sdk.test", api_key="k") as client:
+            yield client
+    finally:
+        hub.set_client_factory(http.default_client_factory)
+
+
+def by_huggingface(chunks: list[bytes]) -> Heard:
+    """Add up the tokens of `InferenceClient.text_generation`."""
+    with _hub(chunks) as client:
+        tokens = list(client.text_generation("Hi", stream=True, details=True))
+    text = "".join(token.token.text for token in tokens if not token.token.special)
+    last = tokens[-1]
+    assert text == last.generated_text
+    assert isinstance(last.details.generated_tokens, int)
+    assert list(range(1, len(tokens) + 1)) == [token.index for token in tokens]
+    return Heard(text, end=last.details.finish_reason)
+
+
+# -- AG-UI ----------------------------------------------------------------------
+
+
+class Run:
+    """What AG-UI's reference client makes of a run, with the order that it enforces."""
+
+    def __init__(self) -> None:
+        self.heard = Heard()
+        self.open: dict[tuple[str, str], list[str]] = {}
+        """The pieces of what has begun, by what it is and its id."""
+        self.over = False
+
+    def take(self, event: Any) -> None:
+        """Take an event of ag-ui-protocol."""
+        kind = event.type.value
+        assert not self.over, f"{kind} comes after the end"
+        assert ("run", "") in self.open or kind in ("RUN_STARTED", "RUN_ERROR"), f"{kind} comes first"
+        noun, _, act = kind.rpartition("_")
+        name = getattr(event, "tool_call_id", None) or getattr(event, "message_id", None) or ""
+        if noun == "RUN":
+            getattr(self, f"_{act.lower()}")(event)
+        elif act == "START":
+            assert (noun, name) not in self.open, f"{name} has begun already"
+            self.open[noun, name] = [getattr(event, "tool_call_name", "")]
+        elif act == "END":
+            self._close(noun, self.open.pop((noun, name)), name)
+        else:
+            self.open[noun, name].append(event.delta)
+
+    def _started(self, event: Any) -> None:
+        assert event.thread_id
+        assert event.run_id
+        self.open["run", ""] = []
+
+    def _finished(self, event: Any) -> None:
+        assert [("run", "")] == list(self.open), "a run ends when all in it has ended"
+        self.heard.end, self.over = event.outcome.type, True
+
+    def _close(self, noun: str, pieces: list[str], name: str) -> None:
+        tool, *rest = pieces
+        if noun == "TOOL_CALL":
+            self.heard.calls.append((name, tool, json.loads("".join(rest))))
+        elif noun == "TEXT_MESSAGE":
+            self.heard.text += "".join(rest)
+        elif noun == "REASONING_MESSAGE":
+            self.heard.reasoning += "".join(rest)
+
+
+@cache
+def _run_events() -> TypeAdapter[Any]:
+    event: Any = needed("ag_ui.core").Event
+    return TypeAdapter(event)
+
+
+def by_ag_ui(chunks: list[bytes]) -> Heard:
+    """Read each event with the types of ag-ui-protocol, which know all of its fields."""
+    run = Run()
+    for payload in bare(chunks):
+        event = _run_events().validate_python(payload)
+        assert payload == event.model_dump(mode="json", by_alias=True)
+        assert not event.model_extra
+        run.take(event)
+    assert run.over
+    return run.heard
+
+
+# -- the AI SDK -------------------------------------------------------------------
+
+_ID, _CALL = {"id": str}, {"toolCallId": str}
+_CHUNKS: dict[str, dict[str, Any]] = {
+    "start": {"messageId": str},
+    "start-step": {},
+    "text-start": _ID,
+    "text-delta": {**_ID, "delta": str},
+    "text-end": _ID,
+    "reasoning-start": _ID,
+    "reasoning-delta": {**_ID, "delta": str},
+    "reasoning-end": _ID,
+    "tool-input-start": {**_CALL, "toolName": str},
+    "tool-input-delta": {**_CALL, "inputTextDelta": str},
+    "tool-input-available": {**_CALL, "toolName": str, "input": object},
+    "message-metadata": {"messageMetadata": dict},
+    "abort": {},
+    "finish-step": {},
+    "finish": {"finishReason": str},
+}
+"""The fields that a chunk of each type must have by the SDK's schema; `messageMetadata` it may have."""
+
+
+class Chat:
+    """What the accumulator of the AI SDK makes of chunks: a delta needs its start."""
+
+    def __init__(self) -> None:
+        self.heard = Heard()
+        self.open: set[str] = set()
+        self.inputs: dict[str, str] = {}
+
+    def take(self, chunk: dict[str, Any]) -> None:
+        """Take a chunk."""
+        kind, known = chunk["type"], _CHUNKS[chunk["type"]]
+        assert known.keys() <= chunk.keys() <= {"type", "messageMetadata", *known}
+        assert all(isinstance(chunk[name], expected) for name, expected in known.items())
+        noun, _, act = kind.rpartition("-")
+        name = chunk.get("id", chunk.get("toolCallId", ""))
+        if noun == "tool-input":
+            self._call(act, name, chunk)
+        elif noun in ("text", "reasoning"):
+            self._text(noun, act, name, chunk)
+        elif kind in ("finish", "abort"):
+            self.heard.end = chunk.get("finishReason", kind)
+
+    def _text(self, noun: str, act: str, name: str, chunk: dict[str, Any]) -> None:
+        if act == "start":
+            self.open.add(name)
+        elif act == "end":
+            self.open.remove(name)
+        else:
+            assert name in self.open
+            setattr(self.heard, noun, getattr(self.heard, noun) + chunk["delta"])
+
+    def _call(self, act: str, name: str, chunk: dict[str, Any]) -> None:
+        if act == "start":
+            self.inputs[name] = ""
+        elif act == "delta":
+            self.inputs[name] += chunk["inputTextDelta"]
+        else:
+            assert chunk["input"] == json.loads(self.inputs[name])
+            self.heard.calls.append((name, chunk["toolName"], chunk["input"]))
+
+
+def by_the_rules(chunks: list[bytes]) -> Heard:
+    """Hold chunks against the rules of the AI SDK."""
+    *payloads, end = bare(chunks)
+    chat = Chat()
+    for payload in payloads:
+        chat.take(payload)
+    assert "[DONE]" == end
+    assert ["start", "start-step"] == [payload["type"] for payload in payloads[:2]]
+    assert payloads[-2]["type"] == "finish-step" or payloads[-1]["type"] == "abort"
+    assert set() == chat.open
+    return chat.heard
+
+
+def by_the_ai_sdk(bodies: list[bytes]) -> list[Heard]:
+    """Read bodies with the transport and the accumulator of the AI SDK's chat, in Node."""
+    folder = Path(os.environ["TOKENSTREAM_NODE"])
+    own = folder / "node_modules" / ".bin" / "node"
+    told = subprocess.run(
+        [str(own) if own.exists() else "node", "--input-type=module", "--eval", _READER.read_text("utf-8")],
+        cwd=folder,
+        input=json.dumps([base64.b64encode(body).decode() for body in bodies]),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+    return [_of_a_message(each) for each in json.loads(told)]
+
+
+def _of_a_message(told: dict[str, Any]) -> Heard:
+    assert [] == told["errors"]
+    heard = Heard(end=told["finish"])
+    for part in told["message"]["parts"]:
+        kind = part["type"]
+        if kind in ("text", "reasoning"):
+            setattr(heard, kind, getattr(heard, kind) + part["text"])
+        elif part.get("state") == "input-available":
+            heard.calls.append((part["toolCallId"], kind.removeprefix("tool-"), part["input"]))
+    return heard
+
+
+# -- what holds ---------------------------------------------------------------------
+
+READERS: dict[str, Callable[[list[bytes]], Heard]] = {
+    "ollama": by_ollama,
+    "tgi": by_huggingface,
+    "ag-ui": by_ag_ui,
+    "ui-message": by_the_rules,
+}
+of_a_client = pytest.mark.parametrize("format", READERS)
+_SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+
+
+def _agree(format: str, data: st.DataObject) -> None:
+    script = data.draw(scripts(format))
+    chunks = script.chunks(format)
+    body = b"".join(chunks).decode()
+    assume(not any(character in body for character in _BREAKING.get(format, "")))
+
+    assert _said(script, format) == READERS[format](chunks)
+
+
+@of_a_client
+@given(st.data())
+@settings(max_examples=5, suppress_health_check=_SLOW)
+def test_a_client_reads_what_a_script_says(format: str, data: st.DataObject) -> None:
+    """The same text, reasoning, tool calls and reason."""
+    _agree(format, data)
+
+
+@pytest.mark.slow
+@of_a_client
+@given(st.data())
+@settings(max_examples=300, suppress_health_check=_SLOW)
+def test_a_client_reads_what_300_scripts_say(format: str, data: st.DataObject) -> None:
+    """The law above, for 300 scripts in each format."""
+    _agree(format, data)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.skipif("TOKENSTREAM_NODE" not in os.environ, reason="TOKENSTREAM_NODE names no folder")
+def test_the_ai_sdk_reads_what_300_scripts_say() -> None:
+    """All in one process: the SDK's own transport, schema and accumulator."""
+    drawn: list[Script] = []
+
+    @given(scripts("ui-message"))
+    @settings(max_examples=300, suppress_health_check=_SLOW, database=None)
+    def draw(script: Script) -> None:
+        drawn.append(script)
+
+    draw()
+    heard = by_the_ai_sdk([b"".join(script.chunks("ui-message")) for script in drawn])
+
+    assert [_said(script, "ui-message") for script in drawn] == heard
+    assert len(drawn) >= 300
+
+
+@pytest.mark.parametrize("kind", ["overloaded", "invalid_request"])
+def test_the_client_of_the_hub_raises_the_error_of_its_type(kind: Any) -> None:
+    """Each type of TGI's errors has a class there."""
+    errors = needed("huggingface_hub.errors")
+    expected = {"overloaded": errors.OverloadedError, "invalid_request": errors.ValidationError}[kind]
+    chunks = testing.script().text("Hi").error("No", kind=kind).chunks("tgi")
+    with _hub(chunks) as client, pytest.raises(expected, match="No"):
+        list(client.text_generation("Hi", stream=True, details=True))
+
+
+def test_the_client_of_ollama_raises_an_error_in_the_middle() -> None:
+    """The line that is an error and nothing else."""
+    ollama = needed("ollama")
+    with pytest.raises(ollama.ResponseError, match="No"):
+        by_ollama(testing.script().text("Hi").error("No").chunks("ollama"))
+
+
+def test_ag_ui_knows_the_events_that_other_scripts_have() -> None:
+    """An error, an interruption with usage, and a call that was cut."""
+    adapter = _run_events()
+    failed = testing.script().text("Hi").error("Busy")
+    paused = testing.script().text("Hi").usage(input_tokens=1, cached_tokens=2).finish("pause")
+    for script in (failed, paused):
+        for payload in bare(script.chunks("ag-ui")):
+            assert payload == adapter.validate_python(payload).model_dump(mode="json", by_alias=True)

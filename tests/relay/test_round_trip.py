@@ -1,0 +1,86 @@
+"""What a script says is what a reader of its bytes comes to, in every format."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.scripts import counted, scripts, told
+from tokenstream import Decoder, testing
+from tokenstream.relay.encoders import load
+from tokenstream.testing import Seed, all_formats
+
+
+def _holds(format: str, data: st.DataObject) -> None:
+    script = data.draw(scripts(format))
+    decoder = Decoder(format)
+    for chunk in script.chunks(format):
+        decoder.feed(chunk)
+    decoder.end()
+    decoder.check()
+    assert told(script.message, format) == told(decoder.message, format)
+    expected = counted(script.message.usage)
+    assert expected == {name: counted(decoder.message.usage).get(name) for name in expected}
+    # An answer with nothing in it is remarked on, whoever sends it.
+    remarks: set[str] = set() if script.message.parts else {"answer_empty"}
+    assert decoder.departures.keys() <= remarks, "a script follows the provider's documents"
+
+
+@pytest.mark.parametrize("format", all_formats)
+@given(st.data())
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+def test_a_script_read_again_is_the_same_message(format: str, data: st.DataObject) -> None:
+    """Text, reasoning, refusal, tool calls, finish reason, usage and ending are those of the script."""
+    _holds(format, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", all_formats)
+@given(st.data())
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+def test_300_scripts_read_again_are_the_same_messages(format: str, data: st.DataObject) -> None:
+    """The law above, for 300 scripts in each format."""
+    _holds(format, data)
+
+
+@pytest.mark.parametrize("format", all_formats)
+def test_the_bytes_of_a_script_need_no_name(format: str) -> None:
+    """A stream finds out by itself which format it is."""
+    script = testing.script().text("Hello, ", "world").finish("stop")
+    decoder = Decoder()
+    for chunk in script.chunks(format):
+        decoder.feed(chunk)
+    decoder.end()
+    assert (format, "Hello, world") == (decoder.format, decoder.message.text)
+
+
+@pytest.mark.parametrize("format", all_formats)
+@pytest.mark.parametrize("chunking", ["bytes", "whole", "events", 7, Seed(1)])
+def test_a_script_is_the_same_message_in_all_chunks(format: str, chunking: testing.Seed | int) -> None:
+    """Where the borders of chunks are makes no difference."""
+    script = testing.script().text("Hello, wörld 🌊").finish("stop")
+    message = script.stream(format, chunking=chunking).final()
+    assert told(script.message, format) == told(message, format)
+
+
+@pytest.mark.parametrize("format", all_formats)
+def test_a_script_without_an_end_is_cut(format: str) -> None:
+    """What has not finished ends nowhere: nothing is invented."""
+    whole = testing.script().text("Hello").finish("stop").chunks(format)
+    cut = testing.script().text("Hello").chunks(format)
+    assert cut == whole[: len(cut)]
+    assert len(cut) < len(whole)
+
+
+@pytest.mark.parametrize(
+    "format", [format for format in all_formats if "tool_call" in load(format).expresses]
+)
+def test_a_call_that_was_cut_is_never_handed_out(format: str) -> None:
+    """Half of a call's arguments is kept in the message, incomplete, or not shown at all."""
+    decoder = Decoder(format)
+    for chunk in testing.script().tool_call("rm", '{"path": "/tm').chunks(format):
+        decoder.feed(chunk)
+    decoder.end()
+    assert all(not call.complete for call in decoder.message.tool_calls)
+    assert "complete" != decoder.message.ending

@@ -1,0 +1,471 @@
+"""What all encoders share: which part an event belongs to, and what the answer's end needs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._json import decode
+from tokenstream.errors import NotExpressible, ProtocolError
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MediaDelta,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    Ping,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+    UsageUpdate,
+)
+from tokenstream.formats._read import is_dict
+from tokenstream.message import Usage
+from tokenstream.turns._drop import names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event
+    from tokenstream.message import FinishReason
+    from tokenstream.turns import Drop, Kind
+
+__all__ = ["CREATED", "MODEL", "Encoder", "Payload", "Payloads", "written"]
+
+Payload: TypeAlias = "tuple[str, Any]"
+"""An SSE event's name ("" for none), and what its data is: JSON, or text where it is a str."""
+Payloads: TypeAlias = "Iterable[Payload]"
+
+_HANDLERS: dict[type, str] = {
+    MessageStart: "begin",
+    PartStart: "open",
+    TextDelta: "text",
+    ReasoningDelta: "reasoning",
+    RefusalDelta: "refusal",
+    ToolCallStart: "call",
+    ToolCallDelta: "arguments",
+    ToolCallDone: "call_done",
+    PartDelta: "fragment",
+    PartDone: "close",
+    CitationAdded: "citation",
+    MediaDelta: "media",
+    UsageUpdate: "count",
+    Finish: "finish",
+    Ping: "ping",
+    Unknown: "unknown",
+}
+"""The method that takes an event of each class."""
+_KINDS: dict[type, Kind] = {
+    TextDelta: "text",
+    ReasoningDelta: "reasoning",
+    RefusalDelta: "refusal",
+    ToolCallStart: "tool_call",
+    CitationAdded: "citation",
+    MediaDelta: "media",
+}
+"""The kind of part that an event of each class belongs to."""
+_CALLS: frozenset[Kind] = frozenset({"tool_call", "custom_tool_call"})
+_PHRASES: dict[Kind, str] = {
+    "text": "text",
+    "reasoning": "reasoning",
+    "refusal": "a refusal",
+    "tool_call": "a tool call",
+    "custom_tool_call": "a call of a custom tool",
+    "server_tool_call": "a call of a tool that the provider runs",
+    "server_tool_result": "the result of a tool that the provider runs",
+    "citation": "a citation",
+    "media": "media",
+    "opaque": "a part that only its own provider knows",
+}
+"""What parts are called in errors."""
+_SAID: dict[ErrorKind, str] = {
+    "overloaded": "Overloaded",
+    "rate_limited": "Rate limit exceeded",
+    "invalid_request": "Invalid request",
+    "authentication": "Authentication failed",
+    "server": "Internal server error",
+    "network": "Upstream network error",
+    "unknown": "Something went wrong",
+}
+"""A provider's words for an error of each kind: where there are no codes, they alone tell it."""
+
+MODEL = "scripted-1"
+"""The model's name where nobody has told it."""
+CREATED = "2026-01-01T00:00:00Z"
+"""A moment: what is sent depends on no clock."""
+
+
+class Encoder:
+    """Turns the events of one answer into the bytes that a provider would send; a stage.
+
+    Every chunk that it returns is one event of the wire. What ends the answer is
+    written by `end`, and only if a `Finish` came: an answer that broke off stays so.
+
+    Args:
+        drop: What to leave out that the format has no place for: names of kinds, or "all".
+            With "all" a finish reason without a word is told as "stop".
+
+    Raises:
+        NotExpressible: From `feed`, at an event that the format has no place for.
+    """
+
+    name: ClassVar[str]
+    """The format's name."""
+    content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+    messages: ClassVar[bool] = False
+    """Whether the provider sends it over a WebSocket; each chunk is then one message."""
+    expresses: ClassVar[frozenset[Kind]]
+    """The kinds of parts that it has a place for."""
+    counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "total_tokens"})
+    """The fields of a `Usage` that it has a place for."""
+    words: ClassVar[Mapping[FinishReason, str]]
+    """The provider's words for the finish reasons that it has."""
+    choices: ClassVar[bool] = False
+    """Whether an answer may have alternatives."""
+    names_calls: ClassVar[bool] = True
+    """Whether the ids of tool calls are sent."""
+    errors: ClassVar[str] = "kind"
+    """What tells of an error in the middle: its "kind", its "words" alone, or "" for nothing."""
+    made_up: ClassVar[str] = ""
+    """The answer's id where nobody has told it."""
+
+    error: None = None
+    stop: None = None
+
+    def __init__(self, *, drop: Drop = ()) -> None:
+        self.drop = names_of(drop)
+        self.id: str | None = None
+        """The answer's id, once it is known."""
+        self.model: str | None = None
+        self.usage = Usage()
+        """The token counts so far."""
+        self.finishes: dict[int, Finish] = {}
+        """Why each choice ended, by its index."""
+        self.has_begun = False
+        """Whether the answer's head was sent."""
+        self._has_failed = False
+        self._kinds: dict[tuple[int, int], Kind] = {}
+        """What each part is that has begun, by choice and index."""
+
+    # -- the stage -----------------------------------------------------------
+
+    def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
+        """Return what is sent for an event.
+
+        Args:
+            event: What happened.
+            now: Unused; every stage takes it.
+
+        Raises:
+            NotExpressible: The format has no place for it.
+        """
+        if self._left_out(event):
+            return []
+        handler = getattr(self, _HANDLERS[event.__class__])
+        return [self.frame(name, payload) for name, payload in handler(event)]
+
+    def end(self, *, now: float = 0.0) -> list[bytes]:
+        """Return what ends the answer; nothing where it has not finished, or has failed."""
+        over = self.finishes and not self._has_failed
+        return [self.frame(name, payload) for name, payload in self.tail()] if over else []
+
+    def check(self) -> None:
+        """Do nothing: there is no remote input that could be wrong."""
+
+    def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
+        """Return what the provider sends where an answer fails in its middle; it has no other end.
+
+        Args:
+            kind: Whose problem it is.
+            message: The provider's words; by default usual ones for `kind`.
+            code: The provider's code; by default its own for `kind`.
+
+        Raises:
+            NotExpressible: The format has no way to say so.
+        """
+        return [self.frame(name, payload) for name, payload in self.failing(kind, message, code)]
+
+    def failing(self, kind: ErrorKind, message: str | None, code: str | None) -> list[Payload]:
+        """Return what `failure` sends, without its borders.
+
+        Args:
+            kind: Whose problem it is.
+            message: The provider's words; by default usual ones for `kind`.
+            code: The provider's code; by default its own for `kind`.
+
+        Raises:
+            NotExpressible: The format has no way to say so.
+        """
+        payloads = list(self.fail(kind, _SAID[kind] if message is None else message, code))
+        self._has_failed = True
+        return payloads
+
+    # -- for encoders: each returns the payloads to send -----------------------
+
+    def begin(self, event: MessageStart) -> Payloads:
+        """The answer begins; a later head only fills in what was not known."""
+        self.id, self.model = self.id or event.id, self.model or event.model
+        return ()
+
+    def head(self) -> Payloads:
+        """What an answer begins with."""
+        return ()
+
+    def open(self, event: PartStart) -> Payloads:
+        """A part begins."""
+        return ()
+
+    def text(self, event: TextDelta) -> Payloads:
+        """More text."""
+        raise NotImplementedError
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """More reasoning, or its signature."""
+        raise NotImplementedError
+
+    def refusal(self, event: RefusalDelta) -> Payloads:
+        """More of a refusal."""
+        raise NotImplementedError
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A tool call begins."""
+        raise NotImplementedError
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """More of a call's arguments."""
+        raise NotImplementedError
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A tool call is whole."""
+        return ()
+
+    def fragment(self, event: PartDelta) -> Payloads:
+        """More of a part that has no delta of its own."""
+        return ()
+
+    def close(self, event: PartDone) -> Payloads:
+        """A part is whole."""
+        return ()
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """A source is named."""
+        raise NotImplementedError
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """More of an image or of audio."""
+        raise NotImplementedError
+
+    def count(self, event: UsageUpdate) -> Payloads:
+        """Token counts, kept for the end.
+
+        Raises:
+            NotExpressible: The format has no place for one of them.
+        """
+        report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
+        # A sum says nothing that its parts do not say.
+        summed = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
+        strange = sorted(report.keys() - self.counts - ({"total_tokens"} if summed else set()))
+        if strange and "all" not in self.drop:
+            raise self.refused(f"usage.{', usage.'.join(strange)}")
+        known = {name: value for name, value in report.items() if name in self.counts}
+        self.usage = self.usage.model_copy(update=known)
+        return ()
+
+    def finish(self, event: Finish) -> Payloads:
+        """The reason why a choice ended, kept for the end.
+
+        Raises:
+            NotExpressible: The format has no word for it.
+        """
+        self.expressed(event.reason)
+        self.finishes[event.choice] = event
+        return ()
+
+    def ping(self, event: Ping) -> Payloads:
+        """A sign of life."""
+        return ()
+
+    def unknown(self, event: Unknown) -> Payloads:
+        """Something that there is no word for."""
+        return ()
+
+    def tail(self) -> Payloads:
+        """What ends an answer that has finished."""
+        raise NotImplementedError
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """What tells of an error in the middle of an answer."""
+        raise self.refused("an error in the middle of an answer")
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a payload between the borders of an event: those of SSE, unless a format has others.
+
+        Args:
+            name: The event's name; "" for none.
+            payload: JSON; or text, sent as it is.
+        """
+        lines = payload.encode().split(b"\n") if isinstance(payload, str) else [written(payload)]
+        named = [b"event: %b\n" % name.encode()] if name else []
+        return b"".join([*named, *(b"data: %b\n" % line for line in lines), b"\n"])
+
+    # -- for encoders: what they ask -------------------------------------------
+
+    @property
+    def answer_id(self) -> str:
+        """The answer's id; once it was asked for it does not change."""
+        self.id = self.id or self.made_up
+        return self.id
+
+    @property
+    def answer_model(self) -> str:
+        """The model's name; once it was asked for it does not change."""
+        self.model = self.model or MODEL
+        return self.model
+
+    def ahead(self) -> list[Payload]:
+        """Return the head where it was not sent yet: what comes first may be anything."""
+        if self.has_begun:
+            return []
+        self.has_begun = True
+        return list(self.head())
+
+    def has_calls(self) -> bool:
+        """Tell whether there were calls of the application's tools, sent or left out."""
+        return not _CALLS.isdisjoint(self._kinds.values())
+
+    def counted(self, names: Mapping[str, str]) -> dict[str, int]:
+        """Return the token counts that there are in the provider's names.
+
+        Args:
+            names: The provider's name for each of ours.
+        """
+        counts = {theirs: getattr(self.usage, ours) for ours, theirs in names.items()}
+        return {name: count for name, count in counts.items() if count is not None}
+
+    def expressed(self, reason: FinishReason) -> FinishReason:
+        """Return the finish reason that is sent for one.
+
+        It is that one where there is a word for it. "tool_calls" is "stop" where a
+        provider has no word for it, since who reads an answer with calls knows it.
+        With `drop="all"` whatever has no word is "stop".
+
+        Raises:
+            NotExpressible: There is no word for it.
+        """
+        if reason in self.words:
+            return reason
+        if "all" in self.drop or (reason == "tool_calls" and self.has_calls()):
+            return "stop"
+        raise self.refused(f"the finish reason {reason!r}")
+
+    def word(self, reason: FinishReason) -> str:
+        """Return the provider's word for a finish reason, or for what stands for it.
+
+        Raises:
+            NotExpressible: It has none.
+        """
+        return self.words[self.expressed(reason)]
+
+    def refused(self, what: str, kind: Kind | None = None) -> NotExpressible:
+        """Return the error for what the format has no place for.
+
+        Args:
+            what: That, in the words of the answer.
+            kind: Its name for `drop=`, where it has one.
+        """
+        return NotExpressible(
+            f"the format {self.name!r} has no place for {what}: leave it out, or take another format",
+            kinds={} if kind is None else {kind: 1},
+        )
+
+    def omit(self, what: str, kind: Kind) -> Payloads:
+        """Return nothing, where what the format has no place for is to be left out.
+
+        Args:
+            what: That, in the words of the answer.
+            kind: Its name for `drop=`.
+
+        Raises:
+            NotExpressible: It is not to be left out.
+        """
+        if self.drop & {kind, "all"}:
+            return ()
+        raise self.refused(what, kind)
+
+    def unsigned(self, event: ReasoningDelta) -> str:
+        """Return the text of reasoning, of which a signature has no place.
+
+        Raises:
+            NotExpressible: There is a signature, and it is not to be left out.
+        """
+        if event.signature is not None:
+            self.omit("a signature of reasoning", "signature")
+        return event.text
+
+    def object_of(self, event: ToolCallDone) -> dict[str, Any] | None:
+        """Return a call's arguments as an object; None where they are none, and are left out.
+
+        Raises:
+            NotExpressible: They are none, and not to be left out.
+        """
+        try:
+            arguments = decode(event.call.arguments_text or "{}")
+        except ProtocolError:
+            arguments = None
+        if is_dict(arguments):
+            return arguments
+        self.omit(
+            f"arguments of a tool call that are no object (part {event.part} of the answer)",
+            "invalid_tool_call",
+        )
+        return None
+
+    # -- within ----------------------------------------------------------------
+
+    def _left_out(self, event: Event) -> bool:
+        """Tell whether an event is to be dropped.
+
+        Raises:
+            NotExpressible: The format has no place for it, and nobody said to drop it.
+        """
+        if event.choice and not self.choices:
+            if "all" in self.drop:
+                return True
+            raise self.refused(f"a second choice (choice {event.choice})")
+        if event.part is None:
+            return False
+        place = (event.choice, event.part)
+        kind = self._kinds.get(place)
+        if kind is None:
+            kind = self._kind_of(event)
+            if kind is None:
+                return True
+            self._kinds[place] = kind
+        if kind in self.expresses:
+            return False
+        self.omit(f"{_PHRASES.get(kind, kind)} (part {event.part} of the answer)", kind)
+        return True
+
+    def _kind_of(self, event: Event) -> Kind | None:
+        if isinstance(event, PartStart):
+            return event.content.kind
+        if isinstance(event, ToolCallStart) and event.type == "custom":
+            return "custom_tool_call"
+        return _KINDS.get(event.__class__)
+
+
+def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    """Return JSON as servers write it: no blanks, nothing escaped that need not be."""
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair can stand in JSON only as an escape.
+        return json.dumps(payload, separators=(",", ":")).encode()

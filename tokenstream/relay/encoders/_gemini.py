@@ -1,0 +1,121 @@
+"""Gemini's generateContent, as the Gemini API streams it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay.encoders._encoder import written
+from tokenstream.relay.encoders._google import ERRORS, PartEncoder, Report, grounding_of, is_named
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import CitationAdded
+    from tokenstream.message import Citation, FinishReason
+    from tokenstream.relay.encoders._encoder import Payload, Payloads
+
+__all__ = ["Gemini"]
+
+_REPORT = Report(
+    {
+        "input_tokens": "promptTokenCount",
+        "output_tokens": "candidatesTokenCount",
+        "total_tokens": "totalTokenCount",
+        "cached_tokens": "cachedContentTokenCount",
+        "reasoning_tokens": "thoughtsTokenCount",
+    },
+    {
+        "input_audio_tokens": ("promptTokensDetails", "AUDIO"),
+        "input_image_tokens": ("promptTokensDetails", "IMAGE"),
+        "output_audio_tokens": ("candidatesTokensDetails", "AUDIO"),
+    },
+    "tokenCount",
+)
+_ESCAPED = re.compile("[<>\x7f-\x9f\u2028\u2029]")
+"""What Google's servers write as an escape although JSON does not ask for it."""
+
+
+class Gemini(PartEncoder):
+    """Writes `GenerateContentResponse` objects; the answer ends with the body, without a sentinel.
+
+    Tool calls come whole, with their ids, and sources with the finish reason. An
+    answer with tool calls ends with STOP like any other.
+    """
+
+    name: ClassVar[str] = "gemini"
+    made_up: ClassVar[str] = "response-1"
+    content_type: ClassVar[str] = "text/event-stream"
+    counts: ClassVar[frozenset[str]] = _REPORT.known
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "STOP",
+        "length": "MAX_TOKENS",
+        "content_filter": "SAFETY",
+        "error": "MALFORMED_FUNCTION_CALL",
+        "pause": "CONTINUATION",
+        "unknown": "OTHER",
+    }
+    choices: ClassVar[bool] = True
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._sources: dict[int, list[Citation]] = {}
+        """The sources of each choice."""
+
+    def part(self, choice: int, part: dict[str, Any]) -> Payloads:
+        """A chunk whose one candidate has one part."""
+        return [self._chunk(_candidate(choice, part))]
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """Nothing yet: sources are told with the finish reason."""
+        if is_named(self, event.citation):
+            self._sources.setdefault(event.choice, []).append(event.citation)
+        return ()
+
+    def tail(self) -> Payloads:
+        """A chunk with the finish reason of each candidate, its sources, and the token counts."""
+        return [self._chunk(*[self._last(choice) for choice in sorted(self.finishes)])]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """An error object in the place of a chunk; a code is an HTTP status or one of Google's words."""
+        number, status = ERRORS[kind]
+        if code is not None and code.isdecimal():
+            number = int(code)
+        elif code is not None:
+            status = code
+        return [("", {"error": {"code": number, "message": message, "status": status}})]
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a payload as an event whose lines end with CRLF, as those of the Gemini API do.
+
+        Args:
+            name: The event's name; "" for none.
+            payload: JSON; or text, sent as it is.
+        """
+        data = payload if isinstance(payload, str) else _ESCAPED.sub(_escape, written(payload).decode())
+        return super().frame(name, data).replace(b"\n", b"\r\n")
+
+    # -- within ------------------------------------------------------------------
+
+    def _last(self, choice: int) -> dict[str, Any]:
+        last = {**_candidate(choice, {"text": ""}), "finishReason": self.word(self.finishes[choice].reason)}
+        sources = self._sources.get(choice)
+        return {**last, "groundingMetadata": grounding_of(sources)} if sources else last
+
+    def _chunk(self, *candidates: dict[str, Any]) -> Payload:
+        usage = _REPORT.of(self.usage)
+        return "", {
+            "candidates": list(candidates),
+            **({"usageMetadata": usage} if usage else {}),
+            "modelVersion": self.answer_model,
+            "responseId": self.answer_id,
+        }
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _candidate(choice: int, part: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"parts": [part], "role": "model"}, "index": choice}

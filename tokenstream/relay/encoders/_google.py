@@ -1,0 +1,277 @@
+"""What the encoders of Google's APIs share: token counts, sources, and media that are sent whole."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.events import MediaDelta, ReasoningDelta, TextDelta
+from tokenstream.relay.encoders._encoder import Encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import PartDone, PartStart, ToolCallDelta, ToolCallDone, ToolCallStart
+    from tokenstream.message import Citation, MediaPart, ReasoningPart, Usage
+    from tokenstream.relay.encoders._encoder import Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["ERRORS", "Media", "Medium", "PartEncoder", "Report", "grounding_of", "is_named"]
+
+ERRORS: dict[ErrorKind, tuple[int, str]] = {
+    "overloaded": (503, "UNAVAILABLE"),
+    "rate_limited": (429, "RESOURCE_EXHAUSTED"),
+    "invalid_request": (400, "INVALID_ARGUMENT"),
+    "authentication": (401, "UNAUTHENTICATED"),
+    "server": (500, "INTERNAL"),
+    "network": (504, "DEADLINE_EXCEEDED"),
+    "unknown": (500, "UNKNOWN"),
+}
+"""The HTTP status and Google's own code of an error of each kind."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where an API's report of token counts has each of them.
+
+    Args:
+        counts: Its name for each of our counts.
+        kinds: For each count of one modality, the list that it stands in and the modality.
+        count: The name of the count in such a list.
+
+    Example:
+        >>> from tokenstream.message import Usage
+        >>> names = {"output_tokens": "written", "reasoning_tokens": "thought", "total_tokens": "all"}
+        >>> Report(names, {}, "n").of(Usage(input_tokens=2, output_tokens=7, reasoning_tokens=4))
+        {'written': 3, 'thought': 4, 'all': 9}
+    """
+
+    counts: Mapping[str, str]
+    kinds: Mapping[str, tuple[str, str]]
+    count: str
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The fields of a `Usage` that it has a place for."""
+        return frozenset((*self.counts, *self.kinds))
+
+    def of(self, usage: Usage) -> dict[str, Any]:
+        """Return token counts in the API's names; {} where there are none.
+
+        Args:
+            usage: The counts; a total that is missing is their sum.
+        """
+        known = usage.model_dump(exclude_none=True, include={*self.known, "input_tokens", "output_tokens"})
+        if {"input_tokens", "output_tokens"} <= known.keys():
+            known.setdefault("total_tokens", known["input_tokens"] + known["output_tokens"])
+        if "output_tokens" in known:
+            # Google counts what was thought apart from what was written.
+            known["output_tokens"] = max(0, known["output_tokens"] - known.get("reasoning_tokens", 0))
+        report: dict[str, Any] = {
+            theirs: known[ours] for ours, theirs in self.counts.items() if ours in known
+        }
+        for ours, (place, modality) in self.kinds.items():
+            if ours in known:
+                report.setdefault(place, []).append({"modality": modality, self.count: known[ours]})
+        return report
+
+
+def is_named(encoder: Encoder, citation: Citation) -> bool:
+    """Tell whether a source has what it is known by; False where it is to be left out.
+
+    Args:
+        encoder: Who asks; it knows what is to be left out.
+        citation: The source.
+
+    Raises:
+        NotExpressible: It has not, and is not to be left out.
+    """
+    if citation.url is None and citation.title is None:
+        encoder.omit("a citation with neither a URL nor a title", "citation")
+        return False
+    return True
+
+
+def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
+    """Return sources as grounding metadata, the passages that rest on them where they are known.
+
+    Example:
+        >>> from tokenstream.message import Citation
+        >>> grounding_of([Citation(url="https://example.org", title="Example")])
+        {'groundingChunks': [{'web': {'uri': 'https://example.org', 'title': 'Example'}}]}
+    """
+    chunks: list[dict[str, Any]] = []
+    supports: list[dict[str, Any]] = []
+    for index, citation in enumerate(citations):
+        source = _said(uri=citation.url, title=citation.title, text=citation.text)
+        # A page of the web has no place for the words that were found there.
+        chunks.append({"web" if citation.text is None else "retrievedContext": source})
+        segment = _said(startIndex=citation.start, endIndex=citation.end)
+        if segment:
+            supports.append({"segment": segment, "groundingChunkIndices": [index]})
+    return {"groundingChunks": chunks, **({"groundingSupports": supports} if supports else {})}
+
+
+@dataclass(slots=True)
+class Medium:
+    """What is known of a medium."""
+
+    mime_type: str | None = None
+    url: str | None = None
+    pieces: list[bytes] = field(default_factory=list[bytes])
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether it is one that is sent piece by piece."""
+        return self.mime_type is not None and self.mime_type.startswith("audio/")
+
+    def told(self, mime_type: str, url: str) -> dict[str, Any] | None:
+        """Return what it holds, or where it is; None where neither is known.
+
+        Args:
+            mime_type: The API's name for its type.
+            url: The API's name for its address.
+        """
+        data = b"".join(self.pieces)
+        place = {"data": b64encode(data).decode()} if data else _said(**{url: self.url})
+        return {**_said(**{mime_type: self.mime_type}), **place} if place else None
+
+
+class Media:
+    """The media that are open, by choice and part."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[int, int], Medium] = {}
+
+    def of(self, event: PartStart | MediaDelta) -> Medium:
+        """Return the medium that an event belongs to."""
+        return self._open.setdefault((event.choice, event.part), Medium())
+
+    def begin(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
+        """Take what the start of a medium tells, and return what it holds as a delta."""
+        medium = self.of(event)
+        medium.mime_type = content.mime_type or medium.mime_type
+        medium.url = content.url or medium.url
+        if not content.data and not content.transcript:
+            return []
+        return [MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part)]
+
+    def take(self, event: PartDone) -> Medium | None:
+        """Return the medium that is whole; None where the part is none."""
+        return self._open.pop((event.choice, event.part), None)
+
+
+class PartEncoder(Encoder, ABC):
+    """Writes the `Part`s that Gemini's contents are made of; all but text is sent whole.
+
+    What never became whole, a call that was cut or half an image, is never sent.
+    """
+
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self.shown = Media()
+        self._started: set[tuple[int, int]] = set()
+        """The parts whose start was seen; a start that comes again tells nothing new."""
+
+    # -- for encoders ------------------------------------------------------------
+
+    @abstractmethod
+    def part(self, choice: int, part: dict[str, Any]) -> Payloads:
+        """What is sent for a part.
+
+        Args:
+            choice: The choice that it belongs to.
+            part: The part, or a piece of it.
+        """
+
+    def called(self, choice: int, call: dict[str, Any]) -> Payloads:
+        """What is sent for a whole tool call."""
+        return self.part(choice, {"functionCall": call})
+
+    # -- what they have in common ------------------------------------------------
+
+    def open(self, event: PartStart) -> Payloads:
+        """What the start of a part holds already."""
+        content = event.content
+        if content.kind == "media":
+            return [payload for delta in self.shown.begin(event, content) for payload in self.media(delta)]
+        place = event.choice, event.part
+        if place in self._started:
+            return ()
+        self._started.add(place)
+        if content.kind == "reasoning":
+            return self._thought(event, content)
+        text = content.text if content.kind == "text" else ""
+        return self.text(TextDelta(text, choice=event.choice)) if text else ()
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A part with `text`."""
+        return self.part(event.choice, {"text": event.text})
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A part with `text` that is a `thought`."""
+        signed = _said(thoughtSignature=event.signature)
+        return self.part(event.choice, {"text": event.text, "thought": True, **signed})
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """Nothing: it is sent when it is whole."""
+        return ()
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """Nothing: the whole call has them."""
+        return ()
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A call with its arguments as an object.
+
+        Raises:
+            NotExpressible: They are none.
+        """
+        call, arguments = event.call, self.object_of(event)
+        if arguments is None:
+            return ()
+        return self.called(event.choice, {"id": call.id, "name": call.name, "args": arguments})
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """Nothing yet: it is sent when it is whole.
+
+        Raises:
+            NotExpressible: It is what audio says in words.
+        """
+        if event.transcript:
+            self.omit("the words of audio", "media")
+        self.shown.of(event).pieces.append(event.data)
+        return ()
+
+    def close(self, event: PartDone) -> Payloads:
+        """The medium that is whole, or its address.
+
+        Raises:
+            NotExpressible: Its type is not known, or there is nothing of it.
+        """
+        medium = self.shown.take(event)
+        return () if medium is None else self._shown(event, medium)
+
+    # -- within ------------------------------------------------------------------
+
+    def _thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
+        if content.redacted is not None:
+            return self.omit("encrypted reasoning", "reasoning")
+        if not content.text and content.signature is None:
+            return ()
+        return self.reasoning(ReasoningDelta(content.text, content.signature, choice=event.choice))
+
+    def _shown(self, event: PartDone, medium: Medium) -> Payloads:
+        told = medium.told("mimeType", "fileUri")
+        if told is None or medium.mime_type is None:
+            return self.omit("media whose type or content is not known", "media")
+        return self.part(event.choice, {"inlineData" if "data" in told else "fileData": told})
+
+
+def _said(**fields: object) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,67 @@
+"""Mistral's own chat: OpenAI's chunks, but for reasoning, tool calls and token counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay.encoders._openai import COUNTS, report_of
+from tokenstream.relay.encoders._openai_chat import OpenAIChat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import ReasoningDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+    from tokenstream.message import FinishReason
+    from tokenstream.relay.encoders._encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["Mistral"]
+
+
+class Mistral(OpenAIChat):
+    """Writes chunks whose calls are whole, as Mistral's SDK wants them, and whose reasoning is content."""
+
+    name: ClassVar[str] = "mistral"
+    made_up: ClassVar[str] = "cmpl-1"
+    greeting: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+    }
+
+    def chunk(self, choice: dict[str, Any]) -> Payload:
+        """Return a chunk; only the last one has token counts."""
+        return "", {**self.envelope, "choices": [choice]}
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A delta whose content is a thinking chunk."""
+        text = self.unsigned(event)
+        thought = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
+        return self.delta(event.choice, content=thought) if text else ()
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """Nothing: a call is sent once it is whole."""
+        return ()
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """Nothing: a call is sent once it is whole."""
+        return ()
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A delta with the whole call."""
+        index = self.place_call(event.choice, event.part)
+        super().call_done(event)
+        function = {"name": event.call.name, "arguments": event.call.arguments_text}
+        call = {"id": event.call.id, "function": function, "index": index}
+        return self.delta(event.choice, content="", tool_calls=[call])
+
+    def tail(self) -> Payloads:
+        """The finish reason of each choice, the token counts with the last, and the sentinel."""
+        for number, (choice, event) in enumerate(self.finishes.items(), 1):
+            yield from self.greet(choice)
+            name, chunk = self.piece(choice, {"content": ""}, self.word(event.reason))
+            report = report_of(self.usage, COUNTS) if number == len(self.finishes) else None
+            yield name, chunk if report is None else {**chunk, "usage": report}
+        yield "", "[DONE]"

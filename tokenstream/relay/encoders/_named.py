@@ -1,0 +1,135 @@
+"""What the encoders of UI streams share: parts that are begun and ended under an id."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from tokenstream.relay.encoders._encoder import Encoder
+
+if TYPE_CHECKING:
+    from tokenstream.events import MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
+    from tokenstream.message import Part
+    from tokenstream.relay.encoders._encoder import Payload, Payloads
+
+__all__ = ["NamedEncoder", "NamedKind", "Opened"]
+
+NamedKind: TypeAlias = Literal["text", "reasoning"]
+
+
+@dataclass(slots=True)
+class Opened:
+    """A text or reasoning that can still grow, with what is to be told at its end."""
+
+    kind: NamedKind
+    id: str
+    signature: list[str] = field(default_factory=list[str])
+    """The pieces of the provider's signature."""
+    redacted: str | None = None
+    """The encrypted form."""
+
+
+class NamedEncoder(Encoder, ABC):
+    """Writes a head once, and around the pieces of every text its start and its end."""
+
+    prefixes: ClassVar[dict[NamedKind, str]]
+    """What the ids of texts and of reasoning begin with; the part's index follows."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._open: dict[int, Opened] = {}
+        self._closed: set[int] = set()
+        """The texts that were ended; they are told of again where more is learnt of them."""
+
+    # -- for encoders ------------------------------------------------------------
+
+    @abstractmethod
+    def head(self) -> Payloads:
+        """What an answer begins with."""
+
+    @abstractmethod
+    def begun(self, part: Opened) -> list[Payload]:
+        """The start of a text."""
+
+    @abstractmethod
+    def more(self, part: Opened, text: str) -> Payload:
+        """More of a text."""
+
+    @abstractmethod
+    def ended(self, part: Opened) -> list[Payload]:
+        """The end of a text, with its proofs."""
+
+    def sign(self, part: Opened, *pieces: str) -> None:
+        """Keep a signature for the end."""
+        part.signature.extend(pieces)
+
+    def close_all(self) -> list[Payload]:
+        """Return the ends of all texts that are open."""
+        return [payload for index in list(self._open) for payload in self._end(index)]
+
+    # -- what they have in common --------------------------------------------------
+
+    def begin(self, event: MessageStart) -> Payloads:
+        """The head."""
+        super().begin(event)
+        return self.ahead()
+
+    def open(self, event: PartStart) -> Payloads:
+        """The start of a text; what has neither signature nor encrypted form is opened once."""
+        content = event.content
+        if content.kind not in self.prefixes:
+            return ()
+        if event.part in self._closed and not _proven(content):
+            return ()
+        part, payloads = self._start("text" if content.kind == "text" else "reasoning", event.part)
+        self._learn(part, content)
+        return payloads
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A piece of text."""
+        part, payloads = self._start("text", event.part)
+        return [*payloads, self.more(part, event.text)]
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A piece of reasoning, or of its signature, which is told at the end."""
+        part, payloads = self._start("reasoning", event.part)
+        if event.signature is not None:
+            self.sign(part, event.signature)
+        return [*payloads, self.more(part, event.text)] if event.text else payloads
+
+    def close(self, event: PartDone) -> Payloads:
+        """The end of a text."""
+        part = self._open.get(event.part)
+        if part is not None and event.content is not None:
+            self._learn(part, event.content)
+        return self._end(event.part)
+
+    # -- within ----------------------------------------------------------------
+
+    def _start(self, kind: NamedKind, index: int) -> tuple[Opened, list[Payload]]:
+        part = self._open.get(index)
+        if part is not None:
+            return part, []
+        part = self._open[index] = Opened(kind, f"{self.prefixes[kind]}{index}")
+        return part, [*self.ahead(), *self.begun(part)]
+
+    def _learn(self, part: Opened, content: Part) -> None:
+        if content.kind != "reasoning":
+            return
+        if content.signature is not None:
+            # It is the whole of what may have come in pieces.
+            part.signature.clear()
+            self.sign(part, content.signature)
+        part.redacted = content.redacted or part.redacted
+
+    def _end(self, index: int) -> list[Payload]:
+        part = self._open.pop(index, None)
+        if part is None:
+            return []
+        self._closed.add(index)
+        return self.ended(part)
+
+
+def _proven(content: Part) -> bool:
+    return content.kind == "reasoning" and (content.signature or content.redacted) is not None

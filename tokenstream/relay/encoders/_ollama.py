@@ -1,0 +1,112 @@
+"""Ollama's `/api/chat`, a JSON object to a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay.encoders._encoder import CREATED, Encoder, written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+    from tokenstream.message import FinishReason, Usage
+    from tokenstream.relay.encoders._encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["Ollama"]
+
+_ESCAPED = {
+    character.encode(): b"\\u%04x" % ord(character) for character in ("<", ">", "&", "\u2028", "\u2029")
+}
+"""What Go escapes in JSON; the SDK would take the last two for the ends of lines."""
+_LOADING = 1_000_000
+_PER_INPUT_TOKEN, _PER_OUTPUT_TOKEN = 1_000_000, 20_000_000
+"""Nanoseconds that the server says it has taken."""
+
+
+class Ollama(Encoder):
+    """Writes the lines of `/api/chat`: a tool call comes whole or not at all, and has no id."""
+
+    name: ClassVar[str] = "ollama"
+    errors: ClassVar[str] = "words"
+    content_type: ClassVar[str] = "application/x-ndjson"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
+    words: ClassVar[Mapping[FinishReason, str]] = {"stop": "stop", "length": "length"}
+    names_calls: ClassVar[bool] = False
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A line with `content`."""
+        return [self._line({"role": "assistant", "content": event.text})]
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A line with `thinking`; a signature has no place there."""
+        text = self.unsigned(event)
+        return [self._line({"role": "assistant", "content": "", "thinking": text})] if text else ()
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """Nothing yet: a call is sent when it is whole."""
+        return ()
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """Nothing yet: a call is sent when it is whole."""
+        return ()
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A line with the call.
+
+        Raises:
+            NotExpressible: Its arguments are no JSON object.
+        """
+        arguments = self.object_of(event)
+        if arguments is None:
+            return ()
+        function = {"name": event.call.name, "arguments": arguments}
+        return [self._line({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})]
+
+    def tail(self) -> Payloads:
+        """The last line: the reason, and the statistics."""
+        reason = self.word(self.finishes[0].reason)
+        name, line = self._line({"role": "assistant", "content": ""})
+        return [(name, {**line, "done": True, "done_reason": reason, **_statistics(self.usage)})]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """A line with the error's words, which are all that there is."""
+        return [("", {"error": message})]
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a payload as a line.
+
+        Args:
+            name: Unused; lines have no names.
+            payload: JSON; or text, sent as it is.
+        """
+        if isinstance(payload, str):
+            return payload.encode() + b"\n"
+        line = written(payload)
+        for character, escape in _ESCAPED.items():
+            line = line.replace(character, escape)
+        return line + b"\n"
+
+    # -- within ----------------------------------------------------------------
+
+    def _line(self, message: dict[str, Any]) -> Payload:
+        return "", {"model": self.answer_model, "created_at": CREATED, "message": message, "done": False}
+
+
+def _statistics(usage: Usage) -> dict[str, int]:
+    """Return token counts and what they have taken; as Go does, nothing for what was not counted."""
+    read, wrote = usage.input_tokens, usage.output_tokens
+    reading = None if read is None else {"prompt_eval_count": read}
+    writing = None if wrote is None else {"eval_count": wrote}
+    if reading is None and writing is None:
+        return {}
+    took = (read or 0) * _PER_INPUT_TOKEN, (wrote or 0) * _PER_OUTPUT_TOKEN
+    return {
+        "total_duration": _LOADING + sum(took),
+        "load_duration": _LOADING,
+        **({} if reading is None else {**reading, "prompt_eval_duration": took[0]}),
+        **({} if writing is None else {**writing, "eval_duration": took[1]}),
+    }

@@ -1,0 +1,208 @@
+"""OpenAI's Chat Completions, as OpenAI sends them; reasoning and images as most others do."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.message import MediaPart
+from tokenstream.relay.encoders._openai import CUT, ChunkEncoder, citation_of, cut_short
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import (
+        CitationAdded,
+        Finish,
+        MediaDelta,
+        MessageStart,
+        PartDone,
+        PartStart,
+        ReasoningDelta,
+        RefusalDelta,
+        TextDelta,
+        ToolCallDelta,
+        ToolCallDone,
+        ToolCallStart,
+    )
+    from tokenstream.message import FinishReason
+    from tokenstream.relay.encoders._encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["OpenAIChat"]
+
+_BODIES = {"function": "arguments", "custom": "input"}
+"""The field of a call's text, by the type of the call."""
+
+
+class OpenAIChat(ChunkEncoder):
+    """Writes `chat.completion.chunk` objects, and `[DONE]`."""
+
+    name: ClassVar[str] = "openai-chat"
+    object: ClassVar[str] = "chat.completion.chunk"
+    made_up: ClassVar[str] = "chatcmpl-1"
+    greeting: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
+    """The delta that begins a choice."""
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
+    )
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+        "content_filter": "content_filter",
+    }
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._calls: dict[int, int] = {}
+        """How many calls each choice has."""
+        self._greeted: set[int] = set()
+        """The choices whose role was sent."""
+        self._places: dict[tuple[int, int], tuple[int, str]] = {}
+        """The index of each call in its choice, and its type, by the part's place."""
+        self._media: dict[tuple[int, int], MediaPart] = {}
+        """What was said of each medium last, by its place."""
+        self._images: dict[tuple[int, int], list[bytes]] = {}
+        """Pieces of images, by their place: an image is sent whole."""
+        self._open: dict[int, tuple[int, int]] = {}
+        """The place of each choice's last call, by the choice."""
+        self._whole: set[tuple[int, int]] = set()
+        """The places of calls whose end was told."""
+
+    def begin(self, event: MessageStart) -> Payloads:
+        """The first chunk says who speaks."""
+        super().begin(event)
+        return self.greet(event.choice)
+
+    def open(self, event: PartStart) -> Payloads:
+        """Nothing: only of a medium it must be known what it is."""
+        if isinstance(event.content, MediaPart):
+            self._media[event.choice, event.part] = event.content
+        return ()
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A delta with `content`."""
+        return self.delta(event.choice, content=event.text)
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A delta with `reasoning_content`; a signature has no place there."""
+        text = self.unsigned(event)
+        return self.delta(event.choice, reasoning_content=text) if text else ()
+
+    def refusal(self, event: RefusalDelta) -> Payloads:
+        """A delta with `refusal`."""
+        return self.delta(event.choice, refusal=event.text)
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A delta with the call's id and name."""
+        index = self.place_call(event.choice, event.part)
+        # The form before there were tools, "function_call", has no place for several.
+        type_ = "custom" if event.type == "custom" else "function"
+        self._places[event.choice, event.part] = index, type_
+        body = {"name": event.name, _BODIES[type_]: ""}
+        call = {"index": index, "id": event.id, "type": type_, type_: body}
+        return self.delta(event.choice, tool_calls=[call])
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """A delta with more of the call's arguments."""
+        index, type_ = self._places[event.choice, event.part]
+        call = {"index": index, type_: {_BODIES[type_]: event.fragment}}
+        return self.delta(event.choice, tool_calls=[call])
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """Nothing: what follows tells that a call is whole."""
+        self._whole.add((event.choice, event.part))
+        return ()
+
+    def finish(self, event: Finish) -> Payloads:
+        """The reason why a choice ended, kept for the end.
+
+        Raises:
+            NotExpressible: There is no word for it; or the last call is whole, and it cuts that one.
+        """
+        if event.reason in CUT and self._open.get(event.choice) in self._whole:
+            cut_short(self, event.reason)
+        return super().finish(event)
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """A delta with an annotation; the cited words stand where OpenRouter has them."""
+        found = citation_of(self, event.citation)
+        if found is None:
+            return ()
+        if event.citation.text is not None:
+            found["content"] = event.citation.text
+        return self.delta(event.choice, annotations=[{"type": "url_citation", "url_citation": found}])
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """A delta with audio; an image waits for its end."""
+        place = event.choice, event.part
+        kind = self._medium_of(place)
+        if kind == "image":
+            self._images.setdefault(place, []).append(event.data)
+            return ()
+        if kind != "audio":
+            return self.omit(f"media that are neither images nor audio (part {event.part})", "media")
+        audio = {"id": f"audio_{event.part + 1}"}
+        if event.data:
+            audio["data"] = b64encode(event.data).decode()
+        if event.transcript:
+            audio["transcript"] = event.transcript
+        return self.delta(event.choice, audio=audio)
+
+    def close(self, event: PartDone) -> Payloads:
+        """A delta with an image that is whole, or with where it is."""
+        place = event.choice, event.part
+        image = self._media.get(place)
+        if image is None or (image.url is None and self._medium_of(place) != "image"):
+            return ()
+        data = b"".join(self._images.pop(place, [])) or image.data
+        url = f"data:{image.mime_type};base64,{b64encode(data).decode()}" if data else image.url
+        shown = {"type": "image_url", "image_url": {"url": url}}
+        return self.delta(event.choice, images=[shown])
+
+    def last(self, choice: int, word: str) -> Payloads:
+        """An empty delta with the finish reason."""
+        return [*self.greet(choice), self.piece(choice, {}, word)]
+
+    # -- chunks ----------------------------------------------------------------
+
+    def place_call(self, choice: int, part: int) -> int:
+        """Return the index in its choice of a call that begins.
+
+        Args:
+            choice: The choice.
+            part: The index of the part that the call is.
+        """
+        index = self._calls.get(choice, 0)
+        self._calls[choice] = index + 1
+        self._open[choice] = choice, part
+        return index
+
+    def greet(self, choice: int) -> list[Payload]:
+        """Return what begins a choice, once."""
+        if choice in self._greeted:
+            return []
+        self._greeted.add(choice)
+        return [self.piece(choice, self.greeting)]
+
+    def delta(self, choice: int, **delta: Any) -> Payloads:  # noqa: ANN401 - any JSON value
+        """Return a chunk with a delta, behind the choice's role where that was not sent."""
+        return [*self.greet(choice), self.piece(choice, delta)]
+
+    def piece(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
+        """Return a chunk.
+
+        Args:
+            index: The choice.
+            delta: What is added to it.
+            finish: Why it ended.
+        """
+        return self.chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
+
+    # -- within ----------------------------------------------------------------
+
+    def _medium_of(self, place: tuple[int, int]) -> str:
+        """Return what a medium is; one that does not say so is audio, as OpenAI's does not."""
+        medium = self._media.get(place)
+        return ((medium.mime_type if medium is not None else None) or "audio").partition("/")[0]

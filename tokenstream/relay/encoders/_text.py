@@ -1,0 +1,55 @@
+"""Bare text in `data:` lines."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+from tokenstream.relay.encoders._encoder import Encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import TextDelta
+    from tokenstream.message import FinishReason
+    from tokenstream.relay.encoders._encoder import Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["Text"]
+
+_END = "[DONE]"
+_ERROR = '"error"'
+"""What an object in one piece must not hold: readers take it for the server's error."""
+_HALF = re.compile(r"[\ud800-\udfff]")
+
+
+class Text(Encoder):
+    """Writes an answer's text piece by piece, and `[DONE]`."""
+
+    name: ClassVar[str] = "text"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
+    counts: ClassVar[frozenset[str]] = frozenset()
+    words: ClassVar[Mapping[FinishReason, str]] = {"stop": ""}
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A piece of text; one that would be read as something else is sent in two.
+
+        Raises:
+            NotExpressible: A line of SSE cannot hold it.
+        """
+        text = event.text
+        if "\r" in text:
+            raise self.refused("a carriage return in text")
+        if _HALF.search(text):
+            raise self.refused("half of a surrogate pair")
+        border = 1 + text.find("[") if text.strip() == _END else text.startswith("{") and _ERROR in text
+        return [("", piece) for piece in (text[:border], text[border:]) if piece]
+
+    def tail(self) -> Payloads:
+        """The sentinel."""
+        return [("", _END)]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """The server's error, as an event of that name."""
+        return [("error", {"error": {"message": message, "type": kind, "code": code}})]

@@ -1,0 +1,194 @@
+"""The UI message stream of Vercel's AI SDK, version 1 of the protocol."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._json import decode
+from tokenstream.relay.encoders._encoder import Encoder
+from tokenstream.relay.encoders._named import NamedEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import (
+        CitationAdded,
+        MediaDelta,
+        PartDone,
+        PartStart,
+        ToolCallDelta,
+        ToolCallDone,
+        ToolCallStart,
+    )
+    from tokenstream.message import FinishReason, MediaPart, Usage
+    from tokenstream.relay.encoders._encoder import Payload, Payloads
+    from tokenstream.relay.encoders._named import NamedKind, Opened
+    from tokenstream.turns import Kind
+
+__all__ = ["UIMessage"]
+
+_COUNTS = {
+    "input_tokens": "inputTokens",
+    "output_tokens": "outputTokens",
+    "total_tokens": "totalTokens",
+    "reasoning_tokens": "reasoningTokens",
+    "cached_tokens": "cachedInputTokens",
+}
+"""The AI SDK's names of token counts."""
+_ABORT = "abort"
+"""The type of the chunk that ends a cancelled answer in the place of its finish."""
+_PROVIDER = "anthropic"
+"""Whose metadata hold the signatures: the protocol has a place for each provider's own."""
+
+
+class UIMessage(NamedEncoder):
+    """Writes the chunks of one message with one step, and `[DONE]`.
+
+    Token counts are metadata of the message, under the name that the AI SDK gives
+    them: the protocol has no place of its own for them, and applications do so.
+    """
+
+    name: ClassVar[str] = "ui-message"
+    errors: ClassVar[str] = "words"
+    made_up: ClassVar[str] = "msg-1"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+    counts: ClassVar[frozenset[str]] = Encoder.counts | _COUNTS.keys() | {"cache_write_tokens"}
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "content_filter": "content-filter",
+        "tool_calls": "tool-calls",
+        "cancelled": _ABORT,
+        "error": "error",
+        "unknown": "other",
+    }
+    prefixes: ClassVar[dict[NamedKind, str]] = {"text": "txt-", "reasoning": "reasoning-"}
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._files: dict[int, tuple[MediaPart | None, list[bytes]]] = {}
+        """Files that are still coming, by the part's index."""
+
+    def head(self) -> Payloads:
+        """The message begins, and its only step."""
+        start: dict[str, Any] = {"type": "start", "messageId": self.answer_id}
+        if self.model is not None:
+            start["messageMetadata"] = {"model": self.model}
+        return [("", start), ("", {"type": "start-step"})]
+
+    def begun(self, part: Opened) -> list[Payload]:
+        """A chunk that says which text begins."""
+        return [("", {"type": f"{part.kind}-start", "id": part.id})]
+
+    def more(self, part: Opened, text: str) -> Payload:
+        """A chunk with a piece of a text."""
+        return "", {"type": f"{part.kind}-delta", "id": part.id, "delta": text}
+
+    def ended(self, part: Opened) -> list[Payload]:
+        """A chunk that says which text has ended; its proofs are metadata of the provider."""
+        end: dict[str, Any] = {"type": f"{part.kind}-end", "id": part.id}
+        proofs = {"signature": "".join(part.signature), "redactedData": part.redacted}
+        told = {name: proof for name, proof in proofs.items() if proof}
+        return [("", {**end, "providerMetadata": {_PROVIDER: told}} if told else end)]
+
+    def open(self, event: PartStart) -> Payloads:
+        """The start of a text; a file is sent when it is whole."""
+        if event.content.kind == "media":
+            self._files[event.part] = (event.content, self._pieces(event.part))
+            return ()
+        return super().open(event)
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A call begins."""
+        start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
+        return [*self.ahead(), ("", start)]
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """A fragment of a call's arguments."""
+        return [("", {"type": "tool-input-delta", "toolCallId": event.id, "inputTextDelta": event.fragment})]
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A call with its arguments as a value: only such a call may be run."""
+        call = event.call
+        return [
+            (
+                "",
+                {
+                    "type": "tool-input-available",
+                    "toolCallId": call.id,
+                    "toolName": call.name,
+                    "input": decode(call.arguments_text or "{}"),
+                },
+            )
+        ]
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """A source with its address and its title; there is no place for the cited words.
+
+        Raises:
+            NotExpressible: It has no address.
+        """
+        url, title = event.citation.url, event.citation.title
+        if url is None:
+            return self.omit("a citation without an address", "citation")
+        source = {"type": "source-url", "sourceId": f"src-{event.part}", "url": url}
+        return [*self.ahead(), ("", source if title is None else {**source, "title": title})]
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """Nothing yet: a file is sent when it is whole."""
+        pieces = self._pieces(event.part)
+        self._files.setdefault(event.part, (None, pieces))
+        pieces.append(event.data)
+        return ()
+
+    def close(self, event: PartDone) -> Payloads:
+        """The end of a text, or a file."""
+        if event.part not in self._files:
+            return super().close(event)
+        about, pieces = self._files.pop(event.part)
+        content = event.content if event.content is not None and event.content.kind == "media" else about
+        return [*self.ahead(), ("", _file(content, b"".join(pieces)))]
+
+    def tail(self) -> Payloads:
+        """The ends of the step and of the message, with the token counts, and the sentinel."""
+        word, usage = self.word(self.finishes[0].reason), _report(self.usage)
+        metadata = {"messageMetadata": {"usage": usage}} if usage else {}
+        if word == _ABORT:
+            told = [{"type": "message-metadata", **metadata}] if metadata else []
+            ends = [*told, {"type": _ABORT}]
+        else:
+            ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
+        return [*self.ahead(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """A chunk with the error's words, which are all that there is."""
+        return [*self.ahead(), ("", {"type": "error", "errorText": message})]
+
+    # -- within ----------------------------------------------------------------
+
+    def _pieces(self, index: int) -> list[bytes]:
+        return self._files[index][1] if index in self._files else []
+
+
+def _file(about: MediaPart | None, data: bytes) -> dict[str, Any]:
+    """Return a whole file: its address, or what it holds."""
+    mime_type = "application/octet-stream" if about is None or not about.mime_type else about.mime_type
+    held = data or (b"" if about is None else about.data)
+    url = None if about is None or held else about.url
+    return {
+        "type": "file",
+        "mediaType": mime_type,
+        "url": url or f"data:{mime_type};base64,{b64encode(held).decode()}",
+    }
+
+
+def _report(usage: Usage) -> dict[str, Any]:
+    """Return token counts in the AI SDK's names; {} where there are none."""
+    report: dict[str, Any] = {
+        word: count for name, word in _COUNTS.items() if (count := getattr(usage, name)) is not None
+    }
+    if usage.cache_write_tokens is not None:
+        report["inputTokenDetails"] = {"cacheWriteTokens": usage.cache_write_tokens}
+    return report
