@@ -25,10 +25,11 @@ NEEDS = {
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
+    "docs/testing.md": ("anthropic", "google.genai", "openai"),
     "docs/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
-SLOW = {"docs/sdk-streams.md"}
+SLOW = {"docs/sdk-streams.md", "docs/testing.md"}
 """Pages whose imports alone may take seconds on a busy machine."""
 ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "pydantic", "tokenstream", "trio"}
 """What a page may import without saying so: the library, what it brings, and what all tests need."""

@@ -18,7 +18,7 @@ def lazily(
 
     Args:
         package: The package's globals.
-        homes: The module of the package that has each name.
+        homes: The module of the package that has each name; the name's own is the module itself.
     """
     name = package["__name__"]
 
@@ -26,7 +26,8 @@ def lazily(
         home = homes.get(attribute)
         if home is None:
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
-        value: object = getattr(import_module(f"{name}.{home}"), attribute)
+        module = import_module(f"{name}.{home}")
+        value: object = module if home == attribute else getattr(module, attribute)
         package[attribute] = value
         return value
 

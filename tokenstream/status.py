@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.limits import Limits
 
-__all__ = ["ErrorBody", "ResponseHead", "retry_after_of", "status_error"]
+__all__ = ["REQUEST_IDS", "ErrorBody", "ResponseHead", "retry_after_of", "status_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class ResponseHead:
     @property
     def request_id(self) -> str | None:
         """The provider's name for the request, for its support."""
-        for name in _REQUEST_IDS:
+        for name in REQUEST_IDS:
             if name in self.headers:
                 return self.headers[name]
         return None
@@ -78,7 +78,7 @@ def _place_of(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-_REQUEST_IDS = (
+REQUEST_IDS = (
     "x-request-id",
     "request-id",
     "x-generation-id",
@@ -86,6 +86,7 @@ _REQUEST_IDS = (
     "apim-request-id",
     "cf-ray",
 )
+"""Headers in which servers name a request, by lower-case name."""
 
 
 _LOWEST_ERROR_STATUS = 400

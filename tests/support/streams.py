@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.support import wire
+from tests.support.wire import sse
 
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=6),
@@ -203,9 +204,9 @@ def damaged_bodies(draw: st.DrawFn) -> bytes:
 
 _GRAMMAR = b'data|:| |\n|\r|\n\n|{|}|"|[|]|[DONE]|1|null|event: error\n|event: x\n|<html>|id: 1\n|\xff'
 _EVENTS = [
-    b'data: {"error": "x"}\n\n',
-    b'data: {"choices": []}\n\n',
-    b'data: {"type": "ping"}\n\n',
+    sse('{"error": "x"}'),
+    sse('{"choices": []}'),
+    sse('{"type": "ping"}'),
     b"data: \xc3\n\n",
     b"\xef\xbb\xbfdata: x\n\n",
 ]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import ParamSpec
 
-__all__ = ["AT_ONCE", "TooLate", "at_once", "tried_again"]
+__all__ = ["AT_ONCE", "TooLate", "at_once", "tried_again", "wait_for"]
 
 P = ParamSpec("P")
 
 AT_ONCE = 0.1
 """Seconds within which a stream does what it is asked to do, and its server sees that."""
+_PATIENCE = 4.0
+"""Seconds after which what a test waits for does not come; less than a test may take."""
 
 
 class TooLate(AssertionError):
@@ -40,3 +43,11 @@ def tried_again(test: Callable[P, None]) -> Callable[P, None]:
             test(*args, **options)
 
     return tried
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Wait until something is so that another thread sees to, and nobody tells."""
+    due = time.monotonic() + _PATIENCE
+    while not happened():
+        assert time.monotonic() < due, "it did not happen"
+        time.sleep(0.002)

@@ -1,22 +1,30 @@
-"""Small streams in each format, made by hand."""
+"""Payloads of each format, and the events that they are on the wire."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-DONE = b"data: [DONE]\n\n"
+from tokenstream import testing
 
 
 def sse(payload: Any, *, event: str = "") -> bytes:
     """Return a payload as an SSE event; text as it is, anything else as JSON."""
-    named = f"event: {event}\n" if event else ""
     text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
     try:
-        return f"{named}data: {text}\n\n".encode()
+        text.encode()
     except UnicodeEncodeError:
         # Half a surrogate pair can stand in JSON only as an escape.
-        return f"{named}data: {json.dumps(payload)}\n\n".encode()
+        text = json.dumps(payload)
+    return b"".join(testing.script().raw(text, event=event).chunks("openai-chat"))
+
+
+def sses(*payloads: Any) -> list[bytes]:
+    """Return payloads as SSE events without names."""
+    return [sse(payload) for payload in payloads]
+
+
+DONE = sse("[DONE]")
 
 
 def chat_payload(

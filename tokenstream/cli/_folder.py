@@ -8,34 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from tokenstream.framing.sniff import sniff
+from tokenstream.testing._body_types import AWS, JSON, NDJSON, SNIFFED, SSE, TYPES, content_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream.testing._server import Framing
+    from tokenstream.testing._frames import Framing
 
 __all__ = ["Folder", "Recording"]
 
-_SSE = "text/event-stream; charset=utf-8"
-_NDJSON = "application/x-ndjson"
-_JSON = "application/json"
-_AWS = "application/vnd.amazon.eventstream"
-_FRAMINGS: dict[str, Framing] = {_SSE: "sse", _NDJSON: "ndjson", _JSON: "json", _AWS: "aws-eventstream"}
-_TYPES: dict[str, str | None] = {
-    ".sse": _SSE,
-    ".ndjson": _NDJSON,
-    ".jsonl": _NDJSON,
-    ".json": _JSON,
-    ".eventstream": _AWS,
-    ".txt": None,
-    ".raw": None,
-    ".bin": None,
-}
-"""What is served, by extension, and as what; None for what its content says."""
-_SNIFFED_TYPES = {"html": "text/html; charset=utf-8", "aws-eventstream": _AWS}
-_SNIFFED = 4096
-"""Bytes of a file that tell what it is."""
+_FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +33,9 @@ class Recording:
     @property
     def content_type(self) -> str:
         """What the body is said to be: by extension, or by content."""
-        known = _TYPES[self.file.suffix.lower()]
-        if known is not None:
-            return known
         with self.file.open("rb") as file:
-            start = file.read(_SNIFFED)
-        kind = sniff(start, None, over=len(start) < _SNIFFED)
-        if kind == "json":
-            first, _, second = start.strip().partition(b"\n")
-            lines = first.rstrip().endswith(b"}") and second.lstrip().startswith(b"{")
-            return _NDJSON if lines else _JSON
-        if kind == "unknown":
-            text = self.file.suffix.lower() == ".txt"
-            return "text/plain; charset=utf-8" if text else "application/octet-stream"
-        return _SNIFFED_TYPES.get(kind, _SSE)
+            start = file.read(SNIFFED)
+        return content_type_of(self.file.suffix, start, over=len(start) < SNIFFED)
 
     @property
     def framing(self) -> Framing | None:
@@ -110,7 +81,7 @@ class Folder:
             found = self._find(folders[name], (*above, name), rest)
             if found is not None:
                 return found
-        for candidate in (name, *(name + extension for extension in _TYPES)):
+        for candidate in (name, *(name + extension for extension in TYPES)):
             if candidate in files:
                 return _recording(above, candidate, files)
         return None
@@ -133,7 +104,7 @@ class Folder:
                 # A link to a folder could lead out of the root, or round in a circle.
                 if not path.is_symlink():
                     folders[path.name] = path
-            elif path.suffix.lower() in _TYPES and path.is_file():
+            elif path.suffix.lower() in TYPES and path.is_file():
                 file = path.resolve()
                 if file.is_relative_to(self._root):
                     files[path.name] = path
@@ -142,7 +113,7 @@ class Folder:
 
 def _recording(above: tuple[str, ...], name: str, files: dict[str, Path]) -> Recording:
     stem = Path(name).stem
-    first = next((stem + extension for extension in _TYPES if stem + extension in files), None)
+    first = next((stem + extension for extension in TYPES if stem + extension in files), None)
     short = stem if first == name and stem not in files else name
     path = "/".join(["", *above, short])
     return Recording(quote(os.fsencode(path)), "/".join([*above, name]), files[name])

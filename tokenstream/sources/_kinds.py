@@ -58,6 +58,9 @@ class AsyncSource:
     """The deadlines that the transport's read timeout stands for, where it is ours."""
     messages: bool = False
     """Whether each chunk is one whole payload: a WebSocket's messages."""
+    bound: Callable[[float | None], object] | None = None
+    """Of an instant source: says how many seconds by its own clock the next read may take; then it
+    raises TimeoutError, and nothing is lost."""
 
 
 @dataclass(slots=True)

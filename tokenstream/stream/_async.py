@@ -121,15 +121,15 @@ class AsyncStream(AsyncAspects):
             while event is None:
                 item = next(self._batch, None) if machine.plain and machine.now < self._due else None
                 event = (await self._advance() if item is None else self._take_item(*item)) or self._pull()
+        except MisuseError:
+            if self._over:
+                await self._close_source(failed=True)
+            raise
         except ValueError as error:
             self._misread(error)
         except StopIteration:
             await self._close_source(failed=True)
             raise self._decoding_broke() from None
-        except MisuseError:
-            if self._over:
-                await self._close_source(failed=True)
-            raise
         return event
 
     async def final(self) -> Message:
@@ -390,4 +390,4 @@ class AsyncStream(AsyncAspects):
         if error is not None:
             if not (failed or quiet):
                 raise error
-            self._unclosed(error)
+            self._unclosed(error, failed=failed)

@@ -347,7 +347,19 @@ class StreamBase:
             return self._error
         return StopAsyncIteration() if isinstance(self, AsyncIterator) else StopIteration()
 
-    def _unclosed(self, error: Exception) -> None:
+    def _unclosed(self, error: Exception, *, failed: bool = False) -> None:
+        """Take what closing the source raised where nobody has asked to close.
+
+        Args:
+            error: That; what the calling code is to blame for is raised all the same.
+            failed: Whether another error is on its way, which must not be hidden.
+        """
+        if isinstance(error, MisuseError):
+            beside = self._error or error.__context__
+            if beside is not None:
+                beside.add_note(str(error))
+            elif not failed:
+                raise error
         log("closing the source failed: %s", type(error).__name__)
 
     def _misread(self, error: ValueError) -> NoReturn:

@@ -7,6 +7,7 @@ sources for good, and silently: such an end is told from a clean one.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
@@ -107,7 +108,7 @@ class Direct:
         source, self._reading = self.source, True
         try:
             if isinstance(source, AsyncSource) and source.instant:
-                self._put(await source.chunks.__anext__())
+                await self._read_at_once(source, seconds)
             else:
                 await self._read_in_time(source, seconds)
         except StopAsyncIteration:
@@ -160,6 +161,16 @@ class Direct:
             shut_down(self.source.socket)
 
     # -- within ------------------------------------------------------------
+
+    async def _read_at_once(self, source: AsyncSource, seconds: float | None) -> None:
+        if source.bound is None:
+            self._put(await source.chunks.__anext__())
+            return
+        source.bound(seconds)
+        # By a clock of its own, the time has passed then.
+        with suppress(TimeoutError):
+            self._put(await source.chunks.__anext__())
+        self._last = self._clock()
 
     async def _read_in_time(self, source: AsyncSource | Deferred, seconds: float | None) -> None:
         from anyio import CancelScope, current_time

@@ -130,17 +130,41 @@ class Stream(Aspects):
         except ValueError as error:
             self._misread(error)
         except StopIteration:
-            if self._over:
-                raise
-            self._close_source(quiet=True)
-            raise self._decoding_broke() from None
+            self._ended()
+            raise
         finally:
+            # As in `_let_go`, whose call would cost each event.
             self._reading = False
             self._lock.release()
             if self._stopping is not None:
-                # Quiet: an event may be on its way, or another error.
                 self._end_from_outside(quiet=True)
         return event
+
+    def _take_all(self) -> None:
+        """Read to the end, or until somebody stops it.
+
+        Raises:
+            StopIteration: It is read to its end.
+            StreamError: The answer failed.
+        """
+        if self._reading or not self._lock.acquire(blocking=False):
+            raise self._busy()
+        try:
+            self._reading = True
+            machine = self._machine
+            event = self._pull() if machine.shortcut is None else None
+            while self._stopping is None:
+                if event is None:
+                    plain = machine.plain and machine.now < self._due
+                    event = self._read() if plain else self._advance()
+                event = self._pull() if event is None or machine.shortcut is None else None
+        except ValueError as error:
+            self._misread(error)
+        except StopIteration:
+            self._ended()
+            raise
+        finally:
+            self._let_go()
 
     def final(self) -> Message:
         """Read to the end and return the answer.
@@ -150,7 +174,8 @@ class Stream(Aspects):
         """
         while True:
             try:
-                self._step()
+                # What asks for no event is not held up by each of them.
+                (self._step if self._over else self._take_all)()
             except StopIteration:
                 return self.message
 
@@ -213,6 +238,19 @@ class Stream(Aspects):
 
     # -- within ------------------------------------------------------------
 
+    def _ended(self) -> None:
+        """Close the source where decoding was broken off, and raise what the loop is to see then."""
+        if not self._over:
+            self._close_source(quiet=True)
+            raise self._decoding_broke() from None
+
+    def _let_go(self) -> None:
+        self._reading = False
+        self._lock.release()
+        if self._stopping is not None:
+            # Quiet: an event may be on its way, or another error.
+            self._end_from_outside(quiet=True)
+
     def _step(self) -> Event:
         """Return the next event for a view, which meets the same error each time."""
         if self._over:
@@ -232,10 +270,7 @@ class Stream(Aspects):
             self._reading = True
             self._read()
         finally:
-            self._reading = False
-            self._lock.release()
-            if self._stopping is not None:
-                self._end_from_outside(quiet=True)
+            self._let_go()
 
     def _open_first(self) -> None:
         deferred, self._source = self._source, None

@@ -11,7 +11,7 @@ from tokenstream.sources._httpx import from_async_response, from_response
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tokenstream.stream._tap_onlooker import Onlooker
+    from tokenstream.stream._tap_watcher import BodyWatcher
 
 __all__ = ["can_be_shown", "is_asynchronous", "show"]
 
@@ -30,7 +30,7 @@ def is_asynchronous(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2'
     return not isinstance(response.stream, Iterable)
 
 
-def show(response: Any, onlooker: Onlooker) -> None:  # noqa: ANN401 - httpx's or httpx2's
+def show(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
     """Have an onlooker see what is read of a response's body, whoever reads it."""
     find = from_async_response if is_asynchronous(response) else from_response
     found = find(response)
@@ -42,7 +42,7 @@ def show(response: Any, onlooker: Onlooker) -> None:  # noqa: ANN401 - httpx's o
 class _Shown:
     """A body beneath a response: what is asked of it is asked of the one that it stands for."""
 
-    def __init__(self, body: Any, onlooker: Onlooker) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    def __init__(self, body: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
         self._body = body
         self._onlooker = onlooker
 
@@ -69,8 +69,10 @@ class _SyncShown(_Shown):
         onlooker.end()
 
     def close(self) -> None:
-        self._onlooker.stop()
-        self._body.close()
+        try:
+            self._onlooker.stop()
+        finally:
+            self._body.close()
 
 
 class _AsyncShown(_Shown):
@@ -93,8 +95,10 @@ class _AsyncShown(_Shown):
         onlooker.end()
 
     async def aclose(self) -> None:
-        self._onlooker.stop()
-        await self._body.aclose()
+        try:
+            self._onlooker.stop()
+        finally:
+            await self._body.aclose()
 
 
 def _bases(body: object) -> tuple[type, ...]:

@@ -10,7 +10,7 @@ from tokenstream.sources._payloads import as_received
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tokenstream.stream._tap_onlooker import Onlooker
+    from tokenstream.stream._tap_watcher import Watcher
 
 __all__ = ["AsyncPassing", "Passing"]
 
@@ -29,7 +29,7 @@ class _Seen:
 
     __slots__ = ("_left", "_onlooker", "_open")
 
-    def __init__(self, onlooker: Onlooker, again: object) -> None:
+    def __init__(self, onlooker: Watcher, again: object) -> None:
         self._onlooker = onlooker
         goes_on = again is None or hasattr(again, "__next__") or hasattr(again, "__anext__")
         anew = isinstance(again, Sequence)
@@ -59,7 +59,7 @@ class Passing(Generic[ItemT]):
 
     __slots__ = ("_items", "_onlooker", "_seen")
 
-    def __init__(self, items: Iterator[ItemT], onlooker: Onlooker, *, again: object = None) -> None:
+    def __init__(self, items: Iterator[ItemT], onlooker: Watcher, *, again: object = None) -> None:
         self._items = items
         self._onlooker = onlooker
         self._seen = _Seen(onlooker, again)
@@ -85,7 +85,7 @@ class AsyncPassing(Generic[ItemT]):
 
     __slots__ = ("_items", "_onlooker", "_seen")
 
-    def __init__(self, items: AsyncIterator[ItemT], onlooker: Onlooker, *, again: object = None) -> None:
+    def __init__(self, items: AsyncIterator[ItemT], onlooker: Watcher, *, again: object = None) -> None:
         self._items = items
         self._onlooker = onlooker
         self._seen = _Seen(onlooker, again)

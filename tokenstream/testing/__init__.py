@@ -1,5 +1,88 @@
-"""What tests of streaming code need."""
+"""What tests of streaming code need: recordings, replay, scripts, faults, servers.
+
+Example:
+    >>> from tokenstream import testing
+    >>> answer = testing.script().text("Hello").finish("stop")
+    >>> [answer.stream(format).final().text for format in ("openai-chat", "anthropic", "gemini")]
+    ['Hello', 'Hello', 'Hello']
+"""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING
+
+from tokenstream._lazy import lazily
+
+if TYPE_CHECKING:
+    from tokenstream.testing import faults
+    from tokenstream.testing._assert_stream import aassert_stream, assert_stream
+    from tokenstream.testing._cassette import load_cassette
+    from tokenstream.testing._check_format import check_format
+    from tokenstream.testing._chunking import Seed
+    from tokenstream.testing._clock import VirtualClock
+    from tokenstream.testing._errors import RecordingInvalid, RecordingRefused
+    from tokenstream.testing._matrix import every_cut, fault_matrix
+    from tokenstream.testing._record import record
+    from tokenstream.testing._recording import Arrival, Recording
+    from tokenstream.testing._replies import Exchange, Request
+    from tokenstream.testing._respx import respx_side_effect
+    from tokenstream.testing._script import Script, all_formats, script
+    from tokenstream.testing._serve import Server, serve
+    from tokenstream.testing._transport import Transport, transport
+
+__all__ = [
+    "Arrival",
+    "Exchange",
+    "Recording",
+    "RecordingInvalid",
+    "RecordingRefused",
+    "Request",
+    "Script",
+    "Seed",
+    "Server",
+    "Transport",
+    "VirtualClock",
+    "aassert_stream",
+    "all_formats",
+    "assert_stream",
+    "check_format",
+    "every_cut",
+    "fault_matrix",
+    "faults",
+    "load_cassette",
+    "record",
+    "respx_side_effect",
+    "script",
+    "serve",
+    "transport",
+]
+
+# Loaded when first asked for: a test of one kind pays for no other.
+_HOMES = {
+    "Arrival": "_recording",
+    "Exchange": "_replies",
+    "Recording": "_recording",
+    "RecordingInvalid": "_errors",
+    "RecordingRefused": "_errors",
+    "Request": "_replies",
+    "Script": "_script",
+    "Seed": "_chunking",
+    "Server": "_serve",
+    "Transport": "_transport",
+    "VirtualClock": "_clock",
+    "aassert_stream": "_assert_stream",
+    "all_formats": "_script",
+    "assert_stream": "_assert_stream",
+    "check_format": "_check_format",
+    "every_cut": "_matrix",
+    "fault_matrix": "_matrix",
+    "faults": "faults",
+    "load_cassette": "_cassette",
+    "record": "_record",
+    "respx_side_effect": "_respx",
+    "script": "_script",
+    "serve": "_serve",
+    "transport": "_transport",
+}
+
+__getattr__, __dir__ = lazily(globals(), _HOMES)

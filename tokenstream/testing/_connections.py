@@ -8,6 +8,7 @@ down wakes them all at once, and stopping leaves neither thread nor socket.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import socketserver
@@ -16,12 +17,16 @@ import threading
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from ssl import SSLError, SSLSocket
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.testing._replies import Exchange, Reply, Request, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ssl import SSLContext
+
+    from tokenstream.testing._recording import Breaks
 
 __all__ = ["Listener"]
 
@@ -39,6 +44,7 @@ class Listener(socketserver.TCPServer):
         answer: Decides what is answered.
         exchanges: Where requests are recorded.
         keep: How many of the latest requests stay recorded; None for all.
+        tls: What it needs to speak TLS; None to speak plainly.
     """
 
     # On Windows this would let two servers share a port.
@@ -52,12 +58,14 @@ class Listener(socketserver.TCPServer):
         exchanges: list[Exchange],
         *,
         keep: int | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         self.answer = answer
         self._exchanges = exchanges
         self._keep = keep
+        self._tls = tls
         self._noted = len(exchanges)
         self.stopping = threading.Event()
         self._open: dict[socket.socket, threading.Thread] = {}
@@ -74,14 +82,24 @@ class Listener(socketserver.TCPServer):
         thread.start()
 
     def _serve(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
+        if self._tls is not None:
+            connection = self._secured(connection, self._tls)
         try:
-            # A client that resets its connection is an everyday thing here.
-            with contextlib.suppress(ConnectionError):
+            # A client that resets its connection is an everyday thing here, and so is one without trust.
+            with contextlib.suppress(ConnectionError, SSLError):
                 _Connection(connection, client_address, self)
         finally:
             with self._lock:
                 del self._open[connection]
                 connection.close()
+
+    def _secured(self, connection: socket.socket, tls: SSLContext) -> SSLSocket:
+        """Return a connection that speaks TLS from its first read on."""
+        with self._lock:
+            thread = self._open.pop(connection)
+            secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            self._open[secured] = thread
+        return secured
 
     def note(self, request: Request) -> tuple[Exchange, int]:
         """Record a request; return it with its number, from 1."""
@@ -100,9 +118,10 @@ class Listener(socketserver.TCPServer):
         with self._lock:
             threads = list(self._open.values())
             for connection in self._open:
-                # Shutting down wakes the thread's read; closing would not.
+                # Shutting down wakes the thread's read; closing would not. TLS is not asked: it would
+                # forget its keys while that thread uses them.
                 with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in threads:
             thread.join()
 
@@ -120,6 +139,7 @@ class _Connection(BaseHTTPRequestHandler):
         self, connection: socket.socket, client_address: tuple[str, int], listener: Listener
     ) -> None:
         self._listener = listener
+        self._exchanges: list[Exchange] = []
         # The base serves the connection before its constructor returns.
         super().__init__(connection, client_address, listener)
 
@@ -133,14 +153,26 @@ class _Connection(BaseHTTPRequestHandler):
             body=body if isinstance(body, bytes) else b"",
         )
         exchange, number = self._listener.note(request)
+        self._exchanges.append(exchange)
         try:
-            self._send(refused or self._listener.answer(request), exchange, number)
+            reply = refused or self._listener.answer(request)
+            if reply.messages:
+                self._talk(request, reply, exchange)
+            else:
+                self._send(reply, exchange, number)
         except ConnectionError:
             self.close_connection = True
         finally:
             if exchange.outcome == "answering":
                 exchange.outcome = "abandoned"
             exchange.over.set()
+
+    def finish(self) -> None:
+        """Say of the exchanges that their connection is over."""
+        if not self._listener.stopping.is_set():
+            for exchange in self._exchanges:
+                exchange.closed = True
+        super().finish()
 
     # http.server finds them by their names.
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond  # noqa: N815
@@ -207,9 +239,15 @@ class _Connection(BaseHTTPRequestHandler):
                 exchange.sent += len(data)
         if reply.cut is None:
             return True
-        exchange.outcome = "cut"
-        self._cut(reset=reply.cut == "reset")
+        self._break(reply.cut, exchange)
         return False
+
+    def _talk(self, request: Request, reply: Reply, exchange: Exchange) -> None:
+        from tokenstream.testing._websocket_server import Conversation
+
+        self.close_connection = True
+        if Conversation(self.connection, exchange).hold(request, reply) and reply.cut is not None:
+            self._break(reply.cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
         headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
@@ -231,19 +269,26 @@ class _Connection(BaseHTTPRequestHandler):
             return True
         due = time.monotonic() + seconds
         try:
-            self.connection.settimeout(seconds)
-            if not self.connection.recv(1, socket.MSG_PEEK):
+            self.connection.settimeout(None if seconds == math.inf else seconds)
+            # TLS cannot be peeked into, but beneath it: what comes there says that the client leaves.
+            came = socket.socket.recv(self.connection, 1, socket.MSG_PEEK)
+            if not came or isinstance(self.connection, SSLSocket):
                 return False
         except TimeoutError:
             return True
         finally:
             self.connection.settimeout(None)
         # The client sends its next request already, so it is there.
-        return not self._listener.stopping.wait(max(0.0, due - time.monotonic()))
+        left = None if due == math.inf else max(0.0, due - time.monotonic())
+        return not self._listener.stopping.wait(left)
 
-    def _cut(self, *, reset: bool) -> None:
+    def _break(self, how: Breaks, exchange: Exchange) -> None:
         self.close_connection = True
-        if reset:
+        if how == "stall":
+            self._wait(math.inf)
+            return
+        exchange.outcome = "cut"
+        if how == "reset":
             # A socket that is closed without lingering sends RST.
             linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tokenstream.testing._frames import Framing, cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from email.message import Message as Headers
+
+    from tokenstream.testing._recording import Breaks
 
 __all__ = ["Chunk", "Exchange", "Framing", "Reply", "Request", "paced", "refusal"]
 
@@ -18,21 +21,15 @@ Chunk: TypeAlias = tuple[float, bytes]
 """Seconds to wait, then bytes to send."""
 
 _EVENT_STREAM = "text/event-stream; charset=utf-8"
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+"""The type of the error, where it is not that of a bad request or of a server that failed."""
 _IRREGULAR = (0.6, 1.5, 0.8, 1.2, 1.0, 0.9)
 """Pauses as they come from a model, in units of their mean; their mean is 1."""
-Framing: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]
-"""How the frames of a body are told apart."""
-_BETWEEN = {
-    # An event reaches to the end of the empty lines after it. Atomic, so that CRLF is one line ending.
-    "sse": re.compile(rb"(?>\r\n|\n|\r){2,}"),
-    "ndjson": re.compile(rb"\n+"),
-}
-"""What stands between the frames of a body of text."""
-_MARKS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
-"""Brackets of JSON, and the strings in which they are none."""
-_BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
-_LEAST_MESSAGE = 16
-"""Bytes of the shortest message of AWS's event streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +47,20 @@ class Request:
         """The path without its query."""
         return self.path.partition("?")[0]
 
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The body as JSON; None where there is none.
+
+        Raises:
+            ValueError: The body is something else.
+        """
+        return json.loads(self.body) if self.body else None
+
+    @property
+    def opens_socket(self) -> bool:
+        """Whether it asks for a WebSocket."""
+        return "websocket" in self.headers.get("Upgrade", "").lower()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -62,15 +73,17 @@ class Reply:
         headers: Further headers; the request id and the framing are the server's.
         cut: How the connection breaks once the chunks are sent: "close" ends it
             in the middle of the body, "reset" also tells the client so (RST), and
-            some systems then drop what it had not read; None to end the body
-            properly.
+            some systems then drop what it had not read; "stall" sends nothing more
+            until the client leaves; None to end the body properly.
+        messages: Whether it is said over a WebSocket, each chunk as one message.
     """
 
     chunks: Sequence[Chunk]
     content_type: str = _EVENT_STREAM
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    cut: Literal["close", "reset"] | None = None
+    cut: Breaks | None = None
+    messages: bool = False
 
     def cut_after(self, size: int, how: Literal["close", "reset"] = "close") -> Reply:
         """Return a reply whose connection breaks after `size` bytes of the body.
@@ -97,6 +110,10 @@ class Exchange:
     """Abandoned is an answer that the client, or `stop`, did not let end."""
     sent: int = 0
     """Bytes of the body that were sent."""
+    received: list[str | bytes] = field(default_factory=list[str | bytes])
+    """The messages that the client sent, of a WebSocket."""
+    closed: bool = False
+    """Whether the client has let go of the answer: it closed the connection, or the response's stream."""
     over: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set once the outcome is known."""
 
@@ -121,7 +138,7 @@ def paced(
         >>> paced(b"data: a\n\ndata: b\n\n", rate=None)
         [(0.0, b'data: a\n\n'), (0.0, b'data: b\n\n')]
     """
-    frames = [body] if framing is None else _frames(body, framing)
+    frames = cut(body, framing)
     waits = [first]
     waits += [
         0.0 if rate is None else _IRREGULAR[number % len(_IRREGULAR)] / rate
@@ -130,51 +147,14 @@ def paced(
     return list(zip(waits, frames, strict=False))
 
 
-def _frames(body: bytes, framing: Framing) -> list[bytes]:
-    if framing == "json":
-        ends = _ends_of_elements(body)
-    elif framing == "aws-eventstream":
-        ends = _ends_of_messages(body)
-    else:
-        ends = [found.end() for found in _BETWEEN[framing].finditer(body)]
-    pieces = [body[begin:end] for begin, end in zip([0, *ends], [*ends, len(body)], strict=True)]
-    return [piece for piece in pieces if piece]
-
-
-def _ends_of_elements(body: bytes) -> list[int]:
-    """Return where the objects and arrays end that are in an array of JSON."""
-    ends: list[int] = []
-    depth = 0
-    for found in _MARKS.finditer(body) if body.lstrip(_BEFORE_JSON).startswith(b"[") else ():
-        if found[0] in b"[{":
-            depth += 1
-        elif found[0] in b"]}":
-            depth -= 1
-            if depth == 1:
-                ends.append(found.end())
-    return ends
-
-
-def _ends_of_messages(body: bytes) -> list[int]:
-    """Return where the messages of an event stream of AWS end, each of which begins with its length."""
-    ends: list[int] = []
-    end = 0
-    while len(body) - end >= _LEAST_MESSAGE:
-        length = int.from_bytes(body[end : end + 4], "big")
-        if not _LEAST_MESSAGE <= length <= len(body) - end:
-            break
-        end += length
-        ends.append(end)
-    return ends
-
-
 def refusal(status: int, message: str) -> Reply:
     """Return a reply that refuses a request, in the words in which providers do.
 
     Args:
-        status: The HTTP status, 400 or more.
-        message: What is wrong with the request.
+        status: The HTTP status.
+        message: What is wrong.
     """
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    usual = "invalid_request_error" if 400 <= status < 500 else "api_error"
+    error = {"message": message, "type": _TYPES.get(status, usual), "param": None, "code": None}
     body = json.dumps({"type": "error", "error": error}).encode()
     return Reply(chunks=[(0.0, body)], content_type="application/json", status=status)

@@ -12,6 +12,7 @@ from tokenstream.testing._replies import Chunk, Exchange, Framing, Reply, Reques
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from ssl import SSLContext
     from types import TracebackType
     from typing import Self
 
@@ -30,6 +31,7 @@ class ReplayServer:
         host: Where to listen.
         port: The port; 0 for any that is free.
         keep: How many of the latest exchanges are kept; None for all.
+        tls: What it needs to speak TLS; None to speak plainly.
 
     Example:
         >>> from tokenstream import connect
@@ -46,10 +48,12 @@ class ReplayServer:
         host: str = "127.0.0.1",
         port: int = 0,
         keep: int | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         self._answer = answer if callable(answer) else _by_path(answer)
         self._address = (host, port)
         self._keep = keep
+        self._tls = tls
         self._listener: Listener | None = None
         self._thread: threading.Thread | None = None
         self.exchanges: list[Exchange] = []
@@ -62,7 +66,8 @@ class ReplayServer:
             raise MisuseError("the server does not run: use `with`, or call start()")
         host, port = self._listener.server_address[:2]
         # The colons of an IPv6 address are not its port's.
-        return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
+        place = f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
+        return f"http://{place}" if self._tls is None else f"https://{place}"
 
     def start(self) -> None:
         """Listen, and answer in threads until `stop`.
@@ -72,7 +77,9 @@ class ReplayServer:
         """
         if self._listener is not None:
             raise MisuseError("the server runs already; stop it first, or make another one")
-        self._listener = listener = Listener(self._address, self._answer, self.exchanges, keep=self._keep)
+        self._listener = listener = Listener(
+            self._address, self._answer, self.exchanges, keep=self._keep, tls=self._tls
+        )
         self._thread = threading.Thread(
             target=listener.serve_forever, args=(_ACCEPT_SECONDS,), name="replay-server", daemon=True
         )

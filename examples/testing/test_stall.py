@@ -1,0 +1,14 @@
+import pytest
+
+from tokenstream import Deadlines, testing
+from tokenstream.errors import StreamStalled
+
+
+def test_a_silent_server_is_given_up() -> None:
+    stream = testing.script().text("Hello").pause(90).text(" again").finish().stream(
+        pace="recorded", deadlines=Deadlines(idle_bytes=60)
+    )
+
+    with pytest.raises(StreamStalled, match="within 60 s"):
+        stream.final()
+    assert stream.message.text == "Hello"

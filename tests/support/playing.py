@@ -1,0 +1,72 @@
+"""Plays recordings to a `Stream`, and to an `AsyncStream` on each backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tokenstream import Deadlines
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.message import Message
+    from tokenstream.testing._replay import Playback
+
+FOR_EVER = Deadlines(first_event=None, idle_bytes=None, idle_content=None, total=None)
+"""No deadline at all."""
+
+three_worlds = pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
+"""Reads by a `Stream`, and by an `AsyncStream` on each backend."""
+
+
+@dataclass
+class Outcome:
+    """What a user has in hand at the end."""
+
+    message: Message
+    metrics: Any
+    events: list[Event] = field(default_factory=list[Event])
+    error: Exception | None = None
+
+    @property
+    def seen(self) -> tuple[Any, ...]:
+        """All of it that two readers can have in common."""
+        error = self.error
+        told = (type(error), str(error)) if error is not None else None
+        partial = error.partial if isinstance(error, StreamError) else None
+        return [repr(event) for event in self.events], self.message, told, partial
+
+
+def read(world: str, playback: Playback, each: Callable[[Event], object] = repr, **options: Any) -> Outcome:
+    """Read a playback to its end, or to its error."""
+    if world == "sync":
+        stream = playback.stream(**options)
+        outcome = Outcome(stream.message, stream.metrics)
+        try:
+            for event in stream:
+                each(event)
+                outcome.events.append(event)
+        except (StreamError, MisuseError) as error:
+            outcome.error = error
+        outcome.message, outcome.metrics = stream.message, stream.metrics
+        return outcome
+
+    async def main() -> Outcome:
+        stream = playback.astream(**options)
+        outcome = Outcome(stream.message, stream.metrics)
+        try:
+            async for event in stream:
+                each(event)
+                outcome.events.append(event)
+        except (StreamError, MisuseError) as error:
+            outcome.error = error
+        outcome.message, outcome.metrics = stream.message, stream.metrics
+        return outcome
+
+    return anyio.run(main, backend=world)

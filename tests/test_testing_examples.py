@@ -1,0 +1,55 @@
+"""The tests that docs/testing.md shows are real files that pass, and short beside their counterparts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.docs_pages import blocks
+from tests.project import ROOT
+from tests.support.packages import needed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FOLDER = ROOT / "examples" / "testing"
+_FILES = sorted(_FOLDER.glob("*.py"))
+_PAIRS = {
+    "test_tool_call.py": "test_tool_call_with_respx.py",
+    "test_openai.py": "test_openai_with_mocks.py",
+    "test_broken.py": "test_broken_with_respx.py",
+}
+"""Each test, and the same one as it is written without this library."""
+
+
+@pytest.mark.timeout(60)
+def test_the_tests_that_the_page_shows_pass() -> None:
+    """Who copies them has tests that run, and that warn of nothing."""
+    needed("openai")
+    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null"]
+    done = subprocess.run(
+        [*command, str(_FOLDER)], cwd=_FOLDER, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+    assert (0, "") == (done.returncode, done.stderr), done.stdout
+
+
+@pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)
+def test_the_page_shows_the_file_as_it_is(file: Path) -> None:
+    """Nobody reads another test than the one that was run."""
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    shown = f"# {file.relative_to(ROOT).as_posix()}\n{file.read_text(encoding='utf-8')}"
+
+    assert shown in [block.code for block in blocks(page, "py")]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), _PAIRS.items())
+def test_the_honest_test_is_the_shorter_one(ours: str, theirs: str) -> None:
+    """Less than two thirds of the lines, and of the characters, of the same test by other means."""
+    mine, other = ((_FOLDER / name).read_text(encoding="utf-8") for name in (ours, theirs))
+
+    assert 3 * len(mine.splitlines()) < 2 * len(other.splitlines())
+    assert 3 * len(mine) < 2 * len(other)

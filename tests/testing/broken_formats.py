@@ -1,0 +1,318 @@
+"""A format that keeps the rules of formats, and others that break one each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.errors import ProtocolError
+from tokenstream.events import Finish, PartDone, TextDelta, ToolCallDone
+from tokenstream.formats import Format
+from tokenstream.message import ToolCall, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Frame, Unit
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+class Parrot(Format):
+    """A format that keeps all rules; those below are the same with one mistake each."""
+
+    __slots__ = ()
+
+    name: ClassVar[str] = "parrot"
+    finish_reasons: ClassVar = {"said": "stop"}
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        return not event and "words" in payload
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        self.parts.write(0, "text", _text(payload.get("words")))
+        tool = payload.get("tool")
+        if isinstance(tool, dict):
+            call = self.parts.open_call(0, _text(tool.get("id")), _text(tool.get("name")))
+            self.parts.add_arguments(call, _text(tool.get("arguments")))
+            self.parts.close_call(call)
+        count = payload.get("count")
+        if isinstance(count, int):
+            self.parts.usage(Usage(output_tokens=count))
+        over = _text(payload.get("over"))
+        if over:
+            self.parts.finish(0, self.finish_reasons.get(over, "unknown"), over)
+            self.conclude()
+        for name, value in payload.items():
+            if name not in ("words", "tool", "over", "count"):
+                self.parts.field(name, value)
+
+
+class Framed(Parrot):
+    framing: ClassVar[str] = "smoke signals"
+    event_names: ClassVar[Any] = ["word"]
+    finish_reasons: ClassVar[Any] = {"said": "done"}
+
+
+class Nameless(Parrot):
+    name: ClassVar[Any] = None
+    sentinel: ClassVar[Any] = "[DONE]"
+    finish_reasons: ClassVar[Any] = ()
+
+
+class Snappish(Parrot):
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        return not event and bool(payload["words"])
+
+
+class Greedy(Parrot):
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        return not (event and payload)
+
+
+class Unfresh(Parrot):
+    def fresh(self, **options: Any) -> Format:
+        return self if options["pings"] else super().fresh(**options)
+
+
+class Deaf(Parrot):
+    def fresh(self, **options: Any) -> Format:
+        return type(self)()
+
+
+class Sharing(Parrot):
+    said: ClassVar[list[str]] = []
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.said.clear()
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        self.said.append(_text(payload.get("words")))
+        super().read({**payload, "words": str(len(self.said))}, event)
+
+
+class Crashing(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        super().read({**payload, "words": payload.get("words", "") + ""}, event)
+
+
+class Dead(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        raise RuntimeError("dead")
+
+
+class Recursive(Parrot):
+    def decode(self, payload: bytes) -> Any:
+        return json.loads(payload)
+
+
+class Mute(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        pass
+
+
+class Hasty(Parrot):
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[bytes], Event | None] | None:
+        return lambda chunk: TextDelta("?") if chunk.endswith(b"\n\n") else None
+
+
+class Blocking(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            super().read(payload, event)
+        else:
+            super().read({**payload, "words": "busy"}, event)
+
+
+class Apologetic(Parrot):
+    def finish_input(self) -> None:
+        if not self.ended:
+            self.parts.write(0, "text", " (cut)")
+        super().finish_input()
+
+
+class Renaming(Parrot):
+    def finish_input(self) -> None:
+        if not self.ended:
+            self.parts.open_call(0, "t0", "sorry")
+        super().finish_input()
+
+
+class Repeating(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        super().read(payload, event)
+        if "tool" in payload:
+            call = ToolCall(id="t1", name="fly", arguments_text='{"to": "Oslo"}', complete=True)
+            self.parts.emit(ToolCallDone(call, part=1))
+
+
+class Eager(Parrot):
+    def finish_input(self) -> None:
+        if not self.ended:
+            call = ToolCall(id="t1", name="fly", arguments_text='{"to": "Os', complete=True)
+            self.parts.emit(ToolCallDone(call, part=1))
+        super().finish_input()
+
+
+class Inventive(Parrot):
+    def finish_input(self) -> None:
+        if not self.ended:
+            call = ToolCall(id="t1", name="fly", arguments_text="", complete=True)
+            self.parts.emit(ToolCallDone(call, part=1))
+        super().finish_input()
+
+
+class Rewriting(Parrot):
+    def finish_input(self) -> None:
+        if not self.ended:
+            self.parts.add_arguments(self.parts.open_call(0, "t1", "fly"), "[1]")
+        super().finish_input()
+
+
+class Satisfied(Parrot):
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        if self.frames:
+            self.conclude()
+        return super().end(now=now)
+
+
+class Optimistic(Parrot):
+    @property
+    def finished(self) -> bool:
+        return True
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        self.conclude()
+        return super().end(now=now)
+
+
+class Closing(Parrot):
+    closes: ClassVar[str] = "lo"
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        super().read(payload, event)
+        if payload.get("words") == self.closes:
+            self.parts.emit(PartDone())
+
+
+class ClosingEarly(Closing):
+    closes: ClassVar[str] = "Hel"
+
+
+class Open(Parrot):
+    def finish_input(self) -> None:
+        pass
+
+    def conclude(self) -> None:
+        self.ended = True
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        if "over" in payload:
+            self.parts.emit(Finish("stop"))
+            self.conclude()
+        elif isinstance(payload.get("words"), str):
+            self.parts.emit(TextDelta(payload["words"], raw=payload))
+        else:
+            self.parts.unknown("other", payload)
+
+
+class Dropping(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        if {"words", "tool", "over"} & set(payload):
+            super().read(payload, event)
+
+
+class Strict(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        if not {"words", "tool", "over"} & set(payload):
+            raise ProtocolError("this is no payload of a parrot")
+        super().read(payload, event)
+
+
+class Rawless(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        self.parts.raw = None
+        known: dict[str, Any] = {
+            name: payload[name] for name in ("words", "tool", "over", "count") if name in payload
+        }
+        super().read(known, event)
+
+
+class Undying(Parrot):
+    def after_end(self, frame: Frame) -> None:
+        self.parts.emit(TextDelta("and another thing"))
+
+
+class Unstoppable(Parrot):
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        error, self.error = self.error, None
+        events = super().feed(frame, now=now)
+        self.error = error or self.error
+        return events
+
+
+class EndingTwice(Parrot):
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        self.parts.usage(Usage(output_tokens=1))
+        return super().end(now=now)
+
+
+class FragileError(ProtocolError):
+    def __init__(self, code: int) -> None:
+        super().__init__(f"code {code}")
+        self.hook = lambda: code
+
+
+class Fragile(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        if payload.get("words") is None and "over" not in payload:
+            raise FragileError(7)
+        super().read(payload, event)
+
+
+BREAKING: list[tuple[type[Format], str, str]] = [
+    (Framed, "described", "framing: one of aws-eventstream, json"),
+    (Nameless, "described", "name: letters, digits, dots and dashes"),
+    (Snappish, "recognises", "is to be True, False or None, and 'raised'"),
+    (Greedy, "recognises", "claims a payload that says nothing"),
+    (Unfresh, "fresh", "is to return a new format of the same class"),
+    (Deaf, "fresh", "is to hand on `limits` and `pings`"),
+    (Sharing, "fresh", "give something else than one alone"),
+    (Crashing, "raises", "TypeError is raised"),
+    (Dead, "raises", "RuntimeError is raised: dead"),
+    (Recursive, "raises", "is raised"),
+    (Mute, "events", "no event comes of it, but StreamTruncated"),
+    (Hasty, "chunking", "chunking='events': something else comes"),
+    (Blocking, "async", "an AsyncStream gives something else"),
+    (Apologetic, "prefix", "its text is not the beginning of the whole answer's"),
+    (Renaming, "prefix", "its tool call 't0' is not the one in the whole answer"),
+    (Rewriting, "prefix", "the arguments of its tool call 't1' are not the beginning"),
+    (Repeating, "calls", "the tool call of part 1 is handed out 2 times"),
+    (Eager, "calls", "tool call 't1' is handed out, and is not whole"),
+    (Inventive, "calls", "tool call 't1' is handed out, and is another one in the whole answer"),
+    (Optimistic, "cut", "an answer of which nothing came is no error"),
+    (Satisfied, "cut", "an answer that was cut is called complete"),
+    (Closing, "parts", "part 0 of choice 0 ends again"),
+    (ClosingEarly, "parts", "part 0 of choice 0 goes on after its end"),
+    (Open, "parts", "part 0 is open in a complete answer"),
+    (Dropping, "unknown", "a payload that it does not know is dropped"),
+    (Strict, "unknown", "a payload that it does not know is fatal"),
+    (Rawless, "unknown", "a field that it does not know is nowhere in message or events"),
+    (Undying, "after", "fed again after the terminal event, it gives content"),
+    (Unstoppable, "after", "it gives events"),
+    (EndingTwice, "after", "a second end() gives events"),
+    (Fragile, "pickle", "FragileError does not come back whole from pickle"),
+]
+"""A format, the rule that it breaks, and what is told of that."""

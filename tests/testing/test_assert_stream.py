@@ -1,0 +1,355 @@
+"""A handler is proved at every chunking and at every cut."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tokenstream import testing
+from tokenstream.errors import MisuseError, OutputIncomplete, StreamError, StreamTruncated
+from tokenstream.events import TextDelta
+from tokenstream.testing import Recording, Seed
+from tokenstream.testing._assert_stream import aassert_stream, assert_stream
+from tokenstream.testing._cut_places import cut_places, recording_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tokenstream import AsyncStream, Stream
+
+_HELLO = testing.script().text("Hello, ", "wörld").tool_call("rm", {"path": "/tmp/x"}).finish()
+
+
+def _read(stream: Stream) -> str:
+    with stream:
+        return "".join(stream.text)
+
+
+async def _aread(stream: AsyncStream) -> str:
+    async with stream:
+        return "".join([piece async for piece in stream.text])
+
+
+def _handed_on(function: Any, stream: Stream) -> Any:
+    return function(stream)
+
+
+class _Broken:
+    """A handler that does something else from some call on."""
+
+    def __init__(self, does: Callable[[Stream], Any], *, after: int) -> None:
+        self.calls = 0
+        self._does = does
+        self._after = after
+
+    def __call__(self, stream: Stream) -> Any:
+        self.calls += 1
+        text = _read(stream)
+        return text if self.calls <= self._after else self._does(stream)
+
+
+def _cut_off(stream: Stream) -> str:
+    return stream.message.text[:5]
+
+
+def test_it_returns_what_the_handler_returns() -> None:
+    """A handler that copes is proved, and its value comes back to be compared."""
+    assert "Hello, wörld" == assert_stream(_read, _HELLO)
+
+
+@pytest.mark.parametrize("backends", [("asyncio",), ("trio",), ("asyncio", "trio")])
+def test_an_async_handler_is_proved_on_the_event_loops_that_are_named(backends: tuple[str, ...]) -> None:
+    """It is called with an AsyncStream, on asyncio by default."""
+    assert "Hello, wörld" == assert_stream(_aread, _HELLO, cuts=16, backends=backends)
+
+
+@pytest.mark.anyio
+async def test_within_an_event_loop_it_is_awaited() -> None:
+    """`aassert_stream` is the same where a loop runs already."""
+    assert "Hello, wörld" == await aassert_stream(_aread, _HELLO, cuts=16)
+
+
+@pytest.mark.anyio
+async def test_within_an_event_loop_the_other_says_so() -> None:
+    """`assert_stream` of an async handler names the one to use there."""
+    with pytest.raises(MisuseError, match=r"await testing\.aassert_stream"):
+        assert_stream(_aread, _HELLO)
+
+
+@pytest.mark.anyio
+async def test_within_an_event_loop_a_plain_handler_is_proved_as_anywhere() -> None:
+    """It needs no loop."""
+    assert "Hello, wörld" == assert_stream(_read, _HELLO, cuts=8)
+
+
+def test_an_async_callable_object_is_an_async_handler() -> None:
+    """What counts is what calling it does."""
+
+    class Handler:
+        async def __call__(self, stream: AsyncStream) -> str:
+            return (await stream.final()).text
+
+    assert "Hello, wörld" == assert_stream(Handler(), _HELLO, cuts=8)
+
+
+def test_no_event_loop_is_no_proof() -> None:
+    """An empty list of them is told."""
+    with pytest.raises(MisuseError, match="names no event loop"):
+        assert_stream(_aread, _HELLO, backends=())
+
+
+def test_options_go_to_the_stream() -> None:
+    """`format=` and the others are what `Stream` takes."""
+    body = Recording.of([b"data: Hel\n\n", b"data: lo\n\n", b"data: [DONE]\n\n"])
+
+    assert "Hello" == assert_stream(_read, body, format="text")
+
+
+def test_a_path_is_a_recording(tmp_path: Path) -> None:
+    """What `Recording.load` reads may be named."""
+    path = tmp_path / "hello.sse"
+    path.write_bytes(_HELLO.recording().body)
+
+    assert "Hello, wörld" == assert_stream(_read, path, cuts=8)
+
+
+def test_what_cannot_be_replayed_is_told() -> None:
+    """A value of another type is misuse."""
+    nothing: Any = [b"data"]
+    with pytest.raises(MisuseError, match="a list cannot be replayed"):
+        assert_stream(_read, nothing)
+
+
+# -- what a handler does wrong -------------------------------------------------
+
+
+def _failure(handler: Any, recording: Any = _HELLO, **options: Any) -> str:
+    with pytest.raises(AssertionError) as caught:
+        assert_stream(handler, recording, **options)
+    return str(caught.value)
+
+
+def test_another_value_at_a_chunking_is_told_with_the_difference() -> None:
+    """The error names the chunking, shows both values, and has the line that shows it again."""
+    told = _failure(_Broken(_cut_off, after=2))
+
+    assert (
+        "chunking='whole': the handler returned another value\n"
+        "the value:\n"
+        "    expected: 'Hello, wörld'\n"
+        "    came:     'Hello'\n"
+        "to see it again: handler(recording.stream(chunking='whole'))"
+    ) == told
+
+
+def test_the_chunkings_that_are_given_are_tried() -> None:
+    """Nothing else is: each once, after the recording as it is."""
+    handler = _Broken(_cut_off, after=3)
+    told = _failure(handler, chunkings=[2, "bytes", Seed(5)], cuts=0)
+
+    assert told.startswith("chunking=Seed(number=5): ")
+    assert 4 == handler.calls
+
+
+def test_what_a_chunk_holds_is_no_business_of_a_handler() -> None:
+    """A handler that counts chunks, and not events, is found out."""
+    told = _failure(lambda stream: [len(_read(stream)), stream.metrics.first_byte, id(stream)])
+
+    assert told.startswith("chunking='events': the handler returned another value\n[2]:")
+
+
+def test_an_error_that_is_not_allowed_is_told_with_its_cut() -> None:
+    """At a cut a handler returns, or raises what `allow` permits; its own error is the cause."""
+
+    def first_call(stream: Stream) -> Any:
+        with suppress(StreamError):
+            stream.final()
+        return stream.message.tool_calls[0].name
+
+    with pytest.raises(AssertionError) as caught:
+        assert_stream(first_call, _HELLO)
+
+    assert (
+        "fault=faults.cut(at=0): the handler raised IndexError: tuple index out of range, "
+        "which `allow` does not permit\n"
+        "to see it again: handler(recording.stream(fault=faults.cut(at=0)))"
+    ) == str(caught.value)
+    assert isinstance(caught.value.__cause__, IndexError)
+
+
+def test_allow_may_permit_more_and_less() -> None:
+    """By default it is what the library raises when an answer fails, or is cut."""
+    assert "rm" == assert_stream(
+        lambda stream: list(stream.tool_calls)[0].name,  # noqa: RUF015 - it reads to the end
+        _HELLO,
+        allow=(StreamError, IndexError),
+    )
+    assert "which `allow` does not permit" in _failure(_read, allow=OutputIncomplete)
+
+
+def test_a_reset_is_tried_at_each_place_too() -> None:
+    """A body that ends cleanly and a connection that is reset are two things."""
+
+    def forgives_an_end(stream: Stream) -> str:
+        try:
+            return _read(stream)
+        except StreamTruncated:
+            return ""
+
+    assert _failure(forgives_an_end, allow=StreamTruncated).startswith("fault=faults.reset(at=0): ")
+
+
+def test_a_stream_that_is_left_open_is_told() -> None:
+    """`break` does not close: a handler reads to the end, or uses `with`."""
+
+    def first(stream: Stream) -> str:
+        return next(iter(stream.text), "")
+
+    assert _failure(first).startswith("as recorded: the handler left the stream open")
+
+
+def test_a_stream_that_an_error_leaves_open_is_told() -> None:
+    """A handler that raises of its own closes first, however welcome the error is."""
+
+    def strict(stream: Stream) -> str:
+        for event in stream:
+            if isinstance(event, TextDelta) and event.text != "Hello, ":
+                raise ValueError("unexpected")
+        return "read"
+
+    assert _failure(strict, allow=ValueError).startswith("as recorded: the handler left the stream open")
+
+
+@pytest.mark.parametrize("value, kind", [(iter([1]), "list_iterator"), ((n for n in [1]), "generator")])
+def test_a_value_that_cannot_be_compared_is_misuse(value: Any, kind: str) -> None:
+    """An iterator is equal to nothing but itself."""
+
+    def handler(stream: Stream) -> Any:
+        _read(stream)
+        return value
+
+    with pytest.raises(MisuseError, match=f"the handler returned a {kind}"):
+        assert_stream(handler, _HELLO)
+
+
+def test_a_coroutine_is_no_value() -> None:
+    """A plain function that returns one is to be an `async def`."""
+    with pytest.raises(MisuseError, match="a handler that awaits is an `async def`"):
+        assert_stream(partial(_handed_on, _aread), _HELLO, cuts=0)
+
+
+def test_what_the_handler_raises_of_the_whole_recording_comes_out() -> None:
+    """A handler that is wrong from the start fails as itself, with a note."""
+
+    def wrong(stream: Stream) -> None:
+        with stream:
+            raise KeyError("x")
+
+    with pytest.raises(KeyError) as caught:
+        assert_stream(wrong, _HELLO)
+
+    assert ["to see it again: handler(recording.stream())"] == caught.value.__notes__
+
+
+def test_what_is_no_error_goes_through() -> None:
+    """An interrupt ends the test, as anywhere."""
+
+    def interrupted(stream: Stream) -> None:
+        with stream:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        assert_stream(interrupted, _HELLO)
+
+
+def test_a_recording_that_fails_fails_the_same_way_at_every_chunking() -> None:
+    """The allowed error of the recording as it is, is raised at the end."""
+    with pytest.raises(StreamTruncated):
+        assert_stream(_read, testing.script().text("Hel"), cuts=4)
+
+
+def test_failing_at_one_chunking_only_is_told() -> None:
+    """What raises at one chunking, raises at all."""
+
+    def fails(stream: Stream) -> None:
+        raise StreamTruncated(f"now that {stream.format} is known")
+
+    told = _failure(_Broken(fails, after=1))
+
+    assert told.startswith(
+        "chunking='events': the handler raised StreamTruncated: now that openai-chat is known, "
+        "where it returned a value at first"
+    )
+
+
+# -- where it cuts ---------------------------------------------------------------
+
+
+def test_a_small_recording_is_cut_at_every_byte() -> None:
+    """Up to the bound, no place is left out."""
+    recording = Recording.of([b"data: Hello\n\n"])
+
+    assert [*range(13)] == cut_places(recording, 256)
+
+
+def test_of_a_large_recording_a_sample_is_cut() -> None:
+    """It is the same each time, has borders of frames and places between them, and is bounded."""
+    recording = Recording.of([b"data: Hello\n\n"] * 1_000)
+    places = cut_places(recording, 64)
+
+    assert places == cut_places(recording, 64)
+    assert 48 < len(places) <= 64
+    assert {0} < {place for place in places if place % 13 == 0}
+    assert [place for place in places if place % 13]
+    assert places[-1] < len(recording.body)
+
+
+def test_of_a_huge_recording_few_places_are_cut() -> None:
+    """What all cuts cost together has a bound, too."""
+    assert 16 >= len(cut_places(Recording.of([b"data: Hello\n\n"] * 100_000), 256))
+
+
+def test_messages_of_a_websocket_are_cut_between() -> None:
+    """No message arrives in part."""
+    recording = Recording.of([b"{}", b"{}", b"{}"], messages=True)
+
+    assert [0, 2, 4] == cut_places(recording, 256)
+    assert [0, 2] == cut_places(recording, 2)
+
+
+def test_an_empty_recording_has_no_place_to_cut() -> None:
+    """There is nothing that could be missing."""
+    assert [] == cut_places(Recording(), 256)
+
+
+def test_a_websocket_is_proved_message_by_message() -> None:
+    """Its chunks are its messages: no other borders are tried."""
+    script = testing.script().text("Hello").finish()
+
+    assert "Hello" == assert_stream(_read, script.recording("openai-realtime"), allow=StreamError)
+
+
+def test_a_large_recording_is_not_replayed_byte_by_byte() -> None:
+    """What is tried by default stays bounded."""
+    calls = 0
+
+    def count(stream: Stream) -> int:
+        nonlocal calls
+        calls += 1
+        return len(_read(stream))
+
+    body = b"".join([b"data: %06d\n\n" % number for number in range(6_000)] + [b"data: [DONE]\n\n"])
+
+    assert 36_000 == assert_stream(count, Recording.of([body], format="text"), cuts=1)
+    assert 7 == calls
+
+
+def test_a_recording_is_what_it_is() -> None:
+    """Nothing is copied."""
+    recording = _HELLO.recording()
+
+    assert recording is recording_of(recording)

@@ -1,0 +1,201 @@
+"""A format is held to the rules of formats: ours keep them, and each that breaks one is found out."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.recordings import OURS
+from tests.testing.broken_formats import BREAKING, Apologetic, Dropping, Parrot
+from tokenstream import testing
+from tokenstream.errors import MisuseError
+from tokenstream.formats import Format
+from tokenstream.message import Message, TextPart, ToolCall, Usage
+from tokenstream.testing import Recording, all_formats
+from tokenstream.testing._check_format import RULES, check_format
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _body(*payloads: Any) -> bytes:
+    return b"".join(b"data: %s\n\n" % json.dumps(payload).encode() for payload in payloads)
+
+
+_ANSWER = Recording.of(
+    [
+        _body(
+            {"words": "Hel"},
+            {"words": "lo"},
+            {"words": "", "tool": {"id": "t1", "name": "fly", "arguments": '{"to": "Oslo"}'}},
+            {"over": "said", "count": 5},
+        )
+    ],
+    name="answer",
+)
+
+
+def _broken(format: Any, *recordings: Any) -> dict[str, str]:
+    """Return what is told of each broken rule, by the rule's name."""
+    with pytest.raises(AssertionError) as caught:
+        check_format(format, recordings or [_ANSWER], cuts=24, changes=60)
+    *_, told = str(caught.value).partition("\n")
+    return dict(re.findall(r"^- (\w+): (.*?)(?=^- |\Z)", told, re.DOTALL | re.MULTILINE))
+
+
+# -- formats that keep the rules -----------------------------------------------
+
+
+def test_a_format_that_keeps_the_rules_passes() -> None:
+    """Its class, an object of it, one recording or several: all the same."""
+    check_format(Parrot, _ANSWER)
+    check_format(Parrot(), [_ANSWER, Recording.of([_body({"words": "Hi"})])], changes=20)
+
+
+def test_what_is_expected_is_compared() -> None:
+    """A message as a whole, or some of its fields, down to those of its calls."""
+    message = Message(
+        parts=(
+            TextPart(text="Hello", complete=True),
+            ToolCall(id="t1", name="fly", arguments_text='{"to": "Oslo"}', complete=True),
+        ),
+        usage=Usage(output_tokens=5),
+        finish_reason="tool_calls",
+        raw_finish_reason="said",
+        ending="complete",
+        format="parrot",
+    )
+    fields = {"text": "Hello", "usage": {"output_tokens": 5}, "tool_calls": [{"arguments": {"to": "Oslo"}}]}
+    check_format(Parrot, [(_ANSWER, message), (_ANSWER, fields)], cuts=4, changes=4)
+
+
+def _ours(format: str) -> list[Recording]:
+    return [
+        Recording.of([path.read_bytes()], name=path.stem)
+        for path in sorted((OURS / format).iterdir())
+        if not path.name.endswith(".expected.json")
+    ]
+
+
+_FORMATS = sorted(path.name for path in OURS.iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("format", _FORMATS)
+def test_our_formats_keep_the_rules(format: str) -> None:
+    """A recording of each, at a sample of cuts and changes."""
+    smallest = min(_ours(format), key=lambda recording: len(recording.body))
+    check_format(format, smallest, cuts=24, changes=60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", _FORMATS)
+def test_our_formats_keep_the_rules_in_every_recording(format: str) -> None:
+    """All recordings, at many cuts and changes."""
+    check_format(format, _ours(format), cuts=512, changes=2_000)
+
+
+@pytest.mark.parametrize("format", [name for name in all_formats if name in ("text", "openai-realtime")])
+def test_scripts_and_messages_of_a_websocket_are_recordings_too(format: str) -> None:
+    """Where each chunk is a message, no message is cut."""
+    script = testing.script().text("Hello").finish()
+    check_format(format, [(script.recording(format), {"text": "Hello"})], cuts=24, changes=40)
+
+
+def test_a_path_is_a_recording(tmp_path: Path) -> None:
+    """What `Recording.load` reads may be named."""
+    path = tmp_path / "answer.sse"
+    path.write_bytes(_ANSWER.body)
+    check_format(Parrot, path, cuts=4, changes=4)
+
+
+def test_a_body_of_binary_messages_is_framed_as_it_is() -> None:
+    """Payloads are changed within their messages."""
+    bedrock = OURS / "bedrock-converse"
+    path = min(bedrock.glob("*.eventstream"))
+    check_format("bedrock-converse", Recording.of([path.read_bytes()]), cuts=4, changes=40)
+
+
+def test_a_server_that_says_too_early_that_it_has_finished_is_not_the_formats_fault() -> None:
+    """Each chunk has a finish reason: what is cut behind the first is complete, for all anybody knows."""
+    chunks = [
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}]}
+        for text in ("Hel", "lo")
+    ]
+    check_format("gemini", Recording.of([_body(*chunks)]), cuts=24, changes=4)
+
+
+def test_no_recordings_prove_nothing() -> None:
+    """At least one is needed."""
+    with pytest.raises(MisuseError, match="pass at least one"):
+        check_format(Parrot, [])
+
+
+# -- formats that break them -----------------------------------------------------
+
+
+@pytest.mark.parametrize("format, rule, says", BREAKING, ids=[format.__name__ for format, _, _ in BREAKING])
+def test_a_format_that_breaks_a_rule_is_found_out(format: type[Format], rule: str, says: str) -> None:
+    """Each rule has formats that only it finds, or finds in its own way."""
+    told = _broken(format)
+
+    assert rule in told
+    assert says in told[rule]
+
+
+def test_every_rule_has_a_format_that_breaks_it() -> None:
+    """No rule is there that was never seen to fail, but what is expected, which is below."""
+    tried = {rule for _, rule, _ in BREAKING}
+
+    assert {rule.name for rule in RULES} == tried | {"expected"}
+
+
+@pytest.mark.parametrize(
+    "wanted, says",
+    [
+        ({"text": "Hell"}, "text: the value:"),
+        ({"tool_calls": [{"name": "walk"}]}, "tool_calls[0].name: the value:"),
+        ({"tool_calls": []}, "tool_calls: [0]: only came has ToolCall"),
+        ({"provider_data": {"mood": "fine"}}, "provider_data.mood: the value:"),
+        (Message(ending="complete"), "ending"),
+    ],
+)
+def test_another_message_than_expected_is_told(wanted: Any, says: str) -> None:
+    """With what differs, by the path of the field."""
+    told = _broken(Parrot, (_ANSWER, wanted))
+
+    if not isinstance(wanted, Message):
+        assert says in told["expected"]
+    assert ["expected"] == list(told)
+
+
+def test_all_that_is_broken_is_told_at_once() -> None:
+    """Each rule with its sentence, each recording with what came, and the line that shows it again."""
+    other = _ANSWER.replaced(name="other")
+    with pytest.raises(AssertionError) as caught:
+        check_format(Apologetic, [_ANSWER, other], changes=4)
+
+    first, *lines = str(caught.value).splitlines()
+    assert f"Apologetic() breaks 1 of {len(RULES)} rules" == first
+    assert [
+        "- prefix: what a cut answer shows is the beginning of the whole one",
+        "    answer: fault=faults.cut(at=0): its text is not the beginning of the whole answer's",
+        "      to see it again: recording.stream(format=Apologetic(), fault=faults.cut(at=0)).final()",
+        "    other: fault=faults.cut(at=0): its text is not the beginning of the whole answer's",
+        "      to see it again: recording.stream(format=Apologetic(), fault=faults.cut(at=0)).final()",
+    ] == lines
+
+
+def test_how_to_see_a_frame_again_is_told() -> None:
+    """Which frames of the recording are fed before it, and the frame itself."""
+    told = _broken(Dropping)["unknown"]
+
+    assert "Dropping().feed: the first 2 frames of the recording, then b'{" in told
+
+
+def test_a_name_is_written_as_it_is() -> None:
+    """A format of the library is told by its name."""
+    with pytest.raises(AssertionError, match="'text' breaks 1 of"):
+        check_format("text", [(testing.script().text("Hi").finish().recording("text"), {"text": "Ho"})])

@@ -1,0 +1,109 @@
+"""Where the borders of chunks are when a recording is played: nothing in an answer depends on it."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.recordings import Recorded, ours
+from tokenstream.errors import MisuseError
+from tokenstream.testing import Arrival, Recording, Seed
+from tokenstream.testing._chunking import chunked
+
+if TYPE_CHECKING:
+    from tokenstream.testing._chunking import Chunking
+
+_SMALL = 9_000
+"""Bytes of a body that is quickly read byte by byte."""
+TIMED = Recording((Arrival(1.0, b"data: a\n"), Arrival(2.0, b"\ndata: b"), Arrival(4.0, b"\n\n")))
+
+
+@pytest.mark.parametrize(("chunking", "expected"), [
+    ("recorded", [(1.0, b"data: a\n"), (2.0, b"\ndata: b"), (4.0, b"\n\n")]),
+    ("whole", [(4.0, b"data: a\n\ndata: b\n\n")]),
+    ("events", [(2.0, b"data: a\n\n"), (4.0, b"data: b\n\n")]),
+    (5, [(1.0, b"data:"), (2.0, b" a\n\nd"), (2.0, b"ata: "), (4.0, b"b\n\n")]),
+    (6, [(1.0, b"data: "), (2.0, b"a\n\ndat"), (4.0, b"a: b\n\n")]),
+    (99, [(4.0, b"data: a\n\ndata: b\n\n")]),
+])  # fmt: skip
+def test_a_chunk_comes_when_its_last_byte_came(
+    chunking: Chunking, expected: list[tuple[float, bytes]]
+) -> None:
+    """Earlier it could not have, and later it need not."""
+    assert expected == list(chunked(TIMED, chunking).arrivals)
+    assert [data for _, data in expected] == TIMED.chunks(chunking)
+
+
+@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded) -> None:
+    """Message, departures and number of events: borders carry no meaning."""
+    recording = Recording.of([recorded.body], name=recorded.name)
+    expected = recording.stream()
+    events = len(list(expected))
+    chunkings: list[Chunking] = ["events", 7, Seed(7)]
+    if len(recorded.body) < _SMALL:
+        chunkings.append("bytes")
+
+    for chunking in chunkings:
+        stream = recording.stream(chunking=chunking)
+        assert events == len(list(stream))
+        assert expected.messages == stream.messages
+        assert list(expected.departures) == list(stream.departures)
+
+
+@given(st.lists(st.binary(max_size=9), max_size=6), st.integers(1, 12) | st.integers(0, 99).map(Seed))
+def test_no_byte_is_lost_or_moved(pieces: list[bytes], chunking: Chunking) -> None:
+    """Whatever the chunks were and become; none of them is empty."""
+    recording = Recording(tuple(Arrival(float(at), piece) for at, piece in enumerate(pieces)))
+    chunks = recording.chunks(chunking)
+
+    assert recording.body == b"".join(chunks)
+    assert all(chunks)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=9), max_size=6), st.integers(1, 12))
+def test_times_never_run_backwards(pieces: list[bytes], size: int) -> None:
+    """Each chunk comes with its last byte: no earlier than the chunk before it."""
+    recording = Recording(tuple(Arrival(float(at), piece) for at, piece in enumerate(pieces)))
+    came = dict(zip(accumulate(map(len, pieces)), range(len(pieces)), strict=True))
+
+    arrivals = chunked(recording, size).arrivals
+    for (at, _), end in zip(arrivals, accumulate(len(data) for _, data in arrivals), strict=True):
+        assert at == min(moment for border, moment in came.items() if border >= end)
+    assert all(earlier.at <= later.at for earlier, later in pairwise(arrivals))
+
+
+def test_a_seed_gives_the_same_chunks_each_time() -> None:
+    """And another one others."""
+    recording = Recording.of([b"data: Hello\n\n" * 40])
+
+    assert recording.chunks(Seed(7)) == recording.chunks(Seed(7)) != recording.chunks(Seed(8))
+    assert len(recording.chunks(Seed(7))) > 3
+
+
+def test_the_messages_of_a_websocket_have_no_other_borders() -> None:
+    """They come as they came, whatever is asked for."""
+    socket = Recording.of([b'{"a": 1}', b'{"a": 2}'], messages=True)
+
+    chunkings: list[Chunking] = ["bytes", "whole", "events", 3, Seed(1)]
+    for chunking in chunkings:
+        assert socket.chunks() == socket.chunks(chunking)
+
+
+@pytest.mark.parametrize("chunking", [0, -1, True, False, "lines", 2.5, None])
+def test_what_is_no_chunking_is_refused_with_what_there_is(chunking: Any) -> None:
+    """Also for a WebSocket, which has no use for one."""
+    for messages in (False, True):
+        with pytest.raises(MisuseError, match='is none: it is "recorded", "events", "bytes", "whole"'):
+            Recording.of([b"data: a\n\n"], messages=messages).chunks(chunking)
+
+
+def test_a_body_of_no_bytes_has_no_chunks() -> None:
+    """However it is cut."""
+    chunkings: list[Chunking] = ["whole", "bytes", "events", 4, Seed(1)]
+    for chunking in chunkings:
+        assert [] == Recording.of([b"", b""]).chunks(chunking) == Recording().chunks(chunking)

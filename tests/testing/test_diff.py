@@ -1,0 +1,168 @@
+"""What differs between two answers is told field by field."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokenstream.events import Finish, ReasoningDelta, TextDelta
+from tokenstream.message import Message, TextPart, ToolCall, Usage
+from tokenstream.testing import Arrival, Recording
+from tokenstream.testing._diff import differences, speaks_of_answers
+
+_LONG = "The quick brown fox jumps over the lazy dog, and it's fine with that."
+
+
+def test_equal_values_differ_in_nothing() -> None:
+    """Nothing is said where nothing differs."""
+    assert [] == differences([TextDelta("Hel")], [TextDelta("Hel")])
+
+
+def test_messages_are_told_by_the_fields_that_differ() -> None:
+    """Only these are shown, each with its path."""
+    one = Message(id="a", parts=(TextPart(text="Hi"), ToolCall(id="1", name="now")), ending="complete")
+    other = one.model_copy(update={"ending": "truncated", "usage": Usage(output_tokens=3)})
+    told = differences(one, other)
+
+    assert ["usage:", "    left:  None"] == told[:2]
+    assert ["ending:", "    left:  'complete'", "    right: 'truncated'"] == told[3:]
+
+
+def test_texts_are_shown_where_they_part() -> None:
+    """A long text is shown around the first character that differs, with a mark below it."""
+    told = differences(TextDelta(_LONG), TextDelta(_LONG.replace("dog", "cat")))
+
+    assert [
+        "text: they part at character 40 (of 69 and 69)",
+        "    left:  …'jumps over the lazy dog, and it\\'s fine with that.'",
+        "    right: …'jumps over the lazy cat, and it\\'s fine with that.'",
+        "                                 ^",
+    ] == told
+
+
+def test_the_mark_stands_below_what_is_escaped() -> None:
+    """Line ends and quotes before the place are as wide as they are written."""
+    *_, left, _right, mark = differences("\n'" + "x" * 30, "\n'" + "x" * 10 + "y" * 20)
+
+    assert left.index("'\\n\\'") + len("'\\n\\'") + 10 == mark.index("^")
+
+
+def test_a_text_that_goes_on_is_shown_to_be_cut() -> None:
+    """Where more follows than is shown, an ellipsis says so."""
+    told = differences("x" * 200, "x" * 30)
+
+    assert told[1].endswith("'…")
+    assert told[2].endswith("x'")
+
+
+def test_events_of_a_list_are_told_by_their_place() -> None:
+    """It is said which events differ, which are missing and which are too many."""
+    one = [TextDelta("a"), TextDelta("b"), Finish("stop"), TextDelta("c")]
+    other = [TextDelta("a"), ReasoningDelta("r"), TextDelta("b"), Finish("length")]
+    told = differences(one, other[:3])
+
+    assert "[1]: only right has ReasoningDelta(choice=0, part=0, text='r', signature=None)" == told[0]
+    assert "[2]: only left has Finish(choice=0, part=None, reason='stop', raw_reason=None)" == told[1]
+    assert ["[1]: of two types, TextDelta and ReasoningDelta:"] == differences(one, other)[:1]
+
+
+def test_lists_that_shift_are_matched() -> None:
+    """An event that has moved is compared with its like, and both places are named."""
+    told = differences([TextDelta("a"), Finish("stop")], [TextDelta("x"), TextDelta("a"), Finish("length")])
+
+    assert "[0]: only right has TextDelta(choice=0, part=0, text='x')" == told[0]
+    assert "[1 and 2].reason:" == told[1]
+
+
+def test_long_lists_are_compared_place_by_place() -> None:
+    """What would take long to match is not matched."""
+    told = differences(list(range(500)), [0, 7, *range(2, 501)])
+
+    assert ["[1]:", "    left:  1", "    right: 7", "[500]: only right has 500"] == told
+
+
+def test_much_that_differs_is_cut_short() -> None:
+    """After sixty lines it is enough."""
+    told = differences([*range(100)], [*range(1, 101)][::-1])
+
+    assert "… and more" == told[-1]
+    assert 61 == len(told)
+
+
+def test_mappings_are_told_by_their_keys() -> None:
+    """Keys that only one side has are named."""
+    told = differences({"a": 1, "b": [1]}, {"b": [2], "c": 3})
+
+    assert ["['a']: only left has 1", "['b'][0]:"] == told[:2]
+    assert "['c']: only right has 3" == told[-1]
+
+
+def test_bodies_are_told_by_event_and_byte() -> None:
+    """Two bodies of SSE differ in an event, and at a byte of the body."""
+    told = differences(b"data: Hello\n\ndata: you\n\n", b"data: Hello\n\ndata: all\n\n")
+
+    assert "the value: they part at event 2, byte 19 (of 24 and 24)" == told[0]
+    assert "the value: they part at byte 1 (of 2 and 2)" == differences(b"ab", b"ac")[0]
+
+
+@pytest.mark.parametrize(
+    "other, expected",
+    [
+        (
+            Recording.of([b"data: a\n\n", b"data: c\n\n"]),
+            "body: they part at event 2, byte 15 (of 18 and 18)",
+        ),
+        (Recording.of([b"data: a\n\ndata: b\n\n"]), "chunks (their sizes):"),
+        (
+            Recording((Arrival(0.0, b"data: a\n\n"), Arrival(1.5, b"data: b\n\n"))),
+            "arrivals (their times):",
+        ),
+        (Recording.of([b"data: a\n\n", b"data: b\n\n"], status=500), "status:"),
+    ],
+)
+def test_recordings_are_told_by_head_body_borders_and_times(other: Recording, expected: str) -> None:
+    """First the bytes, then where their chunks end, then when they came."""
+    one = Recording.of([b"data: a\n\n", b"data: b\n\n"])
+
+    assert expected == differences(one, other)[0]
+
+
+def test_values_of_different_types_are_shown() -> None:
+    """What cannot be compared further is shown, with both types."""
+    told = differences(1, "1", names=("expected", "came"))
+
+    assert ["the value: of two types, int and str:", "    expected: 1", "    came:     '1'"] == told
+
+
+def test_objects_that_only_know_that_they_differ_are_shown() -> None:
+    """Where no field differs, the values themselves are shown."""
+    told = differences(object(), object())
+
+    assert "the value:" == told[0]
+    assert 3 == len(told)
+
+
+def test_large_values_are_shown_in_part() -> None:
+    """The middle of what is long is left out."""
+    told = differences([1], [list(range(200))])
+
+    assert all(len(line) < 140 for line in told)
+    assert " … " in told[2]
+
+
+@pytest.mark.parametrize(
+    "value, ours",
+    [
+        (Message(), True),
+        (Usage(), True),
+        (TextDelta("a"), True),
+        ([1, TextDelta("a")], True),
+        ((ToolCall(),), True),
+        (Recording(), True),
+        ([1, 2], False),
+        ("text", False),
+        ([], False),
+    ],
+)
+def test_what_speaks_of_answers_is_known(value: object, ours: bool) -> None:
+    """Messages, events, recordings, their pieces and lists of them; nothing else."""
+    assert ours == speaks_of_answers(value)

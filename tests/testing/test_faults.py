@@ -1,0 +1,265 @@
+"""What goes wrong on demand: what is read of an answer all the same, and which error tells of it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import pickle
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.aws_eventstream import event as aws
+from tests.support.wire import DONE, sse
+from tokenstream import testing
+from tokenstream.errors import (
+    MisuseError,
+    NotAStream,
+    ProtocolError,
+    ProviderError,
+    StatusError,
+    StreamError,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
+from tokenstream.testing import Recording, faults
+from tokenstream.testing._replay import Playback
+
+if TYPE_CHECKING:
+    from tokenstream.testing._chunking import Chunking
+    from tokenstream.testing.faults import Fault
+
+ANSWER = testing.script().text("Hel", "lo", " €").usage(input_tokens=3, output_tokens=3).finish("stop")
+"""Its events: the role, three deltas, the finish reason, the usage, `[DONE]`."""
+CHAT = ANSWER.recording("openai-chat")
+WHOLE = "Hello €"
+SSE = Recording.of([sse("a"), sse("b"), sse("c"), DONE], format="text", name="abc")
+LINES = Recording.of([b'{"a": 1}\n', b'{"a": 2}\n', b'{"a": 3}\n'])
+ARRAY = Recording.of([b'[{"a": 1}\n', b',\n{"a": 2}\n', b',\n{"a": 3}', b"\n]"])
+SOCKET = Recording.of([b'{"n": 1}', b'{"n": 2}', b'{"n": 3}'], messages=True, name="socket")
+BINARY = Recording.of([aws("messageStart", {}), aws("messageStop", {"a": 1})])
+
+
+@dataclass
+class Row:
+    """A fault, and what its reader meets."""
+
+    fault: Fault
+    error: type[StreamError] | None = None
+    text: str = WHOLE
+    ending: str = "complete"
+
+
+ROWS = [
+    # The input ends cleanly, and before the end of the answer.
+    Row(faults.empty(), StreamTruncated, "", "truncated"),
+    Row(faults.cut(event=3), StreamTruncated, "Hello", "truncated"),
+    Row(faults.cut(event=4), StreamTruncated, WHOLE, "truncated"),
+    Row(faults.cut(event=5)),
+    Row(faults.cut(at=-1)),
+    Row(faults.no_done()),
+    Row(faults.gzipped() | faults.cut(at=12), StreamTruncated, "", "truncated"),
+    # The connection breaks; once the answer is whole that is no matter.
+    Row(faults.close(event=3), StreamInterrupted, "Hello", "truncated"),
+    Row(faults.reset(event=3), StreamInterrupted, "Hello", "truncated"),
+    Row(faults.close(event=6)),
+    Row(faults.reset(at=1.0)),
+    # It takes long, or for ever.
+    Row(faults.stall(event=3), StreamStalled, "Hello", "truncated"),
+    Row(faults.stall(90, event=3)),
+    Row(faults.stall(1000, event=3) | faults.heartbeat(15), StreamStalled, "Hello", "truncated"),
+    Row(faults.slow(2)),
+    Row(faults.slow(700), StreamStalled, "", "truncated"),
+    # The bytes are others.
+    Row(faults.garble(at=CHAT.body.index("€".encode()), data=b"\xff"), None, "Hello \ufffd\ufffd\ufffd"),
+    Row(faults.bad_json(event=3), ProtocolError, "Hel", "failed"),
+    Row(faults.garble(at=CHAT.body.index(b'"lo"'), data=b"<"), ProtocolError, "Hel", "failed"),
+    # The events are others; chat numbers none of them, so that a repeated delta is a delta.
+    Row(faults.duplicate(event=2), None, "HelHello €"),
+    Row(faults.reorder(events=(3, 4)), None, "Hel €lo"),
+    Row(faults.error_event("rate_limited", event=3), ProviderError, "Hello", "failed"),
+    # Something else comes instead.
+    Row(faults.html_instead(), StatusError, "", "failed"),
+    Row(faults.html_instead(200), NotAStream, "", "failed"),
+    Row(faults.status(529), StatusError, "", "failed"),
+    Row(faults.status(200), ProviderError, "", "failed"),
+    # It is odd, and means the same.
+    Row(faults.wrong_content_type()),
+    Row(faults.wrong_content_type(None)),
+    Row(faults.split_utf8()),
+    Row(faults.crlf()),
+    Row(faults.bom()),
+    Row(faults.heartbeat()),
+    Row(faults.gzipped()),
+    Row(faults.gzipped() | faults.slow(1)),
+    Row(faults.crlf() | faults.bom() | faults.split_utf8()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("chunking", ["recorded", "whole", "bytes"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault.name)
+def test_what_a_reader_meets(row: Row, chunking: Chunking) -> None:
+    """What had come is kept, the error says whose fault it is, and the source is closed."""
+    playback = Playback(CHAT, chunking=chunking, fault=row.fault)
+    stream = playback.stream()
+    error: StreamError | None = None
+    try:
+        stream.final()
+    except StreamError as met:
+        error = met
+
+    assert row.error is (None if error is None else type(error)), error
+    assert (row.text, row.ending) == (stream.message.text, stream.message.ending)
+    assert playback.closed
+    if error is not None:
+        assert row.text == error.partial.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault.name)
+async def test_what_an_asynchronous_reader_meets_is_the_same(row: Row) -> None:
+    """One core reads for both."""
+    playback = Playback(CHAT, fault=row.fault)
+    stream = playback.astream()
+    error: StreamError | None = None
+    try:
+        await stream.final()
+    except StreamError as met:
+        error = met
+
+    assert row.error is (None if error is None else type(error)), error
+    assert (row.text, row.ending) == (stream.message.text, stream.message.ending)
+    assert playback.closed
+
+
+# -- values ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", [
+    "cut(at=17)", "cut(event=3)", "close(at=0.5)", "reset()", "stall(seconds=90)", "stall(seconds=1, at=-1)",
+    "slow(seconds=0.5)", "slow(seconds=0.0, factor=2)", "garble(at=4, seed=7)", "duplicate(event=2)",
+    "reorder(events=(2, 3))", "reorder(seed=7)", "error_event(kind='server', message='Ouch')",
+    "html_instead(status=503)", "status(code=429, message='Slow down', retry_after=2)", "empty()",
+    "wrong_content_type(content_type='text/plain')", "no_done()", "split_utf8()", "crlf()", "bom()",
+    "heartbeat(seconds=15)", "gzipped()", "bad_json()", "crlf() | cut(at=17)", "bom() | crlf() | cut(at=17)",
+])  # fmt: skip
+def test_a_fault_is_shown_as_it_is_written(written: str) -> None:
+    """And what is written the same is equal, and does the same; it also survives a process."""
+    names = {name: getattr(faults, name) for name in faults.__all__}
+    one, other = (eval(written, {}, names) for _ in range(2))
+
+    assert written == repr(one) == one.name
+    assert one == other == pickle.loads(pickle.dumps(one))
+    assert hash(one) == hash(other)
+    assert one(CHAT) == other(CHAT)
+
+
+def test_another_fault_is_not_equal() -> None:
+    """Neither another kind nor other details; what goes without saying may be said."""
+    assert faults.cut(at=17) != faults.cut(at=18)
+    assert faults.cut(at=17) != faults.close(at=17)
+    assert faults.garble(at=3) == faults.garble(at=3, size=4, seed=0)
+
+
+def test_faults_come_in_their_order() -> None:
+    """`a | b`, a list and two steps are the same."""
+    one, other = faults.crlf(), faults.cut(at=10)
+    expected = SSE.with_fault(one).with_fault(other)
+
+    assert expected == SSE.with_fault(one | other) == SSE.with_fault([one, other])
+    assert b"data: a\r\n\r" == expected.body
+    assert (one | (other | one)) == ((one | other) | one)
+    assert SSE == SSE.with_fault([])
+    assert "Fault()" == faults.combined([]).name
+
+
+def test_what_is_no_fault_is_refused() -> None:
+    """The error says where they are made."""
+    named: Any = ["cut"]
+    with pytest.raises(MisuseError, match=r"a str is no fault: testing\.faults makes them"):
+        SSE.with_fault(named)
+    elsewhere: Any = {"where": 3}
+    with pytest.raises(TypeError):
+        faults.cut(**elsewhere)
+
+
+def test_a_fault_says_which_details_it_takes() -> None:
+    """The recording is not among them: it comes later."""
+    assert "(*, at: 'float | None' = None, event: 'int | None' = None) -> 'Fault'" == str(
+        inspect.signature(faults.cut)
+    )
+
+
+def test_a_recording_is_not_changed() -> None:
+    """A fault returns another one."""
+    before = CHAT.body
+
+    assert before != CHAT.with_fault(faults.cut(at=3)).body
+    assert before == CHAT.body
+
+
+# -- places ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("fault", "left"), [
+    (faults.cut(at=0), b""),
+    (faults.cut(at=7), b"data: a"),
+    (faults.cut(at=len(SSE.body)), SSE.body),
+    (faults.cut(at=-1), SSE.body[:-1]),
+    (faults.cut(at=-len(SSE.body)), b""),
+    (faults.cut(at=0.0), b""),
+    (faults.cut(at=1.0), SSE.body),
+    (faults.cut(), SSE.body[: len(SSE.body) // 2]),
+    (faults.cut(event=0), b""),
+    (faults.cut(event=2), sse("a") + sse("b")),
+    (faults.cut(event=-1), SSE.body),
+    (faults.cut(event=-2), SSE.body[:-14]),
+])  # fmt: skip
+def test_where_a_body_is_cut(fault: Fault, left: bytes) -> None:
+    """Behind so many bytes, a fraction of them, or an event."""
+    assert left == SSE.with_fault(fault).body
+
+
+@pytest.mark.parametrize(("fault", "words"), [
+    (faults.cut(at=47), "at=47 is outside of the body of 'abc', which has 41 bytes"),
+    (faults.close(at=-42), "at=-42 is outside"),
+    (faults.cut(at=True), "at=True is outside"),
+    (faults.reset(at=1.5), "at=1.5 is no fraction of a body"),
+    (faults.stall(at=math.nan), "at=nan is no fraction"),
+    (faults.cut(event=5), "event=5 is no event of 'abc', which has 4"),
+    (faults.cut(event=-5), "event=-5 is no event"),
+    (faults.cut(at=3, event=1), "by `at` or by `event`, and not by both"),
+    (faults.duplicate(event=0), "event=0 is no event"),
+    (faults.bad_json(event=True), "event=True is no event"),
+    (faults.bad_json(event=4), "event 4 of 'abc' holds no JSON object"),
+    (faults.empty() | faults.no_done(), "event=-1 is no event"),
+    (faults.empty() | faults.duplicate(), "the event in the middle is no event"),
+    (faults.garble(at=41), "nothing is left to garble behind byte 41"),
+    (faults.reorder(events=(1, 9)), "event=9 is no event"),
+    (faults.reorder(events=(1, 2), seed=3), "and not both"),
+    (faults.cut(event=1) | faults.reorder(), "fewer than two events"),
+    (faults.split_utf8(), "has no character of several bytes"),
+    (faults.stall(-1), "seconds=-1 does not do"),
+    (faults.stall(math.nan), "seconds=nan does not do"),
+    (faults.slow(math.inf), "seconds=inf does not do"),
+    (faults.slow(factor=-2), "factor=-2 does not do"),
+    (faults.heartbeat(0), "seconds=0 does not do"),
+    (faults.stall() | faults.heartbeat(1), "no end of heartbeats"),
+    (faults.gzipped() | faults.gzipped(), "is compressed already"),
+    (faults.gzipped() | faults.crlf(), "is no text of several lines"),
+    (faults.html_instead() | faults.heartbeat(), "is no stream of SSE"),
+])  # fmt: skip
+def test_what_has_no_place_in_an_answer_is_misuse(fault: Fault, words: str) -> None:
+    """A test that breaks nothing would prove nothing."""
+    with pytest.raises(MisuseError, match=words):
+        SSE.with_fault(fault)
+
+
+def test_comments_are_no_events() -> None:
+    """What is counted is what tells something: neither heartbeats nor a retry time are."""
+    noisy = Recording.of([b": hi\n\nretry: 5\n\ndata: a\n\n:\n\ndata: b\n\n"])
+
+    assert noisy.body[: -len(b":\n\ndata: b\n\n")] == noisy.with_fault(faults.cut(event=1)).body
+    assert noisy.body == noisy.with_fault(faults.cut(event=2)).body

@@ -1,0 +1,518 @@
+"""`record` around the responses and clients of HTTP libraries, over real connections."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import importlib
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from tests.support.loopback import FIN, RST, Loopback, Script, chunked, chunked_head, http_chunk, sized
+from tests.support.packages import needed
+from tokenstream import AsyncStream, Stream, testing
+from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.testing import Recording, VirtualClock
+from tokenstream.testing._errors import RecordingRefused
+from tokenstream.testing._record import record
+
+CHAT = testing.script().text("Hel").text("lo").finish("stop").chunks("openai-chat")
+BODY = b"".join(CHAT)
+KEY = "sk-" + "proj-" + "aB3dE6gH9" * 4
+
+requests: Any = needed("requests")
+urllib3: Any = needed("urllib3")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "answer.rec"
+
+
+def body_of(path: Path) -> bytes:
+    return Recording.load(path).body
+
+
+def there(path: Path) -> list[str]:
+    return sorted(found.name for found in path.iterdir())
+
+
+# -- requests, urllib3, http.client ----------------------------------------
+
+
+@contextmanager
+def of_requests(url: str) -> Generator[Any]:
+    with requests.post(url, stream=True) as response:
+        yield response
+
+
+@contextmanager
+def of_urllib3(url: str) -> Generator[Any]:
+    with urllib3.PoolManager() as pool:
+        response = pool.request("POST", url, preload_content=False, retries=False)
+        yield response
+        response.close()
+
+
+@contextmanager
+def of_http_client(url: str) -> Generator[Any]:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    with closing(connection):
+        connection.request("POST", "/v1")
+        with connection.getresponse() as response:
+            yield response
+
+
+@contextmanager
+def of_urllib(url: str) -> Generator[Any]:
+    with urllib.request.urlopen(url, b"") as response:
+        yield response
+
+
+def into_a_buffer(response: Any) -> bytes:
+    buffer, found = bytearray(100), b""
+    while count := response.readinto(buffer):
+        found += buffer[:count]
+    return found
+
+
+def in_lines(response: Any) -> bytes:
+    return b"".join(iter(response.readline, b""))
+
+
+def piecewise(name: str, size: int, **options: Any) -> Callable[[Any], bytes]:
+    def read(response: Any) -> bytes:
+        method = getattr(response, name)
+        return b"".join(iter(lambda: method(size, **options), b""))
+
+    return read
+
+
+READS: list[Any] = [
+    pytest.param(of_requests, lambda response: b"".join(response.iter_content(None)), id="requests"),
+    pytest.param(of_requests, lambda response: response.content, id="requests-content"),
+    pytest.param(
+        of_requests, lambda response: b"\n".join([*response.iter_lines(), b""]), id="requests-lines"
+    ),
+    pytest.param(of_requests, lambda response: response.raw.read(), id="requests-raw"),
+    pytest.param(of_urllib3, lambda response: b"".join(response.stream()), id="urllib3"),
+    pytest.param(of_urllib3, lambda response: response.data, id="urllib3-data"),
+    pytest.param(of_urllib3, lambda response: response.read(), id="urllib3-read"),
+    pytest.param(of_urllib3, piecewise("read", 50), id="urllib3-read-50"),
+    pytest.param(of_urllib3, piecewise("read1", 50), id="urllib3-read1"),
+    pytest.param(of_urllib3, piecewise("read", 50, decode_content=False), id="urllib3-undecoded"),
+    pytest.param(of_urllib3, into_a_buffer, id="urllib3-readinto"),
+    pytest.param(of_urllib3, b"".join, id="urllib3-loop"),
+    pytest.param(of_http_client, lambda response: response.read(), id="http-client"),
+    pytest.param(of_http_client, piecewise("read", 50), id="http-client-read"),
+    pytest.param(of_http_client, piecewise("read1", 50), id="http-client-read1"),
+    pytest.param(of_http_client, into_a_buffer, id="http-client-readinto"),
+    pytest.param(of_http_client, in_lines, id="http-client-lines"),
+    pytest.param(of_http_client, b"".join, id="http-client-loop"),
+    pytest.param(of_urllib, lambda response: response.read(), id="urllib"),
+]
+
+
+@pytest.mark.parametrize("opened, read", READS)
+@pytest.mark.parametrize("framing", ["chunked", "sized"])
+def test_whatever_is_read_of_a_response_is_recorded(
+    path: Path, framing: str, opened: Callable[[str], Any], read: Callable[[Any], bytes]
+) -> None:
+    """By whichever method: the application gets its bytes, and the file has them."""
+    script = chunked(CHAT) if framing == "chunked" else sized(BODY)
+    with Loopback(script) as server, opened(server.url) as response:
+        assert record(response, path) is response
+        got = read(response)
+
+    assert BODY == got == body_of(path)
+    assert "text/event-stream; charset=utf-8" == Recording.load(path).content_type
+    assert Recording.load(path).breaks is None
+
+
+def test_the_chunks_are_those_that_were_read(path: Path) -> None:
+    """Each with its time."""
+    clock = VirtualClock()
+    with Loopback(chunked(CHAT)) as server, of_requests(server.url) as response:
+        for _ in record(response, path, clock=clock).iter_content(None):
+            clock.advance(0.5)
+
+    assert CHAT == Recording.load(path).chunks()
+    assert [0.5 * number for number in range(len(CHAT))] == [at for at, _ in Recording.load(path).arrivals]
+
+
+PACKED = gzip.compress(BODY)
+GZIP = [("Content-Encoding", "gzip")]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda response: b"".join(response.iter_content(None)),
+        lambda response: response.raw.read(decode_content=True),
+        lambda response: gzip.decompress(response.raw.read(decode_content=False)),
+        lambda response: gzip.decompress(b"".join(response.raw.stream(9, decode_content=False))),
+        lambda response: gzip.decompress(b"".join(response.raw.read_chunked(9))),
+        lambda response: gzip.decompress(piecewise("read1", 9, decode_content=False)(response.raw)),
+    ],
+)
+def test_the_content_coding_is_undone_whoever_undoes_it(path: Path, read: Callable[[Any], bytes]) -> None:
+    """The file holds the body, in what the application read decoded and in what it did not."""
+    script: Script = [chunked_head(GZIP), *map(http_chunk, [PACKED[:30], PACKED[30:]]), b"0\r\n\r\n"]
+    with Loopback(script) as server, of_requests(server.url) as response:
+        got = read(record(response, path))
+
+    assert BODY == got == body_of(path)
+    assert "content-encoding" not in Recording.load(path).headers
+
+
+@pytest.mark.parametrize("opened", [of_requests, of_urllib3, of_http_client])
+def test_a_response_that_is_left_records_what_was_read(path: Path, opened: Callable[[str], Any]) -> None:
+    """When it is closed."""
+    with Loopback(sized(BODY)) as server, opened(server.url) as response:
+        raw = getattr(record(response, path), "raw", response)
+        raw.read(20)
+        assert not path.exists()
+
+    assert BODY[:20] == body_of(path)
+
+
+@pytest.mark.parametrize("opened", [of_requests, of_urllib3, of_http_client])
+@pytest.mark.parametrize("end", [FIN, RST])
+def test_a_response_that_breaks_is_recorded_with_its_end(
+    path: Path, opened: Callable[[str], Any], end: Any
+) -> None:
+    """The application meets its library's own error."""
+    with (
+        Loopback([chunked_head(), http_chunk(CHAT[0]), 0.05, end]) as server,
+        opened(server.url) as response,
+    ):
+        raw = getattr(record(response, path), "raw", response)
+        with pytest.raises((urllib3.exceptions.ProtocolError, http.client.HTTPException, OSError)):
+            while raw.read1(len(CHAT[0])):
+                pass
+
+    assert Recording.load(path).breaks in ("close", "reset")
+    assert CHAT[:1] == Recording.load(path).chunks()
+
+
+@pytest.mark.parametrize("opened", [of_requests, of_urllib3])
+def test_a_response_that_was_read_is_recorded_at_once(path: Path, opened: Callable[[str], Any]) -> None:
+    """Its body is at hand, as one chunk."""
+    with Loopback(sized(BODY)) as server, opened(server.url) as response:
+        _ = response.content if opened is of_requests else response.data
+        record(response, path)
+
+    assert [BODY] == Recording.load(path).chunks()
+
+
+@pytest.mark.parametrize("opened", [of_requests, of_urllib3])
+def test_a_stream_around_a_recorded_response_reads_it(path: Path, opened: Callable[[str], Any]) -> None:
+    """A response that is recorded is a source all the same."""
+    with Loopback(chunked(CHAT)) as server, opened(server.url) as response:
+        assert "Hello" == Stream(record(response, path)).final().text
+
+    assert CHAT == Recording.load(path).chunks()
+
+
+def test_a_secret_is_told_of_at_the_end_of_the_body(path: Path) -> None:
+    """And where the response is closed before; it is closed."""
+    for read in (lambda raw: raw.read(), lambda raw: raw.read(60)):
+        with (
+            Loopback(sized(f"data: {KEY} and so on, and so on\n\n".encode())) as server,
+            pytest.raises(RecordingRefused),
+            of_urllib3(server.url) as response,
+        ):
+            read(record(response, path))
+
+        assert not path.exists()
+
+
+# -- aiohttp ---------------------------------------------------------------
+
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+async def by_reading(content: Any) -> bytes:
+    return b"".join([piece async for piece in content.iter_chunked(50)])
+
+
+async def in_chunks(content: Any) -> bytes:
+    return b"".join([piece async for piece, _ in content.iter_chunks()])
+
+
+async def to_an_end(content: Any) -> bytes:
+    found = b""
+    while not content.at_eof():
+        found += await content.readuntil(b"\n")
+    return found + await content.readany()
+
+
+async def exactly(content: Any) -> bytes:
+    start: bytes = await content.readexactly(20)
+    try:
+        await content.readexactly(10**6)
+    except EOFError as error:
+        start += getattr(error, "partial", b"")
+    return start
+
+
+async def at_once(content: Any) -> bytes:
+    start: bytes = await content.read(1)
+    assert b"" == await content.read(0)
+    return start + content.read_nowait() + await content.read()
+
+
+AIOHTTP: list[Any] = [
+    pytest.param(lambda response: response.read(), id="read"),
+    pytest.param(lambda response: by_reading(response.content), id="iter_chunked"),
+    pytest.param(lambda response: in_chunks(response.content), id="iter_chunks"),
+    pytest.param(lambda response: in_lines_of(response.content), id="lines"),
+    pytest.param(lambda response: to_an_end(response.content), id="readuntil"),
+    pytest.param(lambda response: exactly(response.content), id="readexactly"),
+    pytest.param(lambda response: at_once(response.content), id="read_nowait"),
+]
+
+
+async def in_lines_of(content: Any) -> bytes:
+    return b"".join([line async for line in content])
+
+
+@contextmanager
+def served(script: Script) -> Iterator[str]:
+    with Loopback(script) as server:
+        yield server.url
+
+
+@pytest.mark.anyio
+@on_asyncio
+@pytest.mark.parametrize("read", AIOHTTP)
+async def test_whatever_is_read_of_aiohttps_response_is_recorded(path: Path, read: Any) -> None:
+    """By whichever method of its body."""
+    aiohttp = needed("aiohttp")
+    script: Script = [chunked_head(), *map(http_chunk, CHAT), b"0\r\n\r\n"]
+    with served(script) as url:
+        async with aiohttp.ClientSession() as session, session.post(url) as response:
+            assert record(response, path) is response
+            got = await read(response)
+
+    assert BODY == got == body_of(path)
+
+
+@pytest.mark.anyio
+@on_asyncio
+async def test_aiohttps_response_is_recorded_in_each_state(tmp_path: Path) -> None:
+    """Compressed, read before, left, and broken after bytes that nobody has read yet."""
+    aiohttp = needed("aiohttp")
+    async with aiohttp.ClientSession() as session:
+        with served(sized(PACKED, headers=GZIP)) as url:
+            async with session.post(url) as response:
+                await record(response, tmp_path / "packed.rec").read()
+        with served(sized(BODY)) as url:
+            async with session.post(url) as response:
+                await response.read()
+                record(response, tmp_path / "read.rec")
+        with served(sized(BODY)) as url:
+            async with session.post(url) as response:
+                await record(response, tmp_path / "left.rec").content.read(20)
+        with served([chunked_head(), http_chunk(CHAT[0]), 0.05, http_chunk(CHAT[1]), FIN]) as url:
+            async with session.post(url) as response:
+                record(response, tmp_path / "broken.rec")
+                with pytest.raises(aiohttp.ClientPayloadError):
+                    while await response.content.readany():
+                        pass
+
+    found = {path.stem: Recording.load(path) for path in (tmp_path / name for name in there(tmp_path))}
+    assert BODY == found["packed"].body == found["read"].body
+    assert BODY[:20] == found["left"].body
+    assert ("close", b"".join(CHAT[:2])) == (found["broken"].breaks, found["broken"].body)
+
+
+@pytest.mark.anyio
+@on_asyncio
+async def test_a_stream_around_aiohttps_recorded_response_reads_it(path: Path) -> None:
+    """To its end, and to where it breaks with the bytes before that."""
+    aiohttp = needed("aiohttp")
+    async with aiohttp.ClientSession() as session:
+        with served([chunked_head(), b"".join(map(http_chunk, CHAT[:3])), FIN]) as url:
+            async with AsyncStream(record(await session.post(url), path)) as stream:
+                with pytest.raises(StreamInterrupted) as raised:
+                    await stream.final()
+
+    assert b"".join(CHAT[:3]) == body_of(path)
+    assert "Hello" == raised.value.partial.text
+
+
+# -- httpx, httpx2 ---------------------------------------------------------
+
+libraries = pytest.mark.parametrize("library", ["httpx", "httpx2"])
+
+
+@libraries
+def test_a_response_is_recorded_without_its_content_coding(path: Path, library: str) -> None:
+    """The request's address is kept without what may be secret, and of the headers those that matter."""
+    module = importlib.import_module(library)
+    headers = [*GZIP, ("X-Request-Id", "r1"), ("Set-Cookie", "s=1"), ("Server", "x"), ("X-Mine", "m")]
+    with Loopback(sized(PACKED, headers=headers)) as server, module.Client() as client:
+        url = server.url.replace("//", "//me:word@") + "/v1?key=secret"
+        with client.stream("POST", url) as response:
+            record(response, path, headers=["X-Mine"])
+            got = response.read()
+    found = Recording.load(path)
+
+    assert BODY == got == found.body
+    assert f"POST {server.url}/v1" == found.request
+    assert {"content-type", "x-request-id", "x-mine"} == set(found.headers)
+
+
+@libraries
+def test_a_broken_coding_is_recorded_up_to_there(path: Path, library: str) -> None:
+    """What can be read of it, and that it broke; the application meets its library's error."""
+    module = importlib.import_module(library)
+    with (
+        Loopback(sized(PACKED[:-20], headers=GZIP)) as server,
+        module.Client() as client,
+        client.stream("POST", server.url) as response,
+    ):
+        list(record(response, path).iter_raw())
+
+    assert "close" == Recording.load(path).breaks
+    assert BODY.startswith(body_of(path))
+
+
+@libraries
+def test_a_response_at_hand_is_recorded_at_once(path: Path, library: str) -> None:
+    """One that was made for a test, and has no request; one that is gone is none."""
+    module = importlib.import_module(library)
+    record(module.Response(200, content=BODY), path)
+    gone = module.Response(200, stream=module.ByteStream(b"a"))
+    list(gone.iter_raw())
+
+    assert [BODY] == Recording.load(path).chunks()
+    assert "" == Recording.load(path).request
+    with pytest.raises(MisuseError, match="was read or closed before; record it before that"):
+        record(gone, path, overwrite=True)
+
+
+# -- clients ---------------------------------------------------------------
+
+
+def answering(library: str, *answers: Any) -> Any:
+    """Return a transport that gives answers one after the other."""
+    left = iter(answers)
+    return importlib.import_module(library).MockTransport(lambda _: next(left))
+
+
+def streamed(library: str, chunks: list[bytes], status: int = 200) -> Any:
+    module = importlib.import_module(library)
+
+    async def later(_: object) -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    # A class of either library, which no type checker can follow.
+    bases = (module.SyncByteStream, module.AsyncByteStream)
+    body = type("Body", bases, {"__iter__": lambda _: iter(chunks), "__aiter__": later})
+    return module.Response(status, stream=body())
+
+
+@libraries
+def test_every_answer_of_a_client_is_recorded(tmp_path: Path, library: str) -> None:
+    """Each into a file of its own, streamed or not, and what has no body into none."""
+    module = importlib.import_module(library)
+    transport = answering(
+        library,
+        streamed(library, CHAT),
+        streamed(library, [], 204),
+        module.Response(404, json={"error": "no"}),
+        streamed(library, CHAT[:1]),
+    )
+    client = module.Client(transport=transport)
+    assert record(client, tmp_path / "a.rec") is client
+    with client:
+        with client.stream("POST", "https://example.com/v1/chat") as response:
+            assert CHAT == list(response.iter_raw())
+        client.get("https://example.com/nothing")
+        client.get("https://example.com/missing")
+        client.get("https://example.com/again")
+
+    assert ["a-2.rec", "a-3.rec", "a.rec"] == there(tmp_path)
+    assert CHAT == Recording.load(tmp_path / "a.rec").chunks()
+    assert "POST https://example.com/v1/chat" == Recording.load(tmp_path / "a.rec").request
+    assert 404 == Recording.load(tmp_path / "a-2.rec").status
+    assert CHAT[:1] == Recording.load(tmp_path / "a-3.rec").chunks()
+
+
+@pytest.mark.anyio
+@libraries
+async def test_every_answer_of_an_async_client_is_recorded(tmp_path: Path, library: str) -> None:
+    """The same, numbered where the name says."""
+    module = importlib.import_module(library)
+    transport = answering(library, streamed(library, CHAT), streamed(library, CHAT[:1]))
+    async with record(module.AsyncClient(transport=transport), tmp_path / "{n}-a.rec") as client:
+        async with client.stream("POST", "https://example.com") as response:
+            assert CHAT == [chunk async for chunk in response.aiter_raw()]
+        await client.get("https://example.com")
+
+    assert ["1-a.rec", "2-a.rec"] == there(tmp_path)
+    assert CHAT == Recording.load(tmp_path / "1-a.rec").chunks()
+
+
+def test_times_count_from_the_request(tmp_path: Path) -> None:
+    """What the server took to answer is in the recording."""
+    clock = VirtualClock()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        clock.advance(1.5)
+        return httpx.Response(200, content=BODY)
+
+    client = record(httpx.Client(transport=httpx.MockTransport(answer)), tmp_path / "a.rec", clock=clock)
+    clock.advance(100)
+    client.get("https://example.com")
+
+    assert [1.5] == [at for at, _ in Recording.load(tmp_path / "a.rec").arrivals]
+
+
+def test_a_clients_own_hooks_are_called_as_before(tmp_path: Path) -> None:
+    """They may even read the body."""
+    called: list[str] = []
+
+    def read(response: httpx.Response) -> None:
+        called.append(response.read().decode())
+
+    with Loopback(sized(BODY)) as server, httpx.Client(event_hooks={"response": [read]}) as client:
+        record(client, tmp_path / "a.rec").get(server.url)
+
+    assert [BODY.decode()] == called
+    assert BODY == body_of(tmp_path / "a.rec")
+
+
+@pytest.mark.parametrize("name, left", [("a.rec", "a.rec"), ("a.rec", "a-7.rec"), ("a-{n}.rec", "a-3.rec")])
+def test_files_of_an_earlier_time_are_refused_at_the_call(tmp_path: Path, name: str, left: str) -> None:
+    """Not at the third answer; files of another name are nobody's concern."""
+    (tmp_path / left).write_text("")
+    (tmp_path / "ab-1.rec").write_text("")
+    with pytest.raises(FileExistsError, match=r"overwrite=True"):
+        record(httpx2.Client(), tmp_path / name)
+
+    record(httpx2.Client(), tmp_path / name, overwrite=True)
+    record(httpx2.Client(), tmp_path / "b.rec")
+    record(httpx2.Client(), tmp_path / "missing" / "b.rec")
+
+
+def test_a_secret_in_an_answer_reaches_whoever_asked(tmp_path: Path) -> None:
+    """The call that reads the body raises, and there is no file."""
+    with (
+        Loopback(sized(KEY.encode())) as server,
+        record(httpx.Client(), tmp_path / "a.rec") as client,
+        pytest.raises(RecordingRefused),
+    ):
+        client.get(server.url)
+
+    assert [] == there(tmp_path)

@@ -1,0 +1,153 @@
+"""Replaying recordings by a clock that runs: it takes the time that it took."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tests.support.playing import FOR_EVER, read, three_worlds
+from tests.support.timing import at_once, tried_again
+from tokenstream import Deadlines, testing
+from tokenstream.errors import MisuseError, StreamStalled
+from tokenstream.events import Event, TextDelta
+from tokenstream.testing import VirtualClock, faults
+from tokenstream.testing._replay import AsyncChunks, Chunks, Playback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HASTY = testing.script().text("a").pause(0.05).text("b").finish().recording("openai-chat")
+"""Read in earnest, it takes a twentieth of a second."""
+
+
+@three_worlds
+def test_a_real_clock_really_waits(world: str) -> None:
+    """And the metrics show it."""
+    before = time.monotonic()
+    outcome = read(world, Playback(HASTY, pace="recorded", clock=time.monotonic))
+    took = time.monotonic() - before
+
+    assert "ab" == outcome.message.text
+    assert took >= 0.049
+    assert outcome.metrics.longest_gap >= 0.04
+
+
+@three_worlds
+@tried_again
+def test_a_deadline_fires_in_real_time(world: str) -> None:
+    """A tenth of a second, and not the hour that the stall takes; also where it is for ever."""
+    for seconds in (3600, float("inf")):
+        before = time.monotonic()
+        playback = Playback(HASTY, clock=time.monotonic, fault=faults.stall(seconds, event=2))
+        error = read(world, playback, deadlines=Deadlines(idle_bytes=0.1)).error
+        at_once(before + 0.1, time.monotonic())
+
+        assert isinstance(error, StreamStalled)
+        assert ("idle_bytes", "a", True) == (error.limit, error.partial.text, playback.closed)
+
+
+@pytest.mark.anyio
+async def test_a_timeout_around_a_read_loses_nothing() -> None:
+    """The caller's own patience ends a wait, and the next read goes on."""
+    stream = HASTY.astream(pace="recorded", clock=time.monotonic)
+    events: list[Event] = []
+    async with stream:
+        while True:
+            with anyio.move_on_after(0.01):
+                try:
+                    events.append(await anext(stream))
+                except StopAsyncIteration:
+                    break
+
+    expected = [repr(event) for event in HASTY.stream()]
+    assert expected == [repr(event) for event in events]
+    assert "complete" == stream.message.ending
+
+
+@pytest.mark.anyio
+async def test_a_wait_for_ever_is_ended_by_who_cancels_it() -> None:
+    """By a clock that runs no deadline is needed: the caller has a timeout of his own."""
+    playback = Playback(HASTY, clock=time.monotonic, fault=faults.stall(event=2))
+    stream = playback.astream(deadlines=FOR_EVER)
+    with anyio.move_on_after(0.05) as scope:
+        async with stream:
+            await stream.final()
+
+    assert scope.cancelled_caught
+    assert ("a", "stopped", True) == (stream.message.text, stream.message.ending, playback.closed)
+
+
+def test_a_wait_for_ever_that_nothing_would_end_is_refused_in_real_time_too() -> None:
+    """A loop that blocks for ever is a test that never fails."""
+    outcome = read(
+        "sync", Playback(HASTY, clock=time.monotonic, fault=faults.stall(event=2)), deadlines=FOR_EVER
+    )
+
+    assert isinstance(outcome.error, MisuseError)
+
+
+@three_worlds
+@tried_again
+def test_another_thread_stops_a_wait(world: str) -> None:
+    """The loop ends as at the end of the answer, at once."""
+    playback = Playback(HASTY, clock=time.monotonic, fault=faults.stall(event=2))
+    waiting = threading.Event()
+    stopped: list[float] = []
+    streams: list[Any] = []
+
+    def stop() -> None:
+        waiting.wait(3)
+        time.sleep(0.03)
+        stopped.append(time.monotonic())
+        streams[0].stop("enough")
+
+    other = threading.Thread(target=stop)
+    other.start()
+    if world == "sync":
+        stream = playback.stream()
+        streams.append(stream)
+        for event in stream:
+            if isinstance(event, TextDelta):
+                waiting.set()
+    else:
+
+        async def main() -> None:
+            astream = playback.astream()
+            streams.append(astream)
+            async for event in astream:
+                if isinstance(event, TextDelta):
+                    waiting.set()
+            await astream.aclose()
+
+        anyio.run(main, backend=world)
+    ended = time.monotonic()
+    other.join(3)
+    at_once(stopped[0], ended)
+
+    assert ("a", "stopped", True) == (streams[0].message.text, streams[0].message.ending, playback.closed)
+
+
+def test_a_clock_that_is_neither_ours_nor_real_is_waited_for_in_earnest() -> None:
+    """One that stands still cannot say that the time has come: it comes all the same."""
+    assert "ab" == HASTY.stream(pace="recorded", clock=lambda: 7.0).final().text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("clock", [None, time.monotonic])
+async def test_who_reads_the_chunks_may_bound_each_read(clock: Callable[[], float] | None) -> None:
+    """As a transport does, in either kind of time; the chunk that was late comes next."""
+    playback = Playback(HASTY, pace="recorded", clock=clock)
+    chunks = AsyncChunks(HASTY, playback.clock)
+    came = [await anext(chunks), await anext(chunks)]
+    chunks.bound(0.01)
+    with pytest.raises(TimeoutError):
+        await anext(chunks)
+    chunks.bound(None)
+    came += [chunk async for chunk in chunks]
+
+    assert HASTY.chunks() == came
+    assert HASTY.chunks() == list(Chunks(HASTY, VirtualClock()))

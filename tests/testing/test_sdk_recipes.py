@@ -1,0 +1,374 @@
+"""Two lines put a provider's own SDK in front of what is played; docs/testing.md shows them.
+
+Each function that begins with `ask` stands for the code under test: all that it knows
+is the SDK's client.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.support.packages import needed
+from tokenstream import testing
+from tokenstream.testing import faults
+from tokenstream.testing._serve import serve
+from tokenstream.testing._transport import transport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable
+
+# Importing an SDK takes seconds on a busy machine.
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(30),
+    # The openai SDK opens its WebSocket outside a block.
+    pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning"),
+]
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+HELLO = testing.script().text("Hel", "lo").finish("stop")
+CALL = testing.script().tool_call("get_weather", {"city": "Oslo"}).finish("tool_calls")
+MESSAGES: Any = [{"role": "user", "content": "Hi"}]
+TURNS: Any = [{"role": "user", "content": [{"text": "Hi"}]}]
+
+
+def _joined(pieces: Iterable[str | None]) -> str:
+    return "".join(piece or "" for piece in pieces)
+
+
+async def _ajoined(pieces: AsyncIterable[str | None]) -> str:
+    return _joined([piece async for piece in pieces])
+
+
+# -- openai --------------------------------------------------------------------
+
+
+def ask_openai(client: Any) -> str:
+    chunks = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    return _joined(chunk.choices[0].delta.content for chunk in chunks)
+
+
+async def aask_openai(client: Any) -> str:
+    chunks = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    return await _ajoined(chunk.choices[0].delta.content async for chunk in chunks)
+
+
+def ask_responses(client: Any) -> str:
+    with client.responses.stream(model="m", input="Hi") as stream:
+        return str(stream.get_final_response().output_text)
+
+
+async def aask_responses(client: Any) -> str:
+    async with client.responses.stream(model="m", input="Hi") as stream:
+        return str((await stream.get_final_response()).output_text)
+
+
+def ask_realtime(client: Any) -> str:
+    with client.realtime.connect(model="m") as connection:
+        connection.response.create()
+        return _joined(event.delta for event in connection if event.type == "response.output_text.delta")
+
+
+async def aask_realtime(client: Any) -> str:
+    async with client.realtime.connect(model="m") as connection:
+        await connection.response.create()
+        return await _ajoined(
+            event.delta async for event in connection if event.type == "response.output_text.delta"
+        )
+
+
+def test_openai() -> None:
+    """Without a network, and without time."""
+    openai = needed("openai")
+    http = openai.DefaultHttpxClient(transport=transport(HELLO))
+    client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
+
+    assert "Hello" == ask_openai(client) == ask_responses(client)
+
+
+@on_asyncio
+async def test_openai_async() -> None:
+    """The same transport, in the SDK's asynchronous client, whose generators trio complains of."""
+    openai = needed("openai")
+    http = openai.DefaultAsyncHttpxClient(transport=transport(HELLO))
+    client = openai.AsyncOpenAI(api_key="made-up", http_client=http, max_retries=0)
+
+    assert "Hello" == await aask_openai(client) == await aask_responses(client)
+
+
+def test_openai_at_an_address() -> None:
+    """Over a real connection, where the code under test makes its own client."""
+    openai = needed("openai")
+    with (
+        serve(HELLO) as server,
+        openai.OpenAI(api_key="made-up", base_url=f"{server.url}/v1", max_retries=0) as client,
+    ):
+        assert "Hello" == ask_openai(client) == ask_responses(client)
+
+
+def test_openai_realtime() -> None:
+    """The same server speaks WebSocket."""
+    openai = needed("openai")
+    with (
+        serve(HELLO) as server,
+        openai.OpenAI(api_key="made-up", websocket_base_url=f"{server.ws_url}/v1") as client,
+    ):
+        assert "Hello" == ask_realtime(client)
+
+
+@on_asyncio
+async def test_openai_realtime_async() -> None:
+    """And in the SDK's asynchronous client; what was sent is noted."""
+    openai = needed("openai")
+    async with (
+        serve(HELLO) as server,
+        openai.AsyncOpenAI(api_key="made-up", websocket_base_url=f"{server.ws_url}/v1") as client,
+    ):
+        assert "Hello" == await aask_realtime(client)
+
+    assert [{"type": "response.create"}] == [json.loads(each) for each in server.exchanges[0].received]
+
+
+def test_an_error_in_the_answer_is_openais_own() -> None:
+    """A fault is met as it would be in earnest."""
+    openai = needed("openai")
+    http = openai.DefaultHttpxClient(transport=transport(HELLO, fault=faults.error_event()))
+    client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
+
+    with pytest.raises(openai.APIError):
+        ask_openai(client)
+
+
+def test_a_refusal_is_openais_own_error() -> None:
+    """So is an answer that never begins."""
+    openai = needed("openai")
+    http = openai.DefaultHttpxClient(transport=transport(HELLO, fault=faults.status(429)))
+    client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
+
+    with pytest.raises(openai.RateLimitError):
+        ask_openai(client)
+
+
+def test_a_break_is_an_error_of_openai_or_of_its_client() -> None:
+    """Which of the two depends on the SDK's version."""
+    openai, httpx2 = needed("openai"), needed("httpx2")
+    http = openai.DefaultHttpxClient(transport=transport(HELLO, fault=faults.close(at=0.5)))
+    client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
+
+    with pytest.raises((openai.APIConnectionError, httpx2.RemoteProtocolError)):
+        ask_openai(client)
+
+
+def test_a_stall_takes_openai_no_time() -> None:
+    """A client that waits for ten minutes is tested in no time."""
+    openai, httpx2 = needed("openai"), needed("httpx2")
+    http = openai.DefaultHttpxClient(transport=transport(HELLO, fault=faults.stall()))
+    client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
+
+    with pytest.raises((openai.APITimeoutError, httpx2.ReadTimeout)):
+        ask_openai(client)
+
+
+def test_openai_tries_again() -> None:
+    """A sequence plays a bad answer and then a good one, so that retries are seen."""
+    openai = needed("openai")
+    busy = HELLO.recording("openai-chat").with_fault(faults.status(503, retry_after=0))
+    played = transport([busy, HELLO])
+    client = openai.OpenAI(api_key="made-up", http_client=openai.DefaultHttpxClient(transport=played))
+
+    assert "Hello" == ask_openai(client)
+    assert 2 == len(played.requests)
+
+
+# -- anthropic -------------------------------------------------------------------
+
+
+def ask_anthropic(client: Any) -> str:
+    with client.messages.stream(model="m", max_tokens=9, messages=MESSAGES) as stream:
+        return _joined(stream.text_stream)
+
+
+async def aask_anthropic(client: Any) -> str:
+    async with client.messages.stream(model="m", max_tokens=9, messages=MESSAGES) as stream:
+        return await _ajoined(stream.text_stream)
+
+
+def test_anthropic() -> None:
+    """Without a network, and without time."""
+    anthropic = needed("anthropic")
+    http = anthropic.DefaultHttpxClient(transport=transport(HELLO))
+    client = anthropic.Anthropic(api_key="made-up", http_client=http, max_retries=0)
+
+    assert "Hello" == ask_anthropic(client)
+
+
+async def test_anthropic_async() -> None:
+    """The same transport, in the SDK's asynchronous client."""
+    anthropic = needed("anthropic")
+    http = anthropic.DefaultAsyncHttpxClient(transport=transport(HELLO))
+    client = anthropic.AsyncAnthropic(api_key="made-up", http_client=http, max_retries=0)
+
+    assert "Hello" == await aask_anthropic(client)
+
+
+def test_anthropic_at_an_address() -> None:
+    """Over a real connection."""
+    anthropic = needed("anthropic")
+    with (
+        serve(HELLO) as server,
+        anthropic.Anthropic(api_key="made-up", base_url=server.url, max_retries=0) as client,
+    ):
+        assert "Hello" == ask_anthropic(client)
+
+
+def test_a_reset_is_what_anthropics_client_lets_through() -> None:
+    """It does not wrap what httpx2 raises in the middle of a body."""
+    anthropic, httpx2 = needed("anthropic"), needed("httpx2")
+    http = anthropic.DefaultHttpxClient(transport=transport(HELLO, fault=faults.reset(at=0.5)))
+    client = anthropic.Anthropic(api_key="made-up", http_client=http, max_retries=0)
+    with pytest.raises((httpx2.ReadError, anthropic.APIConnectionError)):
+        ask_anthropic(client)
+
+
+# -- google-genai ------------------------------------------------------------------
+
+
+def ask_gemini(client: Any) -> str:
+    chunks = client.models.generate_content_stream(model="m", contents="Hi")
+    return _joined(chunk.text for chunk in chunks)
+
+
+async def aask_gemini(client: Any) -> str:
+    chunks = await client.aio.models.generate_content_stream(model="m", contents="Hi")
+    return await _ajoined(chunk.text async for chunk in chunks)
+
+
+async def aask_live(client: Any) -> str:
+    async with client.aio.live.connect(model="m", config={"response_modalities": ["TEXT"]}) as session:
+        await session.send_client_content(turns={"role": "user", "parts": [{"text": "Hi"}]})
+        return await _ajoined(message.text async for message in session.receive())
+
+
+def test_gemini() -> None:
+    """Without a network, and without time."""
+    genai = needed("google.genai")
+    options = {"client_args": {"transport": transport(HELLO)}}
+    client = genai.Client(api_key="made-up", http_options=options)
+
+    assert "Hello" == ask_gemini(client)
+
+
+async def test_gemini_async() -> None:
+    """The same transport, in the SDK's asynchronous client."""
+    genai = needed("google.genai")
+    options = {"async_client_args": {"transport": transport(HELLO)}}
+    client = genai.Client(api_key="made-up", http_options=options)
+
+    assert "Hello" == await aask_gemini(client)
+
+
+def test_gemini_at_an_address() -> None:
+    """Over a real connection."""
+    genai = needed("google.genai")
+    with (
+        serve(HELLO) as server,
+        genai.Client(api_key="made-up", http_options={"base_url": server.url}) as client,
+    ):
+        assert "Hello" == ask_gemini(client)
+
+
+@on_asyncio
+async def test_gemini_live() -> None:
+    """The same server speaks WebSocket, and TLS, without which this SDK opens none."""
+    genai = needed("google.genai")
+    async with serve(HELLO, tls=True) as server:
+        options = {"base_url": server.url, "async_client_args": {"ssl": server.client_context}}
+        client = genai.Client(api_key="made-up", http_options=options)
+        assert "Hello" == await aask_live(client)
+
+
+def test_a_cut_of_gemini_is_httpxs_error() -> None:
+    """google-genai lets through what its HTTP client raises."""
+    genai, httpx2 = needed("google.genai"), needed("httpx2")
+    options = {"client_args": {"transport": transport(HELLO, fault=faults.close(at=0.5))}}
+    client = genai.Client(api_key="made-up", http_options=options)
+    with pytest.raises((httpx.RemoteProtocolError, httpx2.RemoteProtocolError)):
+        ask_gemini(client)
+
+
+# -- others --------------------------------------------------------------------------
+
+
+def ask_mistral(client: Any) -> str:
+    with client.chat.stream(model="m", messages=MESSAGES) as events:
+        return _joined(event.data.choices[0].delta.content for event in events)
+
+
+def ask_cohere(client: Any) -> str:
+    events = client.chat_stream(model="m", messages=MESSAGES)
+    return _joined(event.delta.message.content.text for event in events if event.type == "content-delta")
+
+
+def ask_ollama(client: Any) -> str:
+    return _joined(chunk.message.content for chunk in client.chat(model="m", messages=MESSAGES, stream=True))
+
+
+def ask_hugging_face(client: Any) -> str:
+    chunks = client.chat_completion(MESSAGES, stream=True)
+    return _joined(chunk.choices[0].delta.content for chunk in chunks)
+
+
+def ask_bedrock(client: Any) -> str:
+    events = client.converse_stream(modelId="m", messages=TURNS)["stream"]
+    deltas = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
+    return _joined(delta["text"] for delta in deltas)
+
+
+def test_mistral() -> None:
+    """Its answers are those of openai-chat."""
+    mistralai, httpx2 = needed("mistralai.client"), needed("httpx2")
+    http = httpx2.Client(transport=transport(HELLO))
+    client = mistralai.Mistral(api_key="made-up", client=http)
+
+    assert "Hello" == ask_mistral(client)
+
+
+def test_cohere() -> None:
+    """This SDK runs on httpx."""
+    cohere = needed("cohere")
+    http = httpx.Client(transport=transport(HELLO))
+    client = cohere.ClientV2(api_key="made-up", httpx_client=http, max_retries=0)
+
+    assert "Hello" == ask_cohere(client)
+
+
+def test_ollama() -> None:
+    """Its client takes what httpx's takes."""
+    ollama = needed("ollama")
+    client = ollama.Client(transport=transport(HELLO))
+
+    assert "Hello" == ask_ollama(client)
+
+
+def test_hugging_face() -> None:
+    """At an address, which stands for any server that speaks openai-chat."""
+    huggingface_hub = needed("huggingface_hub")
+    with (
+        serve(HELLO) as server,
+        huggingface_hub.InferenceClient(base_url=server.url, api_key="made-up") as client,
+    ):
+        assert "Hello" == ask_hugging_face(client)
+
+
+def test_bedrock() -> None:
+    """An SDK with an HTTP of its own needs the server."""
+    boto3 = needed("boto3")
+    keys = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
+    with serve(HELLO) as server:
+        client = boto3.client("bedrock-runtime", endpoint_url=server.url, region_name="us-east-1", **keys)
+        assert "Hello" == ask_bedrock(client)
+        client.close()

@@ -1,0 +1,304 @@
+"""Secrets never come into the file of a recording, and no error repeats one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tokenstream import testing
+from tokenstream.errors import MisuseError
+from tokenstream.testing import Arrival, Recording
+from tokenstream.testing._errors import RecordingRefused
+from tokenstream.testing._secrets import find_secret, kept_headers, named_headers, without_secret_headers
+
+A, N = "aB3dE6gH9", "1234567890"
+# In pieces, so that nobody who looks for keys in this repository finds one.
+SECRETS = {
+    "a key of Anthropic": "sk-" + "ant-api03-" + A * 4 + "_-AA",
+    "a key of OpenAI": "sk-" + "proj-" + A * 4,
+    "an API like theirs": "sk-" + "0123456789abcdef" * 2,
+    "a key of Google": "AIza" + "SyD-" + A * 3 + "abcd",
+    "a token of Google": "ya29" + ".a0Af-" + A * 4,
+    "a client secret of Google": "GOC" + "SPX-" + A * 4,
+    "an access key of AWS": "AKIA" + "ABCDEFGH12345678",
+    "a secret key of AWS": '"SecretAccess' + 'Key": "' + "aB3/" * 10 + '"',
+    "a key of Amazon Bedrock": "ABSK" + A * 8,
+    "a short key of Amazon Bedrock": "bedrock-api" + "-key-" + A * 8,
+    "a token of GitHub": "ghp" + "_" + A * 4,
+    "a fine-grained token of GitHub": "github" + "_pat_" + A * 4,
+    "a token of GitLab": "glpat" + "-" + A * 4,
+    "a token of Slack": "xoxb" + "-12345678901-" + A,
+    "a token of Hugging Face": "hf" + "_" + A * 4,
+    "a key of Groq": "gsk" + "_" + A * 6,
+    "a key of xAI": "xai" + "-" + A * 6,
+    "a key of Perplexity": "pplx" + "-" + A * 6,
+    "a key of NVIDIA": "nvapi" + "-" + A * 6,
+    "a key of Cerebras": "csk" + "-" + A * 6,
+    "a key of Fireworks": "fw" + "_" + A * 3,
+    "a token of Replicate": "r8" + "_" + A * 4 + "x",
+    "a key of Stripe": "sk" + "_live_" + A * 3,
+    "a key of LangSmith": "lsv2" + "_pt_" + "0123456789abcdef" * 2,
+    "a token in a header": "Bear" + "er " + A * 3,
+    "a password in a header": "Author" + "ization: Basic " + A * 2,
+    "a JSON Web Token": "ey" + "J" + A * 2 + "." + A * 2 + "." + A * 2,
+    "a private key": "-----BEGIN RSA " + "PRIVATE KEY-----",
+    "a password in an address": "https://me:" + "word@example.com/",
+    "a key in an address": "https://example.com/?api" + "_key=" + A * 2,
+}
+KEY = SECRETS["a key of OpenAI"]
+
+HARMLESS = [
+    "a risk-averse task-force",
+    "sk-learn-based-something-quite-long",
+    "sk-…",
+    "bearer of bad news, and of more bad news",
+    "Authorization: Bearer YOUR_KEY",
+    "hf_transfer is a package",
+    "xai-something",
+    "-----BEGIN CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----",
+    "https://example.com:8080/a@b",
+    "mailto:me@example.com",
+    "https://example.com/?key=value&page=12345678901234567890",
+    "XAKIAABCDEFGH12345678",
+    "eyJ.eyJ.sig",
+    '{"obfuscation": "aB3dE6gH9aB3dE6gH9"}',
+    "chatcmpl-BmQ0uV4S6Zx0yY1aB3dE6gH9aB3dE6gH9",
+    "call_aB3dE6gH9aB3dE6gH9aB3dE6gH9",
+]
+
+kinds = pytest.mark.parametrize("kind", SECRETS)
+
+
+@kinds
+def test_each_kind_of_key_is_found_where_it_begins(kind: str) -> None:
+    """By what the keys of that provider look like."""
+    secret = SECRETS[kind].encode()
+    text = b'data: {"text": "\xc3\xa9 %s and on"}' % secret
+    found = find_secret(text)
+
+    assert found is not None
+    assert kind in found.kind
+    # Of an address and of a name with a key, the part that is secret is what is found.
+    assert text.index(secret) <= found.at < text.index(secret) + len(secret)
+
+
+@kinds
+def test_a_key_is_found_behind_an_escape_of_json(kind: str) -> None:
+    r"""In `\nsk-…` the `n` is no letter of the text."""
+    assert find_secret(f'{{"text": "a:\\n{SECRETS[kind]}"}}'.encode()) is not None
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_only_looks_a_little_like_a_key_is_none(text: str) -> None:
+    """An answer about keys, and the names that providers give, can be recorded."""
+    assert find_secret(text.encode()) is None
+
+
+def test_the_bodies_of_every_format_hold_none() -> None:
+    """What providers themselves put into their answers is no secret."""
+    answer = testing.script().text("Hello").finish("stop")
+
+    assert {None} == {find_secret(answer.recording(format).body) for format in testing.all_formats}
+
+
+def test_a_long_body_is_looked_through_quickly() -> None:
+    """Megabytes of an answer take a moment."""
+    body = b'data: {"delta": {"content": " the risk of a bearer, AIz, hf, gsk, ghp"}}\n\n' * 40_000
+    begun = time.perf_counter()
+
+    assert find_secret(body) is None
+    assert time.perf_counter() - begun < 2
+
+
+# -- refusal ---------------------------------------------------------------
+
+
+@kinds
+def test_nothing_is_written_and_nothing_is_repeated(tmp_path: Path, kind: str) -> None:
+    """The error names the kind and the place, and leaves the secret out."""
+    secret = SECRETS[kind]
+    recording = Recording.of([f"data: {secret}\n\n".encode()])
+    with pytest.raises(RecordingRefused) as raised:
+        recording.save(tmp_path / "folder" / "a.rec")
+
+    assert kind in str(raised.value)
+    assert " of the body (in chunk 1)" in str(raised.value)
+    assert secret not in str(raised.value)
+    assert [] == list(tmp_path.iterdir())
+
+
+@given(border=st.integers(1, len(KEY) + 9))
+@settings(max_examples=30)
+def test_a_key_is_found_across_the_borders_of_chunks(border: int) -> None:
+    """Where a chunk ends means nothing."""
+    body = f"data: é {KEY}\n\n".encode()
+    recording = Recording.of([b"data: a\n\n", body[:border], body[border:]])
+    with pytest.raises(RecordingRefused) as raised:
+        recording.save("never-written.rec", overwrite=True)
+
+    chunk = 2 if border > 9 else 3
+    assert f"byte 18 of the body (in chunk {chunk})" in str(raised.value)
+    assert not Path("never-written.rec").exists()
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "bedrock-converse", "ollama"])
+def test_a_key_that_the_model_repeats_is_found_across_events(tmp_path: Path, format: str) -> None:
+    """It comes in pieces of a few characters, each in an event of its own."""
+    recording = testing.script().text(f"It is {KEY}.").finish("stop").recording(format)
+    assert KEY.encode() not in recording.body
+    with pytest.raises(RecordingRefused, match="spread over several events") as raised:
+        recording.replaced(status=500, breaks="stall").save(tmp_path / "a.rec")
+
+    assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "recording, place",
+    [
+        (Recording(headers={"x-mine": f"a {KEY}"}), "byte 2 of the header x-mine"),
+        (Recording(request=f"POST https://example.com/{KEY}"), "byte 25 of the request line"),
+    ],
+)
+def test_the_head_is_looked_through_too(tmp_path: Path, recording: Recording, place: str) -> None:
+    """A key in an address is as readable as one in the body."""
+    with pytest.raises(RecordingRefused, match=place):
+        recording.save(tmp_path / "a.rec")
+
+
+def test_a_refusal_is_the_calling_codes_to_mend() -> None:
+    """It is a ValueError and misuse: the next run refuses again unless something is changed."""
+    assert issubclass(RecordingRefused, ValueError)
+    assert issubclass(RecordingRefused, MisuseError)
+
+
+# -- headers ---------------------------------------------------------------
+
+SECRET_HEADERS = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "ocp-apim-subscription-key",
+    "x-amz-security-token",
+]
+
+
+@pytest.mark.parametrize("name", SECRET_HEADERS)
+def test_a_header_that_holds_a_secret_cannot_even_be_named(tmp_path: Path, name: str) -> None:
+    """By its purpose, whatever its value looks like; a recording made by hand loses it, too."""
+    with pytest.raises(MisuseError, match=f"the header {name} is never stored"):
+        named_headers(["x-mine", name.upper()])
+    Recording(headers={name.title(): "x", "content-type": "text/plain"}).save(tmp_path / "a.rec")
+
+    assert {"content-type": "text/plain"} == Recording.load(tmp_path / "a.rec").headers
+    assert {} == without_secret_headers({name: ""})
+    assert frozenset({"x-mine", "x-other"}) == named_headers(["X-Mine", "x-other"])
+
+
+def test_names_come_in_a_list() -> None:
+    """A single word would be taken for its letters."""
+    with pytest.raises(MisuseError, match=r'headers=\("x-mine",\)'):
+        named_headers("x-mine")
+
+
+def test_only_the_headers_that_matter_are_kept() -> None:
+    """What names the request, what the body is, when to ask again, and what was named."""
+    matter = {
+        "content-type": "text/event-stream",
+        "x-request-id": "r1",
+        "retry-after": "2",
+        "retry-after-ms": "2000",
+        "date": "today",
+        "x-ratelimit-remaining-tokens": "7",
+        "anthropic-ratelimit-requests-limit": "7",
+        "ratelimit": "7",
+        "x-mine": "1",
+    }
+    others = {
+        "server": "x",
+        "connection": "close",
+        "content-encoding": "gzip",
+        "set-cookie": "a",
+        "etag": "b",
+    }
+
+    assert matter == kept_headers({**matter, **others}, frozenset({"x-mine"}))
+
+
+@pytest.mark.parametrize(
+    "headers, named, kept",
+    [
+        ({"date": "today"}, frozenset[str](), False),
+        ({"date": "today"}, frozenset({"date"}), True),
+        ({"date": "today", "retry-after": "tomorrow"}, frozenset[str](), True),
+    ],
+)
+def test_a_date_is_kept_where_it_says_something(
+    headers: dict[str, str], named: frozenset[str], kept: bool
+) -> None:
+    """It would differ with every recording, and matters only to what is told in dates."""
+    assert kept == ("date" in kept_headers(headers, named))
+
+
+# -- saving ----------------------------------------------------------------
+
+CHAT = testing.script().text("Hello").finish("stop").recording("openai-chat")
+
+
+def test_a_saved_recording_is_the_same_one_again(tmp_path: Path) -> None:
+    """In a folder that is made where it is missing."""
+    CHAT.replaced(name="other").save(str(tmp_path / "deep" / "down" / "order.rec"))
+
+    assert CHAT.replaced(name="order") == Recording.load(tmp_path / "deep" / "down" / "order.rec")
+
+
+def test_a_file_is_only_replaced_when_that_is_said(tmp_path: Path) -> None:
+    """The error says how."""
+    path = tmp_path / "a.rec"
+    CHAT.save(path)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        CHAT.save(path)
+    Recording.of([b"new"]).save(path, overwrite=True)
+
+    assert b"new" == Recording.load(path).body
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_with_the_name_of_a_bare_body_the_body_is_saved(tmp_path: Path) -> None:
+    """For tools that know no recordings: without head, times and borders."""
+    CHAT.save(tmp_path / "a.sse")
+
+    assert CHAT.body == (tmp_path / "a.sse").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a", "a.yaml", "a.html"])
+def test_a_name_that_could_not_be_loaded_is_refused(tmp_path: Path, name: str) -> None:
+    """The error says which can."""
+    with pytest.raises(MisuseError, match=rf"{name} is no name for a recording: end it with \.rec"):
+        CHAT.save(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_written_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written beside it, and moved into its place when it is whole."""
+    path = tmp_path / "a.rec"
+    Recording((Arrival(0, b"old"),)).save(path)
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        CHAT.save(path, overwrite=True)
+
+    assert b"old" == Recording.load(path).body
+    assert [path] == list(tmp_path.iterdir())

@@ -1,0 +1,318 @@
+"""The server that tests start: what it plays, over real connections."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+import httpx
+import pytest
+
+from tests.support.timing import wait_for
+from tests.support.wire import DONE, sse
+from tokenstream import AsyncStream, aconnect, connect, testing
+from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.testing import Recording, _tls
+from tokenstream.testing._serve import Request, Server, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokenstream.testing import Script
+
+HELLO = testing.script().text("Hello").finish("stop")
+BYE = testing.script().text("Bye").finish("stop")
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve(HELLO) as running:
+        yield running
+
+
+def _post(server: Server, path: str = CHAT, **options: Any) -> httpx.Response:
+    return httpx.post(f"{server.url}{path}", trust_env=False, **options)
+
+
+def test_a_script_is_sent_as_the_provider_would_send_it(server: Server) -> None:
+    """In the format that the path tells, with the content type that goes with it."""
+    response = _post(server)
+
+    assert b"".join(HELLO.chunks("openai-chat")) == response.content
+    assert (200, "text/event-stream; charset=utf-8") == (
+        response.status_code,
+        response.headers["content-type"],
+    )
+
+
+def test_what_was_asked_is_noted(server: Server) -> None:
+    """Method, path, headers and body, in the order in which requests came."""
+    _post(server, json={"model": "m"}, headers={"X-Name": "value"})
+    httpx.get(f"{server.url}/chat/completions?a=b", trust_env=False)
+
+    first, second = server.requests
+    assert ("POST", CHAT, {"model": "m"}, "value") == (
+        first.method,
+        first.path,
+        first.json,
+        first.headers["x-name"],
+    )
+    assert ("GET", "/chat/completions?a=b", "/chat/completions", b"") == (
+        second.method,
+        second.path,
+        second.route,
+        second.body,
+    )
+
+
+def test_the_addresses_differ_in_their_scheme_alone(server: Server) -> None:
+    """HTTP and WebSockets have the same port."""
+    assert server.url.startswith("http://127.0.0.1:")
+    assert server.ws_url == server.url.replace("http://", "ws://")
+
+
+def test_the_address_may_be_chosen() -> None:
+    """Host and port are as for any server."""
+    with serve(HELLO, host="localhost") as first:
+        port = int(first.url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"), serve(HELLO, port=port):
+            pass
+
+
+def test_a_recording_keeps_its_status_and_headers() -> None:
+    """Also those of a refusal; how the body is framed is the server's."""
+    headers = {"content-type": "application/json", "retry-after": "7", "content-length": "999"}
+    with serve(Recording.of([b'{"error": {}}'], status=429, headers=headers)) as server:
+        response = _post(server, "/anything")
+
+    assert (429, b'{"error": {}}') == (response.status_code, response.content)
+    assert ("application/json", "7") == (response.headers["content-type"], response.headers["retry-after"])
+    assert "content-length" not in response.headers
+
+
+def test_each_request_gets_the_next() -> None:
+    """A request too many gets status 500, and the client's error says how many there were."""
+    with serve([HELLO, BYE]) as server:
+        texts = [connect(f"{server.url}{CHAT}", json={}).final().text for _ in range(2)]
+        late = _post(server)
+
+    assert ["Hello", "Bye"] == texts
+    assert 500 == late.status_code
+    assert "all 2 prepared answers have been given" in late.json()["error"]["message"]
+
+
+def test_a_format_that_cannot_be_told_is_an_error_of_the_client() -> None:
+    """The server says what is missing, in the place where the test's client shows it."""
+    with serve(HELLO) as server:
+        response = _post(server, "/text")
+
+    assert 500 == response.status_code
+    assert "the path /text does not tell" in response.json()["error"]["message"]
+
+
+def test_a_mapping_answers_at_its_paths() -> None:
+    """Elsewhere is nothing."""
+    with serve({"/a": HELLO.recording("text")}) as server:
+        assert [200, 404] == [_post(server, path).status_code for path in ("/a", "/b")]
+
+
+def test_a_function_sees_the_request() -> None:
+    """And decides what is played."""
+
+    def choose(request: Request) -> Script:
+        return BYE if request.json["stream"] else HELLO
+
+    with serve(choose, format="text") as server:
+        response = _post(server, "/", json={"stream": True})
+
+    assert sse("Bye") + DONE == response.content
+
+
+@pytest.mark.parametrize(
+    ("breaks", "error"), [("close", httpx.RemoteProtocolError), ("reset", httpx.ReadError)]
+)
+def test_a_connection_really_breaks(breaks: Literal["close", "reset"], error: type[Exception]) -> None:
+    """The client meets what it meets on a network."""
+    cut = HELLO.recording("openai-chat").replaced(breaks=breaks)
+    with serve(cut) as server, pytest.raises(error):
+        _post(server)
+
+    [exchange] = server.exchanges
+    assert ("cut", len(cut.body)) == (exchange.outcome, exchange.sent)
+
+
+def test_a_stall_lasts_until_the_client_leaves() -> None:
+    """For ever is until somebody gives up; the server notices."""
+    stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
+    with serve(stalled) as server:
+        with pytest.raises(httpx.ReadTimeout):
+            _post(server, timeout=0.1)
+        [exchange] = server.exchanges
+
+        assert exchange.over.wait(3)
+        assert "abandoned" == exchange.outcome
+
+
+def test_a_stall_ends_with_the_server() -> None:
+    """Leaving the block takes no longer than it must, and is no client's doing."""
+    stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
+    with serve(stalled) as server:
+        stream = connect(f"{server.url}{CHAT}", json={})
+        assert "Hel" == next(iter(stream.text))
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 1
+    assert not server.exchanges[0].closed
+    with pytest.raises(StreamInterrupted):
+        stream.final()
+
+
+def test_a_connection_that_the_client_closes_is_noted() -> None:
+    """A test can ask whether its code let go of the answer."""
+    with serve(HELLO) as server:
+        client = httpx.Client(trust_env=False)
+        client.post(f"{server.url}{CHAT}", json={})
+        [exchange] = server.exchanges
+        assert not exchange.closed
+        client.close()
+        wait_for(lambda: exchange.closed)
+
+        assert "answered" == exchange.outcome
+
+
+def test_pauses_are_real() -> None:
+    """Here a clock runs by itself."""
+    slow = testing.script().text("a").pause(0.3).text("b").finish()
+    with serve(slow, pace="recorded") as server:
+        with connect(f"{server.url}{CHAT}", json={}) as stream:
+            times = [time.monotonic() for _ in stream.text]
+        with serve(slow) as at_once:
+            began = time.monotonic()
+            _post(at_once)
+            took = time.monotonic() - began
+
+    assert times[1] - times[0] > 0.25
+    assert took < 0.25
+
+
+def test_what_cannot_be_played_does_not_start() -> None:
+    """The error is where the mistake is."""
+    wrong: Any = object()
+    with pytest.raises(MisuseError, match="a object cannot be played"):
+        serve(wrong)
+
+
+def test_messages_of_a_websocket_are_not_sent_otherwise() -> None:
+    """The client is told which address it wants."""
+    with serve(Recording.of([b"{}"], messages=True)) as server:
+        response = _post(server, "/v1/realtime")
+
+    assert (500, True) == (response.status_code, "connect to ws://" in response.text)
+
+
+@pytest.mark.anyio
+async def test_it_runs_on_any_event_loop() -> None:
+    """`async with` is the same server."""
+    async with serve(HELLO) as server, aconnect(f"{server.url}{CHAT}", json={}) as stream:
+        message = await stream.final()
+
+    assert ("Hello", 1) == (message.text, len(server.requests))
+    with pytest.raises(MisuseError, match="does not run"):
+        _ = server.url
+
+
+@pytest.mark.anyio
+async def test_neither_start_nor_stop_blocks_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They wait in a thread, also when the block is cancelled."""
+    threads: list[threading.Thread] = []
+
+    def noted(real: Callable[[Server], None]) -> Callable[[Server], None]:
+        def call(server: Server) -> None:
+            threads.append(threading.current_thread())
+            real(server)
+
+        return call
+
+    for name in ("start", "stop"):
+        monkeypatch.setattr(Server, name, noted(getattr(Server, name)))
+    with anyio.CancelScope() as scope:
+        async with serve(HELLO):
+            scope.cancel()
+            await anyio.sleep(10)
+
+    assert 2 == len(threads)
+    assert threading.current_thread() not in threads
+
+
+@pytest.mark.anyio
+async def test_a_stream_of_a_response_is_read() -> None:
+    """An answer in single bytes reaches a client that reads as they come."""
+    async with (
+        serve(HELLO, chunking="bytes") as server,
+        httpx.AsyncClient(trust_env=False) as client,
+        client.stream("POST", f"{server.url}{CHAT}") as response,
+    ):
+        assert "Hello" == (await AsyncStream(response).final()).text
+
+
+def test_it_may_speak_tls() -> None:
+    """For clients that take nothing else, and trust whom they are told to."""
+    with serve(HELLO, tls=True) as server:
+        assert server.url.startswith("https://127.0.0.1:")
+        assert server.ws_url.startswith("wss://127.0.0.1:")
+        with httpx.Client(verify=server.client_context, trust_env=False) as client:
+            assert "Hello" == connect(f"{server.url}{CHAT}", client=client).final().text
+
+
+def test_a_client_that_does_not_trust_it_goes_away() -> None:
+    """The next one is served all the same."""
+    with serve(HELLO, tls=True) as server:
+        with pytest.raises(httpx.ConnectError, match="certificate"):
+            _post(server)
+
+        assert 200 == _post(server, verify=server.client_context).status_code
+
+
+def test_over_tls_a_client_that_leaves_is_noticed_too() -> None:
+    """Although nobody can look into what comes."""
+    stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
+    with serve(stalled, tls=True) as server:
+        with pytest.raises(httpx.ReadTimeout):
+            _post(server, timeout=0.1, verify=server.client_context)
+        [exchange] = server.exchanges
+
+        assert exchange.over.wait(3)
+        assert "abandoned" == exchange.outcome
+
+
+def test_over_tls_a_stall_ends_with_the_server() -> None:
+    """The thread that waits is woken beneath TLS."""
+    stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
+    with serve(stalled, tls=True) as server:
+        client = httpx.Client(verify=server.client_context, trust_env=False)
+        stream = connect(f"{server.url}{CHAT}", client=client)
+        assert "Hel" == next(iter(stream.text))
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 1
+    stream.close()
+    client.close()
+
+
+def test_only_tls_needs_trust() -> None:
+    """There is nothing to be trusted of a server that speaks plainly."""
+    with serve(HELLO) as server, pytest.raises(MisuseError, match="start it with tls=True"):
+        _ = server.client_context
+
+
+def test_without_trustme_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where TLS is asked for."""
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    monkeypatch.setattr(_tls, "_authority", _tls._authority.__wrapped__)  # noqa: SLF001 - past its cache
+
+    with pytest.raises(MisuseError, match="pip install trustme"):
+        serve(HELLO, tls=True, host="127.0.0.2")

@@ -1,0 +1,291 @@
+"""WebSockets of the server that tests start."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.sources.sockets import answer, event
+from tests.support.packages import needed
+from tests.support.timing import wait_for
+from tests.support.wire import sse
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import StreamInterrupted
+from tokenstream.testing import Arrival, Recording
+from tokenstream.testing._serve import Server, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenstream.testing._recording import Breaks
+
+client: Any = needed("websockets.sync.client")
+aclient: Any = needed("websockets.asyncio.client")
+exceptions: Any = needed("websockets.exceptions")
+
+SAID = [event("session.created", session={"model": "gpt-realtime"}), *answer("resp_1", "Hel", "lo")]
+HEARD = Recording.of([each.encode() for each in SAID], messages=True, format="openai-realtime")
+REQUEST = json.dumps({"type": "response.create"})
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve(HEARD) as running:
+        yield running
+
+
+def _open(server: Server, path: str = "/v1/realtime?model=m", **options: Any) -> Any:
+    return client.connect(f"{server.ws_url}{path}", proxy=None, **options)
+
+
+def test_each_chunk_is_one_message(server: Server) -> None:
+    """As text, and then the connection is closed as it should be."""
+    with _open(server) as socket:
+        socket.send(REQUEST)
+        messages = list(socket)
+
+    assert messages == SAID
+    assert 1000 == socket.close_code
+    [exchange] = server.exchanges
+    assert exchange.over.wait(3)
+    assert ("answered", len(HEARD.body)) == (exchange.outcome, exchange.sent)
+
+
+def test_a_stream_reads_it(server: Server) -> None:
+    """A connection of websockets is a source."""
+    with _open(server) as socket:
+        socket.send(REQUEST)
+        with Stream(socket) as stream:
+            message = stream.final()
+
+    assert ("Hello", "complete") == (message.text, message.ending)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_async_stream_reads_it() -> None:
+    """So is an asynchronous one."""
+    async with serve(HEARD) as server, aclient.connect(f"{server.ws_url}/v1/realtime", proxy=None) as socket:
+        await socket.send(REQUEST)
+        async with AsyncStream(socket) as stream:
+            assert "Hello" == (await stream.final()).text
+
+
+def test_what_the_client_sends_is_noted(server: Server) -> None:
+    """Text as text, bytes as bytes, a message in pieces as one; pings are answered and are none."""
+    with _open(server) as socket:
+        socket.send(REQUEST)
+        socket.send(b"\xff\x00")
+        socket.send(["in ", "pieces"])
+        assert socket.ping().wait(3)
+
+    [exchange] = server.exchanges
+    assert exchange.over.wait(3)
+    assert [REQUEST, b"\xff\x00", "in pieces"] == exchange.received
+    assert ("/v1/realtime", "GET") == (exchange.request.route, exchange.request.method)
+
+
+def test_the_connection_stays_open_while_the_client_goes_on() -> None:
+    """A message that is sent late finds it open, and the end does not wait for ever."""
+    with serve(HEARD.replaced(arrivals=())) as server, _open(server) as socket:
+        for _ in range(3):
+            time.sleep(0.1)
+            socket.send(REQUEST)
+        with pytest.raises(exceptions.ConnectionClosedOK):
+            socket.recv(timeout=3)
+
+        assert [REQUEST] * 3 == server.exchanges[0].received
+
+
+def test_a_client_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given more time, since its request may be to come."""
+    from tokenstream.testing import _websocket_server
+
+    monkeypatch.setattr(_websocket_server, "_FIRST_SECONDS", 0.1)
+    with serve(HEARD) as server, _open(server) as socket:
+        assert list(socket) == SAID
+
+
+def test_a_client_may_leave_at_any_time(server: Server) -> None:
+    """In the middle of the answer, or behind it."""
+    with _open(server) as socket:
+        pass
+    [late] = server.exchanges
+    assert late.over.wait(3)
+
+    assert ("answered", 1000) == (late.outcome, socket.close_code)
+
+    slow = HEARD.replaced(arrivals=(Arrival(30.0, b"{}"),))
+    with serve(slow, pace="recorded") as other:
+        with _open(other):
+            pass
+        [early] = other.exchanges
+
+        assert early.over.wait(3)
+        assert ("abandoned", 0) == (early.outcome, early.sent)
+        wait_for(lambda: early.closed)
+
+
+@pytest.mark.parametrize("breaks", ["close", "reset"])
+def test_a_connection_breaks_without_a_closing_frame(breaks: Breaks) -> None:
+    """The client has read what came before."""
+    broken = HEARD.replaced(arrivals=HEARD.arrivals[:-2], breaks=breaks)
+    with serve(broken) as server, _open(server) as socket:
+        socket.send(REQUEST)
+        stream = Stream(socket)
+        with pytest.raises(StreamInterrupted, match="without a closing frame") as caught:
+            for _ in stream:
+                pass
+        assert server.exchanges[0].over.wait(3)
+
+    assert "cut" == server.exchanges[0].outcome
+    assert "Hello" == caught.value.partial.text
+
+
+def test_a_stall_lasts_until_the_client_leaves() -> None:
+    """Nothing more comes; what the client sends is still noted."""
+    stalled = HEARD.replaced(arrivals=HEARD.arrivals[:4], breaks="stall")
+    with serve(stalled) as server:
+        with _open(server) as socket:
+            socket.send(REQUEST)
+            assert SAID[:4] == [socket.recv() for _ in range(4)]
+            with pytest.raises(TimeoutError):
+                socket.recv(timeout=0.3)
+            socket.send("late")
+        [exchange] = server.exchanges
+
+        assert exchange.over.wait(3)
+        assert ("abandoned", [REQUEST, "late"]) == (exchange.outcome, exchange.received)
+
+
+def test_a_stall_ends_with_the_server() -> None:
+    """Leaving the block takes no longer than it must."""
+    with ExitStack() as stack:
+        with serve(HEARD.replaced(breaks="stall")) as server:
+            socket = stack.enter_context(_open(server))
+            began = time.monotonic()
+
+        assert time.monotonic() - began < 1
+        with pytest.raises(exceptions.ConnectionClosedError):
+            list(socket)
+
+
+def test_bytes_that_are_no_text_are_a_binary_message() -> None:
+    """And a line's ending is no part of a text."""
+    recording = Recording.of([b"\xff\x00\n", b"{}\r\n"], messages=True)
+    with serve(recording) as server, _open(server) as socket:
+        socket.send("go")
+
+        assert [b"\xff\x00\n", "{}"] == list(socket)
+
+
+def test_moments_are_real() -> None:
+    """Each message comes when it came, and what the client sends meanwhile is heard."""
+    recording = HEARD.replaced(arrivals=(Arrival(0.0, b"1"), Arrival(0.3, b"2")))
+    with serve(recording, pace="recorded") as server, _open(server) as socket:
+        began = time.monotonic()
+        assert "1" == socket.recv()
+        socket.send(REQUEST)
+        assert "2" == socket.recv()
+        took = time.monotonic() - began
+
+        assert took > 0.25
+        assert [REQUEST] == server.exchanges[0].received
+
+
+def test_a_handshake_is_refused_with_a_status() -> None:
+    """As a provider refuses a key."""
+    refused = Recording.of([b'{"error": {}}'], status=401, messages=True)
+    with serve(refused) as server, pytest.raises(exceptions.InvalidStatus) as caught:
+        _open(server)
+
+    assert (401, b'{"error": {}}') == (caught.value.response.status_code, caught.value.response.body)
+
+
+def test_a_damaged_handshake_is_refused(server: Server) -> None:
+    """By the rules of RFC 6455."""
+    asked = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "no key"}
+    response = httpx.get(f"{server.url}/v1/realtime", headers=asked, trust_env=False)
+
+    assert (400, True) == (response.status_code, "Sec-WebSocket" in response.text)
+
+
+def test_a_handshake_that_cannot_be_read_ends_the_connection(server: Server) -> None:
+    """A line as long as this one is taken for an attack."""
+    asked = {"Upgrade": "websocket", "Connection": "Upgrade", "X-Long": "x" * 20_000}
+
+    # Whether it says so first depends on the version of websockets.
+    with suppress(httpx.RemoteProtocolError):
+        httpx.get(f"{server.url}/v1/realtime", headers=asked, trust_env=False)
+    [exchange] = server.exchanges
+
+    assert exchange.over.wait(3)
+    assert ("abandoned", 0) == (exchange.outcome, exchange.sent)
+
+
+def test_without_the_package_it_is_told_what_to_install(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the client's own error, since the server has nobody to tell."""
+    monkeypatch.delitem(sys.modules, "tokenstream.testing._websocket_server", raising=False)
+    monkeypatch.setitem(sys.modules, "websockets.server", None)
+    with pytest.raises(exceptions.InvalidStatus) as caught:
+        _open(server)
+
+    assert 500 == caught.value.response.status_code
+    assert b"pip install websockets" in caught.value.response.body
+
+
+def test_what_is_no_websocket_is_not_played_as_one() -> None:
+    """The client is told which address it wants."""
+    with (
+        serve(Recording.of([sse("Hello")])) as server,
+        pytest.raises(exceptions.InvalidStatus) as caught,
+    ):
+        _open(server)
+
+    assert b"are no messages of a WebSocket" in caught.value.response.body
+
+
+def test_a_client_that_floods_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message has a largest size; a larger one ends the connection with code 1009."""
+    from tokenstream.testing import _websocket_server
+
+    monkeypatch.setattr(_websocket_server, "_MOST_MESSAGE", 1000)
+    with _open(server) as socket:
+        socket.send("x" * 2000)
+        with pytest.raises(exceptions.ConnectionClosedError):
+            while True:
+                socket.recv(timeout=3)
+
+    assert 1009 == socket.close_code
+
+
+def test_a_websocket_may_speak_tls() -> None:
+    """From the handshake to the closing frame."""
+    with (
+        serve(HEARD, tls=True) as server,
+        _open(server, ssl=server.client_context) as socket,
+    ):
+        socket.send(REQUEST)
+
+        assert list(socket) == SAID
+        assert 1000 == socket.close_code
+
+
+@pytest.mark.parametrize("breaks", ["close", "reset"])
+def test_a_websocket_over_tls_breaks_too(breaks: Breaks) -> None:
+    """Without a closing frame, and without a farewell of TLS."""
+    with (
+        serve(HEARD.replaced(breaks=breaks), tls=True) as server,
+        _open(server, ssl=server.client_context) as socket,
+    ):
+        socket.send(REQUEST)
+        with pytest.raises(exceptions.ConnectionClosedError):
+            list(socket)

@@ -1,0 +1,236 @@
+"""Streams of somebody else's that are looped over, entered and awaited while a watcher looks on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources._awaited import is_async_manager, is_awaitable, is_manager
+from tokenstream.sources._httpx import is_response
+from tokenstream.sources._kinds import named
+from tokenstream.sources._payloads import is_whole
+from tokenstream.sources._plain import closed_by
+from tokenstream.sources._sdk import response_beneath
+from tokenstream.stream._tap_body import can_be_shown, is_asynchronous, show
+from tokenstream.stream._tap_items import AsyncPassing, Passing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.stream._tap_watcher import Watcher
+
+__all__ = [
+    "AsyncBeside",
+    "AsyncManaged",
+    "Beside",
+    "SyncBeside",
+    "SyncManaged",
+    "colours_of",
+    "loops_of",
+    "response_of",
+]
+
+ItemT = TypeVar("ItemT")
+
+_CLOSERS = frozenset({"close", "aclose"})
+_WHOLE = (bytes, bytearray, memoryview, str, Mapping)
+
+
+class Beside(Generic[ItemT]):
+    """A stream of somebody else's, and a watcher of what passes."""
+
+    __slots__ = ("__weakref__", "_entered", "_onlooker", "_open", "_shown", "_source", "_target")
+
+    _made_by: ClassVar[str] = "tap(…)"
+    """What the calling code has written for it."""
+
+    def __init__(self, source: Any, onlooker: Watcher) -> None:  # noqa: ANN401 - told apart by what it can do
+        self._source = source
+        self._target = source
+        """What is read: the source, or what it gave when it was entered or awaited."""
+        self._entered: Any = None
+        """What was entered, and is to be left."""
+        self._onlooker = onlooker
+        self._open = False
+        """Whether there is something that can be read."""
+        self._shown: Any = None
+        """The response whose body the onlooker sees, and needs no items then."""
+        if any(loops_of(source)) or response_of(source) is not None:
+            self._attach(source)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the tapped stream has
+        if name in Beside.__slots__:
+            raise AttributeError(name)
+        found = getattr(self._target, name)
+        return self._closing(found) if name in _CLOSERS and self._shown is None else found
+
+    # -- within ------------------------------------------------------------
+
+    def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
+        self._target, self._open = target, True
+        response = response_of(target)
+        # What a context manager gives may stand on the response that is seen already.
+        if response is not None and response is not self._shown and can_be_shown(response):
+            self._shown = response
+            show(response, self._onlooker)
+
+    def _enter(self, entered: Any, given: Any) -> None:  # noqa: ANN401 - a context manager, and what it gave
+        self._entered = entered
+        if given is not self._target or not self._open:
+            self._attach(given)
+
+    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a stream's own way to close it, which the onlooker is told of."""
+
+        def closed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+            self._onlooker.stop()
+            return close(*args, **options)
+
+        return closed
+
+    def _opened(self, way: str) -> Any:  # noqa: ANN401 - told apart by what it can do
+        """Return what is read, once there is something."""
+        if not self._open:
+            written = f"{way} {self._made_by} as stream"
+            raise MisuseError(f"{named(self._source)} is not open yet: enter it first, with `{written}`")
+        return self._target
+
+
+class SyncManaged(Beside[ItemT]):
+    """What is entered with `with`."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        enter = _method(self._source, "__enter__")
+        if enter is not None:
+            if not self._open:
+                self._onlooker.sent()
+            try:
+                given = enter(self._source)
+            except BaseException as error:
+                self._onlooker.not_opened(error)
+                raise
+            self._enter(self._source, given)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        left = self._entered
+        try:
+            if left is None:
+                # A generator has no `with` of its own.
+                close = getattr(self._target, "close", None)
+                if callable(close):
+                    close()
+                return None
+            suppressed: bool | None = _method(left, "__exit__")(left, kind, error, traceback)
+            return suppressed
+        finally:
+            self._onlooker.stop()
+
+
+class SyncBeside(SyncManaged[ItemT]):
+    """A stream that is read in `for`."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[ItemT]:
+        target: Iterable[ItemT] = self._opened("with")
+        items = iter(target)
+        return Passing(items, self._onlooker, again=target) if self._shown is None else items
+
+    def __next__(self) -> ItemT:
+        items: Iterator[ItemT] = self._opened("with")
+        return next(Passing(items, self._onlooker) if self._shown is None else items)
+
+
+class AsyncManaged(Beside[ItemT]):
+    """What is entered with `async with`, or awaited by it first."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Self:
+        if not self._open:
+            self._onlooker.sent()
+        try:
+            source: Any = self._source
+            enter = _method(source, "__aenter__")
+            if enter is None and is_awaitable(source):
+                source = await source
+                self._attach(source)
+                enter = _method(source, "__aenter__")
+            if enter is not None:
+                self._enter(source, await enter(source))
+        except BaseException as error:
+            self._onlooker.not_opened(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        left = self._entered
+        try:
+            if left is None:
+                # An asynchronous generator has no `async with` of its own.
+                await closed_by(self._target)
+                return None
+            suppressed: bool | None = await _method(left, "__aexit__")(left, kind, error, traceback)
+            return suppressed
+        finally:
+            self._onlooker.stop()
+
+
+class AsyncBeside(AsyncManaged[ItemT]):
+    """A stream that is read in `async for`."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> AsyncIterator[ItemT]:
+        target: AsyncIterable[ItemT] = self._opened("async with")
+        items = aiter(target)
+        return AsyncPassing(items, self._onlooker, again=target) if self._shown is None else items
+
+    async def __anext__(self) -> ItemT:
+        items: AsyncIterator[ItemT] = self._opened("async with")
+        return await anext(AsyncPassing(items, self._onlooker) if self._shown is None else items)
+
+
+def colours_of(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - told apart by what it can do
+    """Return whether something can be read in `for`, and whether in `async for`."""
+    if isinstance(source, _WHOLE) or is_whole(source):
+        return False, False
+    colours = loops_of(source)
+    if any(colours):
+        return colours
+    response = response_of(source)
+    if response is not None:
+        return not is_asynchronous(response), is_asynchronous(response)
+    return is_manager(source), is_async_manager(source) or is_awaitable(source)
+
+
+def loops_of(source: object) -> tuple[bool, bool]:
+    """Return whether something is looped over as it is: in `for`, in `async for`."""
+    # What is awaited, a future or a request of aiohttp, may be iterable, too, but only by the event loop.
+    return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)
+
+
+def response_of(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
+    """Return the response that something is, or stands on; None where there is none."""
+    return source if is_response(source) else response_beneath(source)
+
+
+def _method(source: object, name: str) -> Any:  # noqa: ANN401 - a method of any kind
+    """Return a method as `with` finds it, which looks at the class; None where there is none."""
+    return getattr(type(source), name, None)

@@ -1,0 +1,318 @@
+"""A handler of streams put to the test: at every chunking, and at every cut."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Coroutine, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
+from tokenstream.stream._host import running
+from tokenstream.testing._chunking import Seed
+from tokenstream.testing._cut_places import cut_places, recording_of
+from tokenstream.testing._diff import differences
+from tokenstream.testing._replay import Playback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._chunking import Chunking
+    from tokenstream.testing._cut_places import Playable
+    from tokenstream.testing._recording import Recording
+
+__all__ = ["aassert_stream", "assert_stream", "usual_chunkings"]
+
+ResultT = TypeVar("ResultT")
+
+_ALLOWED: tuple[type[Exception], ...] = (StreamError, OutputIncomplete)
+_SMALL = 64 * 1024
+"""Bytes of the largest body that is replayed byte by byte."""
+_CHUNKINGS: tuple[Chunking, ...] = ("events", "whole", 61, Seed(1))
+_FINE_CHUNKINGS: tuple[Chunking, ...] = ("bytes", 2, 3, 7, Seed(2), Seed(3))
+_MOST_CUTS = 256
+
+
+@overload
+def assert_stream(
+    handler: Callable[[Stream], ResultT],
+    recording: Playable,
+    *,
+    allow: type[Exception] | tuple[type[Exception], ...] = ...,
+    chunkings: Iterable[Chunking] | None = ...,
+    cuts: int = ...,
+    backends: Sequence[str] = ...,
+    **options: Any,  # noqa: ANN401 - a stream's own
+) -> ResultT: ...
+@overload
+def assert_stream(
+    handler: Callable[[AsyncStream], Awaitable[ResultT]],
+    recording: Playable,
+    *,
+    allow: type[Exception] | tuple[type[Exception], ...] = ...,
+    chunkings: Iterable[Chunking] | None = ...,
+    cuts: int = ...,
+    backends: Sequence[str] = ...,
+    **options: Any,  # noqa: ANN401 - a stream's own
+) -> ResultT: ...
+def assert_stream(
+    handler: Callable[[Any], Any],
+    recording: Playable,
+    *,
+    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED,
+    chunkings: Iterable[Chunking] | None = None,
+    cuts: int = _MOST_CUTS,
+    backends: Sequence[str] = ("asyncio",),
+    **options: Any,
+) -> Any:
+    r"""Prove that a handler copes with a stream, however it arrives and wherever it breaks.
+
+    The handler is called many times, each time with a new stream of the recording, on a virtual
+    clock. At every chunking it returns the same value. At every cut, once by a clean end of the
+    input and once by a reset of the connection, it returns or raises only what is allowed. Each
+    time the stream is closed when it is done.
+
+    Args:
+        handler: What takes a `Stream`, or, if it is an async function, an `AsyncStream`, and
+            returns a value that can be compared.
+        recording: A recording, the path of one, or a script.
+        allow: What the handler may raise: one exception class, or several.
+        chunkings: Where the borders of chunks are tried, as for `Recording.stream`; by default
+            those of events, all bytes, none, and others of several sizes and at random.
+        cuts: At how many places at most the stream is cut: at each byte of a smaller recording,
+            else at a sample. 0 for none.
+        backends: Of an async handler: the event loops it runs on, of "asyncio" and "trio".
+        **options: What the stream takes: `format`, `limits`, `deadlines`, `pings`.
+
+    Returns:
+        What the handler returns.
+
+    Raises:
+        AssertionError: The handler does not cope; it says with what, and how to see that again.
+        Exception: What the handler raises of the recording as it is.
+
+    Example:
+        >>> from tokenstream import Stream, testing
+        >>> def shout(stream: Stream) -> str:
+        ...     with stream:
+        ...         return "".join(stream.text).upper()
+        >>> assert_stream(shout, testing.script().text("Hello").finish())
+        'HELLO'
+    """
+    trial: _Trial[Any] = _Trial(recording_of(recording), allow, chunkings, cuts)
+    if not _is_async(handler):
+        return _drive(trial, handler, options)
+    if running() is not None:
+        raise MisuseError("an event loop runs here already: `await testing.aassert_stream(handler, …)`")
+    from anyio import run
+
+    for backend in backends:
+        run(partial(_adrive, trial, handler, options), backend=backend)
+    return trial.result()
+
+
+async def aassert_stream(
+    handler: Callable[[AsyncStream], Awaitable[ResultT]],
+    recording: Playable,
+    *,
+    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED,
+    chunkings: Iterable[Chunking] | None = None,
+    cuts: int = _MOST_CUTS,
+    **options: Any,  # noqa: ANN401 - a stream's own
+) -> ResultT:
+    r"""Prove within an event loop that a handler copes with a stream, as `assert_stream` does.
+
+    Args:
+        handler: An async function that takes an `AsyncStream` and returns a value.
+        recording: As for `assert_stream`.
+        allow: As for `assert_stream`.
+        chunkings: As for `assert_stream`.
+        cuts: As for `assert_stream`.
+        **options: As for `assert_stream`.
+
+    Returns:
+        What the handler returns.
+
+    Raises:
+        AssertionError: The handler does not cope; it says with what, and how to see that again.
+        Exception: What the handler raises of the recording as it is.
+
+    Example:
+        >>> import asyncio
+        >>> from tokenstream import AsyncStream, testing
+        >>> async def length(stream: AsyncStream) -> int:
+        ...     return len((await stream.final()).text)
+        >>> asyncio.run(aassert_stream(length, testing.script().text("Hello").finish()))
+        5
+    """
+    trial = _Trial[ResultT](recording_of(recording), allow, chunkings, cuts)
+    return await _adrive(trial, handler, options)
+
+
+def _drive(trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options: dict[str, Any]) -> ResultT:
+    for run in trial.runs():
+        stream = run.playback.stream(**options)
+        try:
+            with run:
+                run.take(handler(stream))
+        finally:
+            stream.close()
+    return trial.result()
+
+
+async def _adrive(
+    trial: _Trial[ResultT], handler: Callable[[AsyncStream], Awaitable[ResultT]], options: dict[str, Any]
+) -> ResultT:
+    for run in trial.runs():
+        stream = run.playback.astream(**options)
+        try:
+            with run:
+                run.take(await handler(stream))
+        finally:
+            await stream.aclose()
+    return trial.result()
+
+
+class _Run:
+    """One call of the handler: what it is given, and what came of it.
+
+    Args:
+        recording: What is replayed.
+        allow: What the handler may raise.
+        replay: How it is replayed: the arguments of `Recording.stream`, as they are written.
+        playback: The replay.
+    """
+
+    def __init__(self, allow: type[Exception] | tuple[type[Exception], ...], replay: str, playback: Playback):
+        self.playback = playback
+        self.value: Any = None
+        self.error: Exception | None = None
+        self.replay = replay
+        self._allow = allow
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if isinstance(error, self._allow):
+            self.error = error
+        elif isinstance(error, Exception):
+            error.add_note(self.again)
+            if not self.replay:
+                return False
+            raise self.failure(
+                f"the handler raised {_named(error)}, which `allow` does not permit"
+            ) from error
+        elif error is not None:
+            return False
+        if not self.playback.closed:
+            raise self.failure(
+                "the handler left the stream open: have it read in `with stream:`, or to its end"
+            )
+        return True
+
+    @property
+    def again(self) -> str:
+        """How to see it again."""
+        return f"to see it again: handler(recording.stream({self.replay}))"
+
+    def take(self, value: object) -> None:
+        """Take what the handler returned, which must be a value that can be compared."""
+        kind = type(value).__name__
+        if isinstance(value, Iterator | Awaitable):
+            if isinstance(value, Coroutine):
+                value.close()
+            raise MisuseError(
+                f"the handler returned a {kind}, which cannot be compared: have it return a value, such as a "
+                "list; a handler that awaits is an `async def`"
+            )
+        self.value = value
+
+    def agree(self, first: _Run) -> None:
+        """Hold that it came to the same as the first one."""
+        if type(first.error) is not type(self.error):
+            raise self.failure(f"the handler {_outcome(self)}, where it {_outcome(first)} at first") from (
+                self.error or first.error
+            )
+        told = differences(first.value, self.value, names=("expected", "came"))
+        if told:
+            raise self.failure("the handler returned another value", told)
+
+    def failure(self, what: str, told: Sequence[str] = ()) -> AssertionError:
+        """Return the error that says what is wrong with it."""
+        return AssertionError("\n".join([f"{self.replay or 'as recorded'}: {what}", *told, self.again]))
+
+
+class _Trial(Generic[ResultT]):
+    """Which replays a handler is called with, and what must come of them.
+
+    Args:
+        recording: What is replayed.
+        allow: What the handler may raise.
+        chunkings: Where borders of chunks are tried; None for the usual ones.
+        cuts: At how many places at most it is cut.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        allow: type[Exception] | tuple[type[Exception], ...],
+        chunkings: Iterable[Chunking] | None,
+        cuts: int,
+    ) -> None:
+        self._recording = recording
+        self._allow = allow
+        self._chunkings = usual_chunkings(recording) if chunkings is None else tuple(chunkings)
+        self._cuts = cut_places(recording, cuts) if cuts else []
+        self._first: _Run | None = None
+
+    def runs(self) -> Iterator[_Run]:
+        """Yield each run before the handler is called, and judge it afterwards."""
+        run = self._run("")
+        yield run
+        first = self._first = self._first or run
+        run.agree(first)
+        for chunking in self._chunkings:
+            run = self._run(f"chunking={chunking!r}", chunking=chunking)
+            yield run
+            run.agree(first)
+        from tokenstream.testing import faults
+
+        for at in self._cuts:
+            for name in ("cut", "reset"):
+                yield self._run(f"fault=faults.{name}(at={at})", fault=getattr(faults, name)(at=at))
+
+    def result(self) -> ResultT:
+        """Return what the handler returned of the recording as it is, or raise what it raised."""
+        if self._first is None:
+            raise MisuseError("the handler was not called: `backends` names no event loop")
+        if self._first.error is not None:
+            raise self._first.error
+        value: ResultT = self._first.value
+        return value
+
+    def _run(self, replay: str, **arguments: Any) -> _Run:  # noqa: ANN401 - a replay's own
+        return _Run(self._allow, replay, Playback(self._recording, **arguments))
+
+
+def usual_chunkings(recording: Recording) -> tuple[Chunking, ...]:
+    if recording.messages:
+        return ()
+    return _CHUNKINGS if len(recording.body) > _SMALL else (*_CHUNKINGS, *_FINE_CHUNKINGS)
+
+
+def _is_async(handler: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _outcome(run: _Run) -> str:
+    return "returned a value" if run.error is None else f"raised {_named(run.error)}"

@@ -1,0 +1,190 @@
+"""The rules that formats keep whatever is done to them: odd input, too much of it, several at once."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from tokenstream.limits import Limits
+from tokenstream.message import FinishReason
+from tokenstream.testing._check_odd import PROBE, kinds_of, stranger
+from tokenstream.testing._check_readings import Watch, fed, with_payload
+from tokenstream.testing._check_rules import CONTENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenstream.events import Event
+    from tokenstream.testing._check_case import Broken, Case
+    from tokenstream.testing._check_readings import Reading
+
+__all__ = [
+    "carries_what_it_does_not_know",
+    "errors_survive_pickle",
+    "fresh_is_independent",
+    "gives_nothing_after_the_end",
+    "is_well_described",
+    "raises_nothing",
+    "recognises_calmly",
+]
+
+_FRAMINGS = {"sse", "ndjson", "json", "aws-eventstream", "messages", "pieces"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_FIRST_PAYLOADS: tuple[dict[str, Any], ...] = (
+    {}, {"type": 1}, {"type": None}, {"id": {}}, {"choices": None}, {"choices": [1]}, {"delta": []},
+    {"candidates": {}}, {"message": 1}, {"error": []}, {"event": {}, "data": 1}, {PROBE: [[]]},
+)  # fmt: skip
+
+
+def raises_nothing(case: Case) -> Iterator[Broken]:
+    """Find what `feed` or `end` raise on."""
+    if case.whole.crash is not None:
+        yield case.broken(_raised(case.whole))
+    for fault, reading in [*case.at_cuts, *case.damaged]:
+        if reading.crash is not None:
+            yield case.broken(_raised(reading), fault=fault)
+    for odd, reading in case.at_odds:
+        if reading.crash is not None:
+            yield case.broken_at(odd.number, odd.frame, f"{odd.told}: {_raised(reading)}")
+
+
+def errors_survive_pickle(case: Case) -> Iterator[Broken]:
+    """Find an error that comes back from pickle as another one."""
+    seen: set[type] = set()
+    for reading in (reading for found in (case.at_cuts, case.damaged, case.at_odds) for _, reading in found):
+        error = reading.error
+        if error is None or type(error) in seen:
+            continue
+        seen.add(type(error))
+        again: Any = None
+        with Watch():
+            again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        if type(again) is not type(error) or (again.args, again.partial) != (error.args, error.partial):
+            yield case.broken(f"{type(error).__name__} does not come back whole from pickle")
+
+
+def carries_what_it_does_not_know(case: Case) -> Iterator[Broken]:
+    """Find unknown fields and payloads that are dropped, or fatal."""
+    kinds = kinds_of(case.frames)
+    for index, payload in kinds:
+        frame = with_payload(case.frames[index], {**payload, PROBE: "kept"})
+        # A sign of life has nothing to be carried in.
+        if _events_of(case, index) and not _carries(case.exchanged(index, frame)):
+            yield case.broken_at(
+                index, frame, "a field that it does not know is nowhere in message or events"
+            )
+    for index, _ in kinds[len(kinds) // 2 :][:1]:
+        frame = stranger(case.frames[index])
+        reading = case.exchanged(index, frame, case.frames[index])
+        if not _carries(reading):
+            fate = "dropped" if reading.error is None else "fatal"
+            yield case.broken_at(index, frame, f"a payload that it does not know is {fate}")
+
+
+def gives_nothing_after_the_end(case: Case) -> Iterator[Broken]:
+    """Find events after the terminal event, the end of the input, or an error."""
+    format = case.make()
+    with Watch():
+        for frame in case.frames:
+            format.feed(frame)
+        for index, frame in enumerate(case.frames if format.ended else ()):
+            if any(isinstance(event, CONTENT) for event in format.feed(frame)):
+                yield case.broken_at(index, frame, "fed again after the terminal event, it gives content")
+        format.end()
+        if format.end():
+            yield case.broken("a second end() gives events")
+        for index, frame in enumerate(case.frames):
+            broken = case.make()
+            broken.feed(with_payload(frame, b"{"))
+            if broken.error is not None and any(map(broken.feed, case.frames)):
+                yield case.broken_at(index, frame, 'after an error, which "{" was, it gives events')
+
+
+def fresh_is_independent(case: Case) -> Iterator[Broken]:
+    """Find what two formats of the same make share."""
+    limits = Limits(event=999_983)
+    pattern = case.make()
+    with Watch():
+        fresh = pattern.fresh(limits=limits, pings=True)
+        if fresh is pattern or type(fresh) is not type(pattern):
+            yield case.broken("fresh() is to return a new format of the same class")
+        if fresh.limits is not limits or not fresh.pings:
+            yield case.broken("fresh() is to hand on `limits` and `pings`")
+        alone, one, other = (pattern.fresh(limits=Limits(), pings=False) for _ in range(3))
+        in_turns = fed(one, case.frames, beside=other)
+        if fed(alone, case.frames).events != in_turns.events or pattern.frames:
+            yield case.broken("two formats from fresh(), fed in turns, give something else than one alone")
+
+
+def is_well_described(case: Case) -> Iterator[Broken]:
+    """Find class attributes that are none."""
+    format = case.make()
+    reasons = set(get_args(FinishReason))
+    wrong = {
+        "name: letters, digits, dots and dashes": not _NAME.fullmatch(_text(format, "name")),
+        f"framing: one of {', '.join(sorted(_FRAMINGS))}": format.framing not in _FRAMINGS,
+        "sentinel: bytes, or None": not _is_a(format.sentinel, bytes, type(None)),
+        "ends_with_input: True or False": not _is_a(format.ends_with_input, bool),
+        "event_names: a set of strings": not _are_names(format.event_names),
+        f"finish_reasons: a mapping to {', '.join(sorted(reasons))}": not set(_values(format.finish_reasons))
+        <= reasons,
+    }
+    for what in (what for what, is_wrong in wrong.items() if is_wrong):
+        yield case.broken(f"the class attribute is to be {what}")
+
+
+def recognises_calmly(case: Case) -> Iterator[Broken]:
+    """Find first payloads on which `recognises` raises, or answers something else than it may."""
+    format = case.make()
+    own = [payload for _, payload in kinds_of(case.frames)]
+    for payload in (*_FIRST_PAYLOADS, *own):
+        answer: object = "raised"
+        with Watch():
+            answer = format.recognises(payload, "")
+        if answer not in (True, False, None):
+            yield case.broken(
+                f'recognises({payload!r:.200}, "") is to be True, False or None, and {answer!r:.99}'
+            )
+        elif answer and not payload:
+            yield case.broken('recognises({}, "") claims a payload that says nothing')
+
+
+# -- within ------------------------------------------------------------------------
+
+
+def _raised(reading: Reading) -> str:
+    return f"{type(reading.crash).__name__} is raised: {reading.crash}"
+
+
+def _events_of(case: Case, index: int) -> list[Event]:
+    """Return the events that a frame gives."""
+    format = case.make()
+    given: list[Event] = []
+    with Watch():
+        for frame in case.frames[: index + 1]:
+            given = format.feed(frame)
+    return given
+
+
+def _carries(reading: Reading) -> bool:
+    told = [*reading.messages, *reading.events, *(event.raw for event in reading.events)]
+    return reading.crash is not None or any(PROBE in repr(each) for each in told)
+
+
+def _text(holder: object, name: str) -> str:
+    value = getattr(holder, name, None)
+    return value if isinstance(value, str) else ""
+
+
+def _is_a(value: object, *kinds: type) -> bool:
+    return isinstance(value, kinds)
+
+
+def _are_names(value: object) -> bool:
+    names = cast("set[object]", value) if isinstance(value, frozenset | set) else {None}
+    return all(isinstance(name, str) for name in names)
+
+
+def _values(value: Any) -> list[object]:  # noqa: ANN401 - what a class attribute happens to be
+    return list(value.values()) if hasattr(value, "values") else [value]

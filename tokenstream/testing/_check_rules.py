@@ -1,0 +1,257 @@
+"""The rules that formats keep, seen in what they make of an answer."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, cast
+
+from tokenstream.events import (
+    MediaDelta,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
+from tokenstream.message import Message
+from tokenstream.testing._assert_stream import usual_chunkings
+from tokenstream.testing._check_readings import aread, read
+from tokenstream.testing._diff import differences
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.events import Event
+    from tokenstream.message import ToolCall
+    from tokenstream.testing._check_case import Broken, Case
+    from tokenstream.testing._check_readings import Reading
+
+__all__ = [
+    "CONTENT",
+    "complete_only_at_the_end",
+    "expected",
+    "same_at_every_chunking",
+    "same_in_both_colours",
+    "says_something",
+    "shows_a_prefix",
+    "starts_and_ends_parts",
+    "whole_calls_once",
+]
+
+_STARTS = (PartStart, ToolCallStart)
+_DONES = (PartDone, ToolCallDone)
+_DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta, PartDelta, MediaDelta)
+CONTENT = _STARTS + _DONES + _DELTAS
+"""The events that say something of a part."""
+_NAMES = ("expected", "came")
+_SHOWN = ("text", "reasoning", "refusal")
+_PLACEHOLDER = "{}"
+"""What some servers send before a call's arguments: what was cut then shows it."""
+
+
+def says_something(case: Case) -> Iterator[Broken]:
+    """Find an answer of which no event comes."""
+    if not case.whole.events:
+        yield case.broken(f"no event comes of it, but {_failure(case.whole)}")
+
+
+def expected(case: Case) -> Iterator[Broken]:
+    """Find a message that is another one than is expected."""
+    if case.expected is None:
+        return
+    message = _choice(case.whole, 0)
+    if isinstance(case.expected, Message):
+        told = differences(case.expected, message, names=_NAMES)
+    else:
+        told = _fields_differ("", case.expected, message)
+    if told:
+        yield case.broken(_lines("the message is another one", told))
+
+
+def same_at_every_chunking(case: Case) -> Iterator[Broken]:
+    """Find a chunking that gives something else."""
+    for chunking in usual_chunkings(case.recording):
+        told = _readings_differ(case.whole, read(case.recording, case.make(), chunking=chunking))
+        if told:
+            yield case.broken(_lines("something else comes", told), chunking=chunking)
+
+
+def same_in_both_colours(case: Case) -> Iterator[Broken]:
+    """Find what an `AsyncStream` reads otherwise."""
+    told = _readings_differ(case.whole, aread(case.recording, case.make()))
+    if told:
+        yield case.broken(_lines("an AsyncStream gives something else", told))
+
+
+def shows_a_prefix(case: Case) -> Iterator[Broken]:
+    """Find a cut that shows what the whole answer does not begin with."""
+    for fault, reading in case.at_cuts:
+        for message in reading.messages:
+            what = _shows_more(message, _choice(case.whole, message.choice))
+            if what:
+                yield case.broken(what, fault=fault)
+
+
+def whole_calls_once(case: Case) -> Iterator[Broken]:
+    """Find a tool call that is handed out twice, or cut."""
+    for what in _calls_astray(case.whole, case.whole):
+        yield case.broken(what)
+    for fault, reading in case.at_cuts:
+        for what in _calls_astray(reading, case.whole):
+            yield case.broken(what, fault=fault)
+
+
+def complete_only_at_the_end(case: Case) -> Iterator[Broken]:
+    """Find a cut that is called complete, and lacks something."""
+    # Where a server gives its finish reason before the end, what is cut behind it is complete.
+    if case.make().ends_with_input or "content_after_finish" in case.whole.departures:
+        return
+    for fault, reading in case.at_cuts:
+        if reading.error is None and reading.crash is None and not reading.events:
+            yield case.broken("an answer of which nothing came is no error", fault=fault)
+        for message in reading.messages:
+            whole = _choice(case.whole, message.choice)
+            if message.complete and _said(message) != _said(whole):
+                yield case.broken("an answer that was cut is called complete", fault=fault)
+
+
+def starts_and_ends_parts(case: Case) -> Iterator[Broken]:
+    """Find parts that end twice, go on after their end, or stay open."""
+    ended: set[tuple[int, int]] = set()
+    for event in case.whole.events:
+        if isinstance(event, CONTENT) and not _is_opaque(event):
+            place = (event.choice, event.part)
+            if place in ended:
+                verb = "ends again" if isinstance(event, _DONES) else "goes on after its end"
+                yield case.broken(f"part {event.part} of choice {event.choice} {verb}")
+            if isinstance(event, _DONES):
+                ended.add(place)
+    for message in case.whole.messages:
+        for index, part in enumerate(message.parts):
+            # A call whose arguments are no JSON is kept, and never handed out.
+            if message.complete and not part.complete and part.kind != "tool_call":
+                yield case.broken(f"part {index} is open in a complete answer")
+
+
+# -- within ------------------------------------------------------------------------
+
+
+def _readings_differ(one: Reading, other: Reading) -> list[str]:
+    pairs = (
+        (one.events, other.events),
+        ([event.raw for event in one.events], [event.raw for event in other.events]),
+        (one.messages, other.messages),
+        (one.departures, other.departures),
+        (_failure(one), _failure(other)),
+    )
+    for left, right in pairs:
+        told = differences(left, right, names=_NAMES)
+        if told:
+            return told
+    return []
+
+
+def _failure(reading: Reading) -> str:
+    error = reading.crash or reading.error
+    return "no error" if error is None else f"{type(error).__name__}: {error}"
+
+
+def _lines(what: str, told: list[str]) -> str:
+    return "\n".join([f"{what}:", *told])
+
+
+def _fields_differ(path: str, wanted: object, came: object) -> list[str]:
+    """Tell what differs of the fields that a mapping names."""
+    if isinstance(wanted, Mapping):
+        named = cast("Mapping[str, object]", wanted).items()
+        return [
+            line
+            for name, value in named
+            for line in _fields_differ(_joined(path, name), value, _field(came, name))
+        ]
+    some, others = _listed(wanted), _listed(came)
+    if some is not None and others is not None and len(some) == len(others):
+        pairs = enumerate(zip(some, others, strict=True))
+        return [line for at, pair in pairs for line in _fields_differ(f"{path}[{at}]", *pair)]
+    if some is not None and others is not None:
+        wanted, came = list(some), list(others)
+    return [f"{path}: {line}" for line in differences(wanted, came, names=_NAMES)]
+
+
+def _field(value: object, name: str) -> object:
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, object]", value).get(name)
+    return getattr(value, name, None)
+
+
+def _listed(value: object) -> Sequence[object] | None:
+    return cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _choice(reading: Reading, choice: int) -> Message:
+    return next((message for message in reading.messages if message.choice == choice), Message(choice=choice))
+
+
+def _shows_more(message: Message, whole: Message) -> str:
+    for name in _SHOWN:
+        # Half a character that was cut is shown as U+FFFD.
+        if not getattr(whole, name).startswith(getattr(message, name).rstrip("\ufffd")):
+            return f"its {name} is not the beginning of the whole answer's"
+    if len(message.tool_calls) > len(whole.tool_calls):
+        return "it has more tool calls than the whole answer"
+    for call, in_whole in zip(message.tool_calls, whole.tool_calls, strict=False):
+        if (call.id, call.name) != (in_whole.id, in_whole.name):
+            return f"its tool call {call.id!r} is not the one in the whole answer"
+        begins = in_whole.arguments_text.startswith(call.arguments_text)
+        if not begins and (call.complete or call.arguments_text != _PLACEHOLDER):
+            return f"the arguments of its tool call {call.id!r} are not the beginning of the whole answer's"
+    return ""
+
+
+def _calls_astray(reading: Reading, whole: Reading) -> Iterator[str]:
+    given = [event for event in reading.events if isinstance(event, ToolCallDone)]
+    in_whole = {
+        (each.choice, each.part): each.call for each in whole.events if isinstance(each, ToolCallDone)
+    }
+    for (_, part), times in Counter((event.choice, event.part) for event in given).items():
+        if times > 1:
+            yield f"the tool call of part {part} is handed out {times} times"
+    for event in given:
+        call = event.call
+        if not call.complete or not _is_whole(call):
+            yield f"tool call {call.id!r} is handed out, and is not whole"
+        elif in_whole.get((event.choice, event.part)) != call:
+            yield f"tool call {call.id!r} is handed out, and is another one in the whole answer"
+
+
+def _is_whole(call: ToolCall) -> bool:
+    if call.type == "custom" or not call.arguments_text.strip():
+        return True
+    try:
+        json.loads(call.arguments_text)
+    except ValueError:
+        return False
+    return True
+
+
+def _said(message: Message) -> tuple[object, ...]:
+    return message.text, message.reasoning, message.refusal, message.tool_calls, message.finish_reason
+
+
+def _is_opaque(event: Event) -> bool:
+    """Tell whether an event is of a part that has no rules: what comes later replaces what was."""
+    return (
+        isinstance(event, PartStart | PartDone)
+        and event.content is not None
+        and event.content.kind == "opaque"
+    )

@@ -1,0 +1,93 @@
+"""Time that passes because somebody says so, and time that passes by itself."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Clock", "VirtualClock", "clock_of"]
+
+
+class Clock(Protocol):
+    """A clock that can be waited by."""
+
+    def __call__(self) -> float:
+        """Return the reading, in seconds."""
+        ...
+
+    def until(self, moment: float) -> float:
+        """Say how many seconds of real time to wait until a moment."""
+        ...
+
+
+class VirtualClock:
+    """A clock that stands still until it is told to go on: waiting by it takes no time.
+
+    Args:
+        now: Its first reading, in seconds.
+
+    Example:
+        >>> clock = VirtualClock()
+        >>> clock.advance(90)
+        >>> clock()
+        90.0
+    """
+
+    __slots__ = ("_now",)
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._now = float(now)
+
+    def __call__(self) -> float:
+        """Return the reading, in seconds."""
+        return self._now
+
+    def __repr__(self) -> str:
+        return f"VirtualClock({self._now:g})"
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass.
+
+        Args:
+            seconds: How much, 0 or more.
+
+        Raises:
+            ValueError: It would run backwards, or for ever.
+        """
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"a clock goes forward by a number of seconds, and not by {seconds}")
+        self._now += seconds
+
+    def until(self, moment: float) -> float:
+        """Let the time pass until a moment; none of it is real.
+
+        Args:
+            moment: A reading of this clock; one that has passed already changes nothing.
+        """
+        self._now = max(self._now, moment)
+        return 0.0
+
+
+class _RealClock:
+    """A clock that runs by itself."""
+
+    __slots__ = ("_read",)
+
+    def __init__(self, read: Callable[[], float]) -> None:
+        self._read = read
+
+    def __call__(self) -> float:
+        return self._read()
+
+    def until(self, moment: float) -> float:
+        return max(0.0, moment - self._read())
+
+
+def clock_of(clock: Callable[[], float] | None) -> VirtualClock | _RealClock:
+    """Return a clock that can be waited by: a new virtual one where none is given."""
+    if clock is None:
+        return VirtualClock()
+    return clock if isinstance(clock, VirtualClock) else _RealClock(clock)

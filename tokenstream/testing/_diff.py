@@ -1,0 +1,225 @@
+"""What differs between two answers, field by field: for people who read a failed test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import SequenceMatcher
+from typing import Any, ClassVar, TypeVar, cast, get_args
+
+from pydantic import BaseModel
+
+from tokenstream._message_parts import Value
+from tokenstream.events import Event
+from tokenstream.testing._recording import Recording
+
+__all__ = ["differences", "speaks_of_answers"]
+
+_BEFORE, _AFTER = 20, 30
+"""Characters that are shown before and after the place where two texts part."""
+_MOST_LINES = 60
+_SHORT = 24
+"""Characters of texts that are shown whole."""
+_MOST_SHOWN = 100
+"""Characters of a value that are shown."""
+_MOST_MATCHED = 400
+"""Items of lists that are matched with each other; longer ones are compared place by place."""
+_OURS: tuple[type, ...] = (Value, Recording, *get_args(Event))
+
+TextT = TypeVar("TextT", str, bytes)
+
+
+def differences(left: object, right: object, *, names: tuple[str, str] = ("left", "right")) -> list[str]:
+    r"""Tell what differs between two values, as lines to be read.
+
+    Messages, events, tool calls and recordings are compared field by field, texts and bodies
+    up to where they part, and of lists it is told which items differ, are missing or too many.
+
+    Args:
+        left: Any value.
+        right: Another one.
+        names: What the two are called.
+
+    Returns:
+        The lines; none where nothing differs.
+
+    Example:
+        >>> from tokenstream.events import TextDelta
+        >>> print(*differences([TextDelta("Hello")], [TextDelta("Help!")]), sep="\n")
+        [0].text:
+            left:  'Hello'
+            right: 'Help!'
+    """
+    report = _Report(names)
+    report.compare("", left, right)
+    return report.lines[:_MOST_LINES] + ["… and more"] * (len(report.lines) > _MOST_LINES)
+
+
+def speaks_of_answers(value: object) -> bool:
+    """Tell whether a value is a message, an event, a recording or a piece of one; or holds some."""
+    if isinstance(value, list | tuple):
+        return any(isinstance(item, _OURS) for item in cast("Sequence[object]", value))
+    return isinstance(value, _OURS)
+
+
+class _Report:
+    """Collects what differs.
+
+    Args:
+        names: What the two sides are called.
+    """
+
+    def __init__(self, names: tuple[str, str]) -> None:
+        self.lines: list[str] = []
+        width = max(map(len, names)) + 1
+        self._left, self._right = (f"    {f'{name}:':{width}} " for name in names)
+        self._names = names
+
+    def compare(self, path: str, left: object, right: object) -> None:
+        """Add what differs between two values, which lie at `path`."""
+        if len(self.lines) > _MOST_LINES or (type(left) is type(right) and left == right):
+            return
+        before = len(self.lines)
+        if type(left) is not type(right):
+            self._unlike(path, left, right)
+            return
+        compare = next(compare for kind, compare in self._kinds if isinstance(left, kind))
+        compare(self, path, left, right)
+        if len(self.lines) == before:
+            self._values(path, left, right)
+
+    # -- by kind -----------------------------------------------------------------
+
+    def _texts(self, path: str, left: str, right: str) -> None:
+        if max(len(left), len(right)) > _SHORT:
+            self._part(path, left, right, "character", _spelled)
+
+    def _bodies(self, path: str, left: bytes, right: bytes) -> None:
+        place = _parting(left, right)
+        # Behind the last blank line that both have, the next event begins.
+        event = left.count(b"\n\n", 0, place) + 1
+        of_sse = b"\n\n" in left or b"\n\n" in right
+        self._part(path, left, right, f"event {event}, byte" if of_sse else "byte", _spelled_bytes)
+
+    def _part(self, path: str, left: TextT, right: TextT, unit: str, spelled: Callable[[TextT], str]) -> None:
+        place = _parting(left, right)
+        begin, end = max(0, place - _BEFORE), place + _AFTER
+        opening = "…'" if begin else "'"
+        self.lines.append(f"{_at(path)}: they part at {unit} {place:,} (of {len(left):,} and {len(right):,})")
+        for margin, text in ((self._left, left), (self._right, right)):
+            closing = "'…" if end < len(text) else "'"
+            self.lines.append(f"{margin}{opening}{spelled(text[begin:end])}{closing}")
+        self.lines.append(" " * len(f"{self._left}{opening}{spelled(left[begin:place])}") + "^")
+
+    def _recordings(self, path: str, left: Recording, right: Recording) -> None:
+        for each in fields(left):
+            if each.name != "arrivals":
+                self.compare(_joined(path, each.name), getattr(left, each.name), getattr(right, each.name))
+        if left.body != right.body:
+            self.compare(_joined(path, "body"), left.body, right.body)
+            return
+        sizes = [[len(data) for _, data in each.arrivals] for each in (left, right)]
+        times = [[at for at, _ in each.arrivals] for each in (left, right)]
+        if sizes[0] != sizes[1]:
+            self._values(_joined(path, "chunks (their sizes)"), *sizes)
+        elif times[0] != times[1]:
+            self._values(_joined(path, "arrivals (their times)"), *times)
+
+    def _fields(self, path: str, left: object, right: object) -> None:
+        for name in _fields_of(left):
+            self.compare(_joined(path, name), getattr(left, name), getattr(right, name))
+
+    def _mappings(self, path: str, left: Mapping[object, object], right: Mapping[object, object]) -> None:
+        for key, value in left.items():
+            if key in right:
+                self.compare(f"{path}[{key!r}]", value, right[key])
+            else:
+                self._alone(f"{path}[{key!r}]", value, 0)
+        for key, value in right.items():
+            if key not in left:
+                self._alone(f"{path}[{key!r}]", value, 1)
+
+    def _lists(self, path: str, left: Sequence[object], right: Sequence[object]) -> None:
+        for left_begin, left_end, right_begin, right_end in _matched(left, right):
+            both = min(left_end - left_begin, right_end - right_begin)
+            for offset in range(both):
+                at, other = left_begin + offset, right_begin + offset
+                place = f"{path}[{at}]" if at == other else f"{path}[{at} and {other}]"
+                self.compare(place, left[at], right[other])
+            for at in range(left_begin + both, left_end):
+                self._alone(f"{path}[{at}]", left[at], 0)
+            for at in range(right_begin + both, right_end):
+                self._alone(f"{path}[{at}]", right[at], 1)
+
+    # -- lines -------------------------------------------------------------------
+
+    def _values(self, path: str, left: object, right: object) -> None:
+        self.lines += [f"{_at(path)}:", f"{self._left}{_short(left)}", f"{self._right}{_short(right)}"]
+
+    def _unlike(self, path: str, left: object, right: object) -> None:
+        kinds = f"of two types, {type(left).__name__} and {type(right).__name__}"
+        told = left is not None and right is not None
+        self._values(f"{_at(path)}: {kinds}" if told else path, left, right)
+
+    def _alone(self, path: str, value: object, side: int) -> None:
+        self.lines.append(f"{path}: only {self._names[side]} has {_short(value)}")
+
+    _kinds: ClassVar[tuple[tuple[Any, Callable[..., None]], ...]] = (
+        (str, _texts),
+        (bytes, _bodies),
+        (Recording, _recordings),
+        (BaseModel, _fields),
+        (Mapping, _mappings),
+        (list, _lists),
+        (tuple, _lists),
+        (object, _fields),
+    )
+
+
+def _fields_of(value: object) -> list[str]:
+    if isinstance(value, BaseModel):
+        return list(type(value).model_fields)
+    if is_dataclass(value):
+        return [each.name for each in fields(value) if each.compare]
+    return []
+
+
+def _matched(left: Sequence[object], right: Sequence[object]) -> list[tuple[int, int, int, int]]:
+    """Return the stretches that differ: begin and end on the left, begin and end on the right."""
+    if len(left) == len(right) or max(len(left), len(right)) > _MOST_MATCHED:
+        return [(0, len(left), 0, len(right))]
+    matcher = SequenceMatcher(None, list(map(repr, left)), list(map(repr, right)), autojunk=False)
+    return [(a, b, c, d) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"]
+
+
+def _parting(left: Sequence[object], right: Sequence[object]) -> int:
+    """Return the place from which on two texts are not the same."""
+    for place, (one, other) in enumerate(zip(left, right, strict=False)):
+        if one != other:
+            return place
+    return min(len(left), len(right))
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _at(path: str) -> str:
+    return path or "the value"
+
+
+def _short(value: object) -> str:
+    told = repr(value)
+    if len(told) <= _MOST_SHOWN:
+        return told
+    half = _MOST_SHOWN // 2
+    return f"{told[:half]} … {told[-half:]}"
+
+
+def _spelled(text: str) -> str:
+    """Write a text as in a program, each character for itself."""
+    return "".join(["\\'" if each == "'" else repr(each)[1:-1] for each in text])
+
+
+def _spelled_bytes(data: bytes) -> str:
+    return "".join([repr(data[at : at + 1])[2:-1] for at in range(len(data))])

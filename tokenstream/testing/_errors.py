@@ -1,0 +1,40 @@
+"""What is wrong with a file that is to be a recording, or with what is to become one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import MisuseError, TokenStreamError
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["RecordingInvalid", "RecordingRefused"]
+
+
+class RecordingInvalid(TokenStreamError, ValueError):
+    """A file is no recording, or a damaged one.
+
+    Args:
+        message: What is wrong, and what to do.
+        path: The file.
+        line: The line that is wrong, from 1; None where no line is to blame.
+
+    Example:
+        >>> error = RecordingInvalid("it is empty", path="order.rec", line=1)
+        >>> str(error), error.line
+        ('order.rec, line 1: it is empty', 1)
+    """
+
+    def __init__(self, message: str, *, path: str | os.PathLike[str], line: int | None = None) -> None:
+        where = f"{path}" if line is None else f"{path}, line {line}"
+        super().__init__(f"{where}: {message}")
+        self.path = path
+        self.line = line
+
+
+class RecordingRefused(MisuseError, ValueError):
+    """What was to be recorded holds what looks like a secret, and nothing was written.
+
+    The message names its kind and its place, and never the secret itself.
+    """

@@ -1,0 +1,200 @@
+"""What servers and mocks play: which answer a request gets."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from tokenstream.errors import MisuseError
+from tokenstream.relay.encoders import load, names
+from tokenstream.testing._recording import Recording
+from tokenstream.testing._replay import Playback
+from tokenstream.testing._replies import Request, refusal
+from tokenstream.testing._script import Script
+
+if TYPE_CHECKING:
+    from tokenstream.testing._chunking import Chunking
+    from tokenstream.testing._replay import Pace
+    from tokenstream.testing.faults import Fault
+
+__all__ = ["Playable", "Player", "format_of_path", "headers_of"]
+
+_Answer: TypeAlias = Recording | Script
+Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | Callable[[Request], _Answer]"
+"""What can be played: a recording; a script; several, one for each request; some by path; or a function
+of the request that returns a recording or a script."""
+_Choice: TypeAlias = Callable[[Request], Recording]
+
+_PATHS: tuple[tuple[str, str], ...] = (
+    (r"/chat/completions", "openai-chat"),
+    (r"/completions", "openai-completions"),
+    (r"/responses(/[^/]+)?", "openai-responses"),
+    (r"/threads(/[^/]+)?/runs(/[^/]+/submit_tool_outputs)?", "openai-assistants"),
+    (r"/realtime", "openai-realtime"),
+    (r"/messages|:streamRawPredict", "anthropic"),
+    (r":streamGenerateContent", "gemini"),
+    (r"[./]BidiGenerateContent(Constrained)?", "gemini-live"),
+    (r"/interactions(/[^/]+)?", "gemini-interactions"),
+    (r"/converse-stream", "bedrock-converse"),
+    (r"/invoke-with-response-stream", "bedrock-invoke"),
+    (r"/v2/chat", "cohere"),
+    (r"/api/chat", "ollama"),
+    (r"/generate_stream", "tgi"),
+)
+"""How the paths end at which providers answer, and in which formats; the first that fits counts."""
+_FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
+_OF_THE_CONNECTION = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
+"""Headers that said something of the connection on which a recording was made."""
+_LOWEST_ERROR = 400
+
+
+class Player:
+    """Decides which answer a request gets.
+
+    Args:
+        what: What is played.
+        format: The format in which scripts are written; None for the one that the path tells.
+        pace: When chunks come.
+        chunking: Where their borders are; messages of a WebSocket stay whole.
+        fault: What goes wrong, each time.
+
+    Raises:
+        MisuseError: It cannot be played.
+    """
+
+    def __init__(
+        self,
+        what: Playable,
+        *,
+        format: str | None = None,
+        pace: Pace = "instant",
+        chunking: Chunking = "recorded",
+        fault: Fault | Iterable[Fault] | None = None,
+    ) -> None:
+        if format is not None:
+            # A wrong name is told where it stands, and not where a request comes.
+            load(format)
+        self._format = format
+        self._pace: Pace = pace
+        self._chunking: Chunking = chunking
+        self._fault = fault
+        self._choose = self._choice_of(what)
+
+    def recording(self, request: Request) -> Recording:
+        """Return the answer to a request as it is to be sent: with its fault, at its pace.
+
+        Raises:
+            MisuseError: There is none, or it is not one for this kind of request.
+        """
+        chosen = self._choose(request)
+        if chosen.status >= _LOWEST_ERROR:
+            # A refusal is no WebSocket, whatever was asked for.
+            return chosen.replaced(messages=False) if chosen.messages else chosen
+        if chosen.messages and not request.opens_socket:
+            raise MisuseError(
+                f"what is played at {request.route} are the messages of a WebSocket: connect to ws://…, and "
+                "not to http://…"
+            )
+        if request.opens_socket and not chosen.messages:
+            raise MisuseError(
+                f"what is played at {request.route} are no messages of a WebSocket: ask for http://…, and "
+                "not for ws://…"
+            )
+        return chosen
+
+    # -- within ------------------------------------------------------------
+
+    def _choice_of(self, what: object) -> _Choice:
+        if isinstance(what, Recording | Script):
+            return lambda request: self._one(what, request)
+        if isinstance(what, Mapping):
+            return self._by_path(cast("Mapping[str, object]", what))
+        if isinstance(what, Sequence) and not isinstance(what, str | bytes):
+            return _in_turn([self._choice_of(each) for each in cast("Sequence[object]", what)])
+        if callable(what):
+            return lambda request: self._one(cast("Callable[[Request], object]", what)(request), request)
+        raise MisuseError(
+            f"a {type(what).__name__} cannot be played: pass a Recording, a script, several of them (one for "
+            "each request), a mapping from paths, or a function of the request that returns one"
+        )
+
+    def _by_path(self, what: Mapping[str, object]) -> _Choice:
+        choices = {path: self._choice_of(each) for path, each in what.items()}
+
+        def choose(request: Request) -> Recording:
+            choice = choices.get(request.route)
+            return _nothing_at(request.route, choices) if choice is None else choice(request)
+
+        return choose
+
+    def _one(self, what: object, request: Request) -> Recording:
+        if isinstance(what, Script):
+            what = what.recording(self._format or format_of_path(request.route))
+        if not isinstance(what, Recording):
+            raise MisuseError(
+                f"the function that decides what is played returned a {type(what).__name__}: it returns a "
+                "Recording or a script"
+            )
+        chunking: Chunking = "recorded" if what.messages else self._chunking
+        return Playback(what, pace=self._pace, chunking=chunking, fault=self._fault).recording
+
+
+def format_of_path(path: str) -> str:
+    """Return the format in which providers answer at a path.
+
+    Args:
+        path: The path, without a query.
+
+    Raises:
+        MisuseError: It tells none.
+
+    Example:
+        >>> format_of_path("/v1/chat/completions"), format_of_path("/v1/messages")
+        ('openai-chat', 'anthropic')
+    """
+    for end, format in _FORMATS:
+        if end.search(path):
+            return format
+    raise MisuseError(
+        f"the path {path} does not tell in which format the script is to be sent: pass format=, one of "
+        f"{', '.join(names())}"
+    )
+
+
+def _in_turn(choices: Sequence[_Choice]) -> _Choice:
+    left = iter(choices)
+    # Requests come in threads of their own.
+    lock = threading.Lock()
+
+    def choose(request: Request) -> Recording:
+        with lock:
+            choice = next(left, None)
+        if choice is None:
+            raise MisuseError(
+                f"all {len(choices)} prepared answers have been given, and {request.route} asks for one "
+                "more: prepare another, or switch off the client's retries"
+            )
+        return choice(request)
+
+    return choose
+
+
+def _nothing_at(path: str, known: Iterable[str]) -> Recording:
+    reply = refusal(404, f"nothing is played at {path}; what there is: {', '.join(known)}")
+    body = [data for _, data in reply.chunks]
+    return Recording.of(body, status=reply.status, headers={"content-type": reply.content_type})
+
+
+def headers_of(recording: Recording) -> dict[str, str]:
+    """Return the headers with which a recording is sent; a content type is among them.
+
+    Args:
+        recording: The answer.
+    """
+    headers = {name: text for name, text in recording.headers.items() if name not in _OF_THE_CONNECTION}
+    if "content-type" not in headers:
+        format = recording.format if recording.format in names() else "text"
+        headers["content-type"] = load(format).content_type
+    return headers

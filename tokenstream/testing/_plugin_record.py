@@ -1,0 +1,65 @@
+"""Recording the live stream that a test's marker names."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.stream import AsyncStream, Stream
+from tokenstream.testing._own_loop import run_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["record_anew"]
+
+_ASYNCHRONOUS = ("__await__", "__aiter__", "__aenter__")
+
+
+def record_anew(source: Callable[[], object], path: Path) -> None:
+    """Read a live stream to its end, and put what came into a file.
+
+    A stream that fails leaves the file that was there as it is.
+
+    Args:
+        source: Opens the stream: returns whatever a `Stream` or an `AsyncStream` reads.
+        path: The file.
+
+    Raises:
+        StreamError: The stream failed.
+        RecordingRefused: It holds what looks like a secret.
+    """
+    new = path.with_name(f"new-{path.name}")
+    try:
+        _record(source, new)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _record(source: Callable[[], object], path: Path) -> None:
+    if inspect.iscoroutinefunction(source):
+        run_apart(partial(_aread, source, path))
+        return
+    opened = source()
+    if any(hasattr(opened, name) for name in _ASYNCHRONOUS):
+        run_apart(partial(_aread, lambda: opened, path))
+        return
+    recorded = _recorded(opened, path)
+    with recorded if isinstance(recorded, Stream) else Stream(recorded) as stream:
+        stream.final()
+
+
+async def _aread(source: Callable[[], object], path: Path) -> None:
+    opened = source()
+    recorded = _recorded(await opened if inspect.isawaitable(opened) else opened, path)
+    async with recorded if isinstance(recorded, AsyncStream) else AsyncStream(recorded) as stream:
+        await stream.final()
+
+
+def _recorded(opened: object, path: Path) -> Any:  # noqa: ANN401 - what the source is, or stands for
+    from tokenstream.testing._record import record
+
+    return record(opened, path, overwrite=True)

@@ -1,0 +1,251 @@
+"""Sources that are looped over, entered or awaited, and noted on the way; streams of this library, too."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources import AsyncSource, Deferred, SyncSource
+from tokenstream.sources._awaited import is_awaitable
+from tokenstream.sources._kinds import named
+from tokenstream.sources._plain import is_file
+from tokenstream.stream import AsyncStream, Stream
+from tokenstream.stream._tap_beside import (
+    AsyncBeside,
+    AsyncManaged,
+    Beside,
+    SyncBeside,
+    SyncManaged,
+    colours_of,
+    loops_of,
+)
+from tokenstream.stream._tap_items import AsyncPassing, Passing
+from tokenstream.testing._record_bodies import note_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import TracebackType
+
+    from tokenstream.testing._record_notes import Notes
+
+__all__ = ["note_loop", "note_stream"]
+
+
+# -- streams of this library -------------------------------------------------
+
+
+def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
+    """Have noted what a stream reads.
+
+    Raises:
+        MisuseError: It has begun to read, or is over.
+    """
+    source = stream._source  # noqa: SLF001 - what it reads is nobody else's business
+    if source is None or stream.metrics.first_byte is not None:
+        raise MisuseError(f"{stream!r} was read or closed before; record it before that")
+    known = weakref.ref(stream)
+
+    def format() -> str | None:
+        there = known()
+        return None if there is None else there.format
+
+    notes.format = format
+    if isinstance(source, Deferred):
+        _note_deferred(source, notes)
+    else:
+        _note_source(source, notes)
+    if isinstance(source, SyncSource) and isinstance(stream, Stream):
+        stream._chunks = source.chunks  # noqa: SLF001 - as above
+
+
+def _note_deferred(deferred: Deferred, notes: Notes) -> None:
+    own = deferred.open
+
+    def noted(found: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
+        _note_source(found, notes)
+        return found
+
+    async def awaited(opening: Any) -> SyncSource | AsyncSource:  # noqa: ANN401 - an awaitable
+        return noted(await opening)
+
+    def opened() -> Any:  # noqa: ANN401 - a source, or an awaitable of one
+        notes.sent()
+        found: Any = own()
+        return awaited(found) if is_awaitable(found) else noted(found)
+
+    deferred.open = opened
+
+
+def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
+    notes.opened(source.head, source.coding)
+    notes.messages = source.messages
+    notes.patient = source.bound is not None
+    if isinstance(source, SyncSource):
+        source.chunks = Passing(source.chunks, notes)
+        source.close = _closed(source.close, notes)
+    else:
+        source.chunks = AsyncPassing(source.chunks, notes)
+        source.close = _closed(source.close, notes)
+
+
+def _closed(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
+    """Return a way to close something, of either colour, after which the recording is over."""
+
+    async def then_over(closing: Any) -> Any:  # noqa: ANN401 - an awaitable, and what it gives
+        try:
+            return await closing
+        finally:
+            notes.stop()
+
+    def closed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+        waiting = False
+        try:
+            given = close(*args, **options)
+            waiting = is_awaitable(given)
+            return then_over(given) if waiting else given
+        finally:
+            if not waiting:
+                notes.stop()
+
+    return closed
+
+
+# -- loops of others ---------------------------------------------------------
+
+
+def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by what it can do
+    """Return what stands for an iterable, a context manager or an awaitable, and notes what passes.
+
+    Raises:
+        MisuseError: It is nothing that can be looped over, or holds a body already.
+    """
+    sync, asynchronous = colours_of(source)
+    if is_file(source) or isinstance(source, bytes | bytearray | memoryview | str):
+        raise MisuseError(
+            f"{named(source)} is at hand already: Recording.load(path) reads a file, and "
+            "Recording.of([body]).save(path) writes a recording"
+        )
+    # What is only entered is no loop, so that a `Stream` enters it, too.
+    kind = _Awaited if is_awaitable(source) else _KINDS.get((sync, asynchronous, any(loops_of(source))))
+    if kind is not None:
+        return kind(source, notes)
+    raise MisuseError(
+        f"{named(source)} is nothing that can be recorded: hand over a response (httpx, httpx2, requests, "
+        "urllib3, aiohttp), a stream of an SDK that stands on one, a Stream or AsyncStream, a client of "
+        "httpx or httpx2, or an iterable of bytes; was stream=True forgotten in the request?"
+    )
+
+
+class _Noted(Beside[Any]):
+    """A source that is noted: what it gives when it is entered or awaited, where it is no loop itself."""
+
+    __slots__ = ()
+
+    _made_by = "testing.record(…)"
+    _onlooker: Notes
+
+    def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
+        self._target, self._open = target, True
+        if target is not self._source and note_body(target, self._onlooker):
+            self._shown = target
+
+    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        return _closed(close, self._onlooker)
+
+    def _given(self) -> Any:  # noqa: ANN401 - told apart by what it can do
+        """Return what the application goes on with."""
+        if self._shown is not None:
+            return self._target
+        return self if self._target is self._source else note_loop(self._target, self._onlooker)
+
+
+class _Manager(_Noted, SyncManaged[Any]):
+    """What is entered with `with`."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Any:  # noqa: ANN401 - what the source gives
+        super().__enter__()
+        return self._given()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._onlooker.leaving = error
+        return super().__exit__(kind, error, traceback)
+
+
+class _AsyncManager(_Noted, AsyncManaged[Any]):
+    """What is entered with `async with`."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Any:  # noqa: ANN401 - what the source gives
+        await super().__aenter__()
+        return self._given()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._onlooker.leaving = error
+        return await super().__aexit__(kind, error, traceback)
+
+
+class _Awaited(_AsyncManager):
+    """What is awaited, or awaited and entered with `async with`."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Any:  # noqa: ANN401 - what the source gives
+        self._onlooker.sent()
+        try:
+            self._attach(await self._source)
+        except BaseException as error:
+            self._onlooker.not_opened(error)
+            raise
+        return self._given()
+
+
+class _EitherManager(_Manager, _AsyncManager):
+    """What is entered in both ways."""
+
+    __slots__ = ()
+
+
+class _Loop(_Manager, SyncBeside[Any]):
+    """What is read in `for`."""
+
+    __slots__ = ()
+
+
+class _AsyncLoop(_AsyncManager, AsyncBeside[Any]):
+    """What is read in `async for`."""
+
+    __slots__ = ()
+
+
+class _EitherLoop(_Loop, _AsyncLoop):
+    """What is read in both ways."""
+
+    __slots__ = ()
+
+
+_KINDS: dict[tuple[bool, bool, bool], type[_Noted]] = {
+    (True, False, False): _Manager,
+    (False, True, False): _AsyncManager,
+    (True, True, False): _EitherManager,
+    (True, False, True): _Loop,
+    (False, True, True): _AsyncLoop,
+    (True, True, True): _EitherLoop,
+}
+"""By whether it is for `for`, for `async for`, and a loop as it is."""

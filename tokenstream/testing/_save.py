@@ -1,0 +1,72 @@
+"""A recording into a file: whole or not at all, and without secrets."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._body_types import TYPES
+from tokenstream.testing._file_format import EXTENSION, written
+from tokenstream.testing._secrets import refuse_secrets, without_secret_headers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokenstream.testing._recording import Recording
+
+__all__ = ["refuse_existing", "refuse_extension", "save"]
+
+
+def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
+    """Write a recording to a file, and make the folder where it is missing.
+
+    The headers that hold a secret by their purpose, such as cookies, are left out.
+    With the extension of a bare body, such as `.sse`, the body alone is written.
+
+    Args:
+        recording: The recording.
+        path: Where to.
+        overwrite: Whether a file that is there already may be replaced.
+
+    Raises:
+        FileExistsError: There is one, and `overwrite` is False.
+        RecordingRefused: It holds what looks like a secret.
+    """
+    refuse_extension(path)
+    if not overwrite:
+        refuse_existing(path)
+    recording = recording.replaced(headers=without_secret_headers(recording.headers))
+    refuse_secrets(recording)
+    data = written(recording) if path.suffix.lower() == EXTENSION else recording.body
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it, since a file is moved in one step only within a file system.
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        new.write_bytes(data)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def refuse_extension(path: Path) -> None:
+    """Let the name of a file pass that can be loaded again.
+
+    Raises:
+        MisuseError: It cannot.
+    """
+    if path.suffix.lower() not in {EXTENSION, *TYPES}:
+        raise MisuseError(
+            f"{path.name} is no name for a recording: end it with {EXTENSION}, or for the body alone with "
+            f"{', '.join(TYPES)}"
+        )
+
+
+def refuse_existing(path: Path) -> None:
+    """Let a path pass where there is no file.
+
+    Raises:
+        FileExistsError: There is one.
+    """
+    if path.exists():
+        raise FileExistsError(f"there is a file {path} already: pass overwrite=True to replace it")

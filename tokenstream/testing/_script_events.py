@@ -1,0 +1,307 @@
+"""The steps of a script, and the events that they are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tokenstream._json import decode
+from tokenstream.errors import ProtocolError
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MediaDelta,
+    MessageStart,
+    PartDone,
+    PartStart,
+    Ping,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    UsageUpdate,
+)
+from tokenstream.message import (
+    Citation,
+    FinishReason,
+    MediaPart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event
+
+__all__ = [
+    "Alive",
+    "Cite",
+    "Count",
+    "Ended",
+    "Failure",
+    "Pause",
+    "Raw",
+    "Say",
+    "Show",
+    "Step",
+    "Timeline",
+    "Use",
+    "happen",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Text, reasoning or a refusal, in pieces."""
+
+    kind: Literal["text", "reasoning", "refusal"]
+    pieces: tuple[str, ...]
+    signature: str | None = None
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A tool call, its arguments in fragments."""
+
+    name: str
+    fragments: tuple[str, ...]
+    id: str | None
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cite:
+    """A source."""
+
+    citation: Citation
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """An image, audio, or another file."""
+
+    data: bytes
+    mime_type: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Token counts."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The reason why a choice ended."""
+
+    reason: FinishReason
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """A sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A payload as it is, between the borders of the format."""
+
+    payload: Any
+    event: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The provider's error."""
+
+    kind: ErrorKind
+    message: str | None = None
+    code: str | None = None
+
+
+Step: TypeAlias = Say | Use | Cite | Show | Count | Ended | Pause | Alive | Raw | Failure
+
+_TOKENS = re.compile(r"\s*\S{1,6}|\s+")
+"""Pieces of text as models send them."""
+_FRAGMENTS = re.compile(r".{1,8}", re.DOTALL)
+_PARTS: dict[
+    str, tuple[type[TextPart | ReasoningPart | RefusalPart], type[TextDelta | ReasoningDelta | RefusalDelta]]
+] = {
+    "text": (TextPart, TextDelta),
+    "reasoning": (ReasoningPart, ReasoningDelta),
+    "refusal": (RefusalPart, RefusalDelta),
+}
+
+
+_TOKEN_EVENTS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
+
+
+def pieces_of(text: str) -> tuple[str, ...]:
+    """Cut a text into pieces as a model sends them."""
+    return tuple(_TOKENS.findall(text))
+
+
+def in_fragments(text: str) -> tuple[str, ...]:
+    """Cut arguments into fragments as a model sends them."""
+    return tuple(_FRAGMENTS.findall(text))
+
+
+@dataclass(slots=True)
+class _Place:
+    """What is being written in a choice."""
+
+    parts: int = 0
+    kind: str = ""
+    calls: bool = False
+
+
+class _Telling:
+    """Turns steps into events, one answer."""
+
+    def __init__(self, taken: frozenset[str]) -> None:
+        self._places: dict[int, _Place] = {}
+        self._calls = 0
+        self._taken = taken
+
+    def happen(self, step: Say | Use | Cite | Show | Count | Ended | Alive) -> Iterator[Event]:
+        """Yield the events that a step is."""
+        match step:
+            case Say():
+                yield from self._say(step)
+            case Use():
+                yield from self._use(step)
+            case Cite(citation, choice):
+                place = yield from self._begin(choice, "citation")
+                cited = (
+                    citation
+                    if citation.cites is not None
+                    else citation.model_copy(update={"cites": max(0, place - 1)})
+                )
+                yield CitationAdded(cited, choice=choice, part=place)
+            case Show(data, mime_type, choice):
+                place = yield from self._begin(choice, "media")
+                yield PartStart(MediaPart(mime_type=mime_type), choice=choice, part=place)
+                yield MediaDelta(data, choice=choice, part=place)
+            case Count(usage):
+                yield UsageUpdate(usage)
+            case Ended(reason, choice):
+                yield from self._close(choice)
+                calls = self._place(choice).calls
+                # A provider says so itself, whatever the script says.
+                yield Finish("tool_calls" if calls and reason == "stop" else reason, choice=choice)
+            case _:
+                yield Ping()
+
+    def _place(self, choice: int) -> _Place:
+        return self._places.setdefault(choice, _Place())
+
+    def _begin(self, choice: int, kind: str) -> Generator[Event, None, int]:
+        yield from self._close(choice)
+        place = self._place(choice)
+        place.kind = kind
+        place.parts += 1
+        return place.parts - 1
+
+    def _close(self, choice: int) -> Iterator[Event]:
+        place = self._place(choice)
+        if place.kind in {*_PARTS, "media"}:
+            yield PartDone(choice=choice, part=place.parts - 1)
+        place.kind = ""
+
+    def _say(self, step: Say) -> Iterator[Event]:
+        if not step.pieces and step.signature is None:
+            return
+        part, delta = _PARTS[step.kind]
+        place = self._place(step.choice)
+        index = place.parts - 1
+        if place.kind != step.kind:
+            index = yield from self._begin(step.choice, step.kind)
+            yield PartStart(part(), choice=step.choice, part=index)
+        for piece in step.pieces:
+            yield delta(piece, choice=step.choice, part=index)
+        if step.signature is not None:
+            yield ReasoningDelta("", step.signature, choice=step.choice, part=index)
+
+    def _use(self, step: Use) -> Iterator[Event]:
+        index = yield from self._begin(step.choice, "tool_call")
+        self._place(step.choice).calls = True
+        self._calls += 1
+        id = step.id or self._made_up()
+        yield ToolCallStart(id, step.name, choice=step.choice, part=index)
+        for fragment in step.fragments:
+            yield ToolCallDelta(id, fragment, choice=step.choice, part=index)
+        text = "".join(step.fragments)
+        if _is_whole(text):
+            call = ToolCall(id=id, name=step.name, arguments_text=text, complete=True)
+            yield ToolCallDone(call, choice=step.choice, part=index)
+
+    def _made_up(self) -> str:
+        id = f"call_{self._calls}"
+        while id in self._taken:
+            id += "_"
+        return id
+
+
+def _is_whole(arguments: str) -> bool:
+    try:
+        decode(arguments or "{}")
+    except ProtocolError:
+        return False
+    return True
+
+
+@dataclass(slots=True)
+class Timeline:
+    """What happens in an answer, each with its moment in seconds."""
+
+    moments: list[tuple[float, Event | Raw | Failure]]
+    end: float = 0.0
+    """When nothing more happens."""
+
+
+def happen(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> Timeline:
+    """Return what happens in an answer.
+
+    Args:
+        steps: The steps of a script.
+        start: The answer's head.
+        rate: Deltas per second; None for all at once.
+    """
+    taken = frozenset(step.id for step in steps if isinstance(step, Use) and step.id is not None)
+    telling, timeline = _Telling(taken), Timeline([])
+    begun = False
+    for step in steps:
+        if isinstance(step, Pause):
+            timeline.end += step.seconds
+            continue
+        if isinstance(step, Raw | Failure):
+            timeline.moments.append((timeline.end, step))
+            continue
+        if not begun:
+            begun = True
+            timeline.moments.append((timeline.end, start))
+        for event in telling.happen(step):
+            timeline.moments.append((timeline.end, event))
+            if rate is not None and isinstance(event, _TOKEN_EVENTS):
+                timeline.end += 1 / rate
+    return timeline

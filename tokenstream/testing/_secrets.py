@@ -1,0 +1,206 @@
+"""What looks like a secret, and so must not come into a file that is shared."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from contextlib import suppress
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.status import REQUEST_IDS
+from tokenstream.testing._errors import RecordingRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tokenstream.testing._recording import Recording
+
+__all__ = ["find_secret", "kept_headers", "named_headers", "refuse_secrets", "without_secret_headers"]
+
+
+class Secret(NamedTuple):
+    """What looks like one."""
+
+    kind: str
+    """Whose it is, and what."""
+    at: int
+    """Where it begins, in bytes."""
+
+
+_QUOTED = r"[\"'\\]{0,4}\s{0,8}[:=]\s{0,8}[\"'\\]{0,4}"
+"""What stands between a name and its value, in JSON, in a form and in a shell."""
+_KEYS: dict[str, tuple[str, str]] = {
+    "a key of Anthropic": (r"sk-ant-", r"[\w-]{20,}"),
+    # Also of DeepSeek, OpenRouter, Moonshot and others. Without a digit it is a word with hyphens.
+    "a key of OpenAI, or of an API like theirs": (r"sk-", r"(?!ant-)(?=[A-Za-z_-]*[0-9])[\w-]{20,}"),
+    "a key of Google": (r"AIza", r"[\w-]{35}(?![\w-])"),
+    "a token of Google": (r"ya29\.", r"[\w-]{20,}"),
+    "a client secret of Google": (r"GOCSPX-", r"[\w-]{20,}"),
+    "an access key of AWS": (r"A(?:KIA|SIA)", r"[A-Z0-9]{16}(?!\w)"),
+    "a key of Amazon Bedrock": (r"ABSK", r"[A-Za-z0-9+/=]{60,}"),
+    "a short key of Amazon Bedrock": (r"bedrock-api-key-", r"[A-Za-z0-9+/=]{40,}"),
+    "a token of GitHub": (r"gh[pousr]_", r"[A-Za-z0-9]{36,}"),
+    "a fine-grained token of GitHub": (r"github_pat_", r"\w{22,}"),
+    "a token of GitLab": (r"glpat-", r"[\w-]{20,}"),
+    "a token of Slack": (r"x(?:ox[abeoprs]|app)-", r"[A-Za-z0-9-]{10,}"),
+    "a token of Hugging Face": (r"hf_", r"[A-Za-z0-9]{30,}(?!\w)"),
+    "a key of Groq": (r"gsk_", r"[A-Za-z0-9]{40,}"),
+    "a key of xAI": (r"xai-", r"[A-Za-z0-9]{40,}"),
+    "a key of Perplexity": (r"pplx-", r"[A-Za-z0-9]{40,}"),
+    "a key of NVIDIA": (r"nvapi-", r"[\w-]{40,}"),
+    "a key of Cerebras": (r"csk-", r"[A-Za-z0-9]{40,}"),
+    "a key of Fireworks": (r"fw_", r"[A-Za-z0-9]{22,}(?!\w)"),
+    "a token of Replicate": (r"r8_", r"[A-Za-z0-9]{37}(?!\w)"),
+    "a key of Stripe": (r"[sr]k_(?:live|test)_", r"[A-Za-z0-9]{20,}"),
+    "a key of LangSmith": (r"lsv2_", r"[a-z]{2}_[0-9a-f]{32}"),
+    "a token in a header": (r"(?i:bearer)", r"\s{1,4}(?=[A-Za-z._~+/-]*[0-9])[\w.~+/-]{20,}=*"),
+    "a JSON Web Token": (r"eyJ", r"[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
+}
+"""How the keys of each kind begin, and how they go on."""
+_OTHERS: dict[str, str] = {
+    "a secret key of AWS": rf"(?i:secret_?access_?key|session_?token){_QUOTED}[A-Za-z0-9/+=]{{40}}",
+    "a password in a header": rf"(?i:authorization){_QUOTED}(?i:basic)\s{{1,4}}[\w+/=-]{{8,}}",
+    "a private key": r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----",
+    "a password in an address": r"://(?<=\w://)[^\s/@:\"'\\]{1,200}:[^\s/@:\"'\\]{1,200}@",
+    "a key in an address": (
+        r"[?&](?i:api[-_]?key|key|access[-_]?token|token|sig|signature|x-amz-signature|x-amz-security-token)"
+        r"=(?=[^\s&\"'\\]{0,199}[0-9])[^\s&\"'\\]{16,}"
+    ),
+}
+"""What others look like."""
+
+
+def _key(begins: str, goes_on: str) -> str:
+    """Return the pattern of a key that stands alone, be it behind an escape of JSON.
+
+    The look back stands behind what the key begins with: the search finds that first,
+    which is a hundred times faster.
+    """
+    return rf"{begins}(?:(?<!\w{begins})|(?<=\\[bfnrt]{begins})){goes_on}"
+
+
+_PATTERNS = [
+    (kind, re.compile(pattern.encode(), re.ASCII))
+    for kind, pattern in [*((kind, _key(*parts)) for kind, parts in _KEYS.items()), *_OTHERS.items()]
+]
+
+_SECRET_HEADERS = re.compile(
+    r"authorization|cookie|api-?key|subscription-key|security-token|auth-token|access-token|session-token"
+    r"|csrf-token|xsrf-token|secret|password|credential|signature"
+)
+_KEPT = frozenset(
+    {
+        *REQUEST_IDS,
+        "content-type",
+        "date",
+        "openai-processing-ms",
+        "retry-after",
+        "retry-after-ms",
+        "x-amzn-errortype",
+        "x-should-retry",
+        "x-vercel-ai-ui-message-stream",
+    }
+)
+_KEPT_FAMILIES = re.compile(r"(?:x-|anthropic-)?ratelimit(?:-|$)")
+
+
+def find_secret(data: bytes) -> Secret | None:
+    """Return the first thing that looks like a secret; None where nothing does.
+
+    Example:
+        >>> find_secret(b"key: " + b"AKIA" + b"X" * 16), find_secret(b"a task-force")
+        (Secret(kind='an access key of AWS', at=5), None)
+    """
+    found = [
+        Secret(kind, match.start())
+        for kind, pattern in _PATTERNS
+        for match in [pattern.search(data)]
+        if match is not None
+    ]
+    return min(found, key=lambda secret: secret.at, default=None)
+
+
+def refuse_secrets(recording: Recording) -> None:
+    """Let a recording pass that holds nothing that looks like a secret.
+
+    Its bytes are looked through, and the answer that they are decoded to, too: what a
+    model says is spread over many events.
+
+    Raises:
+        RecordingRefused: It does; the error names its kind and its place.
+    """
+    heads = {"the request line": recording.request}
+    heads |= {f"the header {name}": value for name, value in recording.headers.items()}
+    for where, value in heads.items():
+        secret = find_secret(value.encode("utf-8", "surrogateescape"))
+        if secret is not None:
+            raise _refused(secret, f"at byte {secret.at} of {where}")
+    secret = find_secret(recording.body)
+    if secret is not None:
+        ends = list(accumulate(len(data) for _, data in recording.arrivals))
+        chunk = bisect_right(ends, secret.at) + 1
+        raise _refused(secret, f"at byte {secret.at} of the body (in chunk {chunk})")
+    for answer in _answers(recording):
+        secret = find_secret(answer)
+        if secret is not None:
+            raise _refused(secret, "in what the body says, spread over several events")
+
+
+def _answers(recording: Recording) -> Iterator[bytes]:
+    """Give what a body says, as far as it can be read."""
+    with recording.replaced(status=200, breaks=None).stream() as stream:
+        with suppress(StreamError, MisuseError):
+            stream.final()
+        for message in stream.messages:
+            yield message.model_dump_json().encode()
+
+
+def _refused(secret: Secret, where: str) -> RecordingRefused:
+    return RecordingRefused(
+        f"what looks like {secret.kind} stands {where}, and no file was written: a recording is shared. "
+        'Take it out with replace={r"its pattern": "harmless"} or filter=, which `testing.record` takes; '
+        "if it was real, it has been sent to you in an answer: change it"
+    )
+
+
+# -- headers -----------------------------------------------------------------
+
+
+def named_headers(names: Iterable[str]) -> frozenset[str]:
+    """Return the names of headers that somebody wants to keep.
+
+    Raises:
+        MisuseError: What one of them holds is secret by its purpose.
+    """
+    if isinstance(names, str):
+        raise MisuseError(f'headers={names!r} is one name: write headers=("{names}",)')
+    lowered = frozenset(name.lower() for name in names)
+    secret = sorted(name for name in lowered if _SECRET_HEADERS.search(name))
+    if secret:
+        raise MisuseError(f"the header {secret[0]} is never stored, since it holds a secret: leave it out")
+    return lowered
+
+
+def kept_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return the headers of a response that matter to whoever replays it.
+
+    Args:
+        headers: By lower-case name.
+        named: Those that matter besides, by lower-case name.
+    """
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if name in _KEPT or name in named or _KEPT_FAMILIES.match(name)
+    }
+    if "retry-after" not in kept and "date" not in named:
+        # It says only how long a date in `retry-after` is away, and differs with every recording.
+        kept.pop("date", None)
+    return without_secret_headers(kept)
+
+
+def without_secret_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers without those that hold a secret by their purpose."""
+    return {name: value for name, value in headers.items() if not _SECRET_HEADERS.search(name.lower())}

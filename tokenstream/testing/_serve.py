@@ -1,0 +1,159 @@
+"""A server for tests: real HTTP and WebSockets on loopback, for what takes an address."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._playable import Player, headers_of
+from tokenstream.testing._server import Exchange, ReplayServer, Reply, Request, refusal
+from tokenstream.testing._tls import client_context, server_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from ssl import SSLContext
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.testing._chunking import Chunking
+    from tokenstream.testing._playable import Playable
+    from tokenstream.testing._recording import Recording
+    from tokenstream.testing._replay import Pace
+    from tokenstream.testing.faults import Fault
+
+__all__ = ["Exchange", "Request", "Server", "serve"]
+
+
+class Server(ReplayServer):
+    """A server on loopback that plays recordings, scripts and faults; made by `testing.serve`.
+
+    It runs in `with`, and in `async with` on any event loop, which it does not block.
+
+    Args:
+        player: Decides which answer a request gets.
+        host: Where to listen.
+        port: The port; 0 for any that is free.
+        tls: Whether it speaks TLS.
+    """
+
+    def __init__(self, player: Player, *, host: str = "127.0.0.1", port: int = 0, tls: bool = False) -> None:
+        super().__init__(self._play, host=host, port=port, tls=server_context(host) if tls else None)
+        self._player = player
+
+    @property
+    def ws_url(self) -> str:
+        """The server's address for WebSockets while it runs, without a path."""
+        return self.url.replace("http", "ws", 1)
+
+    @property
+    def client_context(self) -> SSLContext:
+        """What a client needs to trust the server, where it speaks TLS."""
+        if self._tls is None:
+            raise MisuseError("the server does not speak TLS: start it with tls=True")
+        return client_context()
+
+    @property
+    def requests(self) -> list[Request]:
+        """What was asked for, in the order in which it came."""
+        return [exchange.request for exchange in self.exchanges]
+
+    async def __aenter__(self) -> Self:
+        from anyio import to_thread
+
+        await to_thread.run_sync(self.start)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        from anyio import CancelScope, to_thread
+
+        with CancelScope(shield=True):
+            await to_thread.run_sync(self.stop)
+
+    def _play(self, request: Request) -> Reply:
+        try:
+            recording = self._player.recording(request)
+            if recording.messages:
+                _need_websockets()
+        except MisuseError as error:
+            # The client's own error then says what is wrong with the test.
+            return refusal(500, str(error))
+        return _reply_of(recording)
+
+
+def serve(
+    what: Playable,
+    *,
+    format: str | None = None,
+    pace: Pace = "instant",
+    chunking: Chunking = "recorded",
+    fault: Fault | Iterable[Fault] | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: bool = False,
+) -> Server:
+    """Play recordings and scripts on a server, to whatever takes an address.
+
+    It answers every method at every path, unless `what` is a mapping from paths. Time is
+    real here: pauses, stalls and slow answers last as long as they say. A recording of a
+    WebSocket is said to a client that asks for one; the connection is closed, or broken,
+    once the client has been silent for a moment.
+
+    Args:
+        what: A `Recording`; a script; several of them, one for each request; a mapping
+            from paths; or a function of the request that returns a recording or a script.
+        format: The format in which scripts are sent; None for the one that the request's
+            path tells, such as "/v1/messages".
+        pace: When chunks come: "instant", "recorded", or how many times as fast.
+        chunking: Where the borders of chunks are, as for `Recording.stream`.
+        fault: What goes wrong with each answer: one of `testing.faults`, or several.
+        host: Where to listen.
+        port: The port; 0 for any that is free.
+        tls: Whether it speaks TLS, for clients that take nothing else; give them
+            `Server.client_context`. It needs the package trustme.
+
+    Raises:
+        MisuseError: It cannot be played.
+        OSError: The address cannot be used.
+
+    Example:
+        >>> from tokenstream import connect, testing
+        >>> hello = testing.script().text("Hello").finish("stop")
+        >>> with serve(hello) as server, connect(f"{server.url}/v1/messages", json={}) as stream:
+        ...     print(stream.final().text, stream.format, server.requests[0].json)
+        Hello anthropic {}
+    """
+    player = Player(what, format=format, pace=pace, chunking=chunking, fault=fault)
+    return Server(player, host=host, port=port, tls=tls)
+
+
+def _reply_of(recording: Recording) -> Reply:
+    headers = headers_of(recording)
+    moments = [0.0, *[at for at, _ in recording.arrivals]]
+    return Reply(
+        # Each with what it waits after the one before.
+        chunks=[
+            (at - before, data)
+            for (before, at), (_, data) in zip(pairwise(moments), recording.arrivals, strict=True)
+        ],
+        content_type=headers.pop("content-type"),
+        status=recording.status,
+        headers=headers,
+        cut=recording.breaks,
+        messages=recording.messages,
+    )
+
+
+def _need_websockets() -> None:
+    try:
+        import_module("tokenstream.testing._websocket_server")
+    except ImportError as error:
+        raise MisuseError(
+            "serving a WebSocket needs the package websockets: `pip install websockets`"
+        ) from error

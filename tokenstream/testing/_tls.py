@@ -1,0 +1,46 @@
+"""TLS for servers of tests, with an authority that nobody else trusts. Needs the package trustme."""
+
+from __future__ import annotations
+
+import ssl
+from functools import cache
+from typing import Any
+
+from tokenstream.errors import MisuseError
+
+__all__ = ["client_context", "server_context"]
+
+
+@cache
+def _authority() -> Any:  # noqa: ANN401 - its methods take contexts of other libraries, too
+    try:
+        from trustme import CA
+    except ImportError as error:
+        raise MisuseError("serving TLS needs the package trustme: `pip install trustme`") from error
+    return CA()
+
+
+@cache
+def server_context(host: str) -> ssl.SSLContext:
+    """Return what a server needs.
+
+    Args:
+        host: Where it listens.
+
+    Raises:
+        MisuseError: The package trustme is missing.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Tickets that arrive while a client writes make one that reads in another thread hang: until
+    # CPython 3.13 OpenSSL is entered twice there, as by the sync clients of websockets.
+    context.num_tickets = 0
+    _authority().issue_cert(host, "localhost").configure_cert(context)
+    return context
+
+
+@cache
+def client_context() -> ssl.SSLContext:
+    """Return what a client needs to trust such a server, and nobody else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _authority().configure_trust(context)
+    return context

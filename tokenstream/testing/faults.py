@@ -1,0 +1,60 @@
+r"""What goes wrong with streamed answers, on demand.
+
+Each function makes a `Fault`: a value that is handed to whatever plays a
+recording or a script, `fault=faults.cut(at=17)`. `a | b`, or `[a, b]`, is both,
+the first first. The same fault does the same each time. A fault that has no
+place in an answer raises `MisuseError` when it is played.
+
+Example:
+    >>> from tokenstream import testing
+    >>> from tokenstream.errors import StreamTruncated
+    >>> from tokenstream.testing import faults
+    >>> hello = testing.script().text("Hel", "lo").finish()
+    >>> try:
+    ...     hello.stream("anthropic", fault=faults.cut(event=3)).final()
+    ... except StreamTruncated as error:
+    ...     print(error.partial.text)
+    Hel
+"""
+
+from __future__ import annotations
+
+from tokenstream.testing._faults_answers import empty, html_instead, status, wrong_content_type
+from tokenstream.testing._faults_base import Fault, combined
+from tokenstream.testing._faults_events import (
+    bad_json,
+    bom,
+    crlf,
+    duplicate,
+    error_event,
+    garble,
+    heartbeat,
+    no_done,
+    reorder,
+)
+from tokenstream.testing._faults_transport import close, cut, gzipped, reset, slow, split_utf8, stall
+
+__all__ = [
+    "Fault",
+    "bad_json",
+    "bom",
+    "close",
+    "combined",
+    "crlf",
+    "cut",
+    "duplicate",
+    "empty",
+    "error_event",
+    "garble",
+    "gzipped",
+    "heartbeat",
+    "html_instead",
+    "no_done",
+    "reorder",
+    "reset",
+    "slow",
+    "split_utf8",
+    "stall",
+    "status",
+    "wrong_content_type",
+]
