@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,8 @@ def test_all_that_stands_below_the_drivers_does_no_io() -> None:
     position = next(index for index, layer in enumerate(_LAYERS) if "tokenstream.stream" in layer)
     below = {name for layer in _LAYERS[position + 1 :] for name in layer}
     present = {name for name in below if name.removeprefix("tokenstream.") in _rooms(PACKAGE)}
+    # The encoders stand above, where only the relay and the testing kit need them, and are stages as well.
+    present.add("tokenstream.relay.encoders")
 
     assert present == set(_CONTRACTS["no-io"]["source_modules"])
 
@@ -157,3 +160,46 @@ def test_every_test_states_its_rule() -> None:
     ]
 
     assert [] == silent
+
+
+_BY_HAND = re.compile(r"(?:(?:event:[^\n]*\n)?data:[^\n]*\n\n)+")
+_BROKEN = re.compile("[\udc80-\udcff]")
+_ABOUT_BYTES = (
+    "benchmarks/imports.py",
+    "cli/test_serve.py",
+    "formats/",
+    "framing/",
+    "faults/test_events.py",
+    "relay/",
+    "testing/",
+    "test_conformance.py",
+    "test_connection.py",
+    "typing/",
+)
+"""Tests of framing, of formats, of what writes events, and of files that hold them."""
+
+
+def _events_by_hand(module: Path) -> list[int]:
+    """Return the lines of the literals that are whole events of SSE."""
+    found: list[int] = []
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            value = node.value
+            text = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
+            # Bytes that are no text, ids and comments have no place in a script.
+            if _BY_HAND.fullmatch(text) and not _BROKEN.search(text):
+                found.append(node.lineno)
+    return found
+
+
+def test_events_are_written_by_scripts_and_not_by_hand() -> None:
+    """Outside the tests of framing and formats, what a provider sends comes from `tokenstream.testing`."""
+    folder = ROOT / "tests"
+    modules = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
+    by_hand = {
+        name: lines
+        for name, path in modules.items()
+        if not name.startswith(_ABOUT_BYTES) and (lines := _events_by_hand(path))
+    }
+
+    assert {} == by_hand

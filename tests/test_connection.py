@@ -7,8 +7,9 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.stream.bodies import ANSWER, DONE, chunk
+from tests.stream.bodies import ANSWER, chunk
 from tests.support.aws_eventstream import message
+from tests.support.wire import DONE
 from tokenstream import AsyncStream, Decoder, Limits, Stream
 from tokenstream.errors import (
     LimitExceeded,

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.bodies import ANSWER, DONE, TOKENS, chunk
+from tests.stream.bodies import ANSWER, TOKENS, chunk
 from tests.support.chunkings import per_event
 from tests.support.recordings import Recorded, ours
+from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Limits, Stream
 from tokenstream.connection import Connection
 from tokenstream.errors import (
@@ -52,7 +53,7 @@ def test_after_an_error_nothing_more_is_taken() -> None:
     """What came before is delivered; the error has what had arrived."""
     decoder = Decoder()
     decoder.feed(ANSWER[2])
-    decoder.feed(b'data: {"error": {"message": "busy"}}\n\n')
+    decoder.feed(sse('{"error": {"message": "busy"}}'))
     with pytest.raises(ProviderError) as caught:
         decoder.check()
 
@@ -87,7 +88,7 @@ def test_a_format_object_may_be_given() -> None:
     """It says how to read; each connection gets its own."""
     joined = text(joiner=" ")
     for _ in range(2):
-        assert read([b"data: The\n\n", b"data: cat\n\n", DONE], format=joined)[1].message.text == "The cat"
+        assert read([sse("The"), sse("cat"), DONE], format=joined)[1].message.text == "The cat"
     assert Decoder("mistral").format == "openai-chat"
     with pytest.raises(MisuseError, match="anthropic"):
         Decoder("claude")
@@ -199,13 +200,13 @@ def test_an_exception_within_never_looks_like_the_end() -> None:
 
 def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
     """The answer is whole; a provider's own error is an error all the same."""
-    for garbage in (b"data: {bad\n\n", b"data: 7\n\n"):
+    for garbage in (sse("{bad"), sse("7")):
         _, decoder = read([*ANSWER[:9], garbage, *ANSWER[9:]])
 
         assert decoder.error is None
         assert decoder.message.ending == "complete"
         assert list(decoder.departures) == ["broken_after_finish"]
-    _, decoder = read([*ANSWER[:9], b'data: {"error": {"message": "late"}}\n\n'])
+    _, decoder = read([*ANSWER[:9], sse('{"error": {"message": "late"}}')])
     assert isinstance(decoder.error, ProviderError)
 
 
@@ -213,7 +214,7 @@ def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
 @pytest.mark.parametrize("data", [b"2026-11-20 10:00:00", b"ok", b"1", b"[1]", b'"x"'])
 def test_a_named_event_in_no_format_is_never_fatal(name: str, data: bytes) -> None:
     """It is a sign of life or carried as unknown, also where it comes first."""
-    odd = b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+    odd = sse(data.decode(), event=name)
     for chunks in ([odd, *ANSWER], [*ANSWER[:4], odd, *ANSWER[4:]]):
         events, decoder = read(chunks)
         unknown = [event for event in events if isinstance(event, Unknown)]
@@ -228,7 +229,7 @@ def test_a_named_event_in_no_format_is_never_fatal(name: str, data: bytes) -> No
 
 def test_any_number_of_pings_may_come_first() -> None:
     """A model that thinks for minutes; with pings asked for they are given at once."""
-    ping = b'event: ping\ndata: {"type": "ping"}\n\n'
+    ping = sse('{"type": "ping"}', event="ping")
     _, decoder = read([ping] * 300 + ANSWER)
     assert decoder.message.ending == "complete"
     asked = Decoder(pings=True)
@@ -258,7 +259,7 @@ def test_a_line_that_is_too_long_is_refused_at_a_glance_too() -> None:
 
 def test_unknown_events_say_what_is_known() -> None:
     """The error lists the formats and the keys, and shows the payload in `.body`, not in its message."""
-    _, decoder = read([b'data: {"key": "secret"}\n\n'])
+    _, decoder = read([sse('{"key": "secret"}')])
 
     assert isinstance(decoder.error, NotAStream)
     assert "openai-chat" in str(decoder.error)

@@ -12,6 +12,7 @@ from tests.support import wire
 from tests.support.chunkings import bytewise
 from tests.support.reading import Reading, read
 from tests.support.recordings import frames_of, ours, shared
+from tests.support.wire import DONE, sse
 from tokenstream import Stream
 from tokenstream.errors import (
     MisuseError,
@@ -35,7 +36,7 @@ _CLAUDE = (
     + wire.claude_close(0)
     + wire.claude_end()
 )
-_TEXT = b"data: Hi\n\ndata: [DONE]\n\n"
+_TEXT = sse("Hi") + DONE
 _BODIES = {"openai-chat": _CHAT, "anthropic": _CLAUDE, "text": _TEXT}
 
 _COMPLETION: dict[str, Any] = {
@@ -151,7 +152,7 @@ def test_a_name_that_does_not_exist_is_misuse_and_lists_those_that_do() -> None:
         b"retry: 3000\n\n",
         b"id: 7\n\n",
         b"event: ping\n\n",
-        b"data:\n\n",
+        sse(""),
         b"\xef\xbb\xbf",
         b"\xef\xbb\xbf: connected\n\n",
         b"  ",
@@ -330,7 +331,7 @@ def test_a_plain_body_is_no_stream() -> None:
 
 def test_a_payload_that_is_broken_json_is_a_protocol_error() -> None:
     """What begins like a JSON object and is none says where, and the answer before it is kept."""
-    reading = read([wire.chat({"content": "Hi"}) + b'data: {"choices": [}\n\n' + wire.chat({"content": "!"})])
+    reading = read([wire.chat({"content": "Hi"}) + sse('{"choices": [}') + wire.chat({"content": "!"})])
     error = reading.error
 
     assert isinstance(error, ProtocolError)
@@ -414,11 +415,11 @@ def test_no_payload_is_claimed_by_two_formats() -> None:
 @pytest.mark.parametrize(
     "body, name",
     [
-        (b"data: [DONE]\n\n", "openai-chat"),
-        (b'data: {"choices":[]}\n\n', "openai-chat"),
-        (b'data: {"choices":[]}\n\ndata: [DONE]\n\n', "openai-chat"),
-        (b'data: {"type":"start"}\n\n', "ui-message"),
-        (b'data: {"type":"start"}\n\ndata: [DONE]\n\n', "ui-message"),
+        (DONE, "openai-chat"),
+        (sse('{"choices":[]}'), "openai-chat"),
+        (sse('{"choices":[]}') + DONE, "openai-chat"),
+        (sse('{"type":"start"}'), "ui-message"),
+        (sse('{"type":"start"}') + DONE, "ui-message"),
     ],
 )
 def test_a_body_that_ends_before_it_tells_is_of_the_only_format_it_can_be(body: bytes, name: str) -> None:
@@ -432,5 +433,5 @@ def test_a_body_that_ends_before_it_tells_is_of_the_only_format_it_can_be(body: 
 
 def test_a_body_that_could_be_of_several_formats_or_of_none_is_of_none() -> None:
     """A ping, a name without data: nothing is guessed."""
-    for body in (b"event: x\ndata: y\n\n", b'data: {"type":"start"}\n\ndata: {"choices":[]}\n\n'):
+    for body in (sse("y", event="x"), sse('{"type":"start"}') + sse('{"choices":[]}')):
         assert isinstance(read([body]).error, NotAStream)

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.stream.bodies import DONE, AsyncSource, call, chunk
+from tests.stream.bodies import AsyncSource, call, chunk
 from tests.support.texts import pieces_of
+from tests.support.wire import DONE
 from tokenstream import AsyncStream, Decoder, Stream
 from tokenstream._growing import ChoiceState, GrowingPart
 from tokenstream.accumulator import Accumulator

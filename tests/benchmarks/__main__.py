@@ -15,6 +15,7 @@ from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
 from tests.benchmarks.memory import memory
 from tests.benchmarks.partial_json import partial_json
+from tests.benchmarks.replay import replay
 from tests.benchmarks.timing import Plan, time_format
 from tests.benchmarks.typed_objects import typed_objects
 
@@ -59,6 +60,7 @@ _QUICK = Plan(
     imports=3,
     documents=(1_000, 10_000, 100_000),
     objects=200,
+    recordings=100,
 )
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     **{format: partial(time_format, format) for format in BODIES},
@@ -68,6 +70,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "imports": imports,
     "partial_json": partial_json,
     "typed_objects": typed_objects,
+    "replay": replay,
 }
 
 

@@ -16,6 +16,7 @@ from tests.benchmarks.shapes import (
     item,
     named,
 )
+from tests.support.wire import sse
 
 __all__ = [
     "GEMINI",
@@ -88,7 +89,7 @@ INTERACTIONS = Shape(
         _step("step.stop", index=1),
         _step("interaction.completed", interaction={**_INTERACTION, "status": "completed"}),
     ),
-    b"event: done\ndata: [DONE]\n\n",
+    sse("[DONE]", event="done"),
     tokens=10,
 )
 

@@ -15,6 +15,7 @@ from tests.benchmarks.shapes import (
     named,
     nameless,
 )
+from tests.support.wire import sse
 
 if TYPE_CHECKING:
     import random
@@ -174,7 +175,7 @@ ASSISTANTS = Shape(
             },
         ),
     ),
-    b"event: done\ndata: [DONE]\n\n",
+    sse("[DONE]", event="done"),
 )
 
 _SPOKEN: Payload = {"response_id": "resp_UCsMehGAkWvj7FAc9QeWJ", "output_index": 0}

@@ -7,6 +7,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.support.wire import DONE, sse
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -145,7 +147,7 @@ def _openai_chunk(source: random.Random, choices: list[Any], usage: object = Non
     missing = (7 - len(f"data: {_json(shape)}".encode())) % 16
     shape["obfuscation"] = "".join(source.choices(_PADDING, k=missing))
     payload = _json(shape).encode()
-    return Chunk(b"data: " + payload + b"\n\n", payload)
+    return Chunk(sse(payload.decode()), payload)
 
 
 def openai_chat(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
@@ -169,7 +171,7 @@ def openai_chat(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
         *[said({"content": text}) for text in texts],
         said({}, "stop"),
         _openai_chunk(source, [], usage),
-        Chunk(b"data: [DONE]\n\n", None),
+        Chunk(DONE, None),
     ]
     return _body("openai-chat", chunks, "".join(texts))
 
@@ -181,7 +183,7 @@ def anthropic(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
     def sent(kind: str, fields: dict[str, Any]) -> Chunk:
         payload = _json({"type": kind, **fields})
         padded = (payload[:-1] + " " * source.randrange(16) + "}").encode()
-        return Chunk(b"event: " + kind.encode() + b"\ndata: " + padded + b"\n\n", padded)
+        return Chunk(sse(padded.decode(), event=kind), padded)
 
     usage = {"input_tokens": 450, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
     message: dict[str, Any] = {
@@ -195,7 +197,7 @@ def anthropic(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
         "usage": {**usage, "output_tokens": 1, "service_tier": "standard"},
     }
     texts = tokens(count, seed, ascii_only=ascii_only)
-    ping = Chunk(b'event: ping\ndata: {"type": "ping"}\n\n', b'{"type": "ping"}')
+    ping = Chunk(sse('{"type": "ping"}', event="ping"), b'{"type": "ping"}')
     chunks = [
         sent("message_start", {"message": message}),
         sent("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
@@ -217,9 +219,8 @@ def anthropic(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
 def plain_text(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
     """Return `count` bare tokens in `data:` lines, as tutorials teach."""
     texts = tokens(count, seed, ascii_only=ascii_only)
-    lines = [text.replace("\n", "\ndata: ") for text in texts]
-    chunks = [Chunk(f"data: {line}\n\n".encode(), None) for line in lines]
-    return _body("text", [*chunks, Chunk(b"data: [DONE]\n\n", None)], "".join(texts))
+    chunks = [Chunk(sse(text), None) for text in texts]
+    return _body("text", [*chunks, Chunk(DONE, None)], "".join(texts))
 
 
 BODIES: dict[str, Callable[..., Body]] = {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.bodies import BODIES, middle_of, openai_chat
 from tests.benchmarks.tables import Table, judge
+from tests.support.wire import sse
 from tokenstream import Decoder, Limits, Stream
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _many(size: int) -> bytes:
 def _one(size: int) -> bytes:
     """Return one event as long as `size` events together."""
     long = b"x" * (len(_many(size)) - 100)
-    return b'data: {"choices":[{"index":0,"delta":{"content":"' + long + b'"}}]}\n\n'
+    return sse('{"choices":[{"index":0,"delta":{"content":"' + long.decode() + '"}}]}')
 
 
 _BYTEWISE: dict[str, Callable[[int], bytes]] = {"many events": _many, "one event as long as they are": _one}

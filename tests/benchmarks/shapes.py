@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.benchmarks.bodies import Chunk, tokens
 from tests.support.aws_eventstream import message
+from tests.support.wire import DONE, sse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,8 +40,6 @@ Frame: TypeAlias = "Callable[[str, bytes], Chunk]"
 """Puts a payload between its borders, given the event's name."""
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-DONE = b"data: [DONE]\n\n"
-"""What many streams end with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +74,19 @@ class Answer:
 
 
 def nameless(_: str, payload: bytes) -> Chunk:
-    return Chunk(b"data: %b\n\n" % payload, payload)
+    return Chunk(sse(payload.decode()), payload)
 
 
 def tight(_: str, payload: bytes) -> Chunk:
-    return Chunk(b"data:%b\n\n" % payload, payload)
+    return Chunk(sse(payload.decode()).replace(b": ", b":", 1), payload)
 
 
 def carriage(_: str, payload: bytes) -> Chunk:
-    return Chunk(b"data: %b\r\n\r\n" % payload, payload)
+    return Chunk(sse(payload.decode()).replace(b"\n", b"\r\n"), payload)
 
 
 def named(name: str, payload: bytes) -> Chunk:
-    return Chunk(b"event: %b\ndata: %b\n\n" % (name.encode(), payload), payload)
+    return Chunk(sse(payload.decode(), event=name), payload)
 
 
 def line(_: str, payload: bytes) -> Chunk:

@@ -22,6 +22,7 @@ from tests.benchmarks.timing import Plan, contenders_for, time_format
 from tests.benchmarks.typed_objects import typed_objects
 from tests.project import ROOT
 from tests.support.packages import needed
+from tests.support.wire import DONE, sse
 from tokenstream import Decoder
 from tokenstream.formats import registry
 
@@ -113,7 +114,7 @@ def test_a_body_given_lazily_is_a_whole_answer() -> None:
 
     assert 1 + 2_500 + 3 == len(chunks)
     assert chunks[1] == chunks[1_001]
-    assert b"data: [DONE]\n\n" == chunks[-1]
+    assert DONE == chunks[-1]
 
 
 def test_this_library_is_measured_through_every_driver() -> None:
@@ -215,4 +216,4 @@ def test_the_yardstick_is_the_event_of_a_chat() -> None:
 
 
 def _alone(payload: bytes) -> Answer:
-    return Answer("", "openai-chat", [], [b"data: %b\n\n" % payload], [payload], [], "")
+    return Answer("", "openai-chat", [], [sse(payload.decode())], [payload], [], "")

@@ -38,6 +38,7 @@ class Plan:
         imports: Processes for each import.
         documents: Characters of the JSON documents that grow.
         objects: Objects of the list that fills in.
+        recordings: Recordings that are replayed.
     """
 
     events: int = 2_000
@@ -51,6 +52,7 @@ class Plan:
     imports: int = 15
     documents: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
     objects: int = 1_000
+    recordings: int = 1_000
     chunkings: tuple[str, ...] = field(default=("one event", "64 KB", "one byte"))
 
 

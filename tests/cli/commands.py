@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from tests.support.wire import DONE, sse
 
 __all__ = ["CHAT", "COMMAND", "CUT", "RECORDINGS", "SHORT", "chat", "environment", "run"]
 
@@ -37,11 +38,11 @@ def run(*arguments: str, given: bytes = b"", **options: Any) -> subprocess.Compl
 
 def chat(delta: dict[str, Any] | None = None, **fields: Any) -> bytes:
     choice = {"index": 0, "delta": delta or {}, "finish_reason": None, **fields}
-    return b"data: " + json.dumps({"object": "chat.completion.chunk", "choices": [choice]}).encode() + b"\n\n"
+    return sse({"object": "chat.completion.chunk", "choices": [choice]})
 
 
 CHAT = (RECORDINGS / "openai-chat.sse").read_bytes()
 CUT = chat({"role": "assistant", "content": "Half an"})
 """An answer that breaks off."""
-SHORT = chat({"role": "assistant", "content": "Hi"}) + chat(finish_reason="stop") + b"data: [DONE]\n\n"
+SHORT = chat({"role": "assistant", "content": "Hi"}) + chat(finish_reason="stop") + DONE
 """An answer that is whole."""

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
 from tests.project import ROOT
+from tests.support.wire import DONE, sse
 from tokenstream import Stream
 from tokenstream.cli import main
 from tokenstream.cli._advice import FORMATS
@@ -154,11 +155,11 @@ def test_payloads_are_shown_when_asked_for(
     ("content", "status", "ending"),
     [
         (SHORT, 0, "complete"),
-        (chat({"content": "Hi"}) + chat(finish_reason="length") + b"data: [DONE]\n\n", 0, "complete"),
+        (chat({"content": "Hi"}) + chat(finish_reason="length") + DONE, 0, "complete"),
         (CUT, 3, "truncated"),
         (b"", 3, "truncated"),
-        (CUT + b'data: {"error":{"message":"no"}}\n\n', 5, "failed"),
-        (CUT + b"data: {nonsense}\n\n", 5, "failed"),
+        (CUT + sse('{"error":{"message":"no"}}'), 5, "failed"),
+        (CUT + sse("{nonsense}"), 5, "failed"),
         (b"<html><title>502 Bad Gateway</title></html>", 5, "failed"),
         (bytes(range(256)), 5, "failed"),
     ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.commands import CUT, run
+from tests.support.wire import sse
 from tokenstream.cli import main
 from tokenstream.cli._advice import FORMATS, advice, told
 from tokenstream.errors import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _PYTHON = re.compile(r"\w=|(?<!\w)\.[a-z]|Limits\.|Limits\(|Deadlines")
 """A keyword, an attribute or a class: none of these is of use on a command line."""
 _HTML = b"<html><title>Gateway</title></html>"
-_UNKNOWN = b'data: {"odd": 1}\n\n'
+_UNKNOWN = sse('{"odd": 1}')
 _FILE = "look at what was recorded: a file has no other answer to give"
 _AGAIN = "ask again: it may help"
 _NAME_IT = (
@@ -52,14 +53,14 @@ def _rows(shown: str) -> tuple[str, str]:
     [
         (b"", _FILE),
         (CUT, _FILE),
-        (CUT + b"data: {nonsense}\n\n", _FILE),
-        (CUT + b'data: {"error":{"message":"no","type":"overloaded_error"}}\n\n', _FILE),
+        (CUT + sse("{nonsense}"), _FILE),
+        (CUT + sse('{"error":{"message":"no","type":"overloaded_error"}}'), _FILE),
         (_HTML, "look at how it was recorded"),
         (CUT.replace(b"\n", b"") * 2, "look at how it was recorded"),
         (bytes(range(256)), _NAME_IT),
         (_UNKNOWN, _NAME_IT),
-        (b"event: odd\ndata: x\n\n", _NAME_IT),
-        (b"data: {nonsense}\n\n", _FILE),
+        (sse("x", event="odd"), _NAME_IT),
+        (sse("{nonsense}"), _FILE),
         (
             b'{"choices":' + b"[" * 300,
             "this command has no option for it; a program may allow more, with the library's Limits",

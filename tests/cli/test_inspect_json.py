@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
 from tests.project import ROOT
+from tests.support.wire import sse
 from tokenstream import Message, Stream
 from tokenstream.cli import main
 
@@ -42,7 +43,7 @@ def test_json_holds_the_librarys_own_message(
 
 def test_json_is_ascii_and_survives_whatever_a_server_sends(body: Callable[[bytes], Path]) -> None:
     """So that any program reads it, whatever the locale: also half a surrogate pair, and bytes."""
-    payload = b'data: {"choices":[{"delta":{"content":"\xc3\xa9","odd":"\\ud800"}}],"model":"m"}\n\n'
+    payload = sse('{"choices":[{"delta":{"content":"é","odd":"\\ud800"}}],"model":"m"}')
     done = run("inspect", "--json", "--raw", str(body(payload + SHORT)))
     lines = [json.loads(line) for line in done.stdout.decode("ascii").splitlines()]
 
@@ -86,7 +87,7 @@ def test_json_tells_the_error_with_all_that_it_carries(
     body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
     """By the names that it has in Python."""
-    failure = b'data: {"error":{"message":"overloaded","type":"overloaded_error"}}\n\n'
+    failure = sse('{"error":{"message":"overloaded","type":"overloaded_error"}}')
     status, lines = inspected(body(CUT + failure))
     error = lines[-1]["error"]
 

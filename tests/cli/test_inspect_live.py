@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.commands import CHAT, COMMAND, CUT, RECORDINGS, chat, environment, run
+from tests.support.wire import DONE
 from tokenstream import Message, Stream
 from tokenstream.cli import main
 from tokenstream.testing._server import ReplayServer, Reply, Request, paced
@@ -42,7 +43,7 @@ def test_lines_come_while_standard_input_is_still_open() -> None:
                 shown.append(process.stdout.readline())
             assert process.poll() is None
             time.sleep(0.1)
-        process.stdin.write(chat(finish_reason="stop") + b"data: [DONE]\n\n")
+        process.stdin.write(chat(finish_reason="stop") + DONE)
         process.stdin.close()
         rest = process.stdout.read()
     first, second = (float(line.split()[0]) for line in shown if b"TextDelta" in line)

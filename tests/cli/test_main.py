@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import RECORDINGS, run
+from tests.project import PACKAGE
 
 
 def test_the_module_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Its help names the commands."""
     monkeypatch.setattr(sys, "argv", ["tokenstream", "--help"])
     with pytest.raises(SystemExit) as caught:
-        runpy.run_module("tokenstream", run_name="__main__")
+        runpy.run_path(str(PACKAGE / "__main__.py"), run_name="__main__")
 
     assert caught.value.code == 0
     shown = capsys.readouterr().out

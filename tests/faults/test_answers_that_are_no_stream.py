@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.driver import both_colours, failed, read
 from tests.support.loopback import Loopback, head, sized
+from tests.support.wire import sse
 from tokenstream.errors import NotAStream, StatusError
 
 
@@ -17,9 +18,9 @@ from tokenstream.errors import NotAStream, StatusError
     "body, content_type, words, error_type",
     [
         (b'{"error": {"message": "inside", "type": "t"}}', "application/json", "inside", "t"),
-        (b'data: {"error": {"message": "inside", "type": "t"}}\n\n', "text/event-stream", "inside", "t"),
+        (sse('{"error": {"message": "inside", "type": "t"}}'), "text/event-stream", "inside", "t"),
         (b': hi\n\nevent: error\ndata: {"message": "inside"}\n\n', "text/event-stream", "inside", None),
-        (b"event: error\ndata: inside\n\n", "text/event-stream", "inside", None),
+        (sse("inside", event="error"), "text/event-stream", "inside", None),
         (b"no healthy upstream\n", "text/plain", "no healthy upstream", None),
         (b"<!doctype html><title>Oops</title>", "text/html", "'Oops'", None),
         (b"", "application/json", "500 Internal Server Error", None),

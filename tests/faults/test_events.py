@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.bodies import DONE, USAGE, Source, call, chunk
+from tests.stream.bodies import USAGE, Source, call, chunk
 from tests.stream.drivers import read_async, read_sync
 from tests.support import wire
 from tests.support.chunkings import bytewise, cut_at, whole
+from tests.support.wire import DONE, sse
 from tokenstream import Stream
 from tokenstream.errors import (
     LimitExceeded,
@@ -173,7 +174,7 @@ def test_f40_a_block_without_data_is_no_event(format: str, block: str) -> None:
 
 
 @every_format
-@pytest.mark.parametrize("block", [b"data:\n\n", b"data\n\n", b"data: \n\n"])
+@pytest.mark.parametrize("block", [b"data:\n\n", b"data\n\n", sse("")])
 def test_f40_empty_data_is_a_sign_of_life(format: str, block: bytes) -> None:
     """F40: the parser gives an event with data "", which says nothing to a format; it is counted."""
     chunks = BODIES[format].around(block)
@@ -258,7 +259,7 @@ def test_f44_a_payload_that_is_no_json_is_a_protocol_error_at_its_place(
 ) -> None:
     """F44: the error has the event's number and the offset in bytes; what came before it is kept."""
     body = BODIES[format]
-    found = outcome(body.around(f"data: {payload}\n\n".encode()))
+    found = outcome(body.around(sse(payload)))
     error = check_failed(found)
 
     assert type(error) is ProtocolError
@@ -273,7 +274,7 @@ def test_f44_a_payload_that_is_no_json_is_a_protocol_error_at_its_place(
 def test_f45_a_payload_that_is_no_object_is_a_protocol_error(format: str, payload: str) -> None:
     """F45: nobody is given a number where events are expected."""
     body = BODIES[format]
-    error = check_failed(outcome(body.around(f"data: {payload}\n\n".encode())))
+    error = check_failed(outcome(body.around(sse(payload))))
 
     assert type(error) is ProtocolError
     assert (len(body.first) + 1, 0) == (error.event, error.offset)
@@ -282,7 +283,7 @@ def test_f45_a_payload_that_is_no_object_is_a_protocol_error(format: str, payloa
 
 def test_f46_choices_that_are_null_or_empty_are_no_fault() -> None:
     """F46: the usage comes with no choices, and some servers write null."""
-    nothing = b'data: {"id":"c1","object":"chat.completion.chunk","model":"m","choices":null}\n\n'
+    nothing = sse('{"id":"c1","object":"chat.completion.chunk","model":"m","choices":null}')
     found = outcome(CHAT.around(nothing, USAGE))
 
     check_whole(found)
@@ -298,7 +299,7 @@ def test_f47_json_of_any_depth_is_refused_without_a_recursion_error(
     """F47: depth is bounded by `Limits.depth`."""
     body = BODIES[format]
     deep = opening * 100_000 + "1" + closing * 100_000
-    error = check_failed(outcome(body.around(f'data: {{"type": "ping", "a": {deep}}}\n\n'.encode())))
+    error = check_failed(outcome(body.around(sse(f'{{"type": "ping", "a": {deep}}}'))))
 
     assert isinstance(error, LimitExceeded)
     assert ("depth", 200, len(body.first) + 1) == (error.limit, error.value, error.event)
@@ -308,7 +309,7 @@ def test_f47_json_of_any_depth_is_refused_without_a_recursion_error(
 def test_f48_an_integer_of_thousands_of_digits_is_refused_without_a_value_error(format: str) -> None:
     """F48: digits are bounded by `Limits.digits`."""
     body = BODIES[format]
-    error = check_failed(outcome(body.around(b'data: {"type": "ping", "n": %b}\n\n' % (b"9" * 5000))))
+    error = check_failed(outcome(body.around(sse('{"type": "ping", "n": %s}' % ("9" * 5000)))))
 
     assert isinstance(error, LimitExceeded)
     assert ("digits", 4300, len(body.first) + 1) == (error.limit, error.value, error.event)
@@ -346,7 +347,7 @@ def test_f49_a_tool_call_that_was_handed_out_before_the_error_is_named() -> None
         chunk({"role": "assistant", "content": "Hel"}),
         chunk(call(0, "call_a", "get_time", "{}")),
         chunk(call(1, "call_b", "get_time", '{"zone": ')),
-        b'data: {"error": {"message": "m", "type": "server_error"}}\n\n',
+        sse('{"error": {"message": "m", "type": "server_error"}}'),
     ]
     error = check_failed(outcome(chunks), {"call_open_at_end": 1})
 
@@ -369,7 +370,7 @@ def test_f49_a_tool_call_that_was_handed_out_before_the_error_is_named() -> None
 )
 def test_f50_an_event_named_error_is_the_providers_error(format: str, payload: dict[str, Any]) -> None:
     """F50: whatever its payload looks like."""
-    block = b"event: error\ndata: " + json.dumps(payload).encode() + b"\n\n"
+    block = sse(payload, event="error")
     error = check_failed(outcome(BODIES[format].around(block)))
 
     assert isinstance(error, ProviderError)
@@ -379,7 +380,7 @@ def test_f50_an_event_named_error_is_the_providers_error(format: str, payload: d
 @every_format
 def test_f51_an_error_event_of_plain_text_has_the_text_as_its_message(format: str) -> None:
     """F51: proxies write no JSON."""
-    error = check_failed(outcome(BODIES[format].around(b"event: error\ndata: upstream timeout\n\n")))
+    error = check_failed(outcome(BODIES[format].around(sse("upstream timeout", event="error"))))
 
     assert isinstance(error, ProviderError)
     assert "upstream timeout" in str(error)
@@ -392,7 +393,7 @@ def test_f51_an_error_event_of_plain_text_has_the_text_as_its_message(format: st
 @every_format
 def test_f52_an_unknown_event_is_carried_and_never_fatal(format: str) -> None:
     """F52: it comes as `Unknown`, with its name and payload, where it stood."""
-    found = outcome(BODIES[format].around(b'event: telemetry\ndata: {"type":"telemetry","a":1}\n\n'))
+    found = outcome(BODIES[format].around(sse('{"type":"telemetry","a":1}', event="telemetry")))
     places = [
         place
         for place, event in enumerate(found.events)
@@ -522,9 +523,7 @@ def test_f57_tool_calls_that_come_in_turns_or_in_another_order_keep_their_own_ar
 
 
 @every_format
-@pytest.mark.parametrize(
-    "sign", [b": keep-alive\n\n", b'event: ping\ndata: {"type": "ping"}\n\n', b":\n:\n:\n"]
-)
+@pytest.mark.parametrize("sign", [b": keep-alive\n\n", sse('{"type": "ping"}', event="ping"), b":\n:\n:\n"])
 def test_f58_pings_and_comments_are_no_events_unless_asked_for(format: str, sign: bytes) -> None:
     """F58: they are signs of life and no content."""
     body = BODIES[format]

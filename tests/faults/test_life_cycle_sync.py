@@ -34,6 +34,7 @@ from tests.support.loopback import (
     http_chunk,
 )
 from tests.support.timing import at_once, tried_again
+from tests.support.wire import DONE, sse
 from tokenstream import Stream
 from tokenstream.errors import ConcurrentRead, StreamClosed, StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
@@ -357,9 +358,9 @@ def test_f85_a_consumer_that_reads_within_a_read() -> None:
 
     def body() -> Iterator[bytes]:
         read_again()
-        yield b"data: Hel\n\n"
+        yield sse("Hel")
         read_again()
-        yield b"data: lo\n\ndata: [DONE]\n\n"
+        yield sse("lo") + DONE
 
     stream = Stream(body(), format=Nosy(read_again))
 

@@ -13,6 +13,7 @@ from tests.support import wire
 from tests.support.chunkings import chunked
 from tests.support.reading import Reading, aread, read
 from tests.support.streams import Answer, answers, any_bytes, bodies, text_answers
+from tests.support.wire import sse
 from tokenstream import Decoder, Message, Stream
 from tokenstream.errors import StreamError, StreamTruncated
 
@@ -178,7 +179,7 @@ def test_a_message_goes_through_json_whatever_halves_of_pairs_were_sent(payload:
 @given(cut=chunked(any_bytes), format=st.sampled_from(_FORMATS))
 @example(cut=(b"", [b"data: " + b"[" * 100_000 + b"\n\n"]), format="openai-chat")
 @example(cut=(b"", [b'data: {"id": ' + b"9" * 5_000 + b"}\n\n"]), format=None)
-@example(cut=(b"", [b"data: 42\n\n"]), format="openai-chat")
+@example(cut=(b"", [sse("42")]), format="openai-chat")
 @example(cut=(b"", [b"data: \xff\n\n"]), format="anthropic")
 @example(cut=(b"", [wire.sse({"choices": None})]), format="openai-chat")
 def test_no_input_raises_anything_but_a_stream_error(

@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.stream.bodies import DONE, chunk
+from tests.stream.bodies import chunk
 from tests.support.loopback import (
     CLOSE,
     LAST_CHUNK,
@@ -35,7 +35,7 @@ from tests.support.loopback import (
     http_chunk,
     sized,
 )
-from tests.support.wire import sse
+from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Message, Stream
 from tokenstream.errors import StatusError, StreamInterrupted, StreamTruncated
 

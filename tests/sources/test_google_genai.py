@@ -106,7 +106,7 @@ STEPS = Body(
                 ),
                 _step("step.stop", index=2),
                 _step("interaction.completed", interaction={**_HEAD, "status": "requires_action"}),
-                b"event: done\ndata: [DONE]\n\n",
+                sse("[DONE]", event="done"),
             ]
         ),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -12,9 +11,10 @@ import pytest
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, Body, Opener
 from tests.sources.sdks import AtOnce, Reading, on_asyncio
-from tests.stream.bodies import DONE, chunk
+from tests.stream.bodies import chunk
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
+from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ProviderError, StreamInterrupted, StreamTruncated
 
@@ -30,7 +30,7 @@ def token(text: str, index: int, **fields: Any) -> bytes:
     """One token, as TGI sends it: without a space behind the colon."""
     inner = {"id": index, "text": text, "logprob": -0.5, "special": False}
     payload = {"index": index, "token": inner, "generated_text": None, "details": None, **fields}
-    return b"data:%b\n\n" % json.dumps(payload, ensure_ascii=False).encode()
+    return sse(payload).replace(b"data: ", b"data:", 1)
 
 
 OVER = token(
@@ -187,7 +187,7 @@ def test_an_error_line_that_the_sdk_raises_is_the_provider_speaking(
 ) -> None:
     """Its exception is the cause, and the partial is kept."""
     body = TOKENS if opener is _generate else CHAT
-    error = b'data: {"error":"it broke","error_type":"%b"}\n\n' % kind.encode()
+    error = sse({"error": "it broke", "error_type": kind})
     with (
         Loopback(chunked([body.frames[0], error])) as server,
         opener(server.url) as source,

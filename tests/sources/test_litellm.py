@@ -175,7 +175,7 @@ ERRORS = {
     "openai": (
         _chat,
         CHAT,
-        b'data: {"error": {"message": "busy", "type": "overloaded_error"}}\n\n',
+        sse('{"error": {"message": "busy", "type": "overloaded_error"}}'),
         "overloaded",
     ),
     "anthropic": (

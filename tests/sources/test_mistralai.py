@@ -11,10 +11,10 @@ import pytest
 from tests.sources import scenarios
 from tests.sources.scenarios import FRAMINGS, Body, Opener
 from tests.sources.sdks import AtOnce, Closing, Cut, Reading, on_asyncio
-from tests.stream.bodies import DONE, chunk
+from tests.stream.bodies import chunk
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
-from tests.support.wire import sse
+from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, NotAStream
 

@@ -12,6 +12,7 @@ from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, AsyncOpener, Opener
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
+from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     ConnectError,
@@ -321,7 +322,7 @@ def test_a_cut_is_told_from_the_objects_too(opener: Opener) -> None:
 
 def test_an_error_event_that_the_sdk_raises_is_the_provider_speaking() -> None:
     """Its code, type and message are the provider's."""
-    error = b'data: {"error": {"message": "busy", "type": "overloaded_error", "code": "x"}}\n\n'
+    error = sse('{"error": {"message": "busy", "type": "overloaded_error", "code": "x"}}')
     with (
         Loopback(chunked([CHAT.frames[0], error])) as server,
         _observed(server.url) as source,

@@ -13,6 +13,7 @@ from tests.sources.scenarios import AsyncOpener, Body, Opener
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.recordings import OURS
+from tests.support.wire import sse
 from tokenstream import Message, Stream, tap
 from tokenstream.errors import ProviderError
 
@@ -163,10 +164,8 @@ async def test_a_tap_sees_what_the_async_sdk_gives_on(opener: AsyncOpener) -> No
 
 def test_an_error_that_the_sdk_gives_as_an_event_is_the_provider_speaking() -> None:
     """The documented, flat shape is no exception there, and the stream would end without a word."""
-    error = (
-        b'event: error\ndata: {"type":"error","code":"server_error","message":"m",'
-        b'"param":null,"sequence_number":2}\n\n'
-    )
+    payload = {"type": "error", "code": "server_error", "message": "m", "param": None, "sequence_number": 2}
+    error = sse(payload, event="error")
     with (
         Loopback(chunked([*BODIES["code"].frames[:2], error])) as server,
         _observed(server.url) as source,

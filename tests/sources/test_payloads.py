@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import TextDelta
@@ -138,11 +139,11 @@ def test_the_fields_that_a_helper_adds_are_left_out() -> None:
 async def test_an_item_that_is_no_payload_is_misuse_that_names_it(item: Any) -> None:
     """An event of our own is none either: a stream is no source of another one."""
     named = type(item).__qualname__
-    source = Source([b"data: a\n\n", item])
+    source = Source([sse("a"), item])
     with pytest.raises(MisuseError, match=f"{named} is no piece of a body"):
         Stream(source, format="text").final()
     with pytest.raises(MisuseError, match=f"{named} is no piece of a body"):
-        await AsyncStream(AsyncSource([b"data: a\n\n", item]), format="text").final()
+        await AsyncStream(AsyncSource([sse("a"), item]), format="text").final()
 
     assert 1 == source.closed
 

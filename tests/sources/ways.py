@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -14,7 +13,8 @@ from contextlib import (
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tests.stream.bodies import DONE, chunk
+from tests.stream.bodies import chunk
+from tests.support.wire import DONE, sse
 
 CHAT = [
     chunk({"role": "assistant", "content": ""}),
@@ -27,7 +27,7 @@ CHAT = [
 
 
 def _event(name: str, **fields: Any) -> bytes:
-    return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n".encode()
+    return sse({"type": name, **fields}, event=name)
 
 
 def _text(text: str) -> bytes:

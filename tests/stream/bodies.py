@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
+
+from tests.support.wire import DONE, sse
+from tokenstream import testing
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None, choice: int = 0, **more: Any) -> bytes:
@@ -17,14 +19,10 @@ def chunk(delta: dict[str, Any], finish: str | None = None, choice: int = 0, **m
         "choices": [{"index": choice, "delta": delta, "finish_reason": finish}],
         **more,
     }
-    return b"data: " + json.dumps(payload).encode() + b"\n\n"
+    return sse(payload)
 
 
-DONE = b"data: [DONE]\n\n"
-USAGE = (
-    b'data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[],'
-    b'"usage":{"prompt_tokens":7,"completion_tokens":21,"total_tokens":28}}\n\n'
-)
+USAGE = chunk({}, choices=[], usage={"prompt_tokens": 7, "completion_tokens": 21, "total_tokens": 28})
 
 
 def call(index: int, id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
@@ -51,7 +49,7 @@ ANSWER = [
 ]
 """Reasoning, text, two tool calls, usage."""
 
-TOKENS = [b"data: Hel\n\n", b"data: lo\n\n", b"data:  you\n\n", b"data: [DONE]\n\n"]
+TOKENS = testing.script().text("Hel", "lo", " you").finish().chunks("text")
 """The form that tutorials teach."""
 
 

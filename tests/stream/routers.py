@@ -10,7 +10,8 @@ import anyio.lowlevel
 from pydantic import BaseModel
 
 from tests.stream.async_sources import PATIENCE
-from tests.stream.bodies import DONE, call, chunk
+from tests.stream.bodies import call, chunk
+from tests.support.wire import DONE
 from tokenstream import AsyncStream
 from tokenstream.errors import TokenStreamError
 from tokenstream.router import Router, ToolFailed, ToolResults

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.stream.bodies import ANSWER, DONE, TOKENS
+from tests.stream.bodies import ANSWER, TOKENS
+from tests.support.wire import DONE
 from tokenstream import Deadlines, Limits, Stream
 from tokenstream.errors import (
     LimitExceeded,

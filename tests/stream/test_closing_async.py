@@ -40,6 +40,7 @@ from tests.support.loopback import (
     http_chunk,
     until_close,
 )
+from tests.support.wire import sse
 from tokenstream import AsyncStream, aconnect
 from tokenstream.errors import (
     ProtocolError,
@@ -74,7 +75,7 @@ async def test_the_end_of_the_input_closes(kind: str) -> None:
 @pytest.mark.parametrize(
     "body, error, ending",
     [
-        ([HEL, b"data: {broken}\n\n", OPEN], ProtocolError, "failed"),
+        ([HEL, sse("{broken}"), OPEN], ProtocolError, "failed"),
         ([HEL], StreamTruncated, "truncated"),
     ],
 )

@@ -36,12 +36,13 @@ from tests.support.loopback import (
     until_close,
 )
 from tests.support.timing import at_once, tried_again
+from tests.support.wire import sse
 from tokenstream import Stream, connect
 from tokenstream.errors import ProviderError, StreamClosed, StreamError, StreamInterrupted, StreamTruncated
 
 pytestmark = pytest.mark.usefixtures("light_heap")
 
-BOOM = b'data: {"error": {"message": "busy", "type": "overloaded_error"}}\n\n'
+BOOM = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
 
 def read_two(stream: Stream) -> None:

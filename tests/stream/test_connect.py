@@ -21,6 +21,7 @@ import pytest
 import trustme
 
 from tests.stream.bodies import ANSWER
+from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Stream, aconnect, connect
 from tokenstream.errors import (
     ConnectError,
@@ -279,7 +280,7 @@ def test_an_error_status_carries_what_the_provider_says() -> None:
             "O",
         ),
         (429, b'{"error": {"code": "insufficient_quota", "message": "pay"}}', "rate_limited", False, "pay"),
-        (500, b'data: {"error": {"message": "inside"}}\n\n', "server", True, "inside"),
+        (500, sse('{"error": {"message": "inside"}}'), "server", True, "inside"),
         (500, b'[{"error": {"message": "listed"}}]', "server", True, "listed"),
     ],
 )

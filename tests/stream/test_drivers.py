@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.stream.bodies import ANSWER, DONE, TOKENS, USAGE, AsyncSource, Source, chunk
+from tests.stream.bodies import ANSWER, TOKENS, USAGE, AsyncSource, Source, chunk
 from tests.stream.drivers import read_async, read_sync
+from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     MisuseError,
@@ -23,7 +24,7 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Finish, TextDelta, ToolCallDone
 
-ERROR = b'data: {"error": {"message": "busy", "type": "overloaded_error"}}\n\n'
+ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
 
 VIEWS: dict[str, Any] = {
@@ -39,7 +40,7 @@ BODIES: dict[str, list[bytes]] = {
     "whole": ANSWER,
     "cut": ANSWER[:6],
     "provider error": [*ANSWER[:4], ERROR],
-    "malformed": [*ANSWER[:4], b'data: {"choices": [}\n\n', *ANSWER[4:]],
+    "malformed": [*ANSWER[:4], sse('{"choices": [}'), *ANSWER[4:]],
     "text": TOKENS,
     "empty": [],
     "html": [b"<html><title>Log in</title>"],
@@ -88,9 +89,7 @@ def test_the_message_never_runs_ahead_of_the_loop() -> None:
 
 def test_a_fault_does_not_swallow_what_came_before_in_its_chunk() -> None:
     """Errors keep their place in line, and the error carries what had arrived."""
-    body = b"".join(
-        [chunk({"content": "Hel"}), chunk({"content": "lo"}), b"data: {]\n\n", chunk({"content": "!"})]
-    )
+    body = b"".join([chunk({"content": "Hel"}), chunk({"content": "lo"}), sse("{]"), chunk({"content": "!"})])
     texts = []
     stream = Stream([body])
     with pytest.raises(ProtocolError, match="frame 3") as caught:
@@ -258,7 +257,7 @@ def test_every_error_pickles_with_what_had_arrived() -> None:
     """Errors cross process borders."""
     import pickle
 
-    for body in ([*ANSWER[:5], ERROR], ANSWER[:5], [b"<html>"], [b"data: {]\n\n"]):
+    for body in ([*ANSWER[:5], ERROR], ANSWER[:5], [b"<html>"], [sse("{]")]):
         with pytest.raises(StreamError) as caught:
             Stream(body).final()
         copy = pickle.loads(pickle.dumps(caught.value))

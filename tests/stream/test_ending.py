@@ -10,6 +10,7 @@ import pytest
 
 from tests.stream.async_sources import cancelled_when
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, chunk
+from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     ConcurrentRead,
@@ -22,7 +23,7 @@ from tokenstream.errors import (
 from tokenstream.events import Event, Finish, TextDelta
 from tokenstream.formats.bare_text import Text
 
-ERROR = b'data: {"error": {"message": "busy", "type": "overloaded_error"}}\n\n'
+ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
 
 def test_break_leaves_the_stream_open_and_reading_goes_on() -> None:

@@ -25,6 +25,7 @@ from tests.stream.async_sources import (
     until,
 )
 from tests.support import wire
+from tests.support.wire import sse
 from tokenstream import AsyncStream
 from tokenstream.errors import (
     ConcurrentRead,
@@ -94,7 +95,7 @@ async def test_the_message_never_runs_ahead_of_the_loop() -> None:
 async def test_errors_keep_their_place_in_line() -> None:
     """The source broke long before the loop came to that; all before it is given first."""
     body = [wire.chat({"content": "a"}) for _ in range(10)]
-    for fault, kind in ((OSError("reset"), StreamInterrupted), (b"data: {broken}\n\n", ProtocolError)):
+    for fault, kind in ((OSError("reset"), StreamInterrupted), (sse("{broken}"), ProtocolError)):
         texts: list[str] = []
         async with AsyncStream(Scripted(*body, fault, LO)) as stream:
             await first_text(stream)

@@ -18,6 +18,7 @@ import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 
 from tests.sources.sockets import ASK, BYE, answer, event, open_socket, talk
+from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Limits, Stream
 from tokenstream.errors import (
     ConcurrentRead,
@@ -360,7 +361,7 @@ async def test_answers_have_ids_texts_and_endings_of_their_own() -> None:
     """From messages, from payloads, and from the body of a recording."""
     messages = [SESSION, *answer("resp_1", "Hel", "lo"), LIMITS, *answer("resp_2", "Bye")]
     payloads = [json.loads(message) for message in messages]
-    body = "".join([f"data: {message}\n\n" for message in messages]).encode()
+    body = b"".join([sse(message) for message in messages])
     wanted = [("resp_1", "Hello", "complete", None), ("resp_2", "Bye", "complete", None)]
 
     assert wanted == await both(*messages)
@@ -507,7 +508,7 @@ async def test_a_source_that_breaks_is_told_where_it_broke() -> None:
         await (await anext(AsyncStream(AsyncItems(*inside, error=broken)).responses)).final()
 
 
-ONE = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+ONE = sse('{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}') + DONE
 
 
 @pytest.mark.parametrize("options", [{}, {"format": "openai-chat"}])
@@ -547,7 +548,7 @@ async def test_a_stream_that_is_none_says_so_itself() -> None:
 
 async def test_what_looks_like_no_format_for_long_is_given_as_it_is() -> None:
     """It is not held back for ever."""
-    pings = [b'data: {"type": "ping"}\n\n'] * 80
+    pings = [sse('{"type": "ping"}')] * 80
 
     assert [response.final().text for response in Stream(Items(*pings, ONE)).responses] == ["Hi"]
 

@@ -10,8 +10,9 @@ import anyio
 import pytest
 from pydantic import TypeAdapter
 
-from tests.stream.bodies import ANSWER, DONE, AsyncSource, Source, call, chunk
+from tests.stream.bodies import ANSWER, AsyncSource, Source, call, chunk
 from tests.stream.routers import END, FAILED, RESULTS, Bug, City, failing_for_the_model, given, with_tools
+from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
 from tokenstream.events import Finish, ReasoningDelta, TextDelta, ToolCallDone, ToolCallStart

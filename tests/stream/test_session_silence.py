@@ -14,6 +14,7 @@ import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 
 from tests.sources.sockets import answer, event, open_socket
+from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Stream
 from tokenstream.errors import StreamStalled
 from tokenstream.events import Finish
@@ -230,7 +231,7 @@ def test_messages_of_one_answer_have_deadlines_once_it_has_begun() -> None:
 
 async def test_a_stream_of_one_answer_keeps_its_deadlines_when_asked_for_answers() -> None:
     """Before its first event, and inside."""
-    begun = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
+    begun = sse('{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}')
     for chunks, limit in (([], "first_event"), ([begun[:20]], "first_event"), ([begun], "idle_content")):
 
         async def body(chunks: list[bytes] = chunks) -> AsyncIterator[bytes]:

@@ -24,7 +24,7 @@ from tests.stream.blocked import (
     every_opener,
     opened,
 )
-from tests.stream.bodies import ANSWER, DONE, TOKENS, Source, chunk
+from tests.stream.bodies import ANSWER, TOKENS, Source, chunk
 from tests.stream.test_ending import Nosy
 from tests.support.loopback import (
     OPEN,
@@ -36,6 +36,7 @@ from tests.support.loopback import (
     sized,
 )
 from tests.support.timing import at_once, tried_again
+from tests.support.wire import DONE
 from tokenstream import Stream
 from tokenstream.events import MessageStart, TextDelta
 

@@ -29,6 +29,7 @@ from tests.support.loopback import (
     http_chunk,
     sized,
 )
+from tests.support.wire import sse
 from tokenstream import Decoder, Limits, Stream, tap
 from tokenstream.errors import (
     LimitExceeded,
@@ -125,7 +126,7 @@ def test_a_read_timeout_is_a_stall(library: Any) -> None:
     "body, kind, ending",
     [
         (ANSWER[:4], StreamTruncated, "truncated"),
-        ([*ANSWER[:4], b"data: {]\n\n", *ANSWER[4:]], ProtocolError, "failed"),
+        ([*ANSWER[:4], sse("{]"), *ANSWER[4:]], ProtocolError, "failed"),
     ],
     ids=["ends early", "broken payload"],
 )

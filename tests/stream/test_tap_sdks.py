@@ -13,7 +13,8 @@ import pytest
 from tests.stream.bodies import ANSWER
 from tests.support.loopback import LAST_CHUNK, OPEN, RST, Loopback, Script, chunked_head, http_chunk, sized
 from tests.support.packages import needed
-from tokenstream import Message, Stream, tap
+from tests.support.wire import sse
+from tokenstream import Message, Stream, tap, testing
 from tokenstream.errors import ProviderError, StatusError, StreamInterrupted, StreamTruncated
 
 openai: Any = needed("openai")
@@ -344,9 +345,8 @@ async def test_the_end_of_with_is_stopped(sdk: str) -> None:
 
 
 ERRORS = {
-    "openai": b'data: {"error": {"message": "Overloaded", "type": "server_error", "code": "x"}}\n\n',
-    "anthropic": b"event: error\ndata: "
-    b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}\n\n',
+    "openai": sse('{"error": {"message": "Overloaded", "type": "server_error", "code": "x"}}'),
+    "anthropic": b"".join(testing.script().error("Overloaded").chunks("anthropic")),
 }
 
 

@@ -13,11 +13,12 @@ from typing import Any, Self
 import pytest
 
 from tests.stream.blocked import PATIENCE, SILENT, Loop, alone, opened
-from tests.stream.bodies import ANSWER, DONE, USAGE, Source, call, chunk
+from tests.stream.bodies import ANSWER, USAGE, Source, call, chunk
 from tests.stream.test_ending import Nosy
 from tests.support import wire
 from tests.support.loopback import LAST_CHUNK, Loopback, Script, chunked_head, http_chunk
 from tests.support.timing import at_once, tried_again
+from tests.support.wire import DONE, sse
 from tokenstream import Message, Stream
 from tokenstream.errors import ConcurrentRead, StreamTruncated
 from tokenstream.events import TextDelta
@@ -287,7 +288,7 @@ def test_a_second_reader_is_refused_while_the_first_decodes() -> None:
         decoding.set()
         assert go_on.wait(PATIENCE)
 
-    stream = Stream([b"data: Hel\n\n", b"data: [DONE]\n\n"], format=Nosy(hold))
+    stream = Stream([sse("Hel"), DONE], format=Nosy(hold))
     with Loop(stream.text) as loop:
         assert decoding.wait(PATIENCE)
         refused_at_once(stream.__next__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +12,8 @@ from tests.formats import anthropic_payloads as anthropic
 from tests.formats import gemini_payloads as gemini
 from tests.formats import openai_responses_payloads as responses
 from tests.project import ROOT
-from tests.stream.bodies import ANSWER, DONE, AsyncSource, call, chunk
+from tests.stream.bodies import ANSWER, AsyncSource, call, chunk
+from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, StreamTruncated
 from tokenstream.message import ToolCall
@@ -40,10 +40,7 @@ def rm(path: str) -> str:
 
 def body(payloads: Iterable[dict[str, Any]]) -> list[bytes]:
     """Return payloads as SSE events."""
-    return [
-        f"event: {payload.get('type', 'message')}\ndata: {json.dumps(payload)}\n\n".encode()
-        for payload in payloads
-    ]
+    return [sse(payload, event=payload.get("type", "message")) for payload in payloads]
 
 
 def anthropic_body(*texts: str, reason: str = "tool_use", last: bool = True) -> list[bytes]:

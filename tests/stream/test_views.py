@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.bodies import ANSWER, DONE, AsyncSource, call, chunk
+from tests.stream.bodies import ANSWER, AsyncSource, call, chunk
+from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
