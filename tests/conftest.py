@@ -15,6 +15,8 @@ from tests.docs_server import docs_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytest_plugins = ["tokenstream.testing.plugin"]
+
 # No deadlines: the machine may be busy, and pytest-timeout bounds each test.
 # In CI nothing is random: what fails there fails again here.
 settings.register_profile("dev", deadline=None)

@@ -31,11 +31,11 @@ def replay(plan: Plan) -> list[Table]:
         for each in (recorded * (plan.recordings // len(recorded) + 1))[: plan.recordings]
     ]
     scripted = testing.script(rate=_RATE).text("All is well. " * 100).finish()
-    paced = [scripted.recording("openai-chat")] * plan.recordings
+    paced = [scripted.recording("openai-chat").replaced() for _ in range(plan.recordings)]
     return [
         _compared(f"{plan.recordings:,} recordings, one chunk each", answers, plan),
         _compared(f"{plan.recordings:,} recordings, an event a chunk", _in_events(answers), plan),
-        _compared(f"{plan.recordings:,} scripted answers of 200 deltas", paced, plan),
+        _compared(f"{plan.recordings:,} scripted answers of 300 deltas", paced, plan),
     ]
 
 

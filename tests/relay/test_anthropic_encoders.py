@@ -176,7 +176,7 @@ def test_finish_reasons_are_in_anthropics_words(reason: Any, word: str) -> None:
     "script, what",
     [
         (testing.script().refusal("No.").finish(), "a refusal"),
-        (testing.script().media(b"GIF", "image/gif").finish(), "a media"),
+        (testing.script().media(b"GIF", "image/gif").finish(), "media"),
         (testing.script().text("Hi").finish("content_filter"), "the finish reason 'content_filter'"),
         (testing.script().choice(1).text("Hi").finish(), "a second choice"),
     ],

@@ -291,7 +291,7 @@ def test_a_call_that_was_cut_has_no_end_in_an_interaction() -> None:
 @pytest.mark.parametrize("format", ["gemini", "gemini-live"])
 def test_arguments_that_are_no_object_are_refused(format: str) -> None:
     """The error names the part, and not what it says."""
-    with pytest.raises(NotExpressible, match=r"no object \(part 0 of the answer\)") as caught:
+    with pytest.raises(NotExpressible, match=r"no JSON object \(part 0 of the answer\)") as caught:
         testing.script().tool_call("rm", "[1]").chunks(format)
     assert "[1]" not in str(caught.value)
 

@@ -105,7 +105,7 @@ def test_a_response_of_a_session_fails_with_its_items() -> None:
 
 WHOLE = testing.script().text("Hi").tool_call("rm", "{}")
 LACKS: dict[str, tuple[str, Script, str]] = {
-    "reasoning": ("openai-completions", testing.script().reasoning("Hm"), "a reasoning"),
+    "reasoning": ("openai-completions", testing.script().reasoning("Hm"), "place for reasoning"),
     "a call": ("openai-completions", WHOLE, "a tool call"),
     "a second choice": ("openai-responses", testing.script().text("A").choice(1).text("B"), "second choice"),
     "a signature": ("openai-chat", testing.script().reasoning("Hm", signature="s"), "a signature"),

@@ -102,6 +102,13 @@ def test_what_is_no_chunking_is_refused_with_what_there_is(chunking: Any) -> Non
             Recording.of([b"data: a\n\n"], messages=messages).chunks(chunking)
 
 
+@pytest.mark.parametrize("number", [None, "7", 7.5])
+def test_a_seed_is_a_whole_number(number: Any) -> None:
+    """By None the borders would be others each time."""
+    with pytest.raises(MisuseError, match="it is a whole number"):
+        Seed(number)
+
+
 def test_a_body_of_no_bytes_has_no_chunks() -> None:
     """However it is cut."""
     chunkings: list[Chunking] = ["whole", "bytes", "events", 4, Seed(1)]

@@ -6,7 +6,7 @@ import inspect
 import math
 import pickle
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -180,8 +180,13 @@ def test_what_is_no_fault_is_refused() -> None:
     named: Any = ["cut"]
     with pytest.raises(MisuseError, match=r"a str is no fault: testing\.faults makes them"):
         SSE.with_fault(named)
+    uncalled: Any = faults.cut
+    with pytest.raises(MisuseError, match=r"a function is no fault: .* called, such as faults\.cut\(at=17\)"):
+        SSE.with_fault(uncalled)
+    with pytest.raises(MisuseError, match="a function is no fault"):
+        SSE.with_fault(faults.crlf() | uncalled)
     elsewhere: Any = {"where": 3}
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"cut\(\*, at: .* is not called like that"):
         faults.cut(**elsewhere)
 
 
@@ -231,13 +236,23 @@ def test_where_a_body_is_cut(fault: Fault, left: bytes) -> None:
     (faults.cut(event=5), "event=5 is no event of 'abc', which has 4"),
     (faults.cut(event=-5), "event=-5 is no event"),
     (faults.cut(at=3, event=1), "by `at` or by `event`, and not by both"),
+    (faults.cut(at=cast("int", "3")), "at='3' is no fraction"),
+    (faults.cut(event=cast("int", 1.5)), "event=1.5 is no event"),
+    (faults.cut(event=False), "event=False is no event"),
     (faults.duplicate(event=0), "event=0 is no event"),
     (faults.bad_json(event=True), "event=True is no event"),
     (faults.bad_json(event=4), "event 4 of 'abc' holds no JSON object"),
     (faults.empty() | faults.no_done(), "event=-1 is no event"),
     (faults.empty() | faults.duplicate(), "the event in the middle is no event"),
     (faults.garble(at=41), "nothing is left to garble behind byte 41"),
+    (faults.garble(size=0), "one byte at least"),
+    (faults.garble(data=b""), "one byte at least"),
     (faults.reorder(events=(1, 9)), "event=9 is no event"),
+    (faults.reorder(events=(2, -3)), "two different events change places"),
+    (faults.reorder(events=cast("tuple[int, int]", (1, 2, 3))), "two different events change places"),
+    (faults.error_event(cast("Any", "busy")), "'busy' is no kind of error: there are overloaded, "),
+    (faults.status(99), "status 99 is none: they go from 200 to 599"),
+    (faults.html_instead(cast("int", "502")), "status '502' is none"),
     (faults.reorder(events=(1, 2), seed=3), "and not both"),
     (faults.cut(event=1) | faults.reorder(), "fewer than two events"),
     (faults.split_utf8(), "has no character of several bytes"),
@@ -245,7 +260,9 @@ def test_where_a_body_is_cut(fault: Fault, left: bytes) -> None:
     (faults.stall(math.nan), "seconds=nan does not do"),
     (faults.slow(math.inf), "seconds=inf does not do"),
     (faults.slow(factor=-2), "factor=-2 does not do"),
+    (faults.stall(cast("float", "9")), "seconds='9' does not do"),
     (faults.heartbeat(0), "seconds=0 does not do"),
+    (faults.heartbeat(comment="hi\ndata: x"), "a text of one line"),
     (faults.stall() | faults.heartbeat(1), "no end of heartbeats"),
     (faults.gzipped() | faults.gzipped(), "is compressed already"),
     (faults.gzipped() | faults.crlf(), "is no text of several lines"),

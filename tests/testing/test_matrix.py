@@ -124,8 +124,27 @@ def test_what_makes_no_cuts_is_refused() -> None:
     how: Any = "burn"
     with pytest.raises(MisuseError, match='it is "cut", "close" or "reset"'):
         every_cut(HELLO, how=how)
-    with pytest.raises(MisuseError, match="every=0 does not do"):
-        every_cut(HELLO, every=0)
+    numbers: list[Any] = [0, -1, 1.5, "3", True]
+    for every in numbers:
+        with pytest.raises(MisuseError, match=f"every={every!r} does not do"):
+            every_cut(HELLO, every=every)
+
+
+@pytest.mark.parametrize("given", [5, b"data: Hello\n\n", None])
+def test_what_cannot_be_replayed_is_refused(given: Any) -> None:
+    """Bytes are the path of nothing."""
+    with pytest.raises(
+        MisuseError, match="cannot be replayed: pass a Recording, the path of one, or a script"
+    ):
+        every_cut(given)
+
+
+@pytest.mark.parametrize("format", testing.all_formats)
+def test_there_is_a_matrix_for_every_format(format: str) -> None:
+    """Also for one that has no way to tell of an error."""
+    names = [broken.name for broken in fault_matrix(testing.script().text("Hi €").finish().recording(format))]
+
+    assert f"script in {format} with cut(at=0.5)" in names
 
 
 @pytest.mark.parametrize("broken", fault_matrix(HELLO))

@@ -11,9 +11,8 @@ import pytest
 from tests.support.wire import sse
 from tokenstream import testing
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Recording, all_formats
+from tokenstream.testing import Recording, Request, all_formats, faults
 from tokenstream.testing._playable import Playable, Player, format_of_path, headers_of
-from tokenstream.testing._replies import Request
 
 HELLO = testing.script().text("Hello").finish("stop")
 BYE = testing.script().text("Bye").finish("stop")
@@ -160,6 +159,20 @@ def test_a_format_that_does_not_exist_is_refused_at_once() -> None:
         Player(HELLO, format="open-ai")
 
 
+@pytest.mark.parametrize("wrong", [{"pace": "fast"}, {"chunking": "words"}, {"fault": [faults.cut]}])
+def test_what_cannot_be_done_to_an_answer_is_refused_at_once(wrong: Any) -> None:
+    """The mistake is in the call, and not in the request that comes later."""
+    with pytest.raises(MisuseError):
+        Player(HELLO, **wrong)
+
+
+def test_faults_from_an_iterator_come_with_each_answer() -> None:
+    """The second is no better than the first."""
+    player = Player(HELLO, fault=iter([faults.reset()]))
+
+    assert ["reset", "reset"] == [player.recording(_asked()).breaks for _ in range(2)]
+
+
 def test_pace_and_borders_are_those_asked_for() -> None:
     """They hold for each answer."""
     slow = testing.script().text("a").pause(3).text("b").finish()
@@ -205,6 +218,13 @@ def test_headers_of_another_connection_are_not_sent() -> None:
     )
 
     assert {"x-request-id": "req_1", "content-type": "text/plain"} == headers_of(recording)
+
+
+@pytest.mark.parametrize("text", ["caf\u00e9", "a\r\nb: c", "a\x00", "\u2028"])
+def test_a_header_that_cannot_be_sent_is_named(text: str) -> None:
+    """The client would else meet a broken connection, or a header that nobody wrote."""
+    with pytest.raises(MisuseError, match="the recording's header x-name cannot be sent"):
+        headers_of(Recording(headers={"x-fine": "a\tb~", "x-name": text}))
 
 
 @pytest.mark.parametrize("format", ["openai-chat", None, "mine"])

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import http.client
 import importlib
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-import httpx2
 import pytest
 
 from tests.support.loopback import FIN, RST, Loopback, Script, chunked, chunked_head, http_chunk, sized
 from tests.support.packages import needed
-from tokenstream import AsyncStream, Stream, testing
+from tests.testing.recorded import CHAT, KEY
+from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.testing import Recording, VirtualClock
 from tokenstream.testing._errors import RecordingRefused
 from tokenstream.testing._record import record
 
-CHAT = testing.script().text("Hel").text("lo").finish("stop").chunks("openai-chat")
 BODY = b"".join(CHAT)
-KEY = "sk-" + "proj-" + "aB3dE6gH9" * 4
 
 requests: Any = needed("requests")
 urllib3: Any = needed("urllib3")
@@ -78,6 +76,7 @@ def of_urllib(url: str) -> Generator[Any]:
 
 def into_a_buffer(response: Any) -> bytes:
     buffer, found = bytearray(100), b""
+    assert 0 == response.readinto(bytearray())
     while count := response.readinto(buffer):
         found += buffer[:count]
     return found
@@ -223,7 +222,8 @@ def test_a_stream_around_a_recorded_response_reads_it(path: Path, opened: Callab
 
 def test_a_secret_is_told_of_at_the_end_of_the_body(path: Path) -> None:
     """And where the response is closed before; it is closed."""
-    for read in (lambda raw: raw.read(), lambda raw: raw.read(60)):
+    reads: list[Callable[[Any], Any]] = [lambda raw: raw.read(), lambda raw: raw.read(60)]
+    for read in reads:
         with (
             Loopback(sized(f"data: {KEY} and so on, and so on\n\n".encode())) as server,
             pytest.raises(RecordingRefused),
@@ -251,7 +251,8 @@ async def to_an_end(content: Any) -> bytes:
     found = b""
     while not content.at_eof():
         found += await content.readuntil(b"\n")
-    return found + await content.readany()
+    rest: bytes = await content.readany()
+    return found + rest
 
 
 async def exactly(content: Any) -> bytes:
@@ -266,7 +267,12 @@ async def exactly(content: Any) -> bytes:
 async def at_once(content: Any) -> bytes:
     start: bytes = await content.read(1)
     assert b"" == await content.read(0)
-    return start + content.read_nowait() + await content.read()
+    rest: bytes = content.read_nowait() + await content.read()
+    return start + rest
+
+
+async def in_lines_of(content: Any) -> bytes:
+    return b"".join([line async for line in content])
 
 
 AIOHTTP: list[Any] = [
@@ -280,16 +286,6 @@ AIOHTTP: list[Any] = [
 ]
 
 
-async def in_lines_of(content: Any) -> bytes:
-    return b"".join([line async for line in content])
-
-
-@contextmanager
-def served(script: Script) -> Iterator[str]:
-    with Loopback(script) as server:
-        yield server.url
-
-
 @pytest.mark.anyio
 @on_asyncio
 @pytest.mark.parametrize("read", AIOHTTP)
@@ -297,8 +293,8 @@ async def test_whatever_is_read_of_aiohttps_response_is_recorded(path: Path, rea
     """By whichever method of its body."""
     aiohttp = needed("aiohttp")
     script: Script = [chunked_head(), *map(http_chunk, CHAT), b"0\r\n\r\n"]
-    with served(script) as url:
-        async with aiohttp.ClientSession() as session, session.post(url) as response:
+    with Loopback(script) as server:
+        async with aiohttp.ClientSession() as session, session.post(server.url) as response:
             assert record(response, path) is response
             got = await read(response)
 
@@ -311,18 +307,19 @@ async def test_aiohttps_response_is_recorded_in_each_state(tmp_path: Path) -> No
     """Compressed, read before, left, and broken after bytes that nobody has read yet."""
     aiohttp = needed("aiohttp")
     async with aiohttp.ClientSession() as session:
-        with served(sized(PACKED, headers=GZIP)) as url:
-            async with session.post(url) as response:
+        with Loopback(sized(PACKED, headers=GZIP)) as server:
+            async with session.post(server.url) as response:
                 await record(response, tmp_path / "packed.rec").read()
-        with served(sized(BODY)) as url:
-            async with session.post(url) as response:
+        with Loopback(sized(BODY)) as server:
+            async with session.post(server.url) as response:
                 await response.read()
                 record(response, tmp_path / "read.rec")
-        with served(sized(BODY)) as url:
-            async with session.post(url) as response:
+        with Loopback(sized(BODY)) as server:
+            async with session.post(server.url) as response:
                 await record(response, tmp_path / "left.rec").content.read(20)
-        with served([chunked_head(), http_chunk(CHAT[0]), 0.05, http_chunk(CHAT[1]), FIN]) as url:
-            async with session.post(url) as response:
+                assert copy.copy(response.content).total_bytes >= 20
+        with Loopback([chunked_head(), http_chunk(CHAT[0]), 0.05, http_chunk(CHAT[1]), FIN]) as server:
+            async with session.post(server.url) as response:
                 record(response, tmp_path / "broken.rec")
                 with pytest.raises(aiohttp.ClientPayloadError):
                     while await response.content.readany():
@@ -340,8 +337,8 @@ async def test_a_stream_around_aiohttps_recorded_response_reads_it(path: Path) -
     """To its end, and to where it breaks with the bytes before that."""
     aiohttp = needed("aiohttp")
     async with aiohttp.ClientSession() as session:
-        with served([chunked_head(), b"".join(map(http_chunk, CHAT[:3])), FIN]) as url:
-            async with AsyncStream(record(await session.post(url), path)) as stream:
+        with Loopback([chunked_head(), b"".join(map(http_chunk, CHAT[:3])), FIN]) as server:
+            async with AsyncStream(record(await session.post(server.url), path)) as stream:
                 with pytest.raises(StreamInterrupted) as raised:
                     await stream.final()
 
@@ -391,128 +388,12 @@ def test_a_response_at_hand_is_recorded_at_once(path: Path, library: str) -> Non
     """One that was made for a test, and has no request; one that is gone is none."""
     module = importlib.import_module(library)
     record(module.Response(200, content=BODY), path)
+    record(module.Response(204), path.with_name("empty.rec"))
     gone = module.Response(200, stream=module.ByteStream(b"a"))
     list(gone.iter_raw())
 
     assert [BODY] == Recording.load(path).chunks()
     assert "" == Recording.load(path).request
+    assert () == Recording.load(path.with_name("empty.rec")).arrivals
     with pytest.raises(MisuseError, match="was read or closed before; record it before that"):
         record(gone, path, overwrite=True)
-
-
-# -- clients ---------------------------------------------------------------
-
-
-def answering(library: str, *answers: Any) -> Any:
-    """Return a transport that gives answers one after the other."""
-    left = iter(answers)
-    return importlib.import_module(library).MockTransport(lambda _: next(left))
-
-
-def streamed(library: str, chunks: list[bytes], status: int = 200) -> Any:
-    module = importlib.import_module(library)
-
-    async def later(_: object) -> AsyncIterator[bytes]:
-        for chunk in chunks:
-            yield chunk
-
-    # A class of either library, which no type checker can follow.
-    bases = (module.SyncByteStream, module.AsyncByteStream)
-    body = type("Body", bases, {"__iter__": lambda _: iter(chunks), "__aiter__": later})
-    return module.Response(status, stream=body())
-
-
-@libraries
-def test_every_answer_of_a_client_is_recorded(tmp_path: Path, library: str) -> None:
-    """Each into a file of its own, streamed or not, and what has no body into none."""
-    module = importlib.import_module(library)
-    transport = answering(
-        library,
-        streamed(library, CHAT),
-        streamed(library, [], 204),
-        module.Response(404, json={"error": "no"}),
-        streamed(library, CHAT[:1]),
-    )
-    client = module.Client(transport=transport)
-    assert record(client, tmp_path / "a.rec") is client
-    with client:
-        with client.stream("POST", "https://example.com/v1/chat") as response:
-            assert CHAT == list(response.iter_raw())
-        client.get("https://example.com/nothing")
-        client.get("https://example.com/missing")
-        client.get("https://example.com/again")
-
-    assert ["a-2.rec", "a-3.rec", "a.rec"] == there(tmp_path)
-    assert CHAT == Recording.load(tmp_path / "a.rec").chunks()
-    assert "POST https://example.com/v1/chat" == Recording.load(tmp_path / "a.rec").request
-    assert 404 == Recording.load(tmp_path / "a-2.rec").status
-    assert CHAT[:1] == Recording.load(tmp_path / "a-3.rec").chunks()
-
-
-@pytest.mark.anyio
-@libraries
-async def test_every_answer_of_an_async_client_is_recorded(tmp_path: Path, library: str) -> None:
-    """The same, numbered where the name says."""
-    module = importlib.import_module(library)
-    transport = answering(library, streamed(library, CHAT), streamed(library, CHAT[:1]))
-    async with record(module.AsyncClient(transport=transport), tmp_path / "{n}-a.rec") as client:
-        async with client.stream("POST", "https://example.com") as response:
-            assert CHAT == [chunk async for chunk in response.aiter_raw()]
-        await client.get("https://example.com")
-
-    assert ["1-a.rec", "2-a.rec"] == there(tmp_path)
-    assert CHAT == Recording.load(tmp_path / "1-a.rec").chunks()
-
-
-def test_times_count_from_the_request(tmp_path: Path) -> None:
-    """What the server took to answer is in the recording."""
-    clock = VirtualClock()
-
-    def answer(_: httpx.Request) -> httpx.Response:
-        clock.advance(1.5)
-        return httpx.Response(200, content=BODY)
-
-    client = record(httpx.Client(transport=httpx.MockTransport(answer)), tmp_path / "a.rec", clock=clock)
-    clock.advance(100)
-    client.get("https://example.com")
-
-    assert [1.5] == [at for at, _ in Recording.load(tmp_path / "a.rec").arrivals]
-
-
-def test_a_clients_own_hooks_are_called_as_before(tmp_path: Path) -> None:
-    """They may even read the body."""
-    called: list[str] = []
-
-    def read(response: httpx.Response) -> None:
-        called.append(response.read().decode())
-
-    with Loopback(sized(BODY)) as server, httpx.Client(event_hooks={"response": [read]}) as client:
-        record(client, tmp_path / "a.rec").get(server.url)
-
-    assert [BODY.decode()] == called
-    assert BODY == body_of(tmp_path / "a.rec")
-
-
-@pytest.mark.parametrize("name, left", [("a.rec", "a.rec"), ("a.rec", "a-7.rec"), ("a-{n}.rec", "a-3.rec")])
-def test_files_of_an_earlier_time_are_refused_at_the_call(tmp_path: Path, name: str, left: str) -> None:
-    """Not at the third answer; files of another name are nobody's concern."""
-    (tmp_path / left).write_text("")
-    (tmp_path / "ab-1.rec").write_text("")
-    with pytest.raises(FileExistsError, match=r"overwrite=True"):
-        record(httpx2.Client(), tmp_path / name)
-
-    record(httpx2.Client(), tmp_path / name, overwrite=True)
-    record(httpx2.Client(), tmp_path / "b.rec")
-    record(httpx2.Client(), tmp_path / "missing" / "b.rec")
-
-
-def test_a_secret_in_an_answer_reaches_whoever_asked(tmp_path: Path) -> None:
-    """The call that reads the body raises, and there is no file."""
-    with (
-        Loopback(sized(KEY.encode())) as server,
-        record(httpx.Client(), tmp_path / "a.rec") as client,
-        pytest.raises(RecordingRefused),
-    ):
-        client.get(server.url)
-
-    assert [] == there(tmp_path)

@@ -128,7 +128,7 @@ def test_the_file_is_text_that_any_editor_shows(recording: Recording) -> None:
 def test_writing_again_gives_the_same_file(recording: Recording) -> None:
     """The same recording gives the same bytes, so that a difference in version control is one of content."""
     again = parse(written(recording), PATH)
-    other_way_round = again.replaced(headers=dict(reversed(again.headers.items())))
+    other_way_round = again.replaced(headers=dict(reversed(list(again.headers.items()))))
 
     assert written(recording) == written(other_way_round)
 

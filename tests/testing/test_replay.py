@@ -267,6 +267,14 @@ def test_a_format_that_is_given_counts_more_than_the_recorded_one() -> None:
         assert "openai-chat" == stream.format
 
 
+def test_what_is_played_at_once_has_no_times() -> None:
+    """Also where a server plays it."""
+    paced = testing.script().text("a").pause(2).text("b").finish().recording("text")
+
+    assert {0.0} == {at for at, _ in Playback(paced).recording.arrivals}
+    assert {0.0, 2.0} == {at for at, _ in Playback(paced, pace="recorded").recording.arrivals}
+
+
 def test_chunking_comes_before_the_pace_and_the_fault_comes_last() -> None:
     """Each byte is a chunk of its own, at twice the pace; and then each takes a second longer."""
     recording = Recording((Arrival(4.0, b"ab"), Arrival(8.0, b"c")))

@@ -12,7 +12,6 @@ import pytest
 import respx
 
 from tokenstream import AsyncStream, connect, testing
-from tokenstream.testing._respx import respx_side_effect
 
 if TYPE_CHECKING:
     from respx import MockRouter
@@ -24,7 +23,7 @@ URL = "https://api.example.com/v1/chat/completions"
 
 def test_a_route_plays_a_script(respx_mock: MockRouter) -> None:
     """The code under test makes its own client."""
-    route = respx_mock.post(URL).mock(side_effect=respx_side_effect(HELLO))
+    route = respx_mock.post(URL).mock(side_effect=testing.respx_side_effect(HELLO))
 
     assert "Hello" == connect(URL, json={"model": "m"}).final().text
     assert {"model": "m"} == json.loads(route.calls.last.request.content)
@@ -33,14 +32,14 @@ def test_a_route_plays_a_script(respx_mock: MockRouter) -> None:
 @pytest.mark.anyio
 async def test_an_async_client_reads_the_same(respx_mock: MockRouter) -> None:
     """One side effect serves both kinds."""
-    respx_mock.post(URL).mock(side_effect=respx_side_effect(HELLO))
+    respx_mock.post(URL).mock(side_effect=testing.respx_side_effect(HELLO))
     async with httpx.AsyncClient() as client, client.stream("POST", URL) as response:
         assert "Hello" == (await AsyncStream(response).final()).text
 
 
 def test_each_request_gets_the_next(respx_mock: MockRouter) -> None:
     """What was asked is noted."""
-    played = respx_side_effect([HELLO, BYE])
+    played = testing.respx_side_effect([HELLO, BYE])
     respx_mock.post(URL).mock(side_effect=played)
 
     assert ["Hello", "Bye"] == [connect(URL, json={"turn": turn}).final().text for turn in range(2)]
@@ -51,7 +50,7 @@ def test_each_request_gets_the_next(respx_mock: MockRouter) -> None:
 def test_borders_pace_and_breaks_are_played(respx_mock: MockRouter) -> None:
     """As the transport does it: respx alone gives a body whole."""
     stalled = HELLO.recording().replaced(breaks="stall")
-    played = respx_side_effect(stalled, chunking="bytes", pace="recorded")
+    played = testing.respx_side_effect(stalled, chunking="bytes", pace="recorded")
     respx_mock.post(URL).mock(side_effect=played)
     with httpx.Client() as client, client.stream("POST", URL) as response:
         chunks = response.iter_raw()
@@ -63,7 +62,7 @@ def test_borders_pace_and_breaks_are_played(respx_mock: MockRouter) -> None:
 def test_a_router_of_clients_plays_it_too() -> None:
     """Where respx replaces httpx's transport, and not httpcore's."""
     with respx.mock(using="httpx") as mocked:
-        mocked.post(URL).mock(side_effect=respx_side_effect(HELLO))
+        mocked.post(URL).mock(side_effect=testing.respx_side_effect(HELLO))
 
         assert "Hello" == connect(URL, json={}).final().text
 

@@ -15,8 +15,6 @@ import pytest
 from tests.support.packages import needed
 from tokenstream import testing
 from tokenstream.testing import faults
-from tokenstream.testing._serve import serve
-from tokenstream.testing._transport import transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
@@ -31,7 +29,7 @@ pytestmark = [
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 HELLO = testing.script().text("Hel", "lo").finish("stop")
-CALL = testing.script().tool_call("get_weather", {"city": "Oslo"}).finish("tool_calls")
+CALL = testing.script().text("Hello").tool_call("get_weather", {"city": "Oslo"}).finish("tool_calls")
 MESSAGES: Any = [{"role": "user", "content": "Hi"}]
 TURNS: Any = [{"role": "user", "content": [{"text": "Hi"}]}]
 
@@ -84,7 +82,7 @@ async def aask_realtime(client: Any) -> str:
 def test_openai() -> None:
     """Without a network, and without time."""
     openai = needed("openai")
-    http = openai.DefaultHttpxClient(transport=transport(HELLO))
+    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
 
     assert "Hello" == ask_openai(client) == ask_responses(client)
@@ -94,7 +92,7 @@ def test_openai() -> None:
 async def test_openai_async() -> None:
     """The same transport, in the SDK's asynchronous client, whose generators trio complains of."""
     openai = needed("openai")
-    http = openai.DefaultAsyncHttpxClient(transport=transport(HELLO))
+    http = openai.DefaultAsyncHttpxClient(transport=testing.transport(HELLO))
     client = openai.AsyncOpenAI(api_key="made-up", http_client=http, max_retries=0)
 
     assert "Hello" == await aask_openai(client) == await aask_responses(client)
@@ -104,7 +102,7 @@ def test_openai_at_an_address() -> None:
     """Over a real connection, where the code under test makes its own client."""
     openai = needed("openai")
     with (
-        serve(HELLO) as server,
+        testing.serve(HELLO) as server,
         openai.OpenAI(api_key="made-up", base_url=f"{server.url}/v1", max_retries=0) as client,
     ):
         assert "Hello" == ask_openai(client) == ask_responses(client)
@@ -114,7 +112,7 @@ def test_openai_realtime() -> None:
     """The same server speaks WebSocket."""
     openai = needed("openai")
     with (
-        serve(HELLO) as server,
+        testing.serve(HELLO) as server,
         openai.OpenAI(api_key="made-up", websocket_base_url=f"{server.ws_url}/v1") as client,
     ):
         assert "Hello" == ask_realtime(client)
@@ -125,7 +123,7 @@ async def test_openai_realtime_async() -> None:
     """And in the SDK's asynchronous client; what was sent is noted."""
     openai = needed("openai")
     async with (
-        serve(HELLO) as server,
+        testing.serve(HELLO) as server,
         openai.AsyncOpenAI(api_key="made-up", websocket_base_url=f"{server.ws_url}/v1") as client,
     ):
         assert "Hello" == await aask_realtime(client)
@@ -136,7 +134,7 @@ async def test_openai_realtime_async() -> None:
 def test_an_error_in_the_answer_is_openais_own() -> None:
     """A fault is met as it would be in earnest."""
     openai = needed("openai")
-    http = openai.DefaultHttpxClient(transport=transport(HELLO, fault=faults.error_event()))
+    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.error_event()))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
 
     with pytest.raises(openai.APIError):
@@ -146,7 +144,7 @@ def test_an_error_in_the_answer_is_openais_own() -> None:
 def test_a_refusal_is_openais_own_error() -> None:
     """So is an answer that never begins."""
     openai = needed("openai")
-    http = openai.DefaultHttpxClient(transport=transport(HELLO, fault=faults.status(429)))
+    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.status(429)))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
 
     with pytest.raises(openai.RateLimitError):
@@ -156,7 +154,7 @@ def test_a_refusal_is_openais_own_error() -> None:
 def test_a_break_is_an_error_of_openai_or_of_its_client() -> None:
     """Which of the two depends on the SDK's version."""
     openai, httpx2 = needed("openai"), needed("httpx2")
-    http = openai.DefaultHttpxClient(transport=transport(HELLO, fault=faults.close(at=0.5)))
+    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.close(at=0.5)))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
 
     with pytest.raises((openai.APIConnectionError, httpx2.RemoteProtocolError)):
@@ -166,7 +164,7 @@ def test_a_break_is_an_error_of_openai_or_of_its_client() -> None:
 def test_a_stall_takes_openai_no_time() -> None:
     """A client that waits for ten minutes is tested in no time."""
     openai, httpx2 = needed("openai"), needed("httpx2")
-    http = openai.DefaultHttpxClient(transport=transport(HELLO, fault=faults.stall()))
+    http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.stall()))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)
 
     with pytest.raises((openai.APITimeoutError, httpx2.ReadTimeout)):
@@ -177,7 +175,7 @@ def test_openai_tries_again() -> None:
     """A sequence plays a bad answer and then a good one, so that retries are seen."""
     openai = needed("openai")
     busy = HELLO.recording("openai-chat").with_fault(faults.status(503, retry_after=0))
-    played = transport([busy, HELLO])
+    played = testing.transport([busy, HELLO])
     client = openai.OpenAI(api_key="made-up", http_client=openai.DefaultHttpxClient(transport=played))
 
     assert "Hello" == ask_openai(client)
@@ -200,7 +198,7 @@ async def aask_anthropic(client: Any) -> str:
 def test_anthropic() -> None:
     """Without a network, and without time."""
     anthropic = needed("anthropic")
-    http = anthropic.DefaultHttpxClient(transport=transport(HELLO))
+    http = anthropic.DefaultHttpxClient(transport=testing.transport(HELLO))
     client = anthropic.Anthropic(api_key="made-up", http_client=http, max_retries=0)
 
     assert "Hello" == ask_anthropic(client)
@@ -209,7 +207,7 @@ def test_anthropic() -> None:
 async def test_anthropic_async() -> None:
     """The same transport, in the SDK's asynchronous client."""
     anthropic = needed("anthropic")
-    http = anthropic.DefaultAsyncHttpxClient(transport=transport(HELLO))
+    http = anthropic.DefaultAsyncHttpxClient(transport=testing.transport(HELLO))
     client = anthropic.AsyncAnthropic(api_key="made-up", http_client=http, max_retries=0)
 
     assert "Hello" == await aask_anthropic(client)
@@ -219,7 +217,7 @@ def test_anthropic_at_an_address() -> None:
     """Over a real connection."""
     anthropic = needed("anthropic")
     with (
-        serve(HELLO) as server,
+        testing.serve(HELLO) as server,
         anthropic.Anthropic(api_key="made-up", base_url=server.url, max_retries=0) as client,
     ):
         assert "Hello" == ask_anthropic(client)
@@ -228,7 +226,7 @@ def test_anthropic_at_an_address() -> None:
 def test_a_reset_is_what_anthropics_client_lets_through() -> None:
     """It does not wrap what httpx2 raises in the middle of a body."""
     anthropic, httpx2 = needed("anthropic"), needed("httpx2")
-    http = anthropic.DefaultHttpxClient(transport=transport(HELLO, fault=faults.reset(at=0.5)))
+    http = anthropic.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.reset(at=0.5)))
     client = anthropic.Anthropic(api_key="made-up", http_client=http, max_retries=0)
     with pytest.raises((httpx2.ReadError, anthropic.APIConnectionError)):
         ask_anthropic(client)
@@ -256,7 +254,7 @@ async def aask_live(client: Any) -> str:
 def test_gemini() -> None:
     """Without a network, and without time."""
     genai = needed("google.genai")
-    options = {"client_args": {"transport": transport(HELLO)}}
+    options = {"client_args": {"transport": testing.transport(HELLO)}}
     client = genai.Client(api_key="made-up", http_options=options)
 
     assert "Hello" == ask_gemini(client)
@@ -265,7 +263,7 @@ def test_gemini() -> None:
 async def test_gemini_async() -> None:
     """The same transport, in the SDK's asynchronous client."""
     genai = needed("google.genai")
-    options = {"async_client_args": {"transport": transport(HELLO)}}
+    options = {"async_client_args": {"transport": testing.transport(HELLO)}}
     client = genai.Client(api_key="made-up", http_options=options)
 
     assert "Hello" == await aask_gemini(client)
@@ -275,7 +273,7 @@ def test_gemini_at_an_address() -> None:
     """Over a real connection."""
     genai = needed("google.genai")
     with (
-        serve(HELLO) as server,
+        testing.serve(HELLO) as server,
         genai.Client(api_key="made-up", http_options={"base_url": server.url}) as client,
     ):
         assert "Hello" == ask_gemini(client)
@@ -285,7 +283,7 @@ def test_gemini_at_an_address() -> None:
 async def test_gemini_live() -> None:
     """The same server speaks WebSocket, and TLS, without which this SDK opens none."""
     genai = needed("google.genai")
-    async with serve(HELLO, tls=True) as server:
+    async with testing.serve(HELLO, tls=True) as server:
         options = {"base_url": server.url, "async_client_args": {"ssl": server.client_context}}
         client = genai.Client(api_key="made-up", http_options=options)
         assert "Hello" == await aask_live(client)
@@ -294,7 +292,7 @@ async def test_gemini_live() -> None:
 def test_a_cut_of_gemini_is_httpxs_error() -> None:
     """google-genai lets through what its HTTP client raises."""
     genai, httpx2 = needed("google.genai"), needed("httpx2")
-    options = {"client_args": {"transport": transport(HELLO, fault=faults.close(at=0.5))}}
+    options = {"client_args": {"transport": testing.transport(HELLO, fault=faults.close(at=0.5))}}
     client = genai.Client(api_key="made-up", http_options=options)
     with pytest.raises((httpx.RemoteProtocolError, httpx2.RemoteProtocolError)):
         ask_gemini(client)
@@ -303,9 +301,11 @@ def test_a_cut_of_gemini_is_httpxs_error() -> None:
 # -- others --------------------------------------------------------------------------
 
 
-def ask_mistral(client: Any) -> str:
+def ask_mistral(client: Any) -> tuple[str, list[tuple[str, str]]]:
     with client.chat.stream(model="m", messages=MESSAGES) as events:
-        return _joined(event.data.choices[0].delta.content for event in events)
+        deltas = [event.data.choices[0].delta for event in events]
+    functions = [call.function for delta in deltas for call in delta.tool_calls or ()]
+    return _joined(delta.content for delta in deltas), [(each.name, each.arguments) for each in functions]
 
 
 def ask_cohere(client: Any) -> str:
@@ -329,18 +329,18 @@ def ask_bedrock(client: Any) -> str:
 
 
 def test_mistral() -> None:
-    """Its answers are those of openai-chat."""
+    """Its path is that of openai-chat, but its SDK wants calls whole: it is named."""
     mistralai, httpx2 = needed("mistralai.client"), needed("httpx2")
-    http = httpx2.Client(transport=transport(HELLO))
-    client = mistralai.Mistral(api_key="made-up", client=http)
+    with httpx2.Client(transport=testing.transport(CALL, format="mistral")) as http:
+        client = mistralai.Mistral(api_key="made-up", client=http)
 
-    assert "Hello" == ask_mistral(client)
+        assert ("Hello", [("get_weather", '{"city": "Oslo"}')]) == ask_mistral(client)
 
 
 def test_cohere() -> None:
     """This SDK runs on httpx."""
     cohere = needed("cohere")
-    http = httpx.Client(transport=transport(HELLO))
+    http = httpx.Client(transport=testing.transport(HELLO))
     client = cohere.ClientV2(api_key="made-up", httpx_client=http, max_retries=0)
 
     assert "Hello" == ask_cohere(client)
@@ -349,7 +349,7 @@ def test_cohere() -> None:
 def test_ollama() -> None:
     """Its client takes what httpx's takes."""
     ollama = needed("ollama")
-    client = ollama.Client(transport=transport(HELLO))
+    client = ollama.Client(transport=testing.transport(HELLO))
 
     assert "Hello" == ask_ollama(client)
 
@@ -358,7 +358,7 @@ def test_hugging_face() -> None:
     """At an address, which stands for any server that speaks openai-chat."""
     huggingface_hub = needed("huggingface_hub")
     with (
-        serve(HELLO) as server,
+        testing.serve(HELLO) as server,
         huggingface_hub.InferenceClient(base_url=server.url, api_key="made-up") as client,
     ):
         assert "Hello" == ask_hugging_face(client)
@@ -368,7 +368,7 @@ def test_bedrock() -> None:
     """An SDK with an HTTP of its own needs the server."""
     boto3 = needed("boto3")
     keys = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
-    with serve(HELLO) as server:
+    with testing.serve(HELLO) as server:
         client = boto3.client("bedrock-runtime", endpoint_url=server.url, region_name="us-east-1", **keys)
         assert "Hello" == ask_bedrock(client)
         client.close()

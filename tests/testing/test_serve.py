@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 import time
@@ -15,8 +16,7 @@ from tests.support.timing import wait_for
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, aconnect, connect, testing
 from tokenstream.errors import MisuseError, StreamInterrupted
-from tokenstream.testing import Recording, _tls
-from tokenstream.testing._serve import Request, Server, serve
+from tokenstream.testing import Recording, Request, Server, _tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with serve(HELLO) as running:
+    with testing.serve(HELLO) as running:
         yield running
 
 
@@ -77,16 +77,16 @@ def test_the_addresses_differ_in_their_scheme_alone(server: Server) -> None:
 
 def test_the_address_may_be_chosen() -> None:
     """Host and port are as for any server."""
-    with serve(HELLO, host="localhost") as first:
+    with testing.serve(HELLO, host="localhost") as first:
         port = int(first.url.rpartition(":")[2])
-        with pytest.raises(OSError, match="in use"), serve(HELLO, port=port):
+        with pytest.raises(OSError, match="in use"), testing.serve(HELLO, port=port):
             pass
 
 
 def test_a_recording_keeps_its_status_and_headers() -> None:
     """Also those of a refusal; how the body is framed is the server's."""
     headers = {"content-type": "application/json", "retry-after": "7", "content-length": "999"}
-    with serve(Recording.of([b'{"error": {}}'], status=429, headers=headers)) as server:
+    with testing.serve(Recording.of([b'{"error": {}}'], status=429, headers=headers)) as server:
         response = _post(server, "/anything")
 
     assert (429, b'{"error": {}}') == (response.status_code, response.content)
@@ -96,7 +96,7 @@ def test_a_recording_keeps_its_status_and_headers() -> None:
 
 def test_each_request_gets_the_next() -> None:
     """A request too many gets status 500, and the client's error says how many there were."""
-    with serve([HELLO, BYE]) as server:
+    with testing.serve([HELLO, BYE]) as server:
         texts = [connect(f"{server.url}{CHAT}", json={}).final().text for _ in range(2)]
         late = _post(server)
 
@@ -107,16 +107,25 @@ def test_each_request_gets_the_next() -> None:
 
 def test_a_format_that_cannot_be_told_is_an_error_of_the_client() -> None:
     """The server says what is missing, in the place where the test's client shows it."""
-    with serve(HELLO) as server:
+    with testing.serve(HELLO) as server:
         response = _post(server, "/text")
 
     assert 500 == response.status_code
     assert "the path /text does not tell" in response.json()["error"]["message"]
 
 
+def test_a_recording_that_cannot_be_sent_is_an_error_of_the_client() -> None:
+    """It is said before the connection breaks."""
+    with testing.serve(Recording.of([b"Hello"], headers={"x-name": "a\nb"})) as server:
+        response = _post(server)
+
+    assert 500 == response.status_code
+    assert "header x-name cannot be sent" in response.json()["error"]["message"]
+
+
 def test_a_mapping_answers_at_its_paths() -> None:
     """Elsewhere is nothing."""
-    with serve({"/a": HELLO.recording("text")}) as server:
+    with testing.serve({"/a": HELLO.recording("text")}) as server:
         assert [200, 404] == [_post(server, path).status_code for path in ("/a", "/b")]
 
 
@@ -126,10 +135,31 @@ def test_a_function_sees_the_request() -> None:
     def choose(request: Request) -> Script:
         return BYE if request.json["stream"] else HELLO
 
-    with serve(choose, format="text") as server:
+    with testing.serve(choose, format="text") as server:
         response = _post(server, "/", json={"stream": True})
 
     assert sse("Bye") + DONE == response.content
+
+
+def test_a_function_that_fails_is_told_to_the_client_and_to_its_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A check that it makes of the request fails where the test's client shows it; pytest tells the rest."""
+    failed: list[BaseException | None] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_value))
+
+    def choose(request: Request) -> Script:
+        assert "m" == request.json["model"]
+        return HELLO
+
+    with testing.serve(choose) as server:
+        wrong = _post(server, json={"model": "other"})
+        right = _post(server, json={"model": "m"})
+
+    assert (500, 200) == (wrong.status_code, right.status_code)
+    assert "failed with AssertionError" in wrong.json()["error"]["message"]
+    assert "close" == wrong.headers["connection"]
+    assert [AssertionError] == [type(error) for error in failed]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +168,7 @@ def test_a_function_sees_the_request() -> None:
 def test_a_connection_really_breaks(breaks: Literal["close", "reset"], error: type[Exception]) -> None:
     """The client meets what it meets on a network."""
     cut = HELLO.recording("openai-chat").replaced(breaks=breaks)
-    with serve(cut) as server, pytest.raises(error):
+    with testing.serve(cut) as server, pytest.raises(error):
         _post(server)
 
     [exchange] = server.exchanges
@@ -148,7 +178,7 @@ def test_a_connection_really_breaks(breaks: Literal["close", "reset"], error: ty
 def test_a_stall_lasts_until_the_client_leaves() -> None:
     """For ever is until somebody gives up; the server notices."""
     stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
-    with serve(stalled) as server:
+    with testing.serve(stalled) as server:
         with pytest.raises(httpx.ReadTimeout):
             _post(server, timeout=0.1)
         [exchange] = server.exchanges
@@ -160,7 +190,7 @@ def test_a_stall_lasts_until_the_client_leaves() -> None:
 def test_a_stall_ends_with_the_server() -> None:
     """Leaving the block takes no longer than it must, and is no client's doing."""
     stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
-    with serve(stalled) as server:
+    with testing.serve(stalled) as server:
         stream = connect(f"{server.url}{CHAT}", json={})
         assert "Hel" == next(iter(stream.text))
         began = time.monotonic()
@@ -173,7 +203,7 @@ def test_a_stall_ends_with_the_server() -> None:
 
 def test_a_connection_that_the_client_closes_is_noted() -> None:
     """A test can ask whether its code let go of the answer."""
-    with serve(HELLO) as server:
+    with testing.serve(HELLO) as server:
         client = httpx.Client(trust_env=False)
         client.post(f"{server.url}{CHAT}", json={})
         [exchange] = server.exchanges
@@ -187,28 +217,29 @@ def test_a_connection_that_the_client_closes_is_noted() -> None:
 def test_pauses_are_real() -> None:
     """Here a clock runs by itself."""
     slow = testing.script().text("a").pause(0.3).text("b").finish()
-    with serve(slow, pace="recorded") as server:
-        with connect(f"{server.url}{CHAT}", json={}) as stream:
-            times = [time.monotonic() for _ in stream.text]
-        with serve(slow) as at_once:
-            began = time.monotonic()
-            _post(at_once)
-            took = time.monotonic() - began
+    with testing.serve(slow, pace="recorded") as server:
+        began = time.monotonic()
+        assert "ab" == connect(f"{server.url}{CHAT}", json={}).final().text
 
-    assert times[1] - times[0] > 0.25
-    assert took < 0.25
+        assert time.monotonic() - began >= 0.3
+
+
+def test_at_once_there_are_no_pauses() -> None:
+    """As they are asked for, and not else."""
+    with testing.serve(testing.script().text("a").pause(600).text("b").finish()) as server:
+        assert "ab" == connect(f"{server.url}{CHAT}", json={}).final().text
 
 
 def test_what_cannot_be_played_does_not_start() -> None:
     """The error is where the mistake is."""
     wrong: Any = object()
     with pytest.raises(MisuseError, match="a object cannot be played"):
-        serve(wrong)
+        testing.serve(wrong)
 
 
 def test_messages_of_a_websocket_are_not_sent_otherwise() -> None:
     """The client is told which address it wants."""
-    with serve(Recording.of([b"{}"], messages=True)) as server:
+    with testing.serve(Recording.of([b"{}"], messages=True)) as server:
         response = _post(server, "/v1/realtime")
 
     assert (500, True) == (response.status_code, "connect to ws://" in response.text)
@@ -217,7 +248,7 @@ def test_messages_of_a_websocket_are_not_sent_otherwise() -> None:
 @pytest.mark.anyio
 async def test_it_runs_on_any_event_loop() -> None:
     """`async with` is the same server."""
-    async with serve(HELLO) as server, aconnect(f"{server.url}{CHAT}", json={}) as stream:
+    async with testing.serve(HELLO) as server, aconnect(f"{server.url}{CHAT}", json={}) as stream:
         message = await stream.final()
 
     assert ("Hello", 1) == (message.text, len(server.requests))
@@ -240,7 +271,7 @@ async def test_neither_start_nor_stop_blocks_the_loop(monkeypatch: pytest.Monkey
     for name in ("start", "stop"):
         monkeypatch.setattr(Server, name, noted(getattr(Server, name)))
     with anyio.CancelScope() as scope:
-        async with serve(HELLO):
+        async with testing.serve(HELLO):
             scope.cancel()
             await anyio.sleep(10)
 
@@ -252,7 +283,7 @@ async def test_neither_start_nor_stop_blocks_the_loop(monkeypatch: pytest.Monkey
 async def test_a_stream_of_a_response_is_read() -> None:
     """An answer in single bytes reaches a client that reads as they come."""
     async with (
-        serve(HELLO, chunking="bytes") as server,
+        testing.serve(HELLO, chunking="bytes") as server,
         httpx.AsyncClient(trust_env=False) as client,
         client.stream("POST", f"{server.url}{CHAT}") as response,
     ):
@@ -261,7 +292,7 @@ async def test_a_stream_of_a_response_is_read() -> None:
 
 def test_it_may_speak_tls() -> None:
     """For clients that take nothing else, and trust whom they are told to."""
-    with serve(HELLO, tls=True) as server:
+    with testing.serve(HELLO, tls=True) as server:
         assert server.url.startswith("https://127.0.0.1:")
         assert server.ws_url.startswith("wss://127.0.0.1:")
         with httpx.Client(verify=server.client_context, trust_env=False) as client:
@@ -270,17 +301,31 @@ def test_it_may_speak_tls() -> None:
 
 def test_a_client_that_does_not_trust_it_goes_away() -> None:
     """The next one is served all the same."""
-    with serve(HELLO, tls=True) as server:
+    with testing.serve(HELLO, tls=True) as server:
         with pytest.raises(httpx.ConnectError, match="certificate"):
             _post(server)
 
         assert 200 == _post(server, verify=server.client_context).status_code
 
 
+def test_over_tls_nothing_comes_that_was_not_asked_for() -> None:
+    """A client that reads in one thread and writes in another would lose what it writes meanwhile."""
+    with testing.serve(HELLO, tls=True) as server:
+        port = int(server.url.rpartition(":")[2])
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=3) as plain,
+            server.client_context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+        ):
+            secured.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                # Beneath TLS, whose own messages are no data.
+                socket.socket.recv(secured, 1, socket.MSG_PEEK)
+
+
 def test_over_tls_a_client_that_leaves_is_noticed_too() -> None:
     """Although nobody can look into what comes."""
     stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
-    with serve(stalled, tls=True) as server:
+    with testing.serve(stalled, tls=True) as server:
         with pytest.raises(httpx.ReadTimeout):
             _post(server, timeout=0.1, verify=server.client_context)
         [exchange] = server.exchanges
@@ -292,7 +337,7 @@ def test_over_tls_a_client_that_leaves_is_noticed_too() -> None:
 def test_over_tls_a_stall_ends_with_the_server() -> None:
     """The thread that waits is woken beneath TLS."""
     stalled = testing.script().text("Hel").recording("openai-chat").replaced(breaks="stall")
-    with serve(stalled, tls=True) as server:
+    with testing.serve(stalled, tls=True) as server:
         client = httpx.Client(verify=server.client_context, trust_env=False)
         stream = connect(f"{server.url}{CHAT}", client=client)
         assert "Hel" == next(iter(stream.text))
@@ -305,7 +350,7 @@ def test_over_tls_a_stall_ends_with_the_server() -> None:
 
 def test_only_tls_needs_trust() -> None:
     """There is nothing to be trusted of a server that speaks plainly."""
-    with serve(HELLO) as server, pytest.raises(MisuseError, match="start it with tls=True"):
+    with testing.serve(HELLO) as server, pytest.raises(MisuseError, match="start it with tls=True"):
         _ = server.client_context
 
 
@@ -315,4 +360,4 @@ def test_without_trustme_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(_tls, "_authority", _tls._authority.__wrapped__)  # noqa: SLF001 - past its cache
 
     with pytest.raises(MisuseError, match="pip install trustme"):
-        serve(HELLO, tls=True, host="127.0.0.2")
+        testing.serve(HELLO, tls=True, host="127.0.0.2")

@@ -13,7 +13,6 @@ from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, aconnect, connect, testing
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
 from tokenstream.testing import Arrival, Recording, faults
-from tokenstream.testing._transport import transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +30,7 @@ both = pytest.mark.parametrize("library", [httpx, needed("httpx2")])
 @both
 def test_a_client_reads_what_is_played(library: ModuleType) -> None:
     """In the format that the path tells, each chunk one item of the body."""
-    played = transport(HELLO)
+    played = testing.transport(HELLO)
     with (
         library.Client(transport=played) as client,
         client.stream("POST", URL, json={"model": "m"}) as response,
@@ -45,7 +44,7 @@ def test_a_client_reads_what_is_played(library: ModuleType) -> None:
 @pytest.mark.anyio
 async def test_an_async_client_reads_the_same(library: ModuleType) -> None:
     """One transport serves both kinds."""
-    played = transport(HELLO)
+    played = testing.transport(HELLO)
     async with library.AsyncClient(transport=played) as client, client.stream("POST", URL) as response:
         assert HELLO.chunks("openai-chat") == [chunk async for chunk in response.aiter_raw()]
 
@@ -53,7 +52,7 @@ async def test_an_async_client_reads_the_same(library: ModuleType) -> None:
 @both
 def test_what_was_asked_is_noted(library: ModuleType) -> None:
     """Method, path, headers and body of every request."""
-    played = transport(HELLO)
+    played = testing.transport(HELLO)
     with library.Client(transport=played) as client:
         client.post(f"{URL}?a=b", json={"model": "m"}, headers={"X-Name": "value"})
 
@@ -79,7 +78,7 @@ async def test_an_async_request_is_noted_with_its_body() -> None:
         yield b'{"model": '
         yield b'"m"}'
 
-    played = transport(HELLO)
+    played = testing.transport(HELLO)
     async with httpx.AsyncClient(transport=played) as client:
         await client.post(URL, content=body())
 
@@ -92,7 +91,7 @@ async def test_an_async_request_is_noted_with_its_body() -> None:
 )
 def test_a_break_raises_the_clients_own_error(library: ModuleType, breaks: Breaks, error: str) -> None:
     """What came before it was given."""
-    played = transport(HELLO.recording().replaced(breaks=breaks))
+    played = testing.transport(HELLO.recording().replaced(breaks=breaks))
     got: list[bytes] = []
     with library.Client(transport=played) as client, client.stream("POST", URL) as response:
         with pytest.raises(getattr(library, error)) as caught:
@@ -108,7 +107,7 @@ def test_a_break_raises_the_clients_own_error(library: ModuleType, breaks: Break
 @pytest.mark.anyio
 async def test_a_break_raises_the_async_clients_own_error(library: ModuleType) -> None:
     """They are the same."""
-    played = transport(HELLO.recording().replaced(breaks="reset"))
+    played = testing.transport(HELLO.recording().replaced(breaks="reset"))
     async with library.AsyncClient(transport=played) as client:
         with pytest.raises(library.ReadError):
             await client.post(URL)
@@ -118,7 +117,7 @@ async def test_a_break_raises_the_async_clients_own_error(library: ModuleType) -
 
 def test_a_stall_takes_no_time() -> None:
     """The client's read timeout has passed at once, by the transport's clock."""
-    played = transport(testing.script().text("Hel").pause(90).text("lo").finish(), pace="recorded")
+    played = testing.transport(testing.script().text("Hel").pause(90).text("lo").finish(), pace="recorded")
     began = time.monotonic()
     with httpx.Client(transport=played, timeout=60) as client, pytest.raises(httpx.ReadTimeout):
         client.post(URL)
@@ -129,7 +128,7 @@ def test_a_stall_takes_no_time() -> None:
 
 def test_a_pause_that_the_client_allows_takes_no_time_either() -> None:
     """The clock goes on as if it had been waited for."""
-    played = transport(testing.script().text("Hel").pause(90).text("lo").finish(), pace="recorded")
+    played = testing.transport(testing.script().text("Hel").pause(90).text("lo").finish(), pace="recorded")
     with httpx.Client(transport=played, timeout=100) as client:
         assert b"[DONE]" in client.post(URL).content
 
@@ -139,7 +138,7 @@ def test_a_pause_that_the_client_allows_takes_no_time_either() -> None:
 def test_a_stall_that_nothing_ends_is_an_error_of_the_test() -> None:
     """It would wait for ever."""
     with (
-        httpx.Client(transport=transport(ENDLESS), timeout=None) as client,
+        httpx.Client(transport=testing.transport(ENDLESS), timeout=None) as client,
         pytest.raises(MisuseError, match=r"stalls for ever, and nothing ends the wait: .* a read timeout"),
     ):
         client.post(URL)
@@ -148,7 +147,7 @@ def test_a_stall_that_nothing_ends_is_an_error_of_the_test() -> None:
 def test_a_real_clock_waits_in_earnest() -> None:
     """For code that reads the time by itself."""
     recording = Recording((Arrival(0.0, b"a"), Arrival(0.2, b"b")))
-    played = transport(recording, pace="recorded", clock=time.monotonic)
+    played = testing.transport(recording, pace="recorded", clock=time.monotonic)
     began = time.monotonic()
     with httpx.Client(transport=played) as client:
         assert b"ab" == client.post(URL).content
@@ -156,9 +155,23 @@ def test_a_real_clock_waits_in_earnest() -> None:
     assert time.monotonic() - began > 0.15
 
 
+@pytest.mark.anyio
+async def test_a_stall_in_earnest_lasts_until_it_is_cancelled() -> None:
+    """Without a read timeout, too: by a real clock the test's own can end it."""
+    played = testing.transport(ENDLESS, clock=time.monotonic)
+    async with httpx.AsyncClient(transport=played, timeout=None) as client:
+        with anyio.move_on_after(0.1) as scope:
+            await client.post(URL)
+
+    assert scope.cancelled_caught
+    assert ("abandoned", True) == (played.exchanges[0].outcome, played.exchanges[0].closed)
+
+
 def test_a_stream_on_the_transports_clock_sees_its_time() -> None:
     """Its metrics and its deadlines are those of the recording."""
-    played = transport(testing.script().pause(3).text("Hel").pause(90).text("lo").finish(), pace="recorded")
+    played = testing.transport(
+        testing.script().pause(3).text("Hel").pause(90).text("lo").finish(), pace="recorded"
+    )
     with httpx.Client(transport=played, timeout=100) as client, client.stream("POST", URL) as response:
         stream = Stream(response, clock=played.clock)
         assert "Hello" == stream.final().text
@@ -168,7 +181,7 @@ def test_a_stream_on_the_transports_clock_sees_its_time() -> None:
 
 def test_connect_tells_a_stall_from_a_break() -> None:
     """Our own errors come of the client's."""
-    with httpx.Client(transport=transport([ENDLESS, ENDLESS.replaced(breaks="reset")])) as client:
+    with httpx.Client(transport=testing.transport([ENDLESS, ENDLESS.replaced(breaks="reset")])) as client:
         with pytest.raises(StreamStalled) as stalled:
             connect(URL, client=client).final()
         with pytest.raises(StreamInterrupted) as interrupted:
@@ -180,7 +193,7 @@ def test_connect_tells_a_stall_from_a_break() -> None:
 @pytest.mark.anyio
 async def test_aconnect_reads_it_too() -> None:
     """In `async with`, under any event loop."""
-    played = transport(HELLO)
+    played = testing.transport(HELLO)
     async with httpx.AsyncClient(transport=played) as client, aconnect(URL, client=client) as stream:
         assert "Hello" == (await stream.final()).text
 
@@ -189,7 +202,7 @@ async def test_aconnect_reads_it_too() -> None:
 
 def test_a_stream_that_is_left_closes_its_source() -> None:
     """A test asks the exchange whether the code under test let go."""
-    played = transport(HELLO)
+    played = testing.transport(HELLO)
     with httpx.Client(transport=played) as client:
         stream = connect(URL, client=client)
         next(iter(stream.text))
@@ -203,7 +216,7 @@ def test_a_stream_that_is_left_closes_its_source() -> None:
 async def test_two_streams_take_turns() -> None:
     """Each chunk lets other tasks go on, as a network does."""
     seen: list[str] = []
-    played = transport(testing.script().text("a", "b", "c").finish())
+    played = testing.transport(testing.script().text("a", "b", "c").finish())
 
     async def read(client: httpx.AsyncClient, name: str) -> None:
         async with client.stream("POST", URL) as response:
@@ -220,7 +233,7 @@ async def test_two_streams_take_turns() -> None:
 
 def test_each_request_gets_the_next() -> None:
     """A request too many is an error of the test."""
-    with httpx.Client(transport=transport([HELLO])) as client:
+    with httpx.Client(transport=testing.transport([HELLO])) as client:
         client.post(URL)
         with pytest.raises(MisuseError, match="all 1 prepared answers have been given"):
             client.post(URL)
@@ -228,7 +241,7 @@ def test_each_request_gets_the_next() -> None:
 
 def test_it_may_be_closed_like_any() -> None:
     """A client that is given it closes it, and it plays on."""
-    played = transport([HELLO, HELLO])
+    played = testing.transport([HELLO, HELLO])
     for _ in range(2):
         with httpx.Client(transport=played) as client:
             client.post(URL)
@@ -240,13 +253,13 @@ def test_it_may_be_closed_like_any() -> None:
 @pytest.mark.anyio
 async def test_it_may_be_closed_in_an_event_loop() -> None:
     """So does an asynchronous one."""
-    async with transport(HELLO) as played:
+    async with testing.transport(HELLO) as played:
         await played.aclose()
 
 
 def test_it_answers_a_request_as_a_mock_does() -> None:
     """`MockTransport` takes it as its function."""
-    with httpx.Client(transport=httpx.MockTransport(transport(HELLO))) as client:
+    with httpx.Client(transport=httpx.MockTransport(testing.transport(HELLO))) as client:
         assert "Hello" == connect(URL, client=client).final().text
 
 
@@ -256,13 +269,13 @@ def test_a_subclass_of_a_request_is_one() -> None:
     class Mine(httpx.Request):
         pass
 
-    response = transport(HELLO)(Mine("POST", URL))
+    response = testing.transport(HELLO)(Mine("POST", URL))
 
     assert b"".join(HELLO.chunks("openai-chat")) == response.read()
 
 
 def test_what_is_played_may_go_wrong() -> None:
     """A fault comes with each answer."""
-    played = transport(HELLO, fault=faults.reset())
+    played = testing.transport(HELLO, fault=faults.reset())
     with httpx.Client(transport=played) as client, pytest.raises(httpx.ReadError):
         client.post(URL)

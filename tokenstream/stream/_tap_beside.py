@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tokenstream.stream._tap_watcher import Watcher
+    from tokenstream.stream._tap_items import Watcher
 
 __all__ = [
     "AsyncBeside",

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.sources._httpx import from_async_response, from_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tokenstream.stream._tap_watcher import BodyWatcher
+    from tokenstream.status import ResponseHead
 
-__all__ = ["can_be_shown", "is_asynchronous", "show"]
+__all__ = ["BodyWatcher", "can_be_shown", "is_asynchronous", "show"]
 
 _SYNC, _ASYNC = "SyncByteStream", "AsyncByteStream"
+
+
+class BodyWatcher(Protocol):
+    """Is told of a body: of its head, of its bytes, and of how it ends."""
+
+    def opened(self, head: ResponseHead | None, coding: str) -> None:
+        """Take the head of the response, and the coding that is on its bytes."""
+        ...
+
+    def see(self, chunk: bytes) -> None:
+        """Take what passes."""
+        ...
+
+    def end(self) -> None:
+        """The source has ended."""
+        ...
+
+    def broke(self, error: BaseException, *, final: bool) -> None:
+        """Reading the source raised; `final` where nothing can follow a cancellation or Ctrl-C."""
+        ...
+
+    def stop(self) -> None:
+        """Who reads has closed the source."""
+        ...
 
 
 def can_be_shown(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's

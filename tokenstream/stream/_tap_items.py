@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from tokenstream.sources._payloads import as_received
+from tokenstream.stream._tap_body import BodyWatcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tokenstream.stream._tap_watcher import Watcher
 
-__all__ = ["AsyncPassing", "Passing"]
+__all__ = ["AsyncPassing", "Passing", "Watcher"]
 
 ItemT = TypeVar("ItemT")
+
+
+class Watcher(BodyWatcher, Protocol):
+    """Is told of what is opened, and of each object that passes, too."""
+
+    items: int
+    """How many items have passed."""
+
+    def sent(self) -> None:
+        """A request goes out now, unless it was said when it does."""
+        ...
+
+    def not_opened(self, error: BaseException) -> None:
+        """The request was answered by an exception."""
+        ...
+
+    def see_item(self, item: object) -> None:
+        """Take an object of an SDK, or whatever else passes."""
+        ...
+
+    def is_first(self, item: object) -> bool:
+        """Tell whether an item is the first one again, as when a loop begins anew."""
+        ...
 
 
 class _Seen:

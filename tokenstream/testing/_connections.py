@@ -155,7 +155,7 @@ class _Connection(BaseHTTPRequestHandler):
         exchange, number = self._listener.note(request)
         self._exchanges.append(exchange)
         try:
-            reply = refused or self._listener.answer(request)
+            reply = refused or self._answer_to(request, exchange, number)
             if reply.messages:
                 self._talk(request, reply, exchange)
             else:
@@ -166,6 +166,16 @@ class _Connection(BaseHTTPRequestHandler):
             if exchange.outcome == "answering":
                 exchange.outcome = "abandoned"
             exchange.over.set()
+
+    def _answer_to(self, request: Request, exchange: Exchange, number: int) -> Reply:
+        """Return the reply; where deciding on it fails, the client is told so before its thread is."""
+        try:
+            return self._listener.answer(request)
+        except Exception as error:
+            self.close_connection = True
+            told = f"deciding what is answered failed with {type(error).__name__}; its thread shows where"
+            self._send(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, told), exchange, number)
+            raise
 
     def finish(self) -> None:
         """Say of the exchanges that their connection is over."""
@@ -218,6 +228,9 @@ class _Connection(BaseHTTPRequestHandler):
     def _send(self, reply: Reply, exchange: Exchange, number: int) -> None:
         bodiless = self.command == "HEAD" or reply.status in _BODILESS
         chunked = not bodiless and self.request_version != "HTTP/1.0"
+        if not bodiless and not chunked:
+            # Only the end of the connection tells where such a body ends, also to who would keep it.
+            self.close_connection = True
         self._send_head(reply, number, chunked=chunked)
         if not bodiless and not self._send_body(reply, exchange, chunked=chunked):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from itertools import accumulate
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._frames import frames_of
@@ -37,13 +37,12 @@ def recording_of(playable: Playable) -> Recording:
         return playable
     if isinstance(playable, Script):
         return playable.recording()
-    try:
-        path = os.fspath(playable)
-    except TypeError as error:
+    # Not bytes: they are the path of nothing that is meant here.
+    if not isinstance(cast("object", playable), str | os.PathLike):
         raise MisuseError(
             f"a {type(playable).__name__} cannot be replayed: pass a Recording, the path of one, or a script"
-        ) from error
-    return Recording.load(path)
+        )
+    return Recording.load(playable)
 
 
 def cut_places(recording: Recording, most: int) -> list[int]:

@@ -22,6 +22,8 @@ _SHORT = 24
 """Characters of texts that are shown whole."""
 _MOST_SHOWN = 100
 """Characters of a value that are shown."""
+_IN_LINE = 40
+"""Characters of a value that are shown in one line with those of the other: pytest shows few lines."""
 _MOST_MATCHED = 400
 """Items of lists that are matched with each other; longer ones are compared place by place."""
 _OURS: tuple[type, ...] = (Value, Recording, *get_args(Event))
@@ -29,7 +31,9 @@ _OURS: tuple[type, ...] = (Value, Recording, *get_args(Event))
 TextT = TypeVar("TextT", str, bytes)
 
 
-def differences(left: object, right: object, *, names: tuple[str, str] = ("left", "right")) -> list[str]:
+def differences(
+    left: object, right: object, *, names: tuple[str, str] = ("left", "right"), path: str = ""
+) -> list[str]:
     r"""Tell what differs between two values, as lines to be read.
 
     Messages, events, tool calls and recordings are compared field by field, texts and bodies
@@ -39,6 +43,7 @@ def differences(left: object, right: object, *, names: tuple[str, str] = ("left"
         left: Any value.
         right: Another one.
         names: What the two are called.
+        path: Where they lie in what they are of; "" where they are the whole.
 
     Returns:
         The lines; none where nothing differs.
@@ -46,17 +51,17 @@ def differences(left: object, right: object, *, names: tuple[str, str] = ("left"
     Example:
         >>> from tokenstream.events import TextDelta
         >>> print(*differences([TextDelta("Hello")], [TextDelta("Help!")]), sep="\n")
-        [0].text:
-            left:  'Hello'
-            right: 'Help!'
+        [0].text: left 'Hello', right 'Help!'
     """
     report = _Report(names)
-    report.compare("", left, right)
+    report.compare(path, left, right)
     return report.lines[:_MOST_LINES] + ["… and more"] * (len(report.lines) > _MOST_LINES)
 
 
 def speaks_of_answers(value: object) -> bool:
     """Tell whether a value is a message, an event, a recording or a piece of one; or holds some."""
+    if isinstance(value, dict):
+        value = list(cast("dict[object, object]", value).values())
     if isinstance(value, list | tuple):
         return any(isinstance(item, _OURS) for item in cast("Sequence[object]", value))
     return isinstance(value, _OURS)
@@ -154,15 +159,20 @@ class _Report:
     # -- lines -------------------------------------------------------------------
 
     def _values(self, path: str, left: object, right: object) -> None:
-        self.lines += [f"{_at(path)}:", f"{self._left}{_short(left)}", f"{self._right}{_short(right)}"]
+        shown = _short(left), _short(right)
+        if max(map(len, shown)) > _IN_LINE:
+            self.lines += [f"{_at(path)}:", f"{self._left}{shown[0]}", f"{self._right}{shown[1]}"]
+        else:
+            told = ", ".join(f"{name} {value}" for name, value in zip(self._names, shown, strict=True))
+            self.lines.append(f"{_at(path)}: {told}")
 
     def _unlike(self, path: str, left: object, right: object) -> None:
         kinds = f"of two types, {type(left).__name__} and {type(right).__name__}"
         told = left is not None and right is not None
-        self._values(f"{_at(path)}: {kinds}" if told else path, left, right)
+        self._values(f"{_at(path)} ({kinds})" if told else path, left, right)
 
     def _alone(self, path: str, value: object, side: int) -> None:
-        self.lines.append(f"{path}: only {self._names[side]} has {_short(value)}")
+        self.lines.append(f"{_at(path)}: only {self._names[side]} has {_short(value)}")
 
     _kinds: ClassVar[tuple[tuple[Any, Callable[..., None]], ...]] = (
         (str, _texts),
@@ -186,7 +196,7 @@ def _fields_of(value: object) -> list[str]:
 
 def _matched(left: Sequence[object], right: Sequence[object]) -> list[tuple[int, int, int, int]]:
     """Return the stretches that differ: begin and end on the left, begin and end on the right."""
-    if len(left) == len(right) or max(len(left), len(right)) > _MOST_MATCHED:
+    if max(len(left), len(right)) > _MOST_MATCHED:
         return [(0, len(left), 0, len(right))]
     matcher = SequenceMatcher(None, list(map(repr, left)), list(map(repr, right)), autojunk=False)
     return [(a, b, c, d) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"]

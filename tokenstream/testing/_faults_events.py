@@ -182,7 +182,7 @@ def error_event(
     """Have the provider tell of an error in the middle of the answer, which ends there.
 
     Args:
-        kind: Whose problem it is.
+        kind: Whose problem it is, as far as the provider has words for it.
         message: The provider's words; by default usual ones for `kind`.
         code: The provider's code; by default its own for `kind`.
         at: Where, as for `cut`; behind the event that is there.

@@ -198,6 +198,7 @@ def _faults_for(recording: Recording) -> Iterator[Fault]:
 _ENDS = (faults.empty(), faults.cut(event=1), faults.cut(at=0.5), faults.cut(at=-1), faults.no_done())
 _BREAKS = (
     faults.close(at=0.5),
+    faults.close(event=-2),
     faults.close(at=1.0),
     faults.reset(at=0.5),
     faults.stall(at=0.5),
@@ -206,6 +207,7 @@ _BREAKS = (
     faults.slow(0.5),
     faults.gzipped(),
     faults.gzipped() | faults.cut(at=0.5),
+    faults.gzipped() | faults.garble(at=0.5),
 )
 _EVENTS = (
     faults.garble(at=0.5),
@@ -225,5 +227,8 @@ _ANSWERS = (
     faults.status(529),
     faults.status(429, message="Slow down", retry_after=2.0),
     faults.status(200),
+    faults.status(200) | faults.wrong_content_type("text/event-stream"),
     faults.wrong_content_type(),
+    faults.wrong_content_type(None),
+    faults.wrong_content_type("text/event-stream; charset=iso-8859-1"),
 )

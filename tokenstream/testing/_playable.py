@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay.encoders import load, names
+from tokenstream.testing._faults_base import combined
 from tokenstream.testing._recording import Recording
 from tokenstream.testing._replay import Playback
 from tokenstream.testing._replies import Request, refusal
@@ -47,6 +48,7 @@ _PATHS: tuple[tuple[str, str], ...] = (
 _FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
 _OF_THE_CONNECTION = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 """Headers that said something of the connection on which a recording was made."""
+_SENDABLE = re.compile(r"[\t\x20-\x7e]*")
 _LOWEST_ERROR = 400
 
 
@@ -74,12 +76,14 @@ class Player:
         fault: Fault | Iterable[Fault] | None = None,
     ) -> None:
         if format is not None:
-            # A wrong name is told where it stands, and not where a request comes.
             load(format)
+        # What is wrong is told where it stands, and not where a request comes.
+        Playback(Recording.of([]), pace=pace, chunking=chunking)
         self._format = format
         self._pace: Pace = pace
         self._chunking: Chunking = chunking
-        self._fault = fault
+        # Several may come from an iterator, and are needed for each request.
+        self._fault = None if fault is None else combined(fault)
         self._choose = self._choice_of(what)
 
     def recording(self, request: Request) -> Recording:
@@ -137,8 +141,7 @@ class Player:
                 f"the function that decides what is played returned a {type(what).__name__}: it returns a "
                 "Recording or a script"
             )
-        chunking: Chunking = "recorded" if what.messages else self._chunking
-        return Playback(what, pace=self._pace, chunking=chunking, fault=self._fault).recording
+        return Playback(what, pace=self._pace, chunking=self._chunking, fault=self._fault).recording
 
 
 def format_of_path(path: str) -> str:
@@ -192,8 +195,17 @@ def headers_of(recording: Recording) -> dict[str, str]:
 
     Args:
         recording: The answer.
+
+    Raises:
+        MisuseError: One of them cannot be sent.
     """
     headers = {name: text for name, text in recording.headers.items() if name not in _OF_THE_CONNECTION}
+    for name, text in headers.items():
+        if not _SENDABLE.fullmatch(text):
+            raise MisuseError(
+                f"the recording's header {name} cannot be sent: it has characters that are no printable "
+                "ASCII; take them out"
+            )
     if "content-type" not in headers:
         format = recording.format if recording.format in names() else "text"
         headers["content-type"] = load(format).content_type

@@ -133,34 +133,38 @@ class _Reads:
     def read(self, own: Callable[..., Any]) -> Callable[..., Any]:
         """Return a method that returns bytes, and takes how many first."""
 
-        def read(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what the method takes and gives
-            if self._inside:
-                return own(*args, **options)
-            data = self._done(own, args, options)
+        def note(data: Any, args: Any, options: Any) -> None:  # noqa: ANN401 - what it gave and took
             amount = options.get("amt", args[0] if args else None)
             if data:
                 self._notes.see(data, plain=self._is_plain(args, options))
             # Nothing is what the end gives, and what is asked for without a bound comes to the end.
             if (not data and amount != 0) or (own.__name__ == "read" and (amount is None or amount < 0)):
                 self._notes.end()
-            return data
 
-        return read
+        return self._noting(own, note)
 
     def read_into(self, own: Callable[..., Any]) -> Callable[..., Any]:
         """Return a method that fills a buffer."""
 
-        def readinto(buffer: Any) -> Any:  # noqa: ANN401 - what the method takes and gives
-            if self._inside:
-                return own(buffer)
-            count = self._done(own, (buffer,), {})
+        def note(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - what it gave and took
             if count:
-                self._notes.see(memoryview(buffer)[:count], plain=self._is_plain((), {}))
-            elif len(buffer):
+                self._notes.see(memoryview(args[0])[:count], plain=self._is_plain((), {}))
+            elif len(args[0]):
                 self._notes.end()
-            return count
 
-        return readinto
+        return self._noting(own, note)
+
+    def _noting(self, own: Callable[..., Any], note: Callable[[Any, Any, Any], None]) -> Callable[..., Any]:
+        """Return a method of which a note is taken, unless another one calls it."""
+
+        def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+            if self._inside:
+                return own(*args, **options)
+            given = self._done(own, args, options)
+            note(given, args, options)
+            return given
+
+        return call
 
     def iterate(self, own: Callable[..., Any]) -> Callable[..., Any]:
         """Return a method that gives chunks, and reads them itself."""
@@ -259,6 +263,7 @@ class _Content:
 
     def __init__(self, content: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
         self._content = content
+        self._kind: Any = type(content)
         self._notes = notes
         self._left = b""
         """What had come before an error, and was not asked for yet."""
@@ -266,12 +271,13 @@ class _Content:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the body has
         if name == "_content":
             raise AttributeError(name)
-        found = getattr(type(self._content), name, None)
-        # These give what they read with the methods of the object that they are asked of.
-        return found.__get__(self) if name.startswith("iter_") and found else getattr(self._content, name)
+        if name.startswith("iter_"):
+            # These read with the methods of the object that they are asked of.
+            return getattr(self._kind, name).__get__(self)
+        return getattr(self._content, name)
 
     def __aiter__(self) -> Any:  # noqa: ANN401 - aiohttp's iterator
-        return type(self._content).__aiter__(self)
+        return self._kind.__aiter__(self)
 
     async def read(self, n: int = -1) -> bytes:
         """Read so many bytes at most; to the end without a number."""

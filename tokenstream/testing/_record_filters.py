@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._recording import Arrival
@@ -82,7 +82,8 @@ def _replaced(recording: Recording, pattern: re.Pattern[bytes], text: bytes) -> 
 
 def filtered(recording: Recording, filter: Filter) -> Recording:  # noqa: A002 - the user's word
     """Return a recording with the body that a function makes of its own."""
-    old, new = recording.body, filter(recording.body)
+    old, returned = recording.body, cast("Callable[[bytes], object]", filter)
+    new = returned(old)
     if not isinstance(new, bytes):
         raise MisuseError(f"filter= takes a body and returns one, as bytes and not as {type(new).__name__}")
     most = min(len(old), len(new))

@@ -121,20 +121,24 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
         MisuseError: It is nothing that can be looped over, or holds a body already.
     """
     sync, asynchronous = colours_of(source)
-    if is_file(source) or isinstance(source, bytes | bytearray | memoryview | str):
+    if _is_at_hand(source):
         raise MisuseError(
             f"{named(source)} is at hand already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording"
         )
     # What is only entered is no loop, so that a `Stream` enters it, too.
-    kind = _Awaited if is_awaitable(source) else _KINDS.get((sync, asynchronous, any(loops_of(source))))
-    if kind is not None:
-        return kind(source, notes)
+    stands = _Awaited if is_awaitable(source) else _KINDS.get((sync, asynchronous, any(loops_of(source))))
+    if stands is not None:
+        return stands(source, notes)
     raise MisuseError(
         f"{named(source)} is nothing that can be recorded: hand over a response (httpx, httpx2, requests, "
         "urllib3, aiohttp), a stream of an SDK that stands on one, a Stream or AsyncStream, a client of "
         "httpx or httpx2, or an iterable of bytes; was stream=True forgotten in the request?"
     )
+
+
+def _is_at_hand(source: object) -> bool:
+    return is_file(source) or isinstance(source, bytes | bytearray | memoryview | str)
 
 
 class _Noted(Beside[Any]):

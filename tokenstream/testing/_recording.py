@@ -77,7 +77,7 @@ class Recording:
             object.__setattr__(self, "headers", lower)
 
     @classmethod
-    def of(cls, chunks: Iterable[bytes], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+    def of(cls, chunks: Iterable[bytes | bytearray | memoryview], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
         """Return a recording of chunks that all come at once.
 
         Args:

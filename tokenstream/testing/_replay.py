@@ -49,14 +49,26 @@ class Playback:
         fault: Fault | Iterable[Fault] | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.recording = _prepared(recording, pace, chunking, fault)
         self.clock = clock_of(clock)
+        # The usual case needs no times at all, and so no copy without them.
+        self._untimed = (pace, chunking, fault, recording.breaks) == (
+            "instant",
+            "recorded",
+            None,
+            None,
+        ) and self._virtual
+        self._played = recording if self._untimed else _prepared(recording, pace, chunking, fault)
         self.closed = False
         """Whether whoever read it has closed it."""
 
+    @property
+    def recording(self) -> Recording:
+        """What is played, with pace, borders and fault."""
+        return self._played.at_pace("instant") if self._untimed else self._played
+
     def stream(self, **options: Any) -> Stream:  # noqa: ANN401 - a stream's own
         """Return a `Stream` of it."""
-        recording, head = self.recording, self._head
+        recording, head = self._played, self._head
         options.setdefault("format", recording.format)
         source = SyncSource(
             iter(recording.chunks()),
@@ -65,7 +77,7 @@ class Playback:
             coding="" if head is None else head.content_coding,
             messages=recording.messages,
         )
-        if not (self._virtual and recording.at_once):
+        if not (self._untimed or (self._virtual and recording.at_once)):
             chunks = Chunks(recording, self.clock)
             source.chunks, source.bound = chunks, chunks.bound
             source.socket = None if self._virtual else lambda: chunks
@@ -86,8 +98,6 @@ class Playback:
             survives=True,
             bound=chunks.bound if self._virtual else None,
         )
-        # By a clock that runs, whoever waits is woken by the deadline, or by who cancels the wait.
-        chunks.bounded = self._virtual
         return AsyncStream(source, clock=self.clock, **options)
 
     @property
@@ -96,7 +106,7 @@ class Playback:
 
     @property
     def _head(self) -> ResponseHead | None:
-        recording = self.recording
+        recording = self._played
         if recording.status == 200 and not recording.headers:
             return None
         return ResponseHead(status=recording.status, headers=recording.headers)
@@ -201,6 +211,11 @@ class AsyncChunks(_Waiting):
         recording: The recording.
         clock: The clock by which they come.
     """
+
+    def __init__(self, recording: Recording, clock: Clock) -> None:
+        super().__init__(recording, clock)
+        # By a clock that runs, whoever waits is woken by the deadline, or by who cancels the wait.
+        self.bounded = isinstance(clock, VirtualClock)
 
     def __aiter__(self) -> AsyncChunks:
         return self

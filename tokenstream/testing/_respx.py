@@ -49,7 +49,7 @@ def respx_side_effect(
         >>> hello = testing.script().text("Hello").finish("stop")
         >>> with respx.mock:
         ...     route = respx.post("https://api.example.com/v1/chat/completions")
-        ...     _ = route.mock(side_effect=respx_side_effect(hello))
+        ...     _ = route.mock(side_effect=testing.respx_side_effect(hello))
         ...     response = httpx.post("https://api.example.com/v1/chat/completions", json={})
         >>> response.content == b"".join(hello.chunks("openai-chat"))
         True

@@ -57,6 +57,8 @@ class Script:
     _over: frozenset[int] = frozenset()
     """Choices that have finished."""
     _failed: bool = False
+    _ids: frozenset[tuple[int, str | None]] = frozenset()
+    """Ids of calls that were given."""
 
     # -- what is said --------------------------------------------------------
 
@@ -104,7 +106,8 @@ class Script:
         checks.check_name("name", name)
         if id is not None:
             checks.check_name("id", id)
-            self._check_id(id)
+            if (self._choice, id) in self._ids:
+                raise MisuseError(f"a call with the id {id!r} is in the script already: ids tell calls apart")
         return self._with(told.Use(name, checks.fragments_of(arguments), id, self._choice))
 
     def citation(self, *, url: str | None = None, title: str | None = None, text: str | None = None) -> Self:
@@ -200,7 +203,7 @@ class Script:
 
         Args:
             message: The provider's words; by default usual ones for `kind`.
-            kind: Whose problem it is.
+            kind: Whose problem it is, as far as the provider has words for it.
             code: The provider's code; by default its own for `kind`.
         """
         checks.check_kind(kind)
@@ -345,14 +348,8 @@ class Script:
             _steps=(*self._steps, step),
             _over=self._over | {step.choice} if isinstance(step, told.Ended) else self._over,
             _failed=self._failed or isinstance(step, told.Failure),
+            _ids=self._ids | {(step.choice, step.id)} if isinstance(step, told.Use) else self._ids,
         )
-
-    def _check_id(self, id: str) -> None:
-        if any(
-            isinstance(each, told.Use) and (each.id, each.choice) == (id, self._choice)
-            for each in self._steps
-        ):
-            raise MisuseError(f"a call with the id {id!r} is in the script already: ids tell calls apart")
 
     @cached_property
     def _timeline(self) -> told.Timeline:

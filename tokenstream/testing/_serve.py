@@ -81,10 +81,10 @@ class Server(ReplayServer):
             recording = self._player.recording(request)
             if recording.messages:
                 _need_websockets()
+            return _reply_of(recording)
         except MisuseError as error:
             # The client's own error then says what is wrong with the test.
             return refusal(500, str(error))
-        return _reply_of(recording)
 
 
 def serve(
@@ -125,7 +125,7 @@ def serve(
     Example:
         >>> from tokenstream import connect, testing
         >>> hello = testing.script().text("Hello").finish("stop")
-        >>> with serve(hello) as server, connect(f"{server.url}/v1/messages", json={}) as stream:
+        >>> with testing.serve(hello) as server, connect(f"{server.url}/v1/messages", json={}) as stream:
         ...     print(stream.final().text, stream.format, server.requests[0].json)
         Hello anthropic {}
     """

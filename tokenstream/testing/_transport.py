@@ -235,7 +235,7 @@ def transport(
     Example:
         >>> import httpx
         >>> from tokenstream import connect, testing
-        >>> played = transport(testing.script().text("Hello").finish("stop"))
+        >>> played = testing.transport(testing.script().text("Hello").finish("stop"))
         >>> url = "https://api.example.com/v1/chat/completions"
         >>> with httpx.Client(transport=played) as client, connect(url, client=client) as stream:
         ...     print(stream.final().text, played.exchanges[0].closed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._log import TextLog
 from tokenstream.relay.encoders._blocks import BlockEncoder
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ class Cohere(BlockEncoder):
     """
 
     name: ClassVar[str] = "cohere"
-    errors: ClassVar[str] = "words"
     made_up: ClassVar[str] = "message-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
@@ -56,8 +56,10 @@ class Cohere(BlockEncoder):
         self._contents = 0
         self._places: dict[int, int] = {}
         """The index of each part's content block."""
-        self._texts: dict[int, list[str]] = {}
+        self._texts: dict[int, TextLog] = {}
         """What each part of text says, for citations to quote."""
+        self._cited: dict[int, tuple[int, int]] = {}
+        """From where to where each text was cited last."""
 
     def head(self) -> Payloads:
         """A `message-start`, with nothing in it."""
@@ -85,7 +87,7 @@ class Cohere(BlockEncoder):
 
     def text(self, event: TextDelta) -> Payloads:
         """A `content-delta` with `text`."""
-        self._texts.setdefault(event.part, []).append(event.text)
+        self._texts.setdefault(event.part, TextLog()).append(event.text)
         return self._piece(event.part, "text", event.text)
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
@@ -142,7 +144,7 @@ class Cohere(BlockEncoder):
         return report
 
     def _located(self, citation: Citation, id_: str) -> dict[str, Any]:
-        """Return a citation: Cohere's own as it came, any other of all that its text says so far."""
+        """Return a citation: Cohere's own as it came, any other with the words that it is for."""
         own = citation.provider_data or {}
         if "sources" in own:
             return own
@@ -152,13 +154,19 @@ class Cohere(BlockEncoder):
         part = citation.cites if citation.cites in self._texts else next(reversed(self._texts), None)
         if part is None:
             return {"sources": sources, "type": "TEXT_CONTENT"}
-        # Joined once for all citations of a text, not once for each.
-        self._texts[part] = ["".join(self._texts[part])]
-        text = self._texts[part][0]
-        start = citation.start or 0
-        end = len(text) if citation.end is None else citation.end
-        words = {"start": start, "end": end, "text": text[start:end]}
+        start, end = self._span(citation, part)
+        words = {"start": start, "end": end, "text": self._texts[part].since(start)[: end - start]}
         return {**words, "sources": sources, "content_index": self._places[part], "type": "TEXT_CONTENT"}
+
+    def _span(self, citation: Citation, part: int) -> tuple[int, int]:
+        """Return from where to where a text is cited; where nobody says so, what was not cited yet."""
+        length = self._texts[part].length
+        if citation.start is not None or citation.end is not None:
+            return citation.start or 0, length if citation.end is None else citation.end
+        start, end = self._cited.get(part, (0, 0))
+        # Several citations in a row are for the same words.
+        self._cited[part] = start, end = (start, end) if end == length else (end, length)
+        return start, end
 
 
 def _event(type_: str, index: int, message: dict[str, Any] | None = None) -> Payload:

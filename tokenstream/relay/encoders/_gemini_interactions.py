@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay.encoders._blocks import BlockEncoder
-from tokenstream.relay.encoders._encoder import CREATED
-from tokenstream.relay.encoders._google import Media, Medium, Report, is_named
+from tokenstream.relay.encoders._google import Report, is_named
+from tokenstream.relay.encoders._media import Media, Medium
+from tokenstream.relay.encoders._vocabulary import CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

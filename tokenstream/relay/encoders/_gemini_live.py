@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, MediaDelta, MessageStart, PartDone
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
-    from tokenstream.relay.encoders._google import Medium
+    from tokenstream.relay.encoders._media import Medium
 
 __all__ = ["GeminiLive"]
 
@@ -44,7 +44,6 @@ class GeminiLive(PartEncoder):
     """
 
     name: ClassVar[str] = "gemini-live"
-    errors: ClassVar[str] = ""
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
     counts: ClassVar[frozenset[str]] = _REPORT.known

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import MediaDelta, ReasoningDelta, TextDelta
+from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.relay.encoders._encoder import Encoder
+from tokenstream.relay.encoders._media import Media, without_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import PartDone, PartStart, ToolCallDelta, ToolCallDone, ToolCallStart
-    from tokenstream.message import Citation, MediaPart, ReasoningPart, Usage
+    from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDelta, ToolCallDone, ToolCallStart
+    from tokenstream.message import Citation, ReasoningPart, Usage
     from tokenstream.relay.encoders._encoder import Payloads
+    from tokenstream.relay.encoders._media import Medium
     from tokenstream.turns import Kind
 
-__all__ = ["ERRORS", "Media", "Medium", "PartEncoder", "Report", "grounding_of", "is_named"]
+__all__ = ["ERRORS", "PartEncoder", "Report", "grounding_of", "is_named"]
 
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "overloaded": (503, "UNAVAILABLE"),
@@ -106,62 +107,13 @@ def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
     chunks: list[dict[str, Any]] = []
     supports: list[dict[str, Any]] = []
     for index, citation in enumerate(citations):
-        source = _said(uri=citation.url, title=citation.title, text=citation.text)
+        source = without_none(uri=citation.url, title=citation.title, text=citation.text)
         # A page of the web has no place for the words that were found there.
         chunks.append({"web" if citation.text is None else "retrievedContext": source})
-        segment = _said(startIndex=citation.start, endIndex=citation.end)
+        segment = without_none(startIndex=citation.start, endIndex=citation.end)
         if segment:
             supports.append({"segment": segment, "groundingChunkIndices": [index]})
     return {"groundingChunks": chunks, **({"groundingSupports": supports} if supports else {})}
-
-
-@dataclass(slots=True)
-class Medium:
-    """What is known of a medium."""
-
-    mime_type: str | None = None
-    url: str | None = None
-    pieces: list[bytes] = field(default_factory=list[bytes])
-
-    @property
-    def is_audio(self) -> bool:
-        """Whether it is one that is sent piece by piece."""
-        return self.mime_type is not None and self.mime_type.startswith("audio/")
-
-    def told(self, mime_type: str, url: str) -> dict[str, Any] | None:
-        """Return what it holds, or where it is; None where neither is known.
-
-        Args:
-            mime_type: The API's name for its type.
-            url: The API's name for its address.
-        """
-        data = b"".join(self.pieces)
-        place = {"data": b64encode(data).decode()} if data else _said(**{url: self.url})
-        return {**_said(**{mime_type: self.mime_type}), **place} if place else None
-
-
-class Media:
-    """The media that are open, by choice and part."""
-
-    def __init__(self) -> None:
-        self._open: dict[tuple[int, int], Medium] = {}
-
-    def of(self, event: PartStart | MediaDelta) -> Medium:
-        """Return the medium that an event belongs to."""
-        return self._open.setdefault((event.choice, event.part), Medium())
-
-    def begin(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
-        """Take what the start of a medium tells, and return what it holds as a delta."""
-        medium = self.of(event)
-        medium.mime_type = content.mime_type or medium.mime_type
-        medium.url = content.url or medium.url
-        if not content.data and not content.transcript:
-            return []
-        return [MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part)]
-
-    def take(self, event: PartDone) -> Medium | None:
-        """Return the medium that is whole; None where the part is none."""
-        return self._open.pop((event.choice, event.part), None)
 
 
 class PartEncoder(Encoder, ABC):
@@ -215,7 +167,7 @@ class PartEncoder(Encoder, ABC):
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
         """A part with `text` that is a `thought`."""
-        signed = _said(thoughtSignature=event.signature)
+        signed = without_none(thoughtSignature=event.signature)
         return self.part(event.choice, {"text": event.text, "thought": True, **signed})
 
     def call(self, event: ToolCallStart) -> Payloads:
@@ -271,7 +223,3 @@ class PartEncoder(Encoder, ABC):
         if told is None or medium.mime_type is None:
             return self.omit("media whose type or content is not known", "media")
         return self.part(event.choice, {"inlineData" if "data" in told else "fileData": told})
-
-
-def _said(**fields: object) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay.encoders._encoder import CREATED, Encoder, written
+from tokenstream.relay.encoders._encoder import Encoder, written
+from tokenstream.relay.encoders._vocabulary import CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,6 @@ class Ollama(Encoder):
     """Writes the lines of `/api/chat`: a tool call comes whole or not at all, and has no id."""
 
     name: ClassVar[str] = "ollama"
-    errors: ClassVar[str] = "words"
     content_type: ClassVar[str] = "application/x-ndjson"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._json import decode
 from tokenstream.relay.encoders._encoder import Encoder
+from tokenstream.relay.encoders._media import Media
 from tokenstream.relay.encoders._named import NamedEncoder
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
         ToolCallDone,
         ToolCallStart,
     )
-    from tokenstream.message import FinishReason, MediaPart, Usage
+    from tokenstream.message import FinishReason, Usage
     from tokenstream.relay.encoders._encoder import Payload, Payloads
+    from tokenstream.relay.encoders._media import Medium
     from tokenstream.relay.encoders._named import NamedKind, Opened
     from tokenstream.turns import Kind
 
@@ -51,7 +53,6 @@ class UIMessage(NamedEncoder):
     """
 
     name: ClassVar[str] = "ui-message"
-    errors: ClassVar[str] = "words"
     made_up: ClassVar[str] = "msg-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
     counts: ClassVar[frozenset[str]] = Encoder.counts | _COUNTS.keys() | {"cache_write_tokens"}
@@ -68,8 +69,7 @@ class UIMessage(NamedEncoder):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self._files: dict[int, tuple[MediaPart | None, list[bytes]]] = {}
-        """Files that are still coming, by the part's index."""
+        self._files = Media()
 
     def head(self) -> Payloads:
         """The message begins, and its only step."""
@@ -96,8 +96,9 @@ class UIMessage(NamedEncoder):
     def open(self, event: PartStart) -> Payloads:
         """The start of a text; a file is sent when it is whole."""
         if event.content.kind == "media":
-            self._files[event.part] = (event.content, self._pieces(event.part))
-            return ()
+            return [
+                payload for delta in self._files.begin(event, event.content) for payload in self.media(delta)
+            ]
         return super().open(event)
 
     def call(self, event: ToolCallStart) -> Payloads:
@@ -138,18 +139,13 @@ class UIMessage(NamedEncoder):
 
     def media(self, event: MediaDelta) -> Payloads:
         """Nothing yet: a file is sent when it is whole."""
-        pieces = self._pieces(event.part)
-        self._files.setdefault(event.part, (None, pieces))
-        pieces.append(event.data)
+        self._files.of(event).pieces.append(event.data)
         return ()
 
     def close(self, event: PartDone) -> Payloads:
         """The end of a text, or a file."""
-        if event.part not in self._files:
-            return super().close(event)
-        about, pieces = self._files.pop(event.part)
-        content = event.content if event.content is not None and event.content.kind == "media" else about
-        return [*self.ahead(), ("", _file(content, b"".join(pieces)))]
+        medium = self._files.take(event)
+        return super().close(event) if medium is None else [*self.ahead(), ("", _file(medium))]
 
     def tail(self) -> Payloads:
         """The ends of the step and of the message, with the token counts, and the sentinel."""
@@ -166,22 +162,13 @@ class UIMessage(NamedEncoder):
         """A chunk with the error's words, which are all that there is."""
         return [*self.ahead(), ("", {"type": "error", "errorText": message})]
 
-    # -- within ----------------------------------------------------------------
 
-    def _pieces(self, index: int) -> list[bytes]:
-        return self._files[index][1] if index in self._files else []
-
-
-def _file(about: MediaPart | None, data: bytes) -> dict[str, Any]:
-    """Return a whole file: its address, or what it holds."""
-    mime_type = "application/octet-stream" if about is None or not about.mime_type else about.mime_type
-    held = data or (b"" if about is None else about.data)
-    url = None if about is None or held else about.url
-    return {
-        "type": "file",
-        "mediaType": mime_type,
-        "url": url or f"data:{mime_type};base64,{b64encode(held).decode()}",
-    }
+def _file(medium: Medium) -> dict[str, Any]:
+    """Return a whole file: what it holds, or its address."""
+    mime_type = medium.mime_type or "application/octet-stream"
+    data = b"".join(medium.pieces)
+    url = f"data:{mime_type};base64,{b64encode(data).decode()}" if data or not medium.url else medium.url
+    return {"type": "file", "mediaType": mime_type, "url": url}
 
 
 def _report(usage: Usage) -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""The table in docs/testing.md of what each format has a place for: `python -m tests.script_places`.
+
+It is what the encoders say of themselves; of errors, what a reader takes them for.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, get_args
+
+from tests.project import ROOT
+from tokenstream import Decoder, testing
+from tokenstream.errors import ErrorKind, NotExpressible, StreamError
+from tokenstream.message import FinishReason, Usage
+from tokenstream.relay.encoders import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tokenstream.relay.encoders import Encoder
+    from tokenstream.turns import Kind
+
+PAGE = ROOT / "docs" / "testing.md"
+BEGIN, END = "<!-- made by python -m tests.script_places -->", "<!-- end of what was made -->"
+KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
+_ABSENT = "–"
+
+
+def read_kind(format: str, kind: ErrorKind, message: str | None = None) -> ErrorKind | None:
+    """Return what a reader takes a script's error for; None where the format has no way to tell it."""
+    try:
+        chunks = testing.script().text("Hi").error(message, kind=kind).chunks(format)
+    except NotExpressible:
+        return None
+    decoder = Decoder(format)
+    for chunk in chunks:
+        decoder.feed(chunk)
+    decoder.end()
+    try:
+        decoder.check()
+    except StreamError as error:
+        return error.kind
+    raise AssertionError(f"{format} tells of no error")
+
+
+def _errors(format: str) -> str:
+    """Return the kinds that are read as themselves, by a code or by the words alone."""
+    coded = [kind for kind in KINDS if kind != "unknown" and kind == read_kind(format, kind, "Message")]
+    worded = [kind for kind in KINDS if kind == read_kind(format, kind) and kind not in ("unknown", *coded)]
+    told = [_listed(coded)] if coded or not worded else []
+    return "; ".join([*told, *([f"by words alone {_listed(worded)}"] if worded else [])])
+
+
+def _place(kind: Kind) -> Callable[[type[Encoder]], bool]:
+    return lambda encoder: kind in encoder.expresses
+
+
+_PLACES: dict[str, Callable[[type[Encoder]], bool]] = {
+    "reasoning": _place("reasoning"),
+    "refusal": _place("refusal"),
+    "tool calls": _place("tool_call"),
+    "their ids": lambda encoder: "tool_call" in encoder.expresses and encoder.names_calls,
+    "citations": _place("citation"),
+    "media": _place("media"),
+    "choices": lambda encoder: encoder.choices,
+}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or _ABSENT
+
+
+def _row(format: str) -> str:
+    encoder = load(format)
+    places = ["yes" if has(encoder) else _ABSENT for has in _PLACES.values()]
+    usage = _listed(name for name in Usage.model_fields if name in encoder.counts)
+    reasons = _listed(reason for reason in get_args(FinishReason) if reason in encoder.words)
+    return f"| `{format}` | {' | '.join([*places, usage, reasons, _errors(format)])} |"
+
+
+def render() -> str:
+    """Return the section as it should stand on the page."""
+    columns = ["format", *_PLACES, "usage", "finish reasons", "kinds of errors"]
+    head = f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}"
+    return "\n\n".join([BEGIN, "\n".join([head, *map(_row, testing.all_formats)]), END])
+
+
+def on_the_page() -> str:
+    """Return the section as it stands on the page."""
+    text = PAGE.read_text("utf-8")
+    return text[text.index(BEGIN) : text.index(END) + len(END)]
+
+
+def main() -> None:
+    """Write the section."""
+    text = PAGE.read_text("utf-8")
+    PAGE.write_text(text.replace(on_the_page(), render()), "utf-8")
+    sys.stdout.write(f"written: {PAGE.name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What is kept out of a recording: secrets, and what a user replaces or filters."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.stream.bodies import AsyncSource, Source
+from tests.testing.recorded import CHAT, KEY, SECRET, async_generator, generator, there
+from tokenstream.errors import MisuseError
+from tokenstream.testing import Recording
+from tokenstream.testing._errors import RecordingRefused
+from tokenstream.testing._record import record
+from tokenstream.testing._record_filters import compiled, filtered, replaced
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "answer.rec"
+
+
+load = Recording.load
+
+
+def test_a_secret_is_told_of_at_the_end_and_nothing_is_written(path: Path) -> None:
+    """The loop has everything already."""
+    got = []
+    with pytest.raises(RecordingRefused, match=r"a key of OpenAI.*byte 6 of the body") as raised:
+        for chunk in record(Source(SECRET), path):
+            got.append(chunk)
+
+    assert SECRET == got
+    assert KEY not in str(raised.value)
+    assert not path.parent.exists() or [] == list(path.parent.iterdir())
+
+
+@pytest.mark.anyio
+async def test_a_secret_is_told_of_when_the_source_is_closed(path: Path) -> None:
+    """Which closes it all the same."""
+    sync, later = Source(SECRET), AsyncSource(SECRET)
+    recorded = record(sync, path)
+    assert SECRET[:2] == [next(recorded), next(recorded)]
+    with pytest.raises(RecordingRefused):
+        recorded.close()
+    recorded_later = record(later, path)
+    assert SECRET[:2] == [await anext(recorded_later), await anext(recorded_later)]
+    with pytest.raises(RecordingRefused):
+        await recorded_later.aclose()
+
+    assert (1, 1) == (sync.closed, later.closed)
+    assert not there(path)
+
+
+@pytest.mark.anyio
+async def test_a_secret_is_no_reason_to_lose_another_error(path: Path) -> None:
+    """Neither one of the source nor one of the code within `with`: they are told of it in a note."""
+    with pytest.raises(ConnectionError) as broken:
+        list(record(Source(SECRET, ConnectionError()), path))
+    within: Any = record(generator(SECRET), path)
+    with pytest.raises(ZeroDivisionError) as left, within as chunks:
+        _ = next(chunks), next(chunks), 1 / 0
+    later: Any = record(async_generator(SECRET), path)
+    with pytest.raises(ZeroDivisionError) as left_later:
+        async with later as chunks:
+            _ = await anext(chunks), await anext(chunks), 1 / 0
+
+    for raised in (broken, left, left_later):
+        assert ["a key of OpenAI"] == re.findall("a key of OpenAI", "".join(raised.value.__notes__))
+    assert not there(path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"replace": {r"sk-[\w-]+": "sk-…"}},
+        {"replace": {re.compile("SK-[a-z0-9-]+", re.IGNORECASE): "sk-…"}},
+        {"replace": {rb"(sk)-[\w-]+": b"\\1-\xe2\x80\xa6"}},
+        {"filter": lambda body: re.sub(rb"sk-[\w-]+", "sk-…".encode(), body)},
+    ],
+    ids=["str", "compiled", "bytes", "filter"],
+)
+def test_a_secret_can_be_taken_out(path: Path, options: dict[str, Any]) -> None:
+    """Also where it came in several chunks; the loop still gets what came."""
+    assert SECRET == list(record(Source(SECRET), path, **options))
+    assert "data: sk-…\n\n".encode() == load(path).body
+    assert b"data: " == load(path).chunks()[0][:6]
+
+
+def test_the_head_is_replaced_too(path: Path) -> None:
+    """The request line and the headers."""
+    request = httpx.Request("POST", "https://example.com/mine/v1?key=1")
+    response = httpx.Response(200, content=b"mine", headers={"x-request-id": "mine"}, request=request)
+    record(response, path, replace={"mine": "yours"})
+
+    assert "POST https://example.com/yours/v1" == load(path).request
+    assert {"x-request-id": "yours"} == load(path).headers
+    assert b"yours" == load(path).body
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"replace": {"(": ""}}, "no regular expression"),
+        ({"replace": {"a": 3}}, "and not int"),
+        ({"headers": "x-mine"}, r'headers=\("x-mine",\)'),
+        ({"headers": ["Authorization"]}, "authorization is never stored"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused_at_the_call(
+    path: Path, options: dict[str, Any], words: str
+) -> None:
+    """Where the mistake is, and not when the answer is over."""
+    with pytest.raises(MisuseError, match=words):
+        record([b"a"], path, **options)
+
+
+def test_a_filter_that_returns_no_bytes_is_told_of(path: Path) -> None:
+    """When it is called, at the end."""
+    no_bytes: Any = len
+    with pytest.raises(MisuseError, match="as bytes and not as int"):
+        list(record(Source(CHAT), path, filter=no_bytes))
+
+
+PIECES = st.lists(st.text("ab-", max_size=5).map(str.encode), max_size=6)
+
+
+@given(
+    PIECES,
+    st.sampled_from(["a+", "ab", "b?", "a|-b", "-", "(a)(b)", "$", "x"]),
+    st.sampled_from(["", "X", "long", "-"]),
+)
+@settings(max_examples=200)
+def test_replacing_is_that_of_the_whole_body(pieces: list[bytes], pattern: str, text: str) -> None:
+    """Borders mean nothing to a pattern, and outside of what was replaced they stay."""
+    recording = Recording.of(pieces)
+    found = replaced(recording, compiled({pattern: text}))
+
+    assert re.sub(pattern, text, recording.body.decode()).encode() == found.body
+    assert len(found.arrivals) <= max(1, len(pieces))
+    if found.body == recording.body:
+        assert pieces == [data for _, data in found.arrivals]
+
+
+@given(PIECES, st.text("ab-", max_size=12).map(str.encode))
+@settings(max_examples=200)
+def test_a_filter_decides_about_the_body_alone(pieces: list[bytes], body: bytes) -> None:
+    """What it returns is the body; borders before and behind what it changed stay."""
+    recording = Recording.of([b"<before>", *pieces, b"<behind>"])
+    new = b"<before>" + body + b"<behind>"
+    changed = filtered(recording, lambda _: new)
+
+    assert new == changed.body
+    assert [b"<before>", b"<behind>"] == [changed.arrivals[0].data[:8], changed.arrivals[-1].data[-8:]]
+    assert recording == filtered(recording, bytes)
+
+
+def test_what_is_put_into_nothing_comes_at_once() -> None:
+    """A body that was empty has no chunk in which it could stand."""
+    assert Recording.of([b"new"]) == filtered(Recording(), lambda _: b"new")

@@ -1,0 +1,285 @@
+"""`record` around streams of this library, context managers and awaitables."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.stream.bodies import AsyncSource, Source
+from tests.testing.recorded import CHAT, KEY, Waiting, async_generator, generator, there
+from tokenstream import AsyncStream, Stream, testing
+from tokenstream.errors import MisuseError, StreamStalled
+from tokenstream.limits import Deadlines
+from tokenstream.testing import Arrival, Recording, VirtualClock
+from tokenstream.testing._errors import RecordingRefused
+from tokenstream.testing._record import record
+from tokenstream.testing._replay import Playback
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "answer.rec"
+
+
+load = Recording.load
+
+
+# -- streams of this library -----------------------------------------------
+
+
+def test_a_stream_is_recorded_under_its_events(path: Path) -> None:
+    """The stream gives what it would give, and the file has the bytes and the format."""
+    stream = Stream(Source(CHAT))
+    recorded = record(stream, path)
+
+    assert recorded is stream
+    assert list(Stream(Source(CHAT))) == list(stream)
+    assert CHAT == load(path).chunks()
+    assert "openai-chat" == load(path).format
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("at_hand", [False, True])
+async def test_an_async_stream_is_recorded_under_its_events(path: Path, at_hand: bool) -> None:
+    """The same for an AsyncStream, of what comes and of what is there already."""
+    async with record(AsyncStream(CHAT if at_hand else AsyncSource(CHAT)), path) as stream:
+        assert "Hello" == (await stream.final()).text
+
+    assert CHAT == load(path).chunks()
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_opens_its_source_later_is_recorded_from_then_on(tmp_path: Path) -> None:
+    """A context manager, and an awaitable."""
+    clock = VirtualClock()
+
+    @contextlib.contextmanager
+    def opened() -> Generator[Waiting]:
+        yield Waiting(clock, CHAT, 0.5)
+
+    async def awaited() -> AsyncSource:
+        return AsyncSource(CHAT)
+
+    stream = record(Stream(opened(), clock=clock), tmp_path / "sync.rec", clock=clock)
+    clock.advance(100)
+    with stream:
+        stream.final()
+    async with record(AsyncStream(awaited()), tmp_path / "async.rec") as later:
+        await later.final()
+
+    assert 0.5 == load(tmp_path / "sync.rec").arrivals[0].at
+    assert CHAT == load(tmp_path / "async.rec").chunks()
+
+
+def test_a_stream_that_is_closed_early_records_what_it_has_read(path: Path) -> None:
+    """Read, not decoded: a chunk is recorded whole."""
+    with record(Stream(Source([b"".join(CHAT[:2]), *CHAT[2:]])), path) as stream:
+        next(iter(stream))
+
+    assert [b"".join(CHAT[:2])] == load(path).chunks()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("world", ["sync", "async"])
+async def test_a_secret_under_a_stream_is_told_of_at_its_end(path: Path, world: str) -> None:
+    """The message is whole by then, and the source is closed."""
+    chunks = testing.script().text(KEY).finish("stop").chunks("openai-chat")
+    source = Source(chunks) if world == "sync" else AsyncSource(chunks)
+    stream: Any = Stream(source) if isinstance(source, Source) else AsyncStream(source)
+    record(stream, path)
+    with pytest.raises(RecordingRefused):
+        if world == "sync":
+            stream.final()
+        else:
+            await stream.final()
+
+    assert (KEY, "complete") == (stream.message.text, stream.message.ending)
+    assert 1 == source.closed
+    assert not there(path)
+
+
+@pytest.mark.anyio
+async def test_a_stalled_stream_is_recorded_as_one(tmp_path: Path) -> None:
+    """A deadline that ends the stream ends the recording; one that passes in between does not."""
+    stalled = Recording.of(CHAT[:2], breaks="stall")
+    slow = Recording(tuple(Arrival(at * 30.0, data) for at, data in enumerate(CHAT)))
+    deadlines = Deadlines(first_event=60, idle_bytes=60, idle_content=100)
+
+    for name, recording in {"stalled": stalled, "slow": slow}.items():
+        playback = Playback(recording, pace="recorded")
+        stream = record(playback.stream(deadlines=deadlines), tmp_path / f"{name}.rec", clock=playback.clock)
+        with contextlib.suppress(StreamStalled):
+            stream.final()
+        later = Playback(recording, pace="recorded").astream(deadlines=deadlines)
+        record(later, tmp_path / f"{name}-async.rec")
+        with contextlib.suppress(StreamStalled):
+            await later.final()
+
+    assert ["stall", "stall"] == [load(tmp_path / f"stalled{kind}.rec").breaks for kind in ("", "-async")]
+    assert CHAT[:2] == load(tmp_path / "stalled.rec").chunks()
+    assert [None, None] == [load(tmp_path / f"slow{kind}.rec").breaks for kind in ("", "-async")]
+    assert slow.arrivals == load(tmp_path / "slow.rec").arrivals
+
+
+def test_a_stream_that_has_begun_cannot_be_recorded(path: Path) -> None:
+    """Its beginning would be missing; nor can one that is over."""
+    begun, over = Stream(Source(CHAT)), Stream(Source(CHAT))
+    next(iter(begun))
+    over.final()
+    for stream in (begun, over):
+        with pytest.raises(MisuseError, match="was read or closed before"):
+            record(stream, path)
+    begun.close()
+
+
+def test_a_stream_of_an_sdks_objects_cannot_be_recorded(path: Path) -> None:
+    """The bytes beneath are not to be seen; the error says what can be recorded instead."""
+    payloads: Any = [{"choices": []}]
+    for source in (Stream(payloads), payloads):
+        with pytest.raises(MisuseError, match=r"gives dict .* testing\.record\(httpx2\.Client\(\), path\)"):
+            list(record(source, path))
+
+    assert not path.exists()
+
+
+# -- managers and awaitables -----------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_what_a_manager_gives_is_recorded(tmp_path: Path) -> None:
+    """A loop within `with`, and one within `async with`; also by the Stream that enters it."""
+
+    @contextlib.contextmanager
+    def sync() -> Generator[Iterator[bytes]]:
+        yield generator(CHAT)
+
+    @contextlib.asynccontextmanager
+    async def later() -> AsyncGenerator[AsyncIterator[bytes]]:
+        yield async_generator(CHAT)
+
+    with record(sync(), tmp_path / "1.rec") as chunks:
+        assert CHAT == list(chunks)
+    async with record(later(), tmp_path / "2.rec") as chunks_later:
+        assert CHAT == [chunk async for chunk in chunks_later]
+    assert "Hello" == Stream(record(sync(), tmp_path / "3.rec")).final().text
+    async with AsyncStream(record(later(), tmp_path / "4.rec")) as stream:
+        assert "Hello" == (await stream.final()).text
+
+    assert [CHAT] * 4 == [load(tmp_path / f"{number}.rec").chunks() for number in (1, 2, 3, 4)]
+
+
+class Both:
+    """A manager of both kinds, as some SDKs have them."""
+
+    def __enter__(self) -> Iterator[bytes]:
+        return iter(CHAT)
+
+    def __exit__(self, *raised: object) -> None:
+        pass
+
+    async def __aenter__(self) -> AsyncSource:
+        return AsyncSource(CHAT)
+
+    async def __aexit__(self, *raised: object) -> None:
+        pass
+
+
+@pytest.mark.anyio
+async def test_a_manager_of_both_kinds_is_entered_as_it_is_asked(tmp_path: Path) -> None:
+    """And what can be looped over in both ways is."""
+    with record(Both(), tmp_path / "1.rec") as chunks:
+        list(chunks)
+    async with record(Both(), tmp_path / "2.rec") as later:
+        assert CHAT == [chunk async for chunk in later]
+
+    class Loops(Source):
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return async_generator(CHAT)
+
+    assert CHAT == [chunk async for chunk in record(Loops([]), tmp_path / "3.rec")]
+
+    assert [CHAT] * 3 == [load(tmp_path / f"{number}.rec").chunks() for number in (1, 2, 3)]
+
+
+@pytest.mark.anyio
+async def test_what_is_awaited_is_recorded(path: Path) -> None:
+    """From the moment at which it is awaited, when the request goes out."""
+    clock = VirtualClock()
+
+    async def awaited() -> Waiting:
+        clock.advance(2)
+        return Waiting(clock, CHAT[:1], 0.5)
+
+    pending = record(awaited(), path, clock=clock)
+    clock.advance(100)
+    assert CHAT[:1] == list(await pending)
+    assert 2.5 == load(path).arrivals[0].at
+
+
+@pytest.mark.anyio
+async def test_what_does_not_open_leaves_no_file(path: Path) -> None:
+    """The error is the manager's or the awaitable's own."""
+
+    async def refused() -> AsyncSource:
+        raise ConnectionRefusedError("nobody there")
+
+    class AlsoRefused(Both):
+        def __enter__(self) -> Iterator[bytes]:
+            raise ConnectionRefusedError("nobody there")
+
+    with pytest.raises(ConnectionRefusedError):
+        await record(refused(), path)
+    with pytest.raises(ConnectionRefusedError), record(AlsoRefused(), path):
+        pass
+
+    assert not there(path)
+
+
+# -- what cannot be recorded -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: b"data: a", r"at hand already: Recording\.load.* Recording\.of"),
+        (lambda: "data: a", "at hand already"),
+        (lambda: io.BytesIO(b"a"), "at hand already"),
+        (lambda: 3, "nothing that can be recorded.* stream=True"),
+        (lambda: {"choices": []}, "nothing that can be recorded"),
+    ],
+)
+def test_what_is_no_source_is_refused_at_the_call(path: Path, make: Callable[[], Any], words: str) -> None:
+    """The error lists what is one."""
+    with pytest.raises(MisuseError, match=words):
+        record(make(), path)
+
+
+def test_a_manager_is_entered_before_it_is_read(path: Path) -> None:
+    """What a manager gives is there only within `with`."""
+    unopened: Any = record(contextlib.nullcontext(CHAT), path)
+
+    with pytest.raises(TypeError):
+        iter(unopened)
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_read_does_not_end_the_recording(path: Path) -> None:
+    """Where the source survives it."""
+    send, receive = anyio.create_memory_object_stream[bytes](10)
+    recorded = record(receive, path)
+    async with send:
+        await send.send(b"a")
+        assert b"a" == await anext(aiter(recorded))
+        with anyio.move_on_after(0.01):
+            await anext(aiter(recorded))
+        await send.send(b"b")
+    assert [b"b"] == [chunk async for chunk in recorded]
+
+    assert [b"a", b"b"] == load(path).chunks()
+    receive.close()

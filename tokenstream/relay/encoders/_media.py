@@ -1,0 +1,84 @@
+"""Media that come in pieces, and are sent whole."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import MediaDelta
+from tokenstream.message import MediaPart
+
+if TYPE_CHECKING:
+    from tokenstream.events import PartDone, PartStart
+
+__all__ = ["Media", "Medium", "without_none"]
+
+
+@dataclass(slots=True)
+class Medium:
+    """What is known of a medium."""
+
+    mime_type: str | None = None
+    url: str | None = None
+    pieces: list[bytes] = field(default_factory=list[bytes])
+    begun: bool = False
+    """Whether what its start holds was taken: a start may come again with more known."""
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether it is one that is sent piece by piece."""
+        return self.mime_type is not None and self.mime_type.startswith("audio/")
+
+    def learn(self, content: MediaPart) -> None:
+        """Take what is told of it besides its content."""
+        self.mime_type = content.mime_type or self.mime_type
+        self.url = content.url or self.url
+
+    def told(self, mime_type: str, url: str) -> dict[str, Any] | None:
+        """Return what it holds, or where it is; None where neither is known.
+
+        Args:
+            mime_type: The API's name for its type.
+            url: The API's name for its address.
+        """
+        data = b"".join(self.pieces)
+        place = {"data": b64encode(data).decode()} if data else without_none(**{url: self.url})
+        return {**without_none(**{mime_type: self.mime_type}), **place} if place else None
+
+
+class Media:
+    """The media that are open, by choice and part."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[int, int], Medium] = {}
+
+    def of(self, event: PartStart | MediaDelta) -> Medium:
+        """Return the medium that an event belongs to."""
+        return self._open.setdefault((event.choice, event.part), Medium())
+
+    def begin(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
+        """Take what the start of a medium tells, and return what it holds as a delta."""
+        medium = self.of(event)
+        medium.learn(content)
+        if medium.begun or not (content.data or content.transcript):
+            return []
+        medium.begun = True
+        return [MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part)]
+
+    def take(self, event: PartDone) -> Medium | None:
+        """Return the medium that is whole; None where the part is none."""
+        medium = self._open.pop((event.choice, event.part), None)
+        if medium is not None and isinstance(event.content, MediaPart):
+            medium.learn(event.content)
+        return medium
+
+
+def without_none(**fields: object) -> dict[str, Any]:
+    """Return the fields that are told.
+
+    Example:
+        >>> without_none(url="a", title=None)
+        {'url': 'a'}
+    """
+    return {name: value for name, value in fields.items() if value is not None}
