@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import pytest
 
@@ -17,20 +17,27 @@ from tokenstream.errors import MisuseError, NotExpressible, ProviderError
 from tokenstream.events import (
     CitationAdded,
     Finish,
+    MediaDelta,
     MessageStart,
+    PartDelta,
     PartDone,
     PartStart,
+    Ping,
     ReasoningDelta,
+    RefusalDelta,
     TextDelta,
+    ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    Unknown,
 )
 from tokenstream.message import Citation, FinishReason, MediaPart, OpaquePart, ServerToolCall, ToolCall
-from tokenstream.relay.encoders import create, load
+from tokenstream.relay.encoders import Encoder, create, load
 from tokenstream.testing import all_formats
+from tokenstream.turns import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
@@ -233,6 +240,32 @@ def test_a_name_that_drop_does_not_know_is_misuse() -> None:
         create("text", drop=wrong)
 
 
+@pytest.mark.parametrize("format", ["ollama", "gemini", "gemini-live"])
+def test_a_call_whose_arguments_are_no_object_is_left_out(format: str) -> None:
+    """Where calls are objects; what else was said is sent."""
+    events = [*ABSENT["invalid_tool_call"][1], TextDelta("Hi", part=1), Finish("stop")]
+    message = decoded(relayed(format, *events, drop="invalid_tool_call"), format).message
+
+    assert ("Hi", ()) == (message.text, message.tool_calls)
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "cohere"])
+def test_half_a_surrogate_pair_is_sent_as_an_escape(format: str) -> None:
+    """Bytes have no other way to say it."""
+    sent = b"".join(relayed(format, TextDelta("a\ud83d"), Finish("stop")))
+
+    assert b"a\\ud83d" in sent
+
+
+@each_format
+def test_arguments_of_a_call_that_never_began_are_nothing(format: str) -> None:
+    """There is no name to send them under."""
+    events = TextDelta("Hi"), Finish("stop")
+    lost = ToolCallDelta("c", "{}", part=1)
+
+    assert relayed(format, *events) == relayed(format, events[0], lost, events[1])
+
+
 @pytest.mark.parametrize("format", ["gemini", "gemini-live", "gemini-interactions", "ui-message"])
 def test_a_medium_whose_start_comes_twice_is_sent_once(format: str) -> None:
     """A start that comes again tells more of what it is, and nothing new that it holds."""
@@ -283,6 +316,65 @@ def test_choices_keep_apart(format: str) -> None:
     messages = decoded(script.chunks(format), format).messages
 
     assert [("Aa", "stop"), ("B", "length")] == [(each.text, each.finish_reason) for each in messages]
+
+
+# -- who writes an encoder ---------------------------------------------------------------------------
+
+
+class _Unwritten(Encoder):
+    """Says that it has a place for all, and has none."""
+
+    name = "unwritten"
+    expresses = frozenset(get_args(Kind))
+    words: ClassVar[Mapping[FinishReason, str]] = {"stop": "stop"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        TextDelta("a"),
+        ReasoningDelta("a"),
+        RefusalDelta("a"),
+        ToolCallStart("c", "f"),
+        CitationAdded(Citation(url="https://a.example")),
+        MediaDelta(b"a"),
+    ],
+)
+def test_an_encoder_that_lacks_a_method_says_so(event: Event) -> None:
+    """Nothing of an answer is lost without notice."""
+    with pytest.raises(NotImplementedError):
+        _Unwritten().feed(event)
+
+
+def test_an_encoder_without_an_end_says_so() -> None:
+    """Arguments are met behind their call, and the end behind all."""
+    encoder = _Unwritten()
+    for event in (ToolCallStart("c", "f"), ToolCallDelta("c", "{}")):
+        with pytest.raises(NotImplementedError):
+            encoder.feed(event)
+    assert [] == encoder.feed(Finish("stop"))
+    with pytest.raises(NotImplementedError):
+        encoder.end()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        MessageStart(id="a"),
+        PartStart(OpaquePart(type="x", data={})),
+        PartDelta("a"),
+        PartDone(),
+        ToolCallDone(ToolCall(id="c", name="f", complete=True)),
+        Ping(),
+        Unknown("x", {}),
+    ],
+)
+def test_an_encoder_has_to_write_nothing_for_what_has_no_content(event: Event) -> None:
+    """Heads, borders of parts and signs of life are nothing unless a format has something for them."""
+    encoder = _Unwritten()
+    encoder.feed(PartStart(OpaquePart(type="x", data={})))
+
+    assert ([], []) == (encoder.feed(event), encoder.ahead())
 
 
 # -- costs ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from tokenstream.errors import MisuseError, OutputIncomplete, StreamError, Strea
 from tokenstream.events import TextDelta
 from tokenstream.testing import Recording, Seed
 from tokenstream.testing._assert_stream import aassert_stream, assert_stream
-from tokenstream.testing._cut_places import cut_places, recording_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +61,8 @@ def test_it_returns_what_the_handler_returns() -> None:
     assert "Hello, wörld" == assert_stream(_read, _HELLO)
 
 
-@pytest.mark.parametrize("backends", [("asyncio",), ("trio",), ("asyncio", "trio")])
-def test_an_async_handler_is_proved_on_the_event_loops_that_are_named(backends: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("backends", ["trio", ("asyncio",), ("trio", "asyncio")])
+def test_an_async_handler_is_proved_on_the_event_loops_that_are_named(backends: Any) -> None:
     """It is called with an AsyncStream, on asyncio by default."""
     assert "Hello, wörld" == assert_stream(_aread, _HELLO, cuts=16, backends=backends)
 
@@ -139,9 +139,7 @@ def test_another_value_at_a_chunking_is_told_with_the_difference() -> None:
 
     assert (
         "chunking='whole': the handler returned another value\n"
-        "the value:\n"
-        "    expected: 'Hello, wörld'\n"
-        "    came:     'Hello'\n"
+        "the value: expected 'Hello, wörld', came 'Hello'\n"
         "to see it again: handler(recording.stream(chunking='whole'))"
     ) == told
 
@@ -153,6 +151,58 @@ def test_the_chunkings_that_are_given_are_tried() -> None:
 
     assert told.startswith("chunking=Seed(number=5): ")
     assert 4 == handler.calls
+
+
+def test_one_chunking_is_given_as_it_is() -> None:
+    """It need not stand in a list; a string is no list of letters."""
+    told = [
+        _failure(_Broken(_cut_off, after=1), chunkings=chunking, cuts=0) for chunking in ("bytes", 3, Seed(4))
+    ]
+
+    assert ["chunking='bytes'", "chunking=3", "chunking=Seed(number=4)"] == [
+        each.partition(":")[0] for each in told
+    ]
+
+
+def test_what_a_handler_keeps_does_not_hide_what_differs() -> None:
+    """A list that grows from one stream to the next is equal to itself, and another one than it was."""
+    kept: list[str] = []
+
+    def keep(stream: Stream) -> list[str]:
+        kept.append(_read(stream))
+        return kept
+
+    told = _failure(keep)
+
+    assert (
+        "chunking='events': the handler returned the same list as before, and has changed it: have it make a "
+        "new one for each stream\n"
+        "[1]: only came has 'Hello, wörld'\n"
+        "to see it again: handler(recording.stream(chunking='events'))"
+    ) == told
+
+
+def test_objects_that_are_equal_to_nothing_else_are_misuse() -> None:
+    """They would differ at any chunking, whatever they hold."""
+
+    class Screen:
+        def __init__(self, text: str) -> None:
+            self.text = text
+
+    with pytest.raises(MisuseError, match=r"the type Screen, .* give them an __eq__"):
+        assert_stream(lambda stream: Screen(_read(stream)), _HELLO)
+
+
+def test_what_there_is_one_of_is_a_value() -> None:
+    """Members of an enumeration, and None, are equal to nothing but themselves, and there is no other."""
+    verdict = Enum("Verdict", ["fine", "cut"])
+    verdicts = iter([verdict.fine, verdict.cut])
+
+    def show(stream: Stream) -> object:
+        _read(stream)
+        return next(verdicts, None)
+
+    assert "chunking='events': the handler returned another value" in _failure(show)
 
 
 def test_what_a_chunk_holds_is_no_business_of_a_handler() -> None:
@@ -179,6 +229,22 @@ def test_an_error_that_is_not_allowed_is_told_with_its_cut() -> None:
         "to see it again: handler(recording.stream(fault=faults.cut(at=0)))"
     ) == str(caught.value)
     assert isinstance(caught.value.__cause__, IndexError)
+
+
+def test_a_failed_assertion_of_the_handler_is_told_in_one_line() -> None:
+    """The rest of what is said of it stands with the cause."""
+
+    def sure(stream: Stream) -> None:
+        with suppress(StreamError):
+            stream.final()
+        if stream.message.ending != "complete":
+            raise AssertionError("assert '' == 'x'\n  - x\n  +")
+
+    assert (
+        "fault=faults.cut(at=0): the handler raised AssertionError: assert '' == 'x', "
+        "which `allow` does not permit\n"
+        "to see it again: handler(recording.stream(fault=faults.cut(at=0)))"
+    ) == _failure(sure)
 
 
 def test_allow_may_permit_more_and_less() -> None:
@@ -232,7 +298,19 @@ def test_a_value_that_cannot_be_compared_is_misuse(value: Any, kind: str) -> Non
         _read(stream)
         return value
 
-    with pytest.raises(MisuseError, match=f"the handler returned a {kind}"):
+    with pytest.raises(MisuseError, match=f"the handler returned a value of the type {kind}"):
+        assert_stream(handler, _HELLO)
+
+
+def test_an_async_generator_is_no_value() -> None:
+    """It is said before the stream is looked at, which nobody has read."""
+
+    async def pieces(stream: AsyncStream) -> Any:
+        async for piece in stream.text:
+            yield piece
+
+    handler: Any = pieces
+    with pytest.raises(MisuseError, match="the type async_generator"):
         assert_stream(handler, _HELLO)
 
 
@@ -286,44 +364,7 @@ def test_failing_at_one_chunking_only_is_told() -> None:
     )
 
 
-# -- where it cuts ---------------------------------------------------------------
-
-
-def test_a_small_recording_is_cut_at_every_byte() -> None:
-    """Up to the bound, no place is left out."""
-    recording = Recording.of([b"data: Hello\n\n"])
-
-    assert [*range(13)] == cut_places(recording, 256)
-
-
-def test_of_a_large_recording_a_sample_is_cut() -> None:
-    """It is the same each time, has borders of frames and places between them, and is bounded."""
-    recording = Recording.of([b"data: Hello\n\n"] * 1_000)
-    places = cut_places(recording, 64)
-
-    assert places == cut_places(recording, 64)
-    assert 48 < len(places) <= 64
-    assert {0} < {place for place in places if place % 13 == 0}
-    assert [place for place in places if place % 13]
-    assert places[-1] < len(recording.body)
-
-
-def test_of_a_huge_recording_few_places_are_cut() -> None:
-    """What all cuts cost together has a bound, too."""
-    assert 16 >= len(cut_places(Recording.of([b"data: Hello\n\n"] * 100_000), 256))
-
-
-def test_messages_of_a_websocket_are_cut_between() -> None:
-    """No message arrives in part."""
-    recording = Recording.of([b"{}", b"{}", b"{}"], messages=True)
-
-    assert [0, 2, 4] == cut_places(recording, 256)
-    assert [0, 2] == cut_places(recording, 2)
-
-
-def test_an_empty_recording_has_no_place_to_cut() -> None:
-    """There is nothing that could be missing."""
-    assert [] == cut_places(Recording(), 256)
+# -- what is tried --------------------------------------------------------------
 
 
 def test_a_websocket_is_proved_message_by_message() -> None:
@@ -346,10 +387,3 @@ def test_a_large_recording_is_not_replayed_byte_by_byte() -> None:
 
     assert 36_000 == assert_stream(count, Recording.of([body], format="text"), cuts=1)
     assert 7 == calls
-
-
-def test_a_recording_is_what_it_is() -> None:
-    """Nothing is copied."""
-    recording = _HELLO.recording()
-
-    assert recording is recording_of(recording)

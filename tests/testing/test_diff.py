@@ -24,7 +24,7 @@ def test_messages_are_told_by_the_fields_that_differ() -> None:
     told = differences(one, other)
 
     assert ["usage:", "    left:  None"] == told[:2]
-    assert ["ending:", "    left:  'complete'", "    right: 'truncated'"] == told[3:]
+    assert ["ending: left 'complete', right 'truncated'"] == told[3:]
 
 
 def test_texts_are_shown_where_they_part() -> None:
@@ -62,7 +62,24 @@ def test_events_of_a_list_are_told_by_their_place() -> None:
 
     assert "[1]: only right has ReasoningDelta(choice=0, part=0, text='r', signature=None)" == told[0]
     assert "[2]: only left has Finish(choice=0, part=None, reason='stop', raw_reason=None)" == told[1]
-    assert ["[1]: of two types, TextDelta and ReasoningDelta:"] == differences(one, other)[:1]
+
+
+def test_events_of_lists_of_one_length_are_matched_too() -> None:
+    """One that is missing and one that is too many do not make all between them differ."""
+    one = [TextDelta("a"), TextDelta("b"), Finish("stop")]
+    told = differences(one, [TextDelta("b"), Finish("stop"), TextDelta("c")])
+
+    assert [
+        "[0]: only left has TextDelta(choice=0, part=0, text='a')",
+        "[2]: only right has TextDelta(choice=0, part=0, text='c')",
+    ] == told
+
+
+def test_items_that_look_the_same_are_compared() -> None:
+    """Not all that a value holds can be seen in how it is written."""
+    one, other = Recording.of([b"a"], status=200), Recording.of([b"a"], status=500)
+
+    assert ["[0].status: left 200, right 500", "[1]: only right has 2"] == differences([one], [other, 2])
 
 
 def test_lists_that_shift_are_matched() -> None:
@@ -70,19 +87,19 @@ def test_lists_that_shift_are_matched() -> None:
     told = differences([TextDelta("a"), Finish("stop")], [TextDelta("x"), TextDelta("a"), Finish("length")])
 
     assert "[0]: only right has TextDelta(choice=0, part=0, text='x')" == told[0]
-    assert "[1 and 2].reason:" == told[1]
+    assert "[1 and 2].reason: left 'stop', right 'length'" == told[1]
 
 
 def test_long_lists_are_compared_place_by_place() -> None:
     """What would take long to match is not matched."""
     told = differences(list(range(500)), [0, 7, *range(2, 501)])
 
-    assert ["[1]:", "    left:  1", "    right: 7", "[500]: only right has 500"] == told
+    assert ["[1]: left 1, right 7", "[500]: only right has 500"] == told
 
 
 def test_much_that_differs_is_cut_short() -> None:
     """After sixty lines it is enough."""
-    told = differences([*range(100)], [*range(1, 101)][::-1])
+    told = differences([*range(100)], [*range(100, 200)])
 
     assert "… and more" == told[-1]
     assert 61 == len(told)
@@ -92,7 +109,7 @@ def test_mappings_are_told_by_their_keys() -> None:
     """Keys that only one side has are named."""
     told = differences({"a": 1, "b": [1]}, {"b": [2], "c": 3})
 
-    assert ["['a']: only left has 1", "['b'][0]:"] == told[:2]
+    assert ["['a']: only left has 1", "['b'][0]: left 1, right 2"] == told[:2]
     assert "['c']: only right has 3" == told[-1]
 
 
@@ -111,12 +128,12 @@ def test_bodies_are_told_by_event_and_byte() -> None:
             Recording.of([b"data: a\n\n", b"data: c\n\n"]),
             "body: they part at event 2, byte 15 (of 18 and 18)",
         ),
-        (Recording.of([b"data: a\n\ndata: b\n\n"]), "chunks (their sizes):"),
+        (Recording.of([b"data: a\n\ndata: b\n\n"]), "chunks (their sizes): left [9, 9], right [18]"),
         (
             Recording((Arrival(0.0, b"data: a\n\n"), Arrival(1.5, b"data: b\n\n"))),
-            "arrivals (their times):",
+            "arrivals (their times): left [0.0, 0.0], right [0.0, 1.5]",
         ),
-        (Recording.of([b"data: a\n\n", b"data: b\n\n"], status=500), "status:"),
+        (Recording.of([b"data: a\n\n", b"data: b\n\n"], status=500), "status: left 200, right 500"),
     ],
 )
 def test_recordings_are_told_by_head_body_borders_and_times(other: Recording, expected: str) -> None:
@@ -130,15 +147,21 @@ def test_values_of_different_types_are_shown() -> None:
     """What cannot be compared further is shown, with both types."""
     told = differences(1, "1", names=("expected", "came"))
 
-    assert ["the value: of two types, int and str:", "    expected: 1", "    came:     '1'"] == told
+    assert ["the value (of two types, int and str): expected 1, came '1'"] == told
+
+
+def test_the_place_of_the_values_may_be_given() -> None:
+    """It is where the paths begin."""
+    told = differences({"a": 1}, {"a": 2}, path="usage")
+
+    assert ["usage['a']: left 1, right 2"] == told
 
 
 def test_objects_that_only_know_that_they_differ_are_shown() -> None:
     """Where no field differs, the values themselves are shown."""
-    told = differences(object(), object())
+    one, other = object(), object()
 
-    assert "the value:" == told[0]
-    assert 3 == len(told)
+    assert [f"the value: left {one!r}, right {other!r}"] == differences(one, other)
 
 
 def test_large_values_are_shown_in_part() -> None:
@@ -158,6 +181,8 @@ def test_large_values_are_shown_in_part() -> None:
         ([1, TextDelta("a")], True),
         ((ToolCall(),), True),
         (Recording(), True),
+        ({"a": 1, "b": Message()}, True),
+        ({"a": 1}, False),
         ([1, 2], False),
         ("text", False),
         ([], False),

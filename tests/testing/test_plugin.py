@@ -329,8 +329,7 @@ def test_it():
     told = project.run().told["test_it"]
 
     assert "assert Message == Message" in told
-    assert "left:  'complete'" in told
-    assert "right: 'truncated'" in told
+    assert "ending: left 'complete', right 'truncated'" in told
 
 
 @pytest.mark.parametrize(
@@ -338,6 +337,7 @@ def test_it():
     [
         (Message(), Message(parts=(TextPart(text="Hi"),))),
         ([TextDelta("a")], [TextDelta("b")]),
+        ({"a": Message()}, {"a": Message(id="b")}),
         (HELLO, Recording()),
         (b"data: a\n\n", b""),
         (b"", b"data: a\n\n"),

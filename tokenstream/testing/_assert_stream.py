@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -34,6 +36,8 @@ _SMALL = 64 * 1024
 _CHUNKINGS: tuple[Chunking, ...] = ("events", "whole", 61, Seed(1))
 _FINE_CHUNKINGS: tuple[Chunking, ...] = ("bytes", 2, 3, 7, Seed(2), Seed(3))
 _MOST_CUTS = 256
+_GROWING: tuple[type, ...] = (list, dict, set, bytearray)
+"""What a handler may keep, and return again with more in it."""
 
 
 @overload
@@ -42,9 +46,9 @@ def assert_stream(
     recording: Playable,
     *,
     allow: type[Exception] | tuple[type[Exception], ...] = ...,
-    chunkings: Iterable[Chunking] | None = ...,
+    chunkings: Iterable[Chunking] | Chunking | None = ...,
     cuts: int = ...,
-    backends: Sequence[str] = ...,
+    backends: str | Sequence[str] = ...,
     **options: Any,  # noqa: ANN401 - a stream's own
 ) -> ResultT: ...
 @overload
@@ -53,9 +57,9 @@ def assert_stream(
     recording: Playable,
     *,
     allow: type[Exception] | tuple[type[Exception], ...] = ...,
-    chunkings: Iterable[Chunking] | None = ...,
+    chunkings: Iterable[Chunking] | Chunking | None = ...,
     cuts: int = ...,
-    backends: Sequence[str] = ...,
+    backends: str | Sequence[str] = ...,
     **options: Any,  # noqa: ANN401 - a stream's own
 ) -> ResultT: ...
 def assert_stream(
@@ -63,9 +67,9 @@ def assert_stream(
     recording: Playable,
     *,
     allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED,
-    chunkings: Iterable[Chunking] | None = None,
+    chunkings: Iterable[Chunking] | Chunking | None = None,
     cuts: int = _MOST_CUTS,
-    backends: Sequence[str] = ("asyncio",),
+    backends: str | Sequence[str] = "asyncio",
     **options: Any,
 ) -> Any:
     r"""Prove that a handler copes with a stream, however it arrives and wherever it breaks.
@@ -80,11 +84,12 @@ def assert_stream(
             returns a value that can be compared.
         recording: A recording, the path of one, or a script.
         allow: What the handler may raise: one exception class, or several.
-        chunkings: Where the borders of chunks are tried, as for `Recording.stream`; by default
-            those of events, all bytes, none, and others of several sizes and at random.
+        chunkings: Where the borders of chunks are tried: one or several of those of
+            `Recording.stream`; by default those of events, all bytes, none, and others of
+            several sizes and at random.
         cuts: At how many places at most the stream is cut: at each byte of a smaller recording,
             else at a sample. 0 for none.
-        backends: Of an async handler: the event loops it runs on, of "asyncio" and "trio".
+        backends: Of an async handler: the event loop it runs on, "asyncio" or "trio", or both.
         **options: What the stream takes: `format`, `limits`, `deadlines`, `pings`.
 
     Returns:
@@ -102,6 +107,7 @@ def assert_stream(
         >>> assert_stream(shout, testing.script().text("Hello").finish())
         'HELLO'
     """
+    __tracebackhide__ = True
     trial: _Trial[Any] = _Trial(recording_of(recording), allow, chunkings, cuts)
     if not _is_async(handler):
         return _drive(trial, handler, options)
@@ -109,7 +115,7 @@ def assert_stream(
         raise MisuseError("an event loop runs here already: `await testing.aassert_stream(handler, …)`")
     from anyio import run
 
-    for backend in backends:
+    for backend in [backends] if isinstance(backends, str) else backends:
         run(partial(_adrive, trial, handler, options), backend=backend)
     return trial.result()
 
@@ -119,7 +125,7 @@ async def aassert_stream(
     recording: Playable,
     *,
     allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED,
-    chunkings: Iterable[Chunking] | None = None,
+    chunkings: Iterable[Chunking] | Chunking | None = None,
     cuts: int = _MOST_CUTS,
     **options: Any,  # noqa: ANN401 - a stream's own
 ) -> ResultT:
@@ -148,11 +154,13 @@ async def aassert_stream(
         >>> asyncio.run(aassert_stream(length, testing.script().text("Hello").finish()))
         5
     """
+    __tracebackhide__ = True
     trial = _Trial[ResultT](recording_of(recording), allow, chunkings, cuts)
     return await _adrive(trial, handler, options)
 
 
 def _drive(trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options: dict[str, Any]) -> ResultT:
+    __tracebackhide__ = True
     for run in trial.runs():
         stream = run.playback.stream(**options)
         try:
@@ -166,6 +174,7 @@ def _drive(trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options
 async def _adrive(
     trial: _Trial[ResultT], handler: Callable[[AsyncStream], Awaitable[ResultT]], options: dict[str, Any]
 ) -> ResultT:
+    __tracebackhide__ = True
     for run in trial.runs():
         stream = run.playback.astream(**options)
         try:
@@ -189,6 +198,8 @@ class _Run:
     def __init__(self, allow: type[Exception] | tuple[type[Exception], ...], replay: str, playback: Playback):
         self.playback = playback
         self.value: Any = None
+        self.copied: Any = None
+        """What the value was: a list or the like that the handler keeps may grow."""
         self.error: Exception | None = None
         self.replay = replay
         self._allow = allow
@@ -199,6 +210,7 @@ class _Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        __tracebackhide__ = True
         if isinstance(error, self._allow):
             self.error = error
         elif isinstance(error, Exception):
@@ -223,15 +235,17 @@ class _Run:
 
     def take(self, value: object) -> None:
         """Take what the handler returned, which must be a value that can be compared."""
+        __tracebackhide__ = True
         kind = type(value).__name__
-        if isinstance(value, Iterator | Awaitable):
+        if isinstance(value, Iterator | AsyncIterator | Awaitable):
             if isinstance(value, Coroutine):
                 value.close()
             raise MisuseError(
-                f"the handler returned a {kind}, which cannot be compared: have it return a value, such as a "
-                "list; a handler that awaits is an `async def`"
+                f"the handler returned a value of the type {kind}, which cannot be compared: have it return "
+                "another, such as a list; a handler that awaits is an `async def`"
             )
         self.value = value
+        self.copied = copy.copy(value) if isinstance(value, _GROWING) else value
 
     def agree(self, first: _Run) -> None:
         """Hold that it came to the same as the first one."""
@@ -239,7 +253,19 @@ class _Run:
             raise self.failure(f"the handler {_outcome(self)}, where it {_outcome(first)} at first") from (
                 self.error or first.error
             )
-        told = differences(first.value, self.value, names=("expected", "came"))
+        told = differences(first.copied, self.value, names=("expected", "came"))
+        if told and _equal_only_itself(self.value) and _equal_only_itself(first.value):
+            raise MisuseError(
+                f"the handler returned objects of the type {type(self.value).__name__}, which are equal to "
+                "nothing but themselves: have it return a value that can be compared, or give them an __eq__"
+            )
+        if told and self.value is first.value:
+            kind = type(self.value).__name__
+            raise self.failure(
+                f"the handler returned the same {kind} as before, and has changed it: have it make a new one "
+                "for each stream",
+                told,
+            )
         if told:
             raise self.failure("the handler returned another value", told)
 
@@ -254,7 +280,7 @@ class _Trial(Generic[ResultT]):
     Args:
         recording: What is replayed.
         allow: What the handler may raise.
-        chunkings: Where borders of chunks are tried; None for the usual ones.
+        chunkings: Where borders of chunks are tried: one, or several; None for the usual ones.
         cuts: At how many places at most it is cut.
     """
 
@@ -262,12 +288,12 @@ class _Trial(Generic[ResultT]):
         self,
         recording: Recording,
         allow: type[Exception] | tuple[type[Exception], ...],
-        chunkings: Iterable[Chunking] | None,
+        chunkings: Iterable[Chunking] | Chunking | None,
         cuts: int,
     ) -> None:
         self._recording = recording
         self._allow = allow
-        self._chunkings = usual_chunkings(recording) if chunkings is None else tuple(chunkings)
+        self._chunkings = usual_chunkings(recording) if chunkings is None else _several(chunkings)
         self._cuts = cut_places(recording, cuts) if cuts else []
         self._first: _Run | None = None
 
@@ -310,8 +336,18 @@ def _is_async(handler: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
 
 
+def _several(chunkings: Iterable[Chunking] | Chunking) -> tuple[Chunking, ...]:
+    return (chunkings,) if isinstance(chunkings, str | int | Seed) else tuple(chunkings)
+
+
+def _equal_only_itself(value: object) -> bool:
+    compares: object = type(value).__eq__
+    return compares is object.__eq__ and not isinstance(value, Enum | None)
+
+
 def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    """Write an error in one line: what pytest adds to a failed assertion is shown with the cause."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _outcome(run: _Run) -> str:

@@ -194,12 +194,13 @@ def _fields_of(value: object) -> list[str]:
     return []
 
 
-def _matched(left: Sequence[object], right: Sequence[object]) -> list[tuple[int, int, int, int]]:
-    """Return the stretches that differ: begin and end on the left, begin and end on the right."""
+def _matched(left: Sequence[object], right: Sequence[object]) -> Sequence[Sequence[int]]:
+    """Return the stretches to compare: begin and end on the left, begin and end on the right."""
     if max(len(left), len(right)) > _MOST_MATCHED:
         return [(0, len(left), 0, len(right))]
     matcher = SequenceMatcher(None, list(map(repr, left)), list(map(repr, right)), autojunk=False)
-    return [(a, b, c, d) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"]
+    # What looks the same is compared, too: not all that a value holds is in its repr.
+    return [stretch for _, *stretch in matcher.get_opcodes()]
 
 
 def _parting(left: Sequence[object], right: Sequence[object]) -> int:
