@@ -7,7 +7,9 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
+import trustme
 from hypothesis import HealthCheck, settings
 
 from tests.docs_server import docs_server
@@ -59,6 +61,21 @@ def pytest_collection_finish() -> None:
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """Run each test marked `anyio` under asyncio and under trio."""
     return request.param
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have clients read one certificate authority where they would read all of the world's.
+
+    Those take each client more time than most answers do, and no test asks
+    anybody but a server on loopback, which no authority knows.
+    """
+    file = str(tmp_path_factory.mktemp("trusted") / "one.pem")
+    trustme.CA().cert_pem.write_to_path(file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", file)
+        patch.setattr(certifi, "where", lambda: file)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -29,9 +30,14 @@ _PAIRS = {
 def test_the_tests_that_the_page_shows_pass() -> None:
     """Who copies them has tests that run, and that warn of nothing."""
     needed("openai")
-    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null"]
+    plain = ["-q", "-p", "no:cacheprovider", "-c", os.devnull]
     done = subprocess.run(
-        [*command, str(_FOLDER)], cwd=_FOLDER, capture_output=True, text=True, encoding="utf-8", check=False
+        [sys.executable, "-W", "error", "-m", "pytest", *plain, str(_FOLDER)],
+        cwd=_FOLDER,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
 
     assert (0, "") == (done.returncode, done.stderr), done.stdout

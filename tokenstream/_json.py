@@ -53,7 +53,7 @@ def decode_lenient(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any
         return json.loads(text)
     except json.JSONDecodeError as error:
         offset = len(text[: error.pos].encode("utf-8", "surrogatepass"))
-        msg = f"the payload is no JSON: {error.msg.lower()} at byte {offset}"
+        msg = f"the payload is no JSON: {error.msg.lower().removesuffix(' at')} at byte {offset}"
         raise ProtocolError(msg, offset=offset) from None
 
 

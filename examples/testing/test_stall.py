@@ -5,9 +5,8 @@ from tokenstream.errors import StreamStalled
 
 
 def test_a_silent_server_is_given_up() -> None:
-    stream = testing.script().text("Hello").pause(90).text(" again").finish().stream(
-        pace="recorded", deadlines=Deadlines(idle_bytes=60)
-    )
+    answer = testing.script().text("Hello").pause(90).text(" again").finish()
+    stream = answer.stream(pace="recorded", deadlines=Deadlines(idle_bytes=60))
 
     with pytest.raises(StreamStalled, match="within 60 s"):
         stream.final()

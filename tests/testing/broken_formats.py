@@ -104,6 +104,17 @@ class Crashing(Parrot):
         super().read({**payload, "words": payload.get("words", "") + ""}, event)
 
 
+class Deep(Parrot):
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        self.parts.write(0, "text", payload.get("words", 1))
+
+
+class Undecided(Parrot):
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> Any:
+        return f"perhaps {payload} {event}"
+
+
 class Dead(Parrot):
     def read(self, payload: dict[str, Any], event: str) -> None:
         raise RuntimeError("dead")
@@ -285,13 +296,14 @@ class Fragile(Parrot):
 BREAKING: list[tuple[type[Format], str, str]] = [
     (Framed, "described", "framing: one of aws-eventstream, json"),
     (Nameless, "described", "name: letters, digits, dots and dashes"),
-    (Snappish, "recognises", "is to be True, False or None, and 'raised'"),
+    (Snappish, "recognises", "KeyError is raised (broken_formats.py, line "),
+    (Undecided, "recognises", "it is to be True, False or None, and is 'perhaps"),
     (Greedy, "recognises", "claims a payload that says nothing"),
     (Unfresh, "fresh", "is to return a new format of the same class"),
     (Deaf, "fresh", "is to hand on `limits` and `pings`"),
     (Sharing, "fresh", "give something else than one alone"),
-    (Crashing, "raises", "TypeError is raised"),
-    (Dead, "raises", "RuntimeError is raised: dead"),
+    (Crashing, "raises", "TypeError is raised (broken_formats.py, line "),
+    (Dead, "raises", "): dead"),
     (Recursive, "raises", "is raised"),
     (Mute, "events", "no event comes of it, but StreamTruncated"),
     (Hasty, "chunking", "chunking='events': something else comes"),

@@ -195,8 +195,12 @@ def test_objects_that_are_equal_to_nothing_else_are_misuse() -> None:
 
 def test_what_there_is_one_of_is_a_value() -> None:
     """Members of an enumeration, and None, are equal to nothing but themselves, and there is no other."""
-    verdict = Enum("Verdict", ["fine", "cut"])
-    verdicts = iter([verdict.fine, verdict.cut])
+
+    class Verdict(Enum):
+        FINE = "fine"
+        CUT = "cut"
+
+    verdicts = iter([Verdict.FINE, Verdict.CUT])
 
     def show(stream: Stream) -> object:
         _read(stream)

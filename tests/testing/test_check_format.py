@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.recordings import OURS
-from tests.testing.broken_formats import BREAKING, Apologetic, Dropping, Parrot
+from tests.testing.broken_formats import BREAKING, Apologetic, Deep, Dropping, Parrot, Snappish
 from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.formats import Format
@@ -127,6 +127,13 @@ def test_a_server_that_says_too_early_that_it_has_finished_is_not_the_formats_fa
     check_format("gemini", Recording.of([_body(*chunks)]), cuts=24, changes=4)
 
 
+@pytest.mark.parametrize("pair", [(_ANSWER,), (_ANSWER, "Hello"), (_ANSWER, {}, {})])
+def test_what_is_expected_must_be_a_message_or_fields_of_one(pair: Any) -> None:
+    """A text alone could mean several things."""
+    with pytest.raises(MisuseError, match="a Message, or a mapping from the names of its fields"):
+        check_format(Parrot, [pair])
+
+
 def test_no_recordings_prove_nothing() -> None:
     """At least one is needed."""
     with pytest.raises(MisuseError, match="pass at least one"):
@@ -155,10 +162,15 @@ def test_every_rule_has_a_format_that_breaks_it() -> None:
 @pytest.mark.parametrize(
     "wanted, says",
     [
-        ({"text": "Hell"}, "text: the value:"),
-        ({"tool_calls": [{"name": "walk"}]}, "tool_calls[0].name: the value:"),
-        ({"tool_calls": []}, "tool_calls: [0]: only came has ToolCall"),
-        ({"provider_data": {"mood": "fine"}}, "provider_data.mood: the value:"),
+        ({"text": "Hell"}, "text: expected 'Hell', came 'Hello'"),
+        ({"tool_calls": [{"name": "walk"}]}, "tool_calls[0].name: expected 'walk', came 'fly'"),
+        ({"tool_calls": []}, "tool_calls[0]: only came has ToolCall"),
+        (
+            {"provider_data": {"mood": "fine"}},
+            "provider_data.mood: expected 'fine', and there is no such field",
+        ),
+        ({"txt": None}, "txt: expected None, and there is no such field"),
+        ({"model": {"name": "grey"}}, "model: expected {'name': 'grey'}, came None"),
         (Message(ending="complete"), "ending"),
     ],
 )
@@ -193,6 +205,21 @@ def test_how_to_see_a_frame_again_is_told() -> None:
     told = _broken(Dropping)["unknown"]
 
     assert "Dropping().feed: the first 2 frames of the recording, then b'{" in told
+
+
+def test_the_line_that_raises_is_told() -> None:
+    """It is the last one of the format's own module, however deep the library was reached from it."""
+    read, line = Deep.read, Deep.read.__code__.co_firstlineno + 1
+
+    assert read.__code__.co_filename.endswith("broken_formats.py")
+    assert f"AttributeError is raised (broken_formats.py, line {line}): " in _broken(Deep)["raises"]
+
+
+def test_what_recognises_raises_is_told_with_the_call() -> None:
+    """The line that shows it again is the call."""
+    told = _broken(Snappish)["recognises"]
+
+    assert 'to see it again: Snappish().recognises({}, "")' in told
 
 
 def test_a_name_is_written_as_it_is() -> None:

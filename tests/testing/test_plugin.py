@@ -19,10 +19,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project_in(tmp_path, monkeypatch)
 
 
-def _names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
-
-
 # -- the fixtures ----------------------------------------------------------------
 
 
@@ -145,8 +141,8 @@ def test_no_file(token_stream):
         'write @pytest.mark.recording("answer.sse") above it' == told["test_no_marker"]
     )
     assert (
-        "test_it.py::test_no_name: its marker `recording` takes one name: the recording's file"
-        == (told["test_no_name"])
+        "test_it.py::test_no_name: its marker `recording` takes one name: the recording's file; a Recording "
+        'or a Script is given by @pytest.mark.parametrize("recording", […])' == told["test_no_name"]
     )
     assert "takes one name" in told["test_two_names"]
     assert [
@@ -159,6 +155,52 @@ def test_no_file(token_stream):
         "Put the file into one of them; or give the marker a source= that opens the live stream, and run "
         "pytest --record-streams"
     )
+
+
+def test_what_a_marker_asks_for_in_vain_is_told(project: Project) -> None:
+    """In one sentence, and not at the end of a traceback through the library."""
+    put(project.folder / "hello.sse")
+    (project.folder / "bad.rec").write_text("hello")
+    project.write(
+        test_it="""
+import pytest
+
+@pytest.mark.recording("hello.sse", chunkin=1)
+def test_misspelt(token_stream):
+    pass
+
+@pytest.mark.recording("hello.sse", chunking="lines")
+def test_no_chunking(async_token_stream):
+    pass
+
+@pytest.mark.recording("bad.rec")
+def test_damaged(recording):
+    pass
+"""
+    )
+    told = project.run().told
+    begin = "its marker `recording` asks for what there is not: "
+
+    assert f"test_it.py::test_misspelt: {begin}Stream.__init__() got an unexpected" in told["test_misspelt"]
+    assert f"test_it.py::test_no_chunking: {begin}chunking='lines' is none" in told["test_no_chunking"]
+    assert told["test_damaged"].startswith("test_it.py::test_damaged: its recording cannot be read: ")
+    assert "bad.rec, line 1: " in told["test_damaged"]
+    assert [1, 1, 1] == [len(each.splitlines()) for each in told.values()]
+
+
+def test_what_fails_without_a_marker_is_no_fault_of_a_marker(project: Project) -> None:
+    """A recording that a test is parametrised with may be none: that error comes out."""
+    project.write(
+        test_it="""
+import pytest
+
+@pytest.mark.parametrize("recording", [7])
+def test_it(token_stream):
+    pass
+"""
+    )
+
+    assert "MisuseError: a int cannot be replayed" in project.run().told["test_it[7]"]
 
 
 def test_a_place_outside_of_the_project_is_told_as_it_is(
@@ -177,140 +219,6 @@ def test_it(recording):
     )
 
     assert str(elsewhere) == project.run().told["test_it"].splitlines()[1].strip()
-
-
-# -- recordings made anew ----------------------------------------------------------
-
-
-_LIVE = """
-import pytest
-from tokenstream import testing, AsyncStream, Stream
-
-opened = []
-hello = testing.script().text("Hello again").finish().recording("text")
-
-def live():
-    opened.append("live")
-    return iter(hello.chunks())
-
-async def alive():
-    return hello.astream()
-
-async def chunks():
-    for chunk in hello.chunks():
-        yield chunk
-
-@pytest.fixture
-def client():
-    return live
-
-@pytest.fixture
-def answer():
-    return hello.stream()
-
-@pytest.mark.recording("one.rec", source=live, format="text")
-def test_function(token_stream):
-    assert token_stream.final().text == "Hello again"
-
-@pytest.mark.recording("one.rec", source=live, format="text")
-def test_again(token_stream):
-    assert token_stream.final().text == "Hello again"
-
-def test_once():
-    assert opened == ["live"]
-
-@pytest.mark.recording("two.sse", source="client", format="text")
-def test_fixture(token_stream):
-    assert token_stream.final().text == "Hello again"
-
-@pytest.mark.recording("three.sse", source="answer", format="text")
-def test_fixture_that_is_the_stream(token_stream):
-    assert token_stream.final().text == "Hello again"
-
-@pytest.mark.anyio
-@pytest.mark.recording("four.sse", source=chunks, format="text")
-async def test_async(async_token_stream):
-    assert (await async_token_stream.final()).text == "Hello again"
-
-@pytest.mark.recording("five.sse", source=alive, format="text")
-def test_coroutine_function(token_stream):
-    assert token_stream.final().text == "Hello again"
-
-@pytest.mark.recording("six.sse", source=hello.astream, format="text")
-def test_async_stream(token_stream):
-    assert token_stream.final().text == "Hello again"
-"""
-
-
-def test_recordings_are_made_anew_where_that_is_asked_for(project: Project) -> None:
-    """Each once: what `source=` opens is read to its end, written where the file lay, and replayed."""
-    put(project.folder / "two.sse")
-    project.write(test_it=_LIVE)
-    results = project.run("--record-streams", plugins=(PLUGIN, "anyio"))
-    folder = project.folder / "recordings"
-
-    assert {} == results.told
-    assert ["five.sse", "four.sse", "one.rec", "six.sse", "three.sse"] == _names_in(folder)
-    assert b" again" in (project.folder / "two.sse").read_bytes()
-
-
-def test_without_the_option_nothing_is_opened(project: Project) -> None:
-    """A test that is replayed needs no network, and no key."""
-    put(project.folder / "hello.sse")
-    project.write(
-        test_it="""
-import pytest
-
-@pytest.mark.recording("hello.sse", source="nothing", format="text")
-def test_it(token_stream):
-    assert token_stream.final().text == "Hello"
-"""
-    )
-
-    assert {"test_it": "passed"} == project.run().outcomes
-
-
-def test_a_new_recording_lies_in_the_folder_of_the_project(project: Project) -> None:
-    """Where the configuration names one."""
-    project.configure("tokenstream_recordings = kept/streams")
-    project.write(
-        test_it="""
-import pytest
-
-@pytest.mark.recording("new.sse", source=lambda: [b"data: Hi\\n\\ndata: [DONE]\\n\\n"], format="text")
-def test_it(token_stream):
-    assert token_stream.final().text == "Hi"
-"""
-    )
-
-    assert {"test_it": "passed"} == project.run("--record-streams").outcomes
-    assert (project.folder / "kept" / "streams" / "new.sse").is_file()
-
-
-def test_what_cannot_be_recorded_is_told(project: Project) -> None:
-    """A marker without `source=` fails, and a live stream that fails leaves the file as it was."""
-    put(project.folder / "hello.sse")
-    project.write(
-        test_it="""
-import pytest
-
-@pytest.mark.recording("hello.sse", format="text")
-def test_no_source(token_stream):
-    pass
-
-@pytest.mark.recording("hello.sse", source=lambda: [b"data: Hel"], format="text")
-def test_cut(token_stream):
-    pass
-"""
-    )
-    told = project.run("--record-streams").told
-
-    assert (
-        "its recording cannot be made anew: give its marker `recording` a source=" in told["test_no_source"]
-    )
-    assert "StreamTruncated" in told["test_cut"]
-    assert HELLO.body == (project.folder / "hello.sse").read_bytes()
-    assert ["hello.sse", "pytest.ini", "test_it.py"] == _names_in(project.folder)
 
 
 # -- what a failed comparison says -----------------------------------------------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.formats import registry
 from tokenstream.limits import Limits
+from tokenstream.message import Message
 from tokenstream.testing import _check_manners as manners
 from tokenstream.testing import _check_rules as rules
 from tokenstream.testing._check_case import Case, Rule
@@ -17,10 +19,9 @@ from tokenstream.testing._recording import Recording
 from tokenstream.testing._script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from tokenstream.formats.base import Format
-    from tokenstream.message import Message
     from tokenstream.testing._check_case import Broken
 
 __all__ = ["RULES", "check_format"]
@@ -73,6 +74,7 @@ def check_format(
         >>> answer = testing.script().text("Hello").finish("stop")
         >>> check_format("openai-chat", [(answer, {"text": "Hello"})], changes=20)
     """
+    __tracebackhide__ = True
     make, written = _maker_of(format)
     cases = [
         Case(recording, make, written, wanted, cuts, changes) for recording, wanted in _pairs_of(recordings)
@@ -112,5 +114,10 @@ def _pairs_of(
     if isinstance(recordings, Recording | Script | str | os.PathLike):
         recordings = [recordings]
     for each in recordings:
-        playable, wanted = each if isinstance(each, tuple) else (each, None)
-        yield recording_of(playable), wanted
+        playable, *wanted = cast("tuple[Any, ...]", each) if isinstance(each, tuple) else (each, None)
+        if len(wanted) != 1 or not isinstance(wanted[0], Message | Mapping | None):
+            raise MisuseError(
+                "a pair is of a recording and what its message must be: a Message, or a mapping from the "
+                "names of its fields to what they must be"
+            )
+        yield recording_of(playable), wanted[0]

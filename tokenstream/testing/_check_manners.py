@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pickle
 import re
+from pathlib import PurePath
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from tokenstream.limits import Limits
 from tokenstream.message import FinishReason
+from tokenstream.testing._check_case import Broken
 from tokenstream.testing._check_odd import PROBE, kinds_of, stranger
 from tokenstream.testing._check_readings import Watch, fed, with_payload
 from tokenstream.testing._check_rules import CONTENT
@@ -16,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenstream.events import Event
-    from tokenstream.testing._check_case import Broken, Case
+    from tokenstream.formats.base import Format
+    from tokenstream.testing._check_case import Case
     from tokenstream.testing._check_readings import Reading
 
 __all__ = [
@@ -39,14 +43,16 @@ _FIRST_PAYLOADS: tuple[dict[str, Any], ...] = (
 
 def raises_nothing(case: Case) -> Iterator[Broken]:
     """Find what `feed` or `end` raise on."""
+    format = case.make()
     if case.whole.crash is not None:
-        yield case.broken(_raised(case.whole))
+        yield case.broken(_raised(case.whole.crash, format))
     for fault, reading in [*case.at_cuts, *case.damaged]:
         if reading.crash is not None:
-            yield case.broken(_raised(reading), fault=fault)
+            yield case.broken(_raised(reading.crash, format), fault=fault)
     for odd, reading in case.at_odds:
         if reading.crash is not None:
-            yield case.broken_at(odd.number, odd.frame, f"{odd.told}: {_raised(reading)}")
+            told = f"{odd.told}: {_raised(reading.crash, format)}"
+            yield case.broken_at(odd.number, odd.frame, told)
 
 
 def errors_survive_pickle(case: Case) -> Iterator[Broken]:
@@ -139,22 +145,28 @@ def recognises_calmly(case: Case) -> Iterator[Broken]:
     format = case.make()
     own = [payload for _, payload in kinds_of(case.frames)]
     for payload in (*_FIRST_PAYLOADS, *own):
-        answer: object = "raised"
-        with Watch():
+        answer: object = None
+        with Watch() as watch:
             answer = format.recognises(payload, "")
-        if answer not in (True, False, None):
-            yield case.broken(
-                f'recognises({payload!r:.200}, "") is to be True, False or None, and {answer!r:.99}'
-            )
+        again = f'{case.written}.recognises({payload!r:.200}, "")'
+        if watch.crash is not None:
+            yield Broken(_raised(watch.crash, format), again)
+        elif answer not in (True, False, None):
+            yield Broken(f"it is to be True, False or None, and is {answer!r:.99}", again)
         elif answer and not payload:
-            yield case.broken('recognises({}, "") claims a payload that says nothing')
+            yield Broken("it claims a payload that says nothing", again)
 
 
 # -- within ------------------------------------------------------------------------
 
 
-def _raised(reading: Reading) -> str:
-    return f"{type(reading.crash).__name__} is raised: {reading.crash}"
+def _raised(error: Exception, format: Format) -> str:
+    """Tell what was raised, and at which line of the format, if it went through one."""
+    frames = [*walk_tb(error.__traceback__)]
+    own = [each for each in frames if each[0].f_globals.get("__name__") == type(format).__module__]
+    frame, line = (own or frames)[-1]
+    file = PurePath(frame.f_code.co_filename).name
+    return f"{type(error).__name__} is raised ({file}, line {line}): {error}"
 
 
 def _events_of(case: Case, index: int) -> list[Event]:

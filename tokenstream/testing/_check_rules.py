@@ -69,7 +69,7 @@ def expected(case: Case) -> Iterator[Broken]:
     if isinstance(case.expected, Message):
         told = differences(case.expected, message, names=_NAMES)
     else:
-        told = _fields_differ("", case.expected, message)
+        told = list(_fields_differ("", case.expected, message))
     if told:
         yield case.broken(_lines("the message is another one", told))
 
@@ -166,28 +166,36 @@ def _lines(what: str, told: list[str]) -> str:
     return "\n".join([f"{what}:", *told])
 
 
-def _fields_differ(path: str, wanted: object, came: object) -> list[str]:
+def _fields_differ(path: str, wanted: object, came: object) -> Iterator[str]:
     """Tell what differs of the fields that a mapping names."""
-    if isinstance(wanted, Mapping):
-        named = cast("Mapping[str, object]", wanted).items()
-        return [
-            line
-            for name, value in named
-            for line in _fields_differ(_joined(path, name), value, _field(came, name))
-        ]
     some, others = _listed(wanted), _listed(came)
-    if some is not None and others is not None and len(some) == len(others):
-        pairs = enumerate(zip(some, others, strict=True))
-        return [line for at, pair in pairs for line in _fields_differ(f"{path}[{at}]", *pair)]
-    if some is not None and others is not None:
-        wanted, came = list(some), list(others)
-    return [f"{path}: {line}" for line in differences(wanted, came, names=_NAMES)]
+    named = _named(wanted)
+    if named is not None and came is not None:
+        yield from _named_differ(path, named, came)
+    elif some is None or others is None:
+        yield from differences(wanted, came, names=_NAMES, path=path)
+    elif len(some) == len(others):
+        for at, pair in enumerate(zip(some, others, strict=True)):
+            yield from _fields_differ(f"{path}[{at}]", *pair)
+    else:
+        yield from differences(list(some), list(others), names=_NAMES, path=path)
 
 
-def _field(value: object, name: str) -> object:
-    if isinstance(value, Mapping):
-        return cast("Mapping[str, object]", value).get(name)
-    return getattr(value, name, None)
+def _named_differ(path: str, wanted: Mapping[str, object], came: object) -> Iterator[str]:
+    fields = _named(came)
+    for name, value in wanted.items():
+        place = _joined(path, name)
+        try:
+            field = getattr(came, name) if fields is None else fields[name]
+        except (KeyError, AttributeError):
+            # Also where None is expected: the name may be misspelt.
+            yield f"{place}: expected {value!r:.200}, and there is no such field"
+        else:
+            yield from _fields_differ(place, value, field)
+
+
+def _named(value: object) -> Mapping[str, object] | None:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
 
 
 def _listed(value: object) -> Sequence[object] | None:

@@ -18,7 +18,7 @@ __all__ = ["record_anew"]
 _ASYNCHRONOUS = ("__await__", "__aiter__", "__aenter__")
 
 
-def record_anew(source: Callable[[], object], path: Path) -> None:
+def record_anew(source: Callable[[], object], path: Path, **options: Any) -> None:  # noqa: ANN401 - `record`'s own
     """Read a live stream to its end, and put what came into a file.
 
     A stream that fails leaves the file that was there as it is.
@@ -26,6 +26,7 @@ def record_anew(source: Callable[[], object], path: Path) -> None:
     Args:
         source: Opens the stream: returns whatever a `Stream` or an `AsyncStream` reads.
         path: The file.
+        **options: What is changed before it is written: `replace` and `filter` of `record`.
 
     Raises:
         StreamError: The stream failed.
@@ -33,33 +34,33 @@ def record_anew(source: Callable[[], object], path: Path) -> None:
     """
     new = path.with_name(f"new-{path.name}")
     try:
-        _record(source, new)
+        _record(source, partial(_recorded, path=new, **options))
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
 
 
-def _record(source: Callable[[], object], path: Path) -> None:
+def _record(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
     if inspect.iscoroutinefunction(source):
-        run_apart(partial(_aread, source, path))
+        run_apart(partial(_aread, source, noted))
         return
     opened = source()
     if any(hasattr(opened, name) for name in _ASYNCHRONOUS):
-        run_apart(partial(_aread, lambda: opened, path))
+        run_apart(partial(_aread, lambda: opened, noted))
         return
-    recorded = _recorded(opened, path)
+    recorded = noted(opened)
     with recorded if isinstance(recorded, Stream) else Stream(recorded) as stream:
         stream.final()
 
 
-async def _aread(source: Callable[[], object], path: Path) -> None:
+async def _aread(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
     opened = source()
-    recorded = _recorded(await opened if inspect.isawaitable(opened) else opened, path)
+    recorded = noted(await opened if inspect.isawaitable(opened) else opened)
     async with recorded if isinstance(recorded, AsyncStream) else AsyncStream(recorded) as stream:
         await stream.final()
 
 
-def _recorded(opened: object, path: Path) -> Any:  # noqa: ANN401 - what the source is, or stands for
+def _recorded(opened: object, *, path: Path, **options: Any) -> Any:  # noqa: ANN401 - what the source is, or stands for
     from tokenstream.testing._record import record
 
-    return record(opened, path, overwrite=True)
+    return record(opened, path, overwrite=True, **options)

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
 
+from tokenstream.errors import MisuseError
+from tokenstream.testing._errors import RecordingInvalid
 from tokenstream.testing._plugin_record import record_anew
 from tokenstream.testing._recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MEANING", "SIGNATURE", "find", "replay_of"]
+__all__ = ["MEANING", "SIGNATURE", "find", "played"]
 
-SIGNATURE = "recording(name, *, source=None, pace=…, chunking=…, fault=…, clock=…, **options)"
+StreamT = TypeVar("StreamT")
+
+SIGNATURE = (
+    "recording(name, *, source=None, replace=None, filter=None, "
+    "pace=…, chunking=…, fault=…, clock=…, **options)"
+)
 MEANING = (
     "the recording that `token_stream`, `async_token_stream` and `recording` are of: a file beside the test, "
     "in the folder recordings/ there, or in the folder of the ini option tokenstream_recordings; `source` "
-    "(a function, or the name of a fixture) opens the live stream for --record-streams"
+    "(a function, or the name of a fixture) opens the live stream for --record-streams, and `replace` and "
+    "`filter`, as of testing.record, take out what is not to be written"
 )
 _FOLDER = "recordings"
+_OF_RECORDING = ("replace", "filter")
+"""What a marker says of how its recording is made, besides its source."""
 _RECORDED = pytest.StashKey[set[Path]]()
 """What has been recorded in this session."""
 
@@ -33,12 +43,16 @@ def find(request: pytest.FixtureRequest) -> Recording:
     if marker is None:
         _fail(request, 'it has no recording: write @pytest.mark.recording("answer.sse") above it')
     if len(marker.args) != 1 or not isinstance(marker.args[0], str | os.PathLike):
-        _fail(request, "its marker `recording` takes one name: the recording's file")
+        _fail(
+            request,
+            "its marker `recording` takes one name: the recording's file; a Recording or a Script is given "
+            'by @pytest.mark.parametrize("recording", […])',
+        )
     places = _places(request, marker.args[0])
     path = next((place for place in places if place.is_file()), None)
     if request.config.getoption("--record-streams"):
         path = path or places[-1]
-        _record(request, marker.kwargs.get("source"), path)
+        _record(request, marker, path)
     if path is None:
         looked = "".join(f"\n  {_shown(request, place)}" for place in places)
         _fail(
@@ -46,15 +60,24 @@ def find(request: pytest.FixtureRequest) -> Recording:
             f"its recording is in none of these places:{looked}\nPut the file into one of them; or give the "
             "marker a source= that opens the live stream, and run pytest --record-streams",
         )
-    return Recording.load(path)
+    try:
+        return Recording.load(path)
+    except RecordingInvalid as error:
+        _fail(request, f"its recording cannot be read: {error}")
 
 
-def replay_of(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Return how a test's marker wants its recording replayed."""
+def played(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> StreamT:
+    """Return the stream that a function makes of how a test's marker wants its recording replayed."""
     marker = request.node.get_closest_marker("recording")
-    if marker is None:
-        return {}
-    return {name: value for name, value in marker.kwargs.items() if name != "source"}
+    options: dict[str, Any] = {} if marker is None else {**marker.kwargs}
+    own = ("source", *_OF_RECORDING)
+    try:
+        return play(**{name: value for name, value in options.items() if name not in own})
+    except (MisuseError, TypeError) as error:
+        # Without a marker it is nothing that the test says.
+        if not options:
+            raise
+        _fail(request, f"its marker `recording` asks for what there is not: {error}")
 
 
 def _places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> list[Path]:
@@ -68,26 +91,31 @@ def _places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> lis
     return list(dict.fromkeys(folder / name for folder in folders))
 
 
-def _record(request: pytest.FixtureRequest, source: str | Callable[[], object] | None, path: Path) -> None:
+def _record(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path) -> None:
     recorded = request.config.stash.setdefault(_RECORDED, set())
     if path in recorded:
         return
+    source: object = marker.kwargs.get("source")
     if source is None:
         _fail(
             request,
             "its recording cannot be made anew: give its marker `recording` a source= (a function that opens "
             "the live stream, or the name of a fixture that is one), or run it without --record-streams",
         )
-    if isinstance(source, str):
-        source = _opener(request.getfixturevalue(source))
+    given: object = request.getfixturevalue(source) if isinstance(source, str) else source
+    if not callable(given) and not isinstance(source, str):
+        _fail(request, "the source= of its marker `recording` is a function, or the name of a fixture")
     path.parent.mkdir(parents=True, exist_ok=True)
-    record_anew(source, path)
+    options = {name: marker.kwargs[name] for name in _OF_RECORDING if name in marker.kwargs}
+    try:
+        record_anew(given if callable(given) else lambda: given, path, **options)
+    except MisuseError as error:
+        _fail(
+            request,
+            f"what the source= of its marker `recording` opens cannot be recorded: {error}. A source is a "
+            "function that opens the live stream, async or not, or the name of a fixture that gives one",
+        )
     recorded.add(path)
-
-
-def _opener(value: object) -> Callable[[], object]:
-    """Return a function that opens what a fixture gives: its value is one, or the source itself."""
-    return value if callable(value) else lambda: value
 
 
 def _shown(request: pytest.FixtureRequest, path: Path) -> str:
@@ -96,4 +124,5 @@ def _shown(request: pytest.FixtureRequest, path: Path) -> str:
 
 
 def _fail(request: pytest.FixtureRequest, what: str) -> NoReturn:
-    pytest.fail(f"{request.node.nodeid}: {what}", pytrace=False)
+    # What the sentence repeats is not shown besides.
+    raise pytest.fail.Exception(f"{request.node.nodeid}: {what}", pytrace=False) from None

@@ -53,14 +53,14 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 @pytest.fixture
 def token_stream(request: pytest.FixtureRequest, recording: Recording) -> Iterator[Stream]:
     """A `Stream` of the recording, on a clock that takes no time; closed after the test."""
-    with closing(recording_of(recording).stream(**recordings.replay_of(request))) as stream:
+    with closing(recordings.played(request, recording_of(recording).stream)) as stream:
         yield stream
 
 
 @pytest.fixture
 def async_token_stream(request: pytest.FixtureRequest, recording: Recording) -> Iterator[AsyncStream]:
     """An `AsyncStream` of the recording, on a clock that takes no time; closed after the test."""
-    stream = recording_of(recording).astream(**recordings.replay_of(request))
+    stream = recordings.played(request, recording_of(recording).astream)
     yield stream
     if not stream.closed:
         run_apart(stream.aclose)
