@@ -5,9 +5,9 @@ It is what the encoders say of themselves; of errors, what a reader takes them f
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, get_args
 
+from tests.made_section import Section
 from tests.project import ROOT
 from tokenstream import Decoder, testing
 from tokenstream.errors import ErrorKind, NotExpressible, StreamError
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.relay.encoders import Encoder
     from tokenstream.turns import Kind
 
-PAGE = ROOT / "docs" / "testing.md"
-BEGIN, END = "<!-- made by python -m tests.script_places -->", "<!-- end of what was made -->"
 KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 _ABSENT = "–"
 
@@ -78,25 +76,13 @@ def _row(format: str) -> str:
     return f"| `{format}` | {' | '.join([*places, usage, reasons, _errors(format)])} |"
 
 
-def render() -> str:
-    """Return the section as it should stand on the page."""
+def _made() -> list[str]:
     columns = ["format", *_PLACES, "usage", "finish reasons", "kinds of errors"]
     head = f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}"
-    return "\n\n".join([BEGIN, "\n".join([head, *map(_row, testing.all_formats)]), END])
+    return ["\n".join([head, *map(_row, testing.all_formats)])]
 
 
-def on_the_page() -> str:
-    """Return the section as it stands on the page."""
-    text = PAGE.read_text("utf-8")
-    return text[text.index(BEGIN) : text.index(END) + len(END)]
-
-
-def main() -> None:
-    """Write the section."""
-    text = PAGE.read_text("utf-8")
-    PAGE.write_text(text.replace(on_the_page(), render()), "utf-8")
-    sys.stdout.write(f"written: {PAGE.name}\n")
-
+SECTION = Section(ROOT / "docs" / "testing.md", "tests.script_places", _made)
 
 if __name__ == "__main__":
-    main()
+    SECTION.write()

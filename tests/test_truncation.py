@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
 
 _ARGUMENTS = '{"path": "/srv/x", "note": "\\u00e9 – 漢字 \\ud83d\\ude00", "force": true}'
+_WITHIN_ESCAPES = 16
+"""Characters in a fragment of the arguments, so that two of the escapes are cut."""
 _TEXT = "Grüße – 漢字 🌊 end"
 
 
@@ -32,15 +34,15 @@ def _text_stream() -> bytes:
 
 def _chat_with_call() -> bytes:
     chunks = [wire.chat({"role": "assistant", "content": ""})]
-    chunks += [wire.chat({"content": piece}) for piece in pieces_of(_TEXT, 6)]
+    chunks += [wire.chat({"content": piece}) for piece in pieces_of(_TEXT, 9)]
     chunks.append(wire.chat(wire.chat_call(0, "", id="call_a", name="rm")))
-    chunks += [wire.chat(wire.chat_call(0, piece)) for piece in pieces_of(_ARGUMENTS, 9)]
+    chunks += [wire.chat(wire.chat_call(0, piece)) for piece in pieces_of(_ARGUMENTS, _WITHIN_ESCAPES)]
     chunks += [wire.chat({}, "tool_calls"), wire.chat_usage(7, 21), wire.DONE]
     return b"".join(chunks)
 
 
 def _chat_with_calls_in_turns() -> bytes:
-    first, second = pieces_of('{"path": "/srv/x"}', 5), pieces_of('{"depth": 12, "all": []}', 7)
+    first, second = pieces_of('{"path": "/srv/x"}', 9), pieces_of('{"depth": 12, "all": []}', 12)
     chunks = [
         wire.chat(wire.chat_call(0, "", id="call_a", name="rm")),
         wire.chat(wire.chat_call(1, "", id="call_b", name="ls")),
@@ -73,13 +75,13 @@ def _claude_with_calls() -> bytes:
     chunks += [wire.claude_delta(0, "signature_delta", signature="c2ln"), wire.claude_close(0)]
     chunks.append(wire.claude_open(1, type="text", text=""))
     chunks.append(wire.claude("ping"))
-    chunks += [wire.claude_delta(1, "text_delta", text=piece) for piece in pieces_of(_TEXT, 7)]
+    chunks += [wire.claude_delta(1, "text_delta", text=piece) for piece in pieces_of(_TEXT, 9)]
     chunks.append(wire.claude_close(1))
     for index, arguments in ((2, _ARGUMENTS), (3, "")):
         chunks.append(wire.claude_open(index, type="tool_use", id=f"toolu_{index}", name="rm", input={}))
         chunks += [
             wire.claude_delta(index, "input_json_delta", partial_json=piece)
-            for piece in ("", *pieces_of(arguments, 11))
+            for piece in ("", *pieces_of(arguments, _WITHIN_ESCAPES))
         ]
         chunks.append(wire.claude_close(index))
     return b"".join([*chunks, wire.claude_end("tool_use")])
@@ -91,7 +93,7 @@ def _claude_with_blocks_in_turns() -> bytes:
         wire.claude_open(index, type="tool_use", id=f"toolu_{index}", name=name, input={})
         for index, name in enumerate(("rm", "ls"))
     ]
-    for piece in pieces_of('{"a": [1, 23]}', 4):
+    for piece in pieces_of('{"a": [1, 23]}', 8):
         chunks += [wire.claude_delta(index, "input_json_delta", partial_json=piece) for index in (0, 1)]
     return b"".join([*chunks, wire.claude_close(1), wire.claude_close(0), wire.claude_end("tool_use")])
 
@@ -174,7 +176,7 @@ def _check_cut(name: str, cut: int, *, named: bool) -> None:
     _check_content(format, prefix, reading, _ANSWERS[name])
 
 
-def _sample(name: str, most: int = 40) -> Iterable[int]:
+def _sample(name: str, most: int = 24) -> Iterable[int]:
     """Return some places to cut: both ends, around blank lines, and anywhere."""
     body = _STREAMS[name][1]
     chance = random.Random(name)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import sys
 from collections.abc import Iterator
 from itertools import combinations, count
 from typing import TYPE_CHECKING, Any
 
+from tests.made_section import Section
 from tests.project import ROOT
 from tests.support.reading import read
 from tests.support.recordings import frames_of, ours
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
     from tokenstream.formats.base import Frame
 
-PAGE = ROOT / "docs" / "formats.md"
-BEGIN, END = "<!-- made by python -m tests.vocabulary -->", "<!-- end of what was made -->"
 _USAGE = (
     "input_tokens",
     "output_tokens",
@@ -318,41 +316,25 @@ def _table(head: str, rows: list[str], cells: Callable[[str, str], list[str]], c
     return "\n".join(lines)
 
 
-def render() -> str:
-    """Return the section as it should stand on the page."""
+def _made() -> list[str]:
     words, usage, finish = _words(), _usage_fields(), _finish_reasons()
     names = [name for name in registry.names() if name in words]
     concepts = list(dict.fromkeys(concept for name in names for concept in words[name]))
     counts = [field for field in _USAGE if any(field in usage[name] for name in names)]
     reasons = sorted({reason for found in finish.values() for reason in found})
-    return "\n\n".join(
-        [
-            BEGIN,
-            "Where a concept stands on the wire; the payload's type comes first, where it has one.",
-            _table("format", names, lambda name, concept: words[name].get(concept, []), concepts),
-            "Where `message.usage` is read.",
-            _table("format", names, lambda name, field: usage[name].get(field, []), counts),
-            "What the providers' finish reasons mean; other words are `unknown`, and the word is kept.",
-            _table("format", list(finish), lambda name, reason: finish[name].get(reason, []), reasons),
-            "What an error inside a stream is taken for, and whether asking again may help.",
-            _errors(),
-            END,
-        ]
-    )
+    return [
+        "Where a concept stands on the wire; the payload's type comes first, where it has one.",
+        _table("format", names, lambda name, concept: words[name].get(concept, []), concepts),
+        "Where `message.usage` is read.",
+        _table("format", names, lambda name, field: usage[name].get(field, []), counts),
+        "What the providers' finish reasons mean; other words are `unknown`, and the word is kept.",
+        _table("format", list(finish), lambda name, reason: finish[name].get(reason, []), reasons),
+        "What an error inside a stream is taken for, and whether asking again may help.",
+        _errors(),
+    ]
 
 
-def on_the_page() -> str:
-    """Return the section as it stands on the page."""
-    text = PAGE.read_text("utf-8")
-    return text[text.index(BEGIN) : text.index(END) + len(END)]
-
-
-def main() -> None:
-    """Write the section."""
-    text = PAGE.read_text("utf-8")
-    PAGE.write_text(text.replace(on_the_page(), render()), "utf-8")
-    sys.stdout.write(f"written: {PAGE.name}\n")
-
+SECTION = Section(ROOT / "docs" / "formats.md", "tests.vocabulary", _made)
 
 if __name__ == "__main__":
-    main()
+    SECTION.write()

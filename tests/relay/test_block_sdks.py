@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from tests.relay.heard import Heard, Law, few, many
 from tests.relay.sent import sent
 from tests.support.packages import needed
-from tests.support.scripts import scripts
 from tokenstream import testing
 
 if TYPE_CHECKING:
-    from tokenstream.testing import Recording, Script
+    from hypothesis import strategies as st
+
+    from tokenstream.testing import Recording
 
 ENDS: dict[str, dict[str, str]] = {
     "anthropic": {
@@ -53,32 +52,6 @@ ASKED: dict[str, Any] = {
     "max_tokens": 9,
     "messages": [{"role": "user", "content": "Weather?"}],
 }
-
-
-@dataclass
-class Heard:
-    """What an SDK gives, in plain values."""
-
-    text: str = ""
-    reasoning: str = ""
-    calls: list[tuple[str, str, Any]] = field(default_factory=list)
-    end: str | None = None
-    counts: tuple[int, int] = (0, 0)
-
-    def call(self, id: str, name: str, arguments: str) -> None:
-        """Add a tool call."""
-        self.calls.append((id, name, json.loads(arguments or "{}")))
-
-
-def _said(script: Script, format: str) -> Heard:
-    message = script.message
-    end = ENDS[format][message.finish_reason or ""]
-    heard = Heard(message.text, message.reasoning, end=end)
-    for call in message.tool_calls:
-        heard.call(call.id, call.name, call.arguments_text)
-    if message.usage is not None:
-        heard.counts = (message.usage.input_tokens or 0, message.usage.output_tokens or 0)
-    return heard
 
 
 # -- anthropic ----------------------------------------------------------------
@@ -267,29 +240,27 @@ READERS: dict[str, tuple[str, Callable[[Recording], Heard]]] = {
 readers = pytest.mark.parametrize("reader", READERS)
 
 
-def _agree(reader: str, data: st.DataObject) -> None:
-    format, read = READERS[reader]
-    script = data.draw(scripts(format))
-    assert _said(script, format) == read(script.recording(format))
+LAW: Law[Recording] = Law(
+    ENDS, ("reasoning", "counts"), played=lambda script, format: script.recording(format), readers=READERS
+)
 
 
 @pytest.mark.timeout(30)
 @readers
-@given(st.data())
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@few
 def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
     """Text, reasoning, tool calls with their ids and arguments, token counts, and the finish reason."""
-    _agree(reader, data)
+    said, heard = LAW.drawn(reader, data)
+    assert said == heard
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(60)
 @readers
-@given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@many
 def test_an_sdk_reads_what_300_scripts_say(reader: str, data: st.DataObject) -> None:
     """The law above, for 300 scripts."""
-    _agree(reader, data)
+    said, heard = LAW.drawn(reader, data)
+    assert said == heard
 
 
 ALL = (

@@ -52,7 +52,7 @@ def test_the_table_on_the_page_is_current() -> None:
 
     `python -m tests.script_places` writes it anew.
     """
-    assert script_places.render() == script_places.on_the_page()
+    assert script_places.SECTION.render() == script_places.SECTION.on_the_page()
 
 
 # -- streams of other formats ----------------------------------------------------------

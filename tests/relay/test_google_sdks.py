@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
+from tests.relay.heard import Heard, Law, body_of, few, many
 from tests.sources.sdks import on_asyncio
 from tests.sources.sockets import client_context, open_socket
 from tests.support.packages import needed
@@ -21,6 +18,7 @@ from tests.support.scripts import scripts
 from tokenstream import testing
 
 if TYPE_CHECKING:
+    from hypothesis import strategies as st
     from websockets.sync.server import ServerConnection
 
     from tokenstream.testing import Script
@@ -62,34 +60,20 @@ ASKED: dict[str, Any] = {"model": "m", "contents": "Weather?"}
 INTERACTED: dict[str, Any] = {"model": "m", "input": "Weather?", "stream": True}
 
 
-@dataclass
-class Heard:
-    """What the SDK gives, in plain values."""
-
-    text: str = ""
-    reasoning: str = ""
-    calls: list[tuple[str, str, Any]] = field(default_factory=list)
-    end: str | None = None
-
-    def parts(self, content: Any) -> None:
-        """Add the parts of a content."""
-        for part in (content.parts if content is not None else None) or ():
-            if part.function_call is not None:
-                self.call(part.function_call)
-            elif part.thought:
-                self.reasoning += part.text or ""
-            else:
-                self.text += part.text or ""
-
-    def call(self, call: Any) -> None:
-        """Add a tool call that came whole."""
-        self.calls.append((call.id, call.name, call.args or {}))
+def _add_call(heard: Heard, call: Any) -> None:
+    """Add a tool call that came whole."""
+    heard.calls.append((call.id, call.name, call.args or {}))
 
 
-def _said(script: Script, format: str) -> Heard:
-    message = script.message
-    calls = [(call.id, call.name, call.arguments) for call in message.tool_calls]
-    return Heard(message.text, message.reasoning, calls, ENDS[format][message.finish_reason or ""])
+def _add_parts(heard: Heard, content: Any) -> None:
+    """Add the parts of a content."""
+    for part in (content.parts if content is not None else None) or ():
+        if part.function_call is not None:
+            _add_call(heard, part.function_call)
+        elif part.thought:
+            heard.reasoning += part.text or ""
+        else:
+            heard.text += part.text or ""
 
 
 # -- over HTTP ------------------------------------------------------------------
@@ -124,7 +108,11 @@ def _answering(body: bytes) -> Any:
 
 def _add_chunk(heard: Heard, chunk: Any) -> None:
     (candidate,) = chunk.candidates
-    heard.parts(candidate.content)
+    _add_candidate(heard, candidate)
+
+
+def _add_candidate(heard: Heard, candidate: Any) -> None:
+    _add_parts(heard, candidate.content)
     if candidate.finish_reason is not None:
         heard.end = candidate.finish_reason.value
 
@@ -163,8 +151,7 @@ class _Steps:
         elif event.event_type == "step.stop":
             step = self._steps.pop(event.index)
             if step.type == "function_call":
-                arguments = "".join(self._arguments.pop(event.index, ["{}"]))
-                self.heard.calls.append((step.id, step.name, json.loads(arguments)))
+                self.heard.call(step.id, step.name, "".join(self._arguments.pop(event.index, ())))
         elif event.event_type == "interaction.completed":
             assert not self._steps
             self.heard.end = event.interaction.status
@@ -208,40 +195,33 @@ ONE_EACH = ("generate_content_stream", "interactions")
 """A reader of each API; the asynchronous ones make the same objects."""
 
 
-def _agree(reader: str, data: st.DataObject) -> None:
-    format, read = READERS[reader]
-    script = data.draw(scripts(format))
-    heard = read(b"".join(script.chunks(format)))
-    assert _said(script, format) == heard
+LAW: Law[bytes] = Law(ENDS, ("reasoning",), played=body_of, readers=READERS)
 
 
 @pytest.mark.parametrize("reader", READERS)
-@given(st.data())
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@few
 def test_the_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
     """Text, reasoning, tool calls with their ids and arguments, and the finish reason."""
-    _agree(reader, data)
+    said, heard = LAW.drawn(reader, data)
+    assert said == heard
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("reader", ONE_EACH)
-@given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@many
 def test_the_sdk_reads_what_300_scripts_say(reader: str, data: st.DataObject) -> None:
     """The law above, for 300 scripts."""
-    _agree(reader, data)
+    said, heard = LAW.drawn(reader, data)
+    assert said == heard
 
 
 def test_the_sdk_reads_every_candidate() -> None:
     """Each has its text and its finish reason, under its index."""
     script = testing.script().text("Fog").choice(1).text("Rain").finish("length").choice(0).finish()
     told: dict[int, Heard] = {0: Heard(), 1: Heard()}
-    body = b"".join(script.chunks("gemini"))
+    body = body_of(script, "gemini")
     for chunk in _answering(body).models.generate_content_stream(**ASKED):
         for candidate in chunk.candidates:
-            told[candidate.index].parts(candidate.content)
-            if candidate.finish_reason is not None:
-                told[candidate.index].end = candidate.finish_reason.value
+            _add_candidate(told[candidate.index], candidate)
     assert {0: Heard("Fog", end="STOP"), 1: Heard("Rain", end="MAX_TOKENS")} == told
 
 
@@ -254,7 +234,7 @@ def test_the_sdk_reads_token_counts_sources_and_images() -> None:
         .usage(input_tokens=9, output_tokens=7, reasoning_tokens=5, cached_tokens=2)
         .finish()
     )
-    body = b"".join(script.chunks("gemini"))
+    body = body_of(script, "gemini")
     shown, last = _answering(body).models.generate_content_stream(**ASKED)
     blob = shown.candidates[0].content.parts[0].inline_data
     (source,) = last.candidates[0].grounding_metadata.grounding_chunks
@@ -275,7 +255,7 @@ def test_the_sdk_raises_the_error_of_a_script() -> None:
     """What came before it is given first; the status is Google's for that kind."""
     script = testing.script().text("Hel").error("Slow down", kind="rate_limited")
     heard = Heard()
-    body = b"".join(script.chunks("gemini"))
+    body = body_of(script, "gemini")
     with pytest.raises(genai.errors.ClientError, match="Slow down") as caught:
         for chunk in _answering(body).models.generate_content_stream(**ASKED):
             _add_chunk(heard, chunk)
@@ -285,7 +265,7 @@ def test_the_sdk_raises_the_error_of_a_script() -> None:
 def test_the_sdk_gives_the_error_of_an_interaction_as_an_event() -> None:
     """It has a class for it, and does not raise."""
     script = testing.script().text("Hel").error("Busy", kind="overloaded")
-    body = b"".join(script.chunks("gemini-interactions"))
+    body = body_of(script, "gemini-interactions")
     *_, last = _answering(body).interactions.create(**INTERACTED)
     assert ("error", "service_unavailable", "Busy") == (last.event_type, last.error.code, last.error.message)
 
@@ -316,11 +296,11 @@ async def _turn(client: Any) -> Heard:
         assert session.setup_complete is not None
         async for message in session.receive():
             for call in (message.tool_call.function_calls if message.tool_call is not None else None) or ():
-                heard.call(call)
+                _add_call(heard, call)
             content = message.server_content
             if content is None:
                 continue
-            heard.parts(content.model_turn)
+            _add_parts(heard, content.model_turn)
             for word in ("generation_complete", "interrupted"):
                 heard.end = word if getattr(content, word) else heard.end
             if content.turn_complete_reason is not None:
@@ -332,11 +312,10 @@ def _agree_live(session: tuple[Any, deque[Script]], data: st.DataObject) -> None
     client, played = session
     script = data.draw(scripts("gemini-live"))
     played.append(script)
-    assert _said(script, "gemini-live") == anyio.run(_turn, client)
+    assert LAW.said(script, "gemini-live") == anyio.run(_turn, client)
 
 
-@given(st.data())
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@few
 def test_a_live_session_of_the_sdk_reads_what_a_script_says(
     session: tuple[Any, deque[Script]], data: st.DataObject
 ) -> None:
@@ -344,9 +323,7 @@ def test_a_live_session_of_the_sdk_reads_what_a_script_says(
     _agree_live(session, data)
 
 
-@pytest.mark.slow
-@given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@many
 def test_live_sessions_of_the_sdk_read_what_300_scripts_say(
     session: tuple[Any, deque[Script]], data: st.DataObject
 ) -> None:

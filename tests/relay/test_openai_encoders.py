@@ -199,8 +199,10 @@ def test_media_that_were_not_sent_have_no_place_in_a_response() -> None:
 
 def test_a_medium_of_which_nothing_came_is_not_sent() -> None:
     """No provider shows an empty image."""
-    chunks = relayed("openai-responses", PartStart(MediaPart()), PartDone(), Finish("stop"))
+    empty = PartStart(MediaPart(mime_type="image/png"))
+    chunks = relayed("openai-responses", empty, PartDone(), Finish("stop"))
     assert [] == bare(chunks)[-1]["response"]["output"]
+    assert [] == relayed("openai-chat", empty, PartDone())
 
 
 def test_a_signature_can_be_dropped_alone() -> None:
@@ -218,6 +220,10 @@ def test_media_that_came_at_once_are_sent_like_those_in_pieces() -> None:
         chunks = relayed(format, MessageStart(), start, PartDone(), Finish("stop"))
         (image,) = media_of(message_of(format, chunks))
         assert (b"\x00", "image/png") == (image.data, image.mime_type)
+    spoken = PartStart(MediaPart(data=b"\x00", transcript="Hi"))
+    chunks = relayed("openai-chat", MessageStart(), spoken, PartDone(), Finish("stop"))
+    (audio,) = media_of(message_of("openai-chat", chunks))
+    assert (b"\x00", "Hi") == (audio.data, audio.transcript)
 
 
 # -- streams that are sent on --------------------------------------------------------

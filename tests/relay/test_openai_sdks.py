@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from tests.relay.heard import Heard, Law, body_of, few, many
 from tests.sources.sockets import open_socket
 from tests.support.packages import needed
-from tests.support.scripts import scripts
 from tokenstream import testing
 
 if TYPE_CHECKING:
+    from hypothesis import strategies as st
     from websockets.sync.server import ServerConnection
 
     from tokenstream.testing import Script
@@ -58,28 +56,6 @@ ENDS: dict[str, dict[str, str]] = {
 """The SDKs' words for our finish reasons, by format."""
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
 RUN = {"thread_id": "thread_1", "assistant_id": "asst_1"}
-
-
-@dataclass
-class Heard:
-    """What an SDK gives, in plain values."""
-
-    text: str = ""
-    refusal: str = ""
-    calls: list[tuple[str, str, Any]] = field(default_factory=list)
-    end: str | None = None
-
-    def call(self, id: str, name: str, arguments: str) -> None:
-        """Add a tool call."""
-        self.calls.append((id, name, json.loads(arguments or "{}")))
-
-
-def _said(script: Script, format: str) -> Heard:
-    message = script.message
-    heard = Heard(message.text, message.refusal, end=ENDS[format][message.finish_reason or ""])
-    for call in message.tool_calls:
-        heard.call(call.id, call.name, call.arguments_text)
-    return heard
 
 
 # -- the SDKs -----------------------------------------------------------------
@@ -130,8 +106,9 @@ def _chat_stream(body: bytes) -> Heard:
         except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError):
             completion = stream.current_completion_snapshot
     (choice,) = completion.choices
-    heard = Heard(choice.message.content or "", choice.message.refusal or "", end=choice.finish_reason)
-    for call in choice.message.tool_calls or ():
+    message = choice.message
+    heard = Heard(message.content or "", refusal=message.refusal or "", end=choice.finish_reason)
+    for call in message.tool_calls or ():
         heard.call(call.id, call.function.name, call.function.arguments)
     return heard
 
@@ -277,29 +254,24 @@ READERS: dict[str, tuple[str, Callable[[bytes], Heard]]] = {
 readers = pytest.mark.parametrize("reader", READERS)
 
 
-def _agree(reader: str, data: st.DataObject) -> None:
-    format, read = READERS[reader]
-    script = data.draw(scripts(format))
-    heard = read(b"".join(script.chunks(format)))
-    assert _said(script, format) == heard
+LAW: Law[bytes] = Law(ENDS, ("refusal",), played=body_of, readers=READERS)
 
 
 @readers
-@given(st.data())
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@few
 def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
     """Text, refusal, tool calls with their ids and arguments, and the finish reason."""
-    _agree(reader, data)
+    said, heard = LAW.drawn(reader, data)
+    assert said == heard
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(60)
 @readers
-@given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@many
 def test_an_sdk_reads_what_300_scripts_say(reader: str, data: st.DataObject) -> None:
     """The law above, for 300 scripts."""
-    _agree(reader, data)
+    said, heard = LAW.drawn(reader, data)
+    assert said == heard
 
 
 WHOLE = (
@@ -360,7 +332,7 @@ def test_a_connection_of_openai_reads_a_session() -> None:
                 if event.type == "response.done":
                     break
 
-    assert _said(script, "openai-realtime") == _of_session(events)
+    assert LAW.said(script, "openai-realtime") == _of_session(events)
 
 
 def test_an_error_of_a_script_is_an_error_of_the_sdk() -> None:
@@ -368,5 +340,5 @@ def test_an_error_of_a_script_is_an_error_of_the_sdk() -> None:
     script = testing.script().text("Hel").error("Slow down", kind="rate_limited")
     for read, format in ((_chat_chunks, "openai-chat"), (_completions, "openai-completions")):
         with pytest.raises(openai.APIError, match="Slow down") as caught:
-            read(b"".join(script.chunks(format)))
+            read(body_of(script, format))
         assert ("rate_limit_exceeded", "rate_limit_error") == (caught.value.code, caught.value.type)

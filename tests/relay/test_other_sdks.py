@@ -12,17 +12,17 @@ import os
 import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from tests.relay.heard import PATIENT, Heard, Law, few, many
 from tests.relay.sent import bare
 from tests.support.packages import needed
 from tests.support.scripts import scripts
@@ -30,39 +30,14 @@ from tokenstream import testing
 from tokenstream.relay.encoders import load
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
+    from tokenstream.message import FinishReason
     from tokenstream.testing import Script
 
 _READER = Path(__file__).with_name("ui_messages.mjs")
 _BREAKING = {"ollama": "\x85", "tgi": "\x85\u2028\u2029"}
 """Characters at which a client ends a line that has not ended, as httpx does; Ollama escapes the others."""
-
-
-@dataclass
-class Heard:
-    """What a client gives, in plain values."""
-
-    text: str = ""
-    reasoning: str = ""
-    calls: list[tuple[str, str, Any]] = field(default_factory=list)
-    end: str | None = None
-
-
-def _said(script: Script, format: str) -> Heard:
-    """Return what a script says, in the provider's words."""
-    message, encoder = script.message, load(format)
-    assert message.finish_reason is not None
-    return Heard(
-        message.text,
-        message.reasoning,
-        [
-            (call.id if encoder.names_calls else "", call.name, json.loads(call.arguments_text))
-            for call in message.tool_calls
-        ],
-        # Where there is no word for calls, it is the one for an answer that ended by itself.
-        encoder.words.get(message.finish_reason, encoder.words["stop"]),
-    )
 
 
 # -- Ollama ---------------------------------------------------------------------
@@ -287,40 +262,48 @@ def _of_a_message(told: dict[str, Any]) -> Heard:
 
 # -- what holds ---------------------------------------------------------------------
 
-READERS: dict[str, Callable[[list[bytes]], Heard]] = {
-    "ollama": by_ollama,
-    "tgi": by_huggingface,
-    "ag-ui": by_ag_ui,
-    "ui-message": by_the_rules,
+READERS: dict[str, tuple[str, Callable[[list[bytes]], Heard]]] = {
+    "ollama": ("ollama", by_ollama),
+    "tgi": ("tgi", by_huggingface),
+    "ag-ui": ("ag-ui", by_ag_ui),
+    "ui-message": ("ui-message", by_the_rules),
 }
 of_a_client = pytest.mark.parametrize("format", READERS)
-_SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 
-def _agree(format: str, data: st.DataObject) -> None:
-    script = data.draw(scripts(format))
+def _ends(format: str) -> Mapping[FinishReason, str]:
+    """Return a format's words; one without a word for calls says that the answer ended by itself."""
+    words = load(format).words
+    return {"tool_calls": words["stop"], **words}
+
+
+def _chunks(script: Script, format: str) -> list[bytes]:
+    """Return what is played, where the client does not end a line in its middle."""
     chunks = script.chunks(format)
     body = b"".join(chunks).decode()
     assume(not any(character in body for character in _BREAKING.get(format, "")))
+    return chunks
 
-    assert _said(script, format) == READERS[format](chunks)
+
+LAW: Law[list[bytes]] = Law(
+    {format: _ends(format) for format in READERS}, ("reasoning",), played=_chunks, readers=READERS
+)
 
 
 @of_a_client
-@given(st.data())
-@settings(max_examples=5, suppress_health_check=_SLOW)
+@few
 def test_a_client_reads_what_a_script_says(format: str, data: st.DataObject) -> None:
     """The same text, reasoning, tool calls and reason."""
-    _agree(format, data)
+    said, heard = LAW.drawn(format, data)
+    assert said == heard
 
 
-@pytest.mark.slow
 @of_a_client
-@given(st.data())
-@settings(max_examples=300, suppress_health_check=_SLOW)
+@many
 def test_a_client_reads_what_300_scripts_say(format: str, data: st.DataObject) -> None:
     """The law above, for 300 scripts in each format."""
-    _agree(format, data)
+    said, heard = LAW.drawn(format, data)
+    assert said == heard
 
 
 @pytest.mark.slow
@@ -331,14 +314,14 @@ def test_the_ai_sdk_reads_what_300_scripts_say() -> None:
     drawn: list[Script] = []
 
     @given(scripts("ui-message"))
-    @settings(max_examples=300, suppress_health_check=_SLOW, database=None)
+    @settings(max_examples=300, suppress_health_check=PATIENT, database=None)
     def draw(script: Script) -> None:
         drawn.append(script)
 
     draw()
     heard = by_the_ai_sdk([b"".join(script.chunks("ui-message")) for script in drawn])
 
-    assert [_said(script, "ui-message") for script in drawn] == heard
+    assert [LAW.said(script, "ui-message") for script in drawn] == heard
     assert len(drawn) >= 300
 
 

@@ -25,6 +25,7 @@ from tests.stream.async_sources import (
     serving,
 )
 from tests.support.loopback import OPEN, Loopback
+from tests.support.playing import silent_after
 from tokenstream import AsyncStream, Deadlines, aconnect
 from tokenstream.errors import StreamStalled
 from tokenstream.stream import _silence
@@ -33,6 +34,17 @@ pytestmark = pytest.mark.anyio
 in_and_out = pytest.mark.parametrize("block", [False, True])
 """Inside `async with` and without: on trio the one has a task that reads, the other not."""
 BEATS: list[Any] = [step for _ in range(40) for step in (0.03, b": beat\n\n")]
+SILENCES: list[tuple[str, list[Any], str]] = [
+    ("first_event", [], ""),
+    ("first_event", [b": beat\n\n"], ""),
+    ("idle_bytes", [HEL], "Hel"),
+    ("idle_content", [HEL], "Hel"),
+    ("idle_content", [HEL, *BEATS], "Hel"),
+    ("total", [HEL, *BEATS], "Hel"),
+]
+"""Which deadline fires after what, and the text that there is by then."""
+IN_EARNEST = {("aconnect", 4), ("generator", 5)}
+"""Who waits in real time by default, and at which of these; `pytest -m slow` has all."""
 
 
 async def stalled(stream: AsyncStream, block: bool) -> StreamStalled:
@@ -47,21 +59,33 @@ async def stalled(stream: AsyncStream, block: bool) -> StreamStalled:
 
 
 @in_and_out
+@pytest.mark.parametrize("limit, body, text", SILENCES)
+async def test_each_deadline_fires(block: bool, limit: str, body: list[Any], text: str) -> None:
+    """In its moment, by its name, with what had arrived, and the source closed; heartbeats are no content."""
+    playback = silent_after(*body)
+    stream = playback.astream(deadlines=Deadlines(**{limit: 0.3}))
+    error = await stalled(stream, block)
+
+    assert (limit, True) == (error.limit, error.retryable)
+    assert (text, "truncated") == (error.partial.text, error.partial.ending)
+    assert error.partial == stream.message
+    assert pytest.approx(0.3, abs=1e-5) == playback.clock()
+    assert playback.closed
+
+
+@in_and_out
 @pytest.mark.parametrize(
     "kind, limit, body, text",
     [
-        ("aconnect", "first_event", [], ""),
-        ("aconnect", "first_event", [b": beat\n\n"], ""),
-        ("aconnect", "idle_bytes", [HEL], "Hel"),
-        ("generator", "idle_bytes", [HEL], "Hel"),
-        ("aconnect", "idle_content", [HEL], "Hel"),
-        ("aconnect", "idle_content", [HEL, *BEATS], "Hel"),
-        ("aconnect", "total", [HEL, *BEATS], "Hel"),
-        ("generator", "total", [HEL, *BEATS], "Hel"),
+        pytest.param(kind, *silence, marks=[] if (kind, number) in IN_EARNEST else [pytest.mark.slow])
+        for kind in ("aconnect", "generator")
+        for number, silence in enumerate(SILENCES)
     ],
 )
-async def test_each_deadline_fires(kind: str, block: bool, limit: str, body: list[Any], text: str) -> None:
-    """By its name, with what had arrived, and the connection closed; heartbeats are no content."""
+async def test_each_deadline_fires_in_real_time(
+    kind: str, block: bool, limit: str, body: list[Any], text: str
+) -> None:
+    """The same where bytes are waited for in earnest: the server sees the connection closed."""
     async with AsyncExitStack() as stack:
         with serving(*body, OPEN) as server:
             begun = time.monotonic()
@@ -86,7 +110,7 @@ async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(bloc
     """With a client of the caller's own, too, which would wait for ever."""
     with Loopback([OPEN]) as server:
         async with httpx.AsyncClient(timeout=None) as client:
-            deadlines = Deadlines(first_event=0.3)
+            deadlines = Deadlines(first_event=0.2)
             stream = aconnect(server.url, client=client if own else None, deadlines=deadlines)
             error = await stalled(stream, block)
 
@@ -98,7 +122,7 @@ async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(bloc
 async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: bool) -> None:
     """It is shorter than any deadline, and not ours."""
     with open_after(HEL) as server:
-        async with httpx.AsyncClient(timeout=0.2) as client:
+        async with httpx.AsyncClient(timeout=0.15) as client:
             error = await stalled(aconnect(server.url, client=client), block)
 
             assert error.limit == "transport"
@@ -107,13 +131,14 @@ async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: b
             assert is_closed(server)
 
 
-@in_and_out
-@pytest.mark.parametrize("pieces", [3, 300])
+@pytest.mark.parametrize(
+    "pieces, block", [(3, True), (300, True), (300, False), pytest.param(3, False, marks=pytest.mark.slow)]
+)
 async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
     """The clocks run only while somebody waits for bytes; all that was sent is read."""
     gate = threading.Event()
     with serving(HEL, *[LO] * pieces, gate, LO, END) as server:
-        stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.15, idle_content=0.15))
+        stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.12, idle_content=0.12))
         async with AsyncExitStack() as stack:
             if block:
                 await stack.enter_async_context(stream)
@@ -123,7 +148,7 @@ async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
                 if count == pieces:
                     gate.set()
                 if count in (1, pieces):
-                    await anyio.sleep(0.2)
+                    await anyio.sleep(0.15)
             assert count == pieces + 2
             assert stream.message.ending == "complete"
 
@@ -131,23 +156,36 @@ async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
 @in_and_out
 async def test_a_consumer_that_blocks_the_loop_is_no_stall(block: bool) -> None:
     """What came meanwhile lies in the socket, and is looked for there first."""
-    gates = [threading.Event() for _ in range(3)]
+    gates = [threading.Event() for _ in range(2)]
     steps = [step for gate in gates for step in (gate, LO)]
     with serving(HEL, *steps, END) as server:
-        stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.15))
+        stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.12))
         async with AsyncExitStack() as stack:
             if block:
                 await stack.enter_async_context(stream)
             async for _ in stream.text:
                 if gates:
                     gates.pop(0).set()
-                    time.sleep(0.2)  # noqa: ASYNC251 - that is the fault
-            assert stream.message.text == "Hel" + "lo" * 3
+                    time.sleep(0.15)  # noqa: ASYNC251 - that is the fault
+            assert stream.message.text == "Hel" + "lo" * 2
 
 
 @in_and_out
 async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block: bool) -> None:
     """The answer is complete: neither `total` nor any other deadline makes an error of what follows it."""
+    playback = silent_after(*HELLO)
+    stream = playback.astream(deadlines=Deadlines(total=0.4, idle_bytes=0.1))
+    async with AsyncExitStack() as stack:
+        if block:
+            await stack.enter_async_context(stream)
+        assert "complete" == (await stream.final()).ending
+    assert pytest.approx(_silence.REST_SECONDS, abs=1e-5) == playback.clock()
+    assert playback.closed
+
+
+@pytest.mark.parametrize("block", [True, pytest.param(False, marks=pytest.mark.slow)])
+async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(block: bool) -> None:
+    """The same in real time, on a real connection."""
     with serving(*HELLO, OPEN) as server:
         begun = time.monotonic()
         stream = aconnect(server.url, deadlines=Deadlines(total=0.4, idle_bytes=0.1))
@@ -163,7 +201,7 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
 async def test_a_deadline_never_cuts_what_has_come(block: bool) -> None:
     """Everything that had arrived before it is handed out first."""
     source = Scripted(HEL, LO, LO, 9.0, survives=False)
-    stream = AsyncStream(source, deadlines=Deadlines(total=0.15))
+    stream = AsyncStream(source, deadlines=Deadlines(total=0.05))
     pieces: list[str] = []
     async with AsyncExitStack() as stack:
         if block:
@@ -179,20 +217,19 @@ async def test_a_deadline_never_cuts_what_has_come(block: bool) -> None:
 @in_and_out
 async def test_a_view_read_again_after_a_stall_meets_it_again(block: bool) -> None:
     """What there is, then the same error."""
-    with open_after(HEL) as server:
-        stream = aconnect(server.url, deadlines=Deadlines(idle_bytes=0.1))
-        error = await stalled(stream, block)
-        view = stream.text
-        assert await anext(view) == "Hel"
-        with pytest.raises(StreamStalled) as again:
-            await anext(view)
-        assert again.value is error
+    stream = silent_after(HEL).astream(deadlines=Deadlines(idle_bytes=60))
+    error = await stalled(stream, block)
+    view = stream.text
+    assert await anext(view) == "Hel"
+    with pytest.raises(StreamStalled) as again:
+        await anext(view)
+    assert again.value is error
 
 
 async def test_without_deadlines_nothing_is_bounded() -> None:
     """None is for ever."""
     deadlines = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
-    with serving(HEL, 0.1, LO + END) as server:
+    with serving(HEL, 0.02, LO + END) as server:
         async with aconnect(server.url, deadlines=deadlines) as stream:
             assert await first_text(stream) == "Hel"
             assert (await stream.final()).text == "Hello"

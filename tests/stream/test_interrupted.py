@@ -201,7 +201,7 @@ def test_a_child_process_that_exits_leaves_the_stream_to_its_parent() -> None:
     script_of_server: Script = [
         chunked_head(),
         *map(http_chunk, ANSWER[:3]),
-        0.3,
+        0.1,
         *map(http_chunk, ANSWER[3:]),
         LAST_CHUNK,
     ]

@@ -14,6 +14,7 @@ import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 
 from tests.sources.sockets import answer, event, open_socket
+from tests.support.playing import read, silent_after, three_worlds
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Stream
 from tokenstream.errors import StreamStalled
@@ -22,11 +23,14 @@ from tokenstream.events import Finish
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
+    from tokenstream.testing._replay import Playback
+
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 SESSION = event("session.created", session={"model": "gpt-realtime"})
 LIMITS = event("rate_limits.updated", rate_limits=[{"name": "tokens"}])
 BRIEF = Deadlines(first_event=0.1, idle_bytes=0.1, idle_content=0.1)
+FIRST, SECOND = answer("resp_1", "Hel", "lo"), answer("resp_2", "Bye")
 LONG = 1_000.0
 """Seconds on a clock of the tests' own; more than any deadline that is the default."""
 
@@ -83,46 +87,45 @@ async def test_an_asynchronous_session_may_be_silent_between_its_answers() -> No
     assert (told, caught.value.partial.text) == (["Hello", "Bye"], "cut")
 
 
-@on_asyncio
-async def test_so_it_is_where_all_answers_are_read_at_once() -> None:
-    """The stream itself knows when an answer is being given."""
-    with opened() as connection, pytest.raises(StreamStalled) as caught:
-        Stream(connection, deadlines=BRIEF).final()
-    with open_socket(hesitant) as url:
-        async with asyncio_client.connect(url) as connection:
-            with pytest.raises(StreamStalled) as acaught:
-                await AsyncStream(connection, deadlines=BRIEF).final()
+def session(*steps: str | float) -> Playback:
+    """Play the messages and pauses of a session on a clock of its own; then it is silent for ever."""
+    return silent_after(*steps, messages=True)
 
-    assert (caught.value.partial.text, acaught.value.partial.text) == ("HelloByecut", "HelloByecut")
+
+@three_worlds
+def test_so_it_is_where_all_answers_are_read_at_once(world: str) -> None:
+    """The stream itself knows when an answer is being given."""
+    third = answer("resp_3", "cut")[:4]
+    playback = session(LONG, SESSION, *FIRST, LIMITS, LONG, *SECOND, LONG, *third)
+    error = read(world, playback, deadlines=BRIEF).error
+
+    assert isinstance(error, StreamStalled)
+    assert error.partial.text == "HelloByecut"
 
 
 def test_an_answer_that_stalled_is_passed_over() -> None:
     """Its rest may still come; the loop goes on to the next answer."""
-
-    def script(connection: ServerConnection) -> None:
-        slow = answer("resp_1", "Hel", "lo")
-        for each in slow[:4]:
-            connection.send(each)
-        time.sleep(0.3)
-        for each in (*slow[4:], *answer("resp_2", "Bye")):
-            connection.send(each)
-
     told = []
-    with opened(script) as connection:
-        for response in Stream(connection, deadlines=BRIEF).responses:
+    with session(*FIRST[:4], 0.3, *FIRST[4:], *SECOND).stream(deadlines=BRIEF) as stream:
+        for response in stream.responses:
             with suppress(StreamStalled):
                 response.final()
             told.append((response.message.text, response.message.ending))
+            if len(told) == 2:
+                break
 
     assert told == [("Hel", "truncated"), ("Bye", "complete")]
 
 
-def test_the_time_for_everything_also_counts_between_answers() -> None:
+@three_worlds
+def test_the_time_for_everything_also_counts_between_answers(world: str) -> None:
     """`Deadlines.total` is of the session, where it is read at once."""
-    with opened() as connection, pytest.raises(StreamStalled, match=r"Deadlines\.total") as caught:
-        Stream(connection, deadlines=Deadlines(total=0.1)).final()
+    playback = session(LONG, SESSION, *FIRST)
+    error = read(world, playback, deadlines=Deadlines(total=700)).error
 
-    assert caught.value.limit == "total"
+    assert isinstance(error, StreamStalled)
+    assert error.limit == "total"
+    assert playback.clock() == pytest.approx(700)
 
 
 class Clock:
@@ -142,7 +145,6 @@ class Clock:
                 yield step
 
 
-FIRST, SECOND = answer("resp_1", "Hel", "lo"), answer("resp_2", "Bye")
 ABOUT = [SESSION, *FIRST, LONG, LIMITS, LONG, *SECOND[:4]]
 """A session that is silent before its second answer, of which it gives a part."""
 
@@ -213,33 +215,21 @@ def test_gemini_may_be_silent_while_it_waits(steps: list[Any], waits: bool) -> N
             stream.final()
 
 
-def test_messages_of_one_answer_have_deadlines_once_it_has_begun() -> None:
+@three_worlds
+def test_messages_of_one_answer_have_deadlines_once_it_has_begun(world: str) -> None:
     """Whoever answers over a WebSocket in another format is waited for as ever, but for the first message."""
     chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+    error = read(world, session(LONG, json.dumps(chunk)), deadlines=BRIEF).error
 
-    def script(connection: ServerConnection) -> None:
-        time.sleep(0.2)
-        connection.send(json.dumps(chunk))
-        for _ in connection:
-            pass
-
-    with opened(script) as connection, pytest.raises(StreamStalled) as caught:
-        Stream(connection, deadlines=BRIEF).final()
-
-    assert caught.value.partial.text == "Hi"
+    assert isinstance(error, StreamStalled)
+    assert error.partial.text == "Hi"
 
 
 async def test_a_stream_of_one_answer_keeps_its_deadlines_when_asked_for_answers() -> None:
     """Before its first event, and inside."""
     begun = sse('{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}')
     for chunks, limit in (([], "first_event"), ([begun[:20]], "first_event"), ([begun], "idle_content")):
-
-        async def body(chunks: list[bytes] = chunks) -> AsyncIterator[bytes]:
-            for chunk in chunks:
-                yield chunk
-            await anyio.sleep_forever()
-
-        stream = AsyncStream(body(), deadlines=Deadlines(first_event=0.1, idle_content=0.1))
+        stream = silent_after(*chunks).astream(deadlines=Deadlines(first_event=90, idle_content=90))
         with pytest.raises(StreamStalled) as caught:
             async for response in stream.responses:
                 await response.final()
@@ -254,12 +244,12 @@ async def test_it_is_the_streams_own_clock_that_counts() -> None:
         await anyio.sleep_forever()
         yield b""
 
-    def read() -> float:
+    def half() -> float:
         return time.monotonic() / 2
 
-    stream = AsyncStream(silent(), deadlines=Deadlines(first_event=0.1), clock=read)
+    stream = AsyncStream(silent(), deadlines=Deadlines(first_event=0.05), clock=half)
     began = time.monotonic()
     with pytest.raises(StreamStalled):
         await (await anext(stream.responses)).final()
 
-    assert time.monotonic() - began > 0.2
+    assert time.monotonic() - began > 0.1

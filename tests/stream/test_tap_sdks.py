@@ -442,7 +442,7 @@ async def test_cancelling_the_loop_is_stopped(sdk: str) -> None:
     with Loopback(begun(sdk, OPEN, 2.0)) as server:
         async with Client(sdk, server, later=True) as client:
             tapped: Any = tap(await client.create())
-            with anyio.move_on_after(0.2) as scope:
+            with anyio.move_on_after(0.05) as scope:
                 async for _ in tapped:
                     pass
             assert scope.cancelled_caught

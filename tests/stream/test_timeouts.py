@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 on_trio = pytest.mark.parametrize("anyio_backend", ["trio"])
 
-PATIENCE = 0.015
+PATIENCE = 0.006
 """Seconds that a read may take."""
 PIECES = [f"{number} " for number in range(11)]
 BODY = [wire.chat({"content": piece}) for piece in PIECES]
@@ -93,7 +93,7 @@ async def test_timeouts_around_anext_on_asyncio_need_no_block(kind: str, how: st
     """With anyio's and with both of asyncio's own; the request is opened under one, too."""
     gates = Gates()
     async with AsyncExitStack() as stack:
-        script = [0.05, *until_close(), *gates.script, END]
+        script = [0.02, *until_close(), *gates.script, END]
         with Loopback(script) as server:
             stream = await begin(kind, server, stack)
             texts: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +12,31 @@ import pytest
 from tokenstream import Deadlines
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import Event
+from tokenstream.testing import Arrival, Recording
+from tokenstream.testing._replay import Playback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
+    from tokenstream import AsyncStream, Stream
     from tokenstream.message import Message
-    from tokenstream.testing._replay import Playback
 
 FOR_EVER = Deadlines(first_event=None, idle_bytes=None, idle_content=None, total=None)
 """No deadline at all."""
 
 three_worlds = pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
 """Reads by a `Stream`, and by an `AsyncStream` on each backend."""
+
+
+def silent_after(*steps: bytes | str | float, **fields: Any) -> Playback:
+    """Return what is played on a clock of its own: chunks and pauses in seconds, then nothing for ever."""
+    at, arrivals = 0.0, list[Arrival]()
+    for step in steps:
+        if isinstance(step, int | float):
+            at += step
+        else:
+            arrivals.append(Arrival(at, step.encode() if isinstance(step, str) else step))
+    return Playback(Recording(tuple(arrivals), breaks="stall", **fields), pace="recorded")
 
 
 @dataclass
@@ -47,26 +61,29 @@ def read(world: str, playback: Playback, each: Callable[[Event], object] = repr,
     """Read a playback to its end, or to its error."""
     if world == "sync":
         stream = playback.stream(**options)
-        outcome = Outcome(stream.message, stream.metrics)
-        try:
+        with _outcome(stream) as outcome:
             for event in stream:
                 each(event)
                 outcome.events.append(event)
-        except (StreamError, MisuseError) as error:
-            outcome.error = error
-        outcome.message, outcome.metrics = stream.message, stream.metrics
         return outcome
 
     async def main() -> Outcome:
         stream = playback.astream(**options)
-        outcome = Outcome(stream.message, stream.metrics)
-        try:
+        with _outcome(stream) as outcome:
             async for event in stream:
                 each(event)
                 outcome.events.append(event)
-        except (StreamError, MisuseError) as error:
-            outcome.error = error
-        outcome.message, outcome.metrics = stream.message, stream.metrics
         return outcome
 
     return anyio.run(main, backend=world)
+
+
+@contextmanager
+def _outcome(stream: Stream | AsyncStream) -> Generator[Outcome]:
+    """Give the outcome of a stream that is read to its end meanwhile."""
+    outcome = Outcome(stream.message, stream.metrics)
+    try:
+        yield outcome
+    except (StreamError, MisuseError) as error:
+        outcome.error = error
+    outcome.message, outcome.metrics = stream.message, stream.metrics

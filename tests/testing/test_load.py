@@ -258,7 +258,14 @@ def test_an_empty_cassette_has_no_answer(tmp_path: Path) -> None:
             None,
             "interaction 1 cannot be read: .*unknown",
         ),
+        ("a.yaml", b"interactions:\n- a: \xe9\n", 2, "no YAML"),
+        ("a.yaml", "a: 1\nb: \x00\n", 2, "no YAML"),
+        ("a.yaml", "a: *nowhere\n", 1, "undefined alias"),
+        ("a.yaml", "interactions:\n  " + "[" * 100_000, 2, "more than 100 values stand in one another"),
+        ("a.yaml", "interactions:\n" + "- " * 200, 2, "more than 100 values stand in one another"),
+        ("a.yaml", "a: 1\ninteractions: &a\n- *a\n", 3, "aliases stand for far more"),
         ("a.json", '{\n"interactions": [\n', 3, "no JSON"),
+        ("a.json", '{"interactions": ' + "9" * 5_000 + "}", None, "cannot be read as JSON"),
         ("a.json", '"interactions"' + "[" * 200_000, None, "no JSON|cannot be read as JSON"),
         ("a.json", b'{"interactions": "\xff"}', None, "cannot be read as JSON"),
     ],
@@ -273,6 +280,41 @@ def test_a_damaged_cassette_says_what_is_wrong(
 
     assert line == raised.value.line or line is None
     assert path == raised.value.path
+
+
+BOMB = "a0: &a0 {k: [x, x, x, x]}\n" + "".join(
+    f"a{n}: &a{n} {{{', '.join(f'k{i}: *a{n - 1}' for i in range(10))}}}\n" for n in range(1, 30)
+)
+RESPONSE = "interactions:\n- response: {status: 200, headers: {x: *a29}, body: {string: a}}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BOMB + RESPONSE,
+        BOMB + RESPONSE.replace("*a29", "[*a29]"),
+        BOMB + "interactions:\n- request: {uri: *a29, method: *a29}\n  response: {status: 200, body: a}\n",
+        BOMB.replace("k0: ", "<<: ") + "interactions:\n- response: *a29\n",
+    ],
+)
+def test_a_few_aliases_do_not_become_everything(tmp_path: Path, text: str) -> None:
+    """Each stands for ten of the one before, thirty times."""
+    with pytest.raises(
+        RecordingInvalid, match="its aliases stand for far more than the file holds"
+    ) as raised:
+        Recording.load(put(tmp_path, "a.yaml", text))
+
+    assert raised.value.line is not None
+
+
+def test_the_aliases_that_tools_write_are_read(tmp_path: Path) -> None:
+    """PyYAML writes one for a list or mapping that stands in two places."""
+    shared = {"content-type": ["text/event-stream"]}
+    tape = [interaction({"string": CHAT.body.decode()}, headers=shared) for _ in range(2)]
+    path = cassette(tmp_path, *tape)
+
+    assert "*id001" in path.read_text()
+    assert [CHAT.body] * 2 == [answer.body for answer in load_cassette(path)]
 
 
 def test_all_answers_of_what_is_no_cassette_are_none(tmp_path: Path) -> None:

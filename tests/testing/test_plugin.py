@@ -132,6 +132,10 @@ def test_two_names(token_stream):
 @pytest.mark.recording("nowhere.sse")
 def test_no_file(token_stream):
     pass
+
+@pytest.mark.recording("nowhere.sse", source=list)
+def test_not_recorded(token_stream):
+    pass
 """
     )
     told = project.run().told
@@ -155,6 +159,7 @@ def test_no_file(token_stream):
         "Put the file into one of them; or give the marker a source= that opens the live stream, and run "
         "pytest --record-streams"
     )
+    assert told["test_not_recorded"].endswith("Put the file into one of them; or run pytest --record-streams")
 
 
 def test_what_a_marker_asks_for_in_vain_is_told(project: Project) -> None:

@@ -117,6 +117,7 @@ def test_an_installed_distribution_changes_nothing_until_it_is_asked_to(project:
     assert "1 passed" in _run_installed(project.folder)
 
 
+@pytest.mark.slow
 def test_an_installed_distribution_is_asked_twice(project: Project) -> None:
     """The entry point and `-p` together load the plugin once."""
     put(project.folder / "hello.sse")

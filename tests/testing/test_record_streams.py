@@ -15,6 +15,7 @@ from tests.stream.bodies import AsyncSource, Source
 from tests.testing.recorded import CHAT, KEY, Waiting, async_generator, generator, there
 from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import MisuseError, StreamStalled
+from tokenstream.formats import custom
 from tokenstream.limits import Deadlines
 from tokenstream.testing import Arrival, Recording, VirtualClock
 from tokenstream.testing._errors import RecordingRefused
@@ -42,6 +43,16 @@ def test_a_stream_is_recorded_under_its_events(path: Path) -> None:
     assert list(Stream(Source(CHAT))) == list(stream)
     assert CHAT == load(path).chunks()
     assert "openai-chat" == load(path).format
+
+
+def test_a_stream_in_a_format_of_ones_own_is_recorded(path: Path) -> None:
+    """It is replayed with that format, which the library does not know by its name."""
+    format = custom(text="words", finish="over", finish_reasons={"yes": "stop"})
+    body = [b'{"words": "Hello"}\n', b'{"words": "", "over": "yes"}\n']
+    assert "Hello" == record(Stream(Source(body), format=format), path).final().text
+
+    assert "custom" == load(path).format
+    assert "Hello" == load(path).stream(format=format).final().text
 
 
 @pytest.mark.anyio

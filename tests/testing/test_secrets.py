@@ -115,6 +115,19 @@ def test_a_long_body_is_looked_through_quickly() -> None:
     assert time.perf_counter() - begun < 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["sk-", "sk-a", "bearer ", "eyJ-", "eyJaaaaaaaa-", "://a", "?key=a", "AKIA", "\\", "-----BEGIN ", "hf_a"],
+)
+def test_beginnings_of_keys_without_end_are_looked_through_quickly(tmp_path: Path, text: str) -> None:
+    """Each of them is looked at once, not each up to the end of the body."""
+    body = b"\\u0061 " + text.encode() * (500_000 // len(text))
+    begun = time.perf_counter()
+    Recording.of([body]).save(tmp_path / "a.bin")
+
+    assert time.perf_counter() - begun < 3
+
+
 # -- refusal ---------------------------------------------------------------
 
 
@@ -158,8 +171,36 @@ def test_a_key_that_the_model_repeats_is_found_across_events(tmp_path: Path, for
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        KEY.replace("-", "\\u002d"),
+        "".join(f"\\u{ord(letter):04X}" for letter in KEY),
+        f"\\u003c{KEY}\\u003e",
+        '{\\"key\\": \\"' + KEY.replace("-", "\\\\u002d") + '\\"}',
+    ],
+)
+def test_a_key_is_found_where_json_escapes_it(tmp_path: Path, written: str) -> None:
+    """A letter may be escaped that needs none, in a body of any format, and in JSON within JSON."""
+    with pytest.raises(RecordingRefused, match="with escapes of JSON") as raised:
+        Recording.of([f'{{"unheard-of": "{written}"}}'.encode()]).save(tmp_path / "a.rec")
+
+    assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
+def test_a_key_is_found_where_arguments_escape_it(tmp_path: Path, format: str) -> None:
+    """What a model writes of a tool call is JSON of its own, in pieces."""
+    text = '{"key": "' + KEY.replace("-", "\\u002d") + '"}'
+    answer = testing.script().tool_call("note", text).finish("tool_calls")
+    with pytest.raises(RecordingRefused, match="spread over several events"):
+        answer.recording(format).save(tmp_path / "a.rec")
+
+
+@pytest.mark.parametrize(
     "recording, place",
     [
+        (Recording(headers={KEY: "a"}), "byte 0 of the names of its headers"),
+        (Recording(format=KEY), "byte 0 of its format"),
         (Recording(headers={"x-mine": f"a {KEY}"}), "byte 2 of the header x-mine"),
         (Recording(request=f"POST https://example.com/{KEY}"), "byte 25 of the request line"),
     ],
@@ -258,6 +299,13 @@ def test_a_saved_recording_is_the_same_one_again(tmp_path: Path) -> None:
     CHAT.replaced(name="other").save(str(tmp_path / "deep" / "down" / "order.rec"))
 
     assert CHAT.replaced(name="order") == Recording.load(tmp_path / "deep" / "down" / "order.rec")
+
+
+def test_a_recording_in_a_format_of_somebodys_own_is_saved(tmp_path: Path) -> None:
+    """What only its writer can decode is looked through as it is, and its name is kept."""
+    CHAT.replaced(format="of-my-own").save(tmp_path / "a.rec")
+
+    assert "of-my-own" == Recording.load(tmp_path / "a.rec").format
 
 
 def test_a_file_is_only_replaced_when_that_is_said(tmp_path: Path) -> None:

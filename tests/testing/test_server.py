@@ -75,20 +75,20 @@ def test_chunks_are_sent_at_their_pace() -> None:
     """A chunk waits for its moment: it comes neither with the one before nor early."""
     begun = time.monotonic()
     with (
-        ReplayServer({"/text": _reply(0.1)}) as server,
+        ReplayServer({"/text": _reply(0.05)}) as server,
         httpx.stream("POST", f"{server.url}/text", trust_env=False) as response,
     ):
         moments = [time.monotonic() - begun for _ in response.iter_raw()]
 
     assert 3 == len(moments)
     assert moments[0] < moments[1] < moments[2]
-    assert all(due <= moment for due, moment in zip((0.1, 0.2, 0.3), moments, strict=True))
+    assert all(due <= moment for due, moment in zip((0.05, 0.1, 0.15), moments, strict=True))
 
 
 def test_a_connection_serves_one_request_after_the_other() -> None:
     """A client may keep its connection, and may send the next request before the answer is over."""
     request = b"POST /text HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n%b\r\n"
-    reply = Reply(chunks=[(0.0, b"a"), (0.1, b""), (0.1, b"b")])
+    reply = Reply(chunks=[(0.0, b"a"), (0.05, b""), (0.05, b"b")])
     with (
         ReplayServer({"/text": reply}) as server,
         socket.create_connection(("127.0.0.1", _port(server)), timeout=3) as connection,

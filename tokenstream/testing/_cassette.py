@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import binascii
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError
 from tokenstream.formats._read import is_dict, is_list
 from tokenstream.framing.content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.status import ResponseHead
+from tokenstream.testing._cassette_yaml import read_yaml
 from tokenstream.testing._errors import RecordingInvalid
 from tokenstream.testing._frames import framing_of
 from tokenstream.testing._recording import Arrival, Recording
@@ -90,7 +89,7 @@ def _no_cassette(path: Path) -> RecordingInvalid:
 
 def _answers(data: bytes, path: Path) -> list[Recording] | None:
     """Return all answers; None where there is no list of them."""
-    document = _json(data, path) if path.suffix.lower() == ".json" else _yaml(data, path)
+    document = _json(data, path) if path.suffix.lower() == ".json" else read_yaml(data, path)
     interactions: object = document.get("interactions") if is_dict(document) else None
     if not is_list(interactions):
         return None
@@ -102,29 +101,9 @@ def _json(data: bytes, path: Path) -> object:
         document: object = json.loads(data)
     except json.JSONDecodeError as error:
         raise RecordingInvalid(f"it is no JSON ({error.msg})", path=path, line=error.lineno) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # What is no UTF-8, an integer of thousands of digits, or all too deep.
         raise RecordingInvalid(f"it cannot be read as JSON ({type(error).__name__})", path=path) from None
-    return document
-
-
-def _yaml(data: bytes, path: Path) -> object:
-    try:
-        yaml = import_module("yaml")
-    except ImportError:
-        raise MisuseError(
-            f"reading the cassette {path.name} takes PyYAML: install it with "
-            'pip install "llm-tokenstream[vcr]"'
-        ) from None
-    # Written in C where that was built, ten times as fast; both make nothing but plain values.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        document: object = yaml.load(data, Loader=loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # PyYAML raises ValueError for scalars such as a thirteenth month.
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or type(error).__name__
-        line = None if mark is None else mark.line + 1
-        raise RecordingInvalid(f"it is no YAML that can be read ({problem})", path=path, line=line) from None
     return document
 
 

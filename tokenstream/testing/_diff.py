@@ -18,7 +18,7 @@ __all__ = ["differences", "speaks_of_answers"]
 _BEFORE, _AFTER = 20, 30
 """Characters that are shown before and after the place where two texts part."""
 _MOST_LINES = 60
-_SHORT = 24
+_SHORT = 30
 """Characters of texts that are shown whole."""
 _MOST_SHOWN = 100
 """Characters of a value that are shown."""

@@ -55,19 +55,18 @@ def framing_of(recording: Recording) -> Framing | None:
     return sniffed_framing(recording.body, recording.content_type)
 
 
-def sniffed_framing(start: bytes, content_type: str | None = None, *, over: bool = True) -> Framing | None:
+def sniffed_framing(start: bytes, content_type: str | None = None) -> Framing | None:
     r"""Tell how the frames of a body are told apart; None where it is one piece.
 
     Args:
         start: The body, or its first bytes, which count more than its label.
         content_type: What the server says that it is.
-        over: Whether `start` is all of it.
 
     Example:
         >>> sniffed_framing(b'{"a": 1}\n{"a": 2}\n'), sniffed_framing(b"<html>")
         ('ndjson', None)
     """
-    kind = sniff(start, content_type, over=over)
+    kind = sniff(start, content_type, over=True)
     if kind != "json":
         return _KINDS.get(kind)
     first, _, second = start.lstrip(_BEFORE_JSON).partition(b"\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ def record_anew(source: Callable[[], object], path: Path, **options: Any) -> Non
         StreamError: The stream failed.
         RecordingRefused: It holds what looks like a secret.
     """
-    new = path.with_name(f"new-{path.name}")
+    # Several processes may run the tests, and record the same.
+    new = path.with_name(f"new-{os.getpid()}-{path.name}")
     try:
         _record(source, partial(_recorded, path=new, **options))
         new.replace(path)

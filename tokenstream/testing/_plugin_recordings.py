@@ -55,10 +55,13 @@ def find(request: pytest.FixtureRequest) -> Recording:
         _record(request, marker, path)
     if path is None:
         looked = "".join(f"\n  {_shown(request, place)}" for place in places)
+        opens = (
+            "" if "source" in marker.kwargs else "give the marker a source= that opens the live stream, and "
+        )
         _fail(
             request,
-            f"its recording is in none of these places:{looked}\nPut the file into one of them; or give the "
-            "marker a source= that opens the live stream, and run pytest --record-streams",
+            f"its recording is in none of these places:{looked}\nPut the file into one of them; or {opens}"
+            "run pytest --record-streams",
         )
     try:
         return Recording.load(path)
@@ -69,14 +72,13 @@ def find(request: pytest.FixtureRequest) -> Recording:
 def played(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> StreamT:
     """Return the stream that a function makes of how a test's marker wants its recording replayed."""
     marker = request.node.get_closest_marker("recording")
-    options: dict[str, Any] = {} if marker is None else {**marker.kwargs}
+    if marker is None:
+        return play()
+    options: dict[str, Any] = {**marker.kwargs}
     own = ("source", *_OF_RECORDING)
     try:
         return play(**{name: value for name, value in options.items() if name not in own})
     except (MisuseError, TypeError) as error:
-        # Without a marker it is nothing that the test says.
-        if not options:
-            raise
         _fail(request, f"its marker `recording` asks for what there is not: {error}")
 
 
@@ -112,7 +114,7 @@ def _record(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path) -> 
     except MisuseError as error:
         _fail(
             request,
-            f"what the source= of its marker `recording` opens cannot be recorded: {error}. A source is a "
+            f"what the source= of its marker `recording` opens cannot be recorded: {error}\nA source is a "
             "function that opens the live stream, async or not, or the name of a fixture that gives one",
         )
     recorded.add(path)

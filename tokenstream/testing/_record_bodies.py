@@ -195,7 +195,9 @@ class _Reads:
             try:
                 own()
             finally:
-                self._notes.stop()
+                # Where reading breaks, urllib3 closes first and raises then: how it broke is still to be told.
+                if not self._inside:
+                    self._notes.stop()
 
         return close
 

@@ -123,6 +123,8 @@ class _Waiting:
 
     bounded = True
     """Whether nothing but `bound` ends a wait."""
+    over: type[Exception] = StopIteration
+    """What tells that nothing more comes."""
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         self._arrivals = recording.arrivals
@@ -156,10 +158,11 @@ class _Waiting:
         self._late = due > self._limit
         return self._clock.until(self._limit + _A_HAIR if self._late else due)
 
-    def _take(self) -> bytes | None:
-        """Return the next chunk; None at the end.
+    def _take(self) -> bytes:
+        """Return the next chunk.
 
         Raises:
+            StopIteration: There is none; to an event loop, StopAsyncIteration.
             ConnectionError: The connection broke there.
             TimeoutError: The limit came first.
         """
@@ -172,7 +175,7 @@ class _Waiting:
             raise ConnectionResetError("the recording ends where the connection was reset")
         if self._breaks == "close":
             raise ConnectionError("the recording ends where the connection was closed inside the body")
-        return None
+        raise self.over
 
 
 class Chunks(_Waiting):
@@ -198,10 +201,7 @@ class Chunks(_Waiting):
         seconds = self._wait()
         if seconds and self._shut.wait(min(seconds, threading.TIMEOUT_MAX)):
             raise ConnectionAbortedError("the stream was stopped")
-        chunk = self._take()
-        if chunk is None:
-            raise StopIteration
-        return chunk
+        return self._take()
 
 
 class AsyncChunks(_Waiting):
@@ -211,6 +211,8 @@ class AsyncChunks(_Waiting):
         recording: The recording.
         clock: The clock by which they come.
     """
+
+    over = StopAsyncIteration
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         super().__init__(recording, clock)
@@ -226,10 +228,7 @@ class AsyncChunks(_Waiting):
             from anyio import sleep
 
             await sleep(seconds)
-        chunk = self._take()
-        if chunk is None:
-            raise StopAsyncIteration
-        return chunk
+        return self._take()
 
 
 def _prepared(

@@ -34,7 +34,7 @@ _QUOTED = r"[\"'\\]{0,4}\s{0,8}[:=]\s{0,8}[\"'\\]{0,4}"
 _KEYS: dict[str, tuple[str, str]] = {
     "a key of Anthropic": (r"sk-ant-", r"[\w-]{20,}"),
     # Also of DeepSeek, OpenRouter, Moonshot and others. Without a digit it is a word with hyphens.
-    "a key of OpenAI, or of an API like theirs": (r"sk-", r"(?!ant-)(?=[A-Za-z_-]*[0-9])[\w-]{20,}"),
+    "a key of OpenAI, or of an API like theirs": (r"sk-", r"(?!ant-)(?=[A-Za-z_-]{0,99}[0-9])[\w-]{20,}"),
     "a key of Google": (r"AIza", r"[\w-]{35}(?![\w-])"),
     "a token of Google": (r"ya29\.", r"[\w-]{20,}"),
     "a client secret of Google": (r"GOCSPX-", r"[\w-]{20,}"),
@@ -56,7 +56,7 @@ _KEYS: dict[str, tuple[str, str]] = {
     "a key of Stripe": (r"[sr]k_(?:live|test)_", r"[A-Za-z0-9]{20,}"),
     "a key of LangSmith": (r"lsv2_", r"[a-z]{2}_[0-9a-f]{32}"),
     "a token in a header": (r"(?i:bearer)", r"\s{1,4}(?=[A-Za-z._~+/-]*[0-9])[\w.~+/-]{20,}=*"),
-    "a JSON Web Token": (r"eyJ", r"[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
+    "a JSON Web Token": (r"eyJ", r"(?<!-eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}"),
 }
 """How the keys of each kind begin, and how they go on."""
 _OTHERS: dict[str, str] = {
@@ -85,6 +85,9 @@ _PATTERNS = [
     (kind, re.compile(pattern.encode(), re.ASCII))
     for kind, pattern in [*((kind, _key(*parts)) for kind, parts in _KEYS.items()), *_OTHERS.items()]
 ]
+
+_ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
+"""An ASCII character in JSON, or in JSON within JSON, which needs no escape and may have one."""
 
 _SECRET_HEADERS = re.compile(
     r"authorization|cookie|api-?key|subscription-key|security-token|auth-token|access-token|session-token"
@@ -125,14 +128,15 @@ def find_secret(data: bytes) -> Secret | None:
 def refuse_secrets(recording: Recording) -> None:
     """Let a recording pass that holds nothing that looks like a secret.
 
-    Its bytes are looked through, and the answer that they are decoded to, too: what a
-    model says is spread over many events.
+    Its bytes are looked through, also without their escapes, and the answer that they are
+    decoded to, too: what a model says is spread over many events.
 
     Raises:
         RecordingRefused: It does; the error names its kind and its place.
     """
     heads = {"the request line": recording.request}
     heads |= {f"the header {name}": value for name, value in recording.headers.items()}
+    heads |= {"the names of its headers": " ".join(recording.headers), "its format": recording.format or ""}
     for where, value in heads.items():
         secret = find_secret(value.encode("utf-8", "surrogateescape"))
         if secret is not None:
@@ -142,15 +146,31 @@ def refuse_secrets(recording: Recording) -> None:
         ends = list(accumulate(len(data) for _, data in recording.arrivals))
         chunk = bisect_right(ends, secret.at) + 1
         raise _refused(secret, f"at byte {secret.at} of the body (in chunk {chunk})")
+    secret = _find_escaped(recording.body)
+    if secret is not None:
+        raise _refused(secret, "in the body, with escapes of JSON")
     for answer in _answers(recording):
-        secret = find_secret(answer)
+        secret = find_secret(answer) or _find_escaped(answer)
         if secret is not None:
             raise _refused(secret, "in what the body says, spread over several events")
 
 
+def _find_escaped(data: bytes) -> Secret | None:
+    """Return the first secret that shows where escapes of JSON are undone."""
+    if b"u00" not in data:
+        return None
+    return find_secret(_ASCII_ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), data))
+
+
 def _answers(recording: Recording) -> Iterator[bytes]:
     """Give what a body says, as far as it can be read."""
-    with recording.replaced(status=200, breaks=None).stream() as stream:
+    played = recording.replaced(status=200, breaks=None)
+    try:
+        stream = played.stream()
+    except MisuseError:
+        # The name of a format that only its writer has: another may fit.
+        stream = played.replaced(format=None).stream()
+    with stream:
         with suppress(StreamError, MisuseError):
             stream.final()
         for message in stream.messages:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.turns import Drop, Kind
 
-__all__ = ["Encoder", "Payload", "Payloads", "written"]
+__all__ = ["Encoder", "Payload", "Payloads", "WholeCalls", "written"]
 
 Payload: TypeAlias = "tuple[str, Any]"
 """An SSE event's name ("" for none), and what its data is: JSON, or text where it is a str."""
@@ -303,6 +303,18 @@ class Encoder(Vocabulary):
         if isinstance(event, ToolCallStart) and event.type == "custom":
             return "custom_tool_call"
         return _KINDS.get(event.__class__)
+
+
+class WholeCalls:
+    """Sends nothing of a tool call before it is whole; what `call_done` sends then has it all."""
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """Nothing yet."""
+        return ()
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """Nothing yet."""
+        return ()
 
 
 def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.relay.encoders._encoder import Encoder
+from tokenstream.relay.encoders._encoder import Encoder, WholeCalls
 from tokenstream.relay.encoders._media import Media, without_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDelta, ToolCallDone, ToolCallStart
+    from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDone
     from tokenstream.message import Citation, ReasoningPart, Usage
     from tokenstream.relay.encoders._encoder import Payloads
     from tokenstream.relay.encoders._media import Medium
@@ -116,7 +116,7 @@ def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
     return {"groundingChunks": chunks, **({"groundingSupports": supports} if supports else {})}
 
 
-class PartEncoder(Encoder, ABC):
+class PartEncoder(WholeCalls, Encoder, ABC):
     """Writes the `Part`s that Gemini's contents are made of; all but text is sent whole.
 
     What never became whole, a call that was cut or half an image, is never sent.
@@ -169,14 +169,6 @@ class PartEncoder(Encoder, ABC):
         """A part with `text` that is a `thought`."""
         signed = without_none(thoughtSignature=event.signature)
         return self.part(event.choice, {"text": event.text, "thought": True, **signed})
-
-    def call(self, event: ToolCallStart) -> Payloads:
-        """Nothing: it is sent when it is whole."""
-        return ()
-
-    def arguments(self, event: ToolCallDelta) -> Payloads:
-        """Nothing: the whole call has them."""
-        return ()
 
     def call_done(self, event: ToolCallDone) -> Payloads:
         """A call with its arguments as an object.

@@ -46,6 +46,15 @@ class Medium:
         place = {"data": b64encode(data).decode()} if data else without_none(**{url: self.url})
         return {**without_none(**{mime_type: self.mime_type}), **place} if place else None
 
+    def address(self, mime_type: str) -> str | None:
+        """Return a URL that holds it, or that it has; None where there is neither.
+
+        Args:
+            mime_type: What it is said to be where the URL holds it.
+        """
+        data = b"".join(self.pieces)
+        return f"data:{mime_type};base64,{b64encode(data).decode()}" if data else self.url
+
 
 class Media:
     """The media that are open, by choice and part."""

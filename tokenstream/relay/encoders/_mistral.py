@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.relay.encoders._encoder import WholeCalls
 from tokenstream.relay.encoders._openai import COUNTS, report_of
 from tokenstream.relay.encoders._openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.events import ReasoningDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+    from tokenstream.events import ReasoningDelta, ToolCallDone
     from tokenstream.message import FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
     from tokenstream.turns import Kind
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Mistral"]
 
 
-class Mistral(OpenAIChat):
+class Mistral(WholeCalls, OpenAIChat):
     """Writes chunks whose calls are whole, as Mistral's SDK wants them, and whose reasoning is content."""
 
     name: ClassVar[str] = "mistral"
@@ -40,14 +41,6 @@ class Mistral(OpenAIChat):
         text = self.unsigned(event)
         thought = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
         return self.delta(event.choice, content=thought) if text else ()
-
-    def call(self, event: ToolCallStart) -> Payloads:
-        """Nothing: a call is sent once it is whole."""
-        return ()
-
-    def arguments(self, event: ToolCallDelta) -> Payloads:
-        """Nothing: a call is sent once it is whole."""
-        return ()
 
     def call_done(self, event: ToolCallDone) -> Payloads:
         """A delta with the whole call."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay.encoders._encoder import Encoder, written
+from tokenstream.relay.encoders._encoder import Encoder, WholeCalls, written
 from tokenstream.relay.encoders._vocabulary import CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+    from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
     from tokenstream.message import FinishReason, Usage
     from tokenstream.relay.encoders._encoder import Payload, Payloads
     from tokenstream.turns import Kind
@@ -27,7 +27,7 @@ _PER_INPUT_TOKEN, _PER_OUTPUT_TOKEN = 1_000_000, 20_000_000
 """Nanoseconds that the server says it has taken."""
 
 
-class Ollama(Encoder):
+class Ollama(WholeCalls, Encoder):
     """Writes the lines of `/api/chat`: a tool call comes whole or not at all, and has no id."""
 
     name: ClassVar[str] = "ollama"
@@ -45,14 +45,6 @@ class Ollama(Encoder):
         """A line with `thinking`; a signature has no place there."""
         text = self.unsigned(event)
         return [self._line({"role": "assistant", "content": "", "thinking": text})] if text else ()
-
-    def call(self, event: ToolCallStart) -> Payloads:
-        """Nothing yet: a call is sent when it is whole."""
-        return ()
-
-    def arguments(self, event: ToolCallDelta) -> Payloads:
-        """Nothing yet: a call is sent when it is whole."""
-        return ()
 
     def call_done(self, event: ToolCallDone) -> Payloads:
         """A line with the call.

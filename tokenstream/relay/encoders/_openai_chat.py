@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.message import MediaPart
+from tokenstream.relay.encoders._media import Media
 from tokenstream.relay.encoders._openai import CUT, ChunkEncoder, citation_of, cut_short
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
+    from tokenstream.relay.encoders._media import Medium
     from tokenstream.turns import Kind
 
 __all__ = ["OpenAIChat"]
@@ -61,10 +62,7 @@ class OpenAIChat(ChunkEncoder):
         """The choices whose role was sent."""
         self._places: dict[tuple[int, int], tuple[int, str]] = {}
         """The index of each call in its choice, and its type, by the part's place."""
-        self._media: dict[tuple[int, int], MediaPart] = {}
-        """What was said of each medium last, by its place."""
-        self._images: dict[tuple[int, int], list[bytes]] = {}
-        """Pieces of images, by their place: an image is sent whole."""
+        self._shown = Media()
         self._open: dict[int, tuple[int, int]] = {}
         """The place of each choice's last call, by the choice."""
         self._whole: set[tuple[int, int]] = set()
@@ -76,10 +74,10 @@ class OpenAIChat(ChunkEncoder):
         return self.greet(event.choice)
 
     def open(self, event: PartStart) -> Payloads:
-        """Nothing: only of a medium it must be known what it is."""
-        if isinstance(event.content, MediaPart):
-            self._media[event.choice, event.part] = event.content
-        return ()
+        """What the start of a medium holds already."""
+        content = event.content
+        deltas = self._shown.begin(event, content) if content.kind == "media" else []
+        return [payload for delta in deltas for payload in self.media(delta)]
 
     def text(self, event: TextDelta) -> Payloads:
         """A delta with `content`."""
@@ -136,10 +134,10 @@ class OpenAIChat(ChunkEncoder):
 
     def media(self, event: MediaDelta) -> Payloads:
         """A delta with audio; an image waits for its end."""
-        place = event.choice, event.part
-        kind = self._medium_of(place)
+        medium = self._shown.of(event)
+        kind = _kind_of(medium)
         if kind == "image":
-            self._images.setdefault(place, []).append(event.data)
+            medium.pieces.append(event.data)
             return ()
         if kind != "audio":
             return self.omit(f"media that are neither images nor audio (part {event.part})", "media")
@@ -152,14 +150,11 @@ class OpenAIChat(ChunkEncoder):
 
     def close(self, event: PartDone) -> Payloads:
         """A delta with an image that is whole, or with where it is."""
-        place = event.choice, event.part
-        image = self._media.get(place)
-        if image is None or (image.url is None and self._medium_of(place) != "image"):
+        image = self._shown.take(event)
+        url = None if image is None else image.address(image.mime_type or "image/png")
+        if url is None:
             return ()
-        data = b"".join(self._images.pop(place, [])) or image.data
-        url = f"data:{image.mime_type};base64,{b64encode(data).decode()}" if data else image.url
-        shown = {"type": "image_url", "image_url": {"url": url}}
-        return self.delta(event.choice, images=[shown])
+        return self.delta(event.choice, images=[{"type": "image_url", "image_url": {"url": url}}])
 
     def last(self, choice: int, word: str) -> Payloads:
         """An empty delta with the finish reason."""
@@ -200,9 +195,7 @@ class OpenAIChat(ChunkEncoder):
         """
         return self.chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
 
-    # -- within ----------------------------------------------------------------
 
-    def _medium_of(self, place: tuple[int, int]) -> str:
-        """Return what a medium is; one that does not say so is audio, as OpenAI's does not."""
-        medium = self._media.get(place)
-        return ((medium.mime_type if medium is not None else None) or "audio").partition("/")[0]
+def _kind_of(medium: Medium) -> str:
+    """Return what a medium is; one that does not say so is audio, as OpenAI's does not."""
+    return (medium.mime_type or "audio").partition("/")[0]

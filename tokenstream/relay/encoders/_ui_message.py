@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._json import decode
@@ -166,8 +165,7 @@ class UIMessage(NamedEncoder):
 def _file(medium: Medium) -> dict[str, Any]:
     """Return a whole file: what it holds, or its address."""
     mime_type = medium.mime_type or "application/octet-stream"
-    data = b"".join(medium.pieces)
-    url = f"data:{mime_type};base64,{b64encode(data).decode()}" if data or not medium.url else medium.url
+    url = medium.address(mime_type) or f"data:{mime_type};base64,"
     return {"type": "file", "mediaType": mime_type, "url": url}
 
 

@@ -1,0 +1,49 @@
+"""A section of a page that is made by a module, between two comments that say so."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+END = "<!-- end of what was made -->"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of a page.
+
+    Args:
+        page: The page.
+        module: The module that makes it, as `python -m` takes it.
+        make: Returns the paragraphs that it should have.
+    """
+
+    page: Path
+    module: str
+    make: Callable[[], list[str]]
+
+    @property
+    def begin(self) -> str:
+        """The comment that it begins with."""
+        return f"<!-- made by python -m {self.module} -->"
+
+    def render(self) -> str:
+        """Return it as it should stand on the page."""
+        return "\n\n".join([self.begin, *self.make(), END])
+
+    def on_the_page(self) -> str:
+        """Return it as it stands on the page."""
+        text = self.page.read_text("utf-8")
+        begin = text.index(self.begin)
+        return text[begin : text.index(END, begin) + len(END)]
+
+    def write(self) -> None:
+        """Write it."""
+        text = self.page.read_text("utf-8")
+        self.page.write_text(text.replace(self.on_the_page(), self.render()), "utf-8")
+        sys.stdout.write(f"written: {self.page.name}\n")

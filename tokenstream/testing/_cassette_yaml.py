@@ -1,0 +1,144 @@
+"""Documents of YAML, read without letting a few lines of one take all time, memory or stack."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._errors import RecordingInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["read_yaml"]
+
+_MOST_DEPTH = 100
+"""Lists and mappings in one another: PyYAML's loader in C overflows the stack at some ten thousand."""
+_MOST_TIMES = 100
+"""How many times as much as the file holds its aliases may stand for, all in all."""
+
+
+def read_yaml(data: bytes, path: Path) -> object:
+    """Return what a document of YAML says, as plain values.
+
+    Args:
+        data: What is in the file.
+        path: The file, for errors.
+
+    Raises:
+        RecordingInvalid: It is no YAML, or one that is made to exhaust its reader.
+        MisuseError: PyYAML is not installed.
+    """
+    try:
+        yaml = import_module("yaml")
+    except ImportError:
+        raise MisuseError(
+            f"reading the cassette {path.name} takes PyYAML: install it with "
+            'pip install "llm-tokenstream[vcr]"'
+        ) from None
+    # Written in C where that was built, ten times as fast; both make nothing but plain values.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        weights = _Weights(_MOST_TIMES * len(data))
+        for event in yaml.parse(data, Loader=loader):
+            weights.take(event)
+        document: object = yaml.load(data, Loader=loader)
+    except (_Unbounded, yaml.YAMLError, ValueError) as error:
+        # PyYAML raises ValueError for scalars such as a thirteenth month.
+        raise RecordingInvalid(
+            f"it is no YAML that can be read ({_problem(error)})", path=path, line=_line(error, data)
+        ) from None
+    return document
+
+
+def _problem(error: Any) -> str:  # noqa: ANN401 - PyYAML has no types
+    """Return what is wrong, and nothing of the text in which it is."""
+    return getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+
+
+def _line(error: Any, data: bytes) -> int | None:  # noqa: ANN401 - PyYAML has no types
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return int(mark.line) + 1
+    # What is no text of YAML at all has a position alone.
+    position = getattr(error, "position", None)
+    return None if position is None else data.count(b"\n", 0, position) + 1
+
+
+class _Unbounded(Exception):
+    """A document would become far more than it is.
+
+    Args:
+        problem: Why.
+        mark: Where, as PyYAML says it.
+    """
+
+    def __init__(self, problem: str, mark: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        super().__init__(problem)
+        self.problem = problem
+        self.problem_mark = mark
+
+
+class _Weights:
+    """What the events of a document come to, with each alias as what it stands for.
+
+    Args:
+        most: What they may come to, in characters and events.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._sum = 0
+        self._of_anchors: dict[str, int] = {}
+        self._open: list[tuple[str | None, int]] = []
+        """The anchors of what has begun and not ended, and the sum before each."""
+
+    def take(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        """Add an event.
+
+        Raises:
+            _Unbounded: There are too many of them, or too deep ones.
+        """
+        counted = _COUNTED.get(type(event).__name__)
+        if counted is not None:
+            counted(self, event)
+        if len(self._open) > _MOST_DEPTH:
+            raise _Unbounded(f"more than {_MOST_DEPTH} values stand in one another", event.start_mark)
+        if self._sum > self._most:
+            raise _Unbounded(
+                "its aliases stand for far more than the file holds, or for themselves", event.start_mark
+            )
+
+    def _scalar(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        self._named(event.anchor, 1 + len(event.value))
+
+    def _alias(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        # What stands in itself has no end. An anchor that is nowhere is for the loader to blame.
+        endless = any(anchor == event.anchor for anchor, _ in self._open)
+        self._sum += self._most if endless else self._of_anchors.get(event.anchor, 1)
+
+    def _begin(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        self._open.append((event.anchor, self._sum))
+
+    def _end(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        anchor, before = self._open.pop()
+        weight, self._sum = self._sum + 1 - before, before
+        self._named(anchor, weight)
+
+    def _named(self, anchor: str | None, weight: int) -> None:
+        self._sum += weight
+        if anchor is not None:
+            self._of_anchors[anchor] = weight
+
+
+_COUNTED: dict[str, Callable[[_Weights, Any], None]] = {
+    "ScalarEvent": _Weights._scalar,  # noqa: SLF001 - its own
+    "AliasEvent": _Weights._alias,  # noqa: SLF001 - its own
+    "MappingStartEvent": _Weights._begin,  # noqa: SLF001 - its own
+    "SequenceStartEvent": _Weights._begin,  # noqa: SLF001 - its own
+    "MappingEndEvent": _Weights._end,  # noqa: SLF001 - its own
+    "SequenceEndEvent": _Weights._end,  # noqa: SLF001 - its own
+}
+"""What is counted of each kind of event, by the name that PyYAML gives it."""
