@@ -1,7 +1,8 @@
-"""`record` around clients of httpx and httpx2."""
+"""`record` around responses and clients of httpx and httpx2."""
 
 from __future__ import annotations
 
+import gzip
 import importlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,13 +14,21 @@ import pytest
 
 from tests.support.loopback import Loopback, sized
 from tests.testing.recorded import CHAT, KEY
+from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording, VirtualClock
 from tokenstream.testing._errors import RecordingRefused
 from tokenstream.testing._record import record
 
 BODY = b"".join(CHAT)
+PACKED = gzip.compress(BODY)
+GZIP = [("Content-Encoding", "gzip")]
 
 libraries = pytest.mark.parametrize("library", ["httpx", "httpx2"])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "answer.rec"
 
 
 def body_of(path: Path) -> bytes:
@@ -143,3 +152,54 @@ def test_a_secret_in_an_answer_reaches_whoever_asked(tmp_path: Path) -> None:
         client.get(server.url)
 
     assert [] == there(tmp_path)
+
+
+# -- responses -------------------------------------------------------------
+
+
+@libraries
+def test_a_response_is_recorded_without_its_content_coding(path: Path, library: str) -> None:
+    """The request's address is kept without what may be secret, and of the headers those that matter."""
+    module = importlib.import_module(library)
+    headers = [*GZIP, ("X-Request-Id", "r1"), ("Set-Cookie", "s=1"), ("Server", "x"), ("X-Mine", "m")]
+    with Loopback(sized(PACKED, headers=headers)) as server, module.Client() as client:
+        url = server.url.replace("//", "//me:word@") + "/v1?key=secret"
+        with client.stream("POST", url) as response:
+            record(response, path, headers=["X-Mine"])
+            got = response.read()
+    found = Recording.load(path)
+
+    assert BODY == got == found.body
+    assert f"POST {server.url}/v1" == found.request
+    assert {"content-type", "x-request-id", "x-mine"} == set(found.headers)
+
+
+@libraries
+def test_a_broken_coding_is_recorded_up_to_there(path: Path, library: str) -> None:
+    """What can be read of it, and that it broke; the application meets its library's error."""
+    module = importlib.import_module(library)
+    with (
+        Loopback(sized(PACKED[:-20], headers=GZIP)) as server,
+        module.Client() as client,
+        client.stream("POST", server.url) as response,
+    ):
+        list(record(response, path).iter_raw())
+
+    assert "close" == Recording.load(path).breaks
+    assert BODY.startswith(body_of(path))
+
+
+@libraries
+def test_a_response_at_hand_is_recorded_at_once(path: Path, library: str) -> None:
+    """One that was made for a test, and has no request; one that is gone is none."""
+    module = importlib.import_module(library)
+    record(module.Response(200, content=BODY), path)
+    record(module.Response(204), path.with_name("empty.rec"))
+    gone = module.Response(200, stream=module.ByteStream(b"a"))
+    list(gone.iter_raw())
+
+    assert [BODY] == Recording.load(path).chunks()
+    assert "" == Recording.load(path).request
+    assert () == Recording.load(path.with_name("empty.rec")).arrivals
+    with pytest.raises(MisuseError, match="was read or closed before; record it before that"):
+        record(gone, path, overwrite=True)

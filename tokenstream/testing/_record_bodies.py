@@ -195,7 +195,7 @@ class _Reads:
             try:
                 own()
             finally:
-                # Where reading breaks, urllib3 closes first and raises then: how it broke is still to be told.
+                # Where reading breaks, urllib3 closes first: how it broke is still to be told.
                 if not self._inside:
                     self._notes.stop()
 

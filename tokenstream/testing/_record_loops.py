@@ -133,7 +133,8 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
     raise MisuseError(
         f"{named(source)} is nothing that can be recorded: hand over a response (httpx, httpx2, requests, "
         "urllib3, aiohttp), a stream of an SDK that stands on one, a Stream or AsyncStream, a client of "
-        "httpx or httpx2, or an iterable of bytes; was stream=True forgotten in the request?"
+        "httpx or httpx2, such as an SDK's client is given, or an iterable of bytes; was stream=True "
+        "forgotten in the request?"
     )
 
 
