@@ -81,7 +81,8 @@ class Playback:
             chunks = Chunks(recording, self.clock)
             source.chunks, source.bound = chunks, chunks.bound
             source.socket = None if self._virtual else lambda: chunks
-        return Stream(source, clock=self.clock, **options)
+        # A method is called faster than an object that has one, and each chunk asks for the time.
+        return Stream(source, clock=self.clock.__call__, **options)
 
     def astream(self, **options: Any) -> AsyncStream:  # noqa: ANN401 - a stream's own
         """Return an `AsyncStream` of it."""
@@ -98,7 +99,7 @@ class Playback:
             survives=True,
             bound=chunks.bound if self._virtual else None,
         )
-        return AsyncStream(source, clock=self.clock, **options)
+        return AsyncStream(source, clock=self.clock.__call__, **options)
 
     @property
     def _virtual(self) -> bool:
