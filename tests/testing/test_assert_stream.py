@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream import AsyncStream, Stream
 
-_HELLO = testing.script().text("Hello, ", "wörld").tool_call("rm", {"path": "/tmp/x"}).finish()
+_HELLO = testing.script().text("Hello, ", "wörld").tool_call("rm", {"path": "/srv/x"}).finish()
 
 
 def _read(stream: Stream) -> str:
