@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.relay.encoders import load, names
 from tokenstream.testing._faults_base import combined
 from tokenstream.testing._recording import Recording
-from tokenstream.testing._replay import Playback
+from tokenstream.testing._replay import prepared
 from tokenstream.testing._replies import Request, refusal
 from tokenstream.testing._script import Script
 
@@ -78,7 +78,7 @@ class Player:
         if format is not None:
             load(format)
         # What is wrong is told where it stands, and not where a request comes.
-        Playback(Recording.of([]), pace=pace, chunking=chunking)
+        prepared(Recording.of([]), pace, chunking, None)
         self._format = format
         self._pace: Pace = pace
         self._chunking: Chunking = chunking
@@ -141,7 +141,7 @@ class Player:
                 f"the function that decides what is played returned a {type(what).__name__}: it returns a "
                 "Recording or a script"
             )
-        return Playback(what, pace=self._pace, chunking=self._chunking, fault=self._fault).recording
+        return prepared(what, self._pace, self._chunking, self._fault)
 
 
 def format_of_path(path: str) -> str:

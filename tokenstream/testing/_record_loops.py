@@ -83,10 +83,9 @@ def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
     notes.patient = source.bound is not None
     if isinstance(source, SyncSource):
         source.chunks = Passing(source.chunks, notes)
-        source.close = _closed(source.close, notes)
     else:
         source.chunks = AsyncPassing(source.chunks, notes)
-        source.close = _closed(source.close, notes)
+    source.close = _closed(source.close, notes)
 
 
 def _closed(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:

@@ -172,7 +172,7 @@ class Recording:
     @cached_property
     def at_once(self) -> bool:
         """Whether all of it comes at once, and the connection does not break."""
-        return self.breaks is None and all(at <= 0 for at, _ in self.arrivals)
+        return self.breaks is None and self._has_no_times()
 
     def at_pace(self, pace: Pace) -> Recording:
         """Return the recording at another pace.
@@ -196,9 +196,12 @@ class Recording:
     @cached_property
     def _instant(self) -> Recording:
         # Kept, since it may be played again and again.
-        if all(at <= 0 for at, _ in self.arrivals):
+        if self._has_no_times():
             return self
         return self.replaced(arrivals=tuple(Arrival(0.0, data) for _, data in self.arrivals))
+
+    def _has_no_times(self) -> bool:
+        return all(at <= 0 for at, _ in self.arrivals)
 
     # -- replay --------------------------------------------------------------
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recording import Recording
     from tokenstream.testing.faults import Fault
 
-__all__ = ["AsyncChunks", "Chunks", "Pace", "Playback"]
+__all__ = ["AsyncChunks", "Chunks", "Pace", "Playback", "prepared"]
 
 Pace: TypeAlias = Literal["instant", "recorded"] | float
 """When chunks come: all at once, as they came, or how many times as fast."""
@@ -57,7 +57,7 @@ class Playback:
             None,
             None,
         ) and self._virtual
-        self._played = recording if self._untimed else _prepared(recording, pace, chunking, fault)
+        self._played = recording if self._untimed else prepared(recording, pace, chunking, fault)
         self.closed = False
         """Whether whoever read it has closed it."""
 
@@ -70,17 +70,17 @@ class Playback:
         """Return a `Stream` of it."""
         recording, head = self._played, self._head
         options.setdefault("format", recording.format)
+        at_once = self._untimed or (self._virtual and recording.at_once)
+        timed = None if at_once else Chunks(recording, self.clock)
         source = SyncSource(
-            iter(recording.chunks()),
+            iter(recording.chunks()) if timed is None else timed,
             self._close,
             head=head,
             coding="" if head is None else head.content_coding,
             messages=recording.messages,
+            bound=None if timed is None else timed.bound,
+            socket=None if self._virtual else lambda: timed,
         )
-        if not (self._untimed or (self._virtual and recording.at_once)):
-            chunks = Chunks(recording, self.clock)
-            source.chunks, source.bound = chunks, chunks.bound
-            source.socket = None if self._virtual else lambda: chunks
         # A method is called faster than an object that has one, and each chunk asks for the time.
         return Stream(source, clock=self.clock.__call__, **options)
 
@@ -232,9 +232,14 @@ class AsyncChunks(_Waiting):
         return self._take()
 
 
-def _prepared(
+def prepared(
     recording: Recording, pace: Pace, chunking: Chunking, fault: Fault | Iterable[Fault] | None
 ) -> Recording:
+    """Return a recording as it is to be played: with its borders, at its pace, with what goes wrong.
+
+    Raises:
+        MisuseError: One of these is none.
+    """
     if chunking != "recorded":
         from tokenstream.testing._chunking import chunked
 

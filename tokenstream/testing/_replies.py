@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream.testing._body_types import SSE
 from tokenstream.testing._frames import Framing, cut
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ __all__ = ["Chunk", "Exchange", "Framing", "Reply", "Request", "paced", "refusal
 Chunk: TypeAlias = tuple[float, bytes]
 """Seconds to wait, then bytes to send."""
 
-_EVENT_STREAM = "text/event-stream; charset=utf-8"
 _TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -79,7 +79,7 @@ class Reply:
     """
 
     chunks: Sequence[Chunk]
-    content_type: str = _EVENT_STREAM
+    content_type: str = SSE
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     cut: Breaks | None = None
