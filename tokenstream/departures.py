@@ -42,6 +42,7 @@ RULES: dict[str, str] = {
     "call_index_missing": "a tool call came without an index: it is known by its id or its place",
     "call_index_reused": "two tool calls came on one index: they are two calls",
     "call_repeated": "a tool call's id or name was sent again: it is not appended",
+    "call_twice": "the same call came in two fields: it is taken once",
     "call_nameless": "a tool call had no name: it is carried as an unknown part",
     "call_unnamed": "arguments came before their tool call had a name: they wait for it",
     "call_glued": "the arguments of two calls came glued together: they are two calls",

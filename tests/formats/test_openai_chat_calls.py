@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.openai_chat_payloads import FINISH, ROLE, answer, call, chunk, item_of, read, text
+from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, call, chunk, item_of, read, text
 from tests.formats.told import DONE
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
@@ -858,3 +858,37 @@ def test_two_ids_that_both_lack_a_name_are_two_calls() -> None:
     got = answer(call("{}", index=0, id="a"), call("{}", index=0, id="b"))
 
     assert ["opaque", "opaque"] == got.kinds
+
+
+def _in_both_fields(arguments: str, name: str = "f", **item: Any) -> dict[str, Any]:
+    body = {"name": name, "arguments": arguments}
+    return {"function_call": body, "tool_calls": [{"type": "function", **item, "function": body}]}
+
+
+def test_a_call_in_two_fields_of_a_delta_is_one_call() -> None:
+    """`tool_calls` counts, which has the id; the old field says the same again."""
+    got = read(
+        ROLE,
+        *[chunk(_in_both_fields(piece, index=0, id="c1")) for piece in ('{"n"', ":1}", "")],
+        chunk({"tool_calls": None, "function_call": None}, "tool_calls"),
+        DONE,
+    )
+
+    assert ([("f", '{"n":1}')], ["c1"]) == (got.called, [done.id for done in got.calls])
+    assert {"call_twice", "call_repeated"} == got.rules
+
+
+def test_a_call_in_two_fields_of_a_whole_message_is_one_call() -> None:
+    """A document is read as its stream is."""
+    got = read({**HEAD, "choices": [{"index": 0, "message": _in_both_fields("{}"), "finish_reason": "stop"}]})
+
+    assert ([("f", "{}")], True) == (got.called, "call_twice" in got.rules)
+
+
+def test_another_call_in_the_old_field_is_another_call() -> None:
+    """Only what says the same is the same call."""
+    both = {**_in_both_fields('{"n":1}', index=0, id="c1"), "function_call": {"name": "g", "arguments": "{}"}}
+
+    assert [("f", '{"n":1}'), ("g", "{}")] == _calls(chunk(both))
+    message = {**HEAD, "choices": [{"index": 0, "message": both, "finish_reason": "stop"}]}
+    assert [("f", '{"n":1}'), ("g", "{}")] == sorted(read(message).called)

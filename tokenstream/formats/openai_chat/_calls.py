@@ -18,7 +18,7 @@ from tokenstream.message import OpaquePart
 if TYPE_CHECKING:
     from tokenstream.formats._parts import OpenCall, Parts
 
-__all__ = ["Calls", "continues"]
+__all__ = ["Calls", "continues", "repeats"]
 
 _LEGACY = "function_call"
 _ITEM_FIELDS = ("id", "index", "type")
@@ -365,6 +365,28 @@ def continues(payload: dict[str, Any], fragment: str) -> bool:
         and item.get("id") in _UNSAID
         and body.get("name") in _UNSAID
         and body.get("arguments") == fragment
+    )
+
+
+def repeats(legacy: object, items: object) -> bool:
+    """Tell whether a `function_call` says again what one of the `tool_calls` beside it says.
+
+    Args:
+        legacy: The `function_call`.
+        items: The `tool_calls`.
+
+    Example:
+        >>> body = {"name": "f", "arguments": "{"}
+        >>> repeats(body, [{"index": 0, "function": body}]), repeats(body, None)
+        (True, False)
+    """
+    if not is_dict(legacy) or not legacy:
+        return False
+    bodies = [_body_of(item)[1] for item in dicts_of(items)]
+    return any(
+        body.get("arguments") == legacy.get("arguments")
+        and (body.get("name") == legacy.get("name") or body.get("name") in _UNSAID)
+        for body in bodies
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._openai import finish_reason, usage_of
 from tokenstream.formats._read import is_dict, is_list, says_nothing
+from tokenstream.formats.openai_chat._calls import repeats
 from tokenstream.formats.openai_chat._content import Content
 from tokenstream.formats.openai_chat._plans import Layout, Plans
 from tokenstream.formats.openai_chat._tables import (
@@ -26,7 +27,7 @@ __all__ = ["ChoiceReader"]
 
 _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"
-_DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps]"
+_DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps, bool]"
 
 _REASONING = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
 _TEXTS: dict[str, TextKind] = {
@@ -132,6 +133,9 @@ class ChoiceReader:
                 calls = inner
             else:
                 unsaid[name] = inner
+        if calls is not None and repeats(unsaid.get("function_call"), calls):
+            self._parts.note("call_twice")
+            del unsaid["function_call"]
         self._read_delta(unsaid)
         # As in a stream, a model speaks before it calls.
         if calls is not None:
@@ -194,7 +198,13 @@ class ChoiceReader:
 
     def _read_delta(self, delta: dict[str, Any]) -> str:
         plain = "content"
-        reasoning, steps = _DELTA_PLANS.of(delta)
+        reasoning, steps, calls_in_two_fields = _DELTA_PLANS.of(delta)
+        if calls_in_two_fields and repeats(delta["function_call"], delta["tool_calls"]):
+            # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
+            # recording: chat-llama-cpp-python-forced-tool.
+            self._parts.note("call_twice")
+            self._read_delta({**delta, "function_call": None})
+            return ""
         if reasoning:
             found = [key for key in reasoning if delta[key]]
             if found:
@@ -306,7 +316,7 @@ def _plan_choice(layout: Layout) -> _Steps:
 
 
 def _plan_delta(layout: Layout) -> _DeltaPlan:
-    """Return the keys under which a delta may hold reasoning, and the readers of the others."""
+    """Return a delta's keys for reasoning, the readers of the others, and whether it has both call fields."""
     keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank)
     reasoning = tuple(key for key in keys if key in _REASONING)
     steps = tuple(
@@ -314,7 +324,7 @@ def _plan_delta(layout: Layout) -> _DeltaPlan:
         for key in keys
         if key not in _REASONING
     )
-    return reasoning, steps
+    return reasoning, steps, "tool_calls" in keys and "function_call" in keys
 
 
 _CHOICE_PLANS = Plans(_plan_choice)
