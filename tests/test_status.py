@@ -24,6 +24,12 @@ from tokenstream.status import ErrorBody, ResponseHead, retry_after_of, status_e
         ({"retry-after": "٣"}, None),
         ({"retry-after": "."}, None),
         ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "86401"}, 86_400.0),
+        ({"retry-after-ms": "9" * 12}, 86_400.0),
+        (
+            {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT", "date": "Fri, 20 Nov 2026 08:00:00 GMT"},
+            86_400.0,
+        ),
         (
             {"retry-after": "Fri, 20 Nov 2026 08:00:30 GMT", "date": "Fri, 20 Nov 2026 08:00:00 GMT"},
             30.0,
@@ -34,7 +40,7 @@ from tokenstream.status import ErrorBody, ResponseHead, retry_after_of, status_e
     ],
 )
 def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    """In milliseconds or seconds; what is neither says nothing."""
+    """In milliseconds or seconds, a day at most; what is neither says nothing."""
     assert retry_after_of(headers) == seconds
 
 
@@ -174,6 +180,8 @@ def test_a_body_may_say_how_long_to_wait() -> None:
 
     assert error_with(429, payload).retry_after == 17.5
     assert error_with(429, payload, retry_after="3").retry_after == 3.0
+    info["retryDelay"] = "999999s"
+    assert error_with(429, payload).retry_after == 86_400.0
     info["retryDelay"] = "soon"
     assert error_with(429, payload).retry_after is None
 

@@ -26,7 +26,7 @@ from tokenstream.stages.metrics import Meter
 from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
@@ -349,7 +349,7 @@ class Machine:
         """
         accumulator, meter = self.accumulator, self.meter
         take, most = accumulator.take, self._limits.body
-        frames: list[Any] | None
+        frames: Iterable[Any] | None
         event: Event | None
         while True:
             chunk = self.chunk
@@ -374,9 +374,12 @@ class Machine:
             meter.chunks += 1
             meter.bytes += size
             connection, coding = self._connection, self._coding
-            frames = connection.frames(chunk) if coding is None else self._decoded_frames(coding, chunk, now)
-            if meter.waiting:
-                meter.mark(now, frame=bool(frames))
+            if coding is None:
+                frames = connection.frames(chunk)
+                if meter.waiting:
+                    meter.mark(now, frame=bool(frames))
+            else:
+                frames = self._decoded_frames(coding, chunk, now)
             fresh = True
             for frame in frames:
                 for event in connection.events(frame):
@@ -418,11 +421,17 @@ class Machine:
             self.meter.mark_text(self.now)
         return False
 
-    def _decoded_frames(self, coding: ContentDecoder, chunk: bytes, now: float) -> list[Any]:
-        frames: list[Any] = []
-        for piece in coding.feed(chunk, now=now):
-            frames += self._connection.frames(piece)
-        return frames
+    def _decoded_frames(self, coding: ContentDecoder, chunk: bytes, now: float) -> Iterator[Any]:
+        """Give the frames of a compressed chunk, which may grow a thousandfold: piece by piece."""
+        connection, meter = self._connection, self.meter
+        meter.mark(now, frame=False)
+        for piece in coding.pieces(chunk):
+            frames = connection.frames(piece)
+            if frames and meter.waiting:
+                meter.mark(now, frame=True)
+            yield from frames
+            if (connection.framing or connection).error is not None:
+                return
 
     def _end_input(self, now: float) -> None:
         self.over = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._json import decode
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
-from tokenstream.formats._errors import error_kind, kind_of_status, provider_error
+from tokenstream.formats._errors import LONGEST_WAIT, error_kind, kind_of_status, provider_error
 from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats._whole import Wholeness
 from tokenstream.formats.base import name_of
@@ -177,7 +177,7 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
 
     It says so in milliseconds (`retry-after-ms`), in seconds, or as a date
     (`retry-after`), which is compared with the server's own `date`, or with
-    our clock where it sends none.
+    our clock where it sends none. More than a day is told as a day.
 
     Args:
         headers: The response's headers, by lower-case name.
@@ -190,12 +190,12 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         if 0 < len(value) <= _MOST_DIGITS and value.isascii() and value.replace(".", "", 1).isdecimal():
-            return float(value) / unit
+            return min(float(value) / unit, LONGEST_WAIT)
     then = _seconds_of(headers.get("retry-after", ""))
     now = _seconds_of(headers.get("date", ""))
     if now is None:
         now = received_at
-    return None if then is None or now is None else max(0.0, then - now)
+    return None if then is None or now is None else min(max(0.0, then - now), LONGEST_WAIT)
 
 
 def _seconds_of(date: str) -> float | None:

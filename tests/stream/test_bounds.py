@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
 
 from tests.stream.bodies import ANSWER, TOKENS
-from tests.support.wire import DONE
+from tests.support.wire import DONE, sse
 from tokenstream import Deadlines, Limits, Stream
-from tokenstream.errors import (
-    LimitExceeded,
-    StreamStalled,
-)
+from tokenstream.errors import LimitExceeded, StreamError, StreamStalled
 from tokenstream.events import Ping
+from tokenstream.sources._kinds import SyncSource
+from tokenstream.status import ResponseHead
 
 
 def test_bounds_end_the_stream_with_the_partial_kept() -> None:
@@ -30,6 +32,39 @@ def test_bounds_end_the_stream_with_the_partial_kept() -> None:
             Stream(chunks, format="text", limits=Limits(body=len(body) - 1)).final()
         assert caught.value.limit == "body"
         Stream(chunks, format="text", limits=Limits(body=len(body), text=9)).final()
+
+
+def _deflated(unit: bytes, codings: int) -> bytes:
+    """Return 64 MiB of one unit, compressed so many times that it is a few hundred bytes."""
+    packer = zlib.compressobj(wbits=31)
+    block = unit * (1_048_576 // len(unit))
+    data = b"".join([packer.compress(block) for _ in range(64)]) + packer.flush()
+    for _ in range(codings - 1):
+        data = gzip.compress(data)
+    return data
+
+
+@pytest.mark.parametrize(
+    "unit", [sse("x"), b" ", b"\0", b"data: "], ids=["events", "space", "zeros", "fields"]
+)
+@pytest.mark.parametrize("codings", [1, 3])
+def test_a_compressed_bomb_costs_no_more_than_what_is_read_of_it(unit: bytes, codings: int) -> None:
+    """A chunk is decompressed piece by piece, as the loop asks, and no further than a fault or a bound."""
+    bomb = _deflated(unit, codings)
+    head = ResponseHead(status=200, headers={"content-encoding": ", ".join(["gzip"] * codings)})
+    source = SyncSource(iter([bomb]), lambda: None, head, head.content_coding)
+    limits = Limits(line=500_000, event=500_000)
+    tracemalloc.start()
+    with Stream(source, format="text" if unit == sse("x") else None, limits=limits) as stream:
+        try:
+            read = next(iter(stream.text))
+        except StreamError as error:
+            read = type(error).__name__
+        peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert read in ("x", "LimitExceeded", "NotAStream")
+    assert peak < 12_000_000
 
 
 class Clock:

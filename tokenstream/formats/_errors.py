@@ -10,7 +10,14 @@ from tokenstream.errors import ErrorKind, ProtocolError, ProviderError
 from tokenstream.formats._open import mend
 from tokenstream.formats._read import dicts_of, is_dict, is_list, text_of
 
-__all__ = ["error_kind", "exception_error", "kind_of_status", "named_exception", "provider_error"]
+__all__ = [
+    "LONGEST_WAIT",
+    "error_kind",
+    "exception_error",
+    "kind_of_status",
+    "named_exception",
+    "provider_error",
+]
 
 # Words of providers' error types and codes (wire-formats §1.4, §4.5); the first that occurs decides.
 _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
@@ -77,6 +84,8 @@ _MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "statu
 _MOST_MESSAGE, _MOST_WORD = 500, 100
 """Most characters of a provider's message, and of its code or type, that an error shows."""
 _LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
+LONGEST_WAIT = 86_400.0
+"""Most seconds that a server may ask to wait; more may come of a broken clock, and no timer holds it."""
 
 
 def kind_of_status(status: int) -> ErrorKind:
@@ -230,7 +239,7 @@ def _retry_delay(details: object) -> float | None:
     for detail in details if is_list(details) else ():
         delay = detail.get("retryDelay") if is_dict(detail) else None
         if isinstance(delay, str) and re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?s", delay):
-            return float(delay[:-1])
+            return min(float(delay[:-1]), LONGEST_WAIT)
     return None
 
 

@@ -83,18 +83,27 @@ class ContentDecoder:
             data: Bytes of the body as they came over the wire.
             now: Unused; every stage takes it.
         """
+        return list(self.pieces(data))
+
+    def pieces(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+        """Give what these bytes complete piece by piece, as `feed` returns it.
+
+        Whoever takes one piece at a time holds no more than that, however much the
+        bytes grow to; all of them are to be taken, unless nothing more is wanted at all.
+
+        Args:
+            data: Bytes of the body as they came over the wire.
+        """
         chunk = self._accept(data)
-        pieces: list[bytes] = []
-        if self.error is not None or not chunk:
-            return pieces
+        return iter(()) if self.error is not None or not chunk else self._pieces(chunk)
+
+    def _pieces(self, chunk: bytes) -> Iterator[bytes]:
         try:
             if len(self._layers) < len(self._names):
                 self._layers = self._open()
-            for piece in self._undo(0, chunk):
-                pieces.append(piece)  # noqa: PERF402 - what came before an error is kept
+            yield from self._undo(0, chunk)
         except StreamError as error:
             self.error = error.with_traceback(None)
-        return pieces
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Say that the input has ended; without the end marker it was cut.

@@ -15,7 +15,7 @@ _SKIPPED = b"\xef\xbb\xbf \t\r\n"
 _FIELDS = (b"data", b"event", b"id", b"retry")
 _MOST_UNDECIDED = 4096
 _PRELUDE_BYTES = 12
-_TITLE = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^<>]*+>([^<]{1,200})", re.IGNORECASE)
 
 
 def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
