@@ -27,7 +27,10 @@ from tests.formats.openai_responses_payloads import (
     said,
     summary,
 )
+from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, ToolCallDelta
+from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, TextPart
 
 
@@ -224,6 +227,60 @@ def test_a_call_without_a_name_is_no_call() -> None:
     assert came.parts == (OpaquePart(type="function_call", data=item, complete=True),)
     assert came.departures == {"call_unnamed": 1, "call_nameless": 1}
     assert said(added(item), output=[]).parts == ()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        [arguments('{"n"'), arguments(": 1}")],
+        [added(call(id="item_0", name=None, call_id=None))],
+        [added(call(id="item_0", name=None, call_id=None)), arguments('{"n": 1}')],
+    ],
+)
+def test_a_call_gets_the_name_that_only_the_end_of_its_arguments_tells(told: list[Payload]) -> None:
+    """Its item may never be told of, or without a name: what came before the name is not lost."""
+    end = event("function_call_arguments.done", name="rm", arguments='{"n": 1}')
+    came = said(*told, end, output=[])
+
+    assert [(found.id, found.name, found.arguments) for found in came.calls] == [("item_0", "rm", {"n": 1})]
+    assert (came.message.finish_reason, came.message.tool_calls) == ("tool_calls", tuple(came.calls))
+    assert "".join(e.fragment for e in came.events if isinstance(e, ToolCallDelta)) == '{"n": 1}'
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [arguments('{"n"'), arguments(": 1}")],
+        [arguments('{"n"'), event("function_call_arguments.done", arguments='{"n": 1}')],
+        [event("function_call_arguments.done", arguments='{"n": 1}')],
+    ],
+)
+def test_arguments_of_a_call_that_never_gets_a_name_are_carried(told: list[Payload]) -> None:
+    """Nobody can run it, and nothing is lost."""
+    came = said(*told, output=[])
+
+    item = {"type": "function_call", "id": "item_0", "arguments": '{"n": 1}'}
+    assert came.parts == (OpaquePart(type="function_call", data=item, complete=True),)
+    assert came.departures["call_nameless"] == 1
+
+
+def test_the_input_of_a_custom_tool_without_a_name_is_carried_as_input() -> None:
+    """Under the field that its item would have it in."""
+    came = said(event("custom_tool_call_input.delta", delta="DROP"), output=[])
+
+    item = {"type": "custom_tool_call", "id": "item_0", "input": "DROP"}
+    assert came.parts == (OpaquePart(type="custom_tool_call", data=item, complete=True),)
+
+
+def test_arguments_that_wait_for_a_name_count_as_text() -> None:
+    """They are held, so the limit on what is held bounds them."""
+    came = read(
+        *map(frame, [created(), *[arguments("x" * 10) for _ in range(3)]]),
+        format=OpenAIResponses(limits=Limits(text=20)),
+    )
+
+    assert isinstance(came.error, LimitExceeded)
 
 
 def test_a_call_without_an_id_has_that_of_its_item() -> None:

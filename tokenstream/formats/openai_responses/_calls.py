@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._log import TextLog
+from tokenstream.errors import LimitExceeded
 from tokenstream.formats._open import mend
 from tokenstream.formats._read import dict_of, is_dict, text_of
 from tokenstream.formats.openai_responses._item import Item
@@ -47,11 +48,15 @@ def is_clients(item_type: str, item: dict[str, Any]) -> bool:
 class CallItem(Item):
     """A tool call; its arguments come as text, or with the item where OpenAI describes the tool."""
 
-    __slots__ = ("_call", "_settled")
+    __slots__ = ("_call", "_item", "_settled", "_unnamed")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._call: OpenCall | None = None
+        self._item: dict[str, Any] = {}
+        """What was told of it last, while it has no name."""
+        self._unnamed = TextLog()
+        """Arguments that came before its name."""
         self._settled = False
         """Whether the arguments were sent whole."""
 
@@ -70,12 +75,12 @@ class CallItem(Item):
             name = text_of(item, "name") or ("" if described_by_us else self.type.removesuffix("_call"))
             if name:
                 self._open(item, name, fields)
+            else:
+                self._item = item
         call = self._call
         if call is None:
             if over:
-                self.over = True
-                self.parts.note("call_nameless")
-                self.parts.whole(0, OpaquePart(type=self.type, data=item))
+                self._give_up(item)
             return
         call.provider_data = fields
         if over:
@@ -93,6 +98,14 @@ class CallItem(Item):
             type=_TYPES.get(self.type, self.type),
             provider_data=fields,
         )
+        held, self._unnamed, self._item = self._unnamed.join(), TextLog(), {}
+        self.parts.add_arguments(self._call, held)
+
+    def _give_up(self, item: dict[str, Any]) -> None:
+        """Carry a call that never got a name: nobody can run it, but nothing is lost."""
+        self.over = True
+        self.parts.note("call_nameless")
+        self.parts.whole(0, OpaquePart(type=self.type, data=item))
 
     def _take_arguments(self, call: OpenCall, arguments: object) -> None:
         if is_dict(arguments) and self.type in _TYPES:
@@ -121,19 +134,30 @@ class CallItem(Item):
         if self.over:
             self.parts.note("call_after_done")
         elif self._call is None:
-            # Its end says them all again, with the name.
             self.parts.note("call_unnamed")
+            self._wait(text)
         else:
             self.parts.add_arguments(self._call, text)
         return True
 
-    def settle(self, field: str, text: str) -> bool:
-        """Take its arguments whole."""
+    def settle(self, field: str, text: str, name: str | None = None) -> bool:
+        """Take its arguments whole, and its name where its start did not tell it."""
         if field not in _TEXT_FIELDS:
             return False
+        if self._call is None and name and not self.over:
+            self._open(self._item, name, described(self._item, *_CALL_FIELDS))
         if self._call is not None:
             self._settle(self._call, text)
+        elif not self.over:
+            self._unnamed = TextLog()
+            self._wait(text)
         return True
+
+    def _wait(self, text: str) -> None:
+        """Hold arguments back until the call has a name."""
+        self._unnamed.append(text)
+        if self._unnamed.length > self.parts.limits.text:
+            raise LimitExceeded(limit="text", value=self.parts.limits.text)
 
     def close(self, *, complete: bool) -> None:
         """Close a call that no end of its item has closed.
@@ -141,6 +165,9 @@ class CallItem(Item):
         It is handed out where its arguments were sent whole, or are an object, whose end cannot be mistaken.
         """
         call = self._call
+        if call is None and self._unnamed.length:
+            field = "input" if self.type == "custom_tool_call" else "arguments"
+            self._give_up({**self._item, field: self._unnamed.join()})
         certain = self._settled or (call is not None and call.type == "function" and call.begins_object)
         self._end(whole=complete and certain)
 

@@ -110,7 +110,9 @@ def _input_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
 def _input_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
     item_type, field = _INPUTS[kind.removesuffix(".done")]
     text = payload.get(field)
-    return isinstance(text, str) and items.item(payload, item_type).settle(field, text)
+    if not isinstance(text, str):
+        return False
+    return items.item(payload, item_type).settle(field, text, text_of(payload, "name"))
 
 
 def _text_added(items: Items, payload: dict[str, Any], kind: str) -> bool:

@@ -72,8 +72,14 @@ class Item(ABC):
         """
         return False
 
-    def settle(self, field: str, text: str) -> bool:
-        """Take one of its texts whole, as far as it was not given; tell whether it has that text."""
+    def settle(self, field: str, text: str, name: str | None = None) -> bool:
+        """Take one of its texts whole, as far as it was not given, and tell whether it has that text.
+
+        Args:
+            field: The text's field, in OpenAI's word.
+            text: All of it.
+            name: What the tool is called, where the event tells.
+        """
         return False
 
     def progress(self, status: str) -> None:
@@ -187,7 +193,7 @@ class HostedItem(OnePart):
             self.parts.add(self._part, text)
         return True
 
-    def settle(self, field: str, text: str) -> bool:
+    def settle(self, field: str, text: str, name: str | None = None) -> bool:
         """Take its arguments or its code whole, where no delta has given any."""
         return self._given or self.over or self.add(field, text)
 
