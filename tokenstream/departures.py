@@ -37,6 +37,7 @@ RULES: dict[str, str] = {
     "id_changed": "the answer's id changed: the first one counts",
     "reasoning_twice": "the same reasoning came in two fields: it is taken once",
     "text_twice": "the same text came in two fields: it is taken once",
+    "text_parsed": "text came as a JSON number or boolean: it is written as JSON",
     "text_rewritten": "a text that is sent again as it grows was changed: what was given stays",
     "call_id_missing": "a tool call came without an id: one is made up",
     "call_index_missing": "a tool call came without an index: it is known by its id or its place",

@@ -175,10 +175,10 @@ def test_a_delta_that_is_no_object_is_carried(delta: Any) -> None:
     assert (None, delta) == (got.error, got.message.provider_data["delta"])
 
 
-@pytest.mark.parametrize("content", [7, True, 0.5])
-def test_content_that_is_no_text_is_carried(content: Any) -> None:
+@pytest.mark.parametrize("refusal", [7, True, 0.5])
+def test_a_refusal_that_is_no_text_is_carried(refusal: Any) -> None:
     """A field of the wrong type is not lost."""
-    assert content == answer(chunk({"content": content, "refusal": content})).carried["content"]
+    assert refusal == answer(chunk({"refusal": refusal})).carried["refusal"]
 
 
 def test_a_refusal_is_kept_apart_from_the_text() -> None:

@@ -105,7 +105,7 @@ def test_reasoning_that_differs_in_two_fields_is_not_lost() -> None:
     assert ("all of it", "a summary") == (got.message.reasoning, got.message.provider_data["reasoning"])
 
 
-@pytest.mark.parametrize("value", [7, {"new": 1}, [7], {"text": ""}])
+@pytest.mark.parametrize("value", [{"new": 1}, [7], {"text": ""}])
 def test_reasoning_of_another_shape_breaks_nothing(value: Any) -> None:
     """The next field is read."""
     got = answer(chunk({"reasoning": value}), chunk({"reasoning": value, "thinking": "Hm"}))

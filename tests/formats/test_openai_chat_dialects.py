@@ -595,6 +595,56 @@ ROWS: dict[str, tuple[list[Any], Says]] = {
             rules={"finish_missing", "call_index_missing", "call_id_missing", "arguments_parsed"},
         ),
     ),
+    "cloudflare: text that is a number or a boolean": (
+        [
+            {"response": '{"is_fruit": ', "p": "ab"},
+            {"response": True, "p": "a"},
+            {"response": ', "n": '},
+            {"response": 0},
+            {"response": 6, "p": "abc"},
+            {"response": 6, "p": "abc"},
+            {"response": "}"},
+            {"response": "", "usage": USAGE},
+            DONE,
+        ],
+        Says(
+            '{"is_fruit": true, "n": 066}',
+            finish=None,
+            output_tokens=7,
+            rules={"finish_missing", "text_parsed"},
+        ),
+    ),
+    "cloudflare: a first text that is a number": (
+        [{"response": 6}, {"response": "!"}, DONE],
+        Says("6!", finish=None, rules={"finish_missing", "text_parsed"}),
+    ),
+    "cloudflare: deltas that are numbers or booleans": (
+        [ROLE, text("["), text(1), text("]"), text(0), text(0), text(False), text(1.5), FINISH, DONE],
+        Says("[1]00false1.5", kinds=["text"], rules={"text_parsed"}),
+    ),
+    "cloudflare: a document whose text is a boolean": (
+        [
+            {
+                **HEAD,
+                "choices": [{"message": {"role": "assistant", "content": False}, "finish_reason": "stop"}],
+            }
+        ],
+        Says("false", rules={"text_parsed", "done_missing"}),
+    ),
+    "cloudflare: reasoning that is a number": (
+        [ROLE, *[chunk({"reasoning_content": said}) for said in ("n = ", 1, 0)], text("10"), FINISH, DONE],
+        Says("10", reasoning="n = 10", rules={"text_parsed"}),
+    ),
+    "cloudflare: calls alone, in pieces": (
+        [
+            {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "get_weather", "arguments": ""}}]},
+            {"tool_calls": [{"index": 0, "function": {"arguments": ARGUMENTS[:4]}}], "p": "ab"},
+            {"tool_calls": [{"index": 0, "function": {"arguments": ARGUMENTS[4:]}}], "p": "a"},
+            {"response": "", "usage": USAGE},
+            DONE,
+        ],
+        Says(calls=CALLED, finish=None, rules={"finish_missing"}),
+    ),
     "baidu: text without choices, and a mark at the end": (
         [
             {
@@ -768,6 +818,7 @@ BARE: list[Any] = [
     {"response": "\ud83c", "p": "x"},
     {"response": "\udf0a", "p": "x"},
     {"response": "c"},
+    {"response": 6},
     {"response": ""},
     {"response": "d", "usage": USAGE},
     {"response": None, "tool_calls": [{"name": "f", "arguments": {}}]},
@@ -809,6 +860,12 @@ def test_a_binary_message_in_a_run_of_text_is_read_in_the_plain_way() -> None:
         ({"response": "a", "p": "x", "usage": {}}, True),
         ({"response": "a", "model": "m", "done": False}, False),
         ({"response": {"id": "r"}}, False),
+        ({"response": 6}, True),
+        ({"response": False, "p": "x"}, True),
+        ({"response": None}, False),
+        ({"tool_calls": [{"name": "f"}], "p": "x"}, True),
+        ({"tool_calls": [], "p": "x"}, False),
+        ({"tool_calls": [{"name": "f"}], "id": "r"}, False),
         ({"output": {"text": "a"}, "request_id": "r"}, True),
         ({"output": {"text": "a"}}, False),
         ({"output": {"x": 1}, "request_id": "r"}, False),

@@ -138,6 +138,13 @@ def test_log_probabilities_in_the_form_of_chat_are_read_too(logprobs: Any) -> No
     ]
 
 
+def test_text_that_is_a_number_is_text() -> None:
+    """A token such as 6 comes as a number."""
+    got = read(piece("n = "), piece(6), piece(False, "stop"), DONE)
+
+    assert ("n = 6false", {"text_parsed": 2}) == (got.message.text, got.departures)
+
+
 def test_token_ids_add_up() -> None:
     """A server sends them when asked."""
     got = read(piece("a", token_ids=[1, 2]), piece("b", token_ids=[3]), piece("", "stop", token_ids=[]), DONE)
@@ -157,16 +164,16 @@ def test_reasoning_beside_the_text_is_reasoning(name: str) -> None:
 
 def test_fields_without_a_word_of_ours_are_carried() -> None:
     """Of the answer and of a choice, once."""
-    fields = {"stop_reason": 128_009, "prompt_logprobs": None, "matched": "", "reasoning": 8}
-    got = read({**piece(7, 9, **fields), "system_fingerprint": "fp", "usage": "many"}, DONE)
+    fields = {"stop_reason": 128_009, "prompt_logprobs": None, "matched": "", "reasoning": [8]}
+    got = read({**piece([7], 9, **fields), "system_fingerprint": "fp", "usage": "many"}, DONE)
 
     assert {
         "created": 1_700_000_000,
         "system_fingerprint": "fp",
         "usage": "many",
         "stop_reason": 128_009,
-        "text": 7,
-        "reasoning": 8,
+        "text": [7],
+        "reasoning": [8],
         "finish_reason": 9,
     } == got.message.provider_data
 

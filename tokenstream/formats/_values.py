@@ -13,7 +13,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["base64_bytes", "count_of_kind", "counts_in", "json_text", "media_bytes"]
+__all__ = ["base64_bytes", "count_of_kind", "counts_in", "json_text", "media_bytes", "scalar_text"]
 
 _STANDARD = str.maketrans("-_", "+/")
 
@@ -89,6 +89,16 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
         # Only payloads that were made in Python can be so; JSON was bounded when it was decoded.
         msg = f"{what} are nested too deeply, or no JSON values"
         raise ProtocolError(msg) from None
+
+
+def scalar_text(value: object) -> str | None:
+    """Return a number or a boolean as JSON text; None for any other value.
+
+    Example:
+        >>> scalar_text(6), scalar_text(True), scalar_text("6"), scalar_text(None)
+        ('6', 'true', None, None)
+    """
+    return json_text(value, "numbers") if isinstance(value, int | float) else None
 
 
 def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None:

@@ -16,11 +16,12 @@ from tokenstream.formats._read import (
     says_nothing,
     text_of,
 )
-from tokenstream.formats._values import counts_in
+from tokenstream.formats._values import counts_in, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream.formats._parts import TextKind
     from tokenstream.formats._template import Path
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -166,14 +167,12 @@ class OpenAICompletions(GlanceFormat):
             self.parts.field(name, value, index)
 
     def _read_text(self, index: int, name: str, value: object) -> None:
+        kind: TextKind = "text" if name == "text" else "reasoning"
         if isinstance(value, str):
-            self.parts.write(index, "text", value)
-        else:
-            self._read_field(index, name, value)
-
-    def _read_reasoning(self, index: int, name: str, value: object) -> None:
-        if isinstance(value, str):
-            self.parts.write(index, "reasoning", value)
+            self.parts.write(index, kind, value)
+        elif (text := scalar_text(value)) is not None:
+            self.note("text_parsed")
+            self.parts.write(index, kind, text)
         else:
             self._read_field(index, name, value)
 
@@ -220,7 +219,7 @@ class OpenAICompletions(GlanceFormat):
 
     _CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
         "text": _read_text,
-        **dict.fromkeys(_REASONING_FIELDS, _read_reasoning),
+        **dict.fromkeys(_REASONING_FIELDS, _read_text),
         "logprobs": _read_logprobs,
         "token_ids": _read_items,
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenstream.formats._read import is_dict, is_list
+from tokenstream.formats._read import dicts_of, is_dict, is_list
 
 __all__ = ["BARE_FIELDS", "OVER_FIELD", "as_chunk", "is_bare", "text_field_of"]
 
-# Quirk (Cloudflare Workers AI, 2026-11): the text is `response`; recording: none.
+# Quirk (Cloudflare Workers AI, 2026-11): the text is `response`, where tokens such as 6 and true
+# are JSON's numbers and booleans; recording: none.
 # Quirk (Baidu Qianfan v1, 2026-11): the text is `result`, and `is_end` the end; recording: none.
 _DELTA_FIELDS = {
     "response": "content",
@@ -25,7 +26,7 @@ _OUTPUT_FIELDS = {"text": "content"}
 OVER_FIELD = "is_end"
 """A field that is true in the last payload."""
 
-BARE_FIELDS = frozenset({"response", "result", _ENVELOPE})
+BARE_FIELDS = frozenset({"response", "result", "tool_calls", _ENVELOPE})
 """Fields by which such a payload is known."""
 _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
 """All that a payload may hold that has nothing else to be known by."""
@@ -37,14 +38,14 @@ def is_bare(payload: dict[str, Any]) -> bool:
     Example:
         >>> is_bare({"response": "Hel", "p": "abc"}), is_bare({"response": "Hel", "done": False})
         (True, False)
+        >>> is_bare({"tool_calls": [{"name": "now"}]}), is_bare({"response": None})
+        (True, False)
     """
     output = payload.get(_ENVELOPE)
     if is_dict(output):
         return "request_id" in payload and _in_envelope(output) is not None
-    said = payload.get("response", 0)
-    return (
-        isinstance(said, str) or (said is None and "tool_calls" in payload)
-    ) and payload.keys() <= _ONLY_FIELDS
+    says = isinstance(payload.get("response"), str | int | float) or dicts_of(payload.get("tool_calls"))
+    return bool(says) and payload.keys() <= _ONLY_FIELDS
 
 
 def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
@@ -64,7 +65,8 @@ def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
         delta = {theirs: payload[name] for name, theirs in _DELTA_FIELDS.items() if name in payload}
         fields = {name: payload[name] for name in _CHOICE_FIELDS if name in payload}
         text = delta.get("content")
-        known = bool(delta) and (text is None or isinstance(text, str))
+        scalar = isinstance(payload.get("response"), int | float)
+        known = bool(delta) and (text is None or isinstance(text, str) or scalar)
         choices = [{"index": 0, "delta": {"role": "assistant", **delta}, **fields}] if known else None
         taken = {*_DELTA_FIELDS, *_CHOICE_FIELDS, OVER_FIELD}
     if choices is None:

@@ -122,7 +122,7 @@ class ChoiceReader:
         calls = None
         for name, kind in _ONCE.items():
             inner = value.get(name)
-            if not inner:
+            if not inner and inner != 0:
                 continue
             if kind in kinds and name not in self._said:
                 self._parts.note("text_twice")
@@ -206,7 +206,7 @@ class ChoiceReader:
             self._read_delta({**delta, "function_call": None})
             return ""
         if reasoning:
-            found = [key for key in reasoning if delta[key]]
+            found = [key for key in reasoning if delta[key] or delta[key] == 0]
             if found:
                 self.content.read_reasoning(delta)
                 plain = found[0] if len(found) == 1 and delta[found[0]].__class__ is str else ""
@@ -221,6 +221,9 @@ class ChoiceReader:
         return plain
 
     def _read_content(self, key: str, value: object) -> None:
+        if not isinstance(value, str):
+            # Quirk (Cloudflare Workers AI, 2026-09): a token that is a number comes as one; recording: none.
+            value = self.content.unparsed(value)
         if isinstance(value, str):
             self.content.write("text", value)
         elif value and (is_list(value) or is_dict(value)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, is_list, known, text_of
-from tokenstream.formats._values import media_bytes
+from tokenstream.formats._values import media_bytes, scalar_text
 from tokenstream.formats.openai_chat._calls import Calls
 from tokenstream.formats.openai_chat._tables import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream.message import (
@@ -89,6 +89,14 @@ class Content:
             self.came(kind)
             self.parts.write(self.choice, kind, text)
 
+    def unparsed(self, value: object) -> object:
+        """Return the text that a number or a boolean stands for; any other value as it is."""
+        text = scalar_text(value)
+        if text is None:
+            return value
+        self.parts.note("text_parsed")
+        return text
+
     def end_flow(self) -> None:
         """Close the part that is being written."""
         if self.state.flow is not None:
@@ -150,7 +158,7 @@ class Content:
         """
         text = ""
         for name in REASONING_FIELDS:
-            value = delta.get(name)
+            value = self.unparsed(delta.get(name))
             if not isinstance(value, str):
                 text = text or _inner_text(value)
             elif not text:
