@@ -199,6 +199,33 @@ def test_a_chunk_without_choices_may_come_first() -> None:
     assert _greets(read([wire.sse(first) + _CHAT]), "openai-chat")
 
 
+_SILENT = {"choices": [{"index": 0, "finish_reason": None}]}
+
+
+@pytest.mark.parametrize(
+    ("said", "format"),
+    [
+        ({"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}, "openai-chat"),
+        ({"choices": [{"index": 0, "text": "Hi", "finish_reason": "stop"}]}, "openai-completions"),
+    ],
+)
+def test_a_choice_that_says_nothing_may_come_first(said: dict[str, Any], format: str) -> None:
+    """Without a delta or a text it is of either format: the next chunk tells."""
+    body = wire.sse(_SILENT) + wire.sse(said) + wire.DONE
+
+    for chunks in ([body], bytewise(body)):
+        reading = read(chunks)
+        assert (reading.format, reading.text(), reading.error) == (format, "Hi", None)
+
+
+def test_choices_that_never_say_anything_are_an_answer_that_was_cut() -> None:
+    """The connection broke after the first chunk: it may be asked again."""
+    reading = read([wire.sse(_SILENT)])
+
+    assert isinstance(reading.error, StreamTruncated)
+    assert "openai-chat" == reading.format
+
+
 def test_text_that_is_no_json_object_is_text() -> None:
     """Bare pieces in `data:` lines are the form that tutorials teach; digits and quotes are pieces too."""
     for piece in ("Hi", "42", '"quoted"', "null", "[1"):

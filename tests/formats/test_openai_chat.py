@@ -840,13 +840,18 @@ def test_a_payload_that_is_no_json_object_is_an_error(frame: bytes) -> None:
         ({"object": "text_completion", "choices": [{"delta": {"content": "a"}}]}, True),
         ({"choices": [], "prompt_filter_results": []}, True),
         ({"choices": []}, None),
+        ({"choices": [{"index": 0, "finish_reason": None}]}, None),
+        ({"choices": [{"index": 0}, {"index": 1}]}, None),
+        ({"choices": [{"index": 0, "text": "a"}]}, False),
+        ({"choices": [{"label": "a"}]}, False),
+        ({"choices": ["a"]}, False),
         ({"object": "text_completion", "choices": [{"text": "a"}]}, False),
         ({"type": "message_start"}, False),
         ({"object": 7, "choices": 7}, False),
     ],
 )
 def test_a_chunk_is_recognised_by_what_it_holds(payload: Any, expected: bool | None) -> None:
-    """An empty list of choices decides nothing."""
+    """An empty list of choices decides nothing, and neither does a choice that says nothing yet."""
     assert expected is OpenAIChat.recognises(payload, "")
 
 

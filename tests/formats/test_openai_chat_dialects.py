@@ -619,7 +619,7 @@ ROWS: dict[str, tuple[list[Any], Says]] = {
         Says("6!", finish=None, rules={"finish_missing", "text_parsed"}),
     ),
     "cloudflare: deltas that are numbers or booleans": (
-        [ROLE, text("["), text(1), text("]"), text(0), text(0), text(False), text(1.5), FINISH, DONE],
+        [ROLE, *[chunk({"content": said}) for said in ("[", 1, "]", 0, 0, False, 1.5)], FINISH, DONE],
         Says("[1]00false1.5", kinds=["text"], rules={"text_parsed"}),
     ),
     "cloudflare: a document whose text is a boolean": (

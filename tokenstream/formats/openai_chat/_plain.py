@@ -35,6 +35,8 @@ _Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 # Where none of these is a key and "choices" is one, only `object` can make a payload an error.
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
+_MARKS = frozenset({"index", "finish_reason"})
+"""Fields by which a choice is known that says nothing."""
 # Perplexity's concise streams think in chunks of their own.
 _OBJECTS = ("chat.completion", "chat.reasoning")
 CALLS = "tool_calls"
@@ -95,7 +97,12 @@ class PlainChat(Format):
         if not choices:
             # Azure begins with a chunk about the prompt; others with one that says nothing.
             return True if "prompt_filter_results" in payload else None
-        return any("delta" in choice or "message" in choice for choice in dicts_of(choices))
+        told = dicts_of(choices)
+        if any("delta" in choice or "message" in choice for choice in told):
+            return True
+        # A choice that is announced and says nothing yet, of a completion perhaps.
+        silent = bool(told) and all("text" not in choice and choice.keys() & _MARKS for choice in told)
+        return None if silent else False
 
     def finish_input(self) -> None:
         """Close what is open at the end of the input.
