@@ -67,11 +67,14 @@ async def begin(kind: str, server: Loopback, stack: AsyncExitStack, **options: A
 
 async def dial(server: Loopback) -> anyio.abc.ByteStream:
     """Send a request over a bare socket, and read the head of its answer."""
-    stream = await anyio.connect_tcp("127.0.0.1", server.port)
-    await stream.send(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += await stream.receive(1)
+    async with AsyncExitStack() as stack:
+        stream = await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", server.port))
+        await stream.send(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += await stream.receive(1)
+        # Nobody else can close what a cancelled call has not returned.
+        stack.pop_all()
     return stream
 
 
