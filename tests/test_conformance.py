@@ -18,13 +18,12 @@ from tests.conformance.case import CompatibleCase
 from tests.conformance.compatible import CASES
 from tests.conformance.reader import Attempt, PythonReader, Reader, in_chunks
 from tests.conformance.readers import readers
+from tests.support.beside import needs_cases
 
 _KEPT = results.load()
 _SOURCE = results.FILE.read_text("utf-8")
 _READERS = {reader.name: reader for reader in readers()}
 _BY_NAME = {case.name: case for case in CASES}
-
-needs_sse_cases = pytest.mark.skipif(not sse_cases.cases(), reason="the SSE cases lie beside the project")
 
 
 # -- what is published --------------------------------------------------------------
@@ -73,7 +72,7 @@ def test_the_results_are_of_the_cases_of_today(name: str) -> None:
 # -- our own results ----------------------------------------------------------------
 
 
-@needs_sse_cases
+@needs_cases
 def test_our_sse_results_are_those_of_a_fresh_run() -> None:
     """Every case, at every chunking of the page."""
     assert _KEPT[US.name]["sse"] == results.sse_results(US)
@@ -119,7 +118,10 @@ def _same_versions(reader: Reader) -> bool:
 def test_a_peer_does_what_the_page_says_of_it(reader: PythonReader) -> None:
     """Where its packages are installed at the published versions, a fresh run gives the same."""
     if not _same_versions(reader):
-        pytest.skip(f"{reader.name} is not installed here at the published version")
+        pytest.skip(
+            f"needs {reader.name} at the version that docs/conformance.md was written with, "
+            "which is not installed"
+        )
 
     assert _KEPT[reader.name]["compatible"] == results.compatible_results(reader)
 
@@ -245,7 +247,7 @@ def test_a_case_is_an_answer_in_its_format(case: CompatibleCase) -> None:
     assert (case.text, case.fails) == (said.text, said.error is not None)
 
 
-@needs_sse_cases
+@needs_cases
 def test_every_sse_case_belongs_to_a_group() -> None:
     """The table of groups leaves no case out."""
     assert len(sse_cases.cases()) == sse_cases.groups().total()
@@ -317,7 +319,7 @@ def _node_that_says(folder: Path, said: str) -> None:
     program.chmod(0o755)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script can't stand for a program there")
+@pytest.mark.skipif(sys.platform == "win32", reason="runs a script as if it were Node, which Windows cannot")
 def test_what_a_reader_of_node_tells_is_taken_case_by_case(tmp_path: Path) -> None:
     """One run of Node answers for all chunkings, in their order; an error is a name."""
     _node_that_says(tmp_path, '[[["message", "a", ""]], "Error", [], []]')
@@ -329,7 +331,7 @@ def test_what_a_reader_of_node_tells_is_taken_case_by_case(tmp_path: Path) -> No
     assert [[[("message", "a", "")], "Error"], [[], []]] == [told[:2] for told in reader.events(cases)]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a script can't stand for a program there")
+@pytest.mark.skipif(sys.platform == "win32", reason="runs a script as if it were Node, which Windows cannot")
 def test_what_a_reader_of_node_makes_of_a_body_is_an_answer(tmp_path: Path) -> None:
     """Its JSON has the fields of an answer."""
     answer = Answer(text="Hello", calls=[Call("rm", {"path": "/"}, "call_1")], finish="stop", usage=[1, None])

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import chunkings
+from tests.support.beside import needs_recordings
 from tests.support.reading import aread, read
-from tests.support.recordings import SHARED, Recorded, ours, shared
+from tests.support.recordings import Recorded, ours, shared
 
 if TYPE_CHECKING:
     from tests.support.reading import Reading
@@ -96,12 +97,13 @@ def _ids(recorded: Recorded) -> str:
     return recorded.name
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the recordings of real servers are not beside the checkout")
+@needs_recordings
 def test_the_recordings_of_real_servers_are_found() -> None:
     """The comparison with real servers does not pass because there was nothing to compare."""
     assert len(_SHARED) > 760
 
 
+@needs_recordings
 @pytest.mark.parametrize("recorded", _SHARED, ids=_ids)
 def test_a_real_stream_gives_what_was_recorded(recorded: Recorded) -> None:
     """The bytes of a real server add up to what is expected of them, at any chunking, no format named."""
@@ -110,6 +112,7 @@ def test_a_real_stream_gives_what_was_recorded(recorded: Recorded) -> None:
 
 
 @pytest.mark.anyio
+@needs_recordings
 @pytest.mark.parametrize("recorded", _SHARED, ids=_ids)
 async def test_a_real_stream_gives_the_same_asynchronously(recorded: Recorded) -> None:
     """`AsyncStream` sees in a real stream exactly what `Stream` sees."""

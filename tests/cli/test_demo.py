@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.packages import needed
 from tokenstream.cli import _screen, demo, main
 from tokenstream.cli._screen import RichScreen, Screen
 from tokenstream.testing._server import refusal
@@ -18,7 +19,9 @@ from tokenstream.testing._server import refusal
 if TYPE_CHECKING:
     from pathlib import Path
 
-posix = pytest.mark.skipif(os.name != "posix", reason="signals, terminals and pipes as on POSIX")
+posix = pytest.mark.skipif(
+    os.name != "posix", reason="uses signals, terminals and pipes, which Windows has not"
+)
 
 _COMMAND = [sys.executable, "-m", "tokenstream", "demo"]
 _WITHOUT_RICH = [
@@ -285,7 +288,7 @@ def test_words_move_to_the_next_line_whole(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_rich_draws_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """What rich adds is style alone."""
-    console = pytest.importorskip("rich.console")
+    console = needed("rich.console")
     monkeypatch.setenv("COLUMNS", "30")
     output = StringIO()
     drawn = _printed(RichScreen(console.Console(file=output, force_terminal=True, width=30)), output)
@@ -298,7 +301,7 @@ def test_rich_draws_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_terminal_is_given_to_rich_if_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it the plain screen stands in, and says once what is missing."""
-    pytest.importorskip("rich")
+    needed("rich")
     terminal = StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", terminal)

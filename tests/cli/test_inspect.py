@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on POSIX")
+posix = pytest.mark.skipif(os.name != "posix", reason="uses signals and pipes, which Windows has not")
 
 
 def test_a_file_gives_its_events_a_line_each_and_then_the_message() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on POSIX")
+posix = pytest.mark.skipif(os.name != "posix", reason="uses signals and pipes, which Windows has not")
 
 _LINE = re.compile(r" *\d+\.\d{3}  (\w+) .*")
 

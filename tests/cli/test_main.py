@@ -26,7 +26,7 @@ def test_the_module_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert f"    {command} " in shown
 
 
-full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full, which only Linux has")
 
 
 @full
@@ -51,7 +51,7 @@ def test_an_output_that_is_full_is_one_line(arguments: list[str]) -> None:
     )
 
 
-@pytest.mark.skipif(os.name != "posix", reason="descriptors as on POSIX")
+@pytest.mark.skipif(os.name != "posix", reason="closes file descriptors, which Windows has not")
 def test_without_an_output_the_status_tells_all_the_same() -> None:
     """As in `… inspect answer.sse >&-`."""
     path = str(RECORDINGS / "text.sse")

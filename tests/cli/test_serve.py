@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-posix = pytest.mark.skipif(os.name != "posix", reason="signals and links as on POSIX")
+posix = pytest.mark.skipif(
+    os.name != "posix", reason="uses signals and symbolic links, which Windows has not"
+)
 
 _CHAT = (RECORDINGS / "openai-chat.sse").read_bytes()
 _ANTHROPIC = (RECORDINGS / "anthropic.sse").read_bytes()
@@ -355,7 +357,7 @@ def test_a_long_list_is_cut_and_says_where_the_rest_is(tmp_path: Path) -> None:
 def test_a_name_is_no_way_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither a file's nor a request's."""
     if sys.platform == "win32":
-        pytest.skip("there such a file cannot be")
+        pytest.skip("Windows allows no such file name")
     (tmp_path / "a\x1b[31m.sse").write_bytes(b"data: x\n\n")
     with ReplayServer(serve.answers(tmp_path)) as server:
         httpx.get(f"{server.url}/a%1b[31m", trust_env=False)

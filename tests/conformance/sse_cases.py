@@ -7,11 +7,10 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.conformance.digest import digest_of
-from tests.project import ROOT
+from tests.support.beside import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FILE", "SSECase", "cases", "digest", "groups", "judge"]
 
-FILE = Path(ROOT).parent / "shared" / "cases" / "sse_cases.json"
+FILE = SHARED / "cases" / "sse_cases.json"
 """The cases lie beside the project; without them nothing is said about SSE."""
 
 _GROUPS = {

@@ -25,7 +25,7 @@ from tests.formats.anthropic_payloads import (
     tool,
 )
 from tests.formats.mutations import SPELLINGS, pieces, strayed
-from tests.project import ROOT
+from tests.support.beside import SHARED, needs_recordings
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
@@ -181,10 +181,10 @@ def test_a_healthy_answer_of_everything_has_no_departures() -> None:
     assert [call.arguments for call in came.calls] == [{"path": "/srv"}]
 
 
-RECORDINGS = ROOT.parent / "shared" / "recordings" / "anthropic"
+RECORDINGS = SHARED / "recordings" / "anthropic"
 
 
-@pytest.mark.skipif(not RECORDINGS.exists(), reason="the recordings lie beside the project")
+@needs_recordings
 @pytest.mark.timeout(120)
 def test_recordings_of_real_servers_add_up() -> None:
     """Every one gives the text, reasoning, calls, usage and stop reason that its expectation says."""

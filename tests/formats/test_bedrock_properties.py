@@ -27,8 +27,8 @@ from tests.formats.bedrock_payloads import (
     tool,
 )
 from tests.formats.mutations import pieces, strayed
-from tests.project import ROOT
 from tests.support.aws_eventstream import chunk, converse, event, exception
+from tests.support.beside import SHARED, needs_recordings
 from tokenstream import Limits
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
@@ -364,10 +364,11 @@ def test_whatever_chunks_are_only_our_own_errors_come_out(events: list[Any]) -> 
     check(read(BedrockInvoke(), [each for each in events if isinstance(each, dict)]))
 
 
-SHARED = sorted((ROOT.parent / "shared" / "recordings").glob("bedrock-*/*.eventstream"))
+_RECORDINGS = sorted((SHARED / "recordings").glob("bedrock-*/*.eventstream"))
 
 
-@pytest.mark.parametrize("path", SHARED[::6], ids=lambda path: path.stem[:60])
+@needs_recordings
+@pytest.mark.parametrize("path", _RECORDINGS[::6], ids=lambda path: path.stem[:60])
 @given(data=st.data())
 def test_a_recording_that_is_cut_is_never_complete(path: Any, data: st.DataObject) -> None:
     """Before its end there is an error, and no call is handed out that the whole does not have."""

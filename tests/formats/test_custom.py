@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.formats.mutations import changed
 from tests.formats.told import DONE, Told, tell
 from tests.support import chunkings
+from tests.support.beside import needs_recordings
 from tests.support.reading import aread, read
-from tests.support.recordings import SHARED, Recorded, shared
+from tests.support.recordings import Recorded, shared
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Ping, TextDelta, Unknown
@@ -58,12 +59,13 @@ MAPPINGS = {
 RECORDED = shared(*MAPPINGS)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the recordings of real servers are not beside the checkout")
+@needs_recordings
 def test_the_recordings_of_simple_servers_are_found() -> None:
     """The comparison does not pass because there was nothing to compare."""
     assert len(RECORDED) >= 5
 
 
+@needs_recordings
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
 def test_a_real_server_is_read_by_one_line(recorded: Recorded) -> None:
     """Text, end and model are what was recorded, at every chunking."""
@@ -91,6 +93,7 @@ def test_a_real_server_is_read_by_one_line(recorded: Recorded) -> None:
 
 
 @pytest.mark.anyio
+@needs_recordings
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
 async def test_a_real_server_is_read_the_same_asynchronously(recorded: Recorded) -> None:
     """`AsyncStream` sees what `Stream` sees."""
@@ -100,6 +103,7 @@ async def test_a_real_server_is_read_the_same_asynchronously(recorded: Recorded)
     assert read(chunks, format=format).seen() == (await aread(chunks, format=format)).seen()
 
 
+@needs_recordings
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
 def test_a_real_stream_that_was_cut_is_not_called_complete(recorded: Recorded) -> None:
     """Where anything in the stream is its end, its lack is told; LangGraph's recordings have none."""

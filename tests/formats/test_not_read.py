@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.support import chunkings, wire
+from tests.support.beside import SHARED, needs_recordings
 from tests.support.reading import read
-from tests.support.recordings import SHARED
 from tokenstream.errors import NotAStream, StreamError
 from tokenstream.formats import registry
 
-_MCP = sorted((SHARED / "mcp").glob("*.sse"))
+_MCP = sorted((SHARED / "recordings" / "mcp").glob("*.sse"))
 _OLD_SDK = (
     'f:{"messageId":"msg-1"}\n'
     '0:"Hel"\n'
@@ -37,6 +37,7 @@ def _lists_the_formats(error: StreamError) -> bool:
     return all(name in str(error) for name in registry.names())
 
 
+@needs_recordings
 @pytest.mark.parametrize("path", _MCP, ids=lambda path: path.stem)
 def test_messages_between_a_tool_server_and_its_client_are_no_answer(path: Any) -> None:
     """MCP carries JSON-RPC: an MCP client reads it, and finds its results by their ids."""

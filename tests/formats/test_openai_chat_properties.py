@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.formats.mutations import changed, junk
 from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, call, chunk, item_of, read, text
 from tests.formats.told import DONE, frame_of
-from tests.project import ROOT
+from tests.support.beside import SHARED, needs_recordings
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDelta, ToolCallDone
 from tokenstream.formats.openai_chat import OpenAIChat
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _RECORDINGS = [
     path
     for folder in ("openai-chat", "mistral")
-    for path in sorted((ROOT.parent / "shared" / "recordings" / folder).glob("*.expected.json"))
+    for path in sorted((SHARED / "recordings" / folder).glob("*.expected.json"))
 ]
 
 _DELTAS: list[dict[str, Any]] = [
@@ -280,6 +280,7 @@ def _same_arguments(mine: str, theirs: str) -> bool:
         return mine == theirs
 
 
+@needs_recordings
 @pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"))
 def test_a_recording_adds_up_to_what_its_server_said(path: Path) -> None:
     """Texts, calls, finish reasons and usage of real servers, compared with their expectation."""
@@ -307,6 +308,7 @@ def test_a_recording_adds_up_to_what_its_server_said(path: Path) -> None:
         assert expected["output_tokens"] == got.message.usage.output_tokens
 
 
+@needs_recordings
 @pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"))
 def test_a_recording_gives_the_same_without_shortcuts(path: Path) -> None:
     """Events, their payloads, departures and errors."""
@@ -315,6 +317,7 @@ def test_a_recording_gives_the_same_without_shortcuts(path: Path) -> None:
     assert read(*frames, shortcuts=False).outcome == read(*frames).outcome
 
 
+@needs_recordings
 @pytest.mark.parametrize("path", _RECORDINGS[:: max(1, len(_RECORDINGS) // 25)], ids=lambda path: path.name)
 def test_a_recording_that_is_cut_hands_out_no_false_call(path: Path) -> None:
     """Whatever is handed out before a cut is what the whole stream hands out, and no end is made up."""

@@ -8,17 +8,17 @@ import random
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from tests.support.beside import SHARED
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CASES = Path(__file__).parents[2].parent / "shared" / "cases" / "sse_cases.json"
+_CASES = SHARED / "cases" / "sse_cases.json"
 _SPLITS_MOST = 150
 
 

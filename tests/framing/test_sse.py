@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from tests.framing.support import Whatwg, chunked, chunkings, event_streams, shared_cases
+from tests.support.beside import needs_cases
 from tokenstream.errors import MisuseError
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
@@ -123,7 +124,7 @@ def test_any_stream_reads_as_the_standard_says(drawn: tuple[bytes, list[bytes]])
     )
 
 
-@pytest.mark.skipif(not CASES, reason="the verified cases are not there")
+@needs_cases
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_verified_cases_hold_at_every_chunking(case: dict[str, Any]) -> None:
     """What browsers agree on: events, the id of a reconnection, the reconnection time."""

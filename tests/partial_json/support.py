@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from tests.support.beside import SHARED
 from tests.support.texts import pieces_of
 from tokenstream.partial_json import PartialJSONParser, StringDelta
 
@@ -16,13 +16,10 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json import JSONEvent
 
-CASES = Path(__file__).parents[2].parent / "shared" / "cases"
-"""Verified cases; they are read where they lie, and may be missing."""
-
 
 def cases(name: str) -> dict[str, Any]:
     """Return a file of cases; empty where it is missing."""
-    path = CASES / name
+    path = SHARED / "cases" / name
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return found
 

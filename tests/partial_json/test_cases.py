@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.partial_json.support import cases, read, same
+from tests.support.beside import needs_cases
 from tokenstream.errors import InvalidJSON, LimitExceeded
 from tokenstream.partial_json import Allow, PartialJSONParser
 
 _PARTIAL = cases("partial_json_cases.json")
 _INVALID = cases("invalid_json_cases.json")
-pytestmark = pytest.mark.skipif(not (_PARTIAL and _INVALID), reason="the cases lie beside the project")
+pytestmark = needs_cases
 
 _SIZES = [0, 1, 2, 3, 7]
 _SHORT = 150

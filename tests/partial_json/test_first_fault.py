@@ -12,6 +12,7 @@ import pytest
 from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, IPvAnyAddress, Json
 from pydantic_core import PydanticCustomError
 
+from tests.support.packages import needed
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._first_fault import first_fault, schema_words
 from tokenstream.partial_json._schema import Schema
@@ -119,7 +120,7 @@ def test_an_error_says_where_the_first_fault_is(document: Any, says: str) -> Non
 )
 def test_faults_that_msgspec_finds_are_said_alike(document: Any, says: str) -> None:
     """Where msgspec is installed."""
-    msgspec = pytest.importorskip("msgspec")
+    msgspec = needed("msgspec")
     fields: list[Any] = [("count", int), ("size", Size, Size.SMALL), ("prices", dict[str, int], {})]
     said = _says(msgspec.defstruct("Slip", fields, forbid_unknown_fields=True), document)
 

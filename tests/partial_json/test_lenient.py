@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from tests.partial_json.lenient_texts import ended
 from tests.partial_json.support import cases, documents, events_of, grew, joined, read, same
+from tests.support.beside import needs_cases
 from tokenstream.errors import InvalidJSON, MisuseError
 from tokenstream.partial_json import Allow, PartialJSONParser, ValueStart
 
 _DAMAGE: list[dict[str, Any]] = cases("invalid_json_cases.json").get("damage", [])
-_here = pytest.mark.skipif(not _DAMAGE, reason="the cases lie beside the project")
 _SIZES = [0, 1, 2, 3, 7]
 
 _PARTS = [
@@ -119,7 +119,7 @@ def _outcome(parser: PartialJSONParser) -> tuple[object, ...]:
 # -- the cases ---------------------------------------------------------------------
 
 
-@_here
+@needs_cases
 @pytest.mark.parametrize("size", _SIZES)
 def test_damage_comes_out_as_intended_or_with_an_error(size: int) -> None:
     """Of the 75 cases that have an intended value, only the one with two readings is refused."""
@@ -136,7 +136,7 @@ def test_damage_comes_out_as_intended_or_with_an_error(size: int) -> None:
     assert (["thousands"], []) == (refused, wrong)
 
 
-@_here
+@needs_cases
 @pytest.mark.parametrize("size", _SIZES)
 def test_damage_without_an_intended_value_is_an_error(size: int) -> None:
     """Except for what `json.loads` reads, too: its words for what is no number."""
@@ -149,7 +149,7 @@ def test_damage_without_an_intended_value_is_an_error(size: int) -> None:
     assert ["nan", "infinity"] == read_anyway
 
 
-@_here
+@needs_cases
 def test_what_is_valid_among_the_damage_needs_no_repair() -> None:
     """And what is not needs one."""
     for case in _DAMAGE:

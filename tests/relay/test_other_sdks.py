@@ -308,7 +308,10 @@ def test_a_client_reads_what_300_scripts_say(format: str, data: st.DataObject) -
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.skipif("TOKENSTREAM_NODE" not in os.environ, reason="TOKENSTREAM_NODE names no folder")
+@pytest.mark.skipif(
+    "TOKENSTREAM_NODE" not in os.environ,
+    reason="needs Node and the npm package `ai`: set TOKENSTREAM_NODE to a folder where that is installed",
+)
 def test_the_ai_sdk_reads_what_300_scripts_say() -> None:
     """All in one process: the SDK's own transport, schema and accumulator."""
     drawn: list[Script] = []

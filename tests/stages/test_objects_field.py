@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.beside import needs_recordings
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.stages.objects import Field
@@ -153,6 +154,7 @@ def test_the_pieces_of_a_field_add_up_to_its_value(
     assert field.error is None
 
 
+@needs_recordings
 @pytest.mark.parametrize("name, text", _RECORDED, ids=[name for name, _ in _RECORDED])
 def test_recorded_answers_give_their_fields(name: str, text: str) -> None:
     """Each string that stands in a recorded document is found by its path."""

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, TypeAdapter
 from typing_extensions import TypedDict
 
+from tests.support.beside import needs_recordings
+from tests.support.packages import needed
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.stages.objects import Items
@@ -89,7 +91,7 @@ def test_items_are_the_validated_elements_in_order(type_: Any, at: Any, text: st
 
 def test_items_may_be_msgspec_structs() -> None:
     """Where msgspec is installed."""
-    msgspec = pytest.importorskip("msgspec")
+    msgspec = needed("msgspec")
     pair: Any = msgspec.defstruct("Pair", [("left", int), ("right", int)])
 
     for pieces in fragmentations('[{"left": 1, "right": 2}]'):
@@ -338,6 +340,7 @@ def _containers(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ..
     return found
 
 
+@needs_recordings
 @pytest.mark.parametrize("name, text", _RECORDED, ids=[name for name, _ in _RECORDED])
 def test_recorded_answers_give_their_elements(name: str, text: str) -> None:
     """Each array and object in a recorded document gives its elements."""

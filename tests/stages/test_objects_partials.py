@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_validator
 from typing_extensions import TypedDict
 
+from tests.support.beside import needs_recordings
+from tests.support.packages import needed
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.stages.objects import Partials, validate_output
@@ -82,7 +84,7 @@ def test_the_last_snapshot_is_the_whole_object(type_: Any, text: str) -> None:
 
 def test_objects_may_be_msgspec_structs() -> None:
     """Where msgspec is installed."""
-    msgspec = pytest.importorskip("msgspec")
+    msgspec = needed("msgspec")
     pair: Any = msgspec.defstruct("Pair", [("left", int), ("right", str)])
 
     for pieces in fragmentations('{"left": 1, "right": "x"}'):
@@ -336,6 +338,7 @@ def test_the_last_snapshot_is_what_pydantic_makes_of_the_text(
     assert recipe == run(Partials(Recipe), pieces_of(text, size))[-1].final() == validate_output(Recipe, text)
 
 
+@needs_recordings
 @pytest.mark.parametrize("name, text", _RECORDED, ids=[name for name, _ in _RECORDED])
 def test_recorded_answers_fill_in(name: str, text: str) -> None:
     """The last snapshot is what `json.loads` reads."""

@@ -182,7 +182,7 @@ def test_a_stream_may_be_read_while_the_interpreter_exits() -> None:
         assert run(script, server.url) == "Let me see.\n"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which this system has not")
 def test_a_child_process_that_exits_leaves_the_stream_to_its_parent() -> None:
     """What a fork has copied is closed in the child alone."""
     script = """

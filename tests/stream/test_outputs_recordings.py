@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from tests.support.recordings import SHARED, Recorded, folders, ours, shared
+from tests.support.beside import needs_recordings
+from tests.support.recordings import Recorded, folders, ours, shared
 from tests.support.texts import is_json
 from tokenstream import Stream
 from tokenstream.errors import StreamError
@@ -64,7 +65,7 @@ def test_our_recordings_have_the_output_that_their_text_says() -> None:
     assert sum(map(_check, ours())) > 20
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the recordings of real servers are not here")
+@needs_recordings
 @pytest.mark.parametrize("folder", folders())
 def test_recordings_have_the_output_that_their_text_says(folder: str) -> None:
     """Text that is JSON, and the arguments of every tool, of real servers."""

@@ -23,6 +23,8 @@ _SDKS = (
     "openai",
     "proto",
 )
+_EXTRAS = {"test-sdks": _SDKS, "test-litellm": ("litellm",)}
+"""Which extra of pyproject.toml brings a module; any other is brought by `test`."""
 
 
 def needed(name: str) -> Any:
@@ -35,4 +37,7 @@ def needed(name: str) -> Any:
     required = os.environ.get("TOKENSTREAM_REQUIRE_SDKS", "")
     if name.startswith(_SDKS if required == "1" else tuple(required.split())):
         return importlib.import_module(name)
-    return pytest.importorskip(name)
+    extra = next((extra for extra, names in _EXTRAS.items() if name.startswith(names)), "test")
+    return pytest.importorskip(
+        name, reason=f'needs the package of {name}, which `pip install -e ".[{extra}]"` installs'
+    )

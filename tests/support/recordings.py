@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.project import PACKAGE
+from tests.support.beside import SHARED
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing.body import JSONBody
 from tokenstream.framing.sniff import sniff
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
 OURS = Path(__file__).parents[1] / "recordings"
 DEMO = PACKAGE / "cli" / "recordings"
-SHARED = Path(__file__).parents[2].parent / "shared" / "recordings"
-"""Recordings of real servers; they are read where they lie, and may be missing."""
+_RECORDINGS = SHARED / "recordings"
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ def of_the_demo() -> list[Path]:
 
 def folders() -> list[str]:
     """Return the folders of recordings of real servers, by name."""
-    return sorted(path.name for path in SHARED.glob("*") if path.is_dir())
+    return sorted(path.name for path in _RECORDINGS.glob("*") if path.is_dir())
 
 
 def shared(*formats: str) -> list[Recorded]:
     """Return the recordings of real servers, of these folders or all, that have an expectation."""
     found = []
     for folder in formats or folders():
-        for path in sorted((SHARED / folder).glob("*.expected.json")):
+        for path in sorted((_RECORDINGS / folder).glob("*.expected.json")):
             expected = json.loads(path.read_text("utf-8"))
             if "hand-written" in str(expected["doubtful"]):
                 continue

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.recordings import SHARED, Recorded, ours, shared
+from tests.support.beside import needs_recordings
+from tests.support.recordings import Recorded, ours, shared
 from tests.turns.sdks import METHODS, accept, attempt
 from tokenstream import Decoder, Message
 from tokenstream.errors import StreamError
@@ -96,7 +97,7 @@ def _faults(recordings: list[Recorded], check: Callable[[Recorded], None]) -> di
     return faults
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the recordings of real servers are not beside the checkout")
+@needs_recordings
 def test_the_recordings_of_real_servers_are_found() -> None:
     """The round trip does not pass because there was nothing to send."""
     assert len(_RECORDED) > 800
