@@ -198,10 +198,11 @@ def test_blocks_without_a_word_here_go_back_as_they_came() -> None:
     assert [block] == _blocks(OpaquePart(type="compaction", data=block, complete=True))
 
 
-def test_thinking_that_was_cut_is_incomplete() -> None:
-    """Its signature would have come last, and without it the API does not take it back."""
+@pytest.mark.parametrize("signature", [None, "c2"])
+def test_thinking_that_was_cut_is_incomplete(signature: str | None) -> None:
+    """Its signature would have come last; without it, or with half of it, the API does not take it back."""
     with pytest.raises(NotExpressible) as caught:
-        _claude(ReasoningPart(text="Hm"), TextPart(text="Hi")).to_anthropic()
+        _claude(ReasoningPart(text="Hm", signature=signature), TextPart(text="Hi")).to_anthropic()
 
     assert {"incomplete": 1} == caught.value.kinds
 

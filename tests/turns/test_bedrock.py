@@ -38,9 +38,9 @@ def test_reasoning_goes_back_with_its_signature_or_as_bytes() -> None:
         {"reasoningContent": {"reasoningText": {"text": "So"}}},
         {"reasoningContent": {"redactedContent": bytes(2)}},
     ] == _blocks(
-        ReasoningPart(text="Hm", signature="c2ln"),
+        ReasoningPart(text="Hm", signature="c2ln", complete=True),
         ReasoningPart(text="So", complete=True),
-        ReasoningPart(redacted="AAA="),
+        ReasoningPart(redacted="AAA=", complete=True),
         ReasoningPart(complete=True),
     )
 
@@ -137,7 +137,7 @@ def test_what_has_no_block_is_named() -> None:
     message = _bedrock(
         RefusalPart(text="no"),
         ReasoningPart(text="cut"),
-        ReasoningPart(redacted="?"),
+        ReasoningPart(redacted="?", complete=True),
         ServerToolCall(name="search", complete=True),
         ServerToolResult(id="s", content="x", complete=True),
         ServerToolResult(id="s", content=[{"type": "x"}], complete=True),

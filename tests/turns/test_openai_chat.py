@@ -128,7 +128,7 @@ def test_reasoning_details_go_back_as_they_came() -> None:
     summary = {"type": "reasoning.summary", "index": 1}
     hidden = {"type": "reasoning.encrypted", "id": "r1", "index": 2}
     turn = _chat(
-        ReasoningPart(text="Hm", signature="c2ln", provider_data=text),
+        ReasoningPart(text="Hm", signature="c2ln", provider_data=text, complete=True),
         ReasoningPart(text="In short", provider_data=summary),
         ReasoningPart(redacted="aGlkZGVu", provider_data=hidden),
         TextPart(text="Hi"),
@@ -149,7 +149,7 @@ def test_reasoning_details_go_back_as_they_came() -> None:
 def test_thinking_blocks_have_a_list_of_their_own() -> None:
     """LiteLLM hands Anthropic's blocks through, and takes them back."""
     turn = _chat(
-        ReasoningPart(text="Hm", signature="c2ln", provider_data={"type": "thinking"}),
+        ReasoningPart(text="Hm", signature="c2ln", provider_data={"type": "thinking"}, complete=True),
         ReasoningPart(redacted="aGlkZGVu", provider_data={"type": "redacted_thinking"}),
     ).to_openai_chat()
 
@@ -162,14 +162,16 @@ def test_thinking_blocks_have_a_list_of_their_own() -> None:
 def test_an_encrypted_detail_with_nothing_in_it_gets_no_text() -> None:
     """Nothing is added to what the server sent."""
     data = {"type": "reasoning.encrypted", "id": "r1"}
-    turn = _chat(ReasoningPart(signature="c2ln", provider_data=data)).to_openai_chat()
+    turn = _chat(ReasoningPart(signature="c2ln", provider_data=data, complete=True)).to_openai_chat()
 
     assert [{**data, "signature": "c2ln"}] == turn["reasoning_details"]
 
 
 def test_signed_reasoning_without_a_type_is_a_detail() -> None:
     """A signature belongs to its text, so both go in one piece."""
-    turn = _chat(ReasoningPart(text="Hm", signature="c2ln"), ReasoningPart(redacted="eA==")).to_openai_chat()
+    turn = _chat(
+        ReasoningPart(text="Hm", signature="c2ln", complete=True), ReasoningPart(redacted="eA==")
+    ).to_openai_chat()
 
     assert [
         {"type": "reasoning.text", "text": "Hm", "signature": "c2ln"},

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import aws_eventstream, wire
 from tests.turns.sdks import METHODS, accept, attempt
+from tokenstream import Decoder
 from tokenstream.errors import OutputInvalid
 from tokenstream.message import (
     Citation,
@@ -149,6 +151,58 @@ def _has_words(part: Part, api: str) -> bool:
     if isinstance(part, TextPart | RefusalPart):
         return bool(part.text.strip() if api in _BLANK else part.text)
     return True
+
+
+# -- signatures ---------------------------------------------------------------------
+
+_PIECES = ("c2lnbmVk", "IGFuZCBzZWFsZWQ=")
+_SIGNED = {
+    "anthropic": [
+        wire.claude_start(),
+        wire.claude_open(0, type="thinking", thinking="", signature=""),
+        wire.claude_delta(0, "thinking_delta", thinking="Hm"),
+        *(wire.claude_delta(0, "signature_delta", signature=piece) for piece in _PIECES),
+        wire.claude_close(0),
+        wire.claude_open(1, type="text", text=""),
+        wire.claude_delta(1, "text_delta", text="Hi"),
+    ],
+    "bedrock": [
+        aws_eventstream.event("messageStart", {"role": "assistant"}),
+        *(
+            aws_eventstream.event(
+                "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": delta}}
+            )
+            for delta in ({"text": "Hm"}, *({"signature": piece} for piece in _PIECES))
+        ),
+        aws_eventstream.event("contentBlockStop", {"contentBlockIndex": 0}),
+        aws_eventstream.event("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"text": "Hi"}}),
+    ],
+    "openai-chat": [
+        wire.chat({"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "Hm"}]}),
+        *(
+            wire.chat({"reasoning_details": [{"type": "reasoning.text", "index": 0, "signature": piece}]})
+            for piece in _PIECES
+        ),
+        wire.chat({"content": "Hi"}),
+    ],
+}
+"""Answers whose signature comes in two pieces, by the API that takes them back."""
+
+
+@pytest.mark.parametrize("api", _SIGNED)
+def test_an_answer_that_is_cut_anywhere_sends_back_no_half_of_a_signature(api: str) -> None:
+    """The API would refuse every later request of that conversation; reasoning that was closed stays."""
+    signatures = []
+    for count in range(len(_SIGNED[api]) + 1):
+        decoder = Decoder()
+        decoder.feed(b"".join(_SIGNED[api][:count]))
+        decoder.end()
+        turn = attempt(decoder.message, api, drop="incomplete")
+        signatures.append([piece in json.dumps(turn) for piece in _PIECES])
+
+    assert [False, False] in signatures
+    assert [True, True] == signatures[-1]
+    assert all(first == second for first, second in signatures)
 
 
 @_apis

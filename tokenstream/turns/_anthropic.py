@@ -48,13 +48,13 @@ class _Turn(Turn):
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         if not self.own:
             return "reasoning"
+        if not part.complete:
+            # The signature comes last, and in pieces; with less than all of it the API refuses the block.
+            return "incomplete"
         if part.redacted is not None:
             block = {"type": "redacted_thinking", "data": part.redacted}
         elif part.signature:
             block = {"type": "thinking", "thinking": part.text, "signature": part.signature}
-        elif not part.complete:
-            # The signature comes last, and without it the API refuses the block.
-            return "incomplete"
         elif self.message.format != "anthropic":
             return "reasoning"
         elif not part.text:

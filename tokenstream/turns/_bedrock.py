@@ -55,14 +55,14 @@ class _Turn(Turn):
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         if not self.own:
             return "reasoning"
+        if not part.complete:
+            return "incomplete"
         if part.redacted is not None:
             hidden = _bytes_of(part.redacted)
             if hidden is None:
                 return "reasoning"
             self.written.append({"reasoningContent": {"redactedContent": hidden}})
             return None
-        if not part.signature and not part.complete:
-            return "incomplete"
         signed = {"signature": part.signature} if part.signature else {}
         if part.text or signed:
             self.written.append({"reasoningContent": {"reasoningText": {"text": part.text, **signed}}})

@@ -75,6 +75,9 @@ class _Turn(Turn):
             return "reasoning"
         fields = self.fields(part)
         if "type" in fields or part.redacted is not None or (part.text and part.signature):
+            if part.signature and not part.complete:
+                # More of it may have been to come, and the API behind refuses half of one.
+                return "incomplete"
             self._add_detail(part, fields)
         elif part.text:
             self._reasoning.append(part.text)
