@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._cursor import NULL
@@ -83,6 +83,27 @@ class _ViewBase:
         return _Refused(f"this view {why}: read it in a loop, or take {self._instead}")
 
 
+class _Left:
+    """Stands for the stream and the cursor of a view that was closed.
+
+    Args:
+        end: What ends the view's loop.
+    """
+
+    __slots__ = ("_end",)
+
+    def __init__(self, end: type[Exception]) -> None:
+        self._end = end
+
+    def ready(self) -> NoReturn:
+        """End the loop."""
+        raise self._end
+
+    def waiting(self) -> _Left:
+        """Return what a view of complete calls reads, which is over too."""
+        return self
+
+
 class View(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in a `for` loop.
 
@@ -96,6 +117,25 @@ class View(_ViewBase, Generic[ItemT]):
         self._stream = stream
         self._cursor = cursor
         self._instead = instead
+
+    def close(self) -> None:
+        r"""Let go of the stream: this view gives nothing more, others go on.
+
+        A server that is handed a view calls this when its client has gone. A
+        stream that only the view held is collected then, and closes with a
+        ResourceWarning. Closing twice is fine.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> with Stream([b"data: Hel\n\n", b"data: lo\n\n"], format="text") as stream:
+            ...     text = stream.text
+            ...     first = next(text)
+            ...     text.close()
+            ...     print(first, list(text), stream.closed)
+            Hel [] False
+        """
+        left: Any = _Left(StopIteration)
+        self._stream = self._cursor = left
 
     def __iter__(self) -> View[ItemT]:
         return self
@@ -140,6 +180,24 @@ class AsyncView(_ViewBase, Generic[ItemT]):
         self._stream = stream
         self._cursor = cursor
         self._instead = instead
+
+    async def aclose(self) -> None:
+        """Let go of the stream: this view gives nothing more, others go on.
+
+        A server that is handed a view calls this when its client has gone. A
+        stream that only the view held is collected then, and closes with a
+        ResourceWarning. Closing twice is fine.
+
+        Example:
+            >>> from tokenstream import AsyncStream
+            >>> async def first_piece(stream: AsyncStream) -> str:
+            ...     text = stream.text
+            ...     piece = await anext(text)
+            ...     await text.aclose()
+            ...     return piece
+        """
+        left: Any = _Left(StopAsyncIteration)
+        self._stream = self._cursor = left
 
     def __aiter__(self) -> AsyncView[ItemT]:
         return self
