@@ -188,8 +188,7 @@ class AsyncStream(AsyncAspects):
         await self._close()
 
     async def _close(self, *, failed: bool = False) -> None:
-        self._closed_early = self._closed_early or not self._over
-        self._ask_to_stop("closed")
+        self._close_early()
         self._cut("stopped", "closed")
         await self._close_source(failed=failed)
 

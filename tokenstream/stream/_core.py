@@ -122,7 +122,8 @@ class StreamBase:
     ) -> None:
         self._clock = clock
         self._head: ResponseHead | None = None
-        self._error: StreamError | None = None
+        self._error: StreamError | StreamClosed | None = None
+        """What views and `final` raise once the stream is over."""
         self._over = False
         self._closed = False
         self._closed_early = False
@@ -303,6 +304,19 @@ class StreamBase:
             if not self._decided:
                 self._stopping = self._stopping or reason
 
+    def _close_early(self) -> None:
+        """Note that the stream is closed before its end: where nothing was read, there is no answer."""
+        if self._over:
+            return
+        self._closed_early = True
+        if self._stopping is None and not self._reading and not self._machine.meter.chunks:
+            block = "async with" if isinstance(self, AsyncIterator) else "with"
+            self._error = StreamClosed(
+                "the stream was closed before anything was read, so there is no answer: "
+                f"read it inside `{block}`, or call .stop() where it is not wanted"
+            )
+        self._ask_to_stop("closed")
+
     def _decide(self, ending: Ending | None) -> Ending | None:
         """Return the verdict: the end or a stop from elsewhere, whichever came first."""
         with self._verdict:
@@ -332,6 +346,8 @@ class StreamBase:
         """Refuse a new loop over the events where there are none left."""
         if not self._over:
             return
+        if isinstance(self._error, StreamClosed):
+            raise self._error.with_traceback(None)
         if self._closed_early:
             msg = "the stream was closed; what had arrived is in .message, and the views give it"
             raise StreamClosed(msg)

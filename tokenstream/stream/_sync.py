@@ -200,9 +200,7 @@ class Stream(Aspects):
         self._close()
 
     def _close(self, *, quiet: bool = False) -> None:
-        if not self._over:
-            self._closed_early = True
-            self._ask_to_stop("closed")
+        self._close_early()
         self._end_from_outside(quiet=quiet)
 
     def __enter__(self) -> Self:
