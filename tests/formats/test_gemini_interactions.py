@@ -208,8 +208,9 @@ def test_audio_grows_and_pictures_stand_alone() -> None:
         MediaPart(mime_type="image/png", data=b"\0\0\0", complete=True),
         MediaPart(mime_type="image/png", url="https://i", complete=True),
         TextPart(text="a", complete=True),
+        OpaquePart(type="document", data={"type": "document", "data": "%%"}, complete=True),
     )
-    assert told.rules == {"delta_misfits"}
+    assert told.rules == {"media_invalid"}
 
 
 # -- calls -----------------------------------------------------------------------------

@@ -392,7 +392,7 @@ def test_inline_data_that_are_no_base64_are_carried(part: Payload) -> None:
     came = read(turn(part), DONE)
 
     assert [(one.kind, getattr(one, "data", None)) for one in came.message.parts] == [("opaque", part)]
-    assert came.departures == {"delta_misfits": 1}
+    assert came.departures == {"media_invalid": 1}
 
 
 def test_half_a_character_in_a_transcript_waits_for_its_other_half() -> None:

@@ -25,7 +25,7 @@ from tokenstream.formats.ollama import Ollama
 from tokenstream.formats.ollama._timed import TimedLine
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
-from tokenstream.message import Message
+from tokenstream.message import Message, OpaquePart
 
 TIME = "2026-11-20T09:26:59.678947Z"
 STATISTICS = {
@@ -163,9 +163,11 @@ def test_images_are_decoded() -> None:
     )
 
     assert [b"\x89PNG", b"\x89PNG"] == [part.data for part in came.message.parts if part.kind == "media"]
-    assert (2, 8, ["no base64!", 3]) == tuple(
+    assert (2, 8, [3]) == tuple(
         came.message.provider_data[name] for name in ("completed", "total", "message.images")
     )
+    assert OpaquePart(type="image", data={"image": "no base64!"}, complete=True) in came.message.parts
+    assert 1 == came.departures["media_invalid"]
 
 
 def test_log_probabilities_are_joined_over_the_stream() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, call, chunk, item_of, read, text
 from tests.formats.told import DONE
-from tokenstream.errors import ProtocolError
 from tokenstream.events import CitationAdded, MediaDelta
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
 
@@ -374,9 +373,27 @@ def test_audio_after_the_finish_is_kept() -> None:
     assert [b"ab", b"ab"] == [part.data for part in got.message.parts if isinstance(part, MediaPart)]
 
 
-def test_audio_that_is_no_base64_is_an_error() -> None:
-    """Half a sound is not passed off as a whole one."""
-    assert isinstance(read(ROLE, chunk({"audio": {"data": "!"}})).error, ProtocolError)
+@pytest.mark.parametrize("data", ["!", 7])
+def test_audio_that_is_no_base64_is_carried(data: Any) -> None:
+    """Beside the pieces that are, and the words: half a sound is not passed off as a whole one."""
+    good = {"audio": {"data": b64encode(b"ab").decode()}}
+    got = answer(chunk(good), chunk({"audio": {"data": data, "transcript": "Hi"}}), chunk(good))
+
+    [sound, carried] = got.message.parts
+    assert isinstance(sound, MediaPart)
+    assert (b"abab", "Hi") == (sound.data, sound.transcript)
+    assert OpaquePart(type="audio", data={"data": data}, complete=True) == carried
+    assert 1 == got.departures["media_invalid"]
+
+
+def test_an_image_that_is_no_base64_is_carried() -> None:
+    """As it came; the answer goes on."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,?!"}}
+    got = answer(chunk({"images": [image]}), text("Hi"))
+
+    assert "Hi" == got.message.text
+    assert OpaquePart(type="image_url", data=image, complete=True) in got.message.parts
+    assert 1 == got.departures["media_invalid"]
 
 
 def test_audio_that_is_no_object_is_carried() -> None:

@@ -554,9 +554,16 @@ STRAYS: dict[str, tuple[list[Payload], str, str]] = {
     ),
     "audio of a text": ([*HELLO[:4], audio(b"x"), *HELLO[4:], done()], "delta_misfits", "Hello"),
     "audio that is no base64": (
-        [*HELLO[:4], event("response.output_audio.delta", delta="?", **where()), *HELLO[4:], done()],
-        "delta_misfits",
-        "Hello",
+        [
+            created(),
+            added(),
+            part("audio"),
+            event("response.output_audio.delta", delta="?", **where()),
+            audio(b"x"),
+            done(),
+        ],
+        "media_invalid",
+        "",
     ),
     "text that is no text": (
         [*HELLO[:4], event("response.output_text.delta", delta=7, **where()), *HELLO[4:], done()],

@@ -16,12 +16,13 @@ from tests.formats.openai_responses_payloads import (
     done,
     event,
     frame,
+    hello,
     numbered,
     read,
     remove,
     said,
 )
-from tokenstream.errors import ProtocolError, StreamTruncated
+from tokenstream.errors import StreamTruncated
 from tokenstream.message import (
     MediaPart,
     OpaquePart,
@@ -385,12 +386,41 @@ def test_an_image_in_a_data_url_is_an_image() -> None:
     assert (b"\x00\x00\x00", None, None) == (part.data, part.url, came.error)
 
 
-def test_an_image_that_is_no_base64_is_a_fault() -> None:
-    """Nothing could be shown of it."""
-    came = said(done({"id": "i", "type": "image_generation_call", "result": "???"}))
+@pytest.mark.parametrize("announced", [False, True])
+def test_an_image_that_is_no_base64_is_carried(*, announced: bool) -> None:
+    """As its item, which may go back; the answer goes on."""
+    item = {"id": "i", "type": "image_generation_call", "result": "???", "status": "completed"}
+    start = [added({**item, "result": None, "status": "in_progress"})] if announced else []
+    came = said(*start, done(item), *hello(1))
 
-    assert isinstance(came.error, ProtocolError)
-    assert "media must be base64" in str(came.error)
+    assert came.parts[0] == OpaquePart(type="image_generation_call", data=item, complete=True)
+    assert (came.text, came.error, came.departures["media_invalid"]) == ("Hello", None, 1)
+    assert item in came.message.model_copy(update={"format": "openai-responses"}).to_openai_responses()
+
+
+def test_a_partial_image_that_is_no_base64_is_passed_over() -> None:
+    """The final one comes all the same."""
+    item = {"id": "i", "type": "image_generation_call", "result": None}
+    bad = event("image_generation_call.partial_image", partial_image_b64="???")
+    came = said(added(item), bad, done({**item, "result": PNG}))
+
+    assert [part.data for part in came.parts if isinstance(part, MediaPart)] == [b"\x89PNG"]
+    assert (came.error, came.unknown) == (None, ["response.image_generation_call.partial_image"])
+    assert came.departures["media_invalid"] == 1
+
+
+def test_sound_that_is_no_base64_is_carried() -> None:
+    """Beside the pieces that are."""
+    came = said(
+        {"type": "response.audio.delta", "delta": base64.b64encode(b"ab").decode()},
+        {"type": "response.audio.delta", "delta": "?"},
+    )
+
+    assert came.parts == (
+        MediaPart(data=b"ab", complete=True),
+        OpaquePart(type="audio", data={"data": "?"}, complete=True),
+    )
+    assert (came.error, came.departures) == (None, {"media_invalid": 1})
 
 
 def test_spoken_answers_have_sound_and_words() -> None:

@@ -31,6 +31,7 @@ from tokenstream.formats._values import json_text
 from tokenstream.message import (
     Citation,
     FinishReason,
+    OpaquePart,
     ReasoningPart,
     RefusalPart,
     TextPart,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.limits import Limits
-    from tokenstream.message import MediaPart, OpaquePart, Part, ServerToolCall, ServerToolResult
+    from tokenstream.message import MediaPart, Part, ServerToolCall, ServerToolResult
 
 __all__ = ["BLANK_REASONING", "BLANK_TEXT", "Choice", "OpenCall", "OpenPart", "Parts", "TextKind"]
 
@@ -157,6 +158,17 @@ class Parts(Answer):
         state = self.choice(choice)
         self._end_flow(state)
         self.close(self.open(choice, content), content)
+
+    def refuse_media(self, choice: int, type: str, data: Any) -> None:  # noqa: A002, ANN401 - the fields' types
+        """Carry media that are no base64 as they came.
+
+        Args:
+            choice: The choice.
+            type: What they are, in the server's word.
+            data: They, with what stands beside them.
+        """
+        self.note("media_invalid")
+        self.whole(choice, OpaquePart(type=type, data=data))
 
     def write(self, choice: int, kind: TextKind, text: str) -> None:
         """Add to the open part of that kind, or open one: for formats that do not mark their parts."""

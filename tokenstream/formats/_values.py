@@ -13,7 +13,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["base64_bytes", "count_of_kind", "counts_in", "json_text", "media_bytes", "scalar_text"]
+__all__ = ["base64_bytes", "count_of_kind", "counts_in", "json_text", "scalar_text"]
 
 _STANDARD = str.maketrans("-_", "+/")
 
@@ -32,23 +32,6 @@ def base64_bytes(written: object) -> bytes | None:
         return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         return None
-
-
-def media_bytes(written: str) -> bytes:
-    r"""Return the bytes of media that a server sends as base64, padded or not.
-
-    Raises:
-        ProtocolError: It is none.
-
-    Example:
-        >>> media_bytes("AAA")
-        b'\x00\x00'
-    """
-    try:
-        return b64decode(written + "=" * (-len(written) % 4), validate=True)
-    except ValueError:
-        msg = "media must be base64"
-        raise ProtocolError(msg) from None
 
 
 def count_of_kind(details: object, kind: str, *names: str) -> int | None:

@@ -239,7 +239,8 @@ class Blocks(BlockParts[Block]):
         fields = source if is_dict(source) else {}
         data = bytes_of(fields.get("bytes", ""))
         if data is None:
-            return False
+            self.refuse_media(0, "image", delta)
+            return True
         self.add_media(part, data)
         for name, value in (("s3Location", fields.get("s3Location")), ("error", delta.get("error"))):
             if is_dict(value):

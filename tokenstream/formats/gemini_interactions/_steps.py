@@ -216,8 +216,11 @@ class Steps(Parts):
         kind = text_of(delta, "type") or ""
         encoded = delta.get("data")
         data = b"" if encoded is None else base64_bytes(encoded)
-        if step.type != OUTPUT or data is None:
+        if step.type != OUTPUT:
             return False
+        if data is None:
+            self.refuse_media(0, kind, delta)
+            return True
         part = step.part
         # Audio comes in pieces; of anything else, each is one of its own.
         if part is None or step.kind != kind or kind != "audio":

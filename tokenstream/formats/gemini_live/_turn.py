@@ -138,8 +138,7 @@ class Turn(Parts):
     def _inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         content, mime = bytes_of(data.get("data")), text_of(data, "mimeType")
         if content is None:
-            self.note("delta_misfits")
-            self.whole(0, OpaquePart(type="inlineData", data=fields))
+            self.refuse_media(0, "inlineData", fields)
         elif mime is not None and not mime.startswith("audio/"):
             self.whole(0, MediaPart(mime_type=mime, data=content))
         else:

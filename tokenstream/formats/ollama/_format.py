@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
 from tokenstream.formats._shortcuts import Shortcut
-from tokenstream.formats._values import json_text
+from tokenstream.formats._values import base64_bytes, json_text
 from tokenstream.formats.base import Format
 from tokenstream.formats.ollama._timed import TimedLine
 from tokenstream.message import MediaPart, OpaquePart, Usage
@@ -266,10 +264,9 @@ class Ollama(Format):
                 self.parts.items("message.images", [image])
 
     def _add_image(self, written: str) -> None:
-        try:
-            data = base64.b64decode(written, validate=True)
-        except (binascii.Error, ValueError):
-            self.parts.items("message.images", [written])
+        data = base64_bytes(written)
+        if data is None:
+            self.parts.refuse_media(0, "image", {"image": written})
             return
         part = self.parts.open(0, MediaPart())
         self.parts.add_media(part, data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, is_list, known, text_of
-from tokenstream.formats._values import media_bytes, scalar_text
+from tokenstream.formats._values import base64_bytes, scalar_text
 from tokenstream.formats.openai_chat._calls import Calls
 from tokenstream.formats.openai_chat._tables import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream.message import (
@@ -141,8 +141,10 @@ class Content:
         url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
         if url is None:
             self._read_opaque(item)
-            return
-        self.parts.whole(self.choice, _media(url, item))
+        elif (media := _media(url, item)) is None:
+            self.parts.refuse_media(self.choice, text_of(item, "type") or "", item)
+        else:
+            self.parts.whole(self.choice, media)
 
     def _read_opaque(self, item: dict[str, Any]) -> None:
         kind = item.get("type")
@@ -297,8 +299,12 @@ class Content:
         if not is_dict(audio):
             self.parts.field("audio", audio, self.choice)
             return
-        data = media_bytes(text_of(audio, "data") or "")
+        written = audio.get("data")
+        data = b"" if written is None else base64_bytes(written)
         transcript = text_of(audio, "transcript") or ""
+        if data is None:
+            self.parts.refuse_media(self.choice, "audio", {"data": written})
+            data = b""
         if self._audio is None:
             self.end_flow()
             self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
@@ -361,13 +367,13 @@ def _scalar(value: object) -> object:
     return value if isinstance(value, int | str) else None
 
 
-def _media(url: str, item: dict[str, Any]) -> MediaPart:
+def _media(url: str, item: dict[str, Any]) -> MediaPart | None:
+    """Return media by their address or out of a data URL; None where that holds no base64."""
     head, comma, text = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):
         return MediaPart(url=url, provider_data=known(item, "image_url", "url"))
+    data = base64_bytes(text)
+    if data is None:
+        return None
     mime_type = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]
-    return MediaPart(
-        mime_type=mime_type or None,
-        data=media_bytes(text),
-        provider_data=known(item, "image_url", "url"),
-    )
+    return MediaPart(mime_type=mime_type or None, data=data, provider_data=known(item, "image_url", "url"))

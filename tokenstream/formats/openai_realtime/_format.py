@@ -17,7 +17,6 @@ from tokenstream.formats.openai_realtime._outputs import Outputs
 from tokenstream.formats.openai_realtime._place import is_event, place_of
 from tokenstream.formats.openai_realtime._words import (
     FINISH_REASONS,
-    audio_of,
     finish_reason,
     output_format,
     usage_of,
@@ -347,12 +346,12 @@ class OpenAIRealtime(Format):
         self._outputs.write_transcript(content, delta)
 
     def _audio(self, payload: dict[str, Any]) -> None:
-        data = audio_of(payload.get("delta"))
-        content = None if data is None else self._outputs.content(payload, "audio")
-        if data is None or content is None:
+        delta = payload.get("delta")
+        content = self._outputs.content(payload, "audio") if isinstance(delta, str) else None
+        if content is None or not isinstance(delta, str):
             self._misfit(payload)
             return
-        self._outputs.write_audio(content, data)
+        self._outputs.write_audio(content, delta)
 
     def _misfit(self, payload: dict[str, Any]) -> None:
         self.note("delta_misfits")

@@ -9,8 +9,8 @@ from tokenstream.events import MessageStart
 from tokenstream.formats._open import OpenCall, join_halves, mend
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
+from tokenstream.formats._values import base64_bytes
 from tokenstream.formats.openai_realtime._item import Content, Item
-from tokenstream.formats.openai_realtime._words import audio_of
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Outputs(Parts):
             whole = text_of(content, name)
             if whole and name not in found.told:
                 tell(found, whole)
-        audio = audio_of(content.get("audio"))
+        audio = text_of(content, "audio")
         if audio and "audio" not in found.told:
             self.write_audio(found, audio)
 
@@ -225,13 +225,17 @@ class Outputs(Parts):
             text = join_halves(part, text, self.note)
         self.add_media(part, transcript=text)
 
-    def write_audio(self, content: Content, data: bytes) -> None:
-        """Add to audio."""
+    def write_audio(self, content: Content, written: str) -> None:
+        """Add to audio, which comes as base64."""
         if content.part.kind != "media":
             self.note("delta_misfits")
             return
         content.told.add("audio")
-        self.add_media(content.part, data)
+        data = base64_bytes(written)
+        if data is None:
+            self.refuse_media(0, "audio", {"data": written})
+        else:
+            self.add_media(content.part, data)
 
     def _content_index(self, payload: dict[str, Any]) -> int:
         index = payload.get("content_index")

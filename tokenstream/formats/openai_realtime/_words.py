@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import FinishReason, Usage
 
-__all__ = ["FINISH_REASONS", "audio_of", "finish_reason", "output_format", "usage_of"]
+__all__ = ["FINISH_REASONS", "finish_reason", "output_format", "usage_of"]
 
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     {
@@ -69,18 +68,3 @@ def output_format(holder: dict[str, Any]) -> dict[str, Any]:
         return told
     old = _OLD_AUDIO.get(text_of(holder, "output_audio_format") or "")
     return {"type": old} if old else {}
-
-
-def audio_of(written: object) -> bytes | None:
-    r"""Return the bytes of a piece of audio; None where it is no base64.
-
-    Example:
-        >>> audio_of("AAE="), audio_of("?"), audio_of(None)
-        (b'\x00\x01', None, None)
-    """
-    if not isinstance(written, str):
-        return None
-    try:
-        return b64decode(written, validate=True)
-    except ValueError:
-        return None

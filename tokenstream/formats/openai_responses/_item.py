@@ -227,21 +227,32 @@ class ImageItem(OnePart):
 
     def preview(self, payload: dict[str, Any]) -> bool:
         """Take a partial image, which is whole in itself."""
-        image = text_of(payload, "partial_image_b64")
-        if self.over or image is None:
+        written = text_of(payload, "partial_image_b64")
+        if self.over or written is None:
+            return False
+        image = media_of(written)
+        if image is None:
+            # The whole image is still to come.
+            self.parts.note("media_invalid")
             return False
         more = {name: payload[name] for name in _IMAGE_FIELDS if not says_nothing(payload.get(name))}
         self._data = {**self._data, **more}
-        self.tell(self._part, self.content(self._data).model_copy(update={"data": media_of(image)}))
+        self.tell(self._part, self.content(self._data).model_copy(update={"data": image}))
         return True
 
     def fill(self, part: OpenPart, item: dict[str, Any]) -> None:
         """Add the final image."""
         result = text_of(item, "result") or ""
-        if result and "://" not in result[:10]:
-            # The last partial one must make room, also where nothing else has changed.
-            self.tell(part, self.content(item))
-            self.parts.add_media(part, media_of(result))
+        if not result or "://" in result[:10]:
+            return
+        image = media_of(result)
+        if image is None:
+            self.parts.note("media_invalid")
+            self.tell(part, OpaquePart(type=self.type, data=item))
+            return
+        # The last partial one must make room, also where nothing else has changed.
+        self.tell(part, self.content(item))
+        self.parts.add_media(part, image)
 
 
 _SUBTYPES = {"svg": "svg+xml"}

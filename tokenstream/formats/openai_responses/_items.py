@@ -235,9 +235,13 @@ class Items(Parts):
             data: A piece of sound, in base64.
             transcript: A piece of what it says.
         """
+        sound = media_of(data)
+        if sound is None:
+            self.refuse_media(0, "audio", {"data": data})
+            return
         if self._audio is None or self._audio.closed:
             self._audio = self.open(0, MediaPart())
-        self.add_media(self._audio, media_of(data), transcript)
+        self.add_media(self._audio, sound, transcript)
 
 
 def number_of(payload: dict[str, Any], name: str) -> int | None:

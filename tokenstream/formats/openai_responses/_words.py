@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._openai import token_counts
 from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
-from tokenstream.formats._values import media_bytes
+from tokenstream.formats._values import base64_bytes
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:
@@ -174,19 +174,16 @@ def _first_said(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, obje
     return "", None
 
 
-def media_of(text: str) -> bytes:
-    r"""Return media that were sent as base64, also in a data URL.
-
-    Raises:
-        ProtocolError: It is none.
+def media_of(text: str) -> bytes | None:
+    r"""Return media that were sent as base64, also in a data URL; None where they are none.
 
     Example:
-        >>> media_of("AAA=")
-        b'\x00\x00'
+        >>> media_of("AAA="), media_of("data:image/png;base64,AAA="), media_of("???")
+        (b'\x00\x00', b'\x00\x00', None)
     """
     if text.startswith("data:"):
         text = text.partition(",")[2]
-    return media_bytes(text)
+    return base64_bytes(text)
 
 
 def written(value: object) -> str:
