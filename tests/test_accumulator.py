@@ -248,6 +248,22 @@ def test_fields_without_a_word_are_kept_beside_the_message() -> None:
     assert before.provider_data["logprobs"] == [1]
 
 
+def test_items_join_a_field_of_their_name() -> None:
+    """The same name may stand in a choice and in its delta; what was sent is not written into."""
+    sent = ["b"]
+    accumulator = Accumulator()
+    for event in (
+        Unknown("logprobs", {"a": 1}, kind="field"),
+        Unknown("logprobs", [2], kind="items"),
+        Unknown("tokens", sent, kind="field"),
+        Unknown("tokens", ["c"], kind="items"),
+    ):
+        accumulator.take(event)
+
+    assert {"logprobs": [{"a": 1}, 2], "tokens": ["b", "c"]} == accumulator.message.provider_data
+    assert ["b"] == sent
+
+
 def test_heads_add_up() -> None:
     """An id or a model that comes later does not take away the others."""
     message = accumulate(MessageStart(id="m"), MessageStart(model="x")).message

@@ -373,10 +373,14 @@ class Accumulator:
         if event.kind == "event":
             return False
         data = self._provider_data if event.shared else self._choice(event.choice).provider_data
-        if event.kind == "items":
-            data.setdefault(event.name, []).extend(event.data)
-        else:
-            data[event.name] = event.data
+        if event.kind != "items":
+            data[event.name] = _snapshot(event.data)
+            return False
+        items = data.setdefault(event.name, [])
+        if not is_list(items):
+            # A field of that name may stand in two places, in a choice and in its delta.
+            items = data[event.name] = [items]
+        items.extend(event.data)
         return False
 
 
