@@ -132,6 +132,12 @@ class Machine:
         return self._connection.name
 
     @property
+    def assumed(self) -> bool:
+        """Whether the sentinel alone told the end, which a clean end of the input is to confirm."""
+        known = self._connection.format
+        return known is not None and known.assumed
+
+    @property
     def metrics(self) -> Metrics:
         """How fast the answer came, as far as it has come."""
         return self.meter.read(self.now if self.meter.chunks else None, self.accumulator.output_tokens)
@@ -288,7 +294,7 @@ class Machine:
         """Stop because an exception, Ctrl-C say, broke off the decoding of an event; it cannot go on."""
         # What the format has read may not have been given.
         given = all(message.finish_reason for message in self.accumulator.messages)
-        if self.error is None and (self.answered or (given and self._connection.finished)):
+        if self.error is None and self._connection.finished and (self.answered or given):
             self.note("broken_after_finish")
         else:
             self.error = self.error or StreamInterrupted(

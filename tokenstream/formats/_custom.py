@@ -194,9 +194,11 @@ class Custom(Format):
 
     def read_sentinel(self) -> None:
         """Take the sentinel: the end of the answer."""
-        if self.mapped.finish is not None and not self.parts.finished:
-            self.note("finish_missing")
-        self.conclude()
+        if self.mapped.finish is None:
+            # Nothing else can tell the end.
+            self.conclude()
+        else:
+            super().read_sentinel()
 
     def read_text(self, payload: bytes, event: str) -> None:
         """Take a payload, which may be any JSON value.

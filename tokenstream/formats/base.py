@@ -56,7 +56,7 @@ class Format(ABC):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("departures", "ended", "error", "frames", "limits", "parts", "pings", "stop")
+    __slots__ = ("assumed", "departures", "ended", "error", "frames", "limits", "parts", "pings", "stop")
 
     name: ClassVar[str]
     """What users call the format."""
@@ -80,6 +80,8 @@ class Format(ABC):
         self.frames: int = 0
         self.ended = False
         """Whether a terminal event came."""
+        self.assumed = False
+        """Whether the sentinel alone says so, which counts where the input then ends cleanly."""
         self.error: StreamError | None = None
         self.stop: str | None = None
         self.parts = Parts(self.limits, self.note)
@@ -128,7 +130,7 @@ class Format(ABC):
     @property
     def finished(self) -> bool:
         """Whether the answer is over: a terminal event came, or every choice has its finish reason."""
-        return self.ended or self.parts.finished
+        return (self.ended and not self.assumed) or self.parts.finished
 
     @property
     def resting(self) -> bool:
@@ -163,6 +165,9 @@ class Format(ABC):
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
+        if self.assumed and self.error is None:
+            self.assumed = False
+            self.end_without_finish()
         if self.error is None and not self.ended:
             if self.parts.finished:
                 if self.sentinel is not None or not self.ends_with_input:
@@ -304,9 +309,17 @@ class Format(ABC):
             self.parts.unknown(event, str(payload, "utf-8", "replace"))
 
     def read_sentinel(self) -> None:
-        """Take the sentinel: the end of the answer."""
-        if not self.parts.finished:
+        """Take the sentinel: the end of the answer, for certain where its finish reason came."""
+        if self.finished:
+            self.conclude()
+        else:
+            # Quirk (llama-cpp-python, 2026-11): an answer that another request interrupts ends
+            # with the sentinel, and then the connection breaks; recording: none.
             self.note("finish_missing")
+            self.ended = self.assumed = True
+
+    def end_without_finish(self) -> None:
+        """Take the end of an answer whose finish reason is missing; by default what is open is closed."""
         self.conclude()
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:

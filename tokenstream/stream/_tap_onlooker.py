@@ -162,7 +162,10 @@ class Onlooker:
 
     def stop(self) -> None:
         """Who reads has closed the source."""
-        if not self.over:
+        if not self.over and self.machine.assumed:
+            # Whoever stops at the sentinel has seen no break: its tool calls are not lost.
+            self._finish(None)
+        elif not self.over:
             # Some close as soon as they have the terminal event, and the body is not at its end.
             self.machine.cut(self._clock())
             self.over = True

@@ -185,15 +185,17 @@ provider_data=None))]
         elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
             self.parts.unknown(kind or "event", payload)
 
-    def read_sentinel(self) -> None:
-        """Take `[DONE]`, which ends the answer as `message_stop` does."""
-        self._end_answer()
+    def end_without_finish(self) -> None:
+        """End an answer whose stop reason is missing: no open call is known to be whole."""
+        self._blocks.cut()
+        self.conclude()
 
     def _end_answer(self) -> None:
-        if not self.parts.finished:
+        if self.parts.finished:
+            self.conclude()
+        else:
             self.note("finish_missing")
-            self._blocks.cut()
-        self.conclude()
+            self.end_without_finish()
 
     # -- events --------------------------------------------------------------
 

@@ -121,11 +121,9 @@ class BedrockConverse(Format):
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
-    def read_sentinel(self) -> None:
-        """Take `[DONE]`, which ends the answer even where its stop is missing."""
-        if not self.finished:
-            self.note("finish_missing")
-            self._blocks.cut()
+    def end_without_finish(self) -> None:
+        """End an answer whose stop is missing: no open call is known to be whole."""
+        self._blocks.cut()
         self.conclude()
 
     def read(self, payload: dict[str, Any], event: str) -> None:

@@ -181,8 +181,9 @@ class BedrockInvoke(Format):
             self.note("empty_data")
         elif data.strip() == _SENTINEL:
             # Models with OpenAI's chunks may end as theirs do.
-            (self._inner or self).read_sentinel()
-            self.ended = True
+            format = self._inner or self
+            format.read_sentinel()
+            self.ended, self.assumed = True, format.assumed
         else:
             self._read_model(data)
 

@@ -82,11 +82,9 @@ class V2(Format):
         else:
             reader(self, payload)
 
-    def read_sentinel(self) -> None:
-        """Take `[DONE]`, which ends the answer even where `message-end` is missing."""
-        if not self.parts.finished:
-            self.note("finish_missing")
-            self.content.cut()
+    def end_without_finish(self) -> None:
+        """End an answer whose `message-end` is missing: no open call is known to be whole."""
+        self.content.cut()
         self.conclude()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:

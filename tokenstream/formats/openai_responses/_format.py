@@ -215,10 +215,10 @@ class OpenAIResponses(Format):
         elif kind in KINDS and kind == payload.get("type"):
             self._delta = payload
 
-    def read_sentinel(self) -> None:
-        """Take `[DONE]`; without the end of the response no tool call is known to be whole."""
+    def end_without_finish(self) -> None:
+        """End a response whose own end is missing: no open tool call is known to be whole."""
         self._items.settle(None, complete=False)
-        super().read_sentinel()
+        super().end_without_finish()
 
     # -- the response ------------------------------------------------------
 

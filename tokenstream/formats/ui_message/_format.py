@@ -140,10 +140,8 @@ provider_data=None))]
         """Take the sentinel: the end of the answer, and the moment for an error that came before it."""
         if self._withheld is not None:
             self.error = self._withheld
-            return
-        if not self.finished:
-            self.note("finish_missing")
-        self.conclude()
+        else:
+            super().read_sentinel()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Tell whether a payload that looks like an error is none: data and results may hold one."""
