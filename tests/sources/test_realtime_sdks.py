@@ -92,6 +92,31 @@ def test_a_connection_of_openai_is_read_beneath_its_objects() -> None:
         assert (stream.format, stream.message.ending) == ("openai-realtime", "complete")
 
 
+def responding(connection: ServerConnection) -> None:
+    """Answer two requests of the Responses API."""
+    for number in (1, 2):
+        connection.recv()
+        response = {"id": f"resp_{number}", "object": "response", "output": []}
+        delta = {"output_index": 0, "content_index": 0, "item_id": "i", "delta": "Hello"}
+        for each in (
+            {"type": "response.created", "response": {**response, "status": "in_progress"}},
+            {"type": "response.output_text.delta", **delta},
+            {"type": "response.completed", "response": {**response, "status": "completed"}},
+        ):
+            connection.send(json.dumps(each))
+
+
+def test_a_connection_of_openais_responses_gives_one_answer_after_the_other() -> None:
+    """It stands on the same as one of Realtime."""
+    with open_socket(responding) as url, client(url).responses.connect() as connection:
+        connection.send(ASK)
+        connection.send(ASK)
+        with Stream(connection) as stream:
+            told = [(response.final().text, response.message.id) for response in stream.responses]
+
+        assert told == [("Hello", "resp_1"), ("Hello", "resp_2")]
+
+
 def test_what_openais_connect_returns_is_entered() -> None:
     """With what was queued for sending."""
     with open_socket(realtime) as url:

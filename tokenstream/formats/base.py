@@ -72,6 +72,8 @@ class Format(ABC):
     """Names of SSE events whose data must be this format's payloads."""
     several: ClassVar[bool] = False
     """Whether a connection carries several answers, which `place_of` and `of_answer` tell apart."""
+    several_on_socket: ClassVar[bool] = False
+    """Whether a WebSocket carries several answers, though a body has one."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         self.limits = limits if limits is not None else DEFAULT_LIMITS

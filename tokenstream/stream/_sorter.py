@@ -101,6 +101,7 @@ class Sorter:
         "_frames",
         "_held",
         "_limits",
+        "_messages",
         "_open",
         "_over",
         "_session",
@@ -111,6 +112,7 @@ class Sorter:
 
     def __init__(self, wanted: str | Format | None, *, limits: Limits, messages: bool) -> None:
         self._limits = limits
+        self._messages = messages
         # It cuts chunks into frames, and decodes none.
         self._connection = Connection(
             wanted,
@@ -162,7 +164,7 @@ class Sorter:
     @property
     def unfinished(self) -> bool:
         """Whether an answer is being given."""
-        return bool(self._open)
+        return any(not lane.dropped for lane in self._open.values())
 
     @property
     def began(self) -> bool:
@@ -178,7 +180,7 @@ class Sorter:
 
     def _settle(self, format: str | Format) -> None:
         self._session = registry.create(format, limits=self._limits, pings=False)
-        self.several = self._session.several
+        self.several = self._session.several or (self._messages and self._session.several_on_socket)
 
     def _sort(self, frame: Frame) -> list[Lane]:
         payload = self._decoded(frame)
@@ -203,7 +205,8 @@ class Sorter:
         name = registry.detect(payload, event)[0]
         if name is not None:
             self._settle(name)
-        elif len(self._frames) >= _MOST_UNDECIDED:
+        elif len(self._frames) >= _MOST_UNDECIDED or provider_error(payload, event):
+            # Nothing may follow an error, of whatever format it is.
             self.several = False
         if self.several is None:
             return []
@@ -222,7 +225,7 @@ class Sorter:
             lane = self._open[name] = Lane(session.of_answer(name), self._held)
             begun.append(lane)
             self._pass_on(lane)
-        oldest = next(iter(self._open), None)
+        oldest = next((each for each, open_one in self._open.items() if not open_one.dropped), None)
         if ends and name is None:
             name, lane = oldest, None if oldest is None else self._open[oldest]
         current = lane or (None if oldest is None else self._open[oldest])

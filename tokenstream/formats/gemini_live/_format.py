@@ -8,6 +8,7 @@ from pydantic_core import from_json
 
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import TextDelta
+from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import dicts_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._readers import ChunkReader
 from tokenstream.formats._template import Templates
@@ -112,6 +113,9 @@ class GeminiLive(Format):
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         """Return "" for what belongs to a turn, None for the session, and whether the turn ends with it."""
         fields = {camel(name): value for name, value in payload.items()}
+        # Google closes the connection instead; who imitates it may say nothing more.
+        if provider_error(payload) is not None:
+            return "", True
         content = child(fields, "serverContent")
         of_a_turn = "toolCall" in fields or any(content.get(name) for name in _OF_A_TURN)
         return ("" if of_a_turn else None), _ends_turn(content)

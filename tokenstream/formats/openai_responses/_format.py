@@ -87,14 +87,17 @@ class OpenAIResponses(Format):
         "_learnt_at",
         "_name",
         "_others",
+        "_places",
         "_plain",
         "_read_plain",
+        "_running",
         "_wait",
     )
 
     name: ClassVar[str] = "openai-responses"
     # OpenAI sends none, but servers that imitate it do.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    several_on_socket: ClassVar[bool] = True
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -115,6 +118,10 @@ class OpenAIResponses(Format):
         """Whether its payload came decoded, without a name."""
         self._begun = False
         self._created = False
+        self._places: dict[str, str] = {}
+        """The response that was created last, by the stream's id on a WebSocket; "" where there is none."""
+        self._running: set[str] = set()
+        """Those ids of streams whose response has not ended."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -131,6 +138,31 @@ class OpenAIResponses(Format):
         # Events of the Realtime API have the same names, and ids of their own.
         realtime = dict_of(payload, "response").get("object") == "realtime.response"
         return _is_known(kind) and "event_id" not in payload and not realtime
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return the response that an event belongs to, None for the connection, and whether it ends it."""
+        kind, stream = text_of(payload, "type") or "", text_of(payload, "stream_id") or ""
+        if kind.startswith("response.steer."):
+            return None, False
+        if not _is_known(kind):
+            if error_of(payload, kind) is None:
+                return None, False
+            # The request failed: it is all that comes of it, or the response that it was is not over yet.
+            return (self._places[stream], False) if stream in self._running else ("", True)
+        word = kind.removeprefix("response.")
+        if word == "created":
+            self._places[stream] = text_of(dict_of(payload, "response"), "id") or ""
+        name = self._places.setdefault(stream, "")
+        ends = word in FINAL_STATUSES
+        if ends:
+            self._running.discard(stream)
+        elif word == "created" or not name:
+            self._running.add(stream)
+        return name, ends
+
+    def of_answer(self, answer: str) -> OpenAIResponses:
+        """Return a format that reads one response."""
+        return OpenAIResponses(limits=self.limits, pings=self.pings)
 
     @property
     def sequence_number(self) -> int | None:
