@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import datetime as dt
 import pickle
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import pytest
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from tests.partial_json.typed import STEP
 from tests.partial_json.typed_models import (
@@ -392,3 +393,78 @@ def test_allowed_extra_fields_are_attributes_once_they_came() -> None:
     assert "tex" == draft.zz
     with pytest.raises(AttributeError):
         _ = draft.yy
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    born: dt.date
+    toys: list[dt.date] = []
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    born: str
+
+
+class Pets(BaseModel):
+    tagged: Annotated[Cat | Dog, Field(discriminator="kind")]
+    untagged: Cat | Dog
+    days: set[dt.date]
+    anything: Any
+
+
+CAT = '{"born": "2020-01-02", "toys": ["2021-01-01"], "kind": "cat"}'
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "path"),
+    [
+        ('{"tagged": {"born": "2020-01-02", ', '"kind": "cat"', ("tagged", "born")),
+        ('{"tagged": {"born": "2020-01-02"', "}", ("tagged", "born")),
+        (
+            '{"tagged": {"born": "2020-01-02", "toys": ["2021-01-01"], ',
+            '"kind": "cat"',
+            ("tagged", "toys", 0),
+        ),
+        ('{"untagged": {"kind": "cat", "born": "2020-01-02", ', '"toys": []}', ("untagged", "born")),
+        ('{"untagged": {"toys": ["2020-01-02", ', f'"2021-01-01"], {CAT[1:]}', ("untagged", "toys", 0)),
+        ('{"days": ["2020-01-02", ', '"2020-01-03"]', ("days", 0)),
+    ],
+)
+def test_what_may_still_become_another_value_is_not_complete(
+    start: str, end: str, path: tuple[Any, ...]
+) -> None:
+    """A value that shows as it came is complete once it was read as what its type says."""
+    draft = _draft(Pets, start)
+    before = draft.partial()
+    pickled = pickle.loads(pickle.dumps(before))
+    draft.feed(end)
+
+    assert before.get(*path) in {"2020-01-02", "2021-01-01"}
+    assert (False, False) == (before.is_complete(*path), pickled.is_complete(*path))
+
+
+def test_what_is_read_late_is_complete_from_then_on() -> None:
+    """Also where it turns out to be invalid, since it shows as it came then."""
+    draft = _draft(Pets, '{"tagged": {"born": "2020-01-02", "toys": "none", "more": 1, "kind": "cat"')
+    told = [draft.partial().is_complete("tagged", name) for name in ("born", "toys", "kind")]
+
+    assert [True, True, True] == told
+    assert dt.date(2020, 1, 2) == draft.partial().get("tagged", "born")
+
+
+def test_plain_data_are_complete_as_they_come() -> None:
+    """What may be anything becomes nothing else."""
+    partial = _partial(Pets, '{"anything": {"a": [1, {"b": 2')
+
+    assert partial.is_complete("anything", "a", 0)
+    assert not partial.is_complete("anything", "a", 1)
+
+
+def test_a_snapshot_that_was_pickled_tells_what_grows() -> None:
+    """It is the same afterwards in every respect."""
+    partial = _partial(Recipe, f'{{"name": "x", "steps": [{STEP}, {{"title": "a')
+    pickled = pickle.loads(pickle.dumps(partial))
+    paths = [("name",), ("steps",), ("steps", 0), ("steps", 1), ("steps", 1, "title")]
+
+    assert [partial.is_complete(*path) for path in paths] == [pickled.is_complete(*path) for path in paths]

@@ -42,7 +42,7 @@ def test_a_field_gives_what_is_written_in_it(at: Any, text: str, expected: str) 
     for pieces in fragmentations(text):
         field = Field(at)
 
-        assert expected == "".join(run(field, pieces))
+        assert expected == "".join(map(str, run(field, pieces)))
         assert field.error is None
 
 
@@ -83,16 +83,30 @@ def test_a_path_to_no_string_is_an_error(at: Any, text: str, offset: int | None,
         assert offset == field.error.offset
 
 
-def test_what_came_before_a_wrong_kind_is_given_and_nothing_after() -> None:
-    """Errors keep their place."""
-    for pieces in fragmentations('[{"t": "a"}, {"t": 1}, {"t": "b"}]'):
+def test_of_several_strings_one_of_a_wrong_kind_stands_in_its_place() -> None:
+    """Reading goes on behind it, as it does with elements that are invalid."""
+    for pieces in fragmentations('[{"t": "a"}, {"t": 1}, {"t": "b"}, {"t": {"t": "no"}}, {"t": "c"}]'):
         field = Field("*.t")
+        given_out = [str(each) for each in run(field, pieces)]
 
-        assert ["a"] == run(field, pieces)
-        assert isinstance(field.error, OutputInvalid)
-        assert field.feed("more") == field.end() == []
-        with pytest.raises(OutputInvalid, match="number"):
-            field.check()
+        assert [
+            "a",
+            "'*.t' is a number at character 19, where a string was expected",
+            "b",
+            "'*.t' is an object at character 41, where a string was expected",
+            "c",
+        ] == given_out
+        assert field.error is None
+
+
+def test_nothing_comes_after_an_error_of_the_only_string() -> None:
+    """Its place is the end."""
+    field = Field("t")
+
+    assert [] == run(field, ['{"t": 1, "t": "b"}'])
+    assert field.feed("more") == field.end() == []
+    with pytest.raises(OutputInvalid, match="number"):
+        field.check()
 
 
 @pytest.mark.parametrize("cut", ["", " ", '{"a"', '{"a": "x', '{"a": "x"', '"a'])
@@ -101,7 +115,7 @@ def test_a_document_that_is_cut_is_incomplete(cut: str) -> None:
     field = Field("a")
     pieces = run(field, list(cut))
 
-    assert ("x" if "x" in cut else "") == "".join(pieces)
+    assert ("x" if "x" in cut else "") == "".join(map(str, pieces))
     assert isinstance(field.error, OutputIncomplete)
     assert len(cut) == field.error.offset
 
@@ -150,7 +164,7 @@ def test_the_pieces_of_a_field_add_up_to_its_value(
     text = json.dumps({"before": document, "in": [{"side": wanted}], "after": document}, ensure_ascii=escaped)
     field = Field("in.0.side")
 
-    assert wanted == "".join(run(field, pieces_of(text, size)))
+    assert wanted == "".join(map(str, run(field, pieces_of(text, size))))
     assert field.error is None
 
 
@@ -161,4 +175,4 @@ def test_recorded_answers_give_their_fields(name: str, text: str) -> None:
     for key, value in json.loads(text).items():
         if isinstance(value, str):
             for pieces in ([text], list(text), pieces_of(text, 4)):
-                assert value == "".join(run(Field((key,)), pieces)), name
+                assert value == "".join(map(str, run(Field((key,)), pieces))), name

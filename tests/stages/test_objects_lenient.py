@@ -59,7 +59,7 @@ def test_a_field_is_read_from_what_is_almost_json() -> None:
     for pieces in fragmentations(_ALMOST):
         field = Field("title", lenient=True)
 
-        assert "Pan's" == "".join(run(field, pieces))
+        assert "Pan's" == "".join(map(str, run(field, pieces)))
         assert field.error is None
 
 
@@ -83,7 +83,7 @@ def test_what_is_cut_adds_up_to_the_same_whatever_its_pieces(end: int) -> None:
         last = repr(run(drafts, pieces)[-1:])
         return [
             elements,
-            "".join(run(field, pieces)),
+            "".join(map(str, run(field, pieces))),
             last,
             *map(repr, (items.error, field.error, drafts.error)),
         ]

@@ -20,6 +20,8 @@ from tests.stream.recipes import (
     Recipe,
     Step,
     chat,
+    chat_call,
+    ended,
     read,
     title_in,
 )
@@ -274,3 +276,18 @@ def test_a_view_raises_what_the_stream_raises(colour: str) -> None:
     assert isinstance(error, OutputIncomplete)
     assert isinstance(error.__cause__, StreamInterrupted)
     assert (TEXT[:56], "truncated", "Pan\ncakes") == (error.text, error.partial.ending, title_in(error))
+
+
+@pytest.mark.parametrize("tool", [None, "recipe"])
+def test_of_several_strings_one_of_a_wrong_kind_is_raised_in_its_place(tool: str | None) -> None:
+    """Reading the same view again goes on behind it."""
+    text = '{"steps": [{"t": "a"}, {"t": 1}, {"t": "b"}]}'
+    view = Stream(chat(text) if tool is None else [*chat_call(0, text), *ended()]).field(
+        "steps.*.t", tool=tool
+    )
+    given: list[str] = []
+    with pytest.raises(OutputInvalid, match=r"'steps\.\*\.t' is a number at character 29"):
+        given.extend(view)
+    given.extend(view)
+
+    assert "ab" == "".join(given)

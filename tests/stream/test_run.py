@@ -284,6 +284,34 @@ def test_what_the_tools_gave_back_is_on_the_error_of_a_stream_that_fails() -> No
     assert ("call_a",) == caught.value.tool_calls_delivered
 
 
+class _Frozen(Exception):
+    """Takes no attribute."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
+@pytest.mark.parametrize("error", [Bug("oops"), KeyboardInterrupt(), _Frozen()])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_what_the_tools_gave_back_before_is_on_the_exception_of_one(kind: str, error: BaseException) -> None:
+    """What was run is not undone by the tool behind it; the exception is the same one."""
+    router = Router()
+    router.tool("get_weather", City)(lambda asked: asked.city)
+
+    @router.tool
+    def get_time() -> None:
+        raise error
+
+    async def run() -> object:
+        return await AsyncStream(ANSWER).run(router)
+
+    with pytest.raises(type(error)) as caught:
+        Stream(ANSWER).run(router) if kind == "sync" else anyio.run(run)
+
+    assert caught.value is error
+    assert isinstance(error, _Frozen) or given(error) == {"call_a": "Oslo"}
+
+
 async def _later(event: object) -> None:
     raise NotImplementedError
 

@@ -137,12 +137,22 @@ class Draft(Generic[T]):
         fields = tail if isinstance(tail, GrowingObject) else None
         return Partial(self._face, fields, MISSING if fields is not None else tail, state)
 
-    def _shown(self, node: Open, view: Any, end: int, *, complete: bool) -> Any:  # noqa: ANN401 - any value
+    def _shown(
+        self,
+        node: Open,
+        view: Any,  # noqa: ANN401 - any value
+        end: int,
+        *,
+        complete: bool,
+        settled: bool = True,
+    ) -> Any:  # noqa: ANN401 - any value
         """Return what shows of an object or array inside the document."""
         face = node.slot.face
         if face is None or not node.is_object:
             return view
-        state = State(self._page, node.start, end, complete, self._faults, node.fault, self.error, MISSING)
+        state = State(
+            self._page, node.start, end, complete, self._faults, node.fault, self.error, MISSING, settled
+        )
         partial: Partial[Any] = Partial(face, view, MISSING, state)
         return partial
 
@@ -221,7 +231,7 @@ class Draft(Generic[T]):
         self._text = None
         slot, name, inside = self._leaf
         if inside and node is not None:
-            node.show(name, value)
+            node.show(name, value, settled=node.settles)
             return node.shows
         entry = self._read(node, key, slot, self._excerpt.close(offset, value))
         return self._enter(node, key, name=name, slot=slot, entry=entry, shown=value)
@@ -230,7 +240,7 @@ class Draft(Generic[T]):
         """Finish an object or array; `offset` is behind its bracket."""
         parent, key, name = node.parent, node.key, node.name
         if node.inside and parent is not None:
-            parent.show(name, node.view())
+            parent.show(name, node.view(), settled=node.settles)
             return node.shows
         if node.whole:
             entry = self._read(parent, key, node.slot, self._excerpt.close(offset, raw))
@@ -242,7 +252,8 @@ class Draft(Generic[T]):
         if parent is None:
             shown = node.view()
         elif entry.__class__ in _NOT_READ:
-            shown = self._shown(node, node.view(), offset, complete=True)
+            settled = entry.__class__ is Failed
+            shown = self._shown(node, node.view(), offset, complete=True, settled=settled)
         return self._enter(parent, key, name=name, slot=node.slot, entry=entry, shown=shown)
 
     def _assembled(self, node: Open, raw: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
@@ -305,7 +316,9 @@ class Draft(Generic[T]):
             self._outcome = entry if is_value else MISSING
             return True
         faults = self._faults
-        node.show(name, entry if is_value else shown)
+        # A key that its type has no slot for is read as what it is.
+        extra = slot is RAW and not isinstance(node.structure, Choice)
+        node.show(name, entry if is_value else shown, settled=extra or entry.__class__ is not Unread)
         if isinstance(node.structure, Choice):
             node.entries[key] = entry
             node.tags[key] = shown
@@ -326,6 +339,7 @@ class Draft(Generic[T]):
             read = node.entries[late]
             if read.__class__ is Failed:
                 self._failed(node, late, read.errors)
+                node.settle(structure.name(late))
             elif read.__class__ is not Unread:
                 node.show(structure.name(late), read)
 
@@ -358,4 +372,6 @@ class Draft(Generic[T]):
                 read = self._read(node, key, slot, entry.text)
                 if read.__class__ not in _NOT_READ:
                     node.show(name, read)
+                elif read.__class__ is Failed or slot is RAW:
+                    node.settle(name)
                 self._record(node, structure, key, slot, read)

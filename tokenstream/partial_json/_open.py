@@ -41,12 +41,14 @@ class Open:
         "name",
         "parent",
         "place",
+        "settles",
         "shows",
         "slot",
         "start",
         "structure",
         "tags",
         "telling",
+        "unsettled",
         "values",
         "whole",
     )
@@ -75,10 +77,14 @@ class Open:
         self.inside = inside
         self.whole = structure is None and not inside
         """Whether it is read whole, from a text that is being kept for it."""
+        self.settles: bool = slot.plain if parent is None or not inside else parent.settles
+        """Whether what is read whole shows inside as it is read in the end."""
         self.log = FieldLog()
         """The fields of an object, as they show."""
         self.values: list[Any] = []
         """The elements of an array, as they show."""
+        self.unsettled: set[int] = set()
+        """Which of the elements have yet to be read as what their type says."""
         self.entries: Entries = {}
         """What was read, by key; empty where it is read whole."""
         self.place: tuple[str | int, ...] | None = None
@@ -102,12 +108,26 @@ class Open:
             return slot, structure.name(key)
         return RAW, None if structure.closed else key
 
-    def show(self, name: str | int | None, value: Any) -> None:  # noqa: ANN401 - any value
-        """Let a finished value show."""
+    def show(self, name: str | int | None, value: Any, *, settled: bool = True) -> None:  # noqa: ANN401 - any value
+        """Let a finished value show.
+
+        Args:
+            name: What it shows as; None where it does not.
+            value: The value.
+            settled: Whether it stays as it is, and has not yet to be read as what its type says.
+        """
         if isinstance(name, str):
-            self.log.add(name, value)
+            self.log.add(name, value, settled=settled)
         elif name is not None:
+            if not settled:
+                self.unsettled.add(len(self.values))
             self.values.append(value)
+
+    def settle(self, name: str | int | None) -> None:
+        """Say that what shows under a name stays as it is."""
+        value = self.log.find(name, len(self.log.names))
+        if value is not MISSING:
+            self.show(name, value)
 
     def view(self, name: str | int | None = None, tail: Any = MISSING) -> GrowingObject | GrowingArray:  # noqa: ANN401 - any value
         """Return what shows of it.
@@ -117,7 +137,7 @@ class Open:
             tail: What shows of that value, or MISSING.
         """
         if not self.is_object:
-            return GrowingArray(self.values, tail)
+            return GrowingArray(self.values, tail, self.unsettled)
         return GrowingObject(self.log, name, tail) if isinstance(name, str) else GrowingObject(self.log)
 
     @property

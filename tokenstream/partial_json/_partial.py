@@ -77,6 +77,8 @@ class State(NamedTuple):
     error: InvalidJSON | LimitExceeded | None
     outcome: Any
     """The finished, validated value, or MISSING."""
+    settled: bool = True
+    """Whether the object, once all of it has come, stays as it is."""
 
 
 class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, which may have no hash
@@ -172,7 +174,7 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
             path: Names of fields, keys and indexes; none for the object itself.
         """
         value: Any = self
-        finished = self.complete
+        finished = self.complete and self._state.settled
         for key in _keys(path):
             finished = finished or _is_finished(value, key)
             value = _member(value, key)

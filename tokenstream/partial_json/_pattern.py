@@ -64,6 +64,11 @@ class Pattern:
         return self._allowed[position] is None
 
     @property
+    def wild(self) -> bool:
+        """Whether it may lead to more than one value."""
+        return None in self._allowed
+
+    @property
     def keys(self) -> frozenset[str | int]:
         """The keys that a path may have, but for those that `*` stands for."""
         return frozenset(key for allowed in self._allowed for key in allowed or ())

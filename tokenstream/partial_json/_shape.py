@@ -175,6 +175,8 @@ class Slot(ABC):
     """How an object shows that grows here; None where it shows as a mapping."""
     shows_text = True
     """Whether a string shows here while it grows."""
+    plain = False
+    """Whether any value is read as the plain data that it is."""
 
     @abstractmethod
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value

@@ -59,6 +59,7 @@ class _StructSlot(Slot):
         self._structures: dict[str, Structure | None] = {}
         members = list(_members(type_))
         self.shows_text = any(member in {Any, str} for member in members)
+        self.plain = type_ is Any
         structs = [_struct(member) for member in members if _struct(member) is not None]
         self._names = {
             field.encode_name: field.name for struct in structs for field in msgspec.structs.fields(struct)

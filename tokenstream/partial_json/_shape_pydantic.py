@@ -96,6 +96,7 @@ class PydanticSlot(Slot):
         self._is_document = validator is not None
         self._structures: dict[str, Structure | None] = {}
         self.shows_text = types.definitions.shows_text(schema)
+        self.plain = types.definitions.is_plain(schema)
         self._names: dict[str, str] = {}
         objects = types.definitions.objects(schema, config)
         for found in objects:

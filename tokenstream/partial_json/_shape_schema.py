@@ -114,6 +114,13 @@ class Definitions:
         """Tell whether a string may show while it grows: it stays one."""
         return any(found.schema["type"] in _TEXT for found in self._alternatives(schema, None))
 
+    def is_plain(self, schema: CoreSchema) -> bool:
+        """Tell whether any value is read as the plain data that it is."""
+        schema = self.resolve(schema)
+        while schema["type"] in {"default", "nullable"}:
+            schema = self.resolve(schema["schema"])
+        return bool(schema["type"] == "any")
+
     def objects(self, schema: CoreSchema, config: CoreSchema | None) -> list[Alternative]:
         """Return the objects with named fields that a type may be."""
         return [found for found in self._alternatives(schema, config) if found.schema["type"] in _FIELDS]

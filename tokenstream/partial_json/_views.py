@@ -7,7 +7,7 @@ length is never written again. Views of one object or array share all storage.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -48,7 +48,7 @@ def resolve(value: Any) -> Any:  # noqa: ANN401 - any value
 class FieldLog:
     """The fields of an object in the order they finished; a name may come again."""
 
-    __slots__ = ("_places", "names", "order", "values")
+    __slots__ = ("_places", "_unsettled", "names", "order", "values")
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -56,9 +56,13 @@ class FieldLog:
         self.order: list[str] = []
         """Each name once, by its first place."""
         self._places: dict[str, list[int]] = {}
+        self._unsettled: set[int] = set()
+        """Which of the values have yet to be read as what their type says."""
 
-    def add(self, name: str, value: Any) -> None:  # noqa: ANN401 - any value
+    def add(self, name: str, value: Any, *, settled: bool = True) -> None:  # noqa: ANN401 - any value
         """Add a finished field; it stands for an earlier one of its name from here on."""
+        if not settled:
+            self._unsettled.add(len(self.names))
         # The value before its place: another thread may be looking.
         self.values.append(value)
         self.names.append(name)
@@ -71,11 +75,20 @@ class FieldLog:
 
     def find(self, name: object, length: int) -> Any:  # noqa: ANN401 - any value
         """Return the value that a name had when `length` fields had finished, or MISSING."""
+        place = self._place(name, length)
+        return MISSING if place is None else self.values[place]
+
+    def is_settled(self, name: object, length: int) -> bool:
+        """Tell whether a name had a value when `length` fields had finished that stays as it is."""
+        place = self._place(name, length)
+        return place is not None and place not in self._unsettled
+
+    def _place(self, name: object, length: int) -> int | None:
         places = self._places.get(name) if isinstance(name, str) else None
         if places is None:
-            return MISSING
+            return None
         before = bisect_left(places, length)
-        return self.values[places[before - 1]] if before else MISSING
+        return places[before - 1] if before else None
 
 
 class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
@@ -103,8 +116,9 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return self._log.find(name, self._length)
 
     def is_finished(self, name: object) -> bool:
-        """Tell whether what shows under a name is finished."""
-        return not (self._tail is not MISSING and name == self._name) and name in self
+        """Tell whether what shows under a name is finished, and stays as it is."""
+        growing = self._tail is not MISSING and name == self._name
+        return not growing and self._log.is_settled(name, self._length)
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any value
         value = self.find(name)
@@ -137,13 +151,14 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return shown(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt_object, (dict(self),)
+        fields = [(name, value, self.is_finished(name)) for name, value in self.items()]
+        return _rebuilt_object, (fields,)
 
 
-def _rebuilt_object(fields: dict[str, Any]) -> GrowingObject:
+def _rebuilt_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
     log = FieldLog()
-    for name, value in fields.items():
-        log.add(name, value)
+    for name, value, settled in fields:
+        log.add(name, value, settled=settled)
     return GrowingObject(log)
 
 
@@ -153,20 +168,28 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
     Args:
         values: The finished elements.
         tail: What shows of the one that grows; MISSING where nothing does.
+        unsettled: The indexes of elements that have yet to be read as what their type says.
     """
 
-    __slots__ = ("_length", "_tail", "_values")
+    __slots__ = ("_length", "_tail", "_unsettled", "_values")
 
-    def __init__(self, values: list[Any], tail: Any = MISSING) -> None:  # noqa: ANN401 - any value
+    def __init__(
+        self,
+        values: list[Any],
+        tail: Any = MISSING,  # noqa: ANN401 - any value
+        unsettled: Collection[int] = (),
+    ) -> None:
         self._values = values
         self._length = len(values)
         self._tail = tail
+        self._unsettled = unsettled
 
     def is_finished(self, index: object) -> bool:
-        """Tell whether there is an element at an index, and it is finished."""
-        return isinstance(index, int) and (
-            0 <= index < self._length or -len(self) <= index < self._length - len(self)
-        )
+        """Tell whether there is an element at an index, and it is finished, and stays as it is."""
+        if not isinstance(index, int):
+            return False
+        place = index if index >= 0 else index + len(self)
+        return 0 <= place < self._length and place not in self._unsettled
 
     @overload
     def __getitem__(self, index: int) -> Any: ...  # noqa: ANN401 - any value
@@ -199,7 +222,8 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return shown(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return GrowingArray, (list(self),)
+        unsettled = {place for place in range(len(self)) if not self.is_finished(place)}
+        return GrowingArray, (list(self), MISSING, unsettled)
 
 
 def shown(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any value

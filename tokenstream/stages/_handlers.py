@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,6 @@ from tokenstream.errors import (
     MisuseError,
     OutputIncomplete,
     OutputInvalid,
-    TokenStreamError,
 )
 from tokenstream.events import ToolCallDone
 from tokenstream.stages._cursor import NULL
@@ -115,7 +115,9 @@ class Work(NamedTuple):
     def blame(self, error: BaseException) -> None:
         """Say on an error of the handler's whose it is."""
         call = f", call {self.item.id!r}" if self.is_tool else ""
-        error.add_note(f"raised by the handler {self.entry.name!r} for {self.entry.purpose}{call}")
+        # An exception of the application's may take no attribute, and so no note.
+        with suppress(AttributeError):
+            error.add_note(f"raised by the handler {self.entry.name!r} for {self.entry.purpose}{call}")
 
 
 class _Taker(ABC):
@@ -353,14 +355,17 @@ class Run:
                 raise reader.error
         return self._results(message)
 
-    def put_results_on(self, error: TokenStreamError, message: Message) -> None:
+    def put_results_on(self, error: BaseException, message: Message) -> None:
         """Put what the tools gave back on an error, since none takes back what was run.
 
         Args:
-            error: What ended the run.
+            error: What ended the run, in whatever class: a tool's own error, too.
             message: The answer.
         """
-        error.tool_results = self._results(message)
+        holder: Any = error
+        # As in `Work.blame`.
+        with suppress(AttributeError):
+            holder.tool_results = self._results(message)
 
     def _results(self, message: Message) -> ToolResults:
         return ToolResults(message, self._values, self._errors)

@@ -140,13 +140,15 @@ class Partials(Reading, Generic[T]):
         return OutputInvalid(why, text=draft.text, errors=best.errors, best=best)
 
 
-class Field(Search[str]):
+class Field(Search[str | OutputInvalid]):
     """The pieces of one string of a document, as they are written.
 
     An explicit null gives nothing; where the path leads to something else that
     is no string, or to nothing, `error` is an `OutputInvalid`. A path with
     wildcards gives the pieces of all strings that it leads to, one after the
-    other. Nothing of the document is held, so errors of it have no `text`.
+    other; what is no string among them is given in its place as an
+    `OutputInvalid`, and reading goes on behind it. Nothing of the document is
+    held, so errors of it have no `text`.
 
     Args:
         at: Where the string is: `"summary"`, `"recipe.title"`, `"steps.*.text"`,
@@ -169,12 +171,18 @@ class Field(Search[str]):
         self._inside = False
         """Whether the string that was last begun is the one."""
 
-    def _begin(self, event: ValueStart, stands: int, out: list[str]) -> None:
+    def _begin(self, event: ValueStart, stands: int, out: list[str | OutputInvalid]) -> None:
         self._inside = stands == 0
 
-    def _grow(self, piece: str, out: list[str]) -> None:
+    def _grow(self, piece: str, out: list[str | OutputInvalid]) -> None:
         if self._inside:
             out.append(piece)
+
+    def _refuse(self, error: OutputInvalid, out: list[str | OutputInvalid]) -> None:
+        if self._follower.pattern.wild:
+            out.append(error)
+        else:
+            super()._refuse(error, out)
 
 
 class Items(Search[T | OutputInvalid]):

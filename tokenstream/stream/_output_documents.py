@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
@@ -92,7 +93,7 @@ class Document(Generic[ItemT]):
         self.stage = stage
         self._kind = kind
         self._given = 0
-        """How many items were given, or how many characters."""
+        """How many items were given; of a text how many characters, and errors between them."""
         self.last: ItemT | None = None
         """What was given last."""
 
@@ -114,7 +115,7 @@ class Document(Generic[ItemT]):
         given, self._given, self.stage = self._given, 0, stage
         found = self.feed(self.text.text)
         if self._kind == "pieces":
-            return cast("list[ItemT]", ["".join(map(str, found))[given:]])
+            return _joined(_apart(found)[given:])
         return found if self._kind == "drafts" else found[given:]
 
     def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
@@ -141,9 +142,8 @@ class Document(Generic[ItemT]):
         if not found:
             return found
         if self._kind == "pieces":
-            text = "".join(map(str, found))
-            self._given += len(text)
-            return cast("list[ItemT]", [text])
+            self._given += sum(len(piece) if isinstance(piece, str) else 1 for piece in found)
+            return _joined(found)
         self._given += len(found)
         self.last = found[-1]
         return found
@@ -236,3 +236,20 @@ class Documents(Generic[ItemT]):
         document = Document(text, stage, self._kind)
         self._begun.append(document)
         return document
+
+
+def _apart(found: list[Any]) -> list[Any]:
+    """Return the characters of pieces one by one, and the errors between them."""
+    apart: list[Any] = []
+    for piece in found:
+        apart += piece if isinstance(piece, str) else [piece]
+    return apart
+
+
+def _joined(found: list[Any]) -> list[Any]:
+    """Return pieces in one, or in as many as there are with errors between them."""
+    joined: list[Any] = []
+    for is_text, run in groupby(found, key=lambda piece: isinstance(piece, str)):
+        pieces = list(run)
+        joined += ["".join(pieces)] if is_text else pieces
+    return joined

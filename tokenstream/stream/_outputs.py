@@ -111,6 +111,10 @@ class Outputs:
     def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> View[str]:
         """Read one string of an object as it is written: a view of `str` pieces.
 
+        A path with wildcards reads several, one after the other. What is no string
+        among them raises `OutputInvalid` in its place; reading the same view again
+        goes on behind it.
+
         Args:
             at: Where the string is, such as "summary" or "recipe.title", or a tuple of keys.
             tool: A tool whose arguments are read instead of the text: those of the first
@@ -242,6 +246,10 @@ class AsyncOutputs:
     def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> AsyncView[str]:
         """Read one string of an object as it is written: a view of `str` pieces.
 
+        A path with wildcards reads several, one after the other. What is no string
+        among them raises `OutputInvalid` in its place; reading the same view again
+        goes on behind it.
+
         Args:
             at: Where the string is, such as "summary" or "recipe.title", or a tuple of keys.
             tool: A tool whose arguments are read instead of the text: those of the first
@@ -324,7 +332,7 @@ def _items(
     )
 
 
-def _pieces(own: Choice | AsyncChoice, at: At, tool: str | None, *, lenient: bool) -> OutputCursor[str]:
+def _pieces(own: Choice | AsyncChoice, at: At, tool: str | None, *, lenient: bool) -> OutputCursor[Any]:
     from tokenstream.stages.objects import Field
     from tokenstream.stream._output_cursor import OutputCursor
 

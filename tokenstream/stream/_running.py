@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from inspect import isawaitable, iscoroutine
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,8 @@ class Running:
             StreamError: The answer failed; `tool_results` has what the tools gave back.
             OutputInvalid: What a field or an item is read from is not what was asked for.
             OutputIncomplete: It was cut.
-            Exception: A handler's own, with a note that names it; the stream is closed.
+            Exception: A handler's own, with a note that names it; the stream is closed, and
+                `tool_results` has what the tools gave back before.
         """
         stream: Any = self
         run = _begin(stream, router)
@@ -56,7 +58,7 @@ class Running:
                     break
                 _do(stream, run, run.feed(event))
             _do(stream, run, run.end(stream.message))
-        except StreamError as error:
+        except BaseException as error:
             run.put_results_on(error, stream.message)
             raise
         return run.finish(stream.message)
@@ -86,7 +88,8 @@ class AsyncRunning:
             OutputInvalid: What a field or an item is read from is not what was asked for.
             OutputIncomplete: It was cut.
             Exception: A handler's own, with a note that names it; the stream is closed,
-                and the tools that were running are cancelled.
+                the tools that were running are cancelled, and `tool_results` has what
+                the others gave back.
         """
         from anyio import create_task_group
 
@@ -150,8 +153,7 @@ class _Tasks:
             return self._run.finish(self._stream.message)
         if self._broken:
             await self._stream._close(failed=True)  # noqa: SLF001 - the stream's own run
-        if isinstance(failure, StreamError):
-            self._run.put_results_on(failure, self._stream.message)
+        self._run.put_results_on(failure, self._stream.message)
         try:
             raise failure
         finally:
@@ -240,7 +242,8 @@ class _Tasks:
         if self._failure is None:
             self._failure = error
         elif not isinstance(error, self._cancelled):
-            self._failure.add_note(f"beside it, {type(error).__name__} was raised")
+            with suppress(AttributeError):
+                self._failure.add_note(f"beside it, {type(error).__name__} was raised")
 
 
 def _begin(stream: Any, router: Router) -> Run:  # noqa: ANN401 - a stream of either kind
