@@ -6,7 +6,7 @@ import os
 import re
 import ssl
 import threading
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,6 +199,8 @@ class Request:
         self._method = method
         self._url = str(url)
         self._client = client
+        self._own: Any = None
+        """The client of our own, once it is made."""
         self._deadlines = deadlines if deadlines is not None else Deadlines()
         self._options = options
         self._extensions: dict[str, Any] = options.get("extensions") or {}
@@ -219,7 +221,7 @@ class Request:
                 client = self._client
                 options = {**self._options}
                 if client is None:
-                    client = stack.enter_context(self._new_client("Client"))
+                    client = stack.enter_context(self._own or self._new_client("Client"))
                     line.onward = self._extensions.get("trace")
                     options["extensions"] = {**self._extensions, "trace": line}
                 try:
@@ -237,7 +239,7 @@ class Request:
                 source = from_response(response)
                 return replace(source, close=stack.pop_all().close, waits=self._waits)
 
-        return Deferred(opened, socket=line.socket)
+        return Deferred(opened, socket=line.socket, prepare=lambda: self._prepare("Client"))
 
     def async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""
@@ -250,7 +252,7 @@ class Request:
             async with AsyncExitStack() as stack:
                 client = self._client
                 if client is None:
-                    client = await stack.enter_async_context(self._new_client("AsyncClient"))
+                    client = await stack.enter_async_context(self._own or self._new_client("AsyncClient"))
                 try:
                     redirects = _Redirects(client, self._options, self._host())
                     asked = aconnect_sse(client, self._method, self._url, **_sent(self._options, client))
@@ -266,7 +268,21 @@ class Request:
                 source = from_async_response(response)
                 return replace(source, close=stack.pop_all().aclose, waits=self._waits)
 
-        return Deferred(opened)
+        return Deferred(opened, prepare=lambda: self._prepare("AsyncClient"))
+
+    def _prepare(self, kind: str) -> None:
+        """Load what sends the request, and make a client of our own: the first one takes a process long."""
+        # What fails here fails again where the request is sent, and is told there.
+        with suppress(Exception):
+            import httpx_sse  # noqa: F401
+
+            if self._client is None:
+                self._own = self._new_client(kind)
+            if kind == "AsyncClient":
+                from anyio import connect_tcp, current_time  # noqa: F401
+
+                # The first question loads what the loop that runs needs.
+                current_time()
 
     def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client of either colour
         """Return a client of our own, which waits as long as the deadlines allow."""

@@ -75,6 +75,8 @@ class Deferred:
     """Whether a context manager is entered, which may hold a cancel scope until it is left."""
     socket: Callable[[], Any] | None = None
     """Finds the socket on which an answer is waited for, or None; shutting it down ends the wait."""
+    prepare: Callable[[], object] = do_nothing
+    """Loads what opening needs, before the clock starts; it never raises."""
 
 
 def is_like(source: object, names: Iterable[str], status: str = "status") -> bool:

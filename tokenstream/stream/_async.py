@@ -293,7 +293,7 @@ class AsyncStream(AsyncAspects):
             return None
         host = self._host = self._host or running()
         if isinstance(source, Deferred):
-            self._sent()
+            self._begin_request(source)
         own = isinstance(source, AsyncSource) and (source.instant or source.survives)
         if own or host is None or (host.name == "trio" and self._tasks is None):
             return Direct(source, self._clock, host)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Checkpoint, Ending, Message
-    from tokenstream.sources import AsyncSource, SyncSource
+    from tokenstream.sources import AsyncSource, Deferred, SyncSource
     from tokenstream.stages.metrics import Metrics
     from tokenstream.status import ResponseHead
 
@@ -202,8 +202,9 @@ class StreamBase:
 
     # -- for the drivers ---------------------------------------------------
 
-    def _sent(self) -> None:
-        """A request goes out now."""
+    def _begin_request(self, deferred: Deferred) -> None:
+        """Start the clock of a request that goes out now; loading what sends it is no part of its time."""
+        deferred.prepare()
         self._machine.meter.begin(self._clock(), wrapped=False)
 
     def _opened(self, source: SyncSource | AsyncSource) -> None:

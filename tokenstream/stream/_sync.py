@@ -273,7 +273,7 @@ class Stream(Aspects):
     def _open_first(self) -> None:
         deferred, self._source = self._source, None
         if isinstance(deferred, Deferred):
-            self._sent()
+            self._begin_request(deferred)
             self._socket = deferred.socket
             self._attach(deferred.open())
 

@@ -1,0 +1,72 @@
+"""The first call of a process: what it loads is no part of the time that its metrics tell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.project import ROOT
+from tests.stream.bodies import chunk
+from tests.support.loopback import Loopback, chunked
+from tests.support.wire import DONE
+
+SLOW_SECONDS = 0.25
+START = """
+import importlib.abc, ssl, sys, time
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name in ("httpcore", "httpx", "httpx_sse", "anyio._backends._asyncio"):
+            time.sleep(SLOW)
+
+sys.meta_path.insert(0, Slow())
+create = ssl.create_default_context
+ssl.create_default_context = lambda *args, **options: time.sleep(SLOW) or create(*args, **options)
+from tokenstream import aconnect, connect
+begun = time.monotonic()
+"""
+CALLS = {
+    "sync": """
+with connect(sys.argv[1]) as stream:
+    next(stream.text)
+""",
+    "sync, in a loop": """
+stream = connect(sys.argv[1])
+stream.final()
+""",
+    "asyncio": """
+import asyncio
+async def main():
+    async with aconnect(sys.argv[1]) as stream:
+        await anext(stream.text)
+    return stream
+stream = asyncio.run(main())
+""",
+    "trio": """
+import trio
+async def main():
+    async with aconnect(sys.argv[1]) as stream:
+        await anext(stream.text)
+    return stream
+stream = trio.run(main)
+""",
+}
+TELL = "print(time.monotonic() - begun, stream.metrics.ttft, stream.metrics.started)\n"
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_what_the_first_call_loads_is_outside_its_clock(call: str) -> None:
+    """Modules and certificates are loaded once per process, and no server is to blame for that."""
+    script = START.replace("SLOW)", f"{SLOW_SECONDS})") + call + TELL
+    with Loopback(chunked([chunk({"content": "Hi"}), chunk({}, "stop"), DONE])) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", script, server.url], capture_output=True, text=True, check=False, cwd=ROOT
+        )
+    assert done.returncode == 0, done.stderr
+    whole, ttft, started = done.stdout.split()
+
+    assert started == "request"
+    assert float(ttft) < SLOW_SECONDS
+    assert float(whole) > 3 * SLOW_SECONDS
