@@ -272,10 +272,22 @@ class Stream(Aspects):
 
     def _open_first(self) -> None:
         deferred, self._source = self._source, None
-        if isinstance(deferred, Deferred):
-            self._begin_request(deferred)
-            self._socket = deferred.socket
+        if not isinstance(deferred, Deferred):
+            self._lose()
+            return
+        self._begin_request(deferred)
+        self._socket = deferred.socket
+        now = self._clock()
+        patience = self._silence.patience(now, now)
+        if self._socket is None or patience is None:
             self._attach(deferred.open())
+            return
+        # A server that drips the head keeps the transport's own timeout from firing.
+        with Watch(self._socket, patience) as self._watch:
+            source = deferred.open()
+        self._attach(source)
+        if self._watch.fired:
+            self._waited_in_vain(now)
 
     def _attach(self, source: SyncSource) -> None:
         self._source = source
@@ -366,10 +378,9 @@ class Stream(Aspects):
         """
         if self._stopping is not None:
             self._end_inside()
-        elif self._watch is not None and self._watch.fired:
-            # The answer is whole, and whoever sent it kept the connection open.
-            self._machine.finish(None, self._clock())
-        elif self._bound is not None and isinstance(error, TimeoutError):
+        elif (self._watch is not None and self._watch.fired) or (
+            self._bound is not None and isinstance(error, TimeoutError)
+        ):
             self._waited_in_vain(since)
         else:
             misuse = self._broke(error)

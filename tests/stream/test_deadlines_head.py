@@ -1,0 +1,85 @@
+"""A head that comes too slowly meets the deadlines of a sync `connect`, although its server goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.stream.blocked import BEGUN, TEXT
+from tests.stream.bodies import chunk
+from tests.support.loopback import OPEN, Loopback, Script, chunked, chunked_head, http_chunk
+from tests.support.wire import DONE
+from tokenstream import Deadlines, Stream, aconnect, connect
+from tokenstream.errors import StreamStalled
+
+DRIPPING: Script = [step for byte in chunked_head([("X-Long", "x" * 200)]) for step in (bytes([byte]), 0.05)]
+HEADS: dict[str, Script] = {"dripping": DRIPPING, "silent": [OPEN], "begun, then silent": [b"HTTP/1.1", OPEN]}
+every_head = pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
+every_limit = pytest.mark.parametrize("limit", ["total", "first_event"])
+
+
+def _enter(stream: Stream) -> object:
+    with stream:
+        return stream.final()
+
+
+@every_head
+@every_limit
+@pytest.mark.parametrize("read", [_enter, Stream.final], ids=["in a block", "in a loop"])
+def test_a_head_that_comes_too_slowly_is_a_stall(
+    head: Script, limit: str, read: Callable[[Stream], Any]
+) -> None:
+    """As it is for `aconnect`: by the deadline's name, in time, and the connection is closed."""
+    with Loopback(head) as server:
+        begun = time.monotonic()
+        stream = connect(server.url, deadlines=Deadlines(**{limit: 0.3}))
+        with pytest.raises(StreamStalled) as caught:
+            read(stream)
+
+        assert 0.29 < time.monotonic() - begun < 3
+        assert (limit, True) == (caught.value.limit, caught.value.retryable)
+        assert (stream.message.ending, stream.closed) == ("truncated", True)
+        assert server.connection(0).closed_within(3)
+
+
+@every_limit
+def test_both_colours_say_the_same(limit: str) -> None:
+    """The same words, the same verdict."""
+    told: list[StreamStalled] = []
+
+    async def main(url: str) -> None:
+        with pytest.raises(StreamStalled) as caught:
+            await aconnect(url, deadlines=Deadlines(**{limit: 0.2})).final()
+        told.append(caught.value)
+
+    with Loopback(DRIPPING) as server:
+        with pytest.raises(StreamStalled) as caught:
+            connect(server.url, deadlines=Deadlines(**{limit: 0.2})).final()
+        told.append(caught.value)
+        anyio.run(main, server.url)
+
+    assert str(told[0]) == str(told[1])
+    assert told[0].partial == told[1].partial
+
+
+def test_a_head_in_time_meets_no_deadline() -> None:
+    """What was watched while the head came is not cut afterwards."""
+    body: Script = [0.15, *chunked([*BEGUN, chunk({}, "stop"), DONE])]
+    with Loopback(body) as server, connect(server.url, deadlines=Deadlines(first_event=0.3)) as stream:
+        time.sleep(0.3)
+        message = stream.final()
+
+    assert (message.text, message.ending) == (TEXT, "complete")
+
+
+def test_a_deadline_that_passes_while_the_head_comes_holds_for_its_body_too() -> None:
+    """A head that takes all the time there is leaves none to what follows it."""
+    late: Script = [0.3, chunked_head(), *map(http_chunk, BEGUN), OPEN]
+    with Loopback(late) as server, pytest.raises(StreamStalled) as caught:
+        connect(server.url, deadlines=Deadlines(total=0.2)).final()
+
+    assert caught.value.limit == "total"
