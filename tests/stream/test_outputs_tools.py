@@ -228,6 +228,15 @@ def test_a_call_that_was_cut_is_incomplete(colour: str, text: str) -> None:
         assert not text or title_in(error) == "Pan\ncakes"
 
 
+@pytest.mark.parametrize("text", ['{"servings": {}, "x": "', '[{}, {"servings": 1}, {'])
+def test_an_empty_object_within_cut_arguments_is_told(text: str) -> None:
+    """Only before the arguments is it none of them."""
+    with Stream([*chat_call(0, text)]) as stream, pytest.raises(OutputIncomplete) as caught:
+        stream.result(Defaults, tool="recipe")
+
+    assert text == caught.value.text
+
+
 def test_a_call_before_the_one_that_was_cut_is_whole() -> None:
     """Each call has its own end."""
     stream = Stream([*chat_call(0, TEXT), *chat_call(1, TEXT[:60], name="other"), *ended("length")])

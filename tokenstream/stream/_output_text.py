@@ -101,7 +101,9 @@ class ArgumentsText:
         call = self._call
         if call is not None:
             return call.arguments_text if call.arguments_text.strip() else "{}"
-        return _PREFIX.sub("", self._since(0), count=1)
+        text = self._since(0)
+        empty = _PREFIX.match(text)
+        return text[empty.end() :] if empty else text
 
     @property
     def over(self) -> bool:
