@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -108,3 +110,38 @@ def test_decoded_payloads_have_the_bound_of_those_that_are_not() -> None:
     assert is_deeper(json.loads(beyond), narrow.depth)
     with pytest.raises(LimitExceeded):
         decode(beyond, narrow)
+
+
+HALF = 1_000_000
+HUGE = {
+    "cut in a string": b'{"a":"' + b"x" * HALF * 2,
+    "cut behind a backslash": b'{"a":"' + b"\\n" * HALF + b"\\",
+    "malformed": b'{"a":"' + b"x" * HALF * 2 + b'"]',
+    "one byte that is no UTF-8": b'{"a":"' + b"x" * HALF * 2 + b'\xff"}',
+    "quotes": b'["' + b'\\"' * HALF,
+    "digits": b"[" + (b"1" * 4_300 + b",") * (HALF // 2_000),
+}
+
+
+@pytest.mark.parametrize("payload", HUGE.values(), ids=HUGE)
+def test_what_is_no_json_takes_little_memory(payload: bytes) -> None:
+    """Four bytes for each of its bytes at most, to find out where it is wrong."""
+    tracemalloc.start()
+    try:
+        with suppress(ProtocolError):
+            decode(payload)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert 4 * len(payload) + 65_536 >= peak
+
+
+def test_a_place_in_a_long_text_is_told_in_bytes() -> None:
+    """However many characters of more than one byte stand before it."""
+    start = '{"a":"' + "ä🙂" * 100_000 + '"'
+
+    with pytest.raises(ProtocolError) as caught:
+        decode(start + "]")
+
+    assert len(start.encode()) == caught.value.offset

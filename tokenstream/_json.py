@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 from pydantic_core import from_json
@@ -13,11 +14,11 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["check_bounds", "decode", "decode_lenient", "is_deeper", "is_one_value", "split_values"]
 
-_STRUCTURE = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_LONG_INTEGER = re.compile(rf"\d{{{DEFAULT_LIMITS.digits + 1},}}")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 _HOLDERS = (dict, list)
+_AT_ONCE = 1 << 16
+"""Characters that are encoded at a time, to learn how many bytes they take."""
 
 
 def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
@@ -52,7 +53,7 @@ def decode_lenient(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        offset = len(text[: error.pos].encode("utf-8", "surrogatepass"))
+        offset = _bytes_before(text, error.pos)
         msg = f"the payload is no JSON: {error.msg.lower().removesuffix(' at')} at byte {offset}"
         raise ProtocolError(msg, offset=offset) from None
 
@@ -91,26 +92,39 @@ def _as_text(payload: bytes | str) -> str:
     return payload if isinstance(payload, str) else str(payload, "utf-8", "replace")
 
 
+def _bytes_before(text: str, position: int) -> int:
+    """Return how many bytes the characters up to `position` take, without a copy of them all."""
+    starts = range(0, position, _AT_ONCE)
+    return sum(len(text[at : min(at + _AT_ONCE, position)].encode("utf-8", "surrogatepass")) for at in starts)
+
+
+@cache
+def _to_mark(digits: int) -> re.Pattern[str]:
+    """Return what matches all up to the next bracket, or up to an integer of more than `digits` digits."""
+    # Possessive throughout: a place to come back to would be kept for each character of a long string.
+    return re.compile(
+        rf"""(?:[^"\[\]{{}}0-9]++|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[0-9]{{1,{digits}}}+(?![0-9]))*+""",
+        re.DOTALL,
+    )
+
+
 def _check_bounds(text: str, limits: Limits) -> None:
-    depth = 0
-    for match in _STRUCTURE.finditer(text):
-        mark = match.group()
+    match = _to_mark(limits.digits).match
+    depth = position = 0
+    while found := match(text, position):
+        position = found.end()
+        mark = text[position : position + 1]
+        if not mark:
+            return
         if mark in "[{":
             depth += 1
             if depth > limits.depth:
                 raise LimitExceeded(limit="depth", value=limits.depth)
         elif mark in "]}":
             depth -= 1
-    long_integer = _LONG_INTEGER
-    if limits.digits != DEFAULT_LIMITS.digits:
-        long_integer = re.compile(rf"\d{{{limits.digits + 1},}}")
-    if long_integer.search(_STRUCTURE.sub(_blank_strings, text)):
-        raise LimitExceeded(limit="digits", value=limits.digits)
-
-
-def _blank_strings(match: re.Match[str]) -> str:
-    mark = match.group()
-    return '""' if mark[0] == '"' else mark
+        else:
+            raise LimitExceeded(limit="digits", value=limits.digits)
+        position += 1
 
 
 def is_one_value(text: str) -> bool:

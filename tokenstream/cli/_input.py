@@ -25,7 +25,7 @@ __all__ = ["open_stream", "origin_of"]
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _HOST = re.compile(
-    r"(?:\[[0-9a-f:]+\]|[a-z0-9.-]+):\d+(?:/|$)|localhost/|(?:[a-z0-9-]+\.)+[a-z]{2,}/", re.IGNORECASE
+    r"(?:\[[0-9a-f:]+\]|[a-z0-9.-]+):\d+(?:/|$)|localhost/|(?:[a-z0-9-]++\.)++[a-z]{2,}+/", re.IGNORECASE
 )
 """What reads like the address of a server, but for its scheme."""
 _MOST_AT_ONCE = 65_536

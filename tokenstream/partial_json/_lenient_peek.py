@@ -30,7 +30,7 @@ MOST_HELD = 1_024
 # White space of any alphabet, and what is written for none: NUL, byte order marks, joiners of no width.
 _ODD = r"\s\x00\ufeff\u200b-\u200d\u2060"
 SPACES: Any = re.compile(rf"[{_ODD}]*").match
-SPACES_TWICE: Any = re.compile(rf"(?:[{_ODD}]|\\[nrt])*").match
+SPACES_TWICE: Any = re.compile(rf"(?:[{_ODD}]++|\\[nrt])*+").match
 _WORD: Any = re.compile(r"[\w$][\w$.+-]*|").match
 _HTML_QUOTE: Any = re.compile("&(?:quot|#34|#x22);").match
 _DOUBLE = "\u201c\u201d\u201e"

@@ -28,7 +28,7 @@ AskedT = TypeVar("AskedT")
 MOST_DEPTH = 200
 """Objects and arrays inside each other: what pydantic reads."""
 
-_MODULES = re.compile(r"(?:[\w<>]+\.)+")
+_MODULES = re.compile(r"(?<![\w<>])(?:[\w<>]++\.)++")
 
 
 class Schema(Generic[T]):

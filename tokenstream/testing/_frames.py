@@ -19,11 +19,11 @@ Framing: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]
 
 _BETWEEN = {
     # An event reaches to the end of the empty lines after it. Atomic, so that CRLF is one line ending.
-    "sse": re.compile(rb"(?>\r\n|\n|\r){2,}"),
+    "sse": re.compile(rb"(?>\r\n|\n|\r){2,}+"),
     "ndjson": re.compile(rb"\n+"),
 }
 """What stands between the frames of a body of text."""
-_MARKS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+_MARKS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 """Brackets of JSON, and the strings in which they are none."""
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 _LEAST_MESSAGE = 16

@@ -17,7 +17,7 @@ Steps: TypeAlias = tuple[str | int, ...]
 _STEP = re.compile(
     r"""\.(?P<name>[^.\[\]'"]+)
     | \[(?P<place>[0-9]{1,9})\]
-    | \[(?P<quoted>"(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*')\]""",
+    | \[(?P<quoted>"[^"\\]*+(?:\\.[^"\\]*+)*+" | '[^'\\]*+(?:\\.[^'\\]*+)*+')\]""",
     re.VERBOSE | re.DOTALL,
 )
 _DEEPEST = 150

@@ -111,4 +111,4 @@ class TimedLine:
 @cache
 def _string(key: str) -> re.Pattern[bytes]:
     """Return what a field of that name looks like whose value is text."""
-    return re.compile(rb'"%b"\s*:\s*("(?:[^"\\]|\\.)*")' % re.escape(key).encode())
+    return re.compile(rb'"%b"\s*+:\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+")' % re.escape(key).encode())

@@ -35,7 +35,7 @@ KINDS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta 
     "response.code_interpreter_call_code.delta": PartDelta,
 }
 """Events that most of a stream is made of, and what they become."""
-_DELTA = re.compile(rb'"delta"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_DELTA = re.compile(rb'"delta"\s*+:\s*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
 _TEXTS = re.compile(rb'"(delta|obfuscation)"\s*:\s*("[^"\\]*")')
 _NUMBER = re.compile(rb'"(sequence_number)"\s*:\s*([0-9]+)')
 _MOST_DIGITS = 15

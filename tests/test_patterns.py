@@ -1,0 +1,139 @@
+"""The regular expressions: however hostile the text, neither time nor memory grows faster than it does."""
+
+from __future__ import annotations
+
+import ast
+import re
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from tests.support.patterns import Expression, hostile, kept, written
+from tokenstream._json import _to_mark
+from tokenstream.formats._holes import HoleTemplate
+from tokenstream.formats.ollama._timed import _string
+from tokenstream.framing import json_array
+
+_SIZES = 16, 128, 1_024, 8_192
+_SLOW = 0.004
+"""Seconds of the processor's own time within which a text of the largest size is read, by far."""
+_STEEP = 24
+"""How many times as long a text of eight times the size may take: 8 is linear, 64 quadratic."""
+_PER_CHARACTER = 4
+_SPARE = 16_384
+
+_HOLES: Any = HoleTemplate.learn(
+    b'{"text":"Hel","n":1,"m":"1"}', {"text": "Hel", "n": 1, "m": "1"}, ("text",), [("n",)]
+)
+
+MADE: dict[str, re.Pattern[Any] | None] = {
+    "tokenstream._json._to_mark": _to_mark(4_300),
+    "tokenstream.formats._holes.__init__": _HOLES._fullmatch.__self__,  # noqa: SLF001 - what it made is looked at
+    "tokenstream.formats.ollama._timed._string": _string("response"),
+    "tokenstream.framing.json_array._whole": json_array._whole(),  # noqa: SLF001 - as above
+    "tokenstream.framing.json_array._after_comma": json_array._after_comma(),  # noqa: SLF001 - as above
+    "tokenstream.framing.json_array._before_comma": json_array._before_comma(),  # noqa: SLF001 - as above
+    "tokenstream.testing._file_format._head_lines": None,
+    # Payloads of a few kilobytes, in which it looks for numbers by their keys.
+    "tokenstream.formats._holes._holes": None,
+    # Modules hold all that these two make.
+    "tokenstream.partial_json._lenient_peek._kind": None,
+    # The user's own expressions, and the names of files.
+    "tokenstream.testing._record_filters._compiled": None,
+    "tokenstream.testing._record_clients.refuse_earlier": None,
+}
+"""What functions put together; None where it is among the others, or reads nothing that a server sent."""
+
+
+OUR_OWN = frozenset({"tokenstream.cli._advice._PYTHON"})
+"""What reads nothing but sentences of this package, which are short."""
+
+
+def expressions() -> list[Expression]:
+    """Return all regular expressions of the package, each once."""
+    found = list(kept())
+    found += [
+        Expression(place, made, frozenset({"match", "fullmatch"})) for place, made in MADE.items() if made
+    ]
+    for place, call in written():
+        if isinstance(call.args[0], ast.Constant) and isinstance(call.func, ast.Attribute):
+            found.append(Expression(place, re.compile(call.args[0].value), frozenset({call.func.attr})))
+    return list({(one.pattern, one.ways): one for one in found}.values())
+
+
+ALL = expressions()
+
+
+def applied(expression: Expression, way: str, text: str) -> Callable[[], object]:
+    """Return what reads a text as the package does."""
+    pattern = expression.pattern
+    given: Any = text
+    if isinstance(pattern.pattern, bytes):
+        given = text.encode("latin-1", "replace")
+    if way in {"finditer", "findall", "sub", "subn", "split"}:
+        # What is found is let go at once, so that only what the search itself holds is measured.
+        return lambda: sum(1 for _ in pattern.finditer(given))
+    return lambda: getattr(pattern, way)(given)
+
+
+def seconds(read: Callable[[], object]) -> float:
+    """Return how long this thread computes; what other programs do meanwhile doesn't count."""
+    begun = time.thread_time()
+    read()
+    return time.thread_time() - begun
+
+
+def is_steep(expression: Expression, way: str, texts: Iterable[str]) -> bool:
+    """Tell whether the time grows out of proportion from one text to the next, each eight times as long."""
+    before = None
+    for text in texts:
+        read = applied(expression, way, text)
+        taken = seconds(read)
+        # What is slow once may be a pause of this program's own.
+        if taken > _SLOW and all(seconds(read) > _STEEP * seconds(before or read) for _ in range(3)):
+            return True
+        before = read
+    return False
+
+
+def test_no_regular_expression_is_left_out() -> None:
+    """One that a function makes is in the table of this module, unless it is written out there."""
+    made = {place for place, call in written() if not isinstance(call.args[0], ast.Constant)}
+
+    assert set(MADE) >= made
+    assert len(ALL) > 80
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "expression", [one for one in ALL if one.place not in OUR_OWN], ids=lambda expression: expression.place
+)
+def test_time_grows_no_faster_than_the_text(expression: Expression) -> None:
+    """Texts that almost match, of growing size: no place is come back to again and again."""
+    by_size = [hostile(expression.pattern, size) for size in _SIZES]
+    for way in sorted(expression.ways):
+        steep = [
+            growing[-1][:99] for growing in zip(*by_size, strict=True) if is_steep(expression, way, growing)
+        ]
+
+        assert steep == []
+
+
+@pytest.mark.parametrize("expression", ALL, ids=lambda expression: expression.place)
+def test_memory_is_a_few_bytes_a_character_at_most(expression: Expression) -> None:
+    """No place to come back to is kept for each character."""
+    for text in sorted(hostile(expression.pattern, _SIZES[-1])):
+        for way in sorted(expression.ways):
+            read = applied(expression, way, text)
+            read()
+            tracemalloc.start()
+            try:
+                read()
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+            assert _PER_CHARACTER * len(text) + _SPARE >= peak, text[:100]
