@@ -9,7 +9,7 @@ from tokenstream.formats._errors import provider_error
 from tokenstream.formats._paths import Path, concrete, find, find_text
 from tokenstream.formats._read import float_of, int_of, is_dict, says_nothing, text_of
 from tokenstream.formats._shortcuts import Shortcut
-from tokenstream.formats._template import Templates
+from tokenstream.formats._template import PADDING, Templates
 from tokenstream.formats._values import json_text
 from tokenstream.formats.base import PING_NAMES, Format, Frame, Unit, name_of, text_error
 from tokenstream.framing import ServerSentEvent
@@ -51,6 +51,7 @@ class Custom(Format):
         "_head",
         "_late",
         "_match",
+        "_pads",
         "_part",
         "_path",
         "_patience",
@@ -71,6 +72,8 @@ class Custom(Format):
         self._late: dict[str, Any] = {}
         """The last values of fields that no path leads to, where they differ from what was told."""
         self._shortcut = Shortcut(self)
+        self._pads = PADDING.isdisjoint(mapped.fields)
+        """Whether what is padding elsewhere is padding here, too."""
         self._path: Path | None = None
         """Where the text was found that is all that the payload in hand says."""
         self._event = ""
@@ -110,7 +113,8 @@ class Custom(Format):
 
     def _learn(self, frame: Frame, events: list[Event]) -> None:
         """Remember what a payload looks like that said nothing but a piece of text."""
-        event = events[0] if len(events) == 1 else None
+        alone = len(events) == 1 and self.noted_at != self.frames
+        event = events[0] if self.shortcuts and self._pads and alone else None
         if event is None or self._path is None or not isinstance(frame, bytes | ServerSentEvent):
             self._forget()
             return
@@ -313,7 +317,7 @@ class Custom(Format):
         if not is_dict(data):
             return
         for name, value in data.items():
-            if name in self.mapped.fields or says_nothing(value):
+            if name in self.mapped.fields or name in PADDING or says_nothing(value):
                 continue
             if name in self.parts.fields:
                 self._late[name] = value

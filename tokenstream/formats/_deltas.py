@@ -111,7 +111,7 @@ class DeltaFormat(Format):
 
     def _feed_decoded(self, frame: bytes, data: object) -> list[Event]:
         """Return the events of a payload, and learn from it where it says nothing but a piece of text."""
-        part = self._plain(data) if is_dict(data) else None
+        part = self._plain(data) if self.shortcuts and is_dict(data) else None
         if part is None or not is_dict(data):
             self._decoded = data
             return self._feed_any(frame)

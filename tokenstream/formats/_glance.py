@@ -40,7 +40,6 @@ class GlanceFormat(Format):
     """
 
     __slots__ = (
-        "_bent",
         "_changing",
         "_choice",
         "_kind",
@@ -52,7 +51,6 @@ class GlanceFormat(Format):
         "_shortcut",
         "_template",
         "_wait",
-        "shortcuts",
         "text_at",
     )
 
@@ -63,8 +61,6 @@ class GlanceFormat(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self.shortcuts = True
-        """Whether a payload like the last one may be read by comparing; the events are the same."""
         self.text_at = _NOWHERE
         """Where the payload that is being read has its piece of text, if it says nothing else; else empty."""
         self._template: HoleTemplate | None = None
@@ -72,8 +68,6 @@ class GlanceFormat(Format):
         """The numbers of the last plain payload that was looked at for its shape."""
         self._changing: set[str | int] = set()
         """Names of numbers that were seen to change."""
-        self._bent = False
-        """Whether a rule was bent to the payload that is being read."""
         self._patience = 1
         self._wait = 0
         self._match: Callable[[bytes], str | None] | None = None
@@ -92,18 +86,13 @@ class GlanceFormat(Format):
                 self.frames += 1
                 return [self._kind(text, choice=self._choice, part=self._part, raw=payload)]
         self.text_at = _NOWHERE
-        self._bent = False
         events = super().feed(frame, now=now)
-        if self.text_at and self.shortcuts and not self._bent and self.error is None:
+        bent = self.noted_at == self.frames
+        if self.text_at and self.shortcuts and not bent and self.error is None:
             self._learn(frame, events)
         else:
             self._match = None
         return events
-
-    def note(self, name: str) -> None:
-        """Count a departure at the frame that is being read, which must be counted for the next one too."""
-        self._bent = True
-        super().note(name)
 
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""

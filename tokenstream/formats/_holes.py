@@ -24,7 +24,7 @@ _PROBE_PADDING = b"paddingprobe"
 _NUMBER = rb"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,40}+)?+(?:[eE][+-]?+[0-9]{1,3}+)?+"
 _CODE = rb"[A-Za-z0-9_-]++"
 _STRING = rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")'
-_PADDED = rb"[A-Za-z0-9]++"
+_PADDED = rb"[A-Za-z0-9]*+"
 _PADDING = re.compile(rb'"(?:%b)"\s*:\s*"(%b)"' % ("|".join(sorted(PADDING)).encode(), _PADDED))
 _LONGEST = 4096
 """Bytes of the longest payload whose shape is worth remembering."""

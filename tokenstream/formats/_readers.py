@@ -142,11 +142,11 @@ class PayloadReader(RestReader):
             rest: What comes after the payload's start.
         """
         # No text has the middle in it behind its end, and no padding has it at all.
-        written, _, padding = rest.rpartition(self._middle)
+        written, found, padding = rest.rpartition(self._middle)
         tail = self._tail
         if tail:
             back = self._back
-            if padding[back:] != tail or not padding[:back].isalnum():
+            if padding[back:] != tail or not (padding[:back].isalnum() or (found and padding == tail)):
                 return None
         elif padding:
             return None

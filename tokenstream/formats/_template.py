@@ -39,7 +39,7 @@ PADDING = frozenset({"obfuscation", "p"})
 """Fields that hide the length of the text from who listens on the wire; they say nothing."""
 
 _PROBE = "tokenstream probe"
-_PADDING = re.compile(rb'"(?:%b)"\s*:\s*"([A-Za-z0-9]+)"' % "|".join(sorted(PADDING)).encode())
+_PADDING = re.compile(rb'"(?:%b)"\s*:\s*"([A-Za-z0-9]*)"' % "|".join(sorted(PADDING)).encode())
 _PROBE_PADDING = b"paddingprobe"
 # The text may occur in the payload by chance, before it stands in its own place.
 _MOST_PLACES = 8
@@ -85,8 +85,9 @@ class TextTemplate:
         if back:
             if payload[back:] != self._tail:
                 return None
-            written, _, padding = payload[start:back].partition(self._middle)
-            if not padding.isalnum():
+            written, found, padding = payload[start:back].partition(self._middle)
+            # There may be none: OpenAI pads texts up to sixteen characters.
+            if not padding.isalnum() and (padding or not found):
                 return None
         else:
             size = self._size
@@ -101,10 +102,6 @@ class TextTemplate:
         except ValueError:
             return None
         return text or None
-
-    def fits(self, payload: bytes) -> bool:
-        """Tell whether a payload that did not match is of the shape all the same, but for its text."""
-        return payload.startswith(self._prefix) and payload.endswith(self._tail or self._middle)
 
     def framed(self, head: bytes, foot: bytes) -> TextTemplate | None:
         """Return the template of payloads between two fixed pieces; None where they take several lines."""
@@ -270,7 +267,7 @@ class Templates:
         if self.template is not None:
             self._others += 1
             # Around another field the same bytes would mean something else.
-            if path == self._path and self.template.fits(payload):
+            if path == self._path and self.template.match(payload) == at(value, path):
                 return
             self.drop(frames)
         self._wait -= 1

@@ -52,7 +52,7 @@ class Text(Format):
         ['The', ' cat']
     """
 
-    __slots__ = ("_part", "joiner")
+    __slots__ = ("_growing", "_part", "joiner")
 
     name: ClassVar[str] = "text"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
@@ -61,6 +61,8 @@ class Text(Format):
         super().__init__(limits=limits, pings=pings)
         self.joiner = joiner
         self._part: OpenPart | None = None
+        self._growing: OpenPart | None = None
+        """The part, where pieces may be added to it without being looked into."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> Text:
         """Return a format with the same joiner for a new connection."""
@@ -82,7 +84,7 @@ class Text(Format):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
-        part = self._part
+        part = self._growing
         if (
             part is None
             or not isinstance(frame, bytes)
@@ -101,7 +103,7 @@ class Text(Format):
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk that is one piece of text in one line."""
-        part = self._part
+        part = self._growing
         if part is None or unit != "event":
             return None
         joiner, index = self.joiner, part.index
@@ -138,6 +140,7 @@ class Text(Format):
             return
         self.parts.head()
         self._part = self.parts.open(0, BLANK_TEXT)
+        self._growing = self._part if self.shortcuts else None
         self.parts.add(self._part, text)
 
     def _read_frame(self, frame: Frame) -> None:

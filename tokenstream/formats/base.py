@@ -56,7 +56,19 @@ class Format(ABC):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("assumed", "departures", "ended", "error", "frames", "limits", "parts", "pings", "stop")
+    __slots__ = (
+        "assumed",
+        "departures",
+        "ended",
+        "error",
+        "frames",
+        "limits",
+        "noted_at",
+        "parts",
+        "pings",
+        "shortcuts",
+        "stop",
+    )
 
     name: ClassVar[str]
     """What users call the format."""
@@ -78,8 +90,12 @@ class Format(ABC):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.pings = pings
+        self.shortcuts = True
+        """Whether a payload like the last one may be read by comparing; the events are the same."""
         self.departures = Departures()
         self.frames: int = 0
+        self.noted_at = 0
+        """Number of the last frame at which a departure was counted."""
         self.ended = False
         """Whether a terminal event came."""
         self.assumed = False
@@ -230,6 +246,7 @@ class Format(ABC):
 
     def note(self, name: str) -> None:
         """Count a departure at the frame that is being read."""
+        self.noted_at = self.frames
         self.departures.note(name, event=self.frames)
 
     def after_end(self, frame: Frame) -> None:

@@ -16,6 +16,7 @@ from tokenstream.formats._read import (
     says_nothing,
     text_of,
 )
+from tokenstream.formats._template import PADDING
 from tokenstream.formats._values import counts_in, scalar_text
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ __all__ = ["OpenAICompletions"]
 _Reader: TypeAlias = "Callable[[OpenAICompletions, int, str, Any], None]"
 
 _HEAD_FIELDS = ("id", "model")
-# `object` names the format, and "obfuscation" and "p" hide the length of the text.
-_OWN_FIELDS = frozenset({*_HEAD_FIELDS, "choices", "created", "object", "usage", "obfuscation", "p"})
+# `object` names the format.
+_OWN_FIELDS = frozenset({*_HEAD_FIELDS, "choices", "created", "object", "usage", *PADDING})
 _OWN_CHOICE_FIELDS = frozenset({"index", "finish_reason"})
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
 _TEXT_PATH = ("choices", 0, "text")
@@ -44,7 +45,9 @@ _NATIVE_USAGE = {
     "tokens_evaluated": "input_tokens",
     "tokens_predicted": "output_tokens",
 }
-_NATIVE_OWN_FIELDS = frozenset({"content", "index", "model", "stop", *_NATIVE_LISTS, *_NATIVE_USAGE})
+_NATIVE_OWN_FIELDS = frozenset(
+    {"content", "index", "model", "stop", *_NATIVE_LISTS, *_NATIVE_USAGE, *PADDING}
+)
 _STOP_TYPES: dict[str, FinishReason] = {"eos": "stop", "limit": "length", "word": "stop_sequence"}
 _STOP_MARKS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "word"}
 """How older servers said why they stopped: one of these was true."""

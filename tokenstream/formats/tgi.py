@@ -14,6 +14,7 @@ from tokenstream.formats._read import (
     says_nothing,
     text_of,
 )
+from tokenstream.formats._template import PADDING
 from tokenstream.formats._values import counts_in
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _USAGE = {
     "generated_tokens": "output_tokens",
 }
 # The index counts tokens.
-_OWN_FIELDS = frozenset({"index", "token", "top_tokens", "generated_text", "details"})
+_OWN_FIELDS = frozenset({"index", "token", "top_tokens", "generated_text", "details", *PADDING})
 _WHOLE_FIELDS = frozenset({"generated_text", "details"})
 _OWN_DETAILS = ("finish_reason", "best_of_sequences", *_USAGE)
 _TEXT_PATH = ("token", "text")

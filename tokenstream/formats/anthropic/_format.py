@@ -154,7 +154,8 @@ provider_data=None))]
             self._nameless = isinstance(frame, bytes)
         events = super().feed(frame, now=now)
         plain, self._plain = self._plain, None
-        if payload is not None and plain is not None:
+        bent = self.noted_at == self.frames
+        if self.shortcuts and not bent and payload is not None and plain is not None:
             self._learn(payload, plain)
         return events
 

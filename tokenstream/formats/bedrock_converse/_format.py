@@ -268,11 +268,6 @@ class BedrockConverse(Format):
             self._learn(frame.payload, events)
         return events
 
-    def note(self, name: str) -> None:
-        """Count a departure at the frame that is being read, which must be counted for the next one too."""
-        self._path = ()
-        super().note(name)
-
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
         """Return the name of events that are read at a glance, their start, and a reader of the rest."""
         glance = self._glance
@@ -280,7 +275,8 @@ class BedrockConverse(Format):
 
     def _learn(self, payload: bytes, events: list[Event]) -> None:
         """Remember what the bytes of a payload look like that gave one piece of text and nothing else."""
-        event = events[0] if len(events) == 1 and self._path and self.error is None else None
+        bent = self.noted_at == self.frames or self.error is not None
+        event = events[0] if self.shortcuts and self._path and len(events) == 1 and not bent else None
         # Half a character that is held back is not in the event.
         if not isinstance(event, TextDelta | ReasoningDelta) or at(event.raw, self._path) != event.text:
             self._templates.drop(self.frames)

@@ -234,6 +234,7 @@ class BedrockInvoke(Format):
                 found = PlainModel(limits=self.limits, pings=self.pings)
             if found is not None:
                 found.departures = self.departures
+                found.shortcuts = self.shortcuts
                 self._inner = found
                 # All that is open is the model's: what ends it ends it there.
                 self.parts = found.parts
@@ -260,7 +261,7 @@ class BedrockInvoke(Format):
 
     def _learn(self, events: list[Event], *, new: bool) -> None:
         """Remember what the bytes of a payload look like that gave one piece of text and nothing else."""
-        seen, event = self._payload, events[0] if len(events) == 1 else None
+        seen, event = self._payload, events[0] if self.shortcuts and len(events) == 1 else None
         if seen is None or new or self.error is not None or not isinstance(event, TextDelta | ReasoningDelta):
             self._templates.drop(self.frames)
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._json import decode
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import dicts_of, int_of, is_dict, known, text_of
+from tokenstream.formats._template import PADDING
 from tokenstream.formats.base import Format
 from tokenstream.formats.bedrock_invoke._glance import LastRead
 from tokenstream.formats.bedrock_invoke._shapes import FINISH_REASONS, Shape, shape_of, value_at
@@ -105,14 +106,14 @@ class PlainModel(Format):
             self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
         self._counted.count(payload)
         if not shape.items:
-            self._read_item(shape, payload, int_of(payload, shape.index), shape.fields)
+            self._read_item(shape, payload, int_of(payload, shape.index), (*shape.fields, *PADDING))
             plain = shape.counts_each and payload.keys() <= {*shape.fields, shape.finish[0][0]}
             self.changing = (shape.input, shape.output) if plain else ()
             return
         for number, item in enumerate(dicts_of(payload[shape.items])):
             index = int_of(item, shape.index)
             self._read_item(shape, item, number if index is None else index, (shape.index,))
-        for name, value in (known(payload, *shape.fields) or {}).items():
+        for name, value in (known(payload, *shape.fields, *PADDING) or {}).items():
             self.parts.field(name, value)
 
     @property

@@ -55,7 +55,6 @@ class Cohere(V1, V2):
         "_part",
         "_shortcut",
         "_templates",
-        "shortcuts",
     )
 
     name: ClassVar[str] = "cohere"
@@ -63,8 +62,6 @@ class Cohere(V1, V2):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self.shortcuts = True
-        """Whether a payload like the last one may be read by comparing; the events are the same."""
         # What follows is there only while a match is sure to mean what reading would find.
         self._templates = Templates()
         self._match: Callable[[bytes], str | None] | None = None
@@ -133,7 +130,8 @@ class Cohere(V1, V2):
         if isinstance(frame, ServerSentEvent):
             self.nameless = frame.event == "message"
         events = super().feed(frame)
-        if self.plain is not None and self.shortcuts and self.error is None:
+        bent = self.noted_at == self.frames
+        if self.plain is not None and self.shortcuts and not bent and self.error is None:
             self._learn(frame, *self.plain)
         return events
 

@@ -73,7 +73,8 @@ class V2(Format):
             self.note("type_missing")
             kind = event
         elif self.nameless:
-            self.note("event_name_missing")
+            # Not by `note`: what is like this payload may be read at a glance, which counts it too.
+            self.departures.note("event_name_missing", event=self.frames)
         elif event and kind != event:
             self.note("event_name_differs")
         reader = V2.READERS.get(kind)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream.formats._glance import GlanceFormat
 from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
 from tokenstream.formats._readers import ChunkReader
+from tokenstream.formats._template import PADDING
 from tokenstream.formats.gemini._content import GeminiParts
 from tokenstream.formats.gemini._names import camel
 from tokenstream.formats.gemini._words import FINISH_REASONS, meaning_of, reason_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gemini"]
 
-_KNOWN = ("candidates", "usageMetadata", "modelVersion", "responseId")
+_KNOWN = ("candidates", "usageMetadata", "modelVersion", "responseId", *PADDING)
 _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
 _OF_GEMINI_LIVE = frozenset(

@@ -208,7 +208,7 @@ class GeminiLive(Format):
         turn = child(content, "modelTurn")
         for part in dicts_of(turn.get("parts")):
             self._turn.add_part(part)
-        self._plain = bool(turn)
+        self._plain = bool(turn) and self.shortcuts
         self._turn.add_transcript(child(content, "outputTranscription"))
         for name, value in content.items():
             self._take(name, value)

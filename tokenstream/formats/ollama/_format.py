@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
 from tokenstream.formats._shortcuts import Shortcut
+from tokenstream.formats._template import PADDING
 from tokenstream.formats._values import base64_bytes, json_text
 from tokenstream.formats.base import Format
 from tokenstream.formats.ollama._timed import TimedLine
@@ -71,7 +72,6 @@ class Ollama(Format):
         "_shortcut",
         "_timed",
         "_wait",
-        "shortcuts",
     )
 
     name: ClassVar[str] = "ollama"
@@ -82,8 +82,6 @@ class Ollama(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self.shortcuts = True
-        """Whether a line like the last one may be read by comparing; the events are the same."""
         self._timed = False
         """Whether the time of the answer is known: that of its first line."""
         self._said = _NOWHERE
@@ -294,5 +292,5 @@ class Ollama(Format):
     }
 
 
-_LINE = frozenset({"model", "message", "done", "done_reason", *_STATISTICS})
+_LINE = frozenset({"model", "message", "done", "done_reason", *_STATISTICS, *PADDING})
 """Fields of a line that are read in a place of their own."""

@@ -59,13 +59,10 @@ class OpenAIChat(PlainChat):
         "_path",
         "_shortcut",
         "_templates",
-        "shortcuts",
     )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self.shortcuts = True
-        """Whether a payload like the last one may be read by comparing; the events are the same."""
         # What follows is there only while a match is sure to mean what reading would find.
         self._templates = Templates()
         self._match: Callable[[bytes], str | None] | None = None

@@ -334,7 +334,7 @@ class OpenAIRealtime(Format):
         self._outputs.write_text(content, delta)
         item = text_of(payload, "item_id")
         index = payload.get("content_index")
-        if item is not None and isinstance(index, int) and content.part.kind == "text":
+        if self.shortcuts and item is not None and isinstance(index, int) and content.part.kind == "text":
             self._plain = (item, index, payload.get("response_id"), content.part)
 
     def _transcript(self, payload: dict[str, Any]) -> None:

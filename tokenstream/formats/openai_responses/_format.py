@@ -195,7 +195,8 @@ class OpenAIResponses(Format):
         self._decoded = isinstance(frame, dict)
         events = super().feed(frame, now=now)
         delta, self._delta = self._delta, None
-        if delta is not None and isinstance(frame, bytes | ServerSentEvent):
+        alone = self.shortcuts and len(events) == 1 and self.noted_at != self.frames
+        if alone and delta is not None and isinstance(frame, bytes | ServerSentEvent):
             self._learn(frame if isinstance(frame, bytes) else frame.payload, delta)
         return events
 
@@ -218,7 +219,8 @@ class OpenAIResponses(Format):
             self._read_whole(payload)
             return
         if self._name == NAMELESS and not self._decoded:
-            self.note("event_name_missing")
+            # Not by `note`: what is like this payload may be read at a glance, which counts it too.
+            self.departures.note("event_name_missing", event=self.frames)
         elif kind and event and kind != event:
             self.note("event_name_differs")
         if kind is None:

@@ -130,7 +130,7 @@ class PlainDelta:
                 return None
             format.frames += 1
             if nameless:
-                format.note("event_name_missing")
+                format.departures.note("event_name_missing", event=format.frames)
             items.digits = number
             # A call with keyword arguments would take three times as long.
             event = _new(kind)

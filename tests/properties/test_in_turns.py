@@ -1,0 +1,138 @@
+"""Deltas of several parts, choices or calls in turns: read at a glance they say what decoding finds."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.answers_in_turns import Payload, sse
+from tests.support.in_turns import ANSWERS, MOVES, bent, decoded, recorded, stream
+from tests.support.recordings import Recorded, folders, shared
+from tokenstream import Decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_QUICK = 4
+_SEEDS = 44
+"""Streams of each kind in the slow lane: some 1,500 in all."""
+
+
+def _texts_of(told: list[tuple[Any, Any]], count: int) -> list[str]:
+    """Return the texts that parts got, by the letter that the pieces of each begin with."""
+    found: dict[tuple[int, int | None], str] = {}
+    for event, _ in told:
+        key = event.choice, event.part
+        found[key] = found.get(key, "") + (getattr(event, "text", "") or getattr(event, "fragment", ""))
+    texts = [""] * count
+    for text in filter(None, found.values()):
+        texts["abc".index(text[0])] += text
+    return texts
+
+
+def _holds(name: str, seed: int) -> None:
+    answer = ANSWERS[name]
+    chunks, texts = stream(answer, random.Random(f"{name} {seed}"))
+    plain = decoded(answer.format, chunks, shortcuts=False)
+
+    assert plain == decoded(answer.format, chunks, shortcuts=True)
+    assert texts == _texts_of(plain[0], answer.texts)
+
+
+@pytest.mark.parametrize("seed", range(_QUICK))
+@pytest.mark.parametrize("name", ANSWERS)
+def test_deltas_in_turns_say_at_a_glance_what_decoding_finds(name: str, seed: int) -> None:
+    """Events, payloads, messages, metrics and departures are the same, and each text is its own."""
+    _holds(name, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ANSWERS)
+def test_many_streams_of_deltas_in_turns_say_the_same(name: str) -> None:
+    """The same, with more seeds."""
+    for seed in range(_QUICK, _SEEDS):
+        _holds(name, seed)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_deltas_that_are_odd_in_the_same_way_say_at_a_glance_what_decoding_finds(name: str) -> None:
+    """What bends a rule, or says more than its text, does so each time it comes."""
+    format = ANSWERS[name].format
+    for chunks in bent(ANSWERS[name]):
+        assert decoded(format, chunks, shortcuts=False) == decoded(format, chunks, shortcuts=True)
+
+
+# -- what real servers sent ------------------------------------------------------------------------------
+
+
+@cache
+def _recordings(folder: str) -> list[Recorded]:
+    return [recording for recording in shared(folder) if recording.format in MOVES]
+
+
+def _holds_for(recording: Recorded, seed: int) -> None:
+    for move in MOVES[recording.format]:
+        chunks = recorded(recording.body, move, random.Random(f"{recording.name} {seed}"))
+
+        assert decoded(recording.format, chunks, shortcuts=False) == decoded(
+            recording.format, chunks, shortcuts=True
+        )
+
+
+@pytest.mark.parametrize("folder", folders())
+def test_recorded_deltas_in_turns_say_at_a_glance_what_decoding_finds(folder: str) -> None:
+    """Every delta of a real answer comes twice, for two choices, parts or calls."""
+    for seed, recording in enumerate(_recordings(folder)[::10]):
+        _holds_for(recording, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", folders())
+def test_all_recorded_deltas_in_turns_say_the_same(folder: str) -> None:
+    """All recordings, with several orders of keys and padding."""
+    for recording in _recordings(folder):
+        for seed in range(4):
+            _holds_for(recording, seed)
+
+
+# -- as a user sees it -----------------------------------------------------------------------------------
+
+
+def _short(piece: str, index: int, padding: str) -> Payload:
+    return {"choices": [{"delta": {"content": piece}, "index": index}], "p": padding}
+
+
+def _azure(piece: str, index: int, padding: str) -> Payload:
+    """Return a chunk in the order of Azure's keys."""
+    choice = {"content_filter_results": {}, "delta": {"content": piece}, "finish_reason": None}
+    head = {"created": 1, "id": "c", "model": "m", "object": "chat.completion.chunk"}
+    return {"choices": [{**choice, "index": index, "logprobs": None}], **head, "obfuscation": padding}
+
+
+@pytest.mark.parametrize("made", [_short, _azure])
+def test_two_choices_in_turns_keep_their_own_texts(made: Callable[[str, int, str], Payload]) -> None:
+    """Also where the choice's index stands behind its text, and padding behind both."""
+    decoder = Decoder("openai-chat")
+    for number, piece in enumerate("A1B2C3D4E5F6"):
+        decoder.feed(sse(made(piece, number % 2, "ab"[: number % 3])))
+
+    assert ["ABCDEF", "123456"] == [message.text for message in decoder.messages]
+
+
+def _call(index: int, arguments: str, name: Payload | None = None, **id: str) -> Payload:
+    call = {**id, "function": {**(name or {}), "arguments": arguments}, "index": index}
+    return {"choices": [{"delta": {"tool_calls": [call]}}], "p": "ab"}
+
+
+def test_two_calls_in_turns_keep_their_own_arguments() -> None:
+    """The same for fragments of arguments."""
+    decoder = Decoder("openai-chat")
+    for index in (0, 1):
+        decoder.feed(sse(_call(index, "", {"name": "f"}, id=f"c{index}")))
+    for number, piece in enumerate("[[1213,,4151]]"):
+        decoder.feed(sse(_call(number % 2, piece)))
+
+    assert ["[11,45]", "[23,11]"] == [call.arguments_text for call in decoder.message.tool_calls]
