@@ -197,6 +197,8 @@ class Connection:
                 self.format.conclude()
             events += self.format.end()
             self.error = self.format.error
+            if isinstance(self.framing, JSONBody) and not self.framing.is_array and self.format.frames == 1:
+                self._note_whole(self.format)
             if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
                 # Each message says how long it is, so what is left was cut.
                 self.format.note("broken_after_finish")
@@ -229,6 +231,11 @@ class Connection:
             # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.
             self._departures.note("error_unmarked", event=self.frames_seen)
         return error
+
+    def _note_whole(self, known: Format) -> None:
+        """Note that nobody streamed, where one document was the whole answer."""
+        if known.error is None and known.finished:
+            known.note("not_streamed")
 
     def _note_replaced(self) -> None:
         if isinstance(self.framing, SSEParser) and self.framing.replaced:

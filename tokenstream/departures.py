@@ -12,6 +12,10 @@ from dataclasses import dataclass
 __all__ = ["RULES", "Departure", "Departures"]
 
 RULES: dict[str, str] = {
+    "not_streamed": (
+        "the answer came as one JSON document and not as a stream: it is taken, and nothing of it "
+        "could come before its end"
+    ),
     "broken_after_finish": (
         "the transport broke, or sent what is no payload, after every choice had its finish reason: "
         "the answer is complete"

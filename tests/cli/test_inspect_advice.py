@@ -175,3 +175,13 @@ def test_an_answer_in_which_nothing_came_says_so(
     main(["inspect", str(body(content))])
 
     assert "\n\nmessage\n  nothing came\n\n" in capsys.readouterr().out
+
+
+def test_an_answer_that_came_whole_is_advised_to_be_streamed() -> None:
+    """It is no error, and the status says that all is well."""
+    whole = b'{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hi"}}]}'
+    done = run("inspect", "-", given=whole)
+    [advised] = re.findall(r"^what to do +(.*)$", done.stdout.decode(), re.MULTILINE)
+
+    assert 0 == done.returncode
+    assert advised.startswith('ask for a stream: with "stream": true in the body')

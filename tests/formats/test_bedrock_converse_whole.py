@@ -35,7 +35,9 @@ def read(payload: dict[str, Any]) -> tuple[Message, set[str]]:
     message = stream.final()
 
     assert "bedrock-converse" == stream.format
-    return message, set(stream.departures)
+    departures = set(stream.departures)
+    departures.remove("not_streamed")
+    return message, departures
 
 
 def parts(*blocks: Any) -> tuple[Part, ...]:

@@ -253,6 +253,40 @@ def test_the_log_tells_of_opening_and_ending_and_holds_no_payload(caplog: pytest
     assert "Let" not in caplog.text
 
 
+WHOLE = b"""{"object": "chat.completion", "choices": [{"index": 0, "finish_reason": "stop",
+    "message": {"role": "assistant", "content": "Hello"}}]}"""
+
+
+@pytest.mark.parametrize("read", [read_sync, read_async])
+def test_an_answer_that_nobody_asked_to_stream_says_so(read: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It is whole, the departure tells, and a line at INFO says what may be missing."""
+    with caplog.at_level(logging.INFO, logger="tokenstream"):
+        seen = read([WHOLE[:20], WHOLE[20:]], lambda stream: stream.text)
+
+    assert (["Hello"], "complete") == (seen["items"], seen["message"].ending)
+    assert "not_streamed" in seen["departures"]
+    [record] = caplog.records
+    assert '"stream": true' in record.message
+    assert "Hello" not in record.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ANSWER,
+        [b"[" + WHOLE + b"]"],
+        [WHOLE.replace(b'"stop"', b"null").replace(b"\n", b"") + b"\n" + WHOLE.replace(b"\n", b"")],
+    ],
+)
+def test_an_answer_that_was_streamed_does_not(body: list[bytes], caplog: pytest.LogCaptureFixture) -> None:
+    """Events, the elements of an array, or lines, be it few of them."""
+    with caplog.at_level(logging.INFO, logger="tokenstream"):
+        stream = Stream(body, format="openai-chat")
+        stream.final()
+
+    assert ([], False) == (caplog.records, "not_streamed" in stream.departures)
+
+
 def test_every_error_pickles_with_what_had_arrived() -> None:
     """Errors cross process borders."""
     import pickle

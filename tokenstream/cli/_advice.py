@@ -11,13 +11,19 @@ from tokenstream.formats.registry import names
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
 
-__all__ = ["FORMATS", "Origin", "advice", "told"]
+__all__ = ["ASK_FOR_A_STREAM", "FORMATS", "Origin", "advice", "told"]
 
 Origin: TypeAlias = Literal["request", "pipe", "file"]
 """Where an answer is read from."""
 
 FORMATS = tuple(name for name in names() if name != "pieces")
 """The formats that bytes may be in."""
+
+ASK_FOR_A_STREAM = (
+    'ask for a stream: with "stream": true in the body, or at the address that streams '
+    "(such as Gemini's streamGenerateContent)"
+)
+"""What to do where an answer came whole, though nobody is at fault."""
 
 _ATTRIBUTE = re.compile(r"; (?:what|its) [^;]*? (?:is|are) in \.(?:body|partial)\.?$")
 """Where an attribute is named, which is a row of its own here."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from tokenstream.cli._advice import advice, told
+from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, told
 from tokenstream.cli._report import facts_of, figures_of
 from tokenstream.cli._visible import compact, one_line, quoted, several_lines
 from tokenstream.events import Unknown, UsageUpdate
@@ -83,6 +83,8 @@ class Lines:
             _row("departure", f"{name} ×{noted.count}, first in event {noted.first_event}: {noted.rule}")
         if not stream.departures:
             _row("departures", "none")
+        if "not_streamed" in stream.departures:
+            _row("what to do", ASK_FOR_A_STREAM)
         if report.error is not None:
             _error(report.error, report.origin)
 

@@ -82,6 +82,11 @@ class JSONBody:
         return bytes(self._first) if self._first.strip(_SPACE) else None
 
     @property
+    def is_array(self) -> bool:
+        """Whether the documents are the elements of an array, be it of one."""
+        return isinstance(self._framing, JSONArrayParser)
+
+    @property
     def alone(self) -> int:
         """The longest line, in bytes, that may be read on its own: nothing is held; 0 where something is."""
         return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0

@@ -273,6 +273,10 @@ class StreamBase:
             # Last: where Ctrl-C comes before, the next read does it again.
             self._over = True
             log("stream ended, %s", machine.accumulator.ending)
+            if "not_streamed" in machine.departures:
+                inform(
+                    'the answer came whole and not as a stream: "stream": true may be missing in the request'
+                )
         return False
 
     def _broke(self, error: Exception) -> MisuseError | None:
@@ -392,6 +396,13 @@ def log(message: str, *details: object) -> None:
     import logging
 
     logging.getLogger("tokenstream").debug(message, *details)
+
+
+def inform(message: str, *details: object) -> None:
+    """Tell whoever develops the application what they may have overlooked, and nothing that was sent."""
+    import logging
+
+    logging.getLogger("tokenstream").info(message, *details)
 
 
 def warn(message: str, *details: object) -> None:
