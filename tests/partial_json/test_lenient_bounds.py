@@ -10,7 +10,7 @@ from tests.partial_json.lenient_texts import ended
 from tests.support.texts import pieces_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.partial_json import PartialJSONParser
-from tokenstream.partial_json._lenient_peek import MOST_HELD
+from tokenstream.partial_json._lenient.peek import MOST_HELD
 from tokenstream.partial_json._numbers import MOST_DIGITS
 from tokenstream.partial_json._repairs import MOST_REPAIRS
 
@@ -77,7 +77,7 @@ def test_what_is_held_back_is_bounded(name: str) -> None:
     parser = PartialJSONParser(lenient=True)
     for piece in pieces_of(_HOSTILE[name] * 2_000, 7):
         parser.feed(piece)
-        held = getattr(parser, "_rest")  # noqa: B009 - what is held has no public name
+        held = getattr(getattr(parser, "_reader"), "rest")  # noqa: B009 - what is held has no public name
 
         assert len(held) <= MOST_DIGITS + MOST_HELD
 

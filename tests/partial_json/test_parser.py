@@ -242,15 +242,17 @@ def test_flags_that_are_none_are_refused(allow: Any) -> None:
         PartialJSONParser(allow=allow)
 
 
-def test_a_strict_reader_of_ones_own_is_not_asked_to_be_lenient() -> None:
-    """It would go on reading strictly, and nobody would know why nothing is repaired."""
+def test_a_parser_of_ones_own_reads_strictly_or_leniently() -> None:
+    """A class derived from it takes the same options and reads the same."""
 
     class Mine(PartialJSONParser):
         __slots__ = ()
 
-    assert Mine().feed("[") == PartialJSONParser().feed("[")
-    with pytest.raises(MisuseError, match="Mine reads strict JSON"):
-        Mine(lenient=True)
+    strict, lenient = Mine(), Mine(lenient=True)
+
+    assert PartialJSONParser().feed("[1") == strict.feed("[1")
+    assert PartialJSONParser(lenient=True).feed("[1,]") == lenient.feed("[1,]")
+    assert [repair.name for repair in lenient.repairs] == ["trailing_comma"]
 
 
 @pytest.mark.parametrize("begun", ["", '"abc', "[1"])

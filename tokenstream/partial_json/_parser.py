@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError
-from tokenstream.partial_json._growing import ARR, OBJ, STR
-from tokenstream.partial_json._strict import StrictReader
+from tokenstream.partial_json._document import ARR, OBJ, STR, Document
+from tokenstream.partial_json._strict import StrictReader, as_text
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from tokenstream.errors import InvalidJSON, LimitExceeded
+    from tokenstream.partial_json._lenient import LenientReader
     from tokenstream.partial_json._repairs import Repair
+    from tokenstream.partial_json.events import JSONEvent
 
 __all__ = ["PartialJSONParser", "fault_in"]
 
@@ -34,7 +33,7 @@ def _at_least_0(name: str, value: object) -> int:
     return value
 
 
-class PartialJSONParser(StrictReader):
+class PartialJSONParser:
     """A JSON value from the pieces of its text, current after each piece.
 
     Each character is looked at once, whatever the pieces. `feed` tells by events
@@ -64,31 +63,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         ({'title': 'Pancakes', 'minutes': 20}, True)
     """
 
-    __slots__ = ()
-
-    def __new__(
-        cls,
-        *,
-        allow: int | None = None,
-        lenient: bool = False,
-        max_depth: int = 512,
-        decimals: bool = False,
-    ) -> Self:
-        del allow, max_depth, decimals  # `__init__` looks at them.
-        reader: Any = cls
-        if lenient:
-            # Where it is not asked for, the lenient reading is not even imported.
-            from tokenstream.partial_json._lenient import LenientParser
-
-            if cls is PartialJSONParser:
-                reader = LenientParser
-            elif not issubclass(cls, LenientParser):
-                raise MisuseError(
-                    f"{cls.__name__} reads strict JSON: lenient=True is for PartialJSONParser itself; "
-                    "hold such a parser rather than be one"
-                )
-        made: Self = super().__new__(reader)
-        return made
+    __slots__ = ("_document", "_reader", "stop")
 
     def __init__(
         self,
@@ -98,12 +73,81 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         max_depth: int = 512,
         decimals: bool = False,
     ) -> None:
-        super().__init__(_allowed(allow), _at_least_0("max_depth", max_depth), decimals=decimals)
+        self._document = document = Document(
+            _allowed(allow), _at_least_0("max_depth", max_depth), decimals=decimals
+        )
+        self._reader: StrictReader | LenientReader
+        if lenient:
+            # Where it is not asked for, the lenient reading is not even imported.
+            from tokenstream.partial_json._lenient import LenientReader
+
+            self._reader = LenientReader(document)
+        else:
+            self._reader = StrictReader(document)
+        self.stop: str | None = None
+        """A reason to close the source; this stage never has one."""
+
+    def feed(self, text: str, *, now: float = 0.0) -> list[JSONEvent]:
+        """Return what a piece of the document tells.
+
+        Args:
+            text: The piece, of any length; pieces may be cut anywhere.
+            now: Unused; every stage takes it.
+        """
+        return self._reader.feed(text if text.__class__ is str else as_text(text))
+
+    def end(self, *, now: float = 0.0) -> list[JSONEvent]:
+        """Say that the text has ended.
+
+        That finishes a number that is the whole document; in the lenient reading
+        it closes what is open, which is a repair.
+
+        Args:
+            now: Unused; every stage takes it.
+        """
+        return self._reader.end()
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is something to show."""
+        return self._document.has_value
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The value as it is now: for looking, it goes on growing; None while `has_value` is False."""
+        document = self._document
+        # Not `document.value`: another call would take a twelfth of what a piece takes.
+        if document.fresh:
+            document.write_pieces()
+        return document.root
+
+    def snapshot(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value as it is now: a copy that never changes.
+
+        Finished objects and arrays are shared by all snapshots; those that are
+        still open are copied, each one level deep.
+        """
+        return self._document.snapshot()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the document is finished: only white space may follow."""
+        return self._document.complete
+
+    @property
+    def error(self) -> InvalidJSON | LimitExceeded | None:
+        """What went wrong, once something has; what was read before stays readable."""
+        return self._document.error
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self._document.error is not None:
+            raise self._document.error
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was read although it is no JSON; strict reading repairs nothing."""
-        return ()
+        """What was repaired, in the order of reading; strict reading repairs nothing."""
+        return self._reader.repairs
 
 
 def fault_in(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceeded | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.errors import MisuseError
+from tokenstream.partial_json._document import BOOL, NULL
 from tokenstream.partial_json._grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
@@ -21,47 +24,82 @@ from tokenstream.partial_json._grammar import (
     goes_on,
     under,
 )
-from tokenstream.partial_json._growing import BOOL, NULL, NUM
 from tokenstream.partial_json._numbers import (
     ACCEPTED,
     FEW_DIGITS,
-    MOST_DIGITS,
     NUMBER,
     START,
     advance,
     is_too_long,
     make,
-    so_far,
 )
-from tokenstream.partial_json._reading import FAR, TextReader, as_text
-from tokenstream.partial_json._strings import whole_string
+from tokenstream.partial_json._strings import (
+    CUT_ESCAPE,
+    LONGEST_ESCAPE,
+    RUN,
+    SIMPLE,
+    is_undecided,
+    unescape,
+    whole_string,
+)
 from tokenstream.partial_json.events import StringDelta, ValueDone, ValueStart
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._document import Document
     from tokenstream.partial_json.events import JSONEvent, JSONKind
 
-__all__ = ["StrictReader"]
+__all__ = ["StrictReader", "as_text", "fed_after_end"]
 
 _SPACE = re.compile(r"[ \t\n\r]*").match
 _LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
 _GOING_ON = frozenset({"", ".", "e", "E"})
 """Behind the digits of a number: what may belong to it."""
+_QUOTE_OR_END = ('"', "")
+_FAR = sys.maxsize
+"""Behind the end of any text: nothing more is read after a fault."""
 
 
-class StrictReader(TextReader):
-    """Read strict JSON.
+def as_text(text: object) -> str:
+    """Return a piece of text as a plain str, and refuse what is no text.
+
+    Raises:
+        MisuseError: It is bytes, or anything else.
+    """
+    if not isinstance(text, str):
+        raise MisuseError(
+            f"PartialJSONParser.feed takes str, not {type(text).__name__}; decode bytes first, with an "
+            "incremental decoder"
+        )
+    # Of a subclass, a copy that is none.
+    return str.__str__(text)
+
+
+def fed_after_end() -> MisuseError:
+    """Return the error of a piece that comes after the end of the text."""
+    return MisuseError("PartialJSONParser.feed came after end(); a new document needs a new parser")
+
+
+class StrictReader:
+    """Read strict JSON into a document.
 
     Args:
-        allow: Bits of what may show before it is complete.
-        max_depth: Most objects and arrays inside each other.
-        decimals: Whether numbers with a fraction or an exponent become Decimals.
+        document: Takes what is read.
     """
 
-    __slots__ = ("_cut_key", "_decimals", "_literal", "_start", "_state")
+    __slots__ = ("_at", "_base", "_cut_key", "_document", "_held", "_literal", "_start", "_state")
 
-    def __init__(self, allow: int, max_depth: int, *, decimals: bool = False) -> None:
-        super().__init__(allow, max_depth)
-        self._decimals = decimals
+    repairs = ()
+    """Strict reading repairs nothing."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._at: Any = VALUE
+        """Between two values the table of what may come; inside a key, string, number or literal
+        the step that reads on."""
+        self._base = 0
+        """How many characters came before the text that is being read."""
+        self._held = ""
+        """The part of an escape or a number that has come."""
         self._cut_key = ""
         """What has come of a key."""
         self._start = 0
@@ -70,16 +108,8 @@ class StrictReader(TextReader):
         """How far that is, or how many letters of a literal have come."""
         self._literal: tuple[str, Any, int] = ("", None, 0)
 
-    def feed(self, text: str, *, now: float = 0.0) -> list[JSONEvent]:
-        """Return what a piece of the document tells.
-
-        Args:
-            text: The piece, of any length; pieces may be cut anywhere.
-            now: Unused; every stage takes it.
-        """
-        if text.__class__ is not str:
-            text = as_text(text)
-        out: list[JSONEvent] = []
+    def feed(self, text: str) -> list[JSONEvent]:
+        """Return what a piece of the document tells; pieces may be cut anywhere."""
         # Most pieces are the middle of a string; what is printable has no control character.
         if (
             self._at is _IN_STRING
@@ -89,13 +119,14 @@ class StrictReader(TextReader):
             and text.isprintable()
             and text
         ):
-            out.append(StringDelta(self._frame, text, self._key))
+            document = self._document
             self._base += len(text)
-            if self._fresh:
-                self._pieces.append(text)
+            if document.fresh:
+                document.pieces.append(text)
             else:
-                self._fresh = text
-            return out
+                document.fresh = text
+            return [StringDelta(document.frame, text, document.key)]
+        out: list[JSONEvent] = []
         position, size = 0, len(text)
         while position < size:
             at = self._at
@@ -113,23 +144,32 @@ class StrictReader(TextReader):
         self._base += size
         return out
 
-    def end(self, *, now: float = 0.0) -> list[JSONEvent]:
-        """Say that the text has ended; a number that is the whole document is finished by that.
-
-        Args:
-            now: Unused; every stage takes it.
-        """
+    def end(self) -> list[JSONEvent]:
+        """Say that the text has ended; a number that is the whole document is finished by that."""
         out: list[JSONEvent] = []
-        if self._at is _IN_NUMBER and self._container is None and self._state in ACCEPTED:
+        document = self._document
+        if self._at is _IN_NUMBER and document.container is None and self._state in ACCEPTED:
             self._end_number(0, out)
-        if self.error is None:
-            if not self.complete:
-                self._fail(
-                    self._base, f"the text ended after {self._base:,} characters, before the document did"
-                )
-            else:
-                self._at = ENDED
+        document.end(self._base)
+        self._at = ENDED if document.error is None else FAILED
         return out
+
+    # -- faults -----------------------------------------------------------------
+
+    def _unexpected(self, position: int) -> int:
+        at = self._at
+        if at is ENDED:
+            raise fed_after_end()
+        return _FAR if at is FAILED else self._refuse(position, at[""])
+
+    def _refuse(self, position: int, expected: str) -> int:
+        self._document.refuse(self._base + position, expected)
+        return self._leave_off()
+
+    def _leave_off(self) -> int:
+        """Read nothing more: the document has its error."""
+        self._at = FAILED
+        return _FAR
 
     # -- between values ---------------------------------------------------------
 
@@ -141,37 +181,36 @@ class StrictReader(TextReader):
 
     @under("{", VALUE, FIRST_ELEMENT)
     def _begin_object(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        if not self._open({}, self._base + position, out):
-            self._at = FAILED
-            return FAR
+        if not self._document.open({}, self._base + position, out):
+            return self._leave_off()
         self._at = FIRST_KEY
         return position + 1
 
     @under("[", VALUE, FIRST_ELEMENT)
     def _begin_array(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        if not self._open([], self._base + position, out):
-            self._at = FAILED
-            return FAR
+        if not self._document.open([], self._base + position, out):
+            return self._leave_off()
         self._at = FIRST_ELEMENT
         return position + 1
 
     @under("}", FIRST_KEY, AFTER_FIELD)
     @under("]", FIRST_ELEMENT, AFTER_ELEMENT)
     def _end_container(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        self._close(self._base + position + 1, out)
+        self._document.close(self._base + position + 1, out)
         self._value_done()
         return position + 1
 
     def _value_done(self) -> None:
         """Turn to what may follow a value."""
-        container = self._container
+        document = self._document
+        container = document.container
         if container.__class__ is dict:
             self._at = AFTER_FIELD
         elif container is None:
-            self.complete = True
+            document.complete = True
             self._at = END
         else:
-            self._key = len(container)
+            document.key = len(container)
             self._at = AFTER_ELEMENT
 
     def _whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
@@ -184,21 +223,22 @@ class StrictReader(TextReader):
             end: Offset behind its last one.
             out: Takes the events.
         """
-        frame, key = self._frame, self._key
+        document = self._document
+        frame, key = document.frame, document.key
         out.append(ValueStart(frame, kind, start, key))
         if value and kind == "string":
             out.append(StringDelta(frame, value, key))
         out.append(ValueDone(frame, value, end, key))
-        container = self._container
+        container = document.container
         if container.__class__ is dict:
             container[key] = value
             self._at = AFTER_FIELD
         elif container is None:
-            self._show(value)
+            document.show(value)
             self._value_done()
         else:
             container.append(value)
-            self._key = len(container)
+            document.key = len(container)
             self._at = AFTER_ELEMENT
 
     # -- keys and strings ---------------------------------------------------------
@@ -223,7 +263,7 @@ class StrictReader(TextReader):
         key, self._cut_key = self._cut_key, ""
         key += piece
         if end < len(text):
-            self._key = key
+            self._document.key = key
             self._at = COLON
         else:
             self._cut_key = key
@@ -244,9 +284,9 @@ class StrictReader(TextReader):
                 return end
         self._at = _IN_STRING
         if is_plain:
-            self._begin_string(offset, out, piece)
+            self._document.begin_string(offset, out, piece)
             return len(text)
-        self._begin_string(offset, out)
+        self._document.begin_string(offset, out)
         return self._in_string(text, start, out)
 
     @goes_on
@@ -256,11 +296,52 @@ class StrictReader(TextReader):
         if end < 0 or self._held or "\\" in piece or not piece.isprintable():
             end, piece = self._characters(text, position)
         if piece:
-            self._grow_string(piece, out)
+            self._document.grow_string(piece, out)
         if end < len(text):
-            self._end_string(self._base + end + 1, out)
+            self._document.end_string(self._base + end + 1, out)
             self._value_done()
         return end + 1
+
+    def _characters(self, text: str, position: int) -> tuple[int, str]:
+        """Return where a string's closing quote is, or the end of the text, and what stands before it."""
+        pieces: list[str] = []
+        size = len(text)
+        if self._held:
+            position = self._escape(text, position, pieces)
+        while position < size:
+            run: Any = RUN(text, position)
+            end: int = run.end()
+            pieces.append(text[position:end])
+            mark = text[end : end + 1]
+            if mark != "\\":
+                if mark not in _QUOTE_OR_END:
+                    end = self._refuse(end, "an escape in place of a control character")
+                return end, "".join(pieces)
+            simple = SIMPLE.get(text[end + 1 : end + 2])
+            if simple is None:
+                position = self._escape(text, end, pieces)
+            else:
+                pieces.append(simple)
+                position = end + 2
+        return position, "".join(pieces)
+
+    def _escape(self, text: str, position: int, pieces: list[str]) -> int:
+        """Read an escape, or the rest of one, and return what is behind it."""
+        before = len(self._held)
+        escape = self._held + text[position : position + LONGEST_ESCAPE - before]
+        if is_undecided(escape):
+            self._held = escape
+            return len(text)
+        string, length = unescape(escape)
+        if not length:
+            good: Any = CUT_ESCAPE(escape)
+            return self._refuse(position + good.end() - before, "the rest of an escape")
+        pieces.append(string)
+        # Half a surrogate pair goes alone, and leaves what was held because of it.
+        self._held = self._held[length:]
+        if self._held:
+            return self._escape(text, position, pieces)
+        return position + length - before
 
     # -- numbers and literals -----------------------------------------------------------
 
@@ -272,12 +353,12 @@ class StrictReader(TextReader):
             end = match.end()
             if text[end : end + 1] not in _GOING_ON and end - position <= FEW_DIGITS:
                 number, rest = match.groups()
-                value = int(number) if rest is None else make(match.group(), decimals=self._decimals)
+                value = int(number) if rest is None else make(match.group(), decimals=self._document.decimals)
                 if value is not None:
                     self._whole("number", value, start, self._base + end, out)
                     return end
         self._start = start
-        self._begin_atom("number", start, out)
+        self._document.begin_atom("number", start, out)
         self._at = _IN_NUMBER
         self._state = START
         return self._in_number(text, position, out)
@@ -287,46 +368,22 @@ class StrictReader(TextReader):
         end, self._state = advance(text, position, self._state)
         self._held += text[position:end]
         if is_too_long(self._held):
-            return self._exceed_digits()
+            self._document.exceed_digits(self._held, self._start)
+            return self._leave_off()
         if end < len(text) and self._state in ACCEPTED:
             return self._end_number(end, out)
-        self._show_number()
+        self._document.show_number(self._held)
         return end if end == len(text) else self._refuse(end, "a digit")
 
-    def _show_number(self) -> None:
-        """Show what the number has come to, if that is asked for."""
-        value = so_far(self._held, decimals=self._decimals) if self._allow & NUM else None
-        if value is not None:
-            self._show_atom(value)
-
     def _end_number(self, end: int, out: list[JSONEvent]) -> int:
-        value = make(self._held, decimals=self._decimals)
+        value = make(self._held, decimals=self._document.decimals)
         if value is None:
-            return self._exceed_exponent()
+            self._document.exceed_exponent(self._held, self._start)
+            return self._leave_off()
         self._held = ""
-        self._end_atom(value, self._base + end, out)
+        self._document.end_atom(value, self._base + end, out)
         self._value_done()
         return end
-
-    def _exceed_digits(self) -> int:
-        self._show_number()
-        return self._exceed(
-            f"the number at character {self._start:,} has more than {MOST_DIGITS:,} digits, which no "
-            "reader takes; ask the model for a string",
-            "digits",
-            MOST_DIGITS,
-        )
-
-    def _exceed_exponent(self) -> int:
-        from decimal import MAX_EMAX
-
-        self._show_number()
-        return self._exceed(
-            f"the number at character {self._start:,} has an exponent that no Decimal holds; read the "
-            "document without decimals=True",
-            "exponent",
-            MAX_EMAX,
-        )
 
     @under("tfn", VALUE, FIRST_ELEMENT)
     def _begin_literal(self, text: str, position: int, out: list[JSONEvent]) -> int:
@@ -335,7 +392,7 @@ class StrictReader(TextReader):
         if text.startswith(word, position):
             self._whole("literal", value, start, start + len(word), out)
             return position + len(word)
-        self._begin_atom("literal", start, out)
+        self._document.begin_atom("literal", start, out)
         self._literal = literal
         self._at = _IN_LITERAL
         self._state = 0
@@ -349,11 +406,11 @@ class StrictReader(TextReader):
             position, done = position + 1, done + 1
         self._state = done
         if done == len(word):
-            self._end_atom(value, self._base + position, out)
+            self._document.end_atom(value, self._base + position, out)
             self._value_done()
             return position
-        if self._allow & bit:
-            self._show_atom(value)
+        if self._document.allow & bit:
+            self._document.show_atom(value)
         return position if position == len(text) else self._refuse(position, f"the rest of {word}")
 
 

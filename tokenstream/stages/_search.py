@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import PartialJSONParser
-from tokenstream.partial_json._growing import forget
+from tokenstream.partial_json._document import forget
 from tokenstream.partial_json._pattern import CONTAINERS, OFF, Follower, Pattern
 from tokenstream.partial_json._schema import MOST_DEPTH
 from tokenstream.partial_json.events import StringDelta, ValueStart

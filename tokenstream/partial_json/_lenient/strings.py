@@ -7,8 +7,8 @@ import re
 from html.entities import html5
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream.partial_json._lenient_peek import ESCAPED, HTML, OPENING, PLAIN, Kind
-from tokenstream.partial_json._lenient_quotes import Look, Verdict
+from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING, PLAIN, Kind
+from tokenstream.partial_json._lenient.quotes import Look, Verdict
 from tokenstream.partial_json._strings import LONGEST_ESCAPE, is_undecided, unescape
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._grammar import under
-from tokenstream.partial_json._lenient_atoms import LITERALS, PREFIXES
-from tokenstream.partial_json._lenient_peek import SPACES, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES
+from tokenstream.partial_json._lenient.peek import SPACES, MoreNeeded, Peek, TooFar
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._lenient_peek import Kind
+    from tokenstream.partial_json._lenient.peek import Kind
 
 __all__ = ["Look", "Verdict"]
 

@@ -7,8 +7,8 @@ from enum import Enum, auto
 from typing import Any
 
 from tokenstream.partial_json._grammar import under
-from tokenstream.partial_json._lenient_atoms import atom
-from tokenstream.partial_json._lenient_peek import SPACES_TWICE, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._lenient.atoms import atom
+from tokenstream.partial_json._lenient.peek import SPACES_TWICE, MoreNeeded, Peek, TooFar
 
 __all__ = ["Found", "Prose"]
 

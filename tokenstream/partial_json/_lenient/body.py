@@ -1,0 +1,326 @@
+"""A document as models write it that are not held to JSON, from its first bracket to its last."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.partial_json._grammar import under
+from tokenstream.partial_json._lenient.gaps import (
+    NO_KEY,
+    read_other,
+    skip_escaped_space,
+    supply_colon,
+    supply_comma,
+)
+from tokenstream.partial_json._lenient.peek import OPENING, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._lenient.reader import NO_GAP
+from tokenstream.partial_json._lenient.strings import Quoted, Scene
+from tokenstream.partial_json._lenient.tables import (
+    AFTER,
+    AFTER_CROOKED,
+    AFTER_FIELD,
+    COLON,
+    ELEMENT,
+    FIRST_ELEMENT,
+    FIRST_KEY,
+    KEYS,
+    OTHER,
+    PLACES,
+    STEPS,
+    VALUE,
+    VALUES,
+    after_crooked,
+    is_step,
+)
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._lenient.reader import LenientReader
+    from tokenstream.partial_json.events import JSONEvent
+
+__all__ = ["begin_array", "begin_object", "go_in", "take_key"]
+
+# What follows a string that has ended, in JSON, by the bracket that is open.
+_GOES_ON: dict[str, Any] = {
+    "}": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*"|\})').match,
+    "]": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*["\[{]|\])').match,
+    ")": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*["\[{]|\))').match,
+}
+_QUOTES = "".join(quote for quote in OPENING if quote != "`")
+
+
+@is_step
+def read_between(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    char = text[position : position + 1]
+    table = reader.expects
+    step = table.get(char)
+    if step is None:
+        step = table[OTHER]
+    if reader.swallow and char not in " \t\r\n}":
+        reader.swallow = False
+    if reader.owed >= 0 and step not in AFTER_CROOKED:
+        return reader.refuse_two_readings(position)
+    following: int = step(reader, text, position, out)
+    return following
+
+
+# -- objects and arrays ------------------------------------------------------------
+
+
+@under("{", *VALUES)
+def begin_object(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    return enter(reader, {}, "}", position, out)
+
+
+@under("[", *VALUES)
+def begin_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    return enter(reader, [], "]", position, out)
+
+
+@under("(", *VALUES)
+def begin_tuple(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    reader.repaired.note("tuple", reader.base + position)
+    return enter(reader, [], ")", position, out)
+
+
+def enter(reader: LenientReader, container: Any, mark: str, position: int, out: list[JSONEvent]) -> int:  # noqa: ANN401 - a dict or a list
+    if reader.document.open(container, reader.base + position, out):
+        go_in(reader, mark)
+    return position + 1
+
+
+def go_in(reader: LenientReader, mark: str) -> None:
+    reader.marks.append(mark)
+    reader.counts[mark] += 1
+    reader.comma = -1
+    reader.gap = NO_GAP
+    reader.expects = FIRST_KEY if mark == "}" else FIRST_ELEMENT
+    reader.reading = STEPS["read_between"]
+
+
+@under("{", FIRST_KEY)
+def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    if reader.marks[-1] == "}}":
+        return reader.refuse_here(position)
+    reader.repaired.note("doubled_brace", reader.base + position)
+    reader.marks[-1] = "}}"
+    return position + 1
+
+
+@after_crooked
+@under("}])", FIRST_ELEMENT, ELEMENT, *KEYS, *AFTER)
+def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    char = text[position]
+    if reader.swallow and char == "}":
+        reader.swallow = False
+        return position + 1
+    marks = reader.marks
+    is_wrong = marks[-1][0] != char
+    if ends_plain_brackets(reader, char) or (is_wrong and not may_close(reader, char)):
+        return reader.refuse_two_readings(position)
+    if reader.comma >= 0:
+        reader.repaired.note("trailing_comma", reader.comma)
+    if is_wrong:
+        reader.repaired.note("wrong_closer", reader.base + position)
+        reader.owed = max(reader.owed, 0)
+        while reader.counts[char] and marks[-1][0] != char:
+            leave(reader, reader.base + position, out)
+            reader.owed += 1
+    leave(reader, reader.base + position + 1, out)
+    return position + 1
+
+
+def may_close(reader: LenientReader, closer: str) -> bool:
+    """Return whether a bracket may close one of another kind: of an empty one nothing tells the kind."""
+    return not reader.is_at(FIRST_KEY, FIRST_ELEMENT) and (closer != ")" or bool(reader.counts[")"]))
+
+
+def ends_plain_brackets(reader: LenientReader, closer: str) -> bool:
+    """Return whether round brackets end around one value, which are no tuple in Python."""
+    return reader.marks[-1] == closer == ")" and reader.comma < 0 and len(reader.document.container) == 1
+
+
+def leave(reader: LenientReader, offset: int, out: list[JSONEvent]) -> None:
+    mark = reader.marks.pop()
+    reader.counts[mark[0]] -= 1
+    if mark[0] == "}" and not (reader.marks or reader.document.container or reader.final or reader.is_second):
+        reader.empty_end = offset
+        reader.reading = None
+    else:
+        reader.document.close(offset, out)
+        reader.value_done()
+    reader.swallow = mark == "}}"
+
+
+@after_crooked
+@under(("",), *PLACES)
+def end_cut_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """End a document whose closing brackets are missing."""
+    if reader.opener_missing and len(reader.marks) == 1 and len(reader.document.container) < 2:
+        # A word in quotes, a colon and a value may be prose.
+        return reader.refuse_two_readings(position)
+    if reader.is_at(VALUE, COLON):
+        reader.repaired.note("unfinished_value", reader.key_at)
+    reader.repaired.note("missing_end", reader.base + position)
+    while reader.marks:
+        leave(reader, reader.base + position, out)
+    return position
+
+
+# -- quotes ----------------------------------------------------------------------
+
+
+@under(_QUOTES, *PLACES)
+def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin a key or a string; where a comma or a colon is expected, it is missing."""
+    try:
+        kind = Peek(text, position, final=reader.final).quote(position)
+    except MoreNeeded:
+        return reader.wait(position)
+    if kind is None:
+        return skip_escaped_space(reader, text, position)
+    if reader.is_at(COLON):
+        return supply_colon(reader, text, position, out)
+    if reader.is_at(*AFTER):
+        return supply_comma(reader, text, position, out)
+    reader.quoted = Quoted(kind, reader.repaired)
+    reader.token_at = reader.base + position
+    if kind.repair is not None:
+        reader.repaired.note(kind.repair, reader.token_at)
+    if reader.is_at(*KEYS):
+        reader.reading = STEPS["read_quoted_key"]
+    else:
+        reader.document.begin_string(reader.token_at, out)
+        reader.reading = STEPS["read_string"]
+    end: int = kind.quote(text, position).end()
+    return end
+
+
+@under('"', *KEYS)
+def take_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Take a key that has come whole and needs no second look."""
+    end = text.find('"', position + 1)
+    key = text[position + 1 : end] if end > 0 else "\\"
+    if "\\" in key or not key.isprintable():
+        return begin_quoted(reader, text, position, out)
+    take_key(reader, key, reader.base + position)
+    return end + 1
+
+
+@under('"', *VALUES)
+def take_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Take a string that has come whole and needs no second look."""
+    end = text.find('"', position + 1)
+    string = text[position + 1 : end] if end > 0 else "\\"
+    goes_on = _GOES_ON[reader.marks[-1][0]]
+    if "\\" in string or not string.isprintable() or goes_on(text, end + 1) is None:
+        return begin_quoted(reader, text, position, out)
+    reader.document.begin_string(reader.base + position, out, string)
+    reader.document.end_string(reader.base + end + 1, out)
+    reader.value_done()
+    return end + 1
+
+
+@after_crooked
+@under("`~", *PLACES)
+def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read the end of the code fence, or what is in backticks."""
+    char = text[position]
+    fence = text[position : position + 3]
+    if len(fence) < 3 and not reader.final and fence == char * len(fence):
+        return reader.wait(position)
+    if fence == char * 3:
+        is_end = reader.prose.fence == char
+        return end_cut_document(reader, text, position, out) if is_end else reader.refuse_here(position)
+    if char == "~":
+        return reader.refuse_here(position)
+    return begin_quoted(reader, text, position, out)
+
+
+# -- keys ----------------------------------------------------------------------
+
+
+@is_step
+def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    quoted, pieces = reader.quoted, reader.key_pieces
+    position = quoted.read(text, position, pieces, Scene(reader.base, reader.final))
+    if quoted.closed:
+        take_key(reader, "".join(pieces), reader.token_at)
+        pieces.clear()
+    elif quoted.waits:
+        return reader.wait(position)
+    elif reader.final and not NO_KEY.isdisjoint("".join(pieces)):
+        # It is the closing quote that is missing, and the fields behind it are in the key.
+        return reader.refuse_two_readings(reader.token_at - reader.base)
+    elif reader.final:
+        drop_cut_key(reader, reader.token_at)
+    return position
+
+
+@under((OTHER,), *KEYS)
+def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    peek = Peek(text, position, final=reader.final)
+    try:
+        end = peek.word(position)
+        if end == position:
+            return read_other(reader, text, position, out)
+        following = peek.char(peek.spaces(end))
+    except MoreNeeded:
+        return reader.wait(position)
+    except TooFar:
+        return reader.refuse_here(position)
+    if following == ":":
+        reader.repaired.note("unquoted_key", reader.base + position)
+        take_key(reader, text[position:end], reader.base + position)
+        return end
+    if following:
+        return reader.refuse_here(position)
+    drop_cut_key(reader, reader.base + position)
+    return len(text)
+
+
+def take_key(reader: LenientReader, key: str, offset: int) -> None:
+    reader.document.key = key
+    reader.key_at = offset
+    reader.comma = -1
+    reader.gap = NO_GAP
+    reader.expects = COLON
+    reader.reading = STEPS["read_between"]
+
+
+def drop_cut_key(reader: LenientReader, offset: int) -> None:
+    reader.repaired.note("unfinished_value", offset)
+    reader.expects = AFTER_FIELD
+    reader.reading = STEPS["read_between"]
+
+
+# -- strings -------------------------------------------------------------------
+
+
+@is_step
+def read_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    quoted = reader.quoted
+    container = reader.document.container
+    scene = Scene(
+        reader.base,
+        reader.final,
+        None if container is None else container.__class__ is dict,
+        "".join(mark for mark, count in reader.counts.items() if count),
+        bool(reader.prose.fence),
+    )
+    pieces: list[str] = []
+    position = quoted.read(text, position, pieces, scene)
+    if pieces:
+        reader.document.grow_string("".join(pieces), out)
+    if quoted.unsure is not None:
+        return reader.refuse_two_readings(quoted.unsure - reader.base)
+    if quoted.waits:
+        return reader.wait(position)
+    if not quoted.closed and not reader.final:
+        return position
+    if not quoted.closed and (container is None or not quoted.may_be_cut):
+        return reader.refuse_two_readings(position)
+    reader.document.end_string(reader.base + position, out)
+    reader.reading = STEPS["read_between"]
+    reader.value_done()
+    return position

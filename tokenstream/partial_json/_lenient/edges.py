@@ -1,0 +1,293 @@
+"""What stands around a document: what may follow it, and one without brackets."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.partial_json._grammar import under
+from tokenstream.partial_json._lenient.atoms import Atom, atom
+from tokenstream.partial_json._lenient.body import begin_object, take_key
+from tokenstream.partial_json._lenient.gaps import is_odd, read_other, skip_space, turn_to_prose
+from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING, PLAIN
+from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP
+from tokenstream.partial_json._lenient.strings import Quoted, Scene
+from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, VALUE, WHITE, is_step
+from tokenstream.partial_json._lenient.tokens import take_atom, tell_number
+from tokenstream.partial_json._numbers import MOST_LENGTH, NUMBER, is_too_long
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._lenient.reader import LenientReader
+    from tokenstream.partial_json.events import JSONEvent
+
+__all__ = ["has_document", "may_continue", "note_text", "read_behind", "refuse_empty_text"]
+
+_ROOT_TOKEN: Any = re.compile(r"[\w.+-]*").match
+_QUOTES = "".join(quote for quote in OPENING if quote not in "`\\&")
+_BRACKETS = frozenset("{[")
+
+
+def refuse_empty_text(reader: LenientReader, position: int) -> int:
+    offset = reader.base + position
+    reader.document.fail(
+        offset, f"the text ended after {offset:,} characters, and there is no JSON document in it"
+    )
+    return position
+
+
+def note_text(reader: LenientReader, offset: int) -> None:
+    if not reader.text_noted:
+        reader.text_noted = True
+        reader.repaired.note("trailing_text" if has_document(reader) else "leading_text", offset)
+
+
+def has_document(reader: LenientReader) -> bool:
+    return reader.document.complete or reader.empty_end >= 0
+
+
+# -- a document without brackets -----------------------------------------------------
+
+
+@under(_QUOTES, START)
+def begin_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    kind = OPENING[text[position]]
+    following = text[position + 1 : position + 2]
+    if kind is not PLAIN and not following and not reader.final:
+        return reader.wait(position)
+    if kind is not PLAIN and (following in _BRACKETS or following == "\\"):
+        # The document itself, as the string of another language.
+        return turn_to_prose(reader, text, position, out)
+    reader.quoted = Quoted(kind, reader.repaired)
+    reader.root_at = reader.base + position
+    reader.around = STEPS["read_root_string"]
+    return position + 1
+
+
+@is_step
+def read_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a string that is the document, or a key whose object lacks its brace, or prose."""
+    quoted, pieces = reader.quoted, reader.key_pieces
+    position = quoted.read(text, position, pieces, Scene(reader.base, reader.final))
+    if len(pieces) > 1:
+        pieces[:] = ["".join(pieces)]
+    if pieces and len(pieces[0]) > MOST_HELD:
+        # No key is that long, and no quotation in prose.
+        if quoted.kind is not PLAIN:
+            return reader.refuse_two_readings(reader.root_at - reader.base)
+        reader.document.begin_string(reader.root_at, out, pieces.pop())
+        reader.reading = STEPS["read_string"]
+        reader.around = STEPS["read_behind"]
+        return position
+    if quoted.closed:
+        reader.root_value = "".join(pieces)
+        reader.root_end = reader.base + position
+        pieces.clear()
+        reader.around = STEPS["decide_root"]
+        return position
+    if reader.final:
+        return reader.refuse_two_readings(position)
+    return reader.wait(position)
+
+
+@under("-0123456789tfnTFNI", START)
+def read_root_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a number or a literal that is the document, or prose that begins with one."""
+    end: int = _ROOT_TOKEN(text, position + reader.scanned, position + MOST_LENGTH + 1).end()
+    token = text[position:end]
+    if end == len(text) and len(token) <= MOST_LENGTH and not reader.final:
+        reader.scanned = len(token)
+        return reader.wait(position)
+    reader.scanned = 0
+    if is_too_long(token) and NUMBER(token) is not None:
+        tell_number(reader, position, out)
+        reader.document.exceed_digits(token, reader.base + position)
+        return position
+    value = atom(token)
+    if value is None or value.kind == "string":
+        reader.around = STEPS["read_prose"]
+        return position
+    reader.root_at = reader.base + position
+    reader.root_end = reader.base + end
+    reader.root_value = value
+    reader.around = STEPS["decide_root"]
+    return end
+
+
+@is_step
+def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Decide what a string, number or literal at the start is by what follows it."""
+    char = text[position : position + 1]
+    if char and char in WHITE:
+        return skip_space(reader, text, position, out)
+    value = reader.root_value
+    if char == ":" and isinstance(value, str):
+        return open_late(reader, value, position, out)
+    if char and char in "{[":
+        return reader.refuse_two_readings(reader.root_at - reader.base)
+    is_fence = is_fence_end(reader, text, position)
+    if is_fence is None:
+        return reader.wait(position)
+    is_quotation = isinstance(value, str) and reader.quoted.kind is not PLAIN
+    if (is_fence or not char) and not is_quotation:
+        return take_root(reader, position, out)
+    if is_odd(char):
+        return read_other(reader, text, position, out)
+    if isinstance(value, str) and not _BRACKETS.isdisjoint(value):
+        # An apostrophe may have been taken for a quote, and the document for what is quoted.
+        return reader.refuse_two_readings(reader.root_at - reader.base)
+    note_text(reader, reader.root_at)
+    reader.prose.follow_word()
+    reader.around = STEPS["read_prose"]
+    return position
+
+
+def open_late(reader: LenientReader, key: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin an object whose brace is missing with its first key, which has come."""
+    reader.repaired.note("missing_opener", reader.root_at)
+    if reader.quoted.kind.repair is not None:
+        reader.repaired.note(reader.quoted.kind.repair, reader.root_at)
+    reader.opener_missing = True
+    reader.text_noted = False
+    reader.around = STEPS["read_behind"]
+    begin_object(reader, "", reader.root_at - reader.base, out)
+    if reader.document.error is None:
+        take_key(reader, key, reader.root_at)
+        reader.expects = VALUE
+    return position + 1
+
+
+def take_root(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
+    value, at, end = reader.root_value, reader.root_at - reader.base, reader.root_end - reader.base
+    reader.around = STEPS["read_behind"]
+    if isinstance(value, Atom):
+        take_atom(reader, value, at, end, out)
+    else:
+        reader.document.begin_string(reader.root_at, out, value)
+        reader.document.end_string(reader.root_end, out)
+        reader.value_done()
+    return position
+
+
+# -- behind the document ---------------------------------------------------------------
+
+
+@is_step
+def read_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read what follows the document directly."""
+    char = text[position : position + 1]
+    step = BEHIND.get(char)
+    if step is not None:
+        following: int = step(reader, text, position, out)
+        return following
+    if is_odd(char):
+        reader.expects = BEHIND
+        return read_other(reader, text, position, out)
+    if may_continue(reader, char):
+        return reader.refuse_two_readings(position)
+    return turn_to_prose(reader, text, position, out)
+
+
+def may_continue(reader: LenientReader, char: str) -> bool:
+    """Return whether text behind the document makes it doubtful that this was one.
+
+    Prose goes on behind a number in brackets, or `{}`, on the same line, and
+    behind a quotation also on the next.
+    """
+    if reader.gap == FENCE_GAP:
+        return False
+    root: Any = reader.document.root
+    if isinstance(root, str):
+        return True
+    if reader.gap == LINE_GAP:
+        return False
+    if reader.owed >= 0:
+        return True
+    is_list = isinstance(root, list)
+    is_plain = not root or (
+        is_list and not any(type(value) in {str, list, dict} for value in reader.document.root)
+    )
+    return is_plain or not isinstance(root, (list, dict)) or char.isdigit()
+
+
+@under(("",), BEHIND)
+def finish(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    if reader.empty_end >= 0:
+        reader.document.close(reader.empty_end, out)
+        reader.value_done()
+    reader.done = True
+    return position
+
+
+@under("}]", BEHIND)
+def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    if reader.swallow and text[position] == "}":
+        reader.swallow = False
+    elif reader.in_prose or not reader.owed:
+        # What this one closes may have been taken for prose, or its opening bracket is missing.
+        return reader.refuse_two_readings(position)
+    else:
+        reader.owed = max(reader.owed - 1, -1)
+        reader.repaired.note("extra_closer", reader.base + position)
+    return position + 1
+
+
+@under(";", BEHIND)
+def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    reader.repaired.note("semicolon", reader.base + position)
+    return position + 1
+
+
+@under(").!", BEHIND)
+def skip_punctuation(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    note_text(reader, reader.base + position)
+    return position + 1
+
+
+@under('"', BEHIND)
+def read_quote_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    if reader.gap == FENCE_GAP:
+        return turn_to_prose(reader, text, position, out)
+    return reader.refuse_two_readings(position)
+
+
+def is_fence_end(reader: LenientReader, text: str, position: int) -> bool | None:
+    """Return whether the code fence ends here; None if more text is needed."""
+    fence = reader.prose.fence
+    marks = text[position : position + 3]
+    if not fence or not marks or marks != fence * len(marks):
+        return False
+    if len(marks) < 3:
+        return False if reader.final else None
+    return True
+
+
+@under("`~", BEHIND)
+def read_fence_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    is_end = is_fence_end(reader, text, position)
+    if is_end is None:
+        return reader.wait(position)
+    if not is_end:
+        return turn_to_prose(reader, text, position, out)
+    reader.prose.fence = ""
+    reader.gap = FENCE_GAP
+    return position + 3
+
+
+@under(",", BEHIND)
+def take_comma_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    reader.comma = reader.base + position
+    reader.around = STEPS["read_after_comma"]
+    return position + 1
+
+
+@is_step
+def read_after_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Take a comma behind the document as one too many, if nothing follows but the same document."""
+    char = text[position : position + 1]
+    if char and char in WHITE:
+        return skip_space(reader, text, position, out)
+    if char and char not in "{[`~":
+        return reader.refuse_two_readings(reader.comma - reader.base)
+    reader.repaired.note("extra_comma", reader.comma)
+    reader.around = STEPS["read_behind"]
+    return position

@@ -1,0 +1,247 @@
+"""What stands between the values of a document that is not quite JSON: space, comments, commas, dots."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.partial_json._grammar import under
+from tokenstream.partial_json._lenient.peek import OPENING, SPACES
+from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, SPACE_GAP
+from tokenstream.partial_json._lenient.tables import (
+    AFTER,
+    AFTER_ELEMENT,
+    AFTER_FIELD,
+    BEHIND,
+    COLON,
+    ELEMENT,
+    FIRST_ELEMENT,
+    FIRST_KEY,
+    KEY,
+    KEYS,
+    OTHER,
+    PLACES,
+    START,
+    STEPS,
+    VALUE,
+    VALUES,
+    WHITE,
+    after_crooked,
+    is_step,
+)
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._lenient.reader import LenientReader
+    from tokenstream.partial_json.events import JSONEvent
+
+__all__ = [
+    "NO_KEY",
+    "is_odd",
+    "read_other",
+    "skip_dots",
+    "skip_escaped_space",
+    "skip_space",
+    "supply_colon",
+    "supply_comma",
+    "turn_to_prose",
+]
+
+_JSON_SPACE: Any = re.compile(r"[ \t\n\r]*").match
+_LINE_END: Any = re.compile(r"[\r\n]").search
+_TERMINAL: Any = re.compile(r"\x1b\[[0-9;?]{0,16}[@-~]").match
+_CUT_TERMINAL: Any = re.compile(r"\x1b(?:\[[0-9;?]{0,16})?").fullmatch
+_NOTHING_YET = (VALUE, FIRST_ELEMENT, FIRST_KEY)
+"""Where dots would stand for all there is."""
+NO_KEY = frozenset(",:{}[]")
+"""What seems to be in a key when its closing quote is missing."""
+
+
+@under("`~<", START)
+@under("<", BEHIND)
+def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Go on with what is no part of the document."""
+    reader.around = STEPS["read_prose"]
+    return position
+
+
+@after_crooked
+@under(WHITE, *PLACES, START, BEHIND)
+def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    end: int = _JSON_SPACE(text, position).end()
+    space = text[position:end]
+    reader.gap = max(reader.gap, LINE_GAP if "\n" in space or "\r" in space else SPACE_GAP)
+    return end
+
+
+@under((OTHER,), COLON)
+def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read what is neither JSON nor a repair of this place."""
+    char = text[position]
+    if char == "\x1b":
+        return skip_terminal_code(reader, text, position, out)
+    if is_odd(char):
+        reader.repaired.note("odd_space", reader.base + position)
+        reader.gap = max(reader.gap, SPACE_GAP)
+        return position + 1
+    return reader.refuse_here(position)
+
+
+def is_odd(char: str) -> bool:
+    """Return whether a character is white space that JSON does not have, or begins a terminal's code."""
+    return char == "\x1b" or bool(SPACES(char).end())
+
+
+def skip_terminal_code(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Leave out a code that colours the text in a terminal."""
+    match = _TERMINAL(text, position)
+    if match is None:
+        if not reader.final and _CUT_TERMINAL(text, position):
+            return reader.wait(position)
+        if reader.is_at(START, BEHIND):
+            return turn_to_prose(reader, text, position, out)
+        return reader.refuse_here(position)
+    reader.repaired.note("terminal_code", reader.base + position)
+    end: int = match.end()
+    return end
+
+
+def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
+    r"""Skip white space written as `\n`, in JSON that was escaped twice."""
+    following = text[position + 1 : position + 2]
+    if following not in {"n", "r", "t"}:
+        return reader.refuse_here(position)
+    reader.repaired.note("escaped_twice", reader.base + position)
+    reader.gap = max(reader.gap, SPACE_GAP) if following == "t" else LINE_GAP
+    return position + 2
+
+
+# -- comments and dots -------------------------------------------------------------
+
+
+@after_crooked
+@under("/#", *PLACES)
+def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    mark = text[position]
+    if mark == "/":
+        mark = text[position : position + 2]
+        if mark == "/" and not reader.final:
+            return reader.wait(position)
+        if mark not in {"//", "/*"}:
+            return reader.refuse_here(position)
+    elif reader.is_at(*VALUES):
+        following = text[position + 1 : position + 2]
+        if not following and not reader.final:
+            return reader.wait(position)
+        if following.isalnum():
+            # `#fff` may be the value.
+            return reader.refuse_two_readings(position)
+    reader.token_at = reader.base + position
+    reader.repaired.note("comment", reader.token_at)
+    reader.back = reader.reading
+    reader.reading = STEPS["skip_block_comment"] if mark == "/*" else STEPS["skip_line_comment"]
+    return position + len(mark)
+
+
+@is_step
+def skip_line_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    end = _LINE_END(text, position)
+    if end is None:
+        return refuse_cut_comment(reader) if reader.final else len(text)
+    reader.reading = reader.back
+    stop: int = end.start()
+    return stop
+
+
+@is_step
+def skip_block_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    end = text.find("*/", position)
+    if end >= 0:
+        reader.reading = reader.back
+        reader.gap = max(reader.gap, SPACE_GAP)
+        return end + 2
+    if reader.final:
+        return refuse_cut_comment(reader)
+    # The star of its end may have come.
+    return reader.wait(len(text) - 1) if text.endswith("*") and position < len(text) else len(text)
+
+
+def refuse_cut_comment(reader: LenientReader) -> int:
+    """Refuse a comment that holds the rest of the text, which may be the rest of the document."""
+    return reader.refuse_two_readings(reader.token_at - reader.base)
+
+
+@under("…", *PLACES)
+@under(".", *KEYS, COLON, *AFTER)
+def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Leave out the dots that stand for more of the same; there must be something of it."""
+    dots = text[position : position + (3 if text[position] == "." else 1)]
+    if dots in {".", ".."} and position + len(dots) == len(text) and not reader.final:
+        return reader.wait(position)
+    if dots not in {"...", "…"} or reader.is_at(*_NOTHING_YET):
+        return reader.refuse_here(position)
+    reader.repaired.note("ellipsis", reader.base + position)
+    reader.comma = -1
+    reader.expects = reader.place_after_value()
+    return position + len(dots)
+
+
+# -- commas and colons -----------------------------------------------------------
+
+
+@after_crooked
+@under(",", *AFTER)
+@under(";", AFTER_FIELD)
+def take_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    if text[position] == ";":
+        reader.repaired.note("semicolon", reader.base + position)
+    reader.comma = reader.base + position
+    reader.gap = NO_GAP
+    reader.expects = KEY if reader.document.container.__class__ is dict else ELEMENT
+    return position + 1
+
+
+@under(",", ELEMENT, KEY)
+def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    reader.repaired.note("extra_comma", reader.base + position)
+    return position + 1
+
+
+@under("{[", AFTER_ELEMENT)
+def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Go on without a comma where what follows can be nothing but the next key or element."""
+    char = text[position]
+    in_object = reader.document.container.__class__ is dict
+    if in_object:
+        is_clear = char in OPENING or reader.gap == LINE_GAP
+    elif char in OPENING or char == "[":
+        is_clear = reader.gap != NO_GAP
+    else:
+        # `5 kg` is no list of two.
+        is_clear = reader.gap == LINE_GAP or char == "{"
+    if not is_clear:
+        return reader.refuse_here(position)
+    reader.repaired.note("missing_comma", reader.base + position)
+    reader.expects = KEY if in_object else ELEMENT
+    return position
+
+
+@under((OTHER,), *AFTER)
+def read_word_without_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    if text[position].isalnum() or text[position] in "_$+-":
+        return supply_comma(reader, text, position, out)
+    return read_other(reader, text, position, out)
+
+
+@under(":", COLON)
+def take_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    reader.expects = VALUE
+    return position + 1
+
+
+@under("-0123456789{[", COLON)
+def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    if reader.gap == NO_GAP or not NO_KEY.isdisjoint(str(reader.document.key)):
+        return reader.refuse_here(position)
+    reader.repaired.note("missing_colon", reader.base + position)
+    reader.expects = VALUE
+    return position

@@ -1,0 +1,251 @@
+"""The reader of lenient JSON: where it is in a text, and what it has to remember.
+
+The steps, which read on from a place, are functions in the modules beside this
+one; the tables in `tables` say which step reads what begins with a character.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.partial_json._lenient.peek import PLAIN
+from tokenstream.partial_json._lenient.prose import Prose
+from tokenstream.partial_json._lenient.strings import Quoted
+from tokenstream.partial_json._lenient.tables import AFTER_ELEMENT, AFTER_FIELD, NAME, STEPS, VALUE
+from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, Repairs
+from tokenstream.partial_json._strict import fed_after_end
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._document import Document
+    from tokenstream.partial_json._grammar import Step, Table
+    from tokenstream.partial_json._lenient.atoms import Atom
+    from tokenstream.partial_json.events import JSONEvent
+
+__all__ = ["FENCE_GAP", "LINE_GAP", "NO_GAP", "SPACE_GAP", "LenientReader"]
+
+NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
+"""What stands behind a value: nothing, white space, the end of a line, the end of a code fence."""
+
+
+class LenientReader:
+    """Read the one document that a text holds, whatever stands around it.
+
+    A text that begins with a bracket is a document from there on. After prose a
+    bracket begins one where what follows it says so, so that nothing shows
+    that would have to be taken back.
+
+    Args:
+        document: Takes what is read.
+        is_second: Whether the text goes on behind the document: it is read up to its end and no further.
+    """
+
+    __slots__ = (
+        "around",
+        "atom_begun",
+        "back",
+        "base",
+        "comma",
+        "counts",
+        "document",
+        "done",
+        "empty_end",
+        "expects",
+        "final",
+        "gap",
+        "in_prose",
+        "is_second",
+        "key_at",
+        "key_pieces",
+        "marks",
+        "opener_missing",
+        "other_at",
+        "owed",
+        "prose",
+        "quoted",
+        "reading",
+        "repaired",
+        "rest",
+        "root_at",
+        "root_end",
+        "root_value",
+        "scanned",
+        "second",
+        "swallow",
+        "text_noted",
+        "token_at",
+        "waits",
+    )
+
+    def __init__(self, document: Document, *, is_second: bool = False) -> None:
+        self.document = document
+        self.is_second = is_second
+        self.base = 0
+        """How many characters came before the text that is being read."""
+        self.repaired = Repairs()
+        self.prose = Prose()
+        self.rest = ""
+        """What has come and is not read, since what follows decides what it means."""
+        self.waits = False
+        """Whether what comes next is undecided."""
+        self.final = False
+        """Whether the text has ended."""
+        self.done = False
+        """Whether all of it is read."""
+
+        self.around: Step = STEPS["read_start"]
+        """What reads on outside the document."""
+        self.text_noted = False
+        """Whether the prose before the document, or behind it, is among the repairs."""
+        self.root_at = 0
+        """Offset of the document, or of a string, number or literal that may be it."""
+        self.root_end = 0
+        self.root_value: str | Atom = ""
+        self.opener_missing = False
+        self.in_prose = False
+        """Whether text stands before the document that may belong to it."""
+        self.empty_end = -1
+        """Offset behind a document that is an empty object, which may stand for one that follows."""
+
+        self.reading: Step | None = None
+        """What reads on inside the document; None around it."""
+        self.back: Step | None = None
+        """What reads on behind a comment."""
+        self.expects: Table = VALUE
+        """What may come between two values."""
+        self.marks: list[str] = []
+        """The closing brackets of what is open, from outside in."""
+        self.counts = {"}": 0, "]": 0, ")": 0}
+        """How many of them there are."""
+        self.swallow = False
+        """Whether a brace may follow that closes one that was doubled."""
+        self.owed = -1
+        """Closers still owed after a mismatched one; -1 where none was.
+
+        While any are owed, only closers may follow: anything else could belong to either container.
+        """
+        self.comma = -1
+        """Offset of the comma that was read last, if nothing has come since."""
+        self.gap = NO_GAP
+        """What stands behind the value that was read last."""
+
+        self.quoted = Quoted(PLAIN, self.repaired)
+        self.key_pieces: list[str] = []
+        """What has come of a key, or of a string that may be one."""
+        self.key_at = 0
+        """Offset of the last key."""
+        self.token_at = 0
+        """Offset of the string, key or comment that is being read."""
+        self.scanned = 0
+        """How much of a token has been looked at."""
+        self.atom_begun = False
+        """Whether its start has been told."""
+
+        self.second: LenientReader | None = None
+        """The reader of another document while that is read: it must be equal to the first."""
+        self.other_at = 0
+        """Where that begins."""
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired, in the order of reading."""
+        return tuple(self.repaired.made)
+
+    def feed(self, text: str) -> list[JSONEvent]:
+        """Return what a piece of the text tells; pieces may be cut anywhere."""
+        out: list[JSONEvent] = []
+        if self.document.error is not None:
+            return out
+        if self.done:
+            raise fed_after_end()
+        # Most pieces are the middle of a string.
+        if self.reading is STEPS["read_string"] and not self.rest and text and self.quoted.is_plain(text):
+            self.quoted.remember(text)
+            self.document.grow_string(text, out)
+            self.base += len(text)
+            return out
+        self._read(self.rest + text if self.rest else text, out)
+        return out
+
+    def end(self) -> list[JSONEvent]:
+        """Say that the text has ended: what is open is closed, and that is a repair."""
+        out: list[JSONEvent] = []
+        if not self.done and self.document.error is None:
+            self.final = True
+            self._read(self.rest, out)
+        self.done = True
+        self.document.end(self.base)
+        return out
+
+    def _read(self, text: str, out: list[JSONEvent]) -> None:
+        position = self.read_on(text, 0, out)
+        self.waits = False
+        self.rest = text[position:]
+        self.base += min(position, len(text))
+
+    def read_on(self, text: str, position: int, out: list[JSONEvent]) -> int:
+        """Read on in a text, and return what is not read of it, since what follows decides."""
+        size = len(text)
+        document, repairs = self.document, self.repaired.made
+        while position < size or (self.final and not self.done):
+            step = self.reading or self.around
+            position = step(self, text, position, out)
+            if len(repairs) > MOST_REPAIRS:
+                self._refuse_repairs()
+            if document.error is not None:
+                return size
+            if self.waits or (self.is_second and document.complete):
+                break
+        return position
+
+    # -- verdicts ----------------------------------------------------------------
+
+    def wait(self, position: int) -> int:
+        """Stop at a position, since what follows decides what stands there."""
+        self.waits = True
+        return position
+
+    def refuse_two_readings(self, position: int) -> int:
+        """Refuse a text that can be read in two ways."""
+        offset = self.base + position
+        self.document.fail(
+            offset, f"the text can be read in two ways at character {offset:,}, and neither is taken"
+        )
+        return position
+
+    def refuse_here(self, position: int) -> int:
+        """Refuse a character that has no place here, and needs no repair that is known."""
+        self.document.refuse(self.base + position, self.expects[NAME])
+        return position
+
+    def _refuse_repairs(self) -> None:
+        del self.repaired.made[MOST_REPAIRS:]
+        self.document.exceed(
+            f"the document needs more than {MOST_REPAIRS:,} repairs; ask the model for JSON",
+            "repairs",
+            MOST_REPAIRS,
+        )
+
+    # -- behind a value ------------------------------------------------------------------
+
+    def value_done(self) -> None:
+        """Turn to what may follow a value."""
+        self.comma = -1
+        self.gap = NO_GAP
+        document = self.document
+        container = document.container
+        if container is None:
+            document.complete = True
+            self.reading = None
+            return
+        if container.__class__ is not dict:
+            document.key = len(container)
+        self.expects = self.place_after_value()
+
+    def is_at(self, *places: Table) -> bool:
+        """Return whether the reader stands in one of some places."""
+        expects = self.expects
+        return any(place is expects for place in places)
+
+    def place_after_value(self) -> Table:
+        """Return what may follow a value in the container that is open."""
+        return AFTER_FIELD if self.document.container.__class__ is dict else AFTER_ELEMENT

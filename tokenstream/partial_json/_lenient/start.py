@@ -1,0 +1,144 @@
+"""The way to a document through what models and gateways put before it, and another document behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.partial_json._document import Document
+from tokenstream.partial_json._grammar import under
+from tokenstream.partial_json._lenient.atoms import same
+from tokenstream.partial_json._lenient.body import begin_array, begin_object, go_in
+from tokenstream.partial_json._lenient.edges import (
+    has_document,
+    may_continue,
+    note_text,
+    read_behind,
+    refuse_empty_text,
+)
+from tokenstream.partial_json._lenient.gaps import is_odd, read_other, turn_to_prose
+from tokenstream.partial_json._lenient.prose import Found
+from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, NO_GAP, LenientReader
+from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, is_step
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json.events import JSONEvent
+
+
+# -- before the document ----------------------------------------------------------
+
+
+@is_step
+def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read where a document may begin with its first character."""
+    char = text[position : position + 1]
+    if not char:
+        return refuse_empty_text(reader, position)
+    reader.expects = START
+    step = START.get(char)
+    if step is not None:
+        following: int = step(reader, text, position, out)
+        return following
+    if is_odd(char):
+        return read_other(reader, text, position, out)
+    note_text(reader, reader.base + position)
+    reader.around = STEPS["read_prose"]
+    return position
+
+
+@is_step
+def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    if position == len(text):
+        return (
+            read_behind(reader, text, position, out)
+            if has_document(reader)
+            else refuse_empty_text(reader, position)
+        )
+    prose = reader.prose
+    position, found = prose.search(text, position, reader.base, final=reader.final)
+    text_at = prose.take_text_at()
+    if text_at is not None:
+        note_text(reader, text_at)
+    if found is Found.MAYBE:
+        return len(text) if reader.final else reader.wait(position)
+    if found is Found.DOCUMENT:
+        if has_document(reader):
+            return begin_another(reader, text, position, out)
+        reader.in_prose = True
+        return begin_document(reader, text, position, out)
+    if found is not Found.NOTHING:
+        reader.repaired.note("reasoning" if found is Found.THOUGHT else "code_fence", prose.at)
+    if found in {Found.FENCE, Found.THOUGHT}:
+        reader.around = STEPS["read_behind" if has_document(reader) else "read_start"]
+        reader.gap = LINE_GAP
+    return position
+
+
+@under("{[", START)
+def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    reader.around = STEPS["read_behind"]
+    reader.text_noted = False
+    reader.root_at = reader.base + position
+    return (begin_object if text[position] == "{" else begin_array)(reader, text, position, out)
+
+
+# -- behind it -----------------------------------------------------------------------
+
+
+@under("{[", BEHIND)
+def read_bracket_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    begins = reader.prose.begins(text, position, final=reader.final, adjacent=True)
+    if begins is None:
+        return reader.wait(position)
+    if begins:
+        return begin_another(reader, text, position, out)
+    return (
+        reader.refuse_two_readings(position)
+        if may_continue(reader, "[")
+        else turn_to_prose(reader, text, position, out)
+    )
+
+
+def begin_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin to read another document."""
+    reader.other_at = reader.base + position
+    if not is_placeholder(reader, text[position]):
+        first = reader.document
+        document = Document(max_depth=first.max_depth, decimals=first.decimals)
+        reader.second = LenientReader(document, is_second=True)
+        reader.second.prose.fence = reader.prose.fence
+        reader.around = STEPS["read_another"]
+        return position
+    # The object that is open goes on here.
+    reader.repaired.note("empty_placeholder", reader.root_at)
+    reader.empty_end = -1
+    go_in(reader, "}")
+    reader.around = STEPS["read_behind"]
+    return position + 1
+
+
+def is_placeholder(reader: LenientReader, opener: str) -> bool:
+    """Return whether nothing but white space stands between `{}` and another object."""
+    is_next = not (reader.text_noted or reader.prose.fence or reader.gap == FENCE_GAP)
+    return reader.empty_end >= 0 and opener == "{" and is_next
+
+
+@is_step
+def read_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a document behind another one, which it must be equal to."""
+    second = reader.second
+    if second is None:
+        return position
+    # It reads the same text: to hand on what is left of it would take longer the more there is.
+    second.base, second.final, second.waits = reader.base, reader.final, False
+    position = second.read_on(text, position, [])
+    reader.waits = second.waits
+    document = second.document
+    if document.error is not None or (document.complete and not same(reader.document.root, document.value)):
+        return reader.refuse_two_readings(reader.other_at - reader.base)
+    if document.complete:
+        reader.swallow = second.swallow
+        reader.second = None
+        reader.repaired.note("repeated_document", reader.other_at)
+        reader.around = STEPS["read_behind"]
+        reader.gap = NO_GAP
+    return position
