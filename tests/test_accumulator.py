@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -129,8 +130,8 @@ def test_a_call_that_was_handed_out_replaces_its_pieces() -> None:
     assert accumulator.delivered(1, 0) is None
 
 
-def test_a_call_that_ended_on_no_json_is_found_on_each_connection() -> None:
-    """The answer outlives a connection, whose calls are counted anew; what has ended stays the same."""
+def test_a_call_that_ended_on_no_json_is_kept_on_each_connection() -> None:
+    """The answer outlives a connection, and what has ended stays the same."""
     accumulator = Accumulator()
     for number in range(3):
         noted: list[str] = []
@@ -144,15 +145,16 @@ def test_a_call_that_ended_on_no_json_is_found_on_each_connection() -> None:
             accumulator.take(event)
         before = accumulator.ended_call(0, number * 2 + 1)
         parts.close_call(call)
-        events[-1].part = number * 2 + 1
-        accumulator.take(events[-1])
+        for event in [events[-1], *parts.take()]:
+            event.part = number * 2 + 1
+            accumulator.take(event)
 
         assert before is None
         assert accumulator.ended_call(0, number * 2 + 1) is accumulator.message.tool_calls[-1]
 
 
-def test_a_call_that_ended_on_no_json_is_found_when_all_its_text_has_come() -> None:
-    """Its format may have ended it before its first event is taken, in an answer that is one payload."""
+def test_a_call_that_ended_on_no_json_ends_with_an_event() -> None:
+    """It has ended where its `PartDone` is taken, and not before: its format may be ahead of that."""
     noted: list[str] = []
     parts = Parts(Limits(), noted.append)
     for name in "ab":
@@ -166,7 +168,22 @@ def test_a_call_that_ended_on_no_json_is_found_when_all_its_text_has_come() -> N
         ended = [accumulator.ended_call(0, number) for number in range(2)]
         seen.append(" ".join([call.id + call.arguments_text for call in ended if call is not None]))
 
-    assert ["", "", "a[]]", "a[]]", "a[]]", "a[]] b[]]"] == seen
+    assert ["", "", "", "a[]]", "a[]]", "a[]]", "a[]]", "a[]] b[]]"] == seen
+
+
+def test_how_a_call_ended_survives_a_pickle() -> None:
+    """All that is known of it is in the events, so an accumulator elsewhere comes to the same."""
+    parts = Parts(Limits(), list[str]().append)
+    call = parts.open_call(0, "c", "f")
+    parts.add_arguments(call, "[]]")
+    parts.close_call(call)
+    events = parts.take()
+    there = accumulate(*pickle.loads(pickle.dumps(events)))
+
+    assert [PartDone(ToolCall(id="c", name="f", arguments_text="[]]"))] == events[-1:]
+    assert accumulate(*events).message == there.message
+    assert there.ended_call(0, 0) == there.message.tool_calls[0]
+    assert there.delivered(0, 0) is None
 
 
 def test_signatures_and_server_tools_and_media() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._log import TextLog
 from tokenstream.message import (
@@ -19,7 +19,6 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._open import Breaks, OpenCall
     from tokenstream.message import Ending, FinishReason
 
 __all__ = ["Arguments", "ChoiceState", "GrowingPart", "GrowingUsage", "SharedLog"]
@@ -88,7 +87,7 @@ def _parser() -> Any:  # noqa: ANN401 - a parser, whose type is not imported
 class GrowingPart:
     """One part that can still grow: what it began as, and what came since."""
 
-    __slots__ = ("extra", "final", "log", "opened", "pieces", "spans", "start")
+    __slots__ = ("extra", "final", "log", "pieces", "spans", "start")
 
     def __init__(self, start: Part) -> None:
         self.start = start
@@ -102,8 +101,6 @@ class GrowingPart:
         """Where its text begins and ends in the log, in turns."""
         self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
-        self.opened: OpenCall | None = None
-        """A tool call as its format keeps it, which tells whether it ended on what is no JSON."""
 
     def add_piece(self, text: str) -> Arguments:
         """Add to the text of its own, and return that."""
@@ -162,9 +159,6 @@ class ChoiceState:
     """What has been said in one alternative answer."""
 
     __slots__ = (
-        "_breaks",
-        "_breaks_found",
-        "_open_calls",
         "delivered",
         "ended",
         "ending",
@@ -189,11 +183,6 @@ class ChoiceState:
         """The tool calls that were handed out, in that order."""
         self.ended: list[ToolCall] = []
         """The same with those between them that ended on arguments that are no JSON."""
-        self._open_calls: dict[GrowingPart, OpenCall] = {}
-        """The tool calls that have not ended here, in order, with how their format keeps them."""
-        self._breaks: Breaks | None = None
-        self._breaks_found = 0
-        """How many of the calls that ended on what is no JSON were looked for."""
 
     def part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
         """Return a part that something is about to change; events made by hand may lack its start."""
@@ -217,46 +206,6 @@ class ChoiceState:
             part.spans.append(log.length)
             log.writer = part
         return log
-
-    def open_call(self, part: GrowingPart, opened: OpenCall | None) -> None:
-        """Note that a tool call has begun.
-
-        Args:
-            part: The call.
-            opened: The call as its format keeps it; None where an event made by hand tells of it.
-        """
-        self.find_broken()
-        part.opened = opened
-        if opened is not None:
-            self._open_calls[part] = opened
-            # Another connection counts anew, and a call that is broken already was counted before it came.
-            if opened.broken or opened.breaks is not self._breaks:
-                self._breaks, self._breaks_found = opened.breaks, -1
-
-    def end_call(self, part: GrowingPart, call: ToolCall) -> None:
-        """Note that a tool call is handed out."""
-        self._open_calls.pop(part, None)
-        part.opened = None
-        self.find_broken()
-        self.delivered.append(call)
-        self.ended.append(call)
-
-    def find_broken(self) -> None:
-        """Note the calls that have ended on arguments that are no JSON."""
-        breaks = self._breaks
-        if breaks is None or breaks.count == self._breaks_found:
-            return
-        count, behind = breaks.count, False
-        for part, opened in list(self._open_calls.items()):
-            # The format is ahead by the events of a payload: the call may not have all its text here.
-            if opened.broken and part.pieces is not None and part.pieces.length == opened.arguments.length:
-                del self._open_calls[part]
-                part.final = part.build(complete=False)
-                self.ended.append(cast("ToolCall", part.final))
-            elif opened.broken:
-                behind = True
-        if not behind:
-            self._breaks_found = count
 
     def find_log(self, kind: str) -> SharedLog | None:
         """Return what has been written of one kind; None before there is any."""

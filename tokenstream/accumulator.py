@@ -215,10 +215,7 @@ class Accumulator:
     def ended_call(self, choice: int, number: int) -> ToolCall | None:
         """Return the tool call of a choice that ended as `number`, from 0; its arguments may be no JSON."""
         state = self._choices.get(choice)
-        if state is None:
-            return None
-        state.find_broken()
-        return None if number >= len(state.ended) else state.ended[number]
+        return None if state is None or number >= len(state.ended) else state.ended[number]
 
     def ending_of(self, choice: int) -> Ending:
         """Return how a choice ended."""
@@ -300,7 +297,6 @@ class Accumulator:
         )
         part = self._part(event, lambda: start)
         part.start = start
-        self._choice(event.choice).open_call(part, getattr(event, "_link", None))
         return True
 
     def _take_arguments(self, event: ToolCallDelta) -> bool:
@@ -316,8 +312,10 @@ class Accumulator:
         return True
 
     def _take_call(self, event: ToolCallDone) -> bool:
-        part = self._finish_part(event, event.call)
-        self._choice(event.choice).end_call(part, event.call)
+        self._finish_part(event, event.call)
+        choice = self._choice(event.choice)
+        choice.delivered.append(event.call)
+        choice.ended.append(event.call)
         self.tool_calls_delivered.append(event.call.id)
         return False
 
@@ -328,17 +326,18 @@ class Accumulator:
     def _take_done(self, event: PartDone) -> bool:
         if event.content is None:
             event.content = self._part(event, TextPart).build(complete=True)
+        elif isinstance(event.content, ToolCall):
+            # It has ended on arguments that are no JSON, and stays incomplete.
+            self._choice(event.choice).ended.append(event.content)
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})
         self._finish_part(event, event.content)
         return False
 
-    def _finish_part(self, event: ToolCallDone | PartDone, content: Part) -> GrowingPart:
-        part = self._part(event, lambda: content)
-        part.finish(content)
+    def _finish_part(self, event: ToolCallDone | PartDone, content: Part) -> None:
+        self._part(event, lambda: content).finish(content)
         if event.part == self._text_part and event.choice == self._text_choice:
             self._text_part = self._text_choice = -1
-        return part
 
     def _take_citation(self, event: CitationAdded) -> bool:
         self._part(event, lambda: event.citation).final = event.citation

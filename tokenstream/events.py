@@ -76,8 +76,7 @@ class _PartEvent(_EventBase):
 
 
 class _CallEvent(_PartEvent):
-    # What the event belongs to, for who works with it in the same process: the call as its
-    # format keeps it, or its arguments as the accumulator does. It is no part of the event.
+    # The call's arguments as the accumulator keeps them, for `partial_arguments`: no part of the event.
     __slots__ = ("_link",)
 
     _link: Any
@@ -272,7 +271,10 @@ class PartDelta(_PartEvent):
 
 @dataclass(slots=True)
 class PartDone(_PartEvent):
-    """A part of the message is whole (a tool call ends with `ToolCallDone`).
+    """A part of the message has ended.
+
+    A tool call ends with `ToolCallDone`, or, where its arguments are no JSON, with
+    this: the call is `content` then, its `complete` False, and it is not to be run.
 
     Example:
         >>> from tokenstream.message import TextPart

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenstream.events import Finish
-from tokenstream.formats._open import Breaks, Choice, OpenCall, OpenPart, join_halves, mend
+from tokenstream.formats._open import Choice, OpenCall, OpenPart, join_halves, mend
 from tokenstream.message import TextPart
 
 _HIGH, _LOW = "\ud83d", "\ude00"
@@ -77,7 +77,7 @@ def test_a_value_is_mended_all_through(value: Any, whole: Any) -> None:
 
 def test_a_call_has_arguments_once_some_have_come() -> None:
     """Text that is empty is none."""
-    call = OpenCall(0, 1, id="c", name="f", type="function", provider_data=None, breaks=Breaks())
+    call = OpenCall(0, 1, id="c", name="f", type="function", provider_data=None)
     before = call.has_arguments
     call.arguments.append("{")
 
@@ -88,8 +88,7 @@ def test_a_choice_knows_its_open_calls_in_order() -> None:
     """Other parts are none."""
     choice = Choice(3)
     first, second = (
-        OpenCall(3, index, id=f"c{index}", name="f", type="function", provider_data={}, breaks=Breaks())
-        for index in (1, 2)
+        OpenCall(3, index, id=f"c{index}", name="f", type="function", provider_data={}) for index in (1, 2)
     )
     choice.opened = {0: OpenPart("text", 3, 0), 1: first, 2: second}
     choice.finish = Finish("stop", "stop", choice=3)

@@ -6,9 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.stream import bodies
 from tests.support.scripts import counted, scripts, told
-from tokenstream import Decoder, testing
-from tokenstream.relay.encoders import load
+from tests.support.wire import DONE
+from tokenstream import Decoder, Stream, testing
+from tokenstream.events import PartDone, ToolCallDone
+from tokenstream.message import ServerToolResult, ToolCall
+from tokenstream.relay.encoders import create, load
 from tokenstream.testing import Seed, all_formats
 
 
@@ -84,3 +88,27 @@ def test_a_call_that_was_cut_is_never_handed_out(format: str) -> None:
     decoder.end()
     assert all(not call.complete for call in decoder.message.tool_calls)
     assert "complete" != decoder.message.ending
+
+
+@pytest.mark.parametrize(
+    "format", [format for format in all_formats if "tool_call" in load(format).expresses]
+)
+def test_a_call_that_ended_on_no_json_is_not_handed_out_behind_a_relay(format: str) -> None:
+    """An event says how it ended, so an encoder ends it, and whoever reads that finds the same."""
+    call = bodies.call(0, "c", "rm", '{"path": "/srv",]')
+    events = list(Stream([bodies.chunk(call), bodies.chunk({}, "tool_calls"), DONE]))
+    encoder, decoder = create(format, drop="all"), Decoder(format)
+    relayed = [event for told in events for payload in encoder.feed(told) for event in decoder.feed(payload)]
+    relayed += [event for payload in encoder.end() for event in decoder.feed(payload)]
+    relayed += decoder.end()
+    ended = [event.content for event in relayed if isinstance(event, PartDone)]
+
+    assert not [event for event in relayed if isinstance(event, ToolCallDone)]
+    assert not [one for one in decoder.message.tool_calls if one.complete]
+    if format == "ui-message":
+        # There it is the words of an error that end such a call.
+        assert ["the arguments are no JSON"] == [
+            part.content for part in decoder.message.parts if isinstance(part, ServerToolResult)
+        ]
+    else:
+        assert list(decoder.message.tool_calls) == [one for one in ended if isinstance(one, ToolCall)]

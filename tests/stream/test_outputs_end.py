@@ -245,7 +245,8 @@ def test_a_stage_is_fed_each_character_once(pieces: list[tuple[str, str]], tool:
             given_out.append(cursor.after(event))
         elif how == "late":
             given_out.append(cursor.ready())
-    accumulator.take(ToolCallDone(ToolCall(id="call_0", name="recipe", arguments_text=text), part=0))
+    whole = ToolCall(id="call_0", name="recipe", arguments_text=text, complete=True)
+    accumulator.take(ToolCallDone(whole, part=0))
     accumulator.take(Finish("stop"))
     accumulator.conclude("complete")
     try:

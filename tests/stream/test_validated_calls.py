@@ -166,14 +166,14 @@ def test_a_call_that_its_format_ended_on_broken_json_comes_with_its_error(
     assert [] == list(stream.tool_calls)
 
 
-def test_a_broken_call_comes_with_the_next_event() -> None:
-    """No event tells of its end, so it comes before what the next one brings."""
+def test_a_broken_call_comes_with_its_end() -> None:
+    """An event tells of it, so nothing of what follows has come."""
     with Stream(anthropic_body(BROKEN, '{"path": "/a"}')) as stream:
         broken = next(stream.validated_calls(rm))
         came = stream.message.tool_calls
 
     assert "call_0" == broken.id
-    assert [("call_0", BROKEN), ("call_1", "")] == [(each.id, each.arguments_text) for each in came]
+    assert [("call_0", BROKEN)] == [(each.id, each.arguments_text) for each in came]
 
 
 def test_a_broken_call_comes_before_text_that_follows_it() -> None:

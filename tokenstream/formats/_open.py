@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Finish
 
-__all__ = ["Breaks", "Choice", "OpenCall", "OpenPart", "join_halves", "mend"]
+__all__ = ["Choice", "OpenCall", "OpenPart", "join_halves", "mend"]
 
 ValueT = TypeVar("ValueT")
 
@@ -33,19 +33,10 @@ class OpenPart:
         """The first half of a surrogate pair whose other half has not come."""
 
 
-class Breaks:
-    """How many calls of a connection have ended on arguments that are no JSON."""
-
-    __slots__ = ("count",)
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
 class OpenCall(OpenPart):
     """A tool call that can still grow; its argument text is needed to tell its end."""
 
-    __slots__ = ("arguments", "breaks", "broken", "id", "name", "placeholder", "provider_data", "type")
+    __slots__ = ("arguments", "id", "name", "placeholder", "provider_data", "type")
 
     def __init__(
         self,
@@ -56,7 +47,6 @@ class OpenCall(OpenPart):
         name: str,
         type: str,  # noqa: A002 - the field's name
         provider_data: dict[str, Any] | None,
-        breaks: Breaks,
     ) -> None:
         super().__init__("tool_call", choice, index)
         self.id = id
@@ -66,14 +56,6 @@ class OpenCall(OpenPart):
         self.arguments = TextLog()
         self.placeholder = ""
         """An empty object that is its arguments, or stands before them: what follows tells."""
-        self.breaks = breaks
-        self.broken = False
-        """Whether it has ended, and its arguments are no JSON."""
-
-    def end_broken(self) -> None:
-        """Note that it has ended, and that its arguments are no JSON."""
-        self.broken = True
-        self.breaks.count += 1
 
     @property
     def has_arguments(self) -> bool:

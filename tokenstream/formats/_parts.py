@@ -26,7 +26,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.formats._answer import Answer
-from tokenstream.formats._open import Breaks, Choice, OpenCall, OpenPart, join_halves, mend
+from tokenstream.formats._open import Choice, OpenCall, OpenPart, join_halves, mend
 from tokenstream.formats._values import json_text
 from tokenstream.message import (
     Citation,
@@ -67,7 +67,7 @@ class Parts(Answer):
         note: Counts a departure.
     """
 
-    __slots__ = ("_breaks", "calls_seen")
+    __slots__ = ("calls_seen",)
 
     splits_calls: ClassVar[bool] = True
     """Whether several documents in one call's arguments are several calls."""
@@ -75,7 +75,6 @@ class Parts(Answer):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.calls_seen = 0
-        self._breaks = Breaks()
 
     @property
     def open_calls(self) -> int:
@@ -278,17 +277,13 @@ class Parts(Answer):
             name=name,
             type=type,
             provider_data=provider_data,
-            breaks=self._breaks,
         )
         self.calls_seen += 1
         state.calls_seen += 1
         state.opened[call.index] = call
-        start = ToolCallStart(
-            call.id, name, type, provider_data, choice=choice, part=call.index, raw=self.raw
+        self._out.append(
+            ToolCallStart(call.id, name, type, provider_data, choice=choice, part=call.index, raw=self.raw)
         )
-        # No event tells that a call has ended on what is no JSON: who keeps the call looks there.
-        start._link = call  # noqa: SLF001
-        self._out.append(start)
         return call
 
     def add_arguments(self, call: OpenCall, fragment: str) -> None:
@@ -337,7 +332,8 @@ class Parts(Answer):
         glued = split_values(call.arguments.join()) if self.splits_calls else None
         if glued is None:
             self.note("call_invalid")
-            call.end_broken()
+            broken = _tool_call(call, call.arguments.join(), complete=False)
+            self._out.append(PartDone(broken, choice=call.choice, part=call.index, raw=self.raw))
             return
         self.note("call_glued")
         self._hand_out(call, glued[0])
@@ -347,14 +343,7 @@ class Parts(Answer):
             self.close_call(more)
 
     def _hand_out(self, call: OpenCall, text: str) -> None:
-        done = ToolCall(
-            id=call.id,
-            name=call.name,
-            arguments_text=text,
-            complete=True,
-            type=call.type,
-            provider_data=call.provider_data,
-        )
+        done = _tool_call(call, text, complete=True)
         self._out.append(ToolCallDone(done, choice=call.choice, part=call.index, raw=self.raw))
 
     # -- within ------------------------------------------------------------
@@ -375,3 +364,15 @@ class Parts(Answer):
                 self.add_arguments(part, "\ufffd")
             else:
                 self.add(part, "\ufffd")
+
+
+def _tool_call(call: OpenCall, text: str, *, complete: bool) -> ToolCall:
+    """Return a call that has ended, as the message holds it."""
+    return ToolCall(
+        id=call.id,
+        name=call.name,
+        arguments_text=text,
+        complete=complete,
+        type=call.type,
+        provider_data=call.provider_data,
+    )

@@ -118,9 +118,8 @@ class ArgumentsText:
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
         """Tell whether the call was cut in an answer that is over: then it is not to be taken for one."""
-        opened = self._part.opened
         # A call that has ended on what is no JSON was not cut, and may be almost JSON.
-        return self._call is None and not (opened is not None and opened.broken)
+        return self._ended is None
 
     def ready(self) -> str | None:
         """Return what the reader has missed of the arguments, in one piece."""
@@ -156,6 +155,12 @@ class ArgumentsText:
     @property
     def _call(self) -> ToolCall | None:
         """The call, once it is whole."""
+        ended = self._ended
+        return ended if ended is not None and ended.complete else None
+
+    @property
+    def _ended(self) -> ToolCall | None:
+        """The call, once it has ended, on JSON or not."""
         final = self._part.final
         return final if isinstance(final, ToolCall) else None
 
@@ -171,9 +176,9 @@ class ArgumentsText:
         return text
 
     def _since(self, position: int) -> str:
-        call = self._call
-        if call is not None:
-            return call.arguments_text[position:]
+        ended = self._ended
+        if ended is not None:
+            return ended.arguments_text[position:]
         log = self._log
         if log is None:
             log = self._log = self._part.pieces

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.events import PartDone, ToolCallDone
 from tokenstream.stream._views import CallCursor
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class CheckedCursor(CallCursor):
         self._tools = tools
 
     def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
-        """Return the next call; no event tells that one has ended on what is no JSON."""
-        return self.ready()
+        """Return the call that an event ends, whether its arguments are JSON or not."""
+        return self.ready() if event.__class__ is ToolCallDone or event.__class__ is PartDone else None
 
     def waiting(self) -> CheckedCursor:
         """Return a cursor that gives the calls once the answer is complete."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._log import TextLog
 from tokenstream.events import Finish, MediaDelta
-from tokenstream.message import MediaPart
+from tokenstream.message import MediaPart, ToolCall
 from tokenstream.relay.encoders._encoder import Encoder
 from tokenstream.relay.encoders._openai import CUT
 
@@ -142,13 +142,19 @@ class ItemEncoder(Encoder, ABC):
 
     def call_done(self, event: ToolCallDone) -> Payloads:
         """A call ends; what its end says counts, whatever the fragments were."""
-        item = self._of_part[event.part]
+        return self._end_call(event.part, event.call)
+
+    def _end_call(self, part: int, call: ToolCall) -> Payloads:
+        item = self._of_part[part]
         item.whole, item.written = True, TextLog()
-        item.written.append(event.call.arguments_text)
+        item.written.append(call.arguments_text)
         return self.end_item(item)
 
     def close(self, event: PartDone) -> Payloads:
         """Nothing yet: a source may be named for what was said last; a medium without pieces is told."""
+        if isinstance(event.content, ToolCall):
+            # What the model wrote is no JSON; it has ended all the same.
+            return self._end_call(event.part, event.content)
         item, start = self._of_part.get(event.part), self.starts.get(event.part)
         payloads: Payloads = ()
         if item is None and isinstance(start, MediaPart):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._json import decode
+from tokenstream.message import ToolCall
 from tokenstream.relay.encoders._encoder import Encoder
 from tokenstream.relay.encoders._media import Media
 from tokenstream.relay.encoders._named import NamedEncoder
@@ -142,7 +143,11 @@ class UIMessage(NamedEncoder):
         return ()
 
     def close(self, event: PartDone) -> Payloads:
-        """The end of a text, or a file."""
+        """The end of a text, or a file; of a call whose arguments are no JSON, that it must not be run."""
+        if isinstance(event.content, ToolCall):
+            call = event.content
+            refused = {"toolCallId": call.id, "toolName": call.name, "input": call.arguments_text}
+            return [("", {"type": "tool-input-error", **refused, "errorText": "the arguments are no JSON"})]
         medium = self._files.take(event)
         return super().close(event) if medium is None else [*self.ahead(), ("", _file(medium))]
 
