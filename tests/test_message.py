@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from tokenstream.errors import InvalidJSON, OutputInvalid
 from tokenstream.message import (
     Citation,
+    FoundImage,
     MediaPart,
     Message,
     OpaquePart,
@@ -34,20 +35,27 @@ FULL = Message(
         MediaPart(mime_type="audio/wav", data=b"\x00\xff\xfe", transcript="hi"),
         RefusalPart(text="no"),
         OpaquePart(type="x", data={"type": "x"}),
-        TextPart(text="lo"),
+        TextPart(text="lo", phase="final_answer"),
     ),
     usage=Usage(input_tokens=1, provider_data={"prompt_tokens": 1}),
     finish_reason="tool_calls",
     raw_finish_reason="tool_use",
+    finish_message="It waits for tools.",
     ending="complete",
-    provider_data={"service_tier": "default"},
+    provider_data={
+        "service_tier": "default",
+        "images": [{"image_url": "https://example.org/cat.png"}],
+        "related_questions": ["And then?"],
+    },
 )
 
 
 def test_everything_round_trips_through_json() -> None:
     """Bytes as base64."""
     assert Message.model_validate_json(FULL.model_dump_json()) == FULL
-    assert Message.model_validate(FULL.model_dump(mode="json")) == FULL
+    again = Message.model_validate(FULL.model_dump(mode="json"))
+    assert again == FULL
+    assert (again.images, again.related_questions) == (FULL.images, FULL.related_questions)
     assert '"AP/+"' in FULL.model_dump_json() or '"AP_-"' in FULL.model_dump_json()
 
 
@@ -60,6 +68,19 @@ def test_texts_are_the_parts_joined() -> None:
     assert [citation.url for citation in FULL.citations] == ["https://example.org"]
     assert FULL.complete
     assert not Message().complete
+
+
+def test_what_a_text_is_and_why_an_answer_ended_make_a_difference() -> None:
+    """Messages that differ in that alone are not equal."""
+    assert TextPart(text="a", phase="commentary") != TextPart(text="a", phase="final_answer")
+    assert FULL != FULL.model_copy(update={"finish_message": None})
+
+
+def test_what_a_search_found_is_told_apart_from_the_answer() -> None:
+    """Images and questions beside it are no parts."""
+    assert FULL.images == (FoundImage(url="https://example.org/cat.png"),)
+    assert FULL.related_questions == ("And then?",)
+    assert (Message().images, Message().related_questions, Message().finish_message) == ((), (), None)
 
 
 def test_a_message_never_changes() -> None:

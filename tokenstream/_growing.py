@@ -162,6 +162,7 @@ class ChoiceState:
         "delivered",
         "ended",
         "ending",
+        "finish_message",
         "finish_reason",
         "index",
         "logs",
@@ -177,6 +178,7 @@ class ChoiceState:
         """What has been written, by kind: text, reasoning, refusal."""
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
+        self.finish_message: str | None = None
         self.provider_data: dict[str, Any] = {}
         self.ending: Ending = "streaming"
         self.delivered: list[ToolCall] = []

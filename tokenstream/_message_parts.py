@@ -13,9 +13,11 @@ from tokenstream.limits import DEFAULT_LIMITS
 
 __all__ = [
     "Citation",
+    "FoundImage",
     "MediaPart",
     "OpaquePart",
     "Part",
+    "Phase",
     "ReasoningPart",
     "RefusalPart",
     "ServerToolCall",
@@ -59,6 +61,10 @@ class Value(BaseModel):
     )
 
 
+Phase: TypeAlias = Literal["commentary", "final_answer"]
+"""What a text is to the reader: said on the way, between tool calls say, or the answer itself."""
+
+
 class TextPart(Value):
     """Text of the answer.
 
@@ -73,6 +79,8 @@ class TextPart(Value):
     """Whether nothing can be added any more."""
     provider_data: dict[str, Any] | None = None
     """Fields that only this provider has."""
+    phase: Phase | None = None
+    """Whether it is commentary or the final answer; None where the server does not say."""
 
 
 class ReasoningPart(Value):
@@ -310,6 +318,23 @@ Part: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 """One typed piece of a message."""
+
+
+class FoundImage(Value):
+    """An image that the provider's search found, shown beside the answer and no part of it.
+
+    Example:
+        >>> FoundImage(url="https://a.test/cat.png", page_url="https://a.test/cats").page_url
+        'https://a.test/cats'
+    """
+
+    url: str
+    page_url: str | None = None
+    """The page that it stands on."""
+    title: str | None = None
+    width: int | None = None
+    """In pixels."""
+    height: int | None = None
 
 
 class Usage(Value):

@@ -237,6 +237,7 @@ class Accumulator:
             usage=self._usage_now().build(final=over),
             finish_reason=choice.finish_reason,
             raw_finish_reason=choice.raw_finish_reason,
+            finish_message=choice.finish_message,
             ending=choice.ending if index in self._choices else self.ending,
             provider_data={name: _snapshot(value) for name, value in provider_data.items()},
             format=self.format,
@@ -356,7 +357,7 @@ class Accumulator:
         self._id, self._model, self._role = event.id or self._id, event.model or self._model, event.role
         if event.another:
             for choice in self._choices.values():
-                choice.finish_reason = choice.raw_finish_reason = None
+                choice.finish_reason = choice.raw_finish_reason = choice.finish_message = None
         return False
 
     def _take_usage(self, event: UsageUpdate) -> bool:
@@ -366,6 +367,7 @@ class Accumulator:
     def _take_finish(self, event: Finish) -> bool:
         choice = self._choice(event.choice)
         choice.finish_reason, choice.raw_finish_reason = event.reason, event.raw_reason
+        choice.finish_message = event.message
         return False
 
     def _take_unknown(self, event: Unknown) -> bool:

@@ -342,6 +342,8 @@ class Finish(_AnswerEvent):
     """The reason in words that do not depend on the provider."""
     raw_reason: str | None = None
     """The provider's own word."""
+    message: str | None = None
+    """The provider's sentence about it, where it sends one."""
 
 
 @dataclass(slots=True)

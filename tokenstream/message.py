@@ -8,9 +8,11 @@ from pydantic import Field
 
 from tokenstream._message_parts import (
     Citation,
+    FoundImage,
     MediaPart,
     OpaquePart,
     Part,
+    Phase,
     ReasoningPart,
     RefusalPart,
     ServerToolCall,
@@ -29,10 +31,12 @@ __all__ = [
     "Citation",
     "Ending",
     "FinishReason",
+    "FoundImage",
     "MediaPart",
     "Message",
     "OpaquePart",
     "Part",
+    "Phase",
     "ReasoningPart",
     "RefusalPart",
     "ServerToolCall",
@@ -90,6 +94,8 @@ class Message(Value):
     """Fields of the answer that this library has no word for."""
     format: str | None = None
     """The name of the format that it came in; None where none is known."""
+    finish_message: str | None = None
+    """The provider's sentence on why generation ended, where it sends one."""
 
     @property
     def text(self) -> str:
@@ -115,6 +121,20 @@ class Message(Value):
     def citations(self) -> tuple[Citation, ...]:
         """The sources that were named."""
         return tuple(part for part in self.parts if part.kind == "citation")
+
+    @property
+    def images(self) -> tuple[FoundImage, ...]:
+        """The images that the provider's search found; those that the model made are `MediaPart`s."""
+        from tokenstream.formats._found import images_in
+
+        return images_in(self.provider_data)
+
+    @property
+    def related_questions(self) -> tuple[str, ...]:
+        """The questions that the provider suggests to ask next."""
+        from tokenstream.formats._found import questions_in
+
+        return questions_in(self.provider_data)
 
     @property
     def complete(self) -> bool:

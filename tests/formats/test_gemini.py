@@ -372,6 +372,21 @@ def test_what_has_no_word_here_stays_under_its_own_name() -> None:
     }
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_why_an_answer_ended_is_told_in_a_sentence(*, before: bool) -> None:
+    """It comes with the reason, or before it."""
+    said: dict[str, Any] = {"finishMessage": "The call was malformed."}
+    first, last = (said, {}) if before else ({}, said)
+    told = gemini(chunk(text("a"), **first), chunk(text("b"), finish="MALFORMED_FUNCTION_CALL", **last))
+
+    assert told.message.finish_message == "The call was malformed."
+    assert [event.message for event in told.events if isinstance(event, Finish)] == [
+        "The call was malformed."
+    ]
+    assert told.message.provider_data == said
+    assert gemini(chunk(text("a"), finish="STOP")).message.finish_message is None
+
+
 def test_log_probabilities_are_joined_over_the_stream() -> None:
     """One item for each token, with the candidates that stood beside it."""
     chosen = {"token": "a", "logProbability": -0.1}

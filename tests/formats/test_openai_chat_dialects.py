@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,9 +16,7 @@ from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
 from tokenstream.formats.openai_chat import OpenAIChat
 from tokenstream.framing.aws_eventstream import EventStreamMessage
-
-if TYPE_CHECKING:
-    from tokenstream.message import Message
+from tokenstream.message import FoundImage, Message
 
 ARGUMENTS = '{"city": "Oslo"}'
 CALLED = [("get_weather", ARGUMENTS)]
@@ -64,6 +62,16 @@ def one(delta: Any = None, finish: Any = None, *, top: Any = None, **beside: Any
 def bare(**fields: Any) -> dict[str, Any]:
     return {**HEAD, "choices": [], **fields}
 
+
+FOUND = [
+    {
+        "image_url": "https://a.test/cat.png",
+        "origin_url": "https://a.test/cats",
+        "title": "A cat",
+        "width": 300,
+        "height": 200,
+    }
+]
 
 ROWS: dict[str, tuple[list[Any], Says]] = {
     # -- Azure
@@ -431,6 +439,15 @@ ROWS: dict[str, tuple[list[Any], Says]] = {
             DONE,
         ],
         Says("Hi you", output_tokens=7, kinds=["text", "citation"], rules={"text_twice"}),
+    ),
+    "perplexity: images and questions beside the answer": (
+        [
+            {**text("Hi"), "images": FOUND, "related_questions": ["And then?"]},
+            {**text(" you"), "images": FOUND, "related_questions": ["And then?"]},
+            FINISH,
+            DONE,
+        ],
+        Says("Hi you", kinds=["text"], data={"images": FOUND, "related_questions": ["And then?"]}),
     ),
     "perplexity: concise streams": (
         [
@@ -808,6 +825,52 @@ def test_choices_in_an_envelope_are_those_of_a_chunk(choices: Any) -> None:
     got = read(ROLE, {"output": {"choices": choices}}, FINISH, DONE)
 
     assert (choices == [7]) == (got.error is not None)
+
+
+def test_what_a_search_found_stands_on_the_message() -> None:
+    """What is no image, or no question, is passed over; it stays in the provider's data."""
+    found = {"images": [*FOUND, {"title": "none"}, 7], "related_questions": ["And then?", None]}
+    message = read({**text("Hi"), **found}, FINISH, DONE).message
+
+    cat = FoundImage(
+        url="https://a.test/cat.png", page_url="https://a.test/cats", title="A cat", width=300, height=200
+    )
+    assert ((cat,), ("And then?",)) == (message.images, message.related_questions)
+    again = Message.model_validate_json(message.model_dump_json())
+    assert (message, message.images) == (again, again.images)
+    assert ((), ()) == (Message().images, Message().related_questions)
+
+
+_SPOKEN = [
+    chunk({"role": "assistant"}),
+    chunk({"reasoning": "Hm", "channel": "analysis"}),
+    chunk({"content": "Let ", "channel": "commentary"}),
+    chunk({"content": "me ", "channel": "commentary"}),
+    chunk({"content": "see.", "channel": "commentary"}),
+    chunk({"content": "It "}),
+    chunk({"content": "is "}),
+    chunk({"content": "5."}),
+    chunk({"content": "Wait", "channel": "commentary"}),
+    chunk({"content": "!", "channel": "final"}),
+    chunk({"content": "?", "channel": None}),
+]
+
+
+@pytest.mark.parametrize("shortcuts", [False, True])
+def test_the_channel_of_a_text_is_its_phase(*, shortcuts: bool) -> None:
+    """A text in another channel is a part of its own; Groq names none for the final answer."""
+    message = read(*_SPOKEN, FINISH, DONE, shortcuts=shortcuts).message
+
+    assert "Let me see.It is 5.Wait!?" == message.text
+    assert [
+        ("Let me see.", "commentary"),
+        ("It is 5.", None),
+        ("Wait", "commentary"),
+        ("!", "final_answer"),
+        ("?", None),
+    ] == [(part.text, part.phase) for part in message.parts if part.kind == "text"]
+    assert "final" == message.provider_data["channel"]
+    assert message == Message.model_validate_json(message.model_dump_json())
 
 
 BARE: list[Any] = [

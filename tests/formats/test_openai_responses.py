@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,7 @@ def test_text_arrives_in_pieces_and_stays_in_the_message() -> None:
             text="Hello",
             complete=True,
             provider_data={"id": "msg_1", "phase": "final_answer", "status": "completed"},
+            phase="final_answer",
         ),
     )
     assert (came.error, came.departures) == (None, {})
@@ -66,10 +68,19 @@ def test_two_messages_of_one_response_are_told_apart() -> None:
     came = said(*hello(0, id="msg_a", phase="commentary"), *hello(1, id="msg_b", phase="final_answer"))
 
     assert came.message.text == "HelloHello"
-    assert [(part.provider_data or {})["id"] for part in came.parts if part.kind == "text"] == [
-        "msg_a",
-        "msg_b",
-    ]
+    texts = [part for part in came.parts if part.kind == "text"]
+    assert [(part.provider_data or {})["id"] for part in texts] == ["msg_a", "msg_b"]
+    assert [part.phase for part in texts] == ["commentary", "final_answer"]
+
+
+@pytest.mark.parametrize("phase", [None, "draft", 7])
+def test_a_phase_that_is_none_of_ours_is_none(phase: Any) -> None:
+    """It stays in the provider's data, and goes back from there."""
+    came = said(*hello(phase=phase))
+
+    [part] = came.parts
+    assert isinstance(part, TextPart)
+    assert (part.phase, (part.provider_data or {}).get("phase")) == (None, phase)
 
 
 def test_a_refusal_is_no_text() -> None:

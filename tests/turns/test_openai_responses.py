@@ -74,6 +74,27 @@ def test_two_messages_stay_two() -> None:
     ]
 
 
+def test_a_phase_goes_back_whatever_it_came_from() -> None:
+    """Models take a commentary whose phase was dropped for a final answer."""
+    known = {"id": "msg_1", "status": "completed"}
+    message = Message(
+        parts=(
+            TextPart(text="Let me see", phase="commentary"),
+            TextPart(text="Hi", phase="final_answer"),
+            TextPart(text=" there", phase="final_answer"),
+        ),
+        format="openai-chat",
+    )
+
+    assert [
+        {"type": "message", "role": "assistant", "content": "Let me see", "phase": "commentary"},
+        {"type": "message", "role": "assistant", "content": "Hi there", "phase": "final_answer"},
+    ] == message.to_openai_responses()
+    assert ["commentary"] == [
+        item["phase"] for item in _items(TextPart(text="Hi", phase="commentary", provider_data=known))
+    ]
+
+
 def test_reasoning_is_put_together_again() -> None:
     """Summaries, texts and what is encrypted, under the id that the server knows."""
     assert [

@@ -40,7 +40,7 @@ from tokenstream.events import (
 )
 from tokenstream.formats import Format, custom
 from tokenstream.framing import ServerSentEvent, SSEParser
-from tokenstream.message import FinishReason, Part
+from tokenstream.message import FinishReason, FoundImage, Part, Phase, TextPart
 from tokenstream.stages import Metrics
 from tokenstream.turns import Kind
 
@@ -112,6 +112,10 @@ def formats(body: Iterable[bytes]) -> None:
 def messages(message: Message) -> None:
     """Reading what has been said."""
     assert_type(message.text, str)
+    assert_type(message.finish_message, str | None)
+    assert_type(TextPart().phase, Phase | None)
+    assert_type(message.images, tuple[FoundImage, ...])
+    assert_type(message.related_questions, tuple[str, ...])
     assert_type(message.tool_calls, tuple[ToolCall, ...])
     assert_type(message.usage, Usage | None)
     assert_type(message.finish_reason, FinishReason | None)

@@ -71,7 +71,7 @@ class OpenCall(OpenPart):
 class Choice:
     """What is known of one alternative answer."""
 
-    __slots__ = ("calls_seen", "finish", "flow", "index", "next_part", "opened", "reader")
+    __slots__ = ("calls_seen", "finish", "finish_message", "flow", "index", "next_part", "opened", "reader")
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -83,6 +83,8 @@ class Choice:
         self.calls_seen = 0
         """How many calls of the application's tools it has made."""
         self.finish: Finish | None = None
+        self.finish_message: str | None = None
+        """The provider's sentence on why it ended."""
         self.reader: Any = None
         """What the format keeps for the choice, if anything."""
 

@@ -99,8 +99,9 @@ class Parts(Answer):
         if reason == "stop" and state.calls_seen:
             reason = "tool_calls"
         self.close_choice(state, complete=reason not in _CUT_SHORT)
-        state.finish = Finish(reason, raw_reason, choice=choice)
-        self._out.append(Finish(reason, raw_reason, choice=choice, raw=self.raw))
+        said = mend(state.finish_message) if self.halves else state.finish_message
+        state.finish = Finish(reason, raw_reason, said, choice=choice)
+        self._out.append(Finish(reason, raw_reason, said, choice=choice, raw=self.raw))
 
     def close_choice(self, choice: Choice, *, complete: bool) -> None:
         """Close every part of a choice.
@@ -169,8 +170,15 @@ class Parts(Answer):
         self.note("media_invalid")
         self.whole(choice, OpaquePart(type=type, data=data))
 
-    def write(self, choice: int, kind: TextKind, text: str) -> None:
-        """Add to the open part of that kind, or open one: for formats that do not mark their parts."""
+    def write(self, choice: int, kind: TextKind, text: str, start: TextPart | None = None) -> None:
+        """Add to the open part of that kind, or open one: for formats that do not mark their parts.
+
+        Args:
+            choice: The choice.
+            kind: The part's kind.
+            text: What is added.
+            start: What a new part begins as; by default one of which nothing is known.
+        """
         state = self.choices.get(choice) or self.choice(choice)
         part = state.flow
         if part is None or part.kind != kind:
@@ -179,7 +187,7 @@ class Parts(Answer):
             self._end_flow(state)
             if state.finish is not None:
                 self.note("content_after_finish")
-            part = state.flow = self.open(choice, _STARTS[kind])
+            part = state.flow = self.open(choice, start or _STARTS[kind])
         self.add(part, text)
 
     def sign(self, choice: int, signature: str) -> None:

@@ -94,7 +94,8 @@ class _Turn(Turn):
     # -- messages ----------------------------------------------------------
 
     def text(self, part: TextPart, index: int) -> Kind | None:
-        item = self._message(self._fields(part, index))
+        fields = self._fields(part, index)
+        item = self._message({**fields, "phase": part.phase} if part.phase else fields)
         if item is None:
             self._add_plain(part)
         else:
@@ -121,7 +122,7 @@ class _Turn(Turn):
     def _add_plain(self, part: TextPart) -> None:
         if not part.text:
             return
-        phase = text_of(self.fields(part), "phase")
+        phase = part.phase or text_of(self.fields(part), "phase")
         if self._plain is None or self._plain is not self.written[-1] or self._plain.get("phase") != phase:
             self._plain = {"type": "message", "role": "assistant", "content": ""}
             if phase is not None:

@@ -198,6 +198,7 @@ class Gemini(GlanceFormat):
         for part in dicts_of(dict_of(candidate, "content").get("parts")):
             self._chunks.part(choice.index, part)
         self._metadata(choice, candidate)
+        choice.finish_message = text_of(candidate, "finishMessage") or choice.finish_message
         reason = reason_of(candidate, filled=self._chunks.decoded)
         if reason is not None:
             self.parts.finish(choice.index, meaning_of(reason), reason)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._openai import finish_reason, usage_of
-from tokenstream.formats._read import is_dict, is_list, says_nothing
+from tokenstream.formats._read import is_dict, is_list, says_nothing, text_of
 from tokenstream.formats.openai_chat._calls import repeats
 from tokenstream.formats.openai_chat._content import Content
 from tokenstream.formats.openai_chat._plans import Layout, Plans
@@ -16,6 +16,7 @@ from tokenstream.formats.openai_chat._tables import (
     REASONING_LISTS,
     REASONING_STEPS,
 )
+from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +28,17 @@ __all__ = ["ChoiceReader"]
 
 _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"
-_DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps, bool]"
+_DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps, bool, bool]"
 
 _REASONING = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
+_CHANNEL = "channel"
+# Quirk (Groq with gpt-oss, 2026-02): a delta names the channel that the model speaks in, save in
+# that of the final answer; recording: chat-groq-pydai-1845b004.
+_PHASES = {
+    "commentary": TextPart.model_construct(phase="commentary"),
+    "final": TextPart.model_construct(phase="final_answer"),
+}
+"""What a text begins as, by its channel."""
 _TEXTS: dict[str, TextKind] = {
     "content": "text",
     "refusal": "refusal",
@@ -198,7 +207,8 @@ class ChoiceReader:
 
     def _read_delta(self, delta: dict[str, Any]) -> str:
         plain = "content"
-        reasoning, steps, calls_in_two_fields = _DELTA_PLANS.of(delta)
+        reasoning, steps, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
+        self.content.start = _PHASES.get(text_of(delta, _CHANNEL) or "") if has_channel else None
         if calls_in_two_fields and repeats(delta["function_call"], delta["tool_calls"]):
             # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
             # recording: chat-llama-cpp-python-forced-tool.
@@ -319,7 +329,11 @@ def _plan_choice(layout: Layout) -> _Steps:
 
 
 def _plan_delta(layout: Layout) -> _DeltaPlan:
-    """Return a delta's keys for reasoning, the readers of the others, and whether it has both call fields."""
+    """Return how deltas of a layout are read.
+
+    That is the keys of reasoning, the readers of the others, whether both fields
+    of calls are there, and whether a channel is.
+    """
     keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank)
     reasoning = tuple(key for key in keys if key in _REASONING)
     steps = tuple(
@@ -327,7 +341,7 @@ def _plan_delta(layout: Layout) -> _DeltaPlan:
         for key in keys
         if key not in _REASONING
     )
-    return reasoning, steps, "tool_calls" in keys and "function_call" in keys
+    return reasoning, steps, "tool_calls" in keys and "function_call" in keys, _CHANNEL in keys
 
 
 _CHOICE_PLANS = Plans(_plan_choice)

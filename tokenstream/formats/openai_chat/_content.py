@@ -15,6 +15,7 @@ from tokenstream.message import (
     ReasoningPart,
     ServerToolCall,
     ServerToolResult,
+    TextPart,
 )
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ class Content:
         "_given",
         "_plain_reasoning",
         "_ran",
+        "_started",
         "choice",
         "kinds",
         "parts",
+        "start",
         "state",
     )
 
@@ -60,6 +63,10 @@ class Content:
         self.kinds: tuple[str, ...] = ()
         """Which kinds of content came as deltas."""
         self._calls: Calls | None = None
+        self.start: TextPart | None = None
+        """What a text begins as where the delta that is read tells its phase."""
+        self._started: TextPart | None = None
+        """What the last text began as."""
         self._plain_reasoning = False
         self._detail: tuple[object, object] | None = None
         self._given: set[tuple[object, ...]] | None = None
@@ -85,9 +92,15 @@ class Content:
 
     def write(self, kind: TextKind, text: str) -> None:
         """Add text, reasoning or a refusal."""
-        if text:
-            self.came(kind)
-            self.parts.write(self.choice, kind, text)
+        if not text:
+            return
+        self.came(kind)
+        start = self.start if kind == "text" else None
+        if kind == "text" and start is not self._started:
+            self._started = start
+            if self.state.flow is not None and self.state.flow.kind == "text":
+                self.end_flow()
+        self.parts.write(self.choice, kind, text, start)
 
     def unparsed(self, value: object) -> object:
         """Return the text that a number or a boolean stands for; any other value as it is."""

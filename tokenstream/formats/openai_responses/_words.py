@@ -13,7 +13,7 @@ from tokenstream.message import Citation
 
 if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import FinishReason, Phase, Usage
 
 __all__ = [
     "FINAL_STATUSES",
@@ -23,6 +23,7 @@ __all__ = [
     "error_of",
     "finish_of",
     "media_of",
+    "phase_of",
     "result_of",
     "usage_of",
     "written",
@@ -39,6 +40,8 @@ _INCOMPLETE: dict[str, FinishReason] = {
     "steered": "cancelled",
 }
 _FINISHED: dict[str, FinishReason] = {"completed": "stop", "cancelled": "cancelled", "failed": "error"}
+
+_PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 
 _REFUSED = frozenset({"data_residency_mismatch", "bio_policy", "misalignment_policy_violation"})
 """Codes of errors that the request will meet again, and that no word in them tells of."""
@@ -143,6 +146,16 @@ def described(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
     if fields and fields.get("status") == "in_progress":
         del fields["status"]
     return fields
+
+
+def phase_of(fields: dict[str, Any]) -> Phase | None:
+    """Return what a message item says that its texts are; None where it does not say.
+
+    Example:
+        >>> phase_of({"phase": "commentary"}), phase_of({"phase": None}), phase_of({"phase": "else"})
+        ('commentary', None, None)
+    """
+    return _PHASES.get(text_of(fields, "phase") or "")
 
 
 def arguments_of(item: dict[str, Any], item_type: str) -> object:

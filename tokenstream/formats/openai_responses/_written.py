@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.formats._read import dicts_of, is_list, known, text_of
 from tokenstream.formats.openai_responses._item import NO_PART, Item
-from tokenstream.formats.openai_responses._words import citation_of, described
+from tokenstream.formats.openai_responses._words import citation_of, described, phase_of
 from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
@@ -210,8 +210,7 @@ class WrittenItem(Item):
         self.fields = fields
         for section in self.sections.values():
             if not section.part.closed and section.part.kind in _CONTENTS:
-                content = _CONTENTS[section.part.kind]
-                self.tell(section.part, content(provider_data={**fields, **section.fields} or None))
+                self.tell(section.part, _start_of(section.part.kind, {**fields, **section.fields}))
 
 
 _CONTENTS: dict[str, type[TextPart | RefusalPart | ReasoningPart]] = {
@@ -237,8 +236,7 @@ class MessageItem(WrittenItem):
         fields = known(content, *_CONTENT_FIELDS) or {}
         if kind == "reasoning":
             fields[key[0]] = key[1]
-        start = _CONTENTS[kind](provider_data={**self.fields, **fields} or None)
-        return Section(self.parts.open(0, start), fields)
+        return Section(self.parts.open(0, _start_of(kind, {**self.fields, **fields})), fields)
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
         """Take what is said of the message, and what it holds."""
@@ -306,6 +304,13 @@ class ReasoningItem(WrittenItem):
         """Close every text, and the part that the item began as."""
         self.parts.close(self._first)
         super().close(complete=complete)
+
+
+def _start_of(kind: str, fields: dict[str, Any]) -> TextPart | RefusalPart | ReasoningPart:
+    """Return what a text begins as."""
+    if kind == "text":
+        return TextPart(provider_data=fields or None, phase=phase_of(fields))
+    return _CONTENTS[kind](provider_data=fields or None)
 
 
 def _opaque(content: dict[str, Any]) -> OpaquePart:

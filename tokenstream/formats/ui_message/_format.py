@@ -72,7 +72,7 @@ class UIMessage(DeltaFormat):
         >>> stream = UIMessage()
         >>> stream.feed(b'{"type":"text-start","id":"0"}')
         [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False, \
-provider_data=None))]
+provider_data=None, phase=None))]
         >>> stream.feed(b'{"type":"text-delta","id":"0","delta":"Hel"}')
         [TextDelta(choice=0, part=0, text='Hel')]
     """
