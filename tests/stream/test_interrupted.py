@@ -20,7 +20,8 @@ from tests.stream.bodies import ANSWER
 from tests.stream.test_closing_sync import is_left
 from tests.support.loopback import LAST_CHUNK, Loopback, Script, chunked, chunked_head, http_chunk
 from tests.support.timing import tried_again
-from tokenstream.errors import StreamInterrupted
+from tokenstream import connect
+from tokenstream.errors import StreamClosed, StreamInterrupted
 
 
 def press_ctrl_c() -> None:
@@ -97,6 +98,21 @@ def test_ctrl_c_while_the_response_is_waited_for(key: Key) -> None:
 
         assert server.connection().closed_within(PATIENCE)
         assert len(server.requests) == 1
+
+
+def test_ctrl_c_while_a_block_is_entered_closes(key: Key) -> None:
+    """A block that was not entered is never left, so nobody else would close it."""
+    with Loopback([threading.Event()]) as server:
+        stream = connect(server.url)
+        key.start()
+        with pytest.raises(KeyboardInterrupt), stream:
+            pytest.fail("it was entered")
+
+        assert stream.closed
+        assert stream.message.ending == "stopped"
+        assert server.connection().closed_within(PATIENCE)
+        with pytest.raises(StreamClosed, match="before anything was read"):
+            stream.final()
 
 
 # -- the interpreter's exit ----------------------------------------------------------

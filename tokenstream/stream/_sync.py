@@ -8,7 +8,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError
+from tokenstream.errors import ConcurrentRead, MisuseError
 from tokenstream.sources import Deferred, SyncSource, sync_source
 from tokenstream.stream._aspects import Aspects
 from tokenstream.stream._core import END, NOTABLE_SECONDS, concurrent
@@ -207,7 +207,14 @@ class Stream(Aspects):
         if self._closed_early:
             self._enter_loop()
         if isinstance(self._source, Deferred) and not self._over:
-            self._open_now()
+            try:
+                self._open_now()
+            except ConcurrentRead:
+                raise
+            except BaseException:
+                # Ctrl-C: a block that was not entered is not left either.
+                self._close(quiet=True)
+                raise
         return self
 
     def __exit__(
