@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import traceback
 from contextlib import suppress
@@ -261,6 +262,21 @@ def test_a_call_is_in_the_view_when_its_event_is_out() -> None:
 
     assert next(stream.tool_calls).id == "call_a"
     stream.close()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize(
+    "part", [lambda stream: stream, lambda stream: stream.text, lambda stream: stream.responses]
+)
+def test_what_reads_is_not_copied(part: Any, copied: Any) -> None:
+    """Both would read one source; the error says what to hand on."""
+    for stream in (Stream(ANSWER), AsyncStream(AsyncSource(ANSWER))):
+        with pytest.raises(MisuseError, match=r"cannot be copied or pickled.* stream\.message"):
+            copied(part(stream))
+        if isinstance(stream, Stream):
+            stream.close()
+        else:
+            anyio.run(stream.aclose)
 
 
 @pytest.mark.parametrize("use", [bool, len, str])

@@ -21,6 +21,7 @@ from tokenstream.errors import (
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.sources import reading_failed
 from tokenstream.stream._silence import Silence
+from tokenstream.stream._view import Uncopied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,7 +87,7 @@ class Away:
         self.seconds = seconds
 
 
-class StreamBase:
+class StreamBase(Uncopied):
     """A stream without its loop: what has come, how it ended, and what it says of itself."""
 
     __slots__ = (

@@ -15,6 +15,7 @@ from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._core import END, LOST, Away, Failed, Opened, broken_off, concurrent
 from tokenstream.stream._shared import Shared
 from tokenstream.stream._sync import Stream
+from tokenstream.stream._view import Uncopied
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -42,7 +43,7 @@ class _AsyncResponse(AsyncStream):
         """Do nothing: there is nothing of its own to be closed."""
 
 
-class Responses:
+class Responses(Uncopied):
     """The answers on one connection, in a `for` loop; each is a `Stream` with an ending of its own.
 
     What is left unread of one is read before the next is given. The loop ends
@@ -192,7 +193,7 @@ def _raising(error: Exception | None) -> Iterator[Any]:
     yield from ()
 
 
-class AsyncResponses:
+class AsyncResponses(Uncopied):
     """The answers on one connection, in an `async for` loop; each is an `AsyncStream` with its own ending.
 
     What is left unread of one is read before the next is given. The loop ends

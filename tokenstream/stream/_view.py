@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, SupportsIndex, TypeVar
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._cursor import NULL
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.stages._cursor import Cursor
 
-__all__ = ["AsyncItemView", "AsyncSteps", "AsyncView", "ItemView", "Steps", "View"]
+__all__ = ["AsyncItemView", "AsyncSteps", "AsyncView", "ItemView", "Steps", "Uncopied", "View"]
 
 ItemT = TypeVar("ItemT")
 
@@ -34,6 +34,18 @@ class _Refused(MisuseError, TypeError):
 
 _Refused.__module__ = MisuseError.__module__
 _Refused.__name__ = _Refused.__qualname__ = MisuseError.__qualname__
+
+
+class Uncopied:
+    """Reads on where it is, so that a copy would take away what comes next."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        raise _Refused(
+            f"{type(self).__name__} cannot be copied or pickled, because both would read one source: "
+            "hand on the object itself, or stream.message, which is a value"
+        )
 
 
 class Steps(Protocol):
@@ -56,7 +68,7 @@ class AsyncSteps(Protocol):
     def stop(self, reason: str | None = None) -> None: ...
 
 
-class _ViewBase:
+class _ViewBase(Uncopied):
     __slots__ = ("_instead",)
 
     _instead: str
