@@ -7,6 +7,7 @@ import gc
 import importlib
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -15,6 +16,7 @@ import trio
 
 from tests.stream.async_sources import (
     HEL,
+    HELLO,
     first_text,
     is_closed,
     open_after,
@@ -23,9 +25,7 @@ from tests.stream.async_sources import (
     until,
 )
 from tokenstream import AsyncStream, aconnect
-from tokenstream.errors import (
-    MisuseError,
-)
+from tokenstream.errors import MisuseError, StreamInterrupted
 
 pytestmark = pytest.mark.usefixtures("light_heap")
 
@@ -78,6 +78,107 @@ def test_closing_in_another_loop_ends_the_task_and_says_so() -> None:
     loop.close()
 
 
+def _in_a_loop_that_is_over(kind: str, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    if kind == "trio.run":
+        trio.run(main)
+    elif kind == "asyncio.run":
+        asyncio.run(main())
+    else:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(main())
+        loop.close()
+
+
+LOOPS_THAT_END = ["asyncio.run", "loop.close", "trio.run"]
+every_end = pytest.mark.parametrize("ended", LOOPS_THAT_END)
+every_other = pytest.mark.parametrize("other", ["asyncio", "trio"])
+# What asyncio and trio say of a task and of httpx's generators that were left unfinished.
+quiet = pytest.mark.filterwarnings(
+    "ignore:Async generator:ResourceWarning",
+    "ignore:.*was never closed:ResourceWarning",
+    "ignore:unclosed:ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
+
+@quiet
+@every_end
+@every_other
+def test_a_stream_whose_loop_is_over_is_over_too(ended: str, other: str) -> None:
+    """It is closed, and a read gives what there is, then says why no more comes; the server sees it."""
+    streams: list[AsyncStream] = []
+
+    async def begin() -> None:
+        streams.append(aconnect(server.url))
+        assert await first_text(streams[0]) == "Hel"
+
+    async def go_on() -> None:
+        for _ in range(2):
+            with pytest.raises(StreamInterrupted, match=r"event loop .* is over") as caught:
+                await texts_of(streams[0])
+            assert caught.value.partial.text == "Hel"
+
+    with open_after(HEL) as server:
+        _in_a_loop_that_is_over(ended, begin)
+        assert streams[0].closed
+        anyio.run(go_on, backend=other)
+
+        assert streams[0].message.ending == "truncated"
+        assert server.connection(0).closed_within(3)
+        gc.collect()
+
+
+@quiet
+@every_end
+@every_other
+@pytest.mark.parametrize("end", ["stop", "aclose"])
+def test_a_stream_whose_loop_is_over_can_be_ended_elsewhere(ended: str, other: str, end: str) -> None:
+    """Nothing is waited for, nothing is raised."""
+    streams: list[AsyncStream] = []
+
+    async def begin() -> None:
+        streams.append(aconnect(server.url))
+        assert await first_text(streams[0]) == "Hel"
+
+    async def finish() -> None:
+        if end == "stop":
+            streams[0].stop("enough")
+        else:
+            await streams[0].aclose()
+
+    with open_after(HEL) as server:
+        _in_a_loop_that_is_over(ended, begin)
+        anyio.run(finish, backend=other)
+
+        assert streams[0].closed
+        assert (streams[0].message.text, streams[0].message.ending) == ("Hel", "stopped")
+        gc.collect()
+
+
+@pytest.mark.parametrize("other", ["asyncio", "trio"])
+def test_what_was_read_ahead_is_given_after_the_loop_is_over(other: str) -> None:
+    """An answer that came whole while the loop was there is a whole answer."""
+    streams: list[AsyncStream] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for chunk in HELLO:
+            yield chunk
+
+    async def begin() -> None:
+        streams.append(AsyncStream(body()))
+        assert await first_text(streams[0]) == "Hel"
+        await until(lambda: not readers())
+
+    async def go_on() -> None:
+        assert (await streams[0].final()).text == "Hello"
+
+    asyncio.run(begin())
+    anyio.run(go_on, backend=other)
+
+    assert streams[0].message.ending == "complete"
+    assert streams[0].closed
+
+
 LEFT_OPEN = """
 import asyncio, sys, warnings
 from tokenstream import AsyncStream
@@ -89,7 +190,7 @@ async def body():
         print("closed")
 kept = []
 async def main():
-    kept.append(AsyncStream(body(), format="text"))
+    kept.append(AsyncStream(body()))
     print(await anext(kept[0].text))
 {run}
 """

@@ -150,7 +150,8 @@ class AsyncStream(AsyncAspects):
     def closed(self) -> bool:
         """Whether the source is closed: after the end, an error, `stop` or `aclose`."""
         # What was stopped is closed by the task that reads it.
-        return self._closed or (self._over and self._reader is not None and self._reader.over)
+        reader = self._reader
+        return self._closed or (reader is not None and (reader.homeless or (self._over and reader.over)))
 
     def stop(self, reason: str | None = None) -> None:
         """End the stream here: what has been read is kept, the rest is not read.
@@ -165,7 +166,7 @@ class AsyncStream(AsyncAspects):
         """
         self._ask_to_stop(reason or "stop")
         host = self._host
-        if host is None or host.here() or not host.call(self._stop_here):
+        if host is None or host.is_running() or not host.call(self._stop_here):
             self._stop_here()
 
     def _stop_here(self) -> None:

@@ -45,6 +45,7 @@ __all__ = [
     "StreamBase",
     "broken_off",
     "concurrent",
+    "homeless",
     "warn",
 ]
 
@@ -418,6 +419,14 @@ def broken_off() -> StreamInterrupted:
     return StreamInterrupted(
         "a read was cancelled or broken off, and the source does not survive that; "
         "what had arrived is in .partial"
+    )
+
+
+def homeless() -> StreamInterrupted:
+    """Return the error for a read of a stream whose event loop is over, and its source with it."""
+    return StreamInterrupted(
+        "the event loop that the stream was read in is over, and its connection with it; "
+        "read it to its end there: what had arrived is in .partial"
     )
 
 

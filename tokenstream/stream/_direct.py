@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
-from tokenstream.stream._core import END, LOST, NOTABLE_SECONDS, Away, Failed, Opened
+from tokenstream.stream._core import END, LOST, NOTABLE_SECONDS, Away, Failed, Opened, homeless
 from tokenstream.stream._reader import CLOSING_SECONDS, closed
 from tokenstream.stream._wake import shut_down
 
@@ -94,10 +94,15 @@ class Direct:
         """Whether a read that is cancelled loses nothing."""
         return isinstance(self.source, AsyncSource) and self.source.survives
 
+    @property
+    def homeless(self) -> bool:
+        """Whether the event loop that the source needs is over."""
+        return self._host is not None and not self._instant and self._host.is_over()
+
     def stay_at_home(self) -> None:
-        """Refuse to be read in another event loop than before, where that matters."""
-        if self._host is not None and not self._instant:
-            self._host.stay()
+        """Refuse to be read in another event loop than before; where that is over, nothing more comes."""
+        if self._host is not None and not self._instant and not self._host.stay():
+            self._put(Failed(homeless()))
 
     async def wait(self, seconds: float | None) -> bool:
         """Read once, and tell whether something came in time; the end of the source counts too.
@@ -140,6 +145,9 @@ class Direct:
         if self._reading or self.over:
             return
         self.over = True
+        if self.homeless:
+            self.abandon()
+            return
         if self._host is None or self._instant:
             await self._close()
             return

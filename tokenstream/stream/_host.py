@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import threading
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.sources._kinds import do_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ __all__ = ["Host", "running"]
 
 
 class Host:
-    """An event loop, and the thread that runs it.
+    """An event loop, and whether it is the one that runs.
 
     Args:
         find: Finds the loop that runs here.
@@ -27,7 +27,7 @@ class Host:
         RuntimeError: None of that kind runs here.
     """
 
-    __slots__ = ("_call", "_find", "_thread", "loop", "name")
+    __slots__ = ("_call", "_find", "loop", "name")
 
     def __init__(self, find: Callable[[], Any], call: Callable[[Any], Any], name: str) -> None:
         self.loop = find()
@@ -36,7 +36,6 @@ class Host:
         """ "asyncio" or "trio"."""
         self._find = find
         self._call = call(self.loop)
-        self._thread = threading.get_ident()
 
     def is_running(self) -> bool:
         """Tell whether this very loop runs the code that asks."""
@@ -45,21 +44,24 @@ class Host:
         except RuntimeError:
             return False
 
-    def stay(self) -> None:
-        """Refuse to go on in another loop.
+    def is_over(self) -> bool:
+        """Tell whether this loop has ended for good; it may be asked from any thread."""
+        return not self.is_running() and not self.call(do_nothing)
+
+    def stay(self) -> bool:
+        """Tell whether this loop still is, and refuse to go on in another one while it is.
 
         Raises:
             MisuseError: The code that asks runs in another one, or in none.
         """
-        if not self.is_running():
-            raise MisuseError(
-                f"the stream is read in {self}, and cannot be read in {running() or 'no loop'}: "
-                "read it where it was opened, or open it anew"
-            )
-
-    def here(self) -> bool:
-        """Tell whether this is the loop's own thread."""
-        return self._thread == threading.get_ident()
+        if self.is_running():
+            return True
+        if self.is_over():
+            return False
+        raise MisuseError(
+            f"the stream is read in {self}, and cannot be read in {running() or 'no loop'}: "
+            "read it where it was opened, or open it anew"
+        )
 
     def call(self, function: Callable[[], object]) -> bool:
         """Have the loop call a function soon, from any thread; tell whether the loop still runs."""

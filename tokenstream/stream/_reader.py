@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
-from tokenstream.stream._core import END, NOTABLE_SECONDS, Away, Failed, Opened
+from tokenstream.stream._core import END, NOTABLE_SECONDS, Away, Failed, Opened, homeless
 from tokenstream.stream._wake import shut_down
 
 if TYPE_CHECKING:
@@ -106,9 +106,19 @@ class Reader:
             self._room.set()
         return items
 
+    @property
+    def homeless(self) -> bool:
+        """Whether the event loop of the task is over."""
+        return self._host.is_over()
+
     def stay_at_home(self) -> None:
-        """Refuse to be read in another event loop than before."""
-        self._host.stay()
+        """Refuse to be read in another event loop than before; where that is over, nothing more comes."""
+        if not self._host.stay():
+            self.abandon()
+            self.over = True
+            # What is open can only be closed in its own loop.
+            self._closed = isinstance(self.source, AsyncSource)
+            self._items.append((self._clock(), Failed(homeless())))
 
     async def wait(self, seconds: float | None) -> bool:
         """Wait until something has come, and tell whether it has; the end of the task counts too.
@@ -137,6 +147,9 @@ class Reader:
     def stop(self) -> None:
         """End the task; it closes the source."""
         self.stopped = True
+        if not self._host.is_running():
+            # It is over: there is no task any more.
+            return
         if self._reading is not None:
             self._reading.cancel()
         elif self._whole is not None and isinstance(self.source, Deferred):
@@ -156,7 +169,8 @@ class Reader:
 
         if not self.over and not self._host.is_running():
             self.abandon()
-            self._host.stay()
+            if not self._host.stay():
+                return
         self.stop()
         try:
             if not failed:
