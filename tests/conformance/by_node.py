@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.conformance.answers import Answer
+from tests.support.node import node_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["NodeReader", "node_readers"]
 
 _SCRIPT = Path(__file__).with_name("node_readers.mjs")
-
-
-@cache
-def _node(folder: Path) -> str | None:
-    """Return the Node to run: one that is installed in the folder, or the machine's."""
-    own = folder / "node_modules" / ".bin" / "node"
-    return str(own) if own.exists() else shutil.which("node")
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,7 @@ class NodeReader:
         """Whether it can run here."""
         return (
             self.folder is not None
-            and _node(self.folder) is not None
+            and node_in(self.folder) is not None
             and all(self._manifest(package).exists() for package in self.packages)
         )
 
@@ -69,7 +61,7 @@ class NodeReader:
 
     def _run(self, arguments: list[str], given: str) -> str:
         assert self.folder is not None
-        node = _node(self.folder)
+        node = node_in(self.folder)
         assert node is not None
         return subprocess.run(
             [node, *arguments],

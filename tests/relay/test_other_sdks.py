@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from pydantic import TypeAdapter
 
 from tests.relay.heard import PATIENT, Heard, Law, few, many
 from tests.relay.sent import bare
+from tests.support.node import node_with
 from tests.support.packages import needed
 from tests.support.scripts import scripts
 from tokenstream import testing
@@ -235,10 +235,9 @@ def by_the_rules(chunks: list[bytes]) -> Heard:
 
 def by_the_ai_sdk(bodies: list[bytes]) -> list[Heard]:
     """Read bodies with the transport and the accumulator of the AI SDK's chat, in Node."""
-    folder = Path(os.environ["TOKENSTREAM_NODE"])
-    own = folder / "node_modules" / ".bin" / "node"
+    folder, node = node_with("ai")
     told = subprocess.run(
-        [str(own) if own.exists() else "node", "--input-type=module", "--eval", _READER.read_text("utf-8")],
+        [node, "--input-type=module", "--eval", _READER.read_text("utf-8")],
         cwd=folder,
         input=json.dumps([base64.b64encode(body).decode() for body in bodies]),
         capture_output=True,
@@ -308,10 +307,6 @@ def test_a_client_reads_what_300_scripts_say(format: str, data: st.DataObject) -
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.skipif(
-    "TOKENSTREAM_NODE" not in os.environ,
-    reason="needs Node and the npm package `ai`: set TOKENSTREAM_NODE to a folder where that is installed",
-)
 def test_the_ai_sdk_reads_what_300_scripts_say() -> None:
     """All in one process: the SDK's own transport, schema and accumulator."""
     drawn: list[Script] = []

@@ -22,8 +22,9 @@ _SDKS = (
     "ollama",
     "openai",
     "proto",
+    "pydantic_ai",
 )
-_EXTRAS = {"test-sdks": _SDKS, "test-litellm": ("litellm",)}
+_EXTRAS = {"test-emitters": ("pydantic_ai",), "test-litellm": ("litellm",), "test-sdks": _SDKS}
 """Which extra of pyproject.toml brings a module; any other is brought by `test`."""
 
 
@@ -32,7 +33,8 @@ def needed(name: str) -> Any:
 
     With `TOKENSTREAM_REQUIRE_SDKS` in the environment an SDK that is missing fails
     the test instead: there somebody has installed them in order to see these tests run.
-    "1" stands for those of the extra `test-sdks`; any other value names what is required.
+    "1" stands for those of the extras `test-sdks` and `test-emitters`; any other value
+    names what is required.
     """
     required = os.environ.get("TOKENSTREAM_REQUIRE_SDKS", "")
     if name.startswith(_SDKS if required == "1" else tuple(required.split())):

@@ -1,0 +1,18 @@
+// Serves answers with aimock on a port of its own, until stdin is closed.
+// Takes one line of JSON, the answers by the user's message, and says its address.
+
+import { createInterface } from "node:readline";
+
+const { LLMock } = await import("@copilotkit/aimock");
+
+const mock = new LLMock({ port: 0, chunkSize: 5 });
+const lines = createInterface({ input: process.stdin });
+lines.once("line", async (line) => {
+  for (const [message, answer] of Object.entries(JSON.parse(line))) mock.onMessage(message, answer);
+  await mock.start();
+  process.stdout.write(`${mock.url}\n`);
+});
+lines.once("close", async () => {
+  await mock.stop();
+  process.exit(0);
+});
