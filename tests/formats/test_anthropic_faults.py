@@ -486,6 +486,15 @@ def test_a_payload_without_a_type_is_known_by_its_event() -> None:
     assert [event.name for event in came.events if isinstance(event, Unknown)] == ["event"]
 
 
+def test_a_type_that_is_missing_is_counted_for_each_payload() -> None:
+    """Also where the deltas are alike."""
+    untyped = frame({**text(0, "Hi"), "type": None}).payload
+    delta = ServerSentEvent(untyped, "content_block_delta")
+    came = read(*map(frame, [start(), block(0, "text", text="")]), *[delta] * 4)
+
+    assert ("Hi" * 4, {"type_missing": 4}) == (came.text, came.departures)
+
+
 def test_done_ends_the_answer_and_is_no_news_after_it() -> None:
     """Proxies that speak OpenAI's language add it."""
     ended = read(*answer(*HELLO)[:-1], b"[DONE]")

@@ -79,6 +79,15 @@ def test_thinking_is_reasoning_and_apart_from_the_text() -> None:
     )
 
 
+def test_blocks_that_are_written_in_turns_keep_their_own_texts() -> None:
+    """The documents write one after the other, so each turn is counted."""
+    blocks = [block(0), block(1), stop(0), stop(1)]
+    came = read(*answer(*blocks[:2], text(0, "a"), text(1, "c"), text(0, "b"), *blocks[2:]))
+
+    assert ["ab", "c"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
+    assert {"parts_interleaved": 2} == came.departures
+
+
 def test_text_that_stands_in_a_blocks_start_is_taken() -> None:
     """And what else stands there is the part's own."""
     came = read(*answer(block(0, text="Hel", cache="c1"), text(0, "lo"), stop(0)))

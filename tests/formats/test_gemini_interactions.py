@@ -73,6 +73,16 @@ def step(kind: str, *deltas: Any, status: str = "completed", **fields: Any) -> T
     return read(created(), start(0, kind, **fields), *deltas, stop(0), completed(status), DONE)
 
 
+def test_steps_that_are_written_in_turns_keep_their_own_texts() -> None:
+    """The documents write one after the other, so each turn is counted."""
+    starts = [start(index, "model_output") for index in (0, 1)]
+    deltas = [delta(index, "text", text=piece) for index, piece in ((0, "a"), (1, "c"), (0, "b"))]
+    told = read(created(), *starts, *deltas, stop(0), stop(1), completed(), DONE)
+
+    assert ["ab", "c"] == [part.text for part in told.message.parts if isinstance(part, TextPart)]
+    assert {"parts_interleaved": 2} == told.departures
+
+
 # -- texts and thoughts --------------------------------------------------------------
 
 

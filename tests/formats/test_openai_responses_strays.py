@@ -29,6 +29,7 @@ from tests.formats.openai_responses_payloads import (
     summary,
 )
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
+from tokenstream.events import Unknown
 from tokenstream.formats.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
@@ -312,6 +313,17 @@ def test_the_name_of_the_event_counts_where_the_payload_has_no_type() -> None:
     )
 
     assert (came.text, came.departures["type_missing"]) == ("HiHi", 2)
+
+
+def test_what_stands_beside_each_delta_is_carried_each_time() -> None:
+    """Also where it is the same each time, so that the deltas are alike."""
+    payload = {**delta("Hi"), "logprobs": ["x"], "sequence_number": 7}
+    came = read(*map(frame, [created(), *[payload] * 4]))
+
+    assert "Hi" * 4 == came.text
+    assert [["x"]] * 4 == [
+        event.data for event in came.events if isinstance(event, Unknown) and event.name == "logprobs"
+    ]
 
 
 @pytest.mark.parametrize("status", [None, "in_progress", 7])

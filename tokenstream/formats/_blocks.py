@@ -37,7 +37,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         note: Counts a departure.
     """
 
-    __slots__ = ("_closed", "_open", "_waiting", "_written", "newest")
+    __slots__ = ("_closed", "_open", "_waiting", "newest")
 
     splits_calls: ClassVar[bool] = False
 
@@ -49,7 +49,6 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         self._closed: set[int] = set()
         self._waiting: list[OpenCall] = []
         """Calls whose block was stopped, and which the token limit may have cut all the same."""
-        self._written = -1
 
     @abstractmethod
     def _give_rest(self, block: BlockT) -> None:

@@ -67,7 +67,7 @@ class Parts(Answer):
         note: Counts a departure.
     """
 
-    __slots__ = ("calls_seen",)
+    __slots__ = ("_written", "calls_seen")
 
     splits_calls: ClassVar[bool] = True
     """Whether several documents in one call's arguments are several calls."""
@@ -75,6 +75,8 @@ class Parts(Answer):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.calls_seen = 0
+        self._written: OpenPart | None = None
+        """The part that was written to last, where a format says so."""
 
     @property
     def open_calls(self) -> int:
@@ -213,6 +215,16 @@ class Parts(Answer):
             self._out.append(RefusalDelta(text, choice=part.choice, part=part.index, raw=self.raw))
         else:
             self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+
+    def turn_to(self, part: OpenPart) -> None:
+        """Count a change from a part that is still open to another one, where parts come one after the other.
+
+        Args:
+            part: The part that is written to now.
+        """
+        last, self._written = self._written, part
+        if last is not part and last is not None and not last.closed:
+            self.note("parts_interleaved")
 
     def add_signature(self, part: OpenPart, signature: str) -> None:
         """Add a signature, or a piece of one, to a reasoning part."""

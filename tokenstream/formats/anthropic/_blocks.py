@@ -84,10 +84,7 @@ class Blocks(BlockParts[Block]):
             step = self._STEPS.get(kind)
             if step is not None:
                 if step(self, block, delta):
-                    if index != self._written:
-                        if self._written in self._open:
-                            self.note("parts_interleaved")
-                        self._written = index
+                    self.turn_to(block.part)
                     return True
                 self.note("delta_misfits")
         self.items(kind or "content_block_delta", [payload])

@@ -58,6 +58,7 @@ class Blocks(BlockParts[Block]):
         for name, value in start.items():
             if value is not None:
                 self._start_as(block, name, value)
+        self._written = block.part
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
         """Add to a block; what fits no block is carried as it came.
@@ -73,9 +74,8 @@ class Blocks(BlockParts[Block]):
             if index in self._closed:
                 self.note("call_after_done" if "toolUse" in delta else "part_after_close")
             block = self._new_block(index)
-        elif index != self._written and self._written in self._open and block.part is not None:
-            self.note("parts_interleaved")
-        self._written = index
+        elif block.part is not None:
+            self.turn_to(block.part)
         for name, value in delta.items():
             step = self._STEPS.get(name)
             if value is None:
@@ -84,6 +84,8 @@ class Blocks(BlockParts[Block]):
                 if step is not None:
                     self.note("delta_misfits")
                 self.items(name, [payload])
+        # A block whose first delta opens it takes no turn.
+        self._written = block.part
 
     # -- opening -----------------------------------------------------------
 
@@ -93,7 +95,7 @@ class Blocks(BlockParts[Block]):
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         self._closed.discard(index)
         block = self._open[index] = Block()
-        self.newest = self._written = index
+        self.newest = index
         return block
 
     def _open_part(self, block: Block, content: Part) -> OpenPart:

@@ -99,6 +99,7 @@ class Content:
                 continue
             block = self._block(index, key, kind)
             self._parts.add(block, text)
+            self._parts.turn_to(block)
             plain = block if len(content) == 1 else None
         rest = known(content, "type", *KEYS) if plain is None else None
         if rest is not None:

@@ -102,6 +102,8 @@ class Steps(Parts):
         if not fits:
             self.note("delta_misfits")
             self.items(kind or "step.delta", [payload], 0)
+        elif step.part is not None:
+            self.turn_to(step.part)
 
     def stop(self, index: int) -> None:
         """Close a step; a tool call is handed out."""
