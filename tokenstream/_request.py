@@ -21,6 +21,7 @@ from tokenstream.sources import (
     from_response,
     opening_failed,
 )
+from tokenstream.sources._failures import request_refused
 from tokenstream.stream._wake import shut_down
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class Request:
         if client is not None and not callable(getattr(client, "stream", None)):
             raise MisuseError(f"client={type(client).__qualname__} is no httpx or httpx2 client")
         if not isinstance(options.get("extensions"), dict | None):
-            raise MisuseError(f"extensions={options['extensions']!r} is no dict")
+            raise MisuseError(f"extensions= is a dict, not {type(options['extensions']).__qualname__}")
         self._method = method
         self._url = str(url)
         self._client = client
@@ -232,10 +233,9 @@ class Request:
                         response.close()
                         response = client.send(onward, **redirects.sending)
                         stack.callback(response.close)
-                except StreamError:
-                    raise
-                except Exception as error:
-                    raise self._failed(error) from error
+                except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
+                    failed = self._failed(error)
+                    raise failed from failed.__cause__
                 source = from_response(response)
                 return replace(source, close=stack.pop_all().close, waits=self._waits)
 
@@ -261,10 +261,9 @@ class Request:
                         await response.aclose()
                         response = await client.send(onward, **redirects.sending)
                         stack.push_async_callback(response.aclose)
-                except StreamError:
-                    raise
-                except Exception as error:
-                    raise self._failed(error) from error
+                except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
+                    failed = self._failed(error)
+                    raise failed from failed.__cause__
                 source = from_async_response(response)
                 return replace(source, close=stack.pop_all().aclose, waits=self._waits)
 
@@ -294,17 +293,21 @@ class Request:
         return getattr(httpx, kind)(timeout=timeout, verify=_trusted.context())
 
     def _failed(self, error: Exception) -> StreamError | MisuseError:
-        """Return what an exception means that a client raised instead of giving a response."""
+        """Return what an exception means that a client raised instead of giving a response.
+
+        One that blames the request quotes nothing of it, be it a header or an
+        address: a key may stand there.
+        """
         found = opening_failed(error, self._host(), self._waits)
-        if isinstance(found, MisuseError):
-            return MisuseError(f"the request cannot be made: {error}")
+        if isinstance(found, MisuseError) and found is not error:
+            return request_refused(error, self._options)
         return found
 
     def _host(self) -> str:
-        return (
-            re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
-            or "the server"
-        )
+        """Return the host as a message may name it: without user and password, wherever they end."""
+        place, *behind = re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)
+        # Behind a password that was not escaped, what looks like the host is the half of it.
+        return "the server" if "@" in "".join(behind) else place.rpartition("@")[2] or "the server"
 
 
 def _sent(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's or httpx2's

@@ -5,22 +5,53 @@ The SDKs' own loops need asyncio, or leave generators behind on trio, of which t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any, ClassVar, TypeAlias
 
 import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import ENDS, WAYS, AsyncOpener, Body, Opener
-from tests.support.loopback import Loopback, chunked
-from tokenstream import tap
+from tests.support.loopback import Loopback, chunked, sized
+from tests.support.wire import sse
+from tokenstream import AsyncStream, Stream, tap
+from tokenstream.errors import StreamError, StreamTruncated
 
-__all__ = ["AsyncOpeners", "AtOnce", "Closing", "Cut", "Openers", "Reading", "on_asyncio"]
+__all__ = [
+    "GARBAGE",
+    "AsyncOpeners",
+    "AtOnce",
+    "Closing",
+    "Cut",
+    "Garbage",
+    "Openers",
+    "Reading",
+    "on_asyncio",
+]
 
 Openers: TypeAlias = Mapping[str, tuple[Opener, Body]]
 AsyncOpeners: TypeAlias = Mapping[str, tuple[AsyncOpener, Body]]
 
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+_PRIVATE = "what nobody else may read"
+_SSE = "text/event-stream"
+GARBAGE: Mapping[str, tuple[bytes, str]] = {
+    "a page": (f"<html><body>{_PRIVATE}</body></html>".encode(), "text/html"),
+    "a page as events": (f"<html><body>{_PRIVATE}</body></html>".encode(), _SSE),
+    "text": (_PRIVATE.encode(), "text/plain"),
+    "no JSON": (f'{{"a": {_PRIVATE} <<<}}'.encode(), "application/json"),
+    "another object": (json.dumps({"a": _PRIVATE}).encode(), "application/json"),
+    "an array": (json.dumps([_PRIVATE, 5]).encode(), "application/json"),
+    "events that are no JSON": (sse(f'{{"a": {_PRIVATE} <<<'), _SSE),
+    "events of no format": (sse({"a": _PRIVATE}), _SSE),
+    "events of another shape": (sse({"choices": _PRIVATE, "candidates": [_PRIVATE], "type": 5}), _SSE),
+    "bytes": (bytes(range(128, 256)) + _PRIVATE.encode(), "application/octet-stream"),
+}
+"""What a gateway may answer with status 200, and the type that it gives it."""
 
 
 class _Opened:
@@ -30,6 +61,8 @@ class _Opened:
     async_openers: ClassVar[AsyncOpeners]
     framings: ClassVar[Sequence[str]] = ("chunked",)
     """How the body is framed where it is sent in pieces."""
+    garbage: ClassVar[Mapping[str, tuple[bytes, str]]] = {}
+    """Bodies that are no stream, with their content types."""
     untapped: ClassVar[frozenset[str]] = frozenset()
     """The ways that open what is no loop of the SDK's, so that there is nothing to tap."""
 
@@ -39,6 +72,8 @@ class _Opened:
             for fixture, found in ((name, rows), (f"tapped_{name}", tapped)):
                 if fixture in metafunc.fixturenames:
                     metafunc.parametrize((fixture, "body"), list(found.values()), ids=list(found))
+        if "garbage" in metafunc.fixturenames:
+            metafunc.parametrize("garbage", list(self.garbage.values()), ids=list(self.garbage))
         if "framing" in metafunc.fixturenames:
             metafunc.parametrize("framing", self.framings)
 
@@ -136,3 +171,47 @@ class Closing(_Opened):
     ) -> None:
         """By `aclose`, at the end of `async with`, and by `stop`."""
         await scenarios.closes_async(async_opener, body, way)
+
+
+class Garbage(_Opened):
+    """An answer that is no stream is the server's fault, whatever the SDK makes of it."""
+
+    garbage = GARBAGE
+
+    def test_garbage_is_none_of_the_callers_nor_of_the_networks(
+        self, opener: Opener, body: Body, garbage: tuple[bytes, str]
+    ) -> None:
+        """The error is a `StreamError` that says so, and does not quote what came."""
+        sent, content_type = garbage
+        with Loopback(sized(sent, content_type=content_type)) as server, ExitStack() as stack:
+            try:
+                source = stack.enter_context(opener(server.url))
+            except Exception:  # noqa: BLE001 - the SDK's own, before there is anything to hand over
+                return
+            with pytest.raises(StreamError) as caught:
+                Stream(source).final()
+
+        self._is_told(caught.value)
+
+    @on_asyncio
+    async def test_garbage_is_none_of_the_callers_nor_of_the_networks_in_an_async_loop(
+        self, async_opener: AsyncOpener, body: Body, garbage: tuple[bytes, str]
+    ) -> None:
+        """The same for `async for`, also where it is awaited first."""
+        sent, content_type = garbage
+        with Loopback(sized(sent, content_type=content_type)) as server:
+            async with AsyncExitStack() as stack:
+                try:
+                    source = await stack.enter_async_context(async_opener(server.url))
+                except Exception:  # noqa: BLE001 - the SDK's own, before there is anything to hand over
+                    return
+                async with AsyncStream(source) as stream:
+                    with pytest.raises(StreamError) as caught:
+                        await stream.final()
+
+        self._is_told(caught.value)
+
+    def _is_told(self, error: StreamError) -> None:
+        # Where an SDK drops what it cannot read, all that is left is that nothing came.
+        assert isinstance(error, StreamTruncated) or error.kind != "network"
+        assert _PRIVATE not in str(error)

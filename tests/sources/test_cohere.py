@@ -11,7 +11,7 @@ import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import AsyncOpener, Body, Opener
-from tests.sources.sdks import AtOnce, Closing, Cut, Reading, on_asyncio
+from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
@@ -148,7 +148,7 @@ ASYNC_OPENERS = {"v2": (_async_v2, V2), "v1": (_async_v1, V1), "raw response": (
 each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=OPENERS)
 
 
-class TestStreams(Reading, AtOnce, Cut, Closing):
+class TestStreams(Reading, AtOnce, Cut, Closing, Garbage):
     """What holds for the streams of any SDK."""
 
     openers = OPENERS

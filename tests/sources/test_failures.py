@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ from tokenstream import Deadlines
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
+    NotAStream,
     ProtocolError,
     ProviderError,
     StatusError,
@@ -49,7 +51,7 @@ OPENING: dict[str, tuple[Exception, type[Exception], str]] = {
     "hung up": (aiohttp.ServerDisconnectedError(), ConnectError, "was reached but gave no response"),
     "no HTTP": (http.client.BadStatusLine("SSH"), ConnectError, "was reached but gave no response"),
     "plain": (ConnectionResetError("reset"), ConnectError, "was reached but gave no response"),
-    "a bug": (ValueError("odd"), MisuseError, "cannot be opened: ValueError: odd"),
+    "a bug": (ValueError("odd"), MisuseError, "cannot be opened: ValueError"),
 }
 
 
@@ -329,3 +331,62 @@ def test_an_error_line_that_was_made_an_exception_is_the_providers() -> None:
     assert isinstance(other, ProviderError)
     assert ("overloaded", "overloaded", True) == (named.type, named.kind, named.retryable)
     assert (None, "unknown") == (other.type, other.kind)
+
+
+PRIVATE = "what nobody else may read"
+
+
+def _named(name: str, *bases: type[Exception], **fields: Any) -> Any:
+    """Return an exception as an SDK names it."""
+    return type(name, bases or (Exception,), fields)(PRIVATE)
+
+
+UNFIT: dict[str, tuple[Exception, type[StreamError]]] = {
+    "mistralai's": (
+        _named("SDKError", type("MistralError", (Exception,), {}), status_code=200, body=PRIVATE),
+        NotAStream,
+    ),
+    "an SDK's model": (_named("ResponseValidationError"), ProtocolError),
+    "google-genai's": (_named("UnknownApiResponseError", ValueError), ProtocolError),
+    "httpx-sse's": (_named("SSEError", httpx.TransportError), NotAStream),
+}
+UNREADABLE: dict[str, tuple[Exception, type[StreamError]]] = {
+    "pydantic's": (_named("ValidationError", ValueError), ProtocolError),
+    "json's": (json.JSONDecodeError(PRIVATE, "", 0), ProtocolError),
+    "UTF-8's": (UnicodeDecodeError("utf-8", PRIVATE.encode(), 0, 1, PRIVATE), ProtocolError),
+    "another": (KeyError(PRIVATE), StreamInterrupted),
+    "a line that is no HTTP": (http.client.BadStatusLine(PRIVATE), StreamInterrupted),
+    "a quoting transport's": (httpx.RemoteProtocolError(f"illegal header {PRIVATE!r}"), StreamInterrupted),
+}
+
+
+@pytest.mark.parametrize("error, kind", [*UNFIT.values(), *UNREADABLE.values()], ids=[*UNFIT, *UNREADABLE])
+def test_what_a_library_cannot_read_is_no_break_of_the_network(
+    error: Exception, kind: type[StreamError]
+) -> None:
+    """What came is to blame, which libraries quote and we do not."""
+    found = reading_failed(error, None, begun=True)
+
+    assert kind is type(found)
+    assert PRIVATE not in str(found)
+    assert error is found.__cause__
+
+
+@pytest.mark.parametrize("error, kind", UNFIT.values(), ids=UNFIT)
+def test_what_a_library_refuses_at_once_is_no_misuse(error: Exception, kind: type[StreamError]) -> None:
+    """The server answered, and with what the library was not made for."""
+    found = opening_failed(error, HOST)
+
+    assert kind is type(found)
+    assert PRIVATE not in str(found)
+
+
+def test_a_body_that_an_sdk_has_read_away_counts_from_its_exception() -> None:
+    """Google-genai's interactions keep it only there."""
+    said = {"message": "slow down", "type": "rate_limit_error"}
+    error = _named("APIStatusError", body=said, response=httpx.Response(429, stream=httpx.ByteStream(b"")))
+    found = reading_failed(error, None, begun=False)
+
+    assert isinstance(found, StatusError)
+    assert "slow down" in str(found)
+    assert "rate_limited" == found.kind

@@ -251,3 +251,27 @@ async def test_a_request_that_is_handed_over_with_a_mistake_is_dropped() -> None
         AsyncStream(asked, format="typo")
 
     assert asked.cr_frame is None
+
+
+class Made:
+    """A stream that was made of a whole answer, on a response that holds nothing, as litellm makes them."""
+
+    def __init__(self) -> None:
+        self.response = httpx.Response(200)
+        self._payloads = [json.loads(event[6:]) for event in ANSWER[:-1]]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._payloads)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for payload in self._payloads:
+            yield payload
+
+
+async def test_an_empty_response_beneath_a_loop_is_not_what_is_read() -> None:
+    """The loop gives what the response does not hold."""
+    expected = Stream(list(ANSWER)).final()
+
+    assert expected == Stream(Made()).final()
+    async with AsyncStream(Made()) as stream:
+        assert expected == await stream.final()

@@ -13,7 +13,7 @@ import pytest
 from tests.formats.gemini_payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
 from tests.sources import scenarios
 from tests.sources.scenarios import ENDS, FRAMINGS, Body, Opener
-from tests.sources.sdks import AtOnce, Closing, Cut, Reading, on_asyncio
+from tests.sources.sdks import GARBAGE, AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -188,6 +188,15 @@ class TestInteractions(AtOnce, Cut, Closing):
     framings = FRAMINGS
 
 
+class TestGarbage(Garbage):
+    """The SDK raises errors of its own that quote what came."""
+
+    openers = WAYS_IN
+    async_openers = ASYNC_WAYS_IN
+    # Of an interaction, any JSON is a whole answer to the SDK, and so no stream at all.
+    garbage = {name: sent for name, sent in GARBAGE.items() if name not in ("another object", "an array")}  # noqa: RUF012
+
+
 @pytest.mark.parametrize("end", ENDS)
 @each_way
 def test_a_cut_connection_is_no_end(opener: Opener, body: Body, end: Any) -> None:
@@ -250,6 +259,18 @@ async def test_a_refused_request_is_a_status_error_in_an_async_loop() -> None:
                 await AsyncStream(source).final()
 
     assert (caught.value.status, caught.value.retry_after) == (503, 17.0)
+
+
+@on_asyncio
+async def test_a_refused_interaction_says_why() -> None:
+    """The SDK reads the body away, and keeps it in its exception."""
+    said = b'{"error": {"message": "slow down", "type": "rate_limit_error"}}'
+    with Loopback(sized(said, status=429, content_type="application/json")) as server:
+        async with _client(server.url).aio as client:
+            with pytest.raises(StatusError, match="slow down") as caught:
+                await AsyncStream(client.interactions.create(**INTERACTED)).final()
+
+    assert (429, "rate_limited") == (caught.value.status, caught.value.kind)
 
 
 def test_a_whole_answer_is_no_stream() -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, Body, Opener
-from tests.sources.sdks import AtOnce, Reading, on_asyncio
+from tests.sources.sdks import AtOnce, Garbage, Reading, on_asyncio
 from tests.stream.bodies import chunk
-from tests.support.loopback import Loopback, chunked
+from tests.support.loopback import LAST_CHUNK, Loopback, chunked, head, http_chunk
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import ProviderError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import ProviderError, StatusError, StreamInterrupted, StreamTruncated
 
 hub = needed("huggingface_hub")
 
@@ -99,7 +99,7 @@ ASYNC_OPENERS = {
 each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=OPENERS)
 
 
-class TestStreams(Reading, AtOnce):
+class TestStreams(Reading, AtOnce, Garbage):
     """What holds for the streams of any SDK; the payloads are made of its objects."""
 
     openers = OPENERS
@@ -204,3 +204,16 @@ def test_an_error_line_that_the_sdk_raises_is_the_provider_speaking(
 async def test_a_refused_request_is_a_status_error() -> None:
     """What is awaited by the stream is told in our words."""
     await scenarios.raises_what_a_status_means_async(_async_unawaited)
+
+
+@on_asyncio
+async def test_a_refusal_of_unknown_length_says_why() -> None:
+    """The SDK raises without reading it; what it says is read from the response itself."""
+    said = b'{"error": {"message": "slow down", "type": "rate_limit_error"}}'
+    busy = [head(429, "application/json", [("Transfer-Encoding", "chunked"), ("Retry-After", "7")])]
+    with Loopback([*busy, http_chunk(said), LAST_CHUNK]) as server:
+        async with _async_unawaited(server.url) as source:
+            with pytest.raises(StatusError, match="slow down") as caught:
+                await AsyncStream(source).final()
+
+    assert (429, "rate_limited", 7.0) == (caught.value.status, caught.value.kind, caught.value.retry_after)

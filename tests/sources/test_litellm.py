@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.sources.scenarios import CHAT, CLAUDE, ENDS, REFUSAL, AsyncOpener, Body, Opener
+from tests.sources.sdks import Garbage
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -28,6 +29,9 @@ pytestmark = [
     # What pydantic thinks of the package's own models.
     pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    # Loops that the package makes for its logging may be collected before they are closed below.
+    pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning"),
+    pytest.mark.filterwarnings(r"ignore:unclosed <socket\.socket fd=\d+, family=1,:ResourceWarning"),
 ]
 
 
@@ -91,6 +95,13 @@ each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=
 each_async_opener = pytest.mark.parametrize(("opener", "body"), ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
 # The package works on asyncio only.
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+class TestGarbage(Garbage):
+    """What holds for the streams of any SDK."""
+
+    openers = OPENERS
+    async_openers = ASYNC_OPENERS
 
 
 def _says_the_same(got: Any, body: Body) -> None:

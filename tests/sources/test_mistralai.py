@@ -10,7 +10,7 @@ import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import FRAMINGS, Body, Opener
-from tests.sources.sdks import AtOnce, Closing, Cut, Reading, on_asyncio
+from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
 from tests.stream.bodies import chunk
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
@@ -102,7 +102,7 @@ ASYNC_OPENED = {
 each_body = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 
 
-class TestStreams(Reading, AtOnce, Cut, Closing):
+class TestStreams(Reading, AtOnce, Cut, Closing, Garbage):
     """What holds for the streams of any SDK; the response beneath is read."""
 
     openers = OPENED

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.sources.scenarios import Body, Opener
-from tests.sources.sdks import AtOnce, Closing, Cut, Reading, on_asyncio
+from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
 from tests.support.loopback import LAST_CHUNK, Loopback, chunked, head, http_chunk, sized
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream
@@ -102,7 +102,7 @@ ASYNC_OPENERS = {
 each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=OPENERS)
 
 
-class TestStreams(Reading, AtOnce, Cut, Closing):
+class TestStreams(Reading, AtOnce, Cut, Closing, Garbage):
     """What holds for the streams of any SDK; the payloads are made of its objects."""
 
     openers = OPENERS

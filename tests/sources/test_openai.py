@@ -10,6 +10,7 @@ import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, AsyncOpener, Opener
+from tests.sources.sdks import Garbage
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -135,6 +136,13 @@ ASYNC_OPENERS = {
     "raw response": _async_raw,
     "streaming response": _async_streaming,
 }
+
+
+class TestGarbage(Garbage):
+    """What holds for the streams of any SDK."""
+
+    openers = {name: (opener, CHAT) for name, opener in OPENERS.items()}  # noqa: RUF012
+    async_openers = {name: (opener, CHAT) for name, opener in ASYNC_OPENERS.items()}  # noqa: RUF012
 
 
 def _seen(chunks: Any) -> Generator[Any]:

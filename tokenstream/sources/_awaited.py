@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tokenstream.errors import MisuseError
 from tokenstream.sources._failures import opening_failed
 from tokenstream.sources._kinds import Deferred
+from tokenstream.sources._sdk import refused_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +115,10 @@ def from_awaitable(
         try:
             given = await source
         except Exception as error:
-            raise opening_failed(error, _WHERE) from error
+            # What a response says whose body nobody has read is told as that of any other.
+            given = refused_response(error)
+            if given is None:
+                raise opening_failed(error, _WHERE) from error
         return await _found(given, find)
 
     # What is awaited may give a context manager.

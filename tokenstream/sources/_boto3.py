@@ -78,8 +78,7 @@ def aws_failed(error: Exception, names: set[str]) -> StreamError | None:
     """
     if names & _CHANGED:
         return ProtocolError(
-            f"the event stream cannot be read ({type(error).__name__}: {error}): "
-            "the body was changed on its way"
+            f"the event stream cannot be read ({type(error).__name__}): the body was changed on its way"
         )
     response: object = getattr(error, "response", None)
     said: object = response.get("Error") if is_dict(response) else None

@@ -7,11 +7,13 @@ need be imported.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
+    NotAStream,
     ProtocolError,
     StreamError,
     StreamInterrupted,
@@ -19,14 +21,17 @@ from tokenstream.errors import (
 )
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict
+from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources._boto3 import aws_failed
 from tokenstream.sources._websocket import closed_socket, is_socket_closed, refused_socket
 from tokenstream.status import status_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream.limits import Deadlines
 
-__all__ = ["opening_failed", "reading_failed"]
+__all__ = ["opening_failed", "reading_failed", "request_refused"]
 
 _TRANSPORT = frozenset(
     {
@@ -55,7 +60,15 @@ _CONNECTING = frozenset(
     }
 )
 """What is raised before there is a connection."""
-_IMPOSSIBLE = frozenset({"InvalidURL", "LocalProtocolError", "MissingSchema", "UnsupportedProtocol"})
+_IMPOSSIBLE = {
+    "InvalidURL": "its address is no URL",
+    "LocalProtocolError": "a header holds what none may, a line break say",
+    "MissingSchema": "its address does not begin with http:// or https://",
+    "UnsupportedProtocol": "its address does not begin with http:// or https://",
+}
+"""What is wrong with a request, which libraries say by quoting it: a header may be a key."""
+_MOST_WORD = 100
+"""Characters of a content type that a message shows."""
 _MOST_BENEATH = 8
 """How many causes are looked at."""
 _SAID = frozenset({"ApiError", "MistralError", "ResponseError"})
@@ -67,6 +80,11 @@ _TEXT_GENERATION = {
     "ValidationError": "validation",
 }
 """What huggingface_hub raises, and the type of the error that the server named."""
+_UNFIT = frozenset({"APIResponseValidationError", "ResponseValidationError", "UnknownApiResponseError"})
+"""What SDKs raise where they cannot make their objects of what came."""
+_UNREADABLE = _UNFIT | {"JSONDecodeError", "UnicodeDecodeError", "ValidationError"}
+"""The same, and what is beneath them; while nothing is read, it may come of the request."""
+_QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
 _READ_BEFORE = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
 )
@@ -101,14 +119,21 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
             f"the body's compression is broken ({_what(error)}); ask for Accept-Encoding: identity"
         )
     else:
-        transport = _is_transport(error)
-        found = _said_by_provider(error, names) or StreamInterrupted(
-            f"the {'connection' if transport else 'source'} broke ({_what(error)}); "
-            "what had arrived is in .partial",
-            kind="network" if transport else "unknown",
-        )
+        found = _refused(error, names) or _said_by_provider(error, names) or _broken(error, names)
     found.__cause__ = error
     return found
+
+
+def _broken(error: Exception, names: set[str]) -> StreamError:
+    """Return the error for a source that raised what nobody has put into words."""
+    if names & _UNREADABLE:
+        return _unreadable(error)
+    transport = _is_transport(error)
+    return StreamInterrupted(
+        f"the {'connection' if transport else 'source'} broke ({_what(error)}); "
+        "what had arrived is in .partial",
+        kind="network" if transport else "unknown",
+    )
 
 
 def _beneath(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
@@ -134,7 +159,9 @@ def opening_failed(error: Exception, where: str, waits: Deadlines | None = None)
     if isinstance(error, StreamError | MisuseError):
         return error
     names = _names(error)
-    found = _said_by_provider(error, names) or _not_opened(error, names, where, waits)
+    found = (
+        _refused(error, names) or _said_by_provider(error, names) or _not_opened(error, names, where, waits)
+    )
     found.__cause__ = error
     return found
 
@@ -144,8 +171,9 @@ def _not_opened(
 ) -> StreamError | MisuseError:
     if "TooManyRedirects" in names:
         return ConnectError(f"{where} redirects without end", stage="head", retryable=False)
-    if names & _IMPOSSIBLE:
-        return MisuseError(f"the request cannot be made: {_words(error)}")
+    impossible = _impossible(error, names)
+    if impossible:
+        return MisuseError(f"the request cannot be made: {impossible}")
     # SDKs and requests raise an error of their own over the one that says where it happened.
     connecting = bool(_names_beneath(error) & _CONNECTING)
     if _is_timeout(error) and not connecting:
@@ -164,6 +192,51 @@ def _not_opened(
     )
 
 
+def request_refused(error: Exception, names: Iterable[str]) -> MisuseError:
+    """Return the error for a request that a client of httpx or httpx2 does not make.
+
+    It quotes nothing, and where the client does, that is not its cause either: it may be a key.
+
+    Args:
+        error: What the client raised.
+        names: Words that may be quoted all the same: the names of the request's options.
+    """
+    words = _without_quotes(_words(error), frozenset(names))
+    impossible = _impossible(error, _names(error))
+    found = MisuseError(f"the request cannot be made: {f'{impossible} ({words})' if impossible else words}")
+    if words == _words(error):
+        found.__cause__ = error
+    return found
+
+
+def _impossible(error: Exception, names: set[str]) -> str:
+    """Return what is wrong with a request that cannot be sent, "" where nothing is known to be."""
+    request: Any = getattr(error, "_request", None)
+    for name, value in {} if request is None else request.headers.items():
+        if "LocalProtocolError" in names and (value != value.strip() or not value.isprintable()):
+            return f"the value of its header {name!r} ends in a line break, or holds one: .strip() it"
+    return "".join(words for name, words in _IMPOSSIBLE.items() if name in names)
+
+
+def _refused(error: Exception, names: set[str]) -> StreamError | None:
+    """Return what it means that a library does not take what came for a stream; None where it did."""
+    if names & _UNFIT:
+        return _unreadable(error)
+    if "SSEError" in names:
+        return NotAStream(
+            "the server answered with another content type than text/event-stream, and the library that "
+            "was to read the answer refuses that; look at what the server sends at that address"
+        )
+    return None
+
+
+def _unreadable(error: Exception) -> ProtocolError:
+    return ProtocolError(
+        f"what came is not what the library reads that was to make objects of it ({type(error).__name__}); "
+        "what had arrived is in .partial"
+    )
+
+
 def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
     """Return what a provider said where a library has made an exception of it."""
     response: Any = getattr(error, "response", None)
@@ -175,13 +248,15 @@ def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
     if "InvalidStatus" in names:
         return refused_socket(response)
     if names & {"APIStatusError", "HTTPStatusError", "HTTPError"} and _status_of(response) >= 400:
-        return status_error(response.status_code, dict(response.headers), _body_of(response))
+        return status_error(
+            response.status_code, dict(response.headers), _body_of(response) or _body_told(error)
+        )
     # aiohttp calls an answer that is no HTTP a 400, too.
     refused = "ClientResponseError" in names and "HttpProcessingError" not in _names_beneath(error)
     if refused and _status_of(error) >= 400:
         headers: Any = getattr(error, "headers", None) or {}
         return status_error(_status_of(error), dict(headers))
-    if names & _SAID and (_status_of(error) >= 400 or "ResponseError" in names):
+    if names & _SAID and (_status_of(error) or "ResponseError" in names):
         return _said_by_sdk(error)
     if "TextGenerationError" in names:
         kinds = [kind for name, kind in _TEXT_GENERATION.items() if name in names]
@@ -203,9 +278,20 @@ def _said_by_sdk(error: Any) -> StreamError | None:  # noqa: ANN401 - an excepti
     if body is None:
         body = {"error": getattr(error, "error", None)}
     if _status_of(error) < 400:
-        return provider_error(body) if is_dict(body) else None
+        said_within = provider_error(body) if is_dict(body) else None
+        return said_within or (_refused_by_sdk(error, body) if _status_of(error) else None)
     said = body if isinstance(body, str) else json.dumps(body, default=str)
     return status_error(_status_of(error), _headers_of(error), said.encode())
+
+
+def _refused_by_sdk(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an exception of an SDK
+    """Return the error of an answer that an SDK does not take for a stream, without an error status."""
+    kind = _headers_of(error).get("content-type") or "no content type"
+    return NotAStream(
+        f"the server answered with status {_status_of(error)} and what the SDK takes for no stream "
+        f"({kind[:_MOST_WORD]}); the start of it is in .body",
+        body=body[: DEFAULT_LIMITS.tail] if isinstance(body, str) else "",
+    )
 
 
 def _headers_of(error: Any) -> dict[str, str]:  # noqa: ANN401 - an exception of an SDK
@@ -233,6 +319,15 @@ def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, htt
         # It was read away, or cannot be read to its end.
         return b""
     return content
+
+
+def _body_told(error: Exception) -> bytes:
+    """Return what an SDK's exception has kept of a body that it has read away."""
+    told: object = getattr(error, "body", None)
+    if is_dict(told):
+        # openai's and anthropic's have only what stands under this name, or all.
+        told = json.dumps(told if "error" in told else {"error": told}, default=str)
+    return told.encode() if isinstance(told, str) else b""
 
 
 def _status_of(response: object) -> int:
@@ -300,5 +395,21 @@ def _words(error: BaseException) -> str:
 
 
 def _what(error: BaseException) -> str:
-    words = _words(error)
+    """Return the name of an error, and what it says where it speaks of the connection.
+
+    What others say may be what came: pydantic's error tells the value that does not fit.
+    """
+    # The line that http.client quotes is no word of its own, unless there was none.
+    speaks = _is_connection(error) and (isinstance(error, OSError) or "BadStatusLine" not in _names(error))
+    words = _without_quotes(_words(error)) if speaks else ""
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _without_quotes(words: str, but: frozenset[str] = frozenset()) -> str:
+    """Return what an exception says without what it quotes, which may be a key or a payload.
+
+    Args:
+        words: Its words.
+        but: What may be quoted.
+    """
+    return _QUOTED.sub(lambda found: found[0] if found[0].strip("'\"`") in but else "…", words)

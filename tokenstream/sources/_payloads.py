@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.errors import ProtocolError
 from tokenstream.formats._read import is_dict, is_list
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ __all__ = ["AsyncPayloads", "Payloads", "as_received", "is_object", "is_whole", 
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
 _HELPFUL = frozenset({"openai", "anthropic"})
 """SDKs with helpers that yield more than what came."""
+_SDKS = _HELPFUL | {"cohere", "google", "huggingface_hub", "litellm", "mistralai", "ollama"}
+"""SDKs whose loops give what they have decoded, whatever it is."""
 _ADDED = frozenset(
     {
         # What the helpers of SDKs add to what came, for convenience: openai's …
@@ -48,6 +51,13 @@ _ADDED_FIELDS = {
 _ADDED_ANYWHERE = ("snapshot", "parsed", "parsed_output")
 _EVENT = frozenset({"data"})
 """The field of an object that stands for an SSE event, as mistralai's do; its data are the payload."""
+_VALUES: dict[type, str] = {
+    bool: "true or false",
+    float: "a number",
+    int: "a number",
+    list: "an array",
+}
+"""JSON values that are no payload, and what to call them."""
 _FIELDS = "__dataclass_fields__"
 """What a dataclass has; of one that is a dict too, only its attributes hold all."""
 _REASON, _OTHER_REASON = "received_finish_reason", "intermittent_finish_reason"
@@ -168,6 +178,32 @@ def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     return dumped
 
 
+def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything that a source gives
+    """Return what an item holds, unless it is a JSON value which an SDK has read and that is no payload.
+
+    Out of any other loop it is the caller's.
+
+    Args:
+        payload: What the item holds.
+        items: The iterator that gave it.
+
+    Raises:
+        ProtocolError: It is one: the server sent it.
+    """
+    if type(payload) in _VALUES and _maker_of(items) in _SDKS:
+        raise ProtocolError(
+            f"a JSON object is expected, not {_VALUES[type(payload)]}; what came before it is in .partial"
+        )
+    return payload
+
+
+def _maker_of(items: object) -> str:
+    """Return the package that an iterator is of; of a generator, the one that its function is in."""
+    frame: Any = getattr(items, "gi_frame", None) or getattr(items, "ag_frame", None)
+    module = items.__class__.__module__ if frame is None else str(frame.f_globals.get("__name__"))
+    return module.partition(".")[0]
+
+
 class Payloads:
     """Gives the items of an iterator as chunks and payloads."""
 
@@ -186,7 +222,7 @@ class Payloads:
                 return item
             found = payload_of(as_received(self._items, item))
             if found is not None or item is None:
-                return found
+                return found if found.__class__ is dict else _of_server(found, self._items)
 
 
 class AsyncPayloads:
@@ -207,4 +243,4 @@ class AsyncPayloads:
                 return item
             found = payload_of(as_received(self._items, item))
             if found is not None or item is None:
-                return found
+                return found if found.__class__ is dict else _of_server(found, self._items)

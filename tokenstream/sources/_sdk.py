@@ -13,8 +13,9 @@ from tokenstream.sources._plain import closed_by
 if TYPE_CHECKING:
     from tokenstream.sources._kinds import AsyncSource, SyncSource
 
-__all__ = ["from_async_holder", "from_holder", "response_beneath"]
+__all__ = ["from_async_holder", "from_holder", "refused_response", "response_beneath"]
 
+_LOWEST_ERROR_STATUS = 400
 _WHERE = ("response", "http_response", "_response")
 """Where an object has its response: httpx-sse's and SDKs' streams, raw responses, helpers."""
 
@@ -23,9 +24,24 @@ def response_beneath(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2
     """Return the response on which a stream object stands, or None."""
     for name in _WHERE:
         found = getattr(source, name, None)
-        if found is not None and is_response(found):
+        if found is not None and is_response(found) and not _is_empty_beside(found, source):
             return found
     return None
+
+
+def _is_empty_beside(response: Any, source: object) -> bool:  # noqa: ANN401 - httpx's or httpx2's
+    """Tell whether a response that was read holds nothing, and the object has what it gives elsewhere.
+
+    litellm's streams that are made of a whole answer stand on such a response.
+    """
+    return getattr(response, "_content", None) == b"" and isinstance(source, Iterable | AsyncIterable)
+
+
+def refused_response(error: Exception) -> Any:  # noqa: ANN401 - httpx's or httpx2's
+    """Return the response that an SDK has raised over without reading its body, or None."""
+    found: Any = getattr(error, "response", None)
+    is_unread = is_response(found) and found.is_stream_consumed is False and found.is_closed is False
+    return found if is_unread and found.status_code >= _LOWEST_ERROR_STATUS else None
 
 
 def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - told apart by what they can do
