@@ -46,7 +46,10 @@ RULES: dict[str, str] = {
     "call_id_missing": "a tool call came without an id: one is made up",
     "call_index_missing": "a tool call came without an index: it is known by its id or its place",
     "call_index_reused": "two tool calls came on one index: they are two calls",
-    "call_repeated": "a tool call's id or name was sent again: it is not appended",
+    "call_repeated": (
+        "a tool call's id or name was sent again: it is not appended, and a whole call is dropped"
+    ),
+    "call_id_repeated": "another tool call came under an id that was used: it has an id of its own",
     "call_twice": "the same call came in two fields: it is taken once",
     "call_nameless": "a tool call had no name: it is carried as an unknown part",
     "call_unnamed": "arguments came before their tool call had a name: they wait for it",

@@ -678,7 +678,7 @@ def test_arguments_may_be_json_values_or_null() -> None:
     )
 
     assert ['{"a": 1}', ""] == [call.arguments_text for call in came.calls]
-    assert {"arguments_parsed": 1, "arguments_null": 1} == came.departures
+    assert {"arguments_parsed": 1, "arguments_null": 1, "call_id_repeated": 1} == came.departures
 
 
 @pytest.mark.parametrize(

@@ -462,9 +462,9 @@ def test_a_start_on_an_open_index_closes_what_was_there() -> None:
             stop(0),
             tool(0),
             arguments(0, "{}"),
-            tool(0),
+            tool(0, call_id="rm_2"),
             tool_stop(0),
-            tool(0),
+            tool(0, call_id="rm_3"),
         )
     )
 

@@ -175,7 +175,8 @@ class NamedParts(Parts):
             data: What else is known of it.
             type: What is called: "function", or "custom" where the input is free text.
         """
-        if id in self.calls or id in self.calls_done:
+        handed_out = self.choice(0).handed_out.get(id)
+        if id in self.calls or (id in self.calls_done and not handed_out):
             self.note("call_repeated")
             return None
         if not name:

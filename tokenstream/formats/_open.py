@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Finish
+    from tokenstream.message import ToolCall
 
 __all__ = ["Choice", "OpenCall", "OpenPart", "join_halves", "mend"]
 
@@ -36,7 +37,17 @@ class OpenPart:
 class OpenCall(OpenPart):
     """A tool call that can still grow; its argument text is needed to tell its end."""
 
-    __slots__ = ("arguments", "id", "name", "placeholder", "provider_data", "type")
+    __slots__ = (
+        "arguments",
+        "earlier",
+        "id",
+        "name",
+        "number",
+        "placeholder",
+        "provider_data",
+        "sent",
+        "type",
+    )
 
     def __init__(
         self,
@@ -47,9 +58,15 @@ class OpenCall(OpenPart):
         name: str,
         type: str,  # noqa: A002 - the field's name
         provider_data: dict[str, Any] | None,
+        number: object = None,
     ) -> None:
         super().__init__("tool_call", choice, index)
-        self.id = id
+        self.id = self.sent = id
+        """The id that it has, and the one it came with, which an earlier call may have."""
+        self.number = number
+        """Its index on the wire; None where it has none."""
+        self.earlier: list[ToolCall] = []
+        """The calls it has repeated word for word so far; while there are any, no event has told of it."""
         self.name = name
         self.type = type
         self.provider_data = provider_data
@@ -71,7 +88,17 @@ class OpenCall(OpenPart):
 class Choice:
     """What is known of one alternative answer."""
 
-    __slots__ = ("calls_seen", "finish", "finish_message", "flow", "index", "next_part", "opened", "reader")
+    __slots__ = (
+        "calls_seen",
+        "finish",
+        "finish_message",
+        "flow",
+        "handed_out",
+        "index",
+        "next_part",
+        "opened",
+        "reader",
+    )
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -82,6 +109,8 @@ class Choice:
         """Every open part, by index."""
         self.calls_seen = 0
         """How many calls of the application's tools it has made."""
+        self.handed_out: dict[str, list[tuple[object, ToolCall]]] = {}
+        """Under every id that a call came with, those that were handed out, with their index on the wire."""
         self.finish: Finish | None = None
         self.finish_message: str | None = None
         """The provider's sentence on why it ended."""

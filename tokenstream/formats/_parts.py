@@ -274,8 +274,20 @@ class Parts(Answer):
         *,
         type: str = "function",  # noqa: A002 - the field's name
         provider_data: dict[str, Any] | None = None,
+        number: object = None,
     ) -> OpenCall:
         """Open a call of one of the application's tools; an id that was not sent is made up.
+
+        A call under the id of one that was handed out is told of once it says something
+        else, and then has an id of its own; where it never does, it is dropped.
+
+        Args:
+            choice: The choice's index.
+            id: Its id; None where none was sent.
+            name: The tool's name.
+            type: What is called: "function", or the provider's word for another kind.
+            provider_data: Fields that only this provider has.
+            number: Its index on the wire; calls with one id and two indexes are two calls.
 
         Raises:
             LimitExceeded: There are more calls than `Limits.tool_calls`.
@@ -283,38 +295,88 @@ class Parts(Answer):
         state = self.choice(choice)
         if self.calls_seen >= self.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
-        self._end_flow(state)
-        if state.finish is not None:
-            self.note("content_after_finish")
         if not id:
             self.note("call_id_missing")
         if self.halves:
             id, name, provider_data = mend(id), mend(name), mend(provider_data)
         call = OpenCall(
             choice,
-            self._next_index(state),
-            id=id or f"call_{self.calls_seen}",
+            ~self.calls_seen,
+            id=id or self.new_id(choice),
             name=name,
             type=type,
             provider_data=provider_data,
+            number=number,
         )
         self.calls_seen += 1
         state.calls_seen += 1
         state.opened[call.index] = call
-        self._out.append(
-            ToolCallStart(call.id, name, type, provider_data, choice=choice, part=call.index, raw=self.raw)
-        )
+        call.earlier = [
+            done
+            for place, done in state.handed_out.get(call.sent, ())
+            if (place, done.name, done.type) == (number, name, type)
+        ]
+        if not call.earlier:
+            self.tell_of(call)
         return call
+
+    def new_id(self, choice: int) -> str:
+        """Return an id for a call that has none, or another call's."""
+        used, number = self.choice(choice).handed_out, self.calls_seen
+        while f"call_{number}" in used:
+            number += 1
+        return f"call_{number}"
+
+    def tell_of(self, call: OpenCall) -> None:
+        """Give the start of a call, and what has come of its arguments; its id must be its own."""
+        state = self.choice(call.choice)
+        call.earlier = []
+        self._end_flow(state)
+        if state.finish is not None:
+            self.note("content_after_finish")
+        if call.sent in state.handed_out:
+            self.note("call_id_repeated")
+            call.id = self.new_id(call.choice)
+            state.handed_out[call.id] = []
+        else:
+            state.handed_out[call.sent] = []
+        del state.opened[call.index]
+        call.index = self._next_index(state)
+        state.opened[call.index] = call
+        self._out.append(
+            ToolCallStart(
+                call.id,
+                call.name,
+                call.type,
+                call.provider_data,
+                choice=call.choice,
+                part=call.index,
+                raw=self.raw,
+            )
+        )
+        if call.has_arguments:
+            text = call.arguments.join()
+            self._out.append(ToolCallDelta(call.id, text, choice=call.choice, part=call.index, raw=self.raw))
 
     def add_arguments(self, call: OpenCall, fragment: str) -> None:
         """Add a fragment to a call's arguments; half a surrogate pair waits for its other half."""
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
-        if fragment:
+        if call.earlier:
+            self._compare(call, fragment)
+        elif fragment:
             call.arguments.append(fragment)
             self._out.append(
                 ToolCallDelta(call.id, fragment, choice=call.choice, part=call.index, raw=self.raw)
             )
+
+    def _compare(self, call: OpenCall, fragment: str) -> None:
+        """Add to a call that has only repeated an earlier one so far, and tell of it once it does not."""
+        at = call.arguments.length
+        call.arguments.append(fragment)
+        call.earlier = [done for done in call.earlier if done.arguments_text.startswith(fragment, at)]
+        if not call.earlier:
+            self.tell_of(call)
 
     def add_argument_values(self, call: OpenCall, values: object) -> None:
         """Add arguments that came as JSON values, written as JSON."""
@@ -338,10 +400,19 @@ class Parts(Answer):
         if call.closed:
             return
         self._release(call)
+        repeated = False
+        if call.earlier:
+            text = call.arguments.join()
+            # Where no arguments came, the start alone was sent again.
+            repeated = not text or any(text == done.arguments_text for done in call.earlier)
+            if not repeated:
+                self.tell_of(call)
         call.closed = True
         state = self.choice(call.choice)
         state.opened.pop(call.index, None)
-        if not whole:
+        if repeated:
+            self.note("call_repeated")
+        elif not whole:
             self.note("call_open_at_end")
         elif self.is_whole(call):
             self._hand_out(call, call.arguments.join())
@@ -364,6 +435,7 @@ class Parts(Answer):
 
     def _hand_out(self, call: OpenCall, text: str) -> None:
         done = _tool_call(call, text, complete=True)
+        self.choice(call.choice).handed_out.setdefault(call.sent, []).append((call.number, done))
         self._out.append(ToolCallDone(done, choice=call.choice, part=call.index, raw=self.raw))
 
     # -- within ------------------------------------------------------------

@@ -63,9 +63,9 @@ class _Turn(Turn):
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
         if "index" in fields:
             function["index"] = fields.pop("index")
-        # Servers without ids know calls by their place and name.
+        # Servers without ids know calls by their place and name; an id that was another call's is a field.
         made_up = self.message.format in self.formats and _MADE_UP.fullmatch(part.id)
-        self._calls.append({**fields, **({} if made_up else {"id": part.id}), "function": function})
+        self._calls.append({**({} if made_up else {"id": part.id}), **fields, "function": function})
         return None
 
     def media(self, part: MediaPart, index: int) -> Kind | None:

@@ -56,9 +56,9 @@ class Blocks(BlockParts[Block]):
             self.note("part_index_reused")
             self._closed.discard(index)
         block_type = text_of(content, "type") or ""
+        self.newest = index
         block = self._OPENERS.get(block_type, Blocks._open_other)(self, block_type, content)
         self._open[index] = block
-        self.newest = index
         return block
 
     @property
@@ -147,7 +147,8 @@ class Blocks(BlockParts[Block]):
             self.note("call_nameless")
             return self._open_part(block_type, OpaquePart(type=block_type, data=content))
         rest = known(content, "type", "id", "name", "input")
-        block = Block(block_type, self.open_call(0, text_of(content, "id"), name, provider_data=rest))
+        call_id = text_of(content, "id")
+        block = Block(block_type, self.open_call(0, call_id, name, provider_data=rest, number=self.newest))
         block.input = content.get("input")
         return block
 

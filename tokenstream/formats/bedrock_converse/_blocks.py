@@ -124,7 +124,7 @@ class Blocks(BlockParts[Block]):
             part = self._open_part(block, OpaquePart(type="toolUse", data=start))
         else:
             rest = known(start, "toolUseId", "name", "input", "type")
-            part = block.part = self.open_call(0, call_id, name, provider_data=rest)
+            part = block.part = self.open_call(0, call_id, name, provider_data=rest, number=self.newest)
         if start.get("input"):
             self._add_input(block, start)
         return part

@@ -209,7 +209,7 @@ class Content:
             **(known(call, "id", "type", "function") or {}),
             **(known(function, "name", "arguments") or {}),
         }
-        opened = self._parts.open_call(0, text_of(call, "id"), name, provider_data=rest or None)
+        opened = self._parts.open_call(0, text_of(call, "id"), name, provider_data=rest or None, number=index)
         self._calls[index] = opened
         self._add_arguments(opened, function.get("arguments"))
 
@@ -310,7 +310,7 @@ class Content:
 
     def _open_unnumbered(self, name: str) -> OpenCall:
         # v1 has no ids: one that is made up is no departure.
-        return self._parts.open_call(0, f"call_{self._parts.calls_seen}", name)
+        return self._parts.open_call(0, self._parts.new_id(0), name)
 
     # -- ends ------------------------------------------------------------------
 

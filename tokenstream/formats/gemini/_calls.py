@@ -107,7 +107,7 @@ class CallParts(Parts):
         sent, rest = text_of(value, "id"), known(value, *_CALL_FIELDS)
         # The API may leave the id out, so that is no departure; that one was sent is remembered.
         data = {**({"id": sent} if sent else {}), **more, **({"functionCall": rest} if rest else {})}
-        made_up = sent or f"call_{self.calls_seen}"
+        made_up = sent or self.new_id(state.index)
         name = text_of(value, "name") or ""
         return self.open_call(state.index, made_up, name, provider_data=data or None)
 

@@ -243,7 +243,10 @@ class Ollama(Format):
                 **(known(function, "name", "arguments") or {}),
             }
             # Older servers have no ids: one that is made up is no departure.
-            id = text_of(call, "id") or f"call_{self.parts.calls_seen}"
+            id = text_of(call, "id") or self.parts.new_id(0)
+            if id in self.parts.choice(0).handed_out:
+                # Where results are matched by their order, the next request says what this server said.
+                rest["id"] = id
             opened = self.parts.open_call(0, id, name, provider_data=rest or None)
             arguments = function.get("arguments")
             if isinstance(arguments, str):

@@ -61,10 +61,11 @@ class _Fragment:
 class _Call:
     """A call that was heard of; it opens once it has a name."""
 
-    __slots__ = ("fields", "held", "id", "looked_at", "name", "open", "seen_in", "type", "wholeness")
+    __slots__ = ("fields", "held", "id", "index", "looked_at", "name", "open", "seen_in", "type", "wholeness")
 
     def __init__(self, fragment: _Fragment) -> None:
         self.id = fragment.id
+        self.index: int | str | None = None
         self.name = ""
         self.type = fragment.type
         self.open: OpenCall | None = None
@@ -192,14 +193,13 @@ class Calls:
         return self._last
 
     def _find_by_id(self, fragment: _Fragment, id: str) -> _Call | None:
-        call = self._by_id.get(id)
+        other = self._last if fragment.index is None else self._by_index.get(fragment.index)
+        # One id may stand on two indexes: then they are two calls.
+        call = other if other is not None and other.id == id else self._by_id.get(id)
         if call is not None:
-            return self._unless_new(call, fragment, "call_repeated")
+            return None if self._starts_anew(call, fragment) else call
         if fragment.index is None:
             self._parts.note("call_index_missing")
-            other = self._last
-        else:
-            other = self._by_index.get(fragment.index)
         if other is None:
             return None
         # An id that comes late, to a call that had none.
@@ -228,6 +228,8 @@ class Calls:
         """
         if not fragment.name or not call.name:
             return False
+        if fragment.index is not None and call.index not in (None, fragment.index):
+            return True
         if call.seen_in == self._lists:
             return True
         if fragment.name != call.name:
@@ -274,6 +276,7 @@ class Calls:
             self._by_id[fragment.id] = call
         if fragment.index is not None:
             self._by_index[fragment.index] = call
+            call.index = fragment.index
         if fragment.place is not None:
             self._by_place[fragment.place] = call
         # A call that was handed out does not change any more.
@@ -294,10 +297,15 @@ class Calls:
         # The id may be from a payload before this one.
         id_sent = mend(call.id)
         if fragment.index == _LEGACY:
-            id_sent = f"call_{self._parts.calls_seen}"
+            id_sent = self._parts.new_id(self._choice)
         # The event of the start is given away; what comes later adds to the fields kept here.
         call.open = self._parts.open_call(
-            self._choice, id_sent, call.name, type=mend(call.type), provider_data={**call.fields} or None
+            self._choice,
+            id_sent,
+            call.name,
+            type=mend(call.type),
+            provider_data={**call.fields} or None,
+            number=call.index,
         )
         held, call.held = call.held, []
         for arguments in held:

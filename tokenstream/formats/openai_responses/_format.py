@@ -9,7 +9,7 @@ from tokenstream.formats._template import PADDING
 from tokenstream.formats.base import PING_NAMES, Format, Frame, Unit
 from tokenstream.formats.openai_responses._events import READERS
 from tokenstream.formats.openai_responses._items import Items
-from tokenstream.formats.openai_responses._plain import KINDS, NAMELESS, PlainDelta, part_of
+from tokenstream.formats.openai_responses._plain import KINDS, NAMELESS, PlainDelta, is_told
 from tokenstream.formats.openai_responses._words import FINAL_STATUSES, error_of, finish_of, usage_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS
@@ -315,7 +315,7 @@ class OpenAIResponses(Format):
     def _learn(self, data: bytes, payload: dict[str, Any]) -> None:
         """Remember what a plain delta looks like, so that the next one of its part is known by its bytes."""
         grown = self._items.written
-        if grown is None or part_of(grown).held or self.limits is not DEFAULT_LIMITS:
+        if grown is None or not is_told(grown) or self.limits is not DEFAULT_LIMITS:
             return
         self._others += 1
         if self._others <= self._wait or not _EVENT_FIELDS.issuperset(payload):

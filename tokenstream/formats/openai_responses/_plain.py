@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.formats.openai_responses._items import Items
 
-__all__ = ["KINDS", "NAMELESS", "Grown", "PlainDelta", "part_of"]
+__all__ = ["KINDS", "NAMELESS", "Grown", "PlainDelta", "is_told", "part_of"]
 
 NAMELESS = "message"
 """What the SSE standard calls events that have no name."""
@@ -44,6 +44,12 @@ _MOST_DIGITS = 15
 def part_of(grown: Grown) -> OpenPart:
     """Return the part that deltas add to."""
     return grown.part if isinstance(grown, Section) else grown
+
+
+def is_told(grown: Grown) -> bool:
+    """Tell whether all that has come of a part was given, so that the next piece can be given as it comes."""
+    part = part_of(grown)
+    return not part.held and not (isinstance(part, OpenCall) and part.earlier)
 
 
 _new: Callable[[type[Any]], Any] = object.__new__

@@ -214,6 +214,8 @@ class UIParts(NamedParts):
 
     def drop_call(self, call: OpenCall) -> None:
         """Close a call that is not to be run; it stays in the message as it is."""
+        if call.earlier:
+            self.tell_of(call)
         call.closed = True
         self.choice(0).opened.pop(call.index, None)
 
@@ -270,6 +272,7 @@ class UIParts(NamedParts):
         self._cut_calls()
         self.calls.clear()
         self.calls_done.clear()
+        self.choice(0).handed_out.clear()
         self._of_step.clear()
 
     def end_step(self) -> None:
@@ -290,6 +293,7 @@ class UIParts(NamedParts):
         self.unanswered.difference_update(self.calls)
         self.calls.clear()
         self.calls_done.clear()
+        self.choice(0).handed_out.clear()
         for parts in self.open_parts.values():
             parts.clear()
         own = {id_ for kind, id_ in self._of_step.values() if kind == "server_tool_call"}
