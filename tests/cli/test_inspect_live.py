@@ -134,7 +134,8 @@ def server() -> Iterator[ReplayServer]:
             return Reply(
                 chunks=refused, content_type="application/json", status=429, headers={"retry-after": "7"}
             )
-        whole = Reply(chunks=paced(CHAT, rate=None))
+        unnamed = {"request-id": "", "x-request-id": ""} if request.route == "/unnamed" else {}
+        whole = Reply(chunks=paced(CHAT, rate=None), headers=unnamed)
         return whole.cut_after(3_000) if request.route == "/cut" else whole
 
     with ReplayServer(answer) as running:
@@ -158,6 +159,19 @@ def test_a_url_is_asked_with_get(
         "request_id": "req_0000000000000001",
     } == lines[-1]["response"]
     assert "request" == lines[-1]["metrics"]["started"]
+
+
+@pytest.mark.parametrize(
+    ("route", "response"), [("", 'status=200 request_id="req_0000000000000001"'), ("/unnamed", "status=200")]
+)
+def test_the_id_of_a_request_is_shown_where_there_is_one(
+    route: str, response: str, server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty one would say that the server sent that."""
+    assert 0 == main(["inspect", server.url + route])
+
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("response")]
+    assert ["response", response] == line.split(maxsplit=1)
 
 
 def test_data_makes_it_a_post_of_json(

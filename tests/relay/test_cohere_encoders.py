@@ -51,8 +51,13 @@ def call(index: int, id: str, name: str, *fragments: str) -> list[tuple[str, Any
     ]
 
 
+_NONE = {"input_tokens": 0, "output_tokens": 0}
+
+
 def end(**delta: Any) -> tuple[str, Any]:
-    return "message-end", {"type": "message-end", "delta": delta}
+    """Return the end of an answer; clients want token counts in it, be they 0."""
+    usage = {"usage": {"billed_units": _NONE, "tokens": _NONE}}
+    return "message-end", {"type": "message-end", "delta": {**usage, **delta}}
 
 
 def body_of(script: Script) -> list[tuple[str, Any]]:
@@ -89,7 +94,7 @@ def test_an_answer_is_sent_as_cohere_documents_it() -> None:
     "reason, word", [("stop", "COMPLETE"), ("stop_sequence", "STOP_SEQUENCE"), ("length", "MAX_TOKENS")]
 )
 def test_finish_reasons_are_in_coheres_words(reason: Any, word: str) -> None:
-    """Without token counts there is no usage."""
+    """The counts that nobody told are 0."""
     assert [end(finish_reason=word)] == body_of(testing.script().text("Hi").finish(reason))[-1:]
 
 

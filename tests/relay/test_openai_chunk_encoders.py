@@ -123,12 +123,12 @@ def test_chat_has_choices_each_with_its_role_and_its_finish() -> None:
 
 
 def test_chat_has_a_place_for_sources() -> None:
-    """An annotation; the cited words are OpenRouter's addition."""
+    """An annotation, without a null; the cited words are OpenRouter's addition."""
     script = (
         testing.script().text("Hi").citation(url="http://a.b", title="A").citation(url="http://c.d", text="C")
     )
-    first = {"url": "http://a.b", "title": "A", "start_index": None, "end_index": None}
-    second = {"url": "http://c.d", "title": None, "start_index": None, "end_index": None, "content": "C"}
+    first = {"url": "http://a.b", "title": "A", "start_index": 0, "end_index": 0}
+    second = {"url": "http://c.d", "title": "", "start_index": 0, "end_index": 0, "content": "C"}
 
     assert [
         _delta(annotations=[{"type": "url_citation", "url_citation": first}]),
@@ -217,6 +217,15 @@ def test_mistral_sends_calls_whole_and_counts_with_the_last_chunk() -> None:
     *_, last, done = bare(script.chunks("mistral"))
     assert {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3} == last["usage"]
     assert "[DONE]" == done
+
+
+def test_an_error_of_mistral_is_a_chunk() -> None:
+    """Its SDK refuses what lacks the fields of one."""
+    script = testing.script(id="cmpl-9", model="m").text("Hi").error("busy")
+    *_, last = bare(script.chunks("mistral"))
+
+    assert {"id": "cmpl-9", "model": "m", "choices": []}.items() <= last.items()
+    assert "busy" == last["error"]["message"]
 
 
 def test_mistral_tells_no_counts_where_there_are_none() -> None:

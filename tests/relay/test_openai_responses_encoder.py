@@ -144,8 +144,8 @@ def test_a_source_in_a_response_is_an_annotation_of_its_text() -> None:
         "type": "url_citation",
         "url": "http://a.b",
         "title": "A",
-        "start_index": None,
-        "end_index": None,
+        "start_index": 0,
+        "end_index": 0,
     }
     kinds = [event["type"] for event in events]
     told = kinds.index("response.output_text.annotation.added")

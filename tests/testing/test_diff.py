@@ -61,7 +61,10 @@ def test_events_of_a_list_are_told_by_their_place() -> None:
     told = differences(one, other[:3])
 
     assert "[1]: only right has ReasoningDelta(choice=0, part=0, text='r', signature=None)" == told[0]
-    assert "[2]: only left has Finish(choice=0, part=None, reason='stop', raw_reason=None)" == told[1]
+    assert (
+        "[2]: only left has Finish(choice=0, part=None, reason='stop', raw_reason=None, message=None)"
+        == told[1]
+    )
 
 
 def test_events_of_lists_of_one_length_are_matched_too() -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Folder", "Recording"]
 
+_EXPECTATION = ".expected.json"
+"""The end of a file's name that says what a recording beside it comes to, and is none itself."""
 _FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
 
 
@@ -98,7 +100,7 @@ class Folder:
         files: dict[str, Path] = {}
         folders: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):
-            if path.name.startswith("."):
+            if path.name.startswith(".") or path.name.endswith(_EXPECTATION):
                 continue
             if path.is_dir():
                 # A link to a folder could lead out of the root, or round in a circle.

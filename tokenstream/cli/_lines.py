@@ -76,9 +76,10 @@ class Lines:
         _row("metrics", _pairs({name: _figure(value) for name, value in figures_of(report).items()}))
         head = stream.response
         if head is not None:
-            _row(
-                "response", _pairs({"status": str(head.status), "request_id": _short(head.request_id or "")})
-            )
+            facts = {"status": str(head.status)}
+            if head.request_id:
+                facts["request_id"] = _short(head.request_id)
+            _row("response", _pairs(facts))
         for name, noted in stream.departures.items():
             _row("departure", f"{name} ×{noted.count}, first in event {noted.first_event}: {noted.rule}")
         if not stream.departures:

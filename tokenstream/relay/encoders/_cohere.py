@@ -129,16 +129,12 @@ class Cohere(BlockEncoder):
         return [*start, _event("content-delta", self.blocks[part], {"content": {key: text}})]
 
     def _end(self, **delta: str) -> Payload:
-        usage = self._report()
-        return "message-end", {
-            "type": "message-end",
-            "delta": {**delta, **({"usage": usage} if usage else {})},
-        }
+        return "message-end", {"type": "message-end", "delta": {**delta, "usage": self._report()}}
 
     def _report(self) -> dict[str, Any]:
-        """Return token counts in Cohere's names; {} without any."""
-        tokens = self.counted(_COUNTS)
-        report: dict[str, Any] = {"billed_units": tokens, "tokens": tokens} if tokens else {}
+        """Return token counts in Cohere's names; clients that check types want both, known or not."""
+        tokens = {"input_tokens": 0, "output_tokens": 0, **self.counted(_COUNTS)}
+        report: dict[str, Any] = {"billed_units": tokens, "tokens": tokens}
         if self.usage.cached_tokens is not None:
             report["cached_tokens"] = self.usage.cached_tokens
         return report

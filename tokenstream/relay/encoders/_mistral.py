@@ -11,6 +11,7 @@ from tokenstream.relay.encoders._openai_chat import OpenAIChat
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream.errors import ErrorKind
     from tokenstream.events import ReasoningDelta, ToolCallDone
     from tokenstream.message import FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
@@ -49,6 +50,11 @@ class Mistral(WholeCalls, OpenAIChat):
         function = {"name": event.call.name, "arguments": event.call.arguments_text}
         call = {"id": event.call.id, "function": function, "index": index}
         return self.delta(event.choice, content="", tool_calls=[call])
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """A chunk without choices, and the error in it: Mistral's SDK wants whatever comes to be a chunk."""
+        [(name, payload)] = super().fail(kind, message, code)
+        return [(name, {**self.envelope, "choices": [], **payload})]
 
     def tail(self) -> Payloads:
         """The finish reason of each choice, the token counts with the last, and the sentinel."""

@@ -111,11 +111,13 @@ def citation_of(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
         NotExpressible: It has no URL.
     """
     if citation.url is not None:
+        # Clients that check types refuse null: what is not known is an empty title, or an empty place.
+        start = citation.start or 0
         return {
             "url": citation.url,
-            "title": citation.title,
-            "start_index": citation.start,
-            "end_index": citation.end,
+            "title": citation.title or "",
+            "start_index": start,
+            "end_index": start if citation.end is None else citation.end,
         }
     encoder.omit("a citation without a URL", "citation")
     return None
