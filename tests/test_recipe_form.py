@@ -10,7 +10,7 @@ import pytest
 
 from tests.project import PACKAGE, ROOT
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)
 
 _LAST = "Crêpes with lemon: 52 minutes, for 4"
 

@@ -245,7 +245,7 @@ LAW: Law[Recording] = Law(
 )
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 @readers
 @few
 def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:

@@ -85,7 +85,7 @@ def test_message_and_metrics_may_be_asked_for_from_another_thread() -> None:
     assert stream.metrics.chunks == 5
     source.go_on.set()
     reader.join(4)
-    assert stream.message.ending == "complete"
+    assert (stream.message.text, stream.message.ending) == ("Let me see.", "complete")
 
 
 def test_a_stop_within_the_source_closes_it_when_it_comes_back() -> None:

@@ -367,7 +367,8 @@ def test_a_connection_that_was_shut_is_not_used_again() -> None:
             stream.stop()
         again = Stream(client.send(client.build_request("POST", server.url), stream=True))
 
-        assert again.final().ending == "complete"
+        whole = again.final()
+        assert (whole.text, whole.ending) == ("Let me see.", "complete")
         assert len(server.connections) == 2
 
 
