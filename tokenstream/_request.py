@@ -8,6 +8,7 @@ import ssl
 import threading
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -273,12 +274,11 @@ class Request:
         """Load what sends the request, and make a client of our own: the first one takes a process long."""
         # What fails here fails again where the request is sent, and is told there.
         with suppress(Exception):
-            import httpx_sse  # noqa: F401
-
+            import_module("httpx_sse")
             if self._client is None:
                 self._own = self._new_client(kind)
             if kind == "AsyncClient":
-                from anyio import connect_tcp, current_time  # noqa: F401
+                from anyio import current_time
 
                 # The first question loads what the loop that runs needs.
                 current_time()
