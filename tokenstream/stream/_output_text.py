@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerText", "ArgumentsText"]
 
+_SPACE = " \t\r\n"
 _SAYS_NOTHING = re.compile(r"[ \t\r\n{}]*\Z").match
 """Arguments that are made of these characters alone say nothing."""
 _PREFIX = re.compile(r"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*(?=[^ \t\r\n])")
@@ -100,7 +101,7 @@ class ArgumentsText:
         """The arguments as far as they have come."""
         call = self._call
         if call is not None:
-            return call.arguments_text if call.arguments_text.strip() else "{}"
+            return call.arguments_text if call.arguments_text.strip(_SPACE) else "{}"
         text = self._since(0)
         empty = _PREFIX.match(text)
         return text[empty.end() :] if empty else text
