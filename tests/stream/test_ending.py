@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -160,6 +161,36 @@ def test_a_second_task_is_refused_while_one_reads() -> None:
         return texts[0]
 
     assert anyio.run(main) == "Let me see."
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_block_that_is_entered_while_a_task_opens_the_stream_is_refused(backend: str) -> None:
+    """The first read goes on."""
+
+    async def main() -> str:
+        gate = anyio.Event()
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[list[bytes]]:
+            await gate.wait()
+            yield ANSWER
+
+        texts: list[str] = []
+        stream = AsyncStream(opened())
+
+        async def read() -> None:
+            texts.append((await stream.final()).text)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(ConcurrentRead):
+                async with stream:
+                    pytest.fail("it was entered")
+            gate.set()
+        return texts[0]
+
+    assert anyio.run(main, backend=backend) == "Let me see."
 
 
 def test_a_cancelled_read_of_a_generator_never_looks_like_the_end() -> None:

@@ -196,6 +196,9 @@ class AsyncStream(AsyncAspects):
     async def __aenter__(self) -> Self:
         if self._closed_early:
             self._enter_loop()
+        if self._reading and isinstance(self._source, Deferred):
+            # Before anything is begun that would have to be ended here.
+            raise concurrent()
         await self._open_tasks()
         try:
             while isinstance(self._source, Deferred) and self._machine.plain:
