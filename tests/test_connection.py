@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -10,7 +12,7 @@ import pytest
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.aws_eventstream import message
 from tests.support.wire import DONE
-from tokenstream import AsyncStream, Decoder, Limits, Stream
+from tokenstream import AsyncStream, Decoder, Limits, Stream, testing
 from tokenstream.errors import (
     LimitExceeded,
     MisuseError,
@@ -22,6 +24,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.framing import SSEParser
 
 PAGE = b"<!doctype html><html><head><title>Please log in</title></head>" + b"<p>.</p>" * 1000
 
@@ -418,3 +421,33 @@ def test_what_is_left_of_a_binary_message_after_the_finish_is_counted(left: byte
         False,
         True,
     )
+
+
+NAMED = ("anthropic", "cohere", "openai-assistants", "openai-responses")
+"""Formats whose events have names on the wire."""
+
+
+@pytest.mark.parametrize("format", NAMED)
+def test_only_an_event_stream_can_lack_the_names_of_its_events(format: str) -> None:
+    """JSON lines, a JSON array, a document and messages have none, and so nothing to bend a rule for."""
+    events = b"".join(testing.script().text("Hel").text("lo").finish("stop").chunks(format))
+    payloads = [event.payload for event in SSEParser().feed(events) if event.payload != b"[DONE]"]
+    nameless = b"".join(b"data: " + payload + b"\n\n" for payload in payloads)
+    carried: dict[str, Any] = {
+        "lines": b"\n".join([*payloads, b""]),
+        "array": b"[" + b",".join(payloads) + b"]",
+        "messages": [payload.decode() for payload in payloads],
+        "payloads": [json.loads(payload) for payload in payloads],
+    }
+    assert "event_name_missing" in _departures(nameless, format)
+    for name, source in carried.items():
+        for known in (None, format):
+            assert "event_name_missing" not in _departures(source, known), name
+
+
+def _departures(source: Any, format: str | None) -> set[str]:
+    stream = Stream(source, format=format)
+    # What says the end in a name alone is cut without it.
+    with suppress(StreamTruncated):
+        stream.final()
+    return set(stream.departures)

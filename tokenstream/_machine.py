@@ -274,7 +274,7 @@ class Machine:
         else:
             self._left = connection.end(broken=cause is not None)
             self.error = connection.error or cause
-            broken = cause is not None and connection.error is None
+            broken = cause is not None and connection.error is None and not _is_the_callers(cause)
         if broken and connection.finished:
             self.error = None
             self.note("broken_after_finish")
@@ -449,6 +449,11 @@ class Machine:
         self.error = error
         self.plain = False
         self.shortcut = None
+
+
+def _is_the_callers(cause: StreamError) -> bool:
+    """Tell whether a source broke by itself, such as the application's own generator, and no transport."""
+    return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
 
 
 def _no_event() -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 _MOST_UNDECIDED_FRAMES = 64
+_OF_SSE = "event_name_missing"
+"""The departure that only an event stream can show: nothing else has names of events."""
 
 
 class Connection:
@@ -151,10 +153,12 @@ class Connection:
         """Take what comes as payloads that were framed and decoded by somebody else, an SDK say."""
         if not self._payloads:
             self._payloads = True
+            self._departures.leave_out(_OF_SSE)
             self.frames = self._payload
 
     def take_messages(self) -> None:
         """Take each piece of input as one whole payload: a WebSocket's messages."""
+        self._departures.leave_out(_OF_SSE)
         self.frames = self._message
 
     def shortcut(self) -> Callable[[bytes], Event | None] | None:
@@ -270,6 +274,7 @@ class Connection:
 
     def _first_frames(self, chunk: bytes) -> list[Any]:
         if not self._prefix and is_message(chunk, self.format, self._limits):
+            self._departures.leave_out(_OF_SSE)
             self.frames = self._message_or_line
             return self._message(chunk)
         self._prefix += chunk
@@ -300,6 +305,7 @@ class Connection:
             self.framing = framing
             self.frames = partial(with_comments, framing) if self._pings else framing.frames
         elif found == "json":
+            self._departures.leave_out(_OF_SSE)
             body = JSONBody(limits=self._limits)
             self.framing, self.frames = body, body.feed
         elif found == "aws-eventstream":

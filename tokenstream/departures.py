@@ -112,18 +112,25 @@ class Departures(Mapping[str, Departure]):
         (['done_missing'], 12)
     """
 
-    __slots__ = ("_noted",)
+    __slots__ = ("_left_out", "_noted")
 
     def __init__(self) -> None:
         self._noted: dict[str, Departure] = {}
+        self._left_out: frozenset[str] = frozenset()
 
     def note(self, name: str, *, event: int, count: int = 1) -> None:
         """Count that the rule `name` was applied at frame number `event`."""
         noted = self._noted.get(name)
         if noted is None:
+            if name in self._left_out:
+                return
             self._noted[name] = Departure(rule=RULES[name], count=count, first_event=event)
         else:
             noted.count += count
+
+    def leave_out(self, name: str) -> None:
+        """Count the rule `name` no more: what carries the stream has nothing that it could be about."""
+        self._left_out |= {name}
 
     def __getitem__(self, name: str) -> Departure:
         return self._noted[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -377,3 +377,41 @@ def test_async_control_is_as_in_the_other_driver() -> None:
                 [piece async for piece in failed.text]
 
     anyio.run(main)
+
+
+class Bug(Exception):
+    """What is wrong in the application."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [Bug("x"), KeyError("x")], ids=repr)
+async def test_a_bug_of_the_applications_own_source_is_raised_after_the_answer_too(error: Exception) -> None:
+    """Nothing of the answer is missing, as where a transport breaks then; but no transport broke."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for item in _until(error):
+            yield item
+
+    stream = Stream(_until(error))
+    with pytest.raises(StreamInterrupted, match="source broke") as caught:
+        stream.final()
+    async with AsyncStream(body()) as other:
+        with pytest.raises(StreamInterrupted, match="source broke") as again:
+            await other.final()
+
+    assert error is caught.value.__cause__ is again.value.__cause__
+    assert "Let me see." == caught.value.partial.text == again.value.partial.text
+    assert [] == list(stream.departures)
+
+
+def test_a_transport_that_breaks_after_the_answer_is_a_departure() -> None:
+    """Nothing of the answer is missing."""
+    stream = Stream(_until(ConnectionResetError("x")))
+
+    assert "complete" == stream.final().ending
+    assert ["broken_after_finish"] == list(stream.departures)
+
+
+def _until(error: Exception) -> Iterator[bytes]:
+    yield from ANSWER[:9]
+    raise error
