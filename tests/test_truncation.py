@@ -362,3 +362,12 @@ def test_an_answer_is_complete_once_finished_though_its_last_frame_is_missing() 
         assert reading.message is not None
         assert reading.message.complete
         assert "done_missing" in reading.departures
+
+
+def test_a_choice_that_was_announced_and_never_finished_is_told_of_as_truncated() -> None:
+    """Nothing came of it but that it exists; that is what the error is about."""
+    body = [wire.chat({"content": "a"}), wire.chat({"role": "assistant"}, index=1), wire.chat({}, "stop")]
+    got = read(body)
+
+    assert isinstance(got.error, StreamTruncated)
+    assert [(0, "complete"), (1, "truncated")] == [(told.choice, told.ending) for told in got.messages]

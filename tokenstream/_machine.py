@@ -316,7 +316,7 @@ class Machine:
         elif ending == "complete" and isinstance(self._connection, ErrorBody):
             # A whole error is no answer.
             ending = "stopped"
-        self.accumulator.conclude(ending)
+        self.accumulator.conclude(ending, cut=() if error is None else self._connection.unfinished_choices)
         if error is not None and error.request_id is None and self._head is not None:
             error.request_id = self._head.request_id
         if error is not None and not error.has_partial:

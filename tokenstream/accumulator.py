@@ -39,7 +39,7 @@ from tokenstream.message import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tokenstream.message import Ending, Usage
 
@@ -149,13 +149,20 @@ class Accumulator:
             self._messages = None
         return content
 
-    def conclude(self, ending: Ending) -> None:
-        """Say how the answer ended; a choice that has its finish reason was complete before a cut."""
+    def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
+        """Say how the answer ended; a choice that has its finish reason was complete before a cut.
+
+        Args:
+            ending: The verdict.
+            cut: Choices that are not over all the same, or of which nothing but that they exist was told.
+        """
         if self.ending != "streaming":
             return
         finished = ending in ("truncated", "stopped")
+        unfinished = [self._choice(index) for index in cut]
         for choice in self._choices.values():
-            choice.ending = "complete" if finished and choice.finish_reason is not None else ending
+            whole = finished and choice.finish_reason is not None and choice not in unfinished
+            choice.ending = "complete" if whole else ending
         self.ending = ending
         main = self._choices.get(self.main)
         if main is not None:

@@ -110,7 +110,28 @@ class Connection:
     @property
     def finished(self) -> bool:
         """Whether the answer is over, whatever happens to the connection now."""
-        return self.format is not None and self.format.finished
+        known = self.format
+        if known is None or not known.finished:
+            return False
+        return known.finish_is_last or known.ended or not self._is_cut
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether the input, as far as it has come, ends inside a frame or inside the array of frames."""
+        if isinstance(self.framing, JSONBody) and self.framing.is_open:
+            return True
+        return self.tail.lstrip()[:1] not in (b"", b":")
+
+    @property
+    def unfinished_choices(self) -> list[int]:
+        """The choices that have been announced and are not over."""
+        known = self.format
+        if known is None or self.finished:
+            return []
+        finals = known.finish_is_last
+        return [
+            choice.index for choice in known.parts.choices.values() if not finals or choice.finish is None
+        ]
 
     @property
     def resting(self) -> bool:
@@ -196,21 +217,28 @@ class Connection:
         if self.format is None and self._held and self.error is None:
             events += self._settle(likeliest(self._held, self._limits))
         if self.error is None and self.format is not None:
-            if self._payloads and self.format.finished and not self.format.ended:
-                # Whoever framed the payloads kept the sentinel for himself.
-                self.format.conclude()
-            events += self.format.end()
-            self.error = self.format.error
-            if isinstance(self.framing, JSONBody) and not self.framing.is_array and self.format.frames == 1:
-                self._note_whole(self.format)
-            if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
-                # Each message says how long it is, so what is left was cut.
-                self.format.note("broken_after_finish")
+            events += self._end_format(self.format)
         if self.error is None and self.format is None:
             self.error = StreamTruncated("the body ended without a single event; ask again")
         self._note_replaced()
         if isinstance(self.error, StreamTruncated) and not self.frames_seen:
             self.error = lines_without_ends(self.tail) or self.error
+        return events
+
+    def _end_format(self, known: Format) -> list[Event]:
+        if self._payloads and known.finished and not known.ended:
+            # Whoever framed the payloads kept the sentinel for himself.
+            known.conclude()
+        if known.finished and not self.finished:
+            self.error = known.cut_short()
+            return self.abandon()
+        events = known.end()
+        self.error = known.error
+        if isinstance(self.framing, JSONBody) and not self.framing.is_array and known.frames == 1:
+            self._note_whole(known)
+        if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
+            # Each message says how long it is, so what is left was cut.
+            known.note("broken_after_finish")
         return events
 
     def _end_framing(self) -> list[Event]:
@@ -259,7 +287,7 @@ class Connection:
         """The connection broke: return what was held back of parts that will not go on."""
         if self.format is None:
             return []
-        self.format.parts.close_all(complete=self.format.finished)
+        self.format.parts.close_all(complete=self.finished)
         return self.format.parts.take()
 
     # -- framing -----------------------------------------------------------

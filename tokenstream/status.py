@@ -120,6 +120,7 @@ class ErrorBody:
     framing = None
     format = None
     finished = False
+    unfinished_choices: tuple[int, ...] = ()
     resting = False
     takes_text = False
     comments = 0

@@ -78,6 +78,9 @@ class Format(ABC):
     """The payload that is no payload and means the end."""
     ends_with_input: ClassVar[bool] = False
     """Whether the end of the input is the end of the answer: no terminal event exists."""
+    finish_is_last: ClassVar[bool] = True
+    """Whether a finish reason ends its choice; where one may stand in any payload, input that breaks
+    off behind it is cut all the same."""
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType({})
     """What the provider's words for the end of an answer mean; any other word is "unknown"."""
     event_names: ClassVar[frozenset[str]] = frozenset()
@@ -191,7 +194,7 @@ class Format(ABC):
                 if self.sentinel is not None or not self.ends_with_input:
                     self.note("done_missing")
             elif not self.ends_with_input:
-                self.error = StreamTruncated(self._truncation())
+                self.error = self.cut_short()
         try:
             self.finish_input()
         except ProtocolError as error:
@@ -353,12 +356,13 @@ class Format(ABC):
         """Tell whether a payload that looks like an error is none in this format."""
         return False
 
-    def _truncation(self) -> str:
+    def cut_short(self) -> StreamTruncated:
+        """Return the error for input that ended before the answer did."""
         if not self.frames:
-            return "the input ended without a single event; ask again"
+            return StreamTruncated("the input ended without a single event; ask again")
         open_calls = self.parts.open_calls
         inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""
-        return (
+        return StreamTruncated(
             f"the input ended after {self.frames} frame{'s' * (self.frames != 1)}{inside}, "
             "before the end of the answer; what had arrived is in .partial"
         )

@@ -87,6 +87,11 @@ class JSONBody:
         return isinstance(self._framing, JSONArrayParser)
 
     @property
+    def is_open(self) -> bool:
+        """Whether the documents are the elements of an array that has not ended."""
+        return isinstance(self._framing, JSONArrayParser) and self._framing.is_open
+
+    @property
     def alone(self) -> int:
         """The longest line, in bytes, that may be read on its own: nothing is held; 0 where something is."""
         return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0

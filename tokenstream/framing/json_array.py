@@ -179,6 +179,11 @@ class JSONArrayParser(LineFraming[bytes]):
         """What has come of an element that has no end yet, or None."""
         return bytes(self._line) or None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the array has begun and has not ended."""
+        return self._step not in (self._before, self._over)
+
     def _accept(self, chunk: object) -> bytes:
         lead = self._lead
         text = super()._accept(chunk)

@@ -70,6 +70,7 @@ class Gemini(GlanceFormat):
     name: ClassVar[str] = "gemini"
     # Proxies that speak OpenAI's language to all their clients send it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_is_last: ClassVar[bool] = False
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     numbers: ClassVar[tuple[Path, ...]] = (
         *[("usageMetadata", name) for name in _COUNTS],

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic_core import from_json
 
-from tokenstream.errors import StreamTruncated
 from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import dicts_of, is_dict, is_list, says_nothing, text_of
@@ -181,7 +180,7 @@ class GeminiLive(Format):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; where a turn had not ended, or none had begun, set `error`."""
         if self.error is None and not self.finished:
-            self.error = StreamTruncated(self._truncation())
+            self.error = self.cut_short()
         return super().end(now=now)
 
     def read(self, payload: dict[str, Any], event: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic_core import from_json
 
-from tokenstream.errors import LimitExceeded, StreamTruncated
+from tokenstream.errors import LimitExceeded
 from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._holes import HoleTemplates
@@ -217,7 +217,7 @@ class OpenAIRealtime(Format):
         over = self._failure is not None or self.parts.finished or self._answerless
         if over and not self._open:
             return self._failure
-        return self._told or StreamTruncated(self._truncation())
+        return self._told or self.cut_short()
 
     # -- the session ---------------------------------------------------------
 
