@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -83,3 +84,25 @@ def test_a_deadline_that_passes_while_the_head_comes_holds_for_its_body_too() ->
         connect(server.url, deadlines=Deadlines(total=0.2)).final()
 
     assert caught.value.limit == "total"
+
+
+def _timers() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)}
+
+
+@pytest.mark.parametrize(("deadlines", "expected"), [(None, 0), (Deadlines(total=60.0), 1)])
+def test_the_default_deadlines_cost_no_thread(deadlines: Deadlines | None, expected: int) -> None:
+    """Ten minutes for the first event are left to the client's own read timeout."""
+    timers: list[set[threading.Thread]] = []
+
+    def told(step: str, _: object) -> None:
+        if step == "http11.receive_response_headers.started":
+            timers.append(_timers())
+            stream.stop()
+
+    with Loopback([OPEN]) as server:
+        before = _timers()
+        stream = connect(server.url, deadlines=deadlines, extensions={"trace": told})
+        stream.final()
+
+    assert expected == len(timers[0] - before)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Stream"]
 
+_LONG_SECONDS = 600.0
+"""A wait for the head that is left to the transport's timeout: a timer is a thread, which takes its time."""
+
 
 class Stream(Aspects):
     r"""Read the streamed answer of a model in a `for` loop.
@@ -286,7 +289,7 @@ class Stream(Aspects):
         self._socket = deferred.socket
         now = self._clock()
         patience = self._silence.patience(now, now)
-        if self._socket is None or patience is None:
+        if self._socket is None or patience is None or patience >= _LONG_SECONDS:
             self._attach(deferred.open())
             return
         # A server that drips the head keeps the transport's own timeout from firing.
