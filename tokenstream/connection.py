@@ -36,6 +36,7 @@ __all__ = ["Connection"]
 _MOST_UNDECIDED_FRAMES = 64
 _OF_SSE = "event_name_missing"
 """The departure that only an event stream can show: nothing else has names of events."""
+_JSON_SPACE = (b"\n", b"\r", b" ", b"\t")
 
 
 class Connection:
@@ -351,8 +352,8 @@ class Connection:
         return [payload]
 
     def _message_or_line(self, chunk: bytes) -> list[Any]:
-        """Take a message, unless a line end shows that the first one was a line that lacked it."""
-        if chunk[:1] not in (b"\n", b"\r"):
+        """Take a message, unless white space shows that the first one was a line, up to its end."""
+        if chunk[:1] not in _JSON_SPACE:
             self.take_messages()
         else:
             self._frame("json")

@@ -40,7 +40,7 @@ def test_a_single_document_is_offered_whole_at_the_end(
     found = [*documents, *([unfinished] if unfinished else [])]
 
     assert error is None
-    assert [json.loads(item.removeprefix(b"\xef\xbb\xbf")) for item in found] == [DOCUMENT]
+    assert [json.loads(item) for item in found] == [DOCUMENT]
 
 
 @given(cuts=CUTS)

@@ -20,7 +20,8 @@ __all__ = ["JSONBody"]
 MadeT = TypeVar("MadeT")
 
 _SPACE = b" \t\r\n"
-_BEFORE = frozenset(b"\xef\xbb\xbf" + _SPACE)
+_BOM = b"\xef\xbb\xbf"
+_BEFORE = frozenset(_BOM + _SPACE)
 """What may stand before the first line: white space, and a byte order mark."""
 _OPENING = ord("[")
 
@@ -79,7 +80,8 @@ class JSONBody:
         """The last document where nothing marked its end, or the single one; None where there is none."""
         if self._framing is not None:
             return self._framing.unfinished
-        return bytes(self._first) if self._first.strip(_SPACE) else None
+        single = bytes(self._first).removeprefix(_BOM)
+        return single if single.strip(_SPACE) else None
 
     @property
     def is_array(self) -> bool:
@@ -127,16 +129,17 @@ class JSONBody:
     def _decide(self) -> None:
         """Look at the start, and at the first line once it is whole; nothing is looked at twice."""
         first = self._first
-        while self._looked_at < len(first) and first[self._looked_at] in _BEFORE:
-            self._looked_at += 1
-        if self._looked_at == len(first):
-            return
-        if first[self._looked_at] == _OPENING and not self._seen:
-            self._framing = JSONArrayParser(limits=self._limits)
-            return
-        self._seen = True
+        if not self._seen:
+            while self._looked_at < len(first) and first[self._looked_at] in _BEFORE:
+                self._looked_at += 1
+            if self._looked_at == len(first):
+                return
+            if first[self._looked_at] == _OPENING:
+                self._framing = JSONArrayParser(limits=self._limits)
+                return
+            self._seen = True
         end = first.find(b"\n", self._looked_at)
-        self._looked_at = len(first) - 1
+        self._looked_at = len(first)
         if end < 0 or self._bound(end):
             return
         if first[:end].rstrip(_SPACE).endswith((b"}", b"]")):

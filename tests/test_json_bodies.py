@@ -1,0 +1,164 @@
+"""Bodies of JSON, in lines, an array or one piece: at every chunking, with every line end and white space."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.framing.support import chunkings, cut_at
+from tokenstream.decoder import Decoder
+from tokenstream.events import TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.message import Message
+
+ENDS = {
+    "LF": "\n",
+    "CRLF": "\r\n",
+    "a space and LF": " \n",
+    "a tab and CRLF": "\t\r\n",
+    "CR and CRLF": "\r\r\n",
+    "blank lines": "\n\r\n \n",
+    "an indented next line": "\n \t",
+}
+STARTS = {"nothing": "", "a byte order mark": "\ufeff", "white space": " \r\n"}
+
+
+def line(second: int, text: str, **rest: Any) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {
+        "model": "m",
+        "created_at": f"2025-05-19T09:26:{second}Z",
+        "message": message,
+        "done": False,
+    } | rest
+
+
+LINES = [
+    line(10, "Hel"),
+    line(11, "lo\r\n]"),
+    line(12, "!"),
+    line(13, "", done=True, done_reason="stop", prompt_eval_count=3, eval_count=2),
+]
+ELEMENTS: list[Any] = [
+    {"candidates": [{"content": {"parts": [{"text": "Hel"}], "role": "model"}}]},
+    {"candidates": [{"content": {"parts": [{"text": "lo\n],["}], "role": "model"}}]},
+    {"candidates": [{"content": {"parts": [{"text": "!"}], "role": "model"}, "finishReason": "STOP"}]},
+]
+WHOLE = {
+    "id": "c",
+    "object": "chat.completion",
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Hel\nlo}"}, "finish_reason": "stop"}
+    ],
+}
+
+
+def read(chunks: Iterable[bytes], format: str | None = None) -> tuple[Message, list[str], dict[str, Any]]:
+    """Return the message, the pieces of its text, and what was bent."""
+    decoder = Decoder(format)
+    events = [event for chunk in chunks for event in decoder.feed(chunk)] + decoder.end()
+    pieces = [event.text for event in events if isinstance(event, TextDelta)]
+    assert decoder.error is None
+    return decoder.message, pieces, dict(decoder.departures)
+
+
+def lines_with(end: str, start: str = "", *, last: bool = True) -> bytes:
+    """Return lines with these ends; the last one may lack its own."""
+    return (start + end.join(json.dumps(line) for line in LINES) + end * last).encode()
+
+
+def array_with(end: str, start: str = "") -> bytes:
+    """Return an array with an end of line wherever one may stand."""
+    return (start + "[" + end + f"{end},{end}".join(map(json.dumps, ELEMENTS)) + end + "]" + end).encode()
+
+
+def whole_with(end: str, start: str = "", indent: int | None = 2) -> bytes:
+    """Return one document, with these ends where it is indented, and behind it."""
+    return (start + json.dumps(WHOLE, indent=indent) + "\n").replace("\n", end).encode()
+
+
+BODIES = {
+    f"{kind}, {end}, {start}": (body, pieces)
+    for end in ENDS
+    for start in STARTS
+    for kind, body, pieces in [
+        ("lines", lines_with(ENDS[end], STARTS[start]), ["Hel", "lo\r\n]", "!"]),
+        ("lines but for the last end", lines_with(ENDS[end], STARTS[start], last=False), ["Hel", "lo\r\n]", "!"]),
+        ("an array", array_with(ENDS[end], STARTS[start]), ["Hel", "lo\n],[", "!"]),
+        ("an indented document", whole_with(ENDS[end], STARTS[start]), ["Hel\nlo}"]),
+        ("a document on one line", whole_with(ENDS[end], STARTS[start], None), ["Hel\nlo}"]),
+        ("a document without an end of line", whole_with("", STARTS[start], None), ["Hel\nlo}"]),
+    ]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body, pieces", BODIES.values(), ids=BODIES)
+def test_a_json_body_reads_the_same_at_every_chunking(body: bytes, pieces: list[str]) -> None:
+    """Whatever ends its lines, and wherever the chunks are cut: also between CR and LF."""
+    expected = read([body])
+
+    assert (pieces, "complete") == (expected[1], expected[0].ending)
+    for chunks in chunkings(body):
+        assert expected == read(chunks), chunks
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_line_is_read_as_soon_as_it_has_its_end(end: str) -> None:
+    """Byte by byte: with the LF, not with that of the next line."""
+    decoder = Decoder("ollama")
+    seen = 0
+    body = lines_with(end)
+    for place in range(len(body)):
+        seen += sum(isinstance(event, TextDelta) for event in decoder.feed(body[place : place + 1]))
+        whole = [line for line in body[: place + 1].split(b"\n")[:-1] if line.strip()]
+
+        assert min(len(whole), 3) == seen
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_an_element_is_read_as_soon_as_it_has_its_end(end: str) -> None:
+    """Byte by byte: with its bracket, whatever stands around it."""
+    decoder = Decoder("gemini")
+    body = array_with(end)
+    due = [body.index(json.dumps(element).encode()) + len(json.dumps(element)) for element in ELEMENTS]
+    seen = 0
+    for place in range(len(body)):
+        seen += sum(isinstance(event, TextDelta) for event in decoder.feed(body[place : place + 1]))
+
+        assert sum(at <= place + 1 for at in due) == seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_json_bodies_of_any_make_read_the_same_at_any_chunking(seed: int) -> None:
+    """Documents, white space and cuts as chance has it: what the lines or elements hold is what is read."""
+    chance = random.Random(seed)
+    for _ in range(50):
+        words = [
+            "".join(chance.choices('ab"\\{}[],:é\r\n \u2028🌊', k=chance.randrange(1, 9))) for _ in range(9)
+        ]
+        space = ["".join(chance.choices(" \t\r", k=chance.randrange(3))) for _ in range(40)]
+        start = chance.choice(list(STARTS.values()))
+        if chance.random() < 0.5:
+            payloads = [line(10, word) for word in words]
+            texts = [json.dumps(one, ensure_ascii=chance.random() < 0.5) for one in [*payloads, LINES[-1]]]
+            body = start + "".join(text + space.pop() + "\n" + space.pop() for text in texts)
+        else:
+            payloads = [{"candidates": [{"content": {"parts": [{"text": word}]}}]} for word in words]
+            texts = [json.dumps(one, indent=chance.choice([None, 2])) for one in [*payloads, ELEMENTS[-1]]]
+            inner = ",".join(space.pop() + text + "\n" * chance.randrange(2) + space.pop() for text in texts)
+            body = f"{start}[{inner}]{space.pop()}"
+            words.append("!")
+        data = body.encode()
+        expected = read([data])
+        cuts = [chance.randrange(len(data) + 1) for _ in range(chance.randrange(1, 30))]
+
+        assert words == expected[1]
+        for chunks in (cut_at(data, cuts), [data[at : at + 1] for at in range(len(data))]):
+            assert expected == read(chunks), chunks
