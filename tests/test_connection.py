@@ -242,7 +242,7 @@ def test_a_stream_of_nothing_but_its_end_is_complete() -> None:
         "complete",
         None,
     )
-    assert list(decoder.departures) == ["finish_missing"]
+    assert list(decoder.departures) == ["finish_missing", "answer_empty"]
 
 
 def test_more_frames_without_a_format_than_can_be_held_are_no_stream() -> None:

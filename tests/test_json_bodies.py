@@ -10,6 +10,7 @@ import pytest
 
 from tests.framing.support import chunkings, cut_at
 from tokenstream.decoder import Decoder
+from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import TextDelta
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ BODIES = {
     for start in STARTS
     for kind, body, pieces in [
         ("lines", lines_with(ENDS[end], STARTS[start]), ["Hel", "lo\r\n]", "!"]),
-        ("lines but for the last end", lines_with(ENDS[end], STARTS[start], last=False), ["Hel", "lo\r\n]", "!"]),
+        ("lines, the last open", lines_with(ENDS[end], STARTS[start], last=False), ["Hel", "lo\r\n]", "!"]),
         ("an array", array_with(ENDS[end], STARTS[start]), ["Hel", "lo\n],[", "!"]),
         ("an indented document", whole_with(ENDS[end], STARTS[start]), ["Hel\nlo}"]),
         ("a document on one line", whole_with(ENDS[end], STARTS[start], None), ["Hel\nlo}"]),
@@ -132,6 +133,50 @@ def test_an_element_is_read_as_soon_as_it_has_its_end(end: str) -> None:
         seen += sum(isinstance(event, TextDelta) for event in decoder.feed(body[place : place + 1]))
 
         assert sum(at <= place + 1 for at in due) == seen
+
+
+@pytest.mark.parametrize("format", [None, "named"])
+@pytest.mark.parametrize(
+    "body, right",
+    [
+        (b"{malformed json: <<<", "openai-chat"),
+        (b"{'choices': []}", "openai-chat"),
+        (b'{"choices": []} trailing', "openai-chat"),
+        (b'{\n "choices": [\n  oops\n]\n}', "openai-chat"),
+        (b"[{malformed", "gemini"),
+        (json.dumps(LINES[0]).encode() + b"\n{malformed", "ollama"),
+    ],
+)
+def test_a_body_that_is_no_json_is_no_cut_one(body: bytes, right: str, format: str | None) -> None:
+    """As in an event of an event stream: asking again won't help, and the place is told."""
+    decoder = Decoder(format and right)
+    for chunk in (body[:5], body[5:]):
+        decoder.feed(chunk)
+    decoder.end()
+
+    assert isinstance(decoder.error, ProtocolError)
+    assert not decoder.error.retryable
+    assert "the payload is no JSON" in str(decoder.error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        whole_with("\r\n"),
+        json.dumps(WHOLE | {"a": ["é🌊", -1.5e3, True, None]}, ensure_ascii=False).encode(),
+        json.dumps(WHOLE | {"a": ["é🌊", -1.5e3, True, None, -float("inf"), float("nan")]}).encode(),
+        array_with("\n"),
+        lines_with("\n"),
+    ],
+)
+def test_a_body_that_was_cut_is_truncated(body: bytes) -> None:
+    """At each place: between brackets, in a character, an escape, a number or a word."""
+    for place in range(1, len(body.rstrip()) - 1):
+        decoder = Decoder()
+        decoder.feed(body[:place])
+        decoder.end()
+
+        assert isinstance(decoder.error, StreamTruncated | None), place
 
 
 @pytest.mark.slow

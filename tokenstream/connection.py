@@ -12,6 +12,7 @@ from tokenstream.formats import registry
 from tokenstream.formats._recognise import PING, WAIT, is_message, likeliest, recognise
 from tokenstream.formats._seen import (
     error_in,
+    is_malformed,
     is_whole,
     lines_without_ends,
     not_a_stream,
@@ -223,7 +224,7 @@ class Connection:
             self.error = StreamTruncated("the body ended without a single event; ask again")
         self._note_replaced()
         if isinstance(self.error, StreamTruncated) and not self.frames_seen:
-            self.error = lines_without_ends(self.tail) or self.error
+            self.error = lines_without_ends(self.tail, self._limits) or self.error
         return events
 
     def _end_format(self, known: Format) -> list[Event]:
@@ -423,9 +424,10 @@ class Connection:
         return events
 
     def _take_unfinished(self, frame: Frame) -> list[Event]:
-        """Take a last frame that lacks its end, when it is whole all the same."""
+        """Take a last frame that lacks its end, when it is whole all the same, or no JSON at all."""
         try:
-            if not is_whole(frame, self._limits):
+            whole = is_whole(frame, self._limits)
+            if not whole and not (isinstance(frame, bytes) and is_malformed(frame)):
                 return []
         except LimitExceeded as error:
             self.error = error

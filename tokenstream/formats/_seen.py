@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._json import decode
-from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError
+from tokenstream.errors import InvalidJSON, LimitExceeded, NotAStream, ProtocolError
 from tokenstream.formats import registry
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict
@@ -22,9 +23,19 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
-__all__ = ["error_in", "is_whole", "lines_without_ends", "not_a_stream", "of_no_format", "payload_of"]
+__all__ = [
+    "error_in",
+    "is_malformed",
+    "is_whole",
+    "lines_without_ends",
+    "not_a_stream",
+    "of_no_format",
+    "payload_of",
+]
 
 _MOST_NAMES = 5
+_WORDS = ("NaN", "Infinity")
+"""What is no JSON, and read all the same."""
 _MOST_NAME = 40
 """Characters of a name that are shown."""
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
@@ -71,16 +82,31 @@ def error_in(payload: bytes, limits: Limits) -> StreamError | None:
     return provider_error(said) if is_dict(said) else None
 
 
-def lines_without_ends(tail: bytes) -> NotAStream | None:
-    """Return the error of a body whose lines have lost their ends, which nothing else can tell.
+def lines_without_ends(tail: bytes, limits: Limits) -> NotAStream | None:
+    r"""Return the error of a body whose lines have lost their ends, which nothing else can tell.
 
     Args:
-        tail: The start of its only line, which has not ended.
+        tail: The start of its only event, which has not ended.
+        limits: Bounds on decoding a line.
 
     Example:
-        >>> type(lines_without_ends(b"data: {}data: {}")).__name__, lines_without_ends(b"data: {")
-        ('NotAStream', None)
+        >>> from tokenstream.limits import DEFAULT_LIMITS
+        >>> for tail in (b"data: {}data: {}", b"data: {}\ndata: {}\n", b"data: {\ndata: }"):
+        ...     print(str(lines_without_ends(tail, DEFAULT_LIMITS)).partition(": ")[0])
+        the body is one line that says `data
+        no blank line ends the events of the body
+        None
     """
+    lines = [line for line in tail.splitlines() if line.startswith(b"data:")]
+    # Data over several lines are one payload, unless the first line is one by itself.
+    if len(lines) > 1 and lines[0].removeprefix(b"data:").lstrip()[:1] == b"{":
+        if not is_whole(lines[0].removeprefix(b"data:"), limits):
+            return None
+        return NotAStream(
+            "no blank line ends the events of the body: their ends were taken off. Hand over the "
+            "response itself or its bytes, not its lines (iter_lines)",
+            body=str(tail, "utf-8", "replace"),
+        )
     if tail.count(b"data:") < 2 or b"\n" in tail or b"\r" in tail:
         return None
     return NotAStream(
@@ -165,6 +191,29 @@ def is_whole(frame: Frame, limits: Limits) -> bool:
     except ProtocolError:
         return False
     return True
+
+
+def is_malformed(document: bytes) -> bool:
+    """Tell whether a document that is not whole goes wrong before it ends, so that it was not merely cut.
+
+    Args:
+        document: What came of it.
+
+    Example:
+        >>> is_malformed(b'{"done": tr'), is_malformed(b'{"done": <'), is_malformed(b'{"done": true} <')
+        (False, True, True)
+    """
+    from tokenstream.partial_json import PartialJSONParser
+
+    parser = PartialJSONParser()
+    # A character that was cut itself is no fault.
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(document)
+    parser.feed(text)
+    if not isinstance(parser.error, InvalidJSON):
+        return False
+    rest = text[parser.error.offset :][: len(_WORDS[1])]
+    # The decoder goes on behind these, and the parser does not.
+    return not any(word.startswith(rest[: len(word)]) for word in _WORDS)
 
 
 def _start_of(frame: Frame, most: int) -> str:

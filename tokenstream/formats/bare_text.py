@@ -80,6 +80,8 @@ class Text(Format):
 
     def read_sentinel(self) -> None:
         """Take `[DONE]`, the only end that there is."""
+        if not self.parts.started:
+            self.note("answer_empty")
         self.conclude()
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:

@@ -188,6 +188,8 @@ class Format(ABC):
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
         if self.assumed and self.error is None:
             self.assumed = False
+            if not self.parts.started:
+                self.note("answer_empty")
             self.end_without_finish()
         if self.error is None and not self.ended:
             if self.parts.finished:

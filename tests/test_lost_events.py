@@ -1,0 +1,44 @@
+"""Event streams that hold no event: nothing but their end, or lines whose blank lines were lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import wire
+from tokenstream.decoder import Decoder
+from tokenstream.errors import NotAStream, StreamTruncated
+
+
+@pytest.mark.parametrize("format", [None, "openai-chat", "text"])
+def test_a_sentinel_alone_is_counted_as_an_empty_answer(format: str | None) -> None:
+    """It is complete, and says that it is empty."""
+    decoder = Decoder(format)
+    decoder.feed(wire.DONE)
+    decoder.end()
+
+    assert decoder.error is None
+    assert ("complete", 1) == (decoder.message.ending, decoder.departures["answer_empty"].count)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("format", [None, "openai-chat"])
+def test_events_without_their_blank_lines_are_told(format: str | None, end: bytes) -> None:
+    """Asking again would bring the same: what took the lines apart is to be mended."""
+    line = b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}' + end
+    decoder = Decoder(format)
+    for chunk in (b"event: x" + end, line, line, b"data: [DONE]" + end):
+        decoder.feed(chunk)
+    decoder.end()
+
+    assert isinstance(decoder.error, NotAStream)
+    assert "no blank line ends the events of the body" in str(decoder.error)
+    assert "ask again" not in str(decoder.error)
+
+
+def test_an_event_of_several_lines_that_was_cut_is_truncated() -> None:
+    """Its first line is no payload by itself."""
+    decoder = Decoder()
+    decoder.feed(b'data: {"choices":\ndata: [{"index":0}]\n')
+    decoder.end()
+
+    assert isinstance(decoder.error, StreamTruncated)
