@@ -16,7 +16,7 @@ from tokenstream.events import (
     ReasoningDelta,
     TextDelta,
 )
-from tokenstream.message import Citation, ReasoningPart
+from tokenstream.message import Citation, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -200,6 +200,25 @@ def test_a_sign_of_life_in_a_response_is_a_keepalive() -> None:
     for format in FORMATS:
         extra = len(silent.ping().chunks(format)) - len(silent.chunks(format))
         assert (format == "openai-responses") == bool(extra)
+
+
+def test_a_message_of_a_response_says_its_phase() -> None:
+    """From its start on, so that commentary is not shown as the answer."""
+    chunks = relayed(
+        "openai-responses",
+        PartStart(TextPart(phase="commentary")),
+        TextDelta("Let me see."),
+        PartDone(),
+        PartStart(TextPart(), part=1),
+        TextDelta("Hi", part=1),
+        Finish("stop"),
+    )
+    items = [event["item"] for event in _events(chunks) if "item" in event]
+
+    assert ["commentary", "commentary", None, None] == [item.get("phase") for item in items]
+    first, _ = message_of("openai-responses", chunks).parts
+    assert isinstance(first, TextPart)
+    assert "commentary" == first.phase
 
 
 def test_reasoning_of_a_response_stays_what_it_was() -> None:

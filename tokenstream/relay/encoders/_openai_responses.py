@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from tokenstream.message import MediaPart, ReasoningPart
+from tokenstream.message import MediaPart, ReasoningPart, TextPart
 from tokenstream.relay.encoders._openai import (
     CREATED,
     CUT,
@@ -297,9 +297,9 @@ class OpenAIResponses(ItemEncoder):
         """
         type_ = _type_of(item)
         told: dict[str, Any] = {"id": item.id, "type": type_}
+        start = self.starts.get(item.part)
         if type_ == "reasoning":
             told["summary"] = []
-            start = self.starts.get(item.part)
             if text is not None and isinstance(start, ReasoningPart) and start.redacted is not None:
                 told["encrypted_content"] = start.redacted
         else:
@@ -309,6 +309,8 @@ class OpenAIResponses(ItemEncoder):
             told[words.holder] = [] if text is None else [_content(item, words, text)]
         if type_ == "message":
             told["role"] = "assistant"
+            if isinstance(start, TextPart) and start.phase is not None:
+                told["phase"] = start.phase
         elif item.kind in CALLS:
             told |= {_INPUTS[item.kind][2]: text or "", **item.fields}
         elif item.kind == "media" and text is not None:
