@@ -242,6 +242,8 @@ class Machine:
         elif isinstance(chunk, str):
             if not self._connection.takes_text:
                 chunk = chunk.encode("utf-8", "surrogatepass")
+                if isinstance(self._connection, Connection):
+                    self._connection.text = True
         elif is_dict(chunk):
             if not are_text(chunk):
                 raise MisuseError("the payload has a key that is no text; payloads are JSON objects as dicts")

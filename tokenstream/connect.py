@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from tokenstream.errors import MisuseError
 
@@ -16,7 +16,7 @@ __all__ = ["aconnect", "connect"]
 
 def connect(
     url: str,
-    *,
+    *misplaced: Never,
     method: str = "POST",
     client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
     format: str | Format | None = None,
@@ -31,6 +31,7 @@ def connect(
 
     Args:
         url: The endpoint.
+        misplaced: Nothing: all else is named.
         method: The HTTP method.
         client: An httpx or httpx2 client to send it with; it keeps its settings
             and stays open. Without one a client of our own is used, whose read
@@ -42,7 +43,7 @@ def connect(
         **request: What `httpx.Client.stream` takes: json, headers, params, auth …
 
     Raises:
-        ConnectError: In the loop: no response came.
+        ConnectError: In the loop, or at the end of a block that reads nothing: no response came.
         StatusError: In the loop: the status was 400 or more.
         StreamError: In the loop that meets it, after everything that came before.
 
@@ -52,6 +53,7 @@ def connect(
         'streaming'
         >>> stream.close()
     """
+    _refuse_places("connect", url, misplaced)
     _refuse_socket(url, "Stream(websockets.sync.client.connect(url, …))")
     # Importing the package must stay cheap, so its parts come in here.
     from tokenstream._request import Request
@@ -63,7 +65,7 @@ def connect(
 
 def aconnect(
     url: str,
-    *,
+    *misplaced: Never,
     method: str = "POST",
     client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
     format: str | Format | None = None,
@@ -78,6 +80,7 @@ def aconnect(
 
     Args:
         url: The endpoint.
+        misplaced: Nothing: all else is named.
         method: The HTTP method.
         client: An asynchronous httpx or httpx2 client to send it with; it keeps
             its settings and stays open. Without one a client of our own is used,
@@ -89,7 +92,7 @@ def aconnect(
         **request: What `httpx.AsyncClient.stream` takes: json, headers, params, auth …
 
     Raises:
-        ConnectError: In the loop: no response came.
+        ConnectError: In the loop, or at the end of a block that reads nothing: no response came.
         StatusError: In the loop: the status was 400 or more.
         StreamError: In the loop that meets it, after everything that came before.
 
@@ -98,12 +101,30 @@ def aconnect(
         >>> stream.message.ending
         'streaming'
     """
+    _refuse_places("aconnect", url, misplaced)
     _refuse_socket(url, "AsyncStream(websockets.asyncio.client.connect(url, …))")
     from tokenstream._request import Request
     from tokenstream.stream import AsyncStream
 
     asked = Request(method, url, client, deadlines, request)
     return AsyncStream(asked.async_deferred(), format=format, limits=limits, deadlines=deadlines, pings=pings)
+
+
+def _refuse_places(name: str, url: object, misplaced: tuple[object, ...]) -> None:
+    """Refuse what stands beside the address without a name.
+
+    Raises:
+        MisuseError: Something does, or a method stands in the address's place.
+    """
+    if isinstance(url, str) and url.isalpha() and url.isupper():
+        raise MisuseError(
+            f"{url} is no address, which comes first; the method has a name: {name}(url, method={url!r})"
+        )
+    if misplaced:
+        raise MisuseError(
+            f"{name} takes the address alone without a name; the payload is {name}(url, json=payload), and "
+            "all else is named, too"
+        )
 
 
 def _refuse_socket(url: object, way: str) -> None:

@@ -72,6 +72,7 @@ class Connection:
         "format",
         "frames",
         "framing",
+        "text",
     )
 
     def __init__(
@@ -97,6 +98,8 @@ class Connection:
         self._held: list[Frame] = []
         self._skipped = 0
         """Frames that held nothing, before the format was known."""
+        self.text = False
+        """Whether the input came as text and not as bytes."""
         self._payloads = False
         """Whether the input is payloads that somebody else has framed and decoded."""
         self.framing: SSEParser | JSONBody | AWSEventStreamParser | None = None
@@ -372,7 +375,7 @@ class Connection:
         return self.format.feed(frame)
 
     def _none_of_ours(self, found: Sniffed) -> NotAStream:
-        return not_a_stream(found, str(self._prefix[: self._limits.tail], "utf-8", "replace"))
+        return not_a_stream(found, str(self._prefix[: self._limits.tail], "utf-8", "replace"), text=self.text)
 
     # -- format ------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field
 
+from tokenstream._elsewhere import of_message
 from tokenstream._message_parts import (
     Citation,
     FoundImage,
@@ -140,6 +141,14 @@ class Message(Value):
     def complete(self) -> bool:
         """Whether the answer came to its end."""
         return self.ending == "complete"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            told = of_message(name)
+            if told is not None:
+                raise AttributeError(told)
+            return super().__getattr__(name)
 
     # -- back to the provider ------------------------------------------------
 

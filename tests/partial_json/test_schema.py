@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model, v1
 
 from tests.partial_json.typed_models import (
     PutOff,
     Recipe,
     Step,
 )
+from tokenstream import Stream
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
 from tokenstream.partial_json._draft import Draft
 from tokenstream.partial_json._schema import Schema
@@ -89,13 +90,51 @@ class Untagged(msgspec.Struct):
     x: int
 
 
-@pytest.mark.parametrize("type_", [Unbuilt, "Nowhere", object(), 3, Numbered | Untagged])
-def test_a_type_that_has_no_schema_is_misuse(type_: Any) -> None:
-    """The message names the type and says what helps."""
-    with pytest.raises(MisuseError, match=r"model_rebuild") as caught:
+class Plain:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("type_", "named"),
+    [
+        (Unbuilt, "Unbuilt"),
+        ("Nowhere", "Nowhere"),
+        (Numbered | Untagged, "Untagged"),
+        (Plain, "for Plain,"),
+        (Plain(), "for an object of Plain,"),
+        (3, "for an object of int,"),
+    ],
+)
+def test_a_type_that_has_no_schema_is_misuse(type_: Any, named: str) -> None:
+    """The message names the type and says what helps; of what is no type at all it shows nothing."""
+    with pytest.raises(MisuseError, match=r"^there is no schema for .*(model_rebuild|a dataclass)") as caught:
         Draft(type_)
 
-    assert getattr(type_, "__name__", str(type_)).split(".")[-1] in str(caught.value)
+    assert named in str(caught.value)
+
+
+class Old(v1.BaseModel):
+    title: str
+
+
+@pytest.mark.parametrize("asked", [Old, Old(title="private")])
+def test_a_model_of_pydantic_1_is_misuse(asked: Any) -> None:
+    """Before anything is read, with what to take in its place."""
+    stream = Stream([])
+    for read in (stream.result, stream.partials, stream.items):
+        with pytest.raises(MisuseError, match=r"^Old is a model of pydantic 1 .*: derive it from") as caught:
+            read(asked)
+        assert "private" not in str(caught.value)
+    with pytest.raises(MisuseError, match=r"pydantic 1|no tool"):
+        stream.validated_calls(asked)
+    stream.close()
+
+
+@pytest.mark.parametrize("asked", [Step(title="private", minutes=1), Untagged(x=1)])
+def test_an_object_in_place_of_its_class_is_misuse(asked: Any) -> None:
+    """The class is what is meant."""
+    with pytest.raises(MisuseError, match=r"^an object of \w+ is no type: pass the class itself$"):
+        Draft(asked)
 
 
 def test_an_adapter_that_has_no_schema_is_misuse() -> None:

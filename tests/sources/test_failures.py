@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import threading
 from typing import Any
 
 import aiohttp
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -15,7 +18,7 @@ import urllib3
 
 from tests.support.loopback import Loopback, refusing_url, sized
 from tests.support.packages import needed
-from tokenstream import Deadlines
+from tokenstream import Deadlines, aconnect, connect
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -183,6 +186,49 @@ def test_a_certificate_that_is_not_trusted_will_not_be_next_time() -> None:
 
     assert isinstance(found, ConnectError)
     assert not found.retryable
+
+
+@pytest.mark.parametrize(
+    ("number", "retryable"),
+    [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True), (11001, False), (11002, True), (8, False)],
+)
+def test_a_host_that_nobody_knows_is_no_more_known_next_time(number: int, retryable: bool) -> None:
+    """A name server that does not answer may do so later; the numbers are each system's own."""
+    error = httpx.ConnectError("no address")
+    error.__cause__ = socket.gaierror(number, "no address")
+    found = opening_failed(error, HOST)
+
+    assert isinstance(found, ConnectError)
+    assert ("connect", retryable) == (found.stage, found.retryable)
+    assert retryable is not str(found).endswith("; the name has no address: check it")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_tls_spoken_to_a_plain_port_is_no_better_next_time(kind: str) -> None:
+    """What answers there speaks HTTP: the address is wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=_answer_plainly, args=(listener,))
+        answering.start()
+        with pytest.raises(ConnectError) as caught:
+            _asked(kind, f"https://127.0.0.1:{listener.getsockname()[1]}")
+        answering.join()
+
+    assert not caught.value.retryable
+    assert "speaks no TLS: check the port, or ask with http://" in str(caught.value)
+
+
+def _answer_plainly(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+
+def _asked(kind: str, url: str) -> None:
+    if kind == "sync":
+        connect(url).final()
+    else:
+        anyio.run(aconnect(url).final)
 
 
 def _openai(url: str) -> None:

@@ -42,18 +42,25 @@ _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
 """What a type looks like that is a word of a vocabulary, and nobody's text."""
 
 
-def not_a_stream(kind: Sniffed, start: str) -> NotAStream:
+def not_a_stream(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
     """Return the error of a body that is none of ours.
 
     Args:
         kind: What it is, by its first bytes.
         start: Its start, as text.
+        text: Whether it came as text and not as bytes.
     """
     if kind == "html":
         title = title_of(start)
         named = f" titled {title!r}" if title else ""
         return NotAStream(
             f"the body is a web page{named}, not a stream: check the address, and what stands between",
+            body=start,
+        )
+    if text:
+        return NotAStream(
+            "the text is no event stream and no JSON; its start is in .body. If these are pieces of the "
+            'answer itself, decoded already, say format="pieces"',
             body=start,
         )
     return NotAStream(

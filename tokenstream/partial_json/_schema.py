@@ -28,6 +28,10 @@ AskedT = TypeVar("AskedT")
 MOST_DEPTH = 200
 """Objects and arrays inside each other: what pydantic reads."""
 
+_OLD_MODELS = "pydantic.v1."
+_FIELDS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__")
+"""What classes have whose objects are values."""
+
 _MODULES = re.compile(r"(?<![\w<>])(?:[\w<>]++\.)++")
 
 
@@ -98,8 +102,11 @@ def _of(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
         return _of_adapter(type_or_adapter, "")
     title = getattr(type_or_adapter, "__name__", "")
     # A generic alias has its origin's name; its own tells what it is made of, with its modules.
-    if get_args(type_or_adapter) or not title:
+    if get_args(type_or_adapter) or isinstance(type_or_adapter, str | None):
         title = _MODULES.sub("", str(type_or_adapter))
+    # What is no type at all may tell something private of itself.
+    title = title or f"an object of {type(type_or_adapter).__name__}"
+    _refuse_no_type(type_or_adapter, title)
     if _is_struct_type(type_or_adapter):
         from tokenstream.partial_json._shape_msgspec import struct_slot
 
@@ -133,14 +140,33 @@ def _of_adapter(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
     return Schema(slot, title, adapter.core_schema)
 
 
+def _refuse_no_type(asked: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
+    """Refuse what pydantic has no schema for, though it may look as if it had."""
+    cls = asked if isinstance(asked, type) else type(asked)
+    if any(base.__module__.startswith(_OLD_MODELS) for base in cls.__mro__):
+        raise MisuseError(
+            f"{title if cls is asked else cls.__name__} is a model of pydantic 1 (pydantic.v1), which is not "
+            "read: derive it from pydantic.BaseModel, or pass a dataclass or a TypedDict of its fields"
+        )
+    # A generic alias is of a class of typing's, or of Python's own.
+    if cls is not asked and any(hasattr(cls, fields) for fields in _FIELDS):
+        raise MisuseError(f"an object of {cls.__name__} is no type: pass the class itself")
+
+
 @contextmanager
 def _building(title: str) -> Generator[None]:
     """Where no schema can be built, tell the caller which."""
-    from pydantic.errors import PydanticUserError
+    from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
     from pydantic_core import SchemaError
 
     try:
         yield
+    except PydanticSchemaGenerationError as error:
+        raise MisuseError(
+            f"there is no schema for {title or 'the type of the adapter'}, as the cause tells: it is, "
+            "or names, what says nothing of the JSON that it is made of; take a pydantic model, a dataclass, "
+            "a TypedDict, or a type that pydantic knows"
+        ) from error
     except (PydanticUserError, SchemaError, NameError, TypeError) as error:
         raise MisuseError(
             f"there is no schema for {title or 'the type of the adapter'}, as the cause tells; where it "

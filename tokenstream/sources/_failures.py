@@ -69,6 +69,11 @@ _IMPOSSIBLE = {
 """What is wrong with a request, which libraries say by quoting it: a header may be a key."""
 _MOST_WORD = 100
 """Characters of a content type that a message shows."""
+_UNKNOWN_HOST = frozenset({-2, -5, 7, 8, 11001, 11004})
+"""Errors of a name's look-up that say that it has no address: EAI_NONAME and EAI_NODATA of Linux, macOS
+and Windows. EAI_AGAIN is none of them."""
+_NO_TLS = ("WRONG_VERSION_NUMBER", "WRONG VERSION NUMBER", "RECORD_LAYER_FAILURE", "RECORD LAYER FAILURE")
+"""What OpenSSL says of an answer that is no TLS."""
 _MOST_BENEATH = 8
 """How many causes are looked at."""
 _SAID = frozenset({"ApiError", "MistralError", "ResponseError"})
@@ -108,6 +113,8 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
         found = MisuseError(
             f"the response was read or closed before ({type(error).__name__}); hand it over unread"
         )
+    elif isinstance(error, ImportError):
+        found = _missing(error)
     elif _is_timeout(error):
         limit = "transport" if waits is None else "idle_bytes" if begun else "first_event"
         found = StreamStalled(
@@ -134,6 +141,12 @@ def _broken(error: Exception, names: set[str]) -> StreamError:
         "what had arrived is in .partial",
         kind="network" if transport else "unknown",
     )
+
+
+def _missing(error: ImportError) -> MisuseError:
+    """Return the error for a package that whoever reads or asks needs."""
+    named = f"the package {error.name!r}" if error.name else f"a package ({type(error).__name__})"
+    return MisuseError(f"{named} is needed here and cannot be imported: install it")
 
 
 def _beneath(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
@@ -171,6 +184,8 @@ def _not_opened(
 ) -> StreamError | MisuseError:
     if "TooManyRedirects" in names:
         return ConnectError(f"{where} redirects without end", stage="head", retryable=False)
+    if isinstance(error, ImportError):
+        return _missing(error)
     impossible = _impossible(error, names)
     if impossible:
         return MisuseError(f"the request cannot be made: {impossible}")
@@ -181,15 +196,29 @@ def _not_opened(
         return StreamStalled(f"no response came from {where} ({_what(error)})", limit=limit)
     if not connecting and not _is_transport(error):
         return MisuseError(f"the source cannot be opened: {_what(error)}")
-    reasons = _reasons(error)
-    what = reasons[-1]
-    return ConnectError(
+    what = _reasons(error)[-1]
+    hint = _hint(error)
+    said = (
         f"no connection to {where} ({what})"
         if connecting
-        else f"{where} was reached but gave no response ({what})",
-        stage="connect" if connecting else "head",
-        retryable=not any("CERTIFICATE" in reason.upper() for reason in reasons),
+        else f"{where} was reached but gave no response ({what})"
     )
+    return ConnectError(
+        f"{said}; {hint}" if hint else said, stage="connect" if connecting else "head", retryable=not hint
+    )
+
+
+def _hint(error: Exception) -> str:
+    """Return what to do about a connection that no second attempt would bring about; "" where one may."""
+    for each in _chain(error):
+        if "gaierror" in _names(each) and getattr(each, "errno", None) in _UNKNOWN_HOST:
+            return "the name has no address: check it"
+        reason = _words(each).upper() if _is_connection(each) else ""
+        if "CERTIFICATE" in reason:
+            return "the certificate is not trusted: check the address, and what the client trusts"
+        if any(word in reason for word in _NO_TLS):
+            return "what answers there speaks no TLS: check the port, or ask with http://"
+    return ""
 
 
 def request_refused(error: Exception, names: Iterable[str]) -> MisuseError:

@@ -267,6 +267,8 @@ class Items(Search[T | OutputInvalid]):
         placed = [{**each, "loc": (*path, *each["loc"])} for each in errors]
         fault = first_fault(placed, schema.words | self._follower.pattern.keys)
         why = f"the element at character {self._element:,} is no valid {schema.title}: {fault}"
+        if not len(self._follower.pattern) and self._kind == "object":
+            why += "; the document is an object: say where in it the elements are with at=…"
         return OutputInvalid(why, text=text, errors=placed)
 
     def _refuse(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:

@@ -7,6 +7,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._elsewhere import no_block
 from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, Deferred, async_source
 from tokenstream.stream._aspects import AsyncAspects
@@ -215,10 +216,13 @@ class AsyncStream(AsyncAspects):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        unopened = self._settle_unopened() if error is None else None
         try:
-            await self._close(failed=error is not None)
+            await self._close(failed=(error or unopened) is not None)
         finally:
             await self._close_tasks()
+        if unopened is not None:
+            raise unopened
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if is_finalizing():
@@ -394,3 +398,6 @@ class AsyncStream(AsyncAspects):
             if not (failed or quiet):
                 raise error
             self._unclosed(error, failed=failed)
+
+
+no_block(AsyncStream, is_async=True)

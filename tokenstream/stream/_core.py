@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tokenstream._elsewhere import of_stream
 from tokenstream._machine import Machine
 from tokenstream.errors import (
     ConcurrentRead,
@@ -88,6 +89,7 @@ class Away:
         self.seconds = seconds
 
 
+@of_stream
 class StreamBase(Uncopied):
     """A stream without its loop: what has come, how it ended, and what it says of itself."""
 
@@ -280,6 +282,14 @@ class StreamBase(Uncopied):
                     'the answer came whole and not as a stream: "stream": true may be missing in the request'
                 )
         return False
+
+    def _settle_unopened(self) -> StreamError | StreamClosed | None:
+        """Settle a stream that could not be opened, and return why, where nobody has read on to meet that."""
+        machine = self._machine
+        if self._over or self._stopping is not None or not machine.over or machine.meter.chunks:
+            return None
+        self._settle()
+        return self._error
 
     def _broke(self, error: Exception) -> MisuseError | None:
         """End the stream with what a source raised; return it where the calling code is to blame."""

@@ -8,6 +8,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._elsewhere import no_block
 from tokenstream.errors import ConcurrentRead, MisuseError
 from tokenstream.sources import Deferred, SyncSource, sync_source
 from tokenstream.stream._aspects import Aspects
@@ -226,7 +227,10 @@ class Stream(Aspects):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._close(quiet=error is not None)
+        unopened = self._settle_unopened() if error is None else None
+        self._close(quiet=(error or unopened) is not None)
+        if unopened is not None:
+            raise unopened
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if is_finalizing():
@@ -445,3 +449,6 @@ class Stream(Aspects):
             # Ctrl-C: whoever comes next closes it.
             self._source = source
             raise
+
+
+no_block(Stream, is_async=False)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, Protocol, SupportsIndex, TypeVar
 
-from tokenstream.errors import MisuseError
+from tokenstream._elsewhere import Refused
 from tokenstream.stages._cursor import NULL
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
-    from tokenstream.errors import TokenStreamError
     from tokenstream.events import Event
     from tokenstream.stages._cursor import Cursor
 
@@ -19,30 +18,13 @@ __all__ = ["AsyncItemView", "AsyncSteps", "AsyncView", "ItemView", "Steps", "Unc
 ItemT = TypeVar("ItemT")
 
 
-class _Refused(MisuseError, TypeError):
-    """A view was used as if it were what it gives.
-
-    It is a TypeError because `list(view)` asks for the length first, and takes
-    a TypeError for "there is none". Whoever meets it sees the public name, which
-    is also what comes out of a pickle.
-    """
-
-    def __reduce__(self) -> tuple[Callable[..., TokenStreamError], Any]:
-        rebuild, (_, args, state) = super().__reduce__()
-        return rebuild, (MisuseError, args, state)
-
-
-_Refused.__module__ = MisuseError.__module__
-_Refused.__name__ = _Refused.__qualname__ = MisuseError.__qualname__
-
-
 class Uncopied:
     """Reads on where it is, so that a copy would take away what comes next."""
 
     __slots__ = ()
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
-        raise _Refused(
+        raise Refused(
             f"{type(self).__name__} cannot be copied or pickled, because both would read one source: "
             "hand on the object itself, or stream.message, which is a value"
         )
@@ -88,11 +70,22 @@ class _ViewBase(Uncopied):
     def __format__(self, spec: str) -> str:
         raise self._refused("is no str")
 
+    if not TYPE_CHECKING:
+        # Type checkers say so before.
+
+        def __getitem__(self, key: object) -> Never:
+            raise self._refused("has no elements to be picked, because it is still being written")
+
+        def __add__(self, other: object) -> Never:
+            raise self._refused("is nothing that can be added to")
+
+        __radd__ = __add__
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._instead}>"
 
-    def _refused(self, why: str) -> _Refused:
-        return _Refused(f"this view {why}: read it in a loop, or take {self._instead}")
+    def _refused(self, why: str) -> Refused:
+        return Refused(f"this view {why}: read it in a loop, or take {self._instead}")
 
 
 class _Left:
