@@ -44,6 +44,9 @@ SECRETS = {
     "a key of LangSmith": "lsv2" + "_pt_" + "0123456789abcdef" * 2,
     "a token in a header": "Bear" + "er " + A * 3,
     "a password in a header": "Author" + "ization: Basic " + A * 2,
+    "a key under its name": "x-api" + "-key: " + A * 2,
+    "a password": '"pass' + 'word": "hunter2-' + A + '"',
+    "a cookie": "Set-Coo" + "kie: session=" + A * 2 + "; Path=/",
     "a JSON Web Token": "ey" + "J" + A * 2 + "." + A * 2 + "." + A * 2,
     "a private key": "-----BEGIN RSA " + "PRIVATE KEY-----",
     "a password in an address": "https://me:" + "word@example.com/",
@@ -66,12 +69,32 @@ HARMLESS = [
     "https://example.com/?key=value&page=12345678901234567890",
     "XAKIAABCDEFGH12345678",
     "eyJ.eyJ.sig",
+    'api_key = os.environ["OPENAI_API_KEY"]',
+    "x-api-key: YOUR_KEY",
+    '{"api_key": "string", "password": "your password"}',
+    "password: at least 12 characters",
+    "Cookie: consent=yes; language=en",
+    "the bearer responsibilities of an internationalization",
     '{"obfuscation": "aB3dE6gH9aB3dE6gH9"}',
     "chatcmpl-BmQ0uV4S6Zx0yY1aB3dE6gH9aB3dE6gH9",
     "call_aB3dE6gH9aB3dE6gH9aB3dE6gH9",
 ]
 
 kinds = pytest.mark.parametrize("kind", SECRETS)
+
+
+OTHERWISE = [
+    "Bear" + "er " + "abcdefgHIJ" * 3,
+    '"api' + '_key": "' + A * 2 + '"',
+    "export API" + "_KEY=" + A * 2,
+    '"X-Amz-Security' + '-Token": "' + A * 2 + '=="',
+]
+
+
+@pytest.mark.parametrize("text", OTHERWISE)
+def test_a_key_is_known_by_the_name_under_which_it_stands(text: str) -> None:
+    """In JSON, in a shell, in a header; what begins like no known key is one by its name."""
+    assert find_secret(f"say {text} to it".encode()) is not None
 
 
 @kinds
@@ -168,6 +191,43 @@ def test_a_key_that_the_model_repeats_is_found_across_events(tmp_path: Path, for
         recording.replaced(status=500, breaks="stall").save(tmp_path / "a.rec")
 
     assert KEY not in str(raised.value)
+
+
+BEFORE = {
+    "the sentinel": b"data: [DONE]\n\n",
+    "an error of the provider": b'data: {"error": {"message": "busy"}}\n\n',
+    "what is no JSON": b"data: {nothing\n\n",
+    "what is too deep": b"data: " + b'{"a":' * 300 + b"1" + b"}" * 300 + b"\n\n",
+}
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "text"])
+def test_a_key_is_found_across_events_that_nobody_reads(tmp_path: Path, format: str, before: bytes) -> None:
+    """An answer is over or failed before them, and the recording holds them all the same."""
+    answer = testing.script().text(f"It is {KEY}.").finish("stop").recording(format)
+    recording = Recording.of([before, *answer.chunks()])
+    assert KEY.encode() not in recording.body
+    with pytest.raises(RecordingRefused, match="spread over several events"):
+        recording.save(tmp_path / "a.rec")
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", ["bedrock-converse", "bedrock-invoke", "ollama"])
+def test_a_key_is_found_in_lines_and_messages_that_nobody_reads(tmp_path: Path, format: str) -> None:
+    """Binary event streams, their payloads in base64, and JSON lines."""
+    answer = testing.script().text(f"It is {KEY}.").finish("stop").recording(format)
+    with pytest.raises(RecordingRefused, match="spread over several events"):
+        Recording.of([b"{nothing\n", *answer.chunks()]).save(tmp_path / "a.rec")
+
+
+def test_half_a_surrogate_pair_is_recorded_as_it_came(tmp_path: Path) -> None:
+    """A loop of text may give it, and the recorder is no reason for that loop to end."""
+    pieces = ['{"a": "', "\ud83d", '"}']
+
+    assert pieces == list(testing.record(iter(pieces), tmp_path / "a.rec"))
+    assert b'{"a": "\xed\xa0\xbd"}' == Recording.load(tmp_path / "a.rec").body
 
 
 @pytest.mark.parametrize(

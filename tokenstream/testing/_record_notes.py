@@ -134,7 +134,7 @@ class Notes:
         if self.over:
             return
         now = self._terms.clock()
-        data = chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+        data = chunk.encode("utf-8", "surrogatepass") if isinstance(chunk, str) else bytes(chunk)
         self._breaks = None
         if self._decoder is not None and not plain:
             data = b"".join(self._decoder.feed(data))

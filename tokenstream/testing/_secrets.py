@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from bisect import bisect_right
 from contextlib import suppress
 from itertools import accumulate
@@ -15,6 +16,7 @@ from tokenstream.testing._errors import RecordingRefused
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from tokenstream.message import Message
     from tokenstream.testing._recording import Recording
 
 __all__ = ["find_secret", "kept_headers", "named_headers", "refuse_secrets", "without_secret_headers"]
@@ -55,13 +57,26 @@ _KEYS: dict[str, tuple[str, str]] = {
     "a token of Replicate": (r"r8_", r"[A-Za-z0-9]{37}(?!\w)"),
     "a key of Stripe": (r"[sr]k_(?:live|test)_", r"[A-Za-z0-9]{20,}"),
     "a key of LangSmith": (r"lsv2_", r"[a-z]{2}_[0-9a-f]{32}"),
-    "a token in a header": (r"(?i:bearer)", r"\s{1,4}(?=[A-Za-z._~+/-]*[0-9])[\w.~+/-]{20,}=*"),
+    "a token in a header": (
+        r"(?i:bearer)",
+        r"\s{1,4}(?:(?=[A-Za-z._~+/-]*[0-9])[\w.~+/-]{20,}=*|[A-Za-z]{20,}(?![\w-]))",
+    ),
     "a JSON Web Token": (r"eyJ", r"(?<!-eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}"),
 }
 """How the keys of each kind begin, and how they go on."""
 _OTHERS: dict[str, str] = {
     "a secret key of AWS": rf"(?i:secret_?access_?key|session_?token){_QUOTED}[A-Za-z0-9/+=]{{40}}",
     "a password in a header": rf"(?i:authorization){_QUOTED}(?i:basic)\s{{1,4}}[\w+/=-]{{8,}}",
+    "a key under its name": (
+        rf"(?i:api[-_]?key|client[-_]secret|access[-_]token|security[-_]token){_QUOTED}"
+        r"(?=[A-Za-z._~+/=%-]{0,99}[0-9])[\w.~+/=%-]{16,}"
+    ),
+    "a password under its name": (
+        rf"(?i:password|passwd){_QUOTED}(?=[A-Za-z_.~+!@#$%^*-]{{0,99}}[0-9])[\w.~+!@#$%^*-]{{8,}}"
+    ),
+    "a cookie": (
+        rf"(?i:cookie){_QUOTED}[^\r\n\"'\\=]{{1,100}}=(?=[A-Za-z._~+/%-]{{0,99}}[0-9])[\w.~+/%-]{{16,}}"
+    ),
     "a private key": r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----",
     "a password in an address": r"://(?<=\w://)[^\s/@:\"'\\]{1,200}:[^\s/@:\"'\\]{1,200}@",
     "a key in an address": (
@@ -89,6 +104,10 @@ _PATTERNS = [
 _ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
 """An ASCII character in JSON, or in JSON within JSON, which needs no escape and may have one."""
 
+_MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*+:\s*+"((?:[^"\\]|\\.)*+)', re.DOTALL)
+"""A member of a JSON object whose value is a string, be that whole or cut."""
+_TEXT_LINE = re.compile(rb"^data:[ ]?([^\r\n{\[][^\r\n]*+)", re.MULTILINE)
+"""A line of an event's data that is no JSON object."""
 _SECRET_HEADERS = re.compile(
     r"authorization|cookie|api-?key|subscription-key|security-token|auth-token|access-token|session-token"
     r"|csrf-token|xsrf-token|secret|password|credential|signature"
@@ -128,8 +147,9 @@ def find_secret(data: bytes) -> Secret | None:
 def refuse_secrets(recording: Recording) -> None:
     """Let a recording pass that holds nothing that looks like a secret.
 
-    Its bytes are looked through, also without their escapes, and the answer that they are
-    decoded to, too: what a model says is spread over many events.
+    Its bytes are looked through, also without their escapes, and what they say: a key in an
+    answer is spread over many events. Members of one name are put together for that, wherever
+    they stand, and so is the answer that the bytes are decoded to.
 
     Raises:
         RecordingRefused: It does; the error names its kind and its place.
@@ -149,8 +169,8 @@ def refuse_secrets(recording: Recording) -> None:
     secret = _find_escaped(recording.body)
     if secret is not None:
         raise _refused(secret, "in the body, with escapes of JSON")
-    for answer in _answers(recording):
-        secret = find_secret(answer) or _find_escaped(answer)
+    for said in (*_pieces(recording.body), *_answers(recording)):
+        secret = find_secret(said) or _find_escaped(said)
         if secret is not None:
             raise _refused(secret, "in what the body says, spread over several events")
 
@@ -160,6 +180,30 @@ def _find_escaped(data: bytes) -> Secret | None:
     if b"u00" not in data:
         return None
     return find_secret(_ASCII_ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), data))
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """Give what a body says in pieces, put together by the names under which they stand.
+
+    It needs no format, and goes on behind an error, a bound and the end of the answer.
+    """
+    said: dict[bytes, list[bytes]] = {}
+    for name, piece in _MEMBER.findall(body):
+        said.setdefault(name, []).append(piece)
+    said[b""] = _TEXT_LINE.findall(body)
+    # Bedrock's payloads of other APIs.
+    yield from _pieces(b"\n".join(map(_decoded, said.pop(b"bytes", ())))) if b"bytes" in said else ()
+    for pieces in said.values():
+        if len(pieces) > 1:
+            yield b"".join(pieces)
+
+
+def _decoded(coded: bytes) -> bytes:
+    """Return what stands in base64; nothing of what does not."""
+    try:
+        return b64decode(coded)
+    except ValueError:
+        return b""
 
 
 def _answers(recording: Recording) -> Iterator[bytes]:
@@ -174,7 +218,14 @@ def _answers(recording: Recording) -> Iterator[bytes]:
         with suppress(StreamError, MisuseError):
             stream.final()
         for message in stream.messages:
-            yield message.model_dump_json().encode()
+            yield _told(message)
+
+
+def _told(message: Message) -> bytes:
+    """Return a message as JSON; half a surrogate pair, which pydantic does not write, as an escape."""
+    import json
+
+    return json.dumps(message.model_dump(), default=str).encode()
 
 
 def _refused(secret: Secret, where: str) -> RecordingRefused:
