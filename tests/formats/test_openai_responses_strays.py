@@ -28,8 +28,12 @@ from tests.formats.openai_responses_payloads import (
     said,
     summary,
 )
+from tests.support.answers_in_turns import sse
+from tests.support.reading import aread
+from tests.support.reading import read as read_body
+from tokenstream import tap
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
-from tokenstream.events import Unknown
+from tokenstream.events import PartDelta, ToolCallDelta, Unknown
 from tokenstream.formats.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
@@ -180,6 +184,50 @@ def test_what_fits_no_item_is_carried(payload: Payload) -> None:
 
     assert came.unknown == [payload["type"]]
     assert (came.text, came.departures["delta_misfits"]) == ("Hi", 1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("placed", [True, False])
+@pytest.mark.parametrize(
+    "item, kind, made",
+    [
+        (call(), "mcp_call_arguments", ToolCallDelta),
+        (call(), "code_interpreter_call_code", Unknown),
+        ({"id": "m", "type": "mcp_call", "name": "roll"}, "function_call_arguments", PartDelta),
+        ({"id": "m", "type": "mcp_call", "name": "roll"}, "custom_tool_call_input", Unknown),
+        ({"id": "c", "type": "code_interpreter_call"}, "function_call_arguments", PartDelta),
+        ({"id": "h", "type": "hologram_call"}, "function_call_arguments", PartDelta),
+        ({"id": "h", "type": "hologram"}, "function_call_arguments", Unknown),
+        (None, "mcp_call_arguments", PartDelta),
+    ],
+)
+async def test_a_delta_for_an_item_of_another_kind_is_what_the_item_makes_of_it(
+    item: Payload | None, kind: str, made: type[object], *, placed: bool, named: bool
+) -> None:
+    """Each of several that are alike, for all who read; without an index the item that came last is meant."""
+    piece = event(f"{kind}.delta", delta="ab")
+    if not placed:
+        del piece["output_index"]
+    start = [added(item)] if item else []
+    chunks = [
+        sse(payload, name="type" if named else "") for payload in answer(*start, *[piece] * 3, output=[])
+    ]
+    came = read_body(chunks, format="openai-responses")
+    for _ in (tapped := tap(chunks, format="openai-responses")):
+        pass
+    told = [
+        found
+        for found in came.events
+        if isinstance(found, ToolCallDelta | PartDelta)
+        or (isinstance(found, Unknown) and found.kind == "event")
+    ]
+
+    assert [made] * 3 == [found.__class__ for found in told]
+    assert {"call_1"} >= {found.id for found in told if isinstance(found, ToolCallDelta)}
+    assert (None, 0 if placed else 3) == (came.error, came.departures.get("part_index_missing", 0))
+    assert came.seen() == (await aread(chunks, format="openai-responses")).seen()
+    assert (came.message, None) == (tapped.message, tapped.error)
 
 
 @pytest.mark.parametrize(

@@ -273,6 +273,24 @@ ANSWERS: dict[str, Answer] = {
         _named,
         3,
     ),
+    "openai-responses, calls by deltas of another kind": Answer(
+        "openai-responses",
+        lambda n, text: _response("mcp_call_arguments.delta", n, item_id=f"i{n}", delta=text),
+        (
+            _CREATED,
+            _item("function_call", 0, call_id="c0", name="f", arguments=""),
+            _item("custom_tool_call", 1, call_id="c1", name="f", input=""),
+            _item("web_search_call", 2),
+        ),
+        _named,
+        3,
+    ),
+    "openai-responses, tools by deltas of another kind": Answer(
+        "openai-responses",
+        lambda n, text: _response("function_call_arguments.delta", n, item_id=f"i{n}", delta=text),
+        (_CREATED, _item("mcp_call", 0, name="f"), _item("code_interpreter_call", 1), _item("odd_call", 2)),
+        texts=3,
+    ),
     "openai-responses, without names": Answer(
         "openai-responses",
         lambda n, text: _response("output_text.delta", n, item_id="i", content_index=0, delta=text),

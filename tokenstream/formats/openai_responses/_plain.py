@@ -24,17 +24,26 @@ NAMELESS = "message"
 
 Grown: TypeAlias = Section | OpenPart
 """What deltas add to: a text, a call, or what else has arguments."""
-KINDS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | PartDelta]] = {
-    "response.output_text.delta": TextDelta,
-    "response.refusal.delta": RefusalDelta,
-    "response.reasoning_text.delta": ReasoningDelta,
-    "response.reasoning_summary_text.delta": ReasoningDelta,
-    "response.function_call_arguments.delta": ToolCallDelta,
-    "response.custom_tool_call_input.delta": ToolCallDelta,
-    "response.mcp_call_arguments.delta": PartDelta,
-    "response.code_interpreter_call_code.delta": PartDelta,
+KINDS = frozenset(
+    {
+        "response.output_text.delta",
+        "response.refusal.delta",
+        "response.reasoning_text.delta",
+        "response.reasoning_summary_text.delta",
+        "response.function_call_arguments.delta",
+        "response.custom_tool_call_input.delta",
+        "response.mcp_call_arguments.delta",
+        "response.code_interpreter_call_code.delta",
+    }
+)
+"""Events that most of a stream is made of."""
+_MADE: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta]] = {
+    "text": TextDelta,
+    "refusal": RefusalDelta,
+    "reasoning": ReasoningDelta,
+    "tool_call": ToolCallDelta,
 }
-"""Events that most of a stream is made of, and what they become."""
+"""What they become, by the kind of part that they add to; a `PartDelta` for any other."""
 _DELTA = re.compile(rb'"delta"\s*+:\s*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
 _TEXTS = re.compile(rb'"(delta|obfuscation)"\s*:\s*("[^"\\]*")')
 _NUMBER = re.compile(rb'"(sequence_number)"\s*:\s*([0-9]+)')
@@ -62,18 +71,16 @@ class PlainDelta:
     is no match; so whatever matches is read as the decoder reads it.
 
     Args:
-        kind: The payload's type.
         name: The SSE event's name.
         grown: What is added to.
         pieces: What stays: before, between and after the values that change.
         order: The fields of these values, in the order in which they come.
     """
 
-    __slots__ = ("_grown", "_kind", "_pieces", "_places", "name")
+    __slots__ = ("_grown", "_pieces", "_places", "name")
 
-    def __init__(self, kind: str, name: str, grown: Grown, pieces: list[bytes], order: list[str]) -> None:
+    def __init__(self, name: str, grown: Grown, pieces: list[bytes], order: list[str]) -> None:
         self.name = name
-        self._kind = kind
         self._grown = grown
         self._pieces = pieces if "obfuscation" in order else [*pieces[:2], b"", pieces[2]]
         text_at, number_at = order.index("delta"), order.index("sequence_number")
@@ -107,10 +114,12 @@ class PlainDelta:
         text_at, number_at, padding_at = self._places
         longest = most if most is not None else format.limits.event
         payload = slice(len(head), -len(foot) or None)
-        grown, kind, nameless = self._grown, KINDS[self._kind], self.nameless
+        grown, nameless = self._grown, self.nameless
         section = grown if isinstance(grown, Section) else None
         call = grown if isinstance(grown, OpenCall) else None
-        part = part_of(grown).index
+        added_to = part_of(grown)
+        # Not by the payload's type: servers write to a part with deltas of another kind.
+        part, kind = added_to.index, _MADE.get(added_to.kind, PartDelta)
 
         # One function without calls or attributes: it runs for nearly every chunk of a stream.
         def read(data: bytes) -> Event | None:
@@ -195,4 +204,4 @@ class PlainDelta:
             end = found.end(2) - inside
         if not {"delta", "sequence_number"} <= set(order) or len(order) != len(set(order)):
             return None
-        return cls(payload["type"], name, grown, [*pieces, data[end:]], order)
+        return cls(name, grown, [*pieces, data[end:]], order)
