@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import httpx
@@ -65,12 +66,12 @@ def test_a_stop_that_comes_while_the_end_is_noted_changes_nothing(
     told: list[Ending] = []
     conclude = Accumulator.conclude
 
-    def stopped_meanwhile(accumulator: Accumulator, ending: Ending) -> None:
+    def stopped_meanwhile(accumulator: Accumulator, ending: Ending, **more: Any) -> None:
         stopper = threading.Thread(target=stream.stop)
         stopper.start()
         stopper.join()
         told.append(stream.message.ending)
-        conclude(accumulator, ending)
+        conclude(accumulator, ending, **more)
 
     async def main(later: AsyncStream) -> None:
         await later.final()
