@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import random
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from tests.framing.support import Whatwg, chunked, chunkings, event_streams, shared_cases
+from tests.framing.support import Whatwg, chunked, chunkings, cut_at, event_streams, shared_cases
 from tests.support.beside import needs_cases
 from tokenstream.errors import MisuseError
 from tokenstream.framing import ServerSentEvent, SSEParser
@@ -122,6 +123,44 @@ def test_any_stream_reads_as_the_standard_says(drawn: tuple[bytes, list[bytes]])
         parser.retry,
         parser.comments,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_random_streams_read_as_the_standard_says(seed: int) -> None:
+    """As above, over what chance makes of the bytes that mean something, cut anywhere."""
+    chance = random.Random(seed)
+    words = [
+        b"data",
+        b"event",
+        b"id",
+        b"retry",
+        b":",
+        b" ",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\n\n",
+        b"7",
+        b"\0",
+        b"\xef\xbb\xbf",
+    ]
+    words += [b"data: x\n\n", b"data:", b"\xff", "é🌊".encode(), b"\xf0\x9f"]
+    for _ in range(500):
+        body = b"".join(chance.choices(words, k=chance.randrange(1, 40)))
+        oracle = Whatwg(body)
+        cuts = [chance.randrange(len(body) + 1) for _ in range(chance.randrange(9))]
+        for chunks in ([body], cut_at(body, cuts), [body[at : at + 1] for at in range(len(body))]):
+            events, parser = read(chunks)
+
+            assert [(e.event, e.data, e.id, e.retry) for e in oracle.events] == [
+                (e.event, e.data, e.id, e.retry) for e in events
+            ], chunks
+            assert (oracle.last_event_id, oracle.retry, oracle.comments) == (
+                parser.last_event_id,
+                parser.retry,
+                parser.comments,
+            ), chunks
 
 
 @needs_cases
