@@ -241,7 +241,8 @@ def request_refused(error: Exception, names: Iterable[str]) -> MisuseError:
 def _impossible(error: Exception, names: set[str]) -> str:
     """Return what is wrong with a request that cannot be sent, "" where nothing is known to be."""
     request: Any = getattr(error, "_request", None)
-    for name, value in {} if request is None else request.headers.items():
+    headers: dict[str, str] = {} if request is None else dict(request.headers)
+    for name, value in headers.items():
         if "LocalProtocolError" in names and (value != value.strip() or not value.isprintable()):
             return f"the value of its header {name!r} ends in a line break, or holds one: .strip() it"
     return "".join(words for name, words in _IMPOSSIBLE.items() if name in names)
