@@ -40,7 +40,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
     "tokenstream.formats._holes._holes": None,
     # Modules hold all that these two make.
-    "tokenstream.partial_json._lenient_peek._kind": None,
+    "tokenstream.partial_json._lenient.peek._kind": None,
     # The user's own expressions, and the names of files.
     "tokenstream.testing._record_filters._compiled": None,
     "tokenstream.testing._record_clients.refuse_earlier": None,
@@ -59,8 +59,10 @@ def expressions() -> list[Expression]:
         Expression(place, made, frozenset({"match", "fullmatch"})) for place, made in MADE.items() if made
     ]
     for place, call in written():
-        if isinstance(call.args[0], ast.Constant) and isinstance(call.func, ast.Attribute):
-            found.append(Expression(place, re.compile(call.args[0].value), frozenset({call.func.attr})))
+        source = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
+        if isinstance(call.func, ast.Attribute) and isinstance(source, str | bytes):
+            pattern: re.Pattern[Any] = re.compile(source)
+            found.append(Expression(place, pattern, frozenset({call.func.attr})))
     return list({(one.pattern, one.ways): one for one in found}.values())
 
 
