@@ -39,6 +39,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.testing._file_format._head_lines": None,
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
     "tokenstream.formats._holes._holes": None,
+    "tokenstream.formats._fast.shape._holes": None,
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._kind": None,
     # The user's own expressions, and the names of files.

@@ -81,7 +81,7 @@ PUBLIC: dict[str, list[str]] = {
         "Unknown",
         "UsageUpdate",
     ],
-    "tokenstream.formats": ["Format", "Frame", "custom", "text"],
+    "tokenstream.formats": ["Fast", "Format", "Frame", "custom", "text"],
     "tokenstream.formats.ag_ui": ["AGUI"],
     "tokenstream.formats.anthropic": ["Anthropic"],
     "tokenstream.formats.bare_text": ["Text", "text"],

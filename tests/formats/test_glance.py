@@ -9,20 +9,21 @@ import pytest
 
 from tests.formats.told import DONE, tell
 from tokenstream import Decoder, Limits
-from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.formats._glance import GlanceFormat
-from tokenstream.formats._template import Path
+from tokenstream.events import TextDelta
+from tokenstream.formats import Format
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import Shape
 from tokenstream.framing import ServerSentEvent
 
 
-class Little(GlanceFormat):
+class Little(Format):
     """A format of one field and a counter."""
 
     __slots__ = ("decoded",)
 
     name: ClassVar[str] = "little"
     sentinel: ClassVar[bytes | None] = DONE
-    numbers: ClassVar[tuple[Path, ...]] = (("n",),)
+    fast: ClassVar[Fast | None] = Fast(texts=[("text",)], changing=[("n",)])
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -34,7 +35,6 @@ class Little(GlanceFormat):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         self.decoded += 1
-        self.text_at = ("text",)
         if payload.get("odd"):
             self.note("role_missing")
         if "finish" in payload:
@@ -88,19 +88,17 @@ def test_departures_are_counted_for_each_delta() -> None:
     assert 10 == got.format.departures["role_missing"].count
 
 
-def test_deltas_that_are_never_alike_are_tried_ever_less_often() -> None:
+def test_deltas_that_are_never_alike_are_tried_ever_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Learning costs more than reading, so it must pay."""
     tried: list[bytes] = []
+    learn = Shape.learn
 
-    class Counting(Little):
-        def _template_of(self, payload: bytes, event: TextDelta | ReasoningDelta) -> Any:
-            before = self._wait
-            made = super()._template_of(payload, event)
-            if self._wait > before:
-                tried.append(payload)
-            return made
+    def counting(payload: bytes, *args: Any, **options: Any) -> Shape | None:
+        tried.append(payload)
+        return learn(payload, *args, **options)
 
-    tell(Counting(), *[{"n": n, f"x{n}": n, "text": "a"} for n in range(400)])
+    monkeypatch.setattr(Shape, "learn", counting)
+    tell(Little(), *[{"n": n, f"x{n}": n, "text": "a"} for n in range(400)])
 
     assert 2 <= len(tried) <= 9
 
@@ -120,9 +118,7 @@ def test_text_that_stands_elsewhere_is_decoded_each_time(place: Any) -> None:
     """Where the format expects it there is none, or another one."""
 
     class Elsewhere(Little):
-        def read(self, payload: dict[str, Any], event: str) -> None:
-            super().read(payload, event)
-            self.text_at = place
+        fast = Fast(texts=[place])
 
     format = Elsewhere()
     tell(format, *deltas(10))
@@ -202,7 +198,7 @@ class Counting(Little):
 
     __slots__ = ()
 
-    numbers = (("n",), ("m",))
+    fast = Fast(texts=[("text",)], changing=[("n",), ("m",)])
 
 
 @pytest.mark.parametrize("late", [8, 40])

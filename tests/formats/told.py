@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.events import Event
-    from tokenstream.formats._glance import GlanceFormat
     from tokenstream.formats.base import Format, Frame
     from tokenstream.message import Message, ToolCall
 
@@ -154,7 +153,7 @@ def adds_up(told: Told) -> None:
         assert message.text == "".join(pieces)
 
 
-def reads_alike_at_a_glance(make: Callable[[], GlanceFormat], frames: Iterable[Any]) -> None:
+def reads_alike_at_a_glance(make: Callable[[], Format], frames: Iterable[Any]) -> None:
     """Hold that events, payloads, departures and errors are those of the plain way."""
     frames = list(frames)
     plain = make()

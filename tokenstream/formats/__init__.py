@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 from tokenstream._lazy import lazily
 
 if TYPE_CHECKING:
+    from tokenstream.formats._fast.path import Fast
     from tokenstream.formats.bare_text import text
     from tokenstream.formats.base import Format, Frame
     from tokenstream.formats.custom_mapping import custom
 
-__all__ = ["Format", "Frame", "custom", "text"]
+__all__ = ["Fast", "Format", "Frame", "custom", "text"]
 
 # Loaded when first asked for: every module of the library that needs one of the
 # modules here would load them all.
-_HOMES = {"Format": "base", "Frame": "base", "custom": "custom_mapping", "text": "bare_text"}
+_HOMES = {
+    "Fast": "_fast.path",
+    "Format": "base",
+    "Frame": "base",
+    "custom": "custom_mapping",
+    "text": "bare_text",
+}
 
 __getattr__, __dir__ = lazily(globals(), _HOMES)

@@ -13,6 +13,7 @@ from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats._errors import exception_error, provider_error
+from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import is_dict
 from tokenstream.framing import ServerSentEvent
@@ -57,6 +58,7 @@ class Format(ABC):
     """
 
     __slots__ = (
+        "_fast_path",
         "assumed",
         "departures",
         "ended",
@@ -85,6 +87,8 @@ class Format(ABC):
     """What the provider's words for the end of an answer mean; any other word is "unknown"."""
     event_names: ClassVar[frozenset[str]] = frozenset()
     """Names of SSE events whose data must be this format's payloads."""
+    fast: ClassVar[Fast | None] = None
+    """What its deltas have in common, so that most need not be decoded; None where nothing is known."""
     several: ClassVar[bool] = False
     """Whether a connection carries several answers, which `place_of` and `of_answer` tell apart."""
     several_on_socket: ClassVar[bool] = False
@@ -93,6 +97,7 @@ class Format(ABC):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.pings = pings
+        self._fast_path = None if self.fast is None else FastPath(self, self.fast)
         self.shortcuts = True
         """Whether a payload like the last one may be read by comparing; the events are the same."""
         self.departures = Departures()
@@ -168,6 +173,19 @@ class Format(ABC):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
+        fast = self._fast_path
+        if fast is None:
+            return self.feed_plainly(frame)
+        if fast.entries:
+            event = fast.read(frame)
+            if event is not None:
+                return [event]
+        events = self.feed_plainly(frame)
+        fast.take(frame, events)
+        return events
+
+    def feed_plainly(self, frame: Frame) -> list[Event]:
+        """Return the events that `frame` holds, whatever it has in common with others."""
         if self.error is not None:
             return []
         self.frames += 1
@@ -209,12 +227,25 @@ class Format(ABC):
         Raises:
             LimitExceeded: What was held back outgrows a bound.
         """
+        if self._fast_path is not None:
+            self._fast_path.clear()
         self.parts.close_all(complete=self.error is None and self.finished)
 
     def late_usage(self) -> Usage | None:
         """Return the token counts of what was read, if there may be some that no event has told yet.
 
         The message has them at once. It changes nothing: any thread may ask.
+        """
+        return None
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return what takes each delta like this one that is read without decoding; None where nothing need.
+
+        It is for formats that keep more of a delta than `Parts` does. Where it returns
+        False, and has kept nothing, the payload is decoded after all.
+
+        Args:
+            delta: A delta that was decoded.
         """
         return None
 
@@ -233,7 +264,8 @@ class Format(ABC):
             before: What stands before the payload in such a chunk; of an event, the format knows.
             after: What stands after it.
         """
-        return None
+        fast = self._fast_path
+        return None if fast is None else fast.shortcut(unit, most, before, after)
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
         """Return what payloads are read at a glance, or None where there are none.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._openai import FINISH_REASONS, finish_reason, usage_of
 from tokenstream.formats._read import (
     dicts_of,
@@ -16,14 +17,13 @@ from tokenstream.formats._read import (
     says_nothing,
     text_of,
 )
-from tokenstream.formats._template import PADDING
 from tokenstream.formats._values import counts_in, scalar_text
+from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.formats._parts import TextKind
-    from tokenstream.formats._template import Path
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -36,7 +36,6 @@ _HEAD_FIELDS = ("id", "model")
 _OWN_FIELDS = frozenset({*_HEAD_FIELDS, "choices", "created", "object", "usage", *PADDING})
 _OWN_CHOICE_FIELDS = frozenset({"index", "finish_reason"})
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
-_TEXT_PATH = ("choices", 0, "text")
 
 # -- llama.cpp's own route: one choice, whose fields stand in the payload itself.
 _NATIVE_TEXT = "content"
@@ -53,7 +52,7 @@ _STOP_MARKS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "
 """How older servers said why they stopped: one of these was true."""
 
 
-class OpenAICompletions(GlanceFormat):
+class OpenAICompletions(Format):
     """The `openai-completions` format: `text_completion` objects of OpenAI, vLLM, llama.cpp and others.
 
     Args:
@@ -77,7 +76,11 @@ class OpenAICompletions(GlanceFormat):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     # Some servers send the time of each payload; llama.cpp counts its tokens.
-    numbers: ClassVar[tuple[Path, ...]] = (("created",), ("tokens_predicted",), ("tokens_evaluated",))
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("choices", 0, "text"), (_NATIVE_TEXT,)],
+        changing=[("created",), ("tokens_predicted",), ("tokens_evaluated",)],
+        turns=True,
+    )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -119,8 +122,6 @@ class OpenAICompletions(GlanceFormat):
 
     def _read_answer(self, payload: dict[str, Any]) -> None:
         choices = payload.get("choices")
-        if is_list(choices) and len(choices) == 1:
-            self.text_at = _TEXT_PATH
         self._read_head(payload)
         if is_list(choices) or is_dict(choices):
             self._read_choices(choices)
@@ -193,7 +194,6 @@ class OpenAICompletions(GlanceFormat):
     # -- llama.cpp's own route ---------------------------------------------
 
     def _read_native(self, payload: dict[str, Any]) -> None:
-        self.text_at = (_NATIVE_TEXT,)
         place = payload.get("index")
         choice = self.parts.choice(0 if place is None else index_of(place)).index
         model = text_of(payload, "model")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import (
     dict_of,
     dicts_of,
@@ -14,13 +15,12 @@ from tokenstream.formats._read import (
     says_nothing,
     text_of,
 )
-from tokenstream.formats._template import PADDING
 from tokenstream.formats._values import counts_in
+from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.formats._template import Path
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -40,10 +40,9 @@ _USAGE = {
 _OWN_FIELDS = frozenset({"index", "token", "top_tokens", "generated_text", "details", *PADDING})
 _WHOLE_FIELDS = frozenset({"generated_text", "details"})
 _OWN_DETAILS = ("finish_reason", "best_of_sequences", *_USAGE)
-_TEXT_PATH = ("token", "text")
 
 
-class TGI(GlanceFormat):
+class TGI(Format):
     """Text Generation Inference's own route: the stream's tokens, or a whole generation.
 
     Args:
@@ -65,8 +64,9 @@ class TGI(GlanceFormat):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = _FINISH_REASONS
     # TGI sends none on this route; what stands before it may.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
-    numbers: ClassVar[tuple[Path, ...]] = (("index",), ("token", "id"), ("token", "logprob"))
-    field: ClassVar[bytes] = b"data:"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("token", "text")], changing=[("index",), ("token", "id"), ("token", "logprob")], head=b"data:"
+    )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -103,7 +103,6 @@ class TGI(GlanceFormat):
         if not self.parts.started:
             self.parts.head()
         if is_dict(token):
-            self.text_at = _TEXT_PATH
             self._read_token(token, payload)
         for name, value in payload.items():
             if name not in _OWN_FIELDS and not says_nothing(value):

@@ -57,7 +57,7 @@ class GeminiParts(CallParts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_counts", "_given", "_report", "decoded", "every", "latest", "waited")
+    __slots__ = ("_counts", "_given", "_report", "decoded", "every", "latest", "plain", "waited")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
@@ -67,6 +67,8 @@ class GeminiParts(CallParts):
         self._given: dict[str, Any] | None = None
         self.latest: Event | None = None
         """The plain delta that came last, whose payload holds a newer report."""
+        self.plain = False
+        """Whether the payload that is being read is such a delta."""
         self._counts: dict[str, int] = {}
         self.waited = 0
         """How many plain deltas there were since usage was given."""
@@ -80,6 +82,14 @@ class GeminiParts(CallParts):
         if report:
             self._report = report
             self.latest = None
+
+    def keep(self, delta: Event) -> bool:
+        """Keep a plain delta that was not decoded; return False where its counts are to be given with it."""
+        if self.waited + 1 >= self.every:
+            return False
+        self.latest = delta
+        self.waited += 1
+        return True
 
     def give_usage_again(self) -> None:
         """Give what the last plain delta says of usage, and let more of them pass before the next time."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
-from tokenstream.formats._readers import ChunkReader
-from tokenstream.formats._template import PADDING
+from tokenstream.formats.base import Format
 from tokenstream.formats.gemini._content import GeminiParts
 from tokenstream.formats.gemini._names import camel
 from tokenstream.formats.gemini._words import FINISH_REASONS, meaning_of, reason_of
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._holes import HoleTemplate
     from tokenstream.formats._open import Choice
     from tokenstream.formats._template import Path
-    from tokenstream.formats.base import Frame, Unit
+    from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
@@ -45,13 +44,9 @@ _COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "pro
 _DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
 _TELLING = ("promptFeedback", "modelVersion", "responseId")
 _WRAPPED = frozenset({"candidates", "promptFeedback", "prompt_feedback", "usageMetadata", "usage_metadata"})
-_Frames: TypeAlias = tuple[tuple[bytes, bytes], ...]
-# The Gemini API ends lines with CRLF, Vertex AI with LF.
-_SSE: _Frames = ((b"data: ", b"\r\n\r\n"), (b"data: ", b"\n\n"))
-"""What stands before and after a payload in an event."""
 
 
-class Gemini(GlanceFormat):
+class Gemini(Format):
     """Gemini's generateContent: chunks of a stream, or a whole answer in one payload.
 
     Args:
@@ -65,24 +60,28 @@ class Gemini(GlanceFormat):
         ['MessageStart', 'PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_chunks", "_read", "_read_of")
+    __slots__ = ("_chunks",)
 
     name: ClassVar[str] = "gemini"
     # Proxies that speak OpenAI's language to all their clients send it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_is_last: ClassVar[bool] = False
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    numbers: ClassVar[tuple[Path, ...]] = (
-        *[("usageMetadata", name) for name in _COUNTS],
-        *[("usageMetadata", name, 0, "tokenCount") for name in _DETAILS],
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[_TEXT, ("response", *_TEXT)],
+        changing=[
+            *[("usageMetadata", name) for name in _COUNTS],
+            *[("usageMetadata", name, 0, "tokenCount") for name in _DETAILS],
+        ],
+        units=frozenset({"event", "element"}),
+        # The Gemini API ends lines with CRLF, Vertex AI with LF.
+        crlf=True,
     )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._chunks = GeminiParts(self.limits, self.note)
         self.parts = self._chunks
-        self._read: Callable[[bytes], Event | None] | None = None
-        self._read_of: tuple[object, ...] = ()
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
@@ -103,11 +102,11 @@ class Gemini(GlanceFormat):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
+        chunks = self._chunks
         # What was not decoded here may come from an SDK, which spells bytes in its own way.
-        self._chunks.decoded = isinstance(frame, dict)
+        chunks.decoded, chunks.plain = isinstance(frame, dict), False
         events = super().feed(frame, now=now)
-        if self.text_at and events:
-            chunks = self._chunks
+        if chunks.plain and events:
             chunks.latest = events[0]
             chunks.waited += 1
             if chunks.waited >= chunks.every:
@@ -115,63 +114,27 @@ class Gemini(GlanceFormat):
                 events += chunks.take()
         return events
 
+    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+        """Return what keeps each delta for its counts; with every so many of them these are given."""
+        return self._chunks.keep
+
     def late_usage(self) -> Usage | None:
         """Return what the last report says of usage; an event for it may be on its way."""
         return self._chunks.late_usage()
-
-    def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
-    ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that differs from the last ones in its text and counts."""
-        template = self._template
-        if template is None or self._match is None or unit not in ("event", "element"):
-            return None
-        frames = _SSE if unit == "event" else ((before, after),)
-        wanted = (template, self._kind, self._choice, self._part, frames, most)
-        if wanted != self._read_of:
-            self._read_of = wanted
-            self._read = self._reader(template, frames, most)
-        return self._read
-
-    def _reader(
-        self, template: HoleTemplate, frames: _Frames, most: int
-    ) -> Callable[[bytes], Event | None] | None:
-        like = self._kind("", choice=self._choice, part=self._part)
-        readers: list[Callable[[bytes], Event | None]] = []
-        for head, foot in frames:
-            shape = template.framed(head, foot) if frames is _SSE else template.between(head, foot)
-            if shape is None:
-                return None
-            payload = slice(len(head), -len(foot) or None)
-            readers.append(ChunkReader(self, shape, payload, like, most).read)
-        first, other, chunks = readers[0], readers[-1], self._chunks
-        ending = frames[0][1][-2:]
-
-        def read(chunk: bytes) -> Event | None:
-            waited = chunks.waited + 1
-            # With the next one the counts are given, too.
-            if waited >= chunks.every:
-                return None
-            event = first(chunk) if chunk[-2:] == ending else other(chunk)
-            if event is not None:
-                chunks.latest, chunks.waited = event, waited
-            return event
-
-        return read
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Put what `payload` says into `self.parts`."""
         chunk = camel(_inner(payload))
         if chunk is payload and _is_plain(chunk):
             # The counts change with every piece of text; they are given with every so many of them.
-            self.text_at = _TEXT
+            self._chunks.plain = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):
             self._candidate(candidate)
         for name, value in (known(chunk, *_KNOWN, *_ADDED_BY_SDK) or {}).items():
             self.parts.field(name, value)
         self._chunks.report(dict_of(chunk, "usageMetadata"))
-        if not self.text_at:
+        if not self._chunks.plain:
             self._chunks.give_usage()
         blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
         if blocked and not chunk.get("candidates"):

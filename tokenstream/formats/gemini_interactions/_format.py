@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, dicts_of, is_dict, known, says_nothing, text_of
+from tokenstream.formats.base import Format
 from tokenstream.formats.gemini_interactions._steps import Steps
 from tokenstream.formats.gemini_interactions._words import ALIASES, FINISH_REASONS, GOES_ON, usage_of
 from tokenstream.framing import ServerSentEvent
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._template import Path
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -32,9 +33,9 @@ _EVENTS = frozenset(
         "step.stop",
     }
 )
-_TEXT: Path = ("delta", "text")
-_SUMMARY: Path = ("delta", "content", "text")
 _PLAIN = {"event_type", "index", "delta"}
+_IN_TEXT_DELTAS = {"type", "text"}
+_SILENT = frozenset({"event_type", "event_id", *PADDING})
 _KNOWN_IN_INTERACTIONS = (
     "id",
     "model",
@@ -54,7 +55,7 @@ _KNOWN_IN_INTERACTIONS = (
 )
 
 
-class GeminiInteractions(GlanceFormat):
+class GeminiInteractions(Format):
     """Google's Interactions API: a stream's events, or a whole interaction in one payload.
 
     Args:
@@ -73,6 +74,7 @@ class GeminiInteractions(GlanceFormat):
     name: ClassVar[str] = "gemini-interactions"
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(texts=[("delta", "text"), ("delta", "content", "text")])
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
@@ -117,8 +119,7 @@ class GeminiInteractions(GlanceFormat):
             self.parts.unknown(text_of(payload["raw"], "event_type") or "event", payload["raw"])
         else:
             self.parts.unknown(kind or "event", payload)
-        if not self.text_at:
-            self._give_position()
+        self._give_position()
 
     def after_end(self, frame: Frame) -> None:
         """Take a frame that comes after the terminal event; the sentinel is expected there."""
@@ -164,9 +165,8 @@ class GeminiInteractions(GlanceFormat):
     def _step_delta(self, payload: dict[str, Any]) -> None:
         delta = dict_of(payload, "delta")
         self._steps.delta(self._index(payload, max(self._steps.newest, 0)), delta, payload)
-        if payload.keys() == _PLAIN:
-            self.text_at = _path_of(delta)
-        if self.text_at:
+        if payload.keys() == _PLAIN and delta.keys() <= _IN_TEXT_DELTAS:
+            # Nearly all: there is nothing else to look for.
             return
         self._take_usage(dict_of(payload, "metadata").get("total_usage"))
         self._carry(payload, "index", "delta", "metadata")
@@ -272,7 +272,7 @@ class GeminiInteractions(GlanceFormat):
     def _carry(self, payload: dict[str, Any], *names: str) -> None:
         """Carry the fields that are not among `names`."""
         for name, value in payload.items():
-            if name not in names and name not in ("event_type", "event_id") and not says_nothing(value):
+            if name not in names and name not in _SILENT and not says_nothing(value):
                 self.parts.field(name, value)
 
     def _give_position(self) -> None:
@@ -280,11 +280,3 @@ class GeminiInteractions(GlanceFormat):
         if self._event_id != self._given_id:
             self._given_id = self._event_id
             self.parts.field("event_id", self._event_id)
-
-
-def _path_of(delta: dict[str, Any]) -> Path:
-    """Return where a delta's payload has its text, or its text of a thought, if it says nothing else."""
-    if delta.keys() == {"type", "text"}:
-        return _TEXT
-    is_summary = delta.keys() == {"type", "content"} and dict_of(delta, "content").keys() == {"type", "text"}
-    return _SUMMARY if is_summary else ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._glance import GlanceFormat
+from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._openai import usage_of
-from tokenstream.formats._read import dict_of, dicts_of, is_dict, is_list, says_nothing, text_of
+from tokenstream.formats._read import dict_of, dicts_of, is_dict, says_nothing, text_of
+from tokenstream.formats.base import Format
 from tokenstream.formats.openai_assistants._content import Content
 from tokenstream.formats.openai_assistants._steps import Steps
 from tokenstream.formats.openai_assistants._words import FINISH_REASONS, INCOMPLETE_REASONS, OBJECTS
@@ -22,11 +23,10 @@ __all__ = ["OpenAIAssistants"]
 
 _Reader: TypeAlias = "Callable[[OpenAIAssistants, dict[str, Any]], None]"
 
-_TEXT_PATH = ("delta", "content", 0, "text", "value")
 _OWN_RUN_FIELDS = frozenset({"id", "object", "model", "status", "usage", "required_action", "last_error"})
 
 
-class OpenAIAssistants(GlanceFormat):
+class OpenAIAssistants(Format):
     """The `openai-assistants` format: events whose kind stands in their name and their `object`.
 
     Args:
@@ -49,6 +49,7 @@ class OpenAIAssistants(GlanceFormat):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **INCOMPLETE_REASONS}
     event_names: ClassVar[frozenset[str]] = frozenset({*OBJECTS})
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(texts=[("delta", "content", 0, "text", "value")])
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -158,8 +159,6 @@ class OpenAIAssistants(GlanceFormat):
 
     def _read_message_delta(self, payload: dict[str, Any]) -> None:
         content = dict_of(payload, "delta").get("content")
-        if is_list(content) and len(content) == 1:
-            self.text_at = _TEXT_PATH
         self._content.read_delta(text_of(payload, "id") or "", content)
 
     def _read_step(self, step: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Payloads that differ from the ones before them in their text alone, read without decoding them."""

@@ -1,0 +1,207 @@
+"""Functions that find the text in a payload of a known shape: the fastest one for each kind of shape.
+
+What stays is cut off, which takes half as long as a regular expression. What is
+left in the place of the text is one JSON string, or there is no match; so it is
+read as the JSON decoder reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+from pydantic_core import from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CODE", "NUMBER", "Hole", "Match", "matcher"]
+
+Match: TypeAlias = "Callable[[bytes], str | None]"
+"""Returns the text of a payload of one shape; None for any other payload, and for no text."""
+
+
+# Possessive: a value ends where its characters do, and is never tried shorter.
+NUMBER = rb"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,40}+)?+(?:[eE][+-]?+[0-9]{1,3}+)?+"
+CODE = rb"[A-Za-z0-9_:.+-]++"
+
+
+class Hole(Enum):
+    """A value in which payloads of one shape differ, with a probe for it."""
+
+    TEXT = b"tokenstream probe"
+    """The text, between its quotes."""
+    AGAIN = b"tokenstream probe "
+    """The same bytes as the text, once more."""
+    PADDING = b"paddingprobe"
+    """Letters and digits, or nothing, that hide the length of the text."""
+    CODE = b"codeprobe"
+    """An id or a time: a string without escapes, between its quotes."""
+    NUMBER = b"-918273645"
+    """A number."""
+    SPACES = b"   "
+    """Spaces before the last brace, which hide the length of the text, too."""
+
+
+def matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
+    """Return what finds the text in payloads of a shape.
+
+    Args:
+        pieces: The bytes that stay: before, between and after the holes.
+        holes: What may stand between them.
+    """
+    if not _GIVES_BACK:
+        return _match_nothing
+    if holes == (Hole.TEXT,):
+        return _cut(*pieces)
+    if holes == (Hole.TEXT, Hole.PADDING):
+        return _cut_padded(*pieces)
+    return _cut_twice(*pieces) if Hole.AGAIN in holes else _cut_each(*pieces, holes=holes)
+
+
+def _match_nothing(payload: bytes) -> None:  # noqa: ARG001 - as every match
+    return None
+
+
+def _parsed(written: bytes) -> str | None:
+    """Return the text of a JSON string, given what stands between its quotes."""
+    try:
+        text: str = from_json(b'"%b"' % written)
+    except ValueError:
+        return None
+    return text or None
+
+
+_QUOTE, _BACKSLASH, _ZERO = b'"\\0'
+_MOST_DIGITS = 16
+_NUMBER = re.compile(NUMBER).fullmatch
+_IN_CODES = bytes(code for code in range(128) if re.match(CODE, bytes([code])))
+
+# `removeprefix` and `removesuffix` compare and cut in one call. Where there is nothing to cut, CPython
+# gives back the very same bytes; where it does not, nothing is read at a glance.
+_PIECE = bytes([97, 98])
+_GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") is _PIECE
+
+
+def _cut(prefix: bytes, tail: bytes) -> Match:
+    """Match a text between two pieces."""
+
+    def match(payload: bytes) -> str | None:
+        rest = payload.removeprefix(prefix)
+        written = rest.removesuffix(tail)
+        if rest is payload or written is rest:
+            return None
+        if _BACKSLASH in written or _QUOTE in written:
+            return _parsed(written)
+        try:
+            text = written.decode()
+        except UnicodeDecodeError:
+            return None
+        return text or None if text.isprintable() else _parsed(written)
+
+    return match
+
+
+def _cut_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
+    """Match a text and the padding behind it."""
+    middle = between[1:]
+
+    def match(payload: bytes) -> str | None:
+        rest = payload.removeprefix(prefix)
+        written, _, after = rest.partition(b'"')
+        padded = after.removeprefix(middle)
+        padding = padded.removesuffix(tail)
+        if padding is padded or rest is payload:
+            return None
+        if padded is after or not (padding.isalnum() or not padding):
+            return match_escaped(rest)
+        if _BACKSLASH in written:
+            return _parsed(written)
+        try:
+            text = written.decode()
+        except UnicodeDecodeError:
+            return None
+        return text or None if text.isprintable() else _parsed(written)
+
+    def match_escaped(rest: bytes) -> str | None:
+        # The first quote is one inside the text. No padding has the bytes before it in it.
+        written, found, padding = rest.removesuffix(tail).rpartition(between)
+        return _parsed(written) if found and (padding.isalnum() or not padding) else None
+
+    return match
+
+
+def _cut_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
+    """Match a text that stands there twice."""
+    around = len(between)
+
+    def match(payload: bytes) -> str | None:
+        rest = payload.removeprefix(prefix)
+        inner = rest.removesuffix(tail)
+        size = (len(inner) - around) // 2
+        # What is as long as the piece between and two equal texts is made of these, or of anything else.
+        if inner is rest or rest is payload or size <= 0 or inner[size:-size] != between:
+            return None
+        written = inner[:size]
+        return _parsed(written) if written == inner[-size:] else None
+
+    return match
+
+
+def _cut_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
+    """Match a text among other holes: what stands before it is cut off first, then what stands behind it."""
+    prefix, *inner, tail = pieces
+    place = holes.index(Hole.TEXT)
+    before = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:place], inner, strict=False)]
+    behind = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:place:-1], inner[::-1], strict=False)]
+
+    def match(payload: bytes) -> str | None:
+        rest = payload.removeprefix(prefix)
+        written = rest.removesuffix(tail)
+        if written is rest or rest is payload:
+            return None
+        for fits, piece in before:
+            value, found, written = written.partition(piece)
+            # Most are counters, which need no call: whatever may stand in a hole, a plain number may.
+            counts = value.isdigit() and value[0] != _ZERO and len(value) < _MOST_DIGITS
+            if not found or not (counts or fits(value)):
+                return None
+        for fits, piece in behind:
+            # No value has the piece before it in it, as a text may.
+            written, found, value = written.rpartition(piece)
+            if not found or not fits(value):
+                return None
+        if _BACKSLASH in written or _QUOTE in written:
+            return _parsed(written)
+        try:
+            text = written.decode()
+        except UnicodeDecodeError:
+            return None
+        return text or None if text.isprintable() else _parsed(written)
+
+    return match
+
+
+def _is_padding(value: bytes) -> bool:
+    return value.isalnum() or not value
+
+
+def _is_code(value: bytes) -> bool:
+    return not value.translate(None, _IN_CODES)
+
+
+def _is_number(value: bytes) -> bool:
+    return _NUMBER(value) is not None
+
+
+def _is_space(value: bytes) -> bool:
+    return not value.strip(b" ")
+
+
+_CHECKS: dict[Hole, Callable[[bytes], bool]] = {
+    Hole.PADDING: _is_padding,
+    Hole.CODE: _is_code,
+    Hole.NUMBER: _is_number,
+    Hole.SPACES: _is_space,
+}

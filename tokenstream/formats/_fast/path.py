@@ -1,0 +1,385 @@
+"""The fast path of a format: deltas like those that were decoded are read by comparing their bytes.
+
+1. An entry is a shape and what it means, both of one payload; neither changes afterwards.
+2. There is one entry, or, where deltas of several choices may come in turns and none changes what
+   another one means, up to four, the one used last first.
+3. A payload that gives anything but exactly one delta, or bends a rule, drops them all: a part may have
+   begun or ended, or half a character be held back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.formats._fast.shape import Shape, at
+from tokenstream.formats._open import OpenCall
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.formats._fast.match import Match
+    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats.base import Format, Frame, Unit
+
+    Read = Callable[[bytes], Event | None]
+    """Returns the event of one delta, None for anything else."""
+    Follow = Callable[[Any], bool | None]
+    """Takes a delta that was not decoded; False where it must be decoded after all."""
+
+__all__ = ["Fast", "FastPath", "Read"]
+
+_MOST_ENTRIES = 4
+_WORTH_LEARNING = 12
+"""Payloads that an entry has read once it has paid for itself."""
+_LONGEST_WAIT = 512
+"""Deltas after which a shape is looked for again, at most."""
+_NAMELESS = "message"
+"""What the SSE standard calls an event without a name."""
+
+_new: Callable[[type[Any]], Any] = object.__new__
+"""Makes an event whose fields are filled in then: a call with keywords would take three times as long."""
+_FRAGMENTS = (ToolCallDelta, PartDelta)
+_TEXTS = (TextDelta, ReasoningDelta, RefusalDelta)
+
+
+@dataclass(frozen=True, slots=True)
+class Fast:
+    """What a format's deltas have in common, so that most of them need not be decoded.
+
+    Where a payload gives exactly one delta whose text stands in one of these places,
+    the next payload with the same bytes around its text is read without decoding it.
+    A format that keeps more than `Parts` does of a delta has `Format.follow` as well.
+
+    Args:
+        texts: Places of the text, such as ("delta", "text"): keys, and indexes of lists.
+        changing: Places of numbers, ids and times that differ from one delta to the next and say nothing.
+        asides: Fields that say nothing of the answer, and may hold the text once more.
+        head: What servers write before a payload.
+        units: What a chunk may be that is one payload.
+        crlf: Whether servers may end lines with CR LF.
+        turns: Whether what a delta means does not depend on which choice the last one was of.
+
+    Example:
+        >>> Fast(texts=[("token", "text")], changing=[("index",)]).head
+        b'data: '
+    """
+
+    texts: tuple[Path, ...] | list[Path]
+    changing: tuple[Path, ...] | list[Path] = ()
+    asides: frozenset[str] = frozenset()
+    head: bytes = b"data: "
+    units: frozenset[Unit] = frozenset({"event"})
+    crlf: bool = False
+    turns: bool = False
+
+
+class _Entry:
+    """A shape, and what a payload of that shape means.
+
+    Args:
+        format: The format whose frames are counted.
+        name: The name of its SSE event.
+        shape: The bytes around its text.
+        like: The delta that was decoded.
+        follow: What the format does with each such delta.
+    """
+
+    __slots__ = ("_framed", "follow", "like", "name", "read", "shape")
+
+    def __init__(
+        self,
+        format: Format,
+        name: str,
+        shape: Shape,
+        like: Any,  # noqa: ANN401 - a delta
+        follow: Follow | None,
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.like = like
+        self.follow = follow
+        self.read: Read = _reader(format, shape.match, like, follow)
+        """Reads a payload."""
+        self._framed: dict[tuple[bytes, bytes, int], Read] = {}
+
+    def means(self, name: str, payload: bytes, event: Any) -> bool:  # noqa: ANN401 - a delta
+        """Tell whether a payload is of this shape and means what this does."""
+        like = self.like
+        alike = (name, event.__class__, event.choice, event.part) == (
+            self.name,
+            like.__class__,
+            like.choice,
+            like.part,
+        )
+        return alike and self.shape.match(payload) is not None
+
+    def framed(self, format: Format, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
+        """Return what reads a chunk that is one payload between two fixed pieces; it is made once.
+
+        Args:
+            format: The format whose frames are counted.
+            before: What stands before the payload.
+            after: What stands after it.
+            most: The longest chunk that may be read so, in bytes.
+            lines: Whether a payload may take several lines.
+        """
+        wanted = (before, after, most)
+        made = self._framed.get(wanted)
+        if made is None and (lines or self.shape.takes_one_line):
+            match = self.shape.between(before, after).match
+            payload = slice(len(before), -len(after) or None)
+            made = self._framed[wanted] = _reader(
+                format, match, self.like, self.follow, payload=payload, most=most
+            )
+        return made
+
+
+class FastPath:
+    """The entries of one format's deltas, and when it is worth looking for another one.
+
+    Args:
+        format: The format.
+        fast: What its deltas have in common.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_fast",
+        "_format",
+        "_learnt_at",
+        "_patience",
+        "_seen",
+        "_shapes",
+        "_wait",
+        "entries",
+    )
+
+    def __init__(self, format: Format, fast: Fast) -> None:
+        self.entries: list[_Entry] = []
+        self._format = format
+        self._fast = fast
+        self._shapes: list[tuple[Path, Shape]] = []
+        """The last shapes that were learnt, with the place of the text; they stay true of any payload."""
+        self._seen: list[object] | None = None
+        """The values in changing places of the last delta that was decoded."""
+        self._changed: set[Path] = set()
+        """The places in which these were seen to change: the fewer, the faster is the comparison."""
+        self._learnt_at = 0
+        self._patience = 1
+        self._wait = 0
+
+    def read(self, frame: Frame) -> Event | None:
+        """Return the event of a frame like one of the last ones; None for any other."""
+        if isinstance(frame, bytes):
+            name = _NAMELESS
+        elif isinstance(frame, ServerSentEvent):
+            name, frame = frame.event, frame.payload
+        else:
+            return None
+        for number, entry in enumerate(self.entries):
+            if entry.name == name:
+                event = entry.read(frame)
+                if event is not None:
+                    if number:
+                        self.entries.insert(0, self.entries.pop(number))
+                    return event
+        return None
+
+    def take(self, frame: Frame, events: list[Event]) -> None:
+        """Take a frame that was decoded: learn from it, or forget what was learnt before it."""
+        format = self._format
+        event: Any = events[0] if len(events) == 1 else None
+        name = _NAMELESS
+        if isinstance(frame, ServerSentEvent):
+            name, frame = frame.event, frame.payload
+        bent = format.noted_at == format.frames or format.error is not None or not format.shortcuts
+        path = None if bent or not isinstance(frame, bytes) else self._place_of(event)
+        if path is None or not isinstance(frame, bytes):
+            self.clear()
+            if events and self._seen is None and isinstance(events[-1].raw, dict):
+                self._changing_in(events[-1].raw)
+            return
+        if any(entry.means(name, frame, event) for entry in self.entries):
+            # It was too long for its entry, or the format wanted it decoded.
+            return
+        if not self._fast.turns:
+            self.clear()
+        shape = self._shape_of(frame, event, path)
+        if shape is not None:
+            del self.entries[_MOST_ENTRIES - 1 :]
+            self.entries.insert(0, _Entry(format, name, shape, event, self._follow(event)))
+            self._learnt_at = format.frames
+
+    def _shape_of(self, payload: bytes, event: Any, path: Path) -> Shape | None:  # noqa: ANN401 - a delta
+        """Return the shape of a payload: one that was learnt before, or, if that may pay, another one."""
+        text = at(event.raw, path)
+        changing = self._changing_in(event.raw)
+        for place, shape in self._shapes:
+            if place == path and shape.match(payload) == text:
+                return shape
+        self._wait -= 1
+        if self._wait > 0:
+            return None
+        made = Shape.learn(payload, event.raw, path, changing=changing, asides=self._fast.asides)
+        if made is None:
+            self._be_patient()
+        else:
+            self._shapes = [(path, made), *self._shapes[: _MOST_ENTRIES - 1]]
+        return made
+
+    def clear(self) -> None:
+        """Forget what was learnt: a match does not tell any more what a payload means."""
+        if not self.entries:
+            return
+        self.entries.clear()
+        if self._format.frames - self._learnt_at >= _WORTH_LEARNING:
+            self._patience, self._wait = 1, 0
+        else:
+            self._be_patient()
+
+    def _be_patient(self) -> None:
+        self._patience = self._wait = min(2 * self._patience, _LONGEST_WAIT)
+
+    def shortcut(self, unit: Unit, most: int, before: bytes, after: bytes) -> Read | None:
+        """Return what reads a whole chunk like the last one; None where there is none.
+
+        Args:
+            unit: What each chunk is.
+            most: The longest chunk that may be read so, in bytes.
+            before: What stands before the payload in such a chunk; of an event, it is known here.
+            after: What stands after it.
+        """
+        if not self.entries or unit not in self._fast.units:
+            return None
+        entry = self.entries[0]
+        if unit != "event":
+            return entry.framed(self._format, before, after, most, lines=unit != "line")
+        head = self._fast.head
+        before = head if entry.name == _NAMELESS else b"event: %b\n%b" % (entry.name.encode(), head)
+        read = entry.framed(self._format, before, b"\n\n", most, lines=False)
+        if not self._fast.crlf or read is None:
+            return read
+        other = entry.framed(self._format, before, b"\r\n\r\n", most, lines=False)
+        return other and (lambda chunk: other(chunk) if chunk[-2:] == b"\r\n" else read(chunk))
+
+    def split(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
+        """Return the last entry's event name, what its payloads begin with, and what reads their rest."""
+        if not self.entries:
+            return None
+        entry = self.entries[0]
+        start, rest = entry.shape.split(multiple)
+        return entry.name, start, _reader(self._format, rest.match, entry.like, entry.follow, start=start)
+
+    # -- what tells that a delta is like another ---------------------------------
+
+    def _place_of(self, event: Any) -> Path | None:  # noqa: ANN401 - any event
+        """Return where a delta's text stands in its payload, if that is all that the payload says."""
+        kind = event.__class__
+        if kind in _TEXTS:
+            text = event.text
+        elif kind in _FRAGMENTS:
+            text = event.fragment
+        else:
+            return None
+        if kind is ToolCallDelta and self._call_of(event) is None:
+            return None
+        raw = event.raw
+        for path in self._fast.texts:
+            try:
+                found = at(raw, path)
+            except (LookupError, TypeError):
+                continue
+            # Half a character that is held back is not in the event.
+            if found == text and found:
+                return path
+        return None
+
+    def _follow(self, event: Any) -> Follow | None:  # noqa: ANN401 - a delta
+        """Return what is done with each delta like this one: a call's end needs all of its arguments."""
+        call = self._call_of(event) if event.__class__ is ToolCallDelta else None
+        if call is None:
+            return self._format.follow(event)
+        append = call.arguments.append
+        return lambda delta: append(delta.fragment)
+
+    def _call_of(self, event: ToolCallDelta) -> OpenCall | None:
+        """Return the open call that a delta adds to, unless it holds back half a character or a `{}`."""
+        choice = self._format.parts.choices.get(event.choice)
+        call = None if choice is None else choice.opened.get(event.part)
+        return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
+
+    def _changing_in(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
+        """Return the places whose values were seen to change; before a second payload shows that, all."""
+        places = self._fast.changing
+        if not places:
+            return ()
+        last, self._seen = self._seen, [_value_at(payload, place) for place in places]
+        if last is None:
+            return places
+        self._changed |= {
+            place for place, one, other in zip(places, last, self._seen, strict=True) if one != other
+        }
+        return [place for place in places if place in self._changed]
+
+
+def _value_at(payload: dict[str, Any], path: Path) -> object:
+    try:
+        return at(payload, path)
+    except (LookupError, TypeError):
+        return None
+
+
+def _reader(
+    format: Format,
+    match: Match,
+    like: Any,  # noqa: ANN401 - a delta
+    follow: Follow | None,
+    *,
+    payload: slice = slice(None),
+    most: int | None = None,
+    start: bytes = b"",
+) -> Read:
+    """Return a function that makes a delta like another one of the bytes of each that has its shape.
+
+    Args:
+        format: The format whose frames are counted.
+        match: Finds the text.
+        like: The delta that was decoded.
+        follow: What the format does with each such delta.
+        payload: Where in the bytes the payload is.
+        most: The longest bytes that may be read so; None for any.
+        start: What the payload begins with before these bytes.
+    """
+    kind: type[Any] = type(like)
+    choice, part = like.choice, like.part
+    call_id = like.id if kind is ToolCallDelta else None
+    is_text, is_reasoning = kind in _TEXTS, kind is ReasoningDelta
+    longest = format.limits.event if most is None else most
+
+    def read(data: bytes) -> Event | None:
+        text = match(data)
+        if text is None or len(data) > longest:
+            return None
+        event = _new(kind)
+        if is_text:
+            event.text = text
+            if is_reasoning:
+                event.signature = None
+        else:
+            event.fragment = text
+            if call_id is not None:
+                event.id = call_id
+        event.choice = choice
+        event.part = part
+        event._raw = start + data[payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        if follow is not None and follow(event) is False:
+            return None
+        format.frames += 1
+        made: Event = event
+        return made
+
+    return read
