@@ -104,7 +104,7 @@ _PATTERNS = [
 _ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
 """An ASCII character in JSON, or in JSON within JSON, which needs no escape and may have one."""
 
-_MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*+:\s*+"((?:[^"\\]|\\.)*+)', re.DOTALL)
+_MEMBER = re.compile(rb'(?<!\\)"((?:[^"\\]|\\.)*+)"\s*+:\s*+"((?:[^"\\]|\\.)*+)', re.DOTALL)
 """A member of a JSON object whose value is a string, be that whole or cut."""
 _TEXT_LINE = re.compile(rb"^data:[ ]?([^\r\n{\[][^\r\n]*+)", re.MULTILINE)
 """A line of an event's data that is no JSON object."""
