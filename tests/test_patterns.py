@@ -14,7 +14,6 @@ import pytest
 from tests.support.patterns import Expression, hostile, kept, written
 from tokenstream._json import _to_mark
 from tokenstream.formats._holes import HoleTemplate
-from tokenstream.formats.ollama._timed import _string
 from tokenstream.framing import json_array
 
 _SIZES = 16, 128, 1_024, 8_192
@@ -32,7 +31,6 @@ _HOLES: Any = HoleTemplate.learn(
 MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream._json._to_mark": _to_mark(4_300),
     "tokenstream.formats._holes.__init__": _HOLES._fullmatch.__self__,  # noqa: SLF001 - what it made is looked at
-    "tokenstream.formats.ollama._timed._string": _string("response"),
     "tokenstream.framing.json_array._whole": json_array._whole(),  # noqa: SLF001 - as above
     "tokenstream.framing.json_array._after_comma": json_array._after_comma(),  # noqa: SLF001 - as above
     "tokenstream.framing.json_array._before_comma": json_array._before_comma(),  # noqa: SLF001 - as above

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
-from tokenstream.formats._shortcuts import Shortcut
-from tokenstream.formats._template import PADDING
 from tokenstream.formats._values import base64_bytes, json_text
 from tokenstream.formats.base import Format
-from tokenstream.formats.ollama._timed import TimedLine
 from tokenstream.message import MediaPart, OpaquePart, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.events import Event
     from tokenstream.formats._parts import TextKind
-    from tokenstream.formats.base import Frame, Unit
+    from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -42,8 +39,6 @@ _STATISTICS = (
     "prompt_eval_duration",
     "eval_duration",
 )
-_LONGEST_WAIT = 512
-_NOWHERE: tuple[str, ...] = ()
 _KINDS: dict[str, TextKind] = {"thinking": "reasoning", "content": "text", "response": "text"}
 """Fields that hold text, in the order in which they are read where one line has several."""
 
@@ -64,34 +59,23 @@ class Ollama(Format):
         [TextDelta(choice=0, part=0, text='lo')]
     """
 
-    __slots__ = (
-        "_made",
-        "_patience",
-        "_said",
-        "_shape",
-        "_shortcut",
-        "_timed",
-        "_wait",
-    )
+    __slots__ = ("_timed",)
 
     name: ClassVar[str] = "ollama"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     framing: ClassVar[str] = "ndjson"
     # Proxies that turn the lines into server-sent events add it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[*[("message", name) for name in _KINDS], *[(name,) for name in _KINDS]],
+        changing=[("created_at",)],
+        units=frozenset({"event", "line"}),
+    )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._timed = False
         """Whether the time of the answer is known: that of its first line."""
-        self._said = _NOWHERE
-        """Where the line that is read has a piece of text, if that may be all that it says."""
-        # What follows is there only while a like line is sure to mean what reading would find.
-        self._shape: TimedLine | None = None
-        self._made: type[TextDelta | ReasoningDelta] = TextDelta
-        self._patience = 1
-        self._wait = 0
-        self._shortcut = Shortcut(self)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
@@ -104,43 +88,10 @@ class Ollama(Format):
             payload.keys() & {"created_at", "message", "response"}
         )
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
-        shape = self._shape
-        if shape is None or not isinstance(frame, bytes):
-            return self._feed_any(frame)
-        text = shape.match(frame)
-        if text is None:
-            return self._feed_any(frame)
-        self.frames += 1
-        return [self._made(text, part=shape.part.index, raw=frame)]
-
-    def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
-    ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one more piece of text."""
-        shape = self._shape
-        if shape is None:
-            return None
-        if unit == "event":
-            return self._shortcut.of(shape, self._made, most, part=shape.part.index)
-        if unit != "line":
-            return None
-        return self._shortcut.of(shape, self._made, most, part=shape.part.index, before=before, after=after)
-
     def after_end(self, frame: Frame) -> None:
         """Take a frame that comes after the end: `[DONE]` says it again, and anything else is counted."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
-
-    def finish_input(self) -> None:
-        """Close what is open at the end of the input.
-
-        Raises:
-            LimitExceeded: What was held back outgrows a bound.
-        """
-        self._shape = None
-        super().finish_input()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Put what `payload` says into `self.parts`."""
@@ -148,62 +99,22 @@ class Ollama(Format):
         self.parts.head(
             model=text_of(payload, "model"), role=text_of(message, "role") if is_dict(message) else None
         )
-        said = self._read_texts(payload, _NOWHERE)
+        self._read_texts(payload)
         if is_dict(message):
-            said = self._read_texts(message, ("message",)) if not said else _NOWHERE
+            self._read_texts(message)
             self._read_message(message)
         self._read_fields(payload)
         if payload.get("done") is True:
             self._finish(payload)
-        else:
-            self._said = said
-
-    # -- a piece of text and nothing else --------------------------------------
-
-    def _feed_any(self, frame: Frame) -> list[Event]:
-        known, self._shape = self._shape, None
-        self._said = _NOWHERE
-        events = super().feed(frame)
-        if self._said and events and self.shortcuts and self.error is None and isinstance(frame, bytes):
-            self._learn(frame, events[-1], known)
-        return events
-
-    def _learn(self, line: bytes, event: Event, known: TimedLine | None) -> None:
-        """Learn what a line looks like that told nothing but a piece of text.
-
-        Args:
-            line: The line.
-            event: The last event that it gave.
-            known: The shape that it did not have.
-        """
-        flow = self.parts.choices[0].flow
-        if not isinstance(event, TextDelta | ReasoningDelta) or flow is None or flow.held:
-            return
-        self._made = type(event)
-        if known is not None:
-            # It had no shape that would last.
-            self._patience = min(2 * self._patience, _LONGEST_WAIT)
-        self._wait -= 1
-        if self._wait <= 0:
-            self._shape = TimedLine.learn(line, event.raw, self._said, flow)
-            self._wait = self._patience
 
     # -- within ------------------------------------------------------------
 
-    def _read_texts(self, holder: dict[str, Any], way: tuple[str, ...]) -> tuple[str, ...]:
-        """Write the texts of a line, and return where the text is if there was one.
-
-        Args:
-            holder: The line, or its message.
-            way: Where in the line that is.
-        """
-        said: list[str] = []
+    def _read_texts(self, holder: dict[str, Any]) -> None:
+        """Write the texts of a line, or of its message."""
         for key, kind in _KINDS.items():
             text = holder.get(key)
             if isinstance(text, str) and text:
                 self.parts.write(0, kind, text)
-                said.append(key)
-        return (*way, said[0]) if len(said) == 1 else _NOWHERE
 
     def _read_message(self, message: dict[str, Any]) -> None:
         for key, value in message.items():
