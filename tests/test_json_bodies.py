@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -177,6 +178,23 @@ def test_a_body_that_was_cut_is_truncated(body: bytes) -> None:
         decoder.end()
 
         assert isinstance(decoder.error, StreamTruncated | None), place
+
+
+@pytest.mark.parametrize("element", [b"1,", b"[],", b'{"a":1},'])
+def test_a_huge_body_that_was_cut_costs_little(element: bytes) -> None:
+    """Where it was cut is found as it is decoded: forty bytes of memory for each of its own would be many."""
+    body = b'{"choices":[' + element * (600_000 // len(element))
+    decoder = Decoder()
+    tracemalloc.start()
+    try:
+        decoder.feed(body)
+        decoder.end()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(decoder.error, StreamTruncated)
+    assert 40 * len(body) >= peak
 
 
 @pytest.mark.slow

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._json import decode
-from tokenstream.errors import InvalidJSON, LimitExceeded, NotAStream, ProtocolError
+from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError
 from tokenstream.formats import registry
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict
@@ -34,8 +35,12 @@ __all__ = [
 ]
 
 _MOST_NAMES = 5
-_WORDS = ("NaN", "Infinity")
-"""What is no JSON, and read all the same."""
+_WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+"""Values that are words, of JSON and beyond."""
+_LONGEST_REST = 10
+"""Characters that tell whether something was cut: one more than the longest word has."""
+_CUT_ESCAPE = re.compile(r"u?[0-9A-Fa-f]{0,4}")
+_CUT_NUMBER = re.compile(r"\.|[eE][+-]?")
 _MOST_NAME = 40
 """Characters of a name that are shown."""
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
@@ -204,23 +209,27 @@ def is_malformed(document: bytes) -> bool:
     """Tell whether a document that is not whole goes wrong before it ends, so that it was not merely cut.
 
     Args:
-        document: What came of it.
+        document: What came of it, within the bounds that `is_whole` holds it to.
 
     Example:
         >>> is_malformed(b'{"done": tr'), is_malformed(b'{"done": <'), is_malformed(b'{"done": true} <')
         (False, True, True)
     """
-    from tokenstream.partial_json import PartialJSONParser
-
-    parser = PartialJSONParser()
     # A character that was cut itself is no fault.
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(document)
-    parser.feed(text)
-    if not isinstance(parser.error, InvalidJSON):
-        return False
-    rest = text[parser.error.offset :][: len(_WORDS[1])]
-    # The decoder goes on behind these, and the parser does not.
-    return not any(word.startswith(rest[: len(word)]) for word in _WORDS)
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        at = error.pos
+        if at == len(text) or error.msg.startswith("Unterminated string"):
+            return False
+        rest = text[at : at + _LONGEST_REST]
+        if error.msg.startswith("Expecting value"):
+            return not any(word.startswith(rest) for word in _WORDS)
+        if error.msg.startswith("Invalid \\uXXXX"):
+            return _CUT_ESCAPE.fullmatch(rest) is None
+        return not (text[at - 1].isdecimal() and _CUT_NUMBER.fullmatch(rest))
+    return False
 
 
 def _start_of(frame: Frame, most: int) -> str:
