@@ -271,7 +271,9 @@ class Connection:
 
     def _note_whole(self, known: Format) -> None:
         """Note that nobody streamed, where one document was the whole answer."""
-        if known.error is None and known.finished:
+        # A stream of lines may have one: then that has its end, which Ollama gives no whole answer.
+        line = known.framing == "ndjson" and not self._taken
+        if known.error is None and known.finished and not line:
             known.note("not_streamed")
 
     def _note_replaced(self) -> None:

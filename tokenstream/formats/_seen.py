@@ -105,7 +105,7 @@ def lines_without_ends(tail: bytes, limits: Limits) -> NotAStream | None:
         >>> from tokenstream.limits import DEFAULT_LIMITS
         >>> for tail in (b"data: {}data: {}", b"data: {}\ndata: {}\n", b"data: {\ndata: }"):
         ...     print(str(lines_without_ends(tail, DEFAULT_LIMITS)).partition(": ")[0])
-        the body is one line that says `data
+        the body is one line that says `data:` again and again
         no blank line ends the events of the body
         None
     """
