@@ -21,6 +21,7 @@ from tokenstream.formats._seen import (
 )
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._comments import COMMENT, with_comments
+from tokenstream.framing._text_body import TextBody
 from tokenstream.framing.body import JSONBody
 from tokenstream.framing.sniff import Sniffed, sniff
 
@@ -102,7 +103,7 @@ class Connection:
         """Whether the input came as text and not as bytes."""
         self._payloads = False
         """Whether the input is payloads that somebody else has framed and decoded."""
-        self.framing: SSEParser | JSONBody | AWSEventStreamParser | None = None
+        self.framing: SSEParser | JSONBody | AWSEventStreamParser | TextBody | None = None
         self.error: StreamError | None = None
         self.format: Format | None = None
         # Both are replaced once what they stand for is known, so that nothing
@@ -277,7 +278,7 @@ class Connection:
             known.note("not_streamed")
 
     def _note_replaced(self) -> None:
-        if isinstance(self.framing, SSEParser) and self.framing.replaced:
+        if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 
     def _end_undecided(self) -> list[Event]:
@@ -308,7 +309,7 @@ class Connection:
             self.frames = self._payload
 
     def _first_frames(self, chunk: bytes) -> list[Any]:
-        if not self._prefix and is_message(chunk, self.format, self._limits):
+        if not self._prefix and not self._is_plain and is_message(chunk, self.format, self._limits):
             self._departures.leave_out(_OF_SSE)
             self.frames = self._message_or_line
             return self._message(chunk)
@@ -330,6 +331,10 @@ class Connection:
         return []
 
     def _frame(self, found: Sniffed) -> None:
+        if (self._is_plain and found != "sse") or (found == "unknown" and self._reads_bare):
+            self.framing = TextBody()
+            self.frames = self.framing.feed
+            return
         if found == "unknown" and self.format is not None:
             # Whoever names a format knows better than the first bytes.
             found = "aws-eventstream" if self.format.framing == "aws-eventstream" else "sse"
@@ -349,6 +354,16 @@ class Connection:
         else:
             self._refused = found
             self.frames = self._gather
+
+    @property
+    def _reads_bare(self) -> bool:
+        """Whether the format was named, and reads a body that is nothing but text."""
+        return self.format is not None and self.format.reads_bare_text
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the server says so of the body: then braces and angle brackets in it are text, too."""
+        return self._reads_bare and "text/plain" in (self._content_type or "").lower()
 
     def _payload(self, payload: object) -> list[object]:
         # Whoever decoded it may have had no bound, and what reads it goes down level by level.

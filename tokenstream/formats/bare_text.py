@@ -29,13 +29,16 @@ _ONE_LINE = re.compile(rb"data: ([^\r\n{][^\r\n]*+)\n\n").fullmatch
 
 
 class Text(Format):
-    """Server-sent events whose data are pieces of text.
+    """Server-sent events whose data are pieces of text, or a body that is nothing but text.
 
     Whatever stands in `data:` is text, white space and JSON too, save `[DONE]`,
     which is the end, and empty data, which is a sign of life. An event named
     "error" is the server's error. So is a payload that is one whole JSON object
     with an `error` that is text or has a `message`; a model that writes such an
     object writes it in pieces. Events of any other name are carried as unknown.
+
+    A body without events, where this format is named, is text from its first
+    character to its last, and the end of the input is the end of the answer.
 
     SSE takes one leading space away and has no word for CR: servers that send
     `data: The`, `data: cat` need a `joiner`, and no piece can hold a CR.
@@ -52,15 +55,18 @@ class Text(Format):
         ['The', ' cat']
     """
 
-    __slots__ = ("_growing", "_part", "joiner")
+    __slots__ = ("_growing", "_is_bare", "_part", "joiner")
 
     name: ClassVar[str] = "text"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    reads_bare_text: ClassVar[bool] = True
 
     def __init__(self, *, joiner: str = "", limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self.joiner = joiner
         self._part: OpenPart | None = None
+        self._is_bare = False
+        """Whether the body has no events."""
         self._growing: OpenPart | None = None
         """The part, where pieces may be added to it without being looked into."""
 
@@ -84,8 +90,10 @@ class Text(Format):
             self.note("answer_empty")
         self.conclude()
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
+    def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:
+        """Return the events that `frame` holds, or a piece of a body without events."""
+        if isinstance(frame, str):
+            return self._feed_bare(frame)
         part = self._growing
         if (
             part is None
@@ -100,6 +108,20 @@ class Text(Format):
         self.frames += 1
         text = frame.decode("utf-8", "replace")
         return [TextDelta(self.joiner + text, part=part.index, raw=text)]
+
+    def _feed_bare(self, piece: str) -> list[Event]:
+        if self.error is None:
+            self._is_bare = True
+            self.frames += 1
+            self.parts.raw = piece
+            self.parts.add(self._part or self._begin(), piece)
+        return self.parts.take()
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what was held back; without `[DONE]`, set `error` to `StreamTruncated`."""
+        if self._is_bare and self.error is None:
+            self.conclude()
+        return super().end(now=now)
 
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
@@ -137,13 +159,18 @@ class Text(Format):
             self._write(text)
 
     def _write(self, text: str) -> None:
-        if self._part is not None:
-            self.parts.add(self._part, self.joiner + text)
-            return
+        part = self._part
+        if part is None:
+            part = self._begin()
+            self._growing = part if self.shortcuts else None
+        else:
+            text = self.joiner + text
+        self.parts.add(part, text)
+
+    def _begin(self) -> OpenPart:
         self.parts.head()
         self._part = self.parts.open(0, BLANK_TEXT)
-        self._growing = self._part if self.shortcuts else None
-        self.parts.add(self._part, text)
+        return self._part
 
     def _read_frame(self, frame: Frame) -> None:
         event = frame.event if isinstance(frame, ServerSentEvent) else ""

@@ -89,6 +89,8 @@ class Format(ABC):
     """Names of SSE events whose data must be this format's payloads."""
     fast: ClassVar[Fast | None] = None
     """What its deltas have in common, so that most need not be decoded; None where nothing is known."""
+    reads_bare_text: ClassVar[bool] = False
+    """Whether a body that is text without events is read, too, in pieces of str; the format must be named."""
     several: ClassVar[bool] = False
     """Whether a connection carries several answers, which `place_of` and `of_answer` tell apart."""
     several_on_socket: ClassVar[bool] = False

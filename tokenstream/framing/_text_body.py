@@ -1,0 +1,65 @@
+"""A body that is text and nothing else: no events, no lines, no mark of its end."""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenstream.errors import StreamError
+
+__all__ = ["TextBody"]
+
+_UTF8 = getincrementaldecoder("utf-8")
+
+
+class TextBody:
+    r"""Decode a body piece by piece; half a character waits for the rest of it.
+
+    A byte order mark at the start is no text. What is no UTF-8 becomes U+FFFD.
+
+    Example:
+        >>> body = TextBody()
+        >>> body.feed(b"caf\xc3"), body.feed(b"\xa9"), body.end()
+        (['caf'], ['é'], [])
+    """
+
+    __slots__ = ("_begun", "_ignoring", "_replacing", "replaced")
+
+    stop: str | None = None
+    """A framing never asks to close the source."""
+    error: StreamError | None = None
+    """None: any bytes are text."""
+    unfinished: None = None
+    """None: a piece has no end that could be missing."""
+
+    def __init__(self) -> None:
+        self.replaced = 0
+        """How many times U+FFFD was put in place of what is no UTF-8."""
+        self._replacing, self._ignoring = _UTF8("replace"), _UTF8("ignore")
+        self._begun = False
+
+    @property
+    def tail(self) -> bytes:
+        """The bytes of an unfinished character."""
+        held, _ = self._replacing.getstate()
+        return held
+
+    def check(self) -> None:
+        """Do nothing: there is never an error."""
+
+    def feed(self, chunk: bytes, *, now: float = 0.0) -> list[str]:
+        """Return the text that a chunk completes, in one piece."""
+        return self._piece(chunk, final=False)
+
+    def end(self, *, now: float = 0.0) -> list[str]:
+        """Return what stands for the half of a character that was left."""
+        return self._piece(b"", final=True)
+
+    def _piece(self, chunk: bytes, *, final: bool) -> list[str]:
+        text = self._replacing.decode(chunk, final)
+        self.replaced += text.count("\ufffd") - self._ignoring.decode(chunk, final).count("\ufffd")
+        if text and not self._begun:
+            self._begun = True
+            text = text.removeprefix("\ufeff")
+        return [text] if text else []
