@@ -257,6 +257,8 @@ class FastPath:
             return None
         entry = self.entries[0]
         if unit != "event":
+            if entry.name != _NAMELESS:
+                return None
             return entry.framed(self._format, before, after, most, lines=unit != "line")
         head = self._fast.head
         before = head if entry.name == _NAMELESS else b"event: %b\n%b" % (entry.name.encode(), head)
@@ -301,10 +303,14 @@ class FastPath:
     def _follow(self, event: Any) -> Follow | None:  # noqa: ANN401 - a delta
         """Return what is done with each delta like this one: a call's end needs all of its arguments."""
         call = self._call_of(event) if event.__class__ is ToolCallDelta else None
+        follow = self._format.follow(event)
         if call is None:
-            return self._format.follow(event)
+            return follow
         append = call.arguments.append
-        return lambda delta: append(delta.fragment)
+        if follow is None:
+            return lambda delta: append(delta.fragment)
+        # What the format will not have is decoded, and added there.
+        return lambda delta: follow(delta) is not False and append(delta.fragment)
 
     def _call_of(self, event: ToolCallDelta) -> OpenCall | None:
         """Return the open call that a delta adds to, unless it holds back half a character or a `{}`."""

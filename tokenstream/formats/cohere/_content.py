@@ -83,16 +83,11 @@ class Content:
             self._parts.note("part_index_reused")
         self._open(index, _type_of(content), content)
 
-    def add(self, index: int | None, content: dict[str, Any]) -> OpenPart | None:
-        """Add to a content block.
-
-        Returns:
-            The part where it was one piece of text and nothing else; None where there was more, or less.
-        """
+    def add(self, index: int | None, content: dict[str, Any]) -> None:
+        """Add to a content block."""
         if index is None:
             self._parts.note("part_index_missing")
             index = max(self._newest, 0)
-        plain: OpenPart | None = None
         for key, kind in KEYS.items():
             text = content.get(key)
             if not isinstance(text, str):
@@ -100,12 +95,10 @@ class Content:
             block = self._block(index, key, kind)
             self._parts.add(block, text)
             self._parts.turn_to(block)
-            plain = block if len(content) == 1 else None
-        rest = known(content, "type", *KEYS) if plain is None else None
+        rest = known(content, "type", *KEYS)
         if rest is not None:
             self._parts.note("delta_misfits")
             self._parts.items("content-delta", [{"index": index, **rest}])
-        return plain
 
     def stop(self, index: int | None) -> None:
         """Close a content block."""
@@ -174,7 +167,7 @@ class Content:
         cites = None if citation.get("type") == "PLAN" else self._places.get(index)
         self._parts.cite(0, citation_of(citation, cites, documents))
 
-    def write(self, text: str, choice: int) -> OpenPart | None:
+    def write(self, text: str, choice: int) -> None:
         """Write text of a version that does not mark its parts."""
         self._settle()
         self._parts.write(choice, "text", text)
@@ -182,7 +175,6 @@ class Content:
         if block is not None and choice == 0:
             self._newest = 0
             self._places[0] = block.index
-        return block
 
     # -- tool calls ----------------------------------------------------------
 

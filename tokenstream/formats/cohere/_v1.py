@@ -71,10 +71,7 @@ class V1(V2):
         text = payload.get("text")
         if isinstance(text, str):
             choice = payload.get("index", 0)
-            part = self.content.write(text, choice if _is_index(choice) else 0)
-            if part is not None and text and len(payload) == 3 and payload.get("is_finished") is False:
-                self.plain = (payload, part, ("text",))
-                return
+            self.content.write(text, choice if _is_index(choice) else 0)
         self.carry(
             payload, "event_type", "is_finished", "index", *(("text",) if isinstance(text, str) else ())
         )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
-from tokenstream.formats._template import PADDING
 from tokenstream.formats.base import Format
 from tokenstream.formats.cohere._content import Content
 from tokenstream.formats.cohere._words import FINISH_REASONS, failure_of, usage_of
+from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._open import OpenPart
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
@@ -22,8 +22,6 @@ __all__ = ["V2"]
 
 _HELD = ("role", "content", "tool_plan", "tool_calls", "citations")
 """Fields of a message that hold what the answer says."""
-_PLAIN = frozenset({"type", "index", "delta"})
-"""Fields of a content-delta that says nothing but a piece of text."""
 _BARE_ERROR = frozenset({"message", "id"})
 
 
@@ -35,7 +33,7 @@ class V2(Format):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("content", "nameless", "plain")
+    __slots__ = ("content", "nameless")
 
     sentinel: ClassVar[bytes | None] = b"[DONE]"
 
@@ -44,8 +42,6 @@ class V2(Format):
         self.content = Content(self.parts)
         self.nameless = False
         """Whether the frame that is read has no name of its own."""
-        self.plain: tuple[dict[str, Any], OpenPart, tuple[str, ...]] | None = None
-        """The payload that is read, where it is one piece of text alone; its part; where the text is."""
 
     @classmethod
     def is_whole_v2(cls, payload: dict[str, Any]) -> bool:
@@ -92,6 +88,11 @@ class V2(Format):
         """Tell whether a payload that looks like an error is an end, which says more."""
         return text_of(payload, "type") == "message-end"
 
+    def _read_frame(self, frame: Frame) -> None:
+        event = frame.event if isinstance(frame, ServerSentEvent) else None
+        self.nameless = isinstance(frame, bytes) or event == "message"
+        super()._read_frame(frame)
+
     def _read_unmarked(self, payload: dict[str, Any]) -> None:
         if self.is_whole_v2(payload):
             self._whole(payload)
@@ -122,16 +123,10 @@ class V2(Format):
 
     def _content_delta(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
-        content = dict_of(message, "content")
-        index = _index_of(payload)
-        part = self.content.add(index, content)
+        self.content.add(_index_of(payload), dict_of(message, "content"))
         logprobs = payload.get("logprobs")
         if logprobs:
             self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
-        alone = payload.keys() == _PLAIN and len(message) == 1 and len(payload["delta"]) == 1
-        if part is not None and alone and index is not None:
-            self.plain = (payload, part, ("delta", "message", "content", next(iter(content))))
-            return
         self._carry_around(payload, message, "content", "logprobs")
 
     def _content_end(self, payload: dict[str, Any]) -> None:
