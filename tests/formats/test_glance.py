@@ -217,3 +217,38 @@ def test_without_a_payload_to_compare_with_any_number_may_change() -> None:
     tell(format, {"odd": 1, "text": "a", "n": 1, "m": 1}, *[{"n": n, "text": "a", "m": n} for n in range(40)])
 
     assert format.decoded < 5
+
+
+class Counted(Little):
+    """A format that keeps the last number, so that only a whole one may change."""
+
+    __slots__ = ("last",)
+
+    fast = Fast(texts=[("text",)], changing=[("n",)], counts=[("n",)])
+
+    def follow(self, delta: Any) -> Any:
+        def take(delta: Any) -> None:
+            self.last = delta
+
+        return take
+
+
+@pytest.mark.parametrize("odd", [0, -7, 1.5, 10**15, "7", "x", None])
+def test_where_only_whole_numbers_change_any_other_value_is_decoded(odd: Any) -> None:
+    """What is kept of a delta that was not decoded is a whole number, then."""
+    format = Counted()
+    alike = deltas(9)[1:]
+    got = tell(format, *alike, {**alike[0], "n": odd})
+
+    assert 3 == format.decoded
+    assert 8 == format.last.raw["n"]
+    assert "".join(delta["text"] for delta in [*alike, alike[0]]) == got.message.text
+
+
+@pytest.mark.parametrize("odd", [0, -7, 1.5, 10**15, "7", "x"])
+def test_a_value_that_is_no_whole_number_may_stay_as_it_is(odd: Any) -> None:
+    """It is compared with the rest."""
+    format = Counted()
+    tell(format, *[{**delta, "n": odd} for delta in deltas(9)])
+
+    assert 2 == format.decoded

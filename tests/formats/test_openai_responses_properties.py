@@ -290,6 +290,15 @@ def test_what_teaches_nothing_is_not_learnt_from(opening: Payload, kind: str, pi
     assert told(read(*frames, format=Plain())) == told(read(*frames))
 
 
+def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
+    """Though it is all that its event gave, and stands there as a delta does."""
+    whole = frame({**event("output_text.done", content_index=0, text="Hi"), "delta": "Hi"})
+    frames = [frame(created()), frame(added(message())), frame(part_added()), whole, whole, whole]
+
+    assert told(read(*frames, format=Plain())) == told(read(*frames))
+    assert "Hi" == read(*frames).message.text
+
+
 def test_ids_that_change_all_the_time_cost_no_more_than_decoding() -> None:
     """Learning a shape that never matches is given up, and tried again later."""
     frames = [frame({**delta("a"), "item_id": f"x{n}", "sequence_number": n}) for n in range(40)]

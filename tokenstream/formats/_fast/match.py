@@ -16,7 +16,7 @@ from pydantic_core import from_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CODE", "NUMBER", "Hole", "Match", "matcher"]
+__all__ = ["CODE", "NUMBER", "Hole", "Match", "is_count", "matcher"]
 
 Match: TypeAlias = "Callable[[bytes], str | None]"
 """Returns the text of a payload of one shape; None for any other payload, and for no text."""
@@ -40,6 +40,8 @@ class Hole(Enum):
     """An id or a time: a string without escapes, between its quotes."""
     NUMBER = b"-918273645"
     """A number."""
+    COUNT = b"918273645"
+    """A whole number from 1 on, below 10**15."""
     SPACES = b"   "
     """Spaces before the last brace, which hide the length of the text, too."""
 
@@ -191,6 +193,11 @@ def _is_code(value: bytes) -> bool:
     return not value.translate(None, _IN_CODES)
 
 
+def is_count(value: bytes) -> bool:
+    """Tell whether a number may stand where a whole number changes."""
+    return value.isdigit() and value[0] != _ZERO and len(value) < _MOST_DIGITS
+
+
 def _is_number(value: bytes) -> bool:
     return _NUMBER(value) is not None
 
@@ -203,5 +210,6 @@ _CHECKS: dict[Hole, Callable[[bytes], bool]] = {
     Hole.PADDING: _is_padding,
     Hole.CODE: _is_code,
     Hole.NUMBER: _is_number,
+    Hole.COUNT: is_count,
     Hole.SPACES: _is_space,
 }

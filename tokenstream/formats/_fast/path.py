@@ -57,6 +57,7 @@ class Fast:
     Args:
         texts: Places of the text, such as ("delta", "text"): keys, and indexes of lists.
         changing: Places of numbers, ids and times that differ from one delta to the next and say nothing.
+        counts: Those of these places in which only whole numbers are read so.
         asides: Fields that say nothing of the answer, and may hold the text once more.
         head: What servers write before a payload.
         units: What a chunk may be that is one payload.
@@ -70,6 +71,7 @@ class Fast:
 
     texts: tuple[Path, ...] | list[Path]
     changing: tuple[Path, ...] | list[Path] = ()
+    counts: tuple[Path, ...] | list[Path] = ()
     asides: frozenset[str] = frozenset()
     head: bytes = b"data: "
     units: frozenset[Unit] = frozenset({"event"})
@@ -224,7 +226,10 @@ class FastPath:
         self._wait -= 1
         if self._wait > 0:
             return None
-        made = Shape.learn(payload, event.raw, path, changing=changing, asides=self._fast.asides)
+        fast = self._fast
+        made = Shape.learn(
+            payload, event.raw, path, changing=changing, counts=fast.counts, asides=fast.asides
+        )
         if made is None:
             self._be_patient()
         else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._fast.match import CODE, NUMBER, Hole, matcher
+from tokenstream.formats._fast.match import CODE, NUMBER, Hole, is_count, matcher
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -87,6 +87,7 @@ class Shape:
         path: Path,
         *,
         changing: Iterable[Path] = (),
+        counts: Collection[Path] = (),
         asides: Collection[str] = (),
     ) -> Shape | None:
         """Return the shape of a payload, or None where its bytes do not tell enough.
@@ -96,13 +97,14 @@ class Shape:
             value: The payload, decoded.
             path: Where in it the text is.
             changing: Where in it numbers and codes stand that may change and say nothing.
+            counts: Those of these places in which only a whole number may stand.
             asides: Fields of the payload that say nothing of the answer, so that they may hold the text
                 once more.
         """
         text, others = at(value, path), [*changing]
-        if len(payload) > _LONGEST or Hole.NUMBER.value in payload or not _is_utf8(payload):
+        if len(payload) > _LONGEST or Hole.COUNT.value in payload or not _is_utf8(payload):
             return None
-        names = {str(place[-1]) for place in others}
+        names = {str(place[-1]): place in counts for place in others}
         for place in _places(payload, text, path):
             holes = _holes(payload, place, names, again=bool(asides))
             if _proves(payload, value, holes, [path, *others], asides):
@@ -147,26 +149,28 @@ def _places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
             yield place + 1, place + len(quoted) - 1
 
 
-def _holes(payload: bytes, place: tuple[int, int], changing: set[str], *, again: bool) -> list[_Found]:
+def _holes(payload: bytes, place: tuple[int, int], changing: dict[str, bool], *, again: bool) -> list[_Found]:
     """Return the holes in a payload, in the order in which they stand there.
 
     Args:
         payload: The payload's bytes.
         place: Where the text begins and ends, between its quotes.
-        changing: Names of the fields that may change.
+        changing: Names of the fields that may change, and whether only a whole number may stand there.
         again: Whether the text may stand there once more.
     """
     start, end = place
     holes: list[_Found] = [(start, end, Hole.TEXT)]
     # No key stands inside a JSON string: its quotes would be escaped there.
-    names = b"|".join(re.escape(name.encode()) for name in sorted(changing | PADDING))
+    names = b"|".join(re.escape(name.encode()) for name in sorted(PADDING.union(changing)))
     field = rb'"(%b)"\s*+:\s*+(?:(%b)|"(%b|)")' % (names, NUMBER, CODE)
     for found in re.finditer(field, payload):
-        if found[3] is None and found[1].decode() in changing:
-            holes.append((*found.span(2), Hole.NUMBER))
-        elif found[3] is not None and found[1].decode() in changing:
+        counts = changing.get(found[1].decode())
+        if found[3] is None:
+            if counts is False or (counts and is_count(found[2])):
+                holes.append((*found.span(2), Hole.COUNT if counts else Hole.NUMBER))
+        elif counts is False:
             holes.append((*found.span(3), Hole.CODE))
-        elif found[3] is not None and (found[3].isalnum() or not found[3]):
+        elif counts is None and (found[3].isalnum() or not found[3]):
             holes.append((*found.span(3), Hole.PADDING))
     spaces = re.search(rb"\}(\x20++)\}\Z", payload)
     if spaces is not None:

@@ -13,7 +13,7 @@ from tokenstream.formats.openai_responses._words import arguments_of, described,
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
-    from tokenstream.formats._parts import OpenCall, OpenPart, Parts
+    from tokenstream.formats._parts import OpenCall, Parts
 
 __all__ = ["CallItem", "is_clients"]
 
@@ -59,11 +59,6 @@ class CallItem(Item):
         """Arguments that came before its name."""
         self._settled = False
         """Whether the arguments were sent whole."""
-
-    @property
-    def growing(self) -> OpenPart | None:
-        """The call, while it is open."""
-        return self._call
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
         """Open the call once it has a name, and hand it out where it is over."""

@@ -102,9 +102,7 @@ def _input_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
     if not isinstance(text, str):
         return False
     item = items.item(payload, item_type)
-    fits = item.add(field, text)
-    items.written = item.growing
-    return fits
+    return item.add(field, text)
 
 
 def _input_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:

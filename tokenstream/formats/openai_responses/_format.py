@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.events import PartDelta, ToolCallDelta
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, is_list, known, says_nothing, text_of
-from tokenstream.formats._template import PADDING
-from tokenstream.formats.base import PING_NAMES, Format, Frame, Unit
+from tokenstream.formats.base import PING_NAMES, Format
 from tokenstream.formats.openai_responses._events import READERS
-from tokenstream.formats.openai_responses._items import Items
-from tokenstream.formats.openai_responses._plain import KINDS, NAMELESS, PlainDelta, is_told
+from tokenstream.formats.openai_responses._items import Items, sequence_number_of
 from tokenstream.formats.openai_responses._words import FINAL_STATUSES, error_of, finish_of, usage_of
-from tokenstream.framing import ServerSentEvent
-from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
+    from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
 __all__ = ["OpenAIResponses"]
 
+_NUMBER = ("sequence_number",)
 _RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
-# A shape that matched so often has paid for itself.
-_WORTH_LEARNING = 12
-_LONGEST_WAIT = 512
-_MOST_NUMBER = 10**15
 _LIFE = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *FINAL_STATUSES))
 """Events about the response as a whole."""
 _EVENT_FIELDS = frozenset(
@@ -82,40 +79,26 @@ class OpenAIResponses(Format):
         "_begun",
         "_created",
         "_decoded",
-        "_delta",
         "_items",
-        "_learnt_at",
-        "_name",
-        "_others",
+        "_nameless",
         "_places",
-        "_plain",
-        "_read_plain",
         "_running",
-        "_wait",
     )
 
     name: ClassVar[str] = "openai-responses"
     # OpenAI sends none, but servers that imitate it do.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     several_on_socket: ClassVar[bool] = True
+    fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._items = Items(self.limits, self.note)
         self.parts = self._items
-        self._plain: PlainDelta | None = None
-        self._read_plain: Callable[[bytes], Event | None] | None = None
-        self._delta: dict[str, Any] | None = None
-        """The payload that is being read, where it is a delta of a kind that repeats."""
-        self._learnt_at = -_WORTH_LEARNING
-        self._others = 0
-        """Deltas since then that were not known by their bytes."""
-        self._wait = 0
-        """How many of them must come before a shape is learnt again."""
-        self._name = NAMELESS
-        """The name of the SSE event that is being read."""
         self._decoded = False
-        """Whether its payload came decoded, without a name."""
+        """Whether the payload that is being read came decoded, without a name."""
+        self._nameless = False
+        """Whether its SSE event has no name."""
         self._begun = False
         self._created = False
         self._places: dict[str, str] = {}
@@ -169,42 +152,37 @@ class OpenAIResponses(Format):
         """The number of the event that came last, from which OpenAI can replay; None where none came."""
         return self._items.sequence_number
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
-        plain, read = self._plain, self._read_plain
-        event = None
-        if plain is not None and read is not None:
-            if isinstance(frame, ServerSentEvent):
-                event = read(frame.payload) if frame.event == plain.name else None
-            elif isinstance(frame, bytes) and plain.nameless:
-                event = read(frame)
-        return self._feed_any(frame, now) if event is None else [event]
-
-    def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
-    ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one more delta of the same part."""
-        plain = self._plain
-        if plain is None or unit != "event":
-            return None
-        return plain.reader(self, self._items, head=plain.head, foot=b"\n\n", most=most)
-
-    def _feed_any(self, frame: Frame, now: float) -> list[Event]:
-        self._plain = None
-        self._name = frame.event if isinstance(frame, ServerSentEvent) else NAMELESS
+    def feed_plainly(self, frame: Frame) -> list[Event]:
+        """Return the events that `frame` holds, whatever it has in common with others."""
         self._decoded = isinstance(frame, dict)
-        events = super().feed(frame, now=now)
-        delta, self._delta = self._delta, None
-        alone = self.shortcuts and len(events) == 1 and self.noted_at != self.frames
-        if alone and delta is not None and isinstance(frame, bytes | ServerSentEvent):
-            self._learn(frame if isinstance(frame, bytes) else frame.payload, delta)
-        return events
+        return super().feed_plainly(frame)
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+        """Return what keeps each delta for its number, and counts what it adds to its text."""
+        if not (text_of(delta.raw, "type") or "").endswith(".delta"):
+            # What is whole is given once.
+            return _refuse
+        items = self._items
+        section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.written
+        is_numbered = sequence_number_of(delta.raw) is not None
+        note = self.departures.note if self._nameless else None
+
+        def take(delta: Any) -> None:  # noqa: ANN401 - a delta
+            if is_numbered:
+                items.latest = delta
+            if section is not None:
+                section.given += len(delta.text)
+            if note is not None:
+                # The frame itself is counted after this.
+                note("event_name_missing", event=self.frames + 1)
+
+        return take
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
         self.parts.raw = data
-        number = data.get("sequence_number")
-        if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _MOST_NUMBER:
-            self._items.digits = b"%d" % number
+        number = sequence_number_of(data)
+        if number is not None:
+            self._items.number, self._items.latest = number, None
         if not _is_known(text_of(data, "type") or event) and data.get("object") != "response":
             error = error_of(data, event)
             if error is not None:
@@ -218,7 +196,8 @@ class OpenAIResponses(Format):
         if kind is None and payload.get("object") == "response":
             self._read_whole(payload)
             return
-        if self._name == NAMELESS and not self._decoded:
+        self._nameless = not (event or self._decoded)
+        if self._nameless:
             # Not by `note`: what is like this payload may be read at a glance, which counts it too.
             self.departures.note("event_name_missing", event=self.frames)
         elif kind and event and kind != event:
@@ -246,8 +225,6 @@ class OpenAIResponses(Format):
         elif not reader(self._items, payload, kind):
             self.note("delta_misfits")
             self.parts.unknown(kind, payload)
-        elif kind in KINDS and kind == payload.get("type"):
-            self._delta = payload
 
     def end_without_finish(self) -> None:
         """End a response whose own end is missing: no open tool call is known to be whole."""
@@ -312,22 +289,10 @@ class OpenAIResponses(Format):
             if not says_nothing(value):
                 self.parts.field(name, value)
 
-    def _learn(self, data: bytes, payload: dict[str, Any]) -> None:
-        """Remember what a plain delta looks like, so that the next one of its part is known by its bytes."""
-        grown = self._items.written
-        if grown is None or not is_told(grown) or self.limits is not DEFAULT_LIMITS:
-            return
-        self._others += 1
-        if self._others <= self._wait or not _EVENT_FIELDS.issuperset(payload):
-            return
-        self._plain = PlainDelta.learn(data, payload, self._name, grown)
-        if self._plain is not None:
-            self._read_plain = self._plain.reader(self, self._items)
-            # Where each payload differs it does not pay, and is tried ever less often.
-            paid = self.frames - self._learnt_at - self._others >= _WORTH_LEARNING
-            self._wait = 0 if paid else min(2 * self._wait + 1, _LONGEST_WAIT)
-            self._learnt_at, self._others = self.frames, 0
-
 
 def _is_known(kind: str) -> bool:
     return kind in READERS or kind in _LIFE
+
+
+def _refuse(_delta: Any) -> bool:  # noqa: ANN401 - a delta
+    return False

@@ -41,11 +41,6 @@ class Item(ABC):
         self.over = False
         """Whether its end came."""
 
-    @property
-    def growing(self) -> OpenPart | None:
-        """The part that more of its arguments would be added to, and nothing else."""
-        return None
-
     @abstractmethod
     def take(self, item: dict[str, Any], *, over: bool) -> None:
         """Take what the server says of the whole item.
@@ -176,11 +171,6 @@ class HostedItem(OnePart):
             name=text_of(item, "name") or self.type.removesuffix("_call"),
             provider_data=item,
         )
-
-    @property
-    def growing(self) -> OpenPart | None:
-        """The part that more of its arguments or its code would be added to."""
-        return self._part if self._given and not self.over else None
 
     def add(self, field: str, text: str) -> bool:
         """Add to its arguments or its code."""

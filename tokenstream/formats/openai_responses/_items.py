@@ -24,11 +24,12 @@ from tokenstream.message import MediaPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.events import Event
     from tokenstream.formats._open import OpenPart
-    from tokenstream.formats.openai_responses._plain import Grown
+    from tokenstream.formats.openai_responses._written import Section
     from tokenstream.limits import Limits
 
-__all__ = ["Items", "number_of"]
+__all__ = ["Items", "number_of", "sequence_number_of"]
 
 _MAKERS: dict[str, type[Item]] = {
     "message": MessageItem,
@@ -37,6 +38,7 @@ _MAKERS: dict[str, type[Item]] = {
     "program": HostedItem,
 }
 
+_MOST_NUMBER = 10**15
 _WRITTEN = frozenset({"message", "reasoning"})
 
 
@@ -50,14 +52,26 @@ class Items(Parts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_audio", "_by_id", "_by_index", "_by_place", "_highest", "_seen", "digits", "written")
+    __slots__ = (
+        "_audio",
+        "_by_id",
+        "_by_index",
+        "_by_place",
+        "_highest",
+        "_seen",
+        "latest",
+        "number",
+        "written",
+    )
 
     splits_calls = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self.digits = b""
-        """The number of the event that came last, as digits; empty where none came."""
+        self.number: int | None = None
+        """The number of the last event that was decoded and had one."""
+        self.latest: Event | None = None
+        """A delta after it that was not decoded, and has a number of its own."""
         self._by_index: dict[int, Item] = {}
         self._by_place: dict[tuple[int, str], Item] = {}
         """Items by index and type."""
@@ -65,8 +79,8 @@ class Items(Parts):
         self._highest = -1
         """The highest index of an item."""
         self._seen: list[Item] = []
-        self.written: Grown | None = None
-        """What a delta added to last."""
+        self.written: Section | None = None
+        """The text that the last decoded delta of one added to."""
         self._audio: OpenPart | None = None
 
     def clean(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +90,8 @@ class Items(Parts):
     @property
     def sequence_number(self) -> int | None:
         """The number of the event that came last, from which the provider can replay."""
-        return int(self.digits) if self.digits else None
+        number = None if self.latest is None else sequence_number_of(self.latest.raw)
+        return self.number if number is None else number
 
     # -- which item --------------------------------------------------------
 
@@ -223,8 +238,9 @@ class Items(Parts):
 
     def tell_number(self) -> None:
         """Tell the number of the event that came last."""
-        if self.sequence_number is not None:
-            self.field("sequence_number", self.sequence_number)
+        number = self.sequence_number
+        if number is not None:
+            self.field("sequence_number", number)
 
     # -- audio, which is no item -------------------------------------------
 
@@ -253,6 +269,18 @@ def number_of(payload: dict[str, Any], name: str) -> int | None:
     """
     value = index_of(payload.get(name))
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def sequence_number_of(payload: dict[str, Any]) -> int | None:
+    """Return the number that an event has in its response.
+
+    Example:
+        >>> sequence_number_of({"sequence_number": 7}), sequence_number_of({"sequence_number": -7})
+        (7, None)
+    """
+    number = payload.get("sequence_number")
+    in_range = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _MOST_NUMBER
+    return number if in_range else None
 
 
 def _fits(held: Item, item_type: str) -> bool:
