@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._growing import ChoiceState, GrowingPart, GrowingUsage
+from tokenstream._growing import Arguments, ChoiceState, GrowingPart, GrowingUsage
 from tokenstream._log import TextLog
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
@@ -47,6 +47,7 @@ __all__ = ["Accumulator"]
 
 
 _NOWHERE = TextLog()
+_NO_CALL = Arguments()
 """Stands for a log while no text has come; nothing is ever written to it."""
 
 
@@ -68,6 +69,9 @@ class Accumulator:
     """
 
     __slots__ = (
+        "_call_choice",
+        "_call_log",
+        "_call_part",
         "_choices",
         "_held",
         "_id",
@@ -112,6 +116,10 @@ class Accumulator:
         self._text_part = -1
         self._text_choice = -1
         self._text_log = _NOWHERE
+        # The call that the last fragment went to; after anything but text, it is looked up again.
+        self._call_part: int | None = None
+        self._call_choice = 0
+        self._call_log = _NO_CALL
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
         """Take an event; it gives none."""
@@ -141,7 +149,21 @@ class Accumulator:
             if self._held > self.limits.text:
                 self._overflow()
             content = True
+        elif (
+            isinstance(event, ToolCallDelta)
+            and event.part == self._call_part
+            and event.choice == self._call_choice
+        ):
+            text = event.fragment
+            # What it was added to is where `partial_arguments` looks.
+            event._link = log = self._call_log  # noqa: SLF001 - made for this
+            log.append(text)
+            self._held += len(text)
+            if self._held > self.limits.text:
+                self._overflow()
+            content = True
         else:
+            self._call_part = None
             taker = _TAKERS.get(event.__class__)
             content = taker(self, event) if taker is not None else False
         # Last: what another thread built meanwhile is forgotten with the rest.
@@ -309,8 +331,8 @@ class Accumulator:
 
     def _take_arguments(self, event: ToolCallDelta) -> bool:
         part = self._choice(event.choice).part(event.part, ToolCall)
-        # What it was added to is where `partial_arguments` looks.
-        event._link = part.add_piece(event.fragment)  # noqa: SLF001 - made for this
+        event._link = log = part.add_piece(event.fragment)  # noqa: SLF001 - as for the next fragment
+        self._call_part, self._call_choice, self._call_log = event.part, event.choice, log
         self._grow(len(event.fragment))
         return True
 

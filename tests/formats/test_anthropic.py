@@ -23,7 +23,16 @@ from tests.formats.anthropic_payloads import (
     text,
     tool,
 )
-from tokenstream.events import MessageStart, PartStart, Ping, ReasoningDelta, TextDelta, Unknown
+from tokenstream.events import (
+    MessageStart,
+    PartStart,
+    Ping,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    Unknown,
+)
 from tokenstream.formats.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import (
@@ -371,17 +380,30 @@ def test_deltas_of_a_block_are_read_at_a_glance() -> None:
     assert 4 == made.frames
 
 
-def test_deltas_that_take_several_lines_are_not_read_at_a_glance() -> None:
-    """Nor are those of a tool call, or any before the first."""
-    made, several = Anthropic(), Anthropic()
-    before = made.shortcut("event", 4096)
+def test_arguments_are_read_at_a_glance() -> None:
+    """Each fragment tells its call, and the call that is done has all of them."""
+    made = Anthropic()
     for sent in (start(), tool(0), arguments(0, "{")):
         made.feed(frame(sent))
-    for sent in (start(), block(0, "text", text="")):
-        several.feed(frame(sent))
-    several.feed(ServerSentEvent(frame(text(0, "a")).payload.replace(b",", b",\n"), "content_block_delta"))
+    shortcut = made.shortcut("event", 4096)
 
-    assert (None, None, None) == (before, made.shortcut("event", 4096), several.shortcut("event", 4096))
+    assert shortcut is not None
+    assert ToolCallDelta("toolu_1", "}") == shortcut(
+        b"event: content_block_delta\ndata: %b\n\n" % frame(arguments(0, "}")).payload
+    )
+    [done] = [event for event in made.feed(frame(stop(0))) if isinstance(event, ToolCallDone)]
+    assert "{}" == done.call.arguments_text
+
+
+def test_deltas_that_take_several_lines_are_not_read_at_a_glance() -> None:
+    """Nor are any before the first."""
+    made = Anthropic()
+    before = made.shortcut("event", 4096)
+    for sent in (start(), block(0, "text", text="")):
+        made.feed(frame(sent))
+    made.feed(ServerSentEvent(frame(text(0, "a")).payload.replace(b",", b",\n"), "content_block_delta"))
+
+    assert (None, None) == (before, made.shortcut("event", 4096))
 
 
 def test_a_compaction_delta_that_says_nothing_changes_nothing() -> None:

@@ -59,6 +59,8 @@ def matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
         return _cut(*pieces)
     if holes == (Hole.TEXT, Hole.PADDING):
         return _cut_padded(*pieces)
+    if holes == (Hole.TEXT, Hole.SPACES):
+        return _cut_spaced(*pieces)
     return _cut_twice(*pieces) if Hole.AGAIN in holes else _cut_each(*pieces, holes=holes)
 
 
@@ -130,6 +132,28 @@ def _cut_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
         # The first quote is one inside the text. No padding has the bytes before it in it.
         written, found, padding = rest.removesuffix(tail).rpartition(between)
         return _parsed(written) if found and (padding.isalnum() or not padding) else None
+
+    return match
+
+
+def _cut_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
+    """Match a text, and spaces before the last brace."""
+
+    def match(payload: bytes) -> str | None:
+        rest = payload.removeprefix(prefix)
+        inner = rest.removesuffix(tail)
+        # The piece between ends with a brace.
+        behind = inner.rstrip(b" ")
+        written = behind.removesuffix(between)
+        if written is behind or inner is rest or rest is payload:
+            return None
+        if _BACKSLASH in written or _QUOTE in written:
+            return _parsed(written)
+        try:
+            text = written.decode()
+        except UnicodeDecodeError:
+            return None
+        return text or None if text.isprintable() else _parsed(written)
 
     return match
 

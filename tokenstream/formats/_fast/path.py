@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.shape import Shape, at
 from tokenstream.formats._open import OpenCall
+from tokenstream.formats._read import is_dict
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     """Returns the event of one delta, None for anything else."""
     Follow = Callable[[Any], bool | None]
     """Takes a delta that was not decoded; False where it must be decoded after all."""
+    Append = Callable[[str], None]
+    """Adds to the arguments of a call."""
 
 __all__ = ["Fast", "FastPath", "Read"]
 
@@ -87,10 +90,10 @@ class _Entry:
         name: The name of its SSE event.
         shape: The bytes around its text.
         like: The delta that was decoded.
-        follow: What the format does with each such delta.
+        append: What adds to the arguments of the delta's call.
     """
 
-    __slots__ = ("_framed", "follow", "like", "name", "read", "shape")
+    __slots__ = ("_framed", "append", "follow", "like", "name", "read", "shape")
 
     def __init__(
         self,
@@ -98,13 +101,14 @@ class _Entry:
         name: str,
         shape: Shape,
         like: Any,  # noqa: ANN401 - a delta
-        follow: Follow | None,
+        append: Append | None,
     ) -> None:
         self.name = name
         self.shape = shape
         self.like = like
-        self.follow = follow
-        self.read: Read = _reader(format, shape.match, like, follow)
+        self.follow = format.follow(like)
+        self.append = append
+        self.read: Read = _reader(format, shape.match, like, self.follow, append)
         """Reads a payload."""
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
 
@@ -135,7 +139,7 @@ class _Entry:
             match = self.shape.between(before, after).match
             payload = slice(len(before), -len(after) or None)
             made = self._framed[wanted] = _reader(
-                format, match, self.like, self.follow, payload=payload, most=most
+                format, match, self.like, self.follow, self.append, payload=payload, most=most
             )
         return made
 
@@ -202,8 +206,9 @@ class FastPath:
         path = None if bent or not isinstance(frame, bytes) else self._place_of(event)
         if path is None or not isinstance(frame, bytes):
             self.clear()
-            if events and self._seen is None and isinstance(events[-1].raw, dict):
-                self._changing_in(events[-1].raw)
+            raw = events[-1].raw if events else None
+            if self._seen is None and is_dict(raw):
+                self._changing_in(raw)
             return
         if any(entry.means(name, frame, event) for entry in self.entries):
             # It was too long for its entry, or the format wanted it decoded.
@@ -213,7 +218,10 @@ class FastPath:
         shape = self._shape_of(frame, event, path)
         if shape is not None:
             del self.entries[_MOST_ENTRIES - 1 :]
-            self.entries.insert(0, _Entry(format, name, shape, event, self._follow(event)))
+            call = self._call_of(event) if event.__class__ is ToolCallDelta else None
+            # A call's end needs all of its arguments.
+            append = None if call is None else call.arguments.append
+            self.entries.insert(0, _Entry(format, name, shape, event, append))
             self._learnt_at = format.frames
 
     def _shape_of(self, payload: bytes, event: Any, path: Path) -> Shape | None:  # noqa: ANN401 - a delta
@@ -279,7 +287,8 @@ class FastPath:
             return None
         entry = self.entries[0]
         start, rest = entry.shape.split(multiple)
-        return entry.name, start, _reader(self._format, rest.match, entry.like, entry.follow, start=start)
+        read = _reader(self._format, rest.match, entry.like, entry.follow, entry.append, start=start)
+        return entry.name, start, read
 
     # -- what tells that a delta is like another ---------------------------------
 
@@ -304,18 +313,6 @@ class FastPath:
             if found == text and found:
                 return path
         return None
-
-    def _follow(self, event: Any) -> Follow | None:  # noqa: ANN401 - a delta
-        """Return what is done with each delta like this one: a call's end needs all of its arguments."""
-        call = self._call_of(event) if event.__class__ is ToolCallDelta else None
-        follow = self._format.follow(event)
-        if call is None:
-            return follow
-        append = call.arguments.append
-        if follow is None:
-            return lambda delta: append(delta.fragment)
-        # What the format will not have is decoded, and added there.
-        return lambda delta: follow(delta) is not False and append(delta.fragment)
 
     def _call_of(self, event: ToolCallDelta) -> OpenCall | None:
         """Return the open call that a delta adds to, unless it holds back half a character or a `{}`."""
@@ -349,6 +346,7 @@ def _reader(
     match: Match,
     like: Any,  # noqa: ANN401 - a delta
     follow: Follow | None,
+    append: Append | None,
     *,
     payload: slice = slice(None),
     most: int | None = None,
@@ -361,11 +359,12 @@ def _reader(
         match: Finds the text.
         like: The delta that was decoded.
         follow: What the format does with each such delta.
+        append: What adds to the arguments of the delta's call.
         payload: Where in the bytes the payload is.
         most: The longest bytes that may be read so; None for any.
         start: What the payload begins with before these bytes.
     """
-    kind: type[Any] = type(like)
+    kind: type[Any] = like.__class__
     choice, part = like.choice, like.part
     call_id = like.id if kind is ToolCallDelta else None
     is_text, is_reasoning = kind in _TEXTS, kind is ReasoningDelta
@@ -382,13 +381,15 @@ def _reader(
                 event.signature = None
         else:
             event.fragment = text
-            if call_id is not None:
+            if append is not None:
                 event.id = call_id
         event.choice = choice
         event.part = part
         event._raw = start + data[payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
         if follow is not None and follow(event) is False:
             return None
+        if append is not None:
+            append(text)
         format.frames += 1
         made: Event = event
         return made

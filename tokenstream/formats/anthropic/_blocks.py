@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.formats._blocks import BlockParts
 from tokenstream.formats._open import mend
-from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
+from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
 from tokenstream.formats.anthropic._block import Block
 from tokenstream.formats.anthropic._words import citation_of
@@ -22,7 +22,6 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import Part
 
@@ -66,10 +65,6 @@ class Blocks(BlockParts[Block]):
         """Whether any content came."""
         return 0 in self.choices and self.choices[0].next_part > 0
 
-    def block(self, index: int) -> Block | None:
-        """Return the open block of that index."""
-        return self._open.get(index)
-
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
         """Add to a block, and tell whether it fitted; what fits no block is carried as it came.
 
@@ -89,21 +84,6 @@ class Blocks(BlockParts[Block]):
                 self.note("delta_misfits")
         self.items(kind or "content_block_delta", [payload])
         return False
-
-    def add_plain(self, part: OpenPart, text: str, raw: bytes) -> list[Event]:
-        """Add to a part what its last delta added to, and return the events.
-
-        Args:
-            part: The part.
-            text: Text or arguments, not empty.
-            raw: The payload's bytes.
-        """
-        self.raw = raw
-        if isinstance(part, OpenCall):
-            self.add_arguments(part, text)
-        else:
-            self.add(part, text)
-        return self.take()
 
     def whole_block(self, index: int, content: dict[str, Any]) -> None:
         """Add a block that came in one piece."""

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, dicts_of, known, says_nothing, text_of
-from tokenstream.formats._shortcuts import Shortcut
-from tokenstream.formats._template import PADDING
 from tokenstream.formats.anthropic._blocks import Blocks
-from tokenstream.formats.anthropic._shape import PlainDelta
 from tokenstream.formats.anthropic._words import FINISH_REASONS, usage_of
-from tokenstream.formats.base import Format, Frame, Unit
+from tokenstream.formats.base import Format
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
+    from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -39,24 +38,20 @@ _ERROR_DETAILS = frozenset({"type", "message", "details"})
 _HELPER_EVENTS = frozenset({"text", "thinking", "input_json", "citation"})
 _MESSAGE_FIELDS = ("id", "type", "role", "model", "content", "usage")
 _END_FIELDS = ("type", "stop_reason", "stop_sequence", "stop_details")
-_KNOWN_IN_DELTAS = (
-    "type",
-    "text",
-    "thinking",
-    "estimated_tokens",
-    "signature",
-    "partial_json",
-    "citation",
-    "content",
-    "encrypted_content",
+_PLAIN = {"type", "index", "delta"}
+_KNOWN_IN_DELTAS = frozenset(
+    {
+        "type",
+        "text",
+        "thinking",
+        "estimated_tokens",
+        "signature",
+        "partial_json",
+        "citation",
+        "content",
+        "encrypted_content",
+    }
 )
-_DELTA_FIELDS = {
-    "text_delta": "text",
-    "thinking_delta": "thinking",
-    "input_json_delta": "partial_json",
-}
-_HEAD = b"event: content_block_delta\ndata: "
-_PLAIN_KINDS: dict[str, type[TextDelta | ReasoningDelta]] = {"text": TextDelta, "reasoning": ReasoningDelta}
 
 
 class Anthropic(Format):
@@ -77,30 +72,21 @@ provider_data=None, phase=None))]
         ['Hel']
     """
 
-    __slots__ = (
-        "_blocks",
-        "_has_head",
-        "_nameless",
-        "_plain",
-        "_replayed",
-        "_shape",
-        "_shortcut",
-        "_start_expected",
-    )
+    __slots__ = ("_blocks", "_has_head", "_nameless", "_replayed", "_start_expected")
 
     name: ClassVar[str] = "anthropic"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     # Proxies that speak OpenAI's language to all their clients send it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")]
+    )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._blocks = Blocks(self.limits, self.note)
         self.parts = self._blocks
-        self._shape: PlainDelta | None = None
-        self._shortcut = Shortcut(self)
-        self._plain: dict[str, Any] | None = None
         self._nameless = False
         self._has_head = False
         self._start_expected = True
@@ -119,52 +105,11 @@ provider_data=None, phase=None))]
             return "type" in details and details.keys() <= _ERROR_DETAILS and payload.keys() <= _ERROR_FIELDS
         return isinstance(kind, str) and kind in _STREAM_EVENTS
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
-        shape = self._shape
-        if shape is None or not isinstance(frame, ServerSentEvent) or frame.event != "content_block_delta":
-            return self._feed_any(frame, now)
-        payload = frame.payload
-        text = shape.match(payload)
-        if text is None:
-            return self._feed_any(frame, now)
-        self.frames += 1
-        part = shape.part
-        if part.kind == "text":
-            return [TextDelta(text, part=part.index, raw=payload)]
-        return self._blocks.add_plain(part, text, payload)
-
-    def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
-    ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one more delta of the block's text."""
-        shape = self._shape
-        kind = None if shape is None else _PLAIN_KINDS.get(shape.part.kind)
-        if shape is None or kind is None or unit != "event":
-            return None
-        return self._shortcut.of(shape, kind, most, part=shape.part.index, before=_HEAD)
-
-    def _feed_any(self, frame: Frame, now: float) -> list[Event]:
-        self._shape = None
-        payload = None
-        if isinstance(frame, ServerSentEvent):
-            self._nameless = frame.event == "message"
-            payload = frame.payload
-        else:
-            self._nameless = isinstance(frame, bytes)
-        events = super().feed(frame, now=now)
-        plain, self._plain = self._plain, None
-        bent = self.noted_at == self.frames
-        if self.shortcuts and not bent and payload is not None and plain is not None:
-            self._learn(payload, plain)
-        return events
-
-    def _learn(self, payload: bytes, value: dict[str, Any]) -> None:
-        """Remember the shape of a plain delta, so that the next one of its block is known by its bytes."""
-        block = self._blocks.block(value["index"])
-        if block is not None and not block.input and not block.part.held:
-            key = _DELTA_FIELDS[value["delta"]["type"]]
-            self._shape = PlainDelta.learn(payload, value, key, block.part)
+    def feed_plainly(self, frame: Frame) -> list[Event]:
+        """Return the events that `frame` holds, whatever it has in common with others."""
+        name = frame.event if isinstance(frame, ServerSentEvent) else None
+        self._nameless = name == "message" or isinstance(frame, bytes)
+        return super().feed_plainly(frame)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Tell whether a payload under the name "error" is another event of this format."""
@@ -240,13 +185,8 @@ provider_data=None, phase=None))]
         index = self._index(payload, max(self._blocks.newest, 0))
         if not self._blocks.delta(index, delta, payload):
             return
-        if (
-            len(payload) == 3
-            and len(delta) == 2
-            and payload.get("index") is index
-            and delta["type"] in _DELTA_FIELDS
-        ):
-            self._plain = payload
+        if payload.keys() == _PLAIN and delta.keys() <= _KNOWN_IN_DELTAS:
+            # Nearly all: there is nothing else to look for.
             return
         self._carry(payload, "type", "index", "delta")
         self._carry(delta, *_KNOWN_IN_DELTAS)
