@@ -30,6 +30,15 @@ def _chat(calls: list[_Call], size: int) -> Iterator[bytes]:
     yield from (wire.chat({}, "tool_calls"), wire.DONE)
 
 
+def _chat_from_nothing(calls: list[_Call], size: int) -> Iterator[bytes]:
+    """As OpenAI does: the start has empty arguments."""
+    for index, id_, arguments in calls:
+        yield wire.chat(wire.chat_call(index, "", id=id_, name="f"))
+        for piece in _pieces(arguments, size):
+            yield wire.chat(wire.chat_call(index, piece))
+    yield from (wire.chat({}, "tool_calls"), wire.DONE)
+
+
 def _chat_document(calls: list[_Call], _: int) -> Iterator[bytes]:
     told = [
         {"index": index, "id": id_, "function": {"name": "f", "arguments": json.dumps(arguments)}}
@@ -101,7 +110,7 @@ def _ids(got: Reading) -> list[str]:
     return [call.id for call in got.message.tool_calls]
 
 
-_WIRES = [_chat, _chat_document, _claude, _gemini, _ollama, _responses, _ag_ui]
+_WIRES = [_chat, _chat_from_nothing, _chat_document, _claude, _gemini, _ollama, _responses, _ag_ui]
 _wires = pytest.mark.parametrize("write", _WIRES, ids=lambda write: write.__name__.strip("_"))
 _sizes = pytest.mark.parametrize("size", [2, 100], ids=["in pieces", "whole"])
 
@@ -146,6 +155,18 @@ def test_a_call_that_is_cut_while_it_repeats_another_is_kept_and_not_handed_out(
 
         assert len(got.calls()) <= 1
         assert len({event.id for event in got.events if isinstance(event, ToolCallStart)}) <= 2
+
+
+@pytest.mark.parametrize("behind", [[], [" "]])
+def test_a_start_that_is_sent_again_at_the_end_begins_no_call(behind: list[str]) -> None:
+    """Some servers name the call in their last fragment, too, and white space may follow."""
+    start = wire.chat(wire.chat_call(0, "", id="c1", name="f"))
+    pieces = [wire.chat(wire.chat_call(0, piece)) for piece in ('{"n"', ":1}")]
+    more = [wire.chat(wire.chat_call(0, piece)) for piece in behind]
+    got = read([start, *pieces, start, *more, wire.chat({}, "tool_calls"), wire.DONE])
+
+    assert [("c1", {"n": 1})] == [(call.id, call.arguments) for call in got.calls()]
+    assert 1 == len(got.message.parts if got.message else ())
 
 
 def test_one_id_on_two_indexes_is_two_calls_whatever_they_say() -> None:

@@ -61,12 +61,26 @@ class _Fragment:
 class _Call:
     """A call that was heard of; it opens once it has a name."""
 
-    __slots__ = ("fields", "held", "id", "index", "looked_at", "name", "open", "seen_in", "type", "wholeness")
+    __slots__ = (
+        "fields",
+        "held",
+        "id",
+        "index",
+        "looked_at",
+        "name",
+        "nameless",
+        "open",
+        "seen_in",
+        "type",
+        "wholeness",
+    )
 
     def __init__(self, fragment: _Fragment) -> None:
         self.id = fragment.id
         self.index: int | str | None = None
         self.name = ""
+        self.nameless = False
+        """Whether arguments came without the name, so that a fragment with it is a start."""
         self.type = fragment.type
         self.open: OpenCall | None = None
         self.held: list[object] = []
@@ -234,7 +248,9 @@ class Calls:
             return True
         if fragment.name != call.name:
             return fragment.opens_value or call.whole
-        return fragment.opens_value and call.whole
+        # OpenAI begins a call with empty arguments; free text may go on behind them.
+        told_again = fragment.arguments == "" and fragment.id and call.nameless and call.type != "custom"
+        return bool(fragment.opens_value or told_again) and call.whole
 
     def _continued(self, fragment: _Fragment) -> _Call | None:
         """Return the last call if a fragment with a name, but no id or index, goes on with it."""
@@ -286,6 +302,8 @@ class Calls:
                 call.open.provider_data = call.fields
         if call.open is None:
             self._name(call, fragment)
+        elif not fragment.name:
+            call.nameless = True
         self._add(call, fragment.arguments)
 
     def _name(self, call: _Call, fragment: _Fragment) -> None:
@@ -322,8 +340,11 @@ class Calls:
                 self._parts.note("call_unnamed")
             call.held.append(arguments)
         elif call.open.closed:
-            if not (isinstance(arguments, str) and arguments.isspace()):
+            if not _is_space(arguments):
                 self._parts.note("call_after_done")
+        elif call.open.earlier and not call.open.has_arguments and _is_space(arguments):
+            # White space behind a call whose start was sent again begins no other call.
+            return
         elif isinstance(arguments, str):
             self._add_text(call.open, arguments)
         else:
@@ -396,6 +417,10 @@ def repeats(legacy: object, items: object) -> bool:
         and (body.get("name") == legacy.get("name") or body.get("name") in _UNSAID)
         for body in bodies
     )
+
+
+def _is_space(arguments: object) -> bool:
+    return isinstance(arguments, str) and arguments.isspace()
 
 
 def _without(calls: dict[_Key, _Call], gone: set[_Call]) -> dict[_Key, _Call]:
