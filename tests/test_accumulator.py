@@ -145,7 +145,8 @@ def test_a_call_that_ended_on_no_json_is_kept_on_each_connection() -> None:
             accumulator.take(event)
         before = accumulator.ended_call(0, number * 2 + 1)
         parts.close_call(call)
-        for event in [events[-1], *parts.take()]:
+        ended: list[Any] = [events[-1], *parts.take()]
+        for event in ended:
             event.part = number * 2 + 1
             accumulator.take(event)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -171,7 +171,7 @@ def test_a_block_that_is_entered_while_a_task_opens_the_stream_is_refused(backen
         gate = anyio.Event()
 
         @asynccontextmanager
-        async def opened() -> AsyncIterator[list[bytes]]:
+        async def opened() -> AsyncGenerator[list[bytes], None]:
             await gate.wait()
             yield ANSWER
 
