@@ -22,24 +22,19 @@ from tokenstream.limits import Limits
 from tokenstream.message import Message
 
 if TYPE_CHECKING:
-    from tokenstream.events import Event
-    from tokenstream.formats.base import Format, Frame
+    from tokenstream.formats.base import Format
 
 
 class PlainUI(UIMessage):
     """The format without its short way."""
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Read every frame in the plain way."""
-        return self._feed_any(frame)
+    fast = None
 
 
 class PlainRun(AGUI):
     """The format without its short way."""
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Read every frame in the plain way."""
-        return self._feed_any(frame)
+    fast = None
 
 
 def ui(kind: str, **fields: Any) -> dict[str, Any]:
@@ -223,6 +218,14 @@ def test_a_payload_whose_text_cannot_be_told_apart_is_decoded(payload: bytes) ->
     frames = [RUN[0], RUN[5], *[payload] * 6, payload.replace(b'"x"', b'"y"'), *[payload] * 6, RUN[18]]
 
     assert tell(PlainRun(), *frames).outcome == tell(AGUI(), *frames).outcome
+
+
+def test_a_piece_that_is_the_name_of_its_type_changes_no_type() -> None:
+    """Where a type is spelt as the text is, another one in both places means something else."""
+    pieces = [ui(kind, messageId="m", delta=kind) for kind in ("TEXT_MESSAGE_CONTENT", "CUSTOM")]
+    frames = [RUN[0], RUN[5], *[pieces[0]] * 6, pieces[1], *[pieces[0]] * 6, RUN[8], RUN[18]]
+
+    assert "TEXT_MESSAGE_CONTENT" * 12 == tell(AGUI(), *frames).message.text
 
 
 @pytest.mark.parametrize("separator", [b"", b"\ndata: "], ids=["one line", "two lines"])

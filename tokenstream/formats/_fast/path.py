@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
-from tokenstream.formats._fast.shape import Shape, at
+from tokenstream.formats._fast.shape import PADDING, Shape, at
 from tokenstream.formats._open import OpenCall
 from tokenstream.formats._read import is_dict
 from tokenstream.framing import ServerSentEvent
@@ -62,6 +62,7 @@ class Fast:
         changing: Places of numbers, ids and times that differ from one delta to the next and say nothing.
         counts: Those of these places in which only whole numbers are read so.
         asides: Fields that say nothing of the answer, and may hold the text once more.
+        padding: Fields that hide the length of the text, which change as they like.
         head: What servers write before a payload.
         units: What a chunk may be that is one payload.
         crlf: Whether servers may end lines with CR LF.
@@ -76,6 +77,7 @@ class Fast:
     changing: tuple[Path, ...] | list[Path] = ()
     counts: tuple[Path, ...] | list[Path] = ()
     asides: frozenset[str] = frozenset()
+    padding: frozenset[str] = PADDING
     head: bytes = b"data: "
     units: frozenset[Unit] = frozenset({"event"})
     crlf: bool = False
@@ -236,7 +238,13 @@ class FastPath:
             return None
         fast = self._fast
         made = Shape.learn(
-            payload, event.raw, path, changing=changing, counts=fast.counts, asides=fast.asides
+            payload,
+            event.raw,
+            path,
+            changing=changing,
+            counts=fast.counts,
+            asides=fast.asides,
+            padding=fast.padding,
         )
         if made is None:
             self._be_patient()

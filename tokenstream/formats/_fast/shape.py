@@ -89,6 +89,7 @@ class Shape:
         changing: Iterable[Path] = (),
         counts: Collection[Path] = (),
         asides: Collection[str] = (),
+        padding: frozenset[str] = PADDING,
     ) -> Shape | None:
         """Return the shape of a payload, or None where its bytes do not tell enough.
 
@@ -100,14 +101,15 @@ class Shape:
             counts: Those of these places in which only a whole number may stand.
             asides: Fields of the payload that say nothing of the answer, so that they may hold the text
                 once more.
+            padding: Fields that hide the length of the text, and say nothing either.
         """
         text, others = at(value, path), [*changing]
         if len(payload) > _LONGEST or Hole.COUNT.value in payload or not _is_utf8(payload):
             return None
         names = {str(place[-1]): place in counts for place in others}
         for place in _places(payload, text, path):
-            holes = _holes(payload, place, names, again=bool(asides))
-            if _proves(payload, value, holes, [path, *others], asides):
+            holes = _holes(payload, place, names, padding, again=bool(asides))
+            if _proves(payload, value, holes, [path, *others], padding.union(asides)):
                 borders = [0, *(border for begin, end, _ in holes for border in (begin, end)), len(payload)]
                 pieces = tuple(payload[a:b] for a, b in zip(borders[::2], borders[1::2], strict=True))
                 shape = cls(pieces, tuple(kind for _, _, kind in holes))
@@ -149,19 +151,27 @@ def _places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
             yield place + 1, place + len(quoted) - 1
 
 
-def _holes(payload: bytes, place: tuple[int, int], changing: dict[str, bool], *, again: bool) -> list[_Found]:
+def _holes(
+    payload: bytes,
+    place: tuple[int, int],
+    changing: dict[str, bool],
+    padding: frozenset[str],
+    *,
+    again: bool,
+) -> list[_Found]:
     """Return the holes in a payload, in the order in which they stand there.
 
     Args:
         payload: The payload's bytes.
         place: Where the text begins and ends, between its quotes.
         changing: Names of the fields that may change, and whether only a whole number may stand there.
+        padding: Names of the fields that hide the length of the text.
         again: Whether the text may stand there once more.
     """
     start, end = place
     holes: list[_Found] = [(start, end, Hole.TEXT)]
     # No key stands inside a JSON string: its quotes would be escaped there.
-    names = b"|".join(re.escape(name.encode()) for name in sorted(PADDING.union(changing)))
+    names = b"|".join(re.escape(name.encode()) for name in sorted(padding.union(changing))) or rb"(?!)"
     field = rb'"(%b)"\s*+:\s*+(?:(%b)|"(%b|)")' % (names, NUMBER, CODE)
     for found in re.finditer(field, payload):
         counts = changing.get(found[1].decode())
@@ -190,7 +200,7 @@ def _begin(hole: _Found) -> int:
 
 
 def _proves(
-    payload: bytes, value: dict[str, Any], holes: list[_Found], changing: list[Path], asides: Collection[str]
+    payload: bytes, value: dict[str, Any], holes: list[_Found], changing: list[Path], silent: frozenset[str]
 ) -> bool:
     """Tell whether something else in the holes changes what may change, and nothing besides."""
     kinds = [kind for _, _, kind in holes]
@@ -208,7 +218,6 @@ def _proves(
             _put_back(probed, value, place)
     except (ProtocolError, LookupError, TypeError):
         return False
-    silent = PADDING.union(asides)
     return probed.keys() == value.keys() and all(
         probed[name] == inner for name, inner in value.items() if name not in silent
     )

@@ -5,17 +5,16 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.formats._deltas import DeltaFormat
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._read import dict_of, dicts_of, known, says_nothing, text_of
 from tokenstream.formats.ag_ui._parts import PART_READERS, RunParts
 from tokenstream.formats.ag_ui._words import ASIDES, FINISH_REASONS, usage_of
+from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.formats._named import NamedKind
-    from tokenstream.formats._open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -61,7 +60,7 @@ _RUN = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
 _TYPES = _RUN | _CARRIED | PART_READERS.keys()
 
 
-class AGUI(DeltaFormat):
+class AGUI(Format):
     """AG-UI: one run of an agent.
 
     Args:
@@ -85,23 +84,19 @@ class AGUI(DeltaFormat):
     name: ClassVar[str] = "ag-ui"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
-    deltas: ClassVar[dict[str, NamedKind]] = {
-        "TEXT_MESSAGE_CONTENT": "text",
-        "REASONING_MESSAGE_CONTENT": "reasoning",
-    }
-    id_field: ClassVar[str] = "messageId"
-    asides: ClassVar[frozenset[str]] = ASIDES | {"subagentRunId"}
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta",)],
+        changing=[("timestamp",)],
+        # Agents send along the event of the model that they made theirs from.
+        asides=ASIDES - {"type"},
+        padding=frozenset(),
+    )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._run = RunParts(self.limits, self.note)
         self.parts = self._run
         self._started = False
-
-    @property
-    def named(self) -> RunParts:
-        """The parts, by their ids."""
-        return self._run
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -139,10 +134,6 @@ class AGUI(DeltaFormat):
             part_reader(self._run, payload)
         else:
             self.parts.unknown(kind, payload)
-
-    def _plain(self, data: dict[str, Any]) -> OpenPart | None:
-        # Any event but a chunk ends what chunks have opened, also one that says nothing but a piece.
-        return None if self._run.in_chunks else super()._plain(data)
 
     # -- the run -----------------------------------------------------------
 

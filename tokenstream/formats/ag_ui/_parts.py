@@ -48,11 +48,6 @@ class RunParts(NamedParts):
         self._thoughts: dict[str, OpenPart] = {}
         """The last reasoning of each id."""
 
-    @property
-    def in_chunks(self) -> bool:
-        """Whether something is open that a chunk has opened."""
-        return self._chunk is not None
-
     # -- messages ----------------------------------------------------------
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:

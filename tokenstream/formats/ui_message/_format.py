@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.formats._deltas import DeltaFormat
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._read import is_dict, known, text_of
+from tokenstream.formats.base import Format
 from tokenstream.formats.ui_message._parts import PART_READERS, UIParts
 from tokenstream.formats.ui_message._words import FINISH_REASONS, merged, usage_of
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
-    from tokenstream.formats._named import NamedKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -61,7 +61,7 @@ _ENDS = {"finish": {"type"}, "abort": {"type", "reason"}}
 """Chunks that are an end, and the fields that they then have at most."""
 
 
-class UIMessage(DeltaFormat):
+class UIMessage(Format):
     """The UI message stream of Vercel's AI SDK, versions 5 to 7.
 
     Args:
@@ -82,8 +82,8 @@ provider_data=None, phase=None))]
     name: ClassVar[str] = "ui-message"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
-    deltas: ClassVar[dict[str, NamedKind]] = {"text-delta": "text", "reasoning-delta": "reasoning"}
-    id_field: ClassVar[str] = "id"
+    # Any field that is not known is kept.
+    fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("inputTextDelta",)], padding=frozenset())
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -93,11 +93,6 @@ provider_data=None, phase=None))]
         self._finish_seen = False
         """Whether the chunk `finish` came, which may give no reason."""
         self._withheld: ProviderError | None = None
-
-    @property
-    def named(self) -> UIParts:
-        """The parts, by their ids."""
-        return self._parts
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
