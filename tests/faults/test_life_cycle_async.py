@@ -303,48 +303,39 @@ async def test_f85_a_read_within_a_read_is_refused() -> None:
     assert len(met) == 1
 
 
+async def begun(url: str) -> AsyncStream:
+    """Return a stream of which something was read."""
+    stream = aconnect(url)
+    await first_text(stream)
+    return stream
+
+
 def test_f86_another_event_loop_is_refused_by_name() -> None:
     """Both loops are named, and the answer so far is kept."""
-    kept: list[AsyncStream] = []
-
-    async def begin_here(url: str) -> None:
-        kept.append(aconnect(url))
-        await first_text(kept[0])
-
-    async def go_on() -> None:
-        await kept[0].final()
-
     with open_after(HELLO) as server:
         loop = asyncio.new_event_loop()
-        loop.run_until_complete(begin_here(server.url))
+        stream = loop.run_until_complete(begun(server.url))
         for backend in ("asyncio", "trio"):
             with pytest.raises(MisuseError, match=rf"asyncio loop 0x.* {backend} loop 0x"):
-                anyio.run(go_on, backend=backend)
-        assert kept[0].message.text == "Hello €"
-        loop.run_until_complete(kept[0].aclose())
+                anyio.run(stream.final, backend=backend)
+        loop.run_until_complete(stream.aclose())
         loop.close()
+
+        assert stream.message.text == "Hello €"
         assert is_closed(server)
 
 
 def test_f86_an_event_loop_that_is_over_took_the_connection_with_it() -> None:
     """The stream is closed, and a read in another loop says so; the answer so far is kept."""
-    kept: list[AsyncStream] = []
-
-    async def begin_here(url: str) -> None:
-        kept.append(aconnect(url))
-        await first_text(kept[0])
-
-    async def go_on() -> None:
-        await kept[0].final()
-
     with open_after(HELLO) as server:
-        asyncio.run(begin_here(server.url))
+        stream = asyncio.run(begun(server.url))
         for backend in ("asyncio", "trio"):
             with pytest.raises(StreamInterrupted, match="the event loop that the stream was read in is over"):
-                anyio.run(go_on, backend=backend)
-        assert (kept[0].message.text, kept[0].message.ending) == ("Hello €", "truncated")
+                anyio.run(stream.final, backend=backend)
+
+        assert (stream.message.text, stream.message.ending) == ("Hello €", "truncated")
         assert is_closed(server)
-        asyncio.run(kept[0].aclose())
+        asyncio.run(stream.aclose())
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])

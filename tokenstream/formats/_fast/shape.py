@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._fast.match import CODE, NUMBER, Hole, is_count, matcher
+from tokenstream.framing._utf8 import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -104,7 +105,8 @@ class Shape:
             padding: Fields that hide the length of the text, and say nothing either.
         """
         text, others = at(value, path), [*changing]
-        if len(payload) > _LONGEST or Hole.COUNT.value in payload or not _is_utf8(payload):
+        # What must be replaced is counted each time.
+        if len(payload) > _LONGEST or Hole.COUNT.value in payload or not is_utf8(payload):
             return None
         names = {str(place[-1]): place in counts for place in others}
         for place in _places(payload, text, path):
@@ -127,15 +129,6 @@ def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
     for step in path:
         value = value[step]
     return value
-
-
-def _is_utf8(payload: bytes) -> bool:
-    # What must be replaced is counted each time.
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
