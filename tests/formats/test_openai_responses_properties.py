@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
+    from tokenstream.limits import Limits
 
 HOSTED: Payload = {"id": "ci_1", "type": "code_interpreter_call", "status": "in_progress", "code": ""}
 IMAGE: Payload = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}
@@ -109,8 +110,9 @@ HEALTHY = next(n for n, payload in enumerate(EVERYTHING) if payload.get("type") 
 class Plain(OpenAIResponses):
     """The format without its short way."""
 
-    def _learn(self, data: bytes, payload: dict[str, Any]) -> None:
-        """Learn nothing, so that every delta is decoded."""
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.shortcuts = False
 
 
 def told(came: Read) -> Any:

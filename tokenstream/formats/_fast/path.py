@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Append = Callable[[str], None]
     """Adds to the arguments of a call."""
 
-__all__ = ["Fast", "FastPath", "Read"]
+__all__ = ["Fast", "FastPath", "Read", "refuse"]
 
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
@@ -82,6 +82,11 @@ class Fast:
     units: frozenset[Unit] = frozenset({"event"})
     crlf: bool = False
     turns: bool = False
+
+
+def refuse(_delta: Any) -> bool:  # noqa: ANN401 - a delta
+    """Have each payload decoded after all: what `Format.follow` returns where that is so."""
+    return False
 
 
 class _Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import PartDelta, ToolCallDelta
-from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, is_list, known, says_nothing, text_of
 from tokenstream.formats.base import PING_NAMES, Format
@@ -161,7 +161,7 @@ class OpenAIResponses(Format):
         """Return what keeps each delta for its number, and counts what it adds to its text."""
         if not (text_of(delta.raw, "type") or "").endswith(".delta"):
             # What is whole is given once.
-            return _refuse
+            return refuse
         items = self._items
         section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.written
         is_numbered = sequence_number_of(delta.raw) is not None
@@ -292,7 +292,3 @@ class OpenAIResponses(Format):
 
 def _is_known(kind: str) -> bool:
     return kind in READERS or kind in _LIFE
-
-
-def _refuse(_delta: Any) -> bool:  # noqa: ANN401 - a delta
-    return False
