@@ -31,7 +31,7 @@ from tests.formats.openai_realtime_payloads import (
 )
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
-from tokenstream.events import Event, TextDelta, ToolCallDone
+from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.formats.openai_realtime import OpenAIRealtime
 from tokenstream.limits import Limits
 from tokenstream.message import Message
@@ -83,13 +83,13 @@ EVERYTHING = [
 class Plain(OpenAIRealtime):
     """The format without its short way."""
 
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.shortcuts = False
+
     def fresh(self, *, limits: Limits, pings: bool) -> Plain:
         """Return another one."""
         return Plain(limits=limits, pings=pings)
-
-    def _glance(self, payload: bytes) -> Event | None:
-        """Look at nothing, so that every payload is read in full."""
-        return None
 
 
 PIECES = pieces()
@@ -141,6 +141,15 @@ def test_messages_read_at_a_glance_give_what_reading_in_full_gives(
         told_by.append((events, raws, decoder.message, decoder.metrics, repr(decoder.error)))
 
     assert told_by[0] == told_by[1]
+
+
+def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
+    """Though it is all that its event gave, and stands there as a delta does."""
+    whole = frame({**text("Hi"), "type": "response.output_text.done", "text": "Hi"})
+    frames = [frame(created()), frame(added()), frame(part()), whole, whole, whole, frame(done())]
+
+    assert read(*frames, format=Plain()).outcome == read(*frames).outcome
+    assert "Hi" == read(*frames).message.text
 
 
 def test_a_payload_that_only_looks_like_a_delta_is_read_in_full() -> None:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic_core import from_json
-
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._holes import HoleTemplates
+from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._read import dict_of, dicts_of, known, text_of
-from tokenstream.formats._readers import ChunkReader
-from tokenstream.formats.base import Format, Frame, Unit
+from tokenstream.formats.base import Format
 from tokenstream.formats.openai_realtime._outputs import Outputs
 from tokenstream.formats.openai_realtime._place import is_event, place_of
 from tokenstream.formats.openai_realtime._words import (
@@ -21,26 +17,17 @@ from tokenstream.formats.openai_realtime._words import (
     output_format,
     usage_of,
 )
-from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
 __all__ = ["OpenAIRealtime"]
 
-_TEXT_DELTA = b'"response.output_text.delta"'
-_NEAR = 64
-"""Bytes of a payload in which its type stands, if it is to be read at a glance."""
-_CHANGING = (("event_id",),)
-"""What differs from one text delta to the next beside the text, and says nothing of the answer."""
-_LONGEST = 65_536
-"""Bytes of a payload beyond which it is read in full."""
 _WITHOUT_ANSWER = frozenset({"transcription", "translation"})
 """Types of sessions in which no response is ever made."""
 _RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
@@ -73,11 +60,8 @@ class OpenAIRealtime(Format):
         "_answer",
         "_answerless",
         "_failure",
-        "_holes",
         "_open",
         "_outputs",
-        "_plain",
-        "_reader",
         "_session",
         "_told",
     )
@@ -87,6 +71,9 @@ class OpenAIRealtime(Format):
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta",)], changing=[("event_id",)], units=frozenset({"message"}), turns=True
+    )
 
     def __init__(
         self,
@@ -109,11 +96,6 @@ class OpenAIRealtime(Format):
         """Why the last response failed."""
         self._told: StreamError | None = None
         """The last error that the server told since a response began; most do not end the session."""
-        self._plain: tuple[str, object, object, OpenPart] | None = None
-        """What the last text delta added to: item, content index, response, and the part."""
-        self._holes = HoleTemplates()
-        self._reader: ChunkReader | None = None
-        """Reads the next text delta by its bytes, if it adds to the same part."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
         """Return a format of the same make for a new connection."""
@@ -142,53 +124,10 @@ class OpenAIRealtime(Format):
         """Whether no response is open: the user may be silent for as long as he likes."""
         return not self._open
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
-        # Only a text is decoded here: audio is large, and would be decoded twice.
-        event = self._glance(frame) if self._plain is not None and isinstance(frame, bytes) else None
-        if event is not None:
-            return [event]
-        self._reader = None
-        return super().feed(frame, now=now)
-
-    def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
-    ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a message that is one more piece of the text."""
-        if self._plain is None or most < _LONGEST or unit != "message":
-            return None
-        return self._glance if self._reader is None else self._reader.read
-
-    def _glance(self, payload: bytes) -> Event | None:
-        """Return the event of a payload that adds to the text as the last one did; None for any other."""
-        if self._plain is None or _TEXT_DELTA not in payload[:_NEAR] or len(payload) > _LONGEST:
-            return None
-        if self._reader is not None and (event := self._reader.read(payload)) is not None:
-            return event
-        item, content, response, part = self._plain
-        try:
-            data = from_json(payload)
-        except ValueError:
-            return None
-        if (
-            data.__class__ is dict
-            and data.get("type") == "response.output_text.delta"
-            and data.get("item_id") == item
-            and data.get("content_index") == content
-            and data.get("response_id") == response
-            and not (part.closed or part.held)
-            and self.error is None
-            and self.limits is DEFAULT_LIMITS
-        ):
-            text = data.get("delta")
-            if text.__class__ is str and text:
-                self.frames += 1
-                delta = TextDelta(text, part=part.index, raw=data)
-                template = self._holes.of(payload, data, ("delta",), _CHANGING)
-                if template is not None:
-                    self._reader = ChunkReader(self, template, slice(None), delta, _LONGEST)
-                return delta
-        return None
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return what takes each delta like this one: nothing, or what has it decoded."""
+        # What is whole is given once.
+        return None if (text_of(delta.raw, "type") or "").endswith(".delta") else refuse
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; where a response had not ended, set `error`."""
@@ -268,7 +207,6 @@ class OpenAIRealtime(Format):
                 self.note("finish_repeated")
                 return
             self.note("start_missing")
-        self._plain = None
         status = text_of(response, "status") or ""
         self._give_rest(response, id)
         self._outputs.end_response(id, complete=status in ("completed", ""))
@@ -332,10 +270,6 @@ class OpenAIRealtime(Format):
             self._misfit(payload)
             return
         self._outputs.write_text(content, delta)
-        item = text_of(payload, "item_id")
-        index = payload.get("content_index")
-        if self.shortcuts and item is not None and isinstance(index, int) and content.part.kind == "text":
-            self._plain = (item, index, payload.get("response_id"), content.part)
 
     def _transcript(self, payload: dict[str, Any]) -> None:
         delta = payload.get("delta")
