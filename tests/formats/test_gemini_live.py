@@ -14,7 +14,7 @@ from tests.formats.mutations import strayed
 from tests.formats.told import Told, frame_of
 from tokenstream.decoder import Decoder
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
-from tokenstream.events import Event, Finish, MessageStart, TextDelta, ToolCallDone, Unknown
+from tokenstream.events import Finish, MessageStart, TextDelta, ToolCallDone, Unknown
 from tokenstream.formats import registry
 from tokenstream.formats.gemini_live import GeminiLive
 from tokenstream.limits import Limits
@@ -429,13 +429,13 @@ def test_bounds_hold() -> None:
 class Plain(GeminiLive):
     """The format without its short way."""
 
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.shortcuts = False
+
     def fresh(self, *, limits: Limits, pings: bool) -> Plain:
         """Return another one."""
         return Plain(limits=limits, pings=pings)
-
-    def _glance(self, payload: bytes) -> Event | None:
-        """Look at nothing, so that every payload is read in full."""
-        return None
 
 
 PIECE = "here stands a piece"

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic_core import from_json
-
-from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
+from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._read import dicts_of, is_dict, is_list, says_nothing, text_of
-from tokenstream.formats._readers import ChunkReader
-from tokenstream.formats._template import Templates
-from tokenstream.formats.base import Format, Frame, Unit
+from tokenstream.formats.base import Format
 from tokenstream.formats.gemini_live._turn import Turn
 from tokenstream.formats.gemini_live._words import FINISH_REASONS, camel, child, usage_of
-from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,8 +45,6 @@ _OF_A_TURN = frozenset(
 )
 """What belongs to the model's turn; what the user says may come before it."""
 _UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
-_LONGEST_GLANCE = 4096
-_ONE_PART = b'"text"'
 _TEXT = ("serverContent", "modelTurn", "parts", 0, "text")
 
 
@@ -75,13 +68,14 @@ class GeminiLive(Format):
         ['stop']
     """
 
-    __slots__ = ("_asks", "_one", "_open", "_plain", "_reader", "_templates", "_turn")
+    __slots__ = ("_asks", "_one", "_open", "_turn")
 
     name: ClassVar[str] = "gemini-live"
     framing: ClassVar[str] = "messages"
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(texts=[_TEXT], units=frozenset({"message"}))
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False, one: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -92,11 +86,6 @@ class GeminiLive(Format):
         """Whether a turn has begun and not ended."""
         self._asks = False
         """Whether the model has called a tool last, and waits for its result."""
-        self._plain = False
-        """Whether the last payload added to a text."""
-        self._templates = Templates()
-        self._reader: ChunkReader | None = None
-        """Reads the next piece by its bytes, if it adds to the same text."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
         """Return a format of the same make for a new connection."""
@@ -133,50 +122,6 @@ class GeminiLive(Format):
         """Whether no turn is open, its rest is still to be played, or the result of a tool is waited for."""
         return not self._open or self._asks or self.parts.finished
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
-        event = self._glance(frame) if self._plain and isinstance(frame, bytes) else None
-        if event is not None:
-            return [event]
-        self._reader = None
-        return super().feed(frame, now=now)
-
-    def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
-    ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a message that is one more piece of the text."""
-        if not self._plain or most < _LONGEST_GLANCE or unit != "message":
-            return None
-        return self._glance if self._reader is None else self._reader.read
-
-    def _glance(self, payload: bytes) -> Event | None:
-        """Return the event of a payload that is one more piece of the text; None for any other."""
-        if not self._plain or len(payload) > _LONGEST_GLANCE or _ONE_PART not in payload:
-            return None
-        if self._reader is not None and (event := self._reader.read(payload)) is not None:
-            return event
-        flow = self.parts.choices[0].flow
-        if flow is None or flow.kind != "text" or flow.held or self.error is not None:
-            return None
-        try:
-            data = from_json(payload)
-            [(name, content)] = data.items()
-            [(inner, turn)] = content.items()
-            [part] = turn["parts"]
-            [(key, text)] = part.items()
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return None
-        plain = name == "serverContent" and inner == "modelTurn" and key == "text"
-        if not plain or text.__class__ is not str or not text or self.limits is not DEFAULT_LIMITS:
-            return None
-        self.frames += 1
-        delta = TextDelta(text, part=flow.index, raw=data)
-        self._templates.offer(payload, data, _TEXT, self.frames)
-        template = self._templates.template
-        if template is not None:
-            self._reader = ChunkReader(self, template, slice(None), delta, _LONGEST_GLANCE)
-        return delta
-
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; where a turn had not ended, or none had begun, set `error`."""
         if self.error is None and not self.finished:
@@ -190,7 +135,6 @@ class GeminiLive(Format):
         report = fields.pop("usageMetadata", None)
         if is_dict(report):
             self.parts.usage(usage_of(report))
-        self._plain = False
         for name, value in fields.items():
             reader = self._READERS.get(name)
             if reader is not None and is_dict(value):
@@ -207,7 +151,6 @@ class GeminiLive(Format):
         turn = child(content, "modelTurn")
         for part in dicts_of(turn.get("parts")):
             self._turn.add_part(part)
-        self._plain = bool(turn) and self.shortcuts
         self._turn.add_transcript(child(content, "outputTranscription"))
         for name, value in content.items():
             self._take(name, value)
