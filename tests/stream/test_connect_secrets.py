@@ -33,6 +33,10 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a list for auth": ({"auth": [KEY]}, '"auth"'),
     "an auth that fails": ({"auth": _sign}, "cannot sign"),
     "an unknown option": ({"api_key": KEY}, "'api_key'"),
+    "a key with a letter beyond ASCII": (
+        {"headers": {"x-api-key": f"{KEY}é"}},
+        "a header holds a character that is not ASCII",
+    ),
     "no number": ({"headers": {"api-key": 5}}, "int"),
 }
 URLS: dict[str, Callable[[str], str]] = {

@@ -240,6 +240,8 @@ def request_refused(error: Exception, names: Iterable[str]) -> MisuseError:
 
 def _impossible(error: Exception, names: set[str]) -> str:
     """Return what is wrong with a request that cannot be sent, "" where nothing is known to be."""
+    if isinstance(error, UnicodeEncodeError) and error.encoding == "ascii":
+        return "a header holds a character that is not ASCII"
     request: Any = getattr(error, "_request", None)
     headers: dict[str, str] = {} if request is None else dict(request.headers)
     for name, value in headers.items():
