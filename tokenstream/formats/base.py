@@ -276,7 +276,8 @@ class Format(ABC):
         that reads what comes after it. It is for framings in which a chunk is
         proved before its payload counts; the conditions are those of `shortcut`.
         """
-        return None
+        fast = self._fast_path
+        return None if fast is None else fast.split()
 
     def check(self) -> None:
         """Raise `error` if there is one."""

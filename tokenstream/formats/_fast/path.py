@@ -16,7 +16,7 @@ from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelt
 from tokenstream.formats._fast.shape import PADDING, Shape, at
 from tokenstream.formats._open import OpenCall
 from tokenstream.formats._read import is_dict
-from tokenstream.framing import ServerSentEvent
+from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,7 @@ class _Entry:
         append: What adds to the arguments of the delta's call.
     """
 
-    __slots__ = ("_framed", "append", "follow", "like", "name", "read", "shape")
+    __slots__ = ("_framed", "_split", "append", "follow", "like", "name", "read", "shape")
 
     def __init__(
         self,
@@ -118,6 +118,7 @@ class _Entry:
         self.read: Read = _reader(format, shape.match, like, self.follow, append)
         """Reads a payload."""
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
+        self._split: tuple[str, bytes, Read] | None = None
 
     def means(self, name: str, payload: bytes, event: Any) -> bool:  # noqa: ANN401 - a delta
         """Tell whether a payload is of this shape and means what this does."""
@@ -149,6 +150,19 @@ class _Entry:
                 format, match, self.like, self.follow, self.append, payload=payload, most=most
             )
         return made
+
+    def split(self, format: Format, multiple: int) -> tuple[str, bytes, Read]:
+        """Return the event's name, what its payloads begin with, and what reads their rest; made once.
+
+        Args:
+            format: The format whose frames are counted.
+            multiple: The number of bytes that the beginning has, or twice that, and so on.
+        """
+        if self._split is None:
+            start, rest = self.shape.split(multiple)
+            read = _reader(format, rest.match, self.like, self.follow, self.append, start=start)
+            self._split = self.name, start, read
+        return self._split
 
 
 class FastPath:
@@ -189,7 +203,9 @@ class FastPath:
         """Return the event of a frame like one of the last ones; None for any other."""
         if isinstance(frame, bytes):
             name = _NAMELESS
-        elif isinstance(frame, ServerSentEvent):
+        elif isinstance(frame, ServerSentEvent) or (
+            isinstance(frame, EventStreamMessage) and frame.kind == "event"
+        ):
             name, frame = frame.event, frame.payload
         else:
             return None
@@ -207,7 +223,7 @@ class FastPath:
         format = self._format
         event: Any = events[0] if len(events) == 1 else None
         name = _NAMELESS
-        if isinstance(frame, ServerSentEvent):
+        if isinstance(frame, ServerSentEvent | EventStreamMessage):
             name, frame = frame.event, frame.payload
         bent = format.noted_at == format.frames or format.error is not None or not format.shortcuts
         path = None if bent or not isinstance(frame, bytes) else self._place_of(event)
@@ -298,10 +314,7 @@ class FastPath:
         """Return the last entry's event name, what its payloads begin with, and what reads their rest."""
         if not self.entries:
             return None
-        entry = self.entries[0]
-        start, rest = entry.shape.split(multiple)
-        read = _reader(self._format, rest.match, entry.like, entry.follow, entry.append, start=start)
-        return entry.name, start, read
+        return self.entries[0].split(self._format, multiple)
 
     # -- what tells that a delta is like another ---------------------------------
 

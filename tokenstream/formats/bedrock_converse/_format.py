@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.formats._errors import named_exception
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
-from tokenstream.formats._readers import PayloadReader
-from tokenstream.formats._template import PADDING, Templates, at
 from tokenstream.formats.base import Format
 from tokenstream.formats.bedrock_converse._blocks import Blocks
 from tokenstream.formats.bedrock_converse._whole import is_whole, steps_of
 from tokenstream.formats.bedrock_converse._words import FINISH_REASONS, usage_of
-from tokenstream.framing import EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,9 +28,6 @@ _STREAM_EVENTS = frozenset(
 )
 _INITIAL = "initial-response"
 """What binary event streams may begin with: the response beside its stream, here empty."""
-_DELTA = "contentBlockDelta"
-_DELTA_FIELDS = 2
-"""How many fields a delta has: its block's index and itself."""
 
 
 class BedrockConverse(Format):
@@ -46,6 +41,7 @@ class BedrockConverse(Format):
         pings: Whether signs of life become `Ping` events.
 
     Example:
+        >>> from tokenstream.framing import EventStreamMessage
         >>> converse = BedrockConverse()
         >>> [event.text for event in converse.feed(EventStreamMessage(
         ...     b'{"contentBlockIndex": 0, "delta": {"text": "Hel"}}', event="contentBlockDelta"))[1:]]
@@ -55,15 +51,7 @@ class BedrockConverse(Format):
         ['lo']
     """
 
-    __slots__ = (
-        "_blocks",
-        "_glance",
-        "_has_head",
-        "_path",
-        "_start_expected",
-        "_stopped",
-        "_templates",
-    )
+    __slots__ = ("_blocks", "_has_head", "_start_expected", "_stopped")
 
     name: ClassVar[str] = "bedrock-converse"
     framing: ClassVar[str] = "aws-eventstream"
@@ -71,6 +59,11 @@ class BedrockConverse(Format):
     # Gateways that make server-sent events of it add it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "reasoningContent", "text"), ("delta", "toolUse", "input")],
+        # A message is proved before its payload counts.
+        units=frozenset(),
+    )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -79,11 +72,6 @@ class BedrockConverse(Format):
         self._has_head = False
         self._start_expected = True
         self._stopped = False
-        self._path: tuple[str, ...] = ()
-        """Where the payload that is being read has its text, if it says nothing else."""
-        self._templates = Templates()
-        self._glance: PayloadReader | None = None
-        """Reads the next payload, if it is like the last one."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -139,6 +127,11 @@ class BedrockConverse(Format):
             self._carry(payload, *names)
         else:
             self._read_other(payload, event)
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return what has a delta decoded that holds more than its text: reasoning that is hidden."""
+        reasoning = dict_of(dict_of(delta.raw, "delta"), "reasoningContent")
+        return _decline if "redactedContent" in reasoning else None
 
     def _read_other(self, payload: dict[str, Any], event: str) -> None:
         if event == _INITIAL:
@@ -198,9 +191,6 @@ class BedrockConverse(Format):
 
     def _block_delta(self, payload: dict[str, Any]) -> None:
         delta = dict_of(payload, "delta")
-        # Under its own name an event is the payload; in what boto3 gives it is a field of it.
-        if self.parts.raw is payload and len(payload) - ("p" in payload) == _DELTA_FIELDS:
-            self._path = _path_of(delta)
         self._expect_start()
         self._blocks.delta(self._index(payload, max(self._blocks.newest, 0)), delta, payload)
         self._carry(payload, "contentBlockIndex", "delta")
@@ -252,40 +242,6 @@ class BedrockConverse(Format):
             if name not in PADDING:
                 self.parts.field(name, value)
 
-    # -- the short way ---------------------------------------------------------
-
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
-        glance = self._glance
-        if glance is not None and isinstance(frame, EventStreamMessage):
-            plain = frame.event == _DELTA and frame.kind == "event"
-            delta = glance.read_whole(frame.payload) if plain else None
-            if delta is not None:
-                return [delta]
-        self._glance, self._path = None, ()
-        events = super().feed(frame, now=now)
-        if isinstance(frame, EventStreamMessage):
-            self._learn(frame.payload, events)
-        return events
-
-    def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return the name of events that are read at a glance, their start, and a reader of the rest."""
-        glance = self._glance
-        return None if glance is None else (_DELTA, glance.start, glance.read)
-
-    def _learn(self, payload: bytes, events: list[Event]) -> None:
-        """Remember what the bytes of a payload look like that gave one piece of text and nothing else."""
-        bent = self.noted_at == self.frames or self.error is not None
-        event = events[0] if self.shortcuts and self._path and len(events) == 1 and not bent else None
-        # Half a character that is held back is not in the event.
-        if not isinstance(event, TextDelta | ReasoningDelta) or at(event.raw, self._path) != event.text:
-            self._templates.drop(self.frames)
-            return
-        self._templates.offer(payload, event.raw, self._path, self.frames)
-        template = self._templates.template
-        if template is not None:
-            self._glance = PayloadReader(self, template, event)
-
     _READERS: ClassVar[dict[str, Callable[[BedrockConverse, dict[str, Any]], None]]] = {
         "messageStart": _message_start,
         "contentBlockStart": _block_start,
@@ -296,11 +252,5 @@ class BedrockConverse(Format):
     }
 
 
-def _path_of(delta: dict[str, Any]) -> tuple[str, ...]:
-    """Return where in a payload the text of a delta is that is nothing else; () for any other delta."""
-    if len(delta) != 1:
-        return ()
-    if "text" in delta:
-        return ("delta", "text")
-    inner = dict_of(delta, "reasoningContent")
-    return ("delta", "reasoningContent", "text") if len(inner) == 1 and "text" in inner else ()
+def _decline(_: Event) -> bool:
+    return False
