@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, Payload, answer, call, chunk, read, text
-from tests.formats.told import DONE, frame_of
+from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
+from tests.formats.told import DONE
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import (
     Finish,
     MessageStart,
     PartStart,
     Ping,
-    ReasoningDelta,
     TextDelta,
     Unknown,
     UsageUpdate,
@@ -571,68 +570,6 @@ def test_an_answer_that_was_not_streamed_is_read_whole() -> None:
         got.message.usage and got.message.usage.input_tokens,
         got.message.finish_reason,
     )
-
-
-def _sent(payload: Payload) -> bytes:
-    """Return the bytes of a chunk's payload."""
-    frame = frame_of(payload)
-    assert isinstance(frame, bytes)
-    return frame
-
-
-def test_padded_chunks_alike_are_read_at_a_glance() -> None:
-    """Padding says nothing, however long it is."""
-    made = OpenAIChat()
-    frames = [_sent({**text("a"), "obfuscation": padding}) for padding in ("x1", "y22", "z")]
-    for frame in frames:
-        made.feed(frame)
-    shortcut = made.shortcut("event", 4096)
-
-    assert shortcut is not None
-    assert TextDelta("a") == shortcut(b"data: %b\n\n" % frames[0])
-
-
-def test_chunks_alike_are_read_at_a_glance_while_they_are_text() -> None:
-    """A driver may hand over the whole chunk; anything else is left to the plain way."""
-    made = OpenAIChat()
-    frames = [_sent(text(piece)) for piece in ("a", "b", "c")]
-    before = made.shortcut("event", 4096)
-    for frame in frames:
-        made.feed(frame)
-    shortcut = made.shortcut("event", 4096)
-
-    assert before is None
-    assert shortcut is not None
-    assert shortcut is made.shortcut("event", 4096)
-    read_so = shortcut(b"data: %b\n\n" % frames[0])
-    assert (TextDelta("a"), 4) == (read_so, made.frames)
-    assert read_so is not None
-    assert text("a") == read_so.raw
-    assert (None, None) == (shortcut(b": ping\n\n"), shortcut(b"x" * 4097))
-
-
-def test_chunks_alike_are_read_at_a_glance_while_they_are_reasoning() -> None:
-    """The same for reasoning; a chunk of several lines is none."""
-    made, broken = OpenAIChat(), OpenAIChat()
-    frames = [_sent(chunk({"reasoning": piece})) for piece in ("a", "b", "c")]
-    for frame in frames:
-        made.feed(frame)
-        broken.feed(frame.replace(b",", b",\n"))
-    shortcut = made.shortcut("event", 4096)
-
-    assert shortcut is not None
-    assert ReasoningDelta("c") == shortcut(b"data: %b\n\n" % frames[2])
-    assert broken.shortcut("event", 4096) is None
-
-
-def test_chunks_of_arguments_are_not_read_at_a_glance() -> None:
-    """A call's arguments are needed to tell its end."""
-    made = OpenAIChat()
-    made.feed(frame_of(call("", index=0, id="c", name="f")))
-    for _ in range(4):
-        made.feed(frame_of(call("[", index=0)))
-
-    assert made.shortcut("event", 4096) is None
 
 
 def test_half_a_character_is_not_overtaken_by_the_text_after_it() -> None:

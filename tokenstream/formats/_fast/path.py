@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
-from tokenstream.formats._fast.shape import PADDING, Shape, at
+from tokenstream.formats._fast.shape import PADDING, Shape
 from tokenstream.formats._open import OpenCall
 from tokenstream.formats._read import is_dict
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
@@ -53,8 +53,9 @@ _TEXTS = (TextDelta, ReasoningDelta, RefusalDelta)
 class Fast:
     """What a format's deltas have in common, so that most of them need not be decoded.
 
-    Where a payload gives exactly one delta whose text stands in one of these places,
-    the next payload with the same bytes around its text is read without decoding it.
+    Where a payload gives exactly one delta whose text stands in one of these places, and
+    nothing in the others, the next payload with the same bytes around its text is read
+    without decoding it.
     A format that keeps more than `Parts` does of a delta has `Format.follow` as well.
 
     Args:
@@ -120,8 +121,8 @@ class _Entry:
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
         self._split: tuple[str, bytes, Read] | None = None
 
-    def means(self, name: str, payload: bytes, event: Any) -> bool:  # noqa: ANN401 - a delta
-        """Tell whether a payload is of this shape and means what this does."""
+    def means(self, name: str, payload: bytes, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
+        """Tell whether a payload with this text is of this shape and means what this does."""
         like = self.like
         alike = (name, event.__class__, event.choice, event.part) == (
             self.name,
@@ -129,7 +130,7 @@ class _Entry:
             like.choice,
             like.part,
         )
-        return alike and self.shape.match(payload) is not None
+        return alike and self.shape.match(payload) == text
 
     def framed(self, format: Format, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
         """Return what reads a chunk that is one payload between two fixed pieces; it is made once.
@@ -189,8 +190,8 @@ class FastPath:
         self.entries: list[_Entry] = []
         self._format = format
         self._fast = fast
-        self._shapes: list[tuple[Path, Shape]] = []
-        """The last shapes that were learnt, with the place of the text; they stay true of any payload."""
+        self._shapes: list[Shape] = []
+        """The last shapes that were learnt; they stay true of any payload."""
         self._seen: list[object] | None = None
         """The values in changing places of the last delta that was decoded."""
         self._changed: set[Path] = set()
@@ -226,19 +227,19 @@ class FastPath:
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
             name, frame = frame.event, frame.payload
         bent = format.noted_at == format.frames or format.error is not None or not format.shortcuts
-        path = None if bent or not isinstance(frame, bytes) else self._place_of(event)
-        if path is None or not isinstance(frame, bytes):
+        text = None if bent else self._text_of(event)
+        if text is None or not isinstance(frame, bytes):
             self.clear()
             raw = events[-1].raw if events else None
             if self._seen is None and is_dict(raw):
                 self._changing_in(raw)
             return
-        if any(entry.means(name, frame, event) for entry in self.entries):
+        if any(entry.means(name, frame, event, text) for entry in self.entries):
             # It was too long for its entry, or the format wanted it decoded.
             return
         if not self._fast.turns:
             self.clear()
-        shape = self._shape_of(frame, event, path)
+        shape = self._shape_of(frame, event.raw, text)
         if shape is not None:
             del self.entries[_MOST_ENTRIES - 1 :]
             call = self._call_of(event) if event.__class__ is ToolCallDelta else None
@@ -247,20 +248,23 @@ class FastPath:
             self.entries.insert(0, _Entry(format, name, shape, event, append))
             self._learnt_at = format.frames
 
-    def _shape_of(self, payload: bytes, event: Any, path: Path) -> Shape | None:  # noqa: ANN401 - a delta
+    def _shape_of(self, payload: bytes, value: dict[str, Any], text: str) -> Shape | None:
         """Return the shape of a payload: one that was learnt before, or, if that may pay, another one."""
-        text = at(event.raw, path)
-        changing = self._changing_in(event.raw)
-        for place, shape in self._shapes:
-            if place == path and shape.match(payload) == text:
+        for shape in self._shapes:
+            if shape.match(payload) == text:
                 return shape
+        changing = self._changing_in(value)
+        path = self._place_of(value, text)
+        if path is None:
+            self.clear()
+            return None
         self._wait -= 1
         if self._wait > 0:
             return None
         fast = self._fast
         made = Shape.learn(
             payload,
-            event.raw,
+            value,
             path,
             changing=changing,
             counts=fast.counts,
@@ -270,7 +274,7 @@ class FastPath:
         if made is None:
             self._be_patient()
         else:
-            self._shapes = [(path, made), *self._shapes[: _MOST_ENTRIES - 1]]
+            self._shapes = [made, *self._shapes[: _MOST_ENTRIES - 1]]
         return made
 
     def clear(self) -> None:
@@ -318,27 +322,22 @@ class FastPath:
 
     # -- what tells that a delta is like another ---------------------------------
 
-    def _place_of(self, event: Any) -> Path | None:  # noqa: ANN401 - any event
-        """Return where a delta's text stands in its payload, if that is all that the payload says."""
+    def _text_of(self, event: Any) -> str | None:  # noqa: ANN401 - any event
+        """Return the text of a delta; None for any other event."""
         kind = event.__class__
         if kind in _TEXTS:
-            text = event.text
-        elif kind in _FRAGMENTS:
+            text: str = event.text
+        elif kind in _FRAGMENTS and not (kind is ToolCallDelta and self._call_of(event) is None):
             text = event.fragment
         else:
             return None
-        if kind is ToolCallDelta and self._call_of(event) is None:
-            return None
-        raw = event.raw
-        for path in self._fast.texts:
-            try:
-                found = at(raw, path)
-            except (LookupError, TypeError):
-                continue
-            # Half a character that is held back is not in the event.
-            if found == text and found:
-                return path
-        return None
+        return text or None
+
+    def _place_of(self, payload: dict[str, Any], text: str) -> Path | None:
+        """Return where a delta's text stands in its payload, if no other text stands there."""
+        said = [(path, found) for path in self._fast.texts if (found := _value_at(payload, path))]
+        # Half a character that is held back is not in the event.
+        return said[0][0] if len(said) == 1 and said[0][1] == text else None
 
     def _call_of(self, event: ToolCallDelta) -> OpenCall | None:
         """Return the open call that a delta adds to, unless it holds back half a character or a `{}`."""
@@ -347,24 +346,34 @@ class FastPath:
         return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
 
     def _changing_in(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
-        """Return the places whose values were seen to change; before a second payload shows that, all."""
+        """Return the places whose values were seen to change; before a second payload shows that, all.
+
+        A zero that was all that came so far does not count: the first value may yet say something.
+        """
         places = self._fast.changing
         if not places:
             return ()
         last, self._seen = self._seen, [_value_at(payload, place) for place in places]
         if last is None:
-            return places
+            return [place for place, value in zip(places, self._seen, strict=True) if value]
         self._changed |= {
-            place for place, one, other in zip(places, last, self._seen, strict=True) if one != other
+            place
+            for place, one, other in zip(places, last, self._seen, strict=True)
+            if other and one != other
         }
         return [place for place in places if place in self._changed]
 
 
-def _value_at(payload: dict[str, Any], path: Path) -> object:
-    try:
-        return at(payload, path)
-    except (LookupError, TypeError):
-        return None
+def _value_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
+    """Return what stands in a place; None where there is none, which is no exception here."""
+    for step in path:
+        if value.__class__ is dict:
+            value = value.get(step)
+        elif value.__class__ is list and step.__class__ is int and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
 
 
 def _reader(

@@ -133,15 +133,16 @@ def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 def _places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
     """Give where a text may stand in a payload, between its quotes, under the last key of its path."""
-    quoted = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
     key = b'"%b"' % str(path[-1]).encode()
-    place = -1
-    for _ in range(_MOST_PLACES):
-        place = payload.find(quoted, place + 1)
-        if place < 0:
-            break
-        if payload[:place].rstrip(b" :").endswith(key):
-            yield place + 1, place + len(quoted) - 1
+    for ascii_only in (False,) if text.isascii() else (False, True):
+        quoted = json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "replace")
+        place = -1
+        for _ in range(_MOST_PLACES):
+            place = payload.find(quoted, place + 1)
+            if place < 0:
+                break
+            if payload[:place].rstrip(b" :").endswith(key):
+                yield place + 1, place + len(quoted) - 1
 
 
 def _holes(

@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenstream.formats._read import dicts_of, is_dict, is_list
 
-__all__ = ["BARE_FIELDS", "OVER_FIELD", "as_chunk", "is_bare", "text_field_of"]
+__all__ = ["BARE_FIELDS", "OVER_FIELD", "TEXTS", "as_chunk", "is_bare"]
 
 # Quirk (Cloudflare Workers AI, 2026-11): the text is `response`, where tokens such as 6 and true
 # are JSON's numbers and booleans; recording: none.
@@ -25,6 +25,9 @@ _OUTPUT_FIELDS = {"text": "content"}
 """Fields of an envelope, and those of a message that they are."""
 OVER_FIELD = "is_end"
 """A field that is true in the last payload."""
+
+TEXTS = [(name,) for name, theirs in _DELTA_FIELDS.items() if theirs == "content"]
+"""Where such a payload has its text."""
 
 BARE_FIELDS = frozenset({"response", "result", "tool_calls", _ENVELOPE})
 """Fields by which such a payload is known."""
@@ -72,19 +75,6 @@ def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
     if choices is None:
         return None
     return {**{name: value for name, value in payload.items() if name not in taken}, "choices": choices}
-
-
-def text_field_of(payload: dict[str, Any]) -> str:
-    """Return the field that holds a payload's text; "" where none does.
-
-    Example:
-        >>> text_field_of({"response": "Hel"}), text_field_of({"response": None})
-        ('response', '')
-    """
-    for name, theirs in _DELTA_FIELDS.items():
-        if theirs == "content" and isinstance(payload.get(name), str):
-            return name
-    return ""
 
 
 def _in_envelope(output: dict[str, Any]) -> list[Any] | None:

@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, says_nothing
+from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, known, says_nothing
 from tokenstream.formats._whole import Wholeness
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
     from tokenstream.formats._parts import OpenCall, Parts
 
-__all__ = ["Calls", "continues", "repeats"]
+__all__ = ["Calls", "is_fragment", "repeats"]
 
 _LEGACY = "function_call"
 _ITEM_FIELDS = ("id", "index", "type")
 _BODY_FIELDS = ("name", "arguments", "input")
 _ABSENT = object()
-_CONTINUED_FIELDS, _CONTINUED_BODY = {"index", "id", "type", "function"}, {"name", "arguments"}
 _UNSAID = (None, "")
 _Key = TypeVar("_Key", bound="int | str")
 
@@ -370,31 +369,20 @@ class Calls:
             self._parts.note("arguments_placeholder")
 
 
-def continues(payload: dict[str, Any], fragment: str) -> bool:
-    """Tell whether a chunk names a call by its index alone and says no more of it than a fragment.
-
-    Args:
-        payload: The chunk, which has one choice and no news but its tool calls.
-        fragment: The arguments that were found in it.
+def is_fragment(chunk: dict[str, Any]) -> bool:
+    """Tell whether a chunk holds one piece of one call, without fields that only this provider has.
 
     Example:
         >>> item = {"index": 0, "function": {"arguments": "{"}}
-        >>> continues({"choices": [{"delta": {"tool_calls": [item]}}]}, "{")
+        >>> is_fragment({"choices": [{"delta": {"tool_calls": [item]}}]})
         True
     """
-    items = payload["choices"][0]["delta"]["tool_calls"]
-    if not (is_list(items) and len(items) == 1 and is_dict(items[0])):
-        return False
-    item = items[0]
-    body = dict_of(item, "function")
-    return (
-        item.get("index").__class__ is int
-        and item.keys() <= _CONTINUED_FIELDS
-        and body.keys() <= _CONTINUED_BODY
-        and item.get("id") in _UNSAID
-        and body.get("name") in _UNSAID
-        and body.get("arguments") == fragment
-    )
+    found = [
+        item
+        for choice in dicts_of(chunk.get("choices"))
+        for item in dicts_of(dict_of(choice, "delta").get("tool_calls"))
+    ]
+    return len(found) == 1 and _Fragment(found[0], None).extras is None
 
 
 def repeats(legacy: object, items: object) -> bool:

@@ -1,36 +1,70 @@
-"""Chunks of a chat completion that differ from the last one in their text alone, read at a glance."""
+"""Chunks of a chat completion, read field by field.
+
+From one chunk to the next a server repeats nearly everything. So each level of
+a chunk (answer, choice, delta) is read by a plan made once for its layout, its
+keys in their order, and a field that says what it said before is passed over.
+"""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.errors import ProtocolError
-from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta
-from tokenstream.formats._parts import OpenCall
-from tokenstream.formats._read import is_dict
-from tokenstream.formats._shortcuts import Shortcut
-from tokenstream.formats._template import PADDING, Templates
-from tokenstream.formats.openai_chat._again import LastPlain
-from tokenstream.formats.openai_chat._calls import continues
-from tokenstream.formats.openai_chat._plain import CALLS, PlainChat
-from tokenstream.framing import ServerSentEvent
+from tokenstream.events import ToolCallDelta
+from tokenstream.formats._errors import provider_error
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._openai import FINISH_REASONS, usage_of
+from tokenstream.formats._read import dicts_of, index_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream.formats.base import Format
+from tokenstream.formats.openai_chat._bare import BARE_FIELDS, OVER_FIELD, TEXTS, as_chunk, is_bare
+from tokenstream.formats.openai_chat._calls import is_fragment
+from tokenstream.formats.openai_chat._choice import ChoiceReader
+from tokenstream.formats.openai_chat._plans import Layout, Plans
+from tokenstream.formats.openai_chat._tables import REASONING_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._parts import TextKind
-    from tokenstream.formats.base import Frame, Unit
     from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
 
 __all__ = ["OpenAIChat"]
 
-# What may differ in payloads that say the same: the answer's time is that of its first chunk.
-_CHANGING = frozenset({"created", *PADDING})
+_AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
+_Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
+
+# Where none of these is a key and "choices" is one, only `object` can make a payload an error.
+_ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
+_CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
+_MARKS = frozenset({"index", "finish_reason"})
+"""Fields by which a choice is known that says nothing."""
+# Perplexity's concise streams think in chunks of their own.
+_OBJECTS = ("chat.completion", "chat.reasoning")
+_DELTA = ("choices", 0, "delta")
+_CALL = (*_DELTA, "tool_calls", 0)
+# `object` names the format, in every chunk; an error was looked for before.
+_ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
 
 
-class OpenAIChat(PlainChat):
+@dataclass(frozen=True, slots=True)
+class _AnswerPlan:
+    """How payloads of one layout are read."""
+
+    suspect: bool
+    """Whether it must be looked for an error."""
+    chunk: bool
+    """Whether it is a chunk at all."""
+    bare: bool
+    """Whether it may be a payload that says the same in another shape."""
+    heads: _Steps
+    rest: _Steps
+
+
+class OpenAIChat(Format):
     """The `openai-chat` format: also Azure, DeepSeek, Mistral, OpenRouter, vLLM and their kin.
 
     Args:
@@ -48,91 +82,66 @@ class OpenAIChat(PlainChat):
         [TextDelta(choice=0, part=0, text='lo')]
     """
 
-    __slots__ = (
-        "_choice",
-        "_delta",
-        "_in_call",
-        "_kind",
-        "_last",
-        "_match",
-        "_part",
-        "_path",
-        "_shortcut",
-        "_templates",
+    __slots__ = ("_created",)
+
+    name: ClassVar[str] = "openai-chat"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[
+            (*_DELTA, "content"),
+            *[(*_DELTA, name) for name in REASONING_FIELDS],
+            (*_DELTA, "refusal"),
+            *[
+                (*_CALL, *body)
+                for body in (("function", "arguments"), ("function", "input"), ("custom", "input"))
+            ],
+            *TEXTS,
+        ],
+        # The answer's time is that of its first chunk.
+        changing=[("created",)],
+        turns=True,
     )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        # What follows is there only while a match is sure to mean what reading would find.
-        self._templates = Templates()
-        self._match: Callable[[bytes], str | None] | None = None
-        self._last: LastPlain | None = None
-        self._in_call = False
-        """Whether a match adds to the arguments of a call, and not to text."""
-        self._delta: Callable[..., Event] = TextDelta
-        """Makes the event of a match."""
-        self._kind: TextKind = "text"
-        self._path: tuple[str | int, ...] = ()
-        self._choice = 0
-        self._part = 0
-        self._shortcut = Shortcut(self)
+        self._created: object = None
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
-        match = self._match
-        if match is not None and isinstance(frame, bytes):
-            text = match(frame)
-            if text is not None:
-                self.frames += 1
-                return [self._delta(text, choice=self._choice, part=self._part, raw=frame)]
-        last = self._last
-        data = None if last is None else self._decoded(frame)
-        if last is None or data is None:
-            return self._feed_any(frame, frame)
-        text = last.text_of(data)
-        if text is None:
-            return self._feed_any(data, frame)
-        self.frames += 1
-        if not text.isascii():
-            # Half a character may have to wait for its other half.
-            self._plain = ""
-            self.parts.raw = data
-            self.parts.write(self._choice, self._kind, text)
-            events = self.parts.take()
-            self._learn(frame, events)
-            return events
-        if isinstance(frame, bytes):
-            self._offer(frame, data)
-        return [self._delta(text, choice=self._choice, part=self._part, raw=data)]
-
-    def _feed_any(self, frame: Frame, sent: Frame) -> list[Event]:
-        """Return the events of any frame, and learn from it what may come again.
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Tell whether a first payload is of a chat completion; None when a later one must decide.
 
         Args:
-            frame: The frame, decoded where that was done already.
-            sent: The frame as it came.
+            payload: The decoded payload.
+            event: The SSE event's name.
         """
-        self._plain = self._bare = ""
-        events = super().feed(frame)
-        if not self.shortcuts:
-            return events
-        if self.error is None and self._plain:
-            self._learn(sent, events)
-        elif self.error is None and self._bare:
-            self._learn_bare(sent, events)
-        else:
-            self._forget()
-        return events
+        kind = payload.get("object")
+        if isinstance(kind, str) and kind.startswith(_OBJECTS):
+            return True
+        choices = payload.get("choices")
+        if not is_list(choices):
+            return is_bare(payload)
+        if not choices:
+            # Azure begins with a chunk about the prompt; others with one that says nothing.
+            return True if "prompt_filter_results" in payload else None
+        told = dicts_of(choices)
+        if any("delta" in choice or "message" in choice for choice in told):
+            return True
+        # A choice that is announced and says nothing yet, of a completion perhaps.
+        silent = bool(told) and all("text" not in choice and choice.keys() & _MARKS for choice in told)
+        return None if silent else False
 
-    def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
-    ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that differs from the last ones in its text alone."""
-        template = self._templates.template
-        if template is None or self._match is None or self._in_call or unit != "event":
-            return None
-        made = TextDelta if self._kind == "text" else ReasoningDelta
-        return self._shortcut.of(template, made, most, part=self._part, choice=self._choice)
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return what declines deltas that say more than their text, or may, where they come in turns."""
+        raw = delta.raw
+        more = isinstance(delta, ToolCallDelta) and not is_fragment(raw)
+        if more or ("choices" in raw and not BARE_FIELDS.isdisjoint(raw)):
+            return lambda _: False
+        if "id_changed" in self.departures:
+            # To go back to the first id is no change, but to leave it is one each time.
+            fields, id = self.parts.fields, raw.get("id")
+            return lambda _: fields.get("id") == id
+        return None
 
     def finish_input(self) -> None:
         """Close what is open at the end of the input.
@@ -140,103 +149,195 @@ class OpenAIChat(PlainChat):
         Raises:
             LimitExceeded: What was held back outgrows a bound.
         """
-        self._match = self._last = None
+        self._release_calls()
         super().finish_input()
 
-    # -- what a payload teaches --------------------------------------------
+    def conclude(self) -> None:
+        """Mark the terminal event: close what is open, and ignore what comes after."""
+        self._release_calls()
+        super().conclude()
 
-    def _learn(self, frame: Frame, events: list[Event]) -> None:
-        """Remember a payload that said nothing but one piece of text, and what its bytes look like."""
-        if self._plain == CALLS:
-            self._learn_arguments(frame, events)
-            return
-        event = events[-1] if events else None
-        if not isinstance(event, TextDelta | ReasoningDelta):
-            # Half a character alone gives no event, but what follows must not overtake it.
-            if self._is_held(self._choice):
-                self._forget()
-            return
-        if self._plain:
-            self._in_call = False
-            self._delta = type(event)
-            self._kind = "text" if self._delta is TextDelta else "reasoning"
-            self._path = ("choices", 0, "delta", self._plain)
-            self._choice, self._part = event.choice, event.part
-        payload = event.raw
-        [choice] = payload["choices"]
-        if self._is_held(event.choice) or choice["delta"][self._path[-1]] != event.text:
-            self._forget()
-            return
-        if isinstance(frame, bytes):
-            self._offer(frame, payload)
-        else:
-            self._match = None
-            self._templates.drop(self.frames)
-        if self._plain and self._match is None:
-            changing = PADDING if self._created is None else _CHANGING
-            self._last = LastPlain(payload, self._plain, tuple(key for key in payload if key in changing))
+    def _release_calls(self) -> None:
+        for choice in self.parts.choices.values():
+            choice.reader.content.release_calls()
 
-    def _learn_bare(self, frame: Frame, events: list[Event]) -> None:
-        """Remember what the bytes of a payload without choices look like that said nothing but its text."""
-        event = events[0] if len(events) == 1 else None
-        if isinstance(event, TextDelta) and isinstance(frame, bytes) and event.raw[self._bare] == event.text:
-            self._in_call, self._delta, self._kind = False, TextDelta, "text"
-            self._path = (self._bare,)
-            self._choice, self._part = event.choice, event.part
-            self._last = None
-            self._offer(frame, event.raw)
-        else:
-            self._forget()
+    # -- the answer --------------------------------------------------------
 
-    def _learn_arguments(self, frame: Frame, events: list[Event]) -> None:
-        """Remember what the bytes of a payload look like that said nothing but a fragment of arguments."""
-        event = events[0] if len(events) == 1 else None
-        if isinstance(event, ToolCallDelta) and isinstance(frame, bytes):
-            call = self.parts.choices[event.choice].opened.get(event.part)
-            if isinstance(call, OpenCall) and not call.held and continues(event.raw, event.fragment):
-                self._in_call, self._delta = True, partial(_add_arguments, call)
-                self._choice, self._part = event.choice, event.part
-                self._path = ("choices", 0, "delta", CALLS, 0, "function", "arguments")
-                self._last = None
-                self._offer(frame, event.raw)
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        # Whether a payload is an error is asked in `read`, where its layout has told already.
+        self.parts.raw = data
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Put what `payload` says into `self.parts`, and the provider's error into `error`.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" where it has none.
+
+        Raises:
+            ProtocolError: Choices are no objects, or an index is none.
+        """
+        plan = _ANSWER_PLANS.of(payload)
+        if plan.suspect or event == "error" or payload.get("object") == "error":
+            error = provider_error(payload, event)
+            if error is not None:
+                # What came with the error is delivered first: some servers put text and usage there.
+                if plan.chunk:
+                    with suppress(ProtocolError):
+                        self._read_answer(payload, plan)
+                self.error = error
                 return
-        self._forget()
+        made = as_chunk(payload) if plan.bare else None
+        if made is not None:
+            self._read_answer(made, _ANSWER_PLANS.of(made))
+            if payload.get(OVER_FIELD) is True:
+                self.read_sentinel()
+        elif plan.chunk:
+            self._read_answer(payload, plan)
+        else:
+            self._read_other(payload, event)
 
-    def _forget(self) -> None:
-        """Read the next payload in the plain way, whatever it looks like."""
-        self._match = self._last = None
-        self._templates.drop(self.frames)
+    def _read_other(self, data: dict[str, Any], event: str) -> None:
+        """Take a payload that is no chunk."""
+        name = text_of(data, "type", "object") or event
+        if name == "ping":
+            self.ping()
+        else:
+            self.parts.unknown(name, data)
 
-    def _is_held(self, choice: int) -> bool:
-        """Tell whether the part that a choice's text goes to waits for the other half of a character."""
-        state = self.parts.choices.get(choice)
-        return state is not None and state.flow is not None and bool(state.flow.held)
+    def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
+        same = self.parts.fields
+        if not self.parts.started:
+            self._start(payload)
+        if self._created is None:
+            self._read_created(payload)
+        for key, reader in plan.heads:
+            value = payload[key]
+            if value is not None and value != same.get(key):
+                reader(self, key, value)
+        self._read_choices(payload.get("choices"))
+        for key, reader in plan.rest:
+            value = payload[key]
+            if value is not None and value != same.get(key):
+                reader(self, key, value)
 
-    def _offer(self, frame: bytes, payload: dict[str, Any]) -> None:
-        """Learn what the bytes of a plain payload look like; where they tell, values need not be compared."""
-        self._templates.offer(frame, payload, self._path, self.frames)
-        self._match = self._templates.match
-        if self._match is not None:
-            self._last = None
+    def _start(self, payload: dict[str, Any]) -> None:
+        role = None
+        for choice in dicts_of(payload.get("choices")):
+            for key in ("delta", "message"):
+                for said in dicts_of(choice.get(key)):
+                    role = role or text_of(said, "role")
+        self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
 
-    def _decoded(self, frame: Frame) -> dict[str, Any] | None:
-        """Return the object that a frame without a name is; None for any other frame."""
-        if isinstance(frame, dict):
-            return frame
-        if isinstance(frame, ServerSentEvent):
-            if frame.event != "message":
-                return None
-            frame = frame.payload
-        if not isinstance(frame, bytes):
-            return None
-        try:
-            data = self.decode(frame)
-        except ProtocolError:
-            return None
-        return data if is_dict(data) else None
+    def _read_id(self, key: str, value: object) -> None:
+        self.parts.fields[key] = value
+        if isinstance(value, str):
+            self.parts.head(id=value)
+
+    def _read_model(self, key: str, value: object) -> None:
+        self.parts.fields[key] = value
+        if isinstance(value, str):
+            self.parts.head(model=value)
+
+    def _read_created(self, payload: dict[str, Any]) -> None:
+        # Some servers send the time of each chunk, Azure first a 0: the first time is the answer's.
+        created = payload.get("created")
+        if not says_nothing(created) and created != 0:
+            self._created = created
+            self.parts.field("created", created)
+
+    def read_answer_field(self, key: str, value: object) -> None:
+        """Carry a field of the answer that we have no word for."""
+        if not says_nothing(value):
+            self.parts.field(key, value)
+
+    def _read_usage(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self.read_answer_field(key, value)
+        elif value:
+            self.parts.fields[key] = value
+            self.parts.usage(usage_of(value))
+
+    def _read_groq(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self.read_answer_field(key, value)
+            return
+        usage = value.get("usage")
+        if is_dict(usage) and usage:
+            self.note("usage_misplaced")
+            self.parts.usage(usage_of(usage))
+        rest = known(value, "usage", "error")
+        if rest is not None:
+            self.read_answer_field(key, rest)
+        if value.get("error"):
+            self.error = provider_error({"error": value["error"]})
+
+    def _read_sources(self, key: str, value: object) -> None:
+        choices = self.parts.choices
+        if choices:
+            self.parts.fields[key] = value
+            next(iter(choices.values())).reader.content.cite_sources(value)
+        else:
+            self.read_answer_field(key, value)
+
+    # -- choices -----------------------------------------------------------
+
+    def _read_choices(self, choices: Any) -> None:  # noqa: ANN401 - any JSON value
+        if choices.__class__ is not list:
+            if is_dict(choices):
+                self._read_choices([choices])
+            else:
+                self.read_answer_field("choices", choices)
+            return
+        states = self.parts.choices
+        for position, choice in enumerate(choices):
+            if choice.__class__ is dict:
+                index = choice.get("index", position)
+                state = states.get(index) if index.__class__ is int else None
+                reader = self._choice_of(index, position, choice) if state is None else state.reader
+                reader.read(choice)
+                if reader.error is not None:
+                    self.error = reader.error
+            elif choice is not None:
+                msg = "every choice must be a JSON object"
+                raise ProtocolError(msg)
+
+    def _choice_of(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
+        """Return the reader of a choice whose index is new or odd."""
+        state = self.parts.choice(position if index is None else index_of(index))
+        reader: ChoiceReader | None = state.reader
+        if reader is None:
+            reader = state.reader = ChoiceReader(self.parts, state.index)
+            said = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
+            if said and not any(text_of(fields, "role") for fields in said):
+                self.note("role_missing")
+        return reader
+
+    HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
+    ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
+        "usage": _read_usage,
+        "x_groq": _read_groq,
+        "search_results": _read_sources,
+        "citations": _read_sources,
+    }
 
 
-def _add_arguments(call: OpenCall, fragment: str, *, choice: int, part: int, raw: bytes) -> Event:
-    """Add a fragment of whole characters to a call."""
-    call.arguments.append(fragment)
-    return ToolCallDelta(call.id, fragment, choice=choice, part=part, raw=raw)
+def _plan_answer(layout: Layout) -> _AnswerPlan:
+    heads = OpenAIChat.HEAD_READERS
+    readers = OpenAIChat.ANSWER_READERS
+    # Search results say more of a source than citations, and each source is told once.
+    rest = sorted(
+        (key for key in layout if key not in _ANSWER_SKIPPED and key not in heads),
+        key=lambda key: key != "search_results",
+    )
+    return _AnswerPlan(
+        suspect="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
+        chunk=not _CHUNK_MARKS.isdisjoint(layout),
+        bare="choices" not in layout and "type" not in layout and not BARE_FIELDS.isdisjoint(layout),
+        heads=tuple((key, heads[key]) for key in layout if key in heads),
+        rest=tuple((key, readers.get(key, OpenAIChat.read_answer_field)) for key in rest),
+    )
+
+
+_ANSWER_PLANS = Plans(_plan_answer)

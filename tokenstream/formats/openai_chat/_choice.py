@@ -70,30 +70,22 @@ class ChoiceReader:
         self._growing: set[str] = set()
         """Which of these texts went on from what they were before."""
 
-    def read(self, choice: dict[str, Any]) -> str:
-        """Take a chunk's word on the choice.
-
-        Returns:
-            The field of the delta that held a piece of text or reasoning, or
-            tool calls, when nothing else was new; "" when there was more. Beside
-            tool calls there may be text.
-        """
+    def read(self, choice: dict[str, Any]) -> None:
+        """Take a chunk's word on the choice."""
         delta: Any = choice.get("delta")
-        plain = self._read_delta(delta) if delta.__class__ is dict else ""
+        if delta.__class__ is dict:
+            self._read_delta(delta)
         same = self._same
         for key, reader in _CHOICE_PLANS.of(choice):
             value = choice[key]
             if value is not None and value != same.get(key):
-                plain = ""
                 reader(self, key, value)
         if delta is not None and delta.__class__ is not dict:
             self.read_field("delta", delta)
         # The finish reason closes what the fields before it wrote.
         finish = choice.get("finish_reason")
         if finish:
-            plain = ""
             self._read_finish("finish_reason", finish)
-        return plain
 
     def read_field(self, key: str, value: object) -> None:
         """Carry a field of the choice that we have no word for."""
@@ -205,8 +197,7 @@ class ChoiceReader:
 
     # -- the delta ---------------------------------------------------------
 
-    def _read_delta(self, delta: dict[str, Any]) -> str:
-        plain = "content"
+    def _read_delta(self, delta: dict[str, Any]) -> None:
         reasoning, steps, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
         self.content.start = _PHASES.get(text_of(delta, _CHANNEL) or "") if has_channel else None
         if calls_in_two_fields and repeats(delta["function_call"], delta["tool_calls"]):
@@ -214,21 +205,14 @@ class ChoiceReader:
             # recording: chat-llama-cpp-python-forced-tool.
             self._parts.note("call_twice")
             self._read_delta({**delta, "function_call": None})
-            return ""
-        if reasoning:
-            found = [key for key in reasoning if delta[key] or delta[key] == 0]
-            if found:
-                self.content.read_reasoning(delta)
-                plain = found[0] if len(found) == 1 and delta[found[0]].__class__ is str else ""
+            return
+        if reasoning and any(delta[key] or delta[key] == 0 for key in reasoning):
+            self.content.read_reasoning(delta)
         same = self._same_delta
         for key, reader in steps:
             value = delta[key]
             if value is not None and value != same.get(key):
-                if (key != plain or value.__class__ is not str) and (value or value.__class__ not in _EMPTY):
-                    # Where nothing else is said, a fragment of arguments may be all.
-                    plain = key if key == "tool_calls" and plain == "content" else ""
                 reader(self, key, value)
-        return plain
 
     def _read_content(self, key: str, value: object) -> None:
         if not isinstance(value, str):
@@ -303,7 +287,6 @@ class ChoiceReader:
     }
 
 
-_EMPTY = frozenset({str, list, dict})
 # What a message repeats of its deltas; the rest of its fields are told when they are new.
 _ONCE: dict[str, str] = {
     **_TEXTS,

@@ -1,0 +1,159 @@
+"""Chunks of OpenAI Chat that differ from the last one in their text alone, and those that only seem to."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.formats.openai_chat_payloads import Payload, call, chunk, text
+from tests.formats.told import frame_of
+from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, Unknown
+from tokenstream.formats.openai_chat import OpenAIChat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _sent(payload: Payload) -> bytes:
+    """Return the bytes of a chunk's payload."""
+    frame = frame_of(payload)
+    assert isinstance(frame, bytes)
+    return frame
+
+
+def test_padded_chunks_alike_are_read_at_a_glance() -> None:
+    """Padding says nothing, however long it is."""
+    made = OpenAIChat()
+    frames = [_sent({**text("a"), "obfuscation": padding}) for padding in ("x1", "y22", "z")]
+    for frame in frames:
+        made.feed(frame)
+    shortcut = made.shortcut("event", 4096)
+
+    assert shortcut is not None
+    assert TextDelta("a") == shortcut(b"data: %b\n\n" % frames[0])
+
+
+def test_chunks_alike_are_read_at_a_glance_while_they_are_text() -> None:
+    """A driver may hand over the whole chunk; anything else is left to the plain way."""
+    made = OpenAIChat()
+    frames = [_sent(text(piece)) for piece in ("a", "b", "c")]
+    before = made.shortcut("event", 4096)
+    for frame in frames:
+        made.feed(frame)
+    shortcut = made.shortcut("event", 4096)
+
+    assert before is None
+    assert shortcut is not None
+    assert shortcut is made.shortcut("event", 4096)
+    read_so = shortcut(b"data: %b\n\n" % frames[0])
+    assert (TextDelta("a"), 4) == (read_so, made.frames)
+    assert read_so is not None
+    assert text("a") == read_so.raw
+    assert (None, None) == (shortcut(b": ping\n\n"), shortcut(b"x" * 4097))
+
+
+def test_chunks_alike_are_read_at_a_glance_while_they_are_reasoning() -> None:
+    """The same for reasoning; a chunk of several lines is none."""
+    made, broken = OpenAIChat(), OpenAIChat()
+    frames = [_sent(chunk({"reasoning": piece})) for piece in ("a", "b", "c")]
+    for frame in frames:
+        made.feed(frame)
+        broken.feed(frame.replace(b",", b",\n"))
+    shortcut = made.shortcut("event", 4096)
+
+    assert shortcut is not None
+    assert ReasoningDelta("c") == shortcut(b"data: %b\n\n" % frames[2])
+    assert broken.shortcut("event", 4096) is None
+
+
+@pytest.mark.parametrize("kind", ["function", "custom"])
+def test_chunks_of_arguments_are_read_at_a_glance(kind: str) -> None:
+    """What tells a call's end is kept of each."""
+    made = OpenAIChat()
+    key = "arguments" if kind == "function" else "input"
+    made.feed(_sent(chunk({"tool_calls": [{"index": 0, "id": "c", "type": kind, kind: {"name": "f"}}]})))
+    frame = _sent(chunk({"tool_calls": [{"index": 0, kind: {key: "[1,"}}]}))
+    made.feed(frame)
+    shortcut = made.shortcut("event", 4096)
+    assert shortcut is not None
+    told = shortcut(b"data: %b\n\n" % frame.replace(b"[1,", b"2]"))
+    done = made.feed(_sent(chunk(finish="tool_calls")))
+
+    assert ToolCallDelta("c", "2]", part=0) == told
+    assert isinstance(done[0], ToolCallDone)
+    assert "[1,2]" == done[0].call.arguments_text
+
+
+@pytest.mark.parametrize("item", [{}, {"index": 0, "id": "c"}])
+def test_fragments_that_bend_a_rule_are_read_in_the_plain_way(item: dict[str, Any]) -> None:
+    """A call that is known as the last one, or whose id is repeated: each is counted."""
+    made = OpenAIChat()
+    made.feed(frame_of(call("", index=0, id="c", name="f")))
+    for _ in range(4):
+        made.feed(_sent(chunk({"tool_calls": [{**item, "function": {"arguments": "["}}]})))
+
+    assert made.shortcut("event", 4096) is None
+    assert 4 == max(noted.count for noted in made.departures.values())
+
+
+def _told(frames: list[bytes], *, shortcuts: bool) -> Any:
+    """Return all that a format says of frames."""
+    made = OpenAIChat()
+    made.shortcuts = shortcuts
+    events = [(event, event.raw) for frame in frames for event in made.feed(frame)]
+    events += [(event, event.raw) for event in made.feed(_sent(chunk(finish="tool_calls")))]
+    return events, {name: noted.count for name, noted in made.departures.items()}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda one, other: {"choices": [{"delta": {"reasoning": other, "reasoning_content": one}}]},
+        lambda one, other: {"choices": {"delta": {"content": one}}, "response": other},
+        lambda one, other: {"result": one, "response": other},
+    ],
+)
+def test_a_text_beside_another_one_is_decoded(made: Callable[[str, str], Payload]) -> None:
+    """Which of them counts may depend on what they say."""
+    frames = [
+        _sent(made(one, other)) for one, other in zip("aacbbcababbcca" * 2, "bbbbbbbbccaaaa" * 2, strict=True)
+    ]
+
+    assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ids_of_choices_in_turns_are_counted_at_a_glance_as_they_are_decoded(seed: int) -> None:
+    """To leave the first id is a departure each time, to go back to it is none."""
+    source = random.Random(seed)
+    frames = [
+        _sent({**text(piece, choice=choice), "id": source.choice(["x", f"y{choice}"]) if choice else "x"})
+        for piece, choice in zip(source.choices("abc", k=60), source.choices([0, 1, 1, 2], k=60), strict=True)
+    ]
+
+    assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_fields_of_calls_in_turns_are_kept_at_a_glance_as_they_are_decoded(seed: int) -> None:
+    """The last value of a field that only this provider has counts."""
+    source = random.Random(seed)
+    frames = [_sent(call("", index=index, id=f"c{index}", name="f")) for index in (0, 1)]
+    frames += [_sent(call("[", index=index)) for index in (0, 1)]
+    hints: list[dict[str, Any]] = [{}, {"hint": 0}, {"hint": 1}]
+    frames += [_sent(call("1,", **{"index": source.randrange(2), **source.choice(hints)})) for _ in range(60)]
+    frames += [_sent(call("1]", index=index)) for index in (0, 1)]
+
+    assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
+
+
+def test_a_time_that_comes_late_is_told() -> None:
+    """Azure first sends a 0, which may not be compared with it."""
+    frames = [_sent({**text("a"), "created": time}) for time in (0, 0, 0, 5, 6, 7, 0)]
+    made, fields = OpenAIChat(), []
+    for frame in frames:
+        fields += [event for event in made.feed(frame) if isinstance(event, Unknown)]
+
+    assert [("created", 5)] == [(field.name, field.data) for field in fields]
