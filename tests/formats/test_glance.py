@@ -252,3 +252,13 @@ def test_a_value_that_is_no_whole_number_may_stay_as_it_is(odd: Any) -> None:
     tell(format, *[{**delta, "n": odd} for delta in deltas(9)])
 
     assert 2 == format.decoded
+
+
+@pytest.mark.parametrize("digits", [2, 39, 40, 4_300])
+def test_no_number_outgrows_its_bound_because_it_is_not_decoded(digits: int) -> None:
+    """Where one might, a payload with another number is decoded."""
+    format = Little(limits=Limits(digits=digits))
+    got = tell(format, *[{**delta, "n": delta["n"] + 50} for delta in deltas(60)])
+
+    assert (50 if digits == 2 else 60) == len(got.texts)
+    assert (digits < 40) == (format.decoded >= 50)

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CODE", "NUMBER", "Hole", "Match", "is_count", "matcher"]
+__all__ = ["CODE", "DIGITS_IN_A_ROW", "NUMBER", "Hole", "Match", "is_count", "matcher"]
 
 Match: TypeAlias = "Callable[[bytes], str | None]"
 """Returns the text of a payload of one shape; None for any other payload, and for no text."""
@@ -24,6 +24,8 @@ Match: TypeAlias = "Callable[[bytes], str | None]"
 
 # Possessive: a value ends where its characters do, and is never tried shorter.
 NUMBER = rb"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,40}+)?+(?:[eE][+-]?+[0-9]{1,3}+)?+"
+DIGITS_IN_A_ROW = 40
+"""Digits in a row that such a number has at most."""
 CODE = rb"[A-Za-z0-9_:.+-]++"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, Shape
 from tokenstream.formats._open import OpenCall
 from tokenstream.formats._read import is_dict
@@ -351,7 +352,8 @@ class FastPath:
         A zero that was all that came so far does not count: the first value may yet say something.
         """
         places = self._fast.changing
-        if not places:
+        # Nobody counts the digits of a number that is not decoded.
+        if not places or self._format.limits.digits < DIGITS_IN_A_ROW:
             return ()
         last, self._seen = self._seen, [_value_at(payload, place) for place in places]
         if last is None:
