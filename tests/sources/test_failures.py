@@ -427,6 +427,16 @@ def test_what_a_library_refuses_at_once_is_no_misuse(error: Exception, kind: typ
     assert PRIVATE not in str(found)
 
 
+def test_an_error_in_a_body_that_an_sdk_refuses_is_the_providers() -> None:
+    """Mistralai's asynchronous client reads whatever is no stream, and raises it with its status of 200."""
+    body = '{"error": {"message": "busy", "type": "overloaded_error"}}'
+    error = _named("SDKError", type("MistralError", (Exception,), {}), status_code=200, body=body)
+    found = opening_failed(error, HOST)
+
+    assert isinstance(found, ProviderError)
+    assert ("overloaded_error", "overloaded", True) == (found.type, found.kind, found.retryable)
+
+
 def test_a_body_that_an_sdk_has_read_away_counts_from_its_exception() -> None:
     """Google-genai's interactions keep it only there."""
     said = {"message": "slow down", "type": "rate_limit_error"}

@@ -21,6 +21,7 @@ from tokenstream.errors import (
 )
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict
+from tokenstream.formats._seen import error_in
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources._boto3 import aws_failed
 from tokenstream.sources._websocket import closed_socket, is_socket_closed, refused_socket
@@ -310,7 +311,10 @@ def _said_by_sdk(error: Any) -> StreamError | None:  # noqa: ANN401 - an excepti
     if body is None:
         body = {"error": getattr(error, "error", None)}
     if _status_of(error) < 400:
-        said_within = provider_error(body) if is_dict(body) else None
+        if isinstance(body, str):
+            said_within = error_in(body.encode(), DEFAULT_LIMITS)
+        else:
+            said_within = provider_error(body) if is_dict(body) else None
         return said_within or (_refused_by_sdk(error, body) if _status_of(error) else None)
     said = body if isinstance(body, str) else json.dumps(body, default=str)
     return status_error(_status_of(error), _headers_of(error), said.encode())
