@@ -26,8 +26,7 @@ from tokenstream.limits import Limits
 from tokenstream.message import Message
 
 if TYPE_CHECKING:
-    from tokenstream.events import Event
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._mapping import Mapped
 
 HI = [{"result": {"delta": "Hel"}}, {"result": {"delta": "lo"}}]
 STOP = {"result": {"stop": "done"}}
@@ -526,8 +525,9 @@ def test_payloads_that_were_decoded_elsewhere_are_read() -> None:
 class Plain(Custom):
     """The format without its short way."""
 
-    def _learn(self, frame: Frame, events: list[Event]) -> None:
-        """Learn nothing, so that every payload is decoded."""
+    def __init__(self, mapped: Mapped) -> None:
+        super().__init__(mapped)
+        self.shortcuts = False
 
 
 OPTIONS: dict[str, Any] = {
@@ -614,3 +614,49 @@ def test_events_of_another_name_are_not_mistaken_for_text() -> None:
 
     assert ("a" * 12, ["log"]) == (told.message.text, told.unknown)
     assert [piece] * 12 == [event.raw for event in told.events if isinstance(event, TextDelta)]
+
+
+@pytest.mark.parametrize(
+    ("options", "last"),
+    [
+        ({"where": {"t": ["a", "b"]}}, "c"),
+        ({"where": {"*": ["a", "b"]}}, "c"),
+        ({"finish": "t", "finish_reasons": {"a": None, "b": None}}, "c"),
+        ({"id": "t"}, "c"),
+        ({"model": "$"}, "c"),
+        ({"error": "t.x"}, "c"),
+        ({"sentinel": '{"t":"END"}'}, "END"),
+        ({"text": "p", "reasoning": "t"}, "c"),
+        ({"text": ["t.0", "t"]}, "c"),
+    ],
+    ids=repr,
+)
+def test_a_text_that_means_something_else_besides_is_read_each_time(
+    options: dict[str, Any], last: str
+) -> None:
+    """Its place may be asked for a condition or for the end; a sentinel may look like it."""
+    all_options: dict[str, Any] = {"text": "t", **options}
+    format = custom(**all_options)
+    texts = [each.encode() for each in [*"aaabbbab", last, "a"]]
+    alone = [b'{"t":"%b"}' % each for each in texts]
+    twice = [b'{"t":"%b","p":"%b"}' % (each, each) for each in texts]
+    for frames in (alone, twice):
+        quick, plain = Custom(format.mapped), Plain(format.mapped)
+
+        assert tell(plain, *frames).outcome == tell(quick, *frames).outcome
+
+
+def test_pieces_whose_names_are_digits_are_read_at_a_glance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a list they count, and in an object they are keys."""
+    decoded: list[object] = []
+    read_value = Custom._read_value  # noqa: SLF001 - what is decoded is counted
+
+    def counting(self: Custom, data: Any, event: str) -> None:
+        decoded.append(data)
+        read_value(self, data, event)
+
+    monkeypatch.setattr(Custom, "_read_value", counting)
+    for payload in ({"a": [{"t": "x"}]}, {"a": {"0": {"t": "x"}}}):
+        assert "x" * 20 == tell(custom(text="a.0.t"), *[payload] * 20).message.text
+
+    assert 4 == len(decoded)

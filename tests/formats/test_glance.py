@@ -103,6 +103,14 @@ def test_deltas_that_are_never_alike_are_tried_ever_less_often(monkeypatch: pyte
     assert 2 <= len(tried) <= 9
 
 
+def test_after_deltas_that_are_never_alike_others_are_read_at_a_glance_again() -> None:
+    """They are looked at again after about as many as were read in vain."""
+    format = Little()
+    tell(format, *[{"n": n, f"x{n}": n, "text": "a"} for n in range(100)], *deltas(400))
+
+    assert 100 < format.decoded < 250
+
+
 def test_without_shortcuts_every_delta_is_decoded() -> None:
     """The events are the same."""
     format = Little()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._paths import Path, concrete, find, find_text
+from tokenstream.formats._fast.path import FastPath
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._paths import Path, find, find_text
 from tokenstream.formats._read import float_of, int_of, is_dict, says_nothing, text_of
-from tokenstream.formats._shortcuts import Shortcut
-from tokenstream.formats._template import PADDING, Templates
 from tokenstream.formats._values import json_text
-from tokenstream.formats.base import PING_NAMES, Format, Frame, Unit, name_of, text_error
+from tokenstream.formats.base import PING_NAMES, Format, Frame, name_of, text_error
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Usage
 
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 __all__ = ["Custom"]
-
-
-_LONGEST_REST = 512
 
 
 class Custom(Format):
@@ -45,21 +41,7 @@ class Custom(Format):
         ['Hel']
     """
 
-    __slots__ = (
-        "_counts",
-        "_event",
-        "_head",
-        "_late",
-        "_match",
-        "_pads",
-        "_part",
-        "_path",
-        "_patience",
-        "_rest",
-        "_shortcut",
-        "_templates",
-        "mapped",
-    )
+    __slots__ = ("_counts", "_head", "_late", "mapped")
 
     name: ClassVar[str] = "custom"
 
@@ -71,19 +53,7 @@ class Custom(Format):
         self._head: tuple[str | None, str | None] = (None, None)
         self._late: dict[str, Any] = {}
         """The last values of fields that no path leads to, where they differ from what was told."""
-        self._shortcut = Shortcut(self)
-        self._pads = PADDING.isdisjoint(mapped.fields)
-        """Whether what is padding elsewhere is padding here, too."""
-        self._path: Path | None = None
-        """Where the text was found that is all that the payload in hand says."""
-        self._event = ""
-        """Name of the last event whose payload said nothing but text."""
-        self._part = 0
-        self._templates = Templates()
-        self._match: Callable[[bytes], str | None] | None = None
-        self._patience = 1
-        self._rest = 0
-        """How many payloads may come before another template is tried."""
+        self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
 
     def fresh(self, *, limits: Limits, pings: bool) -> Custom:
         """Return a format with the same mapping for a new connection."""
@@ -94,59 +64,15 @@ class Custom(Format):
         """Say no: whoever has a mapping passes it."""
         return False
 
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
-        match = self._match
-        if match is not None and isinstance(frame, bytes | ServerSentEvent):
-            name, payload = _split(frame)
-            text = match(payload) if name == self._event else None
-            if text is not None:
-                self.frames += 1
-                return [TextDelta(text, part=self._part, raw=payload)]
-        self._path = None
-        events = super().feed(frame, now=now)
-        if self._rest > 0:
-            self._rest -= 1
-        else:
-            self._learn(frame, events)
-        return events
-
-    def _learn(self, frame: Frame, events: list[Event]) -> None:
-        """Remember what a payload looks like that said nothing but a piece of text."""
-        alone = len(events) == 1 and self.noted_at != self.frames
-        event = events[0] if self.shortcuts and self._pads and alone else None
-        if event is None or self._path is None or not isinstance(frame, bytes | ServerSentEvent):
-            self._forget()
-            return
-        path = concrete(event.raw, self._path)
-        if path is None or not isinstance(event, TextDelta) or find(event.raw, path) != event.text:
-            self._forget()
-            return
-        name, payload = _split(frame)
-        if (event.part, name) != (self._part, self._event):
-            self._forget()
-        self._part, self._event = event.part, name
-        self._templates.offer(payload, event.raw, path, self.frames)
-        self._match = self._templates.match
-        if self._match is None:
-            self._rest = self._patience = min(2 * self._patience, _LONGEST_REST)
-
-    def _forget(self) -> None:
-        self._match = None
-        self._templates.drop(self.frames)
-
-    def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
-    ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that differs from the last ones in its text alone."""
-        template = self._templates.template
-        if template is None or self._match is None or self._event or unit != "event":
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return what has the sentinel read as such where it is JSON, and looks like a piece of text."""
+        sentinel = self.mapped.sentinel
+        if sentinel is None or not sentinel.startswith(b"{"):
             return None
-        return self._shortcut.of(template, TextDelta, most, part=self._part)
+        return lambda piece: piece._raw.strip() != sentinel  # noqa: SLF001 - the bytes, before somebody asks for more
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
-        self._forget()
         mapped = self.mapped
         if self.error is None and not self.ended and self.frames:
             told = mapped.sentinel is not None or mapped.ends
@@ -278,7 +204,6 @@ class Custom(Format):
             text = find_text(data, path)
             if text is not None:
                 self._write("text", text)
-                self._path = path
                 return True
         return found
 

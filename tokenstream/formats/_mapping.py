@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats._paths import Path, find, path_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._paths import Path, find, path_of, plain_places
 from tokenstream.message import FinishReason, Usage
 
 if TYPE_CHECKING:
@@ -78,13 +80,19 @@ class Mapped:
     sentinel: bytes | None = None
     fields: frozenset[str] = field(init=False)
     """The top-level fields that the paths lead through."""
+    fast: Fast | None = field(init=False)
+    """What pieces of text have in common: their places, where nothing else is read."""
 
     def __post_init__(self) -> None:
         single = [path for path in (self.finish, self.id, self.model, self.error) if path is not None]
         counted = [path for _, path in self.usage]
         asked = [path for path, _ in self.where]
-        paths = [*self.text, *self.reasoning, *single, *counted, *asked]
-        object.__setattr__(self, "fields", frozenset(str(path[0]) for path in paths if path))
+        texts, others = [*self.text, *self.reasoning], [*single, *counted, *asked]
+        fields = frozenset(str(path[0]) for path in [*texts, *others] if path)
+        places = plain_places(texts, others)
+        object.__setattr__(self, "fields", fields)
+        fast = Fast(texts=places, padding=PADDING - fields) if places else None
+        object.__setattr__(self, "fast", fast)
 
     @property
     def tells_its_end(self) -> bool:

@@ -9,9 +9,9 @@ from tokenstream.errors import MisuseError
 from tokenstream.formats._read import is_dict, is_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["ROOT", "Path", "concrete", "find", "find_text", "path_of"]
+__all__ = ["ROOT", "Path", "find", "find_text", "path_of", "plain_places"]
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list indexes from a payload's top; `"*"` is every item of a list."""
@@ -81,27 +81,6 @@ def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def concrete(payload: object, path: Path) -> Path | None:
-    """Return a path that leads to a value with the keys and indexes on its way; None where `"*"` is in it.
-
-    Args:
-        payload: The decoded payload; any but an object has no such path.
-        path: The path.
-
-    Example:
-        >>> concrete({"0": {"text": "Hel"}}, (0, "text")), concrete(["Hel"], (0,))
-        (('0', 'text'), None)
-    """
-    if not path or not is_dict(payload) or _EACH in path:
-        return None
-    steps: list[str | int] = []
-    value: object = payload
-    for step in path:
-        steps.append(str(step) if is_dict(value) else step)
-        value = find(value, (step,))
-    return tuple(steps)
-
-
 def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSON value
     """Return the text that a path leads to, joined where it leads to several; None where it leads to none.
 
@@ -118,6 +97,26 @@ def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSO
         return value if value.__class__ is str else None
     texts = [value for value in _all(payload, path) if isinstance(value, str)]
     return "".join(texts) if texts else None
+
+
+def plain_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
+    """Return the places that paths lead to, as keys and as indexes, if no other path has to do with them.
+
+    Args:
+        paths: The paths; those with `"*"`, and that of the payload itself, have no place.
+        others: Other paths, which must lead neither to nor through nor into such a place.
+
+    Example:
+        >>> plain_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
+        [('choices', 0, 'text'), ('choices', '0', 'text')]
+    """
+    found = [path for path in paths if _EACH not in path and not any(_meet(path, each) for each in others)]
+    # In an object digits are a key like any other.
+    return list(dict.fromkeys(way for path in found if path for way in (path, tuple(map(str, path)))))
+
+
+def _meet(path: Path, other: Path) -> bool:
+    return all(_EACH in (a, b) or str(a) == str(b) for a, b in zip(path, other, strict=False))
 
 
 def _all(payload: Any, path: Path) -> Iterator[object]:  # noqa: ANN401 - any JSON value

@@ -39,6 +39,8 @@ __all__ = ["Fast", "FastPath", "Read", "refuse"]
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
 """Payloads that an entry has read once it has paid for itself."""
+_MOST_MISSES = 16
+"""Deltas in a row that are compared with shapes they do not have, before they are left alone for a while."""
 _LONGEST_WAIT = 512
 """Deltas after which a shape is looked for again, at most."""
 _NAMELESS = "message"
@@ -180,6 +182,7 @@ class FastPath:
         "_fast",
         "_format",
         "_learnt_at",
+        "_misses",
         "_patience",
         "_seen",
         "_shapes",
@@ -198,6 +201,8 @@ class FastPath:
         self._changed: set[Path] = set()
         """The places in which these were seen to change: the fewer, the faster is the comparison."""
         self._learnt_at = 0
+        self._misses = 0
+        """Deltas in a row that had no shape."""
         self._patience = 1
         self._wait = 0
 
@@ -222,6 +227,10 @@ class FastPath:
 
     def take(self, frame: Frame, events: list[Event]) -> None:
         """Take a frame that was decoded: learn from it, or forget what was learnt before it."""
+        if self._misses > _MOST_MISSES and self._wait > 1 and not self.entries:
+            # Each is another one: to look for what they share would cost half as much as to read them.
+            self._wait -= 1
+            return
         format = self._format
         event: Any = events[0] if len(events) == 1 else None
         name = _NAMELESS
@@ -253,7 +262,9 @@ class FastPath:
         """Return the shape of a payload: one that was learnt before, or, if that may pay, another one."""
         for shape in self._shapes:
             if shape.match(payload) == text:
+                self._misses = 0
                 return shape
+        self._misses += 1
         changing = self._changing_in(value)
         path = self._place_of(value, text)
         if path is None:
@@ -332,7 +343,7 @@ class FastPath:
             text = event.fragment
         else:
             return None
-        return text or None
+        return text if text and is_dict(event.raw) else None
 
     def _place_of(self, payload: dict[str, Any], text: str) -> Path | None:
         """Return where a delta's text stands in its payload, if no other text stands there."""
