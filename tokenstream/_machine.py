@@ -218,9 +218,13 @@ class Machine:
             if event is not None:
                 meter.bytes = size
                 meter.chunks += 1
-                meter.content(now)
-                if meter.waiting and event.__class__ is TextDelta:
-                    meter.mark_text(now)
+                if meter.waiting or now - meter.content_at > meter.notable_gap:
+                    meter.content(now)
+                    if meter.waiting and event.__class__ is TextDelta:
+                        meter.mark_text(now)
+                else:
+                    meter.content_at = now
+                    meter.content_chunks += 1
                 accumulator = self.accumulator
                 accumulator.take(event)
                 self.events_seen += 1

@@ -91,7 +91,6 @@ class Meter:
         "_first_content",
         "_first_text",
         "_longest_gap",
-        "_notable_gap",
         "_stalls",
         "_wrapped",
         "bytes",
@@ -100,6 +99,7 @@ class Meter:
         "content_chunks",
         "ended_at",
         "first_event_at",
+        "notable_gap",
         "started_at",
         "waiting",
     )
@@ -119,8 +119,8 @@ class Meter:
         self._first_content: float | None = None
         self._first_text: float | None = None
         self._longest_gap = -1.0
-        # A shorter gap changes nothing that is told.
-        self._notable_gap = -1.0
+        self.notable_gap = -1.0
+        """A gap that is no longer changes nothing that is told."""
         self._stalls = 0
         self.begin(started_at, wrapped=wrapped)
 
@@ -150,11 +150,11 @@ class Meter:
         """Mark the first content of a chunk."""
         if self._first_content is None:
             self._first_content = now
-        elif now - self.content_at > self._notable_gap:
+        elif now - self.content_at > self.notable_gap:
             gap = now - self.content_at
             self._longest_gap = max(self._longest_gap, gap)
             self._stalls += gap > STALL_SECONDS
-            self._notable_gap = min(self._longest_gap, STALL_SECONDS)
+            self.notable_gap = min(self._longest_gap, STALL_SECONDS)
         self.content_at = now
         self.content_chunks += 1
 
