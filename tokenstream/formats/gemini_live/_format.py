@@ -62,7 +62,7 @@ class GeminiLive(Format):
     Example:
         >>> live = GeminiLive()
         >>> turn = {"serverContent": {"modelTurn": {"parts": [{"text": "Hel"}]}}}
-        >>> [event.text for event in live.feed(turn) if isinstance(event, TextDelta)]
+        >>> [event.text for event in live.feed(turn) if hasattr(event, "text")]
         ['Hel']
         >>> [event.reason for event in live.feed({"serverContent": {"turnComplete": True}})[-1:]]
         ['stop']

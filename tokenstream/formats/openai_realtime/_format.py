@@ -52,7 +52,7 @@ class OpenAIRealtime(Format):
         'resp_1'
         >>> where = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
         >>> piece = {"type": "response.output_text.delta", "delta": "Hel", **where}
-        >>> [event.text for event in realtime.feed(piece) if isinstance(event, TextDelta)]
+        >>> [event.text for event in realtime.feed(piece) if hasattr(event, "text")]
         ['Hel']
     """
 
