@@ -1,9 +1,9 @@
-"""Read a chunk or a payload that is one plain delta of a known shape, and make its event."""
+"""Read a payload that is one plain delta of a known shape, and make its event."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
@@ -16,17 +16,10 @@ if TYPE_CHECKING:
     from tokenstream.formats._template import TextTemplate
     from tokenstream.formats.base import Format
 
-__all__ = ["ChunkReader", "PayloadReader", "RestReader", "Shape", "new_event"]
+__all__ = ["PayloadReader", "RestReader", "new_event"]
 
 new_event: Callable[[type[Any]], Any] = object.__new__
 """Makes an event whose fields are filled in then: a call with keywords would take three times as long."""
-
-
-class Shape(Protocol):
-    """What a chunk or payload looks like but for its text."""
-
-    def match(self, payload: bytes) -> str | None:
-        """Return the text of a payload of this shape, or None for any other payload."""
 
 
 class _Reader:
@@ -44,50 +37,6 @@ class _Reader:
         self._kind: type[Any] = type(like)
         self._choice = like.choice
         self._part = like.part
-
-
-class ChunkReader(_Reader):
-    """Reads a whole chunk that is one plain delta.
-
-    Args:
-        format: The format whose frames are counted.
-        shape: What such a chunk looks like.
-        payload: Where in the chunk the payload is.
-        like: An event of the part that the text belongs to.
-        most: The longest chunk that may be read so, in bytes.
-    """
-
-    __slots__ = ("_most", "_payload", "_shape")
-
-    def __init__(
-        self,
-        format: Format,
-        shape: Shape,
-        payload: slice,
-        like: TextDelta | ReasoningDelta,
-        most: int,
-    ) -> None:
-        super().__init__(format, like)
-        self._shape = shape
-        self._payload = payload
-        self._most = most
-
-    def read(self, chunk: bytes) -> Event | None:
-        """Return the event of a chunk, or None for any that is not one plain delta."""
-        text = self._shape.match(chunk) if len(chunk) <= self._most else None
-        if text is None:
-            return None
-        self._format.frames += 1
-        kind = self._kind
-        event = new_event(kind)
-        event.text = text
-        event.choice = self._choice
-        event.part = self._part
-        event._raw = chunk[self._payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
-        if kind is ReasoningDelta:
-            event.signature = None
-        made: Event = event
-        return made
 
 
 class RestReader(_Reader, ABC):
