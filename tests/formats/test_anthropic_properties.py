@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,6 +30,7 @@ from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.formats.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
+from tokenstream.limits import Limits
 from tokenstream.message import Message
 
 EVERYTHING = [
@@ -73,8 +73,9 @@ EVERYTHING = [
 class Plain(Anthropic):
     """The format without its short way."""
 
-    def _learn(self, payload: bytes, value: dict[str, Any]) -> None:
-        """Learn nothing, so that every delta is decoded."""
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.shortcuts = False
 
 
 PIECES = pieces()

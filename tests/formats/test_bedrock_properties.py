@@ -109,15 +109,17 @@ EXTRA = st.lists(
 class LongConverse(BedrockConverse):
     """The format without its short way."""
 
-    def _learn(self, payload: bytes, events: list[Event]) -> None:
-        """Learn nothing, so that every delta is decoded."""
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.shortcuts = False
 
 
 class LongInvoke(BedrockInvoke):
     """The format without its short way."""
 
-    def _learn(self, events: list[Event], *, new: bool) -> None:
-        """Learn nothing, so that every chunk is decoded."""
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.shortcuts = False
 
 
 def written(payload: Any, *, ascii_only: bool, spaces: bool) -> bytes:
