@@ -142,8 +142,10 @@ def test_fields_of_calls_in_turns_are_kept_at_a_glance_as_they_are_decoded(seed:
     source = random.Random(seed)
     frames = [_sent(call("", index=index, id=f"c{index}", name="f")) for index in (0, 1)]
     frames += [_sent(call("[", index=index)) for index in (0, 1)]
-    hints: list[dict[str, Any]] = [{}, {"hint": 0}, {"hint": 1}]
-    frames += [_sent(call("1,", **{"index": source.randrange(2), **source.choice(hints)})) for _ in range(60)]
+    hints: list[Payload] = [
+        {"index": index, **hint} for index in (0, 1) for hint in ({}, {"hint": 0}, {"hint": 1})
+    ]
+    frames += [_sent(call("1,", **source.choice(hints))) for _ in range(60)]
     frames += [_sent(call("1]", index=index)) for index in (0, 1)]
 
     assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)

@@ -382,7 +382,7 @@ def _value_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON valu
     for step in path:
         if value.__class__ is dict:
             value = value.get(step)
-        elif value.__class__ is list and step.__class__ is int and step < len(value):
+        elif value.__class__ is list and isinstance(step, int) and step < len(value):
             value = value[step]
         else:
             return None
