@@ -29,6 +29,7 @@ from tests.formats.bedrock_payloads import (
 from tests.formats.mutations import pieces, strayed
 from tests.support.aws_eventstream import chunk, converse, event, exception
 from tests.support.beside import SHARED, needs_recordings
+from tests.support.in_turns import decoded as seen
 from tokenstream import Limits
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
@@ -425,6 +426,69 @@ def test_the_last_count_is_told_of_whatever_was_read_at_a_glance(ends: bool) -> 
     assert "".join(f"t{n}" for n in range(40)) == decoder.message.text
     assert decoder.message.usage is not None
     assert (9, 39) == (decoder.message.usage.input_tokens, decoder.message.usage.output_tokens)
+
+
+_ARGUMENTS = [
+    INNER[0],
+    {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "tool_use", "id": "c", "name": "f", "input": {}},
+    },
+    *[
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": piece},
+        }
+        for piece in "[1,2,3]"
+    ],
+    {"type": "content_block_stop", "index": 0},
+]
+_MORE_THAN_TEXT: dict[str, list[dict[str, Any]]] = {
+    "arguments": _ARGUMENTS,
+    "counts that are none": [
+        *INNER[:2],
+        *[{**MODELS["anthropic"][1](f"a{n}"), "generation_token_count": n} for n in range(6)],
+    ],
+    "counts of another model": [
+        {"outputText": f"a{n}", "index": 0, "totalOutputTextTokenCount": n, "generation_token_count": n}
+        for n in range(6)
+    ],
+    "hidden reasoning": [
+        INNER[5],
+        *[
+            {
+                "contentBlockDelta": {
+                    "contentBlockIndex": 0,
+                    "delta": {"reasoningContent": {"text": f"a{n}", "redactedContent": "?!"}},
+                }
+            }
+            for n in range(6)
+        ],
+    ],
+}
+
+
+@pytest.mark.parametrize("payloads", _MORE_THAN_TEXT.values(), ids=_MORE_THAN_TEXT)
+def test_chunks_that_say_more_than_text_give_at_a_glance_what_decoding_gives(
+    payloads: list[dict[str, Any]],
+) -> None:
+    """What a model's format keeps of each delta is kept of all."""
+    chunks = [chunk(payload) for payload in payloads]
+
+    assert seen(BedrockInvoke.name, chunks, shortcuts=False) == seen(
+        BedrockInvoke.name, chunks, shortcuts=True
+    )
+
+
+def test_fragments_of_arguments_are_read_at_a_glance() -> None:
+    """As text is."""
+    invoke = BedrockInvoke()
+    for payload in _ARGUMENTS[:5]:
+        invoke.feed(packed(payload))
+
+    assert invoke.payload_shortcut() is not None
 
 
 def test_bytes_that_are_no_base64_are_left_to_the_plain_way() -> None:

@@ -130,7 +130,8 @@ class BedrockConverse(Format):
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return what has a delta decoded that holds more than its text: reasoning that is hidden."""
-        reasoning = dict_of(dict_of(delta.raw, "delta"), "reasoningContent")
+        payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
+        reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
         return _decline if "redactedContent" in reasoning else None
 
     def _read_other(self, payload: dict[str, Any], event: str) -> None:

@@ -6,24 +6,24 @@ import binascii
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import ProtocolError
-from tokenstream.events import ReasoningDelta, TextDelta, UsageUpdate
+from tokenstream.events import UsageUpdate
 from tokenstream.formats import registry
 from tokenstream.formats._errors import named_exception
-from tokenstream.formats._holes import HoleTemplates
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dicts_of, is_dict, is_list, known
-from tokenstream.formats._template import PADDING, Templates
 from tokenstream.formats.base import Format
-from tokenstream.formats.bedrock_invoke._glance import Glance, LastRead
-from tokenstream.formats.bedrock_invoke._plain import PlainModel
-from tokenstream.formats.bedrock_invoke._shapes import metrics_of
+from tokenstream.formats.bedrock_invoke._glance import GROUP, packed
+from tokenstream.formats.bedrock_invoke._plain import PlainModel, decline
+from tokenstream.formats.bedrock_invoke._shapes import COUNTS, metrics_of
 from tokenstream.framing import EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
-    from tokenstream.formats._holes import HoleTemplate
-    from tokenstream.formats._template import TextTemplate
+    from tokenstream.formats._fast.path import Read
+    from tokenstream.formats._fast.shape import Path
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
@@ -41,11 +41,13 @@ _FIRST = ("anthropic", "bedrock-converse", "cohere")
 _LAST = ("openai-chat",)
 """Formats that models speak, asked before and after the plain shapes whether a payload is theirs."""
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
-_PATHS: tuple[tuple[str | int, ...], ...] = (
+_TEXTS: tuple[Path, ...] = (
     ("delta", "text"),
     ("delta", "thinking"),
+    ("delta", "partial_json"),
     ("contentBlockDelta", "delta", "text"),
     ("contentBlockDelta", "delta", "reasoningContent", "text"),
+    ("contentBlockDelta", "delta", "toolUse", "input"),
     ("choices", 0, "delta", "content"),
     ("choices", 0, "text"),
     ("outputs", 0, "text"),
@@ -55,6 +57,7 @@ _PATHS: tuple[tuple[str | int, ...], ...] = (
     ("completion",),
 )
 """Where models have the text of a delta."""
+_CHANGING: tuple[Path, ...] = tuple((name,) for name in sorted(COUNTS))
 
 
 class BedrockInvoke(Format):
@@ -73,20 +76,13 @@ class BedrockInvoke(Format):
         ['Hel']
     """
 
-    __slots__ = (
-        "_counted",
-        "_glance",
-        "_holes",
-        "_inner",
-        "_over",
-        "_path",
-        "_payload",
-        "_templates",
-    )
+    __slots__ = ("_counted", "_data", "_glance", "_inner", "_over")
 
     name: ClassVar[str] = "bedrock-invoke"
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = frozenset({"chunk"})
+    # Of the model's payloads; a message is proved before they count.
+    fast: ClassVar[Fast | None] = Fast(texts=_TEXTS, changing=_CHANGING, counts=_CHANGING, units=frozenset())
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -95,15 +91,10 @@ class BedrockInvoke(Format):
         """Whether Bedrock has said its last word: what it counted, or what its guardrail did."""
         self._counted: set[str] = set()
         """Token counts that the model itself has told."""
-        self._payload: tuple[bytes, dict[str, Any]] | None = None
-        """The model's payload that was read last, as it came and decoded."""
-        self._templates = Templates()
-        self._path: tuple[str | int, ...] = ()
-        """Where the model's last payload had its text."""
-        self._holes = HoleTemplates()
-        """What payloads look like that count, beside their text."""
-        self._glance: Glance | None = None
-        """Reads the next chunk, if it is like the last one."""
+        self._data = b""
+        """The model's payload that was read last, if all that was told is in it."""
+        self._glance: tuple[bytes, Read] | None = None
+        """What the next chunk begins with, and what reads its rest, if it is like the last one."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -127,15 +118,26 @@ class BedrockInvoke(Format):
         """Return the events that `frame` holds."""
         glance = self._glance
         if glance is not None and isinstance(frame, EventStreamMessage):
-            plain = frame.event == "chunk" and frame.kind == "event"
-            delta = glance.read_whole(frame.payload) if plain else None
+            start, read = glance
+            plain = frame.event == "chunk" and frame.kind == "event" and frame.payload.startswith(start)
+            delta = read(frame.payload[len(start) :]) if plain else None
             if delta is not None:
                 return [delta]
-        self._glance = self._payload = None
-        noted = self._noted()
-        events = super().feed(frame, now=now)
-        self._learn(events, new=self._noted() != noted)
+        self._data, self._glance = b"", None
+        events = self.feed_plainly(frame)
+        fast = self._fast_path
+        if fast is not None:
+            fast.take(self._data or {}, events)
+            split = fast.split(GROUP)
+            self._glance = None if split is None else packed(*split[1:])
         return events
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return what the model's format does with each delta like this one."""
+        inner = self._inner
+        if inner is None or isinstance(inner, PlainModel):
+            return None if inner is None else inner.follow(delta)
+        return decline if is_dict(delta.raw) and COUNTS & delta.raw.keys() else inner.follow(delta)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
@@ -165,6 +167,7 @@ class BedrockInvoke(Format):
         if "bytes" in payload:
             self._read_chunk(payload["bytes"])
             for name, value in (known(payload, "bytes", *PADDING) or {}).items():
+                self._data = b""
                 self.parts.field(name, value)
             return
         if event == _INITIAL:
@@ -204,7 +207,7 @@ class BedrockInvoke(Format):
         if is_dict(metrics):
             self._count(metrics)
         if not own:
-            self._payload = data, payload
+            self._data = data
 
     def _read_payload(self, payload: dict[str, Any], raw: dict[str, Any]) -> None:
         """Have the model's format read a payload; the first one tells which format that is."""
@@ -221,6 +224,7 @@ class BedrockInvoke(Format):
                 self._counted |= {name for name in _COUNTS if getattr(event.usage, name) is not None}
             self.parts.emit(event)
         self.parts.raw = raw
+        self.noted_at = max(self.noted_at, inner.noted_at)
         self.error, self.ended = inner.error, inner.ended
 
     def _choose(self, payload: dict[str, Any]) -> Format | None:
@@ -249,37 +253,9 @@ class BedrockInvoke(Format):
         if len(better) < len(told):
             self.parts.usage(usage.model_copy(update=dict.fromkeys(better)))
 
-    # -- the short way ---------------------------------------------------------
-
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
         """Return the name of events that are read at a glance, their start, and a reader of the rest."""
-        glance = self._glance
-        return None if glance is None else ("chunk", glance.start, glance.read)
-
-    def _noted(self) -> int:
-        return sum(departure.count for departure in self.departures.values())
-
-    def _learn(self, events: list[Event], *, new: bool) -> None:
-        """Remember what the bytes of a payload look like that gave one piece of text and nothing else."""
-        seen, event = self._payload, events[0] if self.shortcuts and len(events) == 1 else None
-        if seen is None or new or self.error is not None or not isinstance(event, TextDelta | ReasoningDelta):
-            self._templates.drop(self.frames)
-            return
-        data, payload = seen
-        if _at(payload, self._path) != event.text:
-            self._path = next((path for path in _PATHS if _at(payload, path) == event.text), ())
-        if not self._path or (isinstance(event, ReasoningDelta) and event.signature):
-            return
-        inner = self._inner
-        last = inner.last if isinstance(inner, PlainModel) else LastRead()
-        if isinstance(inner, PlainModel) and inner.changing:
-            counted = self._holes.of(data, payload, self._path, inner.changing)
-            template: HoleTemplate | TextTemplate | None = counted
-        else:
-            self._templates.offer(data, payload, self._path, self.frames)
-            template = self._templates.template
-        if template is not None:
-            self._glance = Glance(self, template, event, last)
+        return None if self._glance is None else ("chunk", *self._glance)
 
 
 def _unpacked(written: object) -> bytes:
@@ -323,12 +299,3 @@ def adapted(payload: dict[str, Any]) -> dict[str, Any]:
 
 def _is_of(name: str, payload: dict[str, Any]) -> bool:
     return registry.load(name).recognises(payload, "") is True
-
-
-def _at(value: Any, path: tuple[str | int, ...]) -> object:  # noqa: ANN401 - any JSON value
-    for step in path:
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value

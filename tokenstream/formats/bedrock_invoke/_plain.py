@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._json import decode
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import dicts_of, int_of, is_dict, known, text_of
-from tokenstream.formats._template import PADDING
 from tokenstream.formats.base import Format
-from tokenstream.formats.bedrock_invoke._glance import LastRead
-from tokenstream.formats.bedrock_invoke._shapes import FINISH_REASONS, Shape, shape_of, value_at
+from tokenstream.formats.bedrock_invoke._shapes import COUNTS, FINISH_REASONS, Shape, shape_of, value_at
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._template import Path
+    from tokenstream.events import Event
     from tokenstream.limits import Limits
 
-__all__ = ["PlainModel"]
+__all__ = ["PlainModel", "decline"]
 
 
 class _CountedParts(Parts):
@@ -34,8 +32,12 @@ class _CountedParts(Parts):
         super().__init__(limits, note)
         self._counts: dict[str, tuple[str, int]] = {}
         """The last counts: our name for them, and the model's with the number."""
-        self.last = LastRead()
-        """A payload that counts, and has not been asked yet."""
+        self.last: Event | None = None
+        """The last delta that was not decoded: it counts, and has not been asked yet."""
+
+    def keep(self, delta: Event) -> None:
+        """Keep a delta that was not decoded, for its counts."""
+        self.last = delta
 
     def count(self, payload: dict[str, Any]) -> None:
         """Take the counts of a payload; the last ones are told at the end.
@@ -43,9 +45,9 @@ class _CountedParts(Parts):
         Args:
             payload: The decoded payload.
         """
-        read, self.last.payload = self.last.payload, None
-        if read is not None:
-            self.count(decode(read))
+        read, self.last = self.last, None
+        if read is not None and is_dict(read.raw):
+            self.count(read.raw)
         shape = shape_of(payload)
         paths = (("input", shape.input), ("output", shape.output)) if shape is not None else ()
         for kind, path in paths:
@@ -72,6 +74,11 @@ class _CountedParts(Parts):
             )
 
 
+def decline(_: Event) -> bool:
+    """Have a delta decoded."""
+    return False
+
+
 class PlainModel(Format):
     """One model's own stream, read by a table that says where it has what.
 
@@ -80,7 +87,7 @@ class PlainModel(Format):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("_counted", "changing")
+    __slots__ = ("_counted",)
 
     name: ClassVar[str] = "bedrock-invoke"
 
@@ -88,8 +95,6 @@ class PlainModel(Format):
         super().__init__(limits=limits, pings=pings)
         self._counted = _CountedParts(self.limits, self.note)
         self.parts = self._counted
-        self.changing: tuple[Path, ...] = ()
-        """Where the last payload counts, if it says nothing but text and counts."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -107,8 +112,6 @@ class PlainModel(Format):
         self._counted.count(payload)
         if not shape.items:
             self._read_item(shape, payload, int_of(payload, shape.index), (*shape.fields, *PADDING))
-            plain = shape.counts_each and payload.keys() <= {*shape.fields, shape.finish[0][0]}
-            self.changing = (shape.input, shape.output) if plain else ()
             return
         for number, item in enumerate(dicts_of(payload[shape.items])):
             index = int_of(item, shape.index)
@@ -116,10 +119,14 @@ class PlainModel(Format):
         for name, value in (known(payload, *shape.fields, *PADDING) or {}).items():
             self.parts.field(name, value)
 
-    @property
-    def last(self) -> LastRead:
-        """Where a payload is left that was read at a glance: its counts are asked for later."""
-        return self._counted.last
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return what keeps each delta for its counts; where fields of others count, it is carried."""
+        payload = delta.raw
+        shape = shape_of(payload) if is_dict(payload) else None
+        if shape is None:
+            return decline
+        own = {path[0] for path in (shape.input, shape.output) if path}
+        return self._counted.keep if COUNTS & payload.keys() <= own else decline
 
     def _read_item(
         self, shape: Shape, item: dict[str, Any], index: int | None, read: tuple[str, ...]

@@ -11,7 +11,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "SHAPES", "Shape", "metrics_of", "shape_of"]
+__all__ = ["COUNTS", "FINISH_REASONS", "SHAPES", "Shape", "metrics_of", "shape_of"]
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -71,11 +71,6 @@ class Shape:
     """Further fields that are read, or say nothing."""
 
     @property
-    def counts_each(self) -> bool:
-        """Whether each payload counts the tokens so far, beside its text."""
-        return bool(self.output) and not self.items and not self.index
-
-    @property
     def fields(self) -> tuple[str, ...]:
         """The fields of a payload that are read."""
         paths = (self.input, self.output)
@@ -123,6 +118,9 @@ PEGASUS = Shape("message", ("message",), (("finishReason",),))
 SHAPES = (TITAN, LLAMA, CLAUDE, MISTRAL, COHERE, COHERE_WHOLE, JURASSIC, COMPLETIONS, PEGASUS)
 """Titan; Llama; Claude before messages; Mistral; Cohere's generate and its whole answer; AI21's Jurassic;
 DeepSeek and imported models; TwelveLabs. The first whose mark is there is the payload's."""
+
+COUNTS = frozenset(path[0] for shape in SHAPES for path in (shape.input, shape.output) if len(path) == 1)
+"""Fields in which payloads count anew each."""
 
 
 def shape_of(payload: dict[str, Any]) -> Shape | None:
