@@ -464,3 +464,11 @@ def test_a_whole_message_has_its_parts_in_the_order_in_which_models_write() -> N
 
     assert ["reasoning", "text", "tool_call"] == [part.kind for part in got.message.parts]
     assert ["rm"] == [done.name for done in got.calls]
+
+
+@pytest.mark.parametrize("said", [False, True])
+def test_whether_there_is_reasoning_is_no_reasoning(said: bool) -> None:
+    """Some servers have a switch of the name."""
+    got = read(chunk({"content": "Hello", "reasoning": said}), FINISH, DONE)
+
+    assert ("Hello", "") == (got.message.text, got.message.reasoning)

@@ -247,7 +247,10 @@ def _impossible(error: Exception, names: set[str]) -> str:
     headers: dict[str, str] = {} if request is None else dict(request.headers)
     for name, value in headers.items():
         if "LocalProtocolError" in names and (value != value.strip() or not value.isprintable()):
-            return f"the value of its header {name!r} ends in a line break, or holds one: .strip() it"
+            return (
+                f"the value of its header {name!r} begins or ends with white space, "
+                "or holds a control character: .strip() it"
+            )
     return "".join(words for name, words in _IMPOSSIBLE.items() if name in names)
 
 

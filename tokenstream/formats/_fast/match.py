@@ -219,7 +219,7 @@ def _is_padding(value: bytes) -> bool:
 
 
 def _is_code(value: bytes) -> bool:
-    return not value.translate(None, _IN_CODES)
+    return bool(value) and not value.translate(None, _IN_CODES)
 
 
 def is_count(value: bytes) -> bool:

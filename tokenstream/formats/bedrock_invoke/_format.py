@@ -72,7 +72,7 @@ class BedrockInvoke(Format):
     Example:
         >>> invoke = BedrockInvoke()
         >>> events = invoke.feed({"chunk": {"bytes": b'{"generation": "Hel", "stop_reason": null}'}})
-        >>> [event.text for event in events if isinstance(event, TextDelta)]
+        >>> [event.text for event in events if hasattr(event, "text")]
         ['Hel']
     """
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
+    from tokenstream.formats._fast.shape import Path
     from tokenstream.formats._open import Choice
-    from tokenstream.formats._template import Path
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage

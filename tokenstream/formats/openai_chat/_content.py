@@ -173,7 +173,9 @@ class Content:
         """
         text = ""
         for name in REASONING_FIELDS:
-            value = self.unparsed(delta.get(name))
+            value = delta.get(name)
+            # Whether there is any, or shall be, is no reasoning; a number is a piece of it.
+            value = None if isinstance(value, bool) else self.unparsed(value)
             if not isinstance(value, str):
                 text = text or _inner_text(value)
             elif not text:

@@ -1,4 +1,4 @@
-"""Templates with holes: what else may stand in a payload, and what may not."""
+"""Shapes with holes: what else may stand in a payload, and what may not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.formats._holes import HoleTemplate, HoleTemplates
-from tokenstream.formats._template import at
+from tokenstream.formats._fast.shape import Shape, at
 
 VALUE: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel", "p": "x"}, "id": 9, "p": "aB3"}
 PAYLOAD = json.dumps(VALUE).encode()
@@ -20,9 +19,9 @@ NUMBERS = (("n",), ("inner", "id"))
 
 def learn(
     value: Any, *, path: Any = PATH, numbers: Any = NUMBERS, payload: bytes | None = None
-) -> HoleTemplate | None:
+) -> Shape | None:
     written = json.dumps(value).encode() if payload is None else payload
-    return HoleTemplate.learn(written, value, path, numbers)
+    return Shape.learn(written, value, path, changing=numbers)
 
 
 def like(text: str, **fields: Any) -> bytes:
@@ -135,15 +134,14 @@ def test_a_chunk_is_recognised_between_fixed_pieces() -> None:
     """A payload of several lines is no chunk of one line."""
     template = learn(PLAIN)
     assert template is not None
-    framed = template.framed(b"data: ", b"\n\n")
+    framed = template.between(b"data: ", b"\n\n")
     pretty = learn(PLAIN, payload=json.dumps(PLAIN, indent=1).encode())
 
-    assert framed is not None
     assert "lo" == framed.match(b"data: " + plain("lo", n=4) + b"\n\n")
     assert framed.match(b"data: " + plain("lo") + b"\n\nx") is None
     assert pretty is not None
     assert "lo" == pretty.match(json.dumps({**PLAIN, "inner": {"id": 7, "text": "lo"}}, indent=1).encode())
-    assert pretty.framed(b"data: ", b"\n\n") is None
+    assert (True, False) == (template.takes_one_line, pretty.takes_one_line)
 
 
 def test_a_place_that_is_not_there_is_no_hole() -> None:
@@ -177,24 +175,9 @@ def test_what_payloads_begin_with_is_a_whole_number_of_three_bytes(name: str) ->
     value = {name: "x", "text": "Hel", "id": 1}
     template = learn(value, path=("text",), numbers=[("id",)])
     assert template is not None
-    start, rest = template.halved()
+    start, rest = template.split(3)
     payload = json.dumps({**value, "text": "lo", "id": 22}).encode()
 
     assert 0 == len(start) % 3
     assert payload.startswith(start)
     assert "lo" == rest.match(payload.removeprefix(start))
-
-
-def test_a_template_is_kept_while_it_serves_and_looked_for_ever_less_often() -> None:
-    """Learning costs more than decoding, so it must pay."""
-    kept, tried = HoleTemplates(), []
-    first = kept.of(plain("Hel"), PLAIN, PATH, NUMBERS)
-    assert first is not None
-    assert first is kept.of(plain("lo", n=2), {**PLAIN, "inner": {"id": 5, "text": "lo"}}, PATH, NUMBERS)
-    for n in range(300):
-        value = {f"x{n}": n, "text": "a"}
-        kept.of(json.dumps(value).encode(), value, ("text",), ())
-        if kept.template not in tried:
-            tried.append(kept.template)
-
-    assert 2 <= len(tried) <= 9

@@ -1,4 +1,4 @@
-"""Templates: a payload's text, read by comparing bytes, is what decoding finds."""
+"""Shapes: a payload's text, read by comparing bytes, is what decoding finds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.formats._readers import PayloadReader
-from tokenstream.formats._template import Templates, TextTemplate
-from tokenstream.formats.bare_text import Text
+from tokenstream.formats._fast.shape import Shape
 
 _PATH = ("choices", 0, "delta", "content")
 
@@ -26,9 +23,9 @@ def _bytes(payload: Any, *, ascii: bool = False) -> bytes:  # noqa: A002 - json'
     return json.dumps(payload, ensure_ascii=ascii, separators=(",", ":")).encode()
 
 
-def _learnt(payload: Any = None, path: tuple[str | int, ...] = _PATH) -> TextTemplate:
+def _learnt(payload: Any = None, path: tuple[str | int, ...] = _PATH) -> Shape:
     payload = payload if payload is not None else _payload()
-    template = TextTemplate.learn(_bytes(payload), payload, path)
+    template = Shape.learn(_bytes(payload), payload, path)
     assert template is not None
     return template
 
@@ -108,7 +105,7 @@ def test_a_match_is_always_what_decoding_finds(
     """Whatever else the payload holds, and however another one differs from it."""
     payload = {**before, "choices": [{"delta": {"content": text}}], **after}
     sent = _bytes(payload, ascii=ascii)
-    template = TextTemplate.learn(sent, payload, _PATH)
+    template = Shape.learn(sent, payload, _PATH)
     if template is None:
         return
     changed = {**payload, "choices": [{"delta": {"content": other}}]}
@@ -139,13 +136,13 @@ def test_a_match_is_always_what_decoding_finds(
 )
 def test_a_payload_whose_text_cannot_be_found_has_no_template(sent: bytes, path: tuple[str]) -> None:
     """The proof is that another text in its place is found where the first one was."""
-    assert TextTemplate.learn(sent, json.loads(sent), path) is None
+    assert Shape.learn(sent, json.loads(sent), path) is None
 
 
 def test_a_text_with_escapes_is_learnt() -> None:
     """Arguments of calls are full of them."""
     sent = b'{"text":"{\\"a\\":\\n"}'
-    template = TextTemplate.learn(sent, json.loads(sent), ("text",))
+    template = Shape.learn(sent, json.loads(sent), ("text",))
 
     assert template is not None
     assert '"' == template.match(b'{"text":"\\""}')
@@ -162,135 +159,18 @@ def test_a_text_that_occurs_too_often_is_given_up() -> None:
     """Learning is bounded."""
     payload = {"x": [{"content": "a"}] * 40, "choices": [{"delta": {"content": "a"}}]}
 
-    assert TextTemplate.learn(_bytes(payload), payload, _PATH) is None
+    assert Shape.learn(_bytes(payload), payload, _PATH) is None
 
 
 def test_padding_within_the_answer_is_no_padding() -> None:
     """A field of that name elsewhere means something."""
     payload = {"choices": [{"delta": {"content": "a", "p": "x"}}]}
 
-    assert TextTemplate.learn(_bytes(payload), payload, _PATH) is None
+    assert Shape.learn(_bytes(payload), payload, _PATH) is None
 
 
 def test_what_is_no_json_has_no_template() -> None:
     """Padding that hides the end of a key, or the like."""
     payload = _payload()
 
-    assert TextTemplate.learn(_bytes(payload)[:-1], payload, _PATH) is None
-
-
-# -- when to learn -------------------------------------------------------------------------
-
-
-def _offer(templates: Templates, payload: dict[str, Any], frame: int) -> None:
-    templates.offer(_bytes(payload), payload, _PATH, frame)
-
-
-def test_the_first_payload_is_learnt() -> None:
-    """The second one matches."""
-    templates = Templates()
-    _offer(templates, _payload(), 1)
-
-    assert templates.match is not None
-    assert "lo" == templates.match(_bytes(_payload("lo")))
-
-
-def test_a_text_that_needs_the_decoder_changes_no_template() -> None:
-    """Its shape is the same."""
-    templates = Templates()
-    _offer(templates, _payload(), 1)
-    before = templates.match
-    _offer(templates, _payload("a\n"), 2)
-
-    assert before is templates.match
-
-
-def test_a_payload_of_another_shape_is_learnt_when_the_template_was_of_use() -> None:
-    """After a run of matches the next shape is worth learning at once."""
-    templates = Templates()
-    _offer(templates, _payload(), 1)
-    _offer(templates, _payload(id="y"), 100)
-
-    assert templates.match is not None
-    assert "a" == templates.match(_bytes(_payload("a", id="y")))
-
-
-def test_where_every_payload_differs_learning_becomes_rare() -> None:
-    """It must not cost more than it saves."""
-    learnt = 0
-    templates = Templates()
-    for frame in range(1, 10_001):
-        before = templates.match
-        _offer(templates, _payload(id=str(frame)), frame)
-        learnt += templates.match is not None and templates.match is not before
-
-    assert 5 < learnt < 40
-
-
-def test_a_shape_that_cannot_be_learnt_becomes_rare_too() -> None:
-    """Its text is always written with escapes."""
-    templates = Templates()
-    for frame in range(1, 1_000):
-        templates.offer(b'{"text":"\\u0061"}', {"text": "a"}, ("text",), frame)
-    _offer(templates, _payload(), 1_000)
-
-    assert templates.match is None
-
-
-def test_a_template_that_is_dropped_matches_nothing() -> None:
-    """A payload would mean something else now."""
-    templates = Templates()
-    templates.drop(0)
-    _offer(templates, _payload(), 1)
-    templates.drop(100)
-
-    assert templates.match is None
-
-
-@pytest.mark.parametrize("like", [TextDelta("", choice=1, part=2), ReasoningDelta("", choice=1, part=2)])
-@pytest.mark.parametrize("padding", [None, "", "q"])
-def test_a_payload_is_read_behind_what_it_begins_with(padding: str | None, like: Any) -> None:
-    """Of the part of the event that it is like; what it was made of is the whole payload."""
-    format = Text()
-    reader = PayloadReader(format, _learnt(_payload(padding=padding)), like)
-    kinds: list[Any] = [type(like)]
-
-    for text in ("lo", "}}]}", "\n", '"}', "🌊"):
-        payload = _payload(text, padding=padding and "Zz9")
-        event: Any = reader.read_whole(_bytes(payload))
-        assert event == kinds[0](text, choice=1, part=2)
-        assert payload == event.raw
-        assert event == reader.read(_bytes(payload).removeprefix(reader.start))
-    assert 10 == format.frames
-
-
-@pytest.mark.parametrize("padding", [None, "q"])
-def test_a_payload_of_another_shape_is_left_to_the_decoder(padding: str | None) -> None:
-    """Whatever differs: the start, the end, the text's type, the padding."""
-    format = Text()
-    reader = PayloadReader(format, _learnt(_payload(padding=padding)), TextDelta(""))
-    whole = _bytes(_payload("lo", padding=padding))
-    others = [
-        whole.replace(b'"x"', b'"y"'),
-        whole + b" ",
-        whole[:-1],
-        whole.replace(b'"lo"', b"7"),
-        whole.replace(b'"lo"', b'""'),
-        whole.replace(b'"lo"', b'"lo'),
-        whole.replace(b'"lo"', b'"lo","x":"y"'),
-        whole.replace(b'"q"', b'"q-q"') if padding else b"",
-    ]
-
-    assert [None] * len(others) == [reader.read_whole(other) for other in others]
-    assert 0 == format.frames
-
-
-@pytest.mark.parametrize("id", ["x", "xy", "xyz"])
-def test_what_payloads_begin_with_is_a_whole_number_of_three_bytes(id: str) -> None:
-    """That is where base64 has its borders."""
-    payload = {**_payload(), "id": id}
-    start, rest = _learnt(payload).halved()
-
-    assert 0 == len(start) % 3
-    assert _bytes(payload).startswith(start)
-    assert "Hel" == rest.match(_bytes(payload).removeprefix(start))
+    assert Shape.learn(_bytes(payload)[:-1], payload, _PATH) is None
