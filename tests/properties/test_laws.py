@@ -53,6 +53,9 @@ def test_the_borders_of_chunks_mean_nothing_in_broken_streams_either(
 ) -> None:
     """A fault is met after the same events, and with the same words, wherever the chunks end."""
     body, chunks = cut
+    if format == "text":
+        # After a comment it is an event stream; a body that is nothing but text has no events to compare.
+        body, chunks = b":\n" + body, [b":\n", *chunks]
 
     assert _seen(read([body], format=format)) == _seen(read(chunks, format=format))
 

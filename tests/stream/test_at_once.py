@@ -22,6 +22,8 @@ pytestmark = pytest.mark.anyio
 MANY = 24
 EACH = 40
 """Pieces of an answer."""
+# The server closes each connection behind its answer, which a client that reuses them may meet too late.
+FRESH = httpx.Limits(max_keepalive_connections=0)
 
 
 def pieces(number: int) -> list[str]:
@@ -62,7 +64,7 @@ def told(message: Message) -> tuple[str, list[str], str]:
 
 def test_answers_that_threads_read_at_once_say_their_own() -> None:
     """Over one client: text, calls and ending are those of the answer that was asked for."""
-    with Loopback(serve) as server, httpx.Client(timeout=None, trust_env=False) as client:
+    with Loopback(serve) as server, httpx.Client(timeout=None, trust_env=False, limits=FRESH) as client:
 
         def read(number: int) -> Message:
             with Stream(
@@ -91,7 +93,7 @@ async def test_answers_that_tasks_read_at_once_say_their_own() -> None:
 
     with Loopback(serve) as server:
         async with (
-            httpx.AsyncClient(timeout=None, trust_env=False) as client,
+            httpx.AsyncClient(timeout=None, trust_env=False, limits=FRESH) as client,
             anyio.create_task_group() as tasks,
         ):
             for number in range(MANY):
