@@ -37,7 +37,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"headers": {"x-api-key": f"{KEY}é"}},
         "a header holds a character that is not ASCII",
     ),
-    "no number": ({"headers": {"api-key": 5}}, "int"),
+    "no number": ({"headers": {"api-key": 5}}, "the request cannot be made: "),
 }
 URLS: dict[str, Callable[[str], str]] = {
     "a password with a question mark": lambda place: f"http://user:{KEY}?@{place}",

@@ -232,6 +232,9 @@ def request_refused(error: Exception, names: Iterable[str]) -> MisuseError:
         names: Words that may be quoted all the same: the names of the request's options.
     """
     words = _without_quotes(_words(error), frozenset(names))
+    if not any(map(str.isalpha, words)):
+        # All that it says is what it quotes.
+        words = type(error).__name__
     impossible = _impossible(error, _names(error))
     found = MisuseError(f"the request cannot be made: {f'{impossible} ({words})' if impossible else words}")
     if words == _words(error):
