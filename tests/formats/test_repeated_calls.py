@@ -148,7 +148,7 @@ def test_a_second_call_under_a_used_id_has_an_id_of_its_own(write: Any, size: in
 @_wires
 def test_a_call_that_is_cut_while_it_repeats_another_is_kept_and_not_handed_out(write: Any) -> None:
     """It may have become another one."""
-    *chunks, _ = write([_FIRST, _FIRST], 2)
+    *chunks, _ = write([_FIRST, _FIRST], 4)
     body = b"".join(chunks)
     for cut in range(len(body)):
         got = read([body[:cut]])

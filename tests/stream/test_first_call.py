@@ -56,7 +56,14 @@ stream = trio.run(main)
 TELL = "print(time.monotonic() - begun, stream.metrics.ttft, stream.metrics.started)\n"
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize(
+    "call",
+    [
+        # Each is a process of its own, which takes seconds.
+        pytest.param(call, id=name, marks=[pytest.mark.slow] if name in {"sync, in a loop", "trio"} else [])
+        for name, call in CALLS.items()
+    ],
+)
 def test_what_the_first_call_loads_is_outside_its_clock(call: str) -> None:
     """Modules and certificates are loaded once per process, and no server is to blame for that."""
     script = START.replace("SLOW)", f"{SLOW_SECONDS})") + call + TELL
