@@ -53,7 +53,7 @@ FIELDS = (
     "role",
     "usage",
 )
-"""What a message has, and a stream has not."""
+"""Names that a message has and a stream lacks."""
 _FINAL = "`stream.final()` reads to the end and returns the message; an AsyncStream's is awaited"
 OF_STREAM = {
     "choices": "`stream.messages` has a message for each choice, and `stream.choice(n)` the views of one",
@@ -97,7 +97,7 @@ class Refused(MisuseError, TypeError):
 
 
 class _NoBlock(Refused, AttributeError):
-    """A block of the wrong colour was begun; it is an AttributeError, so that `hasattr` says no."""
+    """Raised for `with` where `async with` is meant, or the reverse; an AttributeError, for `hasattr`."""
 
 
 for _kind in (Refused, _NoBlock):

@@ -133,7 +133,7 @@ class Machine:
 
     @property
     def assumed(self) -> bool:
-        """Whether the sentinel alone told the end, which a clean end of the input is to confirm."""
+        """The sentinel alone told the end; a clean end of the input has yet to confirm it."""
         known = self._connection.format
         return known is not None and known.assumed
 

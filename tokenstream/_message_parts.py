@@ -62,7 +62,7 @@ class Value(BaseModel):
 
 
 Phase: TypeAlias = Literal["commentary", "final_answer"]
-"""What a text is to the reader: said on the way, between tool calls say, or the answer itself."""
+"""Role of a text: said on the way, such as between tool calls, or the answer itself."""
 
 
 class TextPart(Value):
@@ -80,7 +80,7 @@ class TextPart(Value):
     provider_data: dict[str, Any] | None = None
     """Fields that only this provider has."""
     phase: Phase | None = None
-    """Whether it is commentary or the final answer; None where the server does not say."""
+    """Commentary or the final answer; None where the server does not say."""
 
 
 class ReasoningPart(Value):

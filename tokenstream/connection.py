@@ -100,7 +100,7 @@ class Connection:
         self._skipped = 0
         """Frames that held nothing, before the format was known."""
         self.text = False
-        """Whether the input came as text and not as bytes."""
+        """The input came as text, not as bytes."""
         self._payloads = False
         """Whether the input is payloads that somebody else has framed and decoded."""
         self.framing: SSEParser | JSONBody | AWSEventStreamParser | TextBody | None = None
@@ -123,7 +123,7 @@ class Connection:
 
     @property
     def _is_cut(self) -> bool:
-        """Whether the input, as far as it has come, ends inside a frame or inside the array of frames."""
+        """The input so far ends inside a frame, or inside the array of frames."""
         if isinstance(self.framing, JSONBody) and self.framing.is_open:
             return True
         return self.tail.lstrip()[:1] not in (b"", b":")
@@ -357,12 +357,12 @@ class Connection:
 
     @property
     def _reads_bare(self) -> bool:
-        """Whether the format was named, and reads a body that is nothing but text."""
+        """The format was named, and reads a body of nothing but text."""
         return self.format is not None and self.format.reads_bare_text
 
     @property
     def _is_plain(self) -> bool:
-        """Whether the server says so of the body: then braces and angle brackets in it are text, too."""
+        """The server says `text/plain` as well, so braces and angle brackets are text, too."""
         return self._reads_bare and "text/plain" in (self._content_type or "").lower()
 
     def _payload(self, payload: object) -> list[object]:

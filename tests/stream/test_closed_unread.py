@@ -9,21 +9,15 @@ import anyio
 import pytest
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.support.views import VIEWS
 from tokenstream import AsyncStream, Router, Stream
 from tokenstream.errors import MisuseError, StreamClosed
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 SAYS = "closed before anything was read"
-VIEWS: dict[str, Callable[[Any], Any]] = {
-    "text": lambda stream: stream.text,
+READ_IN_LOOPS: dict[str, Callable[[Any], Any]] = {
+    **VIEWS,
     "reasoning": lambda stream: stream.reasoning,
-    "tool calls": lambda stream: stream.tool_calls,
-    "complete calls": lambda stream: stream.tool_calls.when_complete(),
-    "another choice": lambda stream: stream.choice(1).text,
-    "drafts": lambda stream: stream.partials(dict[str, Any]),
-    "items": lambda stream: stream.items(str, at="steps"),
-    "a field": lambda stream: stream.field("title"),
-    "validated calls": lambda stream: stream.validated_calls(get_weather=dict[str, Any]),
     "events": lambda stream: stream,
 }
 READS: dict[str, Callable[[Any], Any]] = {
@@ -31,7 +25,7 @@ READS: dict[str, Callable[[Any], Any]] = {
     "result": lambda stream: stream.result(dict[str, Any]),
     "run": lambda stream: stream.run(Router()),
 }
-every_view = pytest.mark.parametrize("view_of", VIEWS.values(), ids=VIEWS.keys())
+every_view = pytest.mark.parametrize("view_of", READ_IN_LOOPS.values(), ids=READ_IN_LOOPS.keys())
 every_read = pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
 
 

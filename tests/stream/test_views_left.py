@@ -14,21 +14,12 @@ import pytest
 
 from tests.stream.async_sources import HEL, is_closed, open_after, readers, until
 from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.support.views import VIEWS
 from tokenstream import AsyncStream, Stream, aconnect, connect
 
 pytestmark = pytest.mark.usefixtures("light_heap")
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
-VIEWS: dict[str, Callable[[Any], Any]] = {
-    "text": lambda stream: stream.text,
-    "tool calls": lambda stream: stream.tool_calls,
-    "complete calls": lambda stream: stream.tool_calls.when_complete(),
-    "another choice": lambda stream: stream.choice(1).text,
-    "drafts": lambda stream: stream.partials(dict[str, Any]),
-    "items": lambda stream: stream.items(str, at="steps"),
-    "a field": lambda stream: stream.field("title"),
-    "validated calls": lambda stream: stream.validated_calls(get_weather=dict[str, Any]),
-}
 every_view = pytest.mark.parametrize("view_of", VIEWS.values(), ids=VIEWS.keys())
 
 

@@ -23,7 +23,7 @@ ASK_FOR_A_STREAM = (
     'ask for a stream: with "stream": true in the body, or at the address that streams '
     "(such as Gemini's streamGenerateContent)"
 )
-"""What to do where an answer came whole, though nobody is at fault."""
+"""Advice where an answer came whole, though nobody is at fault."""
 
 _ATTRIBUTE = re.compile(r"; (?:what|its) [^;]*? (?:is|are) in \.(?:body|partial)\.?$")
 """Where an attribute is named, which is a row of its own here."""

@@ -136,7 +136,7 @@ def _cut_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
     def match_escaped(rest: bytes) -> str | None:
         # The first quote is one inside the text. No padding has the bytes before it in it.
         written, found, padding = rest.removesuffix(tail).rpartition(between)
-        return _parsed(written) if found and (padding.isalnum() or not padding) else None
+        return _parsed(written) if found and _is_padding(padding) else None
 
     return match
 

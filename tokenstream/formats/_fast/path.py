@@ -378,7 +378,7 @@ class FastPath:
 
 
 def _value_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
-    """Return what stands in a place; None where there is none, which is no exception here."""
+    """Return the value in a place, or None; a missing place is common here, so nothing is raised."""
     for step in path:
         if value.__class__ is dict:
             value = value.get(step)
