@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -86,8 +87,8 @@ def _run(router: Router, *cursors: _Cursor, calls: tuple[ToolCall, ...] = ()) ->
     return _begin(router, _Choice(*cursors, calls=calls))
 
 
-def _begin(router: Router, choice: _Choice, cursor_of: Callable[[Any], Any] = lambda view: view) -> Run:
-    return router._begin(choice, cursor_of)  # noqa: SLF001 - as a stream does it
+def _begin(router: Router, choice: _Choice) -> Run:
+    return router._begin(choice)  # noqa: SLF001 - as a stream does it
 
 
 def _done(run: Run, *events: Event) -> list[Any]:
@@ -434,7 +435,8 @@ def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
     calls = (_call("a", "first"), _call("b", "second"), _call("c", "first"))
     checks = ValidatedCalls(first=dict[str, int], second=dict[str, int])
     one, two, three = (call for each in calls for call in checks.feed(each))
-    run = _begin(router, _Choice(), lambda _: _Cursor([one, two], [], [three]))
+    choice: Any = SimpleNamespace(validated_calls=lambda **_: _Cursor([one, two], [], [three]))
+    run = _begin(router, choice)
 
     assert ["a", "b"] == [work.do() for work in run.begin()]
     assert ["c"] == [work.do() for work in run.end(_text(""))]

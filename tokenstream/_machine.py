@@ -60,9 +60,6 @@ class Machine:
         "_head",
         "_id_at_fault",
         "_left",
-        "_limits",
-        "_pings",
-        "_wanted",
         "accumulator",
         "answered",
         "begun_at",
@@ -70,13 +67,16 @@ class Machine:
         "departures",
         "error",
         "events_seen",
+        "limits",
         "meter",
         "now",
         "over",
+        "pings",
         "plain",
         "pull",
         "resting",
         "shortcut",
+        "wanted",
     )
 
     def __init__(
@@ -88,17 +88,17 @@ class Machine:
         pings: bool,
     ) -> None:
         check_option("limits", limits, Limits)
-        self._limits = limits if limits is not None else DEFAULT_LIMITS
+        self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.departures = Departures()
         """What the server did that its documents do not say, and the rule that was applied."""
-        self._wanted = format
-        self._pings = pings
+        self.wanted = format
+        self.pings = pings
         self._connection: Connection | ErrorBody
         self._coding: ContentDecoder | None = None
         self._id_at_fault: str | None = None
         """The id of the SSE event that is at fault; None where none is."""
         self._head: ResponseHead | None = None
-        self.accumulator = Accumulator(limits=self._limits, late_usage=self._late_usage)
+        self.accumulator = Accumulator(limits=self.limits, late_usage=self._late_usage)
         """The stage that holds the message."""
         self.connect(content_type)
         self.chunk: Any = None
@@ -156,10 +156,10 @@ class Machine:
         """
         self._undo(coding)
         self._connection = Connection(
-            self._wanted,
+            self.wanted,
             content_type=content_type,
-            limits=self._limits,
-            pings=self._pings,
+            limits=self.limits,
+            pings=self.pings,
             departures=self.departures,
             found=self._name_format,
         )
@@ -183,7 +183,7 @@ class Machine:
             self.connect(head.content_type, coding)
         else:
             self._undo(coding)
-            self._connection = ErrorBody(head, limits=self._limits)
+            self._connection = ErrorBody(head, limits=self.limits)
 
     def take_messages(self) -> None:
         """Take each piece of input as one whole payload: a WebSocket's messages."""
@@ -197,7 +197,7 @@ class Machine:
         else:
             from tokenstream.framing.content_coding import ContentDecoder
 
-            self._coding = ContentDecoder(coding, limits=self._limits)
+            self._coding = ContentDecoder(coding, limits=self.limits)
 
     def note(self, name: str) -> None:
         """Count a departure that shows outside the frames."""
@@ -214,7 +214,7 @@ class Machine:
         read, meter = self.shortcut, self.meter
         if read is not None:
             size = meter.bytes + len(chunk)
-            event = read(chunk) if size <= self._limits.body else None
+            event = read(chunk) if size <= self.limits.body else None
             if event is not None:
                 meter.bytes = size
                 meter.chunks += 1
@@ -333,7 +333,7 @@ class Machine:
             error.tool_calls_delivered = error.checkpoint.tool_calls_delivered
             if isinstance(error, _TRUNCATIONS):
                 # In other errors, what was left depends on how much had been read beyond the fault.
-                error.tail = self._connection.tail[: self._limits.tail]
+                error.tail = self._connection.tail[: self.limits.tail]
 
     def checkpoint(self) -> Checkpoint:
         """Return where the answer stands."""
@@ -360,7 +360,7 @@ class Machine:
         is done for every token: calls that do nothing most of the time stay out.
         """
         accumulator, meter = self.accumulator, self.meter
-        take, most = accumulator.take, self._limits.body
+        take, most = accumulator.take, self.limits.body
         frames: Iterable[Any] | None
         event: Event | None
         while True:

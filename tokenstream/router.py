@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._pattern import At
-    from tokenstream.stages._cursor import Cursor
 
 __all__ = ["Router", "ToolFailed", "ToolResults"]
 
@@ -206,14 +205,13 @@ class Router:
 
     # -- within ------------------------------------------------------------
 
-    def _begin(self, choice: Any, cursor_of: Callable[[Any], Cursor[Any]]) -> Run:  # noqa: ANN401 - of either kind of stream
+    def _begin(self, cursors: Any) -> Run:  # noqa: ANN401 - a stream's, which stands above
         """Return a run, for the stream that reads.
 
         Args:
-            choice: What has the views.
-            cursor_of: Returns where a new view is.
+            cursors: Gives cursors in the aspects of the answer, by the names of its views.
         """
-        return Run(tuple(self._entries), dict(self._tools), choice, cursor_of)
+        return Run(tuple(self._entries), dict(self._tools), cursors)
 
     def _add(self, entry: Entry) -> Callable[..., Any]:
         if not callable(entry.function):

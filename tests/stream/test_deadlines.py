@@ -28,7 +28,7 @@ from tests.support.loopback import OPEN, Loopback
 from tests.support.playing import silent_after
 from tokenstream import AsyncStream, Deadlines, aconnect
 from tokenstream.errors import StreamStalled
-from tokenstream.stream import _silence
+from tokenstream.stream import _driver
 
 pytestmark = pytest.mark.anyio
 in_and_out = pytest.mark.parametrize("block", [False, True])
@@ -179,7 +179,7 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
         if block:
             await stack.enter_async_context(stream)
         assert "complete" == (await stream.final()).ending
-    assert pytest.approx(_silence.REST_SECONDS, abs=1e-5) == playback.clock()
+    assert pytest.approx(_driver.REST_SECONDS, abs=1e-5) == playback.clock()
     assert playback.closed
 
 
@@ -193,7 +193,7 @@ async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(bloc
             if block:
                 await stack.enter_async_context(stream)
             assert (await stream.final()).ending == "complete"
-        assert _silence.REST_SECONDS - 0.05 < time.monotonic() - begun < _silence.REST_SECONDS + 2
+        assert _driver.REST_SECONDS - 0.05 < time.monotonic() - begun < _driver.REST_SECONDS + 2
         assert is_closed(server)
 
 

@@ -735,13 +735,13 @@ async def test_a_source_that_does_not_survive_a_cancelled_read_is_told() -> None
 async def test_messages_of_an_answer_are_an_iterator_of_their_own() -> None:
     """As whoever reads a source expects."""
     with Stream(Items(SESSION, *answer("resp_1", "Hello"))) as stream:
-        source: Any = next(stream.responses)._source  # noqa: SLF001 - what it reads
+        source: Any = next(stream.responses)._driver.pump.source  # noqa: SLF001 - what it reads
         assert [json.loads(message)["type"] for message in source.chunks][:2] == [
             "session.created",
             "response.created",
         ]
     async with AsyncStream(AsyncItems(SESSION, *answer("resp_1", "Hello"))) as astream:
-        asource: Any = (await anext(astream.responses))._source  # noqa: SLF001 - as above
+        asource: Any = (await anext(astream.responses))._driver.pump.source  # noqa: SLF001 - as above
         assert len([message async for message in asource.chunks]) == 8
 
 
@@ -800,7 +800,7 @@ async def test_a_stop_that_the_loop_has_not_come_to_counts() -> None:
     """Another thread has asked for it."""
     stream = AsyncStream(AsyncItems(SESSION, *answer("resp_1", "Hello")))
     response = await anext(stream.responses)
-    stream._ask_to_stop("enough")  # noqa: SLF001 - what `stop` does in another thread
+    stream._driver.verdict.ask("enough")  # noqa: SLF001 - what `stop` does in another thread
 
     assert (await response.final()).ending == "stopped"
     await stream.aclose()

@@ -35,6 +35,8 @@ class SyncSource:
     """Whether each chunk is one whole payload: a WebSocket's messages."""
     bound: Callable[[float | None], object] | None = None
     """Says how many seconds the next read may take; then it raises TimeoutError, and nothing is lost."""
+    lent: bool = False
+    """Whether the connection is somebody else's, who closes it: a stream that is dropped leaves it alone."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,8 @@ class AsyncSource:
     bound: Callable[[float | None], object] | None = None
     """Of an instant source: says how many seconds by its own clock the next read may take; then it
     raises TimeoutError, and nothing is lost."""
+    lent: bool = False
+    """Whether the connection is somebody else's, who closes it: a stream that is dropped leaves it alone."""
 
 
 @dataclass(slots=True)

@@ -53,8 +53,8 @@ class Entry(NamedTuple):
     """What it was registered for, for people."""
     events: tuple[type, ...] = ()
     """The classes of events that may give it something to do; a tool has to do with calls."""
-    view: Callable[[Any], Any] | None = None
-    """Returns the view of a choice whose items it handles; None where it handles events or calls."""
+    view: Callable[[Any], Cursor[Any]] | None = None
+    """Returns the cursor in the aspect whose items it handles; None where it handles events or calls."""
     source: str | None = None
     """The tool whose arguments that view reads; None for the text."""
     tool: str | None = None
@@ -244,16 +244,15 @@ class Run:
     Args:
         entries: The handlers, in their order.
         tools: Those of them that are tools, by name.
-        choice: What has the views.
-        cursor_of: Returns where a new view is; a run goes along with views, and reads none of them.
+        cursors: Gives cursors in the aspects of the answer, by the names of its views; a run
+            moves them along, and reads nothing itself.
     """
 
     def __init__(
         self,
         entries: Sequence[Entry],
         tools: Mapping[str, Entry],
-        choice: Any,  # noqa: ANN401 - of either kind of stream
-        cursor_of: Callable[[Any], Cursor[Any]],
+        cursors: Any,  # noqa: ANN401 - a stream's, which stands above
     ) -> None:
         self._entries = entries
         self._values: dict[str, object] = {}
@@ -264,7 +263,7 @@ class Run:
         for entry in entries:
             take: Callable[[Event], list[Work]] = functools.partial(_event_work, entry)
             if entry.view is not None:
-                reader = _Reader(entry, cursor_of(entry.view(choice)))
+                reader = _Reader(entry, entry.view(cursors))
                 self._readers.append(reader)
                 take = reader.take
             self._add(entry.events, take)
@@ -272,7 +271,7 @@ class Run:
         if tools:
             others = frozenset(entry.source for entry in entries)
             checked = {name: entry.checked_by for name, entry in tools.items()}
-            calls = _Calls(tools, others, cursor_of(choice.validated_calls(**checked)), self._fail)
+            calls = _Calls(tools, others, cursors.validated_calls(**checked), self._fail)
             self._takers.append(calls)
             # Behind all handlers of the event: one that raises keeps them from running.
             self._add((ToolCallDone,), calls.take)

@@ -11,8 +11,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
-from tokenstream.stream._core import END, LOST, NOTABLE_SECONDS, Away, Failed, Opened, homeless
+from tokenstream.stream._items import END, LOST, NOTABLE_SECONDS, Away, Failed, Opened
 from tokenstream.stream._reader import CLOSING_SECONDS, closed
+from tokenstream.stream._said import homeless
 from tokenstream.stream._wake import shut_down
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import ToolCall
+from tokenstream.stream._cursors import TextCursor
 from tokenstream.stream._output_end import is_cut
-from tokenstream.stream._views import TextCursor
 
 if TYPE_CHECKING:
     from tokenstream._growing import GrowingPart

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
-from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._choice import ChoiceBase
+from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._view import AsyncItemView, AsyncView, ItemView, View
 
 if TYPE_CHECKING:
@@ -12,26 +15,19 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._pattern import At
-    from tokenstream.stream._output_cursor import OutputCursor
-    from tokenstream.stream._output_documents import Answer
     from tokenstream.stream._output_result import ResultCursor
-    from tokenstream.stream._views import AsyncChoice, Choice
 
-__all__ = ["AsyncOutputs", "Outputs"]
+__all__ = ["AsyncOutputViews", "OutputViews"]
 
 T = TypeVar("T")
 
 _BROKE_OFF = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
-class Outputs:
+class OutputViews(ChoiceBase[SyncDriver]):
     """Structured output as it arrives, on a stream or a choice of it."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def _own(self) -> Choice: ...
 
     def partials(
         self,
@@ -67,9 +63,8 @@ class Outputs:
             {'eggs': 2} False
             {'eggs': 2, 'milk': 1} True
         """
-        own = self._own()
-        cursor = _drafts(own, type, tool, fail_fast=fail_fast, lenient=lenient)
-        return View(own._stream, cursor, _result(own))  # noqa: SLF001 - its own stream
+        cursor = self._cursors.partials(type, tool=tool, fail_fast=fail_fast, lenient=lenient)
+        return View(self._driver, cursor, self._in_result)
 
     def items(
         self,
@@ -104,9 +99,8 @@ class Outputs:
             >>> list(Stream(['{"steps": [1, 2', '2, 3]}'], format="pieces").items(int, at="steps"))
             [1, 22, 3]
         """
-        own = self._own()
-        cursor = _items(own, type, at, tool, fail_fast=fail_fast, lenient=lenient)
-        return ItemView(own._stream, cursor, _result(own))  # noqa: SLF001 - its own stream
+        cursor = self._cursors.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient)
+        return ItemView(self._driver, cursor, self._in_result)
 
     def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> View[str]:
         """Read one string of an object as it is written: a view of `str` pieces.
@@ -131,8 +125,8 @@ class Outputs:
             >>> list(Stream(['{"title": "Pan', 'cakes"}'], format="pieces").field("title"))
             ['Pan', 'cakes']
         """
-        own = self._own()
-        return View(own._stream, _pieces(own, at, tool, lenient=lenient), _result(own))  # noqa: SLF001
+        cursor = self._cursors.field(at, tool=tool, lenient=lenient)
+        return View(self._driver, cursor, self._in_result)
 
     def result(
         self,
@@ -163,22 +157,17 @@ class Outputs:
             >>> Stream(['{"eggs": 2', ', "milk": 1}'], format="pieces").result(dict[str, int])
             {'eggs': 2, 'milk': 1}
         """
-        own = self._own()
-        cursor = _end(own, type, tool, lenient=lenient)
+        cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient)
         try:
-            return next(ItemView(own._stream, cursor, _result(own)))  # noqa: SLF001 - its own stream
+            return next(ItemView(self._driver, cursor, self._in_result))
         except _BROKE_OFF as error:
             return cursor.broke_off(error)
 
 
-class AsyncOutputs:
+class AsyncOutputViews(ChoiceBase[AsyncDriver]):
     """Structured output as it arrives, on a stream or a choice of it."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def _own(self) -> AsyncChoice: ...
 
     def partials(
         self,
@@ -207,9 +196,8 @@ class AsyncOutputs:
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
-        own = self._own()
-        cursor = _drafts(own, type, tool, fail_fast=fail_fast, lenient=lenient)
-        return AsyncView(own._stream, cursor, _result(own))  # noqa: SLF001 - its own stream
+        cursor = self._cursors.partials(type, tool=tool, fail_fast=fail_fast, lenient=lenient)
+        return AsyncView(self._driver, cursor, self._in_result)
 
     def items(
         self,
@@ -239,9 +227,8 @@ class AsyncOutputs:
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
-        own = self._own()
-        cursor = _items(own, type, at, tool, fail_fast=fail_fast, lenient=lenient)
-        return AsyncItemView(own._stream, cursor, _result(own))  # noqa: SLF001 - its own stream
+        cursor = self._cursors.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient)
+        return AsyncItemView(self._driver, cursor, self._in_result)
 
     def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> AsyncView[str]:
         """Read one string of an object as it is written: a view of `str` pieces.
@@ -261,8 +248,8 @@ class AsyncOutputs:
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
-        own = self._own()
-        return AsyncView(own._stream, _pieces(own, at, tool, lenient=lenient), _result(own))  # noqa: SLF001
+        cursor = self._cursors.field(at, tool=tool, lenient=lenient)
+        return AsyncView(self._driver, cursor, self._in_result)
 
     async def result(
         self,
@@ -288,77 +275,8 @@ class AsyncOutputs:
             OutputIncomplete: It was cut, or the stream broke off, whose error is then the cause.
             StreamError: The answer failed for another reason.
         """
-        own = self._own()
-        cursor = _end(own, type, tool, lenient=lenient)
+        cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient)
         try:
-            return await anext(AsyncItemView(own._stream, cursor, _result(own)))  # noqa: SLF001 - its own stream
+            return await anext(AsyncItemView(self._driver, cursor, self._in_result))
         except _BROKE_OFF as error:
             return cursor.broke_off(error)
-
-
-# What makes them reads JSON and validates: it is loaded when first used.
-
-
-def _drafts(
-    own: Choice | AsyncChoice,
-    type: type[T] | TypeAdapter[T],  # noqa: A002
-    tool: str | None,
-    *,
-    fail_fast: bool,
-    lenient: bool,
-) -> OutputCursor[Partial[T]]:
-    from tokenstream.stages.objects import Partials
-    from tokenstream.stream._output_cursor import OutputCursor
-
-    return OutputCursor(
-        _answer(own, tool), lambda: Partials(type, fail_fast=fail_fast, lenient=lenient), "drafts"
-    )
-
-
-def _items(
-    own: Choice | AsyncChoice,
-    type: type[T] | TypeAdapter[T],  # noqa: A002
-    at: At,
-    tool: str | None,
-    *,
-    fail_fast: bool,
-    lenient: bool,
-) -> OutputCursor[Any]:
-    from tokenstream.stages.objects import Items
-    from tokenstream.stream._output_cursor import OutputCursor
-
-    return OutputCursor(
-        _answer(own, tool), lambda: Items(type, at, fail_fast=fail_fast, lenient=lenient), "items"
-    )
-
-
-def _pieces(own: Choice | AsyncChoice, at: At, tool: str | None, *, lenient: bool) -> OutputCursor[Any]:
-    from tokenstream.stages.objects import Field
-    from tokenstream.stream._output_cursor import OutputCursor
-
-    return OutputCursor(_answer(own, tool), lambda: Field(at, lenient=lenient), "pieces")
-
-
-def _end(
-    own: Choice | AsyncChoice,
-    type: type[T] | TypeAdapter[T],  # noqa: A002
-    tool: str | None,
-    *,
-    lenient: bool,
-) -> ResultCursor[T]:
-    from tokenstream.stream._output_result import ResultCursor
-
-    return ResultCursor(_answer(own, tool), type, own._stream._results, lenient=lenient)  # noqa: SLF001
-
-
-def _answer(own: Choice | AsyncChoice, tool: str | None) -> Answer:
-    from tokenstream.stream._output_documents import Answer
-
-    if tool is not None and not isinstance(cast("object", tool), str):
-        raise MisuseError(f"tool= takes the name of a tool, as the model calls it, and not {tool!r}")
-    return Answer(own._accumulator, own.index, tool, own._stream.stop)  # noqa: SLF001
-
-
-def _result(own: Choice | AsyncChoice) -> str:
-    """Return where the value is."""
-    return "stream.result(…)" if own.index == 0 else f"stream.choice({own.index}).result(…)"

@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
-from tokenstream.stream._core import END, NOTABLE_SECONDS, Away, Failed, Opened, homeless
+from tokenstream.stream._items import END, NOTABLE_SECONDS, Away, Failed, Opened
+from tokenstream.stream._said import homeless
 from tokenstream.stream._wake import shut_down
 
 if TYPE_CHECKING:

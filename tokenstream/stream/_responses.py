@@ -1,20 +1,19 @@
 """The answers on one connection, one after the other, each a stream of its own."""
 
-# It is a part of the two drivers, in a module of its own, and uses what they keep to themselves.
-# ruff: noqa: SLF001
-
 from __future__ import annotations
 
-import time
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.stream._async import AsyncStream
-from tokenstream.stream._core import END, LOST, Away, Failed, Opened, broken_off, concurrent
-from tokenstream.stream._shared import Shared
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._items import END, WAITED, Away, Failed, Opened
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._said import broken_off, concurrent
+from tokenstream.stream._session import Session
 from tokenstream.stream._sync import Stream
+from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._view import Uncopied
 
 if TYPE_CHECKING:
@@ -25,63 +24,48 @@ if TYPE_CHECKING:
 __all__ = ["AsyncResponses", "Responses"]
 
 
-class _Response(Stream):
-    """One answer of a connection: all that a stream can do, but the connection is not its own."""
-
-    __slots__ = ()
-
-    def __del__(self, is_finalizing: Callable[[], bool] = bool) -> None:
-        """Do nothing: there is nothing of its own to be closed."""
-
-
-class _AsyncResponse(AsyncStream):
-    """One answer of a connection: all that a stream can do, but the connection is not its own."""
-
-    __slots__ = ()
-
-    def __del__(self, is_finalizing: Callable[[], bool] = bool) -> None:
-        """Do nothing: there is nothing of its own to be closed."""
-
-
 class Responses(Uncopied):
     """The answers on one connection, in a `for` loop; each is a `Stream` with an ending of its own.
 
-    What is left unread of one is read before the next is given. The loop ends
+    Answers left unread are read before the next one is given. The loop ends
     with the connection, which only the stream that they come from closes.
 
     Args:
         stream: That stream.
+        driver: Drives it.
     """
 
-    __slots__ = ("_current", "_shared", "_stream")
+    __slots__ = ("_current", "_driver", "_session", "_stream")
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, driver: SyncDriver) -> None:
         self._stream = stream
-        self._shared = Shared(stream)
+        self._driver = driver
+        self._session = Session(driver)
         self._current: Stream | None = None
 
     def __iter__(self) -> Iterator[Stream]:
-        self._shared.enter()
+        self._session.enter()
         return self
 
     def __next__(self) -> Stream:
-        shared = self._shared
+        session, pump = self._session, self._driver.pump
         self._read_rest()
-        while shared.several is None:
+        while session.several is None:
             self._read()
-        if shared.gives_whole():
-            self._stream._chunks = chain(shared.kept, _raising(shared.failure), self._stream._chunks or ())
+        if session.gives_whole():
+            pump.put_back(session.kept)
             self._current = self._stream
             return self._stream
-        while (lane := shared.next_lane()) is None:
-            if shared.over or not shared.several:
+        while (lane := session.next_lane()) is None:
+            if session.over or not session.several:
                 raise StopIteration
             self._read()
         messages = _Messages(self, lane)
-        bound = None if self._stream._bound is None else messages.bound
-        source = SyncSource(messages, lane.drop, messages=True, bound=bound)
-        response = self._current = _Response(source, **shared.options(lane))
-        shared.live.add(response)
+        bound = None if pump.bound is None else messages.bound
+        source = SyncSource(messages, lane.drop, messages=True, bound=bound, lent=True)
+        driver = SyncDriver(source, session.options(lane))
+        session.live.add(driver)
+        self._current = response = Stream(driver)
         return response
 
     def _read_rest(self) -> None:
@@ -89,11 +73,11 @@ class Responses(Uncopied):
         current, self._current = self._current, None
         if current is None or current.closed:
             return
-        over = self._shared.over
+        over = self._session.over
         try:
             current.final()
         except StreamError:
-            if current is self._stream or self._shared.over is not over:
+            if current is self._stream or self._session.over is not over:
                 # Nobody else would tell why no more answers come.
                 raise
 
@@ -107,59 +91,62 @@ class Responses(Uncopied):
         Raises:
             TimeoutError: It did not come in time.
         """
-        until = None if seconds is None else time.monotonic() + seconds
+        until = None if seconds is None else self._driver.clock() + seconds
         while (message := lane.take()) is None:
             if lane.ended:
-                self._shared.check(lane)
+                self._session.check(lane)
                 return None
-            self._read(None if until is None else max(until - time.monotonic(), 0.0))
+            self._read(until)
         return message
 
-    def _read(self, seconds: float | None = None) -> None:
-        """Read one chunk of the connection, as the stream itself would."""
-        stream = self._stream
-        if stream._reading or not stream._lock.acquire(blocking=False):
+    def _read(self, until: float | None = None) -> None:
+        """Read one item of the connection, as the stream itself would."""
+        driver, session = self._driver, self._session
+        pump = driver.pump
+        if not pump.enter():
             raise concurrent()
         try:
-            stream._reading = True
-            self._read_inside(seconds)
+            if driver.verdict.asked is not None or driver.phase is Phase.ENDED:
+                session.end()
+            elif session.sorter is None and isinstance(pump.source, SyncSource):
+                session.open(pump.source)
+            else:
+                self._read_item(until)
         finally:
-            stream._reading = False
-            stream._lock.release()
-            if stream._stopping is not None:
-                stream._end_from_outside(quiet=True)
-            if self._shared.over and self._shared.several:
-                stream._close_source(quiet=True)
+            pump.pending = False
+            driver.leave()
+            if session.over and session.several:
+                driver.close_source(quiet=True)
 
-    def _read_inside(self, seconds: float | None) -> None:
-        shared, stream = self._shared, self._stream
-        chunk: Any = END
-        failure: Exception | None = None
+    def _read_item(self, until: float | None) -> None:
+        driver, session = self._driver, self._session
         try:
-            stream._waiting = True
-            if stream._stopping is None and not stream._over:
-                if shared.sorter is None:
-                    stream._open_first() if stream._chunks is None else None
-                    shared.open()
-                    return
-                if stream._bound is not None:
-                    stream._bound(seconds)
-                chunk = next(stream._chunks or iter(()), END)
-                if chunk is not END and stream._stopping is None:
-                    shared.take(chunk, chunk)
-                    return
-        except Exception as error:
-            if stream._bound is not None and isinstance(error, TimeoutError):
-                raise
-            failure = error
-        except BaseException:
-            if stream._bound is None:
-                # A generator is over then, and ends silently; what another source gave may be lost.
-                shared.end(broken_off())
+            # It is the answers that are waited for with deadlines.
+            item = driver.pump.read(until) if session.several else driver.next_item()
+            if driver.verdict.asked is not None and item.__class__ is not Opened:
+                session.end()
+            elif item is WAITED and session.several:
+                raise TimeoutError
+            else:
+                self._take(item)
+        except MisuseError as error:
+            session.end(error)
+        except Exception:
             raise
-        finally:
-            stream._waiting = False
-        shared.end(failure)
+        except BaseException:
+            if driver.pump.bound is None:
+                # A generator is over then, and ends silently; what another source gave may be lost.
+                session.end(broken_off())
+            raise
+
+    def _take(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+        driver, session = self._driver, self._session
+        if item is WAITED or item.__class__ is Opened:
+            driver.take(item, driver.clock())
+            if driver.machine.error is not None:
+                session.end(driver.machine.error)
+        elif not session.ends_with(item, item):
+            session.take(item, item)
 
 
 class _Messages:
@@ -186,61 +173,58 @@ class _Messages:
         return message
 
 
-def _raising(error: Exception | None) -> Iterator[Any]:
-    """Raise what was raised already, in its place."""
-    if error is not None:
-        raise error
-    yield from ()
-
-
 class AsyncResponses(Uncopied):
     """The answers on one connection, in an `async for` loop; each is an `AsyncStream` with its own ending.
 
-    What is left unread of one is read before the next is given. The loop ends
+    Answers left unread are read before the next one is given. The loop ends
     with the connection, which only the stream that they come from closes.
 
     Args:
         stream: That stream.
+        driver: Drives it.
     """
 
-    __slots__ = ("_current", "_shared", "_stream")
+    __slots__ = ("_current", "_driver", "_session", "_stream")
 
-    def __init__(self, stream: AsyncStream) -> None:
+    def __init__(self, stream: AsyncStream, driver: AsyncDriver) -> None:
         self._stream = stream
-        self._shared = Shared(stream)
+        self._driver = driver
+        self._session = Session(driver)
         self._current: AsyncStream | None = None
 
     def __aiter__(self) -> AsyncIterator[AsyncStream]:
-        self._shared.enter()
+        self._session.enter()
         return self
 
     async def __anext__(self) -> AsyncStream:
-        shared = self._shared
+        session = self._session
         await self._read_rest()
-        while shared.several is None:
+        while session.several is None:
             await self._read()
-        if shared.gives_whole():
-            self._stream._batch = chain(shared.kept, self._stream._batch)
+        if session.gives_whole():
+            self._driver.pump.put_back(session.kept)
             self._current = self._stream
             return self._stream
-        while (lane := shared.next_lane()) is None:
-            if shared.over or not shared.several:
+        while (lane := session.next_lane()) is None:
+            if session.over or not session.several:
                 raise StopAsyncIteration
             await self._read()
-        source = AsyncSource(_AsyncMessages(self, lane), _dropping(lane), messages=True, survives=True)
-        response = self._current = _AsyncResponse(source, **shared.options(lane))
-        shared.live.add(response)
+        messages = _AsyncMessages(self, lane)
+        source = AsyncSource(messages, _dropping(lane), messages=True, survives=True, lent=True)
+        driver = AsyncDriver(source, session.options(lane))
+        session.live.add(driver)
+        self._current = response = AsyncStream(driver)
         return response
 
     async def _read_rest(self) -> None:
         """Read what is left of the answer that was given last; what goes wrong in it is its own affair."""
         current = self._current
         if current is not None and not current.closed:
-            over = self._shared.over
+            over = self._session.over
             try:
                 await current.final()
             except StreamError:
-                if current is self._stream or self._shared.over is not over:
+                if current is self._stream or self._session.over is not over:
                     # Nobody else would tell why no more answers come.
                     self._current = None
                     raise
@@ -250,78 +234,36 @@ class AsyncResponses(Uncopied):
         """Return the next message of an answer; None at its end."""
         while (message := lane.take()) is None:
             if lane.ended:
-                self._shared.check(lane)
+                self._session.check(lane)
                 return None
             await self._read()
         return message
 
     async def _read(self) -> None:
-        """Read one chunk of the connection, as the stream itself would; a cancelled read loses nothing."""
-        shared, stream = self._shared, self._stream
-        if stream._reading:
-            raise concurrent()
-        stream._reading = True
-        try:
-            now, item = await self._next_item()
-        finally:
-            stream._reading = False
+        """Read one item of the connection, as the stream itself would; a cancelled read loses nothing."""
+        driver, session = self._driver, self._session
+        # It is the answers that are waited for with deadlines.
+        now, item = await driver.next_item(timed=not session.several)
         try:
             self._take(now, item)
         except MisuseError as error:
-            shared.end(error)
-        if shared.over and shared.several:
-            await stream._close_source(failed=shared.failure is not None, quiet=True)
+            session.end(error)
+        if session.over and session.several:
+            await driver.close_source(failed=session.failure is not None, quiet=True)
 
-    async def _next_item(self) -> tuple[float, Any]:
-        """Return what comes next, and when it came."""
-        stream = self._stream
-        while not stream._over and stream._stopping is None:
-            item = next(stream._batch, None)
-            if item is not None:
-                return item
-            if stream._reader is None:
-                stream._reader = stream._new_reader()
-            else:
-                stream._reader.stay_at_home()
-            reader: Any = stream._reader
-            items = reader.take()
-            if not items:
-                since = reader.since
-                # It is the answers that are waited for with deadlines.
-                patience = None if self._shared.several else stream._silence.patience(stream._clock(), since)
-                arrived = await reader.wait(patience)
-                items = reader.take()
-                if not items and not stream._over:
-                    now = stream._clock()
-                    stalled = None if arrived else stream._silence.look(now, since)
-                    if arrived or stalled is not None:
-                        return now, LOST if stalled is None else Failed(stalled)
-            stream._batch = iter(items)
-        if not stream._over:
-            stream._stop_here()
-        return 0.0, END
-
-    def _take(self, now: float, item: Any) -> None:  # noqa: ANN401 - what the reader has brought
-        shared, stream = self._shared, self._stream
-        if isinstance(item, Opened):
-            stream._attach(item.source)
-        if shared.sorter is None and isinstance(stream._source, AsyncSource):
-            shared.open()
-        if isinstance(item, Opened | Away):
+    def _take(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+        driver, session = self._driver, self._session
+        if driver.phase is Phase.ENDED:
+            item = END
+        elif item is WAITED or item.__class__ in (Opened, Away):
+            driver.take(item, now)
+        if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
+            session.open(driver.pump.source)
+        if driver.machine.error is not None:
+            item = Failed(driver.machine.error)
+        if item is WAITED or item.__class__ in (Opened, Away) or session.ends_with(item, (now, item)):
             return
-        if isinstance(item, Failed):
-            self._end(now, item, item.error)
-        elif item is LOST:
-            self._end(now, item, broken_off())
-        elif item is END:
-            self._end(now, item, None)
-        else:
-            shared.take(item, (now, item))
-
-    def _end(self, now: float, item: object, failure: Exception | None) -> None:
-        # The stream itself ends with the same, where it is read after all.
-        self._shared.kept.append((now, item))
-        self._shared.end(failure)
+        session.take(item, (now, item))
 
 
 class _AsyncMessages:

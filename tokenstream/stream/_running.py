@@ -1,11 +1,10 @@
-"""Programs with many handlers: a stream that runs a router."""
+"""Programs with many handlers: reading a stream with a router."""
 
 from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
 from inspect import isawaitable, iscoroutine
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
@@ -18,90 +17,56 @@ if TYPE_CHECKING:
     from tokenstream import events
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages._handlers import Run, Work
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._choice import Cursors
+    from tokenstream.stream._sync_driver import SyncDriver
 
-__all__ = ["AsyncRunning", "Running"]
-
-
-class Running:
-    """A stream that a router can be run with."""
-
-    __slots__ = ()
-
-    def run(self, router: Router) -> ToolResults:
-        """Read to the end, and have the router's handlers do what there is to do.
-
-        Tools, fields and items begin with what has come before; handlers of events
-        get those that are still to come.
-
-        Args:
-            router: The handlers.
-
-        Returns:
-            What the tools gave back, by call id, and as the turns of the next request.
-
-        Raises:
-            StreamError: The answer failed; `tool_results` has what the tools gave back.
-            OutputInvalid: What a field or an item is read from is not what was asked for.
-            OutputIncomplete: It was cut.
-            Exception: A handler's own, with a note that names it; the stream is closed, and
-                `tool_results` has what the tools gave back before.
-        """
-        stream: Any = self
-        run = _begin(stream, router)
-        run.refuse_async()
-        try:
-            _do(stream, run, run.begin())
-            while True:
-                try:
-                    event: events.Event = stream._step()  # noqa: SLF001 - the stream's own run
-                except StopIteration:
-                    break
-                _do(stream, run, run.feed(event))
-            _do(stream, run, run.end(stream.message))
-        except BaseException as error:
-            run.put_results_on(error, stream.message)
-            raise
-        return run.finish(stream.message)
+__all__ = ["run", "run_async"]
 
 
-class AsyncRunning:
-    """A stream that a router can be run with."""
+def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
+    """Read a stream to its end with a router, one handler after the other.
 
-    __slots__ = ()
+    Args:
+        driver: Drives the stream.
+        cursors: The aspects of its first choice.
+        router: The handlers.
+    """
+    run = _begin(cursors, router)
+    run.refuse_async()
+    try:
+        _do(driver, run, run.begin())
+        while True:
+            try:
+                event = driver.step()
+            except StopIteration:
+                break
+            _do(driver, run, run.feed(event))
+        _do(driver, run, run.end(driver.message))
+    except BaseException as error:
+        run.put_results_on(error, driver.message)
+        raise
+    return run.finish(driver.message)
 
-    async def run(self, router: Router) -> ToolResults:
-        """Read to the end, and have the router's handlers do what there is to do.
 
-        Tools run beside the reading, up to `router.concurrency` at once, and plain
-        ones in threads; all other handlers are awaited before the stream is read on.
-        Tools, fields and items begin with what has come before; handlers of events
-        get those that are still to come.
+async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> ToolResults:
+    """Read a stream to its end with a router, whose tools run beside the reading.
 
-        Args:
-            router: The handlers.
+    Args:
+        driver: Drives the stream.
+        cursors: The aspects of its first choice.
+        router: The handlers.
+    """
+    from anyio import create_task_group
 
-        Returns:
-            What the tools gave back, by call id, and as the turns of the next request.
-
-        Raises:
-            StreamError: The answer failed; `tool_results` has what the tools gave back.
-            OutputInvalid: What a field or an item is read from is not what was asked for.
-            OutputIncomplete: It was cut.
-            Exception: A handler's own, with a note that names it; the stream is closed,
-                the tools that were running are cancelled, and `tool_results` has what
-                the others gave back.
-        """
-        from anyio import create_task_group
-
-        stream: Any = self
-        tasks = _Tasks(stream, _begin(stream, router), router.concurrency)
-        try:
-            async with create_task_group() as tasks.group:
-                await tasks.read()
-        except BaseExceptionGroup as errors:
-            # Ctrl-C, where on trio it met what waits for the tools.
-            raise unpacked(errors) from None
-        return await tasks.finish()
+    tasks = _Tasks(driver, _begin(cursors, router), router.concurrency)
+    try:
+        async with create_task_group() as tasks.group:
+            await tasks.read()
+    except BaseExceptionGroup as errors:
+        # Ctrl-C, where on trio it met what waits for the tools.
+        raise unpacked(errors) from None
+    return await tasks.finish()
 
 
 class _Tasks:
@@ -111,17 +76,17 @@ class _Tasks:
     a part of an ExceptionGroup.
 
     Args:
-        stream: The stream.
+        driver: Drives the stream.
         run: The run.
         limit: How many tools may run at once.
     """
 
     group: TaskGroup
 
-    def __init__(self, stream: Any, run: Run, limit: int) -> None:  # noqa: ANN401 - an AsyncStream
+    def __init__(self, driver: AsyncDriver, run: Run, limit: int) -> None:
         from anyio import CapacityLimiter, get_cancelled_exc_class
 
-        self._stream = stream
+        self._driver = driver
         self._run = run
         self._free = limit
         # One of its own: the event loop's is shared, and may have less room than the router asks for.
@@ -139,7 +104,7 @@ class _Tasks:
             while (event := await self._next()) is not None:
                 await self._do(self._run.feed(event))
             if self._failure is None:
-                await self._do(self._run.end(self._stream.message))
+                await self._do(self._run.end(self._driver.message))
         except self._cancelled:
             raise
         except BaseException as error:  # noqa: BLE001 - it is raised once the tasks are over
@@ -150,10 +115,10 @@ class _Tasks:
         """Return what came of it, once all tasks are over, or raise what went wrong."""
         failure, self._failure = self._failure, None
         if failure is None:
-            return self._run.finish(self._stream.message)
+            return self._run.finish(self._driver.message)
         if self._broken:
-            await self._stream._close(failed=True)  # noqa: SLF001 - the stream's own run
-        self._run.put_results_on(failure, self._stream.message)
+            await self._driver.close(failed=True)
+        self._run.put_results_on(failure, self._driver.message)
         try:
             raise failure
         finally:
@@ -165,7 +130,7 @@ class _Tasks:
         if self._failure is not None:
             return None
         try:
-            event: events.Event = await self._stream._step()  # noqa: SLF001 - the stream's own run
+            event = await self._driver.step()
         except StopAsyncIteration:
             return None
         except StreamError as error:
@@ -246,16 +211,16 @@ class _Tasks:
                 self._failure.add_note(f"beside it, {type(error).__name__} was raised")
 
 
-def _begin(stream: Any, router: Router) -> Run:  # noqa: ANN401 - a stream of either kind
+def _begin(cursors: Cursors, router: Router) -> Run:
     from tokenstream.router import Router
 
     given: Any = router
     if not isinstance(given, Router):
         raise MisuseError(f"stream.run() takes a Router, not {type(given).__name__}")
-    return given._begin(stream.choice(0), attrgetter("_cursor"))  # noqa: SLF001 - its own driver
+    return given._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
 
 
-def _do(stream: Any, run: Run, work: list[Work]) -> None:  # noqa: ANN401 - a Stream
+def _do(driver: SyncDriver, run: Run, work: list[Work]) -> None:
     for todo in work:
         try:
             run.keep(todo, _plain(todo))
@@ -263,7 +228,7 @@ def _do(stream: Any, run: Run, work: list[Work]) -> None:  # noqa: ANN401 - a St
             if run.excuses(todo, error):
                 continue
             todo.blame(error)
-            stream._close(quiet=True)  # noqa: SLF001 - the stream's own run
+            driver.close(quiet=True)
             raise
 
 

@@ -1,9 +1,9 @@
-"""How long a stream is silent, and when that is too long."""
+"""A stage with a deadline: how long a stream is silent, and when that is too long."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamStalled
 
@@ -11,10 +11,8 @@ if TYPE_CHECKING:
     from tokenstream._machine import Machine
     from tokenstream.limits import Deadlines
 
-__all__ = ["REST_SECONDS", "Silence"]
+__all__ = ["Silence"]
 
-REST_SECONDS = 0.5
-"""How long to wait for the end of a body after the answer's own end."""
 _WAITED_FOR = {
     "first_event": "the first event did not come",
     "idle_bytes": "no byte came",
@@ -24,79 +22,87 @@ _WAITED_FOR = {
 
 
 class Silence:
-    """Holds the deadlines against what came when; time in which the loop itself was busy is no silence.
+    """A stage that gives what it takes, and whose error is the deadline that has passed.
+
+    Time in which the loop itself was busy is no silence.
 
     Args:
         deadlines: How long a stream may be silent.
-        machine: What knows when something came.
+        machine: Knows when something came.
     """
 
-    __slots__ = ("_away", "_deadlines", "_machine", "due")
+    __slots__ = ("_away", "_machine", "deadlines", "error", "since")
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
-        self._deadlines = deadlines
+        self.deadlines = deadlines
         self._machine = machine
         self._away = (0.0, 0.0)
         """The clock at the last content, and how long nobody read since."""
-        self.due = -math.inf
-        """A reading of the clock before which no deadline passes."""
+        self.since: float | None = None
+        """The clock when the read began that is in progress; None between two reads."""
+        self.error: StreamStalled | None = None
 
-    def look(self, now: float, since: float | None = None) -> StreamStalled | None:
-        """Return the error of the deadline that has passed; None where there is none, and `due` is new.
+    @property
+    def deadline(self) -> float | None:
+        """The clock at which the silence is too long; None where nothing bounds it."""
+        return min((begun + seconds for _, seconds, begun in self._waits()), default=None)
 
-        Args:
-            now: A clock reading.
-            since: The clock when the read began that is still in progress, or None.
-        """
-        self.due = math.inf
-        for limit, seconds, begun in self._waits(since):
-            if seconds is None:
-                continue
-            if now - begun > seconds:
-                return StreamStalled(
+    @property
+    def due(self) -> float:
+        """A reading of the clock before which no deadline passes, whatever comes until then."""
+        if self._machine.meter.first_event_at is None or self._machine.resting:
+            # What comes next may begin what has a deadline.
+            return -math.inf
+        deadline = self.deadline
+        return math.inf if deadline is None else deadline
+
+    def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
+        """Return what came."""
+        return [item]
+
+    def tick(self, now: float) -> list[Any]:
+        """Look whether a deadline has passed; `error` says which."""
+        for limit, seconds, begun in self._waits():
+            if now - begun > seconds and self.error is None:
+                self.error = StreamStalled(
                     f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); "
                     "what had arrived is in .partial",
                     limit=limit,
                 )
-            self.due = min(self.due, begun + seconds)
-        if self._machine.meter.first_event_at is None or self._machine.resting:
-            # What comes next may begin what has a deadline.
-            self.due = -math.inf
-        return None
+        return []
 
-    def patience(self, now: float, since: float | None) -> float | None:
-        """Return how long a read may still wait, in seconds; None for ever."""
-        if self._machine.answered:
-            return REST_SECONDS
-        waits = [
-            seconds - (now - begun)
-            for _, seconds, begun in self._waits(now if since is None else since)
-            if seconds is not None
-        ]
-        return max(min(waits), 0.0) if waits else None
+    def end(self, *, now: float = 0.0) -> list[Any]:
+        """Return nothing: nothing is held."""
+        return []
+
+    def check(self) -> None:
+        """Raise the error."""
+        if self.error is not None:
+            raise self.error
 
     def was_away(self, seconds: float) -> None:
-        """The loop was busy with something else, and did not read."""
+        """Leave out time in which the loop was busy with something else, and did not read."""
         if self._machine.resting:
             return
         content_at, away = self._away
         last = self._machine.meter.content_at
         self._away = (last, seconds + (away if content_at == last else 0.0))
 
-    def _waits(self, since: float | None) -> list[tuple[str, float | None, float]]:
+    def _waits(self) -> list[tuple[str, float, float]]:
         """Return what is waited for: the deadline's name, its seconds, and since when."""
-        meter, deadlines = self._machine.meter, self._deadlines
-        waits = [("total", deadlines.total, meter.started_at)]
+        meter, deadlines, since = self._machine.meter, self.deadlines, self.since
+        waits: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
         if self._machine.resting:
-            return waits
-        if meter.first_event_at is None:
+            pass
+        elif meter.first_event_at is None:
             begun = self._waiting_since(meter.started_at)
             begun = begun if since is None else max(begun, since)
-            return [("first_event", deadlines.first_event, begun), *waits]
-        waits.append(("idle_content", deadlines.idle_content, self._waiting_since(meter.content_at)))
-        if since is not None:
-            waits.append(("idle_bytes", deadlines.idle_bytes, max(self._machine.now, since)))
-        return waits
+            waits.insert(0, ("first_event", deadlines.first_event, begun))
+        else:
+            waits.append(("idle_content", deadlines.idle_content, self._waiting_since(meter.content_at)))
+            if since is not None:
+                waits.append(("idle_bytes", deadlines.idle_bytes, max(self._machine.now, since)))
+        return [(limit, seconds, begun) for limit, seconds, begun in waits if seconds is not None]
 
     def _waiting_since(self, last: float) -> float:
         content_at, away = self._away

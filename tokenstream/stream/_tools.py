@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._choice import ChoiceBase
+from tokenstream.stream._sync_driver import SyncDriver
+from tokenstream.stream._view import AsyncToolCallView, ToolCallView
+
 if TYPE_CHECKING:
     from functools import partial
     from typing import Protocol, TypeAlias
@@ -16,8 +21,6 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from tokenstream.message import ToolCall
-    from tokenstream.stream._tools_cursor import CheckedCursor
-    from tokenstream.stream._views import AsyncChoice, AsyncToolCallView, Choice, ToolCallView
 
     A1 = TypeVar("A1", default=dict[str, Any])
     A2 = TypeVar("A2", default=dict[str, Any])
@@ -46,17 +49,13 @@ if TYPE_CHECKING:
     OfEither: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[R1] | partial[R1]"
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
 
-__all__ = ["AsyncTools", "Tools"]
+__all__ = ["AsyncCallViews", "CallViews"]
 
 
-class Tools:
+class CallViews(ChoiceBase[SyncDriver]):
     """Tool calls whose arguments are checked, on a stream or a choice of it."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def _own(self) -> Choice: ...
 
     @overload
     def validated_calls(self, a: OfType[A1], /) -> ToolCallView[ToolCall[A1]]: ...
@@ -197,20 +196,14 @@ class Tools:
             >>> [call.run() for call in Stream([chunk], format="openai-chat").validated_calls(get_weather)]
             ['sun in Oslo']
         """
-        from tokenstream.stream._views import ToolCallView
-
-        own = self._own()
-        return ToolCallView(own._stream, _cursor(own, tools, named), own._message_field("tool_calls"))  # noqa: SLF001 - its own view
+        cursor = self._cursors.validated_calls(*tools, **named)
+        return ToolCallView(self._driver, cursor, self._in_message("tool_calls"))
 
 
-class AsyncTools:
+class AsyncCallViews(ChoiceBase[AsyncDriver]):
     """Tool calls whose arguments are checked, on a stream or a choice of it."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def _own(self) -> AsyncChoice: ...
 
     @overload
     def validated_calls(self, a: OfType[A1], /) -> AsyncToolCallView[ToolCall[A1]]: ...
@@ -349,15 +342,5 @@ class AsyncTools:
             >>> async def run_tools(stream: AsyncStream) -> list[str]:
             ...     return [await call.run() async for call in stream.validated_calls(get_weather)]
         """
-        from tokenstream.stream._views import AsyncToolCallView
-
-        own = self._own()
-        return AsyncToolCallView(own._stream, _cursor(own, tools, named), own._message_field("tool_calls"))  # noqa: SLF001 - its own view
-
-
-def _cursor(choice: Any, tools: tuple[object, ...], named: dict[str, object]) -> CheckedCursor:  # noqa: ANN401 - of either colour
-    # Checking needs pydantic's type adapters, which most programs that read a stream do not.
-    from tokenstream.stages.tools import ValidatedCalls
-    from tokenstream.stream._tools_cursor import CheckedCursor
-
-    return CheckedCursor(choice._accumulator, choice._index, ValidatedCalls(*tools, **named))  # noqa: SLF001 - its own view
+        cursor = self._cursors.validated_calls(*tools, **named)
+        return AsyncToolCallView(self._driver, cursor, self._in_message("tool_calls"))

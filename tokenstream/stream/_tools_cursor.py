@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.events import PartDone, ToolCallDone
-from tokenstream.stream._views import CallCursor
+from tokenstream.stream._cursors import CallCursor
 
 if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, Protocol, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, SupportsIndex
+
+from typing_extensions import TypeVar
 
 from tokenstream._elsewhere import Refused
+from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import NULL
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-    from tokenstream.events import Event
     from tokenstream.stages._cursor import Cursor
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._sync_driver import SyncDriver
 
-__all__ = ["AsyncItemView", "AsyncSteps", "AsyncView", "ItemView", "Steps", "Uncopied", "View"]
+__all__ = ["AsyncItemView", "AsyncToolCallView", "AsyncView", "ItemView", "ToolCallView", "Uncopied", "View"]
 
 ItemT = TypeVar("ItemT")
+CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
 
 
 class Uncopied:
@@ -28,26 +31,6 @@ class Uncopied:
             f"{type(self).__name__} cannot be copied or pickled, because both would read one source: "
             "hand on the object itself, or stream.message, which is a value"
         )
-
-
-class Steps(Protocol):
-    """A stream that a `for` loop reads, as its views use it."""
-
-    _results: dict[Any, Any]
-
-    def _step(self) -> Event: ...
-
-    def stop(self, reason: str | None = None) -> None: ...
-
-
-class AsyncSteps(Protocol):
-    """A stream that an `async for` loop reads, as its views use it."""
-
-    _results: dict[Any, Any]
-
-    def _step(self) -> Awaitable[Event]: ...
-
-    def stop(self, reason: str | None = None) -> None: ...
 
 
 class _ViewBase(Uncopied):
@@ -116,10 +99,10 @@ class View(_ViewBase, Generic[ItemT]):
     several may be read in turns, and each works after the end too.
     """
 
-    __slots__ = ("_cursor", "_stream")
+    __slots__ = ("_cursor", "_driver")
 
-    def __init__(self, stream: Steps, cursor: Cursor[ItemT], instead: str) -> None:
-        self._stream = stream
+    def __init__(self, driver: SyncDriver, cursor: Cursor[ItemT], instead: str) -> None:
+        self._driver = driver
         self._cursor = cursor
         self._instead = instead
 
@@ -140,7 +123,7 @@ class View(_ViewBase, Generic[ItemT]):
             Hel [] False
         """
         left: Any = _Left(StopIteration)
-        self._stream = self._cursor = left
+        self._driver = self._cursor = left
 
     def __iter__(self) -> View[ItemT]:
         return self
@@ -150,7 +133,7 @@ class View(_ViewBase, Generic[ItemT]):
         item = cursor.ready()
         while item is None:
             try:
-                event = self._stream._step()  # noqa: SLF001 - the stream's own view
+                event = self._driver.step()
             except StopIteration:
                 break
             item = cursor.after(event)
@@ -179,10 +162,10 @@ class AsyncView(_ViewBase, Generic[ItemT]):
     several may be read in turns, and each works after the end too.
     """
 
-    __slots__ = ("_cursor", "_stream")
+    __slots__ = ("_cursor", "_driver")
 
-    def __init__(self, stream: AsyncSteps, cursor: Cursor[ItemT], instead: str) -> None:
-        self._stream = stream
+    def __init__(self, driver: AsyncDriver, cursor: Cursor[ItemT], instead: str) -> None:
+        self._driver = driver
         self._cursor = cursor
         self._instead = instead
 
@@ -202,7 +185,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
             ...     return piece
         """
         left: Any = _Left(StopAsyncIteration)
-        self._stream = self._cursor = left
+        self._driver = self._cursor = left
 
     def __aiter__(self) -> AsyncView[ItemT]:
         return self
@@ -212,7 +195,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
         item = cursor.ready()
         while item is None:
             try:
-                event = await self._stream._step()  # noqa: SLF001 - the stream's own view
+                event = await self._driver.step()
             except StopAsyncIteration:
                 break
             item = cursor.after(event)
@@ -232,6 +215,28 @@ class AsyncItemView(AsyncView[ItemT]):
 
     async def __anext__(self) -> ItemT:
         return _item(await super().__anext__())
+
+
+class ToolCallView(View[CallT]):
+    """The tool calls of a stream, each given once, as soon as it is whole."""
+
+    __slots__ = ()
+
+    def when_complete(self) -> View[CallT]:
+        """Return a view that gives the calls once the whole answer is complete."""
+        cursor: Any = self._cursor
+        return View(self._driver, cursor.waiting(), self._instead)
+
+
+class AsyncToolCallView(AsyncView[CallT]):
+    """The tool calls of a stream, each given once, as soon as it is whole."""
+
+    __slots__ = ()
+
+    def when_complete(self) -> AsyncView[CallT]:
+        """Return a view that gives the calls once the whole answer is complete."""
+        cursor: Any = self._cursor
+        return AsyncView(self._driver, cursor.waiting(), self._instead)
 
 
 def _item(given: ItemT) -> ItemT:

@@ -10,7 +10,7 @@ from tokenstream.sources import AsyncSource, Deferred, SyncSource
 from tokenstream.sources._awaited import is_awaitable
 from tokenstream.sources._kinds import named
 from tokenstream.sources._plain import is_file
-from tokenstream.stream import AsyncStream, Stream
+from tokenstream.stream._pump import Pump
 from tokenstream.stream._tap_beside import (
     AsyncBeside,
     AsyncManaged,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import TracebackType
 
+    from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._record_notes import Notes
 
 __all__ = ["note_loop", "note_stream"]
@@ -41,22 +42,24 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
     Raises:
         MisuseError: It has begun to read, or is over.
     """
-    source = stream._source  # noqa: SLF001 - what it reads is nobody else's business
+    driver = stream._driver  # noqa: SLF001 - users have no use for what drives a stream
+    pump = driver.pump
+    source = pump.source
     if source is None or stream.metrics.first_byte is not None:
         raise MisuseError(f"{stream!r} was read or closed before; record it before that")
-    known = weakref.ref(stream)
+    known = weakref.ref(driver)
 
     def format() -> str | None:
         there = known()
-        return None if there is None else there.format
+        return None if there is None else there.machine.format
 
     notes.format = format
     if isinstance(source, Deferred):
         _note_deferred(source, notes)
     else:
         _note_source(source, notes)
-    if isinstance(source, SyncSource) and isinstance(stream, Stream):
-        stream._chunks = source.chunks  # noqa: SLF001 - as above
+    if isinstance(source, SyncSource) and isinstance(pump, Pump):
+        pump.replace(source)
 
 
 def _note_deferred(deferred: Deferred, notes: Notes) -> None:

@@ -1,53 +1,52 @@
 """A connection whose answers are read one by one: all but the waiting."""
 
-# It is a part of the two drivers, in a module of its own, and uses what they keep to themselves.
-# ruff: noqa: SLF001
-
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from tokenstream.errors import MisuseError
-from tokenstream.stream._core import warn
+from tokenstream.stream._items import END, LOST, Failed
+from tokenstream.stream._said import broken_off, warn
 from tokenstream.stream._sorter import Sorter
 
 if TYPE_CHECKING:
-    from tokenstream.stream._async import AsyncStream
+    from tokenstream.message import Ending
+    from tokenstream.sources import AsyncSource, SyncSource
+    from tokenstream.stream._driver import Driver, Options
     from tokenstream.stream._sorter import Lane
-    from tokenstream.stream._sync import Stream
 
-__all__ = ["Shared"]
+__all__ = ["Session"]
 
 _LOWEST_OTHER_STATUS = 300
 
 
-class Shared:
+class Session:
     """A connection whose answers are read one by one: everything but the waiting.
 
     Args:
-        stream: The stream that has opened the connection, and closes it.
+        driver: Drives the stream that has opened the connection, and closes it.
     """
 
-    def __init__(self, stream: Any) -> None:  # noqa: ANN401 - a stream of either colour
-        self.stream = stream
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
         self.sorter: Sorter | None = None
         """None until the source is open."""
         self.kept: list[Any] = []
-        """What was read before it was known how many answers there are."""
+        """Items that were read before it was known how many answers there are."""
         self.begun: deque[Lane] = deque()
         """Answers that have begun, and that nobody was given yet."""
-        self.live: WeakSet[Stream | AsyncStream] = WeakSet()
-        """The streams of the answers."""
+        self.live: WeakSet[Driver] = WeakSet()
+        """The drivers of the answers."""
         self.failure: Exception | None = None
-        """Why the connection broke."""
+        """The error that broke the connection."""
         self.told = False
-        """Whether an answer, or the loop over them, has raised that."""
+        """An answer, or the loop over them, has raised that."""
         self.over = False
-        """Whether nothing more comes."""
+        """Nothing more comes."""
         self.given = False
-        """Whether the stream itself was given, because it has one answer."""
+        """The stream itself was given, because it has one answer."""
 
     @property
     def several(self) -> bool | None:
@@ -56,12 +55,12 @@ class Shared:
             return False if self.over else None
         return self.sorter.several
 
-    def open(self) -> None:
+    def open(self, source: SyncSource | AsyncSource) -> None:
         """Look at the source, which is open now."""
-        stream = self.stream
-        machine, head = stream._machine, stream.response
-        self.sorter = Sorter(machine._wanted, limits=machine._limits, messages=stream._source.messages)
-        if head is not None and (head.status >= _LOWEST_OTHER_STATUS or stream._source.coding):
+        driver = self._driver
+        machine, head = driver.machine, driver.head
+        self.sorter = Sorter(machine.wanted, limits=machine.limits, messages=source.messages)
+        if head is not None and (head.status >= _LOWEST_OTHER_STATUS or source.coding):
             # An error's body, or one that is to be undone first, is read by the stream itself.
             self.sorter.several = False
         self._take_over()
@@ -71,12 +70,12 @@ class Shared:
 
         Args:
             chunk: A piece of a body, or a payload.
-            kept: The same as the stream itself would take it.
+            kept: The same as the pump takes it back.
 
         Raises:
             MisuseError: It is neither.
         """
-        machine = self.stream._machine
+        machine = self._driver.machine
         sorter: Any = self.sorter
         if not sorter.several:
             self.kept.append(kept)
@@ -94,13 +93,32 @@ class Shared:
             self.end(sorter.error)
 
     def _take_over(self) -> None:
-        stream, sorter = self.stream, self.sorter
-        if sorter is not None and sorter.several and stream._pull is not _refuse:
+        driver, sorter = self._driver, self.sorter
+        if sorter is not None and sorter.several and not driver.diverted:
             self.kept.clear()
-            stream._pull = _refuse
-            if stream.format is None:
-                stream._machine._wanted = sorter.name
-                stream._machine.connect(None)
+            driver.diverted = True
+            if driver.machine.format is None:
+                driver.machine.wanted = sorter.name
+                driver.machine.connect(None)
+
+    def ends_with(self, item: Any, kept: Any) -> bool:  # noqa: ANN401 - what a pump brings
+        """End all with an item that nothing follows, and tell whether it is one.
+
+        Args:
+            item: What the pump has brought.
+            kept: The same as the pump takes it back; the stream itself ends with it, where it is read.
+        """
+        if item.__class__ is Failed:
+            failure: Exception | None = item.error
+        elif item is LOST:
+            failure = broken_off()
+        elif item is END:
+            failure = None
+        else:
+            return False
+        self.kept.append(kept)
+        self.end(failure)
+        return True
 
     def end(self, failure: Exception | None = None) -> None:
         """Nothing more comes: end the answers that are open, and the stream.
@@ -108,7 +126,7 @@ class Shared:
         Args:
             failure: Why the connection broke; None where it ended, or the stream was stopped.
         """
-        stream, sorter = self.stream, self.sorter
+        sorter, stopped = self.sorter, self._driver.verdict.asked
         self.over = True
         unfinished = False
         if sorter is not None:
@@ -116,20 +134,23 @@ class Shared:
                 failure = failure or sorter.trouble
             unfinished = sorter.unfinished
             sorter.end()
-        self.failure = failure if stream._stopping is None else None
-        if stream._stopping is not None:
+        self.failure = failure if stopped is None else None
+        if stopped is not None:
             for response in self.live:
-                response._ask_to_stop(stream._stopping)
+                response.verdict.ask(stopped)
         elif self.several:
             self._conclude("truncated" if unfinished else "complete")
 
-    def _conclude(self, ending: str) -> None:
-        stream = self.stream
+    def _conclude(self, ending: Ending) -> None:
+        driver = self._driver
         if self.failure is None:
-            stream._cut(ending, "the connection ended")
+            driver.cut(ending, "the connection ended")
             return
-        stream._broke(self.failure)
-        stream._settle()
+        try:
+            driver.fail(self.failure)
+        except MisuseError:
+            driver.cut("stopped", "misuse")
+        driver.settle()
 
     def next_lane(self) -> Lane | None:
         """Return the next answer that has begun; None where more must be read.
@@ -141,7 +162,7 @@ class Shared:
             return self.begun.popleft()
         if self.failure is not None and not self.told:
             self.told = True
-            raise self.stream._error or self.failure
+            raise self._driver.error or self.failure
         return None
 
     def check(self, lane: Lane) -> None:
@@ -150,20 +171,13 @@ class Shared:
             self.told = True
             raise self.failure
 
-    def options(self, lane: Lane) -> dict[str, Any]:
+    def options(self, lane: Lane) -> Options:
         """Return what the stream of an answer is told, as the stream itself was."""
-        stream = self.stream
-        return {
-            "format": lane.format,
-            "limits": stream._machine._limits,
-            "pings": stream._machine._pings,
-            "deadlines": stream._silence._deadlines,
-            "clock": stream._clock,
-        }
+        return self._driver.options._replace(format=lane.format)
 
     def gives_whole(self) -> bool:
         """Tell whether the stream itself is the answer, and is to be given now; it is so once."""
-        if self.given or self.several or self.stream._stopping is not None:
+        if self.given or self.several or self._driver.verdict.asked is not None:
             return False
         self.given = True
         return True
@@ -171,11 +185,4 @@ class Shared:
     def enter(self) -> None:
         """Refuse a new loop where nothing is left."""
         if not self.begun:
-            self.stream._enter_loop()
-
-
-def _refuse() -> NoReturn:
-    raise MisuseError(
-        "the answers of this connection are read one by one: read what `stream.responses` gives, "
-        "or the stream itself from the start"
-    )
+            self._driver.enter_loop()

@@ -1,0 +1,73 @@
+"""Deadlines are a stage, which gives what it takes and says until when to wait."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stream.async_sources import HEL
+from tokenstream._machine import Machine
+from tokenstream.errors import StreamStalled
+from tokenstream.limits import Deadlines
+from tokenstream.stream._silence import Silence
+
+
+def silence_of(**deadlines: float | None) -> tuple[Silence, Machine]:
+    machine = Machine("openai-chat", content_type=None, limits=None, pings=False)
+    machine.meter.begin(0.0, wrapped=False)
+    return Silence(Deadlines(**deadlines), machine), machine
+
+
+def arrive(machine: Machine, now: float) -> None:
+    machine.push(HEL, now)
+    while machine.pull() is not None:
+        pass
+
+
+def test_what_passes_is_given_as_it_is() -> None:
+    """A stage in a chain takes nothing away."""
+    silence, _ = silence_of()
+
+    assert (silence.feed("x", now=1.0), silence.end()) == (["x"], [])
+
+
+def test_the_deadline_is_the_earliest_of_those_that_run() -> None:
+    """The first event's until it comes, then those of bytes and content."""
+    silence, machine = silence_of(first_event=5.0, idle_bytes=2.0, idle_content=3.0, total=100.0)
+
+    assert silence.deadline == 5.0
+    arrive(machine, 4.0)
+    assert silence.deadline == 7.0
+    silence.since = 4.5
+    assert silence.deadline == 6.5
+
+
+def test_no_deadline_is_none() -> None:
+    """Then nothing bounds a read."""
+    silence, _ = silence_of(first_event=None, idle_bytes=None, idle_content=None)
+
+    assert silence.deadline is None
+
+
+def test_a_tick_before_the_deadline_does_nothing() -> None:
+    """One behind it is the error, which stays the first one."""
+    silence, _ = silence_of(first_event=5.0, total=6.0)
+    silence.tick(5.0)
+    silence.check()
+    silence.tick(5.5)
+    silence.tick(99.0)
+
+    with pytest.raises(StreamStalled, match=r"within 5 s \(Deadlines.first_event\)") as caught:
+        silence.check()
+    assert caught.value.limit == "first_event"
+
+
+def test_time_that_the_loop_was_away_is_no_silence() -> None:
+    """It is added to what may pass, until content comes."""
+    silence, machine = silence_of(first_event=5.0, idle_content=3.0)
+    arrive(machine, 1.0)
+    silence.was_away(2.0)
+    silence.was_away(0.5)
+
+    assert silence.deadline == 6.5
+    arrive(machine, 5.0)
+    assert silence.deadline == 8.0

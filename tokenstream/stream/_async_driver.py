@@ -1,0 +1,243 @@
+"""The driver for `async for` loops, on asyncio and trio."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources import AsyncSource, Deferred
+from tokenstream.stream._async_pump import AsyncPump
+from tokenstream.stream._driver import Driver
+from tokenstream.stream._items import END
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._said import concurrent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tokenstream.events import Event
+    from tokenstream.stream._driver import Options
+
+__all__ = ["AsyncDriver"]
+
+_ENDED = Phase.ENDED
+
+
+class AsyncDriver(Driver):
+    """Drives a stream in the event loop that asks for its events.
+
+    Args:
+        source: The source, opened or not.
+        options: How to read.
+    """
+
+    __slots__ = ("pump",)
+
+    block = "async with"
+    exhausted = StopAsyncIteration
+    name = "AsyncStream"
+
+    def __init__(self, source: AsyncSource | Deferred, options: Options) -> None:
+        try:
+            super().__init__(options)
+        except BaseException:
+            # A request that was to be awaited here can be awaited by nobody else.
+            if isinstance(source, Deferred):
+                source.discard()
+            raise
+        self.pump = AsyncPump(source, self.clock)
+        if isinstance(source, AsyncSource):
+            self.open(source)
+
+    # -- reading -----------------------------------------------------------
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        self.enter_loop()
+        return self
+
+    async def __anext__(self) -> Event:
+        if self.pump.busy:
+            raise concurrent()
+        machine = self.machine
+        try:
+            event = machine.pull() if machine.shortcut is None else None
+            while event is None:
+                item = next(self.pump.batch, None) if machine.plain and machine.now < self.due else None
+                if item is None:
+                    event = await self._advance()
+                else:
+                    now, chunk = item
+                    event = machine.give(chunk, now) if chunk.__class__ is bytes else self.take(chunk, now)
+                event = event or machine.pull()
+        except MisuseError:
+            await self._close_misused()
+            raise
+        except ValueError as error:
+            self.misread(error)
+        except StopIteration:
+            raise await self._broken() from None
+        return event
+
+    async def step(self) -> Event:
+        """Return the next event for a view, which meets the same error each time."""
+        if self.phase is _ENDED:
+            await self.close_source(quiet=True)
+            if self.error is not None:
+                raise self.error.with_traceback(None)
+            raise StopAsyncIteration
+        return await self.__anext__()
+
+    async def step_until(self, until: float) -> Event | None:
+        """Return the next event for a view that acts on time, or None where the time has come first.
+
+        Args:
+            until: The clock at which to stop waiting.
+        """
+        if self.phase is _ENDED:
+            return await self.step()
+        if self.pump.busy:
+            raise concurrent()
+        try:
+            event = self.machine.pull()
+            while event is None and self.clock() < until:
+                event = await self._advance(until) or self.machine.pull()
+        except MisuseError:
+            await self._close_misused()
+            raise
+        except ValueError as error:
+            self.misread(error)
+        except StopIteration:
+            raise await self._broken() from None
+        return event
+
+    async def open_now(self) -> None:
+        """Open the source before the first read."""
+        while isinstance(self.pump.source, Deferred) and self.machine.plain:
+            await self._read()
+
+    # -- ending ------------------------------------------------------------
+
+    @property
+    def is_reading(self) -> bool:
+        return self.pump.busy
+
+    @property
+    def closed(self) -> bool:
+        """The source is closed."""
+        # What was stopped is closed by the task that reads it.
+        return self.pump.closed or (self.phase is _ENDED and self.pump.over)
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here; what has been read is kept."""
+        self.verdict.ask(reason or "stop")
+        self.pump.call_soon(self.end)
+
+    def end(self) -> None:
+        """Stop in the thread of the event loop."""
+        if self.phase is not _ENDED:
+            self.cut("stopped", self.verdict.asked)
+            self.pump.stop()
+
+    async def close(self, *, failed: bool = False) -> None:
+        """Close the source; what has been read is kept.
+
+        Args:
+            failed: Whether another error is on its way, which must be neither hidden nor held up.
+        """
+        self.ask_to_close()
+        self.cut("stopped", "closed")
+        await self.close_source(failed=failed)
+
+    async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
+        """Close the source once; whoever comes second waits as well.
+
+        Args:
+            failed: Whether another error is on its way, which must be neither hidden nor held up.
+            quiet: Whether what fails here is only logged, because nobody has asked to close.
+        """
+        error = await self.pump.close(failed=failed)
+        if error is not None:
+            if not (failed or quiet):
+                raise error
+            self.note_unclosed(error, failed=failed)
+
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if is_finalizing():
+            # The interpreter exits: modules are gone already, and the connection goes with the process.
+            return
+        pump = getattr(self, "pump", None)
+        if pump is None or (isinstance(pump.source, AsyncSource) and pump.source.lent):
+            return
+        try:
+            if pump.unclosed:
+                warnings.warn(
+                    f"{self!r} was never closed: use `async with`", ResourceWarning, source=self, stacklevel=2
+                )
+        finally:
+            # The warning may be an error.
+            pump.abandon()
+
+    # -- within ------------------------------------------------------------
+
+    async def _advance(self, until: float | None = None) -> Event | None:
+        """Read a chunk, and return its event where it was seen at a glance.
+
+        At the end of the stream raise its error, or StopAsyncIteration.
+        """
+        if self.wants_more():
+            item = next(self.pump.batch, None)
+            return await self._read(until) if item is None else self.take(item[1], item[0])
+        ended = self.phase is _ENDED
+        if ended or not self.settle():
+            failed = not ended and self.error is not None
+            await self.close_source(failed=failed, quiet=True)
+            if not ended and self.error is not None:
+                raise self.error.with_traceback(None)
+            raise StopAsyncIteration
+        return None
+
+    async def _read(self, until: float | None = None) -> Event | None:
+        """Wait for what comes next, and return its event where it was seen at a glance."""
+        now, item = await self.next_item(until)
+        return self.take(item, now)
+
+    async def next_item(self, until: float | None = None, *, timed: bool = True) -> tuple[float, Any]:
+        """Return what the pump brings next, and the clock at its arrival; once stopped, `END`.
+
+        Args:
+            until: The clock at which the reader itself no longer waits.
+            timed: Whether the deadlines count.
+        """
+        pump = self.pump
+        if pump.busy:
+            raise concurrent()
+        if self.verdict.asked is not None:
+            # Another thread asked for it, and the loop has not come to that yet.
+            self.end()
+        if self.phase is _ENDED:
+            return 0.0, END
+        pump.busy = True
+        try:
+            if not pump.begun and isinstance(pump.source, Deferred):
+                self.begin_request(pump.source)
+            item = pump.take()
+            if item is None:
+                item = await pump.read(self.until(pump.since, until) if timed else until)
+        finally:
+            pump.busy = False
+        return item
+
+    def open(self, source: Any) -> None:  # noqa: ANN401 - a source of this colour
+        self.pump.source = source
+        super().open(source)
+
+    async def _close_misused(self) -> None:
+        if self.phase is _ENDED:
+            await self.close_source(failed=True)
+
+    async def _broken(self) -> Exception:
+        """Close the source where decoding was broken off, and return what the loop is to see then."""
+        await self.close_source(failed=True)
+        return self.break_off()

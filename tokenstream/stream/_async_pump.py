@@ -1,0 +1,205 @@
+"""The pump of an `async for` loop: it opens, reads and closes a source, and is stopped from anywhere."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.sources import AsyncSource, Deferred
+from tokenstream.stream._direct import Direct
+from tokenstream.stream._host import running
+from tokenstream.stream._items import LOST, WAITED
+from tokenstream.stream._reader import Reader, left
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from anyio.abc import TaskGroup
+
+    from tokenstream.stream._host import Host
+
+__all__ = ["AsyncPump"]
+
+
+class AsyncPump:
+    """Reads a source for one reader at a time: in a task of its own, where one is of use and can be had.
+
+    `stop` may be called from any thread or task. Between two reads the source
+    may be replaced.
+
+    Args:
+        source: The source, opened or not.
+        clock: Where the time comes from, in seconds.
+    """
+
+    __slots__ = ("_clock", "_closed", "_host", "_reader", "_tasks", "batch", "busy", "source")
+
+    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._host: Host | None = None
+        self._tasks: TaskGroup | None = None
+        self.busy = False
+        """A read is in progress."""
+        self.replace(source)
+
+    def replace(self, source: AsyncSource | Deferred) -> None:
+        """Read from another source from here on; the one before is to be closed already."""
+        self.source: AsyncSource | Deferred | None = source
+        self._closed = False
+        self._reader: Reader | Direct | None = None
+        self.batch: Iterator[tuple[float, Any]] = iter(())
+        """What has come, each item with the clock at its arrival."""
+
+    def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
+        """Give these items again before what is still to be read."""
+        self.batch = chain(items, self.batch)
+
+    # -- reading -----------------------------------------------------------
+
+    @property
+    def since(self) -> float | None:
+        """The clock when the read began that is in progress; None between two reads."""
+        return None if self._reader is None else self._reader.since
+
+    @property
+    def begun(self) -> bool:
+        """The source is being read, or was."""
+        return self._reader is not None
+
+    def take(self) -> tuple[float, Any] | None:
+        """Return the next item that has come already, or None.
+
+        Raises:
+            MisuseError: The source belongs to another event loop, which still runs.
+        """
+        item = next(self.batch, None)
+        if item is not None:
+            return item
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = self._new_reader()
+        else:
+            reader.stay_at_home()
+        self.batch = iter(reader.take())
+        return next(self.batch, None)
+
+    async def read(self, until: float | None) -> tuple[float, Any]:
+        """Wait for the next item, and return it with the clock at its arrival.
+
+        A read that is cancelled loses nothing where a task reads; where none can
+        be had, and the source does not survive it, the next item is `LOST`.
+
+        Args:
+            until: The clock at which to stop waiting; None for ever.
+        """
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = self._new_reader()
+        seconds = None if until is None else max(until - self._clock(), 0.0)
+        arrived = await reader.wait(seconds)
+        self.batch = iter(reader.take())
+        item = next(self.batch, None)
+        if item is None:
+            item = (self._clock(), LOST if arrived else WAITED)
+        return item
+
+    def _new_reader(self) -> Reader | Direct:
+        source = self.source
+        if source is None:
+            raise RuntimeError("the source is closed")
+        host = self._host = self._host or running()
+        if self._needs_no_task or host is None or (host.name == "trio" and self._tasks is None):
+            return Direct(source, self._clock, host)
+        reader = Reader(source, self._clock, host)
+        reader.start(self._tasks)
+        return reader
+
+    @property
+    def _needs_no_task(self) -> bool:
+        source = self.source
+        return isinstance(source, AsyncSource) and (source.instant or source.survives)
+
+    # -- a block -----------------------------------------------------------
+
+    async def open_tasks(self) -> None:
+        """Make room for a task: on trio a block is needed for that."""
+        self._host = self._host or running()
+        trio = self._host is not None and self._host.name == "trio"
+        if not trio or self._needs_no_task or self._tasks is not None or self.source is None:
+            return
+        from anyio import create_task_group
+
+        tasks = create_task_group()
+        await tasks.__aenter__()
+        self._tasks = tasks
+        if isinstance(self._reader, Direct) and self._reader.intact:
+            # What was read outside the block goes on in a task.
+            self._reader = None
+
+    async def close_tasks(self) -> None:
+        """Leave the block as it was entered: what the body raised is none of the tasks' business."""
+        tasks, self._tasks = self._tasks, None
+        if tasks is not None:
+            await left(tasks)
+
+    # -- ending ------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """The source is closed, or as good as: its event loop is over."""
+        return self._closed or (self._reader is not None and self._reader.homeless)
+
+    @property
+    def over(self) -> bool:
+        """Nothing reads the source any more."""
+        return self._reader is not None and self._reader.over
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call a function in the thread of the event loop; at once where there is none, or this is it."""
+        host = self._host
+        if host is None or host.is_running() or not host.call(function):
+            function()
+
+    def stop(self) -> None:
+        """End a read that is in progress; what reads the source closes it."""
+        source = self.source
+        if self._reader is None and isinstance(source, Deferred):
+            self.source, self._closed = None, True
+            source.discard()
+        elif self._reader is None and source is not None:
+            # On asyncio there is somebody to close what nobody has read.
+            self._reader = self._new_reader()
+        if self._reader is not None:
+            self._reader.stop()
+
+    async def close(self, *, failed: bool = False) -> Exception | None:
+        """Close the source once, and return what that raised; whoever comes second waits as well.
+
+        Args:
+            failed: Whether another error is on its way, which must not be held up.
+        """
+        source, self.source, self._closed = self.source, None, True
+        reader = self._reader
+        if reader is None:
+            if source is None:
+                return None
+            reader = self._reader = Direct(source, self._clock, self._host or running())
+        if reader.over and source is None:
+            return None
+        await reader.close(failed=failed)
+        error, reader.closing_error = reader.closing_error, None
+        return error
+
+    @property
+    def unclosed(self) -> bool:
+        """The source is open, and nobody was told to close it."""
+        begun = self._reader is not None or isinstance(self.source, AsyncSource)
+        return begun and self.source is not None and not (self._reader is not None and self._reader.stopped)
+
+    def abandon(self) -> None:
+        """Let go of the source without waiting: its task ends, or who collects it has it."""
+        source, reader = self.source, self._reader
+        if isinstance(source, Deferred) and reader is None:
+            source.discard()
+        elif source is not None:
+            (reader or Direct(source, self._clock, self._host)).abandon()

@@ -1,0 +1,398 @@
+"""The driver of a stream, but for the waiting: from what a pump brings to the verdict."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+
+from tokenstream._machine import Machine
+from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
+from tokenstream.limits import Deadlines, check_option
+from tokenstream.sources import reading_failed
+from tokenstream.stream._items import END, LOST, WAITED, Away, Failed, Opened
+from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
+from tokenstream.stream._said import broken_off, concurrent, inform, log
+from tokenstream.stream._silence import Silence
+from tokenstream.stream._view import Uncopied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format
+    from tokenstream.limits import Limits
+    from tokenstream.message import Ending, Message
+    from tokenstream.sources import AsyncSource, Deferred, SyncSource
+    from tokenstream.status import ResponseHead
+
+__all__ = ["REST_SECONDS", "Driver", "Options"]
+
+_DEADLINES = Deadlines()
+_ENDED = Phase.ENDED
+_MOST_AFTER_END = 64 * 1024
+"""Bytes that are read after the terminal event, for the sake of the connection's reuse."""
+REST_SECONDS = 0.5
+"""How long to wait for the end of a body after the answer's own end."""
+
+
+class Options(NamedTuple):
+    """How a stream is read, as its calling code says."""
+
+    format: str | Format | None = None
+    limits: Limits | None = None
+    deadlines: Deadlines | None = None
+    started_at: float | None = None
+    clock: Callable[[], float] = time.monotonic
+    pings: bool = False
+
+
+class _Rest(NamedTuple):
+    """How much may still come after the terminal event: the end of the connection, and no more."""
+
+    size: int
+    comments: int
+    until: float
+
+
+class Driver(Uncopied):
+    """Drives one stream: takes what the pump brings, ends the stream, and gives the verdict.
+
+    Its phases are those of `Phase`. `SyncDriver` and `AsyncDriver` add the
+    loop that waits.
+
+    Args:
+        options: How to read.
+    """
+
+    block: ClassVar[str]
+    """The block in which such a stream is read."""
+    exhausted: ClassVar[type[Exception]]
+    """Raised at the end of a loop."""
+    name: ClassVar[str]
+    """The class that users know it by."""
+
+    __slots__ = (
+        "__weakref__",
+        "_rest",
+        "_waits",
+        "clock",
+        "diverted",
+        "due",
+        "error",
+        "head",
+        "machine",
+        "phase",
+        "results",
+        "silence",
+        "verdict",
+    )
+
+    def __init__(self, options: Options) -> None:
+        clock = self.clock = options.clock
+        self.phase = Phase.OPENING
+        self.verdict = Verdict()
+        self.head: ResponseHead | None = None
+        self.error: StreamError | StreamClosed | None = None
+        """The error that views and `final` raise once the stream is over."""
+        self.results: dict[Any, Any] = {}
+        """Results that were found, by what was asked for."""
+        self.diverted = False
+        """The answers on the connection are read one by one, and this stream has none of its own."""
+        self._rest: _Rest | None = None
+        self._waits: Deadlines | None = None
+        self.due = -math.inf
+        """A reading of the clock before which no deadline passes."""
+        self.machine = Machine(options.format, content_type=None, limits=options.limits, pings=options.pings)
+        check_option("deadlines", options.deadlines, Deadlines)
+        self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
+        started_at = options.started_at
+        self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
+
+    def __repr__(self) -> str:
+        where = f" of {self.head.place}" if self.head is not None and self.head.url else ""
+        return f"<{self.name}{where}: {self.machine.format or 'unknown format'}, {self.message.ending}>"
+
+    @property
+    def options(self) -> Options:
+        """The options, for another stream that is to be read like this one."""
+        machine = self.machine
+        return Options(
+            format=machine.wanted,
+            limits=machine.limits,
+            deadlines=self.silence.deadlines,
+            clock=self.clock,
+            pings=machine.pings,
+        )
+
+    @property
+    def accumulator(self) -> Accumulator:
+        """The stage that holds the message."""
+        return self.machine.accumulator
+
+    @property
+    def message(self) -> Message:
+        """The answer so far."""
+        return self.judge(self.machine.accumulator.message)
+
+    def judge(self, message: Message) -> Message:
+        """Return a message with its verdict, where a stream was stopped whose reader has not come back."""
+        if self.verdict.asked is None or message.ending != "streaming":
+            return message
+        answered = self.machine.answered and self.machine.format is not None
+        whole = answered or message.finish_reason is not None
+        return message.model_copy(update={"ending": "complete" if whole else "stopped"})
+
+    # -- the way of a stream -----------------------------------------------
+
+    def enter_loop(self) -> None:
+        """Refuse a new loop over the events where there are none left."""
+        if self.phase is not _ENDED:
+            return
+        if isinstance(self.error, StreamClosed):
+            raise self.error.with_traceback(None)
+        if self.verdict.closed:
+            msg = "the stream was closed; what had arrived is in .message, and the views give it"
+            raise StreamClosed(msg)
+        msg = "the events were read to their end; the answer is in .message, and the views give it again"
+        raise StreamConsumed(msg)
+
+    def begin_request(self, deferred: Deferred) -> None:
+        """Start the clock of a request that goes out now; loading what sends it is no part of its time."""
+        deferred.prepare()
+        self.machine.meter.begin(self.clock(), wrapped=False)
+
+    def open(self, source: SyncSource | AsyncSource) -> None:
+        """Take the head of the response, before its body."""
+        head = source.head
+        self._waits = source.waits
+        self._go(Step.OPENED)
+        log("stream opened, status %s", None if head is None else head.status)
+        if head is not None:
+            if head.received_at is None:
+                head = replace(head, received_at=time.time())
+            self.head = head
+            self.machine.answer(head, source.coding)
+        if source.messages:
+            self.machine.take_messages()
+
+    def wants_more(self) -> bool:
+        """Tell whether to read on."""
+        machine = self.machine
+        if machine.plain and machine.now < self.due:
+            return True
+        if self.diverted and self.phase is not _ENDED:
+            raise MisuseError(
+                "the answers of this connection are read one by one: read what `stream.responses` gives, "
+                "or the stream itself from the start"
+            )
+        if machine.over or machine.error is not None:
+            self._drain()
+            return False
+        if machine.answered:
+            # A server may keep a finished stream open and send heartbeats for
+            # minutes: only what belongs to the connection's end is read.
+            self._drain()
+            size, comments, until = self._rest or self._begin_rest()
+            return machine.meter.bytes < size and machine.comments == comments and self.clock() < until
+        if machine.now >= self.due:
+            self.silence.since = None
+            self._tick(machine.now)
+            self.due = self.silence.due
+            return machine.error is None
+        return True
+
+    def until(self, since: float | None, until: float | None = None) -> float | None:
+        """Return the clock at which a read is to stop waiting; None for never.
+
+        Args:
+            since: The clock when the read began that is in progress; None for now.
+            until: The clock at which the reader itself no longer waits.
+        """
+        if self.machine.answered:
+            own: float | None = (self._rest or self._begin_rest()).until
+        else:
+            self.silence.since = self.clock() if since is None else since
+            own = self.silence.deadline
+        return own if until is None or (own is not None and own < until) else until
+
+    def take(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - what a pump brings
+        """Take what the pump has brought, and return its event where it is seen at a glance.
+
+        Args:
+            item: A chunk, or an item of `_items`.
+            now: The clock at its arrival.
+
+        Raises:
+            MisuseError: The calling code is to blame; the stream is ended.
+        """
+        machine = self.machine
+        if self.phase is _ENDED:
+            # The stream was stopped while it was being read.
+            return None
+        if item.__class__ is bytes:
+            return machine.give(item, now)
+        if item.__class__ is Away:
+            self.silence.was_away(item.seconds)
+        elif item is WAITED:
+            self._waited(now)
+        else:
+            try:
+                self._take_rarity(item, now)
+            except MisuseError:
+                self.cut("stopped", "misuse")
+                raise
+        return None
+
+    def _take_rarity(self, item: Any, now: float) -> None:  # noqa: ANN401 - what a pump brings
+        machine = self.machine
+        if item is END:
+            machine.finish(None, now)
+        elif item is LOST:
+            machine.finish(broken_off(), now)
+        elif item.__class__ is Opened:
+            self.open(item.source)
+            if item.late:
+                self._waited(now)
+        elif item.__class__ is Failed:
+            self.fail(item.error)
+        else:
+            machine.push(item, now)
+
+    def _waited(self, now: float) -> None:
+        """Look what it means that nothing came for as long as may be waited."""
+        if self.machine.answered:
+            self.machine.finish(None, now)
+        else:
+            self._tick(now)
+
+    def _tick(self, now: float) -> None:
+        """End the stream if it was silent for too long."""
+        self.silence.tick(now)
+        if self.silence.error is not None:
+            self.machine.finish(self.silence.error, now)
+
+    def _begin_rest(self) -> _Rest:
+        """Bound what is read after the terminal event."""
+        machine = self.machine
+        self._rest = _Rest(
+            machine.meter.bytes + _MOST_AFTER_END, machine.comments, self.clock() + REST_SECONDS
+        )
+        return self._rest
+
+    # -- ending ------------------------------------------------------------
+
+    def fail(self, error: Exception) -> None:
+        """End the input with what the source raised.
+
+        Raises:
+            MisuseError: The calling code is to blame.
+        """
+        begun = self.machine.meter.first_event_at is not None
+        found = reading_failed(error, self._waits, begun=begun)
+        if isinstance(found, MisuseError):
+            raise found
+        self.machine.finish(found, self.clock())
+
+    def settle(self, ending: Ending | None = None) -> bool:
+        """Finish once, and tell whether the events that were held back are still to be given."""
+        machine = self.machine
+        if not machine.over:
+            machine.finish(None, self.clock())
+            return True
+        if self.phase is not _ENDED:
+            self._drain()
+            ending = self._decide(ending)
+            machine.conclude(ending)
+            if ending is None:
+                self.error = machine.error
+            # Last: where Ctrl-C comes before, the next read does it again.
+            self._go(Step.ENDED)
+            log("stream ended, %s", machine.accumulator.ending)
+            if "not_streamed" in machine.departures:
+                inform(
+                    'the answer came whole and not as a stream: "stream": true may be missing in the request'
+                )
+        return False
+
+    def settle_unopened(self) -> StreamError | StreamClosed | None:
+        """Settle a stream that could not be opened, and return why, where nobody has read on to meet that."""
+        machine = self.machine
+        ended = self.phase is _ENDED or self.verdict.asked is not None
+        if ended or not machine.over or machine.meter.chunks:
+            return None
+        self.settle()
+        return self.error
+
+    def cut(self, ending: Ending, reason: str | None) -> None:
+        """End the stream here, whatever the source still holds."""
+        if self.phase is not _ENDED:
+            decided = self._decide(ending)
+            self.machine.cut(self.clock())
+            self.machine.conclude(decided)
+            self._go(Step.ENDED)
+            log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
+
+    def break_off(self) -> Exception:
+        """End a stream whose decoding was broken off, by Ctrl-C say, and return what its loop raises."""
+        self.machine.break_off(self.clock())
+        self.settle()
+        return self.exhausted() if self.error is None else self.error
+
+    def ask_to_close(self) -> None:
+        """Note that the stream is closed before its end: where nothing was read, there is no answer."""
+        if self.phase is _ENDED:
+            return
+        self.verdict.closed = True
+        if self.verdict.asked is None and not self.is_reading and not self.machine.meter.chunks:
+            self.error = StreamClosed(
+                "the stream was closed before anything was read, so there is no answer: "
+                f"read it inside `{self.block}`, or call .stop() where it is not wanted"
+            )
+        self.verdict.ask("closed")
+
+    @property
+    def is_reading(self) -> bool:
+        """A read is in progress."""
+        raise NotImplementedError
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here, from any thread or task; what has been read is kept."""
+        raise NotImplementedError
+
+    def note_unclosed(self, error: Exception, *, failed: bool = False) -> None:
+        """Take what closing the source raised where nobody has asked to close.
+
+        Args:
+            error: That; what the calling code is to blame for is raised all the same.
+            failed: Whether another error is on its way, which must not be hidden.
+        """
+        if isinstance(error, MisuseError):
+            beside = self.error or error.__context__
+            if beside is not None:
+                beside.add_note(str(error))
+            elif not failed:
+                raise error
+        log("closing the source failed: %s", type(error).__name__)
+
+    def misread(self, error: ValueError) -> NoReturn:
+        """Say what a failed pull means: the only reason is a read by somebody else."""
+        if "already executing" in str(error):
+            raise concurrent() from None
+        raise error
+
+    def _decide(self, ending: Ending | None) -> Ending | None:
+        """Return the verdict: the end or a stop from elsewhere, whichever came first."""
+        if self.verdict.decide():
+            ending = "stopped"
+        # Whoever stops after the terminal event leaves the answer complete.
+        return "complete" if ending == "stopped" and self.machine.answered else ending
+
+    def _drain(self) -> None:
+        if self.phase is Phase.OPENING or self.phase is Phase.READING:
+            self._go(Step.ANSWERED)
+
+    def _go(self, step: Step) -> None:
+        self.phase = NEXT[self.phase, step]

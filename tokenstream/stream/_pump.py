@@ -1,0 +1,172 @@
+"""The pump of a `for` loop: it opens, reads and closes a source, and is stopped from anywhere."""
+
+from __future__ import annotations
+
+import threading
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.sources import Deferred, SyncSource
+from tokenstream.stream._items import END, LOST, WAITED, Failed, Opened
+from tokenstream.stream._wake import Watch, shut_down
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["Pump"]
+
+_LONG_SECONDS = 590.0
+"""A wait for the head that is left to the transport's timeout: a timer is a thread, which takes its time."""
+
+
+class Pump:
+    """Reads a source for one reader at a time.
+
+    Whoever reads enters first, and leaves when done; `stop` and `close` may be
+    called from anywhere. Between two reads the source may be replaced.
+
+    Args:
+        source: The source, opened or not.
+        clock: Where the time comes from, in seconds.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_socket",
+        "_stopped",
+        "bound",
+        "busy",
+        "chunks",
+        "closed",
+        "direct",
+        "lock",
+        "pending",
+        "source",
+    )
+
+    def __init__(self, source: SyncSource | Deferred, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._stopped = False
+        # Reentrant, so that Ctrl-C between taking it and the `try` behind locks out no one here.
+        self.lock = threading.RLock()
+        """Held by the thread that reads."""
+        self.busy = False
+        """A read is in progress, in this thread or in another one."""
+        self.pending = False
+        """The source is being read, or what it gave is not in its place. Still True after Ctrl-C."""
+        self.replace(source)
+
+    def replace(self, source: SyncSource | Deferred) -> None:
+        """Read from another source from here on; the one before is to be closed already."""
+        self.source: SyncSource | Deferred | None = source
+        self.closed = False
+        """The source was closed."""
+        self.chunks: Iterator[Any] | None = None
+        """The chunks of the open source; None until it is opened."""
+        self.bound: Callable[[float | None], object] | None = None
+        """Tells the source how long its next read may take, where it can be told."""
+        self.direct: Iterator[Any] | None = None
+        """The chunks, where a read needs no more than to ask for the next one: drivers do that themselves."""
+        self._socket = source.socket
+        if isinstance(source, SyncSource):
+            self.chunks = source.chunks
+            self.bound = source.bound
+            self.direct = None if source.bound is not None else source.chunks
+
+    def put_back(self, items: Iterable[Any]) -> None:
+        """Give these items again before what is still to be read."""
+        self.chunks = chain(items, self.chunks or ())
+        self.direct = None if self.bound is not None else self.chunks
+
+    # -- reading -----------------------------------------------------------
+
+    def enter(self) -> bool:
+        """Begin to read, unless somebody else does; False says so."""
+        if self.busy or not self.lock.acquire(blocking=False):
+            return False
+        self.busy = True
+        return True
+
+    def leave(self) -> None:
+        """Let others read."""
+        self.busy = False
+        self.lock.release()
+
+    def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
+        """Return the next chunk, or the item that says why there is none.
+
+        Whoever reads sets `pending` to False once the item is in its place: where
+        Ctrl-C comes before that, it is lost, and the next read says so.
+
+        Args:
+            until: The clock at which to stop waiting, as far as the source can be told; None for ever.
+        """
+        if self.pending:
+            # A generator is over then, and ends silently; what another source gave may be lost.
+            return LOST
+        watch = None
+        try:
+            self.pending = True
+            if self._stopped:
+                return END
+            chunks = self.chunks
+            seconds = None if until is None else max(until - self._clock(), 0.0)
+            if chunks is None:
+                return self._open(seconds)
+            if self.bound is not None:
+                self.bound(seconds)
+            elif seconds is not None and self._socket is not None:
+                with Watch(self._socket, seconds) as watch:
+                    return next(chunks, END)
+            return next(chunks, END)
+        except Exception as error:  # noqa: BLE001 - the stream raises it after what came before it
+            if watch is None:
+                waited = self.bound is not None and isinstance(error, TimeoutError)
+            else:
+                waited = watch.fired
+            return WAITED if waited else Failed(error)
+
+    def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+        deferred, self.source = self.source, None
+        if not isinstance(deferred, Deferred):
+            return LOST
+        watch: Watch | None = None
+        if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
+            source = deferred.open()
+        else:
+            # A server that drips the head keeps the transport's own timeout from firing.
+            with Watch(self._socket, seconds) as watch:
+                try:
+                    source = deferred.open()
+                except Exception:
+                    if watch.fired:
+                        return WAITED
+                    raise
+        self.replace(source)
+        return Opened(source, late=watch is not None and watch.fired)
+
+    # -- ending ------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Have a read in another thread come back: at once where its socket can be reached."""
+        # Before the look at `pending`, which the reader sets before it looks here: one sees the other.
+        self._stopped = True
+        if self.pending:
+            shut_down(self._socket)
+
+    def close(self) -> None:
+        """Close the source once; what that raises is raised."""
+        source = self.source
+        try:
+            # At once, because closing a source may lead back here.
+            self.source, self.closed = None, True
+            if isinstance(source, SyncSource):
+                source.close()
+            elif source is not None:
+                source.discard()
+        except Exception:
+            raise
+        except BaseException:
+            # Ctrl-C: whoever comes next closes it.
+            self.source = source
+            raise

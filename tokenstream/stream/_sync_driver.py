@@ -1,0 +1,306 @@
+"""The driver for `for` loops."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources import Deferred, SyncSource
+from tokenstream.stream._driver import Driver
+from tokenstream.stream._items import END, NOTABLE_SECONDS, Failed, Opened
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._pump import Pump
+from tokenstream.stream._said import concurrent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokenstream.events import Event
+    from tokenstream.stream._driver import Options
+
+__all__ = ["SyncDriver"]
+
+_ENDED = Phase.ENDED
+
+
+class SyncDriver(Driver):
+    """Drives a stream in the thread that asks for its events.
+
+    Args:
+        source: The source, opened or not.
+        options: How to read.
+    """
+
+    __slots__ = ("_ready_at", "pump")
+
+    block = "with"
+    exhausted = StopIteration
+    name = "Stream"
+
+    def __init__(self, source: SyncSource | Deferred, options: Options) -> None:
+        super().__init__(options)
+        self.pump = Pump(source, self.clock)
+        self._ready_at = 0.0
+        """The clock since when there is something to read."""
+        if isinstance(source, SyncSource):
+            self.open(source)
+
+    # -- reading -----------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Event]:
+        self.enter_loop()
+        return self
+
+    def __next__(self) -> Event:
+        pump = self.pump
+        if pump.busy or not pump.lock.acquire(False):  # noqa: FBT003 - a keyword takes twice as long
+            raise self._busy()
+        try:
+            pump.busy = True
+            machine = self.machine
+            event = machine.pull() if machine.shortcut is None else None
+            while event is None:
+                plain = machine.plain and machine.now < self.due
+                event = (self._read() if plain else self._advance()) or machine.pull()
+        except ValueError as error:
+            self.misread(error)
+        except StopIteration:
+            self._check_broken()
+            raise
+        finally:
+            # As in `leave`, whose call would cost each event.
+            pump.busy = False
+            pump.lock.release()
+            if self.verdict.asked is not None:
+                self.end(quiet=True)
+        return event
+
+    def read_all(self) -> None:
+        """Read to the end, or until somebody stops it.
+
+        Raises:
+            StopIteration: It is read to its end.
+            StreamError: The answer failed.
+        """
+        pump = self.pump
+        if self.phase is _ENDED:
+            self.step()
+        if not pump.enter():
+            raise self._busy()
+        try:
+            machine = self.machine
+            event = machine.pull() if machine.shortcut is None else None
+            while self.verdict.asked is None:
+                if event is None:
+                    plain = machine.plain and machine.now < self.due
+                    event = self._read() if plain else self._advance()
+                event = machine.pull() if event is None or machine.shortcut is None else None
+        except ValueError as error:
+            self.misread(error)
+        except StopIteration:
+            self._check_broken()
+            raise
+        finally:
+            self.leave()
+
+    def step(self) -> Event:
+        """Return the next event for a view, which meets the same error each time."""
+        if self.phase is _ENDED:
+            if self.pump.source is not None:
+                # Ctrl-C came between the end and the closing.
+                self.end(quiet=True)
+            if self.error is not None:
+                raise self.error.with_traceback(None)
+            raise StopIteration
+        return self.__next__()
+
+    def step_until(self, until: float) -> Event | None:
+        """Return the next event for a view that acts on time, or None where the time has come first.
+
+        Args:
+            until: The clock at which to stop waiting, as far as the source can be told.
+        """
+        if self.phase is _ENDED:
+            return self.step()
+        pump = self.pump
+        if not pump.enter():
+            raise self._busy()
+        try:
+            event = self.machine.pull()
+            while event is None and self.clock() < until:
+                event = self._advance(until) or self.machine.pull()
+        except ValueError as error:
+            self.misread(error)
+        except StopIteration:
+            self._check_broken()
+            raise
+        finally:
+            self.leave()
+        return event
+
+    def next_item(self, until: float | None = None) -> Any:  # noqa: ANN401 - what a pump brings
+        """Return what the pump brings next, within the deadlines as far as the source can be told of them.
+
+        Args:
+            until: The clock at which the reader itself no longer waits.
+        """
+        pump = self.pump
+        if pump.bound is not None:
+            return pump.read(self.until(None, until))
+        if pump.chunks is not None and not self.machine.answered:
+            # What blocks can only be broken off, which ends it.
+            return pump.read(None)
+        if isinstance(pump.source, Deferred):
+            self.begin_request(pump.source)
+        return pump.read(self.until(None))
+
+    def open_now(self) -> None:
+        """Open the source before the first read, as a read."""
+        if not self.pump.enter():
+            raise concurrent()
+        try:
+            self._read()
+        finally:
+            self.leave()
+
+    # -- ending ------------------------------------------------------------
+
+    @property
+    def is_reading(self) -> bool:
+        return self.pump.busy
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here; what has been read is kept."""
+        self.verdict.ask(reason or "stop")
+        self.end(quiet=True)
+
+    def close(self, *, quiet: bool = False) -> None:
+        """Close the source; what has been read is kept.
+
+        Args:
+            quiet: Whether what fails here is only logged.
+        """
+        self.ask_to_close()
+        self.end(quiet=quiet)
+
+    def end(self, *, quiet: bool = False) -> None:
+        """Stop here, or have a read that is in progress do so."""
+        pump = self.pump
+        if pump.busy or not pump.lock.acquire(blocking=False):
+            # The reader looks for this when it comes back; nothing is waited for here.
+            pump.stop()
+            return
+        try:
+            self._end_inside(quiet=quiet)
+        finally:
+            pump.lock.release()
+
+    def close_source(self, *, quiet: bool = False) -> None:
+        """Close the source once.
+
+        Args:
+            quiet: Whether what fails here is only logged: another error is on its way,
+                or nobody has asked to close.
+        """
+        try:
+            self.pump.close()
+        except Exception as error:
+            if not quiet:
+                raise
+            self.note_unclosed(error)
+
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if is_finalizing():
+            # The interpreter exits: modules are gone already, closing may crash it (CPython 3.13),
+            # and the connection is closed with the process.
+            return
+        pump = getattr(self, "pump", None)
+        source = None if pump is None else pump.source
+        if source is None or (isinstance(source, SyncSource) and source.lent):
+            return
+        try:
+            if isinstance(source, SyncSource):
+                warnings.warn(
+                    f"{self!r} was never closed: use `with`", ResourceWarning, source=self, stacklevel=2
+                )
+        finally:
+            # The warning may be an error.
+            self.close_source(quiet=True)
+
+    # -- within ------------------------------------------------------------
+
+    def _advance(self, until: float | None = None) -> Event | None:
+        """Read a chunk, and return its event where it was seen at a glance.
+
+        At the end of the stream raise its error, or StopIteration.
+        """
+        if self.wants_more():
+            return self._read(until)
+        ended = self.phase is _ENDED
+        if ended or not self.settle():
+            self.close_source(quiet=True)
+            if not ended and self.error is not None:
+                raise self.error.with_traceback(None)
+            raise StopIteration
+        return None
+
+    def _read(self, until: float | None = None) -> Event | None:
+        chunk: Any
+        machine, pump, clock = self.machine, self.pump, self.clock
+        now = clock()
+        if now - machine.now > NOTABLE_SECONDS and pump.chunks is not None:
+            self.silence.was_away(now - (machine.now if machine.meter.chunks else self._ready_at))
+        chunks = pump.direct
+        if chunks is None or pump.pending or machine.answered:
+            chunk = self.next_item(until)
+        else:
+            # As in `Pump.read`, whose call would cost each chunk.
+            try:
+                pump.pending = True
+                chunk = next(chunks, END) if self.verdict.asked is None else END
+            except Exception as error:  # noqa: BLE001 - it is raised after what came before it
+                chunk = Failed(error)
+        if self.verdict.asked is not None and chunk.__class__ is not Opened:
+            self._end_inside(quiet=True)
+            return None
+        event = machine.give(chunk, clock()) if chunk.__class__ is bytes else self._take_item(chunk)
+        # Not in a `finally`: until here Ctrl-C may have come between a chunk and its place.
+        pump.pending = False
+        return event
+
+    def _take_item(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
+        try:
+            return self.take(item, self.clock())
+        except MisuseError:
+            self.close_source(quiet=True)
+            raise
+
+    def open(self, source: Any) -> None:  # noqa: ANN401 - a source of this colour
+        self._ready_at = self.clock()
+        super().open(source)
+
+    def _end_inside(self, *, quiet: bool) -> None:
+        """Stop in the thread that reads."""
+        self.cut("stopped", self.verdict.asked)
+        self.close_source(quiet=quiet)
+
+    def _busy(self) -> Exception:
+        """Return what is raised for a read while another thread has the stream."""
+        if self.verdict.asked is not None or self.phase is _ENDED:
+            return StopIteration()
+        return concurrent()
+
+    def _check_broken(self) -> None:
+        """Close the source where decoding was broken off, and raise what the loop is to see then."""
+        if self.phase is not _ENDED:
+            self.close_source(quiet=True)
+            raise self.break_off() from None
+
+    def leave(self) -> None:
+        """Let others read, and end the stream where one of them has asked for that."""
+        self.pump.leave()
+        if self.verdict.asked is not None:
+            # Quiet: an event may be on its way, or another error.
+            self.end(quiet=True)
