@@ -8,12 +8,21 @@ from tokenstream._lazy import lazily
 from tokenstream.stages.metrics import Meter, Metrics
 
 if TYPE_CHECKING:
+    from tokenstream.stages._chain import Chain
+    from tokenstream.stages._stage import Stage
     from tokenstream.stages.objects import Field, Items, Partials
     from tokenstream.stages.tools import ValidatedCalls
 
-__all__ = ["Field", "Items", "Meter", "Metrics", "Partials", "ValidatedCalls"]
+__all__ = ["Chain", "Field", "Items", "Meter", "Metrics", "Partials", "Stage", "ValidatedCalls"]
 
 # Loaded when first asked for: metrics need neither a parser nor pydantic's type adapters.
-_HOMES = {"Field": "objects", "Items": "objects", "Partials": "objects", "ValidatedCalls": "tools"}
+_HOMES = {
+    "Chain": "_chain",
+    "Field": "objects",
+    "Items": "objects",
+    "Partials": "objects",
+    "Stage": "_stage",
+    "ValidatedCalls": "tools",
+}
 
 __getattr__, __dir__ = lazily(globals(), _HOMES)

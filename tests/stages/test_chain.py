@@ -1,0 +1,510 @@
+"""Stages one behind the other: what one gives is what the next gets."""
+
+from __future__ import annotations
+
+import gzip
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.chunkings import several, sized
+from tests.support.recordings import Recorded, ours
+from tests.support.wire import DONE, chat, chat_call
+from tokenstream import Decoder, Limits
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
+from tokenstream.events import Event, TextDelta, ToolCallDone
+from tokenstream.formats import registry
+from tokenstream.framing import AWSEventStreamParser, NDJSONParser, SSEParser
+from tokenstream.framing._text_body import TextBody
+from tokenstream.framing.body import JSONBody
+from tokenstream.framing.content_coding import ContentDecoder
+from tokenstream.framing.sniff import sniff
+from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.partial_json import PartialJSONParser, ValueDone
+from tokenstream.relay import encoders
+from tokenstream.stages import Chain, Field, Items, Partials, Stage, ValidatedCalls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tokenstream.formats import Format
+    from tokenstream.message import ToolCall
+    from tokenstream.stages._stage import TimedStage
+
+
+class _Words:
+    """Holds letters until a blank, and the last word until the end; an exclamation mark is an error."""
+
+    def __init__(self, refused: str = "", *, ends_badly: bool = False) -> None:
+        self.error: Exception | None = None
+        self.stop: str | None = None
+        self.fed: list[str] = []
+        self.ends = 0
+        self._held = ""
+        self._refused = refused
+        self._ends_badly = ends_badly
+
+    def feed(self, item: str, *, now: float = 0.0) -> list[str]:
+        if self.error is not None:
+            return []
+        self.fed.append(item)
+        out = []
+        for letter in item:
+            if letter == self._refused:
+                self.error = ValueError(f"{letter} after {len(self.fed)} items")
+                break
+            self._held += letter
+            if letter == " ":
+                out.append(self._held)
+                self._held = ""
+        return out
+
+    def end(self, *, now: float = 0.0) -> list[str]:
+        self.ends += 1
+        if self._ends_badly and self.error is None:
+            self.error = EOFError("the last word")
+        out, self._held = [self._held] if self._held else [], ""
+        return out
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+class _Twice(_Words):
+    """Gives each item again."""
+
+    def feed(self, item: str, *, now: float = 0.0) -> list[str]:
+        return [item, item]
+
+
+class _Later(_Words):
+    """Gives an item some time after it came; an empty one is an error at that time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._waiting: list[tuple[float, str]] = []
+
+    @property
+    def deadline(self) -> float | None:
+        return self._waiting[0][0] if self._waiting and self.error is None else None
+
+    def feed(self, item: str, *, now: float = 0.0) -> list[str]:
+        if self.error is None:
+            self._waiting.append((now + self._seconds, item))
+        return []
+
+    def tick(self, now: float) -> list[str]:
+        out: list[str] = []
+        while self._waiting and self._waiting[0][0] <= now and self.error is None:
+            item = self._waiting.pop(0)[1]
+            if item.startswith("?"):
+                self.error = TimeoutError(f"{item} at {now}")
+            else:
+                out.append(item)
+        return out
+
+    def end(self, *, now: float = 0.0) -> list[str]:
+        self.ends += 1
+        out, self._waiting = [item for _, item in self._waiting], []
+        return out
+
+
+class _Pair:
+    """Two stages by hand, as the rules say it: what a chain of any length has to be like."""
+
+    def __init__(self, first: Stage[Any, Any], second: Stage[Any, Any]) -> None:
+        self._first, self._second = first, second
+        self.error: Exception | None = None
+        self._over = False
+
+    @property
+    def deadline(self) -> float | None:
+        times = [getattr(stage, "deadline", None) for stage in (self._first, self._second)]
+        return None if self._over else min((time for time in times if time is not None), default=None)
+
+    @property
+    def stop(self) -> str | None:
+        return self._first.stop if self._first.stop is not None else self._second.stop
+
+    def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:
+        return [] if self.error is not None else self._give(self._first.feed(item, now=now), now)
+
+    def tick(self, now: float) -> list[Any]:
+        out: list[Any] = []
+        for stage in (self._first, self._second):
+            due = getattr(stage, "deadline", None)
+            if not self._over and due is not None and due <= now:
+                timed: TimedStage[Any, Any] = stage  # type: ignore[assignment]
+                given = timed.tick(now)
+                out += self._give(given if stage is self._first else [], now)
+                out += given if stage is self._second else []
+        return out
+
+    def end(self, *, now: float = 0.0) -> list[Any]:
+        if self._over:
+            return []
+        self._over = True
+        out = self._give(self._first.end(now=now), now)
+        if self.error is None:
+            out += self._second.end(now=now)
+            self.error = self._second.error
+        return out
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def _give(self, items: list[Any], now: float) -> list[Any]:
+        out = []
+        for item in items:
+            out += self._second.feed(item, now=now)
+            if self._second.error is not None:
+                break
+        if self._second.error is not None:
+            self.error, self._over = self._second.error, True
+        elif self._first.error is not None:
+            self.error, self._over = self._first.error, True
+            out += self._second.end(now=now)
+        return out
+
+
+_makers: st.SearchStrategy[Callable[[], Stage[str, str]]] = st.sampled_from(
+    [
+        _Words,
+        _Twice,
+        lambda: _Words("!"),
+        lambda: _Words("?"),
+        lambda: _Words(ends_badly=True),
+        lambda: _Later(1.0),
+        lambda: _Later(2.5),
+    ]
+)
+_letters = st.text("ab !?", max_size=4)
+_steps = st.lists(
+    st.tuples(st.sampled_from(["feed", "feed", "tick"]), _letters, st.sampled_from([0.0, 0.5, 1.0])),
+    max_size=10,
+)
+
+
+def _seen(stage: TimedStage[str, str], steps: list[tuple[str, str, float]]) -> list[Any]:
+    """Return all that is to be seen of a stage, after each of its steps and its end."""
+    now, seen = 0.0, []
+    for what, item, seconds in steps:
+        now += seconds
+        out = stage.feed(item, now=now) if what == "feed" else stage.tick(now)
+        seen.append((out, repr(stage.error), stage.deadline, stage.stop))
+    ended = stage.end(now=now)
+    return [*seen, (ended, repr(stage.error), stage.deadline, stage.end(now=now), stage.tick(now + 99))]
+
+
+@given(makers=st.lists(_makers, min_size=2, max_size=5), steps=_steps)
+def test_a_chain_is_its_stages_one_inside_the_other(
+    makers: list[Callable[[], Stage[str, str]]], steps: list[tuple[str, str, float]]
+) -> None:
+    """Each stage and all that stands behind it are a pair, for which the rules are said by hand."""
+    by_hand: Any = reduce(lambda rest, maker: _Pair(maker(), rest), reversed(makers[:-1]), makers[-1]())
+
+    assert _seen(by_hand, steps) == _seen(Chain(*[maker() for maker in makers]), steps)
+
+
+@given(
+    makers=st.lists(_makers, max_size=5),
+    places=st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    steps=_steps,
+)
+def test_chaining_is_associative(
+    makers: list[Callable[[], Stage[str, str]]], places: tuple[int, int], steps: list[tuple[str, str, float]]
+) -> None:
+    """Brackets mean nothing: stages may be chained before others are chained to them."""
+    start, stop = sorted(places)
+
+    def made(part: list[Callable[[], Stage[str, str]]]) -> list[Stage[str, str]]:
+        return [maker() for maker in part]
+
+    inner: Chain[str, str] = Chain(*made(makers[start:stop]))
+    nested: Chain[str, str] = Chain(*made(makers[:start]), inner, *made(makers[stop:]))
+
+    assert _seen(Chain(*made(makers)), steps) == _seen(nested, steps)
+
+
+@given(makers=st.lists(_makers, max_size=4), steps=_steps)
+def test_a_tick_before_the_deadline_does_nothing(
+    makers: list[Callable[[], Stage[str, str]]], steps: list[tuple[str, str, float]]
+) -> None:
+    """It may come as often as a driver likes: what is given, and when, is the same."""
+    chain: Chain[str, str] = Chain(*[maker() for maker in makers])
+    ticked: Chain[str, str] = Chain(*[maker() for maker in makers])
+    now, early = 0.0, []
+    for what, item, seconds in steps:
+        now += seconds
+        due = ticked.deadline
+        before = now if due is None else min(now, due - 0.25)
+        early += ticked.tick(before)
+
+        assert [] == early
+        assert (chain.deadline, repr(chain.error)) == (ticked.deadline, repr(ticked.error))
+        if what == "feed":
+            assert chain.feed(item, now=now) == ticked.feed(item, now=now)
+        else:
+            assert chain.tick(now) == ticked.tick(now)
+
+
+def test_a_chain_without_stages_gives_what_it_is_fed() -> None:
+    """It is the one that adds nothing to another."""
+    chain = Chain[str, str]()
+
+    assert (["a"], [], [], None, None, None) == (
+        chain.feed("a"),
+        chain.tick(9.0),
+        chain.end(),
+        chain.deadline,
+        chain.stop,
+        chain.error,
+    )
+
+
+def test_the_end_goes_through_the_stages_in_order() -> None:
+    """A stage is ended when it has been fed what the stages before it held."""
+    stages = [_Words(), _Words(), _Words()]
+    chain = Chain(*stages)
+
+    assert [] == chain.feed("held")
+    assert ["held"] == chain.end()
+    assert [["held"]] * 3 == [stage.fed for stage in stages]
+    assert [] == chain.end()
+    assert [1, 1, 1] == [stage.ends for stage in stages]
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_an_error_comes_after_what_the_stages_behind_it_hold(place: int) -> None:
+    """They are fed what came before it and are ended; those before it are left alone."""
+    stages = [_Words("!" if at == place else "") for at in range(4)]
+    chain: Chain[str, str] = Chain(*stages)
+    held = chain.feed("one two")
+    given = [*held, *chain.feed(" three ! four"), *chain.feed(" five"), *chain.end(), *chain.tick(1.0)]
+
+    assert "one two three " == "".join(given)
+    assert chain.error is stages[place].error is not None
+    assert [0] * (place + 1) + [1] * (3 - place) == [stage.ends for stage in stages]
+    with pytest.raises(ValueError, match="! after"):
+        chain.check()
+
+
+def test_an_error_nearer_to_the_end_of_the_chain_is_first_in_line() -> None:
+    """It stands behind less of the input: what was given after it is never reached."""
+    first, second = _Words("?"), _Words("!")
+    chain = Chain(first, second)
+
+    assert ["ab "] == chain.feed("ab c! d ?")
+    assert chain.error is second.error
+    assert first.error is not None
+
+
+def test_errors_of_an_early_end_do_not_count() -> None:
+    """That a stage misses its end is the doing of the one that failed."""
+    framing, ends_badly = _Words("!"), _Words(ends_badly=True)
+    chain = Chain(framing, _Twice(), ends_badly)
+    chain.feed("ab !")
+
+    assert isinstance(ends_badly.error, EOFError)
+    assert chain.error is framing.error
+
+
+def test_an_end_that_is_an_error_ends_the_stages_behind_it_too() -> None:
+    """The first of them says what went wrong."""
+    first, second = _Words(ends_badly=True), _Words(ends_badly=True)
+    chain = Chain(first, second, _Twice())
+
+    assert ["ab", "ab"] == chain.feed("ab") + chain.end()
+    assert chain.error is first.error
+    assert second.ends == 1
+
+
+def test_the_deadline_is_the_earliest() -> None:
+    """What is due moves on to the next stage, which may hold it as well."""
+    chain = Chain(_Later(3.0), _Words(), _Later(1.0))
+    chain.feed("a ", now=10.0)
+
+    assert 13.0 == chain.deadline
+    assert [] == chain.tick(13.0)
+    assert 14.0 == chain.deadline
+    assert ["a "] == chain.tick(14.0)
+    assert chain.deadline is None
+
+
+def test_an_error_when_time_has_passed_is_one_like_any_other() -> None:
+    """What stands behind the stage is ended, and nothing is due any more."""
+    chain = Chain(_Later(1.0), _Words())
+    for item in ("a", "?", "b"):
+        chain.feed(item)
+
+    assert ["a"] == chain.tick(1.0)
+    assert isinstance(chain.error, TimeoutError)
+    assert ([], None) == (chain.tick(2.0), chain.deadline)
+
+
+def test_a_reason_to_stop_is_passed_on() -> None:
+    """That of the first stage that has one."""
+    chain = Chain(TextBody(), Items(int, fail_fast=True))
+
+    assert ([], None) == (chain.feed(b"["), chain.stop)
+    assert ([1], "the output is invalid") == (chain.feed(b'1, "two", 3]'), chain.stop)
+    assert isinstance(chain.error, OutputInvalid)
+
+
+def test_misuse_of_a_stage_is_raised() -> None:
+    """As it is without a chain: it is the caller's mistake."""
+    chain = Chain(NDJSONParser(), TextBody())
+    chain.end()
+    with pytest.raises(MisuseError):
+        chain.feed(b"late")
+
+
+# -- the stages that there are -----------------------------------------------
+
+
+def _framing(body: bytes) -> Stage[bytes, Any]:
+    found = sniff(body, None, over=True)
+    if found == "sse":
+        return SSEParser()
+    return AWSEventStreamParser() if found == "aws-eventstream" else JSONBody()
+
+
+def _format(name: str) -> Format:
+    return registry.create(name, limits=DEFAULT_LIMITS, pings=True)
+
+
+def _given(chain: Chain[bytes, Any], chunks: Iterable[bytes]) -> list[Any]:
+    return [*[item for chunk in chunks for item in chain.feed(chunk)], *chain.end()]
+
+
+_ONE_OF_EACH = {recorded.format: recorded for recorded in ours()}
+
+
+@pytest.mark.parametrize("recorded", _ONE_OF_EACH.values(), ids=lambda recorded: recorded.name)
+def test_a_framing_a_format_and_the_accumulator_give_what_they_give_by_hand(recorded: Recorded) -> None:
+    """At every chunking: the events, the message, and what is wrong."""
+    for chunks in several(recorded.body, recorded.name).values():
+        framing, format = _framing(recorded.body), _format(recorded.format)
+        by_hand = [event for chunk in chunks for frame in framing.feed(chunk) for event in format.feed(frame)]
+        by_hand += [event for frame in framing.end() for event in format.feed(frame)]
+        by_hand += format.end()
+        events = Chain(_framing(recorded.body), _format(recorded.format))
+
+        assert by_hand == _given(events, chunks)
+        assert repr(format.error) == repr(events.error)
+
+        whole, accumulator = Accumulator(), Accumulator()
+        for event in by_hand:
+            whole.feed(event)
+        chain = Chain(_framing(recorded.body), _format(recorded.format), accumulator)
+
+        assert [] == _given(chain, chunks)
+        assert whole.messages == accumulator.messages
+
+
+class _Texts(_Words):
+    """The text of events."""
+
+    def feed(self, item: Any, *, now: float = 0.0) -> list[str]:
+        return [item.text] if isinstance(item, TextDelta) else []
+
+
+class _Calls:
+    """The tool calls of events."""
+
+    error: None = None
+    stop: None = None
+
+    def feed(self, item: Event, *, now: float = 0.0) -> list[ToolCall]:
+        return [item.call] if isinstance(item, ToolCallDone) else []
+
+    def end(self, *, now: float = 0.0) -> list[ToolCall]:
+        return []
+
+    def check(self) -> None:
+        """Do nothing."""
+
+
+_JSON = '{"steps": [1, 2, 30], "title": "Tea"}'
+_OUTPUT = b"".join(
+    [*[chat({"content": piece}) for piece in (_JSON[:11], _JSON[11:18], _JSON[18:])], chat({}, "stop"), DONE]
+)
+
+
+def _texts() -> Chain[bytes, str]:
+    return Chain(
+        Chain(ContentDecoder("gzip", limits=DEFAULT_LIMITS), SSEParser()), _format("openai-chat"), _Texts()
+    )
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_from_a_compressed_body_to_typed_output_is_one_chain(size: int) -> None:
+    """Content coding, framing, format, and each of the stages that read JSON."""
+    body = gzip.compress(_OUTPUT)
+
+    def given(last: Stage[str, Any]) -> list[Any]:
+        chain: Chain[bytes, Any] = Chain(_texts(), last)
+        out = _given(chain, sized(body, size))
+        chain.check()
+        return out
+
+    assert [1, 2, 30] == given(Items(int, "steps"))
+    assert "Tea" == "".join(given(Field("title")))
+    assert {"steps": [1, 2, 30], "title": "Tea"} == given(Partials(dict[str, Any]))[-1].final()
+    assert [1, 2, 30, "Tea"] == [
+        event.value
+        for event in given(PartialJSONParser())
+        if isinstance(event, ValueDone) and event.path[-1:] != ("steps",) and event.path
+    ]
+
+
+def test_a_body_that_is_cut_is_told_by_the_stage_that_sees_it_first() -> None:
+    """Each stage behind it misses something as well, and gives what it has."""
+    items = Items(int, "steps")
+    chain: Chain[bytes, Any] = Chain(_texts(), items)
+    body = gzip.compress(_OUTPUT)
+
+    assert [1, 2, 30] == _given(chain, [body[:-9]])
+    assert isinstance(chain.error, StreamTruncated)
+    assert "compressed" in str(chain.error)
+
+
+def test_a_bound_of_the_framing_is_the_error_of_the_chain() -> None:
+    """The format and the JSON are cut by it, and that is no error of theirs."""
+    items = Items(int, "steps")
+    chain = Chain(SSEParser(limits=Limits(line=220)), _format("openai-chat"), _Texts(), items)
+
+    assert [1, 2] == chain.feed(_OUTPUT[: _OUTPUT.index(b"Tea") - 20] + b"x" * 220)
+    assert isinstance(chain.error, LimitExceeded)
+    assert isinstance(items.error, OutputIncomplete)
+
+
+def test_calls_are_checked_at_the_end_of_a_chain() -> None:
+    """From bytes to calls that can be run."""
+
+    def add(one: int, two: int) -> int:
+        return one + two
+
+    call = chat_call(0, '{"one": 1, "two": 2}', id="call_1", name="add")
+    chain: Chain[bytes, ToolCall] = Chain(Decoder("openai-chat"), _Calls(), ValidatedCalls(add))
+
+    assert [3] == [each.run() for each in _given(chain, [chat(call), chat({}, "tool_calls"), DONE])]
+
+
+def test_a_format_and_an_encoder_turn_one_wire_into_another() -> None:
+    """Events are what both have in common."""
+    chain: Chain[bytes, bytes] = Chain(SSEParser(), _format("openai-chat"), encoders.create("ollama"))
+    decoder = Decoder("ollama")
+    for line in _given(chain, sized(_OUTPUT, 7)):
+        decoder.feed(line)
+    decoder.end()
+    decoder.check()
+
+    assert _JSON == decoder.message.text

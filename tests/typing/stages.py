@@ -1,0 +1,103 @@
+"""What users' editors infer of stages and chains of them; checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+from tokenstream import Decoder, ToolCall
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import OutputInvalid
+from tokenstream.events import Event
+from tokenstream.formats import text
+from tokenstream.framing import (
+    AWSEventStreamParser,
+    EventStreamMessage,
+    JSONArrayParser,
+    NDJSONParser,
+    ServerSentEvent,
+    SSEParser,
+)
+from tokenstream.framing.content_coding import ContentDecoder
+from tokenstream.partial_json import JSONEvent, Partial, PartialJSONParser
+from tokenstream.relay.encoders import Encoder
+from tokenstream.stages import Chain, Items, Partials, Stage, ValidatedCalls
+
+
+class Letters:
+    """A stage of somebody else's."""
+
+    error: ValueError | None = None
+    stop: str | None = None
+
+    def feed(self, word: str, *, now: float = 0.0) -> list[str]:
+        """Return the letters of a word."""
+        return [*word]
+
+    def end(self, *, now: float = 0.0) -> list[str]:
+        """Return nothing."""
+        return []
+
+    def check(self) -> None:
+        """Do nothing."""
+
+
+def stages(inflate: ContentDecoder, encoder: Encoder) -> None:
+    """Each stage of the library is one for type checkers."""
+    framings: list[Stage[bytes, bytes]] = [NDJSONParser(), JSONArrayParser(), inflate]
+    events: Stage[bytes, ServerSentEvent] = SSEParser()
+    messages: Stage[bytes, EventStreamMessage] = AWSEventStreamParser()
+    formats: list[Stage[ServerSentEvent, Event]] = [text()]
+    accumulator: Stage[Event, Event] = Accumulator()
+    decoder: Stage[bytes, Event] = Decoder()
+    json: Stage[str, JSONEvent] = PartialJSONParser()
+    drafts: Stage[str, Partial[list[int]]] = Partials(list[int])
+    calls: Stage[ToolCall, ToolCall] = ValidatedCalls(print)
+    bytes_again: Stage[Event, bytes] = encoder
+    assert_type(events.feed(b""), list[ServerSentEvent])
+    assert_type(messages.end(now=1.0), list[EventStreamMessage])
+    assert_type(drafts.error, Exception | None)
+    assert_type(formats[0].stop, str | None)
+    Chain(framings[0], framings[1])
+    Chain(decoder, accumulator, bytes_again)
+    Chain(json)
+    Chain(calls, calls)
+
+
+def chains(encoder: Encoder) -> None:
+    """A chain takes what its first stage takes, and gives what its last one gives."""
+    assert_type(Chain[str, str](), Chain[str, str])
+    assert_type(Chain(SSEParser()), Chain[bytes, ServerSentEvent])
+    chain = Chain(SSEParser(), text())
+    assert_type(chain, Chain[bytes, Event])
+    assert_type(chain.feed(b""), list[Event])
+    assert_type(chain.end(now=1.0), list[Event])
+    assert_type(chain.tick(1.0), list[Event])
+    assert_type(chain.deadline, float | None)
+    assert_type(chain.error, Exception | None)
+    assert_type(chain.stop, str | None)
+    assert_type(Chain(chain, encoder), Chain[bytes, bytes])
+    assert_type(Chain(SSEParser(), text(), encoder), Chain[bytes, bytes])
+    assert_type(Chain(SSEParser(), text(), encoder, NDJSONParser()), Chain[bytes, bytes])
+    assert_type(
+        Chain(Letters(), Letters(), Letters(), Letters(), Items(int)), Chain[str, int | OutputInvalid]
+    )
+    assert_type(
+        Chain(Letters(), Letters(), Letters(), Letters(), Letters(), PartialJSONParser()),
+        Chain[str, JSONEvent],
+    )
+    many = Chain(Letters(), Letters(), Letters(), Letters(), Letters(), Letters(), Letters())
+    assert_type(many, Chain[str, Any])
+    stage: Stage[bytes, Event] = chain
+    assert_type(stage.feed(b""), list[Event])
+
+
+def chains_of_a_list(several: list[Stage[Any, Any]]) -> None:
+    """Of stages that are known when the program runs, nothing is inferred."""
+    chain: Chain[bytes, Event] = Chain(*several)
+    assert_type(chain.feed(b""), list[Event])
+
+
+def mistakes() -> None:
+    """A stage that does not take what the one before it gives is an error."""
+    Chain(SSEParser(), Items(int))  # type: ignore[misc]
+    Chain(Letters(), SSEParser())  # type: ignore[misc]

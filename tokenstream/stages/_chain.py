@@ -1,0 +1,193 @@
+"""Stages one behind the other, as one stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+
+if TYPE_CHECKING:
+    from tokenstream.stages._stage import Stage, TimedStage
+
+__all__ = ["Chain"]
+
+InT_contra = TypeVar("InT_contra", contravariant=True)
+OutT = TypeVar("OutT")
+FirstT = TypeVar("FirstT")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+
+
+class Chain(Generic[InT_contra, OutT]):
+    r"""A stage made of stages: the output of each is the input of the next.
+
+    When a stage has an error, the stages behind it are fed what came before the
+    error and then ended, so that what they hold is given as well. The error is
+    then the chain's; errors that come of this early end do not count.
+
+    A chain among the stages stands for its stages, and should not be used by
+    itself any more. A chain without stages gives what it is fed.
+
+    Args:
+        stages: The stages, the first one first.
+
+    Example:
+        >>> from tokenstream.formats import text
+        >>> from tokenstream.framing import SSEParser
+        >>> chain = Chain(SSEParser(), text())
+        >>> [type(event).__name__ for event in chain.feed(b"data: Hel\n\ndata: lo\n\nda")]
+        ['MessageStart', 'PartStart', 'TextDelta', 'TextDelta']
+        >>> chain.end(), type(chain.error).__name__
+        ([], 'StreamTruncated')
+    """
+
+    __slots__ = ("_over", "_timed", "error", "stages")
+
+    @overload
+    def __init__(self) -> None: ...
+    @overload
+    def __init__(self, first: Stage[InT_contra, OutT], /) -> None: ...
+    @overload
+    def __init__(self, first: Stage[InT_contra, T1], second: Stage[T1, OutT], /) -> None: ...
+    @overload
+    def __init__(
+        self, first: Stage[InT_contra, T1], second: Stage[T1, T2], third: Stage[T2, OutT], /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        first: Stage[InT_contra, T1],
+        second: Stage[T1, T2],
+        third: Stage[T2, T3],
+        fourth: Stage[T3, OutT],
+        /,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        first: Stage[InT_contra, T1],
+        second: Stage[T1, T2],
+        third: Stage[T2, T3],
+        fourth: Stage[T3, T4],
+        fifth: Stage[T4, OutT],
+        /,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        first: Stage[InT_contra, T1],
+        second: Stage[T1, T2],
+        third: Stage[T2, T3],
+        fourth: Stage[T3, T4],
+        fifth: Stage[T4, T5],
+        sixth: Stage[T5, OutT],
+        /,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Chain[FirstT, Any],
+        first: Stage[FirstT, T1],
+        second: Stage[T1, T2],
+        third: Stage[T2, T3],
+        fourth: Stage[T3, T4],
+        fifth: Stage[T4, T5],
+        sixth: Stage[T5, Any],
+        seventh: Stage[Any, Any],
+        /,
+        *others: Stage[Any, Any],
+    ) -> None: ...
+    def __init__(self, *stages: Stage[Any, Any]) -> None:
+        self.stages: tuple[Stage[Any, Any], ...] = tuple(
+            part for stage in stages for part in (stage.stages if type(stage) is Chain else (stage,))
+        )
+        """The stages, the first one first; what they tell stays readable."""
+        self.error: Exception | None = None
+        """What went wrong in the stage that failed first, after the items that were returned last."""
+        self._over = 0
+        """How many stages have ended or failed, counted from the first."""
+        self._timed = [
+            (place, cast("TimedStage[Any, Any]", stage))
+            for place, stage in enumerate(self.stages)
+            if hasattr(stage, "tick")
+        ]
+
+    def feed(self, item: InT_contra, *, now: float = 0.0) -> list[OutT]:
+        """Return what an item becomes behind the last stage.
+
+        Args:
+            item: The input of the first stage.
+            now: A clock reading, in seconds; each stage gets it.
+        """
+        if self.error is not None:
+            return []
+        out = self._pass_on(-1, [item], now)
+        return out + self.end(now=now) if self._over else out
+
+    def end(self, *, now: float = 0.0) -> list[OutT]:
+        """End each stage in order, and return what they held, behind the last one.
+
+        Args:
+            now: A clock reading, in seconds; each stage gets it.
+        """
+        out: list[OutT] = []
+        while self._over < len(self.stages):
+            place = self._over
+            self._over += 1
+            out += self._pass_on(place, self.stages[place].end(now=now), now)
+        return out
+
+    def tick(self, now: float) -> list[OutT]:
+        """Return what is due, behind the last stage; nothing before `deadline`.
+
+        Args:
+            now: A clock reading, in seconds.
+        """
+        out: list[OutT] = []
+        for place, stage in self._timed:
+            due = None if self._over else stage.deadline
+            if due is not None and due <= now:
+                out += self._pass_on(place, stage.tick(now), now)
+        return out + self.end(now=now) if self._over else out
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def deadline(self) -> float | None:
+        """The earliest deadline of its stages; None while none has one."""
+        if self._over:
+            return None
+        deadlines = [stage.deadline for _, stage in self._timed]
+        return min((each for each in deadlines if each is not None), default=None)
+
+    @property
+    def stop(self) -> str | None:
+        """The reason to close the source that the first stage gives which has one; None while none has."""
+        return next((stage.stop for stage in self.stages if stage.stop is not None), None)
+
+    def _pass_on(self, place: int, items: list[Any], now: float) -> list[Any]:
+        """Return what the output of one stage becomes behind the last; note the error that is first in line.
+
+        Args:
+            place: The stage that gave the items; -1 for the chain's own input.
+            items: The output.
+            now: A clock reading.
+        """
+        stages = self.stages
+        failed = place if place >= 0 and stages[place].error is not None else None
+        for later in range(place + 1, len(stages)):
+            stage, given, items = stages[later], items, []
+            for item in given:
+                items += stage.feed(item, now=now)
+                if stage.error is not None:
+                    # It stands behind less of the input than an error of a stage before.
+                    failed = later
+                    break
+        if failed is not None:
+            self._over = failed + 1
+            if self.error is None:
+                self.error = stages[failed].error
+        return items
