@@ -82,7 +82,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             options = Options(format, limits, deadlines, started_at, clock, pings)
             driver = AsyncDriver(async_source(source), options)
         super().__init__(driver, 0)
-        self._responses: AsyncResponses | None = None
+        self._responses: AsyncResponses[AsyncStream] | None = None
 
     # -- reading -----------------------------------------------------------
 
@@ -110,12 +110,12 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         return AsyncChoice(self._driver, index)
 
     @property
-    def responses(self) -> AsyncResponses:
+    def responses(self) -> AsyncResponses[AsyncStream]:
         """The answers on one WebSocket connection, one after the other: an iterator of `AsyncStream`."""
         if self._responses is None:
             from tokenstream.stream._responses import AsyncResponses
 
-            self._responses = AsyncResponses(self, self._driver)
+            self._responses = AsyncResponses(self, self._driver, AsyncStream)
         return self._responses
 
     async def run(self, router: Router) -> ToolResults:

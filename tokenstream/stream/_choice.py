@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.stream._cursors import CallCursor, TextCursor
-from tokenstream.stream._view import Uncopied
+from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
     from tokenstream.message import Message

@@ -15,7 +15,7 @@ from tokenstream.stream._items import END, LOST, WAITED, Away, Failed, Opened
 from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
 from tokenstream.stream._said import broken_off, concurrent, inform, log
 from tokenstream.stream._silence import Silence
-from tokenstream.stream._view import Uncopied
+from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
     from collections.abc import Callable

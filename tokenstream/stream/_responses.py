@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.sources import AsyncSource, SyncSource
-from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._items import END, WAITED, Away, Failed, Opened
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._said import broken_off, concurrent
 from tokenstream.stream._session import Session
-from tokenstream.stream._sync import Stream
 from tokenstream.stream._sync_driver import SyncDriver
-from tokenstream.stream._view import Uncopied
+from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from tokenstream.stream._sorter import Lane
 
 __all__ = ["AsyncResponses", "Responses"]
 
 
-class Responses(Uncopied):
+class _Answer(Protocol):
+    """A `Stream`, which stands above, as far as it is needed here."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def final(self) -> object: ...
+
+
+class _AsyncAnswer(Protocol):
+    """An `AsyncStream`, as far as it is needed here."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def final(self) -> Awaitable[object]: ...
+
+
+StreamT = TypeVar("StreamT", bound=_Answer)
+AsyncStreamT = TypeVar("AsyncStreamT", bound=_AsyncAnswer)
+
+
+class Responses(Uncopied, Generic[StreamT]):
     """The answers on one connection, in a `for` loop; each is a `Stream` with an ending of its own.
 
     Answers left unread are read before the next one is given. The loop ends
@@ -33,21 +53,23 @@ class Responses(Uncopied):
     Args:
         stream: That stream.
         driver: Drives it.
+        kind: The class of streams, made of a driver.
     """
 
-    __slots__ = ("_current", "_driver", "_session", "_stream")
+    __slots__ = ("_current", "_driver", "_kind", "_session", "_stream")
 
-    def __init__(self, stream: Stream, driver: SyncDriver) -> None:
+    def __init__(self, stream: StreamT, driver: SyncDriver, kind: Callable[[Any], StreamT]) -> None:
         self._stream = stream
+        self._kind = kind
         self._driver = driver
         self._session = Session(driver)
-        self._current: Stream | None = None
+        self._current: StreamT | None = None
 
-    def __iter__(self) -> Iterator[Stream]:
+    def __iter__(self) -> Iterator[StreamT]:
         self._session.enter()
         return self
 
-    def __next__(self) -> Stream:
+    def __next__(self) -> StreamT:
         session, pump = self._session, self._driver.pump
         self._read_rest()
         while session.several is None:
@@ -60,12 +82,12 @@ class Responses(Uncopied):
             if session.over or not session.several:
                 raise StopIteration
             self._read()
-        messages = _Messages(self, lane)
+        messages = _Messages(self.message, lane)
         bound = None if pump.bound is None else messages.bound
         source = SyncSource(messages, lane.drop, messages=True, bound=bound, lent=True)
         driver = SyncDriver(source, session.options(lane))
         session.live.add(driver)
-        self._current = response = Stream(driver)
+        self._current = response = self._kind(driver)
         return response
 
     def _read_rest(self) -> None:
@@ -152,10 +174,10 @@ class Responses(Uncopied):
 class _Messages:
     """Gives the messages of one answer."""
 
-    __slots__ = ("_lane", "_responses", "_seconds")
+    __slots__ = ("_give", "_lane", "_seconds")
 
-    def __init__(self, responses: Responses, lane: Lane) -> None:
-        self._responses = responses
+    def __init__(self, give: Callable[[Lane, float | None], Any], lane: Lane) -> None:
+        self._give = give
         self._lane = lane
         self._seconds: float | None = None
 
@@ -167,13 +189,13 @@ class _Messages:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
-        message = self._responses.message(self._lane, self._seconds)
+        message = self._give(self._lane, self._seconds)
         if message is None:
             raise StopIteration
         return message
 
 
-class AsyncResponses(Uncopied):
+class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
     """The answers on one connection, in an `async for` loop; each is an `AsyncStream` with its own ending.
 
     Answers left unread are read before the next one is given. The loop ends
@@ -182,21 +204,25 @@ class AsyncResponses(Uncopied):
     Args:
         stream: That stream.
         driver: Drives it.
+        kind: The class of streams, made of a driver.
     """
 
-    __slots__ = ("_current", "_driver", "_session", "_stream")
+    __slots__ = ("_current", "_driver", "_kind", "_session", "_stream")
 
-    def __init__(self, stream: AsyncStream, driver: AsyncDriver) -> None:
+    def __init__(
+        self, stream: AsyncStreamT, driver: AsyncDriver, kind: Callable[[Any], AsyncStreamT]
+    ) -> None:
         self._stream = stream
+        self._kind = kind
         self._driver = driver
         self._session = Session(driver)
-        self._current: AsyncStream | None = None
+        self._current: AsyncStreamT | None = None
 
-    def __aiter__(self) -> AsyncIterator[AsyncStream]:
+    def __aiter__(self) -> AsyncIterator[AsyncStreamT]:
         self._session.enter()
         return self
 
-    async def __anext__(self) -> AsyncStream:
+    async def __anext__(self) -> AsyncStreamT:
         session = self._session
         await self._read_rest()
         while session.several is None:
@@ -209,11 +235,11 @@ class AsyncResponses(Uncopied):
             if session.over or not session.several:
                 raise StopAsyncIteration
             await self._read()
-        messages = _AsyncMessages(self, lane)
+        messages = _AsyncMessages(self.message, lane)
         source = AsyncSource(messages, _dropping(lane), messages=True, survives=True, lent=True)
         driver = AsyncDriver(source, session.options(lane))
         session.live.add(driver)
-        self._current = response = AsyncStream(driver)
+        self._current = response = self._kind(driver)
         return response
 
     async def _read_rest(self) -> None:
@@ -269,17 +295,17 @@ class AsyncResponses(Uncopied):
 class _AsyncMessages:
     """Gives the messages of one answer."""
 
-    __slots__ = ("_lane", "_responses")
+    __slots__ = ("_give", "_lane")
 
-    def __init__(self, responses: AsyncResponses, lane: Lane) -> None:
-        self._responses = responses
+    def __init__(self, give: Callable[[Lane], Awaitable[Any]], lane: Lane) -> None:
+        self._give = give
         self._lane = lane
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
-        message = await self._responses.message(self._lane)
+        message = await self._give(self._lane)
         if message is None:
             raise StopAsyncIteration
         return message

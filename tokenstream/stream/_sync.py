@@ -78,7 +78,7 @@ class Stream(StreamBase[SyncDriver], Choice):
             options = Options(format, limits, deadlines, started_at, clock, pings)
             driver = SyncDriver(sync_source(source), options)
         super().__init__(driver, 0)
-        self._responses: Responses | None = None
+        self._responses: Responses[Stream] | None = None
 
     # -- reading -----------------------------------------------------------
 
@@ -106,12 +106,12 @@ class Stream(StreamBase[SyncDriver], Choice):
         return Choice(self._driver, index)
 
     @property
-    def responses(self) -> Responses:
+    def responses(self) -> Responses[Stream]:
         """The answers on one WebSocket connection, one after the other: an iterator of `Stream`."""
         if self._responses is None:
             from tokenstream.stream._responses import Responses
 
-            self._responses = Responses(self, self._driver)
+            self._responses = Responses(self, self._driver, Stream)
         return self._responses
 
     def run(self, router: Router) -> ToolResults:

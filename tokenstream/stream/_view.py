@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn
 
 from typing_extensions import TypeVar
 
 from tokenstream._elsewhere import Refused
 from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import NULL
+from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
 
-__all__ = ["AsyncItemView", "AsyncToolCallView", "AsyncView", "ItemView", "ToolCallView", "Uncopied", "View"]
+__all__ = ["AsyncItemView", "AsyncToolCallView", "AsyncView", "ItemView", "ToolCallView", "View"]
 
 ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
-
-
-class Uncopied:
-    """Reads on where it is, so that a copy would take away what comes next."""
-
-    __slots__ = ()
-
-    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
-        raise Refused(
-            f"{type(self).__name__} cannot be copied or pickled, because both would read one source: "
-            "hand on the object itself, or stream.message, which is a value"
-        )
 
 
 class _ViewBase(Uncopied):
