@@ -11,6 +11,7 @@ from tokenstream._machine import Machine
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.sources import reading_failed
+from tokenstream.stages import Chain
 from tokenstream.stream._items import END, LOST, WAITED, Away, Failed, Opened
 from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
 from tokenstream.stream._said import broken_off, concurrent, inform, log
@@ -78,6 +79,7 @@ class Driver(Uncopied):
         "__weakref__",
         "_rest",
         "_waits",
+        "chain",
         "clock",
         "diverted",
         "due",
@@ -108,6 +110,8 @@ class Driver(Uncopied):
         self.machine = Machine(options.format, content_type=None, limits=options.limits, pings=options.pings)
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
+        self.chain = Chain(self.silence)
+        """The stages whose deadlines bound a read."""
         started_at = options.started_at
         self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
 
@@ -215,7 +219,7 @@ class Driver(Uncopied):
             own: float | None = (self._rest or self._begin_rest()).until
         else:
             self.silence.since = self.clock() if since is None else since
-            own = self.silence.deadline
+            own = self.chain.deadline
         return own if until is None or (own is not None and own < until) else until
 
     def take(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - what a pump brings
@@ -270,7 +274,7 @@ class Driver(Uncopied):
 
     def _tick(self, now: float) -> None:
         """End the stream if it was silent for too long."""
-        self.silence.tick(now)
+        self.chain.tick(now)
         if self.silence.error is not None:
             self.machine.finish(self.silence.error, now)
 

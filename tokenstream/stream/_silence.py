@@ -31,6 +31,8 @@ class Silence:
         machine: Knows when something came.
     """
 
+    stop: str | None = None
+
     __slots__ = ("_away", "_machine", "deadlines", "error", "since")
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
