@@ -539,7 +539,7 @@ async def test_a_connection_on_trio_survives_a_cancelled_read() -> None:
             while texts != ["Hel", "lo"]:
                 texts.append(await _patiently(view.__anext__, gate))
             found: Any = stream
-            assert found._source.socket() is not None  # noqa: SLF001 - what is shut down if nobody closes it
+            assert found._driver.pump.source.socket() is not None  # noqa: SLF001 - what is shut down if nobody closes it
             await stream.aclose()
 
             assert connection.close_code == 1000

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.status import ResponseHead
 
-__all__ = ["AsyncSource", "Deferred", "SyncSource", "do_nothing", "is_like", "named"]
+__all__ = ["SKIPPED", "AsyncSource", "Deferred", "SyncSource", "do_nothing", "is_like", "named"]
+
+SKIPPED = object()
+"""Stands for an item that adds nothing to those that came."""
 
 
 def do_nothing() -> None:
@@ -37,6 +40,23 @@ class SyncSource:
     """Says how many seconds the next read may take; then it raises TimeoutError, and nothing is lost."""
     lent: bool = False
     """Whether the connection is somebody else's, who closes it: a stream that is dropped leaves it alone."""
+    convert: Callable[[Any], Any] | None = None
+    """Makes a payload, or `SKIPPED`, of an item that is not bytes; None where chunks are what they are."""
+
+    def next_chunk(self, chunks: Iterator[Any], end: object) -> Any:  # noqa: ANN401 - bytes, or a payload
+        """Return the next chunk or payload.
+
+        Args:
+            chunks: The chunks, or what stands around them.
+            end: What to return at their end.
+        """
+        for item in chunks:
+            if item.__class__ is bytes or self.convert is None:
+                return item
+            found = self.convert(item)
+            if found is not SKIPPED:
+                return found
+        return end
 
 
 @dataclass(slots=True)
@@ -65,6 +85,18 @@ class AsyncSource:
     raises TimeoutError, and nothing is lost."""
     lent: bool = False
     """Whether the connection is somebody else's, who closes it: a stream that is dropped leaves it alone."""
+    convert: Callable[[Any], Any] | None = None
+    """Makes a payload, or `SKIPPED`, of an item that is not bytes; None where chunks are what they are."""
+
+    async def next_chunk(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+        """Return the next chunk or payload."""
+        while True:
+            item = await self.chunks.__anext__()
+            if item.__class__ is bytes or self.convert is None:
+                return item
+            found = self.convert(item)
+            if found is not SKIPPED:
+                return found
 
 
 @dataclass(slots=True)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._read import is_dict, is_list
+from tokenstream.sources._kinds import SKIPPED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from typing import TypeGuard
 
-__all__ = ["AsyncPayloads", "Payloads", "as_received", "is_object", "is_whole", "payload_of"]
+__all__ = ["Converter", "as_received", "is_object", "is_whole", "payload_of"]
 
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
 _HELPFUL = frozenset({"openai", "anthropic"})
@@ -204,43 +204,25 @@ def _maker_of(items: object) -> str:
     return module.partition(".")[0]
 
 
-class Payloads:
-    """Gives the items of an iterator as chunks and payloads."""
+class Converter:
+    """Makes chunks and payloads of the items of an iterator.
+
+    Args:
+        items: The iterator.
+    """
 
     __slots__ = ("_items",)
 
-    def __init__(self, items: Iterator[Any]) -> None:
+    def __init__(self, items: object) -> None:
         self._items = items
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
+    def __call__(self, item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
+        """Return the chunk or the payload that an item holds, or `SKIPPED`.
 
-    def __next__(self) -> Any:  # noqa: ANN401 - a chunk or a payload
-        while True:
-            item = next(self._items)
-            if item.__class__ is bytes:
-                return item
-            found = payload_of(as_received(self._items, item))
-            if found is not None or item is None:
-                return found if found.__class__ is dict else _of_server(found, self._items)
-
-
-class AsyncPayloads:
-    """Gives the items of an asynchronous iterator as chunks and payloads."""
-
-    __slots__ = ("_items",)
-
-    def __init__(self, items: AsyncIterator[Any]) -> None:
-        self._items = items
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:  # noqa: ANN401 - a chunk or a payload
-        while True:
-            item = await anext(self._items)
-            if item.__class__ is bytes:
-                return item
-            found = payload_of(as_received(self._items, item))
-            if found is not None or item is None:
-                return found if found.__class__ is dict else _of_server(found, self._items)
+        Raises:
+            ProtocolError: It is a JSON value that is no payload; the server sent it.
+        """
+        found = payload_of(as_received(self._items, item))
+        if found is None and item is not None:
+            return SKIPPED
+        return found if found.__class__ is dict else _of_server(found, self._items)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing
-from tokenstream.sources._payloads import AsyncPayloads, Payloads
+from tokenstream.sources._payloads import Converter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
@@ -113,7 +113,7 @@ def from_iterable(source: Iterable[Any]) -> SyncSource:
     """Return an iterable of chunks or payloads as a source."""
     items = iter(source)
     plain = isinstance(source, list | tuple) and all(type(item) is bytes for item in source)
-    return SyncSource(items if plain else Payloads(items), _closing(items, source))
+    return SyncSource(items, _closing(items, source), convert=None if plain else Converter(items))
 
 
 def _closing(items: object, source: object) -> Callable[[], object]:
@@ -137,7 +137,7 @@ def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
         for each in [items] if items is source else [items, source]:
             await closed_by(each)
 
-    return AsyncSource(AsyncPayloads(items), close)
+    return AsyncSource(items, close, convert=Converter(items))
 
 
 async def closed_by(source: Any) -> None:  # noqa: ANN401 - anything
@@ -172,4 +172,5 @@ def at_once(source: SyncSource) -> AsyncSource:
     async def close() -> None:
         source.close()
 
-    return AsyncSource(_AtHand(source.chunks), close, source.head, source.coding, instant=True)
+    chunks = _AtHand(source.chunks)
+    return AsyncSource(chunks, close, source.head, source.coding, instant=True, convert=source.convert)

@@ -173,12 +173,12 @@ class Direct:
 
     async def _read_at_once(self, source: AsyncSource, seconds: float | None) -> None:
         if source.bound is None:
-            self._put(await source.chunks.__anext__())
+            self._put(await source.next_chunk())
             return
         source.bound(seconds)
         # By a clock of its own, the time has passed then.
         with suppress(TimeoutError):
-            self._put(await source.chunks.__anext__())
+            self._put(await source.next_chunk())
         self._last = self._clock()
 
     async def _read_in_time(self, source: AsyncSource | Deferred, seconds: float | None) -> None:
@@ -192,7 +192,7 @@ class Direct:
         try:
             with CancelScope(deadline=deadline) as self._scope:
                 if isinstance(source, AsyncSource):
-                    self._put(await source.chunks.__anext__())
+                    self._put(await source.next_chunk())
                 elif self._opening:
                     # The request went out, and whoever waited for its answer was broken off.
                     self._put(LOST)

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import Deferred, SyncSource
+from tokenstream.sources._kinds import SKIPPED
 from tokenstream.stream._items import END, LOST, WAITED, Failed, Opened
 from tokenstream.stream._wake import Watch, shut_down
 
@@ -117,14 +118,30 @@ class Pump:
                 self.bound(seconds)
             elif seconds is not None and self._socket is not None:
                 with Watch(self._socket, seconds) as watch:
-                    return next(chunks, END)
-            return next(chunks, END)
+                    return self._next(chunks)
+            return self._next(chunks)
         except Exception as error:  # noqa: BLE001 - the stream raises it after what came before it
             if watch is None:
                 waited = self.bound is not None and isinstance(error, TimeoutError)
             else:
                 waited = watch.fired
             return WAITED if waited else Failed(error)
+
+    def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
+        """Return the payload that an item of `direct` holds; where it holds none, the next chunk."""
+        source = self.source
+        own = item is END or item.__class__ is Failed
+        if own or not isinstance(source, SyncSource) or source.convert is None:
+            return item
+        try:
+            found = source.convert(item)
+            return self._next(self.chunks or iter(())) if found is SKIPPED else found
+        except Exception as error:  # noqa: BLE001 - as in `read`
+            return Failed(error)
+
+    def _next(self, chunks: Iterator[Any]) -> Any:  # noqa: ANN401 - a chunk, or END
+        source = self.source
+        return source.next_chunk(chunks, END) if isinstance(source, SyncSource) else next(chunks, END)
 
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
         deferred, self.source = self.source, None

@@ -12,13 +12,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
+from tokenstream.sources._kinds import SKIPPED
 from tokenstream.stream._items import END, NOTABLE_SECONDS, Away, Failed, Opened
 from tokenstream.stream._said import homeless
 from tokenstream.stream._wake import shut_down
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from anyio import CancelScope, Event
     from anyio.abc import TaskGroup
@@ -235,18 +236,22 @@ class Reader:
                 self._put(clock(), Opened(source))
             with CancelScope() as self._reading:
                 if not self.stopped:
-                    await self._read(source.chunks.__anext__)
+                    await self._read(source)
         except StopAsyncIteration:
             self._put(clock(), END)
         except Exception as error:  # noqa: BLE001 - it is raised in the loop, in its place
             self._put(clock(), Failed(error))
 
-    async def _read(self, step: Callable[[], Awaitable[Any]]) -> None:
-        clock = self._clock
+    async def _read(self, source: AsyncSource) -> None:
+        clock, step, convert = self._clock, source.chunks.__anext__, source.convert
         self.since = clock()
         while True:
             chunk = await step()
             now = self.since = clock()
+            if chunk.__class__ is not bytes and convert is not None:
+                chunk = convert(chunk)
+                if chunk is SKIPPED:
+                    continue
             items = self._items
             items.append((now, chunk))
             if self._filled is not None:

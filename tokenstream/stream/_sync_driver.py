@@ -262,6 +262,8 @@ class SyncDriver(Driver):
                 chunk = next(chunks, END) if self.verdict.asked is None else END
             except Exception as error:  # noqa: BLE001 - it is raised after what came before it
                 chunk = Failed(error)
+            if chunk.__class__ is not bytes:
+                chunk = pump.convert(chunk)
         if self.verdict.asked is not None and chunk.__class__ is not Opened:
             self._end_inside(quiet=True)
             return None
