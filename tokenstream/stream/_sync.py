@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from tokenstream._elsewhere import no_block
@@ -94,12 +95,15 @@ class Stream(StreamBase[SyncDriver], Choice):
         Raises:
             StreamError: The answer failed; what had arrived is on the error.
         """
-        while True:
-            try:
-                # What asks for no event is not held up by each of them.
-                self._driver.read_all()
-            except StopIteration:
-                return self.message
+        driver = self._driver
+        try:
+            if driver.phase is Phase.ENDED:
+                driver.step()
+            deque(driver, maxlen=0)
+        except StopIteration:
+            # A view would end here, too.
+            pass
+        return self.message
 
     def choice(self, index: int) -> Choice:
         """Return the views of one of several alternative answers, from 0."""

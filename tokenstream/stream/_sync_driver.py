@@ -53,17 +53,36 @@ class SyncDriver(Driver):
         self.enter_loop()
         return self
 
-    def __next__(self) -> Event:
+    def __next__(self) -> Event:  # noqa: C901 - what runs for every token is in one place
         pump = self.pump
         if pump.busy or not pump.lock.acquire(False):  # noqa: FBT003 - a keyword takes twice as long
             raise self._busy()
         try:
             pump.busy = True
-            machine = self.machine
-            event = machine.pull() if machine.shortcut is None else None
+            machine, event = self.machine, None
+            chunks = pump.direct
+            if machine.shortcut is None:
+                event = machine.pull()
+            elif machine.now < self.due and chunks is not None and not pump.pending:
+                # The way of most chunks: as in `_read`, whose calls would cost each of them.
+                clock = self.clock
+                now = clock()
+                if now - machine.now > NOTABLE_SECONDS:
+                    self.silence.was_away(now - machine.now)
+                pump.pending = True
+                try:
+                    chunk: Any = next(chunks, END) if self.verdict.asked is None else END
+                except Exception as error:  # noqa: BLE001 - it is raised after what came before it
+                    chunk = Failed(error)
+                if chunk.__class__ is bytes and self.verdict.asked is None:
+                    event = machine.give(chunk, clock())
+                else:
+                    self._place(pump.convert(chunk))
+                # Not in a `finally`: until here Ctrl-C may have come between a chunk and its place.
+                pump.pending = False
+                event = event or machine.pull()
             while event is None:
-                plain = machine.plain and machine.now < self.due
-                event = (self._read() if plain else self._advance()) or machine.pull()
+                event = self._advance() or machine.pull()
         except ValueError as error:
             self.misread(error)
         except StopIteration:
@@ -76,34 +95,6 @@ class SyncDriver(Driver):
             if self.verdict.asked is not None:
                 self.end(quiet=True)
         return event
-
-    def read_all(self) -> None:
-        """Read to the end, or until somebody stops it.
-
-        Raises:
-            StopIteration: It is read to its end.
-            StreamError: The answer failed.
-        """
-        pump = self.pump
-        if self.phase is _ENDED:
-            self.step()
-        if not pump.enter():
-            raise self._busy()
-        try:
-            machine = self.machine
-            event = machine.pull() if machine.shortcut is None else None
-            while self.verdict.asked is None:
-                if event is None:
-                    plain = machine.plain and machine.now < self.due
-                    event = self._read() if plain else self._advance()
-                event = machine.pull() if event is None or machine.shortcut is None else None
-        except ValueError as error:
-            self.misread(error)
-        except StopIteration:
-            self._check_broken()
-            raise
-        finally:
-            self.leave()
 
     def step(self) -> Event:
         """Return the next event for a view, which meets the same error each time."""
@@ -247,32 +238,19 @@ class SyncDriver(Driver):
         return None
 
     def _read(self, until: float | None = None) -> Event | None:
-        chunk: Any
-        machine, pump, clock = self.machine, self.pump, self.clock
-        now = clock()
+        machine, pump = self.machine, self.pump
+        now = self.clock()
         if now - machine.now > NOTABLE_SECONDS and pump.chunks is not None:
             self.silence.was_away(now - (machine.now if machine.meter.chunks else self._ready_at))
-        chunks = pump.direct
-        if chunks is None or pump.pending or machine.answered:
-            chunk = self.next_item(until)
-        else:
-            # As in `Pump.read`, whose call would cost each chunk.
-            try:
-                pump.pending = True
-                chunk = next(chunks, END) if self.verdict.asked is None else END
-            except Exception as error:  # noqa: BLE001 - it is raised after what came before it
-                chunk = Failed(error)
-            if chunk.__class__ is not bytes:
-                chunk = pump.convert(chunk)
-        if self.verdict.asked is not None and chunk.__class__ is not Opened:
-            self._end_inside(quiet=True)
-            return None
-        event = machine.give(chunk, clock()) if chunk.__class__ is bytes else self._take_item(chunk)
-        # Not in a `finally`: until here Ctrl-C may have come between a chunk and its place.
+        event = self._place(self.next_item(until))
         pump.pending = False
         return event
 
-    def _take_item(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
+    def _place(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
+        """Put an item in its place, and return its event where it was seen at a glance."""
+        if self.verdict.asked is not None and item.__class__ is not Opened:
+            self._end_inside(quiet=True)
+            return None
         try:
             return self.take(item, self.clock())
         except MisuseError:
