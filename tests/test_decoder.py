@@ -170,6 +170,76 @@ def test_bounds_are_met_at_a_glance_too() -> None:
     assert isinstance(read(chunks, limits=Limits(event=len(chunks[0]) - 9))[1].error, LimitExceeded)
 
 
+@pytest.mark.parametrize("kind", ["content", "reasoning_content", "refusal", "arguments"])
+@pytest.mark.parametrize(
+    "limits", [Limits(), Limits(text=17), Limits(text=18), Limits(body=2_500), Limits(event=220)]
+)
+def test_what_is_counted_at_a_glance_is_what_would_have_been_counted(
+    kind: str, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metrics with gaps and stalls, events, messages and checkpoints: for choices in turns and bounds."""
+
+    def delta(number: int, choice: int) -> bytes:
+        if kind != "arguments":
+            return chunk({kind: f"a{number}"}, choice=choice)
+        call: dict[str, Any] = {"index": 0, "function": {"arguments": "[" if number < 2 else f"{number},"}}
+        if number < 2:
+            call = {**call, "id": f"call_{choice}", "type": "function"}
+            call["function"]["name"] = "look"
+        return chunk({"tool_calls": [call]}, choice=choice)
+
+    turns = [0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0]
+    chunks = [delta(number, choice) for number, choice in enumerate(turns)]
+
+    def told() -> Any:
+        decoder = Decoder(limits=limits)
+        now, so_far = 0.0, list[Any]()
+        for number, item in enumerate(chunks):
+            now += (0.5, 0.1, 2.5)[number % 3]
+            events = decoder.feed(item, now=now)
+            seen = [(event, event.raw, getattr(event, "partial_arguments", None)) for event in events]
+            so_far.append((seen, decoder.messages, decoder.metrics))
+        decoder.end(now=now)
+        error = decoder.error
+        assert error is not None
+        rules = {name: noted.count for name, noted in decoder.departures.items()}
+        return so_far, repr(error), error.events_seen, error.checkpoint, error.bytes_seen, rules
+
+    glanced = told()
+    monkeypatch.setattr(Connection, "shortcut", lambda _: None)
+
+    assert told() == glanced
+
+
+class _Bytes(bytes):
+    """A kind of bytes, which says of itself that it was cut where it was not."""
+
+
+def test_a_kind_of_bytes_is_read_for_what_it_is() -> None:
+    """Comparing tells what was cut by which object comes back; of another class it is never the same one."""
+    chunks = [chunk({"content": "abc"}) for _ in range(9)]
+    odd = chunk({"content": "x"}, choice=1)
+    events, decoder = read([*chunks, _Bytes(odd)])
+
+    assert read([*chunks, odd])[0] == events
+    assert ["abc" * 9, "x"] == [message.text for message in decoder.messages]
+
+
+class _InTurns(Text):
+    """A format whose shortcut gives each delta to another part than the last one."""
+
+    def shortcut(self, *_: Any) -> Any:
+        state = iter(range(1, 9))
+        return lambda chunk: TextDelta(chunk[6:-2].decode(), part=next(state) % 2, raw=chunk)
+
+
+def test_a_shortcut_may_lead_anywhere() -> None:
+    """What goes to another place than the last delta is added there."""
+    _, decoder = read([sse("a"), sse("b"), sse("c"), sse("d")], format=_InTurns())
+
+    assert ["ac", "bd"] == [part.text for part in decoder.message.parts if part.kind == "text"]
+
+
 @pytest.mark.parametrize("size", [1, 7, 100, 10_000])
 def test_the_bound_on_a_body_gives_the_same_wherever_chunks_end(size: int) -> None:
     """What stands before the bound is delivered, then the error comes."""

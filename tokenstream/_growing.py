@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Ending, FinishReason
 
-__all__ = ["Arguments", "ChoiceState", "GrowingPart", "GrowingUsage", "SharedLog"]
+__all__ = ["Arguments", "ChoiceState", "GrowingPart", "GrowingUsage", "Lane", "SharedLog", "is_bare"]
 
 
 class Arguments(TextLog):
@@ -55,7 +55,7 @@ class Arguments(TextLog):
     def _last(self, missing: int) -> str:
         """Return that many characters from the end; what lies before them is not touched."""
         found: list[str] = []
-        pieces = reversed(self._pieces)
+        pieces = reversed(self.pieces)
         while missing > 0:
             piece = next(pieces)
             found.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
@@ -153,6 +153,32 @@ class SharedLog(TextLog):
         self.kind = kind
         self.writer: GrowingPart | None = None
         """The part that last added to it."""
+
+
+class Lane:
+    """Where a delta went, and so does the next one like it.
+
+    Args:
+        kind: The class of the delta.
+        choice: Its choice.
+        part: Its part.
+        log: What its text was added to.
+    """
+
+    __slots__ = ("choice", "is_fragment", "kind", "log", "part")
+
+    def __init__(self, kind: type, choice: int, part: int, log: TextLog) -> None:
+        self.kind = kind
+        self.choice = choice
+        self.part = part
+        self.log = log
+        self.is_fragment = isinstance(log, Arguments)
+        """Whether its text is called a fragment."""
+
+
+def is_bare(delta: Any) -> bool:  # noqa: ANN401 - a delta
+    """Tell whether a delta of reasoning is text and nothing else."""
+    return bool(delta.text) and not delta.signature
 
 
 class ChoiceState:

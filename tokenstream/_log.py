@@ -19,34 +19,41 @@ class TextLog:
         ('Hello', 'lo', 5)
     """
 
-    __slots__ = ("_blocks", "_pieces", "length")
+    __slots__ = ("full_at", "length", "pieces")
 
     def __init__(self) -> None:
         # Blocks and then the pieces since: one list, because another thread may
         # join it at any moment, and must find each piece in it once.
-        self._pieces: list[str] = []
-        self._blocks = 0
+        self.pieces: list[str] = []
+        """Blocks, and the pieces since; `append` adds to it, and whoever does the same in its place."""
+        self.full_at = _BLOCK
+        """How many of them there are when `pack` is due."""
         self.length = 0
         """How much text there is, in characters."""
 
     def append(self, text: str) -> None:
         """Add a piece."""
-        pieces = self._pieces
+        pieces = self.pieces
         pieces.append(text)
         self.length += len(text)
-        if len(pieces) - self._blocks >= _BLOCK:
-            pieces[self._blocks :] = ["".join(pieces[self._blocks :])]
-            self._blocks += 1
+        if len(pieces) >= self.full_at:
+            self.pack()
+
+    def pack(self) -> None:
+        """Join the last pieces to one block."""
+        start = self.full_at - _BLOCK
+        self.pieces[start:] = ["".join(self.pieces[start:])]
+        self.full_at += 1
 
     def join(self) -> str:
         """Return all text."""
-        return "".join(self._pieces)
+        return "".join(self.pieces)
 
     def since(self, start: int) -> str:
         """Return the text from position `start` on; what lies before it is not copied."""
         if start <= 0:
             return self.join()
-        pieces = self._pieces[:]
+        pieces = self.pieces[:]
         missing = sum(map(len, pieces)) - start
         found: list[str] = []
         while missing > 0:

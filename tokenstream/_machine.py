@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.accumulator import Accumulator
+from tokenstream._glance import Glancing
 from tokenstream.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import (
@@ -22,7 +22,6 @@ from tokenstream.formats._read import are_text, is_dict
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.message import Checkpoint
-from tokenstream.stages.metrics import Meter
 from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ _LOWEST_OTHER_STATUS = 300
 _TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
-class Machine:
+class Machine(Glancing):
     """Framing, format and accumulator of one answer, for loops that take one event at a time.
 
     `give` and `push` take input, `pull` gives its events one by one, `finish`
@@ -57,25 +56,17 @@ class Machine:
     __slots__ = (
         "_coding",
         "_connection",
+        "_given",
         "_head",
         "_id_at_fault",
         "_left",
-        "accumulator",
         "answered",
         "begun_at",
-        "chunk",
         "departures",
-        "error",
-        "events_seen",
-        "limits",
-        "meter",
-        "now",
         "over",
         "pings",
-        "plain",
         "pull",
         "resting",
-        "shortcut",
         "wanted",
     )
 
@@ -88,7 +79,7 @@ class Machine:
         pings: bool,
     ) -> None:
         check_option("limits", limits, Limits)
-        self.limits = limits if limits is not None else DEFAULT_LIMITS
+        super().__init__(limits if limits is not None else DEFAULT_LIMITS, self._late_usage)
         self.departures = Departures()
         """What the server did that its documents do not say, and the rule that was applied."""
         self.wanted = format
@@ -98,14 +89,8 @@ class Machine:
         self._id_at_fault: str | None = None
         """The id of the SSE event that is at fault; None where none is."""
         self._head: ResponseHead | None = None
-        self.accumulator = Accumulator(limits=self.limits, late_usage=self._late_usage)
-        """The stage that holds the message."""
         self.connect(content_type)
-        self.chunk: Any = None
-        """The input that `pull` decodes next."""
         self._left: list[Event] = []
-        self.now = 0.0
-        """The clock at the last input."""
         self.over = False
         """Whether no more input is taken."""
         self.answered = False
@@ -114,15 +99,8 @@ class Machine:
         """Whether the server has nothing to say until the client speaks: no silence is too long then."""
         self.begun_at = -math.inf
         """The clock when it last began to speak after that."""
-        self.plain = True
-        """Whether nothing but more input is needed: no error, no terminal event, no end."""
-        self.shortcut: Callable[[bytes], Event | None] | None = None
-        """Reads the next chunk at a glance, where the last one left nothing to be given."""
-        self.meter = Meter(0.0)
-        self.error: StreamError | None = None
-        """What went wrong after the events that were given last."""
-        self.events_seen = 0
-        """Events that were given."""
+        self._given = 0
+        """Events that `pull` gave."""
         self.pull: Callable[[], Event | None] = self._events().__next__
         """The next event, or None when more input is needed: for loops that take one event at a time."""
 
@@ -136,6 +114,11 @@ class Machine:
         """The sentinel alone told the end; a clean end of the input has yet to confirm it."""
         known = self._connection.format
         return known is not None and known.assumed
+
+    @property
+    def events_seen(self) -> int:
+        """Events that were given."""
+        return self._given + self.meter.glanced
 
     @property
     def metrics(self) -> Metrics:
@@ -210,28 +193,9 @@ class Machine:
             chunk: Bytes of the body.
             now: A clock reading, in seconds.
         """
+        if self.shortcut is not None:
+            return self.shortcut(chunk, now)
         self.now = now
-        read, meter = self.shortcut, self.meter
-        if read is not None:
-            size = meter.bytes + len(chunk)
-            event = read(chunk) if size <= self.limits.body else None
-            if event is not None:
-                meter.bytes = size
-                meter.chunks += 1
-                if meter.waiting or now - meter.content_at > meter.notable_gap:
-                    meter.content(now)
-                    if meter.waiting and event.__class__ is TextDelta:
-                        meter.mark_text(now)
-                else:
-                    meter.content_at = now
-                    meter.content_chunks += 1
-                accumulator = self.accumulator
-                accumulator.take(event)
-                self.events_seen += 1
-                if accumulator.error is not None:
-                    self._fail(accumulator.error)
-                return event
-            self.shortcut = None
         self.chunk = chunk
         return None
 
@@ -241,7 +205,8 @@ class Machine:
         Raises:
             MisuseError: It is neither bytes nor text, nor a payload whose keys are text.
         """
-        if isinstance(chunk, bytearray) or chunk.__class__ is memoryview:
+        if isinstance(chunk, bytes | bytearray) or chunk.__class__ is memoryview:
+            # What is a kind of bytes, too: a glance takes them for what they are.
             chunk = bytes(chunk)
         elif isinstance(chunk, str):
             if not self._connection.takes_text:
@@ -371,7 +336,7 @@ class Machine:
                     event = self._left.pop(0)
                     if take(event):
                         fresh = self._mark(event, fresh=fresh)
-                    self.events_seen += 1
+                    self._given += 1
                     yield event
                 yield None
                 continue
@@ -383,7 +348,7 @@ class Machine:
             if outgrown:
                 size = most - meter.bytes
                 chunk = chunk[:size]
-            meter.chunks += 1
+            meter.plain_chunks += 1
             meter.bytes += size
             connection, coding = self._connection, self._coding
             if coding is None:
@@ -401,7 +366,7 @@ class Machine:
                             meter.content(now)
                         if meter.waiting and event.__class__ is TextDelta:
                             meter.mark_text(now)
-                    self.events_seen += 1
+                    self._given += 1
                     yield event
                 reader = connection.format or connection
                 if reader.error is not None or accumulator.error is not None:
@@ -421,7 +386,8 @@ class Machine:
                 self.resting, self.begun_at = not self.resting, now
             self.plain = self.error is None and not self.answered
             if self.plain and meter.content_chunks and coding is None:
-                self.shortcut = connection.shortcut()
+                read = connection.shortcut()
+                self.shortcut = None if read is None else self.glance_with(read)
             # The next input may be long in coming, and a payload is large.
             frames = frame = event = None
 
@@ -450,11 +416,6 @@ class Machine:
         self.plain = False
         self.shortcut = None
         self.meter.finish(now)
-
-    def _fail(self, error: StreamError) -> None:
-        self.error = error
-        self.plain = False
-        self.shortcut = None
 
 
 def _is_the_callers(cause: StreamError) -> bool:

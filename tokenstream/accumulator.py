@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._growing import Arguments, ChoiceState, GrowingPart, GrowingUsage
+from tokenstream._growing import ChoiceState, GrowingPart, GrowingUsage, Lane, is_bare
 from tokenstream._log import TextLog
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
@@ -41,14 +41,14 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream._growing import Arguments
     from tokenstream.message import Ending, Usage
 
 __all__ = ["Accumulator"]
 
 
-_NOWHERE = TextLog()
-_NO_CALL = Arguments()
-"""Stands for a log while no text has come; nothing is ever written to it."""
+_NOWHERE = Lane(type(None), -1, -1, TextLog())
+"""Stands for a lane where the last event was no delta; nothing is ever written to its log."""
 
 
 class Accumulator:
@@ -69,24 +69,19 @@ class Accumulator:
     """
 
     __slots__ = (
-        "_call_choice",
-        "_call_log",
-        "_call_part",
         "_choices",
-        "_held",
         "_id",
         "_late_usage",
-        "_messages",
         "_model",
         "_provider_data",
         "_role",
-        "_text_choice",
-        "_text_log",
-        "_text_part",
         "_usage",
+        "built",
         "ending",
         "error",
         "format",
+        "held",
+        "lane",
         "limits",
         "stop",
         "tool_calls_delivered",
@@ -110,16 +105,12 @@ class Accumulator:
         self._late_usage = late_usage
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
-        self._messages: dict[int, Message] | None = None
-        self._held = 0
-        # The part that the last text went to: most deltas go where the one before went.
-        self._text_part = -1
-        self._text_choice = -1
-        self._text_log = _NOWHERE
-        # The call that the last fragment went to; after anything but text, it is looked up again.
-        self._call_part: int | None = None
-        self._call_choice = 0
-        self._call_log = _NO_CALL
+        self.built: dict[int, Message] | None = None
+        """The messages that were built since the last event, by choice."""
+        self.held = 0
+        """Characters that are held."""
+        self.lane = _NOWHERE
+        """Where the last delta went: most go where the one before went. After any other event, nowhere."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
         """Take an event; it gives none."""
@@ -138,37 +129,31 @@ class Accumulator:
 
     def take(self, event: Event) -> bool:
         """Take an event, and tell whether it had content."""
+        lane = self.lane
         if (
-            isinstance(event, TextDelta)
-            and event.part == self._text_part
-            and event.choice == self._text_choice
+            event.__class__ is lane.kind
+            and event.part == lane.part
+            and event.choice == lane.choice
+            and (lane.kind is not ReasoningDelta or is_bare(event))
         ):
-            text = event.text
-            self._text_log.append(text)
-            self._held += len(text)
-            if self._held > self.limits.text:
-                self._overflow()
-            content = True
-        elif (
-            isinstance(event, ToolCallDelta)
-            and event.part == self._call_part
-            and event.choice == self._call_choice
-        ):
-            text = event.fragment
-            # What it was added to is where `partial_arguments` looks.
-            event._link = log = self._call_log  # noqa: SLF001 - made for this
+            delta: Any = event
+            log = lane.log
+            text = delta.fragment if lane.is_fragment else delta.text
+            if lane.kind is ToolCallDelta:
+                # What it was added to is where `partial_arguments` looks.
+                delta._link = log  # noqa: SLF001 - made for this
             log.append(text)
-            self._held += len(text)
-            if self._held > self.limits.text:
-                self._overflow()
+            self.held += len(text)
+            if self.held > self.limits.text:
+                self.overflow()
             content = True
         else:
-            self._call_part = None
+            self.lane = _NOWHERE
             taker = _TAKERS.get(event.__class__)
             content = taker(self, event) if taker is not None else False
         # Last: what another thread built meanwhile is forgotten with the rest.
-        if self._messages is not None:
-            self._messages = None
+        if self.built is not None:
+            self.built = None
         return content
 
     def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
@@ -190,7 +175,7 @@ class Accumulator:
         if main is not None:
             self.ending = main.ending
         # Last: another thread may ask for the message at any moment, and must not keep the old verdict.
-        self._messages = None
+        self.built = None
 
     @property
     def message(self) -> Message:
@@ -218,9 +203,9 @@ class Accumulator:
     def message_of(self, choice: int) -> Message:
         """Return one choice as it is now; empty while nothing of it has come."""
         # Another thread may be taking an event, which forgets what was built.
-        messages = self._messages
+        messages = self.built
         if messages is None:
-            messages = self._messages = {}
+            messages = self.built = {}
         message = messages.get(choice)
         if message is None:
             message = messages[choice] = self._build(choice)
@@ -290,35 +275,35 @@ class Accumulator:
         return self._choice(event.choice).part(event.part, start)
 
     def _grow(self, length: int) -> None:
-        self._held += length
-        if self._held > self.limits.text:
-            self._overflow()
+        self.held += length
+        if self.held > self.limits.text:
+            self.overflow()
 
-    def _overflow(self) -> None:
+    def overflow(self) -> None:
+        """Say that more characters came than may be held."""
         self.error = LimitExceeded(limit="text", value=self.limits.text)
 
-    def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> TextLog:  # noqa: ANN401 - any delta
+    def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> None:  # noqa: ANN401 - any delta
         choice = self._choice(event.choice)
-        return choice.writes(choice.part(event.part, start), kind)
+        log = choice.writes(choice.part(event.part, start), kind)
+        log.append(event.text)
+        self.lane = Lane(event.__class__, event.choice, event.part, log)
+        self._grow(len(event.text))
 
     def _take_text(self, event: TextDelta) -> bool:
-        log = self._write(event, "text", TextPart)
-        log.append(event.text)
-        self._text_part, self._text_choice, self._text_log = event.part, event.choice, log
-        self._grow(len(event.text))
+        self._write(event, "text", TextPart)
         return True
 
     def _take_reasoning(self, event: ReasoningDelta) -> bool:
         if event.signature:
             self._part(event, ReasoningPart).add_extra(event.signature)
+            self._grow(len(event.signature))
         if event.text:
-            self._write(event, "reasoning", ReasoningPart).append(event.text)
-        self._grow(len(event.text) + len(event.signature or ""))
+            self._write(event, "reasoning", ReasoningPart)
         return bool(event.text)
 
     def _take_refusal(self, event: RefusalDelta) -> bool:
-        self._write(event, "refusal", RefusalPart).append(event.text)
-        self._grow(len(event.text))
+        self._write(event, "refusal", RefusalPart)
         return True
 
     def _take_call_start(self, event: ToolCallStart) -> bool:
@@ -330,16 +315,18 @@ class Accumulator:
         return True
 
     def _take_arguments(self, event: ToolCallDelta) -> bool:
-        part = self._choice(event.choice).part(event.part, ToolCall)
-        event._link = log = part.add_piece(event.fragment)  # noqa: SLF001 - as for the next fragment
-        self._call_part, self._call_choice, self._call_log = event.part, event.choice, log
-        self._grow(len(event.fragment))
+        event._link = self._add(event, ToolCall)  # noqa: SLF001 - as for the next fragment
         return True
 
     def _take_fragment(self, event: PartDelta) -> bool:
-        self._part(event, ServerToolCall).add_piece(event.fragment)
-        self._grow(len(event.fragment))
+        self._add(event, ServerToolCall)
         return True
+
+    def _add(self, event: ToolCallDelta | PartDelta, start: Callable[[], Part]) -> Arguments:
+        log = self._part(event, start).add_piece(event.fragment)
+        self.lane = Lane(event.__class__, event.choice, event.part, log)
+        self._grow(len(event.fragment))
+        return log
 
     def _take_call(self, event: ToolCallDone) -> bool:
         self._finish_part(event, event.call)
@@ -366,8 +353,6 @@ class Accumulator:
 
     def _finish_part(self, event: ToolCallDone | PartDone, content: Part) -> None:
         self._part(event, lambda: content).finish(content)
-        if event.part == self._text_part and event.choice == self._text_choice:
-            self._text_part = self._text_choice = -1
 
     def _take_citation(self, event: CitationAdded) -> bool:
         self._part(event, lambda: event.citation).final = event.citation

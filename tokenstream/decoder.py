@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._machine import Machine
 
@@ -64,8 +64,10 @@ class Decoder:
         machine = self._machine
         if machine.over or machine.error is not None:
             return []
-        if isinstance(chunk, bytes):
-            event = machine.give(chunk, now)
+        data: Any = chunk
+        if data.__class__ is bytes:
+            glance = machine.shortcut or machine.give
+            event = glance(data, now)
             if event is not None:
                 return [event] if machine.plain else [event, *self._drain()]
         else:

@@ -94,23 +94,26 @@ class Meter:
         "_stalls",
         "_wrapped",
         "bytes",
-        "chunks",
         "content_at",
-        "content_chunks",
         "ended_at",
         "first_event_at",
+        "glanced",
         "notable_gap",
+        "plain_chunks",
+        "plain_content_chunks",
         "started_at",
         "waiting",
     )
 
     def __init__(self, started_at: float, *, wrapped: bool = False) -> None:
-        self.chunks = 0
-        """Chunks that were read."""
         self.bytes = 0
         """Bytes that were read."""
-        self.content_chunks = 0
-        """Chunks that held content."""
+        self.glanced = 0
+        """Chunks that were one delta each, and were read at a glance."""
+        self.plain_chunks = 0
+        """Chunks that were read otherwise."""
+        self.plain_content_chunks = 0
+        """Those of them that held content."""
         self.waiting = True
         """Whether one of the marks that are taken once has not been taken."""
         self.first_event_at: float | None = None
@@ -132,6 +135,16 @@ class Meter:
         self.ended_at: float | None = None
         self._wrapped = wrapped
 
+    @property
+    def chunks(self) -> int:
+        """Chunks that were read."""
+        return self.plain_chunks + self.glanced
+
+    @property
+    def content_chunks(self) -> int:
+        """Chunks that held content."""
+        return self.plain_content_chunks + self.glanced
+
     def mark(self, now: float, *, frame: bool) -> None:
         """Mark the first byte and the first whole frame."""
         if self._first_byte is None:
@@ -147,16 +160,19 @@ class Meter:
         self.waiting = False
 
     def content(self, now: float) -> None:
-        """Mark the first content of a chunk."""
+        """Mark the first content of a chunk that is not read at a glance."""
         if self._first_content is None:
             self._first_content = now
         elif now - self.content_at > self.notable_gap:
-            gap = now - self.content_at
-            self._longest_gap = max(self._longest_gap, gap)
-            self._stalls += gap > STALL_SECONDS
-            self.notable_gap = min(self._longest_gap, STALL_SECONDS)
+            self.gap(now - self.content_at)
         self.content_at = now
-        self.content_chunks += 1
+        self.plain_content_chunks += 1
+
+    def gap(self, seconds: float) -> None:
+        """Take a notable gap between two contents."""
+        self._longest_gap = max(self._longest_gap, seconds)
+        self._stalls += seconds > STALL_SECONDS
+        self.notable_gap = min(self._longest_gap, STALL_SECONDS)
 
     def finish(self, now: float) -> None:
         """Mark the end of the answer, once."""

@@ -433,7 +433,7 @@ def _reader(
                 event.id = call_id
         event.choice = choice
         event.part = part
-        event._raw = start + data[payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        event._raw = start + data[payload] if start else data[payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
         if follow is not None and follow(event) is False:
             return None
         if append is not None:

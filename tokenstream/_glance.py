@@ -1,0 +1,118 @@
+"""What runs for a chunk that is one more delta like the last one: one function, made for many of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._growing import is_bare
+from tokenstream.accumulator import Accumulator
+from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta
+from tokenstream.stages.metrics import Meter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import Usage
+
+__all__ = ["Glancing"]
+
+
+class Glancing:
+    """What a machine has in hand for each chunk: accumulator and meter, the chunk itself, and its way.
+
+    Args:
+        limits: Bounds on untrusted input.
+        late_usage: Tells token counts that no event has told yet, None where there are none.
+    """
+
+    __slots__ = ("accumulator", "chunk", "error", "limits", "meter", "now", "plain", "shortcut")
+
+    def __init__(self, limits: Limits, late_usage: Callable[[], Usage | None]) -> None:
+        self.limits = limits
+        self.accumulator = Accumulator(limits=limits, late_usage=late_usage)
+        """The stage that holds the message."""
+        self.meter = Meter(0.0)
+        self.chunk: Any = None
+        """The input that `pull` decodes next."""
+        self.now = 0.0
+        """The clock at the last input."""
+        self.error: StreamError | None = None
+        """What went wrong after the events that were given last."""
+        self.plain = True
+        """Whether nothing but more input is needed: no error, no terminal event, no end."""
+        self.shortcut: Callable[[bytes, float], Event | None] | None = None
+        """Does what `give` does, where the last chunk is done with and the next may be like it."""
+
+    def glance_with(  # noqa: C901 - what runs for every token is in one place
+        self, read: Callable[[bytes], Event | None]
+    ) -> Callable[[bytes, float], Event | None]:
+        """Return what does for a chunk, in one call, what `Machine.pull` does for any.
+
+        It serves as long as it gives each chunk's event: nothing else is taken in between,
+        so the next delta goes where the last one went. What it gives no event for is left
+        to `pull`.
+
+        Args:
+            read: Reads a chunk like the last one; returns None for any other.
+        """
+        meter, accumulator, lane = self.meter, self.accumulator, self.accumulator.lane
+        most_bytes, most_text = self.limits.body, self.limits.text
+        kind: Any = lane.kind
+        choice, part, is_fragment = lane.choice, lane.part, lane.is_fragment
+        log, pieces = lane.log, lane.log.pieces
+        is_call, is_reasoning = kind is ToolCallDelta, kind is ReasoningDelta
+
+        def glance(chunk: bytes, now: float) -> Event | None:
+            self.now = now
+            size = meter.bytes + len(chunk)
+            event: Any = read(chunk) if size <= most_bytes else None
+            if event is None:
+                self.shortcut = None
+                self.chunk = chunk
+                return None
+            meter.bytes = size
+            meter.glanced += 1
+            if now - meter.content_at > meter.notable_gap:
+                meter.gap(now - meter.content_at)
+            meter.content_at = now
+            if (
+                event.__class__ is kind
+                and event.part == part
+                and event.choice == choice
+                and accumulator.lane is lane
+                and (not is_reasoning or is_bare(event))
+            ):
+                # As in `Accumulator.take` and `TextLog.append`, whose calls would cost each event.
+                if is_call:
+                    event._link = log  # noqa: SLF001 - where `partial_arguments` looks
+                text = event.fragment if is_fragment else event.text
+                pieces.append(text)
+                size = len(text)
+                log.length += size
+                if len(pieces) >= log.full_at:
+                    log.pack()
+                accumulator.held += size
+                if accumulator.held > most_text:
+                    accumulator.overflow()
+                    self.fail()
+                if accumulator.built is not None:
+                    accumulator.built = None
+            else:
+                accumulator.take(event)
+                if meter.waiting and event.__class__ is TextDelta:
+                    meter.mark_text(now)
+                if accumulator.error is not None:
+                    self.fail()
+            taken: Event = event
+            return taken
+
+        return glance
+
+    def fail(self) -> None:
+        """Take the accumulator's error, after the event that brought it."""
+        self.error = self.accumulator.error
+        self.plain = False
+        self.shortcut = None
