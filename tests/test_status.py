@@ -89,7 +89,7 @@ def test_a_place_is_an_address_without_what_may_be_secret() -> None:
 def error_of(status: int, body: bytes = b"", **headers: str) -> StreamError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     reader = ErrorBody(ResponseHead(status=status, headers=named), limits=Limits())
-    reader.frames(body)
+    reader.feed(body)
     reader.end()
     assert reader.error is not None
     return reader.error
@@ -258,7 +258,7 @@ def test_an_error_body_is_over_with_its_json_document(body: bytes, size: int) ->
     reader = ErrorBody(ResponseHead(status=500), limits=Limits())
     last = len(body.rstrip())
     for start in range(0, len(body), size):
-        reader.frames(body[start : start + size])
+        reader.feed(body[start : start + size])
         assert reader.ended is (start + size >= last)
     assert reader.error is None
 
@@ -266,7 +266,7 @@ def test_an_error_body_is_over_with_its_json_document(body: bytes, size: int) ->
 def test_an_error_body_of_text_is_over_at_its_end_alone() -> None:
     """Text may always go on."""
     reader = ErrorBody(ResponseHead(status=500), limits=Limits())
-    reader.frames(b"busy {}")
+    reader.feed(b"busy {}")
 
     assert not reader.ended
 

@@ -17,9 +17,10 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.events import TextDelta
+from tokenstream.events import Ping, TextDelta
 from tokenstream.formats._read import are_text, is_dict
 from tokenstream.framing import ServerSentEvent
+from tokenstream.framing._comments import COMMENT
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.message import Checkpoint
 from tokenstream.status import ErrorBody
@@ -84,7 +85,7 @@ class Machine(Glancing):
         """What the server did that its documents do not say, and the rule that was applied."""
         self.wanted = format
         self.pings = pings
-        self._connection: Connection | ErrorBody
+        self._connection: Connection
         self._coding: ContentDecoder | None = None
         self._id_at_fault: str | None = None
         """The id of the SSE event that is at fault; None where none is."""
@@ -112,8 +113,7 @@ class Machine(Glancing):
     @property
     def assumed(self) -> bool:
         """The sentinel alone told the end; a clean end of the input has yet to confirm it."""
-        known = self._connection.format
-        return known is not None and known.assumed
+        return self._connection.format.assumed
 
     @property
     def events_seen(self) -> int:
@@ -137,9 +137,12 @@ class Machine(Glancing):
             content_type: What the server says of the body.
             coding: The content coding that is on its bytes, such as "gzip".
         """
+        self._begin(self.wanted, content_type, coding)
+
+    def _begin(self, format: str | Format | None, content_type: str | None, coding: str) -> None:
         self._undo(coding)
         self._connection = Connection(
-            self.wanted,
+            format,
             content_type=content_type,
             limits=self.limits,
             pings=self.pings,
@@ -151,8 +154,7 @@ class Machine(Glancing):
         self.accumulator.format = name
 
     def _late_usage(self) -> Usage | None:
-        known = self._connection.format
-        return None if known is None else known.late_usage()
+        return self._connection.format.late_usage()
 
     def answer(self, head: ResponseHead, coding: str = "") -> None:
         """Take the head of a response: what comes is its body, or, by its status, what an error says.
@@ -165,14 +167,14 @@ class Machine(Glancing):
         if head.status < _LOWEST_OTHER_STATUS:
             self.connect(head.content_type, coding)
         else:
-            self._undo(coding)
-            self._connection = ErrorBody(head, limits=self.limits)
+            self._begin(ErrorBody(head, limits=self.limits), head.content_type, coding)
 
     def take_messages(self) -> None:
         """Take each piece of input as one whole payload: a WebSocket's messages."""
-        if isinstance(self._connection, Connection):
-            self._connection.take_messages()
-            self.resting = self._connection.resting
+        connection = self._connection
+        if not isinstance(connection.format, ErrorBody):
+            connection.take_messages()
+            self.resting = connection.format.resting
 
     def _undo(self, coding: str) -> None:
         if coding.strip().lower() in ("", "identity"):
@@ -211,8 +213,7 @@ class Machine(Glancing):
         elif isinstance(chunk, str):
             if not self._connection.takes_text:
                 chunk = chunk.encode("utf-8", "surrogatepass")
-                if isinstance(self._connection, Connection):
-                    self._connection.text = True
+                self._connection.take_text()
         elif is_dict(chunk):
             if not are_text(chunk):
                 raise MisuseError("the payload has a key that is no text; payloads are JSON objects as dicts")
@@ -284,7 +285,7 @@ class Machine(Glancing):
             ending = "complete"
             if error is not None:
                 ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
-        elif ending == "complete" and isinstance(self._connection, ErrorBody):
+        elif ending == "complete" and isinstance(self._connection.format, ErrorBody):
             # A whole error is no answer.
             ending = "stopped"
         self.accumulator.conclude(ending, cut=() if error is None else self._connection.unfinished_choices)
@@ -352,14 +353,14 @@ class Machine(Glancing):
             meter.bytes += size
             connection, coding = self._connection, self._coding
             if coding is None:
-                frames = connection.frames(chunk)
+                frames = connection.framing.frames(chunk)
                 if meter.waiting:
                     meter.mark(now, frame=bool(frames))
             else:
                 frames = self._decoded_frames(coding, chunk, now)
             fresh = True
             for frame in frames:
-                for event in connection.events(frame):
+                for event in [Ping()] if frame is COMMENT else connection.format.feed(frame):
                     if take(event):
                         if fresh:
                             fresh = False
@@ -368,17 +369,17 @@ class Machine(Glancing):
                             meter.mark_text(now)
                     self._given += 1
                     yield event
-                reader = connection.format or connection
+                reader = connection.format
                 if reader.error is not None or accumulator.error is not None:
                     self.error = reader.error or accumulator.error
                     # The framing is ahead of what was read, by the rest of the chunk.
                     self._id_at_fault = frame.id if isinstance(frame, ServerSentEvent) else ""
                     break
             else:
-                self.error = (connection.framing or connection).error or (coding.error if coding else None)
+                self.error = connection.framing.error or (coding.error if coding else None)
                 if outgrown and self.error is None:
                     self.error = LimitExceeded(limit="body", value=most)
-            ending = connection.format or connection
+            ending = connection.format
             self.answered = ending.ended
             if self.answered:
                 meter.finish(now)
@@ -404,11 +405,11 @@ class Machine(Glancing):
         connection, meter = self._connection, self.meter
         meter.mark(now, frame=False)
         for piece in coding.pieces(chunk):
-            frames = connection.frames(piece)
+            frames = connection.framing.frames(piece)
             if frames and meter.waiting:
                 meter.mark(now, frame=True)
             yield from frames
-            if (connection.framing or connection).error is not None:
+            if connection.framing.error is not None:
                 return
 
     def _end_input(self, now: float) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._json import decode
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats._errors import LONGEST_WAIT, error_kind, kind_of_status, provider_error
 from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats._whole import Wholeness
-from tokenstream.formats.base import name_of
+from tokenstream.formats.base import Format, name_of
 from tokenstream.framing import SSEParser
 from tokenstream.framing.sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS
@@ -108,69 +108,82 @@ _ADVICE: dict[ErrorKind, str] = {
 _SHOULD_RETRY = {"true": True, "false": False}
 
 
-class ErrorBody:
-    """Reads the body of a response with an error status, as a connection that gives no events.
+class ErrorBody(Format):
+    """Reads the body of a response with an error status: a format that gives no events, and an error.
 
     Args:
         head: The response's head.
         limits: `Limits.tail` bounds what the error keeps of the body.
+        pings: Unused; every format takes it.
+
+    Example:
+        >>> body = ErrorBody(ResponseHead(status=429))
+        >>> body.feed(b'{"error": "slow down"}'), body.ended, body.end()
+        ([], True, [])
+        >>> str(body.error)
+        'the server answered with status 429; the provider reports an error: slow down; ask again later'
     """
 
-    error: StreamError | None = None
-    framing = None
-    format = None
-    finished = False
-    unfinished_choices: tuple[int, ...] = ()
-    resting = False
-    takes_text = False
-    comments = 0
-    name: str | None = None
-    frames_seen = 0
-    last_event_id: str | None = None
-    tail = b""
+    __slots__ = ("_body", "_document", "_head")
 
-    def __init__(self, head: ResponseHead, *, limits: Limits) -> None:
+    name: ClassVar[str] = ""
+    framing: ClassVar[str] = "body"
+
+    def __init__(self, head: ResponseHead, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
         self._head = head
-        self._limits = limits
         self._body = bytearray()
         self._document = Wholeness()
 
-    def frames(self, chunk: bytes) -> list[Any]:
-        """Keep what there is room for."""
-        room = max(0, _MOST_BODY - len(self._body))
-        self._body += chunk[:room]
-        # Its marks are ASCII: in UTF-8 no other character holds them.
-        self._document.add(str(chunk[:room].removeprefix(_BOM), "latin-1"))
-        if len(self._body) >= _MOST_BODY:
-            self.end()
-        # One frame, so that its reader looks for the error.
-        return [chunk]
+    def fresh(self, *, limits: Limits, pings: bool) -> ErrorBody:
+        """Return what reads the body of the same response."""
+        return type(self)(self._head, limits=limits, pings=pings)
 
-    @property
-    def ended(self) -> bool:
-        """Whether the body is one whole JSON document: what is to come says nothing more."""
-        return self._document.whole
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
+        """Say no: the status tells, and no payload."""
+        return False
 
-    def take_payloads(self) -> None:
+    def read(self, payload: dict[str, Any], event: str) -> None:
         """Take payloads for what they are: none of an error's body."""
 
-    def shortcut(self) -> None:
-        """Return no function that would read a chunk at a glance."""
+    def feed(self, frame: Any, *, now: float = 0.0) -> list[Event]:  # noqa: ANN401 - a piece of the body
+        """Keep what there is room for; `ended` says that the body is one whole JSON document.
 
-    def events(self, frame: object) -> list[Event]:
-        """Give none."""
+        Args:
+            frame: A piece of the body.
+            now: Unused; every stage takes it.
+        """
+        piece = frame[: max(0, _MOST_BODY - len(self._body))]
+        self._body += piece
+        # Its marks are ASCII: in UTF-8 no other character holds them.
+        self._document.add(str(piece.removeprefix(_BOM), "latin-1"))
+        self.ended = self._document.whole
+        if len(self._body) >= _MOST_BODY:
+            self.end()
         return []
 
-    def end(self, *, broken: bool = False) -> list[Event]:
-        """The body is over: say what it says; what had come of it says enough."""
+    @property
+    def finished(self) -> bool:
+        """No: an error is no answer."""
+        return False
+
+    @property
+    def withheld(self) -> StreamError | None:
+        """What the body says, however the input ends: what had come of it says enough."""
+        self.end()
+        return self.error
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """The body is over: set `error` to what it says.
+
+        Args:
+            now: Unused; every stage takes it.
+        """
         if self.error is None:
             read = _status_error if self._head.status >= _LOWEST_ERROR_STATUS else _redirected
-            self.error = read(self._head, bytes(self._body), self._limits)
+            self.error = read(self._head, bytes(self._body), self.limits)
         return []
-
-    def abandon(self) -> list[Event]:
-        """Say what the body says."""
-        return self.end()
 
 
 def retry_after_of(headers: Mapping[str, str], received_at: float | None = None) -> float | None:

@@ -31,7 +31,7 @@ _LEARNT = 40
 
 
 def _read(connection: Connection, chunk: bytes | str) -> list[Event]:
-    return [event for frame in connection.frames(chunk) for event in connection.events(frame)]
+    return [event for frame in connection.framing.frames(chunk) for event in connection.format.feed(frame)]
 
 
 def _reading(name: str) -> tuple[Connection, list[bytes]]:
@@ -71,7 +71,6 @@ def test_a_format_reads_no_chunks_at_a_glance_that_it_does_not_come_in(name: str
     """What is no such chunk would be compared in vain, each time."""
     format = _reading(name)[0].format
 
-    assert format is not None
     found: set[str] = {
         unit for unit in get_args(Unit) if format.shortcut(unit, 10**6, b"", b"\n") is not None
     }

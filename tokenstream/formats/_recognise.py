@@ -109,15 +109,15 @@ def _decoded(payload: bytes, limits: Limits) -> object:
     return data[0] if is_list(data) and data and is_dict(data[0]) else data
 
 
-def is_message(chunk: bytes, format: Format | None, limits: Limits) -> bool:
+def is_message(chunk: bytes, format: Format, limits: Limits) -> bool:
     """Tell whether a first chunk is a WebSocket's message: one whole payload of a format that comes so.
 
     Args:
         chunk: The chunk.
-        format: The format, where it is known.
+        format: The format; one that says nothing of its framing is not known yet.
         limits: Bounds on decoding it.
     """
-    if format is not None and format.framing != "messages":
+    if format.framing not in ("", "messages"):
         return False
     if chunk[:1] != b"{" or chunk[-1:] != b"}":
         return False
@@ -125,7 +125,7 @@ def is_message(chunk: bytes, format: Format | None, limits: Limits) -> bool:
         payload: object = decode(chunk, limits)
     except ProtocolError:
         return False
-    if format is not None:
+    if format.framing:
         return True
     name = registry.detect(payload, "")[0] if is_dict(payload) else None
     return name is not None and registry.load(name).framing == "messages"

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tokenstream.framing.sse import ServerSentEvent
+from tokenstream.framing.sse import ServerSentEvent, SSEParser
 
 if TYPE_CHECKING:
-    from tokenstream.framing.sse import SSEParser
+    from tokenstream.framing.sse import Frame
 
-__all__ = ["COMMENT", "with_comments"]
+__all__ = ["COMMENT", "CommentedSSEParser"]
 
 COMMENT = ServerSentEvent(b"", "comment", "")
 """Stands for a comment; it is known by being this object."""
 _LINE = re.compile(rb"[^\r\n]*[\r\n]*")
 
 
-def with_comments(framing: SSEParser, chunk: bytes) -> list[Any]:
-    r"""Return the frames of a chunk, and `COMMENT` for each comment, in the order of the lines.
-
-    Args:
-        framing: What takes the chunk.
-        chunk: Bytes as the transport delivered them.
+class CommentedSSEParser(SSEParser):
+    r"""Read server-sent events, and give `COMMENT` for each comment, in the order of the lines.
 
     Example:
-        >>> from tokenstream.framing.sse import SSEParser
-        >>> [frame is COMMENT for frame in with_comments(SSEParser(), b"data: 1\n\n: ping\n")]
+        >>> [frame is COMMENT for frame in CommentedSSEParser().frames(b"data: 1\n\n: ping\n")]
         [False, True]
     """
-    frames: list[Any] = []
-    for line in _LINE.findall(chunk):
-        comments = framing.comments
-        frames += framing.frames(line)
-        frames += [COMMENT] * (framing.comments - comments)
-    return frames
+
+    __slots__ = ()
+
+    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
+        """Return the frames of a chunk, comments among them."""
+        frames: list[Frame] = []
+        for line in _LINE.findall(chunk):
+            comments = self.comments
+            frames += self._feed(line)
+            frames += [COMMENT] * (self.comments - comments)
+        return frames

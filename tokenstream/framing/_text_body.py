@@ -52,6 +52,9 @@ class TextBody:
         """Return the text that a chunk completes, in one piece."""
         return self._piece(chunk, final=False)
 
+    frames = feed
+    """Returns what `feed` returns; every framing has this name for it."""
+
     def end(self, *, now: float = 0.0) -> list[str]:
         """Return what stands for the half of a character that was left."""
         return self._piece(b"", final=True)

@@ -122,6 +122,9 @@ class JSONBody:
         self._bound(len(self._first))
         return []
 
+    frames = feed
+    """Returns what `feed` returns; every framing has this name for it."""
+
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """The input is over; what has no mark of its end is in `unfinished`."""
         return [] if self._framing is None else self._framing.end(now=now)

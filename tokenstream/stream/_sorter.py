@@ -146,10 +146,9 @@ class Sorter:
         if is_dict(chunk):
             self._connection.take_payloads()
         begun: list[Lane] = []
-        connection = self._connection
-        for frame in connection.frames(chunk):
+        for frame in self._connection.framing.frames(chunk):
             begun += self._sort(frame)
-        error = (connection.framing or connection).error
+        error = self._connection.framing.error
         if error is not None:
             self.error = error
         return begun

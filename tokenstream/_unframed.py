@@ -1,0 +1,190 @@
+"""The framing of a connection until its first bytes tell which one it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tokenstream.formats._recognise import is_message
+from tokenstream.formats._seen import not_a_stream
+from tokenstream.framing import AWSEventStreamParser, SSEParser
+from tokenstream.framing._comments import CommentedSSEParser
+from tokenstream.framing._given import Messages
+from tokenstream.framing._text_body import TextBody
+from tokenstream.framing.body import JSONBody
+from tokenstream.framing.sniff import sniff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.departures import Departures
+    from tokenstream.errors import NotAStream, StreamError
+    from tokenstream.formats.base import Format
+    from tokenstream.framing.sniff import Sniffed
+    from tokenstream.limits import Limits
+
+__all__ = ["OF_SSE", "Framing", "Unframed"]
+
+OF_SSE = "event_name_missing"
+"""The departure that only an event stream can show: nothing else has names of events."""
+_JSON_SPACE = (b"\n", b"\r", b" ", b"\t")
+
+
+class Framing(Protocol):
+    """Chunks in, frames out: what cuts the input of one connection."""
+
+    @property
+    def error(self) -> StreamError | None:
+        """The fault after the frames that were returned last; None where there is none."""
+        ...
+
+    @property
+    def tail(self) -> bytes:
+        """Bytes that have come of an unfinished frame."""
+        ...
+
+    @property
+    def unfinished(self) -> Any:  # noqa: ANN401 - a frame
+        """The last frame where it lacks its end; None where there is none."""
+        ...
+
+    def frames(self, chunk: Any, /) -> list[Any]:  # noqa: ANN401 - bytes, or a payload
+        """Return the frames that a chunk completes."""
+        ...
+
+    def end(self) -> list[Any]:
+        """Return the frames that the end of the input completes."""
+        ...
+
+
+class Unframed:
+    """Holds the first bytes of an input until they tell its framing, then gives way to it.
+
+    Where they tell that the body is none of ours, it stays, and collects what the error shows of it.
+
+    Args:
+        format: The format, which may be known before the framing.
+        content_type: What the server says of the body; its first bytes count more.
+        limits: Bounds on untrusted input.
+        pings: Whether comments become frames.
+        departures: Where they are counted.
+        found: Takes the framing, before that is fed.
+    """
+
+    __slots__ = (
+        "_content_type",
+        "_departures",
+        "_format",
+        "_found",
+        "_limits",
+        "_message_came",
+        "_pings",
+        "_refused",
+        "error",
+        "tail",
+        "text",
+    )
+
+    unfinished: None = None
+    """None: what tells no framing is no frame."""
+
+    def __init__(
+        self,
+        format: Format,
+        *,
+        content_type: str | None,
+        limits: Limits,
+        pings: bool,
+        departures: Departures,
+        found: Callable[[Framing], None],
+    ) -> None:
+        self._format = format
+        self._content_type = content_type
+        self._limits = limits
+        self._pings = pings
+        self._departures = departures
+        self._found = found
+        self._message_came = False
+        """The first chunk was a whole message, or a line up to its end."""
+        self._refused: Sniffed | None = None
+        """What the body is, where it is none of ours."""
+        self.error: StreamError | None = None
+        self.tail = b""
+        self.text = False
+        """The input came as text, not as bytes."""
+
+    def frames(self, chunk: bytes) -> list[Any]:
+        """Hold a chunk, or give way and return the frames of all that was held."""
+        if self._refused is not None:
+            return self._collect(chunk, self._refused)
+        if self._message_came:
+            # White space shows that the first message was a line, up to its end.
+            framing = self._json_body() if chunk[:1] in _JSON_SPACE else Messages(self._limits)
+            self._found(framing)
+            return framing.frames(chunk)
+        if not self.tail and not self._is_plain and is_message(chunk, self._format, self._limits):
+            self._departures.leave_out(OF_SSE)
+            self._message_came = True
+            message = Messages(self._limits)
+            frames = message.frames(chunk)
+            self.error = message.error
+            return frames
+        self.tail += chunk
+        decided = self._decide(over=False)
+        return [] if decided is None else decided.frames(self.tail)
+
+    def end(self) -> list[Any]:
+        """Give way whatever has come, and return its frames; set `error` if it is none of ours."""
+        if self.tail and self._refused is None:
+            decided = self._decide(over=True)
+            if decided is not None:
+                return [*decided.frames(self.tail), *decided.end()]
+        if self._refused is not None and self.error is None:
+            self.error = self._none_of_ours(self._refused)
+        return []
+
+    def _decide(self, *, over: bool) -> Framing | None:
+        """Give way to the framing that the bytes tell, and return it; None where they tell none."""
+        kind = sniff(self.tail, self._content_type, over=over)
+        if kind == "undecided":
+            return None
+        framing = self._framing_of(kind)
+        if framing is None:
+            self._refused = kind
+            self._collect(b"", kind)
+        else:
+            self._found(framing)
+        return framing
+
+    def _framing_of(self, kind: Sniffed) -> Framing | None:
+        format = self._format
+        if (self._is_plain and kind != "sse") or (kind == "unknown" and format.reads_bare_text):
+            return TextBody()
+        if kind == "unknown" and format.framing:
+            # Whoever names a format knows better than the first bytes.
+            kind = "aws-eventstream" if format.framing == "aws-eventstream" else "sse"
+        if kind == "sse":
+            if self._content_type and "event-stream" not in self._content_type.lower():
+                self._departures.note("content_type_wrong", event=0)
+            return (CommentedSSEParser if self._pings else SSEParser)(limits=self._limits)
+        if kind == "json":
+            return self._json_body()
+        return AWSEventStreamParser(limits=self._limits) if kind == "aws-eventstream" else None
+
+    def _json_body(self) -> JSONBody:
+        self._departures.leave_out(OF_SSE)
+        return JSONBody(limits=self._limits)
+
+    @property
+    def _is_plain(self) -> bool:
+        """The server says `text/plain` as well, so braces and angle brackets are text, too."""
+        return self._format.reads_bare_text and "text/plain" in (self._content_type or "").lower()
+
+    def _collect(self, chunk: bytes, refused: Sniffed) -> list[Any]:
+        """Collect what an error shows of a body that is none of ours."""
+        self.tail += chunk[: self._limits.tail]
+        if len(self.tail) >= self._limits.tail:
+            self.error = self._none_of_ours(refused)
+        return []
+
+    def _none_of_ours(self, kind: Sniffed) -> NotAStream:
+        return not_a_stream(kind, str(self.tail[: self._limits.tail], "utf-8", "replace"), text=self.text)
