@@ -69,7 +69,11 @@ class AsyncDriver(Driver):
                     event = await self._advance()
                 else:
                     now, chunk = item
-                    event = machine.give(chunk, now) if chunk.__class__ is bytes else self.take(chunk, now)
+                    glance = machine.shortcut
+                    if glance is not None and chunk.__class__ is bytes:
+                        event = glance(chunk, now)
+                    else:
+                        event = self.take(chunk, now)
                 event = event or machine.pull()
         except MisuseError:
             await self._close_misused()

@@ -60,8 +60,8 @@ class SyncDriver(Driver):
         try:
             pump.busy = True
             machine, event = self.machine, None
-            chunks = pump.direct
-            if machine.shortcut is None:
+            chunks, glance = pump.direct, machine.shortcut
+            if glance is None:
                 event = machine.pull()
             elif machine.now < self.due and chunks is not None and not pump.pending:
                 # The way of most chunks: as in `_read`, whose calls would cost each of them.
@@ -75,7 +75,7 @@ class SyncDriver(Driver):
                 except Exception as error:  # noqa: BLE001 - it is raised after what came before it
                     chunk = Failed(error)
                 if chunk.__class__ is bytes and self.verdict.asked is None:
-                    event = machine.give(chunk, clock())
+                    event = glance(chunk, clock())
                 else:
                     self._place(pump.convert(chunk))
                 # Not in a `finally`: until here Ctrl-C may have come between a chunk and its place.

@@ -216,13 +216,17 @@ class FastPath:
             name, frame = frame.event, frame.payload
         else:
             return None
-        for number, entry in enumerate(self.entries):
-            if entry.name == name:
-                event = entry.read(frame)
-                if event is not None:
-                    if number:
-                        self.entries.insert(0, self.entries.pop(number))
-                    return event
+        entries = self.entries
+        event = entries[0].read(frame) if entries and entries[0].name == name else None
+        return self._read_otherwise(name, frame) if event is None and len(entries) > 1 else event
+
+    def _read_otherwise(self, name: str, payload: bytes) -> Event | None:
+        """Return the event of a payload that the entry used last cannot read."""
+        for number, entry in enumerate(self.entries[1:], 1):
+            event = entry.read(payload) if entry.name == name else None
+            if event is not None:
+                self.entries.insert(0, self.entries.pop(number))
+                return event
         return None
 
     def take(self, frame: Frame, events: list[Event]) -> None:
