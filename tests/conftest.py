@@ -13,6 +13,7 @@ import trustme
 from hypothesis import HealthCheck, settings
 
 from tests.docs_server import docs_server
+from tokenstream.testing import _server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,13 +21,20 @@ if TYPE_CHECKING:
 pytest_plugins = ["tokenstream.testing.plugin"]
 
 # No deadlines: the machine may be busy, and pytest-timeout bounds each test.
+# By default each law is tried a few times; .ci/run tries it in full beside the slow tests.
 # In CI nothing is random: what fails there fails again here.
-settings.register_profile("dev", deadline=None)
+settings.register_profile("dev", deadline=None, max_examples=30)
 settings.register_profile(
-    "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "ci",
+    settings.get_profile("dev"),
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
+_USUAL = "ci" if "CI" in os.environ else "dev"
+settings.register_profile("full", settings.get_profile(_USUAL), max_examples=100)
 settings.register_profile("thorough", deadline=None, max_examples=2_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "dev"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _USUAL)
 
 _SLOW_SECONDS = 300
 
@@ -36,8 +44,12 @@ def pytest_configure() -> None:
 
     A shell starts what runs there with the signal ignored, and so would the
     programs be that tests start.
+
+    The garbage collector rests while tests are collected: all that is made then
+    is kept, and looking at it again and again takes as long as making it.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +65,7 @@ def pytest_collection_finish() -> None:
     Thousands of tests and the modules of a dozen SDKs stop the program for a second
     whenever all of it is looked at, which is longer than the deadlines that tests wait for.
     """
+    gc.enable()
     gc.collect()
     gc.freeze()
 
@@ -75,6 +88,14 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", file)
         patch.setattr(certifi, "where", lambda: file)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hurried_servers() -> Iterator[None]:
+    """Have servers notice at once that they are to stop: hundreds are started here, and none stays idle."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_server, "_ACCEPT_SECONDS", 0.002)
         yield
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,3 +21,9 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
 )
 """The dotted names of all modules of the package."""
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Return a module's source, parsed: several tests look at all of the package's."""
+    return ast.parse(path.read_text(encoding="utf-8"))

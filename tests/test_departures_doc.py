@@ -7,14 +7,14 @@ import re
 
 import pytest
 
-from tests.project import PACKAGE, ROOT
+from tests.project import PACKAGE, ROOT, parsed
 from tokenstream.departures import RULES
 
 _PAGE = (ROOT / "docs" / "departures.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
 # The repairs of partial JSON are noted, too, and have a list of their own.
 _TREES = {
-    path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    path.relative_to(PACKAGE).as_posix(): parsed(path)
     for path in sorted(PACKAGE.rglob("*.py"))
     if path.name != "departures.py" and "partial_json" not in path.parts
 }

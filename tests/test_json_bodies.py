@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.framing.support import chunkings, cut_at
+from tests.support.sampling import sampled
 from tokenstream.decoder import Decoder
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import TextDelta
@@ -101,11 +102,19 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body, pieces", BODIES.values(), ids=BODIES)
-def test_a_json_body_reads_the_same_at_every_chunking(body: bytes, pieces: list[str]) -> None:
+def test_a_json_body_reads_the_same_in_chunks_of_any_size(body: bytes, pieces: list[str]) -> None:
     """Whatever ends its lines, and wherever the chunks are cut: also between CR and LF."""
     expected = read([body])
 
     assert (pieces, "complete") == (expected[1], expected[0].ending)
+    for size in (1, 2, 3, 7):
+        assert expected == read([body[at : at + size] for at in range(0, len(body), size)]), size
+
+
+@pytest.mark.parametrize("body", sampled([body for body, _ in BODIES.values()], one_in=9), ids=BODIES)
+def test_a_json_body_reads_the_same_wherever_it_is_cut(body: bytes) -> None:
+    """In two at every place, at random places, and with empty chunks between the others."""
+    expected = read([body])
     for chunks in chunkings(body):
         assert expected == read(chunks), chunks
 

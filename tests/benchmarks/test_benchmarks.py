@@ -73,7 +73,14 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
 
 
 @pytest.mark.usefixtures("light_heap")
-@pytest.mark.parametrize("section", [growth, memory, imports, partial_json, typed_objects])
+@pytest.mark.parametrize(
+    "section",
+    [
+        growth,
+        memory,
+        *[pytest.param(each, marks=pytest.mark.slow) for each in (imports, partial_json, typed_objects)],
+    ],
+)
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:
     """Every row has as many cells as the head, and stands in what is printed."""
     for table in section(_TINY):

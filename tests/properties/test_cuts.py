@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(120)
 
-_STRIDE = 5
-"""Bytes between two cuts inside of frames."""
 _SAID = testing.script().text("Grüße – 漢字 🌊")
 
 
@@ -45,11 +43,14 @@ def _unfinished(format: str) -> tuple[list[bytes], bytes]:
 
 @pytest.mark.parametrize("format", testing.all_formats)
 @pytest.mark.parametrize("cause", [None, ConnectionResetError()], ids=["ends", "breaks"])
-def test_what_is_cut_before_its_end_is_never_complete(format: str, cause: Exception | None) -> None:
+@pytest.mark.parametrize("stride", [37, pytest.param(1, marks=pytest.mark.slow)])
+def test_what_is_cut_before_its_end_is_never_complete(
+    format: str, cause: Exception | None, stride: int
+) -> None:
     """As long as an answer could have gone on, no end of the input is the answer's."""
     chunks, shared = _unfinished(format)
     borders = {sum(map(len, chunks[:count])) for count in range(1, len(chunks))}
-    cuts = [cut for cut in {*borders, *range(1, len(shared), _STRIDE), len(shared)} if cut <= len(shared)]
+    cuts = [cut for cut in {*borders, *range(1, len(shared), stride), len(shared)} if cut <= len(shared)]
     endings = {_ending(read([shared[:cut]], breaks_with=cause, format=format)) for cut in cuts}
 
     assert len(shared) > len(b"".join(chunks)) / 3

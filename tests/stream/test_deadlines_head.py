@@ -19,7 +19,6 @@ from tokenstream.errors import StreamStalled
 
 DRIPPING: Script = [step for byte in chunked_head([("X-Long", "x" * 200)]) for step in (bytes([byte]), 0.05)]
 HEADS: dict[str, Script] = {"dripping": DRIPPING, "silent": [OPEN], "begun, then silent": [b"HTTP/1.1", OPEN]}
-every_head = pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
 every_limit = pytest.mark.parametrize("limit", ["total", "first_event"])
 
 
@@ -28,7 +27,13 @@ def _enter(stream: Stream) -> object:
         return stream.final()
 
 
-@every_head
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(head, id=name, marks=[pytest.mark.slow] * (name != "dripping"))
+        for name, head in HEADS.items()
+    ],
+)
 @every_limit
 @pytest.mark.parametrize("read", [_enter, Stream.final], ids=["in a block", "in a loop"])
 def test_a_head_that_comes_too_slowly_is_a_stall(

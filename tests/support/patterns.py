@@ -9,10 +9,9 @@ import random
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tokenstream
+from tests.project import PACKAGE, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 # What parses expressions has no public name; since Python 3.11 this is where it is.
 _parse: Any = importlib.import_module("re._parser").parse
 
-_ROOT = Path(tokenstream.__file__).parent
 _WAYS = ("match", "fullmatch", "search", "finditer", "findall", "sub", "subn", "split")
 _MANY = 40
 """Repetitions from which a bound counts as none."""
@@ -42,12 +40,12 @@ class Expression:
 @cache
 def _sources() -> dict[str, ast.Module]:
     """Return the package's modules by name, parsed."""
-    names = [info.name for info in pkgutil.walk_packages([str(_ROOT)], "tokenstream.")]
+    names = [info.name for info in pkgutil.walk_packages([str(PACKAGE)], "tokenstream.")]
     found = {}
     for name in names:
-        at = _ROOT.parent.joinpath(*name.split("."))
+        at = PACKAGE.parent.joinpath(*name.split("."))
         file = at / "__init__.py" if at.is_dir() else at.with_suffix(".py")
-        found[name] = ast.parse(file.read_text("utf-8"))
+        found[name] = parsed(file)
     return found
 
 
@@ -91,22 +89,23 @@ def kept() -> Iterator[Expression]:
                 yield Expression(f"{module}.{name}", pattern, ways)
 
 
-def written() -> Iterator[tuple[str, ast.Call]]:
-    """Yield each use of the module `re` inside a function, and where it stands: module and function."""
-    for module, tree in _sources().items():
-        functions = [
-            node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        ]
-        for function in functions:
-            for node in ast.walk(function):
-                if (
-                    isinstance(node, ast.Call)
-                    and isinstance(node.func, ast.Attribute)
-                    and isinstance(node.func.value, ast.Name)
-                    and node.func.value.id == "re"
-                    and node.func.attr in {*_WAYS, "compile"}
-                ):
-                    yield f"{module}.{function.name}", node
+@cache
+def written() -> list[tuple[str, ast.Call]]:
+    """Return each use of the module `re` inside a function, and where it stands: module and function."""
+    return [
+        (f"{module}.{function.name}", node)
+        for module, tree in _sources().items()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "re"
+            and node.func.attr in {*_WAYS, "compile"}
+        )
+    ]
 
 
 def hostile(pattern: re.Pattern[Any], size: int) -> list[str]:

@@ -1,0 +1,24 @@
+"""A part of many cases by default, the others with the slow tests: each is run by one of the two."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from _pytest.mark import ParameterSet
+
+T = TypeVar("T")
+
+
+def sampled(cases: Sequence[T], *, one_in: int) -> list[T | ParameterSet]:
+    """Return the cases as parameters, all but one in so many of them marked `slow`: always the same ones."""
+    kept = random.Random(len(cases)).sample(range(len(cases)), -(-len(cases) // one_in))
+    return [
+        case if number in kept else pytest.param(case, marks=pytest.mark.slow)
+        for number, case in enumerate(cases)
+    ]
