@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._growing import ChoiceState, GrowingPart, GrowingUsage, Lane, is_bare
 from tokenstream._log import TextLog
@@ -149,7 +149,7 @@ class Accumulator:
             content = True
         else:
             self.lane = _NOWHERE
-            taker = _TAKERS.get(event.__class__)
+            taker = self._takers.get(event.__class__)
             content = taker(self, event) if taker is not None else False
         # Last: what another thread built meanwhile is forgotten with the rest.
         if self.built is not None:
@@ -398,26 +398,25 @@ class Accumulator:
         items.extend(event.data)
         return False
 
+    _takers: ClassVar[dict[type, Callable[[Accumulator, Any], bool]]] = {
+        TextDelta: _take_text,
+        ReasoningDelta: _take_reasoning,
+        RefusalDelta: _take_refusal,
+        ToolCallStart: _take_call_start,
+        ToolCallDelta: _take_arguments,
+        ToolCallDone: _take_call,
+        PartStart: _take_start,
+        PartDelta: _take_fragment,
+        PartDone: _take_done,
+        CitationAdded: _take_citation,
+        MediaDelta: _take_media,
+        MessageStart: _take_head,
+        UsageUpdate: _take_usage,
+        Finish: _take_finish,
+        Unknown: _take_unknown,
+    }
+
 
 def _snapshot(value: object) -> object:
     # Lists of items grow in place; one that was given away must not.
     return list(value) if is_list(value) else value
-
-
-_TAKERS: dict[type, Callable[[Accumulator, Any], bool]] = {
-    TextDelta: Accumulator._take_text,  # noqa: SLF001 - the table of this class
-    ReasoningDelta: Accumulator._take_reasoning,  # noqa: SLF001
-    RefusalDelta: Accumulator._take_refusal,  # noqa: SLF001
-    ToolCallStart: Accumulator._take_call_start,  # noqa: SLF001
-    ToolCallDelta: Accumulator._take_arguments,  # noqa: SLF001
-    ToolCallDone: Accumulator._take_call,  # noqa: SLF001
-    PartStart: Accumulator._take_start,  # noqa: SLF001
-    PartDelta: Accumulator._take_fragment,  # noqa: SLF001
-    PartDone: Accumulator._take_done,  # noqa: SLF001
-    CitationAdded: Accumulator._take_citation,  # noqa: SLF001
-    MediaDelta: Accumulator._take_media,  # noqa: SLF001
-    MessageStart: Accumulator._take_head,  # noqa: SLF001
-    UsageUpdate: Accumulator._take_usage,  # noqa: SLF001
-    Finish: Accumulator._take_finish,  # noqa: SLF001
-    Unknown: Accumulator._take_unknown,  # noqa: SLF001
-}

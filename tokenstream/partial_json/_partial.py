@@ -162,7 +162,7 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
         """
         value: Any = self if path else self.value
         for key in _keys(path):
-            value = _member(value, key)
+            value = self._at(key) if value is self else _member(value, key)
             if value is MISSING:
                 return default
         return default if value is MISSING else value
@@ -176,8 +176,8 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
         value: Any = self
         finished = self.complete and self._state.settled
         for key in _keys(path):
-            finished = finished or _is_finished(value, key)
-            value = _member(value, key)
+            finished = finished or _is_finished(self._growing() if value is self else value, key)
+            value = self._at(key) if value is self else _member(value, key)
         return finished and value is not MISSING
 
     def final(self) -> T_co:
@@ -322,7 +322,7 @@ def _keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
 def _is_finished(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any value
     """Tell whether what a growing value has at a key is finished."""
     if isinstance(value, Partial):
-        value = value._growing()  # noqa: SLF001 - this module's own
+        return value.is_complete(key)
     if isinstance(value, GrowingObject):
         return value.is_finished(str(key))
     return isinstance(value, GrowingArray) and value.is_finished(key)
@@ -331,7 +331,7 @@ def _is_finished(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any valu
 def _member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
     """Return what a value has at a name, key or index, or MISSING."""
     if isinstance(value, Partial):
-        return value._at(key)  # noqa: SLF001 - this module's own
+        return value.get(key)
     # What a root model holds has shown in its place while it grew.
     if getattr(value, "__pydantic_root_model__", False) and key != "root":
         value = value.root

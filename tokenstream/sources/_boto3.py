@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "aws_failed",
+    "beneath",
     "from_event_stream",
     "is_event_stream",
     "is_response",
@@ -36,9 +37,14 @@ def is_event_stream(source: object) -> bool:
     return is_urllib3(getattr(source, "_raw_stream", None))
 
 
+def beneath(source: Any) -> Any:  # noqa: ANN401 - of botocore
+    """Return the response of urllib3 that an event stream reads."""
+    return source._raw_stream  # noqa: SLF001 - it has no other name
+
+
 def from_event_stream(source: Any) -> SyncSource:  # noqa: ANN401 - of botocore
     """Return an event stream as a `Stream` reads it: the bytes beneath, with their head."""
-    return replace(from_urllib3(source._raw_stream), close=source.close)  # noqa: SLF001 - it has no other name
+    return replace(from_urllib3(beneath(source)), close=source.close)
 
 
 def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed over

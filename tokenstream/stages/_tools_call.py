@@ -30,30 +30,26 @@ class CheckedCall(ToolCall[Any, Any]):
     _words: str = PrivateAttr(default="")
 
     @classmethod
-    def valid(cls, call: ToolCall, arguments: Any, tool: Tool) -> Self:  # noqa: ANN401 - what the tool declares
-        """Return a call that can be run."""
-        checked = cls._of(call)
-        checked._arguments = arguments  # noqa: SLF001 - of this class
-        checked._tool = tool  # noqa: SLF001
-        return checked
+    def of(cls, call: ToolCall) -> Self:
+        """Return a copy of a call, to be accepted or refused."""
+        return cls.model_construct(call.model_fields_set, **dict(call))
 
-    @classmethod
-    def invalid(cls, call: ToolCall, error: OutputInvalid, words: str) -> Self:
-        """Return a call that cannot be run.
+    def accept(self, arguments: Any, tool: Tool) -> Self:  # noqa: ANN401 - what the tool declares
+        """Have the call run with these arguments, and return it."""
+        self._arguments = arguments
+        self._tool = tool
+        return self
+
+    def refuse(self, error: OutputInvalid, words: str) -> Self:
+        """Say that the call cannot be run, and return it.
 
         Args:
-            call: The call.
             error: What is wrong with it.
             words: The same for the model.
         """
-        checked = cls._of(call)
-        checked._error = error  # noqa: SLF001
-        checked._words = words  # noqa: SLF001
-        return checked
-
-    @classmethod
-    def _of(cls, call: ToolCall) -> Self:
-        return cls.model_construct(call.model_fields_set, **dict(call))
+        self._error = error
+        self._words = words
+        return self
 
     @property
     def arguments(self) -> Any:  # noqa: ANN401 - what the tool declares

@@ -96,7 +96,7 @@ class ValidatedCalls:
             arguments = tool.read(text)
         except OutputInvalid as error:
             return [self._invalid(call, _fault(text) or error, text)]
-        return [CheckedCall.valid(call, arguments, tool)]
+        return [CheckedCall.of(call).accept(arguments, tool)]
 
     def end(self, *, now: float = 0.0) -> list[ToolCall]:
         """Return nothing: a call is checked when it is fed."""
@@ -123,7 +123,7 @@ class ValidatedCalls:
                 offset=error.offset,
                 errors=error.errors,
             )
-        return CheckedCall.invalid(call, told, words_for_model(call.name, told, text))
+        return CheckedCall.of(call).refuse(told, words_for_model(call.name, told, text))
 
     def _unknown(self, call: ToolCall) -> ToolCall:
         known = ", ".join(self._tools)
@@ -133,7 +133,7 @@ class ValidatedCalls:
             text=call.arguments_text,
         )
         words = f"There is no tool of that name. The tools are: {known}. Call one of these."
-        return CheckedCall.invalid(call, error, words)
+        return CheckedCall.of(call).refuse(error, words)
 
 
 def _fault(text: str) -> OutputInvalid | None:

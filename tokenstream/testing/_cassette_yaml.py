@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._errors import RecordingInvalid
@@ -101,7 +101,7 @@ class _Weights:
         Raises:
             _Unbounded: There are too many of them, or too deep ones.
         """
-        counted = _COUNTED.get(type(event).__name__)
+        counted = self._counted.get(type(event).__name__)
         if counted is not None:
             counted(self, event)
         if len(self._open) > _MOST_DEPTH:
@@ -132,13 +132,12 @@ class _Weights:
         if anchor is not None:
             self._of_anchors[anchor] = weight
 
-
-_COUNTED: dict[str, Callable[[_Weights, Any], None]] = {
-    "ScalarEvent": _Weights._scalar,  # noqa: SLF001 - its own
-    "AliasEvent": _Weights._alias,  # noqa: SLF001 - its own
-    "MappingStartEvent": _Weights._begin,  # noqa: SLF001 - its own
-    "SequenceStartEvent": _Weights._begin,  # noqa: SLF001 - its own
-    "MappingEndEvent": _Weights._end,  # noqa: SLF001 - its own
-    "SequenceEndEvent": _Weights._end,  # noqa: SLF001 - its own
-}
-"""What is counted of each kind of event, by the name that PyYAML gives it."""
+    _counted: ClassVar[dict[str, Callable[[_Weights, Any], None]]] = {
+        "ScalarEvent": _scalar,
+        "AliasEvent": _alias,
+        "MappingStartEvent": _begin,
+        "SequenceStartEvent": _begin,
+        "MappingEndEvent": _end,
+        "SequenceEndEvent": _end,
+    }
+    """What is counted of each kind of event, by the name that PyYAML gives it."""
