@@ -41,7 +41,6 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream._growing import Arguments
     from tokenstream.message import Ending, Usage
 
 __all__ = ["Accumulator"]
@@ -129,6 +128,7 @@ class Accumulator:
 
     def take(self, event: Event) -> bool:
         """Take an event, and tell whether it had content."""
+        delta: Any = event
         lane = self.lane
         if (
             event.__class__ is lane.kind
@@ -136,13 +136,8 @@ class Accumulator:
             and event.choice == lane.choice
             and (lane.kind is not ReasoningDelta or is_bare(event))
         ):
-            delta: Any = event
-            log = lane.log
             text = delta.fragment if lane.is_fragment else delta.text
-            if lane.kind is ToolCallDelta:
-                # What it was added to is where `partial_arguments` looks.
-                delta._link = log  # noqa: SLF001 - made for this
-            log.append(text)
+            lane.log.append(text)
             self.held += len(text)
             if self.held > self.limits.text:
                 self.overflow()
@@ -151,6 +146,10 @@ class Accumulator:
             self.lane = _NOWHERE
             taker = self._takers.get(event.__class__)
             content = taker(self, event) if taker is not None else False
+            lane = self.lane
+        if lane.kind is ToolCallDelta:
+            # What it was added to is where `partial_arguments` looks.
+            delta._link = lane.log  # noqa: SLF001 - made for this
         # Last: what another thread built meanwhile is forgotten with the rest.
         if self.built is not None:
             self.built = None
@@ -315,18 +314,17 @@ class Accumulator:
         return True
 
     def _take_arguments(self, event: ToolCallDelta) -> bool:
-        event._link = self._add(event, ToolCall)  # noqa: SLF001 - as for the next fragment
+        self._add(event, ToolCall)
         return True
 
     def _take_fragment(self, event: PartDelta) -> bool:
         self._add(event, ServerToolCall)
         return True
 
-    def _add(self, event: ToolCallDelta | PartDelta, start: Callable[[], Part]) -> Arguments:
+    def _add(self, event: ToolCallDelta | PartDelta, start: Callable[[], Part]) -> None:
         log = self._part(event, start).add_piece(event.fragment)
         self.lane = Lane(event.__class__, event.choice, event.part, log)
         self._grow(len(event.fragment))
-        return log
 
     def _take_call(self, event: ToolCallDone) -> bool:
         self._finish_part(event, event.call)

@@ -160,7 +160,9 @@ class PlainSSEParser(LineFraming[Frame]):
         """The event that a line end and a blank line would complete, or None."""
         if self.error is not None or self._clean or not (self._line or self._data is not None):
             return None
-        return next(iter(deepcopy(self).feed(b"\n\n")), None)
+        frames: list[Frame] = []
+        deepcopy(self)._read(b"\n\n", frames)  # noqa: SLF001 - its own copy
+        return next((ServerSentEvent(f) if isinstance(f, bytes) else f for f in frames), None)
 
     def _take(self, text: bytes, frames: list[Frame]) -> None:
         # A CR ends its line at once; the LF that may follow it belongs to it.
