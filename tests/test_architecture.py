@@ -90,6 +90,37 @@ def test_formats_do_not_know_each_other() -> None:
     assert [] == known
 
 
+def test_no_import_circle_goes_through_the_drivers_or_the_accumulator() -> None:
+    """Each can be read from what it imports up, also where only types are imported."""
+    graph = grimp.build_graph("tokenstream", cache_dir=None)
+    plain = {
+        "tokenstream.accumulator",
+        "tokenstream.connection",
+        "tokenstream.decoder",
+        "tokenstream._machine",
+    }
+    plain |= graph.find_descendants("tokenstream.stream")
+
+    assert [] == [
+        name
+        for name in sorted(plain)
+        if graph.find_upstream_modules(name) & graph.find_downstream_modules(name)
+    ]
+
+
+def test_few_reach_into_the_private_parts_of_others() -> None:
+    """Each such place says why; a new one asks for a name without an underscore."""
+    places = [
+        (path.relative_to(PACKAGE).as_posix(), reason.strip())
+        for path in _MODULES
+        for reason in re.findall(r"# noqa: [A-Z0-9, ]*SLF001(.*)", path.read_text(encoding="utf-8"))
+    ]
+    whole = [path.name for path in _MODULES if "ruff: noqa: SLF001" in path.read_text(encoding="utf-8")]
+
+    assert [] == [place for place, reason in places if not reason.startswith("- ")]
+    assert ([], True) == (whole, len(places) <= 10), places
+
+
 @pytest.mark.parametrize("module", _MODULES, ids=lambda path: path.relative_to(PACKAGE.parent).as_posix())
 def test_a_file_is_no_longer_than_five_hundred_lines(module: Path) -> None:
     """A file that grows past that holds a second thing, which gets a file of its own."""
