@@ -498,6 +498,19 @@ def test_a_format_that_was_named_is_there_at_once() -> None:
     assert ["anthropic", "pieces"] == found
 
 
+def test_bytes_before_the_first_payload_are_not_lost() -> None:
+    """What was no frame by then is judged at the end, as if nothing had come after it."""
+    payload: Any = {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}
+    lost, kept = Decoder(), Decoder()
+    for decoder, start in ((lost, "neither"), (kept, chunk({"content": "."}).decode().rstrip("\n"))):
+        decoder.feed(start)
+        decoder.feed(payload)
+        decoder.end()
+
+    assert isinstance(lost.error, NotAStream)
+    assert ("Hi.", None) == (kept.message.text, kept.error)
+
+
 @pytest.mark.parametrize("format", [None, "openai-realtime"])
 def test_a_websocket_whose_format_is_not_known_waits_for_the_client(format: str | None) -> None:
     """The server may have nothing to say before, and no silence is too long then."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.formats._recognise import is_message
 from tokenstream.formats._seen import not_a_stream
@@ -19,41 +19,15 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departures
     from tokenstream.errors import NotAStream, StreamError
     from tokenstream.formats.base import Format
+    from tokenstream.framing._given import Framing
     from tokenstream.framing.sniff import Sniffed
     from tokenstream.limits import Limits
 
-__all__ = ["OF_SSE", "Framing", "Unframed"]
+__all__ = ["OF_SSE", "Unframed"]
 
 OF_SSE = "event_name_missing"
 """The departure that only an event stream can show: nothing else has names of events."""
 _JSON_SPACE = (b"\n", b"\r", b" ", b"\t")
-
-
-class Framing(Protocol):
-    """Chunks in, frames out: what cuts the input of one connection."""
-
-    @property
-    def error(self) -> StreamError | None:
-        """The fault after the frames that were returned last; None where there is none."""
-        ...
-
-    @property
-    def tail(self) -> bytes:
-        """Bytes that have come of an unfinished frame."""
-        ...
-
-    @property
-    def unfinished(self) -> Any:  # noqa: ANN401 - a frame
-        """The last frame where it lacks its end; None where there is none."""
-        ...
-
-    def frames(self, chunk: Any, /) -> list[Any]:  # noqa: ANN401 - bytes, or a payload
-        """Return the frames that a chunk completes."""
-        ...
-
-    def end(self) -> list[Any]:
-        """Return the frames that the end of the input completes."""
-        ...
 
 
 class Unframed:

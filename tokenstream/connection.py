@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokenstream._unframed import OF_SSE, Framing, Unframed
+from tokenstream._unframed import OF_SSE, Unframed
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.formats import registry
 from tokenstream.formats._seen import error_in, is_malformed, is_whole, lines_without_ends
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats.base import Format, Frame
+    from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 
 __all__ = ["Connection"]
@@ -167,7 +168,8 @@ class Connection:
         """Take what comes as payloads that were framed and decoded by somebody else, an SDK say."""
         if not isinstance(self.framing, Payloads):
             self._departures.leave_out(OF_SSE)
-            self._use_framing(Payloads(self._limits))
+            # Bytes that came before, though an SDK gives none, are judged at the end.
+            self._use_framing(Payloads(self._limits, self.framing if self.framing.tail else None))
 
     def take_messages(self) -> None:
         """Take each piece of input as one whole payload: a WebSocket's messages."""

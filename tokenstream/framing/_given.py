@@ -1,8 +1,8 @@
-"""Input that comes cut into frames already: nothing is left to be found, and some bounds to be held."""
+"""Framings, as a connection uses them, and those of input that comes cut into frames already."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream._json import is_deeper
 from tokenstream.errors import LimitExceeded
@@ -11,7 +11,34 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.limits import Limits
 
-__all__ = ["Messages", "Payloads"]
+__all__ = ["Framing", "Messages", "Payloads"]
+
+
+class Framing(Protocol):
+    """Chunks in, frames out: what cuts the input of one connection."""
+
+    @property
+    def error(self) -> StreamError | None:
+        """The fault after the frames that were returned last; None where there is none."""
+        ...
+
+    @property
+    def tail(self) -> bytes:
+        """Bytes that have come of an unfinished frame."""
+        ...
+
+    @property
+    def unfinished(self) -> Any:  # noqa: ANN401 - a frame
+        """The last frame where it lacks its end; None where there is none."""
+        ...
+
+    def frames(self, chunk: Any, /) -> list[Any]:  # noqa: ANN401 - bytes, or a payload
+        """Return the frames that a chunk completes."""
+        ...
+
+    def end(self) -> list[Any]:
+        """Return the frames that the end of the input completes."""
+        ...
 
 
 class Messages:
@@ -55,6 +82,7 @@ class Payloads:
 
     Args:
         limits: `Limits.depth` bounds a payload that was decoded as well.
+        before: The framing of bytes that came before the first payload; what it holds counts at the end.
 
     Example:
         >>> from tokenstream.limits import Limits
@@ -63,15 +91,11 @@ class Payloads:
         ([{'a': 1}], [], 'LimitExceeded')
     """
 
-    __slots__ = ("_depth", "error")
+    __slots__ = ("_before", "_depth", "error")
 
-    tail = b""
-    """Nothing: a payload is never unfinished."""
-    unfinished: None = None
-    """None, for the same reason."""
-
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, before: Framing | None = None) -> None:
         self._depth = limits.depth
+        self._before = before
         self.error: StreamError | None = None
 
     def frames(self, chunk: Any) -> list[Any]:  # noqa: ANN401 - whatever somebody else calls a payload
@@ -82,6 +106,20 @@ class Payloads:
             return []
         return [chunk]
 
+    @property
+    def tail(self) -> bytes:
+        """Bytes that came before the first payload, and were no whole frame."""
+        return b"" if self._before is None else self._before.tail
+
+    @property
+    def unfinished(self) -> Any:  # noqa: ANN401 - a frame
+        """The frame that those bytes are, where it only lacks its end."""
+        return None if self._before is None else self._before.unfinished
+
     def end(self) -> list[Any]:
-        """Return nothing: no payload is held."""
-        return []
+        """Return the frames that those bytes are; set `error` if they are none."""
+        if self._before is None:
+            return []
+        frames = self._before.end()
+        self.error = self.error or self._before.error
+        return frames
