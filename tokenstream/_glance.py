@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._growing import is_bare
+from tokenstream._log import TextLog
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta
 from tokenstream.stages.metrics import Meter
@@ -12,6 +13,7 @@ from tokenstream.stages.metrics import Meter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._growing import Lane
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
@@ -51,21 +53,22 @@ class Glancing:
     ) -> Callable[[bytes, float], Event | None]:
         """Return what does for a chunk, in one call, what `Machine.pull` does for any.
 
-        It serves as long as it gives each chunk's event: nothing else is taken in between,
-        so the next delta goes where the last one went. What it gives no event for is left
-        to `pull`.
+        It keeps where the last delta went. What it gives no event for is left to `pull`, and
+        then it serves no longer.
 
         Args:
             read: Reads a chunk like the last one; returns None for any other.
         """
-        meter, accumulator, lane = self.meter, self.accumulator, self.accumulator.lane
+        meter, accumulator = self.meter, self.accumulator
         most_bytes, most_text = self.limits.body, self.limits.text
-        kind: Any = lane.kind
-        choice, part, is_fragment = lane.choice, lane.part, lane.is_fragment
-        log, pieces = lane.log, lane.log.pieces
-        is_call, is_reasoning = kind is ToolCallDelta, kind is ReasoningDelta
+        lane: Lane | None = None
+        kind: Any = None
+        choice = part = -1
+        is_fragment = is_call = is_reasoning = False
+        log, pieces = TextLog(), list[str]()
 
         def glance(chunk: bytes, now: float) -> Event | None:
+            nonlocal lane, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
             self.now = now
             size = meter.bytes + len(chunk)
             event: Any = read(chunk) if size <= most_bytes else None
@@ -102,6 +105,10 @@ class Glancing:
                     accumulator.built = None
             else:
                 accumulator.take(event)
+                lane = accumulator.lane
+                kind, choice, part, log = lane.kind, lane.choice, lane.part, lane.log
+                pieces, is_fragment = log.pieces, lane.is_fragment
+                is_call, is_reasoning = kind is ToolCallDelta, kind is ReasoningDelta
                 if meter.waiting and event.__class__ is TextDelta:
                     meter.mark_text(now)
                 if accumulator.error is not None:

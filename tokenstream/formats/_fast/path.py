@@ -307,7 +307,7 @@ class FastPath:
         self._patience = self._wait = min(2 * self._patience, _LONGEST_WAIT)
 
     def shortcut(self, unit: Unit, most: int, before: bytes, after: bytes) -> Read | None:
-        """Return what reads a whole chunk like the last one; None where there is none.
+        """Return what reads a whole chunk like one of the last ones; None where there is none.
 
         Args:
             unit: What each chunk is.
@@ -317,7 +317,11 @@ class FastPath:
         """
         if not self.entries or unit not in self._fast.units:
             return None
-        entry = self.entries[0]
+        found = [self._chunk_reader(entry, unit, most, before, after) for entry in self.entries]
+        reads = [read for read in found if read is not None]
+        return reads[0] if len(reads) == 1 else _first_of(reads) if reads else None
+
+    def _chunk_reader(self, entry: _Entry, unit: Unit, most: int, before: bytes, after: bytes) -> Read | None:
         if unit != "event":
             if entry.name != _NAMELESS:
                 return None
@@ -391,6 +395,19 @@ def _value_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON valu
         else:
             return None
     return value
+
+
+def _first_of(reads: list[Read]) -> Read:
+    """Return what tries these functions one after the other."""
+
+    def read(data: bytes) -> Event | None:
+        for each in reads:
+            event = each(data)
+            if event is not None:
+                return event
+        return None
+
+    return read
 
 
 def _reader(
