@@ -387,10 +387,15 @@ class Machine(Glancing):
                 self.resting, self.begun_at = not self.resting, now
             self.plain = self.error is None and not self.answered
             if self.plain and meter.content_chunks and coding is None:
-                read = connection.shortcut()
-                self.shortcut = None if read is None else self.glance_with(read)
+                self.shortcut = self._look
             # The next input may be long in coming, and a payload is large.
             frames = frame = event = None
+
+    def _look(self, chunk: bytes, now: float) -> Event | None:
+        """Find out how chunks like the last one are read; only now, since a stream may wait long for it."""
+        read = self._connection.shortcut()
+        self.shortcut = None if read is None else self.glance_with(read)
+        return self.give(chunk, now)
 
     def _mark(self, event: Event, *, fresh: bool) -> bool:
         """Mark content that came with the end of the input; return False."""

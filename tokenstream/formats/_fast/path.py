@@ -104,7 +104,7 @@ class _Entry:
         append: What adds to the arguments of the delta's call.
     """
 
-    __slots__ = ("_framed", "_split", "append", "follow", "like", "name", "read", "shape")
+    __slots__ = ("_format", "_framed", "_read", "_split", "append", "follow", "like", "name", "shape")
 
     def __init__(
         self,
@@ -119,10 +119,17 @@ class _Entry:
         self.like = like
         self.follow = format.follow(like)
         self.append = append
-        self.read: Read = _reader(format, shape.match, like, self.follow, append)
-        """Reads a payload."""
+        self._format = format
+        self._read: Read | None = None
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
         self._split: tuple[str, bytes, Read] | None = None
+
+    @property
+    def read(self) -> Read:
+        """What reads a payload; made when it is first asked for, since most streams read whole chunks."""
+        if self._read is None:
+            self._read = _reader(self._format, self.shape.match, self.like, self.follow, self.append)
+        return self._read
 
     def means(self, name: str, payload: bytes, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
         """Tell whether a payload with this text is of this shape and means what this does."""
@@ -135,11 +142,10 @@ class _Entry:
         )
         return alike and self.shape.match(payload) == text
 
-    def framed(self, format: Format, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
+    def framed(self, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
         """Return what reads a chunk that is one payload between two fixed pieces; it is made once.
 
         Args:
-            format: The format whose frames are counted.
             before: What stands before the payload.
             after: What stands after it.
             most: The longest chunk that may be read so, in bytes.
@@ -151,20 +157,19 @@ class _Entry:
             match = self.shape.between(before, after).match
             payload = slice(len(before), -len(after) or None)
             made = self._framed[wanted] = _reader(
-                format, match, self.like, self.follow, self.append, payload=payload, most=most
+                self._format, match, self.like, self.follow, self.append, payload=payload, most=most
             )
         return made
 
-    def split(self, format: Format, multiple: int) -> tuple[str, bytes, Read]:
+    def split(self, multiple: int) -> tuple[str, bytes, Read]:
         """Return the event's name, what its payloads begin with, and what reads their rest; made once.
 
         Args:
-            format: The format whose frames are counted.
             multiple: The number of bytes that the beginning has, or twice that, and so on.
         """
         if self._split is None:
             start, rest = self.shape.split(multiple)
-            read = _reader(format, rest.match, self.like, self.follow, self.append, start=start)
+            read = _reader(self._format, rest.match, self.like, self.follow, self.append, start=start)
             self._split = self.name, start, read
         return self._split
 
@@ -325,20 +330,20 @@ class FastPath:
         if unit != "event":
             if entry.name != _NAMELESS:
                 return None
-            return entry.framed(self._format, before, after, most, lines=unit != "line")
+            return entry.framed(before, after, most, lines=unit != "line")
         head = self._fast.head
         before = head if entry.name == _NAMELESS else b"event: %b\n%b" % (entry.name.encode(), head)
-        read = entry.framed(self._format, before, b"\n\n", most, lines=False)
+        read = entry.framed(before, b"\n\n", most, lines=False)
         if not self._fast.crlf or read is None:
             return read
-        other = entry.framed(self._format, before, b"\r\n\r\n", most, lines=False)
+        other = entry.framed(before, b"\r\n\r\n", most, lines=False)
         return other and (lambda chunk: other(chunk) if chunk[-2:] == b"\r\n" else read(chunk))
 
     def split(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
         """Return the last entry's event name, what its payloads begin with, and what reads their rest."""
         if not self.entries:
             return None
-        return self.entries[0].split(self._format, multiple)
+        return self.entries[0].split(multiple)
 
     # -- what tells that a delta is like another ---------------------------------
 
