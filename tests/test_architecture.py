@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,15 @@ def test_no_import_circle_goes_through_the_drivers_or_the_accumulator() -> None:
         for name in sorted(plain)
         if graph.find_upstream_modules(name) & graph.find_downstream_modules(name)
     ]
+
+
+def test_the_picture_of_the_house_is_the_one_that_its_imports_make() -> None:
+    """`python docs/architecture_picture.py` draws it anew."""
+    script = runpy.run_path(str(ROOT / "docs" / "architecture_picture.py"))
+    drawn: str = script["picture"]()
+
+    assert drawn == (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    assert drawn.count("<rect") == len(script["rooms"]())
 
 
 def test_few_reach_into_the_private_parts_of_others() -> None:
