@@ -508,6 +508,24 @@ def test_a_nameless_call_of_another_type_is_kept_too() -> None:
     } == part.data
 
 
+def test_a_call_of_a_growing_message_that_gets_its_name_too_late_begins_anew() -> None:
+    """What it had said before its choice was over was given as no call, and stays that."""
+
+    def message(finish: str | None = None, **body: Any) -> dict[str, Any]:
+        told = {"tool_calls": [{"id": "c1", "function": body}]}
+        return {**HEAD, "choices": [{"index": 0, "message": told, "finish_reason": finish}]}
+
+    got = read(
+        message("tool_calls", arguments=_A[:3]), message(arguments=_A), message(name="f", arguments=_A)
+    )
+
+    assert [("f", _A)] == got.called
+    assert ["opaque", "tool_call"] == got.kinds
+    part = got.message.parts[0]
+    assert isinstance(part, OpaquePart)
+    assert {"id": "c1", "type": "function", "arguments": _A[:3]} == part.data
+
+
 def test_a_custom_tools_input_is_free_text() -> None:
     """It is no JSON; nulls in its later fragments say nothing."""
     nulls = {"index": 0, "id": None, "type": None, "function": None}

@@ -127,8 +127,11 @@ class Calls:
         self._last: _Call | None = None
         self._heard_of = 0
         self._lists = 0
-        self._said: list[tuple[_Call, str]] = []
-        """The calls of a message that grows, and the longest text that each one's arguments had."""
+        self._said: list[tuple[_Call | None, str]] = []
+        """The calls of a message that grows, and the longest text that each one's arguments had.
+
+        None stands in the place of one that was released: with a name it begins anew.
+        """
 
     def read(self, items: object) -> None:
         """Take the `tool_calls` of a delta."""
@@ -145,12 +148,12 @@ class Calls:
     def read_whole(self, items: object) -> None:
         """Take the `tool_calls` of a message that is sent again and again as it grows."""
         for place, item in enumerate(dicts_of(items)):
-            if place == len(self._said):
-                self._lists += 1
-                call = self._new(_Fragment(item, None))
-                self._said.append((call, ""))
-            call, said = self._said[place]
             fragment = _Fragment(item, None)
+            call, said = self._said[place] if place < len(self._said) else (None, "")
+            if call is None:
+                self._lists += 1
+                call = self._new(fragment)
+                self._said[place : place + 1] = [(call, said)]
             text = fragment.arguments
             if isinstance(text, str):
                 if text.startswith(said):
@@ -171,6 +174,7 @@ class Calls:
         self._by_id = _without(self._by_id, gone)
         self._by_index = _without(self._by_index, gone)
         self._by_place = _without(self._by_place, gone)
+        self._said = [(None, "") if call in gone else (call, said) for call, said in self._said]
         if self._last in gone:
             self._last = None
         for call in unnamed:
