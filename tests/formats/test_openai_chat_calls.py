@@ -903,6 +903,49 @@ def test_a_call_in_two_fields_of_a_whole_message_is_one_call() -> None:
     assert ([("f", "{}")], True) == (got.called, "call_twice" in got.rules)
 
 
+def _old(arguments: str, **name: str) -> dict[str, Any]:
+    return chunk({"function_call": {**name, "arguments": arguments}})
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        [call(_A, index=0, id="c1", name="f"), _old(_A, name="f")],
+        [call("{}", index=0, id="c1", name="f"), _old("", name="f"), _old("{}")],
+        [call(_A, id="c1", name="f"), _old("", name="f"), _old(_A[:2]), _old(_A[2:])],
+        [
+            call(_A[:2], index=0, id="c1", name="f"),
+            _old(_A[:2], name="f"),
+            call(_A[2:], index=0),
+            _old(_A[2:]),
+        ],
+        [call(_A, index=0, id="c1", name="f"), _old(_A, name="f"), _old(_A, name="f")],
+    ],
+    ids=["whole", "empty", "in pieces", "piece by piece", "twice"],
+)
+def test_a_call_that_the_old_field_says_again_in_a_later_delta_is_one_call(payloads: list[Any]) -> None:
+    """`tool_calls` counts, as it does within one delta."""
+    got = read(ROLE, *payloads, _END, DONE)
+
+    assert ["c1"] == [done.id for done in got.calls]
+    assert "call_twice" in got.rules
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        [_old('{"a":2}', name="f")],
+        [_old("", name="f"), _old('{"a":'), _old("2}")],
+        [_old('{"a"', name="f"), _old(":2}", name="f")],
+        [_old(_A, name="f"), _old('{"a":2}', name="f")],
+    ],
+    ids=["whole", "in pieces", "with its name again", "behind a repetition"],
+)
+def test_a_call_of_the_old_field_that_begins_like_another_is_a_call_of_its_own(payloads: list[Any]) -> None:
+    """What was taken for a repetition belongs to it, and none of it is lost."""
+    assert [("f", _A), ("f", '{"a":2}')] == _calls(call(_A, index=0, id="c1", name="f"), *payloads)
+
+
 def test_another_call_in_the_old_field_is_another_call() -> None:
     """Only what says the same is the same call."""
     both = {**_in_both_fields('{"n":1}', index=0, id="c1"), "function_call": {"name": "g", "arguments": "{}"}}

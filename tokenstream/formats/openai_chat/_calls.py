@@ -92,6 +92,13 @@ class _Call:
         self.seen_in = -1
         """The last list of calls that it was in."""
 
+    def since(self, start: int) -> str:
+        """Return the argument text from position `start` on."""
+        call = self.open
+        if call is None:
+            return ""
+        return call.arguments.since(start) if call.has_arguments else call.placeholder[start:]
+
     @property
     def whole(self) -> bool:
         """Whether nothing more is to be expected: the arguments are one whole value, or free text."""
@@ -132,6 +139,8 @@ class Calls:
 
         None stands in the place of one that was released: with a name it begins anew.
         """
+        self._echoed: tuple[_Call, int] | None = None
+        """The call that a `function_call` says again, and how much of its arguments so far."""
 
     def read(self, items: object) -> None:
         """Take the `tool_calls` of a delta."""
@@ -143,7 +152,35 @@ class Calls:
     def read_legacy(self, body: dict[str, Any]) -> None:
         """Take the `function_call` of a delta, from before there were tools."""
         self._lists += 1
-        self._take(_Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None))
+        fragment = _Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None)
+        if _LEGACY not in self._by_index and self._says_again(fragment):
+            self._parts.note("call_twice")
+        else:
+            self._take(fragment)
+
+    def _says_again(self, fragment: _Fragment) -> bool:
+        """Tell whether a `function_call` repeats what `tool_calls` have said in deltas before it.
+
+        Where it then goes on in another way it is a call of its own: the fragment
+        gets what was taken for a repetition.
+        """
+        text = "" if fragment.arguments in (_ABSENT, None) else fragment.arguments
+        if not isinstance(text, str):
+            return False
+        if self._echoed is not None and fragment.name in ("", self._echoed[0].name):
+            call, said = self._echoed
+            rest = call.since(said)
+            if rest.startswith(text):
+                self._echoed = (call, said + len(text))
+                return True
+            if rest or not call.whole:
+                fragment.name, fragment.arguments = call.name, call.since(0)[:said] + text
+                return False
+        for call in (*self._by_index.values(), *self._by_id.values()):
+            if call.name and call.name == fragment.name and call.since(0).startswith(text):
+                self._echoed = (call, len(text))
+                return True
+        return False
 
     def read_whole(self, items: object) -> None:
         """Take the `tool_calls` of a message that is sent again and again as it grows."""
