@@ -104,7 +104,7 @@ class _Entry:
         append: What adds to the arguments of the delta's call.
     """
 
-    __slots__ = ("_format", "_framed", "_read", "_split", "append", "follow", "like", "name", "shape")
+    __slots__ = ("_format", "_framed", "_split", "append", "follow", "like", "name", "read", "shape")
 
     def __init__(
         self,
@@ -120,16 +120,15 @@ class _Entry:
         self.follow = format.follow(like)
         self.append = append
         self._format = format
-        self._read: Read | None = None
+        self.read: Read | None = None
+        """Reads a payload, once it was made."""
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
         self._split: tuple[str, bytes, Read] | None = None
 
-    @property
-    def read(self) -> Read:
-        """What reads a payload; made when it is first asked for, since most streams read whole chunks."""
-        if self._read is None:
-            self._read = _reader(self._format, self.shape.match, self.like, self.follow, self.append)
-        return self._read
+    def reader(self) -> Read:
+        """Return what reads a payload; most streams read whole chunks, and need none."""
+        self.read = _reader(self._format, self.shape.match, self.like, self.follow, self.append)
+        return self.read
 
     def means(self, name: str, payload: bytes, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
         """Tell whether a payload with this text is of this shape and means what this does."""
@@ -213,22 +212,25 @@ class FastPath:
 
     def read(self, frame: Frame) -> Event | None:
         """Return the event of a frame like one of the last ones; None for any other."""
-        if isinstance(frame, bytes):
-            name = _NAMELESS
+        if frame.__class__ is bytes:
+            name, payload = _NAMELESS, frame
         elif isinstance(frame, ServerSentEvent) or (
             isinstance(frame, EventStreamMessage) and frame.kind == "event"
         ):
-            name, frame = frame.event, frame.payload
+            name, payload = frame.event, frame.payload
         else:
             return None
         entries = self.entries
-        event = entries[0].read(frame) if entries and entries[0].name == name else None
-        return self._read_otherwise(name, frame) if event is None and len(entries) > 1 else event
+        event = None
+        if entries and entries[0].name == name:
+            read = entries[0].read or entries[0].reader()
+            event = read(payload)
+        return self._read_otherwise(name, payload) if event is None and len(entries) > 1 else event
 
     def _read_otherwise(self, name: str, payload: bytes) -> Event | None:
         """Return the event of a payload that the entry used last cannot read."""
         for number, entry in enumerate(self.entries[1:], 1):
-            event = entry.read(payload) if entry.name == name else None
+            event = (entry.read or entry.reader())(payload) if entry.name == name else None
             if event is not None:
                 self.entries.insert(0, self.entries.pop(number))
                 return event
