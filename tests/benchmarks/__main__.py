@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.arguments import arguments
 from tests.benchmarks.bodies import BODIES
 from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
@@ -65,6 +66,7 @@ _QUICK = Plan(
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     **{format: partial(time_format, format) for format in BODIES},
     "formats": formats,
+    "arguments": arguments,
     "growth": growth,
     "memory": memory,
     "imports": imports,

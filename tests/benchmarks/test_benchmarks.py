@@ -10,6 +10,7 @@ import pytest
 
 from tests.benchmarks import formats as formats_section
 from tests.benchmarks.answers import ANSWERS, Answer, chat_event
+from tests.benchmarks.arguments import PAIRS, arguments, read
 from tests.benchmarks.bodies import BODIES, CHUNKINGS, anthropic, middle_of, openai_chat, tokens
 from tests.benchmarks.contenders import ours
 from tests.benchmarks.formats import formats, read_by_us
@@ -21,6 +22,7 @@ from tests.benchmarks.sdks import SDKS, Reader
 from tests.benchmarks.timing import Plan, contenders_for, time_format
 from tests.benchmarks.typed_objects import typed_objects
 from tests.project import ROOT
+from tests.support.answers_in_turns import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder
@@ -78,6 +80,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
     [
         growth,
         memory,
+        arguments,
         *[pytest.param(each, marks=pytest.mark.slow) for each in (imports, partial_json, typed_objects)],
     ],
 )
@@ -87,6 +90,22 @@ def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], lis
         assert table.rows
         assert {len(table.head)} == {len(row) for row in table.rows}
         assert all(row[0] in str(table) for row in table.rows)
+
+
+@pytest.mark.parametrize("format", PAIRS)
+def test_text_and_arguments_are_the_same_pieces(format: str) -> None:
+    """Each chunk is one delta with the same characters, so that a ratio means something."""
+
+    def pieces(name: str) -> list[str]:
+        decoder, chunks = read(IN_TURNS[name], 20)
+        events = [event for chunk in chunks for event in decoder.feed(chunk)]
+        found = [getattr(event, "text", None) or getattr(event, "fragment", None) for event in events]
+        return [piece for piece in found if piece]
+
+    text, calls = PAIRS[format]
+
+    assert 20 == len(pieces(text))
+    assert pieces(text) == pieces(calls)
 
 
 def test_bodies_are_the_same_in_every_run() -> None:
