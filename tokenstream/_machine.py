@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._glance import Glancing
 from tokenstream.connection import Connection
@@ -58,6 +58,7 @@ class Machine(Glancing):
         "_coding",
         "_connection",
         "_given",
+        "_glanced",
         "_head",
         "_id_at_fault",
         "_left",
@@ -92,6 +93,8 @@ class Machine(Glancing):
         self._head: ResponseHead | None = None
         self.connect(content_type)
         self._left: list[Event] = []
+        self._glanced: Event | None = None
+        """The event of a payload that was decoded before it came, taken but not given yet."""
         self.over = False
         """Whether no more input is taken."""
         self.answered = False
@@ -207,7 +210,11 @@ class Machine(Glancing):
         Raises:
             MisuseError: It is neither bytes nor text, nor a payload whose keys are text.
         """
-        if isinstance(chunk, bytes | bytearray) or chunk.__class__ is memoryview:
+        if chunk.__class__ is dict:
+            if self._glance_at(chunk, now):
+                return
+            self._take_payload(chunk)
+        elif isinstance(chunk, bytes | bytearray) or chunk.__class__ is memoryview:
             # What is a kind of bytes, too: a glance takes them for what they are.
             chunk = bytes(chunk)
         elif isinstance(chunk, str):
@@ -215,15 +222,30 @@ class Machine(Glancing):
                 chunk = chunk.encode("utf-8", "surrogatepass")
                 self._connection.take_text()
         elif is_dict(chunk):
-            if not are_text(chunk):
-                raise MisuseError("the payload has a key that is no text; payloads are JSON objects as dicts")
-            self._connection.take_payloads()
+            self._take_payload(chunk)
         elif not isinstance(chunk, bytes | str):
             kind = type(chunk).__qualname__
             raise MisuseError(f"{kind} is no piece of a body; bytes are expected, text, or payloads as dicts")
         self.chunk = chunk
         self.now = now
         self.shortcut = None
+
+    def _glance_at(self, payload: dict[str, Any], now: float) -> bool:
+        """Tell whether a payload is one more delta like the last one, whose event `pull` then gives."""
+        if self.shortcut is None or not self._connection.takes_payloads:
+            return False
+        self._glanced = self.shortcut(cast("Any", payload), now)
+        self.chunk = None
+        if self._glanced is None:
+            return False
+        # A payload that was decoded by somebody else has no size here.
+        self.meter.bytes -= len(payload)
+        return True
+
+    def _take_payload(self, payload: dict[str, Any]) -> None:
+        if not are_text(payload):
+            raise MisuseError("the payload has a key that is no text; payloads are JSON objects as dicts")
+        self._connection.take_payloads()
 
     def finish(self, cause: StreamError | None, now: float) -> None:
         """Say that no more input will come; `pull` then gives what is left.
@@ -332,6 +354,10 @@ class Machine(Glancing):
         while True:
             chunk = self.chunk
             if chunk is None:
+                event, self._glanced = self._glanced, None
+                if event is not None:
+                    yield event
+                    continue
                 fresh = True
                 while self._left:
                     event = self._left.pop(0)

@@ -164,6 +164,11 @@ class Connection:
         """How many frames the format has read."""
         return self.format.frames
 
+    @property
+    def takes_payloads(self) -> bool:
+        """The input is payloads that were framed and decoded by somebody else."""
+        return isinstance(self.framing, Payloads)
+
     def take_payloads(self) -> None:
         """Take what comes as payloads that were framed and decoded by somebody else, an SDK say."""
         if not isinstance(self.framing, Payloads):
@@ -196,6 +201,8 @@ class Connection:
             return framing.shortcut(partial(known.shortcut, "element"))
         if isinstance(framing, Messages):
             return known.shortcut("message", self._limits.event)
+        if isinstance(framing, Payloads):
+            return known.shortcut("payload", self._limits.event)
         if not isinstance(framing, AWSEventStreamParser):
             return None
         plain = known.payload_shortcut()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.answers_of_google import GEMINI, INTERACTIONS, LIVE, gemini_array
 from tests.benchmarks.answers_of_openai import ASSISTANTS, COMPLETIONS, MISTRAL, REALTIME, RESPONSES
@@ -34,6 +35,17 @@ def _of_body(name: str, count: int) -> Answer:
     return Answer(name, name, head, deltas, payloads, tail, body.text)
 
 
+def _of_objects(name: str, count: int) -> Answer:
+    """Return the payloads of an answer as an SDK hands them over, decoded already."""
+    body = BODIES[name.partition(",")[0]](count)
+    head, deltas, _ = middle_of(body)
+    objects: list[Any] = [json.loads(payload) for payload in body.payloads]
+    last = len(head) + len(deltas)
+    return Answer(
+        name, body.format, objects[: len(head)], objects[len(head) : last], [], objects[last:], body.text
+    )
+
+
 def _of_pieces(name: str, count: int) -> Answer:
     texts = tokens(count)
     return Answer(name, name, [], texts, [], [], "".join(texts))
@@ -45,12 +57,14 @@ def _of(shape: Shape) -> Callable[[str, int], Answer]:
 
 ANSWERS: dict[str, Callable[[str, int], Answer]] = {
     "openai-chat": _of_body,
+    "openai-chat, objects": _of_objects,
     "openai-chat, Mistral": _of(MISTRAL),
     "openai-responses": _of(RESPONSES),
     "openai-completions": _of(COMPLETIONS),
     "openai-assistants": _of(ASSISTANTS),
     "openai-realtime, messages": _of(REALTIME),
     "anthropic": _of_body,
+    "anthropic, objects": _of_objects,
     "gemini, SSE": _of(GEMINI),
     "gemini, JSON array": gemini_array,
     "gemini-interactions": _of(INTERACTIONS),

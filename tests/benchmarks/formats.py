@@ -116,10 +116,11 @@ def _row(name: str, plan: Plan) -> tuple[list[str], float]:
     ours, decoding, loads = ours / count, decoding / count, loads / _LOADS_PER_RUN
     above = (ours - decoding) / loads
     peer, theirs = _sdk(SDKS.get(name), name, max(1, plan.events // _SHORTER), plan)
-    size = sum(map(len, answer.deltas)) / count
+    # What was decoded by somebody else has no size.
+    size = sum(len(delta) for delta in answer.deltas if isinstance(delta, bytes | str)) / count
     cells = [
         name,
-        f"{size:.0f}",
+        f"{size:.0f}" if size else _UNKNOWN,
         f"{ours * 1e6:.2f}",
         f"{decoding * 1e6:.2f}" if payloads else _UNKNOWN,
         f"{(ours - decoding) * 1e6:.2f}",

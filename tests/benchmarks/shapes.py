@@ -50,7 +50,8 @@ class Answer:
         name: What the table calls it.
         format: The format's name.
         head: The chunks before the first text delta.
-        deltas: The chunks that are one text delta each; text where the format takes text.
+        deltas: The chunks that are one text delta each; text where the format takes text, and payloads
+            where somebody else has decoded them.
         payloads: The payloads of these, as far as they are JSON.
         tail: The chunks after the last text delta.
         text: The text of the answer.
@@ -59,7 +60,7 @@ class Answer:
     name: str
     format: str
     head: list[bytes]
-    deltas: Sequence[bytes | str]
+    deltas: Sequence[Any]
     payloads: list[bytes]
     tail: list[bytes]
     text: str

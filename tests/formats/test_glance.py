@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -14,6 +14,9 @@ from tokenstream.formats import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import Shape
 from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
 
 
 class Little(Format):
@@ -151,13 +154,75 @@ def test_named_events_are_read_at_a_glance_while_their_name_is_the_same(name: st
     assert (2 if name == "message" else 3) == decoded(*frames, frames[0].payload)
 
 
-def test_objects_that_are_already_decoded_are_read_each() -> None:
-    """There are no bytes to compare."""
+def test_objects_that_are_already_decoded_are_compared_value_by_value() -> None:
+    """There are no bytes to compare; the event has the object itself."""
     format = Little()
-    got = tell(format, *deltas(10), plain=True)
+    sent = deltas(10)
+    got = tell(format, *sent, plain=True)
 
-    assert 10 == format.decoded
-    assert 10 == len(got.texts)
+    assert 2 == format.decoded
+    assert [delta["text"] for delta in sent] == got.texts
+    raws = [event.raw for event in got.events if isinstance(event, TextDelta)]
+    assert all(one is other for one, other in zip(sent, raws, strict=True))
+
+
+def test_objects_and_bytes_in_turns_are_each_read_as_what_they_are() -> None:
+    """What was learnt of one tells nothing of the other."""
+    sent = deltas(60)
+    mixed = [delta if number % 7 < 4 else json.dumps(delta).encode() for number, delta in enumerate(sent)]
+
+    assert [delta["text"] for delta in sent] == tell(Little(), *mixed, plain=True).texts
+
+
+def test_an_object_that_is_changed_after_it_was_read_changes_nothing() -> None:
+    """Sources may fill one object again and again."""
+    decoder, payload, texts = Decoder(Little()), {"n": 1, "text": "", "odd": 0}, []
+    for number in range(9):
+        payload["text"], payload["odd"] = f"t{number}", number // 5
+        for given in _handed_over([payload]):
+            texts += [event.text for event in decoder.feed(given) if isinstance(event, TextDelta)]
+
+    assert [f"t{number}" for number in range(9)] == texts
+    assert 4 == decoder.departures["role_missing"].count
+
+
+def test_decoded_deltas_alike_are_read_at_a_glance_as_chunks_are() -> None:
+    """No part of the format is asked but the comparison; they are chunks without bytes."""
+    told: list[dict[str, Any]] = []
+
+    class Watched(Little):
+        def feed(self, frame: Any, *, now: float = 0.0) -> list[Event]:
+            told.append(frame)
+            return super().feed(frame, now=now)
+
+    decoder, sent = Decoder(Watched()), deltas(20)
+    for delta in _handed_over(sent):
+        decoder.feed(delta)
+
+    assert sent[:2] == told
+    assert (20, 0) == (decoder.metrics.chunks, decoder.metrics.bytes)
+    assert "".join(delta["text"] for delta in sent) == decoder.message.text
+
+
+def _handed_over(payloads: list[dict[str, Any]]) -> list[Any]:
+    """Return payloads as SDKs' objects come."""
+    return list(payloads)
+
+
+@pytest.mark.parametrize("bound", [{"text": 9}, {"depth": 1}, {"body": 3}, {"event": 2}])
+def test_bounds_hold_for_decoded_deltas_alike(bound: dict[str, int]) -> None:
+    """The error is the one that reading each of them brings, after the same events."""
+
+    def told(format: Format) -> Any:
+        decoder = Decoder(format, limits=Limits(**bound))
+        sent = [{"text": f"t{n}", "a": [n // 5 and [1]]} for n in range(9)]
+        events = [decoder.feed(delta) for delta in _handed_over(sent)]
+        return events, repr(decoder.error), decoder.metrics, decoder.message
+
+    class Slow(Little):
+        fast = None
+
+    assert told(Slow()) == told(Little())
 
 
 @pytest.mark.parametrize("head", [b"data: ", b"event: delta\ndata: "])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.answers_in_turns import Payload, sse
-from tests.support.in_turns import ANSWERS, MOVES, bent, decoded, recorded, stream
+from tests.support.in_turns import ANSWERS, MOVES, as_payloads, bent, decoded, recorded, stream
 from tests.support.recordings import Recorded, folders, shared
 from tokenstream import Decoder
 
@@ -37,9 +38,13 @@ def _holds(name: str, seed: int) -> None:
     answer = ANSWERS[name]
     chunks, texts = stream(answer, random.Random(f"{name} {seed}"))
     plain = decoded(answer.format, chunks, shortcuts=False)
+    payloads, _ = stream(as_payloads(answer), random.Random(f"{name} {seed}"))
 
     assert plain == decoded(answer.format, chunks, shortcuts=True)
     assert texts == _texts_of(plain[0], answer.texts)
+    assert decoded(answer.format, payloads, shortcuts=False) == decoded(
+        answer.format, payloads, shortcuts=True
+    )
 
 
 @pytest.mark.parametrize("seed", range(_QUICK))
@@ -65,6 +70,18 @@ def test_deltas_that_are_odd_in_the_same_way_say_at_a_glance_what_decoding_finds
         assert decoded(format, chunks, shortcuts=False) == decoded(format, chunks, shortcuts=True)
 
 
+@pytest.mark.parametrize("name", ANSWERS)
+def test_decoded_deltas_that_turn_odd_say_at_a_glance_what_reading_finds(name: str) -> None:
+    """The same for payloads that somebody else decoded, each of them behind some that are not odd."""
+    answer = as_payloads(ANSWERS[name])
+    before = [answer.delta(0, f"a{number}") for number in range(3)]
+    opened: list[Any] = [*answer.head, *before]
+    for payloads in bent(answer):
+        sent = [*opened, *payloads[len(answer.head) :], *before]
+
+        assert decoded(answer.format, sent, shortcuts=False) == decoded(answer.format, sent, shortcuts=True)
+
+
 # -- what real servers sent ------------------------------------------------------------------------------
 
 
@@ -74,8 +91,9 @@ def _recordings(folder: str) -> list[Recorded]:
 
 
 def _holds_for(recording: Recorded, seed: int) -> None:
-    for move in MOVES[recording.format]:
-        chunks = recorded(recording.body, move, random.Random(f"{recording.name} {seed}"))
+    for move, as_objects in product(MOVES[recording.format], (False, True)):
+        source = random.Random(f"{recording.name} {seed}")
+        chunks = recorded(recording.body, move, source, as_objects=as_objects)
 
         assert decoded(recording.format, chunks, shortcuts=False) == decoded(
             recording.format, chunks, shortcuts=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tests.support.answers_in_turns import ANSWERS, Answer, Payload, aws_event, is_binary, written
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
 
-__all__ = ["ANSWERS", "MOVES", "Answer", "bent", "decoded", "recorded", "stream"]
+__all__ = ["ANSWERS", "MOVES", "Answer", "as_payloads", "bent", "decoded", "recorded", "stream"]
 
 _MORE = (" ", "x", "é", "🌊", '"', "\\", "\n", '","', '"}]', "\u2028", "<", "漢字 ", "\ud83c")
 """What stands at the end of a piece; the last is half a character."""
@@ -40,12 +41,12 @@ class _Plain:
         return made
 
 
-def decoded(format: str | Format, chunks: Iterable[bytes], *, shortcuts: bool) -> Any:
+def decoded(format: str | Format, chunks: Iterable[Any], *, shortcuts: bool) -> Any:
     """Return all that a user can see of a body.
 
     Args:
         format: Its format.
-        chunks: It.
+        chunks: Its bytes, or payloads that were decoded before.
         shortcuts: Whether payloads like those before may be read without decoding them.
     """
     decoder = Decoder(format if shortcuts else cast("Format", _Plain(format)))
@@ -99,6 +100,15 @@ def _reordered(value: Any, source: random.Random) -> Any:
     return {key: _reordered(value[key], source) for key in source.sample(sorted(value), len(value))}
 
 
+def as_payloads(answer: Answer) -> Answer:
+    """Return an answer whose payloads were decoded by somebody else."""
+    return replace(answer, wire=_as_it_is)
+
+
+def _as_it_is(payload: Payload) -> Any:
+    return payload
+
+
 def stream(answer: Answer, source: random.Random, deltas: int = 40) -> tuple[list[bytes], list[str]]:
     """Return the chunks of a stream whose texts are written in turns, and the texts.
 
@@ -115,7 +125,7 @@ def stream(answer: Answer, source: random.Random, deltas: int = 40) -> tuple[lis
             piece += source.choice(_MORE)
         texts[now] += piece.replace("\ud83c", "\ufffd")
         chunks.append(answer.wire(layout.of(answer.delta(now, piece))))
-    if answer.wire is not written and source.random() < 0.3:
+    if answer.wire not in (written, _as_it_is) and source.random() < 0.3:
         # Several in one chunk are cut into frames first.
         size = source.randint(2, 9)
         chunks = [b"".join(chunks[at : at + size]) for at in range(0, len(chunks), size)]
@@ -163,7 +173,7 @@ def _with(payload: Any, path: tuple[Any, ...], odd: object) -> Any:
 
 def _rewritten(answer: Answer, payload: Payload, made: Payload) -> bytes:
     """Return the bytes of another payload under the name of an event."""
-    if is_binary(answer):
+    if is_binary(answer) or answer.wire is _as_it_is:
         return answer.wire(made)
     return answer.wire(payload).replace(written(payload), written(made))
 
@@ -264,23 +274,26 @@ MOVES: dict[str, tuple[Move, ...]] = {
 """What gives the payloads of a format to two places, by its name."""
 
 
-def recorded(body: bytes, move: Move, source: random.Random) -> list[bytes]:
+def recorded(body: bytes, move: Move, source: random.Random, *, as_objects: bool = False) -> list[Any]:
     """Return a recorded body whose deltas go to two places in turns.
 
     Args:
         body: What a server sent.
         move: Gives a payload to another place.
         source: Decides on the order of keys and on padding.
+        as_objects: Whether somebody else decodes the payloads, and keeps what is none.
     """
     layout = _Layout(source)
-    chunks: list[bytes] = []
+    chunks: list[Any] = []
     for frame in frames_of(body):
         assert not isinstance(frame, dict)
         payload = _object_of(frame)
         moved = [] if payload is None else [move(payload, number) for number in (0, 1)]
-        chunks += [_framed(frame, layout.of(made)) for made in moved if made is not None] or [
-            _framed(frame, payload)
-        ]
+        told: list[Payload | None] = [layout.of(made) for made in moved if made is not None] or [payload]
+        if as_objects:
+            chunks += [made for made in told if made is not None]
+        else:
+            chunks += [_framed(frame, made) for made in told]
     return chunks
 
 

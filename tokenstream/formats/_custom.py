@@ -69,7 +69,12 @@ class Custom(Format):
         sentinel = self.mapped.sentinel
         if sentinel is None or not sentinel.startswith(b"{"):
             return None
-        return lambda piece: piece._raw.strip() != sentinel  # noqa: SLF001 - the bytes, before somebody asks for more
+
+        def is_no_sentinel(piece: Any) -> bool:  # noqa: ANN401 - a delta
+            payload = piece._raw  # noqa: SLF001 - the bytes, before somebody asks for more
+            return is_dict(payload) or payload.strip() != sentinel
+
+        return is_no_sentinel
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""

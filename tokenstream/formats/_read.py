@@ -51,7 +51,10 @@ def are_text(keys: Iterable[object]) -> bool:
         >>> are_text({"a": 1}), are_text({1: 2})
         (True, False)
     """
-    return all(isinstance(key, str) for key in keys)
+    for key in keys:  # noqa: SIM110 - a generator would take twice as long
+        if not isinstance(key, str):
+            return False
+    return True
 
 
 def text_of(payload: dict[str, Any], *keys: str) -> str | None:

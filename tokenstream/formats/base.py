@@ -36,9 +36,9 @@ PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
 """One unit of a framing: a bare payload, one that has a name, or a payload already decoded."""
 
-Unit: TypeAlias = Literal["event", "line", "element", "message"]
+Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
 """What a chunk that is read at a glance is one of: SSE events, JSON lines, elements of a JSON
-array, or messages of a WebSocket."""
+array, messages of a WebSocket, or payloads that were decoded before they came."""
 
 
 class Format(ABC):

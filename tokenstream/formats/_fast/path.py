@@ -1,5 +1,7 @@
 """The fast path of a format: deltas like those that were decoded are read by comparing their bytes.
 
+Those that somebody else decoded are compared value by value, under the same rules.
+
 1. An entry is a shape and what it means, both of one payload; neither changes afterwards.
 2. There is one entry, or, where deltas of several choices may come in turns and none changes what
    another one means, up to four, the one used last first.
@@ -10,9 +12,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.formats._fast.decoded import DecodedShape
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, Shape
 from tokenstream.formats._open import OpenCall
@@ -27,8 +31,10 @@ if TYPE_CHECKING:
     from tokenstream.formats._fast.shape import Path
     from tokenstream.formats.base import Format, Frame, Unit
 
-    Read = Callable[[bytes], Event | None]
+    Read = Callable[[Any], Event | None]
     """Returns the event of one delta, None for anything else."""
+    AnyShape = Shape | DecodedShape
+    Payload = bytes | dict[str, Any]
     Follow = Callable[[Any], bool | None]
     """Takes a delta that was not decoded; False where it must be decoded after all."""
     Append = Callable[[str], None]
@@ -58,7 +64,7 @@ class Fast:
 
     Where a payload gives exactly one delta whose text stands in one of these places, and
     nothing in the others, the next payload with the same bytes around its text is read
-    without decoding it.
+    without decoding it, and one that comes decoded by comparing its other values.
     A format that keeps more than `Parts` does of a delta has `Format.follow` as well.
 
     Args:
@@ -98,8 +104,8 @@ class _Entry:
 
     Args:
         format: The format whose frames are counted.
-        name: The name of its SSE event.
-        shape: The bytes around its text.
+        name: The name of its SSE event; None of a payload that was decoded before it came.
+        shape: What is around its text.
         like: The delta that was decoded.
         append: What adds to the arguments of the delta's call.
     """
@@ -109,8 +115,8 @@ class _Entry:
     def __init__(
         self,
         format: Format,
-        name: str,
-        shape: Shape,
+        name: str | None,
+        shape: AnyShape,
         like: Any,  # noqa: ANN401 - a delta
         append: Append | None,
     ) -> None:
@@ -130,7 +136,7 @@ class _Entry:
         self.read = _reader(self._format, self.shape.match, self.like, self.follow, self.append)
         return self.read
 
-    def means(self, name: str, payload: bytes, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
+    def means(self, name: str | None, payload: Payload, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
         """Tell whether a payload with this text is of this shape and means what this does."""
         like = self.like
         alike = (name, event.__class__, event.choice, event.part) == (
@@ -139,7 +145,8 @@ class _Entry:
             like.choice,
             like.part,
         )
-        return alike and self.shape.match(payload) == text
+        match: Callable[[Any], str | None] = self.shape.match
+        return alike and match(payload) == text
 
     def framed(self, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
         """Return what reads a chunk that is one payload between two fixed pieces; it is made once.
@@ -152,21 +159,24 @@ class _Entry:
         """
         wanted = (before, after, most)
         made = self._framed.get(wanted)
-        if made is None and (lines or self.shape.takes_one_line):
-            match = self.shape.between(before, after).match
+        shape = self.shape
+        if made is None and isinstance(shape, Shape) and (lines or shape.takes_one_line):
+            match = shape.between(before, after).match
             payload = slice(len(before), -len(after) or None)
             made = self._framed[wanted] = _reader(
                 self._format, match, self.like, self.follow, self.append, payload=payload, most=most
             )
         return made
 
-    def split(self, multiple: int) -> tuple[str, bytes, Read]:
+    def split(self, multiple: int) -> tuple[str, bytes, Read] | None:
         """Return the event's name, what its payloads begin with, and what reads their rest; made once.
+
+        None is returned where payloads come decoded.
 
         Args:
             multiple: The number of bytes that the beginning has, or twice that, and so on.
         """
-        if self._split is None:
+        if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
             read = _reader(self._format, rest.match, self.like, self.follow, self.append, start=start)
             self._split = self.name, start, read
@@ -198,7 +208,7 @@ class FastPath:
         self.entries: list[_Entry] = []
         self._format = format
         self._fast = fast
-        self._shapes: list[Shape] = []
+        self._shapes: list[AnyShape] = []
         """The last shapes that were learnt; they stay true of any payload."""
         self._seen: list[object] | None = None
         """The values in changing places of the last delta that was decoded."""
@@ -212,12 +222,16 @@ class FastPath:
 
     def read(self, frame: Frame) -> Event | None:
         """Return the event of a frame like one of the last ones; None for any other."""
+        name: str | None = _NAMELESS
+        payload: Any = frame
         if frame.__class__ is bytes:
-            name, payload = _NAMELESS, frame
+            pass
         elif isinstance(frame, ServerSentEvent) or (
             isinstance(frame, EventStreamMessage) and frame.kind == "event"
         ):
             name, payload = frame.event, frame.payload
+        elif frame.__class__ is dict:
+            name = None
         else:
             return None
         entries = self.entries
@@ -227,7 +241,7 @@ class FastPath:
             event = read(payload)
         return self._read_otherwise(name, payload) if event is None and len(entries) > 1 else event
 
-    def _read_otherwise(self, name: str, payload: bytes) -> Event | None:
+    def _read_otherwise(self, name: str | None, payload: Payload) -> Event | None:
         """Return the event of a payload that the entry used last cannot read."""
         for number, entry in enumerate(self.entries[1:], 1):
             event = (entry.read or entry.reader())(payload) if entry.name == name else None
@@ -244,12 +258,13 @@ class FastPath:
             return
         format = self._format
         event: Any = events[0] if len(events) == 1 else None
-        name = _NAMELESS
+        name = None if is_dict(frame) else _NAMELESS
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
             name, frame = frame.event, frame.payload
         bent = format.noted_at == format.frames or format.error is not None or not format.shortcuts
         text = None if bent else self._text_of(event)
-        if text is None or not isinstance(frame, bytes):
+        # What is in another payload is not in its own place.
+        if text is None or (name is None and event.raw is not frame):
             self.clear()
             raw = events[-1].raw if events else None
             if self._seen is None and is_dict(raw):
@@ -269,10 +284,12 @@ class FastPath:
             self.entries.insert(0, _Entry(format, name, shape, event, append))
             self._learnt_at = format.frames
 
-    def _shape_of(self, payload: bytes, value: dict[str, Any], text: str) -> Shape | None:
+    def _shape_of(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
         """Return the shape of a payload: one that was learnt before, or, if that may pay, another one."""
+        kind = DecodedShape if is_dict(payload) else Shape
         for shape in self._shapes:
-            if shape.match(payload) == text:
+            match: Callable[[Any], str | None] = shape.match
+            if shape.__class__ is kind and match(payload) == text:
                 self._misses = 0
                 return shape
         self._misses += 1
@@ -285,8 +302,12 @@ class FastPath:
         if self._wait > 0:
             return None
         fast = self._fast
-        made = Shape.learn(
-            payload,
+        learn: Any = (
+            partial(Shape.learn, payload)
+            if isinstance(payload, bytes)
+            else partial(DecodedShape.learn, depth=self._format.limits.depth)
+        )
+        made: AnyShape | None = learn(
             value,
             path,
             changing=changing,
@@ -322,13 +343,15 @@ class FastPath:
             before: What stands before the payload in such a chunk; of an event, it is known here.
             after: What stands after it.
         """
-        if not self.entries or unit not in self._fast.units:
+        if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None
         found = [self._chunk_reader(entry, unit, most, before, after) for entry in self.entries]
         reads = [read for read in found if read is not None]
         return reads[0] if len(reads) == 1 else _first_of(reads) if reads else None
 
     def _chunk_reader(self, entry: _Entry, unit: Unit, most: int, before: bytes, after: bytes) -> Read | None:
+        if unit == "payload" or entry.name is None:
+            return (entry.read or entry.reader()) if unit == "payload" and entry.name is None else None
         if unit != "event":
             if entry.name != _NAMELESS:
                 return None
@@ -424,7 +447,7 @@ def _reader(
     follow: Follow | None,
     append: Append | None,
     *,
-    payload: slice = slice(None),
+    payload: slice | None = None,
     most: int | None = None,
     start: bytes = b"",
 ) -> Read:
@@ -436,7 +459,7 @@ def _reader(
         like: The delta that was decoded.
         follow: What the format does with each such delta.
         append: What adds to the arguments of the delta's call.
-        payload: Where in the bytes the payload is.
+        payload: Where in the bytes the payload is; None where they are the payload.
         most: The longest bytes that may be read so; None for any.
         start: What the payload begins with before these bytes.
     """
@@ -446,7 +469,7 @@ def _reader(
     is_text, is_reasoning = kind in _TEXTS, kind is ReasoningDelta
     longest = format.limits.event if most is None else most
 
-    def read(data: bytes) -> Event | None:
+    def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
         text = match(data)
         if text is None or len(data) > longest:
             return None
@@ -461,7 +484,7 @@ def _reader(
                 event.id = call_id
         event.choice = choice
         event.part = part
-        event._raw = start + data[payload] if start else data[payload]  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        event._raw = data[payload] if payload is not None else start + data if start else data  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
         if follow is not None and follow(event) is False:
             return None
         if append is not None:
