@@ -80,6 +80,48 @@ def test_integers_are_bounded() -> None:
     assert decode(b'"12345"', Limits(digits=3)) == "12345"
 
 
+def _outgrown(text: str, limits: Limits) -> str | None:
+    """Return the bound that a text outgrows first, read character by character."""
+    depth = digits = 0
+    in_string = escaped = False
+    for letter in text:
+        digits = digits + 1 if letter in "0123456789" and not in_string else 0
+        if in_string:
+            in_string = escaped or letter != '"'
+            escaped = letter == "\\" and not escaped
+        elif letter == '"':
+            in_string = True
+        elif letter in "[]{}":
+            depth += 1 if letter in "[{" else -1
+        if depth > limits.depth:
+            return "depth"
+        if digits > limits.digits:
+            return "digits"
+    return None
+
+
+@given(
+    st.lists(
+        st.sampled_from([*'[[[]{}"\\, ', "1", "12", "é", '"[', '"\\"', "[]" * 300, '"' + "]" * 150 + '"']),
+        max_size=60,
+    ).map("".join),
+    st.integers(1, 200),
+    st.integers(1, 4),
+)
+def test_the_first_bound_that_a_text_outgrows_is_the_error(text: str, depth: int, digits: int) -> None:
+    """Brackets and digits in strings do not count, also where the text is no JSON."""
+    limits = Limits(depth=depth, digits=digits)
+    outgrown = None
+    try:
+        decode_lenient(text, limits)
+    except LimitExceeded as error:
+        outgrown = error.limit
+    except ProtocolError:
+        pass
+
+    assert _outgrown(text, limits) == outgrown
+
+
 def test_arguments_are_one_value_or_several_glued() -> None:
     """Only whole objects are taken apart."""
     assert is_one_value('{"a": 1}')

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.patterns import Expression, hostile, kept, written
 from tests.support.sampling import sampled
-from tokenstream._json import _to_mark
+from tokenstream._json import _block
 from tokenstream.framing import json_array
 
 _SIZES = 16, 128, 1_024, 8_192
@@ -25,7 +25,7 @@ _PER_CHARACTER = 4
 _SPARE = 16_384
 
 MADE: dict[str, re.Pattern[Any] | None] = {
-    "tokenstream._json._to_mark": _to_mark(4_300),
+    "tokenstream._json._block": _block(4_300),
     "tokenstream.framing.json_array._whole": json_array._whole(),  # noqa: SLF001 - as above
     "tokenstream.framing.json_array._after_comma": json_array._after_comma(),  # noqa: SLF001 - as above
     "tokenstream.framing.json_array._before_comma": json_array._before_comma(),  # noqa: SLF001 - as above

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from pydantic_core import from_json
@@ -17,6 +19,11 @@ __all__ = ["check_bounds", "decode", "decode_lenient", "is_deeper", "is_one_valu
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 _HOLDERS = (dict, list)
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_SHORT_STRING = r'"[^"\\]{0,99}+(?:\\.[^"\\]{0,99}+){0,9}+"'
+_without_strings = re.compile(rf"(?:{_STRING}[^\"\[\]{{}}]*+)++", re.DOTALL).sub
+_SIGNS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 _AT_ONCE = 1 << 16
 """Characters that are encoded at a time, to learn how many bytes they take."""
 
@@ -99,32 +106,42 @@ def _bytes_before(text: str, position: int) -> int:
 
 
 @cache
-def _to_mark(digits: int) -> re.Pattern[str]:
-    """Return what matches all up to the next bracket, or up to an integer of more than `digits` digits."""
+def _block(digits: int) -> re.Pattern[str]:
+    """Return what matches text in whole tokens, or one long string; never an integer of more than `digits`.
+
+    The text is group 1: it is short enough for copies of it to cost nothing.
+    """
     # Possessive throughout: a place to come back to would be kept for each character of a long string.
     return re.compile(
-        rf"""(?:[^"\[\]{{}}0-9]++|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[0-9]{{1,{digits}}}+(?![0-9]))*+""",
+        rf"""((?:[^"0-9]{{1,999}}+|{_SHORT_STRING}|[0-9]{{1,{digits}}}+(?![0-9])){{1,256}}+)|{_STRING}""",
         re.DOTALL,
     )
 
 
+def _signs(text: str) -> bytes:
+    """Return 1 for each bracket that opens, and -1 for each that closes."""
+    return text.encode("utf-8", "surrogatepass").translate(_SIGNS, _NO_BRACKETS)
+
+
 def _check_bounds(text: str, limits: Limits) -> None:
-    match = _to_mark(limits.digits).match
+    match = _block(limits.digits).match
     depth = position = 0
     while found := match(text, position):
         position = found.end()
-        mark = text[position : position + 1]
-        if not mark:
-            return
-        if mark in "[{":
-            depth += 1
-            if depth > limits.depth:
-                raise LimitExceeded(limit="depth", value=limits.depth)
-        elif mark in "]}":
-            depth -= 1
-        else:
-            raise LimitExceeded(limit="digits", value=limits.digits)
-        position += 1
+        block = found[1] or ""
+        signs = _signs(block)
+        if signs and '"' in block:
+            signs = _signs(_without_strings("", block))
+        opening = signs.count(1)
+        # Mostly there are too few of them to get that deep, in whatever order they stand.
+        if (
+            depth + opening > limits.depth
+            and max(accumulate(array("b", signs), initial=depth)) > limits.depth
+        ):
+            raise LimitExceeded(limit="depth", value=limits.depth)
+        depth += 2 * opening - len(signs)
+    if position < len(text):
+        raise LimitExceeded(limit="digits", value=limits.digits)
 
 
 def is_one_value(text: str) -> bool:
