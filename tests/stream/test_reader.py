@@ -34,6 +34,7 @@ from tokenstream.errors import (
     StreamInterrupted,
 )
 from tokenstream.events import TextDelta
+from tokenstream.stream import _reader_native
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("light_heap")]
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -47,16 +48,17 @@ AHEAD = 64
 class Endless:
     """Could give a million chunks, and never waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, chunk: bytes | None = None) -> None:
         self.given = 0
         self.closed = False
+        self._chunk = chunk
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
         self.given += 1
-        return wire.chat({"content": f"{self.given} "})
+        return self._chunk or wire.chat({"content": f"{self.given} "})
 
     async def aclose(self) -> None:
         self.closed = True
@@ -75,6 +77,61 @@ async def test_a_slow_loop_holds_the_source_back() -> None:
         await anyio.sleep(0.02)
         assert source.given <= 200 + 2 * AHEAD
     assert source.closed
+
+
+async def test_large_chunks_are_held_back_by_their_bytes() -> None:
+    """Four of 64 KiB are as many as 64 small ones."""
+    chunk = wire.chat({"content": "x" * 65_536})
+    source = Endless(chunk)
+    async with AsyncStream(source) as stream:
+        for taken in range(1, 30):
+            await anext(stream)
+            await anyio.sleep(0.002)
+            assert source.given <= taken + 2 * 4
+    assert source.closed
+
+
+@pytest.mark.parametrize("deaf", [1, 3])
+async def test_a_source_that_swallows_a_cancellation_is_ended_all_the_same(
+    deaf: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cancelled again, as often as it takes."""
+    monkeypatch.setattr(_reader_native, "_AGAIN_SECONDS", 0.01)
+    swallowed = 0
+
+    class Deaf:
+        closed = False
+
+        def __init__(self) -> None:
+            self.given = 0
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self
+
+        async def __anext__(self) -> bytes:
+            nonlocal swallowed
+            self.given += 1
+            if self.given == 1:
+                return HEL
+            while True:
+                try:
+                    await anyio.sleep_forever()
+                except anyio.get_cancelled_exc_class():
+                    swallowed += 1
+                    if swallowed > deaf:
+                        raise
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    source = Deaf()
+    with anyio.fail_after(5):
+        async with AsyncStream(source) as stream:
+            assert await anext(stream.text) == "Hel"
+            stream.stop()
+
+    assert (swallowed, source.closed, stream.message.ending) == (deaf + 1, True, "stopped")
+    assert not readers()
 
 
 async def test_the_message_never_runs_ahead_of_the_loop() -> None:

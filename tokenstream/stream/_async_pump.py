@@ -10,6 +10,7 @@ from tokenstream.stream._direct import Direct
 from tokenstream.stream._host import running
 from tokenstream.stream._items import LOST, WAITED
 from tokenstream.stream._reader import Reader, left
+from tokenstream.stream._reader_native import NativeReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -110,7 +111,9 @@ class AsyncPump:
         host = self._host = self._host or running()
         if self._needs_no_task or host is None or (host.name == "trio" and self._tasks is None):
             return Direct(source, self._clock, host)
-        reader = Reader(source, self._clock, host)
+        entered = source.entered if isinstance(source, AsyncSource) else source.enters
+        kind = Reader if entered or self._tasks is not None or host.name != "asyncio" else NativeReader
+        reader = kind(source, self._clock, host)
         reader.start(self._tasks)
         return reader
 

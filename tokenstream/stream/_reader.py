@@ -30,6 +30,10 @@ __all__ = ["CLOSING_SECONDS", "Reader", "closed", "left", "unpacked"]
 
 _MOST_AHEAD = 64
 """Chunks that are read ahead of those that the loop has taken, which are as many at most."""
+_MOST_BYTES_AHEAD = 256 * 1024
+"""Bytes of such chunks; the last one may go beyond."""
+_LARGE = _MOST_BYTES_AHEAD // _MOST_AHEAD
+"""Chunks that are no larger than this cannot be too many bytes."""
 CLOSING_SECONDS = 5.0
 """How long a source may take to close once whoever waits for that was cancelled, or has failed."""
 _MOST_LEFT = 1_000
@@ -98,6 +102,10 @@ class Reader:
         task: asyncio.Task[None] = self._host.loop.create_task(self._run(), name="tokenstream reader")
         _RUNNING.add(task)
         task.add_done_callback(self._done)
+        self._started(task)
+
+    def _started(self, task: asyncio.Task[None]) -> None:
+        """Take note of the task."""
 
     # -- for the loop ------------------------------------------------------
 
@@ -152,11 +160,15 @@ class Reader:
         if not self._host.is_running():
             # It is over: there is no task any more.
             return
+        self._cancel()
+        self._wake()
+
+    def _cancel(self) -> None:
+        """End the opening or the read that is in progress."""
         if self._reading is not None:
             self._reading.cancel()
         elif self._whole is not None and isinstance(self.source, Deferred):
             self._whole.cancel()
-        self._wake()
 
     async def close(self, *, failed: bool = False) -> None:
         """End the task and wait until the source is closed, also where this is cancelled.
@@ -245,9 +257,10 @@ class Reader:
     async def _read(self, source: AsyncSource) -> None:
         clock, step, convert = self._clock, source.chunks.__anext__, source.convert
         self.since = clock()
-        while True:
+        while not self.stopped:
             chunk = await step()
             now = self.since = clock()
+            large = chunk.__class__ is bytes and len(chunk) > _LARGE
             if chunk.__class__ is not bytes and convert is not None:
                 chunk = convert(chunk)
                 if chunk is SKIPPED:
@@ -256,20 +269,25 @@ class Reader:
             items.append((now, chunk))
             if self._filled is not None:
                 self._filled.set()
-            if len(items) >= _MOST_AHEAD:
+            if len(items) >= _MOST_AHEAD or (large and self._is_full()):
                 await self._wait_for_room(now)
 
     async def _wait_for_room(self, began: float) -> None:
         from anyio import Event
 
         self.since = None
-        while len(self._items) >= _MOST_AHEAD:
+        while self._is_full():
             self._room = Event()
             await self._room.wait()
             self._room = None
         now = self.since = self._clock()
         if now - began > NOTABLE_SECONDS:
             self._put(now, Away(now - began))
+
+    def _is_full(self) -> bool:
+        items = self._items
+        size = sum(len(chunk) for _, chunk in items if chunk.__class__ is bytes)
+        return len(items) >= _MOST_AHEAD or size >= _MOST_BYTES_AHEAD
 
     async def _close(self) -> None:
         self._closed = True
