@@ -102,6 +102,10 @@ class Departure:
     """Number of the frame at which it was first applied, from 1; 0 before the first frame."""
 
 
+_NONE: frozenset[str] = frozenset()
+"""One for all: an empty set is as large as a small one."""
+
+
 class Departures(Mapping[str, Departure]):
     """The rules that were applied, by name.
 
@@ -116,7 +120,7 @@ class Departures(Mapping[str, Departure]):
 
     def __init__(self) -> None:
         self._noted: dict[str, Departure] = {}
-        self._left_out: frozenset[str] = frozenset()
+        self._left_out = _NONE
 
     def note(self, name: str, *, event: int, count: int = 1) -> None:
         """Count that the rule `name` was applied at frame number `event`."""

@@ -132,12 +132,21 @@ def _closing(items: object, source: object) -> Callable[[], object]:
 def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
     """Return an asynchronous iterable of chunks or payloads as a source."""
     items = aiter(source)
+    return AsyncSource(items, _AsyncClosing(items, source), convert=Converter(items))
 
-    async def close() -> None:
-        for each in [items] if items is source else [items, source]:
+
+class _AsyncClosing:
+    """Closes an asynchronous iterator, and what it is of; a function would take three times the room."""
+
+    __slots__ = ("_items", "_source")
+
+    def __init__(self, items: object, source: object) -> None:
+        self._items = items
+        self._source = source
+
+    async def __call__(self) -> None:
+        for each in [self._items] if self._items is self._source else [self._items, self._source]:
             await closed_by(each)
-
-    return AsyncSource(items, close, convert=Converter(items))
 
 
 async def closed_by(source: Any) -> None:  # noqa: ANN401 - anything

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ class Host:
         RuntimeError: None of that kind runs here.
     """
 
-    __slots__ = ("_call", "_find", "loop", "name")
+    __slots__ = ("__weakref__", "_call", "_find", "loop", "name")
 
     def __init__(self, find: Callable[[], Any], call: Callable[[Any], Any], name: str) -> None:
         self.loop = find()
@@ -77,18 +78,28 @@ class Host:
 
 
 def running() -> Host | None:
-    """Return the event loop that runs in this thread; None where there is none."""
+    """Return the event loop that runs in this thread; None where there is none.
+
+    Streams in one loop share it: each would hold three objects for the same.
+    """
+    last = _last[0]()
+    if last is not None and last.is_running():
+        return last
     for name, find, call in _KINDS:
         # Whoever runs a loop has imported its library.
         library = sys.modules.get(name)
         if library is not None:
             try:
-                return Host(find(library), call, name)
+                host = Host(find(library), call, name)
             except RuntimeError:
                 continue
+            _last[0] = weakref.ref(host)
+            return host
     return None
 
 
+_last: list[Callable[[], Host | None]] = [lambda: None]
+"""The loop that was asked for last, as long as a stream holds it."""
 _KINDS: tuple[tuple[str, Callable[[Any], Callable[[], Any]], Callable[[Any], Any]], ...] = (
     ("trio", attrgetter("lowlevel.current_trio_token"), attrgetter("run_sync_soon")),
     ("asyncio", attrgetter("get_running_loop"), attrgetter("call_soon_threadsafe")),

@@ -45,6 +45,8 @@ __all__ = ["Fast", "FastPath", "Read", "refuse"]
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
 """Payloads that an entry has read once it has paid for itself."""
+_NONE: frozenset[Path] = frozenset()
+"""One for all: an empty set is as large as a small one."""
 _MOST_MISSES = 16
 """Deltas in a row that are compared with shapes they do not have, before they are left alone for a while."""
 _LONGEST_WAIT = 512
@@ -212,7 +214,7 @@ class FastPath:
         """The last shapes that were learnt; they stay true of any payload."""
         self._seen: list[object] | None = None
         """The values in changing places of the last delta that was decoded."""
-        self._changed: set[Path] = set()
+        self._changed: frozenset[Path] = _NONE
         """The places in which these were seen to change: the fewer, the faster is the comparison."""
         self._learnt_at = 0
         self._misses = 0

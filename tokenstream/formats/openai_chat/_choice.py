@@ -67,7 +67,7 @@ class ChoiceReader:
         self._same: dict[str, object] = {}
         self._same_delta: dict[str, object] = {}
         self._said: dict[str, str] = {}
-        self._growing: set[str] = set()
+        self._growing: tuple[str, ...] = ()
         """Which of these texts went on from what they were before."""
 
     def read(self, choice: dict[str, Any]) -> None:
@@ -151,7 +151,7 @@ class ChoiceReader:
         said = self._said.get(name, "")
         if text.startswith(said):
             if said and text != said:
-                self._growing.add(name)
+                self._growing += (name,)
             self._said[name] = text
             return text[len(said) :]
         shorter = said.startswith(text)
