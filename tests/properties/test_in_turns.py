@@ -17,6 +17,8 @@ from tokenstream import Decoder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_NOTHING = "{}"
+"""The arguments of a call that got no piece."""
 _QUICK = 4
 _SEEDS = 44
 """Streams of each kind in the slow lane: some 1,500 in all."""
@@ -29,7 +31,9 @@ def _texts_of(told: list[tuple[Any, Any]], count: int) -> list[str]:
         key = event.choice, event.part
         found[key] = found.get(key, "") + (getattr(event, "text", "") or getattr(event, "fragment", ""))
     texts = [""] * count
-    for text in filter(None, found.values()):
+    for text in found.values():
+        if text in ("", _NOTHING):
+            continue
         texts["abc".index(text[0])] += text
     return texts
 

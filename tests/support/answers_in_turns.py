@@ -212,6 +212,31 @@ def _ag_ui(index: int, piece: str) -> Payload:
     return {"type": "TEXT_MESSAGE_CONTENT", "messageId": f"m{index}", "delta": piece}
 
 
+def _realtime_call(index: int) -> Payload:
+    item = {"type": "function_call", "call_id": f"c{index}", "name": "f", "arguments": ""}
+    made = _realtime_item(index)
+    return {**made, "item": {"id": f"i{index}", "status": "in_progress", **item}}
+
+
+def _cohere_call(index: int, piece: str = "", kind: str = "delta", **call: Any) -> Payload:
+    body = {**call, "function": {**({"name": "f"} if call else {}), "arguments": piece}}
+    return {"type": f"tool-call-{kind}", "index": index, "delta": {"message": {"tool_calls": body}}}
+
+
+def _assistants_call(index: int, piece: str = "", **call: Any) -> Payload:
+    function = {**({"name": "f"} if call else {}), "arguments": piece}
+    item = {"index": index, **call, "type": "function", "function": function}
+    details = {"type": "tool_calls", "tool_calls": [item]}
+    return {"id": "step_1", "object": "thread.run.step.delta", "delta": {"step_details": details}}
+
+
+def _claude_call(index: int, piece: str) -> Payload:
+    return _of_block(index, "input_json_delta", partial_json=piece)
+
+
+_CLAUDE_CALLS = (_CLAUDE_START, *[_block(n, "tool_use", id=f"t{n}", name="f", input={}) for n in range(2)])
+
+
 ANSWERS: dict[str, Answer] = {
     "openai-chat, choices": Answer("openai-chat", lambda n, text: _chat({"content": text}, n), texts=3),
     "openai-chat, reasoning": Answer(
@@ -240,8 +265,23 @@ ANSWERS: dict[str, Answer] = {
         "openai-completions", lambda n, text: {"index": n, "content": text, "stop": False, "id_slot": 1}
     ),
     "openai-assistants": Answer("openai-assistants", _assistants, wire=partial(sse, name="object"), texts=3),
+    "openai-assistants, calls": Answer(
+        "openai-assistants",
+        _assistants_call,
+        tuple(_assistants_call(n, id=f"c{n}") for n in range(2)),
+        partial(sse, name="object"),
+    ),
     "openai-realtime": Answer(
         "openai-realtime", _realtime, (_REALTIME_START, _realtime_item(0), _realtime_item(1)), written
+    ),
+    "openai-realtime, calls": Answer(
+        "openai-realtime",
+        lambda n, text: {
+            **_realtime(n, text, "response.function_call_arguments.delta"),
+            "call_id": f"c{n}",
+        },
+        (_REALTIME_START, _realtime_call(0), _realtime_call(1)),
+        written,
     ),
     "openai-responses, items": Answer(
         "openai-responses",
@@ -297,12 +337,7 @@ ANSWERS: dict[str, Answer] = {
         (_CREATED, _item("message", 0), _item("message", 1)),
     ),
     "anthropic": Answer("anthropic", _claude, _CLAUDE_HEAD, _named, 3),
-    "anthropic, calls": Answer(
-        "anthropic",
-        lambda n, text: _of_block(n, "input_json_delta", partial_json=text),
-        (_CLAUDE_START, *[_block(n, "tool_use", id=f"t{n}", name="f", input={}) for n in range(2)]),
-        _named,
-    ),
+    "anthropic, calls": Answer("anthropic", _claude_call, _CLAUDE_CALLS, _named),
     "bedrock-converse": Answer("bedrock-converse", _converse_text, ({"role": "assistant"},), _converse, 3),
     "bedrock-converse, calls": Answer(
         "bedrock-converse",
@@ -311,6 +346,7 @@ ANSWERS: dict[str, Answer] = {
         _converse,
     ),
     "bedrock-invoke, blocks": Answer("bedrock-invoke", _claude, _CLAUDE_HEAD, _invoke, 3),
+    "bedrock-invoke, calls": Answer("bedrock-invoke", _claude_call, _CLAUDE_CALLS, _invoke),
     "bedrock-invoke, choices": Answer(
         "bedrock-invoke", lambda n, text: _chat({"content": text}, n), wire=_invoke
     ),
@@ -321,6 +357,12 @@ ANSWERS: dict[str, Answer] = {
         texts=1,
     ),
     "cohere": Answer("cohere", _cohere, wire=_named, texts=3),
+    "cohere, calls": Answer(
+        "cohere",
+        _cohere_call,
+        tuple(_cohere_call(n, kind="start", id=f"t{n}", type="function") for n in range(2)),
+        _named,
+    ),
     "cohere, without names": Answer("cohere", _cohere),
     "cohere, v1": Answer(
         "cohere",
@@ -334,6 +376,23 @@ ANSWERS: dict[str, Answer] = {
         "gemini-interactions",
         _interaction,
         tuple({"event_type": "step.start", "index": n, "step": {"type": "model_output"}} for n in range(2)),
+        partial(sse, name="event_type"),
+    ),
+    "gemini-interactions, calls": Answer(
+        "gemini-interactions",
+        lambda n, text: {
+            "event_type": "step.delta",
+            "index": n,
+            "delta": {"type": "arguments_delta", "arguments": text},
+        },
+        tuple(
+            {
+                "event_type": "step.start",
+                "index": n,
+                "step": {"type": "function_call", "id": f"c{n}", "name": "f", "arguments": {}},
+            }
+            for n in range(2)
+        ),
         partial(sse, name="event_type"),
     ),
     "gemini-live": Answer(
@@ -371,6 +430,22 @@ ANSWERS: dict[str, Answer] = {
         (
             {"type": "RUN_STARTED", "threadId": "t", "runId": "r"},
             *[{"type": "TEXT_MESSAGE_START", "messageId": f"m{n}", "role": "assistant"} for n in range(2)],
+        ),
+    ),
+    "ui-message, calls": Answer(
+        "ui-message",
+        lambda n, text: {"type": "tool-input-delta", "toolCallId": f"c{n}", "inputTextDelta": text},
+        (
+            {"type": "start"},
+            *[{"type": "tool-input-start", "toolCallId": f"c{n}", "toolName": "f"} for n in range(2)],
+        ),
+    ),
+    "ag-ui, calls": Answer(
+        "ag-ui",
+        lambda n, text: {"type": "TOOL_CALL_ARGS", "toolCallId": f"c{n}", "delta": text},
+        (
+            {"type": "RUN_STARTED", "threadId": "t", "runId": "r"},
+            *[{"type": "TOOL_CALL_START", "toolCallId": f"c{n}", "toolCallName": "f"} for n in range(2)],
         ),
     ),
     "custom": Answer(

@@ -74,7 +74,9 @@ class GeminiInteractions(Format):
     name: ClassVar[str] = "gemini-interactions"
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
     sentinel: ClassVar[bytes | None] = b"[DONE]"
-    fast: ClassVar[Fast | None] = Fast(texts=[("delta", "text"), ("delta", "content", "text")])
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "content", "text"), ("delta", "arguments")]
+    )
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:

@@ -49,7 +49,12 @@ class OpenAIAssistants(Format):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **INCOMPLETE_REASONS}
     event_names: ClassVar[frozenset[str]] = frozenset({*OBJECTS})
     sentinel: ClassVar[bytes | None] = b"[DONE]"
-    fast: ClassVar[Fast | None] = Fast(texts=[("delta", "content", 0, "text", "value")])
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[
+            ("delta", "content", 0, "text", "value"),
+            ("delta", "step_details", "tool_calls", 0, "function", "arguments"),
+        ]
+    )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
