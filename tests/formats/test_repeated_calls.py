@@ -146,11 +146,14 @@ def test_a_second_call_under_a_used_id_has_an_id_of_its_own(write: Any, size: in
 
 
 @_wires
-def test_a_call_that_is_cut_while_it_repeats_another_is_kept_and_not_handed_out(write: Any) -> None:
+@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_call_that_is_cut_while_it_repeats_another_is_kept_and_not_handed_out(
+    write: Any, stride: int
+) -> None:
     """It may have become another one."""
     *chunks, _ = write([_FIRST, _FIRST], 4)
     body = b"".join(chunks)
-    for cut in range(len(body)):
+    for cut in range(0, len(body), stride):
         got = read([body[:cut]])
 
         assert len(got.calls()) <= 1

@@ -60,7 +60,7 @@ TELL = "print(time.monotonic() - begun, stream.metrics.ttft, stream.metrics.star
     "call",
     [
         # Each is a process of its own, which takes seconds.
-        pytest.param(call, id=name, marks=[pytest.mark.slow] if name in {"sync, in a loop", "trio"} else [])
+        pytest.param(call, id=name, marks=[pytest.mark.slow] if name != "sync" else [])
         for name, call in CALLS.items()
     ],
 )
