@@ -1,50 +1,81 @@
-"""How long importing takes, each in a process of its own."""
+"""How long importing takes, and the first text, each in a process of its own.
+
+The package is measured as pip installs it: copied, with its bytecode beside it. In a
+checkout that writes none, every start would compile a hundred modules.
+"""
 
 from __future__ import annotations
 
+import compileall
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.tables import Table, judge
+from tests.project import PACKAGE, ROOT
 
 if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
 
 __all__ = ["imports"]
 
-_BAR = 1.3
 _PYDANTIC = "pydantic and one model"
+_FIRST_TEXT = "… and the first text of a stream"
 _STATEMENTS = {
     _PYDANTIC: "from pydantic import BaseModel\nclass Model(BaseModel):\n    text: str",
     "import tokenstream": "import tokenstream",
     "… and the names of the core": "from tokenstream import Decoder, Limits, Message, ToolCall",
     "… and Stream, AsyncStream": "from tokenstream import AsyncStream, Message, Stream",
-    "… and a first stream, read": (
+    _FIRST_TEXT: (
         "from tokenstream import Stream\n"
-        'Stream([b\'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}\\n\\n\'],'
-        ' format="openai-chat").final()'
+        'text = Stream([b\'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\\n\\n\'],'
+        ' format="openai-chat").text\nassert next(text) == "a"'
     ),
 }
-_JUDGED = ("import tokenstream", "… and Stream, AsyncStream")
+_BARS = {"import tokenstream": 1.3, "… and Stream, AsyncStream": 1.3, _FIRST_TEXT: 1.25}
 
 
-def _seconds(statement: str) -> float:
-    program = f"import time\nbegun = time.process_time()\n{statement}\nprint(time.process_time() - begun)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+def _installed(folder: str) -> None:
+    """Put the package there as pip would."""
+    shutil.copytree(PACKAGE, Path(folder) / "tokenstream", ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(folder, quiet=1)
+
+
+def _seconds(statement: str, folder: str) -> float:
+    paths = [folder, *(path for path in sys.path if path and Path(path) != ROOT)]
+    program = (
+        f"import sys\nsys.path[:] = {paths!r}\nimport time\nbegun = time.process_time()\n"
+        f"{statement}\nprint(time.process_time() - begun)"
+    )
+    # Without `site`, whose own start is nobody's import, and which would find the checkout.
+    command = [sys.executable, "-I", "-S", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 def imports(plan: Plan) -> list[Table]:
     """Return the table of import times."""
-    best: dict[str, float] = {}
-    for _ in range(plan.imports):
-        for name, statement in _STATEMENTS.items():
-            best[name] = min(_seconds(statement), best.get(name, 60.0))
+    taken: dict[str, list[float]] = {name: [] for name in _STATEMENTS}
+    with tempfile.TemporaryDirectory() as folder:
+        _installed(folder)
+        for _ in range(plan.imports):
+            for name, statement in _STATEMENTS.items():
+                taken[name].append(_seconds(statement, folder))
+    best = {name: min(times) for name, times in taken.items()}
     base = best[_PYDANTIC]
-    rows = [[name, f"{taken * 1e3:.1f}", f"{taken / base:.2f}"] for name, taken in best.items()]
-    notes = [
-        judge(f"{name}: {best[name] / base:.2f} × pydantic", "at most 1.3", reached=best[name] <= _BAR * base)
-        for name in _JUDGED
+    rows = [
+        [name, f"{best[name] * 1e3:.1f}", f"{median(times) * 1e3:.1f}", f"{best[name] / base:.2f}"]
+        for name, times in taken.items()
     ]
-    return [Table(f"import, the fastest of {plan.imports}", ["", "ms", "× pydantic"], rows, notes)]
+    notes = [
+        judge(
+            f"{name}: {best[name] / base:.2f} × pydantic", f"at most {bar}", reached=best[name] <= bar * base
+        )
+        for name, bar in _BARS.items()
+    ]
+    title = f"import, installed with its bytecode, {plan.imports} runs each"
+    return [Table(title, ["", "ms, the fastest", "median", "× pydantic"], rows, notes)]

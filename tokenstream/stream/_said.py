@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tokenstream.errors import ConcurrentRead, StreamInterrupted
 
 __all__ = ["broken_off", "concurrent", "homeless", "inform", "log", "warn"]
@@ -9,17 +11,17 @@ __all__ = ["broken_off", "concurrent", "homeless", "inform", "log", "warn"]
 
 def log(message: str, *details: object) -> None:
     """Tell those who look for a fault; nothing that was sent is ever among it."""
-    # Loading it costs as much as a dozen modules of ours.
-    import logging
-
-    logging.getLogger("tokenstream").debug(message, *details)
+    # Loading it costs as much as a dozen modules of ours; who looks for this has loaded it.
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.getLogger("tokenstream").debug(message, *details)
 
 
 def inform(message: str, *details: object) -> None:
     """Tell whoever develops the application what they may have overlooked, and nothing that was sent."""
-    import logging
-
-    logging.getLogger("tokenstream").info(message, *details)
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.getLogger("tokenstream").info(message, *details)
 
 
 def warn(message: str, *details: object) -> None:
