@@ -171,6 +171,13 @@ def test_the_core_starts_no_asyncio(statement: str) -> None:
     assert "asyncio" not in _loaded_by(statement)
 
 
+def test_a_stream_loads_no_logging_that_nobody_else_has_loaded() -> None:
+    """Who wants to read the log has loaded it; to all others it would cost a tenth of the first text."""
+    read = "from tokenstream import Stream\nStream(['Hello'], format='pieces').final()"
+
+    assert "logging" not in _loaded_by(read)
+
+
 @pytest.mark.slow
 def test_importing_costs_little_more_than_pydantic() -> None:
     """`import tokenstream` takes at most 1.3 times as long as pydantic with one model."""
