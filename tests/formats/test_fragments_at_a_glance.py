@@ -1,0 +1,37 @@
+"""Fragments of a call's arguments are read at a glance in every format that has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.answers_in_turns import ANSWERS
+from tokenstream import Decoder
+from tokenstream.connection import Connection
+from tokenstream.events import ToolCallDelta
+
+_CALLS = [name for name in ANSWERS if name.endswith(", calls")]
+
+
+@pytest.mark.parametrize("name", _CALLS)
+def test_a_format_is_asked_for_a_shortcut_when_its_state_changes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not after each fragment, in vain: one is found by the second, or the third, and serves on."""
+    asked: list[Connection] = []
+    ask = Connection.shortcut
+
+    def counting(connection: Connection) -> object:
+        asked.append(connection)
+        return ask(connection)
+
+    monkeypatch.setattr(Connection, "shortcut", counting)
+    answer = ANSWERS[name]
+    decoder = Decoder(answer.format)
+    for payload in answer.head:
+        decoder.feed(answer.wire(payload))
+    asked.clear()
+    pieces = ["[0", *(f", {number}" for number in range(1, 40))]
+    events = [event for piece in pieces for event in decoder.feed(answer.wire(answer.delta(0, piece)))]
+
+    assert pieces == [event.fragment for event in events if isinstance(event, ToolCallDelta)]
+    assert len(asked) <= 3
