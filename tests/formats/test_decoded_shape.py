@@ -28,11 +28,8 @@ def _choice(**fields: Any) -> list[dict[str, Any]]:
 
 
 def _learnt(payload: Any = None, **options: Any) -> DecodedShape | None:
-    return DecodedShape.learn(
-        _payload() if payload is None else payload,
-        _PATH,
-        **{"changing": [("made",)], "padding": {"p"}, **options},
-    )
+    given: dict[str, Any] = {"changing": [("made",)], "padding": {"p"}, **options}
+    return DecodedShape.learn(_payload() if payload is None else payload, _PATH, **given)
 
 
 @pytest.mark.parametrize("text", ["lo", " wörld", "\U0001f600", "a\nb", "a\u2028b", "\x00", "x" * 9_000])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.decoded import DecodedShape
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
-from tokenstream.formats._fast.shape import PADDING, Shape
+from tokenstream.formats._fast.shape import PADDING, Shape, found_at
 from tokenstream.formats._open import OpenCall
 from tokenstream.formats._read import is_dict
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
@@ -26,6 +26,7 @@ from tokenstream.framing import EventStreamMessage, ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._log import TextLog
     from tokenstream.events import Event
     from tokenstream.formats._fast.match import Match
     from tokenstream.formats._fast.shape import Path
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     Payload = bytes | dict[str, Any]
     Follow = Callable[[Any], bool | None]
     """Takes a delta that was not decoded; False where it must be decoded after all."""
-    Append = Callable[[str], None]
-    """Adds to the arguments of a call."""
 
 __all__ = ["Fast", "FastPath", "Read", "refuse"]
 
@@ -109,10 +108,10 @@ class _Entry:
         name: The name of its SSE event; None of a payload that was decoded before it came.
         shape: What is around its text.
         like: The delta that was decoded.
-        append: What adds to the arguments of the delta's call.
+        log: The arguments of the delta's call.
     """
 
-    __slots__ = ("_format", "_framed", "_split", "append", "follow", "like", "name", "read", "shape")
+    __slots__ = ("_format", "_framed", "_split", "follow", "like", "log", "name", "read", "shape")
 
     def __init__(
         self,
@@ -120,13 +119,13 @@ class _Entry:
         name: str | None,
         shape: AnyShape,
         like: Any,  # noqa: ANN401 - a delta
-        append: Append | None,
+        log: TextLog | None,
     ) -> None:
         self.name = name
         self.shape = shape
         self.like = like
         self.follow = format.follow(like)
-        self.append = append
+        self.log = log
         self._format = format
         self.read: Read | None = None
         """Reads a payload, once it was made."""
@@ -135,7 +134,7 @@ class _Entry:
 
     def reader(self) -> Read:
         """Return what reads a payload; most streams read whole chunks, and need none."""
-        self.read = _reader(self._format, self.shape.match, self.like, self.follow, self.append)
+        self.read = _reader(self._format, self.shape.match, self.like, self.follow, self.log)
         return self.read
 
     def means(self, name: str | None, payload: Payload, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
@@ -166,7 +165,7 @@ class _Entry:
             match = shape.between(before, after).match
             payload = slice(len(before), -len(after) or None)
             made = self._framed[wanted] = _reader(
-                self._format, match, self.like, self.follow, self.append, payload=payload, most=most
+                self._format, match, self.like, self.follow, self.log, payload=payload, most=most
             )
         return made
 
@@ -180,7 +179,7 @@ class _Entry:
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
-            read = _reader(self._format, rest.match, self.like, self.follow, self.append, start=start)
+            read = _reader(self._format, rest.match, self.like, self.follow, self.log, start=start)
             self._split = self.name, start, read
         return self._split
 
@@ -282,8 +281,8 @@ class FastPath:
             del self.entries[_MOST_ENTRIES - 1 :]
             call = self._call_of(event) if event.__class__ is ToolCallDelta else None
             # A call's end needs all of its arguments.
-            append = None if call is None else call.arguments.append
-            self.entries.insert(0, _Entry(format, name, shape, event, append))
+            log = None if call is None else call.arguments
+            self.entries.insert(0, _Entry(format, name, shape, event, log))
             self._learnt_at = format.frames
 
     def _shape_of(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
@@ -387,7 +386,7 @@ class FastPath:
 
     def _place_of(self, payload: dict[str, Any], text: str) -> Path | None:
         """Return where a delta's text stands in its payload, if no other text stands there."""
-        said = [(path, found) for path in self._fast.texts if (found := _value_at(payload, path))]
+        said = [(path, found) for path in self._fast.texts if (found := found_at(payload, path))]
         # Half a character that is held back is not in the event.
         return said[0][0] if len(said) == 1 and said[0][1] == text else None
 
@@ -406,7 +405,7 @@ class FastPath:
         # Nobody counts the digits of a number that is not decoded.
         if not places or self._format.limits.digits < DIGITS_IN_A_ROW:
             return ()
-        last, self._seen = self._seen, [_value_at(payload, place) for place in places]
+        last, self._seen = self._seen, [found_at(payload, place) for place in places]
         if last is None:
             return [place for place, value in zip(places, self._seen, strict=True) if value]
         self._changed |= {
@@ -415,18 +414,6 @@ class FastPath:
             if other and one != other
         }
         return [place for place in places if place in self._changed]
-
-
-def _value_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
-    """Return the value in a place, or None; a missing place is common here, so nothing is raised."""
-    for step in path:
-        if value.__class__ is dict:
-            value = value.get(step)
-        elif value.__class__ is list and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
-            return None
-    return value
 
 
 def _first_of(reads: list[Read]) -> Read:
@@ -447,7 +434,7 @@ def _reader(
     match: Match,
     like: Any,  # noqa: ANN401 - a delta
     follow: Follow | None,
-    append: Append | None,
+    log: TextLog | None,
     *,
     payload: slice | None = None,
     most: int | None = None,
@@ -460,7 +447,7 @@ def _reader(
         match: Finds the text.
         like: The delta that was decoded.
         follow: What the format does with each such delta.
-        append: What adds to the arguments of the delta's call.
+        log: The arguments of the delta's call.
         payload: Where in the bytes the payload is; None where they are the payload.
         most: The longest bytes that may be read so; None for any.
         start: What the payload begins with before these bytes.
@@ -470,6 +457,7 @@ def _reader(
     call_id = like.id if kind is ToolCallDelta else None
     is_text, is_reasoning = kind in _TEXTS, kind is ReasoningDelta
     longest = format.limits.event if most is None else most
+    pieces: list[str] = [] if log is None else log.pieces
 
     def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
         text = match(data)
@@ -482,15 +470,19 @@ def _reader(
                 event.signature = None
         else:
             event.fragment = text
-            if append is not None:
+            if log is not None:
                 event.id = call_id
         event.choice = choice
         event.part = part
         event._raw = data[payload] if payload is not None else start + data if start else data  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
         if follow is not None and follow(event) is False:
             return None
-        if append is not None:
-            append(text)
+        if log is not None:
+            # As in `TextLog.append`, whose call would cost each fragment.
+            pieces.append(text)
+            log.length += len(text)
+            if len(pieces) >= log.full_at:
+                log.pack()
         format.frames += 1
         made: Event = event
         return made

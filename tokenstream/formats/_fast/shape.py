@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._fast.match import Match
 
-__all__ = ["PADDING", "Path", "Shape", "at"]
+__all__ = ["PADDING", "Path", "Shape", "at", "found_at"]
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a payload a value stands."""
@@ -128,6 +128,23 @@ def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
     """
     for step in path:
         value = value[step]
+    return value
+
+
+def found_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
+    """Return what stands in a place, or None; a missing place is common here, so nothing is raised.
+
+    Example:
+        >>> found_at({"a": [1]}, ("a", 0)), found_at({"a": [1]}, ("b", 0))
+        (1, None)
+    """
+    for step in path:
+        if value.__class__ is dict:
+            value = value.get(step)
+        elif value.__class__ is list and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
     return value
 
 
