@@ -26,7 +26,7 @@ from tokenstream.message import Checkpoint
 from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
@@ -349,7 +349,8 @@ class Machine(Glancing):
         """
         accumulator, meter = self.accumulator, self.meter
         take, most = accumulator.take, self.limits.body
-        frames: Iterable[Any] | None
+        frames: Any
+        events: Any
         event: Event | None
         while True:
             chunk = self.chunk
@@ -380,13 +381,21 @@ class Machine(Glancing):
             connection, coding = self._connection, self._coding
             if coding is None:
                 frames = connection.framing.frames(chunk)
+                several = len(frames) > 1
                 if meter.waiting:
                     meter.mark(now, frame=bool(frames))
             else:
-                frames = self._decoded_frames(coding, chunk, now)
+                frames, several = self._decoded_frames(coding, chunk, now), True
             fresh = True
+            glance = connection.format.frame_shortcut() if several else None
             for frame in frames:
-                for event in [Ping()] if frame is COMMENT else connection.format.feed(frame):
+                event = None if glance is None else glance(frame)
+                if event is not None:
+                    events = (event,)
+                else:
+                    events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
+                    glance = connection.format.frame_shortcut() if several else None
+                for event in events:
                     if take(event):
                         if fresh:
                             fresh = False
@@ -415,7 +424,7 @@ class Machine(Glancing):
             if self.plain and meter.content_chunks and coding is None:
                 self.shortcut = self._look
             # The next input may be long in coming, and a payload is large.
-            frames = frame = event = None
+            frames = frame = event = events = glance = None
 
     def _look(self, chunk: bytes, now: float) -> Event | None:
         """Find out how chunks like the last one are read; only now, since a stream may wait long for it."""

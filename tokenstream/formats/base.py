@@ -269,6 +269,13 @@ class Format(ABC):
         fast = self._fast_path
         return None if fast is None else fast.shortcut(unit, most, before, after)
 
+    def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
+        """Return a function that reads a frame at a glance, or None where there is none.
+
+        It may be used until a frame is fed, as the first one is for which it returns None.
+        """
+        return None if self._fast_path is None else self._fast_path.frame_shortcut()
+
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
         """Return what payloads are read at a glance, or None where there are none.
 

@@ -251,6 +251,18 @@ class FastPath:
                 return event
         return None
 
+    def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
+        """Return what reads a frame like the last one; None where there is none."""
+        if not self.entries or self.entries[0].name is None:
+            return None
+        entry = self.entries[0]
+        read, name = entry.read or entry.reader(), entry.name
+        if name == _NAMELESS:
+            return lambda frame: read(frame) if frame.__class__ is bytes else None
+        return lambda frame: (
+            read(frame.payload) if isinstance(frame, ServerSentEvent) and frame.event == name else None
+        )
+
     def take(self, frame: Frame, events: list[Event]) -> None:
         """Take a frame that was decoded: learn from it, or forget what was learnt before it."""
         if self._misses > _MOST_MISSES and self._wait > 1 and not self.entries:
@@ -348,7 +360,7 @@ class FastPath:
             return None
         found = [self._chunk_reader(entry, unit, most, before, after) for entry in self.entries]
         reads = [read for read in found if read is not None]
-        return reads[0] if len(reads) == 1 else _first_of(reads) if reads else None
+        return reads[0] if len(reads) == 1 else partial(_first, reads) if reads else None
 
     def _chunk_reader(self, entry: _Entry, unit: Unit, most: int, before: bytes, after: bytes) -> Read | None:
         if unit == "payload" or entry.name is None:
@@ -416,17 +428,13 @@ class FastPath:
         return [place for place in places if place in self._changed]
 
 
-def _first_of(reads: list[Read]) -> Read:
-    """Return what tries these functions one after the other."""
-
-    def read(data: bytes) -> Event | None:
-        for each in reads:
-            event = each(data)
-            if event is not None:
-                return event
-        return None
-
-    return read
+def _first(reads: list[Read], data: Any) -> Event | None:  # noqa: ANN401 - what each of them takes
+    """Return what the first of these functions finds that finds something."""
+    for read in reads:
+        event = read(data)
+        if event is not None:
+            return event
+    return None
 
 
 def _reader(
