@@ -58,23 +58,20 @@ class AsyncDriver(Driver):
         return self
 
     async def __anext__(self) -> Event:
-        if self.pump.busy:
+        pump, machine = self.pump, self.machine
+        if pump.busy:
             raise concurrent()
-        machine = self.machine
         try:
-            event = machine.pull() if machine.shortcut is None else None
-            while event is None:
-                item = next(self.pump.batch, None) if machine.plain and machine.now < self.due else None
-                if item is None:
-                    event = await self._advance()
-                else:
-                    now, chunk = item
-                    glance = machine.shortcut
-                    if glance is not None and chunk.__class__ is bytes:
-                        event = glance(chunk, now)
-                    else:
-                        event = self.take(chunk, now)
+            event, glance = None, machine.shortcut
+            if glance is None:
+                event = machine.pull()
+            elif machine.now < self.due and (item := next(pump.batch, None)) is not None:
+                # The way of most chunks: as in `_advance`, whose calls would cost each of them.
+                now, chunk = item
+                event = glance(chunk, now) if chunk.__class__ is bytes else self.take(chunk, now)
                 event = event or machine.pull()
+            while event is None:
+                event = await self._advance() or machine.pull()
         except MisuseError:
             await self._close_misused()
             raise

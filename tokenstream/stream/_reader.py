@@ -260,23 +260,26 @@ class Reader:
         while not self.stopped:
             chunk = await step()
             now = self.since = clock()
-            large = chunk.__class__ is bytes and len(chunk) > _LARGE
-            if chunk.__class__ is not bytes and convert is not None:
+            items = self._items
+            most = _MOST_AHEAD
+            if chunk.__class__ is bytes:
+                if len(chunk) > _LARGE:
+                    most = self._room_for(chunk)
+            elif convert is not None:
                 chunk = convert(chunk)
                 if chunk is SKIPPED:
                     continue
-            items = self._items
             items.append((now, chunk))
             if self._filled is not None:
                 self._filled.set()
-            if len(items) >= _MOST_AHEAD or (large and self._is_full()):
+            if len(items) >= most:
                 await self._wait_for_room(now)
 
     async def _wait_for_room(self, began: float) -> None:
         from anyio import Event
 
         self.since = None
-        while self._is_full():
+        while len(self._items) >= _MOST_AHEAD or not self._room_for(b""):
             self._room = Event()
             await self._room.wait()
             self._room = None
@@ -284,10 +287,10 @@ class Reader:
         if now - began > NOTABLE_SECONDS:
             self._put(now, Away(now - began))
 
-    def _is_full(self) -> bool:
-        items = self._items
-        size = sum(len(chunk) for _, chunk in items if chunk.__class__ is bytes)
-        return len(items) >= _MOST_AHEAD or size >= _MOST_BYTES_AHEAD
+    def _room_for(self, chunk: bytes) -> int:
+        """Return how many chunks may be held with this one: none where they are too many bytes."""
+        size = len(chunk) + sum(len(held) for _, held in self._items if held.__class__ is bytes)
+        return _MOST_AHEAD if size < _MOST_BYTES_AHEAD else 0
 
     async def _close(self) -> None:
         self._closed = True
