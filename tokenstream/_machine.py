@@ -350,7 +350,7 @@ class Machine(Glancing):
         accumulator, meter = self.accumulator, self.meter
         take, most = accumulator.take, self.limits.body
         frames: Any
-        events: Any
+        events: list[Event] | tuple[Event, ...]
         event: Event | None
         while True:
             chunk = self.chunk
@@ -424,7 +424,8 @@ class Machine(Glancing):
             if self.plain and meter.content_chunks and coding is None:
                 self.shortcut = self._look
             # The next input may be long in coming, and a payload is large.
-            frames = frame = event = events = glance = None
+            frames = frame = event = glance = None
+            events = ()
 
     def _look(self, chunk: bytes, now: float) -> Event | None:
         """Find out how chunks like the last one are read; only now, since a stream may wait long for it."""
