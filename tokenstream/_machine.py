@@ -384,6 +384,9 @@ class Machine(Glancing):
                 several = len(frames) > 1
                 if meter.waiting:
                     meter.mark(now, frame=bool(frames))
+                if not frames and not outgrown and connection.framing.error is None:
+                    # A piece of a frame changes nothing of what is asked below.
+                    continue
             else:
                 frames, several = self._decoded_frames(coding, chunk, now), True
             fresh = True

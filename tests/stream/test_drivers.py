@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.stream.bodies import ANSWER, TOKENS, USAGE, AsyncSource, Source, chunk
 from tests.stream.drivers import read_async, read_sync
+from tests.support import wire
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
@@ -319,3 +321,34 @@ def test_each_tool_call_is_handed_out_once_when_it_is_whole() -> None:
     ]
 
     assert order == ["call_a", "call_b", "Finish"]
+
+
+class _Added:
+    """An event that a helper of an SDK has added to those that came."""
+
+    type = "content.delta"
+
+    def model_dump(self) -> dict[str, Any]:
+        return {}
+
+
+_Added.__module__ = "openai.lib"
+
+
+@pytest.mark.anyio
+async def test_bytes_behind_an_event_that_adds_nothing_give_their_events() -> None:
+    """Also where chunks are read at a glance."""
+    pieces = ["a", "b", "c", "d", "e", "f"]
+    body: list[Any] = [wire.chat({"content": piece}) for piece in pieces]
+    for place in (5, 4, 4, 3, 1):
+        body.insert(place, _Added())
+    body.append(wire.chat({}, "stop") + wire.DONE)
+
+    async def given() -> AsyncIterator[Any]:
+        for item in body:
+            yield item
+
+    texts = [event.text for event in Stream(iter(body)) if isinstance(event, TextDelta)]
+    late = [event.text async for event in AsyncStream(given()) if isinstance(event, TextDelta)]
+
+    assert pieces == texts == late

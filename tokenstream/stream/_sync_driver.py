@@ -53,36 +53,37 @@ class SyncDriver(Driver):
         self.enter_loop()
         return self
 
-    def __next__(self) -> Event:  # noqa: C901 - what runs for every token is in one place
+    def __next__(self) -> Event:
         pump = self.pump
         if pump.busy or not pump.lock.acquire(False):  # noqa: FBT003 - a keyword takes twice as long
             raise self._busy()
         try:
             pump.busy = True
-            machine, event = self.machine, None
-            chunks, glance = pump.direct, machine.shortcut
-            if glance is None:
-                event = machine.pull()
-            elif machine.now < self.due and chunks is not None and not pump.pending:
+            machine = self.machine
+            event = machine.pull() if machine.shortcut is None else None
+            while event is None:
+                chunks = pump.direct
+                if not machine.plain or machine.now >= self.due or chunks is None or pump.pending:
+                    event = self._advance() or machine.pull()
+                    continue
                 # The way of most chunks: as in `_read`, whose calls would cost each of them.
                 clock = self.clock
                 now = clock()
                 if now - machine.now > NOTABLE_SECONDS:
-                    self.silence.was_away(now - machine.now)
+                    self._was_away(now)
                 pump.pending = True
                 try:
                     chunk: Any = next(chunks, END) if self.verdict.asked is None else END
                 except Exception as error:  # noqa: BLE001 - it is raised after what came before it
                     chunk = Failed(error)
                 if chunk.__class__ is bytes and self.verdict.asked is None:
-                    event = glance(chunk, clock())
+                    glance = machine.shortcut
+                    event = machine.give(chunk, clock()) if glance is None else glance(chunk, clock())
                 else:
-                    self._place(pump.convert(chunk))
+                    event = self._place(pump.convert(chunk))
                 # Not in a `finally`: until here Ctrl-C may have come between a chunk and its place.
                 pump.pending = False
                 event = event or machine.pull()
-            while event is None:
-                event = self._advance() or machine.pull()
         except ValueError as error:
             self.misread(error)
         except StopIteration:
@@ -241,10 +242,14 @@ class SyncDriver(Driver):
         machine, pump = self.machine, self.pump
         now = self.clock()
         if now - machine.now > NOTABLE_SECONDS and pump.chunks is not None:
-            self.silence.was_away(now - (machine.now if machine.meter.chunks else self._ready_at))
+            self._was_away(now)
         event = self._place(self.next_item(until))
         pump.pending = False
         return event
+
+    def _was_away(self, now: float) -> None:
+        machine = self.machine
+        self.silence.was_away(now - (machine.now if machine.meter.chunks else self._ready_at))
 
     def _place(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
         """Put an item in its place, and return its event where it was seen at a glance."""
