@@ -16,6 +16,7 @@ import ast
 import re
 import textwrap
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -39,7 +40,10 @@ _STYLE = (
 def rooms() -> dict[str, str]:
     """Return the rooms by name, each with the first line of its docstring."""
     found: dict[str, str] = {}
-    for path in sorted((_ROOT / "tokenstream").iterdir()):
+    spec = find_spec("tokenstream")
+    if spec is None or spec.origin is None:
+        raise SystemExit("tokenstream is not installed: pip install -e .")
+    for path in sorted(Path(spec.origin).parent.iterdir()):
         module = path / "__init__.py" if path.is_dir() else path
         if module.suffix == ".py" and module.exists() and (path.stem[0] != "_" or path.stem == "_machine"):
             docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
@@ -51,7 +55,8 @@ def imports(names: dict[str, str]) -> dict[str, set[str]]:
     """Return which rooms below it each room reaches, directly or through helpers."""
     layers = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (order,) = (c["layers"] for c in layers["tool"]["importlinter"]["contracts"] if c["id"] == "layers")
-    place = {name: row for row, layer in enumerate(order) for name in re.findall(r"tokenstream\.(\w+)", layer)}
+    named = re.compile(r"tokenstream\.(\w+)")
+    place = {name: row for row, layer in enumerate(order) for name in named.findall(layer)}
     graph = grimp.build_graph("tokenstream", cache_dir=None)
     below: dict[str, set[str]] = {room: set() for room in place}
     for module in graph.modules:
