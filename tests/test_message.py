@@ -120,3 +120,42 @@ def test_arguments_beyond_the_bounds_are_no_fault_of_the_json(text: str) -> None
 
     assert not isinstance(caught.value, InvalidJSON)
     assert text == caught.value.text
+
+
+@pytest.mark.parametrize(
+    "one, other, both",
+    [
+        (Usage(), Usage(), Usage()),
+        (Usage(input_tokens=1), Usage(input_tokens=2), Usage(input_tokens=3)),
+        (Usage(output_tokens=3), Usage(), Usage(output_tokens=3)),
+        (Usage(input_tokens=0), Usage(output_tokens=0), Usage(input_tokens=0, output_tokens=0)),
+        (Usage(cost=0.25), Usage(cost=0.5, cached_tokens=4), Usage(cost=0.75, cached_tokens=4)),
+        (Usage(source="partial"), Usage(), Usage(source="partial")),
+        (Usage(source="partial"), Usage(source="estimated"), Usage(source="estimated")),
+        (Usage(provider_data={"a": 1}), Usage(), Usage(provider_data={"a": 1})),
+        (
+            Usage(input_tokens=1, provider_data={"a": 1, "b": 1}),
+            Usage(input_tokens=1, provider_data={"a": 2}),
+            Usage(input_tokens=2, provider_data={"a": 2}),
+        ),
+    ],
+)
+def test_what_two_answers_used_adds_up(one: Usage, other: Usage, both: Usage) -> None:
+    """Field by field, None only where neither says anything; the weaker source, and the last report, hold."""
+    sums = [one + other, sum([one, other], start=Usage())]
+
+    assert [both, both] == sums
+
+
+def test_each_count_of_usage_is_added() -> None:
+    """A field that is new is, too."""
+    counts = set(Usage.model_fields) - {"source", "provider_data"}
+    ones = Usage.model_validate(dict.fromkeys(counts, 1))
+
+    assert dict.fromkeys(counts, 2) == (ones + ones).model_dump(include=counts)
+
+
+def test_nothing_but_usage_is_added_to_usage() -> None:
+    """As with numbers, anything else is a TypeError."""
+    with pytest.raises(TypeError):
+        _ = Usage() + 1  # type: ignore[operator] # the mistake that is tested

@@ -343,6 +343,8 @@ class Usage(Value):
     Example:
         >>> Usage(input_tokens=7, output_tokens=3).output_tokens
         3
+        >>> (Usage(input_tokens=7) + Usage(input_tokens=5, output_tokens=3)).input_tokens
+        12
     """
 
     input_tokens: int | None = None
@@ -365,4 +367,26 @@ class Usage(Value):
     source: Literal["reported", "partial", "estimated"] = "reported"
     """Whether these are the final counts, counts from before the end, or an estimate."""
     provider_data: dict[str, Any] = Field(default_factory=dict)
-    """The report as the server sent it."""
+    """The report as the server sent it; of a sum, the last one that there was."""
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return what two answers used together; `sum(usages, start=Usage())` adds many.
+
+        A count that only one of them has is that one's. The sum is "estimated"
+        where either is, "reported" where both are, and otherwise "partial".
+        """
+        if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
+            return NotImplemented
+        added: dict[str, Any] = {name: _sum_of(getattr(self, name), getattr(other, name)) for name in _COUNTS}
+        sources = (self.source, other.source)
+        added["source"] = next(word for word in ("estimated", "partial", "reported") if word in sources)
+        return Usage(**added, provider_data=other.provider_data or self.provider_data)
+
+
+_COUNTS = tuple(name for name in Usage.model_fields if name not in {"source", "provider_data"})
+
+
+def _sum_of(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other
