@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._json import decode
+from tokenstream._waits import reset_of, retry_after_of
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
-from tokenstream.formats._errors import LONGEST_WAIT, error_kind, kind_of_status, provider_error
+from tokenstream.formats._errors import error_kind, headers_said, kind_of_status, provider_error
 from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats._whole import Wholeness
 from tokenstream.formats.base import Format, name_of
@@ -90,12 +91,12 @@ REQUEST_IDS = (
 
 
 _LOWEST_ERROR_STATUS = 400
-_MOST_DIGITS = 12
 _MOST_BODY = 64 * 1024
 """Bytes of an error body that are looked at."""
 _MOST_WORDS = 200
 """Characters of a body of plain text that an error's message shows, and of an address."""
 _NOT_MODIFIED = 304
+_TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 429, 500
 _BOM = b"\xef\xbb\xbf"
 _PORTS = {"http": 80, "https": 443}
 _ADVICE: dict[ErrorKind, str] = {
@@ -186,43 +187,6 @@ class ErrorBody(Format):
         return []
 
 
-def retry_after_of(headers: Mapping[str, str], received_at: float | None = None) -> float | None:
-    """Return the seconds that a server asks to wait, or None.
-
-    It says so in milliseconds (`retry-after-ms`), in seconds, or as a date
-    (`retry-after`), which is compared with the server's own `date`, or with
-    our clock where it sends none. More than a day is told as a day.
-
-    Args:
-        headers: The response's headers, by lower-case name.
-        received_at: When they came, in seconds since the epoch.
-
-    Example:
-        >>> retry_after_of({"retry-after": "2"}), retry_after_of({"retry-after-ms": "150"})
-        (2.0, 0.15)
-    """
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = headers.get(name, "").strip()
-        if 0 < len(value) <= _MOST_DIGITS and value.isascii() and value.replace(".", "", 1).isdecimal():
-            return min(float(value) / unit, LONGEST_WAIT)
-    then = _seconds_of(headers.get("retry-after", ""))
-    now = _seconds_of(headers.get("date", ""))
-    if now is None:
-        now = received_at
-    return None if then is None or now is None else min(max(0.0, then - now), LONGEST_WAIT)
-
-
-def _seconds_of(date: str) -> float | None:
-    """Return a date in seconds since the epoch; None where it is none, or names no zone."""
-    from email.utils import parsedate_to_datetime
-
-    try:
-        found = parsedate_to_datetime(date)
-        return None if found.tzinfo is None else found.timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
     """Return the error of a response, and of its body where that is at hand."""
     return _status_error(ResponseHead(status=status, headers=lowered(headers.items())), body, DEFAULT_LIMITS)
@@ -274,11 +238,9 @@ def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 def _status_error(head: ResponseHead, body: bytes, limits: Limits) -> StatusError:
     text = str(body, "utf-8", "replace")
-    found = _said_in(body, limits)
+    found, said = _said_in(body, limits)
     kind, retryable = _judged(head, found)
-    retry_after = retry_after_of(head.headers, head.received_at)
-    if retry_after is None and found is not None:
-        retry_after = found.retry_after
+    retry_after = _wait_of(head, found, said)
     error = StatusError(
         f"the server answered with {f'status {head.status} {head.reason}'.rstrip()}"
         f"{_words_of(text, found)}; {_advice(head.status, kind, retry_after, again=retryable)}",
@@ -306,6 +268,20 @@ def _judged(head: ResponseHead, found: ProviderError | None) -> tuple[ErrorKind,
         retryable = None if found.retryable else False
         kind = found.kind
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
+
+
+def _wait_of(head: ResponseHead, found: ProviderError | None, said: dict[str, Any]) -> float | None:
+    """Return the seconds that a server asks to wait: outright, in its body, or by its rate limits."""
+    wait = retry_after_of(head.headers, head.received_at)
+    if wait is None and found is not None:
+        wait = found.retry_after
+    limited = head.status == _TOO_MANY_REQUESTS
+    if wait is None and (limited or head.status >= _LOWEST_SERVER_STATUS):
+        # The body may repeat headers of the provider behind a gateway; the date is the gateway's own.
+        repeated = {"date": head.headers.get("date", ""), **headers_said(said)}
+        for headers in (head.headers, repeated):
+            wait = reset_of(headers, head.received_at, limited=limited) if wait is None else wait
+    return wait
 
 
 def _exception_of(head: ResponseHead) -> str | None:
@@ -337,18 +313,19 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, again: b
     return _ADVICE.get(kind, "what the server says of it is in .body")
 
 
-def _said_in(body: bytes, limits: Limits) -> ProviderError | None:
-    """Find the provider's error in an error body: in the body itself, or in an SSE event of it."""
+def _said_in(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[str, Any]]:
+    """Find the provider's error in an error body, and the object that it is: the body, or an SSE event's."""
     if sniff(body, None, over=True) != "sse":
         data = _object_in(body, limits)
-        return None if data is None else provider_error(data, "error")
+        return (None, {}) if data is None else (provider_error(data, "error"), data)
     for event in SSEParser(limits=limits).feed(body + b"\n\n"):
         data = _object_in(event.payload, limits)
         if data is not None:
-            return provider_error(data, "error")
+            return provider_error(data, "error"), data
         if name_of(event) == "error":
-            return provider_error({"error": str(event.payload, "utf-8", "replace")}, "error")
-    return None
+            said = {"error": str(event.payload, "utf-8", "replace")}
+            return provider_error(said, "error"), said
+    return None, {}
 
 
 def _object_in(payload: bytes, limits: Limits) -> dict[str, Any] | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from itertools import islice
 from typing import Any
 
 from tokenstream._json import decode
+from tokenstream._waits import duration_of, reset_of, retry_after_of
 from tokenstream.errors import ErrorKind, ProtocolError, ProviderError
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import dicts_of, is_dict, is_list, text_of
+from tokenstream.formats._read import dict_of, dicts_of, is_dict, is_list, text_of
 
 __all__ = [
-    "LONGEST_WAIT",
     "error_kind",
     "exception_error",
+    "headers_said",
     "kind_of_status",
     "named_exception",
     "provider_error",
@@ -84,8 +85,8 @@ _MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "statu
 _MOST_MESSAGE, _MOST_WORD = 500, 100
 """Most characters of a provider's message, and of its code or type, that an error shows."""
 _LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
-LONGEST_WAIT = 86_400.0
-"""Most seconds that a server may ask to wait; more may come of a broken clock, and no timer holds it."""
+_MOST_HEADERS = 64
+"""How many headers of a provider that an error repeats are looked at."""
 
 
 def kind_of_status(status: int) -> ErrorKind:
@@ -161,7 +162,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         type=kind_word,
         kind=kind,
         retryable=retryable,
-        retry_after=_retry_delay(inner),
+        retry_after=_asked_wait(details, inner),
     )
     error.request_id = _first_text(payload, "request_id")
     return error
@@ -234,13 +235,33 @@ def _listed(details: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _retry_delay(details: object) -> float | None:
-    """Return the seconds to wait that a Google API tells in a `RetryInfo`, such as "17s"."""
-    for detail in details if is_list(details) else ():
-        delay = detail.get("retryDelay") if is_dict(detail) else None
-        if isinstance(delay, str) and re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?s", delay):
-            return min(float(delay[:-1]), LONGEST_WAIT)
-    return None
+def headers_said(payload: dict[str, Any]) -> dict[str, str]:
+    """Return the headers that an error repeats, by lower-case name, as OpenRouter's errors do.
+
+    Example:
+        >>> headers_said({"error": {"code": 429, "metadata": {"headers": {"Retry-After": "2"}}}})
+        {'retry-after': '2'}
+    """
+    said = dict_of(dict_of(dict_of(payload, "error"), "metadata"), "headers")
+    return {
+        name.lower(): value for name, value in islice(said.items(), _MOST_HEADERS) if isinstance(value, str)
+    }
+
+
+def _asked_wait(details: dict[str, Any], inner: object) -> float | None:
+    """Return the seconds that an error asks to wait, or None.
+
+    A Google API tells them in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto);
+    others repeat headers, of which those count here that need no clock.
+    """
+    for detail in dicts_of(inner):
+        delay = text_of(detail, "retryDelay")
+        wait = duration_of(delay) if delay is not None else None
+        if wait is not None:
+            return wait
+    headers = headers_said({"error": details})
+    wait = retry_after_of(headers)
+    return reset_of(headers, limited=False) if wait is None else wait
 
 
 def _is_daily(details: object) -> bool:

@@ -1,0 +1,192 @@
+"""Read how long a server asks to wait, out of the headers of a refusal.
+
+`retry-after` and its relatives in milliseconds (`retry-after-ms`, and what azure-core
+reads besides, `x-ms-retry-after-ms`) ask outright. Providers that do not send it tell
+when their rate limits are as before, in headers of their own:
+
+    x-ratelimit-reset-requests: 6m0s         OpenAI ("Rate limits", headers table), Groq; a duration
+    x-ratelimit-reset-tokens-minute: 11.38   Cerebras, and Azure OpenAI without -minute; seconds
+    x-ratelimit-reset: 1741305600000         OpenRouter, also in the body, at error.metadata.headers;
+                                             others send seconds, or seconds since the epoch
+    anthropic-ratelimit-tokens-reset: 2026-11-20T08:00:30Z   Anthropic ("Rate limits"); RFC 3339
+    ratelimit-reset: 30                      draft-ietf-httpapi-ratelimit-headers up to -06
+    ratelimit: "default";r=0;t=30            the same draft, later; in between limit=10, remaining=0, reset=30
+
+Each reset counts where its `remaining` is 0, because that limit refused the
+request. All values are bounded: malformed ones say nothing, none is negative,
+and none is more than a day.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["LONGEST_WAIT", "duration_of", "reset_of", "retry_after_of"]
+
+LONGEST_WAIT = 86_400.0
+"""Most seconds that a server may ask to wait; more may come of a broken clock, and no timer holds it."""
+
+_ASKS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
+"""Headers that ask outright, and their unit's parts of a second; the first two are Azure's."""
+_MOST_DIGITS = 12
+_MOST_FIELD = 1_000
+"""Characters of a structured field that are looked at."""
+_FIRST_EPOCH, _FIRST_EPOCH_MS = 1e9, 1e12
+"""Numbers from which a time to wait is a point in time, in seconds and in milliseconds."""
+_DURATION = re.compile(
+    r"(?=[0-9])"
+    r"(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)d)?"
+    r"(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)h)?"
+    r"(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)m)?"
+    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?"
+    r"(?:([0-9]{1,12}(?:\.[0-9]{1,9})?)ms)?"
+)
+_UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?")
+_RESET_NAMES = (
+    (re.compile(r"x-ratelimit-reset(-[a-z0-9_-]{1,60})?"), "x-ratelimit-remaining{}"),
+    (re.compile(r"anthropic-ratelimit-([a-z-]{1,60})-reset"), "anthropic-ratelimit-{}-remaining"),
+    (re.compile(r"ratelimit-reset()"), "ratelimit-remaining"),
+)
+"""Names of the headers that tell a reset, and of the one that tells what remains."""
+_QUOTED = re.compile(r'"[^"]*"')
+_REMAINING = re.compile(r"\b(?:r|remaining)=([0-9]+)")
+_RESET = re.compile(r"\b(?:t|reset)=([0-9]{1,20})")
+
+
+def retry_after_of(headers: Mapping[str, str], received_at: float | None = None) -> float | None:
+    """Return the seconds that a server asks to wait, or None.
+
+    It says so in milliseconds (`retry-after-ms`), in seconds, or as a date
+    (`retry-after`), which is compared with the server's own `date`, or with
+    our clock where it sends none. More than a day is told as a day.
+
+    Args:
+        headers: The response's headers, by lower-case name.
+        received_at: When they came, in seconds since the epoch.
+
+    Example:
+        >>> retry_after_of({"retry-after": "2"}), retry_after_of({"retry-after-ms": "150"})
+        (2.0, 0.15)
+    """
+    for name, unit in _ASKS:
+        value = headers.get(name, "").strip()
+        if 0 < len(value) <= _MOST_DIGITS and value.isascii() and value.replace(".", "", 1).isdecimal():
+            return min(float(value) / unit, LONGEST_WAIT)
+    then = _seconds_of(headers.get("retry-after", ""))
+    now = _now_of(headers, received_at)
+    return None if then is None or now is None else _bounded(then - now)
+
+
+def reset_of(
+    headers: Mapping[str, str], received_at: float | None = None, *, limited: bool = True
+) -> float | None:
+    """Return the seconds until the limit is gone that refused a request, or None where nothing says so.
+
+    That is a limit of which nothing remains, and of several the last one to go.
+    Where something remains of each, a request was too large for one of them:
+    the longest wait counts, without those of a whole day.
+
+    Args:
+        headers: The response's headers, by lower-case name.
+        received_at: When they came, in seconds since the epoch.
+        limited: Whether a limit is known to have refused it; otherwise, only one does
+            of which nothing remains.
+
+    Example:
+        >>> told = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}
+        >>> reset_of({**told, "x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "24h0m0s"})
+        360.0
+    """
+    now = _now_of(headers, received_at)
+    gone: list[float] = []
+    others: list[float] = []
+    for name, remaining, reset in _resets_in(headers):
+        seconds = _seconds_until(reset.strip(), now)
+        if seconds is None or not seconds:
+            continue
+        if remaining is not None and re.fullmatch(r"0{1,9}(\.0{0,9})?", remaining.strip()):
+            gone.append(seconds)
+        elif limited and not name.endswith("-day"):
+            others.append(seconds)
+    return max(gone or others, default=None)
+
+
+def duration_of(value: str) -> float | None:
+    """Return a duration such as "6m0s" or "120ms" in seconds, a day at most; None for anything else.
+
+    Example:
+        >>> duration_of("6m0s"), duration_of("120ms"), duration_of("7.5s"), duration_of("6")
+        (360.0, 0.12, 7.5, None)
+    """
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        return None
+    parts = zip(found.groups(), _UNITS, strict=True)
+    return _bounded(sum(float(number) * unit for number, unit in parts if number is not None))
+
+
+def _resets_in(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
+    """Yield each limit's name, what remains of it, and its reset."""
+    for name, value in headers.items():
+        for pattern, remaining in _RESET_NAMES:
+            found = pattern.fullmatch(name)
+            if found is not None:
+                yield name, headers.get(remaining.format(found[1] or "")), value
+    field = _QUOTED.sub("", headers.get("ratelimit", "")[:_MOST_FIELD])
+    # One policy has its parameters behind semicolons; in the middle drafts all of the field was one.
+    for policy in field.split(",") if ";" in field else [field]:
+        reset, remaining_now = _RESET.search(policy), _REMAINING.search(policy)
+        if reset is not None:
+            yield "ratelimit", remaining_now[1] if remaining_now is not None else None, reset[1]
+
+
+def _seconds_until(reset: str, now: float | None) -> float | None:
+    """Return the seconds until a reset, whichever way it is told; None where it says nothing."""
+    if _NUMBER.fullmatch(reset):
+        number = float(reset)
+        if number < _FIRST_EPOCH:
+            return _bounded(number)
+        then: float | None = number if number < _FIRST_EPOCH_MS else number / 1000
+    else:
+        duration = duration_of(reset)
+        if duration is not None:
+            return duration
+        then = _time_of(reset)
+    return None if then is None or now is None else _bounded(then - now)
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), LONGEST_WAIT)
+
+
+def _now_of(headers: Mapping[str, str], received_at: float | None) -> float | None:
+    """Return the server's own time, or ours where it tells none."""
+    now = _seconds_of(headers.get("date", ""))
+    return received_at if now is None else now
+
+
+def _time_of(text: str) -> float | None:
+    """Return a time as of RFC 3339 in seconds since the epoch; None where it is none, or names no zone."""
+    from datetime import datetime
+
+    try:
+        found = datetime.fromisoformat(text)
+        return None if found.tzinfo is None else found.timestamp()
+    except (ValueError, OverflowError):
+        return _seconds_of(text)
+
+
+def _seconds_of(date: str) -> float | None:
+    """Return a date in seconds since the epoch; None where it is none, or names no zone."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        found = parsedate_to_datetime(date)
+        return None if found.tzinfo is None else found.timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
