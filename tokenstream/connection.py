@@ -217,6 +217,7 @@ class Connection:
         events = self._end_framing()
         stray = self._stray_error()
         if stray is not None:
+            self.format.judge(stray)
             self.error = stray
         if broken or stray is not None:
             return events + self.abandon()

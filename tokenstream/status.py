@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._json import decode
 from tokenstream._waits import reset_of, retry_after_of
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
-from tokenstream.formats._errors import error_kind, headers_said, kind_of_status, provider_error
+from tokenstream.formats._errors import error_kind, headers_said, is_final, kind_of_status, provider_error
 from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats._whole import Wholeness
 from tokenstream.formats.base import Format, name_of
@@ -259,7 +259,7 @@ def _status_error(head: ResponseHead, body: bytes, limits: Limits) -> StatusErro
 def _judged(head: ResponseHead, found: ProviderError | None) -> tuple[ErrorKind, bool | None]:
     """Return whose problem an error status is, and whether that decides about asking again."""
     kind = kind_of_status(head.status)
-    retryable: bool | None = None
+    retryable: bool | None = False if is_final(head.status) else None
     named, again = error_kind(_exception_of(head))
     if named != "unknown":
         kind, retryable = named, again
@@ -304,6 +304,8 @@ def _words_of(text: str, found: ProviderError | None) -> str:
 
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, again: bool | None) -> str:
+    if again is False and is_final(status):
+        return "asking again will not help: check the address, and what stands between"
     if again is False and _ADVICE.get(kind) == "ask again later":
         return "asking again will not help: check the plan and its limits"
     if retry_after is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.formats._errors import provider_error
+from tokenstream.formats._errors import judge, provider_error
 from tokenstream.formats._fast.path import FastPath
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._paths import Path, find, find_text
@@ -17,6 +17,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._mapping import Mapped
     from tokenstream.formats._parts import TextKind
@@ -75,6 +76,10 @@ class Custom(Format):
             return is_dict(payload) or payload.strip() != sentinel
 
         return is_no_sentinel
+
+    def judge(self, error: StreamError) -> None:
+        """Let the mapping decide whether asking again may help after an error of the server."""
+        judge(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""

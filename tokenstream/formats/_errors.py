@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._json import decode
 from tokenstream._waits import duration_of, reset_of, retry_after_of
-from tokenstream.errors import ErrorKind, ProtocolError, ProviderError
+from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
 from tokenstream.formats._open import mend
 from tokenstream.formats._read import dict_of, dicts_of, is_dict, is_list, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "error_kind",
     "exception_error",
     "headers_said",
+    "is_final",
+    "judge",
     "kind_of_status",
     "named_exception",
     "provider_error",
@@ -25,15 +30,23 @@ _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("insufficient_quota", "rate_limited", False),
     ("billing", "rate_limited", False),
     ("spend_limit", "rate_limited", False),
+    ("insufficient_credits", "rate_limited", False),
+    ("payment_required", "rate_limited", False),
+    ("usage_limit", "rate_limited", False),
+    ("exceeded_current_quota", "rate_limited", False),
     ("overloaded", "overloaded", None),
+    ("slow_down", "rate_limited", None),
     ("unavailable", "overloaded", None),
     ("capacity", "overloaded", None),
     ("rate_limit", "rate_limited", None),
+    ("ratelimit", "rate_limited", None),
     ("too_many_requests", "rate_limited", None),
+    ("toomanyrequests", "rate_limited", None),
     ("throttl", "rate_limited", None),
     ("resource_exhausted", "rate_limited", None),
     ("notready", "overloaded", None),
     ("quotaexceeded", "rate_limited", False),
+    ("quota_exceeded", "rate_limited", False),
     ("authentication", "authentication", None),
     ("permission", "authentication", None),
     ("accessdenied", "authentication", None),
@@ -61,6 +74,8 @@ _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("server", "server", None),
     ("internal", "server", None),
     ("api_error", "server", None),
+    ("apierror", "server", None),
+    ("bad_gateway", "server", None),
     ("upstream", "server", None),
     ("network", "server", None),
 )
@@ -85,6 +100,8 @@ _MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "statu
 _MOST_MESSAGE, _MOST_WORD = 500, 100
 """Most characters of a provider's message, and of its code or type, that an error shows."""
 _LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
+_FINAL = frozenset({501, 505, 511})
+"""Statuses from 500 that the same request meets again: not implemented, HTTP version, captive portal."""
 _MOST_HEADERS = 64
 """How many headers of a provider that an error repeats are looked at."""
 
@@ -101,6 +118,41 @@ def kind_of_status(status: int) -> ErrorKind:
     if status >= _LOWEST_SERVER_STATUS:
         return "server"
     return "invalid_request" if status >= _LOWEST_STATUS else "unknown"
+
+
+def is_final(status: int) -> bool:
+    """Tell whether a status from 500 is one that the same request meets again.
+
+    Example:
+        >>> is_final(501), is_final(503)
+        (True, False)
+    """
+    return status in _FINAL
+
+
+def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> None:
+    """Let a format's own table decide about an error of the provider; its kind follows.
+
+    Args:
+        error: The error; nothing but a provider's is judged.
+        retryable: Whether asking again may help, by the provider's code or type.
+
+    Example:
+        >>> error = provider_error({"error": {"code": "bio_policy", "message": "no"}})
+        >>> judge(error, {"bio_policy": False})
+        >>> error.kind, error.retryable
+        ('invalid_request', False)
+    """
+    if not isinstance(error, ProviderError):
+        return
+    for word in (error.code, error.type):
+        if word is not None and word in retryable:
+            error.retryable = retryable[word]
+            if error.retryable and not StreamError("", kind=error.kind).retryable:
+                error.kind = "server"
+            elif not error.retryable and error.kind in ("server", "unknown"):
+                error.kind = "invalid_request"
+            return
 
 
 def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
@@ -124,7 +176,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
         elif isinstance(word, int | str) and not isinstance(word, bool):
             kind = kind_of_status(int(word)) if len(str(word)) == len("400") else "unknown"
             if kind != "unknown":
-                return kind, None
+                return kind, False if is_final(int(word)) else None
     return "unknown", None
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "names_of",
     "paths_of",
     "reasons_of",
+    "retryable_of",
     "sentinel_of",
     "usage_paths_of",
     "where_of",
@@ -71,6 +72,8 @@ class Mapped:
     model: Path | None = None
     usage: tuple[tuple[str, Path], ...] = ()
     error: Path | None = None
+    retryable: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    """Whether asking again may help after an error, by its code or type."""
     events: frozenset[str] | None = None
     """Names of the SSE events that hold text; None for any."""
     where: tuple[tuple[Path, tuple[Any, ...]], ...] = ()
@@ -214,6 +217,20 @@ def reasons_of(given: Mapping[str, FinishReason | None] | None) -> dict[str, Fin
             )
             raise MisuseError(msg)
     return {**COMMON_REASONS, **dict(meanings)}
+
+
+def retryable_of(given: Mapping[str, bool] | None) -> dict[str, bool]:
+    """Return whether asking again may help, by the words of the server's errors.
+
+    Raises:
+        MisuseError: It is no dict, or a word means neither True nor False.
+    """
+    meanings = _items_of("retryable", given, '{"warming_up": True, "no_such_bird": False}')
+    for word, again in meanings:
+        if not isinstance(again, bool):
+            msg = f"retryable[{word!r}] is to be True or False, and is of type {type(again).__name__}"
+            raise MisuseError(msg)
+    return dict(meanings)
 
 
 def where_of(given: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ...]], ...]:

@@ -12,7 +12,7 @@ from tokenstream._json import check_bounds, decode_lenient
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import Ping
-from tokenstream.formats._errors import exception_error, provider_error
+from tokenstream.formats._errors import exception_error, judge, provider_error
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._parts import Parts
 from tokenstream.formats._read import is_dict
@@ -85,6 +85,9 @@ class Format(ABC):
     off behind it is cut all the same."""
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType({})
     """What the provider's words for the end of an answer mean; any other word is "unknown"."""
+    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({})
+    """Whether asking again may help after an error, by the provider's code or type: those words that
+    mean something else here than with other providers, or that the others do not know."""
     event_names: ClassVar[frozenset[str]] = frozenset()
     """Names of SSE events whose data must be this format's payloads."""
     fast: ClassVar[Fast | None] = None
@@ -202,7 +205,13 @@ class Format(ABC):
                 advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
                 error.args = (f"frame {self.frames}: {error}{advice}",)
             self.error = error
+        if self.error is not None:
+            self.judge(self.error)
         return self.parts.take()
+
+    def judge(self, error: StreamError) -> None:
+        """Let `retryable` decide whether asking again may help after an error of the provider."""
+        judge(error, self.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
@@ -217,6 +226,8 @@ class Format(ABC):
                     self.note("done_missing")
             elif not self.ends_with_input:
                 self.error = self.cut_short()
+        if self.error is not None:
+            self.judge(self.error)
         try:
             self.finish_input()
         except ProtocolError as error:

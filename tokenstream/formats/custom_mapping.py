@@ -11,6 +11,7 @@ from tokenstream.formats._mapping import (
     names_of,
     paths_of,
     reasons_of,
+    retryable_of,
     sentinel_of,
     usage_paths_of,
     where_of,
@@ -35,6 +36,7 @@ def custom(
     model: str | None = None,
     usage: Mapping[str, str] | None = None,
     error: str | None = None,
+    retryable: Mapping[str, bool] | None = None,
     event: str | Collection[str] | None = None,
     where: Mapping[str, Any] | None = None,
     end: str | Collection[str] | None = None,
@@ -58,6 +60,8 @@ def custom(
         model: Where the model's name is.
         usage: Where token counts are, by the names of `Usage`.
         error: Where an error is; the usual places are looked at anyway.
+        retryable: Whether asking again may help after an error in the stream, by its
+            code or type, where the usual words do not tell.
         event: Names of the SSE events that hold text and reasoning; of any name by default.
         where: What a payload must say to hold text and reasoning: values by path.
         end: Names of the SSE events that are the end.
@@ -89,6 +93,7 @@ def custom(
         model=_path("model", model),
         usage=usage_paths_of(usage),
         error=_path("error", error),
+        retryable=retryable_of(retryable),
         events=names_of("event", event),
         where=where_of(where),
         ends=names_of("end", end) or frozenset(),

@@ -135,6 +135,7 @@ def is_well_described(case: Case) -> Iterator[Broken]:
         "event_names: a set of strings": not _are_names(format.event_names),
         f"finish_reasons: a mapping to {', '.join(sorted(reasons))}": not set(_values(format.finish_reasons))
         <= reasons,
+        "retryable: a mapping to True or False": not set(_values(format.retryable)) <= {True, False},
     }
     for what in (what for what, is_wrong in wrong.items() if is_wrong):
         yield case.broken(f"the class attribute is to be {what}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.formats._fast.path import Fast
@@ -77,6 +78,8 @@ provider_data=None, phase=None))]
     name: ClassVar[str] = "anthropic"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    # A conflict (409) is with another request, and passes.
+    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({"conflict": True, "conflict_error": True})
     # Proxies that speak OpenAI's language to all their clients send it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(

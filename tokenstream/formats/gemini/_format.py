@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.formats._fast.path import Fast
@@ -67,6 +68,10 @@ class Gemini(Format):
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_is_last: ClassVar[bool] = False
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    # Their statuses are 409, 500, 500 and 501 (google/rpc/code.proto); data that are lost stay so.
+    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(
+        {"ABORTED": True, "UNKNOWN": True, "DATA_LOSS": False, "UNIMPLEMENTED": False}
+    )
     fast: ClassVar[Fast | None] = Fast(
         texts=[_TEXT, ("response", *_TEXT)],
         changing=[

@@ -11,10 +11,16 @@ from tokenstream.formats._read import dict_of, is_list, known, says_nothing, tex
 from tokenstream.formats.base import PING_NAMES, Format
 from tokenstream.formats.openai_responses._events import READERS
 from tokenstream.formats.openai_responses._items import Items, sequence_number_of
-from tokenstream.formats.openai_responses._words import FINAL_STATUSES, error_of, finish_of, usage_of
+from tokenstream.formats.openai_responses._words import (
+    FINAL_STATUSES,
+    RETRYABLE,
+    error_of,
+    finish_of,
+    usage_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
@@ -88,6 +94,7 @@ class OpenAIResponses(Format):
     name: ClassVar[str] = "openai-responses"
     # OpenAI sends none, but servers that imitate it do.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
     several_on_socket: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
 

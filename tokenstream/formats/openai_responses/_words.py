@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.formats._errors import provider_error
@@ -12,11 +13,14 @@ from tokenstream.formats._values import base64_bytes
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tokenstream.errors import ProviderError
     from tokenstream.message import FinishReason, Phase, Usage
 
 __all__ = [
     "FINAL_STATUSES",
+    "RETRYABLE",
     "arguments_of",
     "citation_of",
     "described",
@@ -43,8 +47,36 @@ _FINISHED: dict[str, FinishReason] = {"completed": "stop", "cancelled": "cancell
 
 _PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 
-_REFUSED = frozenset({"data_residency_mismatch", "bio_policy", "misalignment_policy_violation"})
-"""Codes of errors that the request will meet again, and that no word in them tells of."""
+RETRYABLE: Mapping[str, bool] = MappingProxyType(
+    {
+        # The connection is an hour old, and a new one takes the same request.
+        "websocket_connection_limit_reached": True,
+        **dict.fromkeys(
+            (
+                "bio_policy",
+                "cyber_policy",
+                "data_residency_mismatch",
+                "empty_image_file",
+                "failed_to_download_image",
+                "image_content_policy_violation",
+                "image_file_not_found",
+                "image_file_too_large",
+                "image_parse_error",
+                "image_too_large",
+                "image_too_small",
+                "invalid_base64_image",
+                "invalid_image",
+                "invalid_image_format",
+                "invalid_image_mode",
+                "invalid_image_url",
+                "misalignment_policy_violation",
+                "unsupported_image_media_type",
+            ),
+            False,
+        ),
+    }
+)
+"""Codes that no word in them tells of, or that their words belie: those of the SDK's `ResponseError`."""
 
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "apply_patch_call": ("operation",),
@@ -90,18 +122,15 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
         event: The SSE event's name, "" where it has none.
 
     Example:
-        >>> error = error_of({"type": "error", "code": "bio_policy", "message": "no"}, "error")
+        >>> error = error_of({"type": "error", "code": "rate_limit_exceeded", "message": "no"}, "error")
         >>> error.code, error.type, error.kind, error.retryable
-        ('bio_policy', None, 'invalid_request', False)
+        ('rate_limit_exceeded', None, 'rate_limited', True)
     """
     details: object = payload.get("error")
     if not details and payload.get("type") == "error":
         # The type of the flat shape is the event's, not the error's.
         details = known(payload, "type", "sequence_number")
-    error = provider_error({**payload, "error": details} if details else payload, event)
-    if error is not None and (error.code in _REFUSED or "image" in (error.code or "")):
-        error.kind, error.retryable = "invalid_request", False
-    return error
+    return provider_error({**payload, "error": details} if details else payload, event)
 
 
 def usage_of(report: dict[str, Any]) -> Usage:

@@ -1,0 +1,285 @@
+"""Which errors are worth asking again after: each row of the tables in docs/errors.md."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import httpx
+import pytest
+
+from tests.project import ROOT
+from tokenstream import Stream
+from tokenstream.errors import (
+    ConnectError,
+    LimitExceeded,
+    MisuseError,
+    NotAStream,
+    ProtocolError,
+    ProviderError,
+    StreamError,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
+from tokenstream.formats import Format, custom, registry
+from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.sources._failures import opening_failed
+from tokenstream.status import status_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8").partition("\n## Which are worth")[2]
+_ROW = re.compile(r"^\| (?P<formats>`[a-z`, -]+`) \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE)
+_STATUSES = re.compile(r"^\| status \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE)
+
+
+def _exception(word: str) -> EventStreamMessage:
+    headers = {":message-type": "exception", ":exception-type": word}
+    return EventStreamMessage(b'{"message": "m"}', event=word, kind="exception", headers=headers)
+
+
+def _openai(word: str) -> dict[str, Any]:
+    return {"error": {"message": "m", "type": None, "param": None, "code": word}}
+
+
+_FRAMES: dict[str, Callable[[str], Any]] = {
+    "openai-chat": _openai,
+    "openai-completions": _openai,
+    "openai-assistants": _openai,
+    "openai-responses": lambda word: {
+        "type": "response.failed",
+        "sequence_number": 9,
+        "response": {"id": "r", "status": "failed", "error": {"code": word, "message": "m"}, "output": []},
+    },
+    "openai-realtime": lambda word: {
+        "type": "response.done",
+        "response": {"id": "r", "status": "failed", "status_details": {"error": {"code": word}}},
+    },
+    "anthropic": lambda word: {"type": "error", "error": {"type": word, "message": "m"}},
+    "gemini": lambda word: {"error": {"message": "m", "status": word}},
+    "gemini-live": lambda word: {"error": {"message": "m", "status": word}},
+    "gemini-interactions": lambda word: {"event_type": "error", "error": {"code": word, "message": "m"}},
+    "bedrock-converse": _exception,
+    "bedrock-invoke": _exception,
+    "cohere": lambda word: {"type": "message-end", "delta": {"finish_reason": word, "error": "m"}},
+    "tgi": lambda word: {"error": "m", "error_type": word},
+    "ag-ui": lambda word: {"type": "RUN_ERROR", "message": "m", "code": word},
+    "ui-message": lambda word: {"type": "error", "errorText": word},
+    "ollama": lambda word: {"error": word},
+}
+
+
+def error_of(format: Format, frame: Any) -> StreamError:
+    format.feed(frame)
+    format.end()
+    assert format.error is not None
+    return format.error
+
+
+def _words(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def _rows() -> list[tuple[str, str, bool]]:
+    return [
+        (name, word, again)
+        for row in _ROW.finditer(_PAGE)
+        for name in _words(row["formats"])
+        for again, cell in ((True, row["again"]), (False, row["final"]))
+        for word in _words(cell)
+    ]
+
+
+@pytest.mark.parametrize("name, word, retryable", _rows())
+def test_the_page_says_which_words_of_a_provider_are_worth_asking_again_after(
+    name: str, word: str, retryable: bool
+) -> None:
+    """Each word of the table, in an error as that format sends it."""
+    error = error_of(registry.load(name)(), _FRAMES[name](word))
+
+    assert isinstance(error, ProviderError)
+    assert retryable == error.retryable
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_each_word_that_a_format_knows_by_itself_is_on_the_page(name: str) -> None:
+    """So are all formats that have errors of their own."""
+    told = {(word, again) for format, word, again in _rows() if format == name}
+
+    assert set(registry.load(name).retryable.items()) <= told
+    assert bool(told) == (name in _FRAMES)
+
+
+def _statuses() -> list[tuple[int, bool]]:
+    row = _STATUSES.search(_PAGE)
+    assert row is not None
+    cells = ((True, row["again"]), (False, row["final"]))
+    return [(int(word), again) for again, cell in cells for word in re.findall(r"\b[0-9]{3}\b", cell)]
+
+
+@pytest.mark.parametrize("status, retryable", _statuses())
+def test_the_page_says_which_statuses_are_worth_asking_again_after(status: int, retryable: bool) -> None:
+    """Without a word from the body."""
+    assert retryable == status_error(status, {}).retryable
+
+
+@pytest.mark.parametrize("status", range(400, 600))
+def test_a_status_that_the_page_does_not_name_goes_by_its_first_digit(status: int) -> None:
+    """4xx: no; from 500: yes."""
+    assert dict(_statuses()).get(status, status >= 500) == status_error(status, {}).retryable
+
+
+@pytest.mark.parametrize(
+    "name, frame, kind, retryable",
+    [
+        ("openai-chat", {"error": {"message": "m", "type": "server_error"}}, "server", True),
+        ("openai-chat", {"error": {"message": "m", "type": "e", "code": 502}}, "server", True),
+        ("openai-chat", {"error": {"message": "m", "code": 501}}, "server", False),
+        (
+            "openai-chat",
+            {"object": "error", "message": "m", "type": "BadRequestError"},
+            "invalid_request",
+            False,
+        ),
+        ("openai-responses", _FRAMES["openai-responses"]("bio_policy"), "invalid_request", False),
+        (
+            "openai-responses",
+            {"type": "error", "code": "server_error", "message": "m", "sequence_number": 7},
+            "server",
+            True,
+        ),
+        (
+            "openai-responses",
+            {"type": "error", "sequence_number": 2, "error": {"type": "too_many_requests", "message": "m"}},
+            "rate_limited",
+            True,
+        ),
+        ("anthropic", _FRAMES["anthropic"]("overloaded_error"), "overloaded", True),
+        ("anthropic", _FRAMES["anthropic"]("conflict_error"), "server", True),
+        (
+            "anthropic",
+            {
+                "type": "error",
+                "error": {
+                    "type": "rate_limit_error",
+                    "message": "m",
+                    "details": {"error_code": "enforced_spend_limit_reached"},
+                },
+            },
+            "rate_limited",
+            False,
+        ),
+        ("gemini", {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}, "overloaded", True),
+        ("gemini", {"error": {"code": 500, "message": "m", "status": "DATA_LOSS"}}, "invalid_request", False),
+        ("ollama", {"error": "m"}, "unknown", False),
+        ("tgi", {"error": "m", "error_type": "overloaded"}, "overloaded", True),
+        ("cohere", _FRAMES["cohere"]("ERROR"), "server", True),
+        ("bedrock-converse", _exception("throttlingException"), "rate_limited", True),
+        ("bedrock-converse", {"modelStreamErrorException": {"message": "m"}}, "server", True),
+        ("ui-message", {"type": "error", "errorText": "m"}, "unknown", False),
+        ("ag-ui", {"type": "RUN_ERROR", "message": "m", "code": "c"}, "unknown", False),
+        ("gemini-interactions", _FRAMES["gemini-interactions"]("quota_exceeded"), "rate_limited", False),
+    ],
+)
+def test_an_error_frame_tells_whose_problem_it_is(name: str, frame: Any, kind: str, retryable: bool) -> None:
+    """As the providers send it, in all their shapes."""
+    error = error_of(registry.load(name)(), frame)
+
+    assert (kind, retryable) == (error.kind, error.retryable)
+
+
+class Parrot(Format):
+    """A format of one's own, whose server has words of its own."""
+
+    __slots__ = ()
+
+    name: ClassVar[str] = "parrot"
+    retryable: ClassVar = {"moulting": True, "server_extinct": False, "asleep": True}
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it is named
+        return False
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Take one error of its own making."""
+        self.error = ProviderError("m", code="asleep", kind="rate_limited", retryable=False)
+
+
+@pytest.mark.parametrize(
+    "payload, kind, retryable",
+    [
+        ({"error": {"code": "moulting", "message": "m"}}, "server", True),
+        ({"error": {"type": "moulting", "message": "invalid"}}, "server", True),
+        ({"error": {"code": "server_extinct", "type": "moulting"}}, "invalid_request", False),
+        ({"error": {"code": "server_error"}}, "server", True),
+        ({"error": {"message": "moulting"}}, "unknown", False),
+        ({"words": ""}, "rate_limited", True),
+    ],
+)
+def test_a_format_of_ones_own_says_which_words_are_worth_asking_again_after(
+    payload: dict[str, Any], kind: str, retryable: bool
+) -> None:
+    """Its code first, then its type; all other words mean what they mean elsewhere."""
+    error = error_of(Parrot(), payload)
+
+    assert (kind, retryable) == (error.kind, error.retryable)
+
+
+def test_a_mapping_says_which_words_are_worth_asking_again_after() -> None:
+    """Through a stream, where the error is in a place of the server's own, and between the events."""
+    mapped = custom(text="t", error="oops", retryable={"moulting": True})
+    bodies = [
+        b'data: {"oops": {"code": "moulting"}}\n\n',
+        b'data: {"t": "a"}\n\n{"error":{"code":"moulting"}}\n',
+    ]
+    errors: list[bool] = []
+    for body in bodies:
+        with pytest.raises(ProviderError) as caught:
+            Stream([body], format=mapped).final()
+        errors.append(caught.value.retryable)
+
+    assert [True, True] == errors
+
+
+@pytest.mark.parametrize("retryable", [{"busy": "yes"}, {"busy": 1}, ["busy"], "busy"])
+def test_a_mapping_refuses_what_is_no_answer_to_that(retryable: Any) -> None:
+    """True or False, by word."""
+    with pytest.raises(MisuseError, match="retryable"):
+        custom(text="t", retryable=retryable)
+
+
+def _unreachable(message: str, cause: Exception | None = None) -> StreamError | MisuseError:
+    error = httpx.ConnectError(message)
+    error.__cause__ = cause
+    return opening_failed(error, "a.test")
+
+
+@pytest.mark.parametrize(
+    "error, retryable",
+    [
+        (_unreachable("refused"), True),
+        (_unreachable("m", socket.gaierror(socket.EAI_NONAME, "m")), False),
+        (_unreachable("m", socket.gaierror(socket.EAI_AGAIN, "m")), True),
+        (_unreachable("[SSL: CERTIFICATE_VERIFY_FAILED] m"), False),
+        (_unreachable("[SSL: WRONG_VERSION_NUMBER] m"), False),
+        (opening_failed(httpx.ConnectTimeout("m"), "a.test"), True),
+        (opening_failed(httpx.ReadTimeout("m"), "a.test"), True),
+        (opening_failed(httpx.TooManyRedirects("m"), "a.test"), False),
+        (ConnectError("m", stage="head"), True),
+        (NotAStream("m"), False),
+        (StreamInterrupted("m"), True),
+        (StreamTruncated("m"), True),
+        (StreamStalled("m", limit="idle_bytes"), True),
+        (ProtocolError("m"), False),
+        (LimitExceeded(limit="event", value=1), False),
+    ],
+)
+def test_what_is_no_answer_is_asked_for_again_where_that_can_help(
+    error: StreamError | MisuseError, retryable: bool
+) -> None:
+    """What breaks on the way may hold next time; what the world is like stays."""
+    assert isinstance(error, StreamError)
+    assert retryable == error.retryable
