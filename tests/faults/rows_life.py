@@ -1,0 +1,180 @@
+"""Faults of the client's own making: how a stream is left, interrupted and shared."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from tests.faults import life_async, life_sync
+from tests.faults.driver import HELLO
+from tests.faults.matrix import Result, Row, Run, World, interrupted
+from tests.project import ROOT
+from tests.stream.async_sources import PATIENCE, open_after
+
+
+def either(in_for: Callable[[], Result] | None, in_async_for: Callable[[], Awaitable[Result]]) -> Run:
+    """Return what measures in a `for` loop, or in an `async for` loop."""
+
+    def run(world: World) -> Result:
+        if world != "sync":
+            return anyio.run(in_async_for, backend=world)
+        assert in_for is not None
+        return in_for()
+
+    return run
+
+
+def prompt(run: Run) -> Run:
+    """Return what runs again where something came late: a busy machine is late now and then."""
+
+    def tried(world: World) -> Result:
+        result = run(world)
+        for _ in range(2):
+            if result.told == (AT_ONCE,):
+                break
+            result = run(world)
+        return result
+
+    return tried
+
+
+def interpreter_exits(world: World) -> Result:
+    """Let a program end that has a stream open."""
+    call = "()" if world == "asyncio" else ""
+    program = life_sync.PROGRAM if world == "sync" else life_async.PROGRAM.format(world=world, call=call)
+    with open_after(HELLO) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", program, server.url],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        clean = (done.returncode, done.stderr) == (0, "")
+        closed = server.connection().closed_within(PATIENCE)
+        told = "it exits, and complains of nothing" if clean else f"it exits with {done.returncode}"
+        return Result("", None, "", done.stdout.strip(), closed, (told,))
+
+
+NO_LOOP = "There is no event loop."
+TRIO_DROPS = (
+    "The generators of the HTTP client are collected, too, and Python may report one that complains of it: "
+    "on trio read inside `async with`."
+)
+TRIO_EXITS = (
+    "It exits as well, with status 0. Outside of a block trio ends the generators of the HTTP client "
+    "in an order of its own, and Python reports one that complains of it on stderr."
+)
+STOPPED = "stopped"
+AT_ONCE = "its loop ends at once"
+
+ROWS = [
+    Row(
+        "F73",
+        "The loop is left with `break`, in a `with` block.",
+        either(life_sync.break_in_a_block, life_async.break_in_a_block),
+        Result(ending=STOPPED, kept="Hel", told=("open until the block ends",)),
+    ),
+    Row(
+        "F74",
+        "The loop is left with `break`, without a block, and the stream is dropped.",
+        either(life_sync.break_and_drop, life_async.break_and_drop),
+        Result(ending="", kept="Hel", told=("a `ResourceWarning` says so",)),
+        notes={"trio": TRIO_DROPS},
+    ),
+    Row(
+        "F75",
+        "The loop's body raises, in a `with` block.",
+        either(life_sync.exception_in_a_block, life_async.exception_in_a_block),
+        Result("ZeroDivisionError", None, STOPPED, "Hel", told=("it leaves unchanged",)),
+    ),
+    Row(
+        "F76",
+        "A loop is begun after `close()`.",
+        either(life_sync.read_after_close, life_async.read_after_close),
+        Result("StreamClosed", None, STOPPED, "Hel", told=("the views give what there is",)),
+    ),
+    Row(
+        "F77",
+        "`stop()` is called in another thread, while the loop waits.",
+        prompt(either(life_sync.stop_in_another_thread, life_async.stop_in_another_thread)),
+        Result(ending=STOPPED, told=(AT_ONCE,)),
+    ),
+    Row(
+        "F78",
+        "A second thread or task reads while the first one waits.",
+        either(life_sync.second_reader, life_async.second_reader),
+        Result("ConcurrentRead", kept="Hello €!", told=("the first reader goes on",)),
+    ),
+    Row(
+        "F79",
+        "The task that reads is cancelled.",
+        either(None, life_async.cancelled),
+        Result("the cancellation", None, STOPPED, told=("closed before it leaves the block",)),
+        without={"sync": "A thread cannot be cancelled."},
+    ),
+    Row(
+        "F80",
+        "The loop is left with `break`, without a block, and the stream is read on later.",
+        either(life_sync.break_and_read_on, life_async.break_and_read_on),
+        Result(kept="Hello €!", told=("open until the end is read",)),
+    ),
+    Row(
+        "F81",
+        "A generator around the stream is closed at its `yield`.",
+        either(life_sync.generator_closed, life_async.generator_closed),
+        Result(ending=STOPPED, kept="Hel"),
+    ),
+    Row(
+        "F81b",
+        "`close()` or `aclose()` is called in another thread or task, while the loop waits.",
+        prompt(either(life_sync.close_in_another_thread, life_async.close_in_another_task)),
+        Result(ending=STOPPED, told=(AT_ONCE,)),
+    ),
+    Row(
+        "F82",
+        "Ctrl-C in a `with` block, with half an event read.",
+        either(life_sync.interrupted_by_keyboard, life_async.interrupted_by_keyboard),
+        Result("KeyboardInterrupt", None, STOPPED, told=("no event comes twice",)),
+    ),
+    Row(
+        "F83",
+        "The interpreter exits with a stream open.",
+        interpreter_exits,
+        Result(ending="", kept="Hel", told=("it exits, and complains of nothing",)),
+        differs={"trio": Result(ending="", kept="Hel", told=("it exits with 0",))},
+        notes={"trio": TRIO_EXITS},
+    ),
+    Row(
+        "F84",
+        "The loop's body takes longer than `Deadlines(idle_bytes=…, idle_content=…)`.",
+        either(life_sync.slow_loop, life_async.slow_loop),
+        Result(kept="Hello €!"),
+    ),
+    Row(
+        "F85",
+        "The source reads the stream that reads it.",
+        either(life_sync.read_within_a_read, life_async.read_within_a_read),
+        Result("ConcurrentRead", told=("the first read goes on",)),
+    ),
+    Row(
+        "F86",
+        "The stream is read in another event loop than before.",
+        life_async.in_another_loop,
+        Result("MisuseError", None, STOPPED, told=("both loops are named",)),
+        without={"sync": NO_LOOP},
+    ),
+    Row(
+        "F86b",
+        "The event loop in which the stream was read is over.",
+        life_async.after_its_loop,
+        interrupted(),
+        without={"sync": NO_LOOP},
+    ),
+]

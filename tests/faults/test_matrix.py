@@ -1,0 +1,36 @@
+"""The fault matrix: every row gives what it owes, in each world, and docs/failures.md says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults import page
+from tests.faults.matrix import Row, World
+
+pytestmark = [
+    pytest.mark.usefixtures("light_heap"),
+    # On trio, without a block, the HTTP client's own generators are collected, too, and complain.
+    pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
+]
+_CASES = [pytest.param(row, world, id=f"{row.id}-{world}") for row in page.ROWS for world in row.worlds]
+
+
+@pytest.mark.parametrize("row, world", _CASES)
+def test_a_row_gives_what_it_owes(row: Row, world: World) -> None:
+    """The error, whether it is retryable, the ending, what is kept, and whether the source was closed."""
+    assert row.owed_in(world) == row.run(world)
+
+
+def test_every_fault_has_its_row() -> None:
+    """All 86 of them, each variation under a letter of its own."""
+    ids = [row.id for row in page.ROWS]
+
+    assert len(set(ids)) == len(ids)
+    assert [f"F{number:02}" for number in range(1, 87)] == sorted({id[:3] for id in ids})
+
+
+def test_the_page_is_what_the_rows_owe() -> None:
+    """`python -m tests.faults --write` writes docs/failures.md anew."""
+    owed = {row.id: page.owed(row) for row in page.ROWS}
+
+    assert page.render(owed) == page.FILE.read_text("utf-8")
