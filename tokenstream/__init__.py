@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message, ToolCall, Usage
     from tokenstream.partial_json import Partial
+    from tokenstream.recovery import Retry, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.stream import AsyncStream, Stream, tap
 
@@ -31,12 +32,15 @@ __all__ = [
     "Limits",
     "Message",
     "Partial",
+    "Retry",
     "Router",
     "Stream",
     "ToolCall",
     "Usage",
     "aconnect",
+    "aresilient",
     "connect",
+    "resilient",
     "tap",
 ]
 
@@ -50,10 +54,13 @@ _HOMES = {
     "Limits": "limits",
     "Message": "message",
     "Partial": "partial_json",
+    "Retry": "recovery",
     "Router": "router",
     "Stream": "stream",
     "ToolCall": "message",
     "Usage": "message",
+    "aresilient": "recovery",
+    "resilient": "recovery",
     "tap": "stream",
 }
 

@@ -19,7 +19,7 @@ class TextLog:
         ('Hello', 'lo', 5)
     """
 
-    __slots__ = ("full_at", "length", "pieces")
+    __slots__ = ("full_at", "length", "pieces", "void")
 
     def __init__(self) -> None:
         # Blocks and then the pieces since: one list, because another thread may
@@ -30,6 +30,8 @@ class TextLog:
         """How many of them there are when `pack` is due."""
         self.length = 0
         """How much text there is, in characters."""
+        self.void = False
+        """The answer that it is of was given up, and another one began."""
 
     def append(self, text: str) -> None:
         """Add a piece."""

@@ -62,13 +62,17 @@ class Machine(Glancing):
         "_head",
         "_id_at_fault",
         "_left",
+        "_next",
         "answered",
         "begun_at",
         "departures",
+        "holding",
+        "kept",
         "over",
         "pings",
         "pull",
         "resting",
+        "take",
         "wanted",
     )
 
@@ -91,6 +95,12 @@ class Machine(Glancing):
         self._id_at_fault: str | None = None
         """The id of the SSE event that is at fault; None where none is."""
         self._head: ResponseHead | None = None
+        self.holding = False
+        """Events are held back; no chunk is read at a glance then."""
+        self.kept: Format | None = None
+        """A format that goes on with the next connection; None where that is read by a new one."""
+        self.take: Callable[[Any], bool] = self.accumulator.take
+        """Takes each event at the moment it is given, and tells whether it has content."""
         self.connect(content_type)
         self._left: list[Event] = []
         self._glanced: Event | None = None
@@ -105,7 +115,8 @@ class Machine(Glancing):
         """The clock when it last began to speak after that."""
         self._given = 0
         """Events that `pull` gave."""
-        self.pull: Callable[[], Event | None] = self._events().__next__
+        self._next: Callable[[], Event | None] = self._events().__next__
+        self.pull = self._next
         """The next event, or None when more input is needed: for loops that take one event at a time."""
 
     @property
@@ -142,6 +153,16 @@ class Machine(Glancing):
         """
         self._begin(self.wanted, content_type, coding)
 
+    def give_again(self, event: Event) -> None:
+        """Give an event that was pulled once more, before all others."""
+        pull = self.pull
+
+        def give() -> Event:
+            self.pull = pull
+            return event
+
+        self.pull = give
+
     def _begin(self, format: str | Format | None, content_type: str | None, coding: str) -> None:
         self._undo(coding)
         self._connection = Connection(
@@ -151,6 +172,7 @@ class Machine(Glancing):
             pings=self.pings,
             departures=self.departures,
             found=self._name_format,
+            kept=None if isinstance(format, ErrorBody) else self.kept,
         )
 
     def _name_format(self, name: str) -> None:
@@ -262,11 +284,11 @@ class Machine(Glancing):
             self._coding.end(now=now)
             cause = self._coding.error
         if self.error is not None:
-            self._left = connection.abandon()
+            self._left += connection.abandon()
             # What is no payload any more is a broken end, too.
             broken = isinstance(self.error, ProtocolError)
         else:
-            self._left = connection.end(broken=cause is not None)
+            self._left += connection.end(broken=cause is not None)
             self.error = connection.error or cause
             broken = cause is not None and connection.error is None and not _is_the_callers(cause)
         if broken and connection.finished:
@@ -311,17 +333,22 @@ class Machine(Glancing):
             # A whole error is no answer.
             ending = "stopped"
         self.accumulator.conclude(ending, cut=() if error is None else self._connection.unfinished_choices)
-        if error is not None and error.request_id is None and self._head is not None:
+        if error is not None:
+            self._put_on(error)
+
+    def _put_on(self, error: StreamError) -> None:
+        if error.request_id is None and self._head is not None:
             error.request_id = self._head.request_id
-        if error is not None and not error.has_partial:
-            error.partial = self.accumulator.message
-            error.checkpoint = self.checkpoint()
-            error.events_seen = self.events_seen
-            error.bytes_seen = self.meter.bytes
-            error.tool_calls_delivered = error.checkpoint.tool_calls_delivered
-            if isinstance(error, _TRUNCATIONS):
-                # In other errors, what was left depends on how much had been read beyond the fault.
-                error.tail = self._connection.tail[: self.limits.tail]
+        if error.has_partial:
+            return
+        error.partial = self.accumulator.message
+        error.checkpoint = self.checkpoint()
+        error.events_seen = self.events_seen
+        error.bytes_seen = self.meter.bytes
+        error.tool_calls_delivered = error.checkpoint.tool_calls_delivered
+        if isinstance(error, _TRUNCATIONS):
+            # In other errors, what was left depends on how much had been read beyond the fault.
+            error.tail = self._connection.tail[: self.limits.tail]
 
     def checkpoint(self) -> Checkpoint:
         """Return where the answer stands."""
@@ -347,8 +374,7 @@ class Machine(Glancing):
         given, so the message never runs ahead of who reads. What is done here
         is done for every token: calls that do nothing most of the time stay out.
         """
-        accumulator, meter = self.accumulator, self.meter
-        take, most = accumulator.take, self.limits.body
+        accumulator, meter, most = self.accumulator, self.meter, self.limits.body
         frames: Any
         events: list[Event] | tuple[Event, ...]
         event: Event | None
@@ -362,7 +388,7 @@ class Machine(Glancing):
                 fresh = True
                 while self._left:
                     event = self._left.pop(0)
-                    if take(event):
+                    if self.take(event):
                         fresh = self._mark(event, fresh=fresh)
                     self._given += 1
                     yield event
@@ -399,7 +425,7 @@ class Machine(Glancing):
                     events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
                     glance = connection.format.frame_shortcut() if several else None
                 for event in events:
-                    if take(event):
+                    if self.take(event):
                         if fresh:
                             fresh = False
                             meter.content(now)
@@ -424,7 +450,7 @@ class Machine(Glancing):
             if ending.resting is not self.resting:
                 self.resting, self.begun_at = not self.resting, now
             self.plain = self.error is None and not self.answered
-            if self.plain and meter.content_chunks and coding is None:
+            if self.plain and meter.content_chunks and coding is None and not self.holding:
                 self.shortcut = self._look
             # The next input may be long in coming, and a payload is large.
             frames = frame = event = glance = None

@@ -18,6 +18,7 @@ from tokenstream.events import (
     PartStart,
     ReasoningDelta,
     RefusalDelta,
+    Restarted,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -36,12 +37,13 @@ from tokenstream.message import (
     ServerToolCall,
     TextPart,
     ToolCall,
+    Usage,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.message import Ending, Usage
+    from tokenstream.message import Ending
 
 __all__ = ["Accumulator"]
 
@@ -74,6 +76,7 @@ class Accumulator:
         "_model",
         "_provider_data",
         "_role",
+        "_spent",
         "_usage",
         "built",
         "ending",
@@ -82,6 +85,9 @@ class Accumulator:
         "held",
         "lane",
         "limits",
+        "may_restart",
+        "restarted",
+        "restarts",
         "stop",
         "tool_calls_delivered",
     )
@@ -101,6 +107,8 @@ class Accumulator:
         self._model: str | None = None
         self._role = "assistant"
         self._usage = GrowingUsage()
+        self._spent: Usage | None = None
+        """The token counts of attempts that were given up."""
         self._late_usage = late_usage
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
@@ -110,6 +118,12 @@ class Accumulator:
         """Characters that are held."""
         self.lane = _NOWHERE
         """Where the last delta went: most go where the one before went. After any other event, nowhere."""
+        self.may_restart = False
+        """Whoever reads views is to remember what they have given, because the answer may begin again."""
+        self.restarts = 0
+        """How often the answer began again."""
+        self.restarted: Restarted | None = None
+        """Says of the last time what was given up, and why."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
         """Take an event; it gives none."""
@@ -155,6 +169,16 @@ class Accumulator:
             self.built = None
         return content
 
+    def spend(self, usage: Usage | None) -> None:
+        """Count the tokens of an attempt that was given up; `usage` from here on is the sum.
+
+        Args:
+            usage: What the attempt reported; None where it reported nothing, so that the sum is partial.
+        """
+        told = Usage(source="partial") if usage is None else usage
+        self._spent = told if self._spent is None else self._spent + told
+        self.built = None
+
     def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
         """Say how the answer ended; a choice that has its finish reason was complete before a cut.
 
@@ -198,6 +222,11 @@ class Accumulator:
         """Tokens of the answer, as far as they were reported."""
         tokens: int | None = self._usage_now().counts.get("output_tokens")
         return tokens
+
+    @property
+    def own_usage(self) -> Usage | None:
+        """The token counts of this attempt alone; None where none were reported."""
+        return self._usage_now().build(final=self._over)
 
     def message_of(self, choice: int) -> Message:
         """Return one choice as it is now; empty while nothing of it has come."""
@@ -247,7 +276,7 @@ class Accumulator:
             model=self._model,
             role=self._role,
             parts=tuple([part.final or part.build(complete=False) for part in choice.parts]),
-            usage=self._usage_now().build(final=over),
+            usage=self._all_usage(over=over),
             finish_reason=choice.finish_reason,
             raw_finish_reason=choice.raw_finish_reason,
             finish_message=choice.finish_message,
@@ -260,6 +289,21 @@ class Accumulator:
         """Return the token counts that are known now; nothing is changed, since any thread may ask."""
         late = None if self._late_usage is None else self._late_usage()
         return self._usage if late is None else self._usage.joined(late)
+
+    def _all_usage(self, *, over: bool) -> Usage | None:
+        """Return the token counts of all attempts.
+
+        Args:
+            over: The counts of this one are final.
+        """
+        usage, spent = self._usage_now().build(final=over), self._spent
+        if spent is None:
+            return usage
+        return spent + (Usage(source="partial") if usage is None else usage)
+
+    @property
+    def _over(self) -> bool:
+        return any(choice.finish_reason is not None for choice in self._choices.values())
 
     def _choice(self, index: int) -> ChoiceState:
         choice = self._choices.get(index)
@@ -382,6 +426,22 @@ class Accumulator:
         choice.finish_message = event.message
         return False
 
+    def _take_restart(self, event: Restarted) -> bool:
+        """Forget the answer so far; tool calls that were handed out stay so, and its tokens were spent."""
+        self.spend(self.own_usage)
+        for choice in self._choices.values():
+            for log in choice.logs:
+                log.void = True
+        self._choices = {}
+        self._id = self._model = None
+        self._role = "assistant"
+        self._usage = GrowingUsage()
+        self._provider_data = {}
+        self.restarted = event
+        # Last: whoever sees that it changed looks at the rest.
+        self.restarts += 1
+        return False
+
     def _take_unknown(self, event: Unknown) -> bool:
         if event.kind == "event":
             return False
@@ -411,6 +471,7 @@ class Accumulator:
         MessageStart: _take_head,
         UsageUpdate: _take_usage,
         Finish: _take_finish,
+        Restarted: _take_restart,
         Unknown: _take_unknown,
     }
 

@@ -9,6 +9,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
+    from tokenstream.recovery import Retry
     from tokenstream.stream import AsyncStream, Stream
 
 __all__ = ["aconnect", "connect"]
@@ -20,6 +21,7 @@ def connect(
     method: str = "POST",
     client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
     format: str | Format | None = None,
+    retry: Retry | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     pings: bool = False,
@@ -37,6 +39,8 @@ def connect(
             and stays open. Without one a client of our own is used, whose read
             timeout is the longer of `first_event` and `idle_bytes`.
         format: The format's name or a format object; None to find it out.
+        retry: What is asked for again, how often, and how; None for a single request. A GET with event
+            ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
         pings: Whether signs of life become `Ping` events.
@@ -58,7 +62,17 @@ def connect(
     # Importing the package must stay cheap, so its parts come in here.
     from tokenstream._request import Request
     from tokenstream.stream import Stream
+    from tokenstream.stream._driver import Options
 
+    if retry is not None:
+        from tokenstream._request_again import request_again
+
+        return request_again(
+            Stream,
+            retry,
+            (method, url, client, deadlines, request),
+            Options(format, limits, deadlines, pings=pings),
+        )
     asked = Request(method, url, client, deadlines, request)
     return Stream(asked.deferred(), format=format, limits=limits, deadlines=deadlines, pings=pings)
 
@@ -69,6 +83,7 @@ def aconnect(
     method: str = "POST",
     client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
     format: str | Format | None = None,
+    retry: Retry | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     pings: bool = False,
@@ -86,6 +101,8 @@ def aconnect(
             its settings and stays open. Without one a client of our own is used,
             whose read timeout is the longer of `first_event` and `idle_bytes`.
         format: The format's name or a format object; None to find it out.
+        retry: What is asked for again, how often, and how; None for a single request. A GET with event
+            ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
         pings: Whether signs of life become `Ping` events.
@@ -105,7 +122,17 @@ def aconnect(
     _refuse_socket(url, "AsyncStream(websockets.asyncio.client.connect(url, …))")
     from tokenstream._request import Request
     from tokenstream.stream import AsyncStream
+    from tokenstream.stream._driver import Options
 
+    if retry is not None:
+        from tokenstream._request_again import request_again
+
+        return request_again(
+            AsyncStream,
+            retry,
+            (method, url, client, deadlines, request),
+            Options(format, limits, deadlines, pings=pings),
+        )
     asked = Request(method, url, client, deadlines, request)
     return AsyncStream(asked.async_deferred(), format=format, limits=limits, deadlines=deadlines, pings=pings)
 

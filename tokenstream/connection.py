@@ -54,9 +54,20 @@ class Connection:
         pings: Whether signs of life become events.
         departures: Where they are counted.
         found: Told the format's name once it is known.
+        kept: A format that has read another connection, and goes on with this one.
     """
 
-    __slots__ = ("_departures", "_found", "_limits", "_pings", "_taken", "error", "format", "framing")
+    __slots__ = (
+        "_departures",
+        "_found",
+        "_framing_over",
+        "_limits",
+        "_pings",
+        "_taken",
+        "error",
+        "format",
+        "framing",
+    )
 
     def __init__(
         self,
@@ -67,6 +78,7 @@ class Connection:
         pings: bool,
         departures: Departures,
         found: Callable[[str], None],
+        kept: Format | None = None,
     ) -> None:
         self._limits = limits
         self._found = found
@@ -74,11 +86,15 @@ class Connection:
         self._pings = pings
         self._taken = False
         """A last frame that lacked its end was taken all the same."""
+        self._framing_over = False
+        """The framing was told of the end of the input."""
         self.error: StreamError | None = None
         """The fault that the end of the input shows; None until then."""
         self.format: Format
         """Reads the frames."""
-        if format is None:
+        if kept is not None:
+            self._use_format(kept)
+        elif format is None:
             self.format = Undetected(limits=limits, pings=pings, found=self._use_format)
         else:
             self._use_format(registry.create(format, limits=limits, pings=pings))
@@ -160,6 +176,11 @@ class Connection:
         return (self.framing.last_event_id or None) if isinstance(self.framing, SSEParser) else None
 
     @property
+    def retry(self) -> int | None:
+        """The milliseconds to wait before a new connection, as the server says; None where it does not."""
+        return self.framing.retry if isinstance(self.framing, SSEParser) else None
+
+    @property
     def frames_seen(self) -> int:
         """How many frames the format has read."""
         return self.format.frames
@@ -228,7 +249,29 @@ class Connection:
             self.error = lines_without_ends(self.tail, self._limits) or self.error
         return events
 
+    def cut_short(self, cause: StreamError | None) -> tuple[list[Event], StreamError | None]:
+        """End the framing alone: return what was left there, and the error that the end would have.
+
+        The format is not told, so that it can go on with another connection. None stands for
+        an answer that is whole, or of which only the end itself can tell.
+
+        Args:
+            cause: Why the input broke off, or None when it ended cleanly.
+        """
+        events = self._end_framing()
+        error = self.error or self._stray_error()
+        known = self.format
+        if error is not None or self.finished:
+            return events, error
+        if cause is not None:
+            return events, cause
+        tells = isinstance(known, Undetected) or known.ended or known.ends_with_input
+        return events, None if tells else known.cut_short()
+
     def _end_framing(self) -> list[Event]:
+        if self._framing_over:
+            return []
+        self._framing_over = True
         events = self._events_of(self.framing.end())
         # What had been waiting for its framing may have one only now.
         left = self.framing.unfinished

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.turns import Kind, ToolResults
 
 __all__ = [
+    "AnswerRejected",
     "ConcurrentRead",
     "ConnectError",
     "ErrorKind",
@@ -43,8 +44,10 @@ __all__ = [
     "MisuseError",
     "NotAStream",
     "NotExpressible",
+    "Outcome",
     "OutputIncomplete",
     "OutputInvalid",
+    "PositionLost",
     "ProtocolError",
     "ProviderError",
     "StatusError",
@@ -56,6 +59,9 @@ __all__ = [
     "StreamTruncated",
     "TokenStreamError",
 ]
+
+Outcome: TypeAlias = Literal["empty", "refusal", "content_filter", "malformed_call"]
+"""How an answer may end that is whole, and yet of no use."""
 
 ErrorKind: TypeAlias = Literal[
     "overloaded", "rate_limited", "invalid_request", "authentication", "server", "network", "unknown"
@@ -360,6 +366,32 @@ class ProviderError(StreamError):
         super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
         self.code = code
         self.type = type
+
+
+class AnswerRejected(StreamError):
+    """An answer is whole, but its outcome is one that the caller asks again for.
+
+    It stands in `stream.attempts`, and is never raised: where no attempt is left, the answer is given.
+
+    Args:
+        message: What it was.
+        outcome: The same in one word.
+    """
+
+    def __init__(self, message: str, *, outcome: Outcome) -> None:
+        super().__init__(message, retryable=True)
+        self.outcome = outcome
+
+
+class PositionLost(StreamError):
+    """The server does not go on from the position that it was told: it no longer holds it, or is elsewhere.
+
+    What had arrived is in `partial`. Ask for the finished answer by its id, where
+    the provider has that, or from zero.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="server", retryable=False)
 
 
 class _OutputError(_AnswerError):

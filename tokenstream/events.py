@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from tokenstream._json import decode
 
 if TYPE_CHECKING:
-    from tokenstream.message import Citation, FinishReason, Part, ToolCall, Usage
+    from tokenstream.errors import StreamError
+    from tokenstream.message import Citation, FinishReason, Message, Part, ToolCall, Usage
 
 __all__ = [
     "CitationAdded",
@@ -28,6 +29,8 @@ __all__ = [
     "Ping",
     "ReasoningDelta",
     "RefusalDelta",
+    "Restarted",
+    "Resumed",
     "TextDelta",
     "ToolCallDelta",
     "ToolCallDone",
@@ -357,6 +360,39 @@ class Ping(_AnswerEvent):
 
 
 @dataclass(slots=True)
+class Restarted(_AnswerEvent):
+    """The answer begins again from zero, because the one before broke off: forget that.
+
+    Example:
+        >>> from tokenstream.message import Message, TextPart
+        >>> Restarted(Message(parts=(TextPart(text="Hel"),))).discarded.text
+        'Hel'
+    """
+
+    discarded: Message
+    """What the answer had come to that is given up."""
+    error: StreamError | None = field(default=None, repr=False, compare=False)
+    """What broke it off; None where nobody knows."""
+
+
+@dataclass(slots=True)
+class Resumed(_AnswerEvent):
+    """The answer goes on where it broke off, over another connection.
+
+    Example:
+        >>> Resumed(dropped=2).mode
+        'resume'
+    """
+
+    mode: Literal["resume"] = "resume"
+    """How: the server replays from the position that was told to it."""
+    dropped: int = 0
+    """How many frames came a second time and were dropped."""
+    confidence: float = 1.0
+    """How sure it is, from 0 to 1, that nothing is missing or doubled at the seam; a position is certain."""
+
+
+@dataclass(slots=True)
 class Unknown(_AnswerEvent):
     """Something that this library has no word for, carried as it came.
 
@@ -392,6 +428,8 @@ Event: TypeAlias = (
     | UsageUpdate
     | Finish
     | Ping
+    | Restarted
+    | Resumed
     | Unknown
 )
 """Every kind of event, for `match` and `assert_never`; a minor release may add some."""

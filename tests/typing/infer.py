@@ -31,6 +31,8 @@ from tokenstream.events import (
     Ping,
     ReasoningDelta,
     RefusalDelta,
+    Restarted,
+    Resumed,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -183,6 +185,10 @@ def every_event(event: Event) -> str:
             return raw_reason or reason
         case MessageStart() | Ping():
             return event.raw or ""
+        case Restarted(discarded):
+            return discarded.text
+        case Resumed(mode, dropped):
+            return mode * dropped
         case Unknown(name):
             return name
         case _:

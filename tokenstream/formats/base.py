@@ -164,6 +164,11 @@ class Format(ABC):
         return (self.ended and not self.assumed) or self.parts.finished
 
     @property
+    def position(self) -> int | str | None:
+        """Where a server can be told to go on; None where it cannot."""
+        return None
+
+    @property
     def resting(self) -> bool:
         """Whether the server has nothing to say until the client speaks: between answers of a session, say.
 

@@ -113,6 +113,10 @@ class Deferred:
     """Finds the socket on which an answer is waited for, or None; shutting it down ends the wait."""
     prepare: Callable[[], object] = do_nothing
     """Loads what opening needs, before the clock starts; it never raises."""
+    begins: bool = True
+    """Whether the clock of the answer starts with it; not where it goes on with one that broke off."""
+    wait: float = 0.0
+    """How many seconds to wait before it is opened."""
 
 
 def is_like(source: object, names: Iterable[str], status: str = "status") -> bool:

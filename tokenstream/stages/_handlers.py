@@ -268,10 +268,12 @@ class Run:
                 take = reader.take
             self._add(entry.events, take)
         self._takers += self._readers
+        self._calls: Cursor[Any] | None = None
         if tools:
             others = frozenset(entry.source for entry in entries)
             checked = {name: entry.checked_by for name, entry in tools.items()}
-            calls = _Calls(tools, others, cursors.validated_calls(**checked), self._fail)
+            self._calls = cursors.validated_calls(**checked)
+            calls = _Calls(tools, others, self._calls, self._fail)
             self._takers.append(calls)
             # Behind all handlers of the event: one that raises keeps them from running.
             self._add((ToolCallDone,), calls.take)
@@ -367,7 +369,10 @@ class Run:
             holder.tool_results = self._results(message)
 
     def _results(self, message: Message) -> ToolResults:
-        return ToolResults(message, self._values, self._errors)
+        # A call that came again, because the answer began again, has another id in it.
+        renamed: dict[str, str] = getattr(self._calls, "renamed", {})
+        values = {renamed.get(call, call): value for call, value in self._values.items()}
+        return ToolResults(message, values, [renamed.get(call, call) for call in self._errors])
 
 
 def _event_work(entry: Entry, event: Event) -> list[Work]:

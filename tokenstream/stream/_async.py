@@ -10,6 +10,7 @@ from tokenstream.sources import Deferred, async_source
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._driver import Options
+from tokenstream.stream._opening import known_first
 from tokenstream.stream._said import concurrent
 from tokenstream.stream._views import AsyncChoice
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import AsyncReadable
+    from tokenstream.stream._opening import First
     from tokenstream.stream._responses import AsyncResponses
 
 __all__ = ["AsyncStream"]
@@ -104,6 +106,31 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
                 await step()
             except StopAsyncIteration:
                 return self.message
+
+    async def wait_open(self, first: First = "head") -> None:
+        """Wait until the answer has begun, so that a failure before is raised here, and not in the loop.
+
+        A web handler calls it before it answers itself. What was read is given
+        again by the loop; `message` may have it already.
+
+        Args:
+            first: What to wait for: the head of the response, or the first event.
+
+        Raises:
+            ConnectError: No response came.
+            StatusError: The status was 400 or more.
+            NotAStream: The response is a web page, say.
+            StreamError: With "event", the answer failed before its first event.
+
+        Example:
+            >>> async def handle(stream: AsyncStream) -> int:
+            ...     try:
+            ...         await stream.wait_open()
+            ...     except StreamError:
+            ...         return 502
+            ...     return 200
+        """
+        await self._driver.wait_open(known_first(first))
 
     def choice(self, index: int) -> AsyncChoice:
         """Return the views of one of several alternative answers, from 0."""

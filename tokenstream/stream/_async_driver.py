@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.stream._driver import Options
+    from tokenstream.stream._opening import First
 
 __all__ = ["AsyncDriver"]
 
@@ -33,7 +34,7 @@ class AsyncDriver(Driver):
         options: How to read.
     """
 
-    __slots__ = ("pump",)
+    __slots__ = ("_swapped", "pump")
 
     block = "async with"
     exhausted = StopAsyncIteration
@@ -47,6 +48,8 @@ class AsyncDriver(Driver):
             if isinstance(source, Deferred):
                 source.discard()
             raise
+        self._swapped: Deferred | None = None
+        """The source that is to be read once the one before is closed."""
         self.pump = AsyncPump(source, self.clock)
         if isinstance(source, AsyncSource):
             self.open(source)
@@ -118,7 +121,42 @@ class AsyncDriver(Driver):
         while isinstance(self.pump.source, Deferred) and self.machine.plain:
             await self._read()
 
+    async def wait_open(self, first: First) -> None:
+        """Read until the answer has begun, and raise what keeps it from that; what was read is given again.
+
+        Args:
+            first: Until the head of the response, or until the first event.
+        """
+        while not self.is_open(first):
+            try:
+                event = await self._read_once()
+            except StopAsyncIteration:
+                break
+            if event is not None:
+                self.machine.give_again(event)
+                return
+        if self.phase is _ENDED and self.error is not None:
+            raise self.error.with_traceback(None)
+
+    async def _read_once(self) -> Event | None:
+        """Read once, and return the first event of what came; None where it holds none."""
+        if self.pump.busy:
+            raise concurrent()
+        try:
+            return self.machine.pull() or await self._advance() or self.machine.pull()
+        except MisuseError:
+            await self._close_misused()
+            raise
+        except ValueError as error:
+            self.misread(error)
+        except StopIteration:
+            raise await self._broken() from None
+
     # -- ending ------------------------------------------------------------
+
+    @property
+    def is_unopened(self) -> bool:
+        return isinstance(self.pump.source, Deferred) or self._swapped is not None
 
     @property
     def is_reading(self) -> bool:
@@ -188,6 +226,8 @@ class AsyncDriver(Driver):
         At the end of the stream raise its error, or StopAsyncIteration.
         """
         if self.wants_more():
+            if self._swapped is not None:
+                await self._swap(self._swapped)
             item = next(self.pump.batch, None)
             return await self._read(until) if item is None else self.take(item[1], item[0])
         ended = self.phase is _ENDED
@@ -198,6 +238,16 @@ class AsyncDriver(Driver):
                 raise self.error.with_traceback(None)
             raise StopAsyncIteration
         return None
+
+    async def _swap(self, source: Deferred) -> None:
+        """Close the source that has ended, and read from another one."""
+        await self.close_source(failed=True)
+        if self.phase is not _ENDED:
+            self.pump.replace(source)
+        self._swapped = None
+
+    def swap(self, source: Deferred) -> None:
+        self._swapped = source
 
     async def _read(self, until: float | None = None) -> Event | None:
         """Wait for what comes next, and return its event where it was seen at a glance."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages.metrics import Metrics
     from tokenstream.status import ResponseHead
+    from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._driver import Driver
 
 __all__ = ["StreamBase"]
@@ -61,6 +62,12 @@ class StreamBase(Generic[DriverT]):
     def response(self) -> ResponseHead | None:
         """The head of the HTTP response; None where there is none, or not yet."""
         return self._driver.head
+
+    @property
+    def attempts(self) -> tuple[AttemptReport, ...]:
+        """The attempts at this answer, the last one last; empty where none is made but the first."""
+        recovery = self._driver.recovery
+        return () if recovery is None else recovery.attempts
 
     def checkpoint(self) -> Checkpoint:
         """Return where the answer stands: what there is, and what a server is told to go on from there."""

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from tokenstream._machine import Machine
+from tokenstream._renewable import RenewableMachine
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.sources import reading_failed
 from tokenstream.stages import Chain
 from tokenstream.stream._items import END, LOST, WAITED, Away, Failed, Opened
+from tokenstream.stream._opening import is_failure
 from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
 from tokenstream.stream._said import broken_off, concurrent, inform, log
 from tokenstream.stream._silence import Silence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, Message
     from tokenstream.sources import AsyncSource, Deferred, SyncSource
     from tokenstream.status import ResponseHead
+    from tokenstream.stream._opening import First, Recovers
 
 __all__ = ["REST_SECONDS", "Driver", "Options"]
 
@@ -48,6 +51,8 @@ class Options(NamedTuple):
     started_at: float | None = None
     clock: Callable[[], float] = time.monotonic
     pings: bool = False
+    renewable: bool = False
+    """Whether another source may go on with the answer."""
 
 
 class _Rest(NamedTuple):
@@ -87,6 +92,7 @@ class Driver(Uncopied):
         "head",
         "machine",
         "phase",
+        "recovery",
         "results",
         "silence",
         "verdict",
@@ -103,11 +109,14 @@ class Driver(Uncopied):
         """Results that were found, by what was asked for."""
         self.diverted = False
         """The answers on the connection are read one by one, and this stream has none of its own."""
+        self.recovery: Recovers | None = None
+        """Goes on with an answer that broke off; None where the stream ends then."""
         self._rest: _Rest | None = None
         self._waits: Deadlines | None = None
         self.due = -math.inf
         """A reading of the clock before which no deadline passes."""
-        self.machine = Machine(options.format, content_type=None, limits=options.limits, pings=options.pings)
+        kind = RenewableMachine if options.renewable else Machine
+        self.machine = kind(options.format, content_type=None, limits=options.limits, pings=options.pings)
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
         self.chain = Chain(self.silence)
@@ -166,7 +175,8 @@ class Driver(Uncopied):
     def begin_request(self, deferred: Deferred) -> None:
         """Start the clock of a request that goes out now; loading what sends it is no part of its time."""
         deferred.prepare()
-        self.machine.meter.begin(self.clock(), wrapped=False)
+        if deferred.begins:
+            self.machine.meter.begin(self.clock(), wrapped=False)
 
     def open(self, source: SyncSource | AsyncSource) -> None:
         """Take the head of the response, before its body."""
@@ -193,9 +203,13 @@ class Driver(Uncopied):
                 "or the stream itself from the start"
             )
         if machine.over or machine.error is not None:
+            if not machine.over and self._recovered(None, machine.now):
+                return True
             self._drain()
             return False
         if machine.answered:
+            if machine.holding and self._recovered(None, machine.now):
+                return True
             # A server may keep a finished stream open and send heartbeats for
             # minutes: only what belongs to the connection's end is read.
             self._drain()
@@ -253,9 +267,9 @@ class Driver(Uncopied):
     def _take_rarity(self, item: Any, now: float) -> None:  # noqa: ANN401 - what a pump brings
         machine = self.machine
         if item is END:
-            machine.finish(None, now)
+            self._finish(None, now)
         elif item is LOST:
-            machine.finish(broken_off(), now)
+            self._finish(broken_off(), now)
         elif item.__class__ is Opened:
             self.open(item.source)
             if item.late:
@@ -275,8 +289,32 @@ class Driver(Uncopied):
     def _tick(self, now: float) -> None:
         """End the stream if it was silent for too long."""
         self.chain.tick(now)
-        if self.silence.error is not None:
-            self.machine.finish(self.silence.error, now)
+        error = self.silence.error
+        if error is not None:
+            self._finish(error, now)
+
+    def _finish(self, cause: StreamError | None, now: float) -> None:
+        """Take the end of the input; the stream ends with it, unless it can go on from there."""
+        if not self._recovered(cause, now):
+            self.machine.finish(cause, now)
+
+    def _recovered(self, cause: StreamError | None, now: float) -> bool:
+        """Put another source in the place of the one that has ended, and tell whether there is one."""
+        recovery = self.recovery
+        if recovery is None or self.diverted or self.verdict.asked is not None:
+            return False
+        source = recovery.replace(cause, now)
+        if source is None:
+            return False
+        self._rest = None
+        self.due = -math.inf
+        self.silence.begin_again(now + source.wait)
+        self.swap(source)
+        return True
+
+    def swap(self, source: Deferred) -> None:
+        """Read from another source; the one before is closed first."""
+        raise NotImplementedError
 
     def _begin_rest(self) -> _Rest:
         """Bound what is read after the terminal event."""
@@ -298,7 +336,7 @@ class Driver(Uncopied):
         found = reading_failed(error, self._waits, begun=begun)
         if isinstance(found, MisuseError):
             raise found
-        self.machine.finish(found, self.clock())
+        self._finish(found, self.clock())
 
     def settle(self, ending: Ending | None = None) -> bool:
         """Finish once, and tell whether the events that were held back are still to be given."""
@@ -314,12 +352,34 @@ class Driver(Uncopied):
                 self.error = machine.error
             # Last: where Ctrl-C comes before, the next read does it again.
             self._go(Step.ENDED)
+            self._settle_recovery()
             log("stream ended, %s", machine.accumulator.ending)
             if "not_streamed" in machine.departures:
                 inform(
                     'the answer came whole and not as a stream: "stream": true may be missing in the request'
                 )
         return False
+
+    def is_open(self, first: First) -> bool:
+        """Tell whether the answer has begun, or can begin no more.
+
+        Args:
+            first: Whether the head of the response is enough.
+        """
+        if self.phase is _ENDED:
+            return True
+        if self.is_unopened:
+            return False
+        machine = self.machine
+        if machine.over or machine.error is not None or (self.head is not None and is_failure(self.head)):
+            # What follows is no answer: it is read for what it says.
+            return False
+        return first == "head" or (machine.events_seen > 0 and not machine.holding)
+
+    @property
+    def is_unopened(self) -> bool:
+        """The source is still to be opened."""
+        raise NotImplementedError
 
     def settle_unopened(self) -> StreamError | StreamClosed | None:
         """Settle a stream that could not be opened, and return why, where nobody has read on to meet that."""
@@ -337,7 +397,12 @@ class Driver(Uncopied):
             self.machine.cut(self.clock())
             self.machine.conclude(decided)
             self._go(Step.ENDED)
+            self._settle_recovery()
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
+
+    def _settle_recovery(self) -> None:
+        if self.recovery is not None:
+            self.recovery.settle(self.error, self.clock())
 
     def break_off(self) -> Exception:
         """End a stream whose decoding was broken off, by Ctrl-C say, and return what its loop raises."""

@@ -9,6 +9,7 @@ from tokenstream.errors import OutputInvalid, TokenStreamError
 from tokenstream.stages._cursor import NULL
 from tokenstream.stream._output_documents import Documents
 from tokenstream.stream._output_end import no_json, placed
+from tokenstream.stream._output_given import Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,13 +34,30 @@ class OutputCursor(Generic[ItemT]):
         kind: What it gives.
     """
 
-    __slots__ = ("_answer", "_at_once", "_documents", "_failure", "_found", "_only", "_over")
+    __slots__ = (
+        "_answer",
+        "_at_once",
+        "_documents",
+        "_failure",
+        "_found",
+        "_given",
+        "_kind",
+        "_only",
+        "_over",
+        "_restarts",
+        "_stage",
+    )
 
     def __init__(self, answer: Answer, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind) -> None:
         self._answer = answer
+        self._stage = stage
+        self._kind: OutputKind = kind
         self._documents = Documents(answer, stage, kind)
         self._only = self._documents.only
         """The document, where there is but one: nothing need be looked for in each event then."""
+        self._given = Given(kind) if answer.accumulator.may_restart and kind != "drafts" else None
+        """What the reader was given, where it may come again; drafts begin again themselves."""
+        self._restarts = answer.accumulator.restarts
         self._found: deque[ItemT] = deque()
         """What the reader is given next; an error among it is raised in its place."""
         self._failure: Exception | None = None
@@ -51,6 +69,8 @@ class OutputCursor(Generic[ItemT]):
 
     def ready(self) -> ItemT | None:
         """Return what the reader has missed, out of what has come."""
+        if self._restarts != self._answer.accumulator.restarts:
+            self._begin_again()
         if not self._found and not self._over:
             only = self._only
             if only is None:
@@ -63,6 +83,8 @@ class OutputCursor(Generic[ItemT]):
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
         """Return what an event adds."""
+        if self._restarts != self._answer.accumulator.restarts:
+            return self.ready()
         document = self._only or self._documents.find(event)
         if document is not None:
             piece = document.text.after(event)
@@ -78,10 +100,14 @@ class OutputCursor(Generic[ItemT]):
             OutputIncomplete: The output was cut.
             LimitExceeded: The output is nested too deeply, or has too long a number.
         """
+        if self._restarts != self._answer.accumulator.restarts:
+            self._begin_again()
         if not self._over:
             self._over = True
             self._conclude()
         item = self._next()
+        if item is None and self._given is not None and self._given.owes:
+            self._given.check(self._answer.accumulator)
         if item is None and self._failure is not None:
             raise self._failure.with_traceback(None) from self._failure.__cause__
         return item
@@ -108,7 +134,24 @@ class OutputCursor(Generic[ItemT]):
 
     # -- within ------------------------------------------------------------------
 
+    def _begin_again(self) -> None:
+        """Read the answer that began again: drafts from its start, of anything else what was not given."""
+        self._restarts = self._answer.accumulator.restarts
+        self._documents = Documents(self._answer, self._stage, self._kind)
+        self._only = self._documents.only
+        self._found.clear()
+        self._failure, self._at_once = None, False
+        if self._given is not None:
+            self._given.begin_again()
+
     def _next(self) -> ItemT | None:
+        given = self._given
+        if given is None or not self._found:
+            return self._take_next()
+        found: ItemT | None = given.pass_over(self._take_next, self._answer.accumulator)
+        return found
+
+    def _take_next(self) -> ItemT | None:
         if not self._found:
             if self._at_once and self._failure is not None:
                 raise self._failure

@@ -35,6 +35,7 @@ class Pump:
         "_clock",
         "_socket",
         "_stopped",
+        "_woken",
         "bound",
         "busy",
         "chunks",
@@ -48,6 +49,8 @@ class Pump:
     def __init__(self, source: SyncSource | Deferred, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._stopped = False
+        self._woken: threading.Event | None = None
+        """Set to end a wait between two sources; None while there is none."""
         # Reentrant, so that Ctrl-C between taking it and the `try` behind locks out no one here.
         self.lock = threading.RLock()
         """Held by the thread that reads."""
@@ -113,7 +116,7 @@ class Pump:
             chunks = self.chunks
             seconds = None if until is None else max(until - self._clock(), 0.0)
             if chunks is None:
-                return self._open(seconds)
+                return self._open(seconds) if self._wait(seconds) else WAITED
             if self.bound is not None:
                 self.bound(seconds)
             elif seconds is not None and self._socket is not None:
@@ -143,7 +146,26 @@ class Pump:
         source = self.source
         return source.next_chunk(chunks, END) if isinstance(source, SyncSource) else next(chunks, END)
 
+    def _wait(self, seconds: float | None) -> bool:
+        """Wait until the source is to be opened, and tell whether it is; `stop` ends it.
+
+        Args:
+            seconds: The longest to wait; None for as long as it takes.
+        """
+        source = self.source
+        if not isinstance(source, Deferred) or source.wait <= 0:
+            return True
+        wait = source.wait if seconds is None else min(source.wait, seconds)
+        source.wait -= wait
+        self._woken = threading.Event()
+        if not self._stopped:
+            self._woken.wait(wait)
+        self._woken = None
+        return source.wait <= 0
+
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+        if self._stopped:
+            return END
         deferred, self.source = self.source, None
         if not isinstance(deferred, Deferred):
             return LOST
@@ -168,6 +190,9 @@ class Pump:
         """Have a read in another thread come back: at once where its socket can be reached."""
         # Before the look at `pending`, which the reader sets before it looks here: one sees the other.
         self._stopped = True
+        woken = self._woken
+        if woken is not None:
+            woken.set()
         if self.pending:
             shut_down(self._socket)
 

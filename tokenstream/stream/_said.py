@@ -43,7 +43,8 @@ def homeless() -> StreamInterrupted:
     """Return the error for a read of a stream whose event loop is over, and its source with it."""
     return StreamInterrupted(
         "the event loop that the stream was read in is over, and its connection with it; "
-        "read it to its end there: what had arrived is in .partial"
+        "read it to its end there: what had arrived is in .partial",
+        retryable=False,
     )
 
 

@@ -33,7 +33,7 @@ class Silence:
 
     stop: str | None = None
 
-    __slots__ = ("_away", "_machine", "deadlines", "error", "since")
+    __slots__ = ("_away", "_chunks", "_machine", "deadlines", "error", "since")
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
         self.deadlines = deadlines
@@ -43,6 +43,8 @@ class Silence:
         self.since: float | None = None
         """The clock when the read began that is in progress; None between two reads."""
         self.error: StreamStalled | None = None
+        self._chunks = -1
+        """How many chunks had come when another connection began; until the next one, no other is idle."""
 
     @property
     def deadline(self) -> float | None:
@@ -52,7 +54,8 @@ class Silence:
     @property
     def due(self) -> float:
         """A reading of the clock before which no deadline passes, whatever comes until then."""
-        if self._machine.meter.first_event_at is None or self._machine.resting:
+        meter = self._machine.meter
+        if meter.first_event_at is None or meter.chunks == self._chunks or self._machine.resting:
             # What comes next may begin what has a deadline.
             return -math.inf
         deadline = self.deadline
@@ -82,6 +85,12 @@ class Silence:
         if self.error is not None:
             raise self.error
 
+    def begin_again(self, now: float) -> None:
+        """Wait for the first event of another connection, from now on."""
+        self.error = None
+        self._chunks = self._machine.meter.chunks
+        self._machine.begun_at = now
+
     def was_away(self, seconds: float) -> None:
         """Leave out time in which the loop was busy with something else, and did not read."""
         if self._machine.resting:
@@ -96,7 +105,7 @@ class Silence:
         waits: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
         if self._machine.resting:
             pass
-        elif meter.first_event_at is None:
+        elif meter.first_event_at is None or meter.chunks == self._chunks:
             begun = self._waiting_since(meter.started_at)
             begun = begun if since is None else max(begun, since)
             waits.insert(0, ("first_event", deadlines.first_event, begun))

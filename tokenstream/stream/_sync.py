@@ -11,6 +11,7 @@ from tokenstream.errors import ConcurrentRead
 from tokenstream.sources import Deferred, sync_source
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._driver import Options
+from tokenstream.stream._opening import known_first
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views import Choice
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import SyncReadable
+    from tokenstream.stream._opening import First
     from tokenstream.stream._responses import Responses
 
 __all__ = ["Stream"]
@@ -104,6 +106,29 @@ class Stream(StreamBase[SyncDriver], Choice):
             # A view would end here, too.
             pass
         return self.message
+
+    def wait_open(self, first: First = "head") -> None:
+        r"""Wait until the answer has begun, so that a failure before is raised here, and not in the loop.
+
+        A web handler calls it before it answers itself. What was read is given
+        again by the loop; `message` may have it already.
+
+        Args:
+            first: What to wait for: the head of the response, or the first event.
+
+        Raises:
+            ConnectError: No response came.
+            StatusError: The status was 400 or more.
+            NotAStream: The response is a web page, say.
+            StreamError: With "event", the answer failed before its first event.
+
+        Example:
+            >>> stream = Stream([b"data: Hello\n\ndata: [DONE]\n\n"], format="text")
+            >>> stream.wait_open(first="event")
+            >>> "".join(stream.text)
+            'Hello'
+        """
+        self._driver.wait_open(known_first(first))
 
     def choice(self, index: int) -> Choice:
         """Return the views of one of several alternative answers, from 0."""

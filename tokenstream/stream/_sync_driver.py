@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.stream._driver import Options
+    from tokenstream.stream._opening import First
 
 __all__ = ["SyncDriver"]
 
@@ -157,7 +158,42 @@ class SyncDriver(Driver):
         finally:
             self.leave()
 
+    def wait_open(self, first: First) -> None:
+        """Read until the answer has begun, and raise what keeps it from that; what was read is given again.
+
+        Args:
+            first: Until the head of the response, or until the first event.
+        """
+        while not self.is_open(first):
+            try:
+                event = self._read_once()
+            except StopIteration:
+                break
+            if event is not None:
+                self.machine.give_again(event)
+                return
+        if self.phase is _ENDED and self.error is not None:
+            raise self.error.with_traceback(None)
+
+    def _read_once(self) -> Event | None:
+        """Read once, and return the first event of what came; None where it holds none."""
+        if not self.pump.enter():
+            raise self._busy()
+        try:
+            return self.machine.pull() or self._advance() or self.machine.pull()
+        except ValueError as error:
+            self.misread(error)
+        except StopIteration:
+            self._check_broken()
+            raise
+        finally:
+            self.leave()
+
     # -- ending ------------------------------------------------------------
+
+    @property
+    def is_unopened(self) -> bool:
+        return isinstance(self.pump.source, Deferred)
 
     @property
     def is_reading(self) -> bool:
@@ -261,6 +297,10 @@ class SyncDriver(Driver):
         except MisuseError:
             self.close_source(quiet=True)
             raise
+
+    def swap(self, source: Deferred) -> None:
+        self.close_source(quiet=True)
+        self.pump.replace(source)
 
     def open(self, source: Any) -> None:  # noqa: ANN401 - a source of this colour
         self._ready_at = self.clock()

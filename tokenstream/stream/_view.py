@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn
 from typing_extensions import TypeVar
 
 from tokenstream._elsewhere import Refused
+from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import NULL
+from tokenstream.stream._phase import Phase
 from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._driver import Driver
     from tokenstream.stream._sync_driver import SyncDriver
 
 __all__ = ["AsyncItemView", "AsyncToolCallView", "AsyncView", "ItemView", "ToolCallView", "View"]
@@ -119,20 +122,30 @@ class View(_ViewBase, Generic[ItemT]):
 
     def __next__(self) -> ItemT:
         cursor = self._cursor
-        item = cursor.ready()
-        while item is None:
-            try:
-                event = self._driver.step()
-            except StopIteration:
-                break
-            item = cursor.after(event)
-        else:
-            return item
-        # Not where the end was met: errors would have it as their context.
-        item = cursor.end()
+        try:
+            item = cursor.ready()
+            while item is None:
+                try:
+                    event = self._driver.step()
+                except StopIteration:
+                    break
+                item = cursor.after(event)
+            else:
+                return item
+            # Not where the end was met: errors would have it as their context.
+            item = cursor.end()
+        except StreamError:
+            _leave(self._driver)
+            raise
         if item is None:
             raise StopIteration
         return item
+
+
+def _leave(driver: Driver) -> None:
+    """End a stream whose answer began again, and is another one than a view has given the start of."""
+    if driver.phase is not Phase.ENDED:
+        driver.stop("the answer began again, and is another one")
 
 
 class ItemView(View[ItemT]):
@@ -181,17 +194,21 @@ class AsyncView(_ViewBase, Generic[ItemT]):
 
     async def __anext__(self) -> ItemT:
         cursor = self._cursor
-        item = cursor.ready()
-        while item is None:
-            try:
-                event = await self._driver.step()
-            except StopAsyncIteration:
-                break
-            item = cursor.after(event)
-        else:
-            return item
-        # Not where the end was met: errors would have it as their context.
-        item = cursor.end()
+        try:
+            item = cursor.ready()
+            while item is None:
+                try:
+                    event = await self._driver.step()
+                except StopAsyncIteration:
+                    break
+                item = cursor.after(event)
+            else:
+                return item
+            # Not where the end was met: errors would have it as their context.
+            item = cursor.end()
+        except StreamError:
+            _leave(self._driver)
+            raise
         if item is None:
             raise StopAsyncIteration
         return item

@@ -1,0 +1,251 @@
+"""An answer that is asked for again from zero: what each way of reading it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.recovery.attempts import in_each_world, play
+from tokenstream import Message, Retry, ToolCall, testing
+from tokenstream.errors import ProviderError, StreamInterrupted, StreamTruncated
+from tokenstream.events import Restarted, TextDelta
+
+RESTART = Retry(mode="restart", wait=0)
+ANSWER = testing.script().text("Hello wonderful world").usage(input_tokens=3, output_tokens=5).finish("stop")
+WHOLE = ANSWER.chunks("openai-chat")
+OTHER = testing.script().text("Hello terrible world").finish("stop").chunks("openai-chat")
+CUT = 3
+"""Chunks after which an answer breaks off in the middle of its text."""
+FORMATS = ["openai-chat", "anthropic", "gemini", "ollama", "bedrock-converse"]
+
+
+@in_each_world
+@pytest.mark.parametrize("format", FORMATS)
+def test_text_that_comes_again_is_not_given_again(world: str, format: str) -> None:
+    """At every cut the text is that of one answer."""
+    whole = ANSWER.chunks(format)
+    for cut in range(len(whole)):
+        played = play(world, [whole[:cut], whole], RESTART, lambda stream: stream.text, format=format)
+
+        assert "".join(played.given) == "Hello wonderful world"
+        assert played.error is None
+        assert played.message.complete
+        assert 0 in played.closed
+
+
+@in_each_world
+def test_text_that_differs_raises_the_error_that_broke_off_the_first_answer(world: str) -> None:
+    """Nothing of the second answer is given; what had arrived of the first is on the error."""
+    played = play(world, [WHOLE[:CUT], OTHER], RESTART, lambda stream: stream.text)
+
+    assert "Hello wonderful world".startswith("".join(played.given))
+    assert isinstance(played.error, StreamTruncated)
+    assert played.error.partial.text == "".join(played.given) == "Hello wonder"
+    assert sorted(set(played.closed)) == [0, 1]
+
+
+@in_each_world
+def test_text_that_ends_before_what_was_given_raises(world: str) -> None:
+    """An answer that is shorter than what was shown is another one."""
+    short = testing.script().text("Hello").finish("stop").chunks("openai-chat")
+    played = play(world, [WHOLE[:CUT], short], RESTART, lambda stream: stream.text)
+
+    assert "".join(played.given) == "Hello wonder"
+    assert isinstance(played.error, StreamTruncated)
+
+
+@in_each_world
+def test_the_loop_over_events_is_told_of_what_is_discarded(world: str) -> None:
+    """What comes before `Restarted` is of one answer, what comes behind it of the other."""
+    played = play(world, [WHOLE[:CUT], OTHER], RESTART)
+    (at,) = [place for place, event in enumerate(played.given) if isinstance(event, Restarted)]
+    before, after = played.given[:at], played.given[at + 1 :]
+
+    assert played.given[at].discarded.text == text_of(before) == "Hello wonder"
+    assert text_of(after) == played.message.text == "Hello terrible world"
+    assert isinstance(played.given[at].error, StreamTruncated)
+    assert played.message.complete
+
+
+@in_each_world
+def test_several_restarts_compare_with_all_that_was_given(world: str) -> None:
+    """A third answer goes on where the second one had come to."""
+    bodies = [WHOLE[:CUT], WHOLE[: CUT - 1], WHOLE[: CUT + 1], WHOLE]
+    played = play(world, bodies, Retry(mode="restart", wait=0, attempts=4), lambda stream: stream.text)
+
+    assert "".join(played.given) == "Hello wonderful world"
+    assert [report.mode for report in played.reports] == ["start", "restart", "restart", "restart"]
+
+
+@in_each_world
+def test_a_restart_that_shows_nothing_leaves_what_was_given(world: str) -> None:
+    """When no attempt is left, the partial answer is the one that was shown."""
+    played = play(world, [WHOLE[:CUT], WHOLE[:1], []], RESTART)
+
+    assert played.error is not None
+    assert played.error.partial.text == played.message.text == "Hello wonder"
+    assert not any(isinstance(event, Restarted) for event in played.given)
+    assert len(played.asked) == 3
+
+
+@in_each_world
+def test_without_a_restart_nothing_is_asked_again_once_something_was_shown(world: str) -> None:
+    """Chat completions cannot be resumed, so `auto` raises."""
+    played = play(world, [WHOLE[:CUT], WHOLE], Retry(wait=0))
+
+    assert isinstance(played.error, StreamTruncated)
+    assert (played.error.partial.text, len(played.asked)) == ("Hello wonder", 1)
+
+
+@in_each_world
+def test_an_attempt_that_shows_nothing_leaves_no_trace(world: str) -> None:
+    """The events are those of the second answer alone, as if it had been the first."""
+    anthropic = ANSWER.chunks("anthropic")
+    plain = play(world, [anthropic], Retry(wait=0))
+    played = play(world, [anthropic[:2], anthropic], Retry(wait=0))
+
+    assert played.given == plain.given
+    assert len(played.reports) == 2
+
+
+@in_each_world
+@pytest.mark.parametrize("cut", [10, 14, 20, 24])
+def test_a_tool_call_is_handed_out_once(world: str, cut: int) -> None:
+    """The same call under another id is the same call."""
+    bodies = []
+    for id in ("call_a", "call_b"):
+        script = testing.script().tool_call("now", {"zone": "UTC", "format": "iso"}, id=id)
+        script = script.tool_call("book", {"table": 4}, id=id + "2").finish("tool_calls")
+        bodies.append(script.chunks("anthropic"))
+    cut = min(cut, len(bodies[0]) - 1)
+    played = play(world, [bodies[0][:cut], bodies[1]], RESTART, lambda stream: stream.tool_calls)
+
+    assert [call.name for call in played.given] == ["now", "book"]
+    assert played.error is None
+
+
+@in_each_world
+def test_another_tool_call_in_the_place_of_one_that_was_handed_out_raises(world: str) -> None:
+    """What was run cannot be taken back."""
+    first = testing.script().tool_call("now", {"zone": "UTC"}).tool_call("book", {}).finish("tool_calls")
+    other = testing.script().tool_call("now", {"zone": "CET"}).finish("tool_calls").chunks("anthropic")
+    chunks = first.chunks("anthropic")
+    played = play(world, [chunks[:-4], other], RESTART, lambda stream: stream.tool_calls)
+
+    assert [call.arguments for call in played.given][:1] == [{"zone": "UTC"}]
+    assert isinstance(played.error, StreamTruncated)
+    assert played.error.tool_calls_delivered == tuple(call.id for call in played.given)
+
+
+RECIPE = '{"title": "Pan cakes", "steps": ["mix", "bake", "eat"]}'
+
+
+@in_each_world
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        (lambda stream: stream.items(str, "steps"), ["mix", "bake", "eat"]),
+        (lambda stream: stream.field("title"), "Pan cakes"),
+    ],
+    ids=["items", "field"],
+)
+def test_structured_output_that_comes_again_is_not_given_again(world: str, view: Any, expected: Any) -> None:
+    """At every cut the items, or the text of the field, are those of one answer."""
+    whole = testing.script().text(RECIPE).finish("stop").chunks("openai-chat")
+    for cut in range(len(whole)):
+        played = play(world, [whole[:cut], whole], RESTART, view)
+        given = played.given if isinstance(expected, list) else "".join(played.given)
+
+        assert (given, played.error) == (expected, None)
+
+
+@in_each_world
+def test_another_item_in_the_place_of_one_that_was_given_raises(world: str) -> None:
+    """Items are equal by value and place."""
+    first, other = ([f"[{items}]"] for items in ("1, 2, 3, 4", "1, 3, 3, 4"))
+    whole = testing.script().text(first[0]).finish("stop").chunks("openai-chat")
+    differs = testing.script().text(other[0]).finish("stop").chunks("openai-chat")
+    played = play(world, [whole[:-3], differs], RESTART, lambda stream: stream.items(int))
+
+    assert played.given[:2] == [1, 2]
+    assert isinstance(played.error, StreamTruncated)
+
+
+@in_each_world
+def test_drafts_begin_again(world: str) -> None:
+    """A whole value replaces the one before, so nothing need be compared."""
+    whole = testing.script().text('{"a": "one", "b": "two"}').finish("stop").chunks("openai-chat")
+    other = testing.script().text('{"a": "three"}').finish("stop").chunks("openai-chat")
+    played = play(world, [whole[:CUT], other], RESTART, lambda stream: stream.partials(dict[str, str]))
+
+    assert played.given[-1].value == {"a": "three"}
+    assert played.error is None
+
+
+@in_each_world
+def test_tokens_add_up_over_attempts(world: str) -> None:
+    """An attempt that told none makes the sum a partial one."""
+    head, *rest = ANSWER.chunks("anthropic")
+    anthropic = [head.replace(b'"input_tokens":0', b'"input_tokens":3'), *rest]
+    played = play(world, [anthropic[:5], anthropic], RESTART)
+    usage = played.message.usage
+
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.source) == (6, 5, "partial")
+    assert [report.usage and report.usage.input_tokens for report in played.reports] == [3, 3]
+
+
+@in_each_world
+def test_an_attempt_that_was_refused_costs_nothing(world: str) -> None:
+    """It had no answer, so the counts stay those of the one that there is."""
+    overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "o"}}
+    played = play(world, [[overloaded], ANSWER.chunks("anthropic")], Retry(wait=0), format="anthropic")
+    usage = played.message.usage
+
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.source) == (3, 5, "reported")
+    assert isinstance(played.reports[0].error, ProviderError)
+
+
+@in_each_world
+def test_an_exception_of_the_transport_is_the_cause(world: str) -> None:
+    """Each attempt tells how it ended."""
+    played = play(world, [[*WHOLE[:CUT], ConnectionResetError("gone")], WHOLE], RESTART)
+    first, second = played.reports
+
+    assert isinstance(first.error, StreamInterrupted)
+    assert isinstance(first.error.__cause__, ConnectionResetError)
+    assert (first.error.partial.text, first.error.partial.ending) == ("Hello wonder", "truncated")
+    assert (second.error, second.mode) == (None, "restart")
+    assert played.asked[1].error is first.error
+    assert played.asked[1].message.text == "Hello wonder"
+
+
+def text_of(events: list[Any]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_a_call_that_was_run_is_not_run_again_and_its_result_moves_to_the_new_id() -> None:
+    """The results belong to the message that the next request carries."""
+    from tokenstream import Router, resilient
+
+    router, ran = Router(), []
+
+    @router.tool
+    def now(zone: str) -> str:
+        ran.append(zone)
+        return "noon"
+
+    bodies = []
+    for id in ("call_a", "call_b"):
+        script = testing.script().tool_call("now", {"zone": "UTC"}, id=id).text("done").finish("tool_calls")
+        bodies.append(script.chunks("anthropic"))
+    bodies[0] = bodies[0][:-4]
+    with resilient(lambda: bodies.pop(0), RESTART) as stream:
+        results = stream.run(router)
+
+    assert ran == ["UTC"]
+    assert dict(results) == {"call_b": "noon"}
+    assert isinstance(stream.message, Message)
+    assert all(isinstance(call, ToolCall) for call in stream.message.tool_calls)

@@ -1,0 +1,171 @@
+"""A machine whose connection may be followed by another one, which goes on or begins the answer again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._machine import Machine
+
+if TYPE_CHECKING:
+    from tokenstream._hold import Hold
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format
+    from tokenstream.limits import Limits
+    from tokenstream.message import Ending, Usage
+
+__all__ = ["RenewableMachine"]
+
+
+class RenewableMachine(Machine):
+    """Holds back the first events of each connection, and can be made ready for another one.
+
+    Args:
+        format: The format's name or a format object; None to find it out.
+        content_type: The response's content type, where one is known.
+        limits: Bounds on untrusted input.
+        pings: Whether signs of life become `Ping` events.
+    """
+
+    __slots__ = ("_hold", "_named")
+
+    def __init__(
+        self,
+        format: str | Format | None,
+        *,
+        content_type: str | None,
+        limits: Limits | None,
+        pings: bool,
+    ) -> None:
+        self._hold: Hold | None = None
+        """The events that are held back, and until when; None where none are."""
+        self._named = ""
+        """The name of the format that they are in, which the message does not have yet."""
+        super().__init__(format, content_type=content_type, limits=limits, pings=pings)
+        self.accumulator.may_restart = True
+
+    def renew(self, hold: Hold, now: float, *, kept: Format | None = None) -> None:
+        """Make ready for another connection, which goes on with the answer or begins it again.
+
+        Args:
+            hold: Holds back the events that come first.
+            now: A clock reading, in seconds.
+            kept: The format that goes on; None for a new one.
+        """
+        self.error = None
+        self.over = self.answered = self.resting = False
+        self.plain = True
+        self.chunk = self._glanced = self._id_at_fault = self._head = None
+        self.shortcut = None
+        self.begun_at = self.now = now
+        self.meter.ended_at = None
+        self.kept = kept
+        self._named = ""
+        if kept is None:
+            self._left = []
+        self.hold_back(hold)
+        self.connect(None)
+
+    def hold_back(self, hold: Hold) -> None:
+        """Hold back what comes next; the message does not have it before it is given."""
+        hold.ready.extend(self._left)
+        self._left = []
+        self._hold, self.holding = hold, True
+        self.take = hold.has_content
+        self.pull = self._pull_held
+
+    def _pull_held(self) -> Event | None:
+        """Do what `pull` does while events are held back."""
+        hold = self._hold
+        if hold is None:
+            self.pull = self._next
+            return self._next()
+        if not hold.ready and not hold.released:
+            event = self._fill(hold)
+            if event is not None or not hold.released:
+                return event
+        if not hold.ready:
+            self._hold, self.holding = None, False
+            return self._next()
+        event = hold.ready.popleft()
+        self.accumulator.take(event)
+        if self.accumulator.error is not None:
+            self.fail()
+        return event
+
+    def _fill(self, hold: Hold) -> Event | None:
+        """Hold back what comes, until it is released; return a sign of life, or None."""
+        event = self._next()
+        while event is not None:
+            if hold.passes(event):
+                return event
+            if hold.keep(event) or self.resting:
+                break
+            event = self._next()
+        if event is not None or self.over:
+            hold.release(failed=event is None and self.error is not None)
+            if self._named and hold.ready:
+                self.accumulator.format = self._named
+            self.take = self.accumulator.take
+        return None
+
+    def cut_short(self, cause: StreamError | None) -> StreamError | None:
+        """Return the error of input that ends here, before the format is told, which could not go on then.
+
+        Args:
+            cause: Why the input broke off, or None when it ended cleanly.
+
+        Returns:
+            None where the answer is whole, or the format itself has to say.
+        """
+        connection = self._connection
+        if self._coding is not None and cause is None:
+            self._coding.end(now=self.now)
+            cause = self._coding.error
+        events, error = connection.cut_short(cause)
+        self._left += events
+        return error
+
+    @property
+    def left(self) -> tuple[Event, ...]:
+        """The events that are left at the end of the input."""
+        return tuple(self._left)
+
+    @property
+    def reconnect_after(self) -> int | None:
+        """The milliseconds to wait before a new connection, as the server says; None where it does not."""
+        return self._connection.retry
+
+    @property
+    def dropped(self) -> int:
+        """How many frames came a second time on this connection and were dropped."""
+        return 0
+
+    def expect(self, position: int | str) -> None:
+        """Go on behind a position: what the server sends again up to there is dropped."""
+
+    @property
+    def reader(self) -> Format:
+        """The format that reads the connection."""
+        return self._connection.format
+
+    def describe(self, error: StreamError, ending: Ending) -> None:
+        """Put on an error what had arrived, as its own attempt has left it.
+
+        Args:
+            error: The error.
+            ending: How the answer would have ended with it.
+        """
+        if error.has_partial:
+            return
+        self._put_on(error)
+        error.partial = error.partial.model_copy(update={"ending": ending})
+
+    def _name_format(self, name: str) -> None:
+        if self._hold is None:
+            super()._name_format(name)
+        else:
+            self._named = name
+
+    def _late_usage(self) -> Usage | None:
+        return None if self._hold is not None else super()._late_usage()

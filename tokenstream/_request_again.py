@@ -1,0 +1,135 @@
+"""A request that may be made again: the same one, or one that asks a server to replay from a position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from tokenstream._backoff import last_event_id_header
+from tokenstream._request import Request
+from tokenstream.recovery._open import AsyncOpener, Opener, SyncOpener, openers_of
+from tokenstream.recovery._resilient import StreamT, checked, read_again
+from tokenstream.stream import AsyncStream
+
+if TYPE_CHECKING:
+    from tokenstream.formats.base import Format
+    from tokenstream.limits import Deadlines
+    from tokenstream.recovery import Retry
+    from tokenstream.sources import Deferred
+    from tokenstream.stream._attempts import Attempt
+    from tokenstream.stream._driver import Options
+
+__all__ = ["request_again"]
+
+Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
+"""What a request is made of: method, address, client, deadlines, and what httpx takes."""
+
+_REPLAYED = {"openai-responses": "starting_after", "gemini-interactions": "last_event_id"}
+"""Formats whose answers are resources of their own, and the parameter that names the position in one."""
+_BODY = ("content", "data", "files", "json")
+
+
+def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Options) -> StreamT:
+    """Return a stream over as many requests as it takes.
+
+    Args:
+        kind: `Stream` or `AsyncStream`.
+        retry: What is asked for again.
+        asked: What the request is made of.
+        options: How to read.
+    """
+    plain: Any = kind
+    is_async = plain is AsyncStream
+    retry = checked(retry, is_async=is_async)
+    first: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
+    other: type[Opener] = AsyncOpener if is_async else SyncOpener
+    openers: tuple[Opener, ...] = (first(asked, options.format), *openers_of(other, tuple(retry.fallback)))
+    return read_again(kind, openers, retry, options)
+
+
+class _Requests(Opener):
+    """Sends a request for each attempt.
+
+    Args:
+        asked: What the request is made of.
+        format: The answer's format; None to find it out.
+    """
+
+    enters = False
+
+    def __init__(self, asked: Asked, format: str | Format | None) -> None:
+        super().__init__(self._ask, format)
+        self._asked = asked
+        # Made now, since it refuses a client of the other colour.
+        self._first: Deferred | None = self._made(asked)
+        self.prepare = self._first.prepare
+        self.replays = asked[0].upper() == "GET"
+
+    def _ask(self, attempt: Attempt) -> Deferred:
+        first, self._first = self._first, None
+        return first or self._made(_asked(attempt, self._asked))
+
+    def _made(self, asked: Asked) -> Deferred:
+        raise NotImplementedError
+
+
+class _SyncRequests(_Requests, SyncOpener):
+    """Sends requests for a `Stream`."""
+
+    def _made(self, asked: Asked) -> Deferred:
+        return Request(*asked).deferred()
+
+
+class _AsyncRequests(_Requests, AsyncOpener):
+    """Sends requests for an `AsyncStream`."""
+
+    def _made(self, asked: Asked) -> Deferred:
+        return Request(*asked).async_deferred()
+
+
+def _asked(attempt: Attempt, asked: Asked) -> Asked:
+    """Return what a request is made of: the caller's, or one for the rest of the answer."""
+    method, url, client, deadlines, options = asked
+    if attempt.mode != "resume":
+        return asked
+    parameter = _REPLAYED.get(attempt.message.format or "")
+    if parameter is None:
+        kept = [(_bytes(name), _bytes(value)) for name, value in _headers_of(options)]
+        named = last_event_id_header(attempt.last_event_id or "")
+        return method, url, client, deadlines, {**options, "headers": [*kept, (b"Last-Event-ID", named)]}
+    position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
+    # The answer has an address of its own, and what asked for it is no part of what asks for the rest.
+    rest = {name: value for name, value in options.items() if name not in _BODY}
+    rest["params"] = {**_params_of(options), "stream": "true", parameter: str(position)}
+    return "GET", _beneath(url, attempt.message.id or ""), client, deadlines, rest
+
+
+def _beneath(url: str, name: str) -> str:
+    """Return the address of an answer: the endpoint's, and its id."""
+    parts = urlsplit(url)
+    path = f"{parts.path.rstrip('/')}/{quote(name, safe='')}"
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, parts.fragment))
+
+
+def _headers_of(options: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """Return a request's headers but for the one that is set."""
+    given: Any = options.get("headers") or {}
+    # A header may stand several times in those of httpx.
+    items: Any = getattr(given, "multi_items", None) or getattr(given, "items", None)
+    return [
+        (name, value) for name, value in (items() if items else given) if _lowered(name) != "last-event-id"
+    ]
+
+
+def _bytes(word: str | bytes) -> bytes:
+    return word if isinstance(word, bytes) else word.encode("utf-8")
+
+
+def _lowered(name: Any) -> str:  # noqa: ANN401 - text or bytes
+    return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()
+
+
+def _params_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Return a request's parameters as far as they name one value each."""
+    given: Any = options.get("params") or {}
+    return dict(given.items() if hasattr(given, "items") else given)

@@ -1,0 +1,9 @@
+"""Answers that go on where they broke off: asked for again, resumed, or from another provider."""
+
+from __future__ import annotations
+
+from tokenstream.recovery._resilient import aresilient, resilient
+from tokenstream.recovery._retry import Retry
+from tokenstream.stream._attempts import Attempt, AttemptReport
+
+__all__ = ["Attempt", "AttemptReport", "Retry", "aresilient", "resilient"]

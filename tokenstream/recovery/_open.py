@@ -1,0 +1,162 @@
+"""How an attempt opens its source: by a function of the caller's, or by a request of our own."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources import Deferred, async_source, sync_source
+from tokenstream.sources._failures import opening_failed
+from tokenstream.sources._kinds import do_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats.base import Format
+    from tokenstream.recovery._retry import Fallback, Opens
+    from tokenstream.sources import AsyncSource, SyncSource
+    from tokenstream.stream._attempts import Attempt
+
+__all__ = ["AsyncOpener", "Opener", "SyncOpener", "openers_of"]
+
+_WHERE = "the server"
+
+
+class Opener(ABC):
+    """Opens the source of an attempt.
+
+    Args:
+        opens: The caller's function; it is told of the attempt where it takes an argument.
+        format: The format of what it opens; None to find it out.
+    """
+
+    replays = False
+    """Whether the request is a GET, so that any server of events with ids may replay."""
+    enters = True
+    """Whether what is opened may be a context manager, which is entered."""
+    prepare: Callable[[], object] = staticmethod(do_nothing)
+    """Loads what opening needs, before the clock starts."""
+
+    def __init__(self, opens: Opens, format: str | Format | None) -> None:
+        self._opens: Callable[..., Any] = opens
+        self.format = format
+        self.resumes = takes_attempt(opens)
+        """Whether it can be told a position."""
+        self._last: object = None
+
+    @abstractmethod
+    def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
+        """Return the source of an attempt, which is opened by the first read.
+
+        Args:
+            attempt: What is to be asked for.
+            begins: Whether the answer's clock starts with it.
+        """
+
+    def _give(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
+        """Call the caller's function.
+
+        Raises:
+            MisuseError: It gave what it had given before, which is read by now.
+        """
+        given = self._opens(attempt) if self.resumes else self._opens()
+        if given is self._last and not isinstance(given, bytes | str | list | tuple | dict):
+            raise MisuseError(
+                f"open returned the same {type(given).__name__} as for the attempt before, "
+                "which has been read: it is to open a new one each time"
+            )
+        self._last = given
+        return given
+
+
+class SyncOpener(Opener):
+    """Opens a source for a `Stream`."""
+
+    def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
+        beneath: list[Deferred] = []
+
+        def opened() -> SyncSource:
+            try:
+                found = sync_source(self._give(attempt))
+                while isinstance(found, Deferred):
+                    beneath.append(found)
+                    found = found.open()
+            except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
+                failed = opening_failed(error, _WHERE)
+                raise failed from failed.__cause__
+            return found
+
+        def socket() -> Any:  # noqa: ANN401 - a socket of any kind
+            find = beneath[-1].socket if beneath else None
+            return None if find is None else find()
+
+        return Deferred(opened, socket=socket, prepare=self.prepare, begins=begins)
+
+
+class AsyncOpener(Opener):
+    """Opens a source for an `AsyncStream`."""
+
+    def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
+        async def opened() -> AsyncSource:
+            if attempt.wait > 0:
+                from anyio import sleep
+
+                await sleep(attempt.wait)
+            return await self.open(attempt)
+
+        return Deferred(opened, enters=self.enters, prepare=self.prepare, begins=begins)
+
+    async def open(self, attempt: Attempt) -> AsyncSource:
+        """Open the source of an attempt.
+
+        Raises:
+            StreamError: It cannot be opened.
+            MisuseError: What `open` returns is no source.
+        """
+        try:
+            found = async_source(self._give(attempt))
+            while isinstance(found, Deferred):
+                found = await found.open()
+        except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
+            failed = opening_failed(error, _WHERE)
+            raise failed from failed.__cause__
+        return found
+
+
+def takes_attempt(opens: Opens) -> bool:
+    """Tell whether a function takes the attempt as its argument.
+
+    Raises:
+        MisuseError: It is no function, or needs more than one argument.
+    """
+    given: Any = opens
+    if not callable(given):
+        raise MisuseError(
+            f"open= is a function that opens a source, and not {type(given).__name__}: pass lambda: … or "
+            "def open(attempt)"
+        )
+    try:
+        signature = inspect.signature(given)
+    except (TypeError, ValueError):
+        # What is written in C may not say what it takes.
+        return False
+    for arguments in ((), (None,)):
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            continue
+        named = [each for each in signature.parameters.values() if each.kind is not each.KEYWORD_ONLY]
+        plain = named and named[0].kind is not named[0].VAR_KEYWORD
+        # One with a default of its own, such as `client=client`, is not meant for the attempt.
+        return bool(plain) and (
+            bool(arguments) or named[0].name == "attempt" or named[0].kind is named[0].VAR_POSITIONAL
+        )
+    raise MisuseError("open= takes the attempt as its one argument, or none at all")
+
+
+def openers_of(kind: type[Opener], fallback: tuple[Fallback, ...]) -> tuple[Opener, ...]:
+    """Return what opens the sources to fall back on."""
+    pairs: list[tuple[Any, Any]] = [each if isinstance(each, tuple) else (each, None) for each in fallback]
+    return tuple(kind(*pair) for pair in pairs)

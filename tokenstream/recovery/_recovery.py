@@ -1,0 +1,305 @@
+"""What is done about an answer that broke off: the decision, and all but the waiting."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from tokenstream._backoff import clamp_reconnect, wait_before
+from tokenstream._hold import Hold
+from tokenstream.errors import MisuseError, PositionLost, ProviderError, StreamError, StreamStalled
+from tokenstream.events import Restarted, Resumed
+from tokenstream.recovery._outcome import outcome_of, shows_but
+from tokenstream.stream._attempts import Attempt, AttemptReport
+from tokenstream.stream._said import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._renewable import RenewableMachine
+    from tokenstream.events import Event
+    from tokenstream.message import Usage
+    from tokenstream.recovery._open import Opener
+    from tokenstream.recovery._retry import Retry
+    from tokenstream.sources import Deferred
+    from tokenstream.stream._attempts import AttemptMode
+    from tokenstream.stream._driver import Driver
+
+__all__ = ["Recovery"]
+
+
+_LONGEST_WAIT = 60.0
+"""The longest wait of our own, in seconds."""
+_LONGEST_ASKED = 300.0
+"""The longest wait that a server may ask for, in seconds; beyond it, asking again is given up."""
+
+
+class _Plan(NamedTuple):
+    """The next attempt."""
+
+    mode: AttemptMode
+    opener: Opener
+    wait: float
+
+
+class Recovery:
+    """Decides what is done about an answer that broke off, and makes the machine ready for it.
+
+    It knows the machine and no driver, so that a stream which nobody holds is collected.
+
+    Args:
+        retry: What is asked again for.
+        openers: What opens a source: the first one, and those to fall back on.
+    """
+
+    def __init__(self, retry: Retry, openers: tuple[Opener, ...]) -> None:
+        self._retry = retry
+        self._openers = openers
+        self._at = 0
+        """Which of them has opened the source last."""
+        self._machine: RenewableMachine
+        self._total: float | None = None
+        self._started: float | None = None
+        self._number = 1
+        self._mode: AttemptMode = "start"
+        self._wait = 0.0
+        self._begun_at = 0.0
+        self._hold: Hold
+        self._shown = False
+        """Something of the answer was given: it cannot be asked for again without a word."""
+        self._over = False
+        self._broken_by: StreamError | None = None
+        """What broke off the answer that was shown; None while none was, or it goes on."""
+        self._until: Callable[[Event], bool] = shows_but(retry.outcomes)
+        self._reports: list[AttemptReport] = []
+
+    @property
+    def attempts(self) -> tuple[AttemptReport, ...]:
+        """The attempts so far, the one that goes on as the last."""
+        if self._over:
+            return tuple(self._reports)
+        return (*self._reports, self._report(None, None))
+
+    def begin(self, driver: Driver) -> Deferred:
+        """Take over a driver that has read nothing, and return its first source.
+
+        Args:
+            driver: Drives the stream.
+        """
+        self._machine = cast("RenewableMachine", driver.machine)
+        self._total = driver.silence.deadlines.total
+        machine = self._machine
+        self._hold = Hold(self._until, self._announce)
+        machine.hold_back(self._hold)
+        driver.recovery = self
+        attempt = Attempt(number=1, mode="start", message=machine.accumulator.message)
+        return self._openers[0].deferred(attempt, begins=True)
+
+    # -- deciding ----------------------------------------------------------
+
+    def replace(self, cause: StreamError | None, now: float) -> Deferred | None:
+        """Return the source that goes on, or None where the stream ends here.
+
+        Args:
+            cause: Why the input broke off; None where it ended cleanly, or the error is the machine's.
+            now: A clock reading, in seconds.
+        """
+        error = self._find_error(cause, now)
+        if error is None:
+            return None
+        plan = self._plan(error, now)
+        if plan is None:
+            # What was kept for going on is ended now.
+            self._machine.finish(cause, now)
+            return None
+        return self._go_on(plan, error, now)
+
+    def settle(self, error: Exception | None, now: float) -> None:
+        """Take the end of the last attempt.
+
+        Args:
+            error: What the stream ends with; None where nothing is wrong.
+            now: A clock reading, in seconds.
+        """
+        if not self._over:
+            failed = error if isinstance(error, StreamError) else None
+            self._reports.append(self._report(failed, now))
+            self._over = True
+
+    def _find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
+        """Return what is wrong with the answer as its input ends, or has failed; None where nothing is."""
+        machine = self._machine
+        if machine.answered and machine.error is None and cause is None and not machine.over:
+            # Its terminal event came; the connection's own end may still be read.
+            return self._outcome()
+        if machine.error is None and self._position is not None:
+            error = machine.cut_short(cause)
+            if error is not None:
+                return error
+        machine.finish(cause, now)
+        return machine.error or self._outcome()
+
+    def _outcome(self) -> StreamError | None:
+        if not self._retry.outcomes or self._hold.released or self._shown:
+            return None
+        events = (*self._hold.held, *self._machine.left)
+        return outcome_of(events, self._retry.outcomes)
+
+    def _plan(self, error: StreamError, now: float) -> _Plan | None:
+        retry = self._retry
+        if self._number >= retry.budget or (isinstance(error, StreamStalled) and error.limit == "total"):
+            return None
+        mode = self._choose_mode(error)
+        if mode is None:
+            return None
+        further = mode == "restart" and self._at + 1 < len(self._openers)
+        # What cannot succeed there may succeed with somebody else.
+        if not retry.wants(error, otherwise=error.retryable or further):
+            return None
+        opener = self._openers[self._at + further]
+        wait = 0.0 if further else self._wait_before(error, mode)
+        if wait is None:
+            return None
+        begun = self._machine.meter.started_at
+        bounds = [bound for bound in (retry.timeout, self._total) if bound is not None]
+        if any(now + wait - begun > bound for bound in bounds):
+            return None
+        return _Plan(mode, opener, wait)
+
+    def _choose_mode(self, error: StreamError) -> AttemptMode | None:
+        """Return how to go on; None where there is no way."""
+        mode = self._retry.mode
+        if not self._shown:
+            # Nothing was shown: whoever reads sees one answer in any case.
+            return "resume" if mode == "resume" and self._may_resume(error) else "restart"
+        if mode == "restart":
+            return "restart"
+        return "resume" if self._may_resume(error) else None
+
+    def _may_resume(self, error: StreamError) -> bool:
+        # What the provider itself has ended is over, and so is a position that it no longer holds.
+        return self._position is not None and not isinstance(error, ProviderError | PositionLost)
+
+    @property
+    def _position(self) -> int | str | None:
+        """The position from which the server can replay; None where it cannot."""
+        opener, machine = self._openers[self._at], self._machine
+        if self._retry.mode == "restart" or not opener.resumes:
+            return None
+        position = machine.reader.position
+        if position is not None:
+            return position
+        asked = self._retry.mode == "resume" or opener.replays
+        return machine.checkpoint().last_event_id if asked else None
+
+    def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
+        """Return the seconds to wait; None where the server asks for more than is of use."""
+        told = self._machine.reconnect_after if mode == "resume" else None
+        if told is not None and error.retry_after is None:
+            return clamp_reconnect(told)
+        initial = self._retry.wait
+        return wait_before(
+            self._number + 1,
+            error=error,
+            initial=0.0 if callable(initial) else initial,
+            maximum=_LONGEST_WAIT,
+            random=random.random(),  # noqa: S311 - no secret
+            maximum_asked=_LONGEST_ASKED,
+        )
+
+    # -- going on ----------------------------------------------------------
+
+    def _go_on(self, plan: _Plan, error: StreamError, now: float) -> Deferred:
+        machine, retry = self._machine, self._retry
+        ending: Any = "failed" if isinstance(error, ProviderError) else "truncated"
+        machine.describe(error, ending)
+        position = self._position if plan.mode == "resume" else None
+        attempt = Attempt(
+            number=self._number + 1,
+            mode=plan.mode,
+            message=error.partial,
+            last_event_id=position if isinstance(position, str) else machine.checkpoint().last_event_id,
+            sequence=position if isinstance(position, int) else None,
+            error=error,
+            wait=plan.wait,
+        )
+        if callable(retry.wait):
+            attempt = replace(attempt, wait=_seconds(retry.wait(attempt)))
+        if retry.on_retry is not None:
+            retry.on_retry(attempt)
+        log(
+            "attempt %d ended (%s): %s in %.2f s",
+            self._number,
+            type(error).__name__,
+            attempt.mode,
+            attempt.wait,
+        )
+        self._reports.append(self._report(error, now))
+        kept = machine.reader if plan.mode == "resume" else None
+        self._settle_usage(plan.mode)
+        self._at = self._openers.index(plan.opener)
+        self._number, self._mode = attempt.number, attempt.mode
+        self._wait, self._begun_at = attempt.wait, now + attempt.wait
+        if self._shown and plan.mode == "restart":
+            self._broken_by = self._broken_by or error
+        until = self._until if kept is None else _at_once
+        self._hold = Hold(until, self._announce)
+        if kept is None:
+            machine.wanted = plan.opener.format
+        machine.renew(self._hold, now, kept=kept)
+        if position is not None:
+            machine.expect(position)
+        return replace(plan.opener.deferred(attempt), begins=False, wait=attempt.wait)
+
+    def _settle_usage(self, mode: AttemptMode) -> None:
+        """Count what an attempt has cost that is given up, and that the message does not have."""
+        hold = self._hold
+        if mode != "resume" and not hold.released and hold.held:
+            self._machine.accumulator.spend(hold.usage)
+
+    def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - one question
+        """Return what comes before the first events of an attempt; None where it leaves no trace.
+
+        Args:
+            failed: Whether it has failed before anything showed.
+        """
+        if failed and self._shown:
+            # What was shown before stays what there is of the answer.
+            return None
+        machine, broken_by, self._broken_by = self._machine, self._broken_by, None
+        shown, self._shown = self._shown, True
+        if self._mode == "resume":
+            return [Resumed(dropped=machine.dropped)]
+        if shown and broken_by is not None:
+            return [Restarted(machine.accumulator.message, broken_by)]
+        return []
+
+    def _report(self, error: StreamError | None, now: float | None) -> AttemptReport:
+        begun = self._begun_at or self._machine.meter.started_at
+        return AttemptReport(
+            number=self._number,
+            mode=self._mode,
+            error=error,
+            wait=self._wait,
+            seconds=None if now is None else max(0.0, now - begun),
+            usage=self._usage,
+        )
+
+    @property
+    def _usage(self) -> Usage | None:
+        """The token counts of the attempt that goes on."""
+        if not self._hold.released:
+            return self._hold.usage
+        return self._machine.accumulator.own_usage
+
+
+def _at_once(_: Event) -> bool:
+    """Hold nothing back behind the first event."""
+    return True
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise MisuseError(f"wait= returns a number of seconds, 0 or more, and not {value!r}")
+    return float(value)

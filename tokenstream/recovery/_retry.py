@@ -1,0 +1,168 @@
+"""When to ask again, how often, and how."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
+from tokenstream.formats.base import Format
+from tokenstream.stream._attempts import Attempt
+
+__all__ = ["Condition", "Fallback", "Mode", "Opens", "Retry"]
+
+Mode: TypeAlias = Literal["auto", "resume", "restart"]
+"""How an answer goes on that broke off after its first content."""
+Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
+"""Opens a source: it is told of the attempt, where it takes an argument."""
+Fallback: TypeAlias = "Opens | tuple[Opens, str | Format]"
+"""Opens a source of another model or provider, whose format is found out, or named."""
+Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
+"""What is asked again for: a class of errors, a kind of them, or an outcome."""
+
+_OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
+_KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
+_MODES: frozenset[str] = frozenset(get_args(Mode))
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """When a broken answer is asked for again, how often, and how it goes on.
+
+    Before the first content was shown a new attempt leaves no trace. After it:
+
+    | mode | what is done |
+    |---|---|
+    | `"auto"` | resumed where the server can replay, and raised otherwise |
+    | `"resume"` | resumed: `open` is told the position; raised where there is none |
+    | `"restart"` | asked for from zero; what was given is not given again, or `Restarted` tells of it |
+
+    Example:
+        >>> Retry(attempts=5, mode="restart", timeout=60).attempts
+        5
+    """
+
+    attempts: int | None = None
+    """How many attempts there are in all; by default three, and one for each fallback at least."""
+    mode: Mode = "auto"
+    """How an answer goes on after its first content was shown."""
+    wait: float | Callable[[Attempt], float] = 0.5
+    """Seconds before the second attempt, doubled for each one after it, up to a minute, and shortened by
+    chance so that clients do not come back all at once; or a function that returns the seconds.
+    A server that asks for a longer wait is given it; one that asks for more than five minutes is not
+    asked again."""
+    timeout: float | None = None
+    """Seconds from the first request on in which attempts may begin; None for no bound."""
+    on: Callable[[StreamError], bool | None] | Iterable[Condition] | None = None
+    """What is asked again for. By default every error whose `retryable` is True. Outcomes ("empty",
+    "refusal", "content_filter", "malformed_call") come in addition; classes and kinds of errors take the
+    place of the default. A function is given the error, `AnswerRejected` for an outcome, and returns None
+    for the default."""
+    fallback: Sequence[Fallback] = ()
+    """What is asked instead, one after the other: each opens another model or provider, whose format
+    is found out, or stands beside it: `(open_other, "anthropic")`."""
+    hedge_after: float | None = None
+    """Seconds after which a second attempt is made beside a first one that has shown nothing; the first
+    to show content is read, the other closed. On `aresilient` and `aconnect` only."""
+    align: bool = False
+    """Whether the loop over events, too, is not given again what equals what it was given."""
+    on_retry: Callable[[Attempt], object] | None = None
+    """Told of each further attempt before it is made, and before the wait."""
+
+    def __post_init__(self) -> None:
+        attempts: Any = self.attempts
+        mode: Any = self.mode
+        if attempts is not None and (
+            not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1
+        ):
+            raise MisuseError(
+                f"attempts= is how many attempts there are in all, 1 or more, and not {attempts!r}"
+            )
+        if mode not in _MODES:
+            raise MisuseError(f"mode= is one of {', '.join(sorted(_MODES))}, and not {mode!r}")
+        if not callable(self.wait):
+            _check_seconds("wait", self.wait)
+        for name in ("timeout", "hedge_after"):
+            if getattr(self, name) is not None:
+                _check_seconds(name, getattr(self, name))
+        if self.on is not None and not callable(self.on):
+            object.__setattr__(self, "on", _conditions(self.on))
+        object.__setattr__(self, "fallback", _fallbacks(self.fallback))
+        if attempts is not None and attempts <= len(self.fallback):
+            raise MisuseError(
+                f"attempts={attempts} never comes to the last of {len(self.fallback)} fallbacks: "
+                "each attempt that fails goes on to the next one"
+            )
+        if self.on_retry is not None and not callable(self.on_retry):
+            raise MisuseError("on_retry= is a function that is given the attempt")
+
+    @property
+    def budget(self) -> int:
+        """How many attempts there are in all."""
+        return self.attempts if self.attempts is not None else max(_ATTEMPTS, 1 + len(self.fallback))
+
+    @property
+    def outcomes(self) -> frozenset[str]:
+        """The outcomes that are asked again for; all of them where a function decides."""
+        on: Any = self.on
+        if callable(on):
+            return _OUTCOMES
+        return frozenset(each for each in on or () if each in _OUTCOMES)
+
+    def wants(self, error: StreamError, *, otherwise: bool) -> bool:
+        """Tell whether an error is one that is asked again for.
+
+        Args:
+            error: What ended the attempt.
+            otherwise: Whether it is asked again for by default.
+        """
+        on: Any = self.on
+        if callable(on):
+            said = on(error)
+            return otherwise if said is None else bool(said)
+        if isinstance(error, AnswerRejected):
+            return True
+        named = [each for each in on or () if each not in _OUTCOMES]
+        if not named:
+            return otherwise
+        classes = tuple(each for each in named if isinstance(each, type))
+        return isinstance(error, classes) or error.kind in named
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise MisuseError(f"{name}= is a number of seconds, 0 or more, and not {value!r}")
+
+
+def _conditions(on: object) -> tuple[Any, ...]:
+    if isinstance(on, str) or not isinstance(on, Iterable):
+        on = (on,)
+    given: tuple[Any, ...] = tuple(on)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    for each in given:
+        if isinstance(each, type) and issubclass(each, StreamError):
+            continue
+        if not isinstance(each, str) or each not in _OUTCOMES | _KINDS:
+            words = ", ".join(sorted(_OUTCOMES | _KINDS))
+            raise MisuseError(
+                f"on= takes classes of StreamError, a function, or these words: {words}; and not {each!r}"
+            )
+    return given
+
+
+def _fallbacks(given: object) -> tuple[Fallback, ...]:
+    if callable(given) or (
+        isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], str | Format)
+    ):
+        given = (given,)
+    found: Any = given
+    for each in found:
+        opens = each[0] if isinstance(each, tuple) else each
+        if not callable(opens):
+            raise MisuseError(
+                "fallback= takes functions that open a source, or pairs of one and its format, "
+                f"and not {each!r}"
+            )
+    return tuple(found)
