@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.faults import __main__ as command
 from tests.faults import page
-from tests.faults.matrix import Row, World
+from tests.faults.matrix import Result, Row, World, interrupted, whole
 
 pytestmark = [
     pytest.mark.usefixtures("light_heap"),
@@ -34,3 +35,26 @@ def test_the_page_is_what_the_rows_owe() -> None:
     owed = {row.id: page.owed(row) for row in page.ROWS}
 
     assert page.render(owed) == page.FILE.read_text("utf-8")
+
+
+def test_a_row_that_owes_something_else_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command ends with 1, says what came and what is owed, and the table does not call it so."""
+
+    def broken(_: World) -> Result:
+        raise LookupError
+
+    rows = [Row("F01", "one", lambda _: whole(), interrupted()), Row("F02", "two", broken, whole())]
+    monkeypatch.setattr(page, "ROWS", rows)
+    monkeypatch.setattr(page, "SECTIONS", {"All": rows})
+    monkeypatch.setattr("sys.argv", ["tests.faults"])
+    status = command.main()
+    printed = capsys.readouterr()
+
+    assert status == 1
+    assert printed.out.count("NOT SO") == 6
+    assert "✓" not in printed.out.partition("## All")[2]
+    assert ["F01, sync", "F01, asyncio", "F01, trio", "F02, sync", "F02, asyncio", "F02, trio"] == [
+        line.partition(":")[0] for line in printed.err.splitlines() if line.startswith("F")
+    ]
