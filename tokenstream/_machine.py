@@ -192,7 +192,8 @@ class Machine(Glancing):
         if head.status < _LOWEST_OTHER_STATUS:
             self.connect(head.content_type, coding)
         else:
-            self._begin(ErrorBody(head, limits=self.limits), head.content_type, coding)
+            refusal = ErrorBody(head, limits=self.limits, named=self.wanted)
+            self._begin(refusal, head.content_type, coding)
 
     def take_messages(self) -> None:
         """Take each piece of input as one whole payload: a WebSocket's messages."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._json import decode
 from tokenstream._waits import reset_of, retry_after_of
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
+from tokenstream.formats import registry
 from tokenstream.formats._errors import error_kind, headers_said, is_final, kind_of_status, provider_error
 from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats._whole import Wholeness
@@ -116,6 +117,7 @@ class ErrorBody(Format):
         head: The response's head.
         limits: `Limits.tail` bounds what the error keeps of the body.
         pings: Unused; every format takes it.
+        named: The format that the answer was to be in, where somebody has named it.
 
     Example:
         >>> body = ErrorBody(ResponseHead(status=429))
@@ -125,20 +127,28 @@ class ErrorBody(Format):
         'the server answered with status 429; the provider reports an error: slow down; ask again later'
     """
 
-    __slots__ = ("_body", "_document", "_head")
+    __slots__ = ("_body", "_document", "_head", "_named")
 
     name: ClassVar[str] = ""
     framing: ClassVar[str] = "body"
 
-    def __init__(self, head: ResponseHead, *, limits: Limits | None = None, pings: bool = False) -> None:
+    def __init__(
+        self,
+        head: ResponseHead,
+        *,
+        limits: Limits | None = None,
+        pings: bool = False,
+        named: str | Format | None = None,
+    ) -> None:
         super().__init__(limits=limits, pings=pings)
         self._head = head
+        self._named = None if named is None else registry.create(named, limits=self.limits, pings=False)
         self._body = bytearray()
         self._document = Wholeness()
 
     def fresh(self, *, limits: Limits, pings: bool) -> ErrorBody:
         """Return what reads the body of the same response."""
-        return type(self)(self._head, limits=limits, pings=pings)
+        return type(self)(self._head, limits=limits, pings=pings, named=self._named)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
@@ -182,8 +192,12 @@ class ErrorBody(Format):
             now: Unused; every stage takes it.
         """
         if self.error is None:
-            read = _status_error if self._head.status >= _LOWEST_ERROR_STATUS else _redirected
-            self.error = read(self._head, bytes(self._body), self.limits)
+            head, body = self._head, bytes(self._body)
+            self.error = (
+                _status_error(head, body, self.limits, self._named)
+                if head.status >= _LOWEST_ERROR_STATUS
+                else _redirected(head, body, self.limits)
+            )
         return []
 
 
@@ -236,10 +250,12 @@ def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
-def _status_error(head: ResponseHead, body: bytes, limits: Limits) -> StatusError:
+def _status_error(
+    head: ResponseHead, body: bytes, limits: Limits, named: Format | None = None
+) -> StatusError:
     text = str(body, "utf-8", "replace")
     found, said = _said_in(body, limits)
-    kind, retryable = _judged(head, found)
+    kind, retryable = _judged(head, found, named)
     retry_after = _wait_of(head, found, said)
     error = StatusError(
         f"the server answered with {f'status {head.status} {head.reason}'.rstrip()}"
@@ -256,13 +272,17 @@ def _status_error(head: ResponseHead, body: bytes, limits: Limits) -> StatusErro
     return error
 
 
-def _judged(head: ResponseHead, found: ProviderError | None) -> tuple[ErrorKind, bool | None]:
+def _judged(
+    head: ResponseHead, found: ProviderError | None, named: Format | None
+) -> tuple[ErrorKind, bool | None]:
     """Return whose problem an error status is, and whether that decides about asking again."""
     kind = kind_of_status(head.status)
     retryable: bool | None = False if is_final(head.status) else None
-    named, again = error_kind(_exception_of(head))
-    if named != "unknown":
-        kind, retryable = named, again
+    kind_of_exception, again = error_kind(_exception_of(head))
+    if found is not None and named is not None and named.judge(found):
+        kind, retryable = found.kind, found.retryable
+    elif kind_of_exception != "unknown":
+        kind, retryable = kind_of_exception, again
     elif found is not None and found.kind != "unknown" and kind in ("unknown", "rate_limited"):
         # A status that names the server itself counts for more than the body's words.
         retryable = None if found.retryable else False

@@ -18,6 +18,7 @@ from tokenstream.errors import (
     NotAStream,
     ProtocolError,
     ProviderError,
+    StatusError,
     StreamError,
     StreamInterrupted,
     StreamStalled,
@@ -226,6 +227,27 @@ def test_a_format_of_ones_own_says_which_words_are_worth_asking_again_after(
     error = error_of(Parrot(), payload)
 
     assert (kind, retryable) == (error.kind, error.retryable)
+
+
+@pytest.mark.parametrize(
+    "status, code, headers, kind, retryable",
+    [
+        (400, "moulting", {}, "server", True),
+        (503, "server_extinct", {}, "invalid_request", False),
+        (500, "server_extinct", {}, "invalid_request", False),
+        (500, "server_error", {}, "server", True),
+        (400, "moulting", {"x-should-retry": "false"}, "server", False),
+    ],
+)
+def test_a_format_that_is_named_is_asked_about_refusals_too(
+    status: int, code: str, headers: dict[str, str], kind: str, retryable: bool
+) -> None:
+    """Its word counts more than the status, and less than what the server says of asking again."""
+    response = httpx.Response(status, headers=headers, json={"error": {"code": code, "message": "m"}})
+    with pytest.raises(StatusError) as caught:
+        Stream(response, format=Parrot()).final()
+
+    assert (kind, retryable) == (caught.value.kind, caught.value.retryable)
 
 
 def test_a_mapping_says_which_words_are_worth_asking_again_after() -> None:

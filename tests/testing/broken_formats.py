@@ -65,6 +65,10 @@ class Nameless(Parrot):
     finish_reasons: ClassVar[Any] = ()
 
 
+class Sleepless(Parrot):
+    retryable: ClassVar[Any] = {"asleep": "no"}
+
+
 class Snappish(Parrot):
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -295,6 +299,7 @@ class Fragile(Parrot):
 
 BREAKING: list[tuple[type[Format], str, str]] = [
     (Framed, "described", "framing: one of aws-eventstream, json"),
+    (Sleepless, "described", "retryable: a mapping to True or False"),
     (Nameless, "described", "name: letters, digits, dots and dashes"),
     (Snappish, "recognises", "KeyError is raised (broken_formats.py, line "),
     (Undecided, "recognises", "it is to be True, False or None, and is 'perhaps"),

@@ -317,6 +317,7 @@ def test_only_the_headers_that_matter_are_kept() -> None:
         "x-request-id": "r1",
         "retry-after": "2",
         "retry-after-ms": "2000",
+        "x-ms-retry-after-ms": "2000",
         "date": "today",
         "x-ratelimit-remaining-tokens": "7",
         "anthropic-ratelimit-requests-limit": "7",
@@ -340,6 +341,9 @@ def test_only_the_headers_that_matter_are_kept() -> None:
         ({"date": "today"}, frozenset[str](), False),
         ({"date": "today"}, frozenset({"date"}), True),
         ({"date": "today", "retry-after": "tomorrow"}, frozenset[str](), True),
+        ({"date": "today", "x-ratelimit-reset": "tomorrow"}, frozenset[str](), True),
+        ({"date": "today", "anthropic-ratelimit-tokens-reset": "tomorrow"}, frozenset[str](), True),
+        ({"date": "today", "x-ratelimit-limit-tokens": "7"}, frozenset[str](), False),
     ],
 )
 def test_a_date_is_kept_where_it_says_something(

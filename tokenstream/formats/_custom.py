@@ -77,9 +77,9 @@ class Custom(Format):
 
         return is_no_sentinel
 
-    def judge(self, error: StreamError) -> None:
-        """Let the mapping decide whether asking again may help after an error of the server."""
-        judge(error, self.mapped.retryable)
+    def judge(self, error: StreamError) -> bool:
+        """Let the mapping decide whether asking again may help after an error, and tell whether it does."""
+        return judge(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""

@@ -130,8 +130,8 @@ def is_final(status: int) -> bool:
     return status in _FINAL
 
 
-def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> None:
-    """Let a format's own table decide about an error of the provider; its kind follows.
+def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
+    """Let a format's own table decide about a provider's error and its kind, and tell whether it does.
 
     Args:
         error: The error; nothing but a provider's is judged.
@@ -139,12 +139,13 @@ def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> None:
 
     Example:
         >>> error = provider_error({"error": {"code": "bio_policy", "message": "no"}})
-        >>> judge(error, {"bio_policy": False})
+        >>> judge(error, {"bio_policy": False}), judge(error, {"moulting": True})
+        (True, False)
         >>> error.kind, error.retryable
         ('invalid_request', False)
     """
     if not isinstance(error, ProviderError):
-        return
+        return False
     for word in (error.code, error.type):
         if word is not None and word in retryable:
             error.retryable = retryable[word]
@@ -152,7 +153,8 @@ def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> None:
                 error.kind = "server"
             elif not error.retryable and error.kind in ("server", "unknown"):
                 error.kind = "invalid_request"
-            return
+            return True
+    return False
 
 
 def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:

@@ -86,7 +86,7 @@ class Format(ABC):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType({})
     """What the provider's words for the end of an answer mean; any other word is "unknown"."""
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({})
-    """Whether asking again may help after an error, by the provider's code or type: those words that
+    """Whether asking again may help after an error, by the provider's code or type: the words that
     mean something else here than with other providers, or that the others do not know."""
     event_names: ClassVar[frozenset[str]] = frozenset()
     """Names of SSE events whose data must be this format's payloads."""
@@ -214,9 +214,9 @@ class Format(ABC):
             self.judge(self.error)
         return self.parts.take()
 
-    def judge(self, error: StreamError) -> None:
-        """Let `retryable` decide whether asking again may help after an error of the provider."""
-        judge(error, self.retryable)
+    def judge(self, error: StreamError) -> bool:
+        """Let `retryable` decide whether asking again may help after an error, and tell whether it does."""
+        return judge(error, self.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""

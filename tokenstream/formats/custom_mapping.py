@@ -60,8 +60,8 @@ def custom(
         model: Where the model's name is.
         usage: Where token counts are, by the names of `Usage`.
         error: Where an error is; the usual places are looked at anyway.
-        retryable: Whether asking again may help after an error in the stream, by its
-            code or type, where the usual words do not tell.
+        retryable: Whether asking again may help after an error, by its code or
+            type, where the usual words do not tell.
         event: Names of the SSE events that hold text and reasoning; of any name by default.
         where: What a payload must say to hold text and reasoning: values by path.
         end: Names of the SSE events that are the end.

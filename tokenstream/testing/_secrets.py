@@ -120,11 +120,13 @@ _KEPT = frozenset(
         "openai-processing-ms",
         "retry-after",
         "retry-after-ms",
+        "x-ms-retry-after-ms",
         "x-amzn-errortype",
         "x-should-retry",
         "x-vercel-ai-ui-message-stream",
     }
 )
+_RESET = re.compile(r"ratelimit.*-reset")
 _KEPT_FAMILIES = re.compile(r"(?:x-|anthropic-)?ratelimit(?:-|$)")
 
 
@@ -266,8 +268,8 @@ def kept_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()
         for name, value in headers.items()
         if name in _KEPT or name in named or _KEPT_FAMILIES.match(name)
     }
-    if "retry-after" not in kept and "date" not in named:
-        # It says only how long a date in `retry-after` is away, and differs with every recording.
+    if "date" not in named and not any(name == "retry-after" or _RESET.search(name) for name in kept):
+        # It says only how long a date in those is away, and differs with every recording.
         kept.pop("date", None)
     return without_secret_headers(kept)
 
