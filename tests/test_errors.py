@@ -51,7 +51,7 @@ def test_blame_is_the_class() -> None:
     assert all(
         issubclass(getattr(errors, name), errors.TokenStreamError)
         for name in errors.__all__
-        if name != "ErrorKind"
+        if name not in ("ErrorKind", "Outcome")
     )
 
 
@@ -80,7 +80,7 @@ def test_the_tree_in_the_docstring_names_every_error() -> None:
     """The docstring is the map."""
     assert errors.__doc__ is not None
     for name in errors.__all__:
-        if name != "ErrorKind":
+        if name not in ("ErrorKind", "Outcome"):
             assert f"{name}\n" in errors.__doc__ or f"{name} " in errors.__doc__
 
 

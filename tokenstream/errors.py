@@ -15,7 +15,9 @@
     │   ├── StreamStalled
     │   ├── ProtocolError
     │   │   └── LimitExceeded
-    │   └── ProviderError
+    │   ├── ProviderError
+    │   ├── PositionLost
+    │   └── AnswerRejected
     ├── OutputInvalid                   the model's output is not what was asked for
     │   └── InvalidJSON
     └── OutputIncomplete                the model's output was cut

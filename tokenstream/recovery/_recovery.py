@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tokenstream._backoff import clamp_reconnect, wait_before
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     from tokenstream._renewable import RenewableMachine
     from tokenstream.events import Event
     from tokenstream.message import Usage
+    from tokenstream.recovery._hedge import Contender
     from tokenstream.recovery._open import Opener
     from tokenstream.recovery._retry import Retry
-    from tokenstream.sources import Deferred
+    from tokenstream.sources import AsyncSource, Deferred
     from tokenstream.stream._attempts import AttemptMode
     from tokenstream.stream._driver import Driver
 
@@ -61,7 +64,7 @@ class Recovery:
         self._machine: RenewableMachine
         self._total: float | None = None
         self._started: float | None = None
-        self._number = 1
+        self._number = self._made = 1
         self._mode: AttemptMode = "start"
         self._wait = 0.0
         self._begun_at = 0.0
@@ -77,9 +80,8 @@ class Recovery:
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far, the one that goes on as the last."""
-        if self._over:
-            return tuple(self._reports)
-        return (*self._reports, self._report(None, None))
+        reports = self._reports if self._over else [*self._reports, self._report(None, None)]
+        return tuple(sorted(reports, key=lambda report: report.number))
 
     def begin(self, driver: Driver) -> Deferred:
         """Take over a driver that has read nothing, and return its first source.
@@ -94,7 +96,46 @@ class Recovery:
         machine.hold_back(self._hold)
         driver.recovery = self
         attempt = Attempt(number=1, mode="start", message=machine.accumulator.message)
-        return self._openers[0].deferred(attempt, begins=True)
+        deferred = self._openers[0].deferred(attempt, begins=True)
+        if self._retry.hedge_after is None:
+            return deferred
+        return replace(deferred, open=partial(self._race, deferred.open, attempt, driver.clock), enters=True)
+
+    async def _race(self, opens: Any, attempt: Attempt, clock: Callable[[], float]) -> AsyncSource:  # noqa: ANN401 - an awaitable's
+        """Open a source, and another one where it shows nothing for a while; return the one that shows.
+
+        Args:
+            opens: Opens the first one.
+            attempt: What the first one asks for.
+            clock: Where the time comes from, in seconds.
+        """
+        from tokenstream.recovery._hedge import Contender, race
+
+        machine, opener, after = self._machine, self._openers[0], self._retry.hedge_after or 0.0
+        again = opener.deferred(replace(attempt, number=2, mode="hedge"))
+        first, second = (Contender(each, opener.format, machine.limits) for each in (opens, again.open))
+        if self._retry.budget < 2:
+            after = math.inf
+        began = clock()
+        winner = await race(first, second, after)
+        if second.begun:
+            self._note_loser(
+                first if winner is second else second, hedged=winner is first, began=began, now=clock()
+            )
+        return winner.source()
+
+    def _note_loser(self, loser: Contender, *, hedged: bool, began: float, now: float) -> None:
+        """Report the attempt that has lost, and what it has cost; a provider may have gone on with it."""
+        after = self._retry.hedge_after or 0.0
+        modes: tuple[AttemptMode, AttemptMode] = ("start", "hedge")
+        lost, won = (1, 0) if hedged else (0, 1)
+        begun = began + after * lost
+        self._reports.append(
+            AttemptReport(number=lost + 1, mode=modes[lost], seconds=max(0.0, now - begun), usage=loser.usage)
+        )
+        self._machine.accumulator.spend(loser.usage and loser.usage.model_copy(update={"source": "partial"}))
+        self._number, self._mode = won + 1, modes[won]
+        self._made = 2
 
     # -- deciding ----------------------------------------------------------
 
@@ -148,7 +189,7 @@ class Recovery:
 
     def _plan(self, error: StreamError, now: float) -> _Plan | None:
         retry = self._retry
-        if self._number >= retry.budget or (isinstance(error, StreamStalled) and error.limit == "total"):
+        if self._made >= retry.budget or (isinstance(error, StreamStalled) and error.limit == "total"):
             return None
         mode = self._choose_mode(error)
         if mode is None:
@@ -200,7 +241,7 @@ class Recovery:
             return clamp_reconnect(told)
         initial = self._retry.wait
         return wait_before(
-            self._number + 1,
+            self._made + 1,
             error=error,
             initial=0.0 if callable(initial) else initial,
             maximum=_LONGEST_WAIT,
@@ -216,7 +257,7 @@ class Recovery:
         machine.describe(error, ending)
         position = self._position if plan.mode == "resume" else None
         attempt = Attempt(
-            number=self._number + 1,
+            number=self._made + 1,
             mode=plan.mode,
             message=error.partial,
             last_event_id=position if isinstance(position, str) else machine.checkpoint().last_event_id,
@@ -239,7 +280,8 @@ class Recovery:
         kept = machine.reader if plan.mode == "resume" else None
         self._settle_usage(plan.mode)
         self._at = self._openers.index(plan.opener)
-        self._number, self._mode = attempt.number, attempt.mode
+        self._number = self._made = attempt.number
+        self._mode = attempt.mode
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
         if self._shown and plan.mode == "restart":
             self._broken_by = self._broken_by or error

@@ -1,0 +1,167 @@
+"""A second attempt beside a first one that has shown nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+from tokenstream import Retry, aresilient, resilient, testing
+from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
+from tokenstream.events import TextDelta
+
+ANSWER = testing.script().text("Hello wonderful world").usage(input_tokens=3, output_tokens=5).finish("stop")
+WHOLE = ANSWER.chunks("openai-chat")
+OTHER = testing.script().text("Good morning").finish("stop").chunks("openai-chat")
+SHORT, LONG = 0.02, 30.0
+
+on_each_loop = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+
+
+class Provider:
+    """Answers each attempt in its own time, and notes which were closed.
+
+    Args:
+        answers: The chunks of each attempt, and the seconds before the second one.
+    """
+
+    def __init__(self, *answers: tuple[list[bytes], float]) -> None:
+        self._answers = answers
+        self.asked = 0
+        self.closed: list[int] = []
+
+    async def open(self) -> AsyncIterator[bytes]:
+        number, self.asked = self.asked, self.asked + 1
+        await anyio.lowlevel.checkpoint()
+        return self._body(number)
+
+    async def _body(self, number: int) -> AsyncIterator[bytes]:
+        chunks, seconds = self._answers[number]
+        try:
+            for place, chunk in enumerate(chunks):
+                if place == 1:
+                    await anyio.sleep(seconds)
+                yield chunk
+        finally:
+            self.closed.append(number)
+
+
+@on_each_loop
+def test_the_second_attempt_is_read_where_it_shows_content_first(loop: str) -> None:
+    """The first one is closed at once; nothing of it is given."""
+    provider = Provider((WHOLE, LONG), (OTHER, 0.0))
+
+    async def main() -> None:
+        async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+            first = await anext(stream.text)
+            closed = provider.closed[0]
+            message = await stream.final()
+        kinds = [(report.number, report.mode, report.error) for report in stream.attempts]
+
+        assert (first, message.text, closed) == ("Good", "Good morning", 0)
+        assert kinds == [(1, "start", None), (2, "hedge", None)]
+
+    anyio.run(main, backend=loop)
+
+
+@on_each_loop
+def test_the_first_attempt_is_read_where_it_is_faster_after_all(loop: str) -> None:
+    """What the second one may have cost makes the counts partial."""
+    provider = Provider((WHOLE, 5 * SHORT), (OTHER, LONG))
+
+    async def main() -> None:
+        async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+            message = await stream.final()
+        usage = message.usage
+
+        assert (message.text, sorted(provider.closed)) == ("Hello wonderful world", [0, 1])
+        assert [(report.number, report.mode) for report in stream.attempts] == [(1, "start"), (2, "hedge")]
+        assert usage is not None
+        assert (usage.output_tokens, usage.source) == (5, "partial")
+
+    anyio.run(main, backend=loop)
+
+
+@on_each_loop
+def test_no_second_attempt_is_made_where_the_first_shows_content_in_time(loop: str) -> None:
+    """A slow end of an answer costs nothing more."""
+    provider = Provider((WHOLE, 0.0))
+
+    async def main() -> None:
+        async with aresilient(provider.open, Retry(hedge_after=LONG)) as stream:
+            events = [event async for event in stream]
+
+        assert "".join(event.text for event in events if isinstance(event, TextDelta)) == stream.message.text
+        assert stream.message.text == "Hello wonderful world"
+        assert (provider.asked, len(stream.attempts)) == (1, 1)
+
+    anyio.run(main, backend=loop)
+
+
+@on_each_loop
+def test_a_second_attempt_that_fails_leaves_the_first_alone(loop: str) -> None:
+    """It is waited for."""
+    refused = testing.script().error("server").chunks("openai-chat")
+    provider = Provider((WHOLE, 5 * SHORT), (refused, 0.0))
+
+    async def main() -> None:
+        async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+            message = await stream.final()
+
+        assert (message.text, message.complete) == ("Hello wonderful world", True)
+
+    anyio.run(main, backend=loop)
+
+
+@on_each_loop
+def test_two_attempts_that_fail_are_followed_by_a_third(loop: str) -> None:
+    """The budget counts all of them."""
+    provider = Provider((WHOLE[:1] * 2, SHORT * 2), (WHOLE[:1], 0.0), (WHOLE, 0.0))
+
+    async def main() -> None:
+        async with aresilient(provider.open, Retry(hedge_after=SHORT, wait=0)) as stream:
+            message = await stream.final()
+
+        assert message.text == "Hello wonderful world"
+        assert [report.number for report in stream.attempts] == [1, 2, 3]
+        assert isinstance(stream.attempts[0].error, StreamTruncated)
+
+    anyio.run(main, backend=loop)
+
+
+@on_each_loop
+def test_a_cancellation_while_both_are_waited_for_closes_both(loop: str) -> None:
+    """It ends the opening at once."""
+    provider = Provider((WHOLE, LONG), (WHOLE, LONG))
+
+    async def main() -> None:
+        with anyio.move_on_after(5 * SHORT) as scope:
+            async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+                await stream.final()
+
+        assert (scope.cancelled_caught, provider.asked, sorted(provider.closed)) == (True, 2, [0, 1])
+
+    anyio.run(main, backend=loop)
+
+
+def test_a_stream_without_tasks_cannot_hedge() -> None:
+    """It says where that can be had."""
+    with pytest.raises(MisuseError, match="use aresilient or aconnect"):
+        resilient(list, Retry(hedge_after=1))
+
+
+@on_each_loop
+def test_an_error_before_the_time_is_up_is_met_as_without_a_hedge(loop: str) -> None:
+    """No second attempt is made for it, but by the retry."""
+    refused = testing.script().error("server").chunks("openai-chat")
+    provider = Provider((refused, 0.0))
+
+    async def main() -> None:
+        async with aresilient(provider.open, Retry(hedge_after=LONG, attempts=1)) as stream:
+            with pytest.raises(ProviderError):
+                await stream.final()
+
+        assert (provider.asked, provider.closed) == (1, [0])
+
+    anyio.run(main, backend=loop)

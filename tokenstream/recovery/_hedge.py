@@ -1,0 +1,170 @@
+"""Two attempts at once: the second begins where the first shows nothing for a while, and one of them wins."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._hold import shows
+from tokenstream._machine import Machine
+from tokenstream.stream._reader import CLOSING_SECONDS, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tokenstream.formats.base import Format
+    from tokenstream.limits import Limits
+    from tokenstream.message import Usage
+    from tokenstream.sources import AsyncSource
+
+__all__ = ["Contender", "race"]
+
+
+class Contender:
+    """An attempt that reads until it shows content; what it has read is read again by the stream.
+
+    Args:
+        opens: Opens its source.
+        format: The answer's format; None to find it out.
+        limits: Bounds on untrusted input.
+    """
+
+    def __init__(
+        self,
+        opens: Callable[[], Awaitable[AsyncSource]],
+        format: str | Format | None,
+        limits: Limits | None,
+    ) -> None:
+        self._opens = opens
+        self._machine = Machine(format, content_type=None, limits=limits, pings=False)
+        self._source: AsyncSource | None = None
+        self._chunks: deque[Any] = deque()
+        self._end: Exception | None = None
+        self.begun = False
+        """It was begun."""
+        self.shown = False
+        """It has shown content."""
+        self.over = False
+        """It has shown content, or never will."""
+
+    async def run(self, tell: Callable[[], object]) -> None:
+        """Read until content shows, or the attempt has failed.
+
+        Args:
+            tell: Called then.
+        """
+        try:
+            source = self._source = await self._opens()
+            if source.head is not None:
+                self._machine.answer(source.head, source.coding)
+            if source.messages:
+                self._machine.take_messages()
+            while not self.shown and self._machine.error is None:
+                chunk = await source.next_chunk()
+                self._chunks.append(chunk)
+                self._take(chunk)
+        except Exception as error:  # noqa: BLE001 - the stream meets it when it reads that far
+            self._end = error
+        self.over = True
+        tell()
+
+    def _take(self, chunk: Any) -> None:  # noqa: ANN401 - bytes, or a payload
+        machine = self._machine
+        machine.push(chunk, 0.0)
+        while not self.shown and (event := machine.pull()) is not None:
+            self.shown = shows(event)
+
+    def source(self) -> AsyncSource:
+        """Return the source, which gives first what was read of it already.
+
+        Raises:
+            Exception: It could not be opened.
+        """
+        source = self._source
+        if source is None:
+            raise self._end or RuntimeError("the attempt was not begun")
+        return replace(source, chunks=_Again(self._chunks, source, self._end), instant=False)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The token counts that were told; None where none were."""
+        return self._machine.accumulator.own_usage
+
+    async def close(self) -> None:
+        """Close the source, within a few seconds, whatever ends this."""
+        from anyio import move_on_after
+
+        source, self._source = self._source, None
+        if source is not None:
+            with move_on_after(CLOSING_SECONDS, shield=True):
+                await source.close()
+
+
+class _Again:
+    """Gives the chunks that were read, then those that follow, or the end that came.
+
+    Args:
+        chunks: The chunks that were read.
+        source: Where they come from.
+        end: What ended it; None where it goes on.
+    """
+
+    def __init__(self, chunks: deque[Any], source: AsyncSource, end: Exception | None) -> None:
+        self._chunks = chunks
+        self._rest = source.chunks
+        self._end = end
+
+    def __aiter__(self) -> _Again:
+        return self
+
+    async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+        if self._chunks:
+            return self._chunks.popleft()
+        if self._end is not None:
+            raise self._end
+        return await self._rest.__anext__()
+
+
+async def race(first: Contender, second: Contender, after: float) -> Contender:
+    """Return the attempt that shows content first; the other one is closed.
+
+    Where neither does, it is the first.
+
+    Args:
+        first: It begins at once.
+        second: It begins once the first has shown nothing for a while.
+        after: For how long, in seconds.
+    """
+    winner: Contender | None = None
+    try:
+        winner = await _raced(first, second, after)
+    finally:
+        for contender in (first, second):
+            if contender is not winner:
+                await contender.close()
+    return winner
+
+
+async def _raced(first: Contender, second: Contender, after: float) -> Contender:
+    from anyio import Event, create_task_group, move_on_after
+
+    try:
+        async with create_task_group() as tasks:
+            decided = Event()
+
+            def look() -> None:
+                if first.shown or second.shown or (first.over and (second.over or not second.begun)):
+                    decided.set()
+
+            tasks.start_soon(first.run, look)
+            with move_on_after(after):
+                await decided.wait()
+            if not decided.is_set():
+                second.begun = True
+                tasks.start_soon(second.run, look)
+                await decided.wait()
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as errors:
+        raise unpacked(errors) from None
+    return second if second.shown and not first.shown else first
