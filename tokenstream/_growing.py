@@ -235,6 +235,27 @@ class ChoiceState:
             log.writer = part
         return log
 
+    def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
+        """Give a tool call another id, and return the call once it was handed out.
+
+        Args:
+            index: The part's index.
+            id: The id.
+            delivered: Ids of the calls that were handed out.
+        """
+        part = self.parts[index]
+        call = part.final if isinstance(part.final, ToolCall) else None
+        before = part.start
+        if not isinstance(before, ToolCall) or before.id == id:
+            return call
+        part.start = before.model_copy(update={"id": id})
+        if call is not None:
+            call = part.final = call.model_copy(update={"id": id})
+            for calls in (self.delivered, self.ended):
+                calls[:] = [call if each.id == before.id else each for each in calls]
+            delivered[:] = [id if each == before.id else each for each in delivered]
+        return call
+
     def find_log(self, kind: str) -> SharedLog | None:
         """Return what has been written of one kind; None before there is any."""
         return next((log for log in self.logs if log.kind == kind), None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._align import Aligner
 from tokenstream._machine import Machine
 
 if TYPE_CHECKING:
     from tokenstream._hold import Hold
     from tokenstream.errors import StreamError
-    from tokenstream.events import Event
+    from tokenstream.events import Event, Restarted
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Ending, Usage
@@ -27,7 +28,7 @@ class RenewableMachine(Machine):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("_hold", "_named")
+    __slots__ = ("_aligner", "_hold", "_named")
 
     def __init__(
         self,
@@ -41,6 +42,8 @@ class RenewableMachine(Machine):
         """The events that are held back, and until when; None where none are."""
         self._named = ""
         """The name of the format that they are in, which the message does not have yet."""
+        self._aligner: Aligner | None = None
+        """Passes over events that were given before; None where all are given."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings)
         self.accumulator.may_restart = True
 
@@ -74,18 +77,55 @@ class RenewableMachine(Machine):
         self.take = hold.has_content
         self.pull = self._pull_held
 
+    def align(self, restarted: Restarted) -> None:
+        """Give no event of the answer that begins now which equals one of the answer before.
+
+        Args:
+            restarted: What is given up, of which the loop is not told.
+        """
+        before, given = self._aligner, self.accumulator.messages
+        if before is not None and not before.over:
+            given = [*before.messages]
+        self.accumulator.take(restarted)
+        self._aligner = Aligner(given, self.accumulator)
+        self.pull = self._pull_aligned
+
+    @property
+    def differs(self) -> bool:
+        """The answer that began again is another one, and no attempt can change that."""
+        return self._aligner is not None and self._aligner.error is not None
+
+    def _pull_aligned(self) -> Event | None:
+        """Do what `pull` does while events come again."""
+        aligner = self._aligner
+        if aligner is None or aligner.over:
+            self._aligner, self.pull = None, self._pull_held
+            self.holding = self._hold is not None
+            return self._pull_held()
+        while aligner.error is None and (event := self._pull_held()) is not None:
+            found = aligner.take(event)
+            if found is not None:
+                return found
+        if self.over and self.error is None and aligner.error is None and not aligner.over:
+            aligner.fail()
+        if self.error is None and aligner.error is not None:
+            self.error, self.plain = aligner.error, False
+        return None
+
     def _pull_held(self) -> Event | None:
         """Do what `pull` does while events are held back."""
         hold = self._hold
         if hold is None:
-            self.pull = self._next
+            if self._aligner is None:
+                self.pull = self._next
             return self._next()
         if not hold.ready and not hold.released:
             event = self._fill(hold)
             if event is not None or not hold.released:
                 return event
         if not hold.ready:
-            self._hold, self.holding = None, False
+            # While events come again, no chunk is read at a glance.
+            self._hold, self.holding = None, self._aligner is not None
             return self._next()
         event = hold.ready.popleft()
         self.accumulator.take(event)

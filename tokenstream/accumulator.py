@@ -223,6 +223,16 @@ class Accumulator:
         tokens: int | None = self._usage_now().counts.get("output_tokens")
         return tokens
 
+    def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
+        """Give a tool call another id: the one under which it is known already.
+
+        Returns:
+            The call, once it was handed out.
+        """
+        renamed = self._choice(choice).rename_call(part, id, self.tool_calls_delivered)
+        self.built = None
+        return renamed
+
     @property
     def own_usage(self) -> Usage | None:
         """The token counts of this attempt alone; None where none were reported."""

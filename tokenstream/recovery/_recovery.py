@@ -146,7 +146,7 @@ class Recovery:
             cause: Why the input broke off; None where it ended cleanly, or the error is the machine's.
             now: A clock reading, in seconds.
         """
-        error = self._find_error(cause, now)
+        error = None if self._machine.differs else self._find_error(cause, now)
         if error is None:
             return None
         plan = self._plan(error, now)
@@ -313,8 +313,12 @@ class Recovery:
         shown, self._shown = self._shown, True
         if self._mode == "resume":
             return [Resumed(dropped=machine.dropped)]
-        if shown and broken_by is not None:
-            return [Restarted(machine.accumulator.message, broken_by)]
+        if not shown or broken_by is None:
+            return []
+        restarted = Restarted(machine.accumulator.message, broken_by)
+        if not self._retry.align:
+            return [restarted]
+        machine.align(restarted)
         return []
 
     def _report(self, error: StreamError | None, now: float | None) -> AttemptReport:

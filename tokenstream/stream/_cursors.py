@@ -7,31 +7,18 @@ difference the error that broke off the answer before is raised.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import StreamInterrupted
+from tokenstream._align import difference, is_same_call
 from tokenstream.events import ToolCallDone
 
 if TYPE_CHECKING:
     from tokenstream._log import TextLog
     from tokenstream.accumulator import Accumulator
-    from tokenstream.errors import StreamError
     from tokenstream.events import ReasoningDelta, TextDelta
     from tokenstream.message import ToolCall
 
-__all__ = ["CallCursor", "TextCursor", "difference"]
-
-
-def difference(accumulator: Accumulator) -> StreamError:
-    """Return the error of a view whose answer began again, and is another one: what broke off the first."""
-    restarted = accumulator.restarted
-    error = None if restarted is None else restarted.error
-    if error is None:
-        error = StreamInterrupted("the answer began again, and is another one than what was given of it")
-        if restarted is not None:
-            error.partial = restarted.discarded
-    return error.with_traceback(None)
+__all__ = ["CallCursor", "TextCursor"]
 
 
 class TextCursor:
@@ -171,7 +158,7 @@ class CallCursor:
                 self._given.append(call)
                 return call
             before = self._given[self._next]
-            if not _is_same(before, call):
+            if not is_same_call(before, call):
                 raise difference(accumulator)
             self._next += 1
             self.renamed[before.id] = call.id
@@ -198,21 +185,3 @@ class CallCursor:
 
     def _find(self, number: int) -> ToolCall | None:
         return self.accumulator.delivered(self.choice or self.accumulator.main, number)
-
-
-def _is_same(before: ToolCall, call: ToolCall) -> bool:
-    """Tell whether two calls ask for the same: by name, and by the value of their arguments."""
-    if (before.name, before.type) != (call.name, call.type):
-        return False
-    return before.arguments_text == call.arguments_text or _value_of(before) == _value_of(call)
-
-
-def _value_of(call: ToolCall) -> str:
-    """Return a call's arguments in one form for one value; text that is no JSON stays as it is."""
-    text = call.arguments_text
-    if call.type == "custom":
-        return text
-    try:
-        return json.dumps(json.loads(text or "{}"), sort_keys=True)
-    except (ValueError, RecursionError):
-        return text

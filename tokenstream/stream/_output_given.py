@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._align import difference
 from tokenstream.errors import OutputInvalid
-from tokenstream.stream._cursors import difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,122 @@
+"""A loop over events that is not given again what it was given: `Retry(align=True)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.recovery.attempts import in_each_world, play
+from tokenstream import Retry, testing
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import Finish, MessageStart, Restarted, TextDelta, ToolCallDone, ToolCallStart
+
+ALIGN = Retry(mode="restart", wait=0, align=True, attempts=4)
+FORMATS = ["openai-chat", "anthropic", "openai-responses", "cohere", "bedrock-converse", "gemini", "ollama"]
+
+
+def chunks_of(format: str, *, city: str = "Oslo", id: str = "call_a") -> list[bytes]:
+    script = testing.script().text("Let me look at the weather. ")
+    script = script.tool_call("get_weather", {"city": city, "days": 3}, id=id)
+    return script.tool_call("book", {"table": 4}, id=id + "2").finish("tool_calls").chunks(format)
+
+
+def shape_of(events: list[Any]) -> list[Any]:
+    """Return events with neighbouring deltas joined, and without ids and what has no content."""
+    shape: list[Any] = []
+    for event in events:
+        kind = type(event).__name__
+        text = getattr(event, "text", None) or getattr(event, "fragment", None)
+        if kind in {"UsageUpdate", "Unknown"}:
+            continue
+        if text is not None and shape and shape[-1][:2] == [kind, event.part]:
+            shape[-1][2] += text
+        elif text is not None:
+            shape.append([kind, event.part, text])
+        elif isinstance(event, ToolCallDone):
+            shape.append([kind, event.part, event.call.name, event.call.arguments])
+        elif not isinstance(event, MessageStart):
+            shape.append([kind, event.part, getattr(event, "name", "")])
+    return shape
+
+
+@in_each_world
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_events_are_those_of_one_answer_at_every_cut(world: str, format: str) -> None:
+    """Neither a delta nor a start nor an end comes twice, and ids stay those that were given first."""
+    first, again = chunks_of(format), chunks_of(format, id="call_b")
+    plain = play(world, [first], ALIGN, format=format)
+    for cut in range(1, len(first)):
+        played = play(world, [first[:cut], again], ALIGN, format=format)
+
+        assert shape_of(played.given) == shape_of(plain.given)
+        assert not any(isinstance(event, Restarted) for event in played.given)
+        started = [event.id for event in played.given if isinstance(event, ToolCallStart)]
+        done = [event.call.id for event in played.given if isinstance(event, ToolCallDone)]
+        assert started == done == [call.id for call in played.message.tool_calls]
+
+
+@in_each_world
+def test_the_events_add_up_to_the_message(world: str) -> None:
+    """What a loop makes of them is what the stream makes of its answer."""
+    first, again = chunks_of("anthropic"), chunks_of("anthropic", id="call_b")
+    for cut in range(1, len(first)):
+        played = play(world, [first[:cut], again], ALIGN)
+        accumulator = Accumulator()
+        for event in played.given:
+            accumulator.feed(event)
+
+        assert accumulator.message.text == played.message.text
+        assert accumulator.message.tool_calls == played.message.tool_calls
+
+
+@in_each_world
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
+def test_another_answer_raises_what_broke_off_the_first(world: str, format: str) -> None:
+    """Nothing of it is given, and it is not asked for once more."""
+    first, other = chunks_of(format), chunks_of(format, city="Bergen")
+    cut = len(first) - 3
+    played = play(world, [first[:cut], other, first], ALIGN, format=format)
+
+    assert isinstance(played.error, StreamTruncated)
+    assert "Bergen" not in str(shape_of(played.given))
+    assert len(played.asked) == 2
+    assert played.error.partial.text == "Let me look at the weather. "
+
+
+@in_each_world
+def test_a_shorter_answer_raises(world: str) -> None:
+    """Its end comes before all that was given has come again."""
+    first = testing.script().text("Hello wonderful world").finish("stop").chunks("openai-chat")
+    short = testing.script().text("Hello").finish("stop").chunks("openai-chat")
+    played = play(world, [first[:4], short], ALIGN)
+
+    assert isinstance(played.error, StreamTruncated)
+    assert not any(isinstance(event, Finish) for event in played.given)
+
+
+@in_each_world
+def test_a_second_cut_that_comes_before_the_first_is_aligned_with_all_that_was_given(world: str) -> None:
+    """Three attempts make one answer."""
+    whole = testing.script().text("Hello wonderful world of streams").finish("stop").chunks("openai-chat")
+    played = play(world, [whole[:5], whole[:3], whole[:6], whole], ALIGN)
+
+    assert (
+        "".join(event.text for event in played.given if isinstance(event, TextDelta)) == played.message.text
+    )
+    assert played.message.text == "Hello wonderful world of streams"
+
+
+def test_texts_that_are_cut_elsewhere_are_aligned_by_character() -> None:
+    """The second answer may come in other pieces."""
+    first = testing.script().text("Hello ", "wonder").chunks("openai-chat")
+    again = testing.script().text("Hel", "lo wonderful", " world").finish("stop").chunks("openai-chat")
+    played = play("sync", [first, again], ALIGN)
+
+    assert [event.text for event in played.given if isinstance(event, TextDelta)] == [
+        "Hello ",
+        "wonder",
+        "ful",
+        " world",
+    ]

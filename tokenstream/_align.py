@@ -1,0 +1,221 @@
+"""Events of an answer that began again, without those that were given before."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import StreamInterrupted
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MediaDelta,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
+from tokenstream.message import ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.message import Message, Part
+
+__all__ = ["Aligner", "difference", "is_same_call"]
+
+_TEXTS: dict[type, str] = {
+    TextDelta: "text",
+    ReasoningDelta: "text",
+    RefusalDelta: "text",
+    ToolCallDelta: "fragment",
+    PartDelta: "fragment",
+    MediaDelta: "data",
+}
+"""Events that add to a part, and the attribute that they add."""
+_WRITES: dict[type, tuple[str, ...]] = {
+    TextDelta: ("text",),
+    ReasoningDelta: ("reasoning",),
+    RefusalDelta: ("refusal",),
+    ToolCallDelta: ("tool_call",),
+    PartDelta: ("server_tool_call", "server_tool_result", "opaque"),
+    MediaDelta: ("media",),
+}
+"""The kinds of parts that they add to."""
+
+
+def difference(accumulator: Accumulator) -> StreamError:
+    """Return the error of an answer that began again and is another one: what broke off the first.
+
+    Args:
+        accumulator: Holds the answer that began again.
+    """
+    restarted = accumulator.restarted
+    error = None if restarted is None else restarted.error
+    if error is None:
+        error = StreamInterrupted("the answer began again, and is another one than what was given of it")
+        if restarted is not None:
+            error.partial = restarted.discarded
+    return error.with_traceback(None)
+
+
+def is_same_call(before: ToolCall, call: ToolCall) -> bool:
+    """Tell whether two calls ask for the same: by name, and by the value of their arguments.
+
+    Example:
+        >>> one = ToolCall(id="a", name="now", arguments_text='{"zone": "UTC"}')
+        >>> is_same_call(one, ToolCall(id="b", name="now", arguments_text='{"zone":"UTC"}'))
+        True
+    """
+    if (before.name, before.type) != (call.name, call.type):
+        return False
+    return before.arguments_text == call.arguments_text or _value_of(before) == _value_of(call)
+
+
+def _value_of(call: ToolCall) -> str:
+    """Return a call's arguments in one form for one value; text that is no JSON stays as it is."""
+    text = call.arguments_text
+    if call.type == "custom":
+        return text
+    try:
+        return json.dumps(json.loads(text or "{}"), sort_keys=True)
+    except (ValueError, RecursionError):
+        return text
+
+
+class _Given:
+    """What was given of a part."""
+
+    __slots__ = ("at", "done", "part", "started", "text")
+
+    def __init__(self, part: Part) -> None:
+        given: Any = part
+        self.part = part
+        self.text: Any = getattr(given, "arguments_text", None)
+        if self.text is None:
+            self.text = getattr(given, "data" if part.kind == "media" else "text", "")
+        if not isinstance(self.text, str | bytes):
+            self.text = ""
+        self.at = 0
+        self.started = False
+        # A call keeps the id that was given to the end, also where that had not come.
+        self.done = not part.complete and part.kind != "tool_call"
+
+    @property
+    def owes(self) -> bool:
+        return self.at < len(self.text) or not self.done or not self.started
+
+
+class Aligner:
+    """Passes over the events of an answer that equal what was given of the one before it.
+
+    Args:
+        messages: What was given, by choice.
+        accumulator: Holds the answer that began again.
+    """
+
+    def __init__(self, messages: Iterable[Message], accumulator: Accumulator) -> None:
+        self._accumulator = accumulator
+        self.messages = tuple(messages)
+        """What was given, by choice."""
+        self._given = {
+            (message.choice, index): _Given(part)
+            for message in self.messages
+            for index, part in enumerate(message.parts)
+        }
+        self.error: StreamError | None = None
+        """What the loop is to be told, once the answer is another one."""
+
+    @property
+    def over(self) -> bool:
+        """All that was given has come again."""
+        return not any(given.owes for given in self._given.values())
+
+    def fail(self) -> None:
+        """Take it that the answer is another one."""
+        self.error = difference(self._accumulator)
+
+    def take(self, event: Event) -> Event | None:
+        """Return what of an event was not given before; None where it was.
+
+        Args:
+            event: An event that the accumulator has taken.
+        """
+        if isinstance(event, MessageStart):
+            return None
+        if isinstance(event, Finish):
+            if any(given.owes for (choice, _), given in self._given.items() if choice == event.choice):
+                self.fail()
+                return None
+            return event
+        given = None if event.part is None else self._given.get((event.choice, event.part))
+        if given is None:
+            return event
+        # A part may begin without a word, by its first delta.
+        given.started = True
+        found = self._compare(given, event)
+        if found is False:
+            self.fail()
+            return None
+        return None if found is True else event
+
+    def _compare(self, given: _Given, event: Any) -> bool | None:  # noqa: ANN401 - any event of a part
+        """Return True where an event was given, False where it is another one, None where it is new."""
+        kind = event.__class__
+        if kind is PartStart:
+            return bool(given.part.kind == event.content.kind)
+        if kind is ToolCallStart:
+            return self._start_call(given.part, event)
+        if kind in _TEXTS:
+            return self._compare_text(given, event, _TEXTS[kind])
+        if kind is ToolCallDone:
+            return self._finish_call(given, event)
+        if kind is CitationAdded:
+            return bool(given.part == event.citation)
+        if kind is PartDone:
+            if given.at < len(given.text):
+                return False
+            given.done = True
+            return True if given.part.complete else None
+        return None
+
+    def _compare_text(self, given: _Given, event: Any, name: str) -> bool | None:  # noqa: ANN401 - any delta
+        if given.part.kind not in _WRITES[event.__class__]:
+            return False
+        text: Any = getattr(event, name)
+        again: Any = given.text[given.at : given.at + len(text)]
+        if not text.startswith(again):
+            return False
+        given.at += len(again)
+        if isinstance(event, ToolCallDelta):
+            event.id = getattr(given.part, "id", event.id)
+        if len(again) == len(text):
+            # A signature has no text, and comes once at the end of its part.
+            return True if text or given.part.complete else None
+        setattr(event, name, text[len(again) :])
+        return None
+
+    def _start_call(self, part: Part, event: ToolCallStart) -> bool:
+        if not isinstance(part, ToolCall) or part.name != event.name:
+            return False
+        self._accumulator.rename_call(event.choice, event.part, part.id)
+        return True
+
+    def _finish_call(self, given: _Given, event: ToolCallDone) -> bool | None:
+        part = given.part
+        if not isinstance(part, ToolCall) or part.name != event.call.name:
+            return False
+        event.call = self._accumulator.rename_call(event.choice, event.part, part.id) or event.call
+        given.done, given.at = True, len(given.text)
+        if part.complete:
+            return is_same_call(part, event.call)
+        return None if event.call.arguments_text.startswith(part.arguments_text) else False
