@@ -13,7 +13,7 @@ from tests.relay.sent import decoded, payloads_of, read, relayed
 from tests.support.recordings import ours
 from tests.support.scripts import told
 from tokenstream import Decoder, testing
-from tokenstream.errors import MisuseError, NotExpressible, ProviderError
+from tokenstream.errors import MisuseError, NotExpressible, ProviderError, StreamTruncated
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -25,13 +25,26 @@ from tokenstream.events import (
     Ping,
     ReasoningDelta,
     RefusalDelta,
+    Restarted,
+    Resumed,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
     Unknown,
+    UsageUpdate,
 )
-from tokenstream.message import Citation, FinishReason, MediaPart, OpaquePart, ServerToolCall, ToolCall
+from tokenstream.message import (
+    Citation,
+    FinishReason,
+    MediaPart,
+    Message,
+    OpaquePart,
+    ServerToolCall,
+    TextPart,
+    ToolCall,
+    Usage,
+)
 from tokenstream.relay.encoders import Encoder, create, load
 from tokenstream.testing import all_formats
 from tokenstream.turns import Kind
@@ -41,7 +54,6 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
-    from tokenstream.message import Message
 
 REASONS: list[FinishReason] = [reason for reason in get_args(FinishReason) if reason != "tool_calls"]
 each_format = pytest.mark.parametrize("format", all_formats)
@@ -375,6 +387,63 @@ def test_an_encoder_has_to_write_nothing_for_what_has_no_content(event: Event) -
     encoder.feed(PartStart(OpaquePart(type="x", data={})))
 
     assert ([], []) == (encoder.feed(event), encoder.ahead())
+
+
+# -- answers that break off and go on -----------------------------------------------------------------
+
+_HEAD = MessageStart(id="answer-1", model="model-1")
+_OTHER = (MessageStart(id="answer-2", model="model-1"), TextDelta("Other"), Finish("stop"))
+_RESTARTED = Restarted(Message(parts=(TextPart(text="One"),)), StreamTruncated("the input ended"))
+
+
+@pytest.mark.parametrize("format", [format for format in all_formats if format != "gemini-live"])
+def test_an_answer_of_which_something_was_sent_ends_with_its_error(format: str) -> None:
+    """No reader can take back what it was told, and nothing of two answers is joined."""
+    encoder = create(format)
+    sent = [*encoder.feed(_HEAD), *encoder.feed(TextDelta("One"))]
+    sent += [*encoder.feed(_RESTARTED), *(chunk for event in _OTHER for chunk in encoder.feed(event))]
+    read = decoded([*sent, *encoder.end()], format)
+
+    assert isinstance(read.error, ProviderError)
+    assert ("One", "failed") == (read.message.text, read.message.ending)
+
+
+def test_a_format_without_errors_refuses_to_begin_again() -> None:
+    """What it would send afterwards is nothing, should its caller go on all the same."""
+    encoder = create("gemini-live")
+    encoder.feed(TextDelta("One"))
+
+    with pytest.raises(NotExpressible, match="an error in the middle of an answer"):
+        encoder.feed(_RESTARTED)
+
+    assert [] == [chunk for event in _OTHER for chunk in encoder.feed(event)] + encoder.end()
+
+
+@each_format
+@pytest.mark.parametrize("head", [(), (_HEAD,), (_HEAD, Ping())], ids=["nothing", "head", "ping"])
+def test_an_answer_of_which_nothing_was_sent_is_replaced(format: str, head: tuple[Event, ...]) -> None:
+    """Its reader has heard of no answer yet, and hears of one."""
+    sent = relayed(format, *head, Unknown("x", {}), _RESTARTED, *_OTHER)
+    plain, came = decoded(relayed(format, *head, *_OTHER), format), decoded(sent, format)
+
+    assert ("Other", "complete", None) == (came.message.text, came.message.ending, came.error)
+    assert set(plain.departures) == set(came.departures)
+
+
+def test_what_was_kept_of_an_answer_that_was_not_sent_is_forgotten() -> None:
+    """Token counts, ends and calls that are held back belong to the answer that broke off."""
+    kept = (ToolCallStart("c", "f", part=0), UsageUpdate(Usage(input_tokens=7)), Finish("length"))
+    sent = relayed("ollama", *kept, _RESTARTED, *_OTHER)
+
+    assert relayed("ollama", *_OTHER) == sent
+
+
+@each_format
+def test_an_answer_that_was_resumed_is_one_answer(format: str) -> None:
+    """Over how many connections it came is nothing to whom it is sent on."""
+    said: list[Event] = [MessageStart(), TextDelta("One, "), TextDelta("two"), Finish("stop")]
+
+    assert relayed(format, *said) == relayed(format, *said[:2], Resumed(dropped=1), *said[2:])
 
 
 # -- costs ----------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from tokenstream.events import (
     Ping,
     ReasoningDelta,
     RefusalDelta,
+    Restarted,
+    Resumed,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -26,7 +28,7 @@ from tokenstream.events import (
 from tokenstream.relay.encoders._vocabulary import PHRASES, Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
@@ -54,6 +56,8 @@ _HANDLERS: dict[type, str] = {
     UsageUpdate: "count",
     Finish: "finish",
     Ping: "ping",
+    Restarted: "restart",
+    Resumed: "resumed",
     Unknown: "unknown",
 }
 """The method that takes an event of each class."""
@@ -83,6 +87,8 @@ class Encoder(Vocabulary):
 
     Every chunk that it returns is one event of the wire. What ends the answer is
     written by `end`, and only if a `Finish` came: an answer that broke off stays so.
+    No format can take back what it has said: where an answer begins again after some
+    of it was sent, what ends it is its error, and nothing of the other one follows.
 
     Args:
         drop: What to leave out that the format has no place for: names of kinds, or "all".
@@ -102,6 +108,10 @@ class Encoder(Vocabulary):
         self.has_begun = False
         """Whether the answer's head was sent."""
         self._has_failed = False
+        self._is_replaced = False
+        """The answer that was sent was given up for another one."""
+        self._before: list[Event] | None = []
+        """The events that were taken before any of the answer was sent; None once some was."""
 
     # -- the stage -----------------------------------------------------------
 
@@ -115,10 +125,14 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format has no place for it.
         """
-        if self._left_out(event):
+        if self._is_replaced or self._left_out(event):
             return []
         handler = getattr(self, _HANDLERS[event.__class__])
-        return [self.frame(name, payload) for name, payload in handler(event)]
+        chunks = [self.frame(name, payload) for name, payload in handler(event)]
+        if chunks and self._before is not None:
+            # The head and a sign of life are nothing of the answer yet.
+            self._before = [*self._before, event] if isinstance(event, MessageStart | Ping) else None
+        return chunks
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return what ends the answer; nothing where it has not finished, or has failed."""
@@ -239,6 +253,27 @@ class Encoder(Vocabulary):
 
     def ping(self, event: Ping) -> Payloads:
         """A sign of life."""
+        return ()
+
+    def restart(self, event: Restarted) -> Payloads:
+        """The answer begins again: its error, unless nothing of it was sent yet.
+
+        Raises:
+            NotExpressible: Some of it was sent, and the format has no way to tell of an error.
+        """
+        if self._before is None:
+            self._is_replaced = True
+            return self.failing("network" if event.error is None else event.error.kind, None, None)
+        before = self._before
+        made: Callable[..., Encoder] = type(self)
+        vars(self).update(vars(made(drop=self.drop)))
+        # What stands on the wire already stays the head of the other answer.
+        for told in before:
+            self.feed(told)
+        return ()
+
+    def resumed(self, event: Resumed) -> Payloads:
+        """The answer goes on over another connection, of which its reader needs to know nothing."""
         return ()
 
     def unknown(self, event: Unknown) -> Payloads:
