@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._growing import is_bare
 from tokenstream._log import TextLog
 from tokenstream.accumulator import Accumulator
+from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta
 from tokenstream.stages.metrics import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tokenstream._growing import Lane
+    from tokenstream.connection import Connection
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.framing.content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
 
-__all__ = ["Glancing"]
+__all__ = ["Glancing", "decoder_of", "is_the_callers", "no_event"]
 
 
 class Glancing:
@@ -123,3 +126,43 @@ class Glancing:
         self.error = self.accumulator.error
         self.plain = False
         self.shortcut = None
+
+    def mark(self, event: Event, *, fresh: bool) -> bool:
+        """Mark content that came with the end of the input; return False."""
+        if fresh:
+            self.meter.content(self.now)
+        if self.meter.waiting and event.__class__ is TextDelta:
+            self.meter.mark_text(self.now)
+        return False
+
+    def decoded_frames(
+        self, coding: ContentDecoder, connection: Connection, chunk: bytes, now: float
+    ) -> Iterator[Any]:
+        """Give the frames of a compressed chunk, which may grow a thousandfold: piece by piece."""
+        meter = self.meter
+        meter.mark(now, frame=False)
+        for piece in coding.pieces(chunk):
+            frames = connection.framing.frames(piece)
+            if frames and meter.waiting:
+                meter.mark(now, frame=True)
+            yield from frames
+            if connection.framing.error is not None:
+                return
+
+
+def decoder_of(coding: str, limits: Limits) -> ContentDecoder | None:
+    """Return what undoes a content coding; None where there is none."""
+    if coding.strip().lower() in ("", "identity"):
+        return None
+    from tokenstream.framing.content_coding import ContentDecoder
+
+    return ContentDecoder(coding, limits=limits)
+
+
+def is_the_callers(cause: StreamError) -> bool:
+    """Tell whether a source broke by itself, such as the application's own generator, and no transport."""
+    return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
+
+
+def no_event() -> None:
+    """Stand in for `pull` once the machine was cut."""

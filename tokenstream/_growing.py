@@ -17,9 +17,9 @@ from tokenstream.message import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-    from tokenstream.message import Ending, FinishReason
+    from tokenstream.message import Ending, FinishReason, Message
 
 __all__ = ["Arguments", "ChoiceState", "GrowingPart", "GrowingUsage", "Lane", "SharedLog", "is_bare"]
 
@@ -255,6 +255,48 @@ class ChoiceState:
                 calls[:] = [call if each.id == before.id else each for each in calls]
             delivered[:] = [id if each == before.id else each for each in delivered]
         return call
+
+    def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
+        """Take what there was of a choice, and return how many characters it holds.
+
+        Its tool calls count as handed out before: no view gives them.
+
+        Args:
+            message: That.
+            shared: Takes the fields that all choices share.
+            names: The names of these.
+        """
+        self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
+        self.finish_message = message.finish_message
+        for name, value in message.provider_data.items():
+            data = shared if name in names else self.provider_data
+            # A list of items grows in place.
+            data[name] = [*value] if isinstance(value, list) else value
+        return sum([self._restore_part(part) for part in message.parts])
+
+    def _restore_part(self, given: Part) -> int:
+        part = GrowingPart(given)
+        self.parts.append(part)
+        held = 0
+        if isinstance(given, TextPart | ReasoningPart | RefusalPart):
+            told: dict[str, Any] = {"text": "", "complete": False}
+            if isinstance(given, ReasoningPart) and given.signature:
+                part.add_extra(given.signature)
+                held = len(given.signature)
+                told["signature"] = None
+            part.start = given.model_copy(update=told)
+            if given.text:
+                self.writes(part, given.kind).append(given.text)
+            held += len(given.text)
+        elif isinstance(given, ToolCall | ServerToolCall) and not given.complete:
+            part.start = given.model_copy(update={"arguments_text": ""})
+            if given.arguments_text:
+                part.add_piece(given.arguments_text)
+            held = len(given.arguments_text)
+        elif isinstance(given, MediaPart):
+            held = len(given.data) + len(given.transcript)
+        part.final = given if given.complete else None
+        return held
 
     def find_log(self, kind: str) -> SharedLog | None:
         """Return what has been written of one kind; None before there is any."""

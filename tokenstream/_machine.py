@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream._glance import Glancing
+from tokenstream._checkpoints import judged, restored, standing
+from tokenstream._glance import Glancing, decoder_of, is_the_callers, no_event
 from tokenstream.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import (
@@ -22,22 +23,22 @@ from tokenstream.formats._read import are_text, is_dict
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._comments import COMMENT
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
-from tokenstream.message import Checkpoint
 from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.framing.content_coding import ContentDecoder
-    from tokenstream.message import Ending, Usage
+    from tokenstream.message import Checkpoint, Ending, Usage
     from tokenstream.stages.metrics import Metrics
     from tokenstream.status import ResponseHead
 
 __all__ = ["Machine"]
 
 _LOWEST_OTHER_STATUS = 300
+_NONE_GIVEN: tuple[Sequence[Event], int] = ((), 0)
 _TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
@@ -58,11 +59,13 @@ class Machine(Glancing):
         "_coding",
         "_connection",
         "_given",
+        "_giving",
         "_glanced",
         "_head",
         "_id_at_fault",
         "_left",
         "_next",
+        "_stands",
         "answered",
         "begun_at",
         "departures",
@@ -92,6 +95,10 @@ class Machine(Glancing):
         self.pings = pings
         self._connection: Connection
         self._coding: ContentDecoder | None = None
+        self._giving: tuple[Sequence[Event], int] = _NONE_GIVEN
+        """The events of a frame that has several, and how many had been given before them."""
+        self._stands: Checkpoint | None = None
+        """Where the answer stood before its end closed what was open."""
         self._id_at_fault: str | None = None
         """The id of the SSE event that is at fault; None where none is."""
         self._head: ResponseHead | None = None
@@ -144,14 +151,31 @@ class Machine(Glancing):
         """How many comments came: signs of life that hold nothing."""
         return self._connection.comments
 
-    def connect(self, content_type: str | None, coding: str = "") -> None:
+    def connect(self, content_type: str | None, coding: str = "", kept: Format | None = None) -> None:
         """Begin a new connection, whose content type is known now.
 
         Args:
             content_type: What the server says of the body.
             coding: The content coding that is on its bytes, such as "gzip".
+            kept: A format that reads it as it is; None for `self.kept`, or a new one.
         """
-        self._begin(self.wanted, content_type, coding)
+        self._coding = decoder_of(coding, self.limits)
+        self._connection = Connection(
+            self.wanted,
+            content_type=content_type,
+            limits=self.limits,
+            pings=self.pings,
+            departures=self.departures,
+            found=self._name_format,
+            kept=kept or self.kept,
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Begin where an answer stood, before any input is given."""
+        self.kept, left = restored(checkpoint, self.accumulator, limits=self.limits, pings=self.pings)
+        self.wanted = checkpoint.format
+        self._given, self._giving = checkpoint.events_seen, (left, checkpoint.events_seen)
+        self.connect(None)
 
     def give_again(self, event: Event) -> None:
         """Give an event that was pulled once more, before all others."""
@@ -162,18 +186,6 @@ class Machine(Glancing):
             return event
 
         self.pull = give
-
-    def _begin(self, format: str | Format | None, content_type: str | None, coding: str) -> None:
-        self._undo(coding)
-        self._connection = Connection(
-            format,
-            content_type=content_type,
-            limits=self.limits,
-            pings=self.pings,
-            departures=self.departures,
-            found=self._name_format,
-            kept=None if isinstance(format, ErrorBody) else self.kept,
-        )
 
     def _name_format(self, name: str) -> None:
         self.accumulator.format = name
@@ -192,8 +204,8 @@ class Machine(Glancing):
         if head.status < _LOWEST_OTHER_STATUS:
             self.connect(head.content_type, coding)
         else:
-            refusal = ErrorBody(head, limits=self.limits, named=self.wanted)
-            self._begin(refusal, head.content_type, coding)
+            refusal = ErrorBody(head, limits=self.limits, pings=self.pings, named=self.wanted)
+            self.connect(head.content_type, coding, refusal)
 
     def take_messages(self) -> None:
         """Take each piece of input as one whole payload: a WebSocket's messages."""
@@ -201,14 +213,6 @@ class Machine(Glancing):
         if not isinstance(connection.format, ErrorBody):
             connection.take_messages()
             self.resting = connection.format.resting
-
-    def _undo(self, coding: str) -> None:
-        if coding.strip().lower() in ("", "identity"):
-            self._coding = None
-        else:
-            from tokenstream.framing.content_coding import ContentDecoder
-
-            self._coding = ContentDecoder(coding, limits=self.limits)
 
     def note(self, name: str) -> None:
         """Count a departure that shows outside the frames."""
@@ -284,6 +288,7 @@ class Machine(Glancing):
         if self._coding is not None and cause is None and self.error is None:
             self._coding.end(now=now)
             cause = self._coding.error
+        before = len(self._left)
         if self.error is not None:
             self._left += connection.abandon()
             # What is no payload any more is a broken end, too.
@@ -291,7 +296,10 @@ class Machine(Glancing):
         else:
             self._left += connection.end(broken=cause is not None)
             self.error = connection.error or cause
-            broken = cause is not None and connection.error is None and not _is_the_callers(cause)
+            broken = cause is not None and connection.error is None and not is_the_callers(cause)
+        if connection.stood is not None:
+            self._giving = self._left[: before + connection.stood.left], self._given
+            self._stand()
         if broken and connection.finished:
             self.error = None
             self.note("broken_after_finish")
@@ -305,7 +313,7 @@ class Machine(Glancing):
         self._end_input(now)
         self.chunk = None
         self._left = []
-        self.pull = _no_event
+        self.pull = no_event
 
     def break_off(self, now: float) -> None:
         """Stop because an exception, Ctrl-C say, broke off the decoding of an event; it cannot go on."""
@@ -317,6 +325,8 @@ class Machine(Glancing):
             self.error = self.error or StreamInterrupted(
                 "reading was broken off while an event was decoded; what had arrived is in .partial"
             )
+            # Nobody knows how much of the event was read.
+            self._stands = self.checkpoint().model_copy(update={"position": None, "state": None})
         self.cut(now)
 
     def conclude(self, ending: Ending | None = None) -> None:
@@ -353,13 +363,21 @@ class Machine(Glancing):
 
     def checkpoint(self) -> Checkpoint:
         """Return where the answer stands."""
-        return Checkpoint(
-            messages=tuple(self.accumulator.messages),
-            format=self.format,
-            last_event_id=self._last_event_id,
-            events_seen=self.events_seen,
-            tool_calls_delivered=tuple(self.accumulator.tool_calls_delivered),
-        )
+        if self._stands is not None:
+            return judged(self._stands, self.accumulator)
+        last = self._last_event_id
+        return standing(self.accumulator, self._connection, self._waiting, self.events_seen, last)
+
+    @property
+    def _waiting(self) -> Sequence[Event]:
+        """The events that the format has read and nobody was given yet."""
+        events, before = self._giving
+        return events[self._given - before :]
+
+    def _stand(self) -> None:
+        """Keep where the answer stands, once nothing is left but what its end closes."""
+        if self._connection.stood is not None and not self._waiting:
+            self._stands = self.checkpoint()
 
     @property
     def _last_event_id(self) -> str | None:
@@ -377,8 +395,12 @@ class Machine(Glancing):
         """
         accumulator, meter, most = self.accumulator, self.meter, self.limits.body
         frames: Any
-        events: list[Event] | tuple[Event, ...]
+        events: Sequence[Event]
         event: Event | None
+        for event in self._giving[0]:
+            self.take(event)
+            self._given += 1
+            yield event
         while True:
             chunk = self.chunk
             if chunk is None:
@@ -388,9 +410,11 @@ class Machine(Glancing):
                     continue
                 fresh = True
                 while self._left:
+                    if self._stands is None:
+                        self._stand()
                     event = self._left.pop(0)
                     if self.take(event):
-                        fresh = self._mark(event, fresh=fresh)
+                        fresh = self.mark(event, fresh=fresh)
                     self._given += 1
                     yield event
                 yield None
@@ -415,7 +439,7 @@ class Machine(Glancing):
                     # A piece of a frame changes nothing of what is asked below.
                     continue
             else:
-                frames, several = self._decoded_frames(coding, chunk, now), True
+                frames, several = self.decoded_frames(coding, connection, chunk, now), True
             fresh = True
             glance = connection.format.frame_shortcut() if several else None
             for frame in frames:
@@ -425,6 +449,8 @@ class Machine(Glancing):
                 else:
                     events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
                     glance = connection.format.frame_shortcut() if several else None
+                    if len(events) > 1:
+                        self._giving = events, self._given
                 for event in events:
                     if self.take(event):
                         if fresh:
@@ -456,6 +482,7 @@ class Machine(Glancing):
             # The next input may be long in coming, and a payload is large.
             frames = frame = event = glance = None
             events = ()
+            self._giving = _NONE_GIVEN
 
     def _look(self, chunk: bytes, now: float) -> Event | None:
         """Find out how chunks like the last one are read; only now, since a stream may wait long for it."""
@@ -463,37 +490,8 @@ class Machine(Glancing):
         self.shortcut = None if read is None else self.glance_with(read)
         return self.give(chunk, now)
 
-    def _mark(self, event: Event, *, fresh: bool) -> bool:
-        """Mark content that came with the end of the input; return False."""
-        if fresh:
-            self.meter.content(self.now)
-        if self.meter.waiting and event.__class__ is TextDelta:
-            self.meter.mark_text(self.now)
-        return False
-
-    def _decoded_frames(self, coding: ContentDecoder, chunk: bytes, now: float) -> Iterator[Any]:
-        """Give the frames of a compressed chunk, which may grow a thousandfold: piece by piece."""
-        connection, meter = self._connection, self.meter
-        meter.mark(now, frame=False)
-        for piece in coding.pieces(chunk):
-            frames = connection.framing.frames(piece)
-            if frames and meter.waiting:
-                meter.mark(now, frame=True)
-            yield from frames
-            if connection.framing.error is not None:
-                return
-
     def _end_input(self, now: float) -> None:
         self.over = True
         self.plain = False
         self.shortcut = None
         self.meter.finish(now)
-
-
-def _is_the_callers(cause: StreamError) -> bool:
-    """Tell whether a source broke by itself, such as the application's own generator, and no transport."""
-    return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
-
-
-def _no_event() -> None:
-    """Stand in for `pull` once the machine was cut."""

@@ -8,6 +8,8 @@ from tokenstream._align import Aligner
 from tokenstream._machine import Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokenstream._hold import Hold
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Restarted
@@ -62,7 +64,7 @@ class RenewableMachine(Machine):
         self.shortcut = None
         self.begun_at = self.now = now
         self.meter.ended_at = None
-        self.kept = kept
+        self.kept, self._stands = kept, None
         self._named = ""
         if kept is None:
             self._left = []
@@ -165,6 +167,12 @@ class RenewableMachine(Machine):
         events, error = connection.cut_short(cause)
         self._left += events
         return error
+
+    @property
+    def _waiting(self) -> Sequence[Event]:
+        """The events that the format has read and nobody was given yet."""
+        held = () if self._hold is None else self._hold.ready
+        return [*held, *super()._waiting]
 
     @property
     def left(self) -> tuple[Event, ...]:

@@ -41,7 +41,7 @@ from tokenstream.message import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from tokenstream.message import Ending
 
@@ -178,6 +178,15 @@ class Accumulator:
         told = Usage(source="partial") if usage is None else usage
         self._spent = told if self._spent is None else self._spent + told
         self.built = None
+
+    def restore(self, message: Message, shared: Collection[str] = ()) -> None:
+        """Begin with a choice as it stood elsewhere, whose `shared` fields are those of all choices."""
+        self._id, self._model, self._role = message.id, message.model, message.role
+        self._usage.add(message.usage or Usage())
+        choice = ChoiceState(message.choice)
+        self.held += choice.restore(message, self._provider_data, shared)
+        if choice.parts or choice.finish_reason is not None or choice.provider_data:
+            self._choices[message.choice] = choice
 
     def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
         """Say how the answer ended; a choice that has its finish reason was complete before a cut.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._unframed import OF_SSE, Unframed
-from tokenstream.errors import LimitExceeded, StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.formats import registry
 from tokenstream.formats._seen import error_in, is_malformed, is_whole, lines_without_ends
 from tokenstream.formats._undetected import Undetected
@@ -29,6 +29,15 @@ __all__ = ["Connection"]
 
 _COMES_FRAMED = frozenset({"pieces", "body"})
 """What formats call their framing whose input is passed on as it comes."""
+
+
+class _Stood(NamedTuple):
+    """Where a format stands."""
+
+    position: int | str | None
+    state: dict[str, Any] | None
+    left: int = 0
+    """How many of the events at the end of the input came before the end itself."""
 
 
 class Connection:
@@ -67,6 +76,7 @@ class Connection:
         "error",
         "format",
         "framing",
+        "stood",
     )
 
     def __init__(
@@ -92,8 +102,11 @@ class Connection:
         """The fault that the end of the input shows; None until then."""
         self.format: Format
         """Reads the frames."""
+        self.stood: _Stood | None = None
+        """Where the answer stood before its end closed what was open; None until then."""
         if kept is not None:
             self._use_format(kept)
+            kept.go_on()
         elif format is None:
             self.format = Undetected(limits=limits, pings=pings, found=self._use_format)
         else:
@@ -236,6 +249,7 @@ class Connection:
             broken: Whether it broke off, so that there is no verdict to give.
         """
         events = self._end_framing()
+        self._stand(len(events))
         stray = self._stray_error()
         if stray is not None:
             self.format.judge(stray)
@@ -267,6 +281,18 @@ class Connection:
             return events, cause
         tells = isinstance(known, Undetected) or known.ended or known.ends_with_input
         return events, None if tells else known.cut_short()
+
+    def stand(self) -> _Stood:
+        """Return where the format stands: what to ask a server for, and what reading on takes."""
+        known = self.format
+        if not known.resumes or not (known.error is None or type(known.error) is ProtocolError):
+            return _Stood(None, None)
+        return _Stood(known.position, known.state())
+
+    def _stand(self, left: int) -> None:
+        """Keep where the format stands, unless the answer is over: its end closes what is open."""
+        if self.format.resumes and not self.format.finished:
+            self.stood = self.stand()._replace(left=left)
 
     def _end_framing(self) -> list[Event]:
         if self._framing_over:
@@ -329,6 +355,8 @@ class Connection:
 
     def abandon(self) -> list[Event]:
         """The connection broke: return what was held back of parts that will not go on."""
+        if self.stood is None:
+            self._stand(0)
         self.format.parts.close_all(complete=self.finished)
         return self.format.parts.take()
 

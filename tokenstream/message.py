@@ -295,8 +295,10 @@ class Message(Value):
 class Checkpoint(Value):
     """Where an answer stands: what there is of it, and what a server is told to go on from there.
 
+    `Stream.from_checkpoint` goes on with one, in another process too.
+
     Example:
-        >>> kept = Checkpoint(messages=(Message(parts=(TextPart(text="Hel"),)),), last_event_id="7")
+        >>> kept = Checkpoint(messages=(Message(parts=(TextPart(text="Hel"),)),), position=7)
         >>> Checkpoint.model_validate_json(kept.model_dump_json()).message.text
         'Hel'
     """
@@ -311,6 +313,13 @@ class Checkpoint(Value):
     """Events that had been decoded."""
     tool_calls_delivered: tuple[str, ...] = ()
     """Ids of the tool calls that had been handed out."""
+    version: int = 1
+    """What is kept here, and how: another number is another way."""
+    position: int | str | None = None
+    """What a server is asked to go on after: OpenAI's `sequence_number`, Google's `event_id`; None where
+    the answer cannot be gone on with."""
+    state: dict[str, Any] | None = None
+    """What the format needs in order to read on, for `from_checkpoint` alone; None where it cannot."""
 
     @property
     def message(self) -> Message:

@@ -65,6 +65,7 @@ def streams(body: Iterable[bytes]) -> None:
     assert_type(stream.message, Message)
     assert_type(stream.messages, list[Message])
     assert_type(stream.checkpoint(), Checkpoint)
+    assert_type(Stream.from_checkpoint(stream.checkpoint(), body, limits=Limits()), Stream)
     assert_type(stream.metrics, Metrics)
     assert_type(stream.metrics.ttft, float | None)
     assert_type(stream.departures, Mapping[str, Departure])
@@ -89,6 +90,7 @@ async def asynchronous_streams(body: AsyncIterator[bytes]) -> None:
         assert_type(call, ToolCall)
     assert_type(await stream.final(), Message)
     assert_type(stream.checkpoint(), Checkpoint)
+    assert_type(AsyncStream.from_checkpoint(stream.checkpoint(), body), AsyncStream)
     async for response in stream.responses:
         assert_type(response, AsyncStream)
         assert_type(await response.final(), Message)
@@ -149,6 +151,8 @@ def checkpoints(error: StreamError) -> None:
     assert_type(error.checkpoint.message, Message)
     assert_type(error.checkpoint.messages, tuple[Message, ...])
     assert_type(error.checkpoint.last_event_id, str | None)
+    assert_type(error.checkpoint.position, int | str | None)
+    assert_type(error.checkpoint.version, int)
     assert_type(error.checkpoint.tool_calls_delivered, tuple[str, ...])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, MessageStart, Unknown, UsageUpdate
@@ -38,6 +38,9 @@ class Answer:
         "note",
         "raw",
     )
+
+    unkept: ClassVar[frozenset[str]] = frozenset({"_out", "fields", "limits", "note", "raw"})
+    """Slots that say nothing of the answer, or only what its message holds: no state has them."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         self.limits = limits
@@ -78,6 +81,11 @@ class Answer:
     def started(self) -> bool:
         """Whether the answer's head came."""
         return self._head is not None
+
+    @property
+    def id(self) -> str | None:
+        """The answer's id; None where none was told."""
+        return None if self._head is None else self._head[0]
 
     # -- the answer as a whole ---------------------------------------------
 

@@ -23,6 +23,7 @@ __all__ = [
     "kind_of_status",
     "named_exception",
     "provider_error",
+    "text_error",
 ]
 
 # Words of providers' error types and codes (wire-formats §1.4, §4.5); the first that occurs decides.
@@ -325,6 +326,11 @@ def _is_daily(details: object) -> bool:
         for detail in dicts_of(details)
         for violation in dicts_of(detail.get("violations"))
     )
+
+
+def text_error(payload: bytes) -> ProviderError | None:
+    """Return the error that an event named "error" is whose data are plain text: a proxy's own words."""
+    return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
 
 
 def _first_text(details: dict[str, Any], *names: str) -> str | None:

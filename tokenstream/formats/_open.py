@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Finish
     from tokenstream.message import ToolCall
 
-__all__ = ["Choice", "OpenCall", "OpenPart", "join_halves", "mend"]
+__all__ = ["NO_PART", "Choice", "OpenCall", "OpenPart", "join_halves", "mend"]
 
 ValueT = TypeVar("ValueT")
 
@@ -32,6 +32,11 @@ class OpenPart:
         self.closed = False
         self.held = ""
         """The first half of a surrogate pair whose other half has not come."""
+
+
+NO_PART = OpenPart("opaque", 0, -1)
+"""Stands for a part that is not there yet."""
+NO_PART.closed = True
 
 
 class OpenCall(OpenPart):

@@ -18,6 +18,7 @@ __all__ = [
     "int_of",
     "is_dict",
     "is_list",
+    "kind_of",
     "known",
     "says_nothing",
     "text_of",
@@ -42,6 +43,17 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
         (True, False)
     """
     return isinstance(value, list)
+
+
+def kind_of(value: object) -> str:
+    """Return JSON's word for a value that is no object.
+
+    Example:
+        >>> kind_of([]), kind_of(True), kind_of(0.5)
+        ('an array', 'true or false', 'a number')
+    """
+    kinds: dict[type, str] = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
 
 
 def are_text(keys: Iterable[object]) -> bool:

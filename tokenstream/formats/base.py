@@ -12,10 +12,11 @@ from tokenstream._json import check_bounds, decode_lenient
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import Ping
-from tokenstream.formats._errors import exception_error, judge, provider_error
+from tokenstream.formats._errors import exception_error, judge, provider_error, text_error
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._parts import Parts
-from tokenstream.formats._read import is_dict
+from tokenstream.formats._read import is_dict, kind_of
+from tokenstream.formats._resuming import Resuming
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.limits import DEFAULT_LIMITS, Limits
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._replay import Replay
     from tokenstream.message import FinishReason, Usage
 
 __all__ = ["Format", "Frame", "Unit"]
@@ -41,7 +43,7 @@ Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
 array, messages of a WebSocket, or payloads that were decoded before they came."""
 
 
-class Format(ABC):
+class Format(Resuming, ABC):
     """A wire vocabulary: frames in, events out, for one connection.
 
     A format knows which choice and part an event belongs to, when a tool call
@@ -59,6 +61,7 @@ class Format(ABC):
 
     __slots__ = (
         "_fast_path",
+        "_replay",
         "assumed",
         "departures",
         "ended",
@@ -99,10 +102,16 @@ class Format(ABC):
     several_on_socket: ClassVar[bool] = False
     """Whether a WebSocket carries several answers, though a body has one."""
 
+    unkept: ClassVar[frozenset[str]] = frozenset(
+        {"_fast_path", "_replay", "departures", "error", "limits", "pings", "shortcuts", "stop"}
+    )
+    """Slots that `state` does not keep; a derived class names those of its own."""
+
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.pings = pings
         self._fast_path = None if self.fast is None else FastPath(self, self.fast)
+        self._replay: Replay | None = None
         self.shortcuts = True
         """Whether a payload like the last one may be read by comparing; the events are the same."""
         self.departures = Departures()
@@ -162,11 +171,6 @@ class Format(ABC):
     def finished(self) -> bool:
         """Whether the answer is over: a terminal event came, or every choice has its finish reason."""
         return (self.ended and not self.assumed) or self.parts.finished
-
-    @property
-    def position(self) -> int | str | None:
-        """Where a server can be told to go on; None where it cannot."""
-        return None
 
     @property
     def resting(self) -> bool:
@@ -338,9 +342,10 @@ class Format(ABC):
         """
         data = self.decode(payload)
         if not is_dict(data):
-            msg = f"a JSON object is expected, not {_kind_of(data)}"
+            msg = f"a JSON object is expected, not {kind_of(data)}"
             raise ProtocolError(msg, offset=0)
-        self._read_object(data, event)
+        if self._replay is None or not self._is_replayed(self._replay, data, event):
+            self._read_object(data, event)
 
     def decode(self, payload: bytes) -> Any:  # noqa: ANN401 - any JSON value
         """Return the JSON value that a payload is, and remember whether it may hold broken characters.
@@ -362,7 +367,8 @@ class Format(ABC):
         event = ""
         if isinstance(frame, dict):
             self.parts.halves = True
-            self._read_object(frame, "")
+            if self._replay is None or not self._is_replayed(self._replay, frame, ""):
+                self._read_object(frame, "")
             return
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
             if isinstance(frame, EventStreamMessage) and frame.kind != "event":
@@ -398,7 +404,8 @@ class Format(ABC):
             # Quirk (llama-cpp-python, 2026-11): an answer that another request interrupts ends
             # with the sentinel, and then the connection breaks; recording: none.
             self.note("finish_missing")
-            self.ended = self.assumed = True
+            # While nothing new has come, the sentinel is as old.
+            self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
         """Take the end of an answer whose finish reason is missing; by default what is open is closed."""
@@ -431,13 +438,3 @@ class Format(ABC):
 def name_of(event: ServerSentEvent | EventStreamMessage) -> str:
     """Return an event's name; "" where it has none, which the SSE standard calls "message"."""
     return "" if event.event == "message" else event.event
-
-
-def text_error(payload: bytes) -> StreamError | None:
-    """Return the error that an event named "error" is whose data are plain text: a proxy's own words."""
-    return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
-
-
-def _kind_of(value: object) -> str:
-    kinds: dict[type, str] = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
-    return kinds.get(type(value), "a number")

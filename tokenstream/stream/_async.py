@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.message import Message
+    from tokenstream.message import Checkpoint, Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import AsyncReadable
     from tokenstream.stream._opening import First
@@ -85,6 +85,40 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             driver = AsyncDriver(async_source(source), options)
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        checkpoint: Checkpoint,
+        source: AsyncReadable,
+        *,
+        limits: Limits | None = None,
+        deadlines: Deadlines | None = None,
+        started_at: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        pings: bool = False,
+    ) -> Self:
+        """Go on with an answer that another stream has begun, in another process perhaps.
+
+        The message begins as the checkpoint's, and the events with the first one that
+        comes after it. Views give what there is first; tool calls that were handed out
+        are not given again. What the server sends again is dropped.
+
+        Args:
+            checkpoint: Where the answer stood: what `checkpoint()` gave, or an error's `checkpoint`.
+            source: What the server sends after `checkpoint.position`, or all of it once more.
+            limits: Bounds on untrusted input; they count what had come, too.
+            deadlines: Bounds on silence.
+            started_at: Reading of `clock` when the request went out.
+            clock: Where the time comes from, in seconds.
+            pings: Whether signs of life become `Ping` events.
+
+        Raises:
+            MisuseError: The format has no resume, or the checkpoint is another version's.
+        """
+        options = Options(None, limits, deadlines, started_at, clock, pings, checkpoint=checkpoint)
+        driver: Any = AsyncDriver(async_source(source), options)
+        return cls(driver)
 
     # -- reading -----------------------------------------------------------
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
-    from tokenstream.message import Ending, Message
+    from tokenstream.message import Checkpoint, Ending, Message
     from tokenstream.sources import AsyncSource, Deferred, SyncSource
     from tokenstream.status import ResponseHead
     from tokenstream.stream._opening import First, Recovers
@@ -53,6 +53,7 @@ class Options(NamedTuple):
     pings: bool = False
     renewable: bool = False
     """Whether another source may go on with the answer."""
+    checkpoint: Checkpoint | None = None
 
 
 class _Rest(NamedTuple):
@@ -117,6 +118,8 @@ class Driver(Uncopied):
         """A reading of the clock before which no deadline passes."""
         kind = RenewableMachine if options.renewable else Machine
         self.machine = kind(options.format, content_type=None, limits=options.limits, pings=options.pings)
+        if options.checkpoint is not None:
+            self.machine.restore(options.checkpoint)
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
         self.chain = Chain(self.silence)

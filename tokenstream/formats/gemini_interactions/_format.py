@@ -9,6 +9,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, dicts_of, is_dict, known, says_nothing, text_of
 from tokenstream.formats.base import Format
+from tokenstream.formats.gemini_interactions._step import Step
 from tokenstream.formats.gemini_interactions._steps import Steps
 from tokenstream.formats.gemini_interactions._words import ALIASES, FINISH_REASONS, GOES_ON, usage_of
 from tokenstream.framing import ServerSentEvent
@@ -78,6 +79,8 @@ class GeminiInteractions(Format):
         texts=[("delta", "text"), ("delta", "content", "text"), ("delta", "arguments")]
     )
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    resumes: ClassVar[bool] = True
+    made_of: ClassVar[tuple[type, ...]] = (Step,)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -102,6 +105,22 @@ class GeminiInteractions(Format):
         if payload.get("object") == "interaction":
             return "status" in payload
         return event in cls.event_names and (is_dict(payload.get("interaction")) or "index" in payload)
+
+    @property
+    def position(self) -> str | None:
+        """The `event_id` that came last, for `last_event_id`."""
+        return self._event_id
+
+    def position_of(self, payload: dict[str, Any]) -> str | None:
+        """Return the id of an event."""
+        return text_of(payload, "event_id")
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the interaction that an event begins; None where it begins none."""
+        kind = text_of(payload, "event_type") or event
+        if ALIASES.get(kind, kind) != "interaction.created":
+            return None
+        return text_of(dict_of(payload, "interaction"), "id") or ""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Tell whether a payload that has an error is no error of the stream: a step that failed, say."""

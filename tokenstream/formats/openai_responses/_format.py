@@ -10,7 +10,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._read import dict_of, is_list, known, says_nothing, text_of
 from tokenstream.formats.base import PING_NAMES, Format
 from tokenstream.formats.openai_responses._events import READERS
-from tokenstream.formats.openai_responses._items import Items, sequence_number_of
+from tokenstream.formats.openai_responses._items import MADE_OF, Items, sequence_number_of
 from tokenstream.formats.openai_responses._words import (
     FINAL_STATUSES,
     RETRYABLE,
@@ -96,6 +96,8 @@ class OpenAIResponses(Format):
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
     several_on_socket: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
+    made_of: ClassVar[tuple[type, ...]] = MADE_OF
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
@@ -159,6 +161,26 @@ class OpenAIResponses(Format):
         """The number of the event that came last, from which OpenAI can replay; None where none came."""
         return self._items.sequence_number
 
+    @property
+    def position(self) -> int | None:
+        """The `sequence_number` of the event that came last, for `starting_after`."""
+        return self._items.sequence_number
+
+    def position_of(self, payload: dict[str, Any]) -> int | None:
+        """Return the number of an event."""
+        return sequence_number_of(payload)
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the response that an event begins; None where it begins none."""
+        if (text_of(payload, "type") or event) != "response.created":
+            return None
+        return text_of(dict_of(payload, "response"), "id") or ""
+
+    def state(self) -> dict[str, Any] | None:
+        """Return what is known of the response."""
+        self._items.settle_number()
+        return super().state()
+
     def feed_plainly(self, frame: Frame) -> list[Event]:
         """Return the events that `frame` holds, whatever it has in common with others."""
         self._decoded = isinstance(frame, dict)
@@ -185,12 +207,16 @@ class OpenAIResponses(Format):
 
         return take
 
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Tell whether an event is about the response, and so no error of the connection."""
+        return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
+
     def _read_object(self, data: dict[str, Any], event: str) -> None:
         self.parts.raw = data
         number = sequence_number_of(data)
         if number is not None:
             self._items.number, self._items.latest = number, None
-        if not _is_known(text_of(data, "type") or event) and data.get("object") != "response":
+        if not self.tolerates(data, event):
             error = error_of(data, event)
             if error is not None:
                 self._fail(error)

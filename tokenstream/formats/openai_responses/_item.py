@@ -5,20 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._open import OpenPart
+from tokenstream.formats._open import NO_PART
 from tokenstream.formats._read import known, says_nothing, text_of
 from tokenstream.formats.openai_responses._words import arguments_of, media_of, result_of, written
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
+    from tokenstream.formats._open import OpenPart
     from tokenstream.formats._parts import Parts
     from tokenstream.message import Part
 
-__all__ = ["NO_PART", "HostedItem", "ImageItem", "Item", "OpaqueItem", "ResultItem"]
-
-NO_PART = OpenPart("opaque", 0, -1)
-"""Stands for the part of an item that has none yet."""
-NO_PART.closed = True
+__all__ = ["HostedItem", "ImageItem", "Item", "OpaqueItem", "ResultItem"]
 
 
 class Item(ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._open import mend
@@ -18,7 +18,12 @@ from tokenstream.formats.openai_responses._item import (
     ResultItem,
 )
 from tokenstream.formats.openai_responses._words import media_of
-from tokenstream.formats.openai_responses._written import MessageItem, ReasoningItem, WrittenItem
+from tokenstream.formats.openai_responses._written import (
+    MessageItem,
+    ReasoningItem,
+    Section,
+    WrittenItem,
+)
 from tokenstream.message import MediaPart
 
 if TYPE_CHECKING:
@@ -26,10 +31,9 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._open import OpenPart
-    from tokenstream.formats.openai_responses._written import Section
     from tokenstream.limits import Limits
 
-__all__ = ["Items", "number_of", "sequence_number_of"]
+__all__ = ["MADE_OF", "Items", "number_of", "sequence_number_of"]
 
 _MAKERS: dict[str, type[Item]] = {
     "message": MessageItem,
@@ -37,6 +41,18 @@ _MAKERS: dict[str, type[Item]] = {
     "image_generation_call": ImageItem,
     "program": HostedItem,
 }
+
+MADE_OF: tuple[type, ...] = (
+    CallItem,
+    HostedItem,
+    ImageItem,
+    MessageItem,
+    OpaqueItem,
+    ReasoningItem,
+    ResultItem,
+    Section,
+)
+"""What the items of a response are made of."""
 
 _MOST_NUMBER = 10**15
 _WRITTEN = frozenset({"message", "reasoning"})
@@ -65,6 +81,7 @@ class Items(Parts):
     )
 
     splits_calls = False
+    unkept: ClassVar[frozenset[str]] = frozenset({"latest"})
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
@@ -92,6 +109,10 @@ class Items(Parts):
         """The number of the event that came last, from which the provider can replay."""
         number = None if self.latest is None else sequence_number_of(self.latest.raw)
         return self.number if number is None else number
+
+    def settle_number(self) -> None:
+        """Keep the number alone of the event that came last."""
+        self.number, self.latest = self.sequence_number, None
 
     # -- which item --------------------------------------------------------
 

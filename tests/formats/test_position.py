@@ -1,0 +1,72 @@
+"""The position that a server is asked to go on after: the same, whichever way an event was read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.formats.openai_responses_payloads import frame, hello, numbered
+from tests.support import chunkings
+from tests.support.resuming import SCRIPTED, Answer, recorded
+from tests.support.sampling import sampled
+from tokenstream import Stream
+from tokenstream.errors import StreamError
+from tokenstream.formats import registry
+from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.framing import SSEParser
+from tokenstream.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+
+_ANSWERS = [*SCRIPTED, *sampled(recorded(), one_in=20)]
+
+
+def _plainly(answer: Answer) -> list[tuple[type[Event], int | str | None]]:
+    """Return the kind of each event, with the position after its frame, where every payload is decoded."""
+    known = registry.create(answer.format, limits=DEFAULT_LIMITS, pings=False)
+    known.shortcuts = False
+    told = []
+    for came in SSEParser().frames(b"".join(answer.chunks)):
+        events = known.feed(came)
+        told += [(type(event), known.position) for event in events]
+        if known.error is not None or known.ended:
+            break
+    return told
+
+
+@pytest.mark.parametrize("answer", _ANSWERS, ids=lambda answer: answer.name)
+def test_the_position_moves_with_each_event(answer: Answer) -> None:
+    """It is that of the frame which the last event came in, in chunks of any size."""
+    body = b"".join(answer.chunks)
+    expected = _plainly(answer)
+    for chunks in (answer.chunks, *chunkings.several(body, answer.name).values()):
+        stream = Stream(chunks, format=answer.format)
+        told = []
+        with suppress(StreamError):
+            for event in stream:
+                told.append((type(event), stream.checkpoint().position))
+
+        assert expected == told[: len(expected)]
+
+
+def test_a_payload_that_is_read_at_a_glance_moves_the_position() -> None:
+    """Its number is read when somebody asks."""
+    known = OpenAIResponses()
+    payloads = numbered(*hello(0), *[{**hello(0)[2], "delta": "more"} for _ in range(9)])
+    positions = []
+    for payload in payloads:
+        known.feed(frame(payload))
+        positions.append(known.position)
+
+    assert [*range(len(payloads))] == positions
+
+
+@pytest.mark.parametrize("name", [name for name in registry.names() if not registry.load(name).resumes])
+def test_other_formats_have_no_position(name: str) -> None:
+    """Their servers cannot replay an answer, so nothing is kept for it."""
+    known = registry.create(name, limits=DEFAULT_LIMITS, pings=False)
+
+    assert (None, None) == (known.position, known.state())

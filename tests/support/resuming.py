@@ -1,0 +1,172 @@
+"""Answers that are cut, written down, and gone on with in another stream."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.formats.test_gemini_interactions import DONE, completed, created, delta, start, stop
+from tests.formats.test_gemini_interactions import event as step_event
+from tests.formats.test_openai_responses_properties import EVERYTHING
+from tests.support import wire
+from tests.support.recordings import ours, shared
+from tokenstream import Checkpoint, Stream
+from tokenstream.errors import StreamError
+from tokenstream.framing import SSEParser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenstream import Message
+    from tokenstream.events import Event
+
+RESUMABLE = ("gemini-interactions", "openai-responses")
+
+
+class Answer(NamedTuple):
+    """An answer, as the bytes of its SSE events."""
+
+    name: str
+    format: str
+    chunks: list[bytes]
+
+
+class Came(NamedTuple):
+    """All that a user sees of an answer, or of the rest of one."""
+
+    events: list[Event]
+    message: Message
+    delivered: tuple[str, ...]
+    error: type[Exception] | None
+    text: str
+
+
+def read(stream: Stream) -> Came:
+    """Read a stream to its end."""
+    events: list[Event] = []
+    error = None
+    try:
+        events.extend(stream)
+    except StreamError as failed:
+        error = type(failed)
+    try:
+        text = "".join(stream.text)
+    except StreamError:
+        text = stream.message.text
+    return Came(events, stream.message, stream.checkpoint().tool_calls_delivered, error, text)
+
+
+def stored(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint that was written to a file and read again."""
+    return Checkpoint.model_validate_json(checkpoint.model_dump_json())
+
+
+def standing(answer: Answer) -> Iterator[tuple[int, Checkpoint]]:
+    """Give how many events came, and where the answer stands, before the first one and after each."""
+    stream = Stream(answer.chunks, format=answer.format)
+    count = 0
+    yield count, stream.checkpoint()
+    try:
+        for count, _ in enumerate(stream, 1):
+            yield count, stream.checkpoint()
+    except StreamError:
+        # It has a checkpoint of its own.
+        return
+
+
+def rest_of(answer: Answer, position: int | str | None, chunks: list[bytes]) -> list[bytes]:
+    """Return what a server sends after a position, which is in the last of these chunks that has one."""
+    places = [place for place, chunk in enumerate(chunks) if position_in(answer, chunk) == position]
+    return chunks[places[-1] + 1 :]
+
+
+def position_in(answer: Answer, chunk: bytes) -> int | str | None:
+    """Return the number or the id of an event."""
+    (frame,) = SSEParser().frames(chunk)
+    payload = frame.payload if not isinstance(frame, bytes) else frame
+    if payload == b"[DONE]":
+        return None
+    name = "sequence_number" if answer.format == "openai-responses" else "event_id"
+    found: int | str | None = json.loads(payload).get(name)
+    return found
+
+
+def is_numbered(answer: Answer) -> bool:
+    """Tell whether each event has a place of its own."""
+    places = [position_in(answer, chunk) for chunk in answer.chunks]
+    if places[-1] is None:
+        del places[-1]
+    if answer.format == "openai-responses":
+        return places == [*range(len(places))]
+    return None not in places and len(places) == len({*places})
+
+
+def chunks_of(body: bytes) -> list[bytes]:
+    """Return the events of a body, each with its end; comments are none."""
+    events = body.replace(b"\r\n", b"\n").split(b"\n\n")
+    return [event + b"\n\n" for event in events if any(line[:5] == b"data:" for line in event.split(b"\n"))]
+
+
+def recorded() -> list[Answer]:
+    """Return the recordings of formats whose servers go on with an answer, and one of everything there is."""
+    found = [
+        Answer(each.name, each.format, chunks_of(each.body))
+        for each in (*ours(), *shared(*RESUMABLE))
+        if each.format in RESUMABLE and b"data:" in each.body
+    ]
+    return [each for each in found if len(each.chunks) > 1]
+
+
+def _numbered(frames: list[tuple[str, Any]]) -> list[bytes]:
+    return [
+        wire.sse(
+            "[DONE]" if isinstance(payload, bytes) else {**payload, "event_id": f"e{number}"}, event=name
+        )
+        for number, (name, payload) in enumerate(frames)
+    ]
+
+
+HALF = "\ud83d"
+RESPONSE = Answer("everything", "openai-responses", wire.sses(*EVERYTHING))
+"""A response with every kind of item."""
+INTERACTION = Answer(
+    "steps",
+    "gemini-interactions",
+    _numbered(
+        [
+            created(),
+            start(0, "thought"),
+            delta(0, "thought_summary", content={"type": "text", "text": "Hm"}),
+            delta(0, "thought_signature", signature="c2ln"),
+            stop(0),
+            start(1, "model_output"),
+            delta(1, "text", text="Hel"),
+            delta(1, "text", text="lo " + HALF),
+            delta(1, "text", text="\ude00."),
+            delta(
+                1, "text_annotation_delta", annotations=[{"type": "url_citation", "url": "https://a.test"}]
+            ),
+            delta(1, "audio", data="AAAA", mime_type="audio/mpeg"),
+            delta(1, "audio", data="AAAA"),
+            stop(1),
+            start(2, "function_call", id="c1", name="now", arguments={"a": 1}),
+            stop(2),
+            start(3, "function_call", id="c2", name="remove", arguments={}),
+            start(4, "google_search_call", id="s1"),
+            delta(3, "arguments_delta", arguments='{"path": "/t'),
+            delta(3, "arguments_delta", arguments='mp"}'),
+            delta(4, "google_search_call", arguments={"queries": ["cats"]}),
+            stop(3),
+            stop(4),
+            start(5, "google_search_result", call_id="s1", result=[{"url": "https://a.test"}]),
+            stop(5),
+            start(6, "macaw", color="red"),
+            step_event("interaction.status_update", status="in_progress", usage={"total_tokens": 3}),
+            stop(6),
+            completed(usage={"total_tokens": 7}),
+            DONE,
+        ]
+    ),
+)
+"""An interaction with every kind of step."""
+SCRIPTED = [RESPONSE, INTERACTION]

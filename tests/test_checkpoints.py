@@ -1,0 +1,275 @@
+"""An answer that is cut at any place, and gone on with in another stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tests.support.resuming import (
+    INTERACTION,
+    RESPONSE,
+    SCRIPTED,
+    Answer,
+    is_numbered,
+    position_in,
+    read,
+    recorded,
+    rest_of,
+    standing,
+    stored,
+)
+from tests.support.sampling import sampled
+from tokenstream import AsyncStream, Checkpoint, Limits, Stream, errors, testing
+from tokenstream.events import ToolCallDone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.support.resuming import Came
+
+_OURS = [answer for answer in recorded() if "/" in answer.name and len(answer.chunks) < 100][:9]
+_ANSWERS = [*SCRIPTED, *_OURS, *sampled([each for each in recorded() if each not in _OURS], one_in=12)]
+
+
+def _id(answer: Answer) -> str:
+    return answer.name
+
+
+def _rest(
+    answer: Answer, checkpoint: Checkpoint, chunks: list[bytes], *, limits: Limits | None = None
+) -> Came:
+    assert answer.format == checkpoint.format
+    return read(Stream.from_checkpoint(stored(checkpoint), chunks, limits=limits))
+
+
+@pytest.mark.parametrize("answer", _ANSWERS, ids=_id)
+def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
+    """After each event: the events after it, and the message, calls and text of the uncut stream."""
+    whole = read(Stream(answer.chunks, format=answer.format))
+    numbered = is_numbered(answer)
+    for count, checkpoint in standing(answer):
+        if checkpoint.position is None or not numbered:
+            continue
+        later = rest_of(answer, checkpoint.position, answer.chunks)
+        for chunks in (later, answer.chunks):
+            came = _rest(answer, checkpoint, chunks)
+
+            assert whole._replace(events=whole.events[count:]) == came
+
+
+@pytest.mark.parametrize("answer", [*SCRIPTED, *_OURS], ids=_id)
+def test_the_checkpoint_of_an_error_stands_before_what_the_error_closed(answer: Answer) -> None:
+    """Whatever the end closes in the message, another stream goes on with it: nothing is lost or twice."""
+    whole = read(Stream(answer.chunks, format=answer.format))
+    for place in range(1, len(answer.chunks)):
+        came = read(cut := Stream(answer.chunks[:place], format=answer.format))
+        checkpoint = cut.checkpoint()
+        if came.error is not errors.StreamTruncated or checkpoint.position is None:
+            continue
+        rest = _rest(answer, checkpoint, answer.chunks)
+
+        assert whole._replace(events=rest.events) == rest
+        assert whole.events[-len(rest.events) :] == rest.events
+        assert whole.events[: -len(rest.events)] == came.events[: len(whole.events) - len(rest.events)]
+
+
+@pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
+def test_a_frame_that_is_whole_but_for_its_end_counts(answer: Answer) -> None:
+    """Its events came before the cut, and so does its position."""
+    place = len(answer.chunks) // 2
+    stream = Stream([*answer.chunks[: place - 1], answer.chunks[place - 1].rstrip()], format=answer.format)
+    came = read(stream)
+    rest = _rest(answer, stream.checkpoint(), answer.chunks)
+
+    assert errors.StreamTruncated is came.error
+    assert position_in(answer, answer.chunks[place - 1]) == stream.checkpoint().position
+    assert read(Stream(answer.chunks, format=answer.format)).message == rest.message
+
+
+def test_what_a_frame_has_still_to_give_is_kept() -> None:
+    """A loop that is left after the first event of several loses none of the others."""
+    chunks = [*RESPONSE.chunks[:1]]
+    stream = Stream(chunks, format="openai-responses")
+    first = next(iter(stream))
+    stream.close()
+    events = [first, *read(Stream.from_checkpoint(stored(stream.checkpoint()), [])).events]
+
+    assert read(Stream(chunks, format="openai-responses")).events[: len(events)] == events
+    assert len(events) > 1
+
+
+def test_a_checkpoint_serves_more_than_once() -> None:
+    """What goes on from it does not change it."""
+    *_, (_, checkpoint) = list(standing(RESPONSE))[:40]
+    first, second = (_rest(RESPONSE, checkpoint, RESPONSE.chunks) for _ in range(2))
+
+    assert first == second
+
+
+def test_an_asynchronous_stream_goes_on_just_so() -> None:
+    """It gives what a stream gives."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for chunk in INTERACTION.chunks:
+            yield chunk
+
+    async def rest(checkpoint: Checkpoint) -> Any:
+        stream = AsyncStream.from_checkpoint(checkpoint, body())
+        return [event async for event in stream], stream.message
+
+    for _, checkpoint in [*standing(INTERACTION)][1::5]:
+        came = _rest(INTERACTION, checkpoint, INTERACTION.chunks)
+
+        assert (came.events, came.message) == anyio.run(rest, checkpoint)
+
+
+def test_views_give_what_there_is_first_and_no_call_twice() -> None:
+    """The text begins with the checkpoint's; calls that were handed out stay so."""
+    answer = (
+        testing.script().text("Let me ", "see.").tool_call("now", {}).tool_call("now", {"zone": 1}).finish()
+    )
+    chunks = answer.chunks("openai-responses")
+    handed_out, checkpoint = [], Checkpoint()
+    with Stream(chunks) as stream:
+        for event in stream:
+            if isinstance(event, ToolCallDone):
+                handed_out.append(event.call)
+                checkpoint = stored(stream.checkpoint())
+                break
+    with Stream.from_checkpoint(checkpoint, chunks) as rest:
+        assert ["Let me see."] == list(rest.text)
+        handed_out.extend(rest.tool_calls)
+
+        assert [("now", {}), ("now", {"zone": 1})] == [(call.name, call.arguments) for call in handed_out]
+        assert [call.id for call in handed_out] == [*rest.checkpoint().tool_calls_delivered]
+        assert Stream(chunks).final() == rest.message
+
+
+def test_bounds_count_what_had_come() -> None:
+    """A text that is as long as it may be grows no further."""
+    answer = testing.script().text("Hello", " you").finish()
+    chunks = answer.chunks("openai-responses")
+    cut = Stream(chunks[:5])
+    with pytest.raises(errors.StreamTruncated):
+        cut.final()
+    assert cut.message.text == "Hello"
+    with pytest.raises(errors.LimitExceeded):
+        Stream.from_checkpoint(cut.checkpoint(), chunks, limits=Limits(text=6)).final()
+
+
+def test_a_checkpoint_is_small() -> None:
+    """Beside the message, whatever its length, it takes less than 2 KB for a plain answer."""
+    pieces = ["Hello, you. "] * 1000
+    stream = Stream(testing.script().text(*pieces).finish().chunks("openai-responses")[:-5])
+    with pytest.raises(errors.StreamTruncated):
+        stream.final()
+    checkpoint = stream.checkpoint()
+    beside = checkpoint.model_copy(update={"messages": ()}).model_dump_json()
+
+    assert len(checkpoint.message.text) > 10_000
+    assert len(beside) < 2_000
+    assert "Hello" not in beside
+
+
+# -- what a server does -----------------------------------------------------------
+
+
+def _cut(answer: Answer, place: int) -> Checkpoint:
+    stream = Stream(answer.chunks[:place], format=answer.format)
+    with pytest.raises(errors.StreamTruncated) as caught:
+        stream.final()
+    return caught.value.checkpoint
+
+
+def test_a_gap_is_told_and_nothing_is_read_behind_it() -> None:
+    """Numbers follow one another, so what was left out cannot hide."""
+    came = Stream.from_checkpoint(_cut(RESPONSE, 9), RESPONSE.chunks[10:])
+    with pytest.raises(errors.ProtocolError, match="goes on at event 10, but event 9 is the next one"):
+        came.final()
+    assert _cut(RESPONSE, 9).message.text == came.message.text
+
+
+@pytest.mark.parametrize("place", [3, 9])
+def test_what_overlaps_is_read_once(place: int) -> None:
+    """A server may begin a little before the position."""
+    rest = _rest(RESPONSE, _cut(RESPONSE, 9), RESPONSE.chunks[place:])
+
+    assert read(Stream(RESPONSE.chunks, format="openai-responses")).message == rest.message
+
+
+@pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
+def test_another_answer_is_never_joined_to_the_first(answer: Answer) -> None:
+    """One that has a new id is begun anew, and belongs to nothing that came before."""
+    chunks = [chunk.replace(b'"resp_', b'"other_').replace(b'"i1"', b'"i2"') for chunk in answer.chunks]
+    came = Stream.from_checkpoint(_cut(answer, 9), chunks)
+    with pytest.raises(errors.ProtocolError, match="another answer"):
+        came.final()
+    assert _cut(answer, 9).message.text == came.message.text
+
+
+def test_an_answer_that_never_comes_to_the_position_is_not_over() -> None:
+    """Ids tell no order: while the one that came last is not seen again, all of it may have been read."""
+    checkpoint = _cut(INTERACTION, 9).model_copy(update={"position": "e8"})
+    others = [chunk.replace(b'"e8"', b'"e99"') for chunk in INTERACTION.chunks]
+    came = Stream.from_checkpoint(checkpoint, others)
+    with pytest.raises(errors.StreamTruncated):
+        came.final()
+    assert checkpoint.message.text == came.message.text
+
+
+def test_an_error_of_the_server_is_raised() -> None:
+    """It may come before anything else, without a number."""
+    chunks = testing.script().error("The position is gone.").chunks("openai-responses")[-1:]
+    with pytest.raises(errors.ProviderError, match="The position is gone"):
+        Stream.from_checkpoint(_cut(RESPONSE, 9), chunks).final()
+
+
+# -- what cannot be gone on with ---------------------------------------------------
+
+
+def test_a_format_without_a_resume_says_what_to_do_instead() -> None:
+    """No server of its kind replays an answer."""
+    with Stream(testing.script().text("Hel", "lo").finish().chunks("openai-chat")[:2]) as stream:
+        next(iter(stream))
+    with pytest.raises(errors.MisuseError, match=r"openai-chat has no resume: .*; ask for the answer anew"):
+        Stream.from_checkpoint(stream.checkpoint(), [])
+
+
+_GOOD = _cut(RESPONSE, 9)
+_EDITED = {"format": {**(_GOOD.state or {})["format"], "fields": []}}
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"version": 2}, "is of version 2, and version 1 can be read"),
+        ({"format": None}, "nothing had come"),
+        ({"state": None}, "no state to go on from"),
+        ({"state": {}}, "no state to go on from"),
+        ({"state": _EDITED}, "is not what `checkpoint\\(\\)` gave"),
+        ({"format": "macaw"}, "macaw"),
+        ({"format": "gemini-interactions"}, "another version of tokenstream"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_read_says_why(told: dict[str, Any], why: str) -> None:
+    """Another version, another format, nothing at all, or something that was changed on the way."""
+    with pytest.raises(errors.MisuseError, match=why):
+        Stream.from_checkpoint(_GOOD.model_copy(update=told), [])
+
+
+def test_what_is_no_checkpoint_is_refused() -> None:
+    """JSON is read with the class first."""
+    text: Any = _GOOD.model_dump_json()
+    with pytest.raises(errors.MisuseError, match=r"Checkpoint\.model_validate_json"):
+        Stream.from_checkpoint(text, [])
+
+
+def test_a_failed_answer_has_no_state() -> None:
+    """The server's word is its last one."""
+    stream = Stream(RESPONSE.chunks[:9] + testing.script().error("No").chunks("openai-responses")[-1:])
+    with pytest.raises(errors.ProviderError) as caught:
+        stream.final()
+
+    assert (None, None) == (caught.value.checkpoint.position, caught.value.checkpoint.state)

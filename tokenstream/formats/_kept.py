@@ -1,0 +1,287 @@
+"""Keep what a format knows between two payloads as JSON, and give it to another format of the same make.
+
+Kept are the slots of a format and of the objects that it reads with, in their order, so that none can be
+forgotten. What is kept says which slots it is made of: where these are others today, it is refused. Each
+object is written where it is met first, and is a number from then on. What the message holds already,
+calls that were handed out and fields of the answer, is looked up there.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from copy import deepcopy
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from tokenstream import events as _events
+from tokenstream import message as _message
+from tokenstream._log import TextLog
+from tokenstream.errors import MisuseError
+from tokenstream.formats._open import NO_PART, Choice, OpenCall, OpenPart
+from tokenstream.formats._read import is_dict, is_list
+from tokenstream.message import ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format
+    from tokenstream.message import Message
+
+__all__ = ["read_events", "restore_format", "state_of", "write_events"]
+
+_EVENTS: dict[str, Any] = {name: getattr(_events, name) for name in _events.__all__ if name != "Event"}
+_VALUES: dict[str, Any] = {name: kind for name, kind in vars(_message).items() if hasattr(kind, "model_dump")}
+_EVENT_KINDS = frozenset(_EVENTS.values())
+_VALUE_KINDS = frozenset(_VALUES.values())
+_SCALARS = frozenset({bool, int, float, type(None)})
+_SHARED = (OpenPart, OpenCall, Choice)
+"""What the open parts of all formats are made of."""
+
+_Slots = dict[type, list[str]]
+
+
+def state_of(known: Format) -> dict[str, Any] | None:
+    """Return what a format knows, as JSON; None where it holds what cannot be kept.
+
+    Args:
+        known: The format.
+    """
+    if hasattr(known, "__dict__"):
+        # Attributes outside of slots are nobody's that is known here.
+        return None
+    layout = _layout(known)
+    try:
+        kept = _Writer(layout).roots([known, known.parts])
+    except TypeError:
+        return None
+    told = [name if isinstance(name, str) else [*name] for name in known.parts.fields]
+    return _sealed({"layout": _number(layout), "fields": told, "kept": kept})
+
+
+def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Message]) -> None:
+    """Give a new format what another one of its make knew.
+
+    Args:
+        known: The format.
+        state: What `state_of` returned.
+        messages: What had been told by then.
+
+    Raises:
+        MisuseError: It was changed on the way, or comes from another version.
+    """
+    layout = _layout(known)
+    body = _opened(state)
+    if body["layout"] != _number(layout):
+        raise MisuseError(
+            f"the checkpoint was written by another version of tokenstream, which reads {known.name} in "
+            "another way; ask for the answer anew"
+        )
+    calls = {call.id: call for message in messages for call in message.tool_calls if call.complete}
+    _Reader(layout, calls).fill_roots([known, known.parts], body["kept"])
+    data = {message.choice: message.provider_data for message in messages}
+    shared = messages[0].provider_data if messages else {}
+    for name in body["fields"]:
+        found, key = (shared, name) if isinstance(name, str) else (data.get(name[0], {}), name[1])
+        if key in found:
+            known.parts.fields[name if isinstance(name, str) else (name[0], name[1])] = found[key]
+
+
+def write_events(events: Iterable[Event]) -> dict[str, Any]:
+    """Return events as JSON, without the payloads that they came in."""
+    writer = _Writer({})
+    return _sealed({"events": [writer.write(event) for event in events]})
+
+
+def read_events(kept: dict[str, Any]) -> list[Event]:
+    """Return the events that were kept.
+
+    Raises:
+        MisuseError: They were changed on the way.
+    """
+    reader = _Reader({}, {})
+    return [reader.read(event) for event in _opened(kept)["events"]]
+
+
+def _sealed(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "sum": _sum(body)}
+
+
+def _opened(state: dict[str, Any]) -> dict[str, Any]:
+    body = {name: value for name, value in state.items() if name != "sum"}
+    if state.get("sum") != _sum(body):
+        raise MisuseError(
+            "the checkpoint's state is not what `checkpoint()` gave: store it as it is, or ask anew"
+        )
+    return body
+
+
+def _sum(body: dict[str, Any]) -> int:
+    """Return a number that a JSON value does not have any more once it was changed."""
+    return crc32(json.dumps(body, sort_keys=True).encode())
+
+
+def _layout(known: Format) -> _Slots:
+    kinds = (type(known), type(known.parts), *known.made_of, *_SHARED)
+    return {kind: [*_slots_of(kind)] for kind in kinds}
+
+
+def _slots_of(kind: type) -> Iterator[str]:
+    for base in reversed(kind.__mro__):
+        own: tuple[str, ...] = base.__dict__.get("__slots__", ())
+        unkept: frozenset[str] = base.__dict__.get("unkept", frozenset())
+        yield from (name for name in own if name not in unkept)
+
+
+def _number(layout: _Slots) -> int:
+    """Return a number that another layout does not have."""
+    return crc32(repr([(kind.__name__, slots) for kind, slots in layout.items()]).encode())
+
+
+class _Writer:
+    """Writes values as JSON: scalars as they are, all else as an object whose one key says what it is.
+
+    Args:
+        layout: The slots that are kept of each class.
+    """
+
+    def __init__(self, layout: _Slots) -> None:
+        self._layout = layout
+        self._numbers: dict[int, int] = {}
+
+    def roots(self, things: list[object]) -> list[Any]:
+        """Write objects that the reader has."""
+        self._numbers = {id(thing): number for number, thing in enumerate(things)}
+        return [self._slots(thing) for thing in things]
+
+    def write(self, value: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
+        """Write any value."""
+        kind = value.__class__
+        if kind in _SCALARS or (kind is str and value.isascii()):
+            return value
+        if kind is str:
+            # Half of a surrogate pair, which waits for its other half, is no text that JSON can hold.
+            return {"text": [ord(each) for each in value]} if _is_broken(value) else value
+        if kind is bytes:
+            return {"bytes": b64encode(value).decode()}
+        if is_list(value):
+            return {"list": [self.write(each) for each in value]}
+        if kind is tuple:
+            return {"tuple": [self.write(each) for each in value]}
+        if kind is set:
+            return {"set": [self.write(each) for each in value]}
+        if is_dict(value):
+            if _is_plain(value):
+                return {"json": deepcopy(value)}
+            return {"map": [[self.write(key), self.write(inner)] for key, inner in value.items()]}
+        if kind is TextLog:
+            return {"log": self.write(value.join())}
+        if kind in _EVENT_KINDS:
+            told = [self.write(getattr(value, each.name)) for each in fields(value) if each.name != "raw"]
+            return {"event": [kind.__name__, *told]}
+        if kind is ToolCall and self._layout:
+            return {"call": value.id}
+        if kind in _VALUE_KINDS:
+            return {"value": [kind.__name__, value.model_dump_json(exclude_defaults=True)]}
+        return self._object(value)
+
+    def _object(self, thing: object) -> Any:  # noqa: ANN401 - a JSON value
+        if thing is NO_PART:
+            return {"object": -1}
+        number = self._numbers.get(id(thing))
+        if number is not None:
+            return {"object": number}
+        if thing.__class__ not in self._layout:
+            msg = f"{thing.__class__.__qualname__} cannot be kept"
+            raise TypeError(msg)
+        self._numbers[id(thing)] = len(self._numbers)
+        return {"new": [thing.__class__.__name__, *self._slots(thing)]}
+
+    def _slots(self, thing: object) -> list[Any]:
+        return [self.write(getattr(thing, name)) for name in self._layout[thing.__class__]]
+
+
+class _Reader:
+    """Reads what a writer of the same layout has written.
+
+    Args:
+        layout: The slots that are kept of each class.
+        calls: The tool calls that were handed out, by id.
+    """
+
+    def __init__(self, layout: _Slots, calls: dict[str, ToolCall]) -> None:
+        self._layout = layout
+        self._kinds: dict[str, Any] = {kind.__name__: kind for kind in layout}
+        self._calls = calls
+        self._made: list[Any] = []
+
+    def fill_roots(self, things: list[object], kept: list[Any]) -> None:
+        """Give objects what others had in their place."""
+        self._made = [*things]
+        for thing, slots in zip(things, kept, strict=True):
+            self._fill(thing, slots)
+
+    def read(self, kept: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
+        """Read any value."""
+        match kept:
+            case {"text": codes}:
+                return "".join(map(chr, codes))
+            case {"bytes": encoded}:
+                return b64decode(encoded)
+            case {"list": values}:
+                return [self.read(each) for each in values]
+            case {"tuple": values}:
+                return tuple(self.read(each) for each in values)
+            case {"set": values}:
+                return {self.read(each) for each in values}
+            case {"json": value}:
+                # What is read grows; what is kept may be read again.
+                return deepcopy(value)
+            case {"map": pairs}:
+                return {self.read(key): self.read(inner) for key, inner in pairs}
+            case {"log": text}:
+                log = TextLog()
+                log.append(self.read(text))
+                return log
+            case {"event": [name, *told]}:
+                kind = _EVENTS[name]
+                names = [each.name for each in fields(kind) if each.name != "raw"]
+                return kind(**{name: self.read(each) for name, each in zip(names, told, strict=True)})
+            case {"call": call_id}:
+                return self._calls.get(call_id) or ToolCall(id=call_id)
+            case {"value": [name, data]}:
+                return _VALUES[name].model_validate_json(data)
+            case {"object": number}:
+                return self._made[number] if number >= 0 else NO_PART
+            case {"new": [name, *slots]}:
+                thing: Any = object.__new__(self._kinds[name])
+                self._made.append(thing)
+                self._fill(thing, slots)
+                return thing
+            case _:
+                return kept
+
+    def _fill(self, thing: object, slots: list[Any]) -> None:
+        for name, kept in zip(self._layout[thing.__class__], slots, strict=True):
+            setattr(thing, name, self.read(kept))
+
+
+def _is_broken(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _is_plain(value: Any) -> bool:  # noqa: ANN401 - any value
+    """Tell whether a value is JSON through and through."""
+    kind = value.__class__
+    if kind is dict:
+        texts = all(key.__class__ is str and not _is_broken(key) for key in value)
+        return texts and all(map(_is_plain, value.values()))
+    if kind is list:
+        return all(map(_is_plain, value))
+    return kind in _SCALARS or (kind is str and not _is_broken(value))
