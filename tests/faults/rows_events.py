@@ -88,12 +88,6 @@ ROWS = [
     ),
     Row("F40b", "An event has empty data.", around(sse("")), whole("counted as `empty_data`")),
     Row(
-        "F41",
-        "`retry:` is no number of ASCII digits: `+40`, `4_0`, `-40`, Arabic digits.",
-        every(*[around(f"retry: {value}\n\n".encode()) for value in ("+40", "4_0", "-40", "٤٠")]),
-        whole(),
-    ),
-    Row(
         "F43",
         "Lines end with CR, LF or CRLF, mixed; each event is wanted before the next byte comes.",
         every(*[_prompt(end, blank) for end in (b"\n", b"\r", b"\r\n") for blank in (b"\r", b"\r\n")]),

@@ -11,9 +11,10 @@ import anyio
 
 from tests.faults import life_async, life_sync
 from tests.faults.driver import HELLO
-from tests.faults.matrix import Result, Row, Run, World, interrupted, saw
+from tests.faults.matrix import Result, Row, Run, World, failed, saw
 from tests.project import ROOT
 from tests.stream.async_sources import PATIENCE, open_after
+from tokenstream.errors import StreamInterrupted
 
 
 def either(in_for: Callable[[], Result] | None, in_async_for: Callable[[], Awaitable[Result]]) -> Run:
@@ -176,7 +177,7 @@ ROWS = [
         "F86b",
         "The event loop in which the stream was read is over.",
         life_async.after_its_loop,
-        interrupted(),
+        failed(StreamInterrupted, retryable=False),
         without={"sync": NO_LOOP},
     ),
 ]

@@ -5,41 +5,139 @@ Rows about `Retry`, `Reorder` and resuming stand here, too: each is one more `Ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable
 
-from tests.faults.driver import END, HALF, HELLO, TEXT, Outcome, read
-from tests.faults.matrix import Result, Row, World, answered, every, interrupted, measured, saw, whole
+from tests.faults.driver import END, HALF, TEXT
+from tests.faults.matrix import Result, Row, Run, World, every, measured, saw, state_of, whole
 from tests.faults.rows_calls import asked, begun
-from tests.faults.rows_events import LAST, around
+from tests.faults.rows_events import FIRST, LAST, around
+from tests.faults.rows_life import either
+from tests.stream.async_sources import serving
 from tests.support import wire
-from tests.support.loopback import FIN, Loopback, chunked, chunked_head, http_chunk, until_close
+from tests.support.loopback import Loopback, Request, chunked, until_close
+from tokenstream import AsyncStream, Retry, Stream, aconnect, connect
+from tokenstream.recovery import Attempt
 
 ODD_ID = "é€ 7"
 
-
-def _id_kept(outcome: Outcome) -> Iterator[str]:
-    checkpoint = outcome.error.checkpoint if outcome.error else None
-    yield saw("`.checkpoint` has the id as it was sent", checkpoint and checkpoint.last_event_id == ODD_ID)
+Look = Callable[[list[Attempt], list[Request]], Iterable[str]]
 
 
-def asked_anew(world: World) -> Result:
-    """Ask a second time, after an answer that broke inside an event, a character and a line end."""
-    with Loopback(
-        until_close(b"\xef\xbb\xbf" + HELLO + HALF),
-        until_close(HELLO + b"data: \xe2\x82"),
-        until_close(HELLO + b"data: x\r"),
-        chunked([b"\xef\xbb\xbf" + HELLO, END]),
-    ) as server:
-        broken = [read(world, server).error for _ in range(3)]
-        return measured(world, server, lambda _: [saw("nothing is left of the cut event", all(broken))])
+def numbered(event: bytes, number: str = "7") -> bytes:
+    """Return an event with an id."""
+    return f"id: {number}\n".encode() + event
 
+
+def going_on(first: bytes, second: bytes, look: Look) -> Run:
+    """Return what reads an answer over two connections; the server goes on behind the id that it is told.
+
+    Args:
+        first: What the first connection sends before it breaks off.
+        second: What the other one sends.
+        look: Is given the attempts but the first, and the requests, and tells what is so.
+    """
+
+    def run(world: World) -> Result:
+        attempts: list[Attempt] = []
+        with Loopback(until_close(first), chunked([second])) as server:
+            return measured(
+                world,
+                server,
+                lambda _: look(attempts, server.requests),
+                method="GET",
+                json=None,
+                retry=Retry(wait=0, on_retry=attempts.append),
+            )
+
+    return run
+
+
+def waits(seconds: float) -> Look:
+    """Return what looks how long is waited before the second attempt."""
+
+    def look(attempts: list[Attempt], _: list[Request]) -> Iterable[str]:
+        yield saw(f"it goes on after {seconds} s", [attempt.wait for attempt in attempts] == [seconds])
+
+    return look
+
+
+def _asks_for_the_rest(_: list[Attempt], requests: list[Request]) -> Iterable[str]:
+    ids = [request.headers.get("last-event-id") for request in requests]
+    yield saw("the rest is asked for, by the last whole event's id", ids == [None, "7"])
+
+
+def _sends_the_id(_: list[Attempt], requests: list[Request]) -> Iterable[str]:
+    sent = requests[-1].headers["last-event-id"].encode("latin-1")
+    yield saw("`Last-Event-ID` is sent as UTF-8", sent == ODD_ID.encode())
+
+
+# -- a wait that is longer than anybody's -------------------------------------------------
+
+LONG_WAIT = b"retry: 1" + b"0" * 30 + b"\n\n" + numbered(FIRST)
+
+
+class _Stopping:
+    """Notes an attempt, and stops its stream while that waits."""
+
+    def __init__(self) -> None:
+        self.stream: Stream | AsyncStream
+        self._attempts: list[Attempt] = []
+
+    def __call__(self, attempt: Attempt) -> None:
+        self._attempts.append(attempt)
+        threading.Timer(0.05, self.stream.stop).start()
+
+    def seen(self) -> str:
+        waits = [attempt.wait for attempt in self._attempts]
+        return saw("the wait is 300 s, and `stop()` ends it", waits == [300.0])
+
+
+def stopped_in_a_wait() -> Result:
+    stopping = _Stopping()
+    with serving(LONG_WAIT) as server:
+        with connect(server.url, method="GET", retry=Retry(on_retry=stopping)) as stream:
+            stopping.stream = stream
+            stream.final()
+        return state_of(stream, server, stopping.seen())
+
+
+async def stopped_in_a_wait_of_a_task() -> Result:
+    stopping = _Stopping()
+    with serving(LONG_WAIT) as server:
+        async with aconnect(server.url, method="GET", retry=Retry(on_retry=stopping)) as stream:
+            stopping.stream = stream
+            await stream.final()
+        return state_of(stream, server, stopping.seen())
+
+
+REST = numbered(LAST, "8") + END
+CUTS = (HALF, LAST.partition("€".encode()[1:])[0], b"data: x\r", b"id: 8\nevent: x\n")
+"""What a connection may leave behind: half an event, half a character, half a line end, an id and a name."""
 
 ROWS = [
     Row(
+        "F41",
+        "`retry:` is no number in ASCII (`+40`, `4_0`, `-40`, Arabic digits), and the connection breaks.",
+        every(
+            *[
+                going_on(f"retry: {value}\n\n".encode() + numbered(FIRST), REST, waits(0.0))
+                for value in ("+40", "4_0", "-40", "٤٠")
+            ]
+        ),
+        whole("it goes on after 0.0 s"),
+    ),
+    Row(
         "F42",
-        "`retry:` asks for a wait of 10^30 milliseconds, or of none.",
-        every(*[around(f"retry: {wait}\n\n".encode()) for wait in ("0", "1" + "0" * 30)]),
-        whole(),
+        "`retry: 0`, and the connection breaks.",
+        going_on(b"retry: 0\n\n" + numbered(FIRST), REST, waits(0.1)),
+        whole("it goes on after 0.1 s"),
+    ),
+    Row(
+        "F42b",
+        "`retry:` asks for 10^30 milliseconds, and the connection breaks.",
+        either(stopped_in_a_wait, stopped_in_a_wait_of_a_task),
+        Result(ending="stopped", kept="Hel", told=("the wait is 300 s, and `stop()` ends it",)),
     ),
     Row(
         "F56",
@@ -61,14 +159,14 @@ ROWS = [
     ),
     Row(
         "F59",
-        "The last event's id is not ASCII, and has a space in it.",
-        answered([chunked_head(), http_chunk(f"id: {ODD_ID}\n".encode() + HELLO), FIN], also=_id_kept),
-        interrupted("`.checkpoint` has the id as it was sent"),
+        "The last event's id is not ASCII, and the connection breaks.",
+        going_on(numbered(FIRST, ODD_ID), REST, _sends_the_id),
+        whole("`Last-Event-ID` is sent as UTF-8"),
     ),
     Row(
         "F60",
-        "An answer broke inside an event, a character or a line end, and the same is asked again.",
-        asked_anew,
-        whole("nothing is left of the cut event"),
+        "The connection breaks inside an event, a character or a line end; the next one begins with a mark.",
+        every(*[going_on(numbered(FIRST) + cut, b"\xef\xbb\xbf" + REST, _asks_for_the_rest) for cut in CUTS]),
+        whole("the rest is asked for, by the last whole event's id"),
     ),
 ]
