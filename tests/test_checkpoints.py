@@ -23,6 +23,8 @@ from tests.support.resuming import (
 from tests.support.sampling import sampled
 from tokenstream import AsyncStream, Checkpoint, Limits, Stream, errors, testing
 from tokenstream.events import ToolCallDone
+from tokenstream.formats import registry
+from tokenstream.framing import SSEParser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -273,3 +275,43 @@ def test_a_failed_answer_has_no_state() -> None:
         stream.final()
 
     assert (None, None) == (caught.value.checkpoint.position, caught.value.checkpoint.state)
+
+
+# -- again and again, and in one process ---------------------------------------------
+
+
+@pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
+def test_an_answer_may_be_cut_after_each_of_its_events(answer: Answer) -> None:
+    """Each stream gives one event, and leaves a checkpoint to the next; together they give the answer."""
+    whole = read(Stream(answer.chunks, format=answer.format))
+    first = Stream(answer.chunks, format=answer.format)
+    events = [next(first)]
+    checkpoint = first.checkpoint()
+    first.close()
+    while len(events) < len(whole.events):
+        with Stream.from_checkpoint(stored(checkpoint), answer.chunks) as stream:
+            events.append(next(stream))
+            checkpoint = stream.checkpoint()
+        assert len(events) == checkpoint.events_seen
+    last = _rest(answer, checkpoint, answer.chunks)
+
+    assert whole == last._replace(events=events)
+
+
+@pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
+def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
+    """The same object, with what it has learnt of payloads: what comes again is dropped."""
+    frames = SSEParser().frames(b"".join(answer.chunks))
+    for place in range(1, len(frames)):
+        known, other = (registry.create(answer.format, limits=Limits(), pings=False) for _ in range(2))
+        for frame in frames[:place]:
+            known.feed(frame)
+            other.feed(frame)
+        if known.error is not None:
+            break
+        known.go_on()
+
+        assert [] == [event for frame in frames[:place] for event in known.feed(frame)]
+        assert [other.feed(frame) for frame in frames[place:]] == [
+            known.feed(frame) for frame in frames[place:]
+        ]
