@@ -28,7 +28,7 @@ from tokenstream.events import (
 from tokenstream.relay.encoders._vocabulary import PHRASES, Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
@@ -264,9 +264,8 @@ class Encoder(Vocabulary):
         if self._before is None:
             self._is_replaced = True
             return self.failing("network" if event.error is None else event.error.kind, None, None)
-        before = self._before
-        made: Callable[..., Encoder] = type(self)
-        vars(self).update(vars(made(drop=self.drop)))
+        before, options = self._before, dict[str, Any](drop=self.drop)
+        vars(self).update(vars(type(self)(**options)))
         # What stands on the wire already stays the head of the other answer.
         for told in before:
             self.feed(told)
