@@ -30,7 +30,16 @@ Only rows about work and memory read bytes that are there already.
 The answer is one of `openai-chat`, and its text is mostly `Hello €`.
 A test runs all rows anew, and compares them with this page.
 
-How to read it:
+What holds in each row in which an answer was read:
+
+- What came before the fault was handed out, and stays in `stream.message`:
+  the text of the events is its text.
+- No exception of a transport's, a decoder's or a JSON parser's own comes out of the loop.
+- The error's `.partial` is that message, `.events_seen` counts what was handed out,
+  and the error survives pickling.
+- A loop that ends without an error has a whole answer, or one that was stopped.
+
+How to read the tables:
 
 - **what you get**: the class of the [error](errors.md) that the loop raises after all that came before it,
   whether asking again may help (`.retryable`), and what else was seen to be so.

@@ -17,6 +17,7 @@ from tests.faults.driver import END, HALF, HELLO, TEXT, Outcome
 from tests.faults.matrix import (
     Result,
     Row,
+    Run,
     World,
     answered,
     answered_in_steps,
@@ -120,13 +121,17 @@ def _cut_into(size: int, event: bytes) -> list[bytes]:
     return [event[start : start + size] for start in range(0, len(event), size)]
 
 
-def in_small_chunks(world: World) -> Result:
-    """A line in chunks of five bytes: its length is 10 KB first, and then 40."""
+def in_chunks(bytes_each: int, words: int) -> Run:
+    """Return what reads a line in chunks, and one of four times the length to compare."""
 
-    def work(size: int) -> Stream | AsyncStream:
-        return read_whole(world, [HELLO, *_cut_into(5, wire.chat({"content": "word " * size})), END])
+    def run(world: World) -> Result:
+        def work(words: int) -> Stream | AsyncStream:
+            line = wire.chat({"content": "word " * words})
+            return read_whole(world, [HELLO, *_cut_into(bytes_each, line), END])
 
-    return state_of(work(4000), None, saw("the work is linear", is_linear(work, 2000)))
+        return state_of(work(4000), None, saw("the work is linear", is_linear(work, words)))
+
+    return run
 
 
 def _many_lines(size: int) -> bytes:
@@ -330,9 +335,15 @@ ROWS = [
         _outgrown("line", TAIL),
     ),
     Row(
+        "F34b",
+        "A line of megabytes comes in chunks of 4 KiB.",
+        in_chunks(4096, 250_000),
+        whole("the work is linear", kept="Hello €word word wor… (20,007 characters)"),
+    ),
+    Row(
         "F35",
         "A long line comes in chunks of five bytes.",
-        in_small_chunks,
+        in_chunks(5, 2_000),
         whole("the work is linear", kept="Hello €word word wor… (20,007 characters)"),
     ),
     Row(

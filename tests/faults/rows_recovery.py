@@ -64,7 +64,7 @@ def waits(seconds: float) -> Look:
 
 def _asks_for_the_rest(_: list[Attempt], requests: list[Request]) -> Iterable[str]:
     ids = [request.headers.get("last-event-id") for request in requests]
-    yield saw("the rest is asked for, by the last whole event's id", ids == [None, "7"])
+    yield saw("the rest is asked for by the last id that counts", ids == [None, "7"])
 
 
 def _sends_the_id(_: list[Attempt], requests: list[Request]) -> Iterable[str]:
@@ -164,9 +164,15 @@ ROWS = [
         whole("`Last-Event-ID` is sent as UTF-8"),
     ),
     Row(
+        "F59b",
+        "The last event's id holds NUL, which no header can, and the connection breaks.",
+        going_on(numbered(FIRST) + b"id: a\0b\n\n", REST, _asks_for_the_rest),
+        whole("the rest is asked for by the last id that counts"),
+    ),
+    Row(
         "F60",
         "The connection breaks inside an event, a character or a line end; the next one begins with a mark.",
         every(*[going_on(numbered(FIRST) + cut, b"\xef\xbb\xbf" + REST, _asks_for_the_rest) for cut in CUTS]),
-        whole("the rest is asked for, by the last whole event's id"),
+        whole("the rest is asked for by the last id that counts"),
     ),
 ]
