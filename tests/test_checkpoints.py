@@ -21,7 +21,7 @@ from tests.support.resuming import (
     stored,
 )
 from tests.support.sampling import sampled
-from tokenstream import AsyncStream, Checkpoint, Limits, Stream, errors, testing
+from tokenstream import AsyncStream, Checkpoint, Limits, Retry, Stream, errors, resilient, testing
 from tokenstream.events import ToolCallDone
 from tokenstream.formats import registry
 from tokenstream.framing import SSEParser
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.support.resuming import Came
+    from tokenstream.recovery import Attempt
 
 _OURS = [answer for answer in recorded() if "/" in answer.name and len(answer.chunks) < 100][:9]
 _ANSWERS = [*SCRIPTED, *_OURS, *sampled([each for each in recorded() if each not in _OURS], one_in=12)]
@@ -315,3 +316,30 @@ def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
         assert [other.feed(frame) for frame in frames[place:]] == [
             known.feed(frame) for frame in frames[place:]
         ]
+
+
+@pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
+@pytest.mark.parametrize("end", [b"", b"\n\n"])
+def test_an_attempt_that_failed_leaves_a_checkpoint(answer: Answer, end: bytes) -> None:
+    """Its error has one, which holds events that nobody was given yet."""
+    whole = read(Stream(answer.chunks, format=answer.format))
+    kept: list[Checkpoint] = []
+
+    def note(attempt: Attempt) -> None:
+        if attempt.error is not None:
+            kept.append(stored(attempt.error.checkpoint))
+
+    for place in range(3, len(answer.chunks) - 8, 4):
+        cut = [*answer.chunks[:place], answer.chunks[place].rstrip() + end]
+        bodies = [answer.chunks, cut]
+        came = read(
+            resilient(
+                lambda _attempt, bodies=bodies: bodies.pop(),
+                Retry(mode="resume", wait=0, on_retry=note),
+                format=answer.format,
+            )
+        )
+
+        assert whole.message == came.message
+        assert whole.message == _rest(answer, kept.pop(), answer.chunks).message
+        assert [] == kept

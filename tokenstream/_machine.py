@@ -297,9 +297,9 @@ class Machine(Glancing):
             self._left += connection.end(broken=cause is not None)
             self.error = connection.error or cause
             broken = cause is not None and connection.error is None and not is_the_callers(cause)
-        if connection.stood is not None:
-            self._giving = self._left[: before + connection.stood.left], self._given
-            self._stand()
+        stood = connection.stood
+        self._giving = self._left[: None if stood is None else before + stood.left], self._given
+        self._stand()
         if broken and connection.finished:
             self.error = None
             self.note("broken_after_finish")

@@ -68,13 +68,16 @@ class RenewableMachine(Machine):
         self._named = ""
         if kept is None:
             self._left = []
+        elif self._hold is not None:
+            # The format has told these, and will not do it again.
+            hold.ready.extend((*self._hold.ready, *self._hold.held))
         self.hold_back(hold)
         self.connect(None)
 
     def hold_back(self, hold: Hold) -> None:
         """Hold back what comes next; the message does not have it before it is given."""
         hold.ready.extend(self._left)
-        self._left = []
+        self._left, self._giving = [], ([], self._given)
         self._hold, self.holding = hold, True
         self.take = hold.has_content
         self.pull = self._pull_held
@@ -166,12 +169,13 @@ class RenewableMachine(Machine):
             cause = self._coding.error
         events, error = connection.cut_short(cause)
         self._left += events
+        self._giving = [*self._left], self._given
         return error
 
     @property
     def _waiting(self) -> Sequence[Event]:
         """The events that the format has read and nobody was given yet."""
-        held = () if self._hold is None else self._hold.ready
+        held = () if self._hold is None else (*self._hold.ready, *self._hold.held)
         return [*held, *super()._waiting]
 
     @property
