@@ -22,7 +22,7 @@ from tests.support.resuming import (
 )
 from tests.support.sampling import sampled
 from tokenstream import AsyncStream, Checkpoint, Limits, Retry, Stream, errors, resilient, testing
-from tokenstream.events import ToolCallDone
+from tokenstream.events import Resumed, ToolCallDone
 from tokenstream.formats import registry
 from tokenstream.framing import SSEParser
 
@@ -341,5 +341,6 @@ def test_an_attempt_that_failed_leaves_a_checkpoint(answer: Answer, end: bytes) 
         )
 
         assert whole.message == came.message
+        assert [place + 1] == [event.dropped for event in came.events if isinstance(event, Resumed)]
         assert whole.message == _rest(answer, kept.pop(), answer.chunks).message
         assert [] == kept

@@ -191,7 +191,7 @@ class RenewableMachine(Machine):
     @property
     def dropped(self) -> int:
         """How many frames came a second time on this connection and were dropped."""
-        return 0
+        return self.reader.dropped
 
     def expect(self, position: int | str) -> None:
         """Go on behind a position: what the server sends again up to there is dropped."""

@@ -27,6 +27,7 @@ class Resuming:
     else:
         _fast_path: FastPath | None
         _replay: Replay | None
+        dropped: int
         error: StreamError | None
         parts: Parts
 
@@ -91,6 +92,7 @@ class Resuming:
         if self._fast_path is not None:
             self._fast_path.clear()
         self.error = None
+        self.dropped = 0
         position = self.position
         self._replay = None if position is None else Replay(position, self.parts.id)
 
@@ -101,4 +103,5 @@ class Resuming:
         dropped = replay.drops(self.position_of(payload), self.begun_by(payload, event))
         if replay.over:
             self._replay = None
+        self.dropped += dropped
         return dropped

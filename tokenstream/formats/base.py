@@ -64,6 +64,7 @@ class Format(Resuming, ABC):
         "_replay",
         "assumed",
         "departures",
+        "dropped",
         "ended",
         "error",
         "frames",
@@ -103,7 +104,7 @@ class Format(Resuming, ABC):
     """Whether a WebSocket carries several answers, though a body has one."""
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        {"_fast_path", "_replay", "departures", "error", "limits", "pings", "shortcuts", "stop"}
+        {"_fast_path", "_replay", "departures", "dropped", "error", "limits", "pings", "shortcuts", "stop"}
     )
     """Slots that `state` does not keep; a derived class names those of its own."""
 
@@ -112,6 +113,8 @@ class Format(Resuming, ABC):
         self.pings = pings
         self._fast_path = None if self.fast is None else FastPath(self, self.fast)
         self._replay: Replay | None = None
+        self.dropped = 0
+        """Payloads that came again over the connection that goes on, and were dropped."""
         self.shortcuts = True
         """Whether a payload like the last one may be read by comparing; the events are the same."""
         self.departures = Departures()
