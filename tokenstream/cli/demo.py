@@ -6,7 +6,7 @@ The recordings were made for this demo; they follow their providers' documents.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from tokenstream.cli._screen import open_screen
 from tokenstream.connect import connect
 from tokenstream.errors import StreamError
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
-from tokenstream.testing._server import ReplayServer, Reply, paced
+from tokenstream.recovery import Retry
+from tokenstream.testing._server import ReplayServer, Reply, Request, paced
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.cli._screen import Screen
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
+    from tokenstream.recovery import Attempt, AttemptReport
     from tokenstream.stream import Stream
 
 __all__ = ["add_to", "run"]
@@ -40,17 +42,22 @@ class Run:
     """Seconds until the first event."""
     rate: float
     """Events per second after it."""
-    cut_in: bytes = b""
-    """Bytes of the recording in whose middle the connection breaks."""
+    cuts: tuple[bytes, bytes] | None = None
+    """Bytes of the recording in whose middle the connection breaks, and the body of a second attempt ends."""
 
-    def reply(self, *, fast: bool) -> Reply:
-        """Return the recording as the server sends it."""
+    def replies(self, *, fast: bool) -> list[Reply]:
+        """Return what the server sends: the recording, or first what goes wrong with it."""
         body = files("tokenstream.cli").joinpath("recordings", self.recording).read_bytes()
         chunks = paced(body, rate=None) if fast else paced(body, rate=self.rate, first=self.first)
         whole = Reply(chunks=chunks)
-        if not self.cut_in:
-            return whole
-        return whole.cut_after(body.index(self.cut_in) + len(self.cut_in) // 2)
+        if self.cuts is None:
+            return [whole]
+        broken, ended = (whole.cut_after(body.index(place) + len(place) // 2) for place in self.cuts)
+        return [broken, replace(ended, cut=None), _BAD_GATEWAY, whole]
+
+
+_BAD_GATEWAY = Reply(chunks=[(0.0, b"<html>Bad gateway</html>")], content_type="text/html", status=502)
+"""What a proxy answers in the place of a server that it cannot reach."""
 
 
 def _asked(model: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
@@ -84,13 +91,13 @@ RUNS = (
         rate=36.0,
     ),
     Run(
-        title="openai-chat: the connection breaks in the middle",
+        title="openai-chat: the answer breaks off three times, and goes on",
         recording="openai-chat-cut.sse",
-        path="/cut/v1/chat/completions",
+        path="/flaky/v1/chat/completions",
         question=_asked("demo-1", "Please make room on the disk.", stream_options=_WITH_USAGE),
-        first=0.4,
-        rate=36.0,
-        cut_in=b'{"arguments":"/old"}',
+        first=0.3,
+        rate=60.0,
+        cuts=(b'{"content":" because"}', b'{"arguments":"/old"}'),
     ),
 )
 """What is played, one after the other."""
@@ -131,27 +138,42 @@ def run(*, fast: bool = False) -> int:
         f"A server on this machine sends {len(RUNS)} recorded answers over HTTP"
         f"{'' if fast else ', at the pace of a model'}; connect() reads them."
     )
-    replies = {run.path: run.reply(fast=fast) for run in RUNS}
+    replies = {run.path: iter(run.replies(fast=fast)) for run in RUNS}
+
+    def answer(request: Request) -> Reply:
+        return next(replies[request.route])
+
     # A proxy that the environment names cannot reach a server on loopback.
-    with ReplayServer(replies) as server, httpx.Client(trust_env=False, timeout=30) as client:
-        streams = [_play(screen, number, server.url, client) for number in range(len(RUNS))]
+    with ReplayServer(answer) as server, httpx.Client(trust_env=False, timeout=30) as client:
+        streams = [_play(screen, number, server.url, client, fast=fast) for number in range(len(RUNS))]
     screen.table(_HEADS, [_row(stream) for stream in streams])
-    expected = ["truncated" if run.cut_in else "complete" for run in RUNS]
-    return 0 if expected == [stream.message.ending for stream in streams] else 1
+    return 0 if all(stream.message.complete for stream in streams) else 1
 
 
-def _play(screen: Screen, number: int, url: str, client: Any) -> Stream:  # noqa: ANN401 - httpx's
+def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> Stream:  # noqa: ANN401 - httpx's
     run = RUNS[number]
     screen.title(f"{number + 1}/{len(RUNS)} {run.title}")
-    with connect(f"{url}{run.path}", json=run.question, client=client) as stream:
-        printer = _Printer(screen)
+    printer = _Printer(screen)
+    retry = None
+    if run.cuts is not None:
+        # Aligned, no event comes twice: the call that was cut is handed out once, when it is whole.
+        wait = 0.0 if fast else 0.3
+        retry = Retry(mode="restart", align=True, attempts=4, wait=wait, on_retry=printer.tell)
+    with connect(f"{url}{run.path}", json=run.question, client=client, retry=retry) as stream:
         try:
             for event in stream:
                 printer.show(event)
         except StreamError as error:
-            _show_error(screen, error)
+            screen.line(f"{type(error).__name__}: {error}", "bad")
     screen.fresh()
+    if len(stream.attempts) > 1:
+        screen.line()
+        screen.line(f"stream.attempts: {', '.join(_ended(report) for report in stream.attempts)}")
     return stream
+
+
+def _ended(report: AttemptReport) -> str:
+    return "whole" if report.error is None else type(report.error).__name__
 
 
 class _Printer:
@@ -160,6 +182,13 @@ class _Printer:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._kind: type[Event] | None = None
+        self._goes_on = False
+        """Another attempt was told of: what comes next stands on a line of its own."""
+
+    def tell(self, attempt: Attempt) -> None:
+        """Print why there is another attempt."""
+        self._screen.line(f"[{type(attempt.error).__name__}; asking again in {attempt.wait:.1f} s]", "dim")
+        self._kind, self._goes_on = None, True
 
     def show(self, event: Event) -> None:
         """Print what an event adds."""
@@ -170,7 +199,8 @@ class _Printer:
                 self._screen.piece(text, "dim")
             case TextDelta(text):
                 self._begins(event)
-                self._screen.piece(text)
+                self._screen.piece(text.lstrip(" ") if self._goes_on else text)
+                self._goes_on = False
             case ToolCallDone(call):
                 self._begins(event)
                 self._screen.line(f"tool call: {_call(call)}", "strong")
@@ -182,24 +212,6 @@ class _Printer:
         if last not in {None, self._kind}:
             self._screen.line()
         return last is not self._kind
-
-
-def _show_error(screen: Screen, error: StreamError) -> None:
-    screen.line()
-    screen.line(f"{type(error).__name__}: {error}", "bad")
-    screen.line()
-    kept = error.partial
-    end = " ".join(kept.text.split()[-4:])
-    _show_fact(screen, "error.partial.text", f'all {len(kept.text)} characters, to "... {end}"')
-    for call in kept.tool_calls:
-        _show_fact(screen, "error.partial.tool_calls", f"{call.name} {call.arguments_text}")
-    delivered = ", ".join(error.tool_calls_delivered) or "none: half a call is never handed out"
-    _show_fact(screen, "error.tool_calls_delivered", delivered)
-    _show_fact(screen, "error.retryable", str(error.retryable))
-
-
-def _show_fact(screen: Screen, name: str, fact: str) -> None:
-    screen.line(f"{name:<27} {fact}")
 
 
 def _call(call: ToolCall) -> str:
