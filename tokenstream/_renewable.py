@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._align import Aligner
 from tokenstream._machine import Machine
+from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ class RenewableMachine(Machine):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("_aligner", "_hold", "_named")
+    __slots__ = ("_aligner", "_hold", "_id_before", "_named", "_retry_before")
 
     def __init__(
         self,
@@ -44,6 +45,10 @@ class RenewableMachine(Machine):
         """The events that are held back, and until when; None where none are."""
         self._named = ""
         """The name of the format that they are in, which the message does not have yet."""
+        self._id_before: str | None = None
+        """The id of the last event of the connection before; a new one begins with none."""
+        self._retry_before: int | None = None
+        """The wait that the server told on it."""
         self._aligner: Aligner | None = None
         """Passes over events that were given before; None where all are given."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings)
@@ -57,6 +62,8 @@ class RenewableMachine(Machine):
             now: A clock reading, in seconds.
             kept: The format that goes on; None for a new one.
         """
+        self._retry_before = self.reconnect_after
+        self._id_before = None if kept is None else self._last_event_id
         self.error = None
         self.over = self.answered = self.resting = False
         self.plain = True
@@ -179,6 +186,16 @@ class RenewableMachine(Machine):
         return [*held, *super()._waiting]
 
     @property
+    def refused(self) -> bool:
+        """The response is an error, and no answer."""
+        return isinstance(self._connection.format, ErrorBody)
+
+    @property
+    def status(self) -> int | None:
+        """The status of the response; None where there is none."""
+        return None if self._head is None else self._head.status
+
+    @property
     def left(self) -> tuple[Event, ...]:
         """The events that are left at the end of the input."""
         return tuple(self._left)
@@ -186,15 +203,22 @@ class RenewableMachine(Machine):
     @property
     def reconnect_after(self) -> int | None:
         """The milliseconds to wait before a new connection, as the server says; None where it does not."""
-        return self._connection.retry
+        told = self._connection.retry
+        return self._retry_before if told is None else told
+
+    @property
+    def _last_event_id(self) -> str | None:
+        return super()._last_event_id or self._id_before
 
     @property
     def dropped(self) -> int:
         """How many frames came a second time on this connection and were dropped."""
         return self.reader.dropped
 
-    def expect(self, position: int | str) -> None:
-        """Go on behind a position: what the server sends again up to there is dropped."""
+    @property
+    def last_event_id(self) -> str | None:
+        """The id of the last SSE event; None where the server gave none."""
+        return self._last_event_id
 
     @property
     def reader(self) -> Format:

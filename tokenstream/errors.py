@@ -14,9 +14,9 @@
     │   ├── StreamTruncated
     │   ├── StreamStalled
     │   ├── ProtocolError
-    │   │   └── LimitExceeded
+    │   │   ├── LimitExceeded
+    │   │   └── PositionLost
     │   ├── ProviderError
-    │   ├── PositionLost
     │   └── AnswerRejected
     ├── OutputInvalid                   the model's output is not what was asked for
     │   └── InvalidJSON
@@ -343,6 +343,19 @@ class LimitExceeded(ProtocolError):
         self.value = value
 
 
+class PositionLost(ProtocolError):
+    """The server does not go on from the position that it was told: it no longer holds it, or is elsewhere.
+
+    What had arrived is in `partial`. Ask for the finished answer by its id, where
+    the provider has that, or from zero.
+
+    Args:
+        message: What the server did instead.
+        event: Number of the frame at fault, from 1, or None.
+        offset: Position in the frame's payload, in bytes, or None.
+    """
+
+
 class ProviderError(StreamError):
     """The provider said, inside the stream or with a status below 400, that the answer failed.
 
@@ -383,17 +396,6 @@ class AnswerRejected(StreamError):
     def __init__(self, message: str, *, outcome: Outcome) -> None:
         super().__init__(message, retryable=True)
         self.outcome = outcome
-
-
-class PositionLost(StreamError):
-    """The server does not go on from the position that it was told: it no longer holds it, or is elsewhere.
-
-    What had arrived is in `partial`. Ask for the finished answer by its id, where
-    the provider has that, or from zero.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, kind="server", retryable=False)
 
 
 class _OutputError(_AnswerError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenstream.errors import ProtocolError
+from tokenstream.errors import PositionLost
 
 __all__ = ["Replay"]
 
@@ -40,12 +40,12 @@ class Replay:
             begun: The id of the answer that it begins, which may be ""; None where it begins none.
 
         Raises:
-            ProtocolError: It is another answer, or something is missing before it.
+            PositionLost: It is another answer, or something is missing before it.
         """
         if begun is not None:
             if begun and self._answer and begun != self._answer:
                 msg = "the server begins another answer, where it was to go on with this one"
-                raise ProtocolError(msg)
+                raise PositionLost(msg)
             self._from_start = True
         after = self._after
         if isinstance(after, int):
@@ -53,7 +53,7 @@ class Replay:
                 return False
             if position > after + 1:
                 msg = f"the server goes on at event {position}, but event {after + 1} is the next one"
-                raise ProtocolError(msg)
+                raise PositionLost(msg)
             self.over = position > after
             return not self.over
         if position == after:

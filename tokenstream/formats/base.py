@@ -72,6 +72,7 @@ class Format(Resuming, ABC):
         "noted_at",
         "parts",
         "pings",
+        "dropped",
         "shortcuts",
         "stop",
     )

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tokenstream._backoff import clamp_reconnect, wait_before
 from tokenstream._hold import Hold
-from tokenstream.errors import MisuseError, PositionLost, ProviderError, StreamError, StreamStalled
+from tokenstream.errors import (
+    MisuseError,
+    PositionLost,
+    ProviderError,
+    StatusError,
+    StreamError,
+    StreamStalled,
+)
 from tokenstream.events import Restarted, Resumed
 from tokenstream.recovery._outcome import outcome_of, shows_but
 from tokenstream.stream._attempts import Attempt, AttemptReport
@@ -36,6 +43,12 @@ _LONGEST_WAIT = 60.0
 """The longest wait of our own, in seconds."""
 _LONGEST_ASKED = 300.0
 """The longest wait that a server may ask for, in seconds; beyond it, asking again is given up."""
+
+
+_NOT_HELD = frozenset({400, 404, 409, 410, 412, 416, 422})
+"""Statuses that say of a request to resume that there is nothing to resume."""
+_NO_CONTENT = 204
+"""The status that says to an event source that there is nothing more."""
 
 
 class _Plan(NamedTuple):
@@ -153,6 +166,8 @@ class Recovery:
         if plan is None:
             # What was kept for going on is ended now.
             self._machine.finish(cause, now)
+            if isinstance(error, PositionLost):
+                self._machine.error = error
             return None
         return self._go_on(plan, error, now)
 
@@ -171,15 +186,28 @@ class Recovery:
     def _find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
         """Return what is wrong with the answer as its input ends, or has failed; None where nothing is."""
         machine = self._machine
-        if machine.answered and machine.error is None and cause is None and not machine.over:
+        if machine.answered and not machine.refused and machine.error is None and cause is None:
             # Its terminal event came; the connection's own end may still be read.
             return self._outcome()
         if machine.error is None and self._position is not None:
             error = machine.cut_short(cause)
             if error is not None:
-                return error
+                return self._resume_refused(error)
         machine.finish(cause, now)
-        return machine.error or self._outcome()
+        return self._outcome() if machine.error is None else self._resume_refused(machine.error)
+
+    def _resume_refused(self, error: StreamError) -> StreamError:
+        """Return what it means that a server has not gone on from a position, or the error as it is."""
+        if self._mode != "resume" or self._hold.released:
+            return error
+        status = self._machine.status
+        if not isinstance(error, StatusError) and status != _NO_CONTENT:
+            return error
+        if isinstance(error, StatusError) and (error.retryable or error.status not in _NOT_HELD):
+            return error
+        lost = PositionLost(f"the server does not go on from the position that it was told ({error})")
+        lost.__cause__ = error
+        return lost
 
     def _outcome(self) -> StreamError | None:
         if not self._retry.outcomes or self._hold.released or self._shown:
@@ -232,7 +260,7 @@ class Recovery:
         if position is not None:
             return position
         asked = self._retry.mode == "resume" or opener.replays
-        return machine.checkpoint().last_event_id if asked else None
+        return machine.last_event_id if asked else None
 
     def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
         """Return the seconds to wait; None where the server asks for more than is of use."""
@@ -260,7 +288,7 @@ class Recovery:
             number=self._made + 1,
             mode=plan.mode,
             message=error.partial,
-            last_event_id=position if isinstance(position, str) else machine.checkpoint().last_event_id,
+            last_event_id=position if isinstance(position, str) else machine.last_event_id,
             sequence=position if isinstance(position, int) else None,
             error=error,
             wait=plan.wait,
@@ -290,8 +318,6 @@ class Recovery:
         if kept is None:
             machine.wanted = plan.opener.format
         machine.renew(self._hold, now, kept=kept)
-        if position is not None:
-            machine.expect(position)
         return replace(plan.opener.deferred(attempt), begins=False, wait=attempt.wait)
 
     def _settle_usage(self, mode: AttemptMode) -> None:

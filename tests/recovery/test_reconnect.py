@@ -1,0 +1,180 @@
+"""A GET whose events have ids goes on behind the last one: rows F42, F59 and F60, over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.recovery.attempts import in_each_world
+from tests.support import wire
+from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk, sized
+from tokenstream import Retry, aconnect, connect
+from tokenstream.errors import PositionLost, StreamError, StreamInterrupted
+from tokenstream.events import Resumed, TextDelta
+
+AGAIN = Retry(wait=0)
+
+
+def numbered(id: str, text: str, finish: str | None = None) -> bytes:
+    return f"id: {id}\n".encode() + wire.chat({"content": text} if text else {}, finish)
+
+
+END = numbered("9", "", "stop") + wire.DONE
+
+
+def read(world: str, server: Loopback, retry: Retry = AGAIN, **options: Any) -> tuple[list[Any], Any]:
+    """Return the events of a GET, and what came of it: the stream, or its error."""
+    events: list[Any] = []
+    if world == "sync":
+        with connect(server.url, method="GET", retry=retry, **options) as stream:
+            try:
+                events.extend(iter(stream))
+            except StreamError as error:
+                return events, error
+            return events, stream
+
+    async def main() -> Any:
+        async with aconnect(server.url, method="GET", retry=retry, **options) as stream:
+            try:
+                async for event in stream:
+                    events.append(event)
+            except StreamError as error:
+                return error
+            return stream
+
+    return events, anyio.run(main, backend=world)
+
+
+def cut(*pieces: bytes, end: Any = FIN) -> Sequence[Any]:
+    return [chunked_head(), *map(http_chunk, pieces), end]
+
+
+def whole(*pieces: bytes) -> Sequence[Any]:
+    return [chunked_head(), *map(http_chunk, pieces), LAST_CHUNK]
+
+
+def text_of(events: list[Any]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+@in_each_world
+@pytest.mark.parametrize("end", [FIN, RST])
+def test_the_answer_goes_on_behind_the_last_event(world: str, end: Any) -> None:
+    """The server is told its id; the loop is told that the answer goes on."""
+    scripts = [cut(numbered("1", "Hel"), numbered("2", "lo"), end=end), whole(numbered("3", " world"), END)]
+    with Loopback(*scripts) as server:
+        events, stream = read(world, server)
+
+    assert text_of(events) == stream.message.text == "Hello world"
+    assert stream.message.complete
+    assert [event.mode for event in events if isinstance(event, Resumed)] == ["resume"]
+    assert [request.headers.get("last-event-id") for request in server.requests] == [None, "2"]
+
+
+@in_each_world
+def test_f60_an_event_that_was_cut_is_discarded_with_all_that_the_connection_knew(world: str) -> None:
+    """Neither half a line end nor half an event reaches the next one, which has a BOM of its own."""
+    lost = numbered("2", "lost €")
+    scripts = [
+        cut(numbered("1", "Hel"), lost[: lost.index(b"\xe2") + 1] if b"\xe2" in lost else lost[:-9] + b"\r")
+    ]
+    scripts.append(whole(b"\xef\xbb\xbf" + numbered("2", "lo €"), END))
+    with Loopback(*scripts) as server:
+        events, stream = read(world, server)
+
+    assert text_of(events) == "Hello €"
+    assert server.requests[1].headers["last-event-id"] == "1"
+    assert "invalid_utf8" not in stream.departures
+
+
+@in_each_world
+def test_f60_the_last_id_outlives_a_connection_without_events(world: str) -> None:
+    """An answer that is cut again before its first event goes on from the same place."""
+    scripts = [cut(numbered("1", "Hel")), cut(b": nothing yet\n\n"), whole(numbered("2", "lo"), END)]
+    with Loopback(*scripts) as server:
+        events, _ = read(world, server)
+
+    assert text_of(events) == "Hello"
+    assert [request.headers.get("last-event-id") for request in server.requests] == [None, "1", "1"]
+
+
+@in_each_world
+def test_f59_an_id_beyond_ascii_is_sent_in_utf8(world: str) -> None:
+    """As Chromium sends it; a str would be refused by the client."""
+    scripts = [cut(numbered("é7", "Hel")), whole(numbered("8", "lo"), END)]
+    with Loopback(*scripts) as server:
+        events, _ = read(world, server, headers={"X-Own": "kept"})
+    again = server.requests[1].headers
+
+    assert text_of(events) == "Hello"
+    assert again["last-event-id"].encode("latin-1").decode() == "é7"
+    assert again["x-own"] == "kept"
+
+
+@in_each_world
+@pytest.mark.parametrize(("told", "expected"), [("0", 0.1), ("1" + "0" * 30, 300.0), ("1500", 1.5)])
+def test_f42_the_wait_that_a_server_tells_is_bounded(world: str, told: str, expected: float) -> None:
+    """Neither at once nor never."""
+    waits: list[float] = []
+
+    class Enough(Exception):
+        pass
+
+    def stop(attempt: Any) -> None:
+        waits.append(attempt.wait)
+        raise Enough
+
+    with Loopback(cut(f"retry: {told}\n".encode() + numbered("1", "Hel"))) as server, pytest.raises(Enough):
+        read(world, server, Retry(on_retry=stop))
+
+    assert waits == [expected]
+
+
+@in_each_world
+def test_a_position_that_is_no_longer_held_is_an_error_of_its_own(world: str) -> None:
+    """What had arrived is kept."""
+    gone = sized(b"too old", status=410, content_type="text/plain")
+    with Loopback(cut(numbered("1", "Hel")), gone) as server:
+        events, error = read(world, server)
+
+    assert isinstance(error, PositionLost)
+    assert (text_of(events), error.partial.text, error.partial.ending) == ("Hel", "Hel", "failed")
+    assert len(server.requests) == 2
+
+
+@in_each_world
+def test_without_ids_nothing_can_be_resumed(world: str) -> None:
+    """The answer is raised as it stands."""
+    with Loopback(cut(wire.chat({"content": "Hel"}))) as server:
+        _, error = read(world, server)
+
+    assert isinstance(error, StreamInterrupted)
+    assert len(server.requests) == 1
+
+
+def test_a_post_is_not_asked_for_again_by_its_event_ids() -> None:
+    """It would begin another answer."""
+    with (
+        Loopback(cut(numbered("1", "Hel"))) as server,
+        connect(server.url, retry=AGAIN) as stream,
+        pytest.raises(StreamInterrupted),
+    ):
+        list(stream)
+
+    assert len(server.requests) == 1
+
+
+@in_each_world
+def test_a_refusal_is_asked_for_again_and_a_mistake_is_not(world: str) -> None:
+    """A 503 may pass, a 401 does not."""
+    busy = sized(b'{"error": {"message": "busy"}}', status=503, content_type="application/json")
+    wrong = sized(b'{"error": {"message": "no"}}', status=401, content_type="application/json")
+    with Loopback(busy, whole(numbered("1", "Hello"), END)) as server:
+        events, stream = read(world, server)
+        assert (text_of(events), len(stream.attempts)) == ("Hello", 2)
+    with Loopback(wrong, whole(END)) as server:
+        events, error = read(world, server)
+        assert (events, error.status, len(server.requests)) == ([], 401, 1)
