@@ -90,6 +90,11 @@ class Hold:
         self._held.append(event)
         return self._until(event)
 
+    def adopt(self, other: Hold) -> None:
+        """Go on with what another one has held, of a connection that this one's goes on with."""
+        self._held = [*other.held]
+        self.ready.extend(other.ready)
+
     def release(self, *, failed: bool) -> None:
         """Make what was held ready to be given.
 

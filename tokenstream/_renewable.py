@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._align import Aligner
+from tokenstream._checkpoints import judged
 from tokenstream._machine import Machine
 from tokenstream.status import ErrorBody
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, Restarted
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
-    from tokenstream.message import Ending, Usage
+    from tokenstream.message import Checkpoint, Ending, Usage
 
 __all__ = ["RenewableMachine"]
 
@@ -31,7 +32,7 @@ class RenewableMachine(Machine):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("_aligner", "_hold", "_id_before", "_named", "_retry_before")
+    __slots__ = ("_aligner", "_before", "_first_id", "_hold", "_id_before", "_named", "_retry_before")
 
     def __init__(
         self,
@@ -45,8 +46,12 @@ class RenewableMachine(Machine):
         """The events that are held back, and until when; None where none are."""
         self._named = ""
         """The name of the format that they are in, which the message does not have yet."""
+        self._first_id = ""
+        """The id of the first event of the answer."""
         self._id_before: str | None = None
         """The id of the last event of the connection before; a new one begins with none."""
+        self._before: Checkpoint | None = None
+        """Where the answer stood when it broke off that goes on; a refusal to go on changes nothing of it."""
         self._retry_before: int | None = None
         """The wait that the server told on it."""
         self._aligner: Aligner | None = None
@@ -63,6 +68,8 @@ class RenewableMachine(Machine):
             kept: The format that goes on; None for a new one.
         """
         self._retry_before = self.reconnect_after
+        self._before = None if kept is None else self.checkpoint()
+        self._first_id = "" if kept is None else self._first_id or self._connection.first_event_id
         self._id_before = None if kept is None else self._last_event_id
         self.error = None
         self.over = self.answered = self.resting = False
@@ -75,11 +82,12 @@ class RenewableMachine(Machine):
         self._named = ""
         if kept is None:
             self._left = []
-        elif self._hold is not None:
-            # The format has told these, and will not do it again.
-            hold.ready.extend((*self._hold.ready, *self._hold.held))
+        if kept is not None and self._hold is not None:
+            hold.adopt(self._hold)
         self.hold_back(hold)
         self.connect(None)
+        if kept is not None and self._id_before is not None:
+            kept.expect_events(self._id_before, self._first_id)
 
     def hold_back(self, hold: Hold) -> None:
         """Hold back what comes next; the message does not have it before it is given."""
@@ -185,6 +193,11 @@ class RenewableMachine(Machine):
         held = () if self._hold is None else (*self._hold.ready, *self._hold.held)
         return [*held, *super()._waiting]
 
+    def checkpoint(self) -> Checkpoint:
+        if self._before is not None and self.refused:
+            return judged(self._before, self.accumulator)
+        return super().checkpoint()
+
     @property
     def refused(self) -> bool:
         """The response is an error, and no answer."""
@@ -222,8 +235,8 @@ class RenewableMachine(Machine):
 
     @property
     def reader(self) -> Format:
-        """The format that reads the connection."""
-        return self._connection.format
+        """The format that reads the answer; a refusal to go on with it is none of its own."""
+        return self.kept if self.kept is not None and self.refused else self._connection.format
 
     def describe(self, error: StreamError, ending: Ending) -> None:
         """Put on an error what had arrived, as its own attempt has left it.

@@ -189,6 +189,11 @@ class Connection:
         return (self.framing.last_event_id or None) if isinstance(self.framing, SSEParser) else None
 
     @property
+    def first_event_id(self) -> str:
+        """The id of the first SSE event; "" where the server gave none."""
+        return self.framing.first_event_id if isinstance(self.framing, SSEParser) else ""
+
+    @property
     def retry(self) -> int | None:
         """The milliseconds to wait before a new connection, as the server says; None where it does not."""
         return self.framing.retry if isinstance(self.framing, SSEParser) else None

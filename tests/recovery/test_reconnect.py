@@ -146,6 +146,21 @@ def test_a_position_that_is_no_longer_held_is_an_error_of_its_own(world: str) ->
 
 
 @in_each_world
+@pytest.mark.parametrize("ids", [["1", "2", "3", "4"], ["a", "b", "c", "d"]], ids=["numbers", "words"])
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_f56_what_a_server_sends_again_is_dropped(world: str, ids: list[str], start: int) -> None:
+    """From the start, from the last event, or from behind it: the answer is the same."""
+    texts = ["Hel", "lo", " wor", "ld"]
+    events_ = [numbered(id, text) for id, text in zip(ids, texts, strict=True)]
+    last = [numbered("5" if ids[0] == "1" else "e", "", "stop"), wire.DONE]
+    with Loopback(cut(*events_[:2]), whole(*events_[start:], *last)) as server:
+        events, stream = read(world, server)
+
+    assert text_of(events) == stream.message.text == "Hello world"
+    assert [event.dropped for event in events if isinstance(event, Resumed)] == [2 - start]
+
+
+@in_each_world
 def test_without_ids_nothing_can_be_resumed(world: str) -> None:
     """The answer is raised as it stands."""
     with Loopback(cut(wire.chat({"content": "Hel"}))) as server:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from tokenstream.errors import PositionLost
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "ReplayOfEvents"]
+
+
+_MOST_DIGITS = 32
 
 
 class Replay:
@@ -62,3 +65,53 @@ class Replay:
         # What has no id, such as a sign of life, tells nothing.
         self.over = position is not None and not self._from_start
         return self._from_start
+
+
+class ReplayOfEvents:
+    """Tells which SSE events are sent again, by their ids, until the first one that is not.
+
+    Ids that are numbers tell that of each event. Of others it is only known which
+    came first and which last: where the server begins with the first, or with the
+    last, all are dropped up to the last.
+
+    Args:
+        after: The id of the last event.
+        first: The id of the first one; "" where none is known.
+
+    Example:
+        >>> replay = ReplayOfEvents("c", "a")
+        >>> [replay.drops(id) for id in ("a", "b", "c", "d")]
+        [True, True, True, False]
+    """
+
+    __slots__ = ("_after", "_first", "_from_start", "over")
+
+    def __init__(self, after: str, first: str) -> None:
+        self._after = after
+        self._first = first
+        self._from_start = False
+        self.over = False
+        """Whether what comes now is new."""
+
+    def drops(self, id: str) -> bool:
+        """Tell whether an event was read before.
+
+        Args:
+            id: The event's id.
+        """
+        after = self._after
+        if id == after:
+            self.over = True
+            return True
+        number, last = _number(id), _number(after)
+        if number is not None and last is not None:
+            self.over = number > last
+            return not self.over
+        self._from_start = self._from_start or id == self._first
+        self.over = not self._from_start
+        return self._from_start
+
+
+def _number(id: str) -> int | None:
+    """Return the number that an id is; None where it is none."""
+    return int(id) if len(id) <= _MOST_DIGITS and id.isascii() and id.isdecimal() else None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from tokenstream.errors import PositionLost
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._replay import Replay
+from tokenstream.formats._replay import Replay, ReplayOfEvents
+from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.formats._fast.path import FastPath
     from tokenstream.formats._parts import Parts
-    from tokenstream.formats.base import Format
+    from tokenstream.formats.base import Format, Frame
     from tokenstream.message import Message
 
 __all__ = ["Resuming"]
@@ -27,9 +29,14 @@ class Resuming:
     else:
         _fast_path: FastPath | None
         _replay: Replay | None
+        _replayed_events: ReplayOfEvents | None
         dropped: int
         error: StreamError | None
         parts: Parts
+
+        @classmethod
+        def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+            raise NotImplementedError
 
         def tolerates(self, payload: dict[str, Any], event: str) -> bool:
             raise NotImplementedError
@@ -96,10 +103,29 @@ class Resuming:
         position = self.position
         self._replay = None if position is None else Replay(position, self.parts.id)
 
+    def expect_events(self, after: str, first: str) -> None:
+        """Drop the SSE events that are sent again, where ids of events are all that tells.
+
+        Args:
+            after: The id of the last event.
+            first: The id of the first one.
+        """
+        self._replayed_events = None if self.resumes else ReplayOfEvents(after, first)
+
+    def _is_replayed_event(self, replay: ReplayOfEvents, frame: Frame) -> bool:
+        # What has no id of its own has the one of the event before.
+        dropped = replay.drops(frame.id) if isinstance(frame, ServerSentEvent) else False
+        self.dropped += dropped
+        if replay.over:
+            self._replayed_events = None
+        return dropped
+
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         if provider_error(payload, event) is not None and not self.tolerates(payload, event):
             # It is about this connection, whatever its number.
             return False
+        if self.recognises(payload, event) is False:
+            raise PositionLost("the server goes on in another format than it began in")
         dropped = replay.drops(self.position_of(payload), self.begun_by(payload, event))
         if replay.over:
             self._replay = None

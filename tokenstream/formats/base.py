@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._replay import Replay
+    from tokenstream.formats._replay import Replay, ReplayOfEvents
     from tokenstream.message import FinishReason, Usage
 
 __all__ = ["Format", "Frame", "Unit"]
@@ -62,6 +62,7 @@ class Format(Resuming, ABC):
     __slots__ = (
         "_fast_path",
         "_replay",
+        "_replayed_events",
         "assumed",
         "departures",
         "dropped",
@@ -72,7 +73,6 @@ class Format(Resuming, ABC):
         "noted_at",
         "parts",
         "pings",
-        "dropped",
         "shortcuts",
         "stop",
     )
@@ -105,7 +105,18 @@ class Format(Resuming, ABC):
     """Whether a WebSocket carries several answers, though a body has one."""
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        {"_fast_path", "_replay", "departures", "dropped", "error", "limits", "pings", "shortcuts", "stop"}
+        {
+            "_fast_path",
+            "_replay",
+            "_replayed_events",
+            "departures",
+            "dropped",
+            "error",
+            "limits",
+            "pings",
+            "shortcuts",
+            "stop",
+        }
     )
     """Slots that `state` does not keep; a derived class names those of its own."""
 
@@ -114,8 +125,9 @@ class Format(Resuming, ABC):
         self.pings = pings
         self._fast_path = None if self.fast is None else FastPath(self, self.fast)
         self._replay: Replay | None = None
+        self._replayed_events: ReplayOfEvents | None = None
         self.dropped = 0
-        """Payloads that came again over the connection that goes on, and were dropped."""
+        """How many payloads came again and were dropped, since another connection went on."""
         self.shortcuts = True
         """Whether a payload like the last one may be read by comparing; the events are the same."""
         self.departures = Departures()
@@ -207,6 +219,8 @@ class Format(Resuming, ABC):
         if self.error is not None:
             return []
         self.frames += 1
+        if self._replayed_events is not None and self._is_replayed_event(self._replayed_events, frame):
+            return []
         if self.ended:
             self.after_end(frame)
             return self.parts.take()

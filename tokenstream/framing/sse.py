@@ -81,6 +81,7 @@ class PlainSSEParser(LineFraming[Frame]):
         "_size",
         "_stray",
         "comments",
+        "first_event_id",
         "last_event_id",
         "replaced",
         "retry",
@@ -89,6 +90,8 @@ class PlainSSEParser(LineFraming[Frame]):
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.last_event_id = ""
         """What a reconnection would send: the id as of the last blank line."""
+        self.first_event_id = ""
+        """The first id that came: where a server begins with it again, it sends all again."""
         self.retry: int | None = None
         """The reconnection time that the server asked for last, in milliseconds."""
         self.comments = 0
@@ -229,6 +232,7 @@ class PlainSSEParser(LineFraming[Frame]):
         elif name == b"id":
             if 0 not in value:
                 self._id = value.decode("utf-8", "replace")
+                self.first_event_id = self.first_event_id or self._id
         elif name == b"retry" and value.isdigit():
             digits = value.lstrip(b"0") or b"0"
             # 640 digits are what int() takes however the interpreter is set up.

@@ -313,7 +313,7 @@ class Recovery:
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
         if self._shown and plan.mode == "restart":
             self._broken_by = self._broken_by or error
-        until = self._until if kept is None else _at_once
+        until = _at_once if self._shown and kept is not None else self._until
         self._hold = Hold(until, self._announce)
         if kept is None:
             machine.wanted = plan.opener.format
@@ -337,9 +337,11 @@ class Recovery:
             return None
         machine, broken_by, self._broken_by = self._machine, self._broken_by, None
         shown, self._shown = self._shown, True
+        if not shown:
+            return []
         if self._mode == "resume":
             return [Resumed(dropped=machine.dropped)]
-        if not shown or broken_by is None:
+        if broken_by is None:
             return []
         restarted = Restarted(machine.accumulator.message, broken_by)
         if not self._retry.align:

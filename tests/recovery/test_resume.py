@@ -1,0 +1,223 @@
+"""An answer that a server replays from a position: OpenAI's Responses and Gemini's Interactions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.recovery.attempts import in_each_world, play
+from tests.support.loopback import FIN, LAST_CHUNK, Loopback, Script, chunked_head, http_chunk, sized
+from tokenstream import Checkpoint, Retry, Stream, aconnect, connect, resilient, testing
+from tokenstream.errors import MisuseError, PositionLost, ProviderError, StreamTruncated
+from tokenstream.events import MessageStart, Restarted, Resumed
+
+RESUME = Retry(mode="resume", wait=0)
+SCRIPT = testing.script().text("Let me look. ").tool_call("get_weather", {"city": "Oslo"}).text("Done.")
+SCRIPT = SCRIPT.usage(input_tokens=3, output_tokens=9).finish("tool_calls")
+FORMATS = ["openai-responses", "gemini-interactions"]
+
+
+def payload_of(chunk: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(chunk.partition(b"data: ")[2])
+    return found
+
+
+def answer(format: str, *, background: bool = False) -> list[bytes]:
+    """Return an answer whose events are numbered, or have ids, as the real server's."""
+    chunks = [chunk for chunk in SCRIPT.chunks(format) if b"[DONE]" not in chunk]
+    if format == "openai-responses":
+        told = b'"background":true' if background else b'"background":false'
+        return [chunk.replace(b'"background":false', told) for chunk in chunks]
+    numbered = []
+    for number, chunk in enumerate(chunks):
+        payload = payload_of(chunk) | {"event_id": f"evt_{number}"}
+        numbered.append(chunk.partition(b"data: ")[0] + b"data: " + json.dumps(payload).encode() + b"\n\n")
+    return numbered
+
+
+def events_of(given: list[Any]) -> list[Any]:
+    return [event for event in given if not isinstance(event, Resumed)]
+
+
+@in_each_world
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("replay", ["from the position", "from the start", "with an overlap"])
+def test_the_events_are_those_of_an_answer_that_never_broke(world: str, format: str, replay: str) -> None:
+    """At every cut; what comes again is dropped, and nothing begins or ends twice."""
+    whole = answer(format)
+    plain = play(world, [whole], RESUME, format=format)
+    for cut in range(2, len(whole) - 1):
+        start = {"from the position": cut, "from the start": 0, "with an overlap": max(0, cut - 2)}[replay]
+        if format == "gemini-interactions" and replay == "with an overlap":
+            start = cut - 1
+        played = play(world, [whole[:cut], whole[start:]], RESUME, format=format)
+
+        assert events_of(played.given) == plain.given
+        assert (played.message, played.error) == (plain.message, None)
+        told = [event.dropped for event in played.given if isinstance(event, Resumed)]
+        assert told in ([cut - start], [])
+        assert told or not played.asked[1].message.text
+
+
+@in_each_world
+@pytest.mark.parametrize("format", FORMATS)
+def test_open_is_told_the_position(world: str, format: str) -> None:
+    """A number, or the id of an event, and the id of the answer."""
+    whole = answer(format)
+    played = play(world, [whole[:6], whole[6:]], RESUME, format=format)
+    second = played.asked[1]
+    expected = (5, None) if format == "openai-responses" else (None, "evt_5")
+
+    assert (second.mode, second.sequence, second.last_event_id) == ("resume", *expected)
+    assert second.message.id == played.message.id
+    assert isinstance(second.error, StreamTruncated)
+
+
+@in_each_world
+def test_an_answer_that_breaks_several_times_goes_on_each_time(world: str) -> None:
+    """Its tokens are counted once, since it is one answer."""
+    whole = answer("openai-responses")
+    bodies = [whole[:5], whole[5:7], whole[7:7], whole[7:9], whole[9:]]
+    played = play(world, bodies, Retry(mode="resume", wait=0, attempts=5), lambda stream: stream.text)
+    usage = played.message.usage
+
+    assert "".join(played.given) == played.message.text == "Let me look. Done."
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.source) == (3, 9, "reported")
+    assert [report.mode for report in played.reports] == ["start", "resume", "resume", "resume", "resume"]
+
+
+@in_each_world
+@pytest.mark.parametrize("format", FORMATS)
+def test_another_answer_is_refused(world: str, format: str) -> None:
+    """It begins under another id; what had arrived is kept."""
+    whole = answer(format)
+    other = [
+        chunk.replace(b'"id":"resp', b'"id":"other').replace(b'"id": "int', b'"id": "other')
+        for chunk in whole
+    ]
+    name = payload_of(whole[0])
+    id = (name.get("response") or name.get("interaction") or {})["id"]
+    other = [chunk.replace(id.encode(), b"another_one") for chunk in whole]
+    played = play(world, [whole[:8], other], RESUME, format=format)
+
+    assert isinstance(played.error, PositionLost)
+    assert played.error.partial.text == "Let me look. "
+    assert not any(isinstance(event, Restarted | MessageStart) for event in played.given[1:])
+
+
+@in_each_world
+def test_a_gap_is_refused(world: str) -> None:
+    """A server that goes on too late is not spliced to what there is."""
+    whole = answer("openai-responses")
+    played = play(world, [whole[:8], whole[10:]], RESUME, format="openai-responses")
+
+    assert isinstance(played.error, PositionLost)
+    assert "event 8 is the next one" in str(played.error)
+
+
+@in_each_world
+def test_another_format_in_the_middle_of_an_answer_is_refused(world: str) -> None:
+    """Its events have no place in this answer."""
+    whole, other = answer("openai-responses"), SCRIPT.chunks("anthropic")
+    played = play(world, [whole[:8], other], RESUME, format="openai-responses")
+
+    assert played.error is not None
+    assert played.error.partial.text == "Let me look. "
+    assert not played.message.complete
+
+
+@in_each_world
+def test_what_the_provider_itself_has_ended_is_not_resumed(world: str) -> None:
+    """`response.failed` is the end of the answer."""
+    failed = testing.script().text("Hello").error("server").chunks("openai-responses")
+    played = play(world, [failed, failed], RESUME, format="openai-responses")
+
+    assert isinstance(played.error, ProviderError)
+    assert len(played.asked) == 1
+
+
+def test_an_open_without_an_argument_cannot_be_told_the_position() -> None:
+    """It is refused before anything is read."""
+    with pytest.raises(MisuseError, match="takes the attempt"):
+        resilient(list, RESUME)
+
+
+def test_what_cannot_be_told_is_raised_where_the_answer_breaks() -> None:
+    """`auto` asks such an `open` from zero alone."""
+    whole = answer("openai-responses")
+    with resilient(lambda: whole[:8], Retry(wait=0)) as stream, pytest.raises(StreamTruncated):
+        list(stream)
+
+
+REQUESTS = {
+    "openai-responses": ("/v1/responses/{id}?stream=true&starting_after=7", "/v1/responses"),
+    "gemini-interactions": ("/v1/responses/{id}?stream=true&last_event_id=evt_7", "/v1/responses"),
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_connect_asks_for_the_rest_itself(format: str, colour: str) -> None:
+    """With the same headers, and without the body that asked for the answer."""
+    whole = answer(format, background=True)
+    scripts: list[Script] = [
+        [chunked_head(), *map(http_chunk, whole[:8]), FIN],
+        [chunked_head(), *map(http_chunk, whole[8:]), LAST_CHUNK],
+    ]
+    with Loopback(*scripts) as server:
+        url = server.url + "/v1/responses"
+        asked: dict[str, Any] = {"json": {"stream": True}, "headers": {"x-key": "k"}}
+        if colour == "sync":
+            with connect(url, retry=Retry(wait=0), **asked) as stream:
+                message = stream.final()
+        else:
+
+            async def main() -> Any:
+                async with aconnect(url, retry=Retry(wait=0), **asked) as stream:
+                    return await stream.final()
+
+            message = anyio.run(main)
+    first, second = server.requests
+    path, _ = REQUESTS[format]
+
+    assert message.text == "Let me look. Done."
+    assert (first.method, second.method, second.path) == ("POST", "GET", path.format(id=message.id))
+    assert (second.headers["x-key"], second.body) == ("k", b"")
+
+
+def test_a_position_that_is_too_old_is_an_error_of_its_own() -> None:
+    """As OpenAI answers five minutes after the response was created."""
+    whole = answer("openai-responses", background=True)
+    words = b'{"error": {"message": "This response can no longer be streamed because it is too old"}}'
+    scripts: list[Script] = [
+        [chunked_head(), *map(http_chunk, whole[:8]), FIN],
+        sized(words, status=400, content_type="application/json"),
+    ]
+    with (
+        Loopback(*scripts) as server,
+        connect(server.url, json={}, retry=Retry(wait=0)) as stream,
+        pytest.raises(PositionLost, match="no longer be streamed") as caught,
+    ):
+        stream.final()
+
+    assert caught.value.partial.text == "Let me look. "
+    assert caught.value.checkpoint.position == 7
+
+
+def test_a_checkpoint_of_a_broken_resume_goes_on_in_another_stream() -> None:
+    """What recovery gave up can be taken up later, from what was stored."""
+    whole = answer("openai-responses")
+
+    def opened(_: object) -> list[bytes]:
+        return whole[:8]
+
+    once = Retry(mode="resume", attempts=1)
+    with resilient(opened, once) as stream, pytest.raises(StreamTruncated) as caught:
+        stream.final()
+    stored = Checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())
+
+    assert Stream.from_checkpoint(stored, whole[8:]).final().text == "Let me look. Done."
