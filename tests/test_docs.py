@@ -5,7 +5,7 @@ block may `await`. Names that a page uses without defining them (`url`,
 `payload`, `headers`, …) come from the fixture `docs_namespace`. A page whose code
 needs an SDK or an optional library is listed in `NEEDS`, and its code is left out
 where that is not installed. An example is a script of its own, given a `url` as
-its argument.
+its argument. A block of `output` is what the block before it has printed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,8 +75,14 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__", **docs_namespace}
     with asyncio.Runner() as runner:
-        for block in blocks(page.read_text(encoding="utf-8"), "python"):
-            _run(block, page, namespace, runner)
+        printed = ""
+        for block in blocks(page.read_text(encoding="utf-8"), "python", "output"):
+            if block.language == "output":
+                assert block.code == printed
+                continue
+            with redirect_stdout(StringIO()) as output:
+                _run(block, page, namespace, runner)
+            printed = output.getvalue()
         namespace.clear()
         # What a block left open warns here, in the test of its own page.
         gc.collect()
