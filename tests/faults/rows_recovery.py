@@ -9,14 +9,15 @@ import threading
 from collections.abc import Callable, Iterable
 
 from tests.faults.driver import END, HALF, TEXT
-from tests.faults.matrix import Result, Row, Run, World, every, measured, saw, state_of, whole
+from tests.faults.matrix import Result, Row, Run, World, every, failed, measured, saw, state_of, whole
 from tests.faults.rows_calls import asked, begun
 from tests.faults.rows_events import FIRST, LAST, around
 from tests.faults.rows_life import either
 from tests.stream.async_sources import serving
 from tests.support import wire
-from tests.support.loopback import Loopback, Request, chunked, until_close
+from tests.support.loopback import Loopback, Request, Script, chunked, sized, until_close
 from tokenstream import AsyncStream, Retry, Stream, aconnect, connect
+from tokenstream.errors import PositionLost
 from tokenstream.recovery import Attempt
 
 ODD_ID = "é€ 7"
@@ -37,10 +38,15 @@ def going_on(first: bytes, second: bytes, look: Look) -> Run:
         second: What the other one sends.
         look: Is given the attempts but the first, and the requests, and tells what is so.
     """
+    return asking_again(until_close(first), chunked([second]), look)
+
+
+def asking_again(first: Script, second: Script, look: Look) -> Run:
+    """Return what reads an answer by a GET that is sent again where it breaks off."""
 
     def run(world: World) -> Result:
         attempts: list[Attempt] = []
-        with Loopback(until_close(first), chunked([second])) as server:
+        with Loopback(first, second) as server:
             return measured(
                 world,
                 server,
@@ -146,6 +152,12 @@ ROWS = [
         whole(kept=f"{TEXT}lo €"),
     ),
     Row(
+        "F56b",
+        "The connection breaks, and the next one sends all again, from the first event on.",
+        going_on(numbered(FIRST), numbered(FIRST) + REST, _asks_for_the_rest),
+        whole("the rest is asked for by the last id that counts"),
+    ),
+    Row(
         "F57",
         "The fragments of two calls come in turns, the second call first.",
         asked(
@@ -174,5 +186,17 @@ ROWS = [
         "The connection breaks inside an event, a character or a line end; the next one begins with a mark.",
         every(*[going_on(numbered(FIRST) + cut, b"\xef\xbb\xbf" + REST, _asks_for_the_rest) for cut in CUTS]),
         whole("the rest is asked for by the last id that counts"),
+    ),
+    Row(
+        "F60b",
+        "The connection breaks, and the server no longer holds the position (status 410).",
+        asking_again(until_close(numbered(FIRST)), sized(b"gone", status=410), _asks_for_the_rest),
+        failed(
+            PositionLost,
+            "the rest is asked for by the last id that counts",
+            retryable=False,
+            ending="failed",
+            kept="Hel",
+        ),
     ),
 ]
