@@ -28,6 +28,8 @@ Each row was run in a `for` loop, and in an `async for` loop under asyncio and u
 over a real socket, with a server on the loopback address that does what the row says.
 Only rows about work and memory read bytes that are there already.
 The answer is one of `openai-chat`, and its text is mostly `Hello €`.
+Rows in which an answer goes on over another connection ask by GET with `retry=Retry()`;
+[recovery](recovery.md) has the other ways to go on. All others ask once.
 A test runs all rows anew, and compares them with this page.
 
 What holds in each row in which an answer was read:
