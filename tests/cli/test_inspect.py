@@ -12,10 +12,15 @@ import pytest
 from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
 from tests.project import ROOT
 from tests.support.wire import DONE, sse
-from tokenstream import Stream
+from tokenstream import Message, Stream
 from tokenstream.cli import main
 from tokenstream.cli._advice import FORMATS
+from tokenstream.cli._json_lines import JSONLines
+from tokenstream.cli._lines import Lines
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import Restarted, Resumed
 from tokenstream.formats import registry
+from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +104,23 @@ def test_a_long_piece_is_cut_in_its_line_and_whole_in_the_message(
     shown = capsys.readouterr().out
     assert f'text="{text[:100]}" and 4,900 more\n' in shown
     assert 1 == shown.count(text)
+
+
+@pytest.mark.parametrize("printer", [Lines(raw=True), JSONLines(raw=True)])
+def test_events_of_answers_that_go_on_have_their_lines(
+    printer: Lines | JSONLines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line each, with what was given up, why, and what was dropped."""
+    given_up = Message(parts=(TextPart(text="Half an"),))
+    printer.event(1.0, Restarted(given_up, StreamTruncated("the input ended")))
+    printer.event(2.0, Resumed(dropped=3))
+    restarted, resumed = capsys.readouterr().out.splitlines()
+
+    assert "Restarted" in restarted
+    assert '"text":"Half an"' in restarted
+    assert "the input ended" in restarted
+    assert "Resumed" in resumed
+    assert "dropped=3" in resumed.replace('"dropped":', "dropped=")
 
 
 def test_what_has_no_name_is_never_cut(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tokenstream.events import Finish, ReasoningDelta, TextDelta
+from tokenstream.errors import StreamInterrupted, StreamTruncated
+from tokenstream.events import Finish, ReasoningDelta, Restarted, Resumed, TextDelta
 from tokenstream.message import Message, TextPart, ToolCall, Usage
 from tokenstream.testing import Arrival, Recording
 from tokenstream.testing._diff import differences, speaks_of_answers
@@ -76,6 +77,17 @@ def test_events_of_lists_of_one_length_are_matched_too() -> None:
         "[0]: only left has TextDelta(choice=0, part=0, text='a')",
         "[2]: only right has TextDelta(choice=0, part=0, text='c')",
     ] == told
+
+
+def test_answers_that_begin_again_are_told_by_what_was_given_up() -> None:
+    """What broke one off is no part of the answer, so it makes no difference."""
+    broken = Restarted(Message(parts=(TextPart(text="Hel"),)), StreamTruncated("the input ended"))
+    reset = Restarted(broken.discarded, StreamInterrupted("the connection broke"))
+    other = Restarted(Message(parts=(TextPart(text="Hal"),)))
+
+    assert [] == differences([broken, Resumed()], [reset, Resumed()])
+    assert ["[0].discarded.parts[0].text: left 'Hel', right 'Hal'"] == differences([broken], [other])
+    assert ["[0].dropped: left 0, right 2"] == differences([Resumed()], [Resumed(dropped=2)])
 
 
 def test_items_that_look_the_same_are_compared() -> None:
