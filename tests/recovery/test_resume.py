@@ -221,3 +221,15 @@ def test_a_checkpoint_of_a_broken_resume_goes_on_in_another_stream() -> None:
     stored = Checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())
 
     assert Stream.from_checkpoint(stored, whole[8:]).final().text == "Let me look. Done."
+
+
+@pytest.mark.parametrize(("background", "mode"), [(True, "resume"), (False, None)])
+def test_by_itself_only_an_answer_that_outlives_its_connection_is_resumed(
+    background: bool, mode: str | None
+) -> None:
+    """OpenAI cancels a response in the foreground with its connection."""
+    whole = answer("openai-responses", background=background)
+    played = play("sync", [whole[:8], whole[8:]], Retry(wait=0), format="openai-responses")
+
+    assert [report.mode for report in played.reports] == ["start", *([mode] if mode else [])]
+    assert (played.error is None) is background

@@ -100,6 +100,8 @@ class ReplayOfEvents:
             id: The event's id.
         """
         after = self._after
+        if self.over:
+            return False
         if id == after:
             self.over = True
             return True

@@ -51,6 +51,14 @@ class Resuming:
         """The last event's number or id, after which the server is asked to go on; None where none came."""
         return None
 
+    def is_kept(self, message: Message) -> bool:
+        """Tell whether the server goes on with an answer, and keeps it, when its connection breaks.
+
+        Args:
+            message: The answer so far.
+        """
+        return self.resumes
+
     def position_of(self, payload: dict[str, Any]) -> int | str | None:
         """Return the number or id of an event; None where it has none.
 

@@ -256,10 +256,11 @@ class Recovery:
         opener, machine = self._openers[self._at], self._machine
         if self._retry.mode == "restart" or not opener.resumes:
             return None
-        position = machine.reader.position
-        if position is not None:
-            return position
-        asked = self._retry.mode == "resume" or opener.replays
+        asked = self._retry.mode == "resume"
+        reader = machine.reader
+        if reader.position is not None and (asked or reader.is_kept(machine.accumulator.message)):
+            return reader.position
+        asked = asked or opener.replays
         return machine.last_event_id if asked else None
 
     def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
+    from tokenstream.message import Message
 
 __all__ = ["OpenAIResponses"]
 
@@ -160,6 +161,10 @@ class OpenAIResponses(Format):
     def sequence_number(self) -> int | None:
         """The number of the event that came last, from which OpenAI can replay; None where none came."""
         return self._items.sequence_number
+
+    def is_kept(self, message: Message) -> bool:
+        # What is asked for in the foreground is cancelled with its connection.
+        return message.provider_data.get("background") is True
 
     @property
     def position(self) -> int | None:
