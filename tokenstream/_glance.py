@@ -9,6 +9,7 @@ from tokenstream._log import TextLog
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta
+from tokenstream.framing._comments import COMMENT
 from tokenstream.stages.metrics import Meter
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.framing.content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
+    from tokenstream.stages import Reorder
 
 __all__ = ["Glancing", "decoder_of", "is_the_callers", "no_event"]
 
@@ -33,7 +35,18 @@ class Glancing:
         late_usage: Tells token counts that no event has told yet, None where there are none.
     """
 
-    __slots__ = ("accumulator", "chunk", "error", "limits", "meter", "now", "plain", "shortcut")
+    __slots__ = (
+        "accumulator",
+        "chunk",
+        "error",
+        "limits",
+        "meter",
+        "now",
+        "plain",
+        "ready",
+        "reorder",
+        "shortcut",
+    )
 
     def __init__(self, limits: Limits, late_usage: Callable[[], Usage | None]) -> None:
         self.limits = limits
@@ -42,6 +55,10 @@ class Glancing:
         self.meter = Meter(0.0)
         self.chunk: Any = None
         """The input that `pull` decodes next."""
+        self.reorder: Reorder | None = None
+        """Puts the frames right that come out of order or twice; None where they are taken as they come."""
+        self.ready: list[Any] = []
+        """Frames whose turn has come because time has passed."""
         self.now = 0.0
         """The clock at the last input."""
         self.error: StreamError | None = None
@@ -135,18 +152,39 @@ class Glancing:
             self.meter.mark_text(self.now)
         return False
 
-    def decoded_frames(
-        self, coding: ContentDecoder, connection: Connection, chunk: bytes, now: float
+    @property
+    def gap(self) -> StreamError | None:
+        """The error of a frame that never came; None while all come in their turn."""
+        return None if self.reorder is None else self.reorder.error
+
+    def give_late(self, now: float) -> None:
+        """Give the frames whose turn has come because time has passed; `pull` then gives their events."""
+        if self.reorder is not None:
+            self.ready = self.reorder.tick(now)
+            self.error = self.error or self.reorder.error
+            if self.ready:
+                self.chunk, self.now, self.shortcut = b"", now, None
+
+    def sorted_frames(
+        self, coding: ContentDecoder | None, connection: Connection, chunk: bytes, now: float
     ) -> Iterator[Any]:
-        """Give the frames of a compressed chunk, which may grow a thousandfold: piece by piece."""
-        meter = self.meter
-        meter.mark(now, frame=False)
-        for piece in coding.pieces(chunk):
+        """Give the frames of a chunk that is compressed, or whose frames may be out of order.
+
+        What is compressed may grow a thousandfold, so it is undone piece by piece.
+        """
+        meter, reorder = self.meter, self.reorder
+        ready, self.ready = self.ready, []
+        yield from ready
+        for piece in (chunk,) if coding is None else coding.pieces(chunk):
             frames = connection.framing.frames(piece)
-            if frames and meter.waiting:
-                meter.mark(now, frame=True)
-            yield from frames
-            if connection.framing.error is not None:
+            if meter.waiting:
+                meter.mark(now, frame=bool(frames))
+            if reorder is None:
+                yield from frames
+            else:
+                for frame in frames:
+                    yield from (frame,) if frame is COMMENT else reorder.feed(frame, now=now)
+            if connection.framing.error is not None or self.gap is not None:
                 return
 
 

@@ -265,8 +265,7 @@ class Machine(Glancing):
         self.chunk = None
         if self._glanced is None:
             return False
-        # A payload that was decoded by somebody else has no size here.
-        self.meter.bytes -= len(payload)
+        self.meter.bytes -= len(payload)  # it has no size here
         return True
 
     def _take_payload(self, payload: dict[str, Any]) -> None:
@@ -289,6 +288,9 @@ class Machine(Glancing):
             self._coding.end(now=now)
             cause = self._coding.error
         before = len(self._left)
+        if self.reorder is not None and cause is None and self.error is None:
+            late, self.error = connection.end_order(self.reorder, now)
+            self._left += late
         if self.error is not None:
             self._left += connection.abandon()
             # What is no payload any more is a broken end, too.
@@ -430,7 +432,8 @@ class Machine(Glancing):
             meter.plain_chunks += 1
             meter.bytes += size
             connection, coding = self._connection, self._coding
-            if coding is None:
+            apart = coding is not None or self.reorder is not None
+            if not apart:
                 frames = connection.framing.frames(chunk)
                 several = len(frames) > 1
                 if meter.waiting:
@@ -439,7 +442,7 @@ class Machine(Glancing):
                     # A piece of a frame changes nothing of what is asked below.
                     continue
             else:
-                frames, several = self.decoded_frames(coding, connection, chunk, now), True
+                frames, several = self.sorted_frames(coding, connection, chunk, now), True
             fresh = True
             glance = connection.format.frame_shortcut() if several else None
             for frame in frames:
@@ -467,7 +470,7 @@ class Machine(Glancing):
                     self._id_at_fault = frame.id if isinstance(frame, ServerSentEvent) else ""
                     break
             else:
-                self.error = connection.framing.error or (coding.error if coding else None)
+                self.error = connection.framing.error or (coding.error if coding else None) or self.gap
                 if outgrown and self.error is None:
                     self.error = LimitExceeded(limit="body", value=most)
             ending = connection.format
@@ -477,7 +480,7 @@ class Machine(Glancing):
             if ending.resting is not self.resting:
                 self.resting, self.begun_at = not self.resting, now
             self.plain = self.error is None and not self.answered
-            if self.plain and meter.content_chunks and coding is None and not self.holding:
+            if self.plain and meter.content_chunks and not (apart or self.holding):
                 self.shortcut = self._look
             # The next input may be long in coming, and a payload is large.
             frames = frame = event = glance = None

@@ -80,6 +80,12 @@ class RenewableMachine(Machine):
         self.meter.ended_at = None
         self.kept, self._stands = kept, None
         self._named = ""
+        self.ready = []
+        if self.reorder is not None:
+            if kept is None or self.reorder.position is None:
+                self.reorder.begin_again()
+            else:
+                self.reorder.expect(self.reorder.position + 1)
         if kept is None:
             self._left = []
         if kept is not None and self._hold is not None:

@@ -374,6 +374,21 @@ class Connection:
                 break
         return events
 
+    def end_order(
+        self,
+        reorder: Any,  # noqa: ANN401 - a stage, which stands above
+        now: float,
+    ) -> tuple[list[Event], StreamError | None]:
+        """Return the events of frames that were held back to the end of the input, and what is wrong there.
+
+        Args:
+            reorder: Holds them.
+            now: A clock reading, in seconds.
+        """
+        events = self._events_of(reorder.end(now=now))
+        reorder.note(self._departures, self.frames_seen)
+        return events, self.error or reorder.error
+
     def _take_unfinished(self, frame: Frame) -> list[Event]:
         """Take a last frame that lacks its end, when it is whole all the same, or no JSON at all."""
         try:

@@ -65,6 +65,8 @@ RULES: dict[str, str] = {
     "media_invalid": "media were no base64: they are carried as an opaque part",
     "arguments_placeholder": "an empty object came before a call's arguments: it is none of them",
     "arguments_null": "null stood for the arguments: they are empty",
+    "frame_repeated": "a frame came again, by its number or id: it is dropped",
+    "frame_reordered": "a frame came before its turn, by its number: it waits for it",
     "start_repeated": "the answer's start was sent again: the first one counts",
     "content_twice": "blocks came again that the answer had held whole: they are taken once",
     "start_missing": "content came before the answer's start: it is taken",

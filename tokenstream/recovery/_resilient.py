@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._retry import Opens
+    from tokenstream.stages import Reorder
 
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
@@ -36,6 +37,7 @@ def resilient(
     deadlines: Deadlines | None = None,
     clock: Callable[[], float] = time.monotonic,
     pings: bool = False,
+    reorder: Reorder | None = None,
 ) -> Stream:
     r"""Read one answer over as many attempts as it takes.
 
@@ -51,6 +53,7 @@ def resilient(
         deadlines: Bounds on silence; `total` is over all attempts.
         clock: Where the time comes from, in seconds.
         pings: Whether signs of life become `Ping` events.
+        reorder: Puts frames right that come out of order or twice; None to take them as they come.
 
     Raises:
         MisuseError: What is asked for cannot be done, such as to resume with an `open` without argument.
@@ -64,7 +67,7 @@ def resilient(
     """
     asked = checked(retry, is_async=False)
     openers = (SyncOpener(open, format), *openers_of(SyncOpener, tuple(asked.fallback)))
-    return read_again(Stream, openers, asked, Options(format, limits, deadlines, None, clock, pings))
+    return read_again(Stream, openers, asked, Options(format, limits, deadlines, None, clock, pings, reorder))
 
 
 def aresilient(
@@ -76,6 +79,7 @@ def aresilient(
     deadlines: Deadlines | None = None,
     clock: Callable[[], float] = time.monotonic,
     pings: bool = False,
+    reorder: Reorder | None = None,
 ) -> AsyncStream:
     """Read one answer over as many attempts as it takes, in an `async for` loop.
 
@@ -90,6 +94,7 @@ def aresilient(
         deadlines: Bounds on silence; `total` is over all attempts.
         clock: Where the time comes from, in seconds.
         pings: Whether signs of life become `Ping` events.
+        reorder: Puts frames right that come out of order or twice; None to take them as they come.
 
     Raises:
         MisuseError: What is asked for cannot be done.
@@ -104,7 +109,9 @@ def aresilient(
     """
     asked = checked(retry, is_async=True)
     openers = (AsyncOpener(open, format), *openers_of(AsyncOpener, tuple(asked.fallback)))
-    return read_again(AsyncStream, openers, asked, Options(format, limits, deadlines, None, clock, pings))
+    return read_again(
+        AsyncStream, openers, asked, Options(format, limits, deadlines, None, clock, pings, reorder)
+    )
 
 
 def read_again(kind: type[StreamT], openers: tuple[Opener, ...], retry: Retry, options: Options) -> StreamT:

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from tokenstream.stages._chain import Chain
     from tokenstream.stages._stage import Stage
     from tokenstream.stages.objects import Field, Items, Partials
+    from tokenstream.stages.reorder import Reorder
     from tokenstream.stages.tools import ValidatedCalls
 
-__all__ = ["Chain", "Field", "Items", "Meter", "Metrics", "Partials", "Stage", "ValidatedCalls"]
+__all__ = ["Chain", "Field", "Items", "Meter", "Metrics", "Partials", "Reorder", "Stage", "ValidatedCalls"]
 
 # Loaded when first asked for: metrics need neither a parser nor pydantic's type adapters.
 _HOMES = {
@@ -21,6 +22,7 @@ _HOMES = {
     "Field": "objects",
     "Items": "objects",
     "Partials": "objects",
+    "Reorder": "reorder",
     "Stage": "_stage",
     "ValidatedCalls": "tools",
 }

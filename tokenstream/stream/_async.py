@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import AsyncReadable
+    from tokenstream.stages import Reorder
     from tokenstream.stream._opening import First
     from tokenstream.stream._responses import AsyncResponses
 
@@ -49,6 +50,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         started_at: Reading of `clock` when the request went out.
         clock: Where the time comes from, in seconds.
         pings: Whether signs of life become `Ping` events.
+        reorder: Puts frames right that come out of order or twice; None to take them as they come.
 
     Raises:
         StreamError: In the loop that meets it, after everything that came before;
@@ -78,10 +80,11 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         started_at: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         pings: bool = False,
+        reorder: Reorder | None = None,
     ) -> None:
         driver: Any = source
         if not isinstance(driver, AsyncDriver):
-            options = Options(format, limits, deadlines, started_at, clock, pings)
+            options = Options(format, limits, deadlines, started_at, clock, pings, reorder)
             driver = AsyncDriver(async_source(source), options)
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None

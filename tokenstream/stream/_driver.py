@@ -14,10 +14,10 @@ from tokenstream.limits import Deadlines, check_option
 from tokenstream.sources import reading_failed
 from tokenstream.stages import Chain
 from tokenstream.stream._items import END, LOST, WAITED, Away, Failed, Opened
-from tokenstream.stream._opening import is_failure
+from tokenstream.stream._opening import is_failure, taken
 from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
 from tokenstream.stream._said import broken_off, concurrent, inform, log
-from tokenstream.stream._silence import Silence
+from tokenstream.stream._silence import Gap, Silence
 from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Checkpoint, Ending, Message
     from tokenstream.sources import AsyncSource, Deferred, SyncSource
+    from tokenstream.stages import Reorder
     from tokenstream.status import ResponseHead
     from tokenstream.stream._opening import First, Recovers
 
@@ -51,6 +52,7 @@ class Options(NamedTuple):
     started_at: float | None = None
     clock: Callable[[], float] = time.monotonic
     pings: bool = False
+    reorder: Reorder | None = None
     renewable: bool = False
     """Whether another source may go on with the answer."""
     checkpoint: Checkpoint | None = None
@@ -122,7 +124,9 @@ class Driver(Uncopied):
             self.machine.restore(options.checkpoint)
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
-        self.chain = Chain(self.silence)
+        if options.reorder is not None:
+            self.machine.reorder = taken(options.reorder)
+        self.chain: Chain[Any, Any] = self._timed()
         """The stages whose deadlines bound a read."""
         started_at = options.started_at
         self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
@@ -221,7 +225,8 @@ class Driver(Uncopied):
         if machine.now >= self.due:
             self.silence.since = None
             self._tick(machine.now)
-            self.due = self.silence.due
+            # A gap may open with any chunk.
+            self.due = self.silence.due if machine.reorder is None else -math.inf
             return machine.error is None
         return True
 
@@ -295,6 +300,12 @@ class Driver(Uncopied):
         error = self.silence.error
         if error is not None:
             self._finish(error, now)
+        else:
+            self.machine.give_late(now)
+
+    def _timed(self) -> Chain[Any, Any]:
+        reorder = self.machine.reorder
+        return Chain(self.silence) if reorder is None else Chain(self.silence, Gap(reorder))
 
     def _finish(self, cause: StreamError | None, now: float) -> None:
         """Take the end of the input; the stream ends with it, unless it can go on from there."""
@@ -312,6 +323,7 @@ class Driver(Uncopied):
         self._rest = None
         self.due = -math.inf
         self.silence.begin_again(now + source.wait)
+        self.chain = self._timed()
         self.swap(source)
         return True
 

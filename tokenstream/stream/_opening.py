@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from tokenstream.errors import MisuseError
+from tokenstream.limits import check_option
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.sources import Deferred
+    from tokenstream.stages import Reorder
     from tokenstream.status import ResponseHead
     from tokenstream.stream._attempts import AttemptReport
 
-__all__ = ["First", "Recovers", "is_failure", "known_first"]
+__all__ = ["First", "Recovers", "is_failure", "known_first", "taken"]
 
 _LOWEST_OTHER_STATUS = 300
 First: TypeAlias = Literal["head", "event"]
@@ -56,3 +58,16 @@ def known_first(first: First) -> First:
     if first not in ("head", "event"):
         raise MisuseError(f'wait_open waits for first="head" or first="event", and not {first!r}')
     return first
+
+
+def taken(reorder: Reorder) -> Reorder:
+    """Return what puts the frames of a stream right, which is this stream's from now on.
+
+    Raises:
+        MisuseError: It is none, or another stream's.
+    """
+    from tokenstream.stages import Reorder
+
+    check_option("reorder", reorder, Reorder)
+    reorder.take()
+    return reorder

@@ -10,8 +10,9 @@ from tokenstream.errors import StreamStalled
 if TYPE_CHECKING:
     from tokenstream._machine import Machine
     from tokenstream.limits import Deadlines
+    from tokenstream.stages import Reorder
 
-__all__ = ["Silence"]
+__all__ = ["Gap", "Silence"]
 
 _WAITED_FOR = {
     "first_event": "the first event did not come",
@@ -119,3 +120,39 @@ class Silence:
         content_at, away = self._away
         last = max(last, self._machine.begun_at)
         return last + (away if content_at == self._machine.meter.content_at else 0.0)
+
+
+class Gap:
+    """A stage that gives what it takes, and whose deadline is that of a gap between frames.
+
+    Args:
+        reorder: Waits for the frame that is missing.
+    """
+
+    error: None = None
+    stop: None = None
+
+    __slots__ = ("_reorder",)
+
+    def __init__(self, reorder: Reorder) -> None:
+        self._reorder = reorder
+
+    @property
+    def deadline(self) -> float | None:
+        """The clock at which the gap has been open for too long; None while there is none."""
+        return self._reorder.deadline
+
+    def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
+        """Return what came."""
+        return [item]
+
+    def tick(self, now: float) -> list[Any]:
+        """Return nothing: the machine takes what is due."""
+        return []
+
+    def end(self, *, now: float = 0.0) -> list[Any]:
+        """Return nothing: nothing is held."""
+        return []
+
+    def check(self) -> None:
+        """Raise nothing: the machine has the error."""

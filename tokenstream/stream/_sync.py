@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import SyncReadable
+    from tokenstream.stages import Reorder
     from tokenstream.stream._opening import First
     from tokenstream.stream._responses import Responses
 
@@ -51,6 +52,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         started_at: Reading of `clock` when the request went out.
         clock: Where the time comes from, in seconds.
         pings: Whether signs of life become `Ping` events.
+        reorder: Puts frames right that come out of order or twice; None to take them as they come.
 
     Raises:
         StreamError: In the loop that meets it, after everything that came before;
@@ -75,10 +77,11 @@ class Stream(StreamBase[SyncDriver], Choice):
         started_at: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         pings: bool = False,
+        reorder: Reorder | None = None,
     ) -> None:
         driver: Any = source
         if not isinstance(driver, SyncDriver):
-            options = Options(format, limits, deadlines, started_at, clock, pings)
+            options = Options(format, limits, deadlines, started_at, clock, pings, reorder)
             driver = SyncDriver(sync_source(source), options)
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None

@@ -1,0 +1,167 @@
+"""Frames out of order or twice are put right, and a gap that never closes is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream.errors import MisuseError, ProtocolError
+from tokenstream.framing import ServerSentEvent
+from tokenstream.stages import Reorder
+
+
+def numbers(frames: list[Any]) -> list[Any]:
+    return [frame["n"] for frame in frames]
+
+
+def fed(reorder: Reorder, given: list[Any], *, now: float = 0.0) -> list[Any]:
+    return [frame for number in given for frame in reorder.feed({"n": number}, now=now)]
+
+
+@given(st.permutations(range(24)), st.lists(st.integers(0, 23), max_size=12), st.integers(0, 30))
+def test_any_order_and_any_repetition_gives_each_frame_once_in_order(
+    order: list[int], again: list[int], place: int
+) -> None:
+    """As long as all fit into the window."""
+    reorder = Reorder("n", window=64)
+    arrivals = [*order[:place], *again, *order[place:]]
+    given_ = fed(reorder, arrivals) + reorder.end()
+
+    assert numbers(given_) == list(range(24))
+    assert reorder.dropped == len(again)
+    assert reorder.error is None
+
+
+@given(st.permutations(range(12)))
+def test_a_frame_without_a_number_keeps_its_place_behind_the_one_before_it(order: list[int]) -> None:
+    """A sign of life, say."""
+    reorder = Reorder("n")
+    given_: list[Any] = []
+    for number in order:
+        given_ += reorder.feed({"n": number}) + reorder.feed({"behind": number})
+
+    assert [each for each in given_ if "n" in each] == [{"n": number} for number in range(12)]
+    assert len(given_) == 24
+
+
+def test_frames_in_order_pass_at_once() -> None:
+    """Nothing waits that need not."""
+    reorder = Reorder("n")
+
+    assert [numbers(reorder.feed({"n": number})) for number in range(3)] == [[0], [1], [2]]
+    assert (reorder.position, reorder.deadline) == (2, None)
+
+
+def test_the_number_is_found_in_bytes_and_in_events_and_within_objects() -> None:
+    """Wherever a framing leaves the payload."""
+    reorder = Reorder("meta.seq")
+    plain, event = (json.dumps({"meta": {"seq": seq}}).encode() for seq in (1, 0))
+    frame = ServerSentEvent(event)
+
+    assert reorder.feed(plain) == []
+    assert reorder.feed(frame) == [frame, plain]
+
+
+def test_a_function_tells_the_number_of_a_frame() -> None:
+    """Such as the id of its SSE event."""
+    reorder = Reorder(lambda frame: frame.id)
+    first, second = (ServerSentEvent(b"{}", id=id) for id in ("0", "1"))
+
+    assert reorder.feed(second) == []
+    assert reorder.feed(first) == [first, second]
+
+
+def test_of_ids_that_are_no_numbers_only_what_comes_again_is_dropped() -> None:
+    """Their order cannot be told; as many are remembered as the window says."""
+    reorder = Reorder("n", window=2)
+
+    assert numbers(fed(reorder, ["b", "a", "b", "c", "d", "a"])) == ["b", "a", "c", "d", "a"]
+    assert reorder.dropped == 1
+
+
+def test_a_gap_that_time_does_not_close_is_told_with_its_number() -> None:
+    """What came before it was given, what stands behind it is not."""
+    reorder = Reorder("n", timeout=5.0)
+    given_ = fed(reorder, [0, 2, 3], now=10.0)
+
+    assert (numbers(given_), reorder.deadline) == ([0], 15.0)
+    assert (reorder.tick(14.9), reorder.error) == ([], None)
+    assert reorder.tick(15.0) == []
+    assert isinstance(reorder.error, ProtocolError)
+    assert (reorder.error.event, reorder.error.retryable) == (1, True)
+    assert "frame number 1 never came (it was waited for over 5 s)" in str(reorder.error)
+    assert (reorder.feed({"n": 1}), reorder.end(), reorder.deadline) == ([], [], None)
+    with pytest.raises(ProtocolError, match="number 1"):
+        reorder.check()
+
+
+def test_a_gap_is_told_once_the_window_is_full() -> None:
+    """No more is held than that."""
+    reorder = Reorder("n", window=3)
+
+    assert numbers(fed(reorder, [0, 2, 3, 4])) == [0]
+    assert reorder.error is None
+    fed(reorder, [5])
+    assert "3 frames came that stand behind it" in str(reorder.error)
+
+
+def test_a_gap_at_the_end_of_the_input_is_told() -> None:
+    """Nothing behind it is given."""
+    reorder = Reorder("n")
+    fed(reorder, [0, 2])
+
+    assert (reorder.end(), str(reorder.error)[:32]) == ([], "frame number 1 never came (the i")
+
+
+@pytest.mark.parametrize("how", ["time", "end", "window"])
+def test_an_answer_that_begins_with_another_number_is_given_all_the_same(how: str) -> None:
+    """The first frame is waited for as for any other; that it is missing is no error."""
+    reorder = Reorder("n", window=3)
+    held = fed(reorder, [1, 2])
+    assert held == []
+    if how == "window":
+        given_ = fed(reorder, [3, 4])
+    else:
+        given_ = reorder.tick(5.0) if how == "time" else reorder.end()
+
+    assert numbers(given_)[:2] == [1, 2]
+    assert reorder.error is None
+
+
+def test_an_answer_that_begins_far_on_is_given_at_once() -> None:
+    """Its numbers are none of those that stand at a start."""
+    reorder = Reorder("n", window=10)
+
+    assert numbers(fed(reorder, [5000, 5001])) == [5000, 5001]
+
+
+def test_another_connection_goes_on_or_begins_again() -> None:
+    """What was held is forgotten, and what comes again dropped."""
+    reorder = Reorder("n")
+    fed(reorder, [0, 1, 3])
+    reorder.expect(2)
+    assert numbers(fed(reorder, [0, 1, 2, 3])) == [2, 3]
+    reorder.begin_again()
+    assert numbers(fed(reorder, [0, 1])) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"key": ""},
+        {"key": 3},
+        {"window": 0},
+        {"window": True},
+        {"timeout": -1},
+        {"timeout": "5"},
+        {"first": -1},
+    ],
+)
+def test_nonsense_is_refused(nonsense: dict[str, Any]) -> None:
+    """Where it is given."""
+    with pytest.raises(MisuseError, match=f"{next(iter(nonsense))}="):
+        Reorder(**nonsense)

@@ -1,0 +1,154 @@
+"""A stream whose frames come out of order or twice: `Stream(…, reorder=Reorder(…))`."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.recovery.attempts import in_each_world
+from tokenstream import AsyncStream, Deadlines, Retry, Stream, resilient, testing
+from tokenstream.errors import MisuseError, ProtocolError, StreamError
+from tokenstream.events import Resumed
+from tokenstream.stages import Reorder
+
+SCRIPT = testing.script().text("Hello wonderful world").tool_call("now", {"zone": "UTC"}).finish("tool_calls")
+CHUNKS = SCRIPT.chunks("openai-responses")
+
+
+def read(world: str, chunks: list[bytes], reorder: Reorder, **options: Any) -> tuple[list[Any], Any]:
+    """Return the events, and the stream or its error."""
+    events: list[Any] = []
+    if world == "sync":
+        stream = Stream(chunks, reorder=reorder, format="openai-responses", **options)
+        try:
+            events.extend(iter(stream))
+        except StreamError as error:
+            return events, error
+        return events, stream
+
+    async def main() -> Any:
+        async def body() -> Any:
+            for chunk in chunks:
+                await anyio.lowlevel.checkpoint()
+                yield chunk
+
+        async with AsyncStream(body(), reorder=reorder, format="openai-responses", **options) as stream:
+            try:
+                async for event in stream:
+                    events.append(event)
+            except StreamError as error:
+                return error
+            return stream
+
+    return events, anyio.run(main, backend=world)
+
+
+@in_each_world
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("joined", [False, True], ids=["an event a chunk", "all in one chunk"])
+def test_the_answer_is_the_one_that_was_sent(world: str, seed: int, joined: bool) -> None:
+    """Its events, too; the departures say what was put right."""
+    plain, _ = read(world, CHUNKS, Reorder())
+    chance = random.Random(seed)
+    shuffled = [*CHUNKS, *chance.choices(CHUNKS, k=5)]
+    chance.shuffle(shuffled)
+    events, stream = read(world, [b"".join(shuffled)] if joined else shuffled, Reorder())
+
+    assert events == plain
+    assert (stream.message.text, stream.message.complete) == ("Hello wonderful world", True)
+    assert stream.departures["frame_reordered"].count > 0
+
+
+@in_each_world
+def test_f57_without_it_frames_are_read_as_they_come(world: str) -> None:
+    """Nobody said that they have an order."""
+    swapped = [*CHUNKS[:5], CHUNKS[6], CHUNKS[5], *CHUNKS[7:]]
+    events = list(Stream(swapped, format="openai-responses"))
+    put_right, _ = read(world, swapped, Reorder())
+
+    assert [type(event) for event in events] == [type(event) for event in put_right]
+    assert events != put_right
+
+
+@in_each_world
+def test_a_frame_that_never_comes_is_an_error_behind_what_came_before_it(world: str) -> None:
+    """Nothing behind the gap is given, and no answer made of two halves."""
+    events, error = read(world, [*CHUNKS[:6], *CHUNKS[7:]], Reorder())
+    before, _ = read(world, CHUNKS[:6], Reorder())
+
+    assert isinstance(error, ProtocolError)
+    assert "frame number 6 never came" in str(error)
+    assert [event for event in events if event.part is not None] == [
+        event for event in before if event.part is not None
+    ][: len([event for event in events if event.part is not None])]
+    assert error.partial.text == "Hello wonder"[: len(error.partial.text)]
+
+
+def test_a_source_that_waits_is_read_until_the_gap_is_too_old() -> None:
+    """On a loop that can wait for less than the source does."""
+
+    async def main() -> None:
+        async def body() -> Any:
+            for chunk in [*CHUNKS[:6], *CHUNKS[7:9]]:
+                yield chunk
+            await anyio.sleep(30)
+
+        reorder = Reorder(timeout=0.05)
+        async with AsyncStream(body(), reorder=reorder, format="openai-responses") as stream:
+            with pytest.raises(ProtocolError, match="never came"):
+                await stream.final()
+        assert stream.closed
+
+    anyio.run(main)
+
+
+def test_an_answer_that_begins_at_one_is_given_after_the_wait() -> None:
+    """The first frame is waited for, and then not missed."""
+
+    async def main() -> None:
+        async def body() -> Any:
+            for chunk in CHUNKS[1:8]:
+                yield chunk
+            await anyio.sleep(30)
+
+        reorder = Reorder(timeout=0.05)
+        deadlines = Deadlines(total=20)
+        stream = AsyncStream(body(), reorder=reorder, format="openai-responses", deadlines=deadlines)
+        async with stream:
+            assert await anext(stream.text) == "Hello"
+
+    anyio.run(main)
+
+
+def test_a_gap_is_closed_by_a_server_that_replays() -> None:
+    """Resuming asks from the last frame that was given."""
+    asked: list[Any] = []
+    bodies = [[*CHUNKS[:6], *CHUNKS[7:9]], CHUNKS[6:]]
+
+    def opened(attempt: Any) -> list[bytes]:
+        asked.append(attempt.sequence)
+        return bodies[len(asked) - 1]
+
+    retry = Retry(mode="resume", wait=0)
+    with resilient(opened, retry, format="openai-responses", reorder=Reorder()) as stream:
+        events = list(stream)
+
+    assert asked == [None, 5]
+    assert (stream.message.text, stream.message.complete) == ("Hello wonderful world", True)
+    assert [event for event in events if not isinstance(event, Resumed)] == list(
+        Stream(CHUNKS, format="openai-responses")
+    )
+
+
+def test_one_belongs_to_one_stream() -> None:
+    """It counts that stream's frames."""
+    reorder = Reorder()
+    Stream(CHUNKS, reorder=reorder).final()
+
+    with pytest.raises(MisuseError, match="belongs to another stream"):
+        Stream(CHUNKS, reorder=reorder)
+    with pytest.raises(MisuseError, match="is no tokenstream"):
+        Stream(CHUNKS, reorder="sequence_number")  # type: ignore[arg-type]

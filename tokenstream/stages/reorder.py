@@ -1,0 +1,290 @@
+"""Frames that come out of order or twice, put right between framing and format."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream._json import decode
+from tokenstream.errors import MisuseError, ProtocolError
+from tokenstream.formats._read import is_dict
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.departures import Departures
+    from tokenstream.formats.base import Frame
+
+__all__ = ["Reorder"]
+
+Place: TypeAlias = int | str | None
+"""Where a frame stands: its number, its id where that is none, or None where it says nothing."""
+
+
+_MOST_DIGITS = 18
+
+
+class Reorder:
+    r"""A stage that gives frames in the order of their numbers, each once.
+
+    Numbers go up by one from frame to frame. What comes too early is held until
+    the frames before it have come; what has come already is dropped. A frame
+    without a number keeps its place behind the one before it. Of ids that are no
+    numbers no order can be told: only those that come again are dropped.
+
+    `error` says which number never came: after `timeout` seconds, once `window`
+    frames are held, or at the end of the input. What stands behind the gap is
+    not given then.
+
+    Args:
+        key: Where the number stands in a payload, such as "sequence_number" or "meta.seq"; or a function
+            that returns it for a frame, such as `lambda frame: frame.id`.
+        window: How many frames may be held, and how many ids are remembered.
+        timeout: How long a gap may stay open, in seconds.
+        first: The number of the first frame, 0 with OpenAI. Where another one comes first, it is waited
+            for as for any gap, and then given up without an error.
+
+    Example:
+        >>> reorder = Reorder("n")
+        >>> [reorder.feed({"n": n}) for n in (0, 2, 2, 1)]
+        [[{'n': 0}], [], [], [{'n': 1}, {'n': 2}]]
+        >>> reorder.dropped, reorder.end(), reorder.error
+        (1, [], None)
+    """
+
+    stop: str | None = None
+
+    __slots__ = (
+        "_first",
+        "_held",
+        "_key",
+        "_next",
+        "_path",
+        "_recent",
+        "_since",
+        "_size",
+        "_started",
+        "_taken",
+        "_timeout",
+        "_window",
+        "dropped",
+        "error",
+        "moved",
+    )
+
+    def __init__(
+        self,
+        key: str | Callable[[Any], Place] = "sequence_number",
+        *,
+        window: int = 256,
+        timeout: float = 5.0,
+        first: int = 0,
+    ) -> None:
+        given: Any = key
+        seconds: Any = timeout
+        whole: tuple[tuple[str, Any, int], ...] = (("window", window, 1), ("first", first, 0))
+        if not callable(given) and (not isinstance(given, str) or not given):
+            raise MisuseError(f"key= is where the number stands in a payload, or a function, and not {key!r}")
+        for name, value, least in whole:
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise MisuseError(f"{name}= is a whole number, {least} or more, and not {value!r}")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            raise MisuseError(f"timeout= is a number of seconds, 0 or more, and not {timeout!r}")
+        self._key: Callable[[Any], Place] | None = key if callable(key) else None
+        self._path = () if callable(key) else tuple(key.split("."))
+        self._window = window
+        self._timeout = timeout
+        self._first = self._next = first
+        self._started = False
+        """The first frame has come, or was given up."""
+        self._held: dict[int, list[Frame]] = {}
+        """What came too early, by its number, each with the frames without a number behind it."""
+        self._size = 0
+        """How many frames are held."""
+        self._since = 0.0
+        """The clock when the gap was seen."""
+        self._recent: OrderedDict[str, None] = OrderedDict()
+        """Ids that have come last."""
+        self._taken = False
+        self.error: ProtocolError | None = None
+        self.dropped = 0
+        """How many frames came again, and were dropped."""
+        self.moved = 0
+        """How many frames came too early, and were held."""
+
+    # -- as a stage --------------------------------------------------------
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Frame]:
+        """Return the frames whose turn has come.
+
+        Args:
+            frame: A payload, an SSE event, or a payload that is decoded already.
+            now: A clock reading, in seconds.
+        """
+        if self.error is not None:
+            return []
+        place = self._place_of(frame)
+        if isinstance(place, int):
+            return self._sort(place, frame, now)
+        if isinstance(place, str) and place:
+            if place in self._recent:
+                self.dropped += 1
+                return []
+            self._recent[place] = None
+            if len(self._recent) > self._window:
+                self._recent.popitem(last=False)
+        if not self._held:
+            return [frame]
+        # Behind the one that came last, and counted with it.
+        return self._hold(next(reversed(self._held)), frame)
+
+    def end(self, *, now: float = 0.0) -> list[Frame]:
+        """Return what is held because the first frame never came; any other gap is an error.
+
+        Args:
+            now: Unused; every stage takes it.
+        """
+        return self._give_up("the input ended") if self._held and self.error is None else []
+
+    def tick(self, now: float) -> list[Frame]:
+        """Return what is held because the first frame never came; any other gap is an error.
+
+        Args:
+            now: A clock reading, in seconds.
+        """
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            return []
+        return self._give_up(f"it was waited for over {self._timeout:g} s")
+
+    @property
+    def deadline(self) -> float | None:
+        """The clock at which a gap has been open for too long; None while there is none."""
+        return self._since + self._timeout if self._held and self.error is None else None
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    # -- for who drives it -------------------------------------------------
+
+    @property
+    def position(self) -> int | None:
+        """The number of the last frame that was given; None before the first one."""
+        return self._next - 1 if self._started else None
+
+    def expect(self, number: int) -> None:
+        """Go on with a number, over another connection: what was held is forgotten, what comes again dropped.
+
+        Args:
+            number: The one that comes next.
+        """
+        self._forget()
+        self._next, self._started, self.error = number, True, None
+
+    def begin_again(self) -> None:
+        """Begin with the first number again, over another connection."""
+        self.expect(self._first)
+        self._started = False
+        self._recent.clear()
+
+    def take(self) -> None:
+        """Note that a stream has it: another one needs one of its own.
+
+        Raises:
+            MisuseError: A stream has it already.
+        """
+        if self._taken:
+            raise MisuseError(
+                "this Reorder belongs to another stream, whose frames it counts: make a new one"
+            )
+        self._taken = True
+
+    def note(self, departures: Departures, event: int) -> None:
+        """Count what was dropped and what was held.
+
+        Args:
+            departures: Where.
+            event: Number of the last frame that was read.
+        """
+        for name, count in (("frame_repeated", self.dropped), ("frame_reordered", self.moved)):
+            if count:
+                departures.note(name, event=event, count=count)
+
+    # -- within ------------------------------------------------------------
+
+    def _place_of(self, frame: Any) -> Place:  # noqa: ANN401 - any frame
+        if self._key is not None:
+            found: Any = self._key(frame)
+        else:
+            found = frame
+            if isinstance(frame, ServerSentEvent):
+                found = frame.payload
+            if not is_dict(found):
+                found = self._decoded(getattr(found, "payload", found))
+            for name in self._path:
+                found = found.get(name) if is_dict(found) else None
+        if isinstance(found, str) and found.isascii() and found.isdecimal() and len(found) <= _MOST_DIGITS:
+            return int(found)
+        return found if isinstance(found, int | str) and not isinstance(found, bool) else None
+
+    def _decoded(self, payload: Any) -> Any:  # noqa: ANN401 - any JSON value
+        try:
+            return decode(payload)
+        except ProtocolError:
+            # Whoever reads the frame says so, in its place.
+            return None
+
+    def _sort(self, number: int, frame: Frame, now: float) -> list[Frame]:
+        if not (self._started or self._held) and number > self._first + self._window:
+            # It is none of those that stand at the start.
+            self._next = number
+        if number < self._next or number in self._held:
+            self.dropped += 1
+            return []
+        if number > self._next:
+            if not self._held:
+                self._since = now
+            self._held[number] = []
+            self.moved += 1
+            return self._hold(number, frame)
+        self._next, self._started = number + 1, True
+        return [frame, *self._follow(now)] if self._held else [frame]
+
+    def _follow(self, now: float) -> list[Frame]:
+        """Return what was held whose turn has come."""
+        frames: list[Frame] = []
+        while (group := self._held.pop(self._next, None)) is not None:
+            frames += group
+            self._size -= len(group)
+            self._next += 1
+        self._since = now
+        return frames
+
+    def _forget(self) -> None:
+        self._held.clear()
+        self._size = 0
+
+    def _hold(self, number: int, frame: Frame) -> list[Frame]:
+        self._held[number].append(frame)
+        self._size += 1
+        if self._size > self._window:
+            return self._give_up(f"{self._window} frames came that stand behind it")
+        return []
+
+    def _give_up(self, why: str) -> list[Frame]:
+        """Say that a frame never came; only the first one may be missing."""
+        if not self._started:
+            self._started, self._next = True, min(self._held)
+            return self._follow(self._since)
+        missing = self._next
+        self._forget()
+        self.error = ProtocolError(
+            f"frame number {missing} never came ({why}); what came before it is in .partial", event=missing
+        )
+        # The server has it: asked from there, it may send it.
+        self.error.retryable = True
+        return []
