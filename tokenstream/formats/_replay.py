@@ -80,8 +80,8 @@ class ReplayOfEvents:
 
     Example:
         >>> replay = ReplayOfEvents("c", "a")
-        >>> [replay.drops(id) for id in ("a", "b", "c", "d")]
-        [True, True, True, False]
+        >>> [(replay.drops(id), replay.over) for id in ("a", "b", "c")]
+        [(True, False), (True, False), (True, True)]
     """
 
     __slots__ = ("_after", "_first", "_from_start", "over")
