@@ -8,8 +8,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from tests.faults.driver import END, HALF, TEXT
-from tests.faults.matrix import Result, Row, Run, World, every, failed, measured, saw, state_of, whole
+import anyio
+import httpx
+
+from tests.faults.driver import END, HALF, TEXT, Outcome
+from tests.faults.matrix import (
+    Result,
+    Row,
+    Run,
+    World,
+    every,
+    failed,
+    measured,
+    result_of,
+    saw,
+    state_of,
+    whole,
+)
 from tests.faults.rows_calls import asked, begun
 from tests.faults.rows_events import FIRST, LAST, around
 from tests.faults.rows_life import either
@@ -17,8 +32,9 @@ from tests.stream.async_sources import serving
 from tests.support import wire
 from tests.support.loopback import Loopback, Request, Script, chunked, sized, until_close
 from tokenstream import AsyncStream, Retry, Stream, aconnect, connect
-from tokenstream.errors import PositionLost
+from tokenstream.errors import PositionLost, ProtocolError, StreamError
 from tokenstream.recovery import Attempt
+from tokenstream.stages import Reorder
 
 ODD_ID = "é€ 7"
 
@@ -117,6 +133,52 @@ async def stopped_in_a_wait_of_a_task() -> Result:
         return state_of(stream, server, stopping.seen())
 
 
+# -- out of order and twice ----------------------------------------------------------------
+
+ONE, TWO, THREE = (
+    wire.chat({"role": "assistant", "content": "Hel"}, n=0),
+    wire.chat({"content": "lo €"}, n=1),
+    wire.chat({}, "stop", n=2),
+)
+
+
+def put_right(*events: bytes) -> Run:
+    """Return what reads a response whose events are numbered."""
+
+    def run(world: World) -> Result:
+        with Loopback(until_close(*events, wire.DONE)) as server:
+            return _read(server) if world == "sync" else anyio.run(_read_in_a_task, server, backend=world)
+
+    return run
+
+
+def _read(server: Loopback) -> Result:
+    with httpx.Client(trust_env=False) as client:
+        response = client.send(client.build_request("POST", server.url), stream=True)
+        stream, error = Stream(response, reorder=Reorder("n")), None
+        try:
+            stream.final()
+        except StreamError as caught:
+            error = caught
+        return _outcome(stream, server, error)
+
+
+async def _read_in_a_task(server: Loopback) -> Result:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        response = await client.send(client.build_request("POST", server.url), stream=True)
+        stream, error = AsyncStream(response, reorder=Reorder("n")), None
+        try:
+            await stream.final()
+        except StreamError as caught:
+            error = caught
+        return _outcome(stream, server, error)
+
+
+def _outcome(stream: Stream | AsyncStream, server: Loopback, error: StreamError | None) -> Result:
+    outcome = Outcome(stream.message, stream.departures, error=error)
+    return result_of(outcome, closed=stream.closed and server.connection().closed_within())
+
+
 REST = numbered(LAST, "8") + END
 CUTS = (HALF, LAST.partition("€".encode()[1:])[0], b"data: x\r", b"id: 8\nevent: x\n")
 """What a connection may leave behind: half an event, half a character, half a line end, an id and a name."""
@@ -158,6 +220,12 @@ ROWS = [
         whole("the rest is asked for by the last id that counts"),
     ),
     Row(
+        "F56c",
+        "A numbered event comes twice, with `reorder=Reorder(…)`.",
+        put_right(ONE, TWO, TWO, THREE),
+        whole("counted as `frame_repeated`"),
+    ),
+    Row(
         "F57",
         "The fragments of two calls come in turns, the second call first.",
         asked(
@@ -168,6 +236,25 @@ ROWS = [
             calls=2,
         ),
         whole("calls handed out: 2", kept='Hi, f({"a": 1}), f({"b": 2})'),
+    ),
+    Row(
+        "F57b",
+        "Numbered events come out of order, with `reorder=Reorder(…)`.",
+        put_right(TWO, ONE, THREE),
+        whole("counted as `frame_reordered`"),
+    ),
+    Row(
+        "F57c",
+        "A numbered event never comes, with `reorder=Reorder(…)`.",
+        put_right(ONE, THREE),
+        failed(
+            ProtocolError,
+            "`.event` is `1`",
+            "counted as `frame_reordered`",
+            retryable=True,
+            ending="failed",
+            kept="Hel",
+        ),
     ),
     Row(
         "F59",
