@@ -59,7 +59,7 @@ def difference(accumulator: Accumulator) -> StreamError:
     Args:
         accumulator: Holds the answer that began again.
     """
-    restarted = accumulator.restarted
+    restarted = None if accumulator.given_up is None else accumulator.given_up.event
     error = None if restarted is None else restarted.error
     if error is None:
         error = StreamInterrupted("the answer began again, and is another one than what was given of it")

@@ -19,9 +19,19 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from tokenstream.events import Restarted
     from tokenstream.message import Ending, FinishReason, Message
 
-__all__ = ["Arguments", "ChoiceState", "GrowingPart", "GrowingUsage", "Lane", "SharedLog", "is_bare"]
+__all__ = [
+    "Arguments",
+    "ChoiceState",
+    "GivenUp",
+    "GrowingPart",
+    "GrowingUsage",
+    "Lane",
+    "SharedLog",
+    "is_bare",
+]
 
 
 class Arguments(TextLog):
@@ -309,6 +319,44 @@ class ChoiceState:
             log = SharedLog(kind)
             self.logs = (*self.logs, log)
         return log
+
+
+class GivenUp:
+    """An answer that was given up, because it began again.
+
+    Args:
+        choices: What there was of it.
+        head: Its id, model, role and further fields.
+        event: Says so.
+    """
+
+    __slots__ = ("_choices", "event", "head")
+
+    def __init__(self, choices: dict[int, ChoiceState], head: tuple[Any, ...], event: Restarted) -> None:
+        self._choices = choices
+        self.head = head
+        self.event = event
+        self._mark(void=True)
+
+    @property
+    def size(self) -> int:
+        """How far it had come, in characters and calls."""
+        return sum(
+            sum(log.length for log in choice.logs)
+            + len(choice.ended)
+            + sum(part.pieces.length for part in choice.parts if part.pieces is not None)
+            for choice in self._choices.values()
+        )
+
+    def restored(self) -> dict[int, ChoiceState]:
+        """Return what there was of it, as what counts again."""
+        self._mark(void=False)
+        return self._choices
+
+    def _mark(self, *, void: bool) -> None:
+        for choice in self._choices.values():
+            for log in choice.logs:
+                log.void = void
 
 
 class GrowingUsage:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from tokenstream._align import Aligner
 from tokenstream._checkpoints import judged
 from tokenstream._machine import Machine
+from tokenstream.errors import PositionLost
+from tokenstream.events import MessageStart
 from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
@@ -136,6 +138,7 @@ class RenewableMachine(Machine):
             aligner.fail()
         if self.error is None and aligner.error is not None:
             self.error, self.plain = aligner.error, False
+            self.accumulator.take_back()
         return None
 
     def _pull_held(self) -> Event | None:
@@ -159,12 +162,20 @@ class RenewableMachine(Machine):
             self.fail()
         return event
 
+    def _is_another(self, event: Event) -> bool:
+        """Tell whether an event begins another answer than the one that the connection is to go on with."""
+        known = self.accumulator.message.id if self.kept is not None and self._before is not None else None
+        return known is not None and isinstance(event, MessageStart) and event.id not in (None, known)
+
     def _fill(self, hold: Hold) -> Event | None:
         """Hold back what comes, until it is released; return a sign of life, or None."""
         event = self._next()
         while event is not None:
             if hold.passes(event):
                 return event
+            if self._is_another(event):
+                self.error, self.plain = _another_answer(), False
+                return None
             if hold.keep(event) or self.resting:
                 break
             event = self._next()
@@ -264,3 +275,7 @@ class RenewableMachine(Machine):
 
     def _late_usage(self) -> Usage | None:
         return None if self._hold is not None else super()._late_usage()
+
+
+def _another_answer() -> PositionLost:
+    return PositionLost("the server begins another answer, where it was to go on with this one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._growing import ChoiceState, GrowingPart, GrowingUsage, Lane, is_bare
+from tokenstream._growing import ChoiceState, GivenUp, GrowingPart, GrowingUsage, Lane, is_bare
 from tokenstream._log import TextLog
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
@@ -82,11 +82,11 @@ class Accumulator:
         "ending",
         "error",
         "format",
+        "given_up",
         "held",
         "lane",
         "limits",
         "may_restart",
-        "restarted",
         "restarts",
         "stop",
         "tool_calls_delivered",
@@ -122,8 +122,8 @@ class Accumulator:
         """Whoever reads views is to remember what they have given, because the answer may begin again."""
         self.restarts = 0
         """How often the answer began again."""
-        self.restarted: Restarted | None = None
-        """Says of the last time what was given up, and why."""
+        self.given_up: GivenUp | None = None
+        """The answer that was given up, as far as it has ever come; None where none was."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
         """Take an event; it gives none."""
@@ -233,11 +233,7 @@ class Accumulator:
         return tokens
 
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
-        """Give a tool call another id: the one under which it is known already.
-
-        Returns:
-            The call, once it was handed out.
-        """
+        """Give a tool call another id, and return the call once it was handed out."""
         renamed = self._choice(choice).rename_call(part, id, self.tool_calls_delivered)
         self.built = None
         return renamed
@@ -448,18 +444,22 @@ class Accumulator:
     def _take_restart(self, event: Restarted) -> bool:
         """Forget the answer so far; tool calls that were handed out stay so, and its tokens were spent."""
         self.spend(self.own_usage)
-        for choice in self._choices.values():
-            for log in choice.logs:
-                log.void = True
-        self._choices = {}
-        self._id = self._model = None
-        self._role = "assistant"
-        self._usage = GrowingUsage()
-        self._provider_data = {}
-        self.restarted = event
+        head = (self._id, self._model, self._role, self._provider_data)
+        given, before = GivenUp(self._choices, head, event), self.given_up
+        # What began again, and broke off before it had come that far, is no more than that.
+        self.given_up = given if before is None or given.size >= before.size else before
+        self._choices, self._usage, self._provider_data = {}, GrowingUsage(), {}
+        self._id, self._model, self._role = None, None, "assistant"
         # Last: whoever sees that it changed looks at the rest.
         self.restarts += 1
         return False
+
+    def take_back(self) -> None:
+        """Return to the answer that was given up: the one that began again is another one."""
+        if self.given_up is not None:
+            self._choices, head = self.given_up.restored(), self.given_up.head
+            self._id, self._model, self._role, self._provider_data = head
+            self.built = None
 
     def _take_unknown(self, event: Unknown) -> bool:
         if event.kind == "event":

@@ -249,3 +249,78 @@ def test_a_call_that_was_run_is_not_run_again_and_its_result_moves_to_the_new_id
     assert dict(results) == {"call_b": "noon"}
     assert isinstance(stream.message, Message)
     assert all(isinstance(call, ToolCall) for call in stream.message.tool_calls)
+
+
+@in_each_world
+def test_once_a_view_has_met_another_answer_the_stream_is_what_was_given(world: str) -> None:
+    """Its message, its end and its other views, read at any time: nothing of the other answer is left."""
+    told: list[Any] = []
+
+    def view(stream: Any) -> Any:
+        told.append(stream)
+        return stream.text
+
+    played = play(world, [WHOLE[:CUT], OTHER], RESTART, view)
+    (stream,) = told
+
+    assert (stream.message.text, stream.message.ending) == ("Hello wonder", "stopped")
+    assert played.error is not None
+    assert played.message.text == played.error.partial.text
+    if world == "sync":
+        with pytest.raises(StreamTruncated):
+            stream.final()
+        late = stream.text
+        assert next(late) == "Hello wonder"
+        with pytest.raises(StreamTruncated):
+            next(late)
+
+
+@in_each_world
+def test_what_a_shorter_second_answer_has_come_to_is_not_all_that_was_given(world: str) -> None:
+    """The error has the longest that was given, and its own cause."""
+    bodies = [WHOLE[: CUT + 1], WHOLE[: CUT - 1], OTHER]
+    played = play(world, bodies, RESTART, lambda stream: stream.text)
+
+    assert played.error is not None
+    assert "".join(played.given) == played.error.partial.text == "Hello wonderful"
+    assert played.error is played.reports[0].error
+
+
+@in_each_world
+def test_stopping_where_a_retry_is_told_of_ends_the_stream(world: str) -> None:
+    """Nothing is asked for again."""
+    import anyio
+
+    from tokenstream import aresilient, resilient
+
+    asked: list[int] = []
+
+    def opened() -> list[bytes]:
+        asked.append(1)
+        return WHOLE[:1]
+
+    if world == "sync":
+        stream = resilient(opened, Retry(wait=0, on_retry=lambda _: stream.stop("enough")))
+        with stream:
+            assert list(stream) == []
+    else:
+
+        async def main() -> None:
+            astream = aresilient(opened, Retry(wait=0, on_retry=lambda _: astream.stop("enough")))
+            async with astream:
+                assert [event async for event in astream] == []
+            assert (astream.message.ending, astream.closed) == ("stopped", True)
+
+        anyio.run(main, backend=world)
+    assert len(asked) == 1
+
+
+@in_each_world
+def test_an_exception_where_a_retry_is_told_of_ends_the_stream(world: str) -> None:
+    """It comes out as it is, and the source is closed."""
+
+    def told(_: Any) -> None:
+        raise LookupError("ours")
+
+    with pytest.raises(LookupError, match="ours"):
+        play(world, [WHOLE[:1], WHOLE], Retry(wait=0, on_retry=told))

@@ -15,8 +15,14 @@ from tokenstream.errors import MisuseError, PositionLost, ProviderError, StreamT
 from tokenstream.events import MessageStart, Restarted, Resumed
 
 RESUME = Retry(mode="resume", wait=0)
-SCRIPT = testing.script().text("Let me look. ").tool_call("get_weather", {"city": "Oslo"}).text("Done.")
-SCRIPT = SCRIPT.usage(input_tokens=3, output_tokens=9).finish("tool_calls")
+SCRIPT = (
+    testing.script()
+    .text("Let me look. ")
+    .tool_call("get_weather", {"city": "Oslo"})
+    .text("Done.")
+    .usage(input_tokens=3, output_tokens=9)
+    .finish("tool_calls")
+)
 FORMATS = ["openai-responses", "gemini-interactions"]
 
 

@@ -136,14 +136,14 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
         second: It begins once the first has shown nothing for a while.
         after: For how long, in seconds.
     """
-    winner: Contender | None = None
+    kept: list[Contender] = []
     try:
-        winner = await _raced(first, second, after)
+        kept = [await _raced(first, second, after)]
     finally:
         for contender in (first, second):
-            if contender is not winner:
+            if contender not in kept:
                 await contender.close()
-    return winner
+    return kept[0]
 
 
 async def _raced(first: Contender, second: Contender, after: float) -> Contender:

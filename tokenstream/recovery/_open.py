@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncOpener", "Opener", "SyncOpener", "openers_of"]
 
 _WHERE = "the server"
+_AT_HAND = (bytes, str, list, tuple, dict)
+"""What may be read any number of times."""
 
 
 class Opener(ABC):
@@ -61,8 +63,8 @@ class Opener(ABC):
         Raises:
             MisuseError: It gave what it had given before, which is read by now.
         """
-        given = self._opens(attempt) if self.resumes else self._opens()
-        if given is self._last and not isinstance(given, bytes | str | list | tuple | dict):
+        given: Any = self._opens(attempt) if self.resumes else self._opens()
+        if given is self._last and not isinstance(given, _AT_HAND):
             raise MisuseError(
                 f"open returned the same {type(given).__name__} as for the attempt before, "
                 "which has been read: it is to open a new one each time"

@@ -55,8 +55,10 @@ def outcome_of(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejec
     for event in events:
         accumulator.take(event)
     message = accumulator.message
-    found = next((each for each in _found_in(message) if each in outcomes), None)
-    if found is None:
+    for found in _found_in(message):
+        if found in outcomes:
+            break
+    else:
         return None
     error = AnswerRejected(_WORDS[found], outcome=found)
     error.partial = message.model_copy(update={"ending": "complete"})

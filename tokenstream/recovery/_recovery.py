@@ -280,7 +280,7 @@ class Recovery:
 
     # -- going on ----------------------------------------------------------
 
-    def _go_on(self, plan: _Plan, error: StreamError, now: float) -> Deferred:
+    def _go_on(self, plan: _Plan, error: StreamError, now: float) -> Deferred | None:
         machine, retry = self._machine, self._retry
         ending: Any = "failed" if isinstance(error, ProviderError) else "truncated"
         machine.describe(error, ending)
@@ -298,6 +298,9 @@ class Recovery:
             attempt = replace(attempt, wait=_seconds(retry.wait(attempt)))
         if retry.on_retry is not None:
             retry.on_retry(attempt)
+        if self._over:
+            # That has stopped the stream.
+            return None
         log(
             "attempt %d ended (%s): %s in %.2f s",
             self._number,

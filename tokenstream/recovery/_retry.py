@@ -152,17 +152,24 @@ def _conditions(on: object) -> tuple[Any, ...]:
     return given
 
 
-def _fallbacks(given: object) -> tuple[Fallback, ...]:
-    if callable(given) or (
-        isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], str | Format)
-    ):
-        given = (given,)
-    found: Any = given
+def _fallbacks(given: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - whatever was given
+    pair = _is_pair(given)
+    one = callable(given) or pair or not isinstance(given, Iterable) or isinstance(given, str)
+    found: list[Any] = [given] if one else [*given]
     for each in found:
-        opens = each[0] if isinstance(each, tuple) else each
-        if not callable(opens):
+        if not (callable(each) or _is_pair(each)):
             raise MisuseError(
                 "fallback= takes functions that open a source, or pairs of one and its format, "
                 f"and not {each!r}"
             )
     return tuple(found)
+
+
+def _is_pair(given: Any) -> bool:  # noqa: ANN401 - whatever was given
+    """Tell whether it is a function and a format."""
+    return (
+        isinstance(given, tuple)
+        and len(given) == 2  # pyright: ignore[reportUnknownArgumentType]
+        and callable(given[0])  # pyright: ignore[reportUnknownArgumentType]
+        and isinstance(given[1], str | Format | None)
+    )

@@ -272,8 +272,8 @@ class Run:
         if tools:
             others = frozenset(entry.source for entry in entries)
             checked = {name: entry.checked_by for name, entry in tools.items()}
-            self._calls = cursors.validated_calls(**checked)
-            calls = _Calls(tools, others, self._calls, self._fail)
+            cursor = self._calls = cursors.validated_calls(**checked)
+            calls = _Calls(tools, others, cursor, self._fail)
             self._takers.append(calls)
             # Behind all handlers of the event: one that raises keeps them from running.
             self._add((ToolCallDone,), calls.take)

@@ -84,7 +84,7 @@ class Reorder:
     ) -> None:
         given: Any = key
         seconds: Any = timeout
-        whole: tuple[tuple[str, Any, int], ...] = (("window", window, 1), ("first", first, 0))
+        whole: Any = (("window", window, 1), ("first", first, 0))
         if not callable(given) and (not isinstance(given, str) or not given):
             raise MisuseError(f"key= is where the number stands in a payload, or a function, and not {key!r}")
         for name, value, least in whole:

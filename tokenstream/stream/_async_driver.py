@@ -246,6 +246,9 @@ class AsyncDriver(Driver):
             self.pump.replace(source)
         self._swapped = None
 
+    def let_go(self) -> None:
+        self.pump.stop()
+
     def swap(self, source: Deferred) -> None:
         self._swapped = source
 

@@ -15,21 +15,17 @@ from tokenstream.sources import reading_failed
 from tokenstream.stages import Chain
 from tokenstream.stream._items import END, LOST, WAITED, Away, Failed, Opened
 from tokenstream.stream._opening import is_failure, taken
+from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
 from tokenstream.stream._said import broken_off, concurrent, inform, log
 from tokenstream.stream._silence import Gap, Silence
 from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
-    from tokenstream.formats.base import Format
-    from tokenstream.limits import Limits
-    from tokenstream.message import Checkpoint, Ending, Message
+    from tokenstream.message import Ending, Message
     from tokenstream.sources import AsyncSource, Deferred, SyncSource
-    from tokenstream.stages import Reorder
     from tokenstream.status import ResponseHead
     from tokenstream.stream._opening import First, Recovers
 
@@ -41,21 +37,6 @@ _MOST_AFTER_END = 64 * 1024
 """Bytes that are read after the terminal event, for the sake of the connection's reuse."""
 REST_SECONDS = 0.5
 """How long to wait for the end of a body after the answer's own end."""
-
-
-class Options(NamedTuple):
-    """How a stream is read, as its calling code says."""
-
-    format: str | Format | None = None
-    limits: Limits | None = None
-    deadlines: Deadlines | None = None
-    started_at: float | None = None
-    clock: Callable[[], float] = time.monotonic
-    pings: bool = False
-    reorder: Reorder | None = None
-    renewable: bool = False
-    """Whether another source may go on with the answer."""
-    checkpoint: Checkpoint | None = None
 
 
 class _Rest(NamedTuple):
@@ -317,7 +298,13 @@ class Driver(Uncopied):
         recovery = self.recovery
         if recovery is None or self.diverted or self.verdict.asked is not None:
             return False
-        source = recovery.replace(cause, now)
+        try:
+            source = recovery.replace(cause, now)
+        except BaseException:
+            # The application's own function, that is told of a retry, say: nothing goes on behind it.
+            self.cut("stopped", "a function of the application's raised")
+            self.let_go()
+            raise
         if source is None:
             return False
         self._rest = None
@@ -326,6 +313,10 @@ class Driver(Uncopied):
         self.chain = self._timed()
         self.swap(source)
         return True
+
+    def let_go(self) -> None:
+        """Close the source, or have it closed, without waiting."""
+        raise NotImplementedError
 
     def swap(self, source: Deferred) -> None:
         """Read from another source; the one before is closed first."""
@@ -418,6 +409,18 @@ class Driver(Uncopied):
     def _settle_recovery(self) -> None:
         if self.recovery is not None:
             self.recovery.settle(self.error, self.clock())
+
+    def fall_back(self, error: StreamError) -> None:
+        """End the stream with an answer that was given up, where the one that began again is another one.
+
+        Args:
+            error: What a view has met; nothing is done where the stream has ended with it.
+        """
+        if self.phase is _ENDED:
+            return
+        self.error = error
+        self.machine.accumulator.take_back()
+        self.stop("the answer began again, and is another one")
 
     def break_off(self) -> Exception:
         """End a stream whose decoding was broken off, by Ctrl-C say, and return what its loop raises."""

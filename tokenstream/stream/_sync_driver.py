@@ -298,6 +298,9 @@ class SyncDriver(Driver):
             self.close_source(quiet=True)
             raise
 
+    def let_go(self) -> None:
+        self.close_source(quiet=True)
+
     def swap(self, source: Deferred) -> None:
         self.close_source(quiet=True)
         self.pump.replace(source)

@@ -10,13 +10,11 @@ from tokenstream._elsewhere import Refused
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import NULL
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._driver import Driver
     from tokenstream.stream._sync_driver import SyncDriver
 
 __all__ = ["AsyncItemView", "AsyncToolCallView", "AsyncView", "ItemView", "ToolCallView", "View"]
@@ -134,18 +132,12 @@ class View(_ViewBase, Generic[ItemT]):
                 return item
             # Not where the end was met: errors would have it as their context.
             item = cursor.end()
-        except StreamError:
-            _leave(self._driver)
+        except StreamError as error:
+            self._driver.fall_back(error)
             raise
         if item is None:
             raise StopIteration
         return item
-
-
-def _leave(driver: Driver) -> None:
-    """End a stream whose answer began again, and is another one than a view has given the start of."""
-    if driver.phase is not Phase.ENDED:
-        driver.stop("the answer began again, and is another one")
 
 
 class ItemView(View[ItemT]):
@@ -206,8 +198,8 @@ class AsyncView(_ViewBase, Generic[ItemT]):
                 return item
             # Not where the end was met: errors would have it as their context.
             item = cursor.end()
-        except StreamError:
-            _leave(self._driver)
+        except StreamError as error:
+            self._driver.fall_back(error)
             raise
         if item is None:
             raise StopAsyncIteration

@@ -1,0 +1,31 @@
+"""How a stream is read."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats.base import Format
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.message import Checkpoint
+    from tokenstream.stages import Reorder
+
+__all__ = ["Options"]
+
+
+class Options(NamedTuple):
+    """How a stream is read, as its calling code says."""
+
+    format: str | Format | None = None
+    limits: Limits | None = None
+    deadlines: Deadlines | None = None
+    started_at: float | None = None
+    clock: Callable[[], float] = time.monotonic
+    pings: bool = False
+    reorder: Reorder | None = None
+    renewable: bool = False
+    """Whether another source may go on with the answer."""
+    checkpoint: Checkpoint | None = None
