@@ -1,0 +1,101 @@
+"""What is asked for that cannot be done: refused where it is written, or raised as what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.recovery.attempts import in_each_world, play
+from tokenstream import Retry, aresilient, resilient, testing
+from tokenstream.errors import MisuseError, StreamTruncated
+
+WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("openai-chat")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("attempts", 0, "1 or more"),
+        ("attempts", 2.5, "1 or more"),
+        ("attempts", True, "1 or more"),
+        ("mode", "again", "auto"),
+        ("wait", -1, "0 or more"),
+        ("wait", "1s", "number of seconds"),
+        ("wait", float("nan"), "0 or more"),
+        ("timeout", -1, "0 or more"),
+        ("timeout", float("inf"), "0 or more"),
+        ("hedge_after", "soon", "number of seconds"),
+        ("on", ["empty", "nonsense"], "these words"),
+        ("on", [ValueError], "StreamError"),
+        ("fallback", ["anthropic"], "functions that open a source"),
+        ("on_retry", 3, "function"),
+    ],
+)
+def test_nonsense_is_refused_where_it_is_written(field: str, value: Any, expected: str) -> None:
+    """The message names the field, and says what it takes."""
+    with pytest.raises(MisuseError) as caught:
+        Retry(**{field: value})
+
+    assert f"{field}=" in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def test_too_few_attempts_for_the_fallbacks_are_refused() -> None:
+    """The last one would never be asked."""
+    with pytest.raises(MisuseError, match="never comes to the last of 2 fallbacks"):
+        Retry(attempts=2, fallback=[lambda: WHOLE, lambda: WHOLE])
+
+
+@pytest.mark.parametrize("start", [resilient, aresilient])
+def test_what_cannot_be_done_is_refused_before_anything_is_asked(start: Any) -> None:
+    """Nothing is opened: the function that opens is not called."""
+
+    def two(_: object, __: object) -> None:
+        raise AssertionError
+
+    def none() -> None:
+        raise AssertionError
+
+    for opens, retry, said in (
+        (none, Retry(mode="resume"), "takes the attempt"),
+        (two, Retry(), "one argument, or none"),
+        (none, {"attempts": 3}, "is a Retry"),
+        (WHOLE, Retry(), "is a function"),
+    ):
+        with pytest.raises(MisuseError, match=said):
+            start(opens, retry)
+
+
+def test_two_attempts_at_once_need_tasks() -> None:
+    """A `Stream` has none."""
+    with pytest.raises(MisuseError, match="aresilient"):
+        resilient(lambda: WHOLE, Retry(hedge_after=1))
+
+
+def test_a_source_that_was_read_already_is_refused() -> None:
+    """What `open` is to do stands in the message."""
+    source = iter(WHOLE[:3])
+    with (
+        resilient(lambda: source, Retry(mode="restart", wait=0)) as stream,
+        pytest.raises(MisuseError, match="open a new one each time"),
+    ):
+        list(stream.text)
+
+    assert stream.closed
+
+
+@in_each_world
+def test_another_format_in_mid_answer_is_compared_as_any_other(world: str) -> None:
+    """A format that is found out may be another one; its text goes on, or the first error is raised."""
+    same, other = (
+        testing.script().text(text).finish("stop").chunks("anthropic")
+        for text in ("Hello wonderful world", "Good morning")
+    )
+    retry = Retry(mode="restart", wait=0)
+    good = play(world, [WHOLE[:3], same], retry, lambda stream: stream.text)
+    bad = play(world, [WHOLE[:3], other], retry, lambda stream: stream.text)
+
+    assert ("".join(good.given), good.error) == ("Hello wonderful world", None)
+    assert "".join(bad.given) == "Hello wonder"
+    assert isinstance(bad.error, StreamTruncated)

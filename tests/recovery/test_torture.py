@@ -1,0 +1,293 @@
+"""Answers of many formats that are broken off anywhere, in any way, and asked for again."""
+
+from __future__ import annotations
+
+import gc
+import random
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import anyio
+import pytest
+
+from tests.recovery.attempts import in_each_world
+from tests.support.recordings import ours
+from tokenstream import Deadlines, Message, Retry, Stream, aresilient, resilient, testing
+from tokenstream.errors import StreamError
+from tokenstream.sources import AsyncSource, SyncSource
+from tokenstream.testing import Arrival, Recording, VirtualClock
+from tokenstream.testing._replay import AsyncChunks, Chunks
+
+Break = Literal["reset", "end", "stall", "bad byte"]
+BREAKS: tuple[Break, ...] = ("reset", "end", "stall", "bad byte")
+SCRIPT = testing.script().text("Hello wonderful world, how are you?").tool_call("now", {"zone": "UTC"})
+SCRIPT = SCRIPT.usage(input_tokens=3, output_tokens=9).finish("tool_calls")
+OTHER = testing.script().text("Hello terrible world").finish("stop")
+SCRIPTED = ["openai-chat", "anthropic", "openai-responses", "bedrock-converse"]
+RECORDED = [
+    "cohere/text",
+    "gemini/thoughts",
+    "gemini-interactions/tool_call",
+    "ollama/chat",
+    "openai-completions/text",
+    "tgi/stop_sequence",
+    "ui-message/tools",
+    "bedrock-invoke/llama",
+]
+SEED, CUTS = 15, 5
+PATIENCE = Deadlines(first_event=60, idle_bytes=60)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer."""
+
+    name: str
+    format: str
+    body: bytes
+
+
+@dataclass
+class Outcome:
+    """What a user has in hand, and what became of the sources."""
+
+    text: str = ""
+    calls: list[Any] = field(default_factory=list[Any])
+    message: Message = field(default_factory=Message)
+    error: Exception | None = None
+    opened: int = 0
+    closed: int = 0
+
+
+def answers() -> list[Answer]:
+    """Return the answers that are broken off: of twelve formats and dialects."""
+    bodies = {each.name: each for each in ours()}
+    found = [Answer(format, format, b"".join(SCRIPT.chunks(format))) for format in SCRIPTED]
+    return found + [Answer(name, bodies[name].format, bodies[name].body) for name in RECORDED]
+
+
+def broken(body: bytes, at: int, how: Break) -> Recording:
+    """Return a body that is broken off behind so many bytes."""
+    data = body[:at] + (b"\xff" if how == "bad byte" else b"")
+    breaks: Any = {"reset": "reset", "stall": "stall"}.get(how)
+    return Recording((Arrival(0.0, data),) if data else (), breaks=breaks)
+
+
+def whole(body: bytes) -> Recording:
+    return Recording((Arrival(0.0, body),))
+
+
+class Server:
+    """Gives one body after the other, on a clock of its own.
+
+    Args:
+        bodies: The bodies.
+        outcome: Notes what was opened and closed.
+    """
+
+    def __init__(self, bodies: list[Recording], outcome: Outcome) -> None:
+        self._bodies = bodies
+        self._outcome = outcome
+        self.clock = VirtualClock()
+
+    def open(self) -> SyncSource:
+        chunks = Chunks(self._next(), self.clock)
+        return SyncSource(chunks, self._closer(), bound=chunks.bound)
+
+    async def aopen(self) -> AsyncSource:
+        chunks = AsyncChunks(self._next(), self.clock)
+        # A task reads it, which real time would end; the client's own read timeout ends it here.
+        chunks.bound(PATIENCE.idle_bytes)
+        close = self._closer()
+
+        async def aclose() -> None:
+            close()
+
+        return AsyncSource(chunks, aclose, instant=True, survives=True)
+
+    def _next(self) -> Recording:
+        self._outcome.opened += 1
+        return self._bodies[min(self._outcome.opened, len(self._bodies)) - 1]
+
+    def _closer(self) -> Any:
+        over: list[bool] = []
+
+        def close() -> None:
+            if not over:
+                self._outcome.closed += 1
+            over.append(True)
+
+        return close
+
+
+async def read(
+    world: str, format: str, bodies: list[Recording], retry: Retry, view: str, fails_at: int = -1
+) -> Outcome:
+    """Read a view to its end or its error; the consumer itself fails at one of the things it is given."""
+    outcome = Outcome()
+    server = Server(bodies, outcome)
+    options: Any = {"format": format, "clock": server.clock, "deadlines": PATIENCE}
+    given: list[Any] = []
+
+    def take(item: Any) -> None:
+        if len(given) == fails_at:
+            raise ZeroDivisionError
+        given.append(item)
+
+    stream: Any
+    try:
+        if world == "sync":
+            with resilient(server.open, retry, **options) as stream:
+                for item in stream if view == "events" else getattr(stream, view):
+                    take(item)
+        else:
+            async with aresilient(server.aopen, retry, **options) as stream:
+                async for item in stream if view == "events" else getattr(stream, view):
+                    take(item)
+    except (StreamError, ZeroDivisionError) as error:
+        outcome.error = error
+    outcome.message = stream.message
+    if view == "text":
+        outcome.text = "".join(given)
+    elif view == "tool_calls":
+        outcome.calls = [(call.name, call.arguments) for call in given]
+    return outcome
+
+
+def plain(answer: Answer, recording: Recording) -> tuple[Message, StreamError | None]:
+    """Return what a stream without any recovery makes of a body."""
+    outcome = Outcome()
+    server = Server([recording], outcome)
+    with Stream(server.open(), format=answer.format, clock=server.clock, deadlines=PATIENCE) as stream:
+        try:
+            return stream.final(), None
+        except StreamError as error:
+            return error.partial, error
+
+
+def calls_of(message: Message) -> list[Any]:
+    return [(call.name, call.arguments) for call in message.tool_calls if call.complete]
+
+
+def places(answer: Answer, *, every: bool) -> list[int]:
+    """Return after how many bytes the answer is cut: after every one, or a few drawn from a seed."""
+    found = range(len(answer.body))
+    return [*found] if every else sorted(random.Random(f"{SEED} {answer.name}").sample(found, CUTS))
+
+
+async def torture(world: str, answer: Answer, mode: Any, *, every: bool) -> None:
+    retry = Retry(mode=mode, wait=0, attempts=2)
+    full, _ = plain(answer, whole(answer.body))
+    for at in places(answer, every=every):
+        for how in BREAKS:
+            cut = broken(answer.body, at, how)
+            alone, error = plain(answer, cut)
+            bodies = [cut, whole(answer.body)]
+            place = f"{answer.name}, {how} after byte {at}"
+            expected = full if error is not None and error.retryable else alone
+            for view in ("text", "tool_calls"):
+                got = await read(world, answer.format, bodies, retry, view)
+
+                assert got.opened == got.closed, place
+                if got.error is None:
+                    assert got.message.complete, place
+                    assert got.message.text == expected.text, place
+                    assert (
+                        (got.text == expected.text) if view == "text" else (got.calls == calls_of(expected))
+                    ), place
+                else:
+                    assert error is not None, place
+                    assert not got.message.complete, place
+                    assert type(got.error) is type(error), place
+                    assert got.text == (alone.text if view == "text" else ""), place
+                    assert got.calls == (calls_of(alone) if view == "tool_calls" else []), place
+                    if mode == "restart":
+                        assert not error.retryable, place
+
+
+async def torture_with_another(world: str, answer: Answer, *, every: bool) -> None:
+    retry = Retry(mode="restart", wait=0, attempts=2)
+    other = b"".join(OTHER.chunks(answer.format))
+    texts = [plain(answer, whole(body))[0].text for body in (answer.body, other)]
+    for at in places(answer, every=every):
+        for how in BREAKS:
+            bodies = [broken(answer.body, at, how), whole(other)]
+            got = await read(world, answer.format, bodies, retry, "text")
+            place = f"{answer.name}, {how} after byte {at}"
+
+            assert got.opened == got.closed, place
+            if got.error is None:
+                assert got.text in texts, place
+                assert got.message.text == got.text, place
+            else:
+                assert any(text.startswith(got.text) for text in texts), place
+                assert not got.message.complete, place
+
+
+def run(world: str, work: Any, *args: Any, **options: Any) -> None:
+    """Run a torture, on one event loop for all its cuts; what is left behind is collected here."""
+
+    async def main() -> None:
+        await work(world, *args, **options)
+
+    anyio.run(main, backend="asyncio" if world == "sync" else world)
+    gc.collect()
+
+
+by_name = pytest.mark.parametrize("answer", answers(), ids=lambda answer: answer.name)
+
+
+@in_each_world
+@pytest.mark.parametrize("mode", ["auto", "restart"])
+@by_name
+def test_a_break_anywhere_leaves_one_answer_or_its_beginning_and_an_error(
+    world: str, mode: str, answer: Answer
+) -> None:
+    """A sample of the places; every source that was opened is closed."""
+    run(world, torture, answer, mode, every=False)
+
+
+@pytest.mark.slow
+@in_each_world
+@pytest.mark.parametrize("mode", ["auto", "restart"])
+@by_name
+def test_a_break_at_every_byte_leaves_one_answer_or_its_beginning_and_an_error(
+    world: str, mode: str, answer: Answer
+) -> None:
+    """The same after each byte of the body."""
+    run(world, torture, answer, mode, every=True)
+
+
+@in_each_world
+@pytest.mark.parametrize("answer", answers()[: len(SCRIPTED)], ids=lambda answer: answer.name)
+def test_nothing_of_two_answers_is_joined(world: str, answer: Answer) -> None:
+    """The server answers with another text; a sample of the places."""
+    run(world, torture_with_another, answer, every=False)
+
+
+@pytest.mark.slow
+@in_each_world
+@pytest.mark.parametrize("answer", answers()[: len(SCRIPTED)], ids=lambda answer: answer.name)
+def test_nothing_of_two_answers_is_joined_at_any_byte(world: str, answer: Answer) -> None:
+    """The same after each byte of the body."""
+    run(world, torture_with_another, answer, every=True)
+
+
+@in_each_world
+@by_name
+def test_a_consumer_that_fails_at_any_event_leaves_nothing_open(world: str, answer: Answer) -> None:
+    """Its exception is what comes out of the block, before a restart and after it."""
+
+    async def fail_everywhere(world: str) -> None:
+        cut = broken(answer.body, len(answer.body) * 2 // 3, "reset")
+        for place in range(10_000):
+            bodies = [cut, whole(answer.body)]
+            got = await read(
+                world, answer.format, bodies, Retry(mode="restart", wait=0, attempts=2), "events", place
+            )
+
+            assert got.opened == got.closed
+            if not isinstance(got.error, ZeroDivisionError):
+                return
+
+    run(world, fail_everywhere)
