@@ -1,4 +1,4 @@
-"""A stream that is opened before it is read, so that a failure is known in time."""
+"""A stream is waited for until it has begun: what fails before is raised there, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -8,69 +8,202 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.support.loopback import Loopback, chunked, refusing_url, sized
-from tokenstream import Retry, aconnect, connect, testing
-from tokenstream.errors import ConnectError, NotAStream, StatusError
+from tests.support import wire
+from tests.support.loopback import OPEN, Loopback, Script, chunked, refusing_url, sized
+from tokenstream import AsyncStream, Retry, Stream, aconnect, connect, testing
+from tokenstream.errors import (
+    ConnectError,
+    MisuseError,
+    NotAStream,
+    ProviderError,
+    StatusError,
+    StreamError,
+    StreamTruncated,
+)
+from tokenstream.events import MessageStart
 
-WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("openai-chat")
+HELLO = wire.chat({"role": "assistant", "content": "Hel"}) + wire.chat({"content": "lo"}, "stop") + wire.DONE
 BUSY = sized(b'{"error": {"message": "busy"}}', status=503, content_type="application/json")
-PAGE = sized(b"<!doctype html><html><body>Sign in</body></html>", content_type="text/html")
+PAGE = sized(b"<html><title>Sign in</title></html>", content_type="text/html")
+FIRSTS = ["head", "event"]
 
 
-def opened(world: str, url: str, first: Any, *, twice: bool = False, **options: Any) -> str:
-    """Wait until an answer has begun, and return its text."""
+def opened(world: str, url: str, first: Any = "head", **options: Any) -> Any:
+    """Return the error of waiting, or the message at the end of the answer, read as events."""
     if world == "sync":
-        with connect(url, **options) as stream:
-            for _ in range(1 + twice):
+        with connect(url, json={}, **options) as stream:
+            try:
                 stream.wait_open(first)
-            return "".join(stream.text)
+            except StreamError as error:
+                assert stream.closed
+                return error
+            stream.wait_open(first)
+            events = list(stream)
+            assert isinstance(events[0], MessageStart)
+            return stream.message
 
-    async def main() -> str:
-        async with aconnect(url, **options) as stream:
-            for _ in range(1 + twice):
+    async def main() -> Any:
+        async with aconnect(url, json={}, **options) as stream:
+            try:
                 await stream.wait_open(first)
-            return "".join([text async for text in stream.text])
+            except StreamError as error:
+                assert stream.closed
+                return error
+            await stream.wait_open(first)
+            events = [event async for event in stream]
+            assert isinstance(events[0], MessageStart)
+            return stream.message
 
     return anyio.run(main, backend=world)
 
 
-both_firsts = pytest.mark.parametrize("first", ["head", "event"])
+@in_each_world
+@pytest.mark.parametrize("first", FIRSTS)
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [(BUSY, StatusError), (PAGE, NotAStream)],
+    ids=["an error status", "a web page with status 200"],
+)
+def test_what_is_no_answer_is_raised(
+    world: str, first: str, script: Script, expected: type[Exception]
+) -> None:
+    """So that a web handler can still answer with an error of its own."""
+    with Loopback(script) as server:
+        assert isinstance(opened(world, server.url, first), expected)
 
 
 @in_each_world
-@both_firsts
-@pytest.mark.parametrize(("script", "expected"), [(BUSY, StatusError), (PAGE, NotAStream)])
-def test_what_is_no_answer_is_raised_there(world: str, first: str, script: Any, expected: Any) -> None:
-    """A status of 400 or more, and a web page with a 200."""
-    with Loopback(script) as server, pytest.raises(expected):
-        opened(world, server.url, first)
+@pytest.mark.parametrize("first", FIRSTS)
+def test_a_server_that_cannot_be_reached_is_raised(world: str, first: str) -> None:
+    """Before anything is read."""
+    assert isinstance(opened(world, refusing_url(), first), ConnectError)
 
 
 @in_each_world
-@both_firsts
-def test_a_connection_that_is_refused_is_raised_there(world: str, first: str) -> None:
-    """No response came at all."""
-    with pytest.raises(ConnectError):
-        opened(world, refusing_url(), first)
+@pytest.mark.parametrize("first", FIRSTS)
+def test_what_was_read_is_given_again(world: str, first: str) -> None:
+    """The loop begins with the first event; waiting twice changes nothing."""
+    with Loopback(chunked([HELLO])) as server:
+        message = opened(world, server.url, first)
+
+    assert (message.text, message.complete) == ("Hello", True)
 
 
 @in_each_world
-@both_firsts
-@pytest.mark.parametrize("twice", [False, True])
-def test_what_was_read_is_given_again(world: str, first: str, twice: bool) -> None:
-    """The views have all of the answer, also when it is waited for twice."""
-    with Loopback(chunked(WHOLE)) as server:
-        text = opened(world, server.url, first, twice=twice)
-
-    assert text == "Hello wonderful world"
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(b"", StreamTruncated), (testing.script().error("overloaded").chunks("anthropic")[-1], ProviderError)],
+    ids=["an empty body", "an error as the first event"],
+)
+def test_an_answer_that_fails_before_its_first_event_is_raised(
+    world: str, body: bytes, expected: type[Exception]
+) -> None:
+    """Where the first event is waited for."""
+    with Loopback(sized(body)) as server:
+        assert isinstance(opened(world, server.url, "event"), expected)
 
 
 @in_each_world
-@both_firsts
-def test_a_refusal_is_asked_again_for_meanwhile(world: str, first: str) -> None:
-    """With `retry=`, a 503 before an answer is not seen."""
-    with Loopback(BUSY, chunked(WHOLE)) as server:
-        text = opened(world, server.url, first, retry=Retry(wait=0))
+@pytest.mark.parametrize("first", FIRSTS)
+def test_a_refusal_that_passes_is_waited_for(world: str, first: str) -> None:
+    """With a retry, what is waited for is the attempt that begins."""
+    with Loopback(BUSY, chunked([HELLO])) as server:
+        message = opened(world, server.url, first, retry=Retry(wait=0))
 
-    assert text == "Hello wonderful world"
-    assert len(server.requests) == 2
+        assert message.text == "Hello"
+        assert len(server.requests) == 2
+
+
+@in_each_world
+def test_the_head_is_enough(world: str) -> None:
+    """A model that takes its time does not keep a handler from answering."""
+    with Loopback([*chunked([])[:1], OPEN]) as server:
+        if world == "sync":
+            with connect(server.url, json={}) as stream:
+                stream.wait_open()
+                assert stream.response is not None
+                assert (stream.response.status, stream.message.parts) == (200, ())
+        else:
+
+            async def main() -> None:
+                async with aconnect(server.url, json={}) as stream:
+                    await stream.wait_open()
+                    assert stream.response is not None
+                    assert stream.response.status == 200
+
+            anyio.run(main, backend=world)
+
+
+def test_views_begin_with_what_was_read() -> None:
+    """Whichever is read first."""
+    stream = Stream([HELLO])
+    stream.wait_open("event")
+
+    assert "".join(stream.text) == "Hello"
+
+
+def test_in_the_middle_of_an_answer_there_is_nothing_to_wait_for() -> None:
+    """It has begun."""
+    stream = Stream([HELLO])
+    before = [next(stream) for _ in range(3)]
+    stream.wait_open("event")
+
+    assert [*before, *stream] == list(Stream([HELLO]))
+
+
+def test_a_stream_that_has_failed_raises_the_same_again() -> None:
+    """Waiting is one more way to read it."""
+    stream = Stream([])
+    with pytest.raises(StreamTruncated) as first:
+        stream.wait_open("event")
+    with pytest.raises(StreamTruncated) as second:
+        stream.wait_open("event")
+
+    assert first.value is second.value
+
+
+def test_a_stopped_stream_is_not_waited_for() -> None:
+    """Whoever has stopped it wants nothing more."""
+    stream = Stream([HELLO])
+    stream.stop()
+    stream.wait_open("event")
+
+    assert stream.message.ending == "stopped"
+
+
+def test_there_is_nothing_else_to_wait_for() -> None:
+    """The two words are named."""
+    with Stream([HELLO]) as stream, pytest.raises(MisuseError, match='first="head" or first="event"'):
+        stream.wait_open("body")  # type: ignore[arg-type]
+
+
+def test_a_web_handler_answers_502_where_the_provider_does_not_answer() -> None:
+    """And streams where it does."""
+
+    async def handle(url: str) -> tuple[int, bytes]:
+        stream = aconnect(url, json={})
+        async with stream:
+            try:
+                await stream.wait_open()
+            except StreamError as error:
+                return 502, str(error).encode()
+            return 200, "".join([piece async for piece in stream.text]).encode()
+
+    with Loopback(BUSY, chunked([HELLO])) as server:
+        refused = anyio.run(handle, server.url)
+        answered = anyio.run(handle, server.url)
+
+    assert refused[0] == 502
+    assert b"busy" in refused[1]
+    assert answered == (200, b"Hello")
+
+
+def test_an_async_stream_of_a_body_at_hand_is_open() -> None:
+    """Nothing is waited for."""
+
+    async def main() -> str:
+        stream = AsyncStream([HELLO])
+        await stream.wait_open("event")
+        return "".join([piece async for piece in stream.text])
+
+    assert anyio.run(main) == "Hello"

@@ -165,3 +165,36 @@ def test_nonsense_is_refused(nonsense: dict[str, Any]) -> None:
     """Where it is given."""
     with pytest.raises(MisuseError, match=f"{next(iter(nonsense))}="):
         Reorder(**nonsense)
+
+
+@pytest.mark.parametrize("order", [[5, 6, 7], [0, 1, 3]])
+def test_more_than_the_first_frame_may_not_be_missing(order: list[int]) -> None:
+    """Nothing is spliced over what never came."""
+    reorder = Reorder("n")
+    fed(reorder, order)
+
+    assert reorder.end() == []
+    assert isinstance(reorder.error, ProtocolError)
+
+
+@pytest.mark.parametrize("order", [[5000, 4999], [1, "tick", 0]])
+def test_a_frame_that_comes_before_where_the_answer_was_begun_is_told(order: list[Any]) -> None:
+    """It was never given, so it is no repetition."""
+    reorder = Reorder("n", window=10)
+    for number in order:
+        if number == "tick":
+            reorder.tick(5.0)
+        else:
+            reorder.feed({"n": number})
+
+    assert reorder.dropped == 0
+    assert "where the answer was begun" in str(reorder.error)
+
+
+def test_the_end_stays_behind_all_that_is_held() -> None:
+    """A sentinel without a number comes last."""
+    reorder = Reorder("n")
+    given_ = [*reorder.feed({"n": 0}), *reorder.feed({"n": 3}), *reorder.feed({"n": 2})]
+    given_ += [*reorder.feed({"end": True}), *reorder.feed({"n": 1})]
+
+    assert given_ == [{"n": 0}, {"n": 1}, {"n": 2}, {"n": 3}, {"end": True}]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncOpener", "Opener", "SyncOpener", "openers_of"]
 
 _WHERE = "the server"
-_AT_HAND = (bytes, str, list, tuple, dict)
+_AT_HAND = frozenset({bytes, str, list, tuple, dict})
 """What may be read any number of times."""
 
 
@@ -46,7 +46,7 @@ class Opener(ABC):
         self.format = format
         self.resumes = takes_attempt(opens)
         """Whether it can be told a position."""
-        self._last: object = None
+        self._last: object = self
 
     @abstractmethod
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
@@ -64,7 +64,7 @@ class Opener(ABC):
             MisuseError: It gave what it had given before, which is read by now.
         """
         given: Any = self._opens(attempt) if self.resumes else self._opens()
-        if given is self._last and not isinstance(given, _AT_HAND):
+        if given is self._last and type(given) not in _AT_HAND:
             raise MisuseError(
                 f"open returned the same {type(given).__name__} as for the attempt before, "
                 "which has been read: it is to open a new one each time"

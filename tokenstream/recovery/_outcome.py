@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokenstream._hold import shows
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import AnswerRejected
-from tokenstream.events import RefusalDelta, ToolCallDelta, ToolCallStart
+from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
@@ -35,13 +35,21 @@ def shows_but(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     Args:
         outcomes: The outcomes that are asked again for.
     """
-    held: tuple[type, ...] = ()
-    if "refusal" in outcomes:
-        held += (RefusalDelta,)
-    if "malformed_call" in outcomes:
+    refusals, calls = "refusal" in outcomes, "malformed_call" in outcomes
+    if not (refusals or calls):
+        return shows
+
+    def shows_for_good(event: Event) -> bool:
+        if refusals and isinstance(event, RefusalDelta):
+            return False
         # A call shows once it is whole.
-        held += (ToolCallStart, ToolCallDelta)
-    return (lambda event: shows(event) and not isinstance(event, held)) if held else shows
+        if calls and isinstance(event, ToolCallStart | ToolCallDelta):
+            return False
+        if calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
+            return False
+        return shows(event)
+
+    return shows_for_good
 
 
 def outcome_of(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejected | None:

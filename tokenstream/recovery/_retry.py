@@ -153,16 +153,17 @@ def _conditions(on: object) -> tuple[Any, ...]:
 
 
 def _fallbacks(given: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - whatever was given
-    pair = _is_pair(given)
-    one = callable(given) or pair or not isinstance(given, Iterable) or isinstance(given, str)
-    found: list[Any] = [given] if one else [*given]
+    several: Any = given
+    if callable(given) or isinstance(given, str) or not isinstance(given, Iterable) or _is_pair(given):
+        several = (given,)
+    found: tuple[Any, ...] = tuple(several)
     for each in found:
         if not (callable(each) or _is_pair(each)):
             raise MisuseError(
                 "fallback= takes functions that open a source, or pairs of one and its format, "
                 f"and not {each!r}"
             )
-    return tuple(found)
+    return found
 
 
 def _is_pair(given: Any) -> bool:  # noqa: ANN401 - whatever was given

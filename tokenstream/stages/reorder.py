@@ -40,11 +40,11 @@ class Reorder:
 
     Args:
         key: Where the number stands in a payload, such as "sequence_number" or "meta.seq"; or a function
-            that returns it for a frame, such as `lambda frame: frame.id`.
+            that returns it for a frame: the bytes of a payload, a `ServerSentEvent`, or a dict.
         window: How many frames may be held, and how many ids are remembered.
         timeout: How long a gap may stay open, in seconds.
-        first: The number of the first frame, 0 with OpenAI. Where another one comes first, it is waited
-            for as for any gap, and then given up without an error.
+        first: The number of the first frame, 0 with OpenAI. It is waited for as for any other, but that it
+            alone is missing is no error.
 
     Example:
         >>> reorder = Reorder("n")
@@ -60,6 +60,7 @@ class Reorder:
         "_first",
         "_held",
         "_key",
+        "_lowest",
         "_next",
         "_path",
         "_recent",
@@ -96,7 +97,8 @@ class Reorder:
         self._path = () if callable(key) else tuple(key.split("."))
         self._window = window
         self._timeout = timeout
-        self._first = self._next = first
+        self._first = self._next = self._lowest = first
+        # The lowest number that is or was waited for is the first one, wherever the answer begins.
         self._started = False
         """The first frame has come, or was given up."""
         self._held: dict[int, list[Frame]] = {}
@@ -137,8 +139,7 @@ class Reorder:
                 self._recent.popitem(last=False)
         if not self._held:
             return [frame]
-        # Behind the one that came last, and counted with it.
-        return self._hold(next(reversed(self._held)), frame)
+        return self._hold(max(self._held), frame)
 
     def end(self, *, now: float = 0.0) -> list[Frame]:
         """Return what is held because the first frame never came; any other gap is an error.
@@ -184,11 +185,13 @@ class Reorder:
         """
         self._forget()
         self._next, self._started, self.error = number, True, None
+        # What comes again from before that is no news.
+        self._lowest = 0
 
     def begin_again(self) -> None:
         """Begin with the first number again, over another connection."""
         self.expect(self._first)
-        self._started = False
+        self._started, self._lowest = False, self._first
         self._recent.clear()
 
     def take(self) -> None:
@@ -241,7 +244,11 @@ class Reorder:
     def _sort(self, number: int, frame: Frame, now: float) -> list[Frame]:
         if not (self._started or self._held) and number > self._first + self._window:
             # It is none of those that stand at the start.
-            self._next = number
+            self._next = self._lowest = number
+        if number < self._lowest:
+            return self._fail(
+                number, f"frame number {number} came after number {self._lowest}, where the answer was begun"
+            )
         if number < self._next or number in self._held:
             self.dropped += 1
             return []
@@ -277,14 +284,16 @@ class Reorder:
 
     def _give_up(self, why: str) -> list[Frame]:
         """Say that a frame never came; only the first one may be missing."""
-        if not self._started:
-            self._started, self._next = True, min(self._held)
-            return self._follow(self._since)
         missing = self._next
+        if not self._started and min(self._held) == missing + 1:
+            self._started, self._next = True, missing + 1
+            self._lowest = self._next
+            return self._follow(self._since)
+        return self._fail(missing, f"frame number {missing} never came ({why})")
+
+    def _fail(self, number: int, what: str) -> list[Frame]:
         self._forget()
-        self.error = ProtocolError(
-            f"frame number {missing} never came ({why}); what came before it is in .partial", event=missing
-        )
+        self.error = ProtocolError(f"{what}; what came before it is in .partial", event=number)
         # The server has it: asked from there, it may send it.
         self.error.retryable = True
         return []

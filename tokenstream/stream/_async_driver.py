@@ -118,7 +118,9 @@ class AsyncDriver(Driver):
 
     async def open_now(self) -> None:
         """Open the source before the first read."""
-        while isinstance(self.pump.source, Deferred) and self.machine.plain:
+        while self.is_unopened and self.machine.plain:
+            if self._swapped is not None:
+                await self._swap(self._swapped)
             await self._read()
 
     async def wait_open(self, first: First) -> None:

@@ -154,7 +154,8 @@ class SyncDriver(Driver):
         if not self.pump.enter():
             raise concurrent()
         try:
-            self._read()
+            while self.is_unopened and self.machine.plain and self.verdict.asked is None:
+                self._read()
         finally:
             self.leave()
 

@@ -1,0 +1,411 @@
+"""When an answer is asked for again, how often, after which waits, and of whom."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.recovery.attempts import in_each_world, play
+from tokenstream import Deadlines, Limits, Retry, aresilient, resilient, testing
+from tokenstream.errors import (
+    AnswerRejected,
+    LimitExceeded,
+    MisuseError,
+    ProviderError,
+    StatusError,
+    StreamError,
+    StreamTruncated,
+)
+from tokenstream.recovery import Attempt
+
+HELLO = testing.script().text("Hello wonderful world").finish("stop")
+WHOLE = HELLO.chunks("openai-chat")
+EMPTY = testing.script().finish("stop").chunks("openai-chat")
+REFUSED = testing.script().refusal("I can't").finish("stop").chunks("openai-chat")
+FILTERED = testing.script().finish("content_filter").chunks("openai-chat")
+OVERLOADED = testing.script().error("overloaded").chunks("anthropic")
+
+
+def refusal(status: int, retry_after: float | None = None, *, retryable: bool | None = None) -> StatusError:
+    kind: Any = "rate_limited" if status == 429 else "server"
+    return StatusError(f"{status}", status=status, kind=kind, retry_after=retry_after, retryable=retryable)
+
+
+@in_each_world
+def test_attempts_are_a_budget(world: str) -> None:
+    """The last error is raised; each attempt is reported."""
+    played = play(world, [[], [], [], WHOLE], Retry(attempts=3, wait=0))
+
+    assert isinstance(played.error, StreamTruncated)
+    assert [report.number for report in played.reports] == [1, 2, 3]
+    assert [type(report.error) for report in played.reports] == [StreamTruncated] * 3
+    assert played.reports[-1].error is played.error
+
+
+@in_each_world
+@pytest.mark.parametrize(("status", "asked"), [(503, 2), (429, 2), (401, 1), (400, 1)])
+def test_only_what_may_pass_is_asked_for_again(world: str, status: int, asked: int) -> None:
+    """An error's `retryable` decides."""
+    error = refusal(status, retryable=status in (503, 429))
+    played = play(world, [error, WHOLE], Retry(wait=0))
+
+    assert len(played.asked) == asked
+    assert (played.error is error) is (asked == 1)
+
+
+def test_waits_double_and_are_shortened_by_chance() -> None:
+    """Half of each is certain."""
+    waits: list[float] = []
+
+    def told(attempt: Attempt) -> None:
+        waits.append(attempt.wait)
+        if attempt.number == 5:
+            raise InterruptedError
+
+    def opened() -> Any:
+        raise refusal(503)
+
+    started = time.monotonic()
+    stream = resilient(opened, Retry(attempts=6, wait=0.01, on_retry=told))
+    with pytest.raises(InterruptedError):
+        list(stream)
+
+    for number, wait in enumerate(waits):
+        longest = 0.01 * 2**number
+        assert longest / 2 <= wait <= longest
+    assert time.monotonic() - started >= sum(waits[:-1])
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(0.05, 1), (301.0, 0)])
+def test_a_wait_that_a_server_asks_for_is_the_least_or_too_long(asked: float, waits: int) -> None:
+    """Beyond five minutes the error is raised at once, with what the server said."""
+    seen: list[float] = []
+    retry = Retry(attempts=2, wait=0, on_retry=lambda attempt: seen.append(attempt.wait))
+    played = play("sync", [refusal(429, asked), WHOLE], retry)
+
+    assert len(seen) == waits
+    assert all(asked <= wait <= asked * 1.2 for wait in seen)
+    assert (played.error is None) is bool(waits)
+    assert played.error is None or played.error.retry_after == asked
+
+
+def test_a_function_decides_on_the_wait() -> None:
+    """It is told of the attempt."""
+    seen: list[tuple[int, float]] = []
+    retry = Retry(
+        wait=lambda attempt: attempt.number / 1000,
+        on_retry=lambda attempt: seen.append((attempt.number, attempt.wait)),
+    )
+    play("sync", [[], [], WHOLE], retry)
+
+    assert seen == [(2, 0.002), (3, 0.003)]
+
+
+@pytest.mark.parametrize("bound", [{"timeout": 0.5}, {"deadlines": Deadlines(total=0.5)}], ids=str)
+def test_seconds_are_a_budget_too(bound: dict[str, Any]) -> None:
+    """A wait that would end behind it is not begun."""
+    timeout = bound.pop("timeout", None)
+    started = time.monotonic()
+    played = play("sync", [refusal(503), WHOLE], Retry(wait=60, timeout=timeout), **bound)
+
+    assert played.error is not None
+    assert time.monotonic() - started < 0.5
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_a_deadline_of_the_next_connection_counts_from_its_opening(loop: str) -> None:
+    """And a stall is one more reason to ask again."""
+    asked: list[int] = []
+
+    class Silent:
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> bytes:
+            await anyio.sleep(30)
+            raise AssertionError
+
+    async def opened() -> Any:
+        asked.append(1)
+        return Silent() if len(asked) < 3 else WHOLE
+
+    async def main() -> None:
+        deadlines = Deadlines(first_event=0.05)
+        async with aresilient(opened, Retry(wait=0.1), deadlines=deadlines) as stream:
+            assert (await stream.final()).text == "Hello wonderful world"
+            assert [type(report.error).__name__ for report in stream.attempts[:2]] == ["StreamStalled"] * 2
+
+    anyio.run(main, backend=loop)
+
+
+@in_each_world
+def test_a_fallback_is_asked_at_once_and_read_in_its_own_format(world: str) -> None:
+    """An error that could not pass at the first place may do so at the second."""
+    anthropic, gemini = HELLO.chunks("anthropic"), HELLO.chunks("gemini")
+    asked: list[str] = []
+
+    def opens(name: str, chunks: Any) -> Any:
+        def opened() -> Any:
+            asked.append(name)
+            if isinstance(chunks, Exception):
+                raise chunks
+            return chunks
+
+        async def opened_async() -> Any:
+            return opened()
+
+        return opened if world == "sync" else opened_async
+
+    retry = Retry(wait=60, fallback=[opens("second", anthropic[:2]), (opens("third", gemini), "gemini")])
+    first = opens("first", refusal(401, retryable=False))
+    if world == "sync":
+        with resilient(first, retry, format="openai-chat") as stream:
+            message = stream.final()
+    else:
+
+        async def main() -> Any:
+            async with aresilient(first, retry, format="openai-chat") as stream:
+                return await stream.final()
+
+        message = anyio.run(main, backend=world)
+
+    assert asked == ["first", "second", "third"]
+    assert (message.text, message.format) == ("Hello wonderful world", "gemini")
+
+
+@in_each_world
+@pytest.mark.parametrize(
+    ("outcome", "body"), [("empty", EMPTY), ("refusal", REFUSED), ("content_filter", FILTERED)]
+)
+def test_an_outcome_is_asked_for_again_before_it_shows(world: str, outcome: Any, body: list[bytes]) -> None:
+    """Its events are given to nobody; without `on` they are the answer."""
+    played = play(world, [body, WHOLE], Retry(wait=0, on=[outcome]))
+    rejected = played.reports[0].error
+
+    assert played.message.text == "Hello wonderful world"
+    assert not played.message.refusal
+    assert isinstance(rejected, AnswerRejected)
+    assert rejected.outcome == outcome
+    assert play(world, [body], Retry(wait=0)).message.complete
+
+
+@in_each_world
+def test_a_call_whose_arguments_are_no_json_is_asked_for_again(world: str) -> None:
+    """Its fragments are held back until it is whole."""
+    whole, broken = (
+        [
+            {"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": [call]}}]},
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+        ]
+        for text in ('{"zone": "UTC"}', '{"zone": "UTC')
+        for call in [{"index": 0, "id": "call_1", "function": {"name": "now", "arguments": text}}]
+    )
+    retry = Retry(wait=0, on=["malformed_call"])
+    played = play(world, [broken, whole], retry, lambda stream: stream.tool_calls)
+
+    assert [call.arguments for call in played.given] == [{"zone": "UTC"}]
+    assert len(played.reports) == 2
+
+
+@in_each_world
+def test_an_outcome_with_no_attempt_left_is_the_answer(world: str) -> None:
+    """It is given as it is, and raises nothing."""
+    played = play(world, [REFUSED, REFUSED], Retry(attempts=2, wait=0, on=["refusal"]))
+
+    assert played.error is None
+    assert (played.message.refusal, played.message.complete) == ("I can't", True)
+
+
+@pytest.mark.parametrize(
+    ("on", "asked"),
+    [
+        ([ProviderError], 2),
+        ([StatusError], 1),
+        (["overloaded"], 2),
+        (["network"], 1),
+        (lambda error: error.kind == "overloaded", 2),
+        (lambda _: False, 1),
+        (lambda _: None, 2),
+    ],
+)
+def test_the_errors_that_are_asked_for_again_can_be_named(on: Any, asked: int) -> None:
+    """By class, by kind, or by a function that may leave the default."""
+    played = play("sync", [OVERLOADED, HELLO.chunks("anthropic")], Retry(wait=0, on=on))
+
+    assert len(played.asked) == asked
+
+
+def test_bounds_are_over_all_attempts() -> None:
+    """What was discarded has come all the same."""
+    limits = Limits(text=30)
+    retry = Retry(mode="restart", wait=0)
+    played = play("sync", [WHOLE[:4], WHOLE], retry, limits=limits)
+
+    assert isinstance(played.error, LimitExceeded)
+
+
+def test_the_log_says_what_was_done_and_nothing_of_the_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """For whoever runs the program."""
+    with caplog.at_level(logging.DEBUG, "tokenstream"):
+        play("sync", [WHOLE[:4], WHOLE], Retry(mode="restart", wait=0))
+
+    assert "attempt 1 ended (StreamTruncated): restart in 0.00 s" in caplog.text
+    assert "wonderful" not in caplog.text
+
+
+@pytest.mark.parametrize("how", ["stop", "close"])
+def test_another_thread_ends_the_wait_at_once(how: str) -> None:
+    """And the loop ends as at the end of an answer."""
+    stream = resilient(list, Retry(wait=60))
+    end = stream.stop if how == "stop" else stream.close
+    threading.Timer(0.05, end).start()
+    started = time.monotonic()
+
+    assert list(stream) == []
+    assert time.monotonic() - started < 5
+    assert stream.message.ending == "stopped"
+    stream.close()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@pytest.mark.parametrize("how", ["stop", "aclose", "cancel"])
+def test_a_task_ends_the_wait_at_once(loop: str, how: str) -> None:
+    """Nothing is asked for again, and nothing is left."""
+    asked: list[int] = []
+
+    def opened() -> Any:
+        asked.append(1)
+        return []
+
+    async def main() -> None:
+        with anyio.fail_after(5), anyio.move_on_after(0.05 if how == "cancel" else None) as scope:
+            async with aresilient(opened, Retry(wait=60)) as stream, anyio.create_task_group() as tasks:
+                if how != "cancel":
+                    tasks.start_soon(end, stream)
+                assert [event async for event in stream] == []
+        assert scope.cancelled_caught is (how == "cancel")
+        assert (stream.closed, stream.message.ending, len(asked)) == (True, "stopped", 1)
+
+    async def end(stream: Any) -> None:
+        await anyio.sleep(0.05)
+        if how == "stop":
+            stream.stop()
+        else:
+            await stream.aclose()
+
+    anyio.run(main, backend=loop)
+
+
+def test_views_may_be_read_in_turns_over_a_restart() -> None:
+    """Each passes over what it has given itself."""
+    script = testing.script().reasoning("Let me see it. ").text("Hello wonderful world").finish("stop")
+    whole = script.chunks("anthropic")
+    bodies = [whole[:-6], whole[:-4], whole]
+    with resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0)) as stream:
+        text, reasoning = stream.text, stream.reasoning
+        pieces = [next(reasoning), next(text)]
+        given = [pieces[0] + "".join(reasoning), pieces[1] + "".join(text)]
+        late = "".join(stream.text)
+
+    assert given == ["Let me see it. ", "Hello wonderful world"]
+    assert late == "Hello wonderful world"
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "said"),
+    [
+        ({"attempts": 0}, "attempts= is how many"),
+        ({"attempts": 1.5}, "attempts= is how many"),
+        ({"attempts": True}, "attempts= is how many"),
+        ({"mode": "continue?"}, "mode= is one of auto, restart, resume"),
+        ({"wait": -1}, "wait= is a number of seconds"),
+        ({"wait": "1s"}, "wait= is a number of seconds"),
+        ({"timeout": float("inf")}, "timeout= is a number of seconds"),
+        ({"hedge_after": float("nan")}, "hedge_after= is a number of seconds"),
+        ({"on": ["overload"]}, "on= takes classes"),
+        ({"on": [ValueError]}, "on= takes classes"),
+        ({"fallback": 3}, "fallback= takes functions"),
+        ({"fallback": [("x", "anthropic")]}, "fallback= takes functions"),
+        ({"attempts": 2, "fallback": [list, list]}, "never comes to the last of 2 fallbacks"),
+        ({"on_retry": 3}, "on_retry= is a function"),
+    ],
+)
+def test_a_budget_that_is_nonsense_is_refused_where_it_is_made(nonsense: dict[str, Any], said: str) -> None:
+    """With what is expected."""
+    with pytest.raises(MisuseError, match=said):
+        Retry(**nonsense)
+
+
+class TestOpen:
+    """What the caller's own function may get wrong."""
+
+    def test_it_is_a_function(self) -> None:
+        """And not its result."""
+        with pytest.raises(MisuseError, match="open= is a function that opens a source, and not list"):
+            resilient(WHOLE)  # type: ignore[arg-type]
+
+    def test_it_takes_the_attempt_or_nothing(self) -> None:
+        """Two arguments cannot be given."""
+        with pytest.raises(MisuseError, match="takes the attempt as its one argument, or none"):
+            resilient(lambda first, second: first)  # type: ignore[arg-type] # noqa: ARG005
+
+    @pytest.mark.parametrize("retry", [{"attempts": 3}, 3, "restart"])
+    def test_retry_is_a_retry(self, retry: Any) -> None:
+        """Not what one would be made of."""
+        with pytest.raises(MisuseError, match="retry= is a Retry"):
+            resilient(list, retry)
+
+    @in_each_world
+    def test_the_same_source_again_is_refused(self, world: str) -> None:
+        """It has been read."""
+        source = iter(WHOLE[:1])
+
+        async def main() -> None:
+            async def body() -> Any:
+                yield WHOLE[0]
+
+            made = body()
+            async with aresilient(lambda: made, Retry(wait=0)) as stream:
+                with pytest.raises(MisuseError, match="same async_generator as for the attempt before"):
+                    await stream.final()
+
+        if world == "sync":
+            stream = resilient(lambda: source, Retry(wait=0))
+            with pytest.raises(MisuseError, match="same list_iterator as for the attempt before"):
+                stream.final()
+        else:
+            anyio.run(main, backend=world)
+
+    @pytest.mark.parametrize("given", [None, 3, object()])
+    def test_what_is_no_source_is_refused(self, given: Any) -> None:
+        """As where it is given to a stream itself."""
+        stream = resilient(lambda: given)
+        with pytest.raises(MisuseError, match="nothing that can be read"):
+            stream.final()
+
+    def test_a_mistake_within_it_is_not_asked_for_again(self) -> None:
+        """It would be made again."""
+        asked: list[int] = []
+
+        def opened() -> Any:
+            asked.append(1)
+            return dict[str, str]()["missing"]
+
+        stream = resilient(opened, Retry(wait=0))
+        with pytest.raises(MisuseError, match="KeyError") as caught:
+            stream.final()
+
+        assert isinstance(caught.value.__cause__, KeyError)
+        assert (len(asked), stream.closed) == (1, True)
+
+    def test_a_source_of_an_sdk_that_refuses_is_asked_again(self) -> None:
+        """Its exceptions mean what they mean in a stream of one attempt."""
+        played = play("sync", [ConnectionRefusedError("no"), WHOLE], Retry(wait=0))
+
+        assert played.message.text == "Hello wonderful world"
+        assert isinstance(played.reports[0].error, StreamError)
