@@ -283,8 +283,9 @@ def test_a_task_ends_the_wait_at_once(loop: str, how: str) -> None:
         return []
 
     async def main() -> None:
+        stream = aresilient(opened, Retry(wait=60))
         with anyio.fail_after(5), anyio.move_on_after(0.05 if how == "cancel" else None) as scope:
-            async with aresilient(opened, Retry(wait=60)) as stream, anyio.create_task_group() as tasks:
+            async with stream, anyio.create_task_group() as tasks:
                 if how != "cancel":
                     tasks.start_soon(end, stream)
                 assert [event async for event in stream] == []

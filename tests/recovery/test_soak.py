@@ -1,0 +1,169 @@
+"""Ten thousand streams in one process, broken off, recovered and dropped: nothing is left of them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import threading
+import tracemalloc
+import warnings
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.loopback import FIN, Loopback, chunked, chunked_head, http_chunk
+from tokenstream import Retry, aconnect, aresilient, connect, resilient, testing
+from tokenstream.errors import StreamError
+
+SCRIPT = testing.script().text("Hello wonderful world").tool_call("now", {"zone": "UTC"}).finish("tool_calls")
+WHOLE = SCRIPT.chunks("anthropic")
+STREAMS = 10_000
+GROWTH = 400_000
+"""Bytes that may be held more after the second half than after the first: about forty for each stream."""
+
+
+def held() -> int:
+    """Return the bytes that are held once all that can be collected is."""
+    for _ in range(3):
+        gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+def one(chance: random.Random) -> None:
+    """Open a stream, break it somewhere, and leave it in one of the ways that people have."""
+    cuts = [WHOLE[: chance.randrange(len(WHOLE))] for _ in range(2)]
+    bodies = [*cuts, WHOLE]
+    retry = Retry(mode=chance.choice(["auto", "restart"]), wait=0, align=chance.random() < 0.3)
+    stream = resilient(lambda: bodies.pop(0), retry, format="anthropic")
+    leave = chance.choice(["read", "text", "drop", "stop", "close", "open"])
+    try:
+        if leave == "read":
+            for _ in stream:
+                pass
+        elif leave == "text":
+            for _ in stream.text:
+                pass
+        else:
+            stream.wait_open("event" if leave != "open" else "head")
+            if leave == "stop":
+                stream.stop()
+            elif leave == "close":
+                stream.close()
+    except StreamError:
+        pass
+
+
+async def one_async(chance: random.Random) -> None:
+    """The same on asyncio, where tasks read, wait and are cancelled."""
+    cuts = [WHOLE[: chance.randrange(len(WHOLE))] for _ in range(2)]
+    bodies = [*cuts, WHOLE]
+
+    async def body() -> AsyncIterator[bytes]:
+        for chunk in bodies.pop(0):
+            await asyncio.sleep(0)
+            yield chunk
+
+    wait = chance.choice([0, 0, 0, 30])
+    stream = aresilient(body, Retry(mode="restart", wait=wait), format="anthropic")
+    leave = chance.choice(["read", "text", "cancel", "stop", "close"])
+    try:
+        async with stream, asyncio.timeout(0.01 if wait else None):
+            if leave == "read":
+                await stream.final()
+            elif leave == "text":
+                async for _ in stream.text:
+                    pass
+            elif leave == "cancel":
+                task = asyncio.ensure_future(stream.final())
+                await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+            elif leave == "stop":
+                await anext(stream)
+                stream.stop()
+    except (StreamError, TimeoutError, StopAsyncIteration):
+        pass
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_streams_that_were_broken_off() -> None:
+    """In a loop of its own thread, whatever was done with each."""
+    chance = random.Random(15)
+    threads = threading.active_count()
+    with warnings.catch_warnings():
+        # Those that are dropped say so.
+        warnings.simplefilter("ignore", ResourceWarning)
+        for _ in range(STREAMS // 10):
+            one(chance)
+        tracemalloc.start()
+        before = held()
+        for _ in range(STREAMS // 2):
+            one(chance)
+        after = held()
+        tracemalloc.stop()
+
+    assert after - before < GROWTH
+    assert threading.active_count() == threads
+
+
+@pytest.mark.slow
+def test_memory_and_tasks_do_not_grow_on_an_event_loop() -> None:
+    """Whatever was cancelled, and whenever."""
+    chance = random.Random(16)
+
+    async def main() -> tuple[int, int]:
+        for _ in range(STREAMS // 10):
+            await one_async(chance)
+        tracemalloc.start()
+        before = held()
+        for _ in range(STREAMS // 2):
+            await one_async(chance)
+        await asyncio.sleep(0.05)
+        after = held()
+        tracemalloc.stop()
+        return after - before, len(asyncio.all_tasks())
+
+    growth, tasks = asyncio.run(main())
+
+    assert growth < GROWTH
+    assert tasks == 1
+
+
+def sockets(server: Loopback) -> int:
+    """Return how many files and sockets are open, but for the server's own side of each connection."""
+    return len(list(Path("/proc/self/fd").iterdir())) - len(server.connections)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells which files are open")
+def test_sockets_are_closed_after_each_attempt() -> None:
+    """Over HTTP: whether an answer is read to its end, dropped or given up."""
+    chance = random.Random(17)
+    scripts: list[Any] = []
+    for _ in range(150):
+        cut = chance.randrange(1, len(WHOLE))
+        scripts += [[chunked_head(), *map(http_chunk, WHOLE[:cut]), FIN], chunked(WHOLE)]
+    retry = Retry(mode="restart", wait=0)
+
+    async def read(url: str) -> str:
+        async with aconnect(url, json={}, retry=retry) as stream:
+            return (await stream.final()).text
+
+    with Loopback(*scripts) as server:
+        before = None
+        for number in range(150):
+            if number % 2:
+                with connect(server.url, json={}, retry=retry) as stream:
+                    text = stream.final().text
+            else:
+                text = asyncio.run(read(server.url))
+            assert text == "Hello wonderful world"
+            if number == 10:
+                gc.collect()
+                before = sockets(server)
+        gc.collect()
+        assert before is not None
+        assert sockets(server) <= before + 2
