@@ -95,7 +95,7 @@ def _value_of(call: ToolCall) -> str:
 class _Given:
     """What was given of a part."""
 
-    __slots__ = ("at", "done", "part", "started", "text")
+    __slots__ = ("at", "done", "part", "signature", "signed", "started", "text")
 
     def __init__(self, part: Part) -> None:
         given: Any = part
@@ -105,14 +105,17 @@ class _Given:
             self.text = getattr(given, "data" if part.kind == "media" else "text", "")
         if not isinstance(self.text, str | bytes):
             self.text = ""
-        self.at = 0
+        self.signature: str = getattr(given, "signature", None) or ""
+        self.at = self.signed = 0
+        """How much of the text, and of the signature, has come again."""
         self.started = False
         # A call keeps the id that was given to the end, also where that had not come.
         self.done = not part.complete and part.kind != "tool_call"
 
     @property
     def owes(self) -> bool:
-        return self.at < len(self.text) or not self.done or not self.started
+        missing = self.at < len(self.text) or self.signed < len(self.signature)
+        return missing or not self.done or not self.started
 
 
 class Aligner:
@@ -191,6 +194,8 @@ class Aligner:
     def _compare_text(self, given: _Given, event: Any, name: str) -> bool | None:  # noqa: ANN401 - any delta
         if given.part.kind not in _WRITES[event.__class__]:
             return False
+        if isinstance(event, ReasoningDelta) and event.signature and not event.text:
+            return self._compare_signature(given, event.signature)
         text: Any = getattr(event, name)
         again: Any = given.text[given.at : given.at + len(text)]
         if not text.startswith(again):
@@ -199,10 +204,18 @@ class Aligner:
         if isinstance(event, ToolCallDelta):
             event.id = getattr(given.part, "id", event.id)
         if len(again) == len(text):
-            # A signature has no text, and comes once at the end of its part.
-            return True if text or given.part.complete else None
+            return True
         setattr(event, name, text[len(again) :])
         return None
+
+    def _compare_signature(self, given: _Given, signature: str) -> bool | None:
+        """Compare a signature; one that differs is another answer's, as is reasoning of another wording."""
+        rest = given.signature[given.signed :]
+        if not rest:
+            return None
+        given.signed += len(signature)
+        # What is new of a longer one cannot be told apart from another one.
+        return rest.startswith(signature)
 
     def _start_call(self, part: Part, event: ToolCallStart) -> bool:
         if not isinstance(part, ToolCall) or part.name != event.name:

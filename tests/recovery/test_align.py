@@ -120,3 +120,17 @@ def test_texts_that_are_cut_elsewhere_are_aligned_by_character() -> None:
         "ful",
         " world",
     ]
+
+
+def test_a_signature_is_given_once() -> None:
+    """Wherever the answer breaks off around it."""
+    script = (
+        testing.script().reasoning("Think hard about it", signature="c2lnbmVk").text("Hello").finish("stop")
+    )
+    whole = script.chunks("anthropic")
+    for cut in range(1, len(whole)):
+        played = play("sync", [whole[:cut], whole], ALIGN)
+        signatures = [event.signature for event in played.given if getattr(event, "signature", None)]
+
+        assert signatures == ["c2lnbmVk"]
+        assert played.error is None
