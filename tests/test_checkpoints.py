@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from tests.support.resuming import Came
     from tokenstream.recovery import Attempt
 
-_OURS = [answer for answer in recorded() if "/" in answer.name and len(answer.chunks) < 100][:9]
-_ANSWERS = [*SCRIPTED, *_OURS, *sampled([each for each in recorded() if each not in _OURS], one_in=12)]
+_OURS = [answer for answer in recorded() if "/" in answer.name and len(answer.chunks) < 60][:4]
+_ANSWERS = [*SCRIPTED, *_OURS, *sampled([each for each in recorded() if each not in _OURS], one_in=60)]
 
 
 def _id(answer: Answer) -> str:

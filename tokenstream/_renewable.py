@@ -149,9 +149,13 @@ class RenewableMachine(Machine):
                 self.pull = self._next
             return self._next()
         if not hold.ready and not hold.released:
-            event = self._fill(hold)
-            if event is not None or not hold.released:
+            before = self._aligner
+            event, waits = self._fill(hold)
+            if waits:
                 return event
+            if self._aligns_anew(before):
+                # The release has begun to align.
+                return self._pull_aligned()
         if not hold.ready:
             # While events come again, no chunk is read at a glance.
             self._hold, self.holding = None, self._aligner is not None
@@ -162,29 +166,33 @@ class RenewableMachine(Machine):
             self.fail()
         return event
 
+    def _aligns_anew(self, before: Aligner | None) -> bool:
+        return self._aligner is not before
+
     def _is_another(self, event: Event) -> bool:
         """Tell whether an event begins another answer than the one that the connection is to go on with."""
         known = self.accumulator.message.id if self.kept is not None and self._before is not None else None
         return known is not None and isinstance(event, MessageStart) and event.id not in (None, known)
 
-    def _fill(self, hold: Hold) -> Event | None:
-        """Hold back what comes, until it is released; return a sign of life, or None."""
+    def _fill(self, hold: Hold) -> tuple[Event | None, bool]:
+        """Hold back what comes, until it is released; return a sign of life or None, and whether to wait."""
         event = self._next()
         while event is not None:
             if hold.passes(event):
-                return event
+                return event, True
             if self._is_another(event):
                 self.error, self.plain = _another_answer(), False
-                return None
+                return None, True
             if hold.keep(event) or self.resting:
                 break
             event = self._next()
-        if event is not None or self.over:
-            hold.release(failed=event is None and self.error is not None)
-            if self._named and hold.ready:
-                self.accumulator.format = self._named
-            self.take = self.accumulator.take
-        return None
+        if event is None and not self.over:
+            return None, True
+        hold.release(failed=event is None and self.error is not None)
+        if self._named and hold.ready:
+            self.accumulator.format = self._named
+        self.take = self.accumulator.take
+        return None, False
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
         """Return the error of input that ends here, before the format is told, which could not go on then.

@@ -13,7 +13,14 @@ pytestmark = [
     # On trio, without a block, the HTTP client's own generators are collected, too, and complain.
     pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
 ]
-_CASES = [pytest.param(row, world, id=f"{row.id}-{world}") for row in page.ROWS for world in row.worlds]
+_CASES = [
+    # The others run with the slow tests: most rows have a test of their own beside these, in two worlds.
+    pytest.param(
+        row, world, id=f"{row.id}-{world}", marks=() if world == row.worlds[-1] else pytest.mark.slow
+    )
+    for row in page.ROWS
+    for world in row.worlds
+]
 
 
 @pytest.mark.parametrize("row, world", _CASES)

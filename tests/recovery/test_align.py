@@ -52,6 +52,7 @@ def test_the_events_are_those_of_one_answer_at_every_cut(world: str, format: str
 
         assert shape_of(played.given) == shape_of(plain.given)
         assert not any(isinstance(event, Restarted) for event in played.given)
+        assert len([event for event in played.given if isinstance(event, MessageStart)]) == 1
         started = [event.id for event in played.given if isinstance(event, ToolCallStart)]
         done = [event.call.id for event in played.given if isinstance(event, ToolCallDone)]
         assert started == done == [call.id for call in played.message.tool_calls]

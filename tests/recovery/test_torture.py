@@ -39,7 +39,7 @@ RECORDED = [
     "ui-message/tools",
     "bedrock-invoke/llama",
 ]
-SEED, CUTS = 15, 5
+SEED, CUTS = 15, 3
 PATIENCE = Deadlines(first_event=60, idle_bytes=60)
 
 
