@@ -100,15 +100,17 @@ def _asked(attempt: Attempt, asked: Asked) -> Asked:
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
     # The answer has an address of its own, and what asked for it is no part of what asks for the rest.
     rest = {name: value for name, value in options.items() if name not in _BODY}
-    rest["params"] = {**_params_of(options), "stream": "true", parameter: str(position)}
-    return "GET", _beneath(url, attempt.message.id or ""), client, deadlines, rest
+    place, query = _beneath(url, attempt.message.id or "")
+    # httpx puts these in the place of the address's own.
+    rest["params"] = [*_params_of(options, query), ("stream", "true"), (parameter, str(position))]
+    return "GET", place, client, deadlines, rest
 
 
-def _beneath(url: str, name: str) -> str:
-    """Return the address of an answer: the endpoint's, and its id."""
+def _beneath(url: str, name: str) -> tuple[str, str]:
+    """Return the address of an answer, which is the endpoint's and its id, and the endpoint's own query."""
     parts = urlsplit(url)
     path = f"{parts.path.rstrip('/')}/{quote(name, safe='')}"
-    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, parts.fragment))
+    return urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query
 
 
 def _headers_of(options: dict[str, Any]) -> list[tuple[Any, Any]]:
@@ -129,7 +131,10 @@ def _lowered(name: Any) -> str:  # noqa: ANN401 - text or bytes
     return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()
 
 
-def _params_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Return a request's parameters as far as they name one value each."""
-    given: Any = options.get("params") or {}
-    return dict(given.items() if hasattr(given, "items") else given)
+def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:
+    """Return a request's parameters, whatever httpx takes for them; without any, those of its address."""
+    from httpx import QueryParams
+
+    asked = ("stream", *_REPLAYED.values())
+    given = QueryParams(options.get("params") or query)
+    return [(name, value) for name, value in given.multi_items() if name not in asked]

@@ -239,3 +239,31 @@ def test_by_itself_only_an_answer_that_outlives_its_connection_is_resumed(
 
     assert [report.mode for report in played.reports] == ["start", *([mode] if mode else [])]
     assert (played.error is None) is background
+
+
+@pytest.mark.parametrize(
+    ("url", "params", "expected"),
+    [
+        ("/v1/responses?api-version=1", None, "api-version=1&"),
+        ("/v1/responses/?api-version=1", {"key": "k"}, "key=k&"),
+        ("/v1/responses", "a=1&a=2", "a=1&a=2&"),
+        ("/v1/responses", [("a", "1"), ("stream", "true")], "a=1&"),
+    ],
+)
+def test_the_rest_is_asked_for_with_the_parameters_of_the_answer(
+    url: str, params: Any, expected: str
+) -> None:
+    """Whatever httpx takes for them; those in the address, too, as long as httpx would send them."""
+    whole = answer("openai-responses", background=True)
+    scripts: list[Script] = [
+        [chunked_head(), *map(http_chunk, whole[:8]), FIN],
+        [chunked_head(), *map(http_chunk, whole[8:]), LAST_CHUNK],
+    ]
+    options = {} if params is None else {"params": params}
+    with (
+        Loopback(*scripts) as server,
+        connect(server.url + url, retry=Retry(wait=0), json={}, **options) as stream,
+    ):
+        message = stream.final()
+
+    assert server.requests[1].path == f"/v1/responses/{message.id}?{expected}stream=true&starting_after=7"
