@@ -260,7 +260,7 @@ def test_a_break_at_every_byte_leaves_one_answer_or_its_beginning_and_an_error(
     world: str, mode: str, answer: Answer
 ) -> None:
     """The same after each byte of the body; on an event loop, and where nothing restarts, at fewer."""
-    run(world, torture, answer, mode, every=(1 if mode == "restart" else 3) if world == "sync" else 11)
+    run(world, torture, answer, mode, every=(1 if mode == "restart" else 7) if world == "sync" else 23)
 
 
 @in_each_world
@@ -273,9 +273,9 @@ def test_nothing_of_two_answers_is_joined(world: str, answer: Answer) -> None:
 @pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("answer", answers()[: len(SCRIPTED)], ids=lambda answer: answer.name)
-def test_nothing_of_two_answers_is_joined_at_any_byte(world: str, answer: Answer) -> None:
-    """The same after each byte of the body; on an event loop at fewer."""
-    run(world, torture_with_another, answer, every=1 if world == "sync" else 11)
+def test_nothing_of_two_answers_is_joined_anywhere(world: str, answer: Answer) -> None:
+    """The same after every third byte of the body; on an event loop at fewer."""
+    run(world, torture_with_another, answer, every=3 if world == "sync" else 23)
 
 
 @in_each_world
