@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.project import PACKAGE, ROOT
 
 _NOTE = re.compile(r"\n  \[(\w+): asking again in \d\.\d s\](?=\n)")
 
 
+@pytest.mark.slow
 def test_the_text_is_printed_once_and_each_cut_has_its_line() -> None:
     """Taking the three lines away leaves the text as it was said."""
     done = subprocess.run(
