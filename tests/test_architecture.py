@@ -178,22 +178,19 @@ def test_a_stream_loads_no_logging_that_nobody_else_has_loaded() -> None:
     assert "logging" not in _loaded_by(read)
 
 
-@pytest.mark.slow
-def test_importing_costs_little_more_than_pydantic() -> None:
-    """`import tokenstream` takes at most 1.3 times as long as pydantic with one model."""
-    pydantic = "from pydantic import BaseModel\nclass Model(BaseModel):\n    text: str\n"
+def test_importing_builds_no_model() -> None:
+    """Pydantic builds a model when it is first used: all of them would double the time of the import."""
+    built = _printed_by(
+        "import gc, tokenstream\n"
+        "from tokenstream import AsyncStream, Checkpoint, Message, Stream\n"
+        "from pydantic import BaseModel\n"
+        "models = [m for m in gc.get_objects() if isinstance(m, type) and issubclass(m, BaseModel)]\n"
+        "ours = [m for m in models if m.__module__.startswith('tokenstream') and m.model_fields]\n"
+        "assert len(ours) > 3, ours\n"
+        "print(*(m.__name__ for m in ours if m.__pydantic_complete__))"
+    )
 
-    ours = "import tokenstream\nfrom tokenstream import Message, Stream"
-
-    def seconds(statement: str) -> float:
-        program = f"import time\nbegun = time.perf_counter()\n{statement}\nprint(time.perf_counter() - begun)"
-        return float(_printed_by(program))
-
-    # In turns, and the fastest of each: what else the machine does then disturbs both alike.
-    runs = [(seconds(pydantic), seconds(ours)) for _ in range(10)]
-    theirs, own = (min(column) for column in zip(*runs, strict=True))
-
-    assert own <= 1.3 * theirs
+    assert "" == built.strip()
 
 
 def test_every_test_states_its_rule() -> None:

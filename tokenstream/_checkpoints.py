@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["judged", "restored", "standing"]
 
-_VERSION: int = Checkpoint().version
+# An instance would build the models of all messages, which costs a fifth of `import tokenstream`.
+_VERSION: int = Checkpoint.model_fields["version"].default
 _RESUMABLE = "openai-responses and gemini-interactions"
 
 
