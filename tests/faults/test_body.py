@@ -331,7 +331,7 @@ def test_f32_comments_do_not_hide_that_nothing_comes(
 def test_f33_a_server_that_drips_meets_the_deadline_for_all(colour: str) -> None:
     """A byte at a time never ends, and never is silent."""
     with Loopback(_for_ever(HELLO, b"d")) as server:
-        error = failed(colour, server, StreamStalled, deadlines=Deadlines(total=0.6))
+        error = failed(colour, server, StreamStalled, deadlines=Deadlines(total=0.3))
 
         assert (error.limit, error.partial.text) == ("total", TEXT)
 

@@ -110,7 +110,7 @@ async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(bloc
     """With a client of the caller's own, too, which would wait for ever."""
     with Loopback([OPEN]) as server:
         async with httpx.AsyncClient(timeout=None) as client:
-            deadlines = Deadlines(first_event=0.2)
+            deadlines = Deadlines(first_event=0.1)
             stream = aconnect(server.url, client=client if own else None, deadlines=deadlines)
             error = await stalled(stream, block)
 
@@ -184,8 +184,11 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
 
 
 @pytest.mark.parametrize("block", [True, pytest.param(False, marks=pytest.mark.slow)])
-async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(block: bool) -> None:
+async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(
+    block: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same in real time, on a real connection."""
+    monkeypatch.setattr(_driver, "REST_SECONDS", 0.2)
     with serving(*HELLO, OPEN) as server:
         begun = time.monotonic()
         stream = aconnect(server.url, deadlines=Deadlines(total=0.4, idle_bytes=0.1))

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from contextlib import ExitStack, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -27,10 +28,18 @@ if TYPE_CHECKING:
 client: Any = needed("websockets.sync.client")
 aclient: Any = needed("websockets.asyncio.client")
 exceptions: Any = needed("websockets.exceptions")
+# It imports websockets itself.
+conversations: Any = import_module("tokenstream.testing._websocket_server")
 
 SAID = [event("session.created", session={"model": "gpt-realtime"}), *answer("resp_1", "Hel", "lo")]
 HEARD = Recording.of([each.encode() for each in SAID], messages=True, format="openai-realtime")
 REQUEST = json.dumps({"type": "response.create"})
+
+
+@pytest.fixture(autouse=True)
+def brief_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the server end a connection soon after the client's last words."""
+    monkeypatch.setattr(conversations, "_QUIET_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -79,8 +88,9 @@ async def test_an_async_stream_reads_it() -> None:
             assert "Hello" == (await stream.final()).text
 
 
-def test_what_the_client_sends_is_noted(server: Server) -> None:
+def test_what_the_client_sends_is_noted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Text as text, bytes as bytes, a message in pieces as one; pings are answered and are none."""
+    monkeypatch.setattr(conversations, "_QUIET_SECONDS", 0.2)
     with _open(server) as socket:
         socket.send(REQUEST)
         socket.send(b"\xff\x00")
@@ -93,8 +103,9 @@ def test_what_the_client_sends_is_noted(server: Server) -> None:
     assert ("/v1/realtime", "GET") == (exchange.request.route, exchange.request.method)
 
 
-def test_the_connection_stays_open_while_the_client_goes_on() -> None:
+def test_the_connection_stays_open_while_the_client_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that is sent late finds it open, and the end does not wait for ever."""
+    monkeypatch.setattr(conversations, "_QUIET_SECONDS", 0.2)
     with testing.serve(HEARD.replaced(arrivals=())) as server, _open(server) as socket:
         for _ in range(3):
             time.sleep(0.1)
@@ -107,9 +118,7 @@ def test_the_connection_stays_open_while_the_client_goes_on() -> None:
 
 def test_a_client_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is given more time, since its request may be to come."""
-    from tokenstream.testing import _websocket_server
-
-    monkeypatch.setattr(_websocket_server, "_FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(conversations, "_FIRST_SECONDS", 0.1)
     with testing.serve(HEARD) as server, _open(server) as socket:
         assert list(socket) == SAID
 
@@ -256,9 +265,7 @@ def test_what_is_no_websocket_is_not_played_as_one() -> None:
 
 def test_a_client_that_floods_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message has a largest size; a larger one ends the connection with code 1009."""
-    from tokenstream.testing import _websocket_server
-
-    monkeypatch.setattr(_websocket_server, "_MOST_MESSAGE", 1000)
+    monkeypatch.setattr(conversations, "_MOST_MESSAGE", 1000)
     with _open(server) as socket:
         socket.send("x" * 2000)
         with pytest.raises(exceptions.ConnectionClosedError):
