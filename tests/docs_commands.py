@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import re
@@ -65,13 +66,16 @@ def _fault_of_module(module: str, arguments: list[str]) -> str | None:
         return f"there is no module {module}"
     if module == "pip":
         return _fault_of_install(arguments)
-    if module == "tokenstream" and arguments and not arguments[0].startswith("-"):
-        shown = subprocess.run(
-            [sys.executable, "-m", "tokenstream", "--help"], capture_output=True, text=True, check=True
-        )
-        if not re.search(rf"\b{re.escape(arguments[0])}\b", shown.stdout):
-            return f"`python -m tokenstream` has no command {arguments[0]}"
-    return None
+    if module != "tokenstream" or not arguments or arguments[0].startswith("-"):
+        return None
+    known = re.search(rf"\b{re.escape(arguments[0])}\b", _help())
+    return None if known else f"`python -m tokenstream` has no command {arguments[0]}"
+
+
+@functools.cache
+def _help() -> str:
+    asked = [sys.executable, "-m", "tokenstream", "--help"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
 def _fault_of_install(arguments: list[str]) -> str | None:
