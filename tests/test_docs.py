@@ -47,8 +47,6 @@ from tests.support.packages import needed
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("light_heap")
-
 
 def _run(block: Block, page: Path, namespace: dict[str, Any], runner: asyncio.Runner) -> None:
     # Blank lines before the code let a traceback name the page's own line.
@@ -101,7 +99,15 @@ def test_the_pages_with_needs_are_there() -> None:
     assert set(NEEDS) | SLOW <= {name_of(page) for page in PAGES}
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+@pytest.mark.parametrize(
+    "example",
+    # That one waits as its server has it wait, for seconds.
+    [
+        pytest.param(example, marks=[pytest.mark.slow] * (example.stem == "flaky_server"))
+        for example in EXAMPLES
+    ],
+    ids=name_of,
+)
 def test_an_example_runs_as_a_script(example: Path, docs_namespace: dict[str, Any], tmp_path: Path) -> None:
     """Every file of examples/ is a whole program that ends well and warns of nothing."""
     arguments = [docs_namespace["url"]] if "url" in docs_namespace else []

@@ -74,7 +74,6 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
         assert all(float(row[1]) > 0 for row in table.rows)
 
 
-@pytest.mark.usefixtures("light_heap")
 @pytest.mark.parametrize(
     "section",
     [

@@ -28,7 +28,7 @@ from tests.benchmarks.typed_objects import OURS as SNAPSHOTS
 from tests.benchmarks.typed_objects import Other, Recipe, others, typed_objects, window
 
 # Importing the peers takes seconds on a busy machine.
-pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("light_heap")]
+pytestmark = pytest.mark.timeout(60)
 
 _TINY = Plan(rounds=1, documents=(1_000, 2_000), objects=200)
 _UNFINISHED = '{"name": "A plan", "steps": [{"number": 1, "title": "Stir the bat'

@@ -51,7 +51,6 @@ async def test_f73_break_leaves_the_connection_to_the_end_of_the_block() -> None
 
 # On trio, without a block, httpx's own generators are collected, too, and complain in their turn.
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-@pytest.mark.usefixtures("light_heap")
 async def test_f74_a_stream_that_is_dropped_after_break_is_aborted_with_a_warning() -> None:
     """Nobody awaits anything."""
     async with AsyncExitStack() as stack:
@@ -278,9 +277,9 @@ async def test_f84_a_slow_consumer_is_no_stall() -> None:
     """The idle clock runs only while somebody waits for bytes."""
     gate = threading.Event()
     with serving(HELLO, gate, MORE + END) as server:
-        async with aconnect(server.url, deadlines=Deadlines(idle_bytes=0.2, idle_content=0.2)) as stream:
+        async with aconnect(server.url, deadlines=Deadlines(idle_bytes=0.12, idle_content=0.12)) as stream:
             async for _ in stream.text:
-                await anyio.sleep(0.25)
+                await anyio.sleep(0.15)
                 gate.set()
             assert stream.message.ending == "complete"
             assert stream.message.text == "Hello €!"

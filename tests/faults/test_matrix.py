@@ -8,11 +8,8 @@ from tests.faults import __main__ as command
 from tests.faults import page
 from tests.faults.matrix import Result, Row, World, interrupted, whole
 
-pytestmark = [
-    pytest.mark.usefixtures("light_heap"),
-    # On trio, without a block, the HTTP client's own generators are collected, too, and complain.
-    pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
-]
+# On trio, without a block, the HTTP client's own generators are collected, too, and complain.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 _CASES = [
     # The others run with the slow tests: most rows have a test of their own beside these, in two worlds.
     pytest.param(

@@ -18,8 +18,6 @@ from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.testing import Arrival, Recording, VirtualClock
 from tokenstream.testing._replay import AsyncChunks, Chunks
 
-pytestmark = pytest.mark.usefixtures("light_heap")
-
 Break = Literal["reset", "end", "stall", "bad byte"]
 BREAKS: tuple[Break, ...] = ("reset", "end", "stall", "bad byte")
 SCRIPT = (

@@ -154,7 +154,6 @@ def test_a_connection_that_breaks_is_told(way: Way) -> None:
         _closes_at_once(server, since)
 
 
-@pytest.mark.usefixtures("light_heap")
 @every_way
 @tried_again
 def test_a_stream_that_nobody_holds_is_closed(way: Way) -> None:
@@ -288,7 +287,6 @@ def test_a_connection_that_breaks_is_told_async(way: AsyncWay, backend: str) -> 
 
 # trio says the same of each generator within the libraries.
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-@pytest.mark.usefixtures("light_heap")
 @every_async_way
 @tried_again
 def test_a_stream_that_nobody_holds_is_closed_async(way: AsyncWay, backend: str) -> None:

@@ -126,7 +126,6 @@ async def test_a_block_that_reads_nothing_closes(kind: str) -> None:
             assert readers() == []
 
 
-@pytest.mark.usefixtures("light_heap")
 @pytest.mark.parametrize("kind", ["aconnect", "httpx", "httpx2"])
 async def test_a_body_that_is_held_back_is_closed_whole(kind: str) -> None:
     """More came than is read ahead; no generator of the client's is left half run, which trio would tell."""
@@ -340,7 +339,6 @@ async def test_an_exception_thrown_into_a_generator_around_a_stream_comes_out() 
 
 # On trio, outside a block, what lies beneath is collected, too, and complains in its turn.
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning", "ignore:unclosed:ResourceWarning")
-@pytest.mark.usefixtures("light_heap")
 @every_kind
 async def test_a_stream_that_is_collected_half_read_is_aborted(kind: str) -> None:
     """It warns, and the server sees the end without anybody awaiting anything."""
@@ -355,7 +353,6 @@ async def test_a_stream_that_is_collected_half_read_is_aborted(kind: str) -> Non
             await until(lambda: not readers())
 
 
-@pytest.mark.usefixtures("light_heap")
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])
 async def test_a_stream_that_is_collected_unread_is_aborted(kind: str) -> None:
     """The response was open already."""

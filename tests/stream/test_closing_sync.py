@@ -40,8 +40,6 @@ from tests.support.wire import sse
 from tokenstream import Stream, connect
 from tokenstream.errors import ProviderError, StreamClosed, StreamError, StreamInterrupted, StreamTruncated
 
-pytestmark = pytest.mark.usefixtures("light_heap")
-
 BOOM = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
 

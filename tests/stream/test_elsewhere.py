@@ -31,8 +31,6 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 
-pytestmark = pytest.mark.usefixtures("light_heap")
-
 
 class Waiting:
     """A source that gives its first chunks and then waits, until it is told to go on."""

@@ -27,8 +27,6 @@ from tests.stream.async_sources import (
 from tokenstream import AsyncStream, aconnect
 from tokenstream.errors import MisuseError, StreamInterrupted
 
-pytestmark = pytest.mark.usefixtures("light_heap")
-
 
 @pytest.mark.parametrize("kinds", [("asyncio", "asyncio"), ("trio", "trio"), ("asyncio", "trio")])
 def test_another_event_loop_is_refused_by_name(kinds: tuple[str, str]) -> None:

@@ -36,7 +36,7 @@ from tokenstream.errors import (
 from tokenstream.events import TextDelta
 from tokenstream.stream import _reader_native
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("light_heap")]
+pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 AHEAD = 64
 """Chunks that are held for a loop; as many again are in the loop's hands."""

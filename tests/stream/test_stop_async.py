@@ -39,7 +39,7 @@ from tokenstream.errors import (
     StreamConsumed,
 )
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("light_heap")]
+pytestmark = pytest.mark.anyio
 
 
 @every_kind

@@ -34,8 +34,6 @@ from tokenstream.errors import (
 )
 from tokenstream.formats.bare_text import Text
 
-pytestmark = pytest.mark.usefixtures("light_heap")
-
 PAYLOADS: list[dict[str, Any]] = [json.loads(event[6:]) for event in ANSWER[:-1]]
 """The answer as dicts, as an SDK without objects gives it."""
 WHOLE = Stream(ANSWER).final()

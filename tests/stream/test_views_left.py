@@ -17,8 +17,6 @@ from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tests.support.views import VIEWS
 from tokenstream import AsyncStream, Stream, aconnect, connect
 
-pytestmark = pytest.mark.usefixtures("light_heap")
-
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 every_view = pytest.mark.parametrize("view_of", VIEWS.values(), ids=VIEWS.keys())
 
