@@ -131,7 +131,9 @@ def test_the_examples_in_a_modules_docstrings_hold(module: str) -> None:
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for case in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module)):
-        runner.run(case, out=report.append)
+        # A run without an example looks at every file there is all the same.
+        if case.examples:
+            runner.run(case, out=report.append)
 
     assert "" == "".join(report)
 
