@@ -176,7 +176,7 @@ def _check_cut(name: str, cut: int, *, named: bool) -> None:
     _check_content(format, prefix, reading, _ANSWERS[name])
 
 
-def _sample(name: str, most: int = 24) -> Iterable[int]:
+def _sample(name: str, most: int) -> Iterable[int]:
     """Return some places to cut: both ends, around blank lines, and anywhere."""
     body = _STREAMS[name][1]
     chance = random.Random(name)
@@ -196,7 +196,7 @@ def _sample(name: str, most: int = 24) -> Iterable[int]:
 @pytest.mark.parametrize("name", _STREAMS)
 def test_a_stream_that_is_cut_is_truncated_and_keeps_what_had_come(name: str, named: bool) -> None:
     """No false call, no false end, no character lost that stood in an event that had arrived whole."""
-    for cut in (*range(30), *_sample(name)):
+    for cut in (*range(30), *_sample(name, 10)):
         _check_cut(name, min(cut, len(_STREAMS[name][1])), named=named)
 
 
@@ -244,7 +244,7 @@ def _check_break(name: str, cut: int) -> None:
 @pytest.mark.parametrize("name", _STREAMS)
 def test_a_transport_that_breaks_keeps_what_a_cut_keeps(name: str) -> None:
     """The error is another one and has its cause; the partial answer is that of a clean cut."""
-    for cut in _sample(name, 12):
+    for cut in _sample(name, 8):
         _check_break(name, cut)
 
 
@@ -261,7 +261,7 @@ def test_a_transport_that_breaks_at_any_byte_keeps_what_a_cut_keeps(name: str) -
 async def test_a_cut_means_the_same_asynchronously(name: str) -> None:
     """`AsyncStream` gives the events, message and error that `Stream` gives, of a cut and of a break."""
     body = _STREAMS[name][1]
-    for cut in _sample(name, 12):
+    for cut in _sample(name, 8):
         chunks = chunkings.seeded(body[:cut], cut, cuts=5)
         cause = ConnectionResetError("reset")
 
