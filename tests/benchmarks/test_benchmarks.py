@@ -78,10 +78,11 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
 @pytest.mark.parametrize(
     "section",
     [
-        growth,
         memory,
-        arguments,
-        *[pytest.param(each, marks=pytest.mark.slow) for each in (imports, partial_json, typed_objects)],
+        *[
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in (arguments, growth, imports, partial_json, typed_objects)
+        ],
     ],
 )
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:

@@ -165,6 +165,7 @@ def test_every_peer_shows_the_object_that_grows(other: Other) -> None:
     assert "Stir the bat" in repr(other.make(_UNFINISHED))
 
 
+@pytest.mark.slow
 def test_the_snapshots_have_a_row_for_everyone() -> None:
     """Ours and the peers', after three numbers of finished objects."""
     snapshots, ratios = typed_objects(_TINY)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.commands import RECORDINGS, run
 from tests.project import PACKAGE
+from tests.support.sampling import sampled
 
 
 def test_the_module_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,13 +33,16 @@ full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev
 @full
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ["--help"],
-        ["demo", "--fast"],
-        ["inspect", str(RECORDINGS / "text.sse")],
-        ["inspect", "--json", str(RECORDINGS / "text.sse")],
-        ["serve", "--port", "0", str(RECORDINGS)],
-    ],
+    sampled(
+        [
+            ["--help"],
+            ["demo", "--fast"],
+            ["inspect", str(RECORDINGS / "text.sse")],
+            ["inspect", "--json", str(RECORDINGS / "text.sse")],
+            ["serve", "--port", "0", str(RECORDINGS)],
+        ],
+        one_in=2,
+    ),
 )
 def test_an_output_that_is_full_is_one_line(arguments: list[str]) -> None:
     """What cannot be written is said once, with a status that is not 0 and without a traceback."""

@@ -12,6 +12,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.support.recordings import ours
+from tests.support.sampling import sampled
 from tokenstream import Deadlines, Message, Retry, Stream, aresilient, resilient, testing
 from tokenstream.errors import StreamError
 from tokenstream.sources import AsyncSource, SyncSource
@@ -279,7 +280,7 @@ def test_nothing_of_two_answers_is_joined_anywhere(world: str, answer: Answer) -
 
 
 @in_each_world
-@by_name
+@pytest.mark.parametrize("answer", sampled(answers(), one_in=2), ids=lambda answer: answer.name)
 def test_a_consumer_that_fails_at_any_event_leaves_nothing_open(world: str, answer: Answer) -> None:
     """Its exception is what comes out of the block, before a restart and after it."""
 

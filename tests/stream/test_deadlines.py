@@ -33,6 +33,16 @@ from tokenstream.stream import _driver
 pytestmark = pytest.mark.anyio
 in_and_out = pytest.mark.parametrize("block", [False, True])
 """Inside `async with` and without: on trio the one has a task that reads, the other not."""
+in_and_out_in_earnest = pytest.mark.parametrize(
+    "anyio_backend, block",
+    [
+        ("asyncio", True),
+        ("trio", True),
+        ("trio", False),
+        pytest.param("asyncio", False, marks=pytest.mark.slow),
+    ],
+)
+"""The same where the test waits in real time: on asyncio both are one, so the slow tests have one of them."""
 BEATS: list[Any] = [step for _ in range(40) for step in (0.03, b": beat\n\n")]
 SILENCES: list[tuple[str, list[Any], str]] = [
     ("first_event", [], ""),
@@ -73,7 +83,7 @@ async def test_each_deadline_fires(block: bool, limit: str, body: list[Any], tex
     assert playback.closed
 
 
-@in_and_out
+@in_and_out_in_earnest
 @pytest.mark.parametrize(
     "kind, limit, body, text",
     [
@@ -104,7 +114,7 @@ async def test_each_deadline_fires_in_real_time(
             assert readers() == []
 
 
-@in_and_out
+@in_and_out_in_earnest
 @pytest.mark.parametrize("own", [False, True])
 async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(block: bool, own: bool) -> None:
     """With a client of the caller's own, too, which would wait for ever."""
@@ -118,7 +128,7 @@ async def test_the_head_that_does_not_come_is_waited_for_as_the_first_event(bloc
             assert is_closed(server)
 
 
-@in_and_out
+@in_and_out_in_earnest
 async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: bool) -> None:
     """It is shorter than any deadline, and not ours."""
     with open_after(HEL) as server:
@@ -153,7 +163,7 @@ async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
             assert stream.message.ending == "complete"
 
 
-@in_and_out
+@in_and_out_in_earnest
 async def test_a_consumer_that_blocks_the_loop_is_no_stall(block: bool) -> None:
     """What came meanwhile lies in the socket, and is looked for there first."""
     gates = [threading.Event() for _ in range(2)]
