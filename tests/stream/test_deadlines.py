@@ -141,9 +141,8 @@ async def test_the_read_timeout_of_the_callers_client_is_the_transports(block: b
             assert is_closed(server)
 
 
-@pytest.mark.parametrize(
-    "pieces, block", [(3, True), (300, True), (300, False), pytest.param(3, False, marks=pytest.mark.slow)]
-)
+@in_and_out_in_earnest
+@pytest.mark.parametrize("pieces", [300, pytest.param(3, marks=pytest.mark.slow)])
 async def test_a_slow_consumer_is_no_stall(block: bool, pieces: int) -> None:
     """The clocks run only while somebody waits for bytes; all that was sent is read."""
     gate = threading.Event()
