@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._log import TextLog
+from tokenstream.formats._read import is_list
 from tokenstream.message import (
     MediaPart,
     Part,
@@ -31,6 +32,7 @@ __all__ = [
     "Lane",
     "SharedLog",
     "is_bare",
+    "snapshot",
 ]
 
 
@@ -189,6 +191,11 @@ class Lane:
 def is_bare(delta: Any) -> bool:  # noqa: ANN401 - a delta
     """Tell whether a delta of reasoning is text and nothing else."""
     return bool(delta.text) and not delta.signature
+
+
+def snapshot(value: object) -> object:
+    """Return a value that does not change any more: a list of items grows in place."""
+    return list(value) if is_list(value) else value
 
 
 class ChoiceState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._growing import ChoiceState, GivenUp, GrowingPart, GrowingUsage, Lane, is_bare
+from tokenstream._growing import ChoiceState, GivenUp, GrowingPart, GrowingUsage, Lane, is_bare, snapshot
 from tokenstream._log import TextLog
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
@@ -19,6 +19,7 @@ from tokenstream.events import (
     ReasoningDelta,
     RefusalDelta,
     Restarted,
+    Resumed,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -296,7 +297,7 @@ class Accumulator:
             raw_finish_reason=choice.raw_finish_reason,
             finish_message=choice.finish_message,
             ending=choice.ending if index in self._choices else self.ending,
-            provider_data={name: _snapshot(value) for name, value in provider_data.items()},
+            provider_data={name: snapshot(value) for name, value in provider_data.items()},
             format=self.format,
         )
 
@@ -372,18 +373,12 @@ class Accumulator:
         part.start = start
         return True
 
-    def _take_arguments(self, event: ToolCallDelta) -> bool:
-        self._add(event, ToolCall)
-        return True
-
-    def _take_fragment(self, event: PartDelta) -> bool:
-        self._add(event, ServerToolCall)
-        return True
-
-    def _add(self, event: ToolCallDelta | PartDelta, start: Callable[[], Part]) -> None:
+    def _take_piece(self, event: ToolCallDelta | PartDelta) -> bool:
+        start: Callable[[], Part] = ToolCall if isinstance(event, ToolCallDelta) else ServerToolCall
         log = self._part(event, start).add_piece(event.fragment)
         self.lane = Lane(event.__class__, event.choice, event.part, log)
         self._grow(len(event.fragment))
+        return True
 
     def _take_call(self, event: ToolCallDone) -> bool:
         self._finish_part(event, event.call)
@@ -454,6 +449,13 @@ class Accumulator:
         self.restarts += 1
         return False
 
+    def _take_resumed(self, event: Resumed) -> bool:
+        if event.mode == "continue":
+            # Another request, which counts its own tokens.
+            self.spend(self.own_usage)
+            self._usage = GrowingUsage()
+        return False
+
     def take_back(self) -> None:
         """Return to the answer that was given up: the one that began again is another one."""
         if self.given_up is not None:
@@ -466,7 +468,7 @@ class Accumulator:
             return False
         data = self._provider_data if event.shared else self._choice(event.choice).provider_data
         if event.kind != "items":
-            data[event.name] = _snapshot(event.data)
+            data[event.name] = snapshot(event.data)
             return False
         items = data.setdefault(event.name, [])
         if not is_list(items):
@@ -480,10 +482,10 @@ class Accumulator:
         ReasoningDelta: _take_reasoning,
         RefusalDelta: _take_refusal,
         ToolCallStart: _take_call_start,
-        ToolCallDelta: _take_arguments,
+        ToolCallDelta: _take_piece,
         ToolCallDone: _take_call,
         PartStart: _take_start,
-        PartDelta: _take_fragment,
+        PartDelta: _take_piece,
         PartDone: _take_done,
         CitationAdded: _take_citation,
         MediaDelta: _take_media,
@@ -491,10 +493,6 @@ class Accumulator:
         UsageUpdate: _take_usage,
         Finish: _take_finish,
         Restarted: _take_restart,
+        Resumed: _take_resumed,
         Unknown: _take_unknown,
     }
-
-
-def _snapshot(value: object) -> object:
-    # Lists of items grow in place; one that was given away must not.
-    return list(value) if is_list(value) else value

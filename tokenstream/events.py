@@ -384,10 +384,10 @@ class Resumed(_AnswerEvent):
         'resume'
     """
 
-    mode: Literal["resume"] = "resume"
-    """How: the server replays from the position that was told to it."""
+    mode: Literal["resume", "continue"] = "resume"
+    """How: the server replays from the position that was told to it, or a model was asked to go on."""
     dropped: int = 0
-    """How many frames came a second time and were dropped."""
+    """How much came a second time and was dropped: frames of a replay, characters of a continuation."""
     confidence: float = 1.0
     """How sure it is, from 0 to 1, that nothing is missing or doubled at the seam; a position is certain."""
 

@@ -1,0 +1,285 @@
+"""Wherever a text is cut and however its rest begins: a joint that is called sure is the right one."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.recordings import ours, shared
+from tests.support.texts import pieces_of
+from tokenstream import Stream
+from tokenstream._joint import AskedJoint, Joint, PrefixJoint, anchor_of
+from tokenstream.errors import StreamError
+
+SURE = 0.9
+SHORTEST_OVERLAP = 16
+MOST_REPEATED = 200
+OPENINGS = [
+    "Sure, continuing: ",
+    "Here is the rest of my answer:\n\n",
+    "Of course! I will go on exactly where I stopped.\n",
+    "Natürlich, hier geht es weiter: ",
+    "…",
+]
+REPETITIVE = [
+    "ha " * 60,
+    "ha" * 60,
+    "0123456789" * 15,
+    "日本語では「満潮」。" * 12,
+    "Title\n" + "=" * 80 + "\n\nText follows.\n" + "-" * 80 + "\n",
+    "One.\n\n\n\n   \n\nTwo.\n\n\n",
+    "| name | age | city |\n|---|---|---|\n" + "| Anna | 42 | Oslo |\n" * 12 + "| Bert | 41 | Oslo |\n" * 3,
+    "".join(f"{number}. The same thing again and again.\n" for number in range(1, 20)),
+    "    for item in items:\n        print(item)\n        counts[item] += 1\n" * 8,
+    "[\n" + '  {"id": 1, "name": "x", "tags": []},\n' * 10 + "]",
+    "Row, row, row your boat, gently down the stream.\nMerrily, merrily, life is but a dream.\n" * 4,
+]
+Server = Callable[[str, int, random.Random], str]
+
+
+@cache
+def recorded_texts() -> list[str]:
+    """Return the texts of all recorded answers."""
+    found: dict[str, None] = {}
+    for recorded in ours():
+        stream = Stream(recorded.body, format=recorded.format)
+        try:
+            text = stream.final().text
+        except StreamError as error:
+            text = error.partial.text
+        found[text] = None
+    for recorded in shared():
+        for choice in recorded.expected["choices"]:
+            found[choice.get("text") or ""] = None
+    return [text for text in found if len(text.strip()) > 1]
+
+
+def begins_with_the_anchor(text: str, cut: int, _: random.Random) -> str:
+    base = text[:cut].rstrip()
+    return anchor_of(base) + text[len(base) :]
+
+
+def repeats_the_last(text: str, cut: int, chance: random.Random) -> str:
+    return text[max(0, cut - chance.randint(0, MOST_REPEATED)) :]
+
+
+def strips_the_anchor(text: str, cut: int, chance: random.Random) -> str:
+    return begins_with_the_anchor(text, cut, chance).strip()
+
+
+def strips_what_it_repeats(text: str, cut: int, chance: random.Random) -> str:
+    return repeats_the_last(text, cut, chance).strip()
+
+
+def says_a_sentence_first(text: str, cut: int, chance: random.Random) -> str:
+    return chance.choice(OPENINGS) + begins_with_the_anchor(text, cut, chance)
+
+
+def says_a_sentence_and_repeats(text: str, cut: int, chance: random.Random) -> str:
+    return chance.choice(OPENINGS) + repeats_the_last(text, cut, chance)
+
+
+SERVERS: list[Server] = [
+    begins_with_the_anchor,
+    repeats_the_last,
+    strips_the_anchor,
+    strips_what_it_repeats,
+    says_a_sentence_first,
+    says_a_sentence_and_repeats,
+]
+
+
+def joined(joint: Joint, pieces: list[str]) -> tuple[int, float]:
+    """Feed all pieces, and return what is dropped and how sure that is."""
+    for piece in pieces:
+        joint.feed(piece)
+    joint.end()
+    return joint.dropped, joint.confidence
+
+
+def repeats_itself_there(given: str, reply: str, rest: str) -> bool:
+    """Tell whether a reply that repeats too little to be known by it begins with the words before it.
+
+    "tick tock tick tock" cut in its middle: a rest of "tick tock" is also what a
+    server says that repeats all of "tick tock" and then has nothing to add.
+    """
+    base, words = given.rstrip(), reply.lstrip()
+    repeated = reply.rstrip().removesuffix(rest.strip()).strip()
+    overlaps = (size for size in range(SHORTEST_OVERLAP, len(words) + 1) if base.endswith(words[:size]))
+    return len(repeated) < SHORTEST_OVERLAP and any(overlaps)
+
+
+def cuts_of(texts: list[str], count: int) -> Iterator[tuple[str, int, random.Random]]:
+    """Give places to cut the texts at, the same ones each time."""
+    for number in range(count):
+        chance = random.Random(number)
+        text = chance.choice(texts)
+        cut = chance.randrange(1, len(text))
+        if text[:cut].strip():
+            yield text, cut, chance
+
+
+def check(
+    texts: list[str], count: int, server: Server, *, patient: bool, repetitive: bool = False
+) -> Counter[float]:
+    """Cut the texts, and return how often which confidence was told.
+
+    White space at the very end of the answer is lost where the server itself strips its reply.
+    """
+    told: Counter[float] = Counter()
+    for text, cut, chance in cuts_of(texts, count):
+        given, reply = text[:cut], server(text, cut, chance)
+        dropped, confidence = joined(
+            AskedJoint(given, patient=patient), pieces_of(reply, chance.choice([0, 1, 4, 30]))
+        )
+        told[confidence] += 1
+        found, expected = given + reply[dropped:], text
+        if reply == reply.strip():
+            found, expected = found.rstrip(), expected.rstrip()
+        if confidence >= SURE and not (repetitive and repeats_itself_there(given, reply, text[cut:])):
+            assert found == expected, (given[-60:], reply[:60], confidence)
+    return told
+
+
+def share_of_sure(told: Counter[float]) -> float:
+    return sum(times for confidence, times in told.items() if confidence >= SURE) / told.total()
+
+
+each_server = pytest.mark.parametrize("server", SERVERS)
+patient_or_not = pytest.mark.parametrize("patient", [False, True], ids=["at once", "patient"])
+
+
+@patient_or_not
+@each_server
+def test_a_sure_joint_is_right(server: Server, patient: bool) -> None:
+    """In recorded answers, at a thousand cuts."""
+    check(recorded_texts(), 1_000 // len(SERVERS), server, patient=patient)
+
+
+@pytest.mark.slow
+@patient_or_not
+@each_server
+def test_a_sure_joint_is_right_anywhere(server: Server, patient: bool) -> None:
+    """At twenty thousand."""
+    check(recorded_texts(), 20_000, server, patient=patient)
+
+
+@patient_or_not
+@each_server
+def test_a_sure_joint_is_right_in_a_text_that_repeats_itself(server: Server, patient: bool) -> None:
+    """Tables, lists, code and laughter."""
+    check(REPETITIVE, 200, server, patient=patient, repetitive=True)
+
+
+@pytest.mark.slow
+@patient_or_not
+@each_server
+def test_a_sure_joint_is_right_in_a_text_that_repeats_itself_anywhere(server: Server, patient: bool) -> None:
+    """At twenty thousand cuts."""
+    check(REPETITIVE, 20_000, server, patient=patient, repetitive=True)
+
+
+def check_prefix(count: int) -> None:
+    for text, cut, chance in cuts_of(recorded_texts() + REPETITIVE, count):
+        given, base = text[:cut], text[:cut].rstrip()
+        for echoes, reply in ((False, text[len(base) :]), (True, base + text[len(base) :])):
+            pieces = pieces_of(reply, chance.choice([0, 1, 4, 30]))
+            dropped, _ = joined(PrefixJoint(given, echoes=echoes), pieces)
+
+            assert text == given + reply[dropped:]
+
+
+def test_a_joint_behind_a_prefix_is_right() -> None:
+    """Where the server does as it is said to do, with or without giving the prefix back."""
+    check_prefix(1_000)
+
+
+@pytest.mark.slow
+def test_a_joint_behind_a_prefix_is_right_anywhere() -> None:
+    """At twenty thousand cuts."""
+    check_prefix(20_000)
+
+
+@patient_or_not
+def test_a_model_that_does_as_it_is_asked_is_nearly_always_joined_surely(patient: bool) -> None:
+    """Where the last words stand in a text of some length once."""
+    long = [text for text in recorded_texts() if len(text) > 1_000]
+    told = check(long or [" ".join(map(str, range(1_000)))], 200, begins_with_the_anchor, patient=patient)
+
+    assert share_of_sure(told) > 0.9
+
+
+_fragments = st.sampled_from(
+    ["ha ", "ha", "a", "\n", "  ", "Go on", " and so it goes on and on and on", "日本", "."]
+)
+_texts = st.lists(_fragments, max_size=12).map("".join)
+
+
+@st.composite
+def seams(draw: st.DrawFn) -> tuple[str, str, list[str]]:
+    """Draw what was given, what a server goes on with, and a way to cut that."""
+    before = draw(_texts.filter(lambda text: bool(text.strip())))
+    start = draw(st.integers(0, len(before)))
+    again = draw(
+        st.sampled_from([before[start:], before[:start], before, before.rstrip(), anchor_of(before)])
+    )
+    reply = draw(st.sampled_from(["", " ", "\n", "Sure: "])) + again + draw(_texts)
+    places = sorted(draw(st.lists(st.integers(0, len(reply)), max_size=20)))
+    return before, reply, [reply[begin:end] for begin, end in pairwise([0, *places, len(reply)])]
+
+
+JOINTS: dict[str, Callable[[str], Joint]] = {
+    "asked": AskedJoint,
+    "asked with patience": lambda before: AskedJoint(before, patient=True),
+    "behind a prefix": lambda before: PrefixJoint(before, echoes=None),
+    "behind a prefix that comes back": lambda before: PrefixJoint(before, echoes=True),
+}
+
+
+@pytest.mark.parametrize("kind", JOINTS)
+@settings(max_examples=150)
+@given(seams())
+def test_every_chunking_of_a_reply_is_joined_alike(kind: str, seam: tuple[str, str, list[str]]) -> None:
+    """What is decided early is what all of the reply says."""
+    before, reply, pieces = seam
+    make = JOINTS[kind]
+    whole = joined(make(before), [reply])
+
+    assert whole == joined(make(before), pieces) == joined(make(before), list(reply))
+    assert 0 <= whole[0] <= len(reply)
+
+
+@pytest.mark.parametrize("kind", JOINTS)
+@pytest.mark.parametrize("repeated", [999, 1_000, 1_001, 1_100, 1_279, 1_281, 1_500])
+def test_a_long_repetition_is_joined_alike_in_every_chunking(kind: str, repeated: int) -> None:
+    """What is not looked for piece by piece is not found in one piece either."""
+    before = " ".join(map(str, range(600)))
+    reply = before[-repeated:] + " and that is all"
+
+    make = JOINTS[kind]
+
+    assert joined(make(before), [reply]) == joined(make(before), list(reply))
+
+
+def test_a_server_that_does_not_echo_goes_on_with_a_text_of_one_character_over_and_over() -> None:
+    """A rest that begins as the whole prefix does is no echo for sure."""
+    joint = PrefixJoint("-" * 20, echoes=None)
+    dropped, confidence = joined(joint, ["-" * 20 + "\nText"])
+
+    assert dropped == 0 or confidence < SURE
+
+
+@pytest.mark.parametrize("kind", JOINTS)
+def test_an_empty_reply_drops_nothing(kind: str) -> None:
+    """The model may have had nothing to add."""
+    assert joined(JOINTS[kind]("Once upon a time "), []) == joined(
+        JOINTS[kind]("Once upon a time "), ["", ""]
+    )
+    assert joined(JOINTS[kind]("Once upon a time "), [])[0] == 0

@@ -1,0 +1,193 @@
+"""The seam: events of a continuation, as those of the answer that it goes on with."""
+
+from __future__ import annotations
+
+import runpy
+from typing import Any
+
+import pytest
+
+from tests.project import ROOT
+from tokenstream._joint import AskedJoint, PrefixJoint
+from tokenstream._seam import Seam
+from tokenstream.accumulator import Accumulator
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    MessageStart,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+    UsageUpdate,
+)
+from tokenstream.message import (
+    Citation,
+    Message,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+
+
+def joined(before: list[Event], after: list[Event], *, prefill: bool = True) -> tuple[Message, list[Any]]:
+    """Return the message of an answer and its continuation, and the events that a loop is given of that."""
+    accumulator = Accumulator()
+    for event in before:
+        accumulator.feed(event)
+    given = accumulator.message.text
+    seam = Seam(accumulator, PrefixJoint(given, echoes=False) if prefill else AskedJoint(given))
+    held = 1
+    while held < len(after) and not seam.decides(after[held - 1]):
+        held += 1
+    found = [seam.resumed(), *seam.sew(after[:held]), *after[held:]]
+    moved = [each for event in found if (each := seam.relocate(event)) is not None]
+    for event in moved:
+        accumulator.feed(event)
+    return accumulator.message, moved
+
+
+HEAD: list[Event] = [
+    MessageStart(id="msg_1", model="first"),
+    Unknown("created", 1, kind="field"),
+    UsageUpdate(Usage(input_tokens=3)),
+]
+AGAIN: list[Event] = [
+    MessageStart(id="msg_2", model="second"),
+    Unknown("created", 2, kind="field"),
+    Unknown("tier", "x", kind="field"),
+    UsageUpdate(Usage(input_tokens=5, output_tokens=7)),
+]
+
+
+def text(words: str, part: int = 0, *, done: bool = True) -> list[Event]:
+    end: list[Event] = [PartDone(TextPart(text=words, complete=True), part=part)] if done else []
+    return [PartStart(TextPart(), part=part), TextDelta(words, part=part), *end]
+
+
+def test_the_head_stays_the_first_ones_and_tokens_add_up() -> None:
+    """Id, model and fields that the answer has; what is new is added."""
+    message, events = joined([*HEAD, *text("Hel", done=False)], [*AGAIN, *text("lo"), Finish("stop")])
+
+    assert ("msg_1", "first", "Hello") == (message.id, message.model, message.text)
+    assert {"created": 1, "tier": "x"} == message.provider_data
+    assert message.usage is not None
+    assert (8, 7) == (message.usage.input_tokens, message.usage.output_tokens)
+    assert [] == [event for event in events if isinstance(event, MessageStart | PartStart)]
+
+
+def test_the_text_before_the_seam_is_part_of_the_part_that_ends() -> None:
+    """Both in the event and in the message."""
+    message, events = joined(text("Hel", done=False), [*text("lo"), Finish("stop")])
+
+    (done,) = [event for event in events if isinstance(event, PartDone)]
+    assert TextPart(text="Hello", complete=True) == done.content == message.parts[0]
+
+
+def test_a_text_that_was_over_is_followed_by_one_of_its_own() -> None:
+    """A part that ended does not begin again."""
+    message, _ = joined(text("One. "), [*text("Two."), Finish("stop")])
+
+    assert ["One. ", "Two."] == [part.text for part in message.parts if isinstance(part, TextPart)]
+    assert all(part.complete for part in message.parts)
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_parts_of_the_continuation_stand_behind_those_that_are_there(first: int) -> None:
+    """In the order in which they come, whatever their own numbers; thoughts that led to a call among them."""
+    thinking: list[Event] = [
+        PartStart(ReasoningPart(), part=first + 1),
+        ReasoningDelta("Hm.", part=first + 1),
+        PartDone(ReasoningPart(text="Hm.", complete=True), part=first + 1),
+    ]
+    call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
+    calls: list[Event] = [
+        ToolCallStart("c", "f", part=first + 2),
+        ToolCallDelta("c", "{}", part=first + 2),
+        ToolCallDone(call, part=first + 2),
+    ]
+    after = [*text("lo", first), *thinking, *calls, Finish("tool_calls")]
+    message, _ = joined(text("Hel", done=False), after)
+
+    assert ["text", "reasoning", "tool_call"] == [part.kind for part in message.parts]
+    assert "Hello" == message.text
+    assert (call,) == message.tool_calls
+
+
+def test_an_open_text_ends_where_the_model_goes_on_with_something_else() -> None:
+    """Before that begins."""
+    call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
+    after: list[Event] = [ToolCallStart("c", "f"), ToolCallDone(call), Finish("tool_calls")]
+    message, events = joined(text("Let me look.", done=False), after)
+
+    assert [PartDone, ToolCallStart] == [type(event) for event in events[1:3]]
+    assert all(part.complete for part in message.parts)
+    assert ["text", "tool_call"] == [part.kind for part in message.parts]
+
+
+def test_an_id_that_was_used_is_another_one() -> None:
+    """The same one for a call and its result, and for each of its events."""
+
+    def run(query: str, part: int) -> list[Event]:
+        call = ServerToolCall(id="srv_1", name="search", arguments_text=query, complete=True)
+        result = ServerToolResult(id="srv_1", name="search", content=query, complete=True)
+        return [
+            PartStart(call, part=part),
+            PartDone(call, part=part),
+            PartStart(result, part=part + 1),
+            PartDone(result, part=part + 1),
+        ]
+
+    call = ToolCall(id="srv_1", name="f", arguments_text="{}", complete=True)
+    mine: list[Event] = [
+        ToolCallStart("srv_1", "f", part=3),
+        ToolCallDelta("srv_1", "{}", part=3),
+        ToolCallDone(call, part=3),
+    ]
+    before = [*run('"a"', 0), *text("So", 2, done=False)]
+    message, events = joined(before, [*text("me"), *run('"b"', 1), *mine, Finish("stop")])
+
+    ids = [
+        part.id for part in message.parts if isinstance(part, ServerToolCall | ServerToolResult | ToolCall)
+    ]
+    assert ["srv_1", "srv_1", "srv_1_2", "srv_1_2", "srv_1_2"] == ids
+    assert {"srv_1_2"} == {event.id for event in events if isinstance(event, ToolCallStart | ToolCallDelta)}
+
+
+def test_a_source_is_named_for_its_place_in_the_whole_text() -> None:
+    """Behind what was there, and without what was dropped."""
+    source = Citation(url="https://example.org", start=20, end=22, cites=0)
+    after: list[Event] = [
+        *text("the old river flows on.", done=False),
+        CitationAdded(source, part=1),
+        PartDone(TextPart(text="", complete=True)),
+        Finish("stop"),
+    ]
+    message, _ = joined(text("As they say: the old river flows", done=False), after, prefill=False)
+
+    (found,) = message.citations
+    assert "As they say: the old river flows on." == message.text
+    assert (0, 33, 35) == (found.cites, found.start, found.end)
+
+
+def test_an_event_of_the_format_is_not_changed() -> None:
+    """It may look at it again for the next one like it."""
+    own = TextDelta("lo", part=3)
+    joined(text("Hel", done=False), [*text(" wor", 3, done=False), own])
+
+    assert TextDelta("lo", part=3) == own
+
+
+def test_the_picture_of_a_seam_is_what_a_stream_gives() -> None:
+    """`python docs/seam_picture.py` draws it anew."""
+    drawn = runpy.run_path(str(ROOT / "docs" / "seam_picture.py"))["draw"]()
+
+    assert drawn == (ROOT / "docs" / "seam.svg").read_text(encoding="utf-8")

@@ -1,0 +1,260 @@
+"""The seam of an answer that a new request goes on with: its events, as if nothing had broken off."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import (
+    CitationAdded,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    Ping,
+    ReasoningDelta,
+    Resumed,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+    UsageUpdate,
+)
+from tokenstream.message import TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream._joint import Joint
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.events import Event
+    from tokenstream.message import Part
+
+__all__ = ["Seam"]
+
+_NO_TEXT_YET = (MessageStart, ReasoningDelta, CitationAdded, PartDelta, Ping, UsageUpdate, Unknown)
+"""Events before which the text of the answer may still go on."""
+_ENDED = -1
+"""The key under which an open text is closed that the continuation does not take up."""
+_SILENT = frozenset({"text", "reasoning", "citation", "server_tool_call", "server_tool_result"})
+"""Parts behind which it may go on, too."""
+_NAMED = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
+"""Parts with ids that others name."""
+
+
+class Seam:
+    """Stands between the format of a continuation and the accumulator of the answer.
+
+    Until the joint is decided, whoever holds the events back asks `decides`;
+    then `sew` makes of them what the answer goes on with, and `relocate` gives them, and
+    what follows, their place behind the parts that are there.
+
+    Args:
+        accumulator: Holds the answer.
+        joint: Finds what of the text comes again.
+    """
+
+    def __init__(self, accumulator: Accumulator, joint: Joint) -> None:
+        message = accumulator.message
+        self._accumulator = accumulator
+        self._joint = joint
+        self._parts = len(message.parts)
+        """How many parts the answer has."""
+        self._open = _open_text(message.parts)
+        self._places: dict[int, int] = {}
+        """Where the parts of the continuation are in the answer."""
+        self._joined: int | None = None
+        """The part of the continuation that goes on with the open text of the answer."""
+        self._shift = 0
+        """By how much its text lies further back in the answer's."""
+        self._used = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _NAMED}
+        self._ids: dict[str, str] = {}
+        """Ids that the answer had used already, and what stands for them."""
+        self._known = frozenset(message.provider_data)
+        self._sources = message.citations
+        self.id: str | None = None
+        """The id that the continuation has at its provider."""
+        self.model: str | None = None
+        """The model that goes on."""
+
+    @property
+    def confidence(self) -> float:
+        """How sure it is, from 0 to 1, that nothing is missing or doubled at the seam."""
+        return self._joint.confidence
+
+    @property
+    def moves(self) -> bool:
+        """Parts of the continuation get other indexes in the answer, so no chunk may be read at a glance."""
+        last = self._open is not None and self._open + 1 == self._parts
+        return not last or any(part != place for part, place in self._places.items())
+
+    @property
+    def known_confidence(self) -> float | None:
+        """The same, once it is decided."""
+        return self._joint.confidence if self._joint.decided else None
+
+    def decides(self, event: Event) -> bool:
+        """Take an event that is held back, and tell whether the joint is decided with it."""
+        if isinstance(event, TextDelta):
+            return self._joint.feed(event.text)
+        if isinstance(event, PartStart | PartDone) and event.content is not None:
+            text = event.content.text if isinstance(event.content, TextPart) else ""
+            if isinstance(event, PartStart) and text:
+                return self._joint.feed(text)
+            if event.content.kind in _SILENT:
+                return False
+        elif isinstance(event, (*_NO_TEXT_YET, PartDone)):
+            return False
+        # Something else than text comes next.
+        self._joint.end()
+        return True
+
+    def resumed(self) -> Resumed:
+        """Return the event that announces the continuation."""
+        self._joint.end()
+        joint = self._joint
+        return Resumed(mode="continue", dropped=joint.dropped, confidence=joint.confidence)
+
+    def sew(self, events: Iterable[Event]) -> list[Event]:
+        """Return what the answer goes on with, of the events that were held back."""
+        left = self._joint.dropped
+        sewn: list[Event] = []
+        for event in self._new([*events]):
+            found = event
+            if isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._joins(event):
+                if not event.content.text:
+                    continue
+                found = TextDelta(event.content.text, choice=event.choice, part=event.part, raw=event.raw)
+            elif self._closes(event):
+                sewn.append(PartDone(None, part=_ENDED))
+            if isinstance(found, TextDelta):
+                self._joins(found)
+                cut = min(left, len(found.text))
+                left -= cut
+                if cut == len(found.text):
+                    continue
+                if cut:
+                    found = copy(found)
+                    found.text = found.text[cut:]
+            self._place(found)
+            sewn.append(found)
+        return sewn
+
+    def _new(self, events: list[Event]) -> list[Event]:
+        """Return the events but for what the answer has already, or is not to have."""
+        calls = any(isinstance(event, ToolCallStart) for event in events)
+        new: list[Event] = []
+        for event in events:
+            if isinstance(event, MessageStart):
+                self.id, self.model = event.id, event.model
+            elif isinstance(event, Unknown) and event.kind == "field" and event.name in self._known:
+                continue
+            elif not self._is_known(event) and (calls or not _is_thought(event)):
+                # What the model thought before it went on is about the request to do so.
+                new.append(event)
+        return new
+
+    def relocate(self, event: Any) -> Any:  # noqa: ANN401 - any event
+        """Return an event of the continuation as one of the answer's; None where that has it already."""
+        if isinstance(event, MessageStart):
+            # What a later chunk adds to the head is the continuation's, too.
+            return None
+        if self._is_known(event):
+            return None
+        if event.part is None or event.choice != 0:
+            return event
+        # The format may still look at its own.
+        moved: Any = copy(event)
+        moved.part = self._place(event)
+        if isinstance(event, PartDone) and event.part == self._joined:
+            # The part began before the seam; no server has all of it under an id.
+            moved.content = None
+        self._rename(moved)
+        return moved
+
+    def _is_known(self, event: Event) -> bool:
+        """Tell whether the answer has that already: the start of its text, or a source of the whole."""
+        if isinstance(event, CitationAdded):
+            return event.citation.cites is None and event.citation in self._sources
+        return isinstance(event, PartStart) and event.choice == 0 and event.part == self._joined
+
+    def _joins(self, event: TextDelta | PartStart) -> bool:
+        """Tell whether an event belongs to the part that goes on with the open text of the answer."""
+        if self._open is not None and self._joined is None:
+            self._joined = event.part
+            self._places[event.part] = self._open
+            self._shift = len(getattr(self._accumulator.message.parts[self._open], "text", ""))
+            self._shift -= self._joint.dropped
+        return event.part == self._joined
+
+    def _closes(self, event: Event) -> bool:
+        """Tell whether the open text of the answer ends before an event: it does not go on with text."""
+        if self._open is None or self._joined is not None:
+            return False
+        content = event.content if isinstance(event, PartStart | PartDone) else None
+        silent = content is not None and content.kind in _SILENT
+        if silent or isinstance(event, (*_NO_TEXT_YET, PartDone, Resumed)):
+            return False
+        self._places[_ENDED], self._open = self._open, None
+        return True
+
+    def _place(self, event: Any) -> int | None:  # noqa: ANN401 - any event
+        """Return the index that the part of an event has in the answer."""
+        if event.part is None or event.choice != 0:
+            return event.part  # type: ignore[no-any-return]
+        place = self._places.get(event.part)
+        if place is None:
+            behind = [place for place in self._places.values() if place >= self._parts]
+            place = self._places[event.part] = self._parts + len(behind)
+        return place
+
+    def _rename(self, event: Any) -> None:  # noqa: ANN401 - any event
+        if isinstance(event, ToolCallStart | ToolCallDelta):
+            event.id = self._id_of(event.id)
+        elif isinstance(event, ToolCallDone):
+            event.call = self._renamed(event.call)
+        elif isinstance(event, PartStart | PartDone):
+            event.content = self._renamed(event.content)
+        elif isinstance(event, CitationAdded) and event.citation.cites is not None:
+            event.citation = self._moved(event.citation)
+
+    def _moved(self, citation: Any) -> Any:  # noqa: ANN401 - a citation
+        """Return a citation that names the part, and the place in its text, of the whole answer."""
+        changes: dict[str, Any] = {"cites": self._places.get(citation.cites, citation.cites)}
+        if citation.cites == self._joined:
+            for name in ("start", "end"):
+                at = getattr(citation, name)
+                if at is not None:
+                    changes[name] = at + self._shift
+        return citation.model_copy(update=changes)
+
+    def _renamed(self, part: Any) -> Any:  # noqa: ANN401 - any part
+        if part is None or part.kind not in _NAMED:
+            return part
+        id = self._id_of(part.id)
+        return part if id == part.id else part.model_copy(update={"id": id})
+
+    def _id_of(self, id: str) -> str:
+        """Return the id of a call in the answer, which may have used its own already."""
+        if id not in self._used:
+            return id
+        found = self._ids.get(id)
+        number = 2
+        while found is None:
+            candidate = f"{id}_{number}"
+            found = None if candidate in self._used else candidate
+            number += 1
+        self._ids[id] = found
+        return found
+
+
+def _open_text(parts: tuple[Part, ...]) -> int | None:
+    """Return the index of the text that the answer broke off in; None where it broke off behind a part."""
+    last = [index for index, part in enumerate(parts) if part.kind != "citation"][-1:]
+    return next((index for index in last if not parts[index].complete), None)
+
+
+def _is_thought(event: Event) -> bool:
+    content = event.content if isinstance(event, PartStart | PartDone) else None
+    return isinstance(event, ReasoningDelta) or (content is not None and content.kind == "reasoning")
