@@ -1,9 +1,14 @@
-"""Read an answer that breaks off three times, and print it once and whole.
+"""Read an answer that breaks off, in each of the three ways to go on, and print it once and whole.
 
-The server is on this machine: it resets the first connection, ends the second
-answer in the middle as if that were its end, has a proxy refuse the third
-request, and gives the whole answer to the fourth.
+The server is on this machine. It breaks off its answer in the middle of the text, and
+then does what it is asked for:
+
+- resume: it has kept its answer, and sends what comes behind the last event;
+- continue: it is shown what there is of the answer, and asked to go on;
+- restart: it gives the whole answer again; a proxy refuses one of the requests.
 """
+
+from urllib.parse import parse_qs, urlsplit
 
 from tokenstream import Retry, connect, testing
 from tokenstream.errors import StatusError
@@ -14,39 +19,63 @@ TEXT = (
     "A river does not mind a stone. It parts, goes around on both sides, and is one river again "
     "behind it; whoever sits further down and listens hears nothing of the stone at all."
 )
-WHOLE = (
-    testing.script()
-    .text(*[f"{word} " for word in TEXT.split()])
-    .usage(input_tokens=12, output_tokens=41)
-    .finish("stop")
-    .recording("openai-chat")
+WORDS = [f"{word} " for word in TEXT.split()]
+WHOLE = testing.script().text(*WORDS).usage(input_tokens=12, output_tokens=41).finish("stop")
+RESPONSES, CHAT = "openai-responses", "openai-chat"
+IN_BACKGROUND = (b'"background":false', b'"background":true')  # as the response says of itself
+KEPT = [event.replace(*IN_BACKGROUND) for event in WHOLE.chunks(RESPONSES)]
+ONE_BY_ONE = faults.slow(0.01)  # seconds between two words, as from a model
+
+
+def answer(request: testing.Request) -> testing.Recording:
+    """Answer a request as it asks."""
+    seen = parse_qs(urlsplit(request.path).query).get("starting_after")
+    if request.route.startswith("/v1/responses"):
+        if seen is None:
+            return testing.Recording.of(KEPT, format=RESPONSES).with_fault(faults.cut(at=0.5))
+        return testing.Recording.of(KEPT[int(seen[0]) + 1 :], format=RESPONSES)
+    said = [turn["content"] for turn in request.json["messages"] if turn["role"] == "assistant"]
+    if said:
+        # The model begins with the last words, as it was asked to.
+        rest = said[0][-40:] + "".join(WORDS)[len(said[0]) :]
+        return testing.script().text(*[f"{word} " for word in rest.split()]).finish().recording(CHAT)
+    return next(ANSWERS)
+
+
+ANSWERS = iter(
+    [
+        WHOLE.recording(CHAT).with_fault(faults.cut(at=0.5)),  # for "continue"
+        WHOLE.recording(CHAT).with_fault(faults.reset(at=0.5)),  # for "restart", and then:
+        WHOLE.recording(CHAT).with_fault(faults.html_instead(502)),
+        WHOLE.recording(CHAT),
+    ]
 )
-ANSWERS = [
-    WHOLE.with_fault(faults.reset(at=0.3)),
-    WHOLE.with_fault(faults.cut(at=0.7)),
-    WHOLE.with_fault(faults.html_instead(502)),
-    WHOLE,
-]
-ONE_BY_ONE = faults.slow(0.02)  # seconds between two words, as from a model
 
 
 def tell(attempt: Attempt) -> None:
     """Say why there is another attempt."""
     if not isinstance(attempt.error, StatusError):
         print()  # behind the text that has come
-    print(f"  [{type(attempt.error).__name__}: asking again in {attempt.wait:.1f} s]")
+    print(f"  [{type(attempt.error).__name__}: {attempt.mode} in {attempt.wait:.1f} s]")
 
 
-retry = Retry(mode="restart", attempts=4, wait=0.2, on_retry=tell)
-with (
-    testing.serve(ANSWERS, fault=ONE_BY_ONE) as server,
-    connect(f"{server.url}/v1/chat/completions", json={"stream": True}, retry=retry) as stream,
-):
-    for piece in stream.text:
-        print(piece, end="", flush=True)
+QUESTION = {"role": "user", "content": "What does a river do about a stone?"}
+IN_TURNS = {"messages": [QUESTION], "stream": True}
+ASKED = [
+    (
+        Retry(mode="resume", wait=0.2, on_retry=tell),
+        "/v1/responses",
+        {"input": [QUESTION], "background": True, "stream": True},
+    ),
+    (Retry(mode="continue", wait=0.2, on_retry=tell), "/v1/chat/completions", IN_TURNS),
+    (Retry(mode="restart", wait=0.2, on_retry=tell), "/v1/chat/completions", IN_TURNS),
+]
 
-print("\n")
-for report in stream.attempts:
-    ended = "the whole answer" if report.error is None else str(report.error).partition("; ")[0]
-    print(f"attempt {report.number}, {report.seconds:.1f} s: {ended}")
-print(f"ending: {stream.message.ending}; each word came once: {stream.message.text.split() == TEXT.split()}")
+with testing.serve(answer, fault=ONE_BY_ONE) as server:
+    for retry, path, payload in ASKED:
+        print(f"--- {retry.mode}")
+        with connect(server.url + path, json=payload, retry=retry) as stream:
+            for piece in stream.text:
+                print(piece, end="", flush=True)
+        once = stream.message.text.split() == TEXT.split()
+        print(f"\n{len(stream.attempts)} attempts, {stream.message.ending}; each word came once: {once}\n")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from tokenstream._align import Aligner
 from tokenstream._checkpoints import judged
+from tokenstream._glance import no_event
 from tokenstream._machine import Machine
 from tokenstream.errors import PositionLost
-from tokenstream.events import MessageStart
+from tokenstream.events import Finish, MessageStart, PartDone
 from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream._hold import Hold
+    from tokenstream._seam import Seam
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Restarted
     from tokenstream.formats.base import Format
@@ -34,7 +37,19 @@ class RenewableMachine(Machine):
         pings: Whether signs of life become `Ping` events.
     """
 
-    __slots__ = ("_aligner", "_before", "_first_id", "_hold", "_id_before", "_named", "_retry_before")
+    __slots__ = (
+        "_aligner",
+        "_before",
+        "_first_id",
+        "_hold",
+        "_id_before",
+        "_named",
+        "_refusal",
+        "_retry_before",
+        "_stood",
+        "continued",
+        "seam",
+    )
 
     def __init__(
         self,
@@ -54,25 +69,36 @@ class RenewableMachine(Machine):
         """The id of the last event of the connection before; a new one begins with none."""
         self._before: Checkpoint | None = None
         """Where the answer stood when it broke off that goes on; a refusal to go on changes nothing of it."""
+        self._stood: Checkpoint | None = None
+        """Where the answer stood when it broke off, until something of a new one is given."""
         self._retry_before: int | None = None
         """The wait that the server told on it."""
         self._aligner: Aligner | None = None
         """Passes over events that were given before; None where all are given."""
+        self.seam: Seam | None = None
+        """Joins the events of this connection to the answer; None where they are its own."""
+        self.continued = False
+        """The answer is of several connections, so that none of them has a position in it."""
+        self._refusal: StreamError | None = None
+        """What the stream ends with because the seam was too doubtful; None where it was not."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings)
         self.accumulator.may_restart = True
 
-    def renew(self, hold: Hold, now: float, *, kept: Format | None = None) -> None:
+    def renew(self, hold: Hold, now: float, *, kept: Format | None = None, seam: Seam | None = None) -> None:
         """Make ready for another connection, which goes on with the answer or begins it again.
 
         Args:
             hold: Holds back the events that come first.
             now: A clock reading, in seconds.
             kept: The format that goes on; None for a new one.
+            seam: Joins what comes to the answer; None where it is the answer, or the rest of it.
         """
         self._retry_before = self.reconnect_after
         self._before = None if kept is None else self.checkpoint()
         self._first_id = "" if kept is None else self._first_id or self._connection.first_event_id
         self._id_before = None if kept is None else self._last_event_id
+        # While nothing of a new answer is given, the one before stands where it broke off.
+        self._stood = self.checkpoint() if kept is None and self.accumulator.messages else None
         self.error = None
         self.over = self.answered = self.resting = False
         self.plain = True
@@ -92,6 +118,7 @@ class RenewableMachine(Machine):
             self._left = []
         if kept is not None and self._hold is not None:
             hold.adopt(self._hold)
+        self.seam = seam
         self.hold_back(hold)
         self.connect(None)
         if kept is not None and self._id_before is not None:
@@ -118,10 +145,36 @@ class RenewableMachine(Machine):
         self._aligner = Aligner(given, self.accumulator)
         self.pull = self._pull_aligned
 
+    def refuse_seam(self, error: StreamError) -> None:
+        """Discard the continuation, whose place in the answer is too doubtful.
+
+        Args:
+            error: What the stream ends with instead.
+        """
+        self._refusal = error
+
+    @property
+    def doubtful(self) -> bool:
+        """A continuation was not given, because its place in the answer is not sure enough."""
+        return self._refusal is not None
+
+    def end_at_limit(self, now: float) -> None:
+        """End the answer: it is as long as its request allows, and no error any more."""
+        self.error, self._hold = None, None
+        if not self.over:
+            self._end_input(now)
+        self.take, self.pull = self.accumulator.take, self._next
+        message = self.accumulator.message
+        ended: list[Event] = [
+            PartDone(None, part=index) for index, part in enumerate(message.parts) if not part.complete
+        ]
+        self._left = [*ended, Finish("length")]
+        self._giving = [*self._left], self._given
+
     @property
     def differs(self) -> bool:
-        """The answer that began again is another one, and no attempt can change that."""
-        return self._aligner is not None and self._aligner.error is not None
+        """What came is not the answer that was given, and no attempt can change that."""
+        return self._refusal is not None or (self._aligner is not None and self._aligner.error is not None)
 
     def _pull_aligned(self) -> Event | None:
         """Do what `pull` does while events come again."""
@@ -146,8 +199,8 @@ class RenewableMachine(Machine):
         hold = self._hold
         if hold is None:
             if self._aligner is None:
-                self.pull = self._next
-            return self._next()
+                self.pull = self._next if self.seam is None else self._pull_sewn
+            return self.pull() if self.seam is not None else self._next()
         if not hold.ready and not hold.released:
             before = self._aligner
             event, waits = self._fill(hold)
@@ -157,14 +210,12 @@ class RenewableMachine(Machine):
                 # The release has begun to align.
                 return self._pull_aligned()
         if not hold.ready:
-            # While events come again, no chunk is read at a glance.
-            self._hold, self.holding = None, self._aligner is not None
-            return self._next()
-        event = hold.ready.popleft()
-        self.accumulator.take(event)
-        if self.accumulator.error is not None:
-            self.fail()
-        return event
+            # While events come again, or have another place, no chunk is read at a glance.
+            moves = self.seam is not None and self.seam.moves
+            self._hold, self.holding = None, self._aligner is not None or moves
+            return self._pull_held()
+        found = self._sewn(hold.ready.popleft())
+        return self._pull_held() if found is None else found
 
     def _aligns_anew(self, before: Aligner | None) -> bool:
         return self._aligner is not before
@@ -189,10 +240,37 @@ class RenewableMachine(Machine):
         if event is None and not self.over:
             return None, True
         hold.release(failed=event is None and self.error is not None)
-        if self._named and hold.ready:
+        if self._refusal is not None:
+            self.error, self.plain, self.pull = self._refusal, False, no_event
+            hold.ready.clear()
+            return None, True
+        if self._named and hold.ready and self.seam is None:
             self.accumulator.format = self._named
-        self.take = self.accumulator.take
+        if hold.ready:
+            self._stood = None
+            self.continued = self.seam is not None
+        if self.seam is None:
+            self.take = self.accumulator.take
+        else:
+            hold.ready = deque(self.seam.sew(hold.ready))
         return None, False
+
+    def _pull_sewn(self) -> Event | None:
+        """Do what `pull` does behind a seam."""
+        while (event := self._next()) is not None:
+            found = self._sewn(event)
+            if found is not None:
+                return found
+        return None
+
+    def _sewn(self, event: Event) -> Event | None:
+        """Return an event that has come behind a seam, taken where it belongs; None where it is known."""
+        found: Event | None = event if self.seam is None else self.seam.relocate(event)
+        if found is not None:
+            self.accumulator.take(found)
+            if self.accumulator.error is not None:
+                self.fail()
+        return found
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
         """Return the error of input that ends here, before the format is told, which could not go on then.
@@ -221,7 +299,10 @@ class RenewableMachine(Machine):
     def checkpoint(self) -> Checkpoint:
         if self._before is not None and self.refused:
             return judged(self._before, self.accumulator)
-        return super().checkpoint()
+        if self._stood is not None:
+            return judged(self._stood, self.accumulator)
+        found = super().checkpoint()
+        return found.model_copy(update={"position": None, "state": None}) if self.continued else found
 
     @property
     def refused(self) -> bool:
@@ -274,6 +355,8 @@ class RenewableMachine(Machine):
             return
         self._put_on(error)
         error.partial = error.partial.model_copy(update={"ending": ending})
+        told = [message.model_copy(update={"ending": ending}) for message in error.checkpoint.messages]
+        error.checkpoint = error.checkpoint.model_copy(update={"messages": tuple(told)})
 
     def _name_format(self, name: str) -> None:
         if self._hold is None:

@@ -26,9 +26,9 @@ from tokenstream.sources._failures import request_refused
 from tokenstream.stream._wake import shut_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-__all__ = ["Request"]
+__all__ = ["Request", "headers_but"]
 
 _CONNECT_SECONDS = 10.0
 """How long our own client waits for a connection."""
@@ -318,3 +318,20 @@ def _sent(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN4
     headers.setdefault("Accept-Encoding", "identity")
     # httpx strips only `Authorization` from a redirect to another origin.
     return {**options, "headers": headers, "follow_redirects": False}
+
+
+def headers_but(options: dict[str, Any], names: Collection[str]) -> list[tuple[Any, Any]]:
+    """Return a request's headers but for some.
+
+    Args:
+        options: What httpx takes.
+        names: The names of these, in lower case.
+    """
+    given: Any = options.get("headers") or {}
+    # A header may stand several times in those of httpx.
+    items: Any = getattr(given, "multi_items", None) or getattr(given, "items", None)
+    return [(name, value) for name, value in (items() if items else given) if _lowered(name) not in names]
+
+
+def _lowered(name: Any) -> str:  # noqa: ANN401 - text or bytes
+    return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()

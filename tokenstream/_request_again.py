@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tokenstream._backoff import last_event_id_header
-from tokenstream._request import Request
+from tokenstream._request import Request, headers_but
+from tokenstream._request_continued import ContinuationRequests, check_continuable
 from tokenstream.recovery._open import AsyncOpener, Opener, SyncOpener, openers_of
 from tokenstream.recovery._resilient import StreamT, checked, read_again
 from tokenstream.stream import AsyncStream
@@ -14,9 +15,11 @@ from tokenstream.stream import AsyncStream
 if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines
+    from tokenstream.message import Message
     from tokenstream.recovery import Retry
     from tokenstream.sources import Deferred
     from tokenstream.stream._attempts import Attempt
+    from tokenstream.stream._continuation import Prefix
     from tokenstream.stream._driver import Options
 
 __all__ = ["request_again"]
@@ -43,6 +46,8 @@ def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Opti
     retry = checked(retry, is_async=is_async)
     first: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
     other: type[Opener] = AsyncOpener if is_async else SyncOpener
+    if retry.mode == "continue":
+        check_continuable(asked[0], asked[-1], options.format)
     openers: tuple[Opener, ...] = (first(asked, options.format), *openers_of(other, tuple(retry.fallback)))
     return read_again(kind, openers, retry, options)
 
@@ -56,6 +61,7 @@ class _Requests(Opener):
     """
 
     enters = False
+    builds = True
 
     def __init__(self, asked: Asked, format: str | Format | None) -> None:
         super().__init__(self._ask, format)
@@ -64,10 +70,32 @@ class _Requests(Opener):
         self._first: Deferred | None = self._made(asked)
         self.prepare = self._first.prepare
         self.replays = asked[0].upper() == "GET"
+        self._continued = ContinuationRequests(asked[1], asked[-1])
 
     def _ask(self, attempt: Attempt) -> Deferred:
         first, self._first = self._first, None
+        if attempt.mode == "continue":
+            method, url, client, deadlines, _ = self._asked
+            return self._made((method, url, client, deadlines, self._continued.asked(attempt)))
         return first or self._made(_asked(attempt, self._asked))
+
+    def why_not(self, message: Message, limit_left: int | None) -> str | None:
+        if self._asked[0].upper() != "POST":
+            return "the request is no POST"
+        return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
+
+    def prefix(self, message: Message) -> Prefix | None:
+        return self._continued.prefix(
+            message, None if self._refused else self.prefills, refused=self._refused
+        )
+
+    def refuse_prefix(self, *, known: bool) -> None:
+        super().refuse_prefix(known=known)
+        if known:
+            self._continued.remember_refusal()
+
+    def limit(self, message: Message) -> int | None:
+        return self._continued.limit(message)
 
     def _made(self, asked: Asked) -> Deferred:
         raise NotImplementedError
@@ -94,7 +122,7 @@ def _asked(attempt: Attempt, asked: Asked) -> Asked:
         return asked
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:
-        kept = [(_bytes(name), _bytes(value)) for name, value in _headers_of(options)]
+        kept = [(_bytes(name), _bytes(value)) for name, value in headers_but(options, {"last-event-id"})]
         named = last_event_id_header(attempt.last_event_id or "")
         return method, url, client, deadlines, {**options, "headers": [*kept, (b"Last-Event-ID", named)]}
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
@@ -113,22 +141,8 @@ def _beneath(url: str, name: str) -> tuple[str, str]:
     return urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query
 
 
-def _headers_of(options: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """Return a request's headers but for the one that is set."""
-    given: Any = options.get("headers") or {}
-    # A header may stand several times in those of httpx.
-    items: Any = getattr(given, "multi_items", None) or getattr(given, "items", None)
-    return [
-        (name, value) for name, value in (items() if items else given) if _lowered(name) != "last-event-id"
-    ]
-
-
 def _bytes(word: str | bytes) -> bytes:
     return word if isinstance(word, bytes) else word.encode("utf-8")
-
-
-def _lowered(name: Any) -> str:  # noqa: ANN401 - text or bytes
-    return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()
 
 
 def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:

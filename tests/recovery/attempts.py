@@ -78,7 +78,7 @@ class AsyncBody:
 
 def play(
     world: str,
-    bodies: Sequence[Body | Exception],
+    bodies: Sequence[Body | Exception | Callable[[Attempt], Body]],
     retry: Retry,
     view: Callable[[Any], Any] = iter,
     **options: Any,
@@ -87,7 +87,7 @@ def play(
 
     Args:
         world: "sync", "asyncio" or "trio".
-        bodies: What each attempt is given; an exception is raised instead of a body.
+        bodies: What each attempt is given, or a function of it; an exception is raised instead of a body.
         retry: What is asked for again.
         view: What is read of the stream; by default its events.
         options: What `resilient` takes.
@@ -98,6 +98,8 @@ def play(
         number = len(played.asked)
         played.asked.append(attempt)
         body = bodies[number]
+        if callable(body):
+            body = body(attempt)
         if isinstance(body, Exception):
             raise body
         return PlayedBody(number, body, played)

@@ -323,7 +323,7 @@ def test_views_may_be_read_in_turns_over_a_restart() -> None:
         ({"attempts": 0}, "attempts= is how many"),
         ({"attempts": 1.5}, "attempts= is how many"),
         ({"attempts": True}, "attempts= is how many"),
-        ({"mode": "continue?"}, "mode= is one of auto, restart, resume"),
+        ({"mode": "continue?"}, "mode= is one of auto, continue, restart, resume"),
         ({"wait": -1}, "wait= is a number of seconds"),
         ({"wait": "1s"}, "wait= is a number of seconds"),
         ({"timeout": float("inf")}, "timeout= is a number of seconds"),

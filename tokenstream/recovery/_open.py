@@ -10,16 +10,19 @@ from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, async_source, sync_source
 from tokenstream.sources._failures import opening_failed
 from tokenstream.sources._kinds import do_nothing
+from tokenstream.stream._continuation import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._joint import Prefill
     from tokenstream.formats.base import Format
+    from tokenstream.message import Message
     from tokenstream.recovery._retry import Fallback, Opens
     from tokenstream.sources import AsyncSource, SyncSource
     from tokenstream.stream._attempts import Attempt
 
-__all__ = ["AsyncOpener", "Opener", "SyncOpener", "openers_of"]
+__all__ = ["AsyncOpener", "Opener", "SyncOpener", "openers_of", "told_prefix"]
 
 _WHERE = "the server"
 _AT_HAND = frozenset({bytes, str, list, tuple, dict})
@@ -36,6 +39,10 @@ class Opener(ABC):
 
     replays = False
     """Whether the request is a GET, so that any server of events with ids may replay."""
+    prefills: Prefill | None = None
+    """Whether the caller says that the server takes the beginning of an answer as a prefix."""
+    builds = False
+    """Whether the library makes the request, and so knows that it asks for what it is to ask for."""
     enters = True
     """Whether what is opened may be a context manager, which is entered."""
     prepare: Callable[[], object] = staticmethod(do_nothing)
@@ -46,7 +53,38 @@ class Opener(ABC):
         self.format = format
         self.resumes = takes_attempt(opens)
         """Whether it can be told a position."""
+        self._refused = False
+        """The server has refused a prefix."""
         self._last: object = self
+
+    def why_not(self, message: Message, limit_left: int | None) -> str | None:
+        """Return why no request can be made that goes on with an answer; None where one can.
+
+        Args:
+            message: The answer so far.
+            limit_left: Tokens that are left of the output limit; None where that is not known.
+        """
+        return None if self.resumes else "open takes no attempt, and so is not told of the answer so far"
+
+    def prefix(self, message: Message) -> Prefix | None:
+        """Return how the beginning of an answer goes as a prefix; None where a user's turn is to ask.
+
+        Args:
+            message: The answer so far.
+        """
+        return None if self._refused or not self.prefills else told_prefix(self.prefills)
+
+    def refuse_prefix(self, *, known: bool) -> None:
+        """Send no prefix any more: the server has refused one.
+
+        Args:
+            known: It said so in words that mean it for good.
+        """
+        self._refused = True
+
+    def limit(self, message: Message) -> int | None:
+        """Return the output limit of the first request, in tokens; None where it is not known."""
+        return None
 
     @abstractmethod
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
@@ -125,6 +163,11 @@ class AsyncOpener(Opener):
             failed = opening_failed(error, _WHERE)
             raise failed from failed.__cause__
         return found
+
+
+def told_prefix(told: Prefill) -> Prefix:
+    """Return how a prefix goes to a server of which nothing is known but what the caller says."""
+    return Prefix(echoes=True if told == "echo" else None)
 
 
 def takes_attempt(opens: Opens) -> bool:

@@ -19,7 +19,9 @@ from tokenstream.errors import (
     StreamStalled,
 )
 from tokenstream.events import Restarted, Resumed
+from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, is_bad_request, refuses_prefill
 from tokenstream.recovery._outcome import outcome_of, shows_but
+from tokenstream.recovery._rules import ContinuationRules
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._said import log
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Retry
     from tokenstream.sources import AsyncSource, Deferred
     from tokenstream.stream._attempts import AttemptMode
+    from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._driver import Driver
 
 __all__ = ["Recovery"]
@@ -57,6 +60,9 @@ class _Plan(NamedTuple):
     mode: AttemptMode
     opener: Opener
     wait: float
+    why: str | None = None
+    stepped: bool = False
+    """The attempt before it was refused for its prefix, and cost none."""
 
 
 class Recovery:
@@ -72,12 +78,18 @@ class Recovery:
     def __init__(self, retry: Retry, openers: tuple[Opener, ...]) -> None:
         self._retry = retry
         self._openers = openers
+        for opener in openers:
+            opener.prefills = retry.prefill
         self._at = 0
         """Which of them has opened the source last."""
         self._machine: RenewableMachine
+        self._rules: ContinuationRules
         self._total: float | None = None
         self._started: float | None = None
         self._number = self._made = 1
+        """The number of the attempt that goes on, and how many were made that cost one."""
+        self._free = 0
+        """Attempts that cost none."""
         self._mode: AttemptMode = "start"
         self._wait = 0.0
         self._begun_at = 0.0
@@ -87,6 +99,9 @@ class Recovery:
         self._over = False
         self._broken_by: StreamError | None = None
         """What broke off the answer that was shown; None while none was, or it goes on."""
+        self._asked: Continuation | None = None
+        """What the attempt that goes on is to go on with; None where that is nothing."""
+        self._aligns = retry.align
         self._until: Callable[[Event], bool] = shows_but(retry.outcomes)
         self._reports: list[AttemptReport] = []
 
@@ -103,12 +118,18 @@ class Recovery:
             driver: Drives the stream.
         """
         self._machine = cast("RenewableMachine", driver.machine)
+        self._rules = ContinuationRules(self._retry, self._machine)
         self._total = driver.silence.deadlines.total
         machine = self._machine
         self._hold = Hold(self._until, self._announce)
         machine.hold_back(self._hold)
         driver.recovery = self
-        attempt = Attempt(number=1, mode="start", message=machine.accumulator.message)
+        attempt = Attempt(
+            number=1,
+            mode="start",
+            message=machine.accumulator.message,
+            limit_left=self._retry.max_output_tokens,
+        )
         deferred = self._openers[0].deferred(attempt, begins=True)
         if self._retry.hedge_after is None:
             return deferred
@@ -166,6 +187,8 @@ class Recovery:
         if plan is None:
             # What was kept for going on is ended now.
             self._machine.finish(cause, now)
+            if self._asked is not None and not self._hold.released:
+                error.add_note(_told_before(self._reports))
             if isinstance(error, PositionLost):
                 self._machine.error = error
             return None
@@ -179,7 +202,7 @@ class Recovery:
             now: A clock reading, in seconds.
         """
         if not self._over:
-            failed = error if isinstance(error, StreamError) else None
+            failed = error if isinstance(error, StreamError) and not self._machine.doubtful else None
             self._reports.append(self._report(failed, now))
             self._over = True
 
@@ -217,34 +240,80 @@ class Recovery:
 
     def _plan(self, error: StreamError, now: float) -> _Plan | None:
         retry = self._retry
-        if self._made >= retry.budget or (isinstance(error, StreamStalled) and error.limit == "total"):
+        if isinstance(error, StreamStalled) and error.limit == "total":
             return None
-        mode = self._choose_mode(error)
+        stepped = self._step_down(error)
+        if self._made - stepped >= retry.budget:
+            return None
+        mode, why = self._choose_mode(error, stepped=stepped)
         if mode is None:
+            if why is not None and retry.wants(error, otherwise=error.retryable):
+                error.add_note(f"the answer was not continued: {why}")
             return None
-        further = mode == "restart" and self._at + 1 < len(self._openers)
-        # What cannot succeed there may succeed with somebody else.
-        if not retry.wants(error, otherwise=error.retryable or further):
+        further = self._goes_further(mode)
+        # What cannot succeed there may succeed with somebody else, or by another request.
+        other = (
+            stepped or self._was_refused(error) or (isinstance(error, PositionLost) and mode == "continue")
+        )
+        if not stepped and not retry.wants(error, otherwise=error.retryable or further or other):
             return None
         opener = self._openers[self._at + further]
-        wait = 0.0 if further else self._wait_before(error, mode)
+        wait = 0.0 if further or stepped else self._wait_before(error, mode)
         if wait is None:
             return None
         begun = self._machine.meter.started_at
         bounds = [bound for bound in (retry.timeout, self._total) if bound is not None]
         if any(now + wait - begun > bound for bound in bounds):
             return None
-        return _Plan(mode, opener, wait)
+        return _Plan(mode, opener, wait, why, stepped=stepped)
 
-    def _choose_mode(self, error: StreamError) -> AttemptMode | None:
-        """Return how to go on; None where there is no way."""
+    def _was_refused(self, error: StreamError) -> bool:
+        """Tell whether an error refuses the request to continue the answer."""
+        return self._asked is not None and not self._hold.released and is_bad_request(error)
+
+    def _step_down(self, error: StreamError) -> bool:
+        """Send no prefix any more where one was refused, and tell whether that is so."""
+        opener = self._openers[self._at]
+        if self._asked is None or self._asked.prefix is None or self._hold.released:
+            return False
+        known = refuses_prefill(error)
+        if not (known or is_bad_request(error)):
+            return False
+        opener.refuse_prefix(known=known)
+        return opener.prefix(self._machine.accumulator.message) is None
+
+    def _goes_further(self, mode: AttemptMode) -> bool:
+        """Tell whether the next attempt is made with the next of those to fall back on."""
+        if self._at + 1 == len(self._openers) or mode == "resume":
+            return False
+        # Who opens the next one knows of continuing where it was asked for by name.
+        return mode == "restart" or (self._retry.mode == "continue" and self._openers[self._at + 1].resumes)
+
+    def _choose_mode(self, error: StreamError, *, stepped: bool) -> tuple[AttemptMode | None, str | None]:
+        """Return how to go on, None where there is no way; and why the answer is not continued.
+
+        Args:
+            error: What ended the attempt.
+            stepped: Whether a prefix was refused, and another request can be made.
+        """
         mode = self._retry.mode
         if not self._shown:
             # Nothing was shown: whoever reads sees one answer in any case.
-            return "resume" if mode == "resume" and self._may_resume(error) else "restart"
+            return "resume" if mode == "resume" and self._may_resume(error) else "restart", None
         if mode == "restart":
-            return "restart"
-        return "resume" if self._may_resume(error) else None
+            return "restart", None
+        if mode != "continue" and self._may_resume(error):
+            return "resume", None
+        opener = self._openers[self._at]
+        if mode == "resume" or not (mode == "continue" or opener.builds):
+            # Who opens the source may not know of any other way than to ask from zero.
+            return None, None
+        why = self._rules.why_not(error, opener)
+        if self._was_refused(error) and not stepped:
+            why = "the server refuses the request to continue it"
+        if why is None:
+            return "continue", None
+        return "restart" if mode == "continue" else None, why
 
     def _may_resume(self, error: StreamError) -> bool:
         # What the provider itself has ended is over, and so is a position that it no longer holds.
@@ -254,7 +323,7 @@ class Recovery:
     def _position(self) -> int | str | None:
         """The position from which the server can replay; None where it cannot."""
         opener, machine = self._openers[self._at], self._machine
-        if self._retry.mode == "restart" or not opener.resumes:
+        if self._retry.mode in ("restart", "continue") or not opener.resumes or machine.continued:
             return None
         asked = self._retry.mode == "resume"
         reader = machine.reader
@@ -285,16 +354,26 @@ class Recovery:
         ending: Any = "failed" if isinstance(error, ProviderError) else "truncated"
         machine.describe(error, ending)
         position = self._position if plan.mode == "resume" else None
+        asked = self._rules.turns(plan.opener) if plan.mode == "continue" else None
+        limit_left = self._rules.limit(plan.opener)
+        if asked is not None and limit_left is not None:
+            limit_left = self._rules.limit_left(plan.opener)
+            if limit_left is not None and limit_left < 1:
+                self._end_at_limit(error, now)
+                return None
         attempt = Attempt(
-            number=self._made + 1,
+            number=self._made + self._free + 1,
             mode=plan.mode,
             message=error.partial,
             last_event_id=position if isinstance(position, str) else machine.last_event_id,
             sequence=position if isinstance(position, int) else None,
             error=error,
             wait=plan.wait,
+            limit_left=limit_left,
+            why=plan.why,
+            asked=asked,
         )
-        if callable(retry.wait):
+        if callable(retry.wait) and not plan.stepped:
             attempt = replace(attempt, wait=_seconds(retry.wait(attempt)))
         if retry.on_retry is not None:
             retry.on_retry(attempt)
@@ -312,17 +391,28 @@ class Recovery:
         kept = machine.reader if plan.mode == "resume" else None
         self._settle_usage(plan.mode)
         self._at = self._openers.index(plan.opener)
-        self._number = self._made = attempt.number
-        self._mode = attempt.mode
+        self._number = attempt.number
+        self._made, self._free = self._made + 1 - plan.stepped, self._free + plan.stepped
+        self._mode, self._asked = attempt.mode, asked
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
+        if plan.mode == "restart":
+            self._rules.begin_again()
         if self._shown and plan.mode == "restart":
             self._broken_by = self._broken_by or error
+        self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT)
+        seam = None if asked is None else self._rules.seam(asked)
         until = _at_once if self._shown and kept is not None else self._until
-        self._hold = Hold(until, self._announce)
+        self._hold = Hold(until if seam is None else seam.decides, self._announce)
         if kept is None:
             machine.wanted = plan.opener.format
-        machine.renew(self._hold, now, kept=kept)
+        machine.renew(self._hold, now, kept=kept, seam=seam)
         return replace(plan.opener.deferred(attempt), begins=False, wait=attempt.wait)
+
+    def _end_at_limit(self, error: StreamError, now: float) -> None:
+        """End the answer, since its request allows no more of it."""
+        self._reports.append(self._report(error, now))
+        self._over = True
+        self._machine.end_at_limit(now)
 
     def _settle_usage(self, mode: AttemptMode) -> None:
         """Count what an attempt has cost that is given up, and that the message does not have."""
@@ -345,10 +435,12 @@ class Recovery:
             return []
         if self._mode == "resume":
             return [Resumed(dropped=machine.dropped)]
+        if machine.seam is not None:
+            return self._rules.announced(machine.seam, self._reports[-1].error)
         if broken_by is None:
             return []
         restarted = Restarted(machine.accumulator.message, broken_by)
-        if not self._retry.align:
+        if not self._aligns:
             return [restarted]
         machine.align(restarted)
         return []
@@ -362,6 +454,9 @@ class Recovery:
             wait=self._wait,
             seconds=None if now is None else max(0.0, now - begun),
             usage=self._usage,
+            id=None if self._machine.seam is None else self._machine.seam.id,
+            model=None if self._machine.seam is None else self._machine.seam.model,
+            confidence=None if self._machine.seam is None else self._machine.seam.known_confidence,
         )
 
     @property
@@ -370,6 +465,12 @@ class Recovery:
         if not self._hold.released:
             return self._hold.usage
         return self._machine.accumulator.own_usage
+
+
+def _told_before(reports: list[AttemptReport]) -> str:
+    """Return what is told with the error of a request to continue an answer."""
+    broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
+    return f"this came of the request to continue the answer, which had broken off ({broken})"
 
 
 def _at_once(_: Event) -> bool:

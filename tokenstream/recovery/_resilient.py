@@ -124,11 +124,12 @@ def read_again(kind: type[StreamT], openers: tuple[Opener, ...], retry: Retry, o
         options: How to read.
 
     Raises:
-        MisuseError: It is to be resumed with an `open` that cannot be told a position.
+        MisuseError: It is to be resumed or continued with an `open` that is not told of the attempt.
     """
-    if retry.mode == "resume" and not openers[0].resumes:
+    if retry.mode in ("resume", "continue") and not openers[0].resumes:
+        told = "the position" if retry.mode == "resume" else "the turns of the answer so far"
         raise MisuseError(
-            'mode="resume" needs an open that takes the attempt, which tells the position: def open(attempt)'
+            f'mode="{retry.mode}" needs an open that takes the attempt, which tells {told}: def open(attempt)'
         )
     plain: Any = kind
     driver: Any = (AsyncDriver if plain is AsyncStream else SyncDriver)(

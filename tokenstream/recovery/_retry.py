@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from tokenstream._joint import Prefill  # noqa: TC001 - a field's type can be asked for
 from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
 from tokenstream.formats.base import Format
 from tokenstream.stream._attempts import Attempt
 
 __all__ = ["Condition", "Fallback", "Mode", "Opens", "Retry"]
 
-Mode: TypeAlias = Literal["auto", "resume", "restart"]
+Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
 """How an answer goes on that broke off after its first content."""
 Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
 """Opens a source: it is told of the attempt, where it takes an argument."""
@@ -36,8 +37,10 @@ class Retry:
 
     | mode | what is done |
     |---|---|
-    | `"auto"` | resumed where the server can replay, and raised otherwise |
+    | `"auto"` | resumed where the server can replay; with `connect`, else continued; raised otherwise |
     | `"resume"` | resumed: `open` is told the position; raised where there is none |
+    | `"continue"` | a new request has the model go on with what there is; what cannot be continued is \
+restarted |
     | `"restart"` | asked for from zero; what was given is not given again, or `Restarted` tells of it |
 
     Example:
@@ -67,6 +70,23 @@ class Retry:
     hedge_after: float | None = None
     """Seconds after which a second attempt is made beside a first one that has shown nothing; the first
     to show content is read, the other closed. On `aresilient` and `aconnect` only."""
+    hold: bool = False
+    """Whether nothing of a continuation is shown before its seam is decided, up to some 280 characters later.
+    Else only what may have been given before is held back."""
+    least: float = 0.0
+    """Least confidence at the seam, from 0 to 1; below it the continuation is discarded, and the error that
+    broke off the answer is raised. A sure seam has 1, one that may have lost or
+    doubled words less than 0.9."""
+    ask: str | Callable[[str], str] | None = None
+    """The words of the user's turn that asks to go on, or a function that is given the last words of the
+    answer and returns them; None for our own, in English."""
+    prefill: Prefill | None = None
+    """Whether the model continues an assistant's turn that is sent last; "echo" where the server repeats that
+    turn first. None for what is known of the provider: where nothing is, a user's turn asks. With `connect`,
+    an unknown server of OpenAI's chat format is asked as vLLM is."""
+    max_output_tokens: int | None = None
+    """The output limit of the request, of which a continuation has what is left; `connect` reads it from the
+    payload."""
     align: bool = False
     """Whether the loop over events, too, is not given again what equals what it was given."""
     on_retry: Callable[[Attempt], object] | None = None
@@ -88,6 +108,7 @@ class Retry:
         for name in ("timeout", "hedge_after"):
             if getattr(self, name) is not None:
                 _check_seconds(name, getattr(self, name))
+        _check_continuation(self)
         if self.on is not None and not callable(self.on):
             object.__setattr__(self, "on", _conditions(self.on))
         object.__setattr__(self, "fallback", _fallbacks(self.fallback))
@@ -130,6 +151,21 @@ class Retry:
             return otherwise
         classes = tuple(each for each in named if isinstance(each, type))
         return isinstance(error, classes) or error.kind in named
+
+
+def _check_continuation(retry: Retry) -> None:
+    least: Any = retry.least
+    ask: Any = retry.ask
+    prefill: Any = retry.prefill
+    limit: Any = retry.max_output_tokens
+    if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
+        raise MisuseError(f"least= is a confidence from 0 to 1, and not {least!r}")
+    if ask is not None and not callable(ask) and not (isinstance(ask, str) and ask.strip()):
+        raise MisuseError("ask= is the words of a user's turn, or a function that returns them")
+    if prefill not in (None, True, False, "echo"):
+        raise MisuseError(f'prefill= is True, False, "echo" or None, and not {prefill!r}')
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise MisuseError(f"max_output_tokens= is a number of tokens, 1 or more, and not {limit!r}")
 
 
 def _check_seconds(name: str, value: object) -> None:

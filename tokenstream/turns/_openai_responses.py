@@ -47,6 +47,8 @@ class _Turn(Turn):
         """The items that are made of several parts, by type and id."""
         self._plain: dict[str, Any] | None = None
         """The message without an id that the last part was written to."""
+        self._continued: set[str] = set()
+        """Ids of reasoning that led to a text which another request has finished."""
         self._unfinished = self._unfinished_reasoning()
         self._orphans = self._orphans_of_reasoning()
         """Indexes of parts whose ids the server would ask their reasoning for."""
@@ -55,14 +57,18 @@ class _Turn(Turn):
     def _unfinished_reasoning(self) -> set[str]:
         """Return the ids of reasoning that was cut, or lacks the item that it led to; the API refuses it."""
         found: set[str] = set()
-        followed = False
+        followed = continued = False
         for part in reversed(self.message.parts):
             if isinstance(part, ReasoningPart):
                 id = text_of(self.fields(part), "id")
                 if id is not None and not (followed and part.complete):
                     found.add(id)
+                    if continued:
+                        self._continued.add(id)
             else:
                 followed = part.kind not in self._drop and self._is_item(part)
+                # A text is whole without its item where another request has gone on with it.
+                continued = part.kind == "text" and part.complete and not followed
         return found
 
     def _is_item(self, part: Part) -> bool:
@@ -150,7 +156,7 @@ class _Turn(Turn):
         if id is None:
             return "reasoning"
         if id in self._unfinished:
-            return "incomplete"
+            return None if id in self._continued else "incomplete"
         start = {name: value for name, value in fields.items() if name not in _PLACES}
         item = self._item("reasoning", {**start, "summary": []})
         if part.redacted is not None:

@@ -1,0 +1,553 @@
+"""A broken answer that a model goes on with: one answer for whoever reads, and said where it was joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.recovery.attempts import Played, in_each_world, play
+from tests.support import wire
+from tokenstream import Retry, Stream, resilient, testing
+from tokenstream._joint import anchor_of
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamInterrupted, StreamTruncated
+from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Resumed, TextDelta
+from tokenstream.recovery import Attempt
+
+TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
+WORDS = [f"{word} " for word in TEXT.split()]
+GIVEN = "".join(WORDS[:9])
+GO_ON = Retry(mode="continue", wait=0)
+PREFIX = Retry(mode="continue", wait=0, prefill=True)
+SCRIPT = testing.script().text(*WORDS).usage(input_tokens=9, output_tokens=20).finish("stop")
+END = wire.chat({}, "stop")
+Server = Callable[[Attempt], list[bytes]]
+
+
+def cut(format: str = "openai-chat", script: Any = SCRIPT, *, behind: bytes = b"goes") -> list[bytes]:
+    """Return an answer that breaks off before the chunk with these words."""
+    whole: list[bytes] = script.chunks(format)
+    return whole[: next(number for number, chunk in enumerate(whole) if behind in chunk)]
+
+
+def says(reply: Callable[[str], str], format: str = "openai-chat", **finish: Any) -> Server:
+    """Return a server that answers with a function of what there is of the answer, word by word."""
+
+    def answer(attempt: Attempt) -> list[bytes]:
+        words = reply(attempt.message.text).replace(" ", " \0").split("\0")
+        script = testing.script(model="other-model").text(*words).usage(input_tokens=30, output_tokens=11)
+        return script.finish(finish.get("reason", "stop")).chunks(format)
+
+    return answer
+
+
+def obeys(given: str) -> str:
+    """Begin with the last words, as the user's turn asks."""
+    return anchor_of(given) + TEXT[len(given.rstrip()) :]
+
+
+def goes_on(given: str) -> str:
+    """Go on behind a prefix, which has no white space at its end."""
+    return TEXT[len(given.rstrip()) :]
+
+
+def seam(played: Played) -> Resumed:
+    (found,) = [event for event in played.given if isinstance(event, Resumed)]
+    return found
+
+
+def text_of(played: Played) -> str:
+    return "".join(event.text for event in played.given if isinstance(event, TextDelta))
+
+
+@in_each_world
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "openai-responses", "ollama"])
+@pytest.mark.parametrize(("retry", "reply"), [(GO_ON, obeys), (PREFIX, goes_on)])
+def test_whoever_reads_sees_one_answer(
+    world: str, format: str, retry: Retry, reply: Callable[[str], str]
+) -> None:
+    """One head, one part, one end, and what is repeated at the seam is dropped."""
+    played = play(world, [cut(format), says(reply, format)], retry, format=format)
+
+    kinds = [type(event) for event in played.given]
+    folded = Accumulator()
+    for event in played.given:
+        folded.feed(event)
+    assert TEXT == text_of(played) == played.message.text == folded.message.text
+    uncut = [type(event) for event in Stream(SCRIPT.chunks(format), format=format)]
+    for kind in (MessageStart, PartDone, Finish):
+        assert 1 == kinds.count(kind) == uncut.count(kind)
+    assert kinds.count(PartStart) <= uncut.count(PartStart)
+    assert ("continue", 1.0) == (seam(played).mode, seam(played).confidence)
+    assert (True, 1, [0, 1]) == (played.message.complete, len(played.message.parts), played.closed)
+    assert played.message.parts == folded.message.parts
+
+
+@in_each_world
+def test_the_text_goes_on_in_the_middle_of_a_word(world: str) -> None:
+    """The loop over text is told of nothing."""
+    whole = testing.script().text(TEXT[:13], "never").chunks("openai-chat")
+    played = play(world, [whole[:2], says(obeys)], GO_ON, lambda stream: stream.text, format="openai-chat")
+
+    assert TEXT == "".join(played.given)
+    assert TEXT[:13] == played.given[0]
+
+
+def test_the_message_is_the_first_ones_and_the_reports_have_the_others() -> None:
+    """Id and model of the first connection; the tokens of both."""
+    played = play("sync", [cut("anthropic"), says(obeys, "anthropic")], GO_ON, format="anthropic")
+
+    usage = played.message.usage
+    assert usage is not None
+    assert ("scripted-1", "msg_1") == (played.message.model, played.message.id)
+    assert (30, 11, "partial") == (usage.input_tokens, usage.output_tokens, usage.source)
+    assert [None, "other-model"] == [report.model for report in played.reports]
+    assert ["start", "continue"] == [report.mode for report in played.reports]
+
+
+def test_an_answer_may_break_off_time_and_again() -> None:
+    """Each continuation goes on with all that there is."""
+
+    def half(attempt: Attempt) -> list[bytes]:
+        reply = obeys(attempt.message.text)
+        return testing.script().text(reply[:60], "never").chunks("openai-chat")[:2]
+
+    retry = Retry(mode="continue", wait=0, attempts=9)
+    played = play("sync", [cut(), half, half, says(obeys)], retry, format="openai-chat")
+
+    assert TEXT == text_of(played) == played.message.text
+    assert 3 == sum(isinstance(event, Resumed) for event in played.given)
+    assert sorted((attempt.message.text for attempt in played.asked), key=len) == [
+        attempt.message.text for attempt in played.asked
+    ]
+
+
+@in_each_world
+@pytest.mark.parametrize("retry", [Retry(mode="continue", wait=0, prefill="echo"), GO_ON])
+def test_a_connection_that_breaks_in_the_middle_of_an_echo_gives_nothing(world: str, retry: Retry) -> None:
+    """And the next one goes on as if it had not been."""
+
+    def echo(attempt: Attempt) -> list[Any]:
+        return [*testing.script().text(attempt.message.text[:20], "x").chunks("openai-chat")[:2]]
+
+    bodies: list[Any] = [cut(), echo, says(lambda given: given.rstrip() + goes_on(given))]
+    played = play(world, bodies, retry, format="openai-chat")
+
+    assert TEXT == text_of(played)
+    assert 1 == sum(isinstance(event, Resumed) for event in played.given)
+    assert (len(GIVEN), 1.0) == (seam(played).dropped, seam(played).confidence)
+
+
+def test_where_no_attempt_is_left_the_error_has_what_was_given() -> None:
+    """And nothing of a continuation whose place was not found yet."""
+    bodies = [cut(), testing.script().text("A ri").chunks("openai-chat")[:2]]
+    played = play("sync", bodies, Retry(mode="continue", wait=0, attempts=2), format="openai-chat")
+
+    assert isinstance(played.error, StreamTruncated)
+    assert GIVEN == played.error.partial.text == played.message.text
+    assert "truncated" == played.message.ending
+
+
+SENTENCE = "Sure, here is the rest:\n\n"
+
+
+def test_a_sentence_before_the_rest_is_waited_for_where_that_is_asked() -> None:
+    """With `hold` it is dropped, with less confidence; without, it was shown before anybody could tell."""
+    retry = Retry(mode="continue", wait=0, hold=True)
+    server = says(lambda given: SENTENCE + obeys(given))
+
+    held = play("sync", [cut(), server], retry, format="openai-chat")
+    at_once = play("sync", [cut(), server], GO_ON, format="openai-chat")
+
+    assert (TEXT, 0.8) == (text_of(held), seam(held).confidence)
+    assert (GIVEN + SENTENCE + obeys(GIVEN), 0.5) == (text_of(at_once), seam(at_once).confidence)
+
+
+def test_a_text_that_repeats_itself_is_never_joined_for_certain() -> None:
+    """Nobody can tell which of its words came again."""
+    laugh = testing.script().text(*["ha "] * 40, "end").finish("stop")
+    server = says(lambda _: "ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha")
+    played = play("sync", [cut(script=laugh, behind=b"end"), server], GO_ON, format="openai-chat")
+
+    assert seam(played).confidence < 0.9
+
+
+@in_each_world
+def test_a_doubtful_continuation_is_refused_where_the_caller_says_so(world: str) -> None:
+    """The error is the one that broke off the answer, and says so; both sources are closed."""
+    retry = Retry(mode="continue", wait=0, least=0.9)
+    other = says(lambda _: "Ein Fluss kümmert sich nicht um einen Stein.")
+    played = play(world, [cut(), other], retry, format="openai-chat")
+
+    assert isinstance(played.error, StreamTruncated)
+    assert GIVEN == played.error.partial.text == played.message.text == text_of(played)
+    assert "least=0.9" in "".join(played.error.__notes__)
+    assert [0, 1] == played.closed
+    assert [] == [event for event in played.given if isinstance(event, Resumed)]
+
+
+def test_what_does_not_join_is_given_as_it_is() -> None:
+    """In another language, say: nothing is dropped, and the confidence says that nobody knows."""
+    other = "Ein Fluss kümmert sich nicht um einen Stein."
+    played = play("sync", [cut(), says(lambda _: other)], GO_ON, format="openai-chat")
+
+    assert GIVEN + other == text_of(played) == played.message.text
+    assert (0, 0.5) == (seam(played).dropped, seam(played).confidence)
+
+
+def test_a_model_that_begins_again_is_told_from_one_that_goes_on() -> None:
+    """It has said a good part of the answer once more, in other words from some point on."""
+    again = GIVEN[:44] + "otherwise, and then this."
+    given = testing.script().text(*WORDS[:14], "never").chunks("openai-chat")
+    played = play("sync", [given[:15], says(lambda _: again)], GO_ON, format="openai-chat")
+
+    assert seam(played).confidence < 0.5
+
+
+@pytest.mark.parametrize(("retry", "confidence"), [(GO_ON, 0.5), (PREFIX, 1.0)])
+def test_a_continuation_that_is_empty_ends_the_answer(retry: Retry, confidence: float) -> None:
+    """There was nothing left to say; the open part is closed."""
+    played = play("sync", [cut(behind=b"again"), says(lambda _: "")], retry, format="openai-chat")
+
+    assert (True, True) == (played.message.complete, played.message.parts[0].complete)
+    assert confidence == seam(played).confidence
+    assert [PartDone, Finish] == [
+        type(event) for event in played.given if isinstance(event, PartDone | Finish)
+    ]
+
+
+def reasoned(*, signature: str | None) -> Any:
+    return testing.script().reasoning("Well. ", signature=signature).text(*WORDS).finish("stop")
+
+
+def test_signed_reasoning_goes_back_and_no_other() -> None:
+    """Byte for byte; what is not signed stays here."""
+    signed = play(
+        "sync", [cut("anthropic", reasoned(signature="c2lnbg==")), says(obeys, "anthropic")], GO_ON,
+        format="anthropic",
+    )  # fmt: skip
+    plain = play(
+        "sync", [cut("openai-chat", reasoned(signature=None)), says(obeys)], GO_ON, format="openai-chat"
+    )
+
+    thinking = signed.asked[1].continuation()[0]["content"][0]
+    assert {"type": "thinking", "thinking": "Well. ", "signature": "c2lnbg=="} == thinking
+    assert {"role": "assistant", "content": GIVEN} == plain.asked[1].continuation()[0]
+    assert TEXT == signed.message.text == plain.message.text
+    assert "Well. " == signed.message.reasoning == plain.message.reasoning
+
+
+def test_what_a_model_thinks_of_being_asked_to_go_on_is_no_part_of_its_answer() -> None:
+    """A turn that ended in it would be refused."""
+
+    def thinks(attempt: Attempt) -> list[bytes]:
+        script = testing.script().reasoning("Where was I? ").text(obeys(attempt.message.text))
+        return script.finish("stop").chunks("anthropic")
+
+    played = play("sync", [cut("anthropic"), thinks], GO_ON, format="anthropic")
+
+    assert (TEXT, "", True) == (played.message.text, played.message.reasoning, played.message.complete)
+    assert [{"type": "text", "text": TEXT}] == played.message.to_anthropic()["content"]
+
+
+@in_each_world
+def test_a_call_that_comes_behind_the_seam_is_handed_out_once(world: str) -> None:
+    """Its part stands behind those that were there."""
+
+    def calls(attempt: Attempt) -> list[bytes]:
+        script = testing.script().text(*obeys(attempt.message.text).split(" "))
+        return script.tool_call("look", {"at": "stone"}, id="call_1").finish("tool_calls").chunks("anthropic")
+
+    bodies: list[Any] = [cut("anthropic", reasoned(signature="cw==")), calls]
+    played = play(world, bodies, GO_ON, lambda stream: stream.tool_calls, format="anthropic")
+
+    assert [("look", {"at": "stone"})] == [(call.name, call.arguments) for call in played.given]
+    assert ["reasoning", "text", "tool_call"] == [part.kind for part in played.message.parts]
+    assert "tool_calls" == played.message.finish_reason
+
+
+def never() -> list[Any]:
+    """Answers that nobody goes on with, and why."""
+    call = testing.script().text("I look. ").tool_call("look", {"at": "the stone in the river"}, id="c")
+    return [
+        pytest.param(call.chunks("anthropic")[:-5], "tool call", id="an open call"),
+        pytest.param(call.text("So", "never").chunks("anthropic")[:-4], "tool call", id="a finished call"),
+        pytest.param(
+            testing.script().text("No. ").refusal("I can", "not.").chunks("openai-chat"),
+            "refused",
+            id="a refusal",
+        ),
+        pytest.param(
+            testing.script().reasoning("Well", " then").text("x").chunks("anthropic")[:4],
+            "reasoning",
+            id="reasoning alone",
+        ),
+        pytest.param(
+            testing.script().text(" ", "\n", "x").chunks("openai-chat")[:3], "no text", id="white space"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("body", "why"), never())
+def test_what_is_never_gone_on_with_begins_again_and_says_why(body: list[bytes], why: str) -> None:
+    """From zero, as with `mode="restart"`."""
+    format = "anthropic" if b"event: " in body[0] else "openai-chat"
+    whole = testing.script().text("Something whole.").finish("stop").chunks(format)
+    played = play("sync", [body, whole], GO_ON, format=format)
+
+    assert ("restart", "Something whole.") == (played.asked[1].mode, played.message.text)
+    assert why in str(played.asked[1].why)
+    assert [] == played.asked[1].continuation()
+
+
+@pytest.mark.parametrize("fence", ["", "```json\n"])
+def test_an_answer_in_json_begins_again_and_is_given_once(fence: str) -> None:
+    """Models go on with it in prose; what comes again is given to no loop."""
+    script = testing.script().text(fence, '{"a": ', "[1, ", "2]}").finish("stop")
+    whole = script.chunks("openai-chat")
+    played = play("sync", [cut(script=script, behind=b"2]"), whole], GO_ON, format="openai-chat")
+
+    assert ("restart", True) == (played.asked[1].mode, "JSON" in str(played.asked[1].why))
+    assert fence + '{"a": [1, 2]}' == text_of(played) == played.message.text
+    assert 1 == sum(isinstance(event, MessageStart) for event in played.given)
+
+
+def test_what_the_provider_has_ended_is_not_gone_on_with() -> None:
+    """Its content filter, for one, would only be asked again."""
+    filtered = ProviderError("filtered", code="content_filter", retryable=True)
+    bodies: list[Any] = [[*cut(), filtered], SCRIPT.chunks("openai-chat")]
+    played = play("sync", bodies, Retry(mode="continue", wait=0, on=[ProviderError]), format="openai-chat")
+
+    assert ("restart", "the provider has ended it") == (played.asked[1].mode, played.asked[1].why)
+
+
+def test_another_answer_beside_it_is_not_gone_on_with() -> None:
+    """Which of several would the model go on with?"""
+    both = [wire.chat({"content": "A"}), wire.chat({"content": "B"}, index=1)]
+    played = play("sync", [both, SCRIPT.chunks("openai-chat")], GO_ON, format="openai-chat")
+
+    assert ("restart", "it has several choices") == (played.asked[1].mode, played.asked[1].why)
+
+
+def test_auto_does_not_go_on_where_the_caller_makes_the_request() -> None:
+    """An `open` that knows of no continuation would ask from zero, and be joined to what there is."""
+    played = play("sync", [cut(), SCRIPT.chunks("openai-chat")], Retry(wait=0), format="openai-chat")
+
+    assert isinstance(played.error, StreamTruncated)
+    assert (GIVEN, 1) == (played.message.text, len(played.asked))
+
+
+def test_a_refused_prefix_gives_way_to_the_users_turn() -> None:
+    """Without an attempt, and without the wait."""
+    refused = StatusError("Requests ending with a model turn are not supported.", status=400)
+    retry = Retry(mode="continue", wait=0, prefill=True, attempts=2)
+    played = play("sync", [cut(), refused, says(obeys)], retry, format="openai-chat")
+
+    assert TEXT == played.message.text
+    assert [False, True, False] == [attempt.prefill for attempt in played.asked]
+    assert ["assistant", "user"] == [attempt.continuation()[-1]["role"] for attempt in played.asked[1:]]
+
+
+def test_an_answer_in_json_is_not_asked_for_in_a_users_turn() -> None:
+    """A prefix that is refused is followed by a restart there."""
+    script = testing.script().text('{"a": ', "[1, ", "2]}").finish("stop")
+    refused = StatusError("substring not found", status=400)
+    bodies: list[Any] = [script.chunks("openai-chat")[:3], refused, script.chunks("openai-chat")]
+    played = play("sync", bodies, PREFIX, format="openai-chat")
+
+    assert ["start", "continue", "restart"] == [attempt.mode for attempt in played.asked]
+    assert '{"a": [1, 2]}' == text_of(played) == played.message.text
+
+
+def test_another_model_goes_on_where_it_is_told_of_the_answer() -> None:
+    """A fallback that takes the attempt is asked to go on; one that takes none is left out."""
+
+    def other(attempt: Attempt) -> list[bytes]:
+        assert attempt.continuation("anthropic")[-1]["role"] == "user"
+        return says(obeys, "anthropic")(attempt)
+
+    def ask(attempt: Attempt) -> list[bytes]:
+        return cut() if attempt.mode == "start" else says(obeys)(attempt)
+
+    told = resilient(
+        ask, Retry(mode="continue", wait=0, fallback=[(other, "anthropic")]), format="openai-chat"
+    )
+    untold = resilient(ask, Retry(mode="continue", wait=0, fallback=[list]), format="openai-chat")
+
+    assert TEXT == told.final().text == untold.final().text
+    assert ["other-model"] * 2 == [stream.attempts[-1].model for stream in (told, untold)]
+
+
+def test_the_output_limit_that_the_caller_names_is_told_as_what_is_left_of_it() -> None:
+    """From the first attempt on."""
+    retry = Retry(mode="continue", wait=0, max_output_tokens=100)
+    played = play("sync", [cut(), says(obeys)], retry, format="openai-chat")
+
+    assert [100, 100 - -(-len(GIVEN) // 4)] == [attempt.limit_left for attempt in played.asked]
+
+
+def test_a_checkpoint_behind_a_seam_has_no_position() -> None:
+    """No server has the whole of that answer."""
+    rest = says(obeys, "openai-responses")
+
+    def ask(attempt: Attempt) -> list[bytes]:
+        return rest(attempt) if attempt.mode == "continue" else cut("openai-responses")
+
+    stream = resilient(ask, GO_ON, format="openai-responses")
+    for event in stream:
+        if isinstance(event, Resumed):
+            next(iter(stream))
+            break
+
+    kept = stream.checkpoint()
+    stream.close()
+    assert (None, None) == (kept.position, kept.state)
+    assert kept.message.text.startswith(GIVEN)
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "said"),
+    [
+        ({"least": 2}, "least= is a confidence"),
+        ({"least": True}, "least= is a confidence"),
+        ({"ask": ""}, "ask= is the words"),
+        ({"ask": 3}, "ask= is the words"),
+        ({"prefill": "yes"}, "prefill= is"),
+        ({"max_output_tokens": 0}, "max_output_tokens= is a number of tokens"),
+    ],
+)
+def test_nonsense_is_refused_where_it_is_made(nonsense: dict[str, Any], said: str) -> None:
+    """With what is expected."""
+    with pytest.raises(MisuseError, match=said):
+        Retry(mode="continue", **nonsense)
+
+
+def test_an_open_that_is_not_told_of_the_answer_is_refused() -> None:
+    """It could only ask from zero."""
+    with pytest.raises(MisuseError, match="def open\\(attempt\\)"):
+        resilient(lambda: SCRIPT.chunks("openai-chat"), GO_ON)
+
+
+def test_turns_for_a_format_without_a_place_for_them_are_refused() -> None:
+    """The error names those that have one."""
+
+    def ask(attempt: Attempt) -> list[bytes]:
+        attempt.continuation("openai-realtime")
+        return cut()
+
+    stream = resilient(ask, GO_ON, format="openai-chat")
+    with pytest.raises(MisuseError, match="anthropic, bedrock-converse"):
+        stream.final()
+
+
+def test_words_of_the_callers_own_are_text() -> None:
+    """A function that returns none is told so."""
+    no_words: Any = {"ask": lambda _: None}
+    retry = Retry(mode="continue", wait=0, **no_words)
+    stream = resilient(
+        lambda attempt: cut() if not attempt.continuation() else [], retry, format="openai-chat"
+    )
+
+    with pytest.raises(MisuseError, match="ask= gives the words"):
+        stream.final()
+
+
+def test_a_stream_without_a_break_knows_of_nothing() -> None:
+    """It is what it would be without `Retry`."""
+    played = play("sync", [SCRIPT.chunks("openai-chat")], GO_ON, format="openai-chat")
+
+    assert list(Stream(SCRIPT.chunks("openai-chat"), format="openai-chat")) == played.given
+
+
+def test_a_transport_that_breaks_is_gone_on_with_as_well() -> None:
+    """Whatever broke it off."""
+    played = play("sync", [[*cut(), StreamInterrupted("reset")], says(obeys)], GO_ON, format="openai-chat")
+
+    assert TEXT == played.message.text
+
+
+def test_every_part_of_a_continuation_has_its_place_where_the_answer_has_sources() -> None:
+    """Whether it comes in one chunk or many."""
+    url = {"type": "url_citation", "url_citation": {"url": "https://example.org", "title": "Rivers"}}
+    before = [wire.chat({"content": GIVEN}), wire.chat({"annotations": [url]})]
+    behind = [
+        wire.chat({"content": GIVEN[-40:] + "more "}),
+        wire.chat({"content": "and more. "}),
+        *[wire.chat({"reasoning_content": word}) for word in ("Well, ", "so ", "be it. ")],
+        *[wire.chat({"content": word}) for word in ("The ", "end ", "is ", "near.")],
+        wire.chat({}, "stop"),
+        wire.DONE,
+    ]
+    chunked = play("sync", [before, behind], GO_ON, format="openai-chat")
+    at_once = play("sync", [before, [b"".join(behind)]], GO_ON, format="openai-chat")
+
+    assert GIVEN + "more and more. The end is near." == text_of(chunked) == chunked.message.text
+    assert ("Well, so be it. ", True) == (chunked.message.reasoning, chunked.message.complete)
+    assert chunked.message == at_once.message
+    assert all(part.complete for part in chunked.message.parts)
+
+
+def test_sources_that_come_before_the_text_do_not_hide_the_seam() -> None:
+    """Those that the answer has are not given again."""
+    url = {"type": "url_citation", "url_citation": {"url": "https://example.org", "title": "Rivers"}}
+    new = {"type": "url_citation", "url_citation": {"url": "https://example.net", "title": "Stones"}}
+    before = [wire.chat({"annotations": [url], "content": ""}), wire.chat({"content": GIVEN})]
+    behind = [wire.chat({"annotations": [url, new]}), wire.chat({"content": obeys(GIVEN)}), END]
+    played = play("sync", [before, [*behind, wire.DONE]], GO_ON, format="openai-chat")
+
+    assert (TEXT, 1.0) == (text_of(played), seam(played).confidence)
+    assert ["https://example.org", "https://example.net"] == [each.url for each in played.message.citations]
+
+
+@pytest.mark.parametrize("retry", [GO_ON, Retry(mode="continue", wait=0, least=0.9)])
+def test_what_is_not_joined_leaves_the_checkpoint_where_it_was(retry: Retry) -> None:
+    """A position of the other response would be another place."""
+    alone = play("sync", [cut("openai-responses")], Retry(attempts=1), format="openai-responses")
+    rest = says(lambda _: "Something else." if retry.least else GIVEN[-40:-9], "openai-responses")
+
+    def breaks(attempt: Attempt) -> list[bytes]:
+        return rest(attempt) if retry.least else rest(attempt)[:8]
+
+    bodies: list[Any] = [cut("openai-responses"), breaks]
+    limited = Retry(mode="continue", wait=0, least=retry.least, attempts=2)
+    played = play("sync", bodies, limited, format="openai-responses")
+
+    assert alone.error is not None
+    assert played.error is not None
+    assert alone.error.checkpoint == played.error.checkpoint
+    assert played.error.checkpoint.position is not None
+
+
+@pytest.mark.parametrize("format", ["anthropic", "openai-responses", "gemini", "openai-chat"])
+def test_the_turn_of_a_continued_answer_is_one_that_the_api_takes(format: str) -> None:
+    """Signed reasoning first, where it may go, then all of the text, and nothing left to leave out."""
+    first = reasoned(signature="c2lnbg==" if format == "anthropic" else None)
+
+    def thinks(attempt: Attempt) -> list[bytes]:
+        script = testing.script().reasoning("Where was I? ").text(obeys(attempt.message.text))
+        return script.finish("stop").chunks(format)
+
+    message = play("sync", [cut(format, first), thinks], GO_ON, format=format).message
+    turn = {
+        "anthropic": message.to_anthropic,
+        "openai-responses": message.to_openai_responses,
+        "gemini": message.to_gemini,
+        "openai-chat": message.to_openai_chat,
+    }[format]()
+
+    assert TEXT.strip() in str(turn)
+    assert "Where was I?" not in str(turn)
+
+
+@pytest.mark.parametrize("text", ["ha " * 30, "=" * 60, "| --- | --- | --- |\n" * 5])
+def test_a_text_that_repeats_itself_goes_on_behind_its_prefix(text: str) -> None:
+    """What looks like an echo of it may be the rest."""
+    script = testing.script().text(text[:21], text[21:]).finish("stop")
+    server = [
+        b"".join(testing.script().text(text[len(text[:21].rstrip()) :]).finish("stop").chunks("openai-chat"))
+    ]
+    played = play("sync", [script.chunks("openai-chat")[:2], server], PREFIX, format="openai-chat")
+
+    assert text == text_of(played)

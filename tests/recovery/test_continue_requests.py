@@ -1,0 +1,446 @@
+"""The requests that `connect` makes of the first one, so that a model goes on with its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import wire
+from tokenstream import Retry, connect, testing
+from tokenstream._joint import anchor_of
+from tokenstream.errors import MisuseError, PositionLost, StatusError, StreamError, StreamTruncated
+from tokenstream.events import Resumed
+from tokenstream.recovery import Attempt
+from tokenstream.recovery._servers import forget_refusals
+
+TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
+WORDS = [f"{word} " for word in TEXT.split()]
+GO_ON = Retry(mode="continue", wait=0)
+PLACES = {
+    "openai-chat": "https://api.openai.com/v1/chat/completions",
+    "openai-responses": "https://api.openai.com/v1/responses",
+    "openai-completions": "http://localhost:8000/v1/completions",
+    "anthropic": "https://api.anthropic.com/v1/messages",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta/models/gemini-3.6:streamGenerateContent",
+    "bedrock-converse": "https://bedrock-runtime.eu-west-1.amazonaws.com/model/m/converse-stream",
+    "cohere": "https://api.cohere.com/v2/chat",
+    "ollama": "http://localhost:11434/api/chat",
+    "tgi": "http://localhost:8080/generate_stream",
+}
+USER: dict[str, Any] = {"role": "user", "content": "Tell me of rivers."}
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "openai-chat": {"model": "gpt-5", "messages": [USER], "max_completion_tokens": 100},
+    "openai-responses": {"model": "gpt-5", "input": "Tell me of rivers.", "max_output_tokens": 100},
+    "openai-completions": {"model": "base", "prompt": "Of rivers: ", "max_tokens": 100},
+    "anthropic": {"model": "claude-opus-5", "messages": [USER], "max_tokens": 100},
+    "gemini": {
+        "contents": [{"role": "user", "parts": [{"text": "Tell me of rivers."}]}],
+        "generation_config": {"max_output_tokens": 100},
+    },
+    "bedrock-converse": {
+        "messages": [{"role": "user", "content": [{"text": "Tell me of rivers."}]}],
+        "inferenceConfig": {"maxTokens": 100},
+    },
+    "cohere": {"model": "command-a", "messages": [USER], "max_tokens": 100},
+    "ollama": {"model": "qwen3", "messages": [USER], "options": {"num_predict": 100}},
+    "tgi": {"inputs": "Of rivers: ", "parameters": {"max_new_tokens": 100}},
+}
+LIMITS = {
+    "openai-chat": "max_completion_tokens",
+    "openai-responses": "max_output_tokens",
+    "gemini": "generation_config",
+    "bedrock-converse": "inferenceConfig",
+    "ollama": "options",
+}
+TURNS = {"openai-responses": "input", "openai-completions": "prompt", "gemini": "contents", "tgi": "inputs"}
+
+
+@pytest.fixture(autouse=True)
+def _knows_nothing() -> Iterator[None]:
+    """Hosts that refused a prefix are remembered by the process."""
+    forget_refusals()
+    yield
+    forget_refusals()
+
+
+def cut(format: str, words: int = 9, **more: Any) -> testing.Recording:
+    """Return an answer that breaks off behind so many words."""
+    script = testing.script(**more).text(*WORDS[:words], "never read").finish("stop")
+    whole = script.chunks(format)
+    at = next(number for number, chunk in enumerate(whole) if b"never" in chunk)
+    return testing.Recording.of(whole[:at], format=format)
+
+
+def rest(format: str, text: str) -> testing.Recording:
+    return testing.Recording.of(testing.script().text(text).finish("stop").chunks(format), format=format)
+
+
+def refusal(words: str) -> testing.Recording:
+    body = json.dumps({"error": {"message": words, "type": "invalid_request_error"}}).encode()
+    return testing.Recording.of([body], status=400, headers={"content-type": "application/json"})
+
+
+class Asked:
+    """A server that notes what it was asked, and answers with one recording after the other."""
+
+    def __init__(self, *answers: testing.Recording | Callable[[Any], testing.Recording]) -> None:
+        self.payloads: list[Any] = []
+        self._answers = iter(answers)
+        self.client = httpx.Client(transport=httpx.MockTransport(self._answer))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.payloads.append(json.loads(request.content or b"null"))
+        answer = next(self._answers)
+        recording = answer if isinstance(answer, testing.Recording) else answer(self.payloads[-1])
+        body = b"".join(arrival.data for arrival in recording.arrivals)
+        return httpx.Response(recording.status, headers=dict(recording.headers), content=body)
+
+
+def ask(server: Asked, format: str, retry: Retry = GO_ON, /, *, url: str = "", **more: Any) -> Any:
+    return connect(
+        url or PLACES[format],
+        json={**PAYLOADS[format], **more},
+        client=server.client,
+        format=format,
+        retry=retry,
+    )
+
+
+def given(words: int = 9) -> str:
+    return "".join(WORDS[:words])
+
+
+@pytest.mark.parametrize("format", sorted(set(PLACES) - {"openai-completions", "tgi"}))
+def test_a_model_is_asked_to_go_on_behind_what_there_is(format: str) -> None:
+    """What was asked, the assistant's turn, and a user's turn that names its last words."""
+    server = Asked(cut(format), rest(format, anchor_of(given()) + TEXT[len(given()) - 1 :]))
+
+    with ask(server, format) as stream:
+        pieces = list(stream.text)
+
+    before, after = server.payloads
+    turns = TURNS.get(format, "messages")
+    asked, partial, user = after[turns]
+    assert TEXT == "".join(pieces)
+    assert stream.message.complete
+    assert {turns, LIMITS.get(format, "max_tokens")} == {
+        name for name in after if after[name] != before[name]
+    }
+    assert before.keys() == after.keys()
+    assert "Tell me of rivers." in json.dumps(asked)
+    assert (partial["role"], user["role"]) == ("model" if format == "gemini" else "assistant", "user")
+    assert given() in json.dumps(partial)
+    assert anchor_of(given()) in json.dumps(user)
+
+
+@pytest.mark.parametrize("format", ["openai-completions", "tgi"])
+def test_a_prompt_is_gone_on_with_by_nature(format: str) -> None:
+    """Without turns, and without white space at its end."""
+    server = Asked(cut(format), rest(format, TEXT[len(given().rstrip()) :]))
+
+    with ask(server, format) as stream:
+        events = list(stream)
+
+    assert TEXT == stream.message.text
+    assert f"Of rivers: {given().rstrip()}" == server.payloads[1][TURNS[format]]
+    assert [1.0] == [event.confidence for event in events if isinstance(event, Resumed)]
+
+
+@pytest.mark.parametrize("format", sorted(PLACES))
+def test_the_output_limit_is_what_is_left_of_it(format: str) -> None:
+    """By the tokens that were told, or a quarter of the bytes."""
+    told: list[Attempt] = []
+    retry = Retry(mode="continue", wait=0, on_retry=told.append)
+    server = Asked(cut(format), rest(format, anchor_of(given()) + TEXT[len(given()) - 1 :]))
+
+    with ask(server, format, retry) as stream:
+        stream.final()
+
+    used = -(-len(given()) // 4)
+    assert [100 - used] == [attempt.limit_left for attempt in told]
+    assert str(100 - used) in json.dumps(server.payloads[1])
+    assert "100" not in json.dumps(server.payloads[1])
+
+
+def test_an_answer_that_has_used_up_its_limit_ends_there() -> None:
+    """As the provider would have ended it, where it has counted the tokens; nobody is asked again."""
+    counted = wire.chat({"content": "A river "}, usage={"prompt_tokens": 3, "completion_tokens": 10})
+    server = Asked(testing.Recording.of([counted], format="openai-chat"))
+
+    with ask(server, "openai-chat", max_completion_tokens=10) as stream:
+        events = list(stream)
+
+    message = stream.message
+    assert (1, "A river ", "length") == (len(server.payloads), message.text, message.finish_reason)
+    assert (True, True) == (message.complete, message.parts[0].complete)
+    assert "Finish" == type(events[-1]).__name__
+    assert [StreamTruncated] == [type(report.error) for report in stream.attempts]
+
+
+def test_a_limit_that_is_only_reckoned_to_be_used_up_ends_nothing() -> None:
+    """A token may hold more than four bytes; a tenth of the limit is left, and what the API takes."""
+    words = {"openai-chat": 16, "openai-responses": 16, "anthropic": 16}
+    for format, least in words.items():
+        server = Asked(cut(format, 15), rest(format, anchor_of(given(15)) + TEXT[len(given(15)) - 1 :]))
+        limit = "max_output_tokens" if format == "openai-responses" else "max_tokens"
+        more: dict[str, Any] = {limit: 17}
+        if format == "openai-chat":
+            more["max_completion_tokens"] = 17
+        with ask(server, format, **more) as stream:
+            stream.final()
+
+        assert (TEXT, least) == (stream.message.text, server.payloads[1][limit])
+
+
+def test_the_tokens_of_all_that_the_answer_is_made_of_count() -> None:
+    """Each connection counts its own."""
+
+    def counted(text: str, tokens: int) -> testing.Recording:
+        usage = {"prompt_tokens": 3, "completion_tokens": tokens}
+        return testing.Recording.of([wire.chat({"content": text}, usage=usage)], format="openai-chat")
+
+    again = given(10)[-40:] + "".join(WORDS[10:12])
+    told: list[Attempt] = []
+    server = Asked(counted(given(10), 500), counted(again, 100), rest("openai-chat", TEXT))
+    retry = Retry(mode="continue", wait=0, on_retry=told.append)
+    with ask(server, "openai-chat", retry, max_completion_tokens=1000) as stream:
+        stream.final()
+
+    assert [500, 400] == [attempt.limit_left for attempt in told]
+
+
+PREFILLS: list[tuple[str, str, dict[str, Any], dict[str, Any], bool]] = [
+    ("anthropic", "", {"model": "claude-sonnet-4-5-20250929"}, {}, False),
+    ("openai-chat", "https://api.mistral.ai/v1/chat/completions", {}, {"prefix": True}, True),
+    ("openai-chat", "https://api.deepseek.com/beta/chat/completions", {}, {"prefix": True}, False),
+    ("openai-chat", "https://api.moonshot.ai/v1/chat/completions", {}, {"partial": True}, False),
+]
+
+
+@pytest.mark.parametrize(("format", "url", "more", "marks", "echoes"), PREFILLS)
+def test_a_model_that_takes_a_prefix_is_given_one(
+    format: str, url: str, more: dict[str, Any], marks: dict[str, Any], echoes: bool
+) -> None:
+    """With the provider's own mark, and no white space at its end; what it gives back is dropped."""
+    text = TEXT if echoes else TEXT[len(given().rstrip()) :]
+    server = Asked(cut(format), rest(format, text))
+
+    with ask(server, format, url=url, **more) as stream:
+        events = list(stream)
+
+    partial = server.payloads[1]["messages"][-1]
+    assert TEXT == stream.message.text
+    assert [1.0] == [event.confidence for event in events if isinstance(event, Resumed)]
+    assert ("assistant", marks) == (partial["role"], {name: partial[name] for name in marks})
+    assert json.dumps(given().rstrip())[1:-1] + '"' in json.dumps(partial)
+
+
+def test_a_server_that_the_caller_knows_to_take_a_prefix_is_asked_as_vllm_is() -> None:
+    """With the parameters that have it go on with the last message."""
+    server = Asked(cut("openai-chat"), rest("openai-chat", TEXT[len(given().rstrip()) :]))
+
+    with ask(server, "openai-chat", Retry(mode="continue", wait=0, prefill=True)) as stream:
+        stream.final()
+
+    asked = server.payloads[1]
+    assert TEXT == stream.message.text
+    assert (True, False) == (asked["continue_final_message"], asked["add_generation_prompt"])
+    assert "assistant" == asked["messages"][-1]["role"]
+
+
+REFUSALS = [
+    "This model does not support assistant message prefill. The conversation must end with a user message.",
+    "Requests ending with a model turn are not supported.",
+    "messages: final assistant content cannot end with trailing whitespace",
+    "Assistant response prefill is incompatible with enable_thinking.",
+    "substring not found",
+]
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_a_prefix_that_is_refused_costs_no_attempt_and_is_remembered(words: str) -> None:
+    """The user's turn asks instead, and is the first to ask the next time."""
+    again = anchor_of(given()) + TEXT[len(given()) - 1 :]
+    retry = Retry(mode="continue", wait=0, attempts=2)
+    model = {"model": "claude-haiku-4-5"}
+    server = Asked(cut("anthropic"), refusal(words), rest("anthropic", again))
+
+    with ask(server, "anthropic", retry, **model) as stream:
+        pieces = list(stream.text)
+    next_time = Asked(cut("anthropic"), rest("anthropic", again))
+    with ask(next_time, "anthropic", retry, **model) as following:
+        following.final()
+
+    roles = [payload["messages"][-1]["role"] for payload in server.payloads]
+    assert TEXT == "".join(pieces) == following.message.text
+    assert ["user", "assistant", "user"] == roles
+    assert [1, 2, 3] == [report.number for report in stream.attempts]
+    assert ["user", "user"] == [payload["messages"][-1]["role"] for payload in next_time.payloads]
+
+
+def test_a_request_that_is_refused_for_another_reason_is_an_error_that_tells_what_broke_off() -> None:
+    """With "auto"; with `mode="continue"` the first request is made again."""
+    wrong = refusal("metadata: unknown field")
+    server = Asked(cut("anthropic"), wrong)
+    with ask(server, "anthropic", Retry(wait=0)) as stream, pytest.raises(StatusError) as caught:
+        list(stream.text)
+    other = Asked(cut("anthropic"), wrong, rest("anthropic", TEXT))
+    with ask(other, "anthropic") as again:
+        pieces = list(again.text)
+
+    assert given() == caught.value.partial.text
+    assert "had broken off (the input ended after" in "".join(caught.value.__notes__)
+    assert [StreamTruncated, StatusError] == [type(report.error) for report in stream.attempts]
+    assert TEXT == "".join(pieces)
+    assert ["start", "continue", "restart"] == [report.mode for report in again.attempts]
+
+
+def test_a_prompt_that_is_refused_is_not_asked_with_for_ever() -> None:
+    """There is no other way to ask for the rest of it, and no attempt is free."""
+    server = Asked(cut("openai-completions"), *[refusal("substring not found")] * 9)
+    with (
+        ask(server, "openai-completions", Retry(wait=0)) as stream,
+        pytest.raises(StatusError, match="substring"),
+    ):
+        stream.final()
+
+    assert 2 == len(server.payloads)
+
+
+def test_headers_of_the_first_body_do_not_go_with_the_second() -> None:
+    """Its length, and the key that makes it one request."""
+    seen: list[httpx.Headers] = []
+    server = Asked(cut("openai-chat"), rest("openai-chat", anchor_of(given()) + TEXT[len(given()) - 1 :]))
+    server.client.event_hooks["request"] = [lambda request: seen.append(request.headers)]
+    body = json.dumps(PAYLOADS["openai-chat"])
+    headers = {"Authorization": "Bearer k", "Idempotency-Key": "1", "Content-Length": str(len(body))}
+    options: Any = {"json": PAYLOADS["openai-chat"], "headers": headers, "client": server.client}
+    with connect(PLACES["openai-chat"], retry=GO_ON, **options) as stream:
+        stream.final()
+
+    assert [True, False] == ["Idempotency-Key" in each for each in seen]
+    assert ["Bearer k"] * 2 == [each["Authorization"] for each in seen]
+    assert seen[0]["Content-Length"] != seen[1]["Content-Length"]
+
+
+@pytest.mark.parametrize(
+    ("format", "more", "why"),
+    [
+        ("openai-chat", {"tool_choice": "required"}, "forces a tool call"),
+        ("openai-chat", {"tool_choice": {"type": "function", "function": {"name": "f"}}}, "forces a tool"),
+        ("anthropic", {"tool_choice": {"type": "any"}}, "forces a tool call"),
+        ("gemini", {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, "forces a tool call"),
+        ("bedrock-converse", {"toolConfig": {"toolChoice": {"any": {}}}}, "forces a tool call"),
+        ("openai-chat", {"n": 2}, "several choices"),
+        ("openai-chat", {"response_format": {"type": "json_schema"}}, "asks for JSON"),
+        ("openai-responses", {"text": {"format": {"type": "json_schema"}}}, "asks for JSON"),
+        ("ollama", {"format": "json"}, "asks for JSON"),
+        ("openai-responses", {"conversation": "conv_1"}, "keeps the conversation"),
+        ("anthropic", {"thinking": {"type": "enabled", "budget_tokens": 99}}, "budget for thinking"),
+        ("openai-completions", {"echo": True}, "prompt given back"),
+    ],
+)
+def test_a_request_that_is_never_gone_on_with_is_made_again(
+    format: str, more: dict[str, Any], why: str
+) -> None:
+    """From zero with `mode="continue"`, and not at all with "auto"; both say why."""
+    told: list[Attempt] = []
+    server = Asked(cut(format), rest(format, TEXT))
+    with ask(server, format, Retry(mode="continue", wait=0, on_retry=told.append), **more) as stream:
+        pieces = list(stream.text)
+    alone = Asked(cut(format))
+    with ask(alone, format, Retry(wait=0), **more) as other, pytest.raises(StreamError) as caught:
+        list(other.text)
+
+    assert TEXT == "".join(pieces)
+    assert ["restart"] == [attempt.mode for attempt in told]
+    assert server.payloads[0] == server.payloads[1]
+    assert why in str(told[0].why)
+    assert why in "".join(caught.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    ("format", "more"),
+    [
+        ("openai-chat", {"tool_choice": "auto"}),
+        ("anthropic", {"tool_choice": {"type": "auto"}}),
+        ("openai-chat", {"response_format": {"type": "text"}}),
+        ("openai-chat", {"n": 1}),
+    ],
+)
+def test_auto_goes_on_where_the_library_makes_the_request(format: str, more: dict[str, Any]) -> None:
+    """Without being told to."""
+    server = Asked(cut(format), rest(format, anchor_of(given()) + TEXT[len(given()) - 1 :]))
+
+    with ask(server, format, Retry(wait=0), **more) as stream:
+        stream.final()
+
+    assert TEXT == stream.message.text
+    assert ["start", "continue"] == [report.mode for report in stream.attempts]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"content": b"{}"}, "give it as json="),
+        ({"json": {"model": "m"}}, "no turns"),
+        ({"json": {"messages": []}, "method": "GET"}, "give it as json="),
+        ({"json": {"messages": []}, "format": "openai-realtime"}, "cannot carry half an answer"),
+        ({"json": {"messages": []}, "format": "gemini"}, "no turns"),
+    ],
+)
+def test_a_request_that_can_carry_no_half_answer_is_refused_where_it_is_made(
+    given: dict[str, Any], said: str
+) -> None:
+    """Not in the middle of an answer."""
+    with pytest.raises(MisuseError, match=said):
+        connect("http://localhost:9", retry=GO_ON, **given)
+
+
+def test_the_words_that_ask_are_the_callers() -> None:
+    """A text, or what a function makes of the last words; they never enter the message."""
+    for words in ("Weiter!", lambda tail: f"Weiter nach: {tail}"):
+        server = Asked(cut("openai-chat"), rest("openai-chat", anchor_of(given()) + TEXT[len(given()) - 1 :]))
+
+        with ask(server, "openai-chat", Retry(mode="continue", wait=0, ask=words)) as stream:
+            stream.final()
+
+        said = server.payloads[1]["messages"][-1]["content"]
+        assert said == (words if isinstance(words, str) else f"Weiter nach: {anchor_of(given())}")
+        assert TEXT == stream.message.text
+
+
+def test_a_position_that_is_no_longer_held_is_followed_by_a_continuation() -> None:
+    """A response in the background that is too old to be streamed, say."""
+    in_background = (b'"background":false', b'"background":true')
+    broken = cut("openai-responses")
+    chunks = [arrival.data.replace(*in_background) for arrival in broken.arrivals]
+    too_old = refusal("This response can no longer be streamed because it is more than 5 minutes old")
+    again = rest("openai-responses", anchor_of(given()) + TEXT[len(given()) - 1 :])
+    server = Asked(testing.Recording.of(chunks, format="openai-responses"), too_old, again)
+
+    with ask(server, "openai-responses", Retry(wait=0), background=True) as stream:
+        stream.final()
+
+    assert TEXT == stream.message.text
+    assert ["start", "resume", "continue"] == [report.mode for report in stream.attempts]
+    assert [StreamTruncated, PositionLost, None] == [
+        None if report.error is None else type(report.error) for report in stream.attempts
+    ]
+
+
+def test_the_callers_own_payload_is_left_as_it_is() -> None:
+    """It is asked with again, perhaps."""
+    payload = {**PAYLOADS["openai-chat"], "messages": [USER]}
+    before = json.dumps(payload)
+    server = Asked(cut("openai-chat"), rest("openai-chat", anchor_of(given()) + TEXT[len(given()) - 1 :]))
+
+    with connect(PLACES["openai-chat"], json=payload, client=server.client, retry=GO_ON) as stream:
+        stream.final()
+
+    assert before == json.dumps(payload)
+    assert TEXT == stream.message.text

@@ -1,0 +1,273 @@
+"""The request that has a model go on with an answer, made of the one that asked for it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tokenstream._request import headers_but
+from tokenstream.errors import MisuseError
+from tokenstream.formats._read import is_dict, is_list
+from tokenstream.recovery._never import JSON_ASKED
+from tokenstream.recovery._open import told_prefix
+from tokenstream.recovery._servers import VLLM, has_refused, known_prefix, refuse
+from tokenstream.stream._continuation import Prefix
+
+if TYPE_CHECKING:
+    from tokenstream._joint import Prefill
+    from tokenstream.formats.base import Format
+    from tokenstream.message import Message
+    from tokenstream.stream._attempts import Attempt
+
+__all__ = ["ContinuationRequests", "check_continuable"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Where a request of a format keeps its turns, output limit, tool choice, count and wish for JSON."""
+
+    turns: str
+    """The field of the turns, or of the text that the model goes on with."""
+    limits: tuple[tuple[str, ...], ...]
+    """Paths of the output limit."""
+    choice: tuple[str, ...] = ("tool_choice",)
+    """Path of what says which tool is to be called."""
+    count: tuple[str, ...] = ("n",)
+    """Path of the number of alternative answers."""
+    json: tuple[tuple[str, ...], ...] = ()
+    """Paths of what asks for JSON."""
+    is_text: bool = False
+    """The field is text, which the model goes on with by nature."""
+    least: int = 1
+    """The lowest output limit that the API takes."""
+
+
+_SHAPES: dict[str, _Shape] = {
+    "openai-chat": _Shape(
+        "messages", (("max_completion_tokens",), ("max_tokens",)), json=(("response_format", "type"),)
+    ),
+    "anthropic": _Shape(
+        "messages", (("max_tokens",),), json=(("output_config", "format"), ("output_format",))
+    ),
+    "bedrock-invoke": _Shape("messages", (("max_tokens",),)),
+    "bedrock-converse": _Shape(
+        "messages", (("inferenceConfig", "maxTokens"),), choice=("toolConfig", "toolChoice")
+    ),
+    "cohere": _Shape("messages", (("max_tokens",),), json=(("response_format", "type"),)),
+    "gemini": _Shape(
+        "contents",
+        (("generationConfig", "maxOutputTokens"),),
+        choice=("toolConfig", "functionCallingConfig", "mode"),
+        count=("generationConfig", "candidateCount"),
+        json=(
+            ("generationConfig", "responseMimeType"),
+            ("generationConfig", "responseSchema"),
+            ("generationConfig", "responseJsonSchema"),
+        ),
+    ),
+    "ollama": _Shape("messages", (("options", "num_predict"),), json=(("format",),)),
+    "openai-responses": _Shape(
+        "input", (("max_output_tokens",),), json=(("text", "format", "type"),), least=16
+    ),
+    "openai-completions": _Shape("prompt", (("max_tokens",),), is_text=True),
+    "tgi": _Shape("inputs", (("parameters", "max_new_tokens"),), is_text=True),
+}
+_OF_THE_BODY = frozenset({"content-length", "idempotency-key"})
+"""Headers that belong to one body."""
+_FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
+"""Words for a choice of tools that does not force one."""
+
+
+def check_continuable(method: str, options: dict[str, Any], format: str | Format | None) -> None:
+    """Refuse a request that no continuation can be made of.
+
+    Args:
+        method: The HTTP method.
+        options: What httpx takes.
+        format: The answer's format; None where it is to be found out.
+
+    Raises:
+        MisuseError: The payload is not given as `json`, or its format has no place for half an answer.
+    """
+    payload: Any = options.get("json")
+    if method.upper() != "POST" or not is_dict(payload):
+        raise MisuseError(
+            'mode="continue" makes a new payload of the one that was sent: give it as json={…}, or use '
+            "resilient with an open that makes the request"
+        )
+    name = format if isinstance(format, str) or format is None else format.name
+    if name is not None and name not in _SHAPES:
+        known = ", ".join(sorted(_SHAPES))
+        raise MisuseError(f"requests of {name} cannot carry half an answer; these can: {known}")
+    shapes = [_SHAPES[name]] if name is not None else list(_SHAPES.values())
+    if not any(_holds(payload, shape) for shape in shapes):
+        fields = ", ".join(sorted({shape.turns for shape in shapes}))
+        raise MisuseError(f"the payload has no turns to put half an answer behind, under {fields}")
+
+
+def _holds(payload: dict[str, Any], shape: _Shape) -> bool:
+    turns = payload.get(shape.turns)
+    if shape.is_text:
+        return isinstance(turns, str)
+    return is_list(turns) or (shape.turns == "input" and isinstance(turns, str))
+
+
+class ContinuationRequests:
+    """Makes the requests that have a model go on with an answer.
+
+    Args:
+        url: The endpoint.
+        options: What httpx takes, as the caller gave it.
+    """
+
+    def __init__(self, url: str, options: dict[str, Any]) -> None:
+        parts = urlsplit(str(url))
+        self._host = parts.hostname or ""
+        self._path = parts.path
+        self._payload: Any = options.get("json")
+        self._options = options
+
+    def why_not(self, message: Message, limit_left: int | None, *, prefill: bool) -> str | None:
+        """Return why no request can be made that goes on with an answer; None where one can.
+
+        Args:
+            message: The answer so far.
+            limit_left: Tokens that are left of the output limit; None where that is not known.
+            prefill: Whether it goes as a prefix.
+        """
+        payload, shape = self._payload, _SHAPES.get(message.format or "")
+        if shape is None:
+            return f"requests of {message.format} cannot carry half an answer"
+        if not is_dict(payload) or not _holds(payload, shape):
+            return "the request was not given as json={…} with turns"
+        count = _find(payload, shape.count)
+        if isinstance(count, int) and count > 1:
+            return "it has several choices"
+        if _forces(_find(payload, shape.choice)):
+            return "the request forces a tool call"
+        if (
+            not prefill
+            and not shape.is_text
+            and any(_wants_json(_find(payload, path)) for path in shape.json)
+        ):
+            return JSON_ASKED
+        if payload.get("conversation") is not None:
+            return "the provider keeps the conversation that it belongs to"
+        if shape.is_text and payload.get("echo"):
+            return "the request has the prompt given back"
+        budget = _find(payload, ("thinking", "budget_tokens"))
+        if isinstance(budget, int) and limit_left is not None and limit_left <= budget:
+            return "what is left of the output limit is less than the budget for thinking"
+        return None
+
+    def prefix(self, message: Message, asked: Prefill | None, *, refused: bool) -> Prefix | None:
+        """Return how the beginning of an answer goes as a prefix; None where a user's turn is to ask.
+
+        Args:
+            message: The answer so far.
+            asked: What the caller says.
+            refused: The server has refused one in this stream.
+        """
+        payload, name = self._payload, message.format or ""
+        shape = _SHAPES.get(name)
+        if shape is None or not is_dict(payload):
+            return None
+        if shape.is_text:
+            return Prefix()
+        if asked is False or refused or has_refused(self._host, self._model):
+            return None
+        if asked is None and _find(payload, ("thinking", "type")) in ("enabled", "adaptive"):
+            return None
+        told = asked is not None
+        json = any(_wants_json(_find(payload, path)) for path in shape.json)
+        known = known_prefix(self._host, self._path, self._model, told=told, json=json)
+        if known is not None or asked is None:
+            return known
+        extra = VLLM if name == "openai-chat" else {}
+        return Prefix(extra=extra, echoes=told_prefix(asked).echoes)
+
+    def remember_refusal(self) -> None:
+        """Remember that the model at this host takes no prefix."""
+        refuse(self._host, self._model)
+
+    def limit(self, message: Message) -> int | None:
+        """Return the output limit of the request, in tokens; None where it has none."""
+        shape = _SHAPES.get(message.format or "")
+        if shape is None or not is_dict(self._payload):
+            return None
+        found = [_find(self._payload, path) for path in shape.limits]
+        return next((limit for limit in found if isinstance(limit, int) and limit > 0), None)
+
+    def asked(self, attempt: Attempt) -> dict[str, Any]:
+        """Return what httpx takes for the request that goes on.
+
+        Args:
+            attempt: What is to be asked for.
+        """
+        name = attempt.message.format or ""
+        shape = _SHAPES[name]
+        payload: dict[str, Any] = deepcopy(self._payload)
+        if shape.is_text:
+            payload[shape.turns] += attempt.message.text.rstrip()
+        else:
+            before = payload[shape.turns]
+            if isinstance(before, str):
+                before = [{"role": "user", "content": before}]
+            turns = attempt.continuation("mistral" if self._host == "api.mistral.ai" else name)
+            payload[shape.turns] = [*before, *turns]
+            if attempt.asked is not None and attempt.asked.prefix is not None:
+                payload |= attempt.asked.prefix.extra
+        left = attempt.limit_left
+        for path in shape.limits if left is not None else ():
+            if isinstance(_find(payload, path), int):
+                _put(payload, path, max(left or 0, shape.least))
+        options = {**self._options, "json": payload}
+        if options.get("headers"):
+            # They are about another body.
+            options["headers"] = headers_but(options, _OF_THE_BODY)
+        return options
+
+    @property
+    def _model(self) -> str:
+        model = self._payload.get("model") if is_dict(self._payload) else None
+        return model if isinstance(model, str) else self._path
+
+
+def _find(payload: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what stands there in a payload, however its names are spelt; None where nothing does."""
+    for name in path:
+        if not is_dict(payload):
+            return None
+        payload = payload.get(_spelt(payload, name))
+    return payload
+
+
+def _put(payload: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+    *above, last = path
+    for name in above:
+        payload = payload[_spelt(payload, name)]
+    payload[_spelt(payload, last)] = value
+
+
+def _spelt(payload: dict[str, Any], name: str) -> str:
+    """Return a name as the payload spells it: Google takes `maxOutputTokens` and `max_output_tokens`."""
+    if name in payload:
+        return name
+    plain = name.lower()
+    return next((key for key in payload if key.replace("_", "").lower() == plain), name)
+
+
+def _forces(choice: object) -> bool:
+    """Tell whether a choice of tools forces one, in the words of any provider."""
+    if choice is None:
+        return False
+    if is_dict(choice):
+        kind = choice.get("mode") or choice.get("type") or next(iter(choice), None)
+        return _forces(kind)
+    return str(choice).lower() not in _FREE_CHOICES
+
+
+def _wants_json(asked: object) -> bool:
+    return asked is not None and asked not in ("", "text", "text/plain")

@@ -1,0 +1,118 @@
+"""Answers that are never continued, and servers that refuse to go on behind a prefix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import ProviderError, StatusError
+from tokenstream.message import TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.errors import StreamError
+    from tokenstream.message import Message, Part
+
+__all__ = ["JSON_ASKED", "JSON_TEXT", "is_bad_request", "refuses_prefill", "why_never"]
+
+JSON_TEXT = "its text is JSON, which goes on behind a prefix alone"
+JSON_ASKED = "the request asks for JSON, which goes on behind a prefix alone"
+"""Said of answers that a model would go on with in prose."""
+_REFUSALS = (
+    "does not support assistant message prefill",
+    "does not support conversation prefill",
+    "must end with a user message",
+    "end with a user role",
+    "ending with a model turn",
+    "prefill is incompatible with enable_thinking",
+    "cannot end with trailing whitespace",
+    "substring not found",
+    "expected last role user",
+)
+"""The words in which servers say that they take no prefix."""
+_FILTERED = ("content_filter", "content_policy", "refusal", "safety", "prohibited")
+_FENCE = "```json"
+_OTHERS = {
+    "tool_call": "it has a tool call",
+    "server_tool_call": "it broke off after a call of a tool that the provider runs",
+    "server_tool_result": "it broke off after a call of a tool that the provider runs",
+    "refusal": "the model has refused",
+    "media": "it has media",
+    "reasoning": "it broke off in its reasoning",
+    "opaque": "it broke off in a part that is not known",
+}
+"""Said of answers whose last part is of that kind, or that have such a part at all."""
+_ANYWHERE = frozenset({"tool_call", "refusal", "media"})
+_BAD_REQUEST = (400, 422)
+
+
+def why_never(messages: Sequence[Message], error: StreamError, *, prefill: bool) -> str | None:
+    """Return why an answer may not be continued; None where that may be tried.
+
+    Args:
+        messages: The alternative answers so far.
+        error: What broke it off.
+        prefill: Whether it would go as a prefix.
+
+    Example:
+        >>> from tokenstream.errors import StreamTruncated
+        >>> from tokenstream.message import Message, TextPart
+        >>> message = Message(parts=(TextPart(text='{"a": '),))
+        >>> why_never([message], StreamTruncated("cut"), prefill=False)
+        'its text is JSON, which goes on behind a prefix alone'
+    """
+    message = messages[0]
+    if len(messages) > 1 or message.choice != 0:
+        return "it has several choices"
+    if message.finish_reason is not None or _is_filtered(error):
+        return "the provider has ended it"
+    kinds = [part.kind for part in message.parts if part.kind != "citation" and not _is_blank(part)]
+    found = next((_OTHERS[kind] for kind in kinds if kind in _ANYWHERE), None)
+    if found is not None:
+        return found
+    if kinds and kinds[-1] != "text":
+        return _OTHERS[kinds[-1]]
+    if any(not part.complete for part in message.parts if part.kind == "server_tool_call"):
+        return _OTHERS["server_tool_call"]
+    text = message.text
+    if not text.strip():
+        return "no text has arrived yet"
+    return JSON_TEXT if not prefill and _is_json(text.lstrip()) else None
+
+
+def _is_blank(part: Part) -> bool:
+    """Tell whether a part is text that says nothing yet."""
+    return isinstance(part, TextPart) and not part.text.strip()
+
+
+def is_bad_request(error: StreamError) -> bool:
+    """Tell whether an error blames the request."""
+    return isinstance(error, StatusError) and error.status in _BAD_REQUEST
+
+
+def refuses_prefill(error: StreamError) -> bool:
+    """Tell whether an error says that the server takes no prefix."""
+    if not is_bad_request(error) and not isinstance(error, ProviderError):
+        return False
+    said = f"{error} {getattr(error, 'body', '')}".lower()
+    return any(words in said for words in _REFUSALS)
+
+
+def _is_filtered(error: StreamError) -> bool:
+    if not isinstance(error, ProviderError):
+        return False
+    said = f"{error.code} {error.type}".lower()
+    return any(word in said for word in _FILTERED)
+
+
+def _is_json(text: str) -> bool:
+    """Tell whether text breaks off in JSON: it is the beginning of an object or array, or an open block."""
+    if text.count("```") % 2 and text[text.rindex("```") :][: len(_FENCE)].lower() == _FENCE:
+        return True
+    if text[0] not in "{[":
+        return False
+    from tokenstream.partial_json import PartialJSONParser
+
+    parser = PartialJSONParser()
+    parser.feed(text)
+    return parser.error is None

@@ -1,0 +1,84 @@
+"""Providers that go on behind the beginning of an answer, and what each wants beside it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tokenstream.stream._continuation import Prefix
+
+__all__ = ["VLLM", "forget_refusals", "has_refused", "known_prefix", "refuse"]
+
+_REMEMBERED = 1_000
+"""Hosts and models that are remembered at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A provider that takes a prefix."""
+
+    host: str
+    path: str
+    """The beginning of the path."""
+    prefix: Prefix
+    sure: bool = True
+    """All its models do, so that nobody has to say so."""
+    json: bool = True
+    """It does where JSON is asked for, too."""
+
+
+VLLM: dict[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
+"""How vLLM and SGLang are asked."""
+_CLAUDE = re.compile(r"claude-(?:[0-3]|(?:haiku|sonnet|opus)-4-5\b|(?:sonnet|opus)-4-(?:[01]\b|20\d{6}))")
+"""Claude's models up to 4.5; later ones refuse a prefix."""
+_ROWS = (
+    _Row("api.mistral.ai", "", Prefix(marks={"prefix": True}, echoes=True)),
+    _Row("api.deepseek.com", "/beta", Prefix(marks={"prefix": True})),
+    _Row("api.moonshot.ai", "", Prefix(marks={"partial": True}), json=False),
+    _Row("api.moonshot.cn", "", Prefix(marks={"partial": True}), json=False),
+    _Row("dashscope.aliyuncs.com", "", Prefix(marks={"partial": True}), sure=False),
+    _Row("dashscope-intl.aliyuncs.com", "", Prefix(marks={"partial": True}), sure=False),
+)
+
+# Hosts and models that have refused a prefix, for all streams of the process.
+_refused: dict[tuple[str, str], None] = {}
+
+
+def known_prefix(host: str, path: str, model: str, *, told: bool, json: bool) -> Prefix | None:
+    """Return how a provider is asked to go on behind a prefix; None where it is not known to do so.
+
+    Args:
+        host: The host that is asked.
+        path: The path on it.
+        model: The model.
+        told: Whether the caller says that it does.
+        json: Whether JSON is asked for.
+
+    Example:
+        >>> known_prefix("api.mistral.ai", "/v1/chat/completions", "m", told=False, json=False).echoes
+        True
+    """
+    if host == "api.anthropic.com" and (told or _CLAUDE.match(model)):
+        return Prefix()
+    for row in _ROWS:
+        if host == row.host and path.startswith(row.path) and (told or row.sure) and (row.json or not json):
+            return row.prefix
+    return None
+
+
+def refuse(host: str, model: str) -> None:
+    """Remember that a model at a host has refused a prefix."""
+    if len(_refused) >= _REMEMBERED:
+        _refused.pop(next(iter(_refused)), None)
+    _refused[host, model] = None
+
+
+def has_refused(host: str, model: str) -> bool:
+    """Tell whether a model at a host has refused a prefix before."""
+    return (host, model) in _refused
+
+
+def forget_refusals() -> None:
+    """Forget which hosts and models have refused a prefix."""
+    _refused.clear()
