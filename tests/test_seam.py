@@ -191,3 +191,37 @@ def test_the_picture_of_a_seam_is_what_a_stream_gives() -> None:
     drawn = runpy.run_path(str(ROOT / "docs" / "seam_picture.py"))["draw"]()
 
     assert drawn == (ROOT / "docs" / "seam.svg").read_text(encoding="utf-8")
+
+
+def test_thoughts_that_led_to_a_search_stay_with_it() -> None:
+    """A provider asks for them with the call, whoever runs the tool; others leave no part behind."""
+
+    def thought(part: int) -> list[Event]:
+        return [PartStart(ReasoningPart(), part=part), ReasoningDelta("Hm.", part=part), PartDone(part=part)]
+
+    search = ServerToolCall(id="s", name="search", arguments_text="{}", complete=True)
+    call: list[Event] = [PartStart(search, part=1), PartDone(search, part=1)]
+    searched, _ = joined(text("Hel", done=False), [*thought(0), *call, *text("lo", 2), Finish("stop")])
+    alone, events = joined(text("Hel", done=False), [*thought(0), *text("lo", 1), Finish("stop")])
+
+    assert ["text", "reasoning", "server_tool_call"] == [part.kind for part in searched.parts]
+    assert "Hello" == searched.text == alone.text
+    assert ["text"] == [part.kind for part in alone.parts]
+    assert [0] == [event.part for event in events if isinstance(event, PartDone)]
+
+
+def test_a_source_of_the_whole_answer_is_moved_with_its_text() -> None:
+    """One that the answer has is not given again, and leaves no gap."""
+    known, new = Citation(url="https://example.org"), Citation(url="https://example.net", start=4, end=7)
+    before: list[Event] = [CitationAdded(known), *text("So they say: ", 1, done=False)]
+    after: list[Event] = [
+        CitationAdded(known),
+        *text("and why not.", 1),
+        CitationAdded(new, part=2),
+        Finish("stop"),
+    ]
+    message, _ = joined(before, after)
+
+    assert [(None, None), (17, 20)] == [(each.start, each.end) for each in message.citations]
+    assert "why" == message.text[17:20]
+    assert ["citation", "text", "citation"] == [part.kind for part in message.parts]

@@ -66,12 +66,14 @@ class Seam:
         """Where the parts of the continuation are in the answer."""
         self._joined: int | None = None
         """The part of the continuation that goes on with the open text of the answer."""
-        self._shift = 0
-        """By how much its text lies further back in the answer's."""
+        self._given = message.text
+        self._given_in_part = "" if self._open is None else getattr(message.parts[self._open], "text", "")
         self._used = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _NAMED}
         self._ids: dict[str, str] = {}
         """Ids that the answer had used already, and what stands for them."""
         self._known = frozenset(message.provider_data)
+        self._left_out: set[int | None] = set()
+        """Parts of the continuation that the answer is not to have: what was thought about going on."""
         self._sources = message.citations
         self.id: str | None = None
         """The id that the continuation has at its provider."""
@@ -143,15 +145,16 @@ class Seam:
 
     def _new(self, events: list[Event]) -> list[Event]:
         """Return the events but for what the answer has already, or is not to have."""
-        calls = any(isinstance(event, ToolCallStart) for event in events)
+        if not any(_needs_thought(event) for event in events):
+            # What the model thought before it went on is about the request to do so.
+            self._left_out = {event.part for event in events if event.choice == 0 and _is_thought(event)}
         new: list[Event] = []
         for event in events:
             if isinstance(event, MessageStart):
                 self.id, self.model = event.id, event.model
             elif isinstance(event, Unknown) and event.kind == "field" and event.name in self._known:
                 continue
-            elif not self._is_known(event) and (calls or not _is_thought(event)):
-                # What the model thought before it went on is about the request to do so.
+            elif not self._is_known(event):
                 new.append(event)
         return new
 
@@ -174,7 +177,9 @@ class Seam:
         return moved
 
     def _is_known(self, event: Event) -> bool:
-        """Tell whether the answer has that already: the start of its text, or a source of the whole."""
+        """Tell whether the answer has an event already, or is not to have it."""
+        if event.part is not None and event.choice == 0 and event.part in self._left_out:
+            return True
         if isinstance(event, CitationAdded):
             return event.citation.cites is None and event.citation in self._sources
         return isinstance(event, PartStart) and event.choice == 0 and event.part == self._joined
@@ -184,8 +189,6 @@ class Seam:
         if self._open is not None and self._joined is None:
             self._joined = event.part
             self._places[event.part] = self._open
-            self._shift = len(getattr(self._accumulator.message.parts[self._open], "text", ""))
-            self._shift -= self._joint.dropped
         return event.part == self._joined
 
     def _closes(self, event: Event) -> bool:
@@ -216,17 +219,24 @@ class Seam:
             event.call = self._renamed(event.call)
         elif isinstance(event, PartStart | PartDone):
             event.content = self._renamed(event.content)
-        elif isinstance(event, CitationAdded) and event.citation.cites is not None:
+        elif isinstance(event, CitationAdded):
             event.citation = self._moved(event.citation)
 
     def _moved(self, citation: Any) -> Any:  # noqa: ANN401 - a citation
         """Return a citation that names the part, and the place in its text, of the whole answer."""
-        changes: dict[str, Any] = {"cites": self._places.get(citation.cites, citation.cites)}
-        if citation.cites == self._joined:
-            for name in ("start", "end"):
-                at = getattr(citation, name)
-                if at is not None:
-                    changes[name] = at + self._shift
+        if citation.cites not in (None, self._joined):
+            return citation.model_copy(update={"cites": self._places.get(citation.cites, citation.cites)})
+        before = self._given if citation.cites is None else self._given_in_part
+        before = before[: max(0, len(before) - self._joint.dropped)]
+        # Google counts bytes.
+        size = len(
+            before.encode("utf-8", "surrogatepass") if self._accumulator.format == "gemini" else before
+        )
+        changes: dict[str, Any] = {} if citation.cites is None else {"cites": self._places[citation.cites]}
+        for name in ("start", "end"):
+            at = getattr(citation, name)
+            if at is not None:
+                changes[name] = at + size
         return citation.model_copy(update=changes)
 
     def _renamed(self, part: Any) -> Any:  # noqa: ANN401 - any part
@@ -258,3 +268,9 @@ def _open_text(parts: tuple[Part, ...]) -> int | None:
 def _is_thought(event: Event) -> bool:
     content = event.content if isinstance(event, PartStart | PartDone) else None
     return isinstance(event, ReasoningDelta) or (content is not None and content.kind == "reasoning")
+
+
+def _needs_thought(event: Event) -> bool:
+    """Tell whether an event begins a call, which may not go back to a provider without what led to it."""
+    content = event.content if isinstance(event, PartStart | PartDone) else None
+    return isinstance(event, ToolCallStart) or (content is not None and content.kind in _NAMED)

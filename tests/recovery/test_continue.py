@@ -7,59 +7,35 @@ from typing import Any
 
 import pytest
 
-from tests.recovery.attempts import Played, in_each_world, play
+from tests.recovery.attempts import in_each_world, play
+from tests.recovery.continuing import (
+    GIVEN,
+    GO_ON,
+    PREFIX,
+    SCRIPT,
+    TEXT,
+    WORDS,
+    cut,
+    goes_on,
+    obeys,
+    reasoned,
+    says,
+    seam,
+    text_of,
+)
 from tests.support import wire
 from tokenstream import Retry, Stream, resilient, testing
-from tokenstream._joint import anchor_of
 from tokenstream.accumulator import Accumulator
-from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamInterrupted, StreamTruncated
-from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Resumed, TextDelta
+from tokenstream.errors import (
+    MisuseError,
+    ProviderError,
+    StatusError,
+    StreamInterrupted,
+    StreamTruncated,
+)
+from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Resumed
+from tokenstream.message import TextPart
 from tokenstream.recovery import Attempt
-
-TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
-WORDS = [f"{word} " for word in TEXT.split()]
-GIVEN = "".join(WORDS[:9])
-GO_ON = Retry(mode="continue", wait=0)
-PREFIX = Retry(mode="continue", wait=0, prefill=True)
-SCRIPT = testing.script().text(*WORDS).usage(input_tokens=9, output_tokens=20).finish("stop")
-END = wire.chat({}, "stop")
-Server = Callable[[Attempt], list[bytes]]
-
-
-def cut(format: str = "openai-chat", script: Any = SCRIPT, *, behind: bytes = b"goes") -> list[bytes]:
-    """Return an answer that breaks off before the chunk with these words."""
-    whole: list[bytes] = script.chunks(format)
-    return whole[: next(number for number, chunk in enumerate(whole) if behind in chunk)]
-
-
-def says(reply: Callable[[str], str], format: str = "openai-chat", **finish: Any) -> Server:
-    """Return a server that answers with a function of what there is of the answer, word by word."""
-
-    def answer(attempt: Attempt) -> list[bytes]:
-        words = reply(attempt.message.text).replace(" ", " \0").split("\0")
-        script = testing.script(model="other-model").text(*words).usage(input_tokens=30, output_tokens=11)
-        return script.finish(finish.get("reason", "stop")).chunks(format)
-
-    return answer
-
-
-def obeys(given: str) -> str:
-    """Begin with the last words, as the user's turn asks."""
-    return anchor_of(given) + TEXT[len(given.rstrip()) :]
-
-
-def goes_on(given: str) -> str:
-    """Go on behind a prefix, which has no white space at its end."""
-    return TEXT[len(given.rstrip()) :]
-
-
-def seam(played: Played) -> Resumed:
-    (found,) = [event for event in played.given if isinstance(event, Resumed)]
-    return found
-
-
-def text_of(played: Played) -> str:
-    return "".join(event.text for event in played.given if isinstance(event, TextDelta))
 
 
 @in_each_world
@@ -218,10 +194,6 @@ def test_a_continuation_that_is_empty_ends_the_answer(retry: Retry, confidence: 
     ]
 
 
-def reasoned(*, signature: str | None) -> Any:
-    return testing.script().reasoning("Well. ", signature=signature).text(*WORDS).finish("stop")
-
-
 def test_signed_reasoning_goes_back_and_no_other() -> None:
     """Byte for byte; what is not signed stays here."""
     signed = play(
@@ -249,6 +221,7 @@ def test_what_a_model_thinks_of_being_asked_to_go_on_is_no_part_of_its_answer() 
     played = play("sync", [cut("anthropic"), thinks], GO_ON, format="anthropic")
 
     assert (TEXT, "", True) == (played.message.text, played.message.reasoning, played.message.complete)
+    assert [TextPart(text=TEXT, complete=True)] == [*played.message.parts]
     assert [{"type": "text", "text": TEXT}] == played.message.to_anthropic()["content"]
 
 
@@ -466,88 +439,3 @@ def test_a_transport_that_breaks_is_gone_on_with_as_well() -> None:
     played = play("sync", [[*cut(), StreamInterrupted("reset")], says(obeys)], GO_ON, format="openai-chat")
 
     assert TEXT == played.message.text
-
-
-def test_every_part_of_a_continuation_has_its_place_where_the_answer_has_sources() -> None:
-    """Whether it comes in one chunk or many."""
-    url = {"type": "url_citation", "url_citation": {"url": "https://example.org", "title": "Rivers"}}
-    before = [wire.chat({"content": GIVEN}), wire.chat({"annotations": [url]})]
-    behind = [
-        wire.chat({"content": GIVEN[-40:] + "more "}),
-        wire.chat({"content": "and more. "}),
-        *[wire.chat({"reasoning_content": word}) for word in ("Well, ", "so ", "be it. ")],
-        *[wire.chat({"content": word}) for word in ("The ", "end ", "is ", "near.")],
-        wire.chat({}, "stop"),
-        wire.DONE,
-    ]
-    chunked = play("sync", [before, behind], GO_ON, format="openai-chat")
-    at_once = play("sync", [before, [b"".join(behind)]], GO_ON, format="openai-chat")
-
-    assert GIVEN + "more and more. The end is near." == text_of(chunked) == chunked.message.text
-    assert ("Well, so be it. ", True) == (chunked.message.reasoning, chunked.message.complete)
-    assert chunked.message == at_once.message
-    assert all(part.complete for part in chunked.message.parts)
-
-
-def test_sources_that_come_before_the_text_do_not_hide_the_seam() -> None:
-    """Those that the answer has are not given again."""
-    url = {"type": "url_citation", "url_citation": {"url": "https://example.org", "title": "Rivers"}}
-    new = {"type": "url_citation", "url_citation": {"url": "https://example.net", "title": "Stones"}}
-    before = [wire.chat({"annotations": [url], "content": ""}), wire.chat({"content": GIVEN})]
-    behind = [wire.chat({"annotations": [url, new]}), wire.chat({"content": obeys(GIVEN)}), END]
-    played = play("sync", [before, [*behind, wire.DONE]], GO_ON, format="openai-chat")
-
-    assert (TEXT, 1.0) == (text_of(played), seam(played).confidence)
-    assert ["https://example.org", "https://example.net"] == [each.url for each in played.message.citations]
-
-
-@pytest.mark.parametrize("retry", [GO_ON, Retry(mode="continue", wait=0, least=0.9)])
-def test_what_is_not_joined_leaves_the_checkpoint_where_it_was(retry: Retry) -> None:
-    """A position of the other response would be another place."""
-    alone = play("sync", [cut("openai-responses")], Retry(attempts=1), format="openai-responses")
-    rest = says(lambda _: "Something else." if retry.least else GIVEN[-40:-9], "openai-responses")
-
-    def breaks(attempt: Attempt) -> list[bytes]:
-        return rest(attempt) if retry.least else rest(attempt)[:8]
-
-    bodies: list[Any] = [cut("openai-responses"), breaks]
-    limited = Retry(mode="continue", wait=0, least=retry.least, attempts=2)
-    played = play("sync", bodies, limited, format="openai-responses")
-
-    assert alone.error is not None
-    assert played.error is not None
-    assert alone.error.checkpoint == played.error.checkpoint
-    assert played.error.checkpoint.position is not None
-
-
-@pytest.mark.parametrize("format", ["anthropic", "openai-responses", "gemini", "openai-chat"])
-def test_the_turn_of_a_continued_answer_is_one_that_the_api_takes(format: str) -> None:
-    """Signed reasoning first, where it may go, then all of the text, and nothing left to leave out."""
-    first = reasoned(signature="c2lnbg==" if format == "anthropic" else None)
-
-    def thinks(attempt: Attempt) -> list[bytes]:
-        script = testing.script().reasoning("Where was I? ").text(obeys(attempt.message.text))
-        return script.finish("stop").chunks(format)
-
-    message = play("sync", [cut(format, first), thinks], GO_ON, format=format).message
-    turn = {
-        "anthropic": message.to_anthropic,
-        "openai-responses": message.to_openai_responses,
-        "gemini": message.to_gemini,
-        "openai-chat": message.to_openai_chat,
-    }[format]()
-
-    assert TEXT.strip() in str(turn)
-    assert "Where was I?" not in str(turn)
-
-
-@pytest.mark.parametrize("text", ["ha " * 30, "=" * 60, "| --- | --- | --- |\n" * 5])
-def test_a_text_that_repeats_itself_goes_on_behind_its_prefix(text: str) -> None:
-    """What looks like an echo of it may be the rest."""
-    script = testing.script().text(text[:21], text[21:]).finish("stop")
-    server = [
-        b"".join(testing.script().text(text[len(text[:21].rstrip()) :]).finish("stop").chunks("openai-chat"))
-    ]
-    played = play("sync", [script.chunks("openai-chat")[:2], server], PREFIX, format="openai-chat")
-
-    assert text == text_of(played)

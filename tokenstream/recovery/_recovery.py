@@ -21,7 +21,7 @@ from tokenstream.errors import (
 from tokenstream.events import Restarted, Resumed
 from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, is_bad_request, refuses_prefill
 from tokenstream.recovery._outcome import outcome_of, shows_but
-from tokenstream.recovery._rules import ContinuationRules
+from tokenstream.recovery._rules import ContinuationRules, note
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._said import log
 
@@ -97,6 +97,8 @@ class Recovery:
         self._shown = False
         """Something of the answer was given: it cannot be asked for again without a word."""
         self._over = False
+        self._lost_usage: tuple[Usage | None, ...] = ()
+        """The token counts of an attempt that has given nothing of an answer that was shown."""
         self._broken_by: StreamError | None = None
         """What broke off the answer that was shown; None while none was, or it goes on."""
         self._asked: Continuation | None = None
@@ -188,7 +190,7 @@ class Recovery:
             # What was kept for going on is ended now.
             self._machine.finish(cause, now)
             if self._asked is not None and not self._hold.released:
-                error.add_note(_told_before(self._reports))
+                note(error, _told_before(self._reports))
             if isinstance(error, PositionLost):
                 self._machine.error = error
             return None
@@ -247,8 +249,9 @@ class Recovery:
             return None
         mode, why = self._choose_mode(error, stepped=stepped)
         if mode is None:
-            if why is not None and retry.wants(error, otherwise=error.retryable):
-                error.add_note(f"the answer was not continued: {why}")
+            refused = stepped or self._was_refused(error)
+            if why is not None and (refused or retry.wants(error, otherwise=error.retryable)):
+                note(error, f"the answer was not continued: {why}")
             return None
         further = self._goes_further(mode)
         # What cannot succeed there may succeed with somebody else, or by another request.
@@ -323,7 +326,10 @@ class Recovery:
     def _position(self) -> int | str | None:
         """The position from which the server can replay; None where it cannot."""
         opener, machine = self._openers[self._at], self._machine
-        if self._retry.mode in ("restart", "continue") or not opener.resumes or machine.continued:
+        if self._retry.mode in ("restart", "continue") or not opener.resumes:
+            return None
+        if machine.continued or self._asked is not None:
+            # A continuation has positions of its own, and none of them is one of the answer's.
             return None
         asked = self._retry.mode == "resume"
         reader = machine.reader
@@ -395,6 +401,7 @@ class Recovery:
         self._made, self._free = self._made + 1 - plan.stepped, self._free + plan.stepped
         self._mode, self._asked = attempt.mode, asked
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
+        self._lost_usage = ()
         if plan.mode == "restart":
             self._rules.begin_again()
         if self._shown and plan.mode == "restart":
@@ -428,6 +435,9 @@ class Recovery:
         """
         if failed and self._shown:
             # What was shown before stays what there is of the answer.
+            self._lost_usage = (self._hold.usage,)
+            if self._hold.usage is not None:
+                self._machine.accumulator.spend(self._hold.usage)
             return None
         machine, broken_by, self._broken_by = self._machine, self._broken_by, None
         shown, self._shown = self._shown, True
@@ -464,6 +474,8 @@ class Recovery:
         """The token counts of the attempt that goes on."""
         if not self._hold.released:
             return self._hold.usage
+        if self._lost_usage:
+            return self._lost_usage[0]
         return self._machine.accumulator.own_usage
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._open import Opener
     from tokenstream.recovery._retry import Retry
 
-__all__ = ["ContinuationRules"]
+__all__ = ["ContinuationRules", "note"]
 
 _BYTES_PER_TOKEN = 4
 """What a token is reckoned to hold where nobody has counted them."""
@@ -103,9 +103,16 @@ class ContinuationRules:
         if broken_by is None or resumed.confidence >= least:
             self._counted += self._told
             return [resumed]
-        broken_by.add_note(
+        note(
+            broken_by,
             f"the answer was not continued: the confidence at the seam is {resumed.confidence}, "
-            f"and least={least}"
+            f"and least={least}",
         )
         self._machine.refuse_seam(broken_by)
         return []
+
+
+def note(error: StreamError, words: str) -> None:
+    """Note something on an error, once: the end of one input may be looked at twice."""
+    if words not in getattr(error, "__notes__", ()):
+        error.add_note(words)

@@ -1,0 +1,83 @@
+"""A story, servers that break off in it, and models that go on with it in their ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.recovery.attempts import Played
+from tests.support import wire
+from tokenstream import Retry, testing
+from tokenstream._joint import anchor_of
+from tokenstream.events import Resumed, TextDelta
+from tokenstream.recovery import Attempt
+
+__all__ = [
+    "END",
+    "GIVEN",
+    "GO_ON",
+    "PREFIX",
+    "SCRIPT",
+    "TEXT",
+    "WORDS",
+    "Server",
+    "cut",
+    "goes_on",
+    "obeys",
+    "reasoned",
+    "says",
+    "seam",
+    "text_of",
+]
+
+TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
+WORDS = [f"{word} " for word in TEXT.split()]
+GIVEN = "".join(WORDS[:9])
+GO_ON = Retry(mode="continue", wait=0)
+PREFIX = Retry(mode="continue", wait=0, prefill=True)
+SCRIPT = testing.script().text(*WORDS).usage(input_tokens=9, output_tokens=20).finish("stop")
+END = wire.chat({}, "stop")
+Server = Callable[[Attempt], list[bytes]]
+
+
+def cut(format: str = "openai-chat", script: Any = SCRIPT, *, behind: bytes = b"goes") -> list[bytes]:
+    """Return an answer that breaks off before the chunk with these words."""
+    whole: list[bytes] = script.chunks(format)
+    return whole[: next(number for number, chunk in enumerate(whole) if behind in chunk)]
+
+
+def says(reply: Callable[[str], str], format: str = "openai-chat", **finish: Any) -> Server:
+    """Return a server that answers with a function of what there is of the answer, word by word."""
+
+    def answer(attempt: Attempt) -> list[bytes]:
+        words = reply(attempt.message.text).replace(" ", " \0").split("\0")
+        script = testing.script(model="other-model").text(*words).usage(input_tokens=30, output_tokens=11)
+        return script.finish(finish.get("reason", "stop")).chunks(format)
+
+    return answer
+
+
+def obeys(given: str) -> str:
+    """Begin with the last words, as the user's turn asks."""
+    return anchor_of(given) + TEXT[len(given.rstrip()) :]
+
+
+def goes_on(given: str) -> str:
+    """Go on behind a prefix, which has no white space at its end."""
+    return TEXT[len(given.rstrip()) :]
+
+
+def seam(played: Played) -> Resumed:
+    """Return what announced the continuation."""
+    (found,) = [event for event in played.given if isinstance(event, Resumed)]
+    return found
+
+
+def text_of(played: Played) -> str:
+    """Return the text that the loop over events was given."""
+    return "".join(event.text for event in played.given if isinstance(event, TextDelta))
+
+
+def reasoned(*, signature: str | None) -> Any:
+    """Return the script of the story with a thought before it."""
+    return testing.script().reasoning("Well. ", signature=signature).text(*WORDS).finish("stop")

@@ -1,0 +1,172 @@
+"""The parts of an answer that a model goes on with: their places, sources, thoughts and positions."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.recovery.attempts import play
+from tests.recovery.continuing import (
+    END,
+    GIVEN,
+    GO_ON,
+    PREFIX,
+    TEXT,
+    cut,
+    obeys,
+    reasoned,
+    says,
+    seam,
+    text_of,
+)
+from tests.support import wire
+from tokenstream import Retry, Stream, testing
+from tokenstream.errors import (
+    PositionLost,
+)
+from tokenstream.events import PartDone, PartStart
+from tokenstream.recovery import Attempt
+from tokenstream.recovery._open import SyncOpener
+from tokenstream.recovery._resilient import read_again
+from tokenstream.stream._driver import Options
+
+
+def test_every_part_of_a_continuation_has_its_place_where_the_answer_has_sources() -> None:
+    """Whether it comes in one chunk or many."""
+    url = {"type": "url_citation", "url_citation": {"url": "https://example.org", "title": "Rivers"}}
+    before = [wire.chat({"content": GIVEN}), wire.chat({"annotations": [url]})]
+    behind = [
+        wire.chat({"content": GIVEN[-40:] + "more "}),
+        wire.chat({"content": "and more. "}),
+        *[wire.chat({"reasoning_content": word}) for word in ("Well, ", "so ", "be it. ")],
+        *[wire.chat({"content": word}) for word in ("The ", "end ", "is ", "near.")],
+        wire.chat({}, "stop"),
+        wire.DONE,
+    ]
+    chunked = play("sync", [before, behind], GO_ON, format="openai-chat")
+    at_once = play("sync", [before, [b"".join(behind)]], GO_ON, format="openai-chat")
+
+    assert GIVEN + "more and more. The end is near." == text_of(chunked) == chunked.message.text
+    assert ("Well, so be it. ", True) == (chunked.message.reasoning, chunked.message.complete)
+    assert chunked.message == at_once.message
+    assert all(part.complete for part in chunked.message.parts)
+
+
+def test_sources_that_come_before_the_text_do_not_hide_the_seam() -> None:
+    """Those that the answer has are not given again."""
+    url = {"type": "url_citation", "url_citation": {"url": "https://example.org", "title": "Rivers"}}
+    new = {"type": "url_citation", "url_citation": {"url": "https://example.net", "title": "Stones"}}
+    before = [wire.chat({"annotations": [url], "content": ""}), wire.chat({"content": GIVEN})]
+    behind = [wire.chat({"annotations": [url, new]}), wire.chat({"content": obeys(GIVEN)}), END]
+    played = play("sync", [before, [*behind, wire.DONE]], GO_ON, format="openai-chat")
+
+    assert (TEXT, 1.0) == (text_of(played), seam(played).confidence)
+    assert ["https://example.org", "https://example.net"] == [each.url for each in played.message.citations]
+
+
+@pytest.mark.parametrize("retry", [GO_ON, Retry(mode="continue", wait=0, least=0.9)])
+def test_what_is_not_joined_leaves_the_checkpoint_where_it_was(retry: Retry) -> None:
+    """A position of the other response would be another place."""
+    alone = play("sync", [cut("openai-responses")], Retry(attempts=1), format="openai-responses")
+    rest = says(lambda _: "Something else." if retry.least else GIVEN[-40:-9], "openai-responses")
+
+    def breaks(attempt: Attempt) -> list[bytes]:
+        return rest(attempt) if retry.least else rest(attempt)[:8]
+
+    bodies: list[Any] = [cut("openai-responses"), breaks]
+    limited = Retry(mode="continue", wait=0, least=retry.least, attempts=2)
+    played = play("sync", bodies, limited, format="openai-responses")
+
+    assert alone.error is not None
+    assert played.error is not None
+    assert alone.error.checkpoint == played.error.checkpoint
+    assert played.error.checkpoint.position is not None
+
+
+@pytest.mark.parametrize("format", ["anthropic", "openai-responses", "gemini", "openai-chat"])
+def test_the_turn_of_a_continued_answer_is_one_that_the_api_takes(format: str) -> None:
+    """Signed reasoning first, where it may go, then all of the text, and nothing left to leave out."""
+    first = reasoned(signature="c2lnbg==" if format == "anthropic" else None)
+
+    def thinks(attempt: Attempt) -> list[bytes]:
+        script = testing.script().reasoning("Where was I? ").text(obeys(attempt.message.text))
+        return script.finish("stop").chunks(format)
+
+    message = play("sync", [cut(format, first), thinks], GO_ON, format=format).message
+    turn = {
+        "anthropic": message.to_anthropic,
+        "openai-responses": message.to_openai_responses,
+        "gemini": message.to_gemini,
+        "openai-chat": message.to_openai_chat,
+    }[format]()
+
+    assert TEXT.strip() in str(turn)
+    assert "Where was I?" not in str(turn)
+
+
+@pytest.mark.parametrize("text", ["ha " * 30, "=" * 60, "| --- | --- | --- |\n" * 5])
+def test_a_text_that_repeats_itself_goes_on_behind_its_prefix(text: str) -> None:
+    """What looks like an echo of it may be the rest."""
+    script = testing.script().text(text[:21], text[21:]).finish("stop")
+    server = [
+        b"".join(testing.script().text(text[len(text[:21].rstrip()) :]).finish("stop").chunks("openai-chat"))
+    ]
+    played = play("sync", [script.chunks("openai-chat")[:2], server], PREFIX, format="openai-chat")
+
+    assert text == text_of(played)
+
+
+@pytest.mark.parametrize(
+    "format", ["anthropic", "openai-chat", "gemini", "cohere", "openai-responses", "ollama"]
+)
+def test_a_model_that_thinks_each_time_goes_on_with_one_text(format: str) -> None:
+    """However often it breaks off."""
+
+    def whole(attempt: Attempt) -> list[bytes]:
+        script = testing.script().reasoning("Again? ").text(obeys(attempt.message.text))
+        return script.finish("stop").chunks(format)
+
+    first = reasoned(signature="c2lnbg==" if format == "anthropic" else None)
+    halves = testing.script().reasoning("Well, ").text(obeys(GIVEN)[:60], "never").finish("stop")
+    bodies: list[Any] = [cut(format, first), cut(format, halves, behind=b"never"), whole]
+    played = play("sync", bodies, Retry(mode="continue", wait=0, attempts=5), format=format)
+
+    began = [event.part for event in played.given if isinstance(event, PartStart)]
+    ended = [event.part for event in played.given if isinstance(event, PartDone)]
+    assert (TEXT, "Well. ") == (played.message.text, played.message.reasoning)
+    assert ["reasoning", "text"] == [part.kind for part in played.message.parts]
+    assert set(began) == set(ended) == {0, 1}
+
+
+def test_a_continuation_that_breaks_before_the_seam_is_not_resumed_from_its_own_position() -> None:
+    """That would be another place in the first response."""
+    in_background = (b'"background":false', b'"background":true')
+
+    def background(chunks: list[bytes]) -> list[bytes]:
+        return [chunk.replace(*in_background) for chunk in chunks]
+
+    lost = PositionLost("too old")
+    half = testing.script().text(obeys(GIVEN)[:30], "never").chunks("openai-responses")
+    bodies: list[Any] = [background(cut("openai-responses")), lost, background(half[:-4])]
+    bodies.append(says(obeys, "openai-responses"))
+    left = iter(bodies)
+
+    class Known(SyncOpener):
+        builds = True
+
+    def ask(attempt: Attempt) -> Any:
+        asked.append(attempt.mode)
+        body = next(left)
+        if isinstance(body, Exception):
+            raise body
+        return body(attempt) if callable(body) else body
+
+    asked: list[str] = []
+    retry = Retry(wait=0, attempts=5)
+    options = Options("openai-responses", None, None, None, time.monotonic, False, None)
+    stream = read_again(Stream, (Known(ask, "openai-responses"),), retry, options)
+
+    assert TEXT == stream.final().text
+    assert ["start", "resume", "continue", "continue"] == asked
