@@ -103,6 +103,18 @@ class Message(Value):
         """All text of the answer, joined."""
         return "".join([part.text for part in self.parts if part.kind == "text"])
 
+    def join_text(self, separator: str = "\n\n") -> str:
+        r"""Return the text with something between its parts, which `text` joins as they are.
+
+        Args:
+            separator: What stands between two parts.
+
+        Example:
+            >>> Message(parts=(TextPart(text="Let me look."), TextPart(text="It rains."))).join_text()
+            'Let me look.\n\nIt rains.'
+        """
+        return separator.join([part.text for part in self.parts if part.kind == "text" and part.text])
+
     @property
     def reasoning(self) -> str:
         """All reasoning that was shown, joined."""

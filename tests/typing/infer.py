@@ -57,6 +57,8 @@ def streams(body: Iterable[bytes]) -> None:
         assert_type(piece, str)
     for piece in stream.choice(1).reasoning:
         assert_type(piece, str)
+    for delta in stream.deltas:
+        assert_type(delta, TextDelta | ReasoningDelta | RefusalDelta)
     for call in stream.tool_calls:
         assert_type(call, ToolCall)
     for call in stream.tool_calls.when_complete():

@@ -12,6 +12,7 @@ from tokenstream.stream._uncopied import Uncopied
 if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.partial_json._pattern import At
+    from tokenstream.stream._deltas import DeltaCursor
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._output_cursor import OutputCursor
     from tokenstream.stream._output_documents import Answer
@@ -48,6 +49,12 @@ class Cursors:
     def tool_calls(self) -> CallCursor:
         """Read the tool calls."""
         return CallCursor(self._driver.accumulator, self._choice)
+
+    def deltas(self) -> DeltaCursor:
+        """Read all that is shown in words."""
+        from tokenstream.stream._deltas import DeltaCursor
+
+        return DeltaCursor(self._driver.accumulator, self._choice)
 
     # What makes those below reads JSON and validates: it is loaded when first used.
 

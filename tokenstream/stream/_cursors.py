@@ -15,27 +15,28 @@ from tokenstream.events import ToolCallDone
 if TYPE_CHECKING:
     from tokenstream._log import TextLog
     from tokenstream.accumulator import Accumulator
-    from tokenstream.events import ReasoningDelta, TextDelta
+    from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
     from tokenstream.message import ToolCall
 
 __all__ = ["CallCursor", "TextCursor"]
 
 
 class TextCursor:
-    """Where a reader is in the text or the reasoning of a choice."""
+    """Where a reader is in the text, the reasoning or the refusal of a choice."""
 
-    __slots__ = ("_accumulator", "_choice", "_compared", "_expected", "_kind", "_log", "_position", "_type")
+    __slots__ = ("_accumulator", "_choice", "_compared", "_expected", "_log", "_position", "_type", "kind")
 
     def __init__(
         self,
         accumulator: Accumulator,
         choice: int,
         kind: str,
-        type: type[TextDelta | ReasoningDelta],  # noqa: A002
+        type: type[TextDelta | ReasoningDelta | RefusalDelta],  # noqa: A002
     ) -> None:
         self._accumulator = accumulator
         self._choice = choice
-        self._kind = kind
+        self.kind = kind
+        """The kind of the parts that it reads."""
         self._type = type
         self._log: TextLog | None = None
         self._position = 0
@@ -43,6 +44,11 @@ class TextCursor:
         """What was given before the answer began again, until that is compared."""
         self._compared: TextLog | None = None
         """What it is compared with; `_position` says how far."""
+
+    @property
+    def position(self) -> int:
+        """How many characters of that kind the reader has been given, since the answer began."""
+        return self._position
 
     def ready(self) -> str | None:
         """Return the text that the reader has missed, in one piece.
@@ -90,7 +96,7 @@ class TextCursor:
     # -- within ------------------------------------------------------------
 
     def _find(self) -> TextLog | None:
-        return self._accumulator.find_log(self._choice or self._accumulator.main, self._kind)
+        return self._accumulator.find_log(self._choice or self._accumulator.main, self.kind)
 
     def _begin_again(self, given: TextLog) -> str | None:
         """Compare from here on with what was given."""

@@ -10,6 +10,7 @@ from tokenstream.stream._view import AsyncToolCallView, AsyncView, ToolCallView,
 
 if TYPE_CHECKING:
     from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._deltas import Delta
     from tokenstream.stream._sync_driver import SyncDriver
 
 __all__ = ["AsyncChoice", "Choice"]
@@ -40,6 +41,15 @@ class Choice(OutputViews, CallViews):
         return View(self._driver, self._cursors.reasoning(), self._in_message("reasoning"))
 
     @property
+    def deltas(self) -> View[Delta]:
+        """All that the answer shows in words, in the order in which it comes: a view of its deltas.
+
+        Each is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with `.text` and
+        the index of its `.part`; what a view that starts late has missed comes part by part.
+        """
+        return View(self._driver, self._cursors.deltas(), self._in_message("parts"))
+
+    @property
     def tool_calls(self) -> ToolCallView:
         """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
         return ToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
@@ -68,6 +78,15 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
     def reasoning(self) -> AsyncView[str]:
         """The model's reasoning as it arrives: a view of `str` pieces."""
         return AsyncView(self._driver, self._cursors.reasoning(), self._in_message("reasoning"))
+
+    @property
+    def deltas(self) -> AsyncView[Delta]:
+        """All that the answer shows in words, in the order in which it comes: a view of its deltas.
+
+        Each is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with `.text` and
+        the index of its `.part`; what a view that starts late has missed comes part by part.
+        """
+        return AsyncView(self._driver, self._cursors.deltas(), self._in_message("parts"))
 
     @property
     def tool_calls(self) -> AsyncToolCallView:

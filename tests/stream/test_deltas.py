@@ -1,0 +1,176 @@
+"""One loop over all that an answer shows in words, in the order in which it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import wire
+from tests.support.recordings import Recorded, ours
+from tokenstream import AsyncStream, Message, Retry, Stream, resilient, testing
+from tokenstream.errors import MisuseError, StreamError, StreamTruncated
+from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
+from tokenstream.message import ReasoningPart, TextPart
+
+SHOWN = (TextDelta, ReasoningDelta, RefusalDelta)
+SCRIPT = (
+    testing.script()
+    .reasoning("Hm. ", "Rain?")
+    .text("Let me ", "look.")
+    .tool_call("look", {"at": "sky"}, id="call_1")
+    .reasoning("Clouds.")
+    .text("It ", "rains.")
+    .finish("stop")
+)
+TOLD = [
+    (ReasoningDelta, "Hm. ", 0),
+    (ReasoningDelta, "Rain?", 0),
+    (TextDelta, "Let me ", 1),
+    (TextDelta, "look.", 1),
+    (ReasoningDelta, "Clouds.", 3),
+    (TextDelta, "It ", 4),
+    (TextDelta, "rains.", 4),
+]
+
+
+def told(deltas: Sequence[Any]) -> list[tuple[type, str, int]]:
+    return [(type(delta), delta.text, delta.part) for delta in deltas]
+
+
+def joined(deltas: Sequence[Any]) -> list[tuple[type, str, int]]:
+    """Join the pieces of each part."""
+    found: dict[tuple[int, type], str] = {}
+    for delta in deltas:
+        found[delta.part, type(delta)] = found.get((delta.part, type(delta)), "") + delta.text
+    return [(kind, text, part) for (part, kind), text in sorted(found.items(), key=lambda each: each[0][0])]
+
+
+async def collected(chunks: list[bytes], format: str) -> list[Any]:
+    async with AsyncStream(chunks, format=format) as stream:
+        return [delta async for delta in stream.deltas]
+
+
+def test_text_and_reasoning_come_in_their_order() -> None:
+    """Each with its part, so that a new one can be told."""
+    chunks = SCRIPT.chunks("anthropic")
+    whole = [(kind, text) for kind, text, _ in TOLD]
+
+    assert whole[0][0] is ReasoningDelta
+    assert joined(list(Stream(chunks, format="anthropic").deltas)) == [
+        (ReasoningDelta, "Hm. Rain?", 0),
+        (TextDelta, "Let me look.", 1),
+        (ReasoningDelta, "Clouds.", 3),
+        (TextDelta, "It rains.", 4),
+    ]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_async_loop_is_given_the_same(backend: str) -> None:
+    """On either event loop."""
+    chunks = SCRIPT.chunks("anthropic")
+
+    assert list(Stream(chunks, format="anthropic").deltas) == anyio.run(
+        collected, chunks, "anthropic", backend=backend
+    )
+
+
+def test_a_refusal_is_shown_in_words_too() -> None:
+    """It has no view of its own."""
+    chunks = testing.script().text("No. ").refusal("I can", "not.").finish("stop").chunks("openai-chat")
+
+    deltas = list(Stream(chunks, format="openai-chat").deltas)
+    assert [(TextDelta, "No. ", 0), (RefusalDelta, "I cannot.", 1)] == joined(deltas)
+
+
+@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+def test_they_are_the_events_that_show_words(recorded: Recorded) -> None:
+    """No more and no less, of every recording."""
+    given: list[Any] = []
+    shown: list[Any] = []
+    for found, view in ((given, "deltas"), (shown, "events")):
+        stream = Stream(recorded.body, format=recorded.format)
+        try:
+            found.extend(stream.deltas if view == "deltas" else stream)
+        except StreamError:
+            stream.close()
+
+    assert [
+        event for event in shown if isinstance(event, SHOWN) and event.text and event.choice == 0
+    ] == given
+
+
+@given(st.lists(st.booleans(), max_size=40))
+def test_whoever_reads_in_turns_with_others_misses_nothing(turns: list[bool]) -> None:
+    """What another loop has moved past comes part by part, in one piece each."""
+    stream = Stream(SCRIPT.chunks("anthropic"), format="anthropic")
+    deltas, events = stream.deltas, iter(stream)
+    given: list[Any] = []
+    for mine in turns:
+        found = next(deltas if mine else events, None)
+        if mine and found is not None:
+            given.append(found)
+    given.extend(deltas)
+
+    assert joined(given) == joined(list(Stream(SCRIPT.chunks("anthropic"), format="anthropic").deltas))
+
+
+def test_a_loop_that_starts_late_is_given_each_part_at_once() -> None:
+    """In the order of the parts."""
+    stream = Stream(SCRIPT.chunks("anthropic"), format="anthropic")
+    stream.final()
+
+    assert [(ReasoningDelta, 0), (TextDelta, 1), (ReasoningDelta, 3), (TextDelta, 4)] == [
+        (type(delta), delta.part) for delta in stream.deltas
+    ]
+
+
+def test_what_breaks_off_is_raised_behind_what_came() -> None:
+    """As for every view."""
+    stream = Stream(SCRIPT.chunks("anthropic")[:7], format="anthropic")
+    given: list[Any] = []
+    with pytest.raises(StreamTruncated) as caught:
+        given.extend(stream.deltas)
+
+    assert "Hm. " == caught.value.partial.reasoning[:4]
+    assert stream.closed
+
+
+def test_an_answer_that_begins_again_is_given_once() -> None:
+    """What equals what was given is not given again; the rest of it is."""
+    bodies = iter([SCRIPT.chunks("anthropic")[:9], SCRIPT.chunks("anthropic")])
+    stream = resilient(lambda: next(bodies), Retry(mode="restart", wait=0), format="anthropic")
+
+    again = joined(list(stream.deltas))
+    assert again == joined(list(Stream(SCRIPT.chunks("anthropic"), format="anthropic").deltas))
+
+
+def test_choices_have_their_own() -> None:
+    """Each with its index."""
+    both = [wire.chat({"content": "A"}), wire.chat({"content": "B"}, index=1), wire.DONE]
+    stream = Stream(both, format="openai-chat")
+
+    assert [(TextDelta, "B", 0)] == told(list(stream.choice(1).deltas))
+    assert [1] == [delta.choice for delta in stream.choice(1).deltas]
+
+
+def test_a_view_of_deltas_is_read_in_a_loop() -> None:
+    """Its misuse names where the value is."""
+    with (
+        Stream(SCRIPT.chunks("anthropic"), format="anthropic") as stream,
+        pytest.raises(MisuseError, match=r"stream\.message\.parts"),
+    ):
+        bool(stream.deltas)
+
+
+def test_parts_of_text_are_joined_with_what_the_caller_wants_between_them() -> None:
+    """`text` joins them as they are; empty ones are no parts here."""
+    parts = (TextPart(text="One."), ReasoningPart(text="Hm."), TextPart(text=""), TextPart(text="Two."))
+
+    assert "One.\n\nTwo." == Message(parts=parts).join_text()
+    assert "One. | Two." == Message(parts=parts).join_text(" | ")
+    assert "" == Message().join_text()
