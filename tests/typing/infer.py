@@ -64,6 +64,7 @@ def streams(body: Iterable[bytes]) -> None:
     for call in stream.tool_calls.when_complete():
         assert_type(call, ToolCall)
     assert_type(stream.final(), Message)
+    assert_type(stream.print(), Message)
     assert_type(stream.message, Message)
     assert_type(stream.messages, list[Message])
     assert_type(stream.checkpoint(), Checkpoint)

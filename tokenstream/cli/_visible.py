@@ -1,50 +1,16 @@
-"""Text from elsewhere, made fit for a terminal, and values, for JSON."""
+"""Values as JSON, fit for a terminal."""
 
 from __future__ import annotations
 
 import json
-import re
 from base64 import urlsafe_b64encode
 from typing import Any
 
 from pydantic import BaseModel
 
-__all__ = ["compact", "one_line", "quoted", "several_lines"]
+from tokenstream._visible import one_line
 
-# Control characters, half surrogates, line separators, and what turns the direction of
-# writing or is invisible: a terminal would obey them, or an eye would miss them.
-_HIDDEN = (
-    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f"
-    "\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
-)
-# Joiners and tags are parts of emoji and of words, and tabs and line ends of a text.
-_IN_LINES = re.compile(f"[{_HIDDEN}\t\n\u200c\u200d\U000e0000-\U000e007f]")
-_IN_TEXTS = re.compile(f"[{_HIDDEN}]")
-
-
-def _escape(found: re.Match[str]) -> str:
-    return json.dumps(found[0])[1:-1]
-
-
-def one_line(text: str) -> str:
-    r"""Return `text` with JSON escapes for what a terminal hides or obeys.
-
-    Example:
-        >>> print(one_line("a\x1b[31m\nb"))
-        a\u001b[31m\nb
-    """
-    return _IN_LINES.sub(_escape, text)
-
-
-def several_lines(text: str) -> str:
-    r"""Return `text` as `one_line` does, but with its line ends, tabs and joiners.
-
-    Example:
-        >>> print(several_lines("a\x1b[31m\nb"))
-        a\u001b[31m
-        b
-    """
-    return _IN_TEXTS.sub(_escape, text)
+__all__ = ["compact", "quoted"]
 
 
 def quoted(text: str) -> str:

@@ -9,6 +9,9 @@ from tokenstream.stream._tools import AsyncCallViews, CallViews
 from tokenstream.stream._view import AsyncToolCallView, AsyncView, ToolCallView, View
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
+    from tokenstream.message import Message
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._deltas import Delta
     from tokenstream.stream._sync_driver import SyncDriver
@@ -54,6 +57,35 @@ class Choice(OutputViews, CallViews):
         """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
         return ToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
 
+    def print(self, file: TextIO | None = None) -> Message:
+        """Print text and reasoning as they come, and return the message.
+
+        Parts stand apart by an empty line, reasoning is dimmed where the terminal can, and what a
+        terminal would obey (control and direction characters) is printed as escapes.
+
+        Args:
+            file: Where to; None for standard output.
+
+        Raises:
+            StreamError: The answer broke off; what came of it is printed.
+            OSError: The file cannot be written to.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> with Stream(["Hello ", "there."], format="pieces") as stream:
+            ...     message = stream.print()
+            Hello there.
+        """
+        from tokenstream.stream._printing import Printer
+
+        printer = Printer(file)
+        try:
+            for delta in self.deltas:
+                printer.show(delta)
+        finally:
+            printer.end()
+        return self.message
+
 
 class AsyncChoice(AsyncOutputViews, AsyncCallViews):
     """One alternative answer of a stream, with views of its own."""
@@ -92,3 +124,32 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
     def tool_calls(self) -> AsyncToolCallView:
         """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
         return AsyncToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
+
+    async def print(self, file: TextIO | None = None) -> Message:
+        """Print text and reasoning as they come, and return the message.
+
+        Parts stand apart by an empty line, reasoning is dimmed where the terminal can, and what a
+        terminal would obey (control and direction characters) is printed as escapes.
+
+        Args:
+            file: Where to; None for standard output.
+
+        Raises:
+            StreamError: The answer broke off; what came of it is printed.
+            OSError: The file cannot be written to.
+
+        Example:
+            >>> from tokenstream import AsyncStream
+            >>> async def show(stream: AsyncStream) -> None:
+            ...     message = await stream.print()
+            ...     print(message.usage)
+        """
+        from tokenstream.stream._printing import Printer
+
+        printer = Printer(file)
+        try:
+            async for delta in self.deltas:
+                printer.show(delta)
+        finally:
+            printer.end()
+        return self.message
