@@ -257,8 +257,10 @@ class RenewableMachine(Machine):
 
     def _pull_sewn(self) -> Event | None:
         """Do what `pull` does behind a seam."""
+        glanced = self._glanced
         while (event := self._next()) is not None:
-            found = self._sewn(event)
+            # What was seen at a glance is taken already.
+            found = event if event is glanced else self._sewn(event)
             if found is not None:
                 return found
         return None

@@ -170,3 +170,18 @@ def test_a_continuation_that_breaks_before_the_seam_is_not_resumed_from_its_own_
 
     assert TEXT == stream.final().text
     assert ["start", "resume", "continue", "continue"] == asked
+
+
+@pytest.mark.parametrize("reasoned_before", [False, True])
+def test_payloads_that_somebody_else_has_decoded_are_taken_once(reasoned_before: bool) -> None:
+    """Those of an SDK, say, most of which are read at a glance."""
+    thought = [wire.chat_payload({"reasoning_content": "Hm."})] if reasoned_before else []
+    before = [*thought, *[wire.chat_payload({"content": word}) for word in GIVEN.split(" ")]]
+    given = "".join(GIVEN.split(" "))
+    behind = [given[-20:], *[f" word{number}" for number in range(40)]]
+    rest = [wire.chat_payload({"content": word}) for word in behind]
+    bodies = [before, [*rest, wire.chat_payload({}, "stop")]]
+    played = play("sync", bodies, GO_ON, format="openai-chat")
+
+    assert given + "".join(behind[1:]) == text_of(played) == played.message.text
+    assert played.message.complete
