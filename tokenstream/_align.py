@@ -107,7 +107,7 @@ class _Given:
             self.text = ""
         self.signature: str = getattr(given, "signature", None) or ""
         self.at = self.signed = 0
-        """How much of the text, and of the signature, has come again."""
+        """Length of the text, and of the signature, that has come again."""
         self.started = False
         # A call keeps the id that was given to the end, also where that had not come.
         self.done = not part.complete and part.kind != "tool_call"
@@ -214,7 +214,7 @@ class Aligner:
         if not rest:
             return None
         given.signed += len(signature)
-        # What is new of a longer one cannot be told apart from another one.
+        # A longer one cannot be told apart from another one.
         return rest.startswith(signature)
 
     def _start_call(self, part: Part, event: ToolCallStart) -> bool:

@@ -1,4 +1,4 @@
-"""Where the text of a broken answer and its continuation meet: what came again, and how sure that is."""
+"""The joint of a broken answer's text and its continuation: words that came again, and how sure that is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 __all__ = ["AskedJoint", "Joint", "Prefill", "PrefixJoint", "anchor_of"]
 
 Prefill: TypeAlias = bool | Literal["echo"]
-"""Whether a server continues an assistant's turn that is sent last; "echo" repeats that turn first."""
+"""True for a server that continues an assistant's turn sent last; "echo" for one that repeats it first."""
 
 _ANCHOR = 40
 """Characters that a continuation is asked to begin with."""
@@ -45,27 +45,27 @@ class Joint:
         self._space = given[len(self._base) :]
         """White space at the end of what was given, which may come again or not at all."""
         self.dropped = 0
-        """How many characters of the continuation were given before."""
+        """Characters at the beginning of the continuation that were given before."""
         self.confidence = _UNKNOWN
-        """How sure it is that nothing is missing or doubled, from 0 to 1."""
+        """Confidence that nothing is missing or doubled, from 0 to 1."""
         self.decided = False
         """Nothing that comes can change that."""
         self._whole = self._base
         self._echoed = 0
-        """How much of the whole answer has come again, from its first character."""
+        """Characters of the whole answer that have come again, from its first one."""
         self._beyond: str | None = None
-        """What came behind that; None while all that came is an echo."""
+        """The text behind that; None while all that came is an echo."""
 
     def feed(self, piece: str) -> bool:
         """Take a piece of the continuation, and tell whether the joint is decided."""
         if self.decided:
             return True
         if self._beyond is None:
-            again = self._whole[self._echoed : self._echoed + len(piece)]
-            self._echoed += _common(piece, again)
-            if again == piece and not self._is_echo:
+            again = _common(piece, self._whole[self._echoed : self._echoed + len(piece)])
+            self._echoed += again
+            if again == len(piece) and not self._is_echo:
                 return False
-            piece, self._beyond = piece[_common(piece, again) :], ""
+            piece, self._beyond = piece[again:], ""
         self._beyond += piece
         self.decided = self._look(self._beyond, over=False)
         return self.decided
@@ -159,7 +159,6 @@ class AskedJoint(Joint):
         self._patient = patient
         self._anchor = anchor_of(given)
         self._tail = self._base[-_TAIL:]
-        self._sure = _SURE if self._is_distinct(self._anchor) else _DOUBTFUL
         self._lead = ""
         """White space before the first word of the continuation."""
 
@@ -189,7 +188,7 @@ class AskedJoint(Joint):
             confidence = _LIKELY if self._is_distinct(text[:overlap]) else _DOUBTFUL
             return self._drop_to(overlap, text, confidence, over=over)
         if self._patient:
-            if 0 < at <= _PREAMBLE and self._sure == _SURE:
+            if 0 < at <= _PREAMBLE and self._is_distinct(anchor):
                 return self._drop_to(at + len(anchor), text, _DOUBTFUL, over=over)
             if not over and len(text) < _PATIENCE:
                 return False

@@ -70,7 +70,7 @@ class RenewableMachine(Machine):
         self._before: Checkpoint | None = None
         """Where the answer stood when it broke off that goes on; a refusal to go on changes nothing of it."""
         self._stood: Checkpoint | None = None
-        """Where the answer stood when it broke off, until something of a new one is given."""
+        """The checkpoint at which the answer broke off, until something of a new one is given."""
         self._retry_before: int | None = None
         """The wait that the server told on it."""
         self._aligner: Aligner | None = None
@@ -80,7 +80,7 @@ class RenewableMachine(Machine):
         self.continued = False
         """The answer is of several connections, so that none of them has a position in it."""
         self._refusal: StreamError | None = None
-        """What the stream ends with because the seam was too doubtful; None where it was not."""
+        """The error that ends the stream because the seam was too doubtful; None where it was not."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings)
         self.accumulator.may_restart = True
 
@@ -173,7 +173,7 @@ class RenewableMachine(Machine):
 
     @property
     def differs(self) -> bool:
-        """What came is not the answer that was given, and no attempt can change that."""
+        """The new answer is not the one that was given, and no attempt can change that."""
         return self._refusal is not None or (self._aligner is not None and self._aligner.error is not None)
 
     def _pull_aligned(self) -> Event | None:
@@ -259,7 +259,7 @@ class RenewableMachine(Machine):
         """Do what `pull` does behind a seam."""
         glanced = self._glanced
         while (event := self._next()) is not None:
-            # What was seen at a glance is taken already.
+            # An event that was seen at a glance is taken already.
             found = event if event is glanced else self._sewn(event)
             if found is not None:
                 return found

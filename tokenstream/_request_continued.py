@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -86,7 +86,7 @@ def check_continuable(method: str, options: dict[str, Any], format: str | Format
     Args:
         method: The HTTP method.
         options: What httpx takes.
-        format: The answer's format; None where it is to be found out.
+        format: The answer's format; None to detect it.
 
     Raises:
         MisuseError: The payload is not given as `json`, or its format has no place for half an answer.
@@ -185,8 +185,7 @@ class ContinuationRequests:
         known = known_prefix(self._host, self._path, self._model, told=told, json=json)
         if known is not None or asked is None:
             return known
-        extra = VLLM if name == "openai-chat" else {}
-        return Prefix(extra=extra, echoes=told_prefix(asked).echoes)
+        return replace(told_prefix(asked), extra=VLLM if name == "openai-chat" else {})
 
     def remember_refusal(self) -> None:
         """Remember that the model at this host takes no prefix."""

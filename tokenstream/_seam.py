@@ -81,11 +81,6 @@ class Seam:
         """The model that goes on."""
 
     @property
-    def confidence(self) -> float:
-        """How sure it is, from 0 to 1, that nothing is missing or doubled at the seam."""
-        return self._joint.confidence
-
-    @property
     def moves(self) -> bool:
         """Parts of the continuation get other indexes in the answer, so no chunk may be read at a glance."""
         last = self._open is not None and self._open + 1 == self._parts
@@ -93,20 +88,16 @@ class Seam:
 
     @property
     def known_confidence(self) -> float | None:
-        """The same, once it is decided."""
+        """Confidence, from 0 to 1, that nothing is missing or doubled; None until the joint is decided."""
         return self._joint.confidence if self._joint.decided else None
 
     def decides(self, event: Event) -> bool:
         """Take an event that is held back, and tell whether the joint is decided with it."""
         if isinstance(event, TextDelta):
             return self._joint.feed(event.text)
-        if isinstance(event, PartStart | PartDone) and event.content is not None:
-            text = event.content.text if isinstance(event.content, TextPart) else ""
-            if isinstance(event, PartStart) and text:
-                return self._joint.feed(text)
-            if event.content.kind in _SILENT:
-                return False
-        elif isinstance(event, (*_NO_TEXT_YET, PartDone)):
+        if isinstance(event, PartStart) and isinstance(event.content, TextPart) and event.content.text:
+            return self._joint.feed(event.content.text)
+        if _leaves_open(event):
             return False
         # Something else than text comes next.
         self._joint.end()
@@ -160,9 +151,6 @@ class Seam:
 
     def relocate(self, event: Any) -> Any:  # noqa: ANN401 - any event
         """Return an event of the continuation as one of the answer's; None where that has it already."""
-        if isinstance(event, MessageStart):
-            # What a later chunk adds to the head is the continuation's, too.
-            return None
         if self._is_known(event):
             return None
         if event.part is None or event.choice != 0:
@@ -178,6 +166,9 @@ class Seam:
 
     def _is_known(self, event: Event) -> bool:
         """Tell whether the answer has an event already, or is not to have it."""
+        if isinstance(event, MessageStart):
+            # Later chunks may add to the head; that is the continuation's, too.
+            return True
         if event.part is not None and event.choice == 0 and event.part in self._left_out:
             return True
         if isinstance(event, CitationAdded):
@@ -195,9 +186,7 @@ class Seam:
         """Tell whether the open text of the answer ends before an event: it does not go on with text."""
         if self._open is None or self._joined is not None:
             return False
-        content = event.content if isinstance(event, PartStart | PartDone) else None
-        silent = content is not None and content.kind in _SILENT
-        if silent or isinstance(event, (*_NO_TEXT_YET, PartDone, Resumed)):
+        if isinstance(event, Resumed) or _leaves_open(event):
             return False
         self._places[_ENDED], self._open = self._open, None
         return True
@@ -265,12 +254,22 @@ def _open_text(parts: tuple[Part, ...]) -> int | None:
     return next((index for index in last if not parts[index].complete), None)
 
 
-def _is_thought(event: Event) -> bool:
+def _kind_of(event: Event) -> str | None:
+    """Return the kind of the part that an event begins or ends; None where it says none."""
     content = event.content if isinstance(event, PartStart | PartDone) else None
-    return isinstance(event, ReasoningDelta) or (content is not None and content.kind == "reasoning")
+    return None if content is None else content.kind
+
+
+def _leaves_open(event: Event) -> bool:
+    """Tell whether the text of the answer may still go on behind an event."""
+    kind = _kind_of(event)
+    return kind in _SILENT if kind is not None else isinstance(event, (*_NO_TEXT_YET, PartDone))
+
+
+def _is_thought(event: Event) -> bool:
+    return isinstance(event, ReasoningDelta) or _kind_of(event) == "reasoning"
 
 
 def _needs_thought(event: Event) -> bool:
     """Tell whether an event begins a call, which may not go back to a provider without what led to it."""
-    content = event.content if isinstance(event, PartStart | PartDone) else None
-    return isinstance(event, ToolCallStart) or (content is not None and content.kind in _NAMED)
+    return isinstance(event, ToolCallStart) or _kind_of(event) in _NAMED

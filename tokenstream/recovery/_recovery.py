@@ -456,6 +456,7 @@ class Recovery:
         return []
 
     def _report(self, error: StreamError | None, now: float | None) -> AttemptReport:
+        seam = self._machine.seam
         begun = self._begun_at or self._machine.meter.started_at
         return AttemptReport(
             number=self._number,
@@ -464,9 +465,9 @@ class Recovery:
             wait=self._wait,
             seconds=None if now is None else max(0.0, now - begun),
             usage=self._usage,
-            id=None if self._machine.seam is None else self._machine.seam.id,
-            model=None if self._machine.seam is None else self._machine.seam.model,
-            confidence=None if self._machine.seam is None else self._machine.seam.known_confidence,
+            id=None if seam is None else seam.id,
+            model=None if seam is None else seam.model,
+            confidence=None if seam is None else seam.known_confidence,
         )
 
     @property
