@@ -184,6 +184,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.recovery": ["Attempt", "AttemptReport", "Retry", "aresilient", "resilient"],
     "tokenstream.router": ["Router", "ToolFailed", "ToolResults"],
     "tokenstream.stages": [
+        "Accumulate",
         "Chain",
         "Field",
         "Items",
@@ -191,7 +192,9 @@ PUBLIC: dict[str, list[str]] = {
         "Metrics",
         "Partials",
         "Reorder",
+        "Smooth",
         "Stage",
+        "Throttle",
         "ValidatedCalls",
     ],
     "tokenstream.stages.objects": ["Field", "Items", "Partials", "validate_output"],

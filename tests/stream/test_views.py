@@ -149,7 +149,7 @@ def test_a_view_of_another_choice_names_that_choices_message() -> None:
 def test_a_view_shows_what_it_is() -> None:
     """For those who print it while looking for a fault."""
     with Stream(ANSWER) as stream:
-        assert repr(stream.text) == "<View of stream.message.text>"
+        assert repr(stream.text) == "<TextView of stream.message.text>"
 
 
 READS = st.lists(st.sampled_from(["event", "text", "reasoning", "call", "new text"]), max_size=40)

@@ -116,6 +116,31 @@ class AsyncDriver(Driver):
             raise await self._broken() from None
         return event
 
+    async def step_now(self) -> Event | None:
+        """Return the next event where it is there already; None where it is to be waited for."""
+        if self.phase is _ENDED:
+            return await self.step()
+        if self.pump.busy:
+            raise concurrent()
+        try:
+            event = self.machine.pull()
+            if event is None and self._swapped is None and self.wants_more():
+                item = await self._look()
+                event = None if item is None else self.take(item[1], item[0]) or self.machine.pull()
+        except MisuseError:
+            await self._close_misused()
+            raise
+        except ValueError as error:
+            self.misread(error)
+        except StopIteration:
+            raise await self._broken() from None
+        return event
+
+    @property
+    def waits_in_time(self) -> bool:
+        """A read can be given a time, after which it comes back and loses nothing."""
+        return self.phase is _ENDED or self.pump.waits_in_time
+
     async def open_now(self) -> None:
         """Open the source before the first read."""
         while self.is_unopened and self.machine.plain:
@@ -284,6 +309,14 @@ class AsyncDriver(Driver):
         finally:
             pump.busy = False
         return item
+
+    async def _look(self) -> tuple[float, Any] | None:
+        """Return what the pump has brought already, or None."""
+        self.pump.busy = True
+        try:
+            return await self.pump.look()
+        finally:
+            self.pump.busy = False
 
     def open(self, source: Any) -> None:  # noqa: ANN401 - a source of this colour
         self.pump.source = source

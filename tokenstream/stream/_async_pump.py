@@ -84,6 +84,18 @@ class AsyncPump:
         self.batch = iter(reader.take())
         return next(self.batch, None)
 
+    async def look(self) -> tuple[float, Any] | None:
+        """Return the next item that has come already, or None; a task that reads is let run for once."""
+        item = self.take()
+        if item is None and not isinstance(self._reader, Direct):
+            from anyio.lowlevel import checkpoint
+
+            await checkpoint()
+            item = self.take()
+        elif item is None and self._needs_no_task:
+            item = await self.read(self._clock())
+        return item
+
     async def read(self, until: float | None) -> tuple[float, Any]:
         """Wait for the next item, and return it with the clock at its arrival.
 
@@ -116,6 +128,12 @@ class AsyncPump:
         reader = kind(source, self._clock, host)
         reader.start(self._tasks)
         return reader
+
+    @property
+    def waits_in_time(self) -> bool:
+        """A read can be given a time, after which it comes back and loses nothing."""
+        host = self._host or running()
+        return self._needs_no_task or host is None or host.name != "trio" or self._tasks is not None
 
     @property
     def _needs_no_task(self) -> bool:

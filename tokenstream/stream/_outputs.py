@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._choice import ChoiceBase
 from tokenstream.stream._sync_driver import SyncDriver
+from tokenstream.stream._text_plan import Plan
+from tokenstream.stream._text_view import AsyncTextView, TextView
 from tokenstream.stream._view import AsyncItemView, AsyncView, ItemView, View
 
 if TYPE_CHECKING:
@@ -102,8 +105,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
         cursor = self._cursors.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient)
         return ItemView(self._driver, cursor, self._in_result)
 
-    def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> View[str]:
-        """Read one string of an object as it is written: a view of `str` pieces.
+    def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> TextView:
+        """Read one string of an object as it is written: a view of `str` pieces, which can be shaped.
 
         A path with wildcards reads several, one after the other. What is no string
         among them raises `OutputInvalid` in its place; reading the same view again
@@ -125,8 +128,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
             >>> list(Stream(['{"title": "Pan', 'cakes"}'], format="pieces").field("title"))
             ['Pan', 'cakes']
         """
-        cursor = self._cursors.field(at, tool=tool, lenient=lenient)
-        return View(self._driver, cursor, self._in_result)
+        plan = Plan(partial(self._cursors.field, at, tool=tool, lenient=lenient))
+        return TextView(self._driver, plan, self._in_result)
 
     def result(
         self,
@@ -230,8 +233,8 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         cursor = self._cursors.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient)
         return AsyncItemView(self._driver, cursor, self._in_result)
 
-    def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> AsyncView[str]:
-        """Read one string of an object as it is written: a view of `str` pieces.
+    def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> AsyncTextView:
+        """Read one string of an object as it is written: a view of `str` pieces, which can be shaped.
 
         A path with wildcards reads several, one after the other. What is no string
         among them raises `OutputInvalid` in its place; reading the same view again
@@ -248,8 +251,8 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
-        cursor = self._cursors.field(at, tool=tool, lenient=lenient)
-        return AsyncView(self._driver, cursor, self._in_result)
+        plan = Plan(partial(self._cursors.field, at, tool=tool, lenient=lenient))
+        return AsyncTextView(self._driver, plan, self._in_result)
 
     async def result(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.sources import Deferred, SyncSource
 from tokenstream.sources._kinds import SKIPPED
 from tokenstream.stream._items import END, LOST, WAITED, Failed, Opened
+from tokenstream.stream._read_ahead import Late, ReadAhead
 from tokenstream.stream._wake import Watch, shut_down
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Pump:
     """
 
     __slots__ = (
+        "_ahead",
         "_clock",
         "_socket",
         "_stopped",
@@ -65,6 +67,8 @@ class Pump:
         self.source: SyncSource | Deferred | None = source
         self.closed = False
         """The source was closed."""
+        self._ahead: ReadAhead | None = None
+        """The thread that reads; None where the loop itself does."""
         self.chunks: Iterator[Any] | None = None
         """The chunks of the open source; None until it is opened."""
         self.bound: Callable[[float | None], object] | None = None
@@ -81,6 +85,12 @@ class Pump:
         """Give these items again before what is still to be read."""
         self.chunks = chain(items, self.chunks or ())
         self.direct = None if self.bound is not None else self.chunks
+
+    def read_ahead(self) -> None:
+        """Have a thread read the open source from here on, so that a read can be given a time."""
+        if self.chunks is not None and self.bound is None:
+            ahead = self._ahead = ReadAhead(self.chunks, self._socket)
+            self.chunks, self.bound, self.direct = ahead, ahead.bound, None
 
     # -- reading -----------------------------------------------------------
 
@@ -125,7 +135,9 @@ class Pump:
             return self._next(chunks)
         except Exception as error:  # noqa: BLE001 - the stream raises it after what came before it
             if watch is None:
-                waited = self.bound is not None and isinstance(error, TimeoutError)
+                # A source that is read in a thread may raise a TimeoutError of its own.
+                late = TimeoutError if self._ahead is None else Late
+                waited = self.bound is not None and isinstance(error, late)
             else:
                 waited = watch.fired
             return WAITED if waited else Failed(error)
@@ -195,6 +207,9 @@ class Pump:
             woken.set()
         if self.pending:
             shut_down(self._socket)
+        ahead = self._ahead
+        if ahead is not None:
+            ahead.stop()
 
     def close(self) -> None:
         """Close the source once; what that raises is raised."""
@@ -203,7 +218,10 @@ class Pump:
             # At once, because closing a source may lead back here.
             self.source, self.closed = None, True
             if isinstance(source, SyncSource):
-                source.close()
+                if self._ahead is None:
+                    source.close()
+                else:
+                    self._ahead.close(source.close)
             elif source is not None:
                 source.discard()
         except Exception:

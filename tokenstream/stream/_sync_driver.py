@@ -133,6 +133,41 @@ class SyncDriver(Driver):
             self.leave()
         return event
 
+    def step_now(self) -> Event | None:
+        """Return the next event where it is there already; None where it is to be waited for."""
+        if self.phase is _ENDED:
+            return self.step()
+        pump = self.pump
+        if not pump.enter():
+            raise self._busy()
+        try:
+            event = self.machine.pull()
+            if event is None and pump.bound is not None:
+                event = self._advance(self.clock()) or self.machine.pull()
+        except ValueError as error:
+            self.misread(error)
+        except StopIteration:
+            self._check_broken()
+            raise
+        finally:
+            self.leave()
+        return event
+
+    @property
+    def waits_in_time(self) -> bool:
+        """A read can be given a time, after which it comes back and loses nothing."""
+        return self.pump.bound is not None
+
+    def read_ahead(self) -> None:
+        """Have a thread read the source, which `step_until` can wait for in time then."""
+        if self.phase is not _ENDED:
+            if not self.pump.enter():
+                raise self._busy()
+            try:
+                self.pump.read_ahead()
+            finally:
+                self.leave()
+
     def next_item(self, until: float | None = None) -> Any:  # noqa: ANN401 - what a pump brings
         """Return what the pump brings next, within the deadlines as far as the source can be told of them.
 

@@ -70,6 +70,8 @@ class _Left:
 
     __slots__ = ("_end",)
 
+    is_behind = False
+
     def __init__(self, end: type[Exception]) -> None:
         self._end = end
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.stream._outputs import AsyncOutputViews, OutputViews
+from tokenstream.stream._text_plan import Plan
+from tokenstream.stream._text_view import AsyncTextView, TextView
 from tokenstream.stream._tools import AsyncCallViews, CallViews
 from tokenstream.stream._view import AsyncToolCallView, AsyncView, ToolCallView, View
 
@@ -34,14 +36,14 @@ class Choice(OutputViews, CallViews):
         return self._index
 
     @property
-    def text(self) -> View[str]:
-        """The answer's text as it arrives: a view of `str` pieces."""
-        return View(self._driver, self._cursors.text(), self._in_message("text"))
+    def text(self) -> TextView:
+        """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
+        return TextView(self._driver, Plan(self._cursors.text), self._in_message("text"))
 
     @property
-    def reasoning(self) -> View[str]:
-        """The model's reasoning as it arrives: a view of `str` pieces."""
-        return View(self._driver, self._cursors.reasoning(), self._in_message("reasoning"))
+    def reasoning(self) -> TextView:
+        """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
+        return TextView(self._driver, Plan(self._cursors.reasoning), self._in_message("reasoning"))
 
     @property
     def deltas(self) -> View[Delta]:
@@ -102,14 +104,14 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
         return self._index
 
     @property
-    def text(self) -> AsyncView[str]:
-        """The answer's text as it arrives: a view of `str` pieces."""
-        return AsyncView(self._driver, self._cursors.text(), self._in_message("text"))
+    def text(self) -> AsyncTextView:
+        """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
+        return AsyncTextView(self._driver, Plan(self._cursors.text), self._in_message("text"))
 
     @property
-    def reasoning(self) -> AsyncView[str]:
-        """The model's reasoning as it arrives: a view of `str` pieces."""
-        return AsyncView(self._driver, self._cursors.reasoning(), self._in_message("reasoning"))
+    def reasoning(self) -> AsyncTextView:
+        """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
+        return AsyncTextView(self._driver, Plan(self._cursors.reasoning), self._in_message("reasoning"))
 
     @property
     def deltas(self) -> AsyncView[Delta]:

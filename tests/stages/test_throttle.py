@@ -1,0 +1,109 @@
+"""Fewer pieces in the same time, none of the text lost, nothing held for long."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.pacing import arrivals, played
+from tokenstream.errors import MisuseError
+from tokenstream.stages import Accumulate, Chain, Throttle
+
+
+def test_the_first_piece_comes_at_once_and_what_follows_is_joined() -> None:
+    """Until the time for the next one has come."""
+    throttle = Throttle(hz=10)
+
+    assert throttle.feed("a", now=5.0) == ["a"]
+    assert (throttle.feed("b", now=5.02), throttle.feed("c", now=5.09)) == ([], [])
+    assert throttle.deadline == pytest.approx(5.1)
+    assert throttle.tick(5.1) == ["bc"]
+    assert throttle.deadline is None
+
+
+def test_a_piece_after_a_silence_comes_at_once() -> None:
+    """Nothing is owed for the time in which nothing came."""
+    throttle = Throttle(hz=10)
+    throttle.feed("a", now=0.0)
+
+    assert throttle.feed("b", now=3.0) == ["b"]
+
+
+def test_what_is_held_comes_with_the_next_piece_where_nobody_ticks() -> None:
+    """As in a `for` loop, which cannot wait for two things."""
+    throttle = Throttle(hz=10)
+    throttle.feed("a", now=0.0)
+    throttle.feed("b", now=0.01)
+
+    assert throttle.feed("c", now=4.0) == ["bc"]
+
+
+def test_the_end_gives_what_is_held_at_once() -> None:
+    """The last piece is never late."""
+    throttle = Throttle(hz=0.01)
+    throttle.feed("a", now=0.0)
+    throttle.feed("b", now=0.1)
+
+    assert throttle.end(now=0.2) == ["b"]
+    assert throttle.end(now=0.2) == []
+
+
+def test_a_tick_before_its_time_gives_nothing() -> None:
+    """However often it comes."""
+    throttle = Throttle(hz=10)
+    throttle.feed("a", now=0.0)
+    throttle.feed("b", now=0.01)
+
+    assert [throttle.tick(now) for now in (0.0, 0.05, 0.099)] == [[], [], []]
+
+
+def test_thirty_a_second_out_of_two_thousand() -> None:
+    """At most 31 updates in any second, nothing held for longer than 34 ms."""
+    given_ = [(n / 2000, f"{n} ") for n in range(10_000)]
+    shown = played(Throttle(hz=30), given_)
+
+    assert "".join(text for _, text in shown) == "".join(text for _, text in given_)
+    clocks = [now for now, _ in shown]
+    assert max(sum(begin <= now < begin + 1 for now in clocks) for begin in clocks) <= 31
+    held = 0.0
+    at = {text: now for now, text in given_}
+    for now, piece in shown:
+        held = max([held, *(now - at[f"{word} "] for word in piece.split())])
+    assert held <= 0.034
+
+
+@given(arrivals(), st.floats(0.5, 200))
+def test_the_pieces_joined_are_the_text_and_none_is_late(given_: list[tuple[float, str]], hz: float) -> None:
+    """At any pace: as many pieces as are allowed, and each character in time."""
+    shown = played(Throttle(hz), given_)
+
+    assert "".join(text for _, text in shown) == "".join(text for _, text in given_)
+    assert all(text for _, text in shown)
+    before_end = [now for now, _ in shown][:-1]
+    gaps = [later - now for now, later in itertools.pairwise(before_end)]
+    assert all(gap >= 1 / hz - 1e-6 for gap in gaps)
+    came = [now for now, text in given_ for _ in text]
+    went = [now for now, text in shown for _ in text]
+    assert all(later - now <= 1 / hz + 1e-6 for now, later in zip(came, went, strict=True))
+
+
+def test_the_text_so_far_is_given_as_often_as_the_pieces_before_it() -> None:
+    """Each time it has grown."""
+    chain = Chain(Throttle(hz=10), Accumulate())
+
+    assert [chain.feed(piece, now=now) for piece, now in (("a", 0.0), ("b", 0.01), ("c", 0.2))] == [
+        ["a"],
+        [],
+        ["abc"],
+    ]
+    assert (chain.feed("", now=0.5), chain.end(now=0.6)) == ([], [])
+
+
+@pytest.mark.parametrize("hz", [0, -1, float("nan"), float("inf"), "20", True, None])
+def test_a_rate_that_is_none_is_refused(hz: float) -> None:
+    """Where it is given, and not in the loop."""
+    with pytest.raises(MisuseError, match="hz= is a number of pieces a second above 0"):
+        Throttle(hz)

@@ -1,0 +1,203 @@
+"""A `for` loop with a timer: a thread reads, what is held comes in time, and nothing is left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.stream.blocked import BEGUN, PATIENCE, TEXT, Loop, alone, every_opener, opened
+from tests.stream.bodies import chunk
+from tests.support.loopback import OPEN, Act, Loopback, Script, chunked_head, http_chunk
+from tests.support.wire import DONE
+from tokenstream import Deadlines, Stream
+from tokenstream.errors import StreamStalled, StreamTruncated
+
+SOME = 0.3
+"""Seconds in which nothing comes."""
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "tokenstream reader"]
+
+
+def said_and_silent(seconds: float = SOME) -> Iterator[str]:
+    yield "The"
+    yield " sky"
+    time.sleep(seconds)
+    yield " is blue."
+
+
+def test_what_is_held_comes_in_time_while_the_source_is_silent() -> None:
+    """Without a timer it comes with what the source gives next."""
+    for timer, expected in ((True, ["The", " sky", " is blue."]), (False, ["The", " sky is blue."])):
+        with Stream(said_and_silent(), format="pieces") as stream:
+            assert list(stream.text.throttle(hz=20, timer=timer)) == expected
+    assert not readers()
+
+
+def test_the_thread_starts_with_the_first_piece_that_is_held() -> None:
+    """And with none that is given at once."""
+    with Stream(said_and_silent(), format="pieces") as stream:
+        text = stream.text.throttle(hz=20, timer=True)
+        before = (next(text), readers())
+        after = (next(text), len(readers()))
+
+        assert (before, after) == (("The", []), (" sky", 1))
+        list(text)
+    assert not readers()
+
+
+def test_other_views_and_the_message_go_on_behind_the_thread() -> None:
+    """It reads for all of them."""
+    with Stream(said_and_silent(0.1), format="pieces") as stream:
+        text = stream.text.smooth(max_delay=0.05, timer=True)
+        assert next(text) == "T"
+        assert next(text)
+        assert "".join(stream.text) == stream.message.text == "The sky is blue."
+        assert stream.message.complete
+
+
+@every_opener
+def test_a_silent_server_is_waited_for_no_longer_than_the_pace_says(opener: Any) -> None:
+    """Whoever made the response; closing wakes the thread and joins it."""
+    script: Script = [chunked_head(), *map(http_chunk, BEGUN), OPEN]
+    with Loopback(script, tls=opener is not alone) as server, opened(opener, server.url) as stream:
+        begun = time.monotonic()
+        text = stream.text.throttle(hz=20, timer=True)
+        seen = next(text)
+        if seen != TEXT:
+            seen += next(text)
+        assert seen == TEXT
+        assert time.monotonic() - begun < PATIENCE
+        stream.close()
+        assert stream.closed
+    assert not readers()
+
+
+def test_a_source_that_nothing_wakes_ends_its_thread_with_its_next_item() -> None:
+    """Closing does not wait for it; the source is closed all the same, once it can be."""
+    go_on = threading.Event()
+    closed = threading.Event()
+
+    def source() -> Iterator[str]:
+        try:
+            yield "The"
+            yield " sky"
+            go_on.wait(PATIENCE)
+            yield " is blue."
+        finally:
+            closed.set()
+
+    stream = Stream(source(), format="pieces")
+    text = stream.text.throttle(hz=20, timer=True)
+    assert (next(text), next(text)) == ("The", " sky")
+    begun = time.monotonic()
+    stream.close()
+
+    assert time.monotonic() - begun < PATIENCE / 2
+    assert not closed.is_set()
+    go_on.set()
+    assert closed.wait(PATIENCE)
+    for thread in readers():
+        thread.join(PATIENCE)
+    assert not readers()
+
+
+def test_another_thread_stops_a_loop_that_waits() -> None:
+    """It ends as at the end of the answer, with what was held."""
+    silence = threading.Event()
+
+    def source() -> Iterator[str]:
+        yield "The"
+        yield " sky"
+        silence.wait(PATIENCE)
+
+    stream = Stream(source(), format="pieces")
+    with Loop(lambda: stream.text.throttle(hz=5, timer=True)) as loop:
+        loop.got(2)
+        stream.stop("enough")
+        loop.ended()
+    silence.set()
+
+    assert "".join(loop.items) == "The sky"
+    assert stream.message.ending == "stopped"
+    stream.close()
+
+
+def test_an_error_of_the_source_comes_behind_what_it_gave() -> None:
+    """Also one that says that its time is over, which is not the loop's own."""
+
+    def source() -> Iterator[bytes]:
+        yield chunk({"content": "The"})
+        yield chunk({"content": " sky"})
+        time.sleep(0.1)
+        raise TimeoutError("the line is dead")
+
+    with Stream(source(), format="openai-chat") as stream:
+        seen: list[str] = []
+        with pytest.raises(StreamStalled) as caught:
+            seen.extend(stream.text.throttle(hz=20, timer=True))
+
+        assert seen == ["The", " sky"]
+        assert isinstance(caught.value.__cause__, TimeoutError)
+        assert caught.value.partial.text == "The sky"
+    assert not readers()
+
+
+def test_deadlines_end_a_loop_whose_source_blocks() -> None:
+    """With a thread that reads, a silence is noticed where it could not be before."""
+    silence = threading.Event()
+
+    def source() -> Iterator[bytes]:
+        yield chunk({"content": "The"})
+        yield chunk({"content": " sky"})
+        silence.wait(PATIENCE)
+
+    with Stream(source(), format="openai-chat", deadlines=Deadlines(idle_bytes=0.2)) as stream:
+        with pytest.raises(StreamStalled):
+            list(stream.text.throttle(hz=20, timer=True))
+        silence.set()
+
+
+def test_a_source_that_ends_early_is_a_truncated_answer() -> None:
+    """The thread tells the end from a wait."""
+    with Stream([chunk({"content": word}) for word in ("a", "b", "c")], format="openai-chat") as stream:
+        seen: list[str] = []
+        with pytest.raises(StreamTruncated):
+            seen.extend(stream.text.throttle(hz=20, timer=True))
+
+        assert "".join(seen) == "abc"
+
+
+def test_a_fast_source_does_not_run_ahead_of_a_slow_loop() -> None:
+    """The thread waits once it holds enough."""
+    given = 0
+
+    def source() -> Iterator[bytes]:
+        nonlocal given
+        for number in range(2_000):
+            given = number
+            yield chunk({"content": f"{number} "})
+        yield chunk({}, "stop") + DONE
+
+    with Stream(source(), format="openai-chat") as stream:
+        text = stream.text.smooth(max_delay=30.0, timer=True)
+        next(text)
+        next(text)
+        time.sleep(0.1)
+        assert given - len(stream.message.text.split()) < 100
+        assert "".join(text).endswith("1999 ")
+
+
+def test_an_answer_that_comes_in_time_needs_no_thread() -> None:
+    """The timer is for what is held, and nothing is here."""
+    with Loopback([chunked_head(), http_chunk(chunk({"content": "a"}, "stop") + DONE), Act.OPEN]) as server:
+        import httpx
+
+        with httpx.stream("POST", server.url) as response, Stream(response) as stream:
+            assert list(stream.text.throttle(hz=20, timer=True)) == ["a"]
+            assert not readers()

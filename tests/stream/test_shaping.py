@@ -1,0 +1,345 @@
+"""A text is shaped for an interface where it is read: in any loop, and by time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from itertools import permutations
+from typing import Any
+
+import anyio
+import pytest
+import trio
+
+from tests.stream.bodies import ANSWER, chunk
+from tests.support import wire
+from tests.support.playing import silent_after
+from tokenstream import AsyncStream, Retry, Stream, resilient
+from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
+from tokenstream.testing._replay import Playback
+
+pytestmark = pytest.mark.anyio
+
+SKY = ["The", " sky", " is", " blue."]
+SHAPES: dict[str, Callable[[Any], Any]] = {
+    "throttle": lambda text: text.throttle(hz=20),
+    "smooth": lambda text: text.smooth(max_delay=0.2),
+    "accumulate": lambda text: text.accumulate(),
+    "throttle, accumulate": lambda text: text.throttle(hz=20).accumulate(),
+    "smooth, accumulate": lambda text: text.smooth().accumulate(),
+}
+every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+
+
+def pieces(*texts: str) -> Stream:
+    return Stream(list(texts), format="pieces")
+
+
+# -- what a loop is given ----------------------------------------------------
+
+
+def test_a_text_is_given_less_often() -> None:
+    """The first piece at once, the others joined where they come at once."""
+    assert list(pieces(*SKY).text.throttle(hz=20)) == ["The", " sky is blue."]
+
+
+def test_a_text_so_far_is_given_for_what_repaints_it() -> None:
+    """Thirty times a second, unless another pace was asked for."""
+    assert list(pieces(*SKY).text.accumulate()) == ["The", "The sky is blue."]
+    assert list(pieces(*SKY).text.throttle(hz=20).accumulate()) == ["The", "The sky is blue."]
+
+
+def test_reasoning_and_a_field_are_shaped_alike() -> None:
+    """Whatever is a view of text."""
+    assert list(Stream(ANSWER).reasoning.throttle(hz=20)) == ["Hm. ", "Weather."]
+    assert list(pieces('{"a": "x', "y", 'z"}').field("a").throttle(hz=20)) == ["x", "yz"]
+
+
+def test_each_view_begins_at_the_start_of_the_text() -> None:
+    """As all views of a stream do; the one that it was made of is still there."""
+    stream = pieces(*SKY)
+    text = stream.text
+    first = next(text)
+    calm = text.throttle(hz=20)
+
+    assert (first, list(calm), list(text)) == ("The", ["The", " sky is blue."], [" sky is blue."])
+
+
+def test_a_view_may_be_read_in_two_loops() -> None:
+    """It goes on where it was."""
+    text = pieces(*SKY).text.throttle(hz=20)
+
+    assert ([next(text)], list(text), list(text)) == (["The"], [" sky is blue."], [])
+
+
+def test_a_text_is_shaped_after_the_end_too() -> None:
+    """In one piece, since it is all there."""
+    stream = pieces(*SKY)
+    stream.final()
+
+    assert list(stream.text.throttle(hz=20)) == ["The sky is blue."]
+
+
+@every_shape
+def test_the_message_is_not_changed(shape: Callable[[Any], Any]) -> None:
+    """Shaping is for the one who reads the view."""
+    stream = pieces(*SKY)
+    list(shape(stream.text))
+
+    assert stream.message.text == "The sky is blue."
+
+
+def test_a_view_that_is_closed_gives_nothing_more_and_makes_no_others() -> None:
+    """It has let go of the stream."""
+    with pieces(*SKY) as stream:
+        text = stream.text.throttle(hz=20)
+        text.close()
+
+        assert list(text) == []
+        with pytest.raises(MisuseError, match="this view was closed"):
+            list(text.accumulate())
+
+
+# -- orders ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        (lambda text: text.accumulate().throttle(hz=5), "accumulate.. gives the whole text each time"),
+        (lambda text: text.throttle(hz=5).throttle(hz=5), "keep one of them"),
+        (lambda text: text.smooth().throttle(hz=5), "keep one of them"),
+        (lambda text: text.throttle(hz=5).smooth(), "keep one of them"),
+        (lambda text: text.throttle(hz=5).words(), "put .words.. first"),
+        (lambda text: text.words().lines(), "keep one of them"),
+        (lambda text: text.words().redact("a"), "put .redact.. first"),
+        (lambda text: text.accumulate().markdown_blocks(), "keep one of them"),
+        (lambda text: text.inside, "split_tags"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_where_it_is_asked_for(
+    shape: Callable[[Any], Any], said: str
+) -> None:
+    """With the order that does."""
+    with pieces(*SKY) as stream, pytest.raises(MisuseError, match=said):
+        shape(stream.text)
+
+
+STEPS: dict[str, Callable[[Any], Any]] = {
+    "redact": lambda text: text.redact("sky", with_="sea"),
+    "until": lambda text: text.until("!"),
+    "split_tags": lambda text: text.split_tags("think"),
+    "words": lambda text: text.words(),
+    "sentences": lambda text: text.sentences(),
+    "throttle": lambda text: text.throttle(hz=20),
+    "smooth": lambda text: text.smooth(),
+}
+
+
+@pytest.mark.parametrize("order", list(permutations(STEPS, 3)), ids=" ".join)
+def test_three_in_any_order_give_the_same_text_or_are_refused(order: tuple[str, ...]) -> None:
+    """None of the orders loses or doubles anything."""
+    stream = pieces("<think>Hm.</think>", "The s", "ky is", " blue. It", " is! Not")
+    text: Any = stream.text
+    try:
+        for step in order:
+            text = STEPS[step](text)
+    except MisuseError:
+        stream.close()
+        return
+    expected = "<think>Hm.</think>The sky is blue. It is! Not"
+    if "split_tags" in order:
+        expected = expected.removeprefix("<think>Hm.</think>")
+    if "redact" in order:
+        expected = expected.replace("sky", "sea")
+    if "until" in order:
+        expected = expected.partition("!")[0]
+
+    assert "".join(text).strip() == expected.strip()
+    stream.close()
+
+
+@pytest.mark.parametrize("hz", [0, -3])
+def test_a_wrong_rate_is_told_where_it_is_given(hz: float) -> None:
+    """And not in the loop, far away."""
+    with pieces() as stream:
+        for shape in (stream.text.throttle, stream.text.accumulate):
+            with pytest.raises(MisuseError, match="hz="):
+                shape(hz)
+
+
+# -- failures ----------------------------------------------------------------
+
+
+@every_shape
+def test_what_is_held_is_given_before_the_error(shape: Callable[[Any], Any]) -> None:
+    """Nothing that has arrived is lost, and the error comes once in the loop."""
+    stream = Stream([chunk({"content": piece}) for piece in SKY], format="openai-chat")
+    view = shape(stream.text)
+    seen: list[str] = []
+    with pytest.raises(StreamTruncated) as caught:
+        seen.extend(view)
+
+    whole = seen[-1] if "sky" in seen[-1] and seen[-1].startswith("The") else "".join(seen)
+    assert whole == caught.value.partial.text == "The sky is blue."
+    assert stream.closed
+    with pytest.raises(StreamTruncated):
+        next(view)
+
+
+def test_an_error_in_its_place_is_met_behind_what_came_before_it() -> None:
+    """As with a field that is no string: the next one is a text of its own."""
+    stream = pieces('[{"a": "x', "y", 'z"}, {"a": 1}, {"a": "u', 'v"}]')
+    view = stream.field("*.a").throttle(hz=20)
+    seen: list[Any] = []
+    while True:
+        try:
+            seen.append(next(view))
+        except OutputInvalid as error:
+            seen.append(type(error))
+        except StopIteration:
+            break
+
+    assert seen[:1] == ["x"]
+    assert "".join(piece if isinstance(piece, str) else "|" for piece in seen) == "xyz|uv"
+
+
+def test_an_answer_that_begins_again_as_another_one_is_an_error() -> None:
+    """What was given cannot be taken back; what was held is given before."""
+    bodies = iter([[chunk({"content": "The sky"}), chunk({"content": " is"})], [chunk({"content": "A sea"})]])
+    stream = resilient(
+        lambda _: next(bodies), Retry(attempts=2, mode="restart", wait=0), format="openai-chat"
+    )
+    seen: list[str] = []
+    with pytest.raises(StreamError):
+        seen.extend(stream.text.throttle(hz=20))
+
+    assert "".join(seen) == "The sky is"
+    assert stream.message.text == "The sky is"
+
+
+# -- time --------------------------------------------------------------------
+
+
+async def said_and_silent(seconds: float) -> AsyncIterator[str]:
+    yield "The"
+    yield " sky"
+    await anyio.sleep(seconds)
+    yield " is blue."
+
+
+async def test_an_asynchronous_loop_is_given_in_time_what_is_held() -> None:
+    """Also where nothing more comes."""
+    begun = time.monotonic()
+    async with AsyncStream(said_and_silent(0.6), format="pieces") as stream:
+        seen = [(piece, time.monotonic() - begun) async for piece in stream.text.throttle(hz=20)]
+
+    assert [piece for piece, _ in seen] == ["The", " sky", " is blue."]
+    assert seen[1][1] < 0.5
+
+
+async def test_an_asynchronous_loop_is_given_in_time_what_is_smoothed() -> None:
+    """At an even pace, while the source is silent."""
+    async with AsyncStream(said_and_silent(1.0), format="pieces") as stream:
+        begun = time.monotonic()
+        seen = ""
+        async for piece in stream.text.smooth(max_delay=0.1):
+            seen += piece
+            if seen == "The sky":
+                break
+        assert time.monotonic() - begun < 0.9
+
+
+def test_trio_outside_a_block_says_what_is_needed() -> None:
+    """A read that is given a time would lose what comes; nothing is lost by asking."""
+
+    async def read() -> list[str]:
+        stream = AsyncStream(said_and_silent(0.01), format="pieces")
+        seen = []
+        with pytest.raises(MisuseError, match="inside `async with`"):
+            seen = [piece async for piece in stream.text.throttle(hz=20)]
+        async with stream:
+            seen += [piece async for piece in stream.text.throttle(hz=1000)]
+        return seen
+
+    async def inside() -> list[str]:
+        async with AsyncStream(said_and_silent(0.3), format="pieces") as stream:
+            return [piece async for piece in stream.text.throttle(hz=20)]
+
+    assert "".join(trio.run(read)) == "The sky is blue."
+    assert trio.run(inside) == ["The", " sky", " is blue."]
+
+
+async def test_a_cancelled_wait_loses_nothing() -> None:
+    """A timeout around each step, shorter than the silence."""
+    async with AsyncStream(said_and_silent(0.2), format="pieces") as stream:
+        view = stream.text.smooth(max_delay=0.15)
+        seen = ""
+        while True:
+            try:
+                with anyio.fail_after(0.01):
+                    seen += await anext(view)
+            except TimeoutError:
+                continue
+            except StopAsyncIteration:
+                break
+
+    assert seen == "The sky is blue."
+
+
+# -- by a clock that tests turn ------------------------------------------------
+
+
+def two_thousand_a_second() -> Playback:
+    steps: list[Any] = []
+    for number in range(4_000):
+        steps += [chunk({"content": f"{number} "}), 1 / 2000]
+    return silent_after(*steps, chunk({}, "stop"), wire.DONE)
+
+
+def read_by_a_clock(shape: Callable[[Any], Any]) -> list[tuple[float, str]]:
+    playback = two_thousand_a_second()
+    with playback.stream(format="openai-chat") as stream:
+        return [(playback.clock(), piece) for piece in shape(stream.text)]
+
+
+async def read_asynchronously(shape: Callable[[Any], Any]) -> list[tuple[float, str]]:
+    playback = two_thousand_a_second()
+    async with playback.astream(format="openai-chat") as stream:
+        return [(playback.clock(), piece) async for piece in shape(stream.text)]
+
+
+def test_thirty_updates_a_second_out_of_two_thousand() -> None:
+    """At most 31 in any second, and nothing is held for longer than 34 ms."""
+    seen = read_by_a_clock(lambda text: text.throttle(hz=30))
+
+    assert "".join(piece for _, piece in seen) == "".join(f"{number} " for number in range(4_000))
+    clocks = [now for now, _ in seen]
+    assert max(sum(begin <= now < begin + 1 for now in clocks) for begin in clocks) <= 31
+    late = [now - int(word) / 2000 for now, piece in seen for word in piece.split()]
+    assert max(late) <= 0.034
+
+
+@every_shape
+def test_both_loops_are_given_the_same_at_the_same_time(shape: Callable[[Any], Any]) -> None:
+    """On asyncio and trio, where the source can be told how long a read may take."""
+    expected = read_by_a_clock(shape)
+    clocks = pytest.approx([now for now, _ in expected], abs=1e-4)
+    for run in (anyio.run, trio.run):
+        seen = run(read_asynchronously, shape)
+
+        assert [piece for _, piece in seen] == [piece for _, piece in expected]
+        assert [now for now, _ in seen] == clocks
+
+
+def test_an_interface_that_is_slow_gets_larger_pieces() -> None:
+    """And never an old one after another."""
+    playback = two_thousand_a_second()
+    clock: Any = playback.clock
+    seen = []
+    with playback.stream(format="openai-chat") as stream:
+        for piece in stream.text.throttle(hz=30):
+            clock.advance(0.2)
+            seen.append(piece)
+
+    assert len(seen) <= 12

@@ -1,0 +1,30 @@
+"""The whole text so far in the place of each piece."""
+
+from __future__ import annotations
+
+from tokenstream.stages._text.base import TextStage
+
+__all__ = ["Accumulate"]
+
+
+class Accumulate(TextStage):
+    """A stage that gives the text so far, each time it has grown.
+
+    Each item costs what the text is long, so a `Throttle` belongs before it.
+
+    Example:
+        >>> so_far = Accumulate()
+        >>> so_far.feed("The"), so_far.feed(" sky")
+        (['The'], ['The sky'])
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
+        if not item:
+            return []
+        self._text += item
+        return [self._text]

@@ -1,0 +1,144 @@
+"""The thread that reads a source ahead of a `for` loop, so that the loop may act on time."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.stream._items import Failed
+from tokenstream.stream._said import log
+from tokenstream.stream._wake import shut_down
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+__all__ = ["Late", "ReadAhead"]
+
+_MOST_AHEAD = 64
+"""Chunks that are read ahead of the loop."""
+_CLOSING_SECONDS = 5.0
+"""How long a source may take to come back once its socket is shut down."""
+
+
+class Late(TimeoutError):
+    """Nothing came in the time that a read was given."""
+
+
+class ReadAhead:
+    """Chunks that a thread of its own reads; a read of them may be bounded, and loses nothing then.
+
+    Args:
+        chunks: The chunks, which only the thread reads from here on.
+        socket: Finds the socket whose end wakes the thread, or None where nothing does.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_chunks",
+        "_close",
+        "_items",
+        "_over",
+        "_reading",
+        "_seconds",
+        "_socket",
+        "_stopped",
+        "_thread",
+    )
+
+    def __init__(self, chunks: Iterator[Any], socket: Callable[[], Any] | None) -> None:
+        self._chunks = chunks
+        self._socket = socket
+        self._changed = threading.Condition()
+        self._items: deque[Any] = deque()
+        self._seconds: float | None = None
+        self._reading = True
+        """The thread waits for the source."""
+        self._over = False
+        """The thread has read all that it will."""
+        self._stopped = False
+        self._close: Callable[[], object] | None = None
+        """Closes the source, where that is left to the thread."""
+        self._thread = threading.Thread(target=self._run, name="tokenstream reader", daemon=True)
+        self._thread.start()
+
+    def bound(self, seconds: float | None) -> None:
+        """Say how many seconds the next read may take; None for as long as it takes."""
+        self._seconds = seconds
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._over or self._stopped, self._seconds)
+            if self._stopped or (self._over and not self._items):
+                raise StopIteration
+            if not self._items:
+                raise Late
+            item = self._items.popleft()
+            self._changed.notify_all()
+        if item.__class__ is Failed:
+            raise item.error
+        return item
+
+    def stop(self) -> None:
+        """Have a read that is in progress come back."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def close(self, close: Callable[[], object]) -> None:
+        """End the thread and close the source.
+
+        A thread that waits for a source which nothing wakes ends with its next item, and
+        closes the source then.
+
+        Args:
+            close: Closes the source.
+        """
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+            waits = self._reading and not self._over
+        if not waits or shut_down(self._socket):
+            self._thread.join(_CLOSING_SECONDS)
+        with self._changed:
+            if not self._over:
+                self._close = close
+                return
+        close()
+
+    def _run(self) -> None:
+        try:
+            for item in self._chunks:
+                if not self._put(item):
+                    break
+        except Exception as error:  # noqa: BLE001 - the loop meets it behind what came before
+            self._put(Failed(error))
+        finally:
+            with self._changed:
+                self._over = True
+                close = self._close
+                self._changed.notify_all()
+            if close is not None:
+                _close_late(close)
+
+    def _put(self, item: object) -> bool:
+        """Hand an item to the loop, and tell whether to read on."""
+        with self._changed:
+            self._reading = False
+            self._items.append(item)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._stopped or len(self._items) < _MOST_AHEAD)
+            self._reading = True
+            return not self._stopped
+
+
+def _close_late(close: Callable[[], object]) -> None:
+    """Close a source that the loop has left; there is nobody whom an error could be raised to."""
+    try:
+        close()
+    except Exception as error:  # noqa: BLE001 - as above
+        log("closing the source failed: %s", type(error).__name__)

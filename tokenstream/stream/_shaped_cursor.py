@@ -1,0 +1,188 @@
+"""Where a reader is in a text that stages shape on its way."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tokenstream.stages import Chain
+from tokenstream.stream._items import NOTABLE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.stages._cursor import Cursor
+
+__all__ = ["ShapedCursor"]
+
+ItemT = TypeVar("ItemT")
+
+_MOST_GATHERED = 4_096
+"""Pieces that are made one while a reader was busy: it must get something, however fast more comes."""
+
+
+class ShapedCursor(Generic[ItemT]):
+    """Where a reader is in a text that stages shape on its way.
+
+    Args:
+        text: Where the reader is in the text as it comes.
+        stages: Make the stages, the first one first; what begins anew behind an error has new ones.
+        clock: Where the time comes from, in seconds.
+    """
+
+    __slots__ = (
+        "_chain",
+        "_clock",
+        "_failure",
+        "_found",
+        "_gathered",
+        "_given_at",
+        "_over",
+        "_stages",
+        "_text",
+        "is_timed",
+        "over",
+    )
+
+    def __init__(
+        self, text: Cursor[str], stages: tuple[Callable[[], Any], ...], clock: Callable[[], float]
+    ) -> None:
+        self._text = text
+        self._stages = stages
+        self._clock = clock
+        self._chain = self._new_chain()
+        self.is_timed = any(hasattr(stage, "tick") for stage in self._chain.stages)
+        """A stage gives something because time has passed."""
+        self._found: deque[ItemT] = deque()
+        """What the reader is given next."""
+        self._gathered: list[str] = []
+        """Pieces that came while the reader was busy."""
+        self._given_at = math.inf
+        """The clock when the reader was given something last."""
+        self._failure: Exception | None = None
+        """What is raised once that is given."""
+        self._over = False
+        """The stages have ended."""
+        self.over = False
+        """Nothing more is to be read, whether or not the answer goes on."""
+
+    def find(self, name: str) -> Any:  # noqa: ANN401 - any stage
+        """Return the stage that has an attribute of this name."""
+        return next(stage for stage in self._chain.stages if hasattr(stage, name))
+
+    @property
+    def deadline(self) -> float | None:
+        """The clock at which something is due; None while nothing is."""
+        return self._chain.deadline if self.is_timed else None
+
+    # -- what the reader is given --------------------------------------------
+
+    def ready(self) -> ItemT | None:
+        """Return what the reader has missed, out of what has come.
+
+        Raises:
+            TokenStreamError: What comes next in the text is wrong.
+        """
+        if self._found or self._failure is not None:
+            return self._next()
+        return None if self._over else self._take(self._text.ready)
+
+    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        """Return what an event adds, or what is due meanwhile."""
+        return self._take(self._text.after, event)
+
+    def tick(self) -> ItemT | None:
+        """Return what is due."""
+        now = self._clock()
+        due = self._chain.deadline
+        if due is not None and due <= now:
+            self._found.extend(self._chain.tick(now))
+        return self._next()
+
+    def end(self) -> ItemT | None:
+        """Return what is left at the end of the stream.
+
+        Raises:
+            TokenStreamError: The text is wrong, or broke off.
+        """
+        if not self._over:
+            item = self._take(self._text.end)
+            if item is not None:
+                return item
+            self._finish()
+        return self._next()
+
+    def break_off(self) -> ItemT | None:
+        """Return what was held where the stream has failed; None where nothing was."""
+        self._finish()
+        return self._next()
+
+    # -- a reader that is busy -------------------------------------------------
+
+    @property
+    def is_behind(self) -> bool:
+        """The reader was busy with what it was given: what came meanwhile is to be one piece."""
+        busy = self.is_timed and not self._found and self._clock() - self._given_at > NOTABLE_SECONDS
+        return busy and not self._over
+
+    def gather(self, event: Any) -> bool:  # noqa: ANN401 - any event
+        """Keep what an event adds, and tell whether more may be gathered."""
+        piece = self._read(self._text.after, event)
+        if piece is not None:
+            self._gathered.append(piece)
+        return self._failure is None and len(self._gathered) < _MOST_GATHERED
+
+    # -- within ------------------------------------------------------------
+
+    def _new_chain(self) -> Chain[str, Any]:
+        return Chain(*(make() for make in self._stages))
+
+    def _take(self, text: Callable[..., str | None], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        """Give the stages what comes next in the text, and return what the reader is given."""
+        piece = self._read(text, *event)
+        if self._gathered:
+            piece = "".join([*self._gathered, piece or ""])
+            self._gathered.clear()
+        if piece is not None:
+            self._feed(piece)
+        elif self.is_timed and not self._over and self._chain.deadline is not None:
+            return self.tick()
+        return self._next()
+
+    def _read(self, text: Callable[..., str | None], *event: Any) -> str | None:  # noqa: ANN401 - any event
+        try:
+            return text(*event)
+        except Exception as error:  # noqa: BLE001 - it is raised behind what came before it
+            self._feed("".join(self._gathered))
+            self._gathered.clear()
+            self._found.extend(self._chain.end(now=self._clock()))
+            self._failure = error
+            # What comes behind an error, such as the next one of several strings, is a text of its own.
+            self._chain = self._new_chain()
+            return None
+
+    def _feed(self, piece: str) -> None:
+        chain = self._chain
+        self._found.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
+        if chain.stop is not None:
+            self.over = True
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._over:
+            if self._gathered:
+                self._feed("".join(self._gathered))
+                self._gathered.clear()
+            self._over = True
+            self._found.extend(self._chain.end(now=self._clock()))
+
+    def _next(self) -> ItemT | None:
+        if self._found:
+            if self.is_timed:
+                self._given_at = self._clock()
+            return self._found.popleft()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        return None

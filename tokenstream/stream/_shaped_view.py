@@ -1,0 +1,177 @@
+"""Views whose items stages make of a text: they act on time as well as on what comes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import TypeVar
+
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.stream._text_plan import Plan, closed
+from tokenstream.stream._view import AsyncView, View
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from tokenstream.events import Event
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._shaped_cursor import ShapedCursor
+    from tokenstream.stream._sync_driver import SyncDriver
+
+__all__ = ["AsyncPlannedView", "AsyncShapedView", "PlannedView", "ShapedView"]
+
+ItemT = TypeVar("ItemT")
+
+
+class PlannedView(View[ItemT]):
+    """A view that knows what it is made of, so that others can be made of the same.
+
+    Args:
+        driver: Drives the stream.
+        plan: The text, and what stands behind it.
+        instead: Where the whole text is.
+    """
+
+    __slots__ = ("_plan",)
+
+    _plan: Plan
+
+    def __init__(self, driver: SyncDriver, plan: Plan, instead: str) -> None:
+        super().__init__(driver, plan.cursor(driver.clock), instead)
+        self._plan = plan
+
+    def close(self) -> None:
+        super().close()
+        self._plan = Plan(closed)
+
+
+class ShapedView(PlannedView[ItemT]):
+    """What stages make of a text, read in a `for` loop."""
+
+    __slots__ = ()
+
+    def __next__(self) -> ItemT:
+        cursor: ShapedCursor[ItemT] = self._shaped
+        driver = self._driver
+        event: Any
+        try:
+            if cursor.is_behind:
+                self._catch_up(cursor)
+            item = cursor.ready()
+            while item is None and not cursor.over:
+                due = cursor.deadline
+                try:
+                    event = driver.step() if due is None else self._step_until(due)
+                except StopIteration:
+                    break
+                except StreamError:
+                    item = cursor.break_off()
+                    if item is None:
+                        raise
+                else:
+                    item = cursor.tick() if event is None else cursor.after(event)
+            if item is None:
+                # Not where the end was met: errors would have it as their context.
+                item = cursor.end()
+        except StreamError as error:
+            driver.fall_back(error)
+            raise
+        if item is None:
+            raise StopIteration
+        return item
+
+    def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
+        """Gather what came while the loop was busy, as far as it is there."""
+        # What it meets at an end or an error is met again by the loop, behind what was gathered.
+        with suppress(StopIteration, StreamError):
+            while (event := self._driver.step_now()) is not None and cursor.gather(event):
+                pass
+
+    @property
+    def _shaped(self) -> Any:  # noqa: ANN401 - the cursor, which `close` replaces
+        return self._cursor
+
+    def _step_until(self, due: float) -> Event | None:
+        """Step until something is due, as far as a read can be given a time: some need a thread for that."""
+        driver = self._driver
+        if self._plan.timer and not driver.waits_in_time:
+            driver.read_ahead()
+        return driver.step_until(due) if driver.waits_in_time else driver.step()
+
+
+class AsyncPlannedView(AsyncView[ItemT]):
+    """A view that knows what it is made of, so that others can be made of the same.
+
+    Args:
+        driver: Drives the stream.
+        plan: The text, and what stands behind it.
+        instead: Where the whole text is.
+    """
+
+    __slots__ = ("_plan",)
+
+    _plan: Plan
+
+    def __init__(self, driver: AsyncDriver, plan: Plan, instead: str) -> None:
+        super().__init__(driver, plan.cursor(driver.clock), instead)
+        self._plan = plan
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        self._plan = Plan(closed)
+
+
+class AsyncShapedView(AsyncPlannedView[ItemT]):
+    """What stages make of a text, read in an `async for` loop."""
+
+    __slots__ = ()
+
+    async def __anext__(self) -> ItemT:
+        cursor: ShapedCursor[ItemT] = self._shaped
+        driver = self._driver
+        event: Any
+        try:
+            if cursor.is_behind:
+                await self._catch_up(cursor)
+            item = cursor.ready()
+            while item is None and not cursor.over:
+                due = cursor.deadline
+                try:
+                    event = await (driver.step() if due is None else self._step_until(due))
+                except StopAsyncIteration:
+                    break
+                except StreamError:
+                    item = cursor.break_off()
+                    if item is None:
+                        raise
+                else:
+                    item = cursor.tick() if event is None else cursor.after(event)
+            if item is None:
+                # Not where the end was met: errors would have it as their context.
+                item = cursor.end()
+        except StreamError as error:
+            driver.fall_back(error)
+            raise
+        if item is None:
+            raise StopAsyncIteration
+        return item
+
+    async def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
+        """Gather what came while the loop was busy, as far as it is there."""
+        # What it meets at an end or an error is met again by the loop, behind what was gathered.
+        with suppress(StopAsyncIteration, StreamError):
+            while (event := await self._driver.step_now()) is not None and cursor.gather(event):
+                pass
+
+    @property
+    def _shaped(self) -> Any:  # noqa: ANN401 - the cursor, which `aclose` replaces
+        return self._cursor
+
+    def _step_until(self, due: float) -> Coroutine[Any, Any, Event | None]:
+        if not self._driver.waits_in_time:
+            raise MisuseError(
+                "text is held here until its time has come, and on trio only a stream inside `async with` "
+                "can be waited for so: read it there"
+            )
+        return self._driver.step_until(due)

@@ -1,0 +1,338 @@
+"""Views of a text, and what can be made of them for an interface."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokenstream.errors import MisuseError
+from tokenstream.stream._shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+    from typing import Self
+
+    from tokenstream.stages import MarkdownBlock
+    from tokenstream.stream._text_plan import Plan
+    from tokenstream.stream._view import AsyncView, View
+
+__all__ = ["AsyncTextView", "TextView"]
+
+_USUAL_HZ = 30.0
+"""Updates a second of a text that is given as a whole each time."""
+
+
+class _Shaping:
+    """What can be made of a text, step by step; each step is a view of its own, from the start of the text.
+
+    Methods that change the text come first, then those that say where pieces end, then
+    those that say when they come; `accumulate` and `markdown_blocks` are last.
+    """
+
+    __slots__ = ()
+
+    _driver: Any
+    _cursor: Any
+    _plan: Plan
+    _instead: str
+
+    def words(self) -> Self:
+        """Give whole words: a view that never cuts inside of one.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> list(Stream(["Hel", "lo wor", "ld"], format="pieces").text.words())
+            ['Hello ', 'world']
+        """
+        return self._with("words", _stage("Words"))
+
+    def graphemes(self) -> Self:
+        """Give whole letters: a view that tears no emoji apart and no accent off.
+
+        Raises:
+            MisuseError: The extra `shape` is not installed.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> [len(piece) for piece in Stream(["e", "\u0301a"], format="pieces").text.graphemes()]
+            [2, 1]
+        """
+        return self._with("graphemes", _stage("Graphemes"))
+
+    def lines(self) -> Self:
+        r"""Give one line after the other, with its end.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> list(Stream(["a\nb", "c\n", "d"], format="pieces").text.lines())
+            ['a\n', 'bc\n', 'd']
+        """
+        return self._with("lines", _stage("Lines"))
+
+    def sentences(
+        self, *, first: int | None = None, longest: int | None = None, spoken: bool = False
+    ) -> Self:
+        """Give one sentence after the other, as soon as its end is sure, to be spoken say.
+
+        Args:
+            first: The characters after which the first piece may end with a clause, so that speech
+                starts early.
+            longest: The characters at which a sentence is cut, with a clause or a word where it can be.
+            spoken: Whether to leave out what nobody reads aloud: the marks of markdown, and code.
+
+        Raises:
+            MisuseError: A number is not above 0.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> text = Stream(["It is 3.5 km", " away. Go", " now!"], format="pieces").text
+            >>> list(text.sentences())
+            ['It is 3.5 km away. ', 'Go now!']
+        """
+        return self._with("sentences", _stage("Sentences", first=first, longest=longest, spoken=spoken))
+
+    def throttle(self, hz: float, *, timer: bool = False) -> Self:
+        """Give at most so many pieces a second: what comes between two of them is joined.
+
+        The first piece comes at once, and the last one with the end. In an `async for` loop
+        what is held is given in time, also where nothing more comes. A `for` loop gives it
+        with what comes next or at the end, unless it has a timer.
+
+        Args:
+            hz: Most pieces a second.
+            timer: For a `for` loop: whether a thread reads the source, so that what is held is given
+                in time. It is gone when the stream is closed; where the source cannot be woken
+                (an iterable that blocks) it ends with its next item.
+
+        Raises:
+            MisuseError: `hz` is no number above 0. In the loop: on trio, outside of `async with`.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> list(Stream(["The", " sky", " is", " blue."], format="pieces").text.throttle(hz=20))
+            ['The', ' sky is blue.']
+        """
+        return self._with("throttle", _stage("Throttle", hz), timer=timer)
+
+    def smooth(self, max_delay: float = 0.4, *, timer: bool = False) -> Self:
+        """Give text at an even pace, which follows the pace at which it comes.
+
+        Words, lines and other pieces that were asked for before stay whole. Time is
+        waited for as `throttle` does.
+
+        Args:
+            max_delay: The longest that text is held, in seconds.
+            timer: For a `for` loop: whether a thread reads the source, as with `throttle`.
+
+        Raises:
+            MisuseError: `max_delay` is no number above 0. In the loop: on trio, outside of `async with`.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> "".join(Stream(["The sky", " is blue."], format="pieces").text.smooth(max_delay=0.2))
+            'The sky is blue.'
+        """
+        return self._with("smooth", _stage("Smooth", max_delay, whole=self._plan.cuts), timer=timer)
+
+    def redact(
+        self,
+        pattern: str | re.Pattern[str],
+        with_: str | Callable[[re.Match[str]], str] = "[redacted]",
+        *,
+        max_length: int | None = None,
+    ) -> Self:
+        r"""Replace what a pattern matches, wherever pieces end: none of a match is ever given.
+
+        Args:
+            pattern: A regular expression, as text or compiled.
+            with_: What stands in its place, or a function of the match that returns it.
+            max_length: The longest match, in characters; required where the pattern has no bound of its own.
+
+        Raises:
+            MisuseError: The pattern has no bound, or is none.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> text = Stream(["Use sk-12", "34 twice."], format="pieces").text
+            >>> "".join(text.redact(r"sk-\d{4}", with_="***"))
+            'Use *** twice.'
+        """
+        return self._with("redact", _stage("Redact", pattern, with_, max_length=max_length))
+
+    def until(
+        self, marker: str | re.Pattern[str], *, include: bool = False, max_length: int | None = None
+    ) -> Self:
+        """End this view where a marker comes; the stream and its other views go on.
+
+        Args:
+            marker: The text, or a compiled pattern.
+            include: Whether to give the marker, too.
+            max_length: The longest match of a pattern, in characters; required where it has no bound.
+
+        Raises:
+            MisuseError: The pattern has no bound, or the marker is empty.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> list(Stream(["The answer. EN", "D And more."], format="pieces").text.until("END"))
+            ['The answer. ']
+        """
+        return self._with("until", _stage("Until", marker, include=include, max_length=max_length))
+
+    def split_tags(self, *names: str, starts_inside: bool = False) -> Self:
+        """Give the text outside of tags such as `<think>`; the view's `inside` is what stands within.
+
+        The message is unchanged: `Stream(…, reasoning_tags=True)` puts what was thought into its reasoning.
+
+        Args:
+            names: The tags' names, in any case; "think" where none is given.
+            starts_inside: Whether the text begins within, as with templates that send only `</think>`.
+
+        Raises:
+            MisuseError: A name is none.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> text = Stream(["<think>Hm.</th", "ink>It rains."], format="pieces").text.split_tags("think")
+            >>> "".join(text), text.inside
+            ('It rains.', 'Hm.')
+        """
+        return self._with("split_tags", _stage("SplitTags", *names, starts_inside=starts_inside))
+
+    @property
+    def inside(self) -> str:
+        """The text within tags, as far as this view was read; see `split_tags`.
+
+        Raises:
+            MisuseError: No tags are split off.
+        """
+        if all(step.method != "split_tags" for step in self._plan.steps):
+            raise MisuseError(".inside is what stands within tags: ask .split_tags() for such a view first")
+        inside: str = self._cursor.find("inside").inside
+        return inside
+
+    def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Self:
+        raise NotImplementedError
+
+    def _accumulated(self, hz: float | None) -> Plan:
+        plan = self._plan
+        if hz is not None or not plan.paces:
+            plan = plan.then("throttle", _stage("Throttle", _USUAL_HZ if hz is None else hz))
+        return plan.then("accumulate", _stage("Accumulate"))
+
+    def _blocks(self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool) -> Plan:
+        make = _stage("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
+        return self._plan.then("markdown_blocks", make)
+
+
+def _stage(name: str, /, *args: object, **named: object) -> Callable[[], Any]:
+    """Return what makes a stage; its module is loaded with the first one."""
+    return partial(_make, name, args, named)
+
+
+def _make(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401 - any stage
+    return getattr(import_module("tokenstream.stages"), name)(*args, **named)
+
+
+class TextView(_Shaping, PlannedView[str]):
+    """A text as it arrives, read in a `for` loop, or shaped before."""
+
+    __slots__ = ()
+
+    def accumulate(self, hz: float | None = None) -> View[str]:
+        """Give the text so far, each time it has grown, for an interface that repaints it.
+
+        Args:
+            hz: Most times a second; None for the pace that was set before, or else 30.
+
+        Raises:
+            MisuseError: `hz` is no number above 0.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> list(Stream(["The", " sky", " is"], format="pieces").text.throttle(hz=20).accumulate())
+            ['The', 'The sky is']
+        """
+        return ShapedTextView(self._driver, self._accumulated(hz), self._instead)
+
+    def markdown_blocks(
+        self,
+        *,
+        math: Literal["dollar", "brackets"] | None = None,
+        tables: bool = True,
+        merge_html: bool = False,
+    ) -> View[MarkdownBlock]:
+        r"""Give the blocks of a markdown text, so that an interface replaces only the last one.
+
+        Args:
+            math: How formulas are marked; None where there are none.
+            tables: Whether there are tables.
+            merge_html: Whether what stands between HTML tags is one block.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> text = Stream(["# Sky\n\nIt is **bl", "ue**."], format="pieces").text
+            >>> for block in text.markdown_blocks():
+            ...     print(block.id, block.kind, block.text.rstrip(), block.closed)
+            0 heading # Sky True
+            1 paragraph It is **bl** False
+            1 paragraph It is **blue**. True
+        """
+        plan = self._blocks(math, tables=tables, merge_html=merge_html)
+        return ShapedView(self._driver, plan, self._instead)
+
+    def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+        plan = self._plan.then(method, make, timer=timer)
+        return ShapedTextView(self._driver, plan, self._instead)
+
+
+class ShapedTextView(ShapedView[str], TextView):
+    """A text that stages have shaped, read in a `for` loop, or shaped further."""
+
+    __slots__ = ()
+
+
+class AsyncTextView(_Shaping, AsyncPlannedView[str]):
+    """A text as it arrives, read in an `async for` loop, or shaped before."""
+
+    __slots__ = ()
+
+    def accumulate(self, hz: float | None = None) -> AsyncView[str]:
+        """Give the text so far, each time it has grown, for an interface that repaints it.
+
+        Args:
+            hz: Most times a second; None for the pace that was set before, or else 30.
+
+        Raises:
+            MisuseError: `hz` is no number above 0.
+        """
+        return AsyncShapedTextView(self._driver, self._accumulated(hz), self._instead)
+
+    def markdown_blocks(
+        self,
+        *,
+        math: Literal["dollar", "brackets"] | None = None,
+        tables: bool = True,
+        merge_html: bool = False,
+    ) -> AsyncView[MarkdownBlock]:
+        r"""Give the blocks of a markdown text, so that an interface replaces only the last one.
+
+        Args:
+            math: How formulas are marked; None where there are none.
+            tables: Whether there are tables.
+            merge_html: Whether what stands between HTML tags is one block.
+        """
+        plan = self._blocks(math, tables=tables, merge_html=merge_html)
+        return AsyncShapedView(self._driver, plan, self._instead)
+
+    def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+        plan = self._plan.then(method, make, timer=timer)
+        return AsyncShapedTextView(self._driver, plan, self._instead)
+
+
+class AsyncShapedTextView(AsyncShapedView[str], AsyncTextView):
+    """A text that stages have shaped, read in an `async for` loop, or shaped further."""
+
+    __slots__ = ()
