@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, assert_type
 
 from tokenstream import Decoder, ToolCall
@@ -20,7 +21,7 @@ from tokenstream.framing import (
 from tokenstream.framing.content_coding import ContentDecoder
 from tokenstream.partial_json import JSONEvent, Partial, PartialJSONParser
 from tokenstream.relay.encoders import Encoder
-from tokenstream.stages import Chain, Items, Partials, Stage, ValidatedCalls
+from tokenstream.stages import Chain, Items, Partials, Redact, SplitTags, Stage, Until, ValidatedCalls
 
 
 class Letters:
@@ -61,6 +62,17 @@ def stages(inflate: ContentDecoder, encoder: Encoder) -> None:
     Chain(decoder, accumulator, bytes_again)
     Chain(json)
     Chain(calls, calls)
+
+
+def texts() -> None:
+    """Stages that change a text take and give pieces of it."""
+    redact = Redact(re.compile("a"), with_=lambda found: str(found[0]), max_length=3)
+    assert_type(redact.feed("a"), list[str])
+    assert_type(Chain(redact, Until("END", include=True)), Chain[str, str])
+    tags = SplitTags("think", starts_inside=True)
+    assert_type(tags.inside, str)
+    shaping: list[Stage[str, str]] = [redact, tags, Until(re.compile("a"), max_length=3)]
+    Chain(shaping[0])
 
 
 def chains(encoder: Encoder) -> None:

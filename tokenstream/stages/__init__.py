@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from tokenstream.stages._chain import Chain
     from tokenstream.stages._stage import Stage
     from tokenstream.stages._text.accumulate import Accumulate
+    from tokenstream.stages._text.redact import Redact
     from tokenstream.stages._text.smooth import Smooth
+    from tokenstream.stages._text.tags import SplitTags
     from tokenstream.stages._text.throttle import Throttle
+    from tokenstream.stages._text.until import Until
     from tokenstream.stages.objects import Field, Items, Partials
     from tokenstream.stages.reorder import Reorder
     from tokenstream.stages.tools import ValidatedCalls
@@ -25,10 +28,13 @@ __all__ = [
     "Meter",
     "Metrics",
     "Partials",
+    "Redact",
     "Reorder",
     "Smooth",
+    "SplitTags",
     "Stage",
     "Throttle",
+    "Until",
     "ValidatedCalls",
 ]
 
@@ -39,10 +45,13 @@ _HOMES = {
     "Field": "objects",
     "Items": "objects",
     "Partials": "objects",
+    "Redact": "_text.redact",
     "Reorder": "reorder",
     "Smooth": "_text.smooth",
+    "SplitTags": "_text.tags",
     "Stage": "_stage",
     "Throttle": "_text.throttle",
+    "Until": "_text.until",
     "ValidatedCalls": "tools",
 }
 

@@ -1,0 +1,262 @@
+"""Texts without what they should not show, cut into pieces in any way."""
+
+from __future__ import annotations
+
+import re
+from itertools import product, takewhile
+from typing import Any
+
+import pytest
+import regex
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.support.cut_texts import any_pieces, cut
+from tests.support.texts import run
+from tokenstream.errors import MisuseError
+from tokenstream.stages import Chain, Redact, SplitTags
+
+_ALPHABET = "ab\n "
+_BOUNDED = [
+    "ab",
+    "ab{2,3}",
+    r"a\n?b",
+    r"\bab\b",
+    r"\Bb",
+    "ab$",
+    "(?m)b$",
+    "^ab",
+    "(?m)^b",
+    r"\Aab",
+    r"ab\Z",
+    "a(?!b)",
+    "a(?=bb)",
+    "a(?!b(?!a))",
+    "(?<=a)b",
+    r"(?<! )b\b",
+    "ab(?:ba)?",
+    "a|ba",
+    "(?:ab|ba){1,2}",
+    "(a)(b)?(?(2)a|b)",
+    "(a|b) \\1",
+    "(?i)AB",
+    "(?x) a b  # $ \\b (",
+    r"[]$a] [^\]b]",
+]
+"""Patterns that bound their matches."""
+_UNBOUNDED = ["a+", "ab+a", "a[^b]*b", "(?s)a.*b", "(?s)a.*?b", "(a+)b\\1", r"\b(?=b)\w+", "a++b", r"\S+ \S+"]
+"""Patterns that do not."""
+
+
+def _mark(found: Any) -> str:
+    return "#" * len(found[0])
+
+
+def _redact(pattern: Any, pieces: list[str], **options: Any) -> str:
+    return "".join(run(Redact(pattern, **options), pieces))
+
+
+def _tokens(pattern: str, text: str) -> list[str]:
+    """Return the letters of a text, with each match as one."""
+    out, at = [], 0
+    for found in re.finditer(pattern, text):
+        out += [*text[at : found.start()], f"<{found[0]}>"]
+        at = found.end()
+    return [*out, *text[at:]]
+
+
+@pytest.mark.parametrize("pattern", _BOUNDED + _UNBOUNDED)
+@given(pieces=any_pieces(_ALPHABET))
+def test_the_pieces_joined_are_what_sub_makes_of_the_whole(pattern: str, pieces: list[str]) -> None:
+    """However a text is cut, its matches are replaced as if it had come at once."""
+    assert re.sub(pattern, _mark, "".join(pieces)) == _redact(pattern, pieces, with_=_mark, max_length=1000)
+
+
+@pytest.mark.parametrize("pattern", [r"\p{Lu}{2}", "(?V1)[[ab]--[b]]b", r"\mab\M", r"\X"])
+@given(pieces=any_pieces("abAB e\u0301"))
+def test_patterns_of_regex_are_read_as_it_reads_them(pattern: str, pieces: list[str]) -> None:
+    """What `re` has no word for is taken compiled, and needs a bound."""
+    compiled = regex.compile(pattern)
+
+    assert compiled.sub(_mark, "".join(pieces)) == _redact(compiled, pieces, with_=_mark, max_length=1000)
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern in _BOUNDED if pattern != "a|ba"])
+@given(text=st.text(_ALPHABET, max_size=7))
+def test_no_more_is_held_back_than_what_could_still_change(pattern: str, text: str) -> None:
+    """What every continuation has in common is given at once, by an oracle that tries them."""
+    stage = Redact(pattern, lambda found: f"\0<{found[0]}>\0")
+    parts = "".join(piece for letter in text for piece in stage.feed(letter)).split("\0")
+    given = [token for at, part in enumerate(parts) for token in ([part] if at % 2 else part)]
+    longer = ["".join(more) for size in range(5) for more in product(_ALPHABET, repeat=size)]
+    readings = zip(*(_tokens(pattern, text + more) for more in longer), strict=False)
+
+    assert [each[0] for each in takewhile(lambda tokens: len({*tokens}) == 1, readings)] == given
+
+
+@given(
+    limit=st.integers(3, 12),
+    pattern=st.sampled_from(["ab", r"\bab\b", "ab$", "a(?!b)", "ab+a", "a[^b]*b", "(?s)ab.*?bb"]),
+    pieces=any_pieces(_ALPHABET, max_size=80),
+)
+def test_the_hold_back_is_never_above_its_bound(limit: int, pattern: str, pieces: list[str]) -> None:
+    """After each piece all but `max_length` characters have been given, or replaced by as many."""
+    stage = Redact(pattern, _mark, max_length=limit)
+    taken = given = 0
+    for piece in pieces:
+        taken += len(piece)
+        given += sum(map(len, stage.feed(piece)))
+
+        assert taken - given <= limit
+
+
+@given(
+    limit=st.integers(1, 12),
+    pattern=st.sampled_from(["a+", "ab+a", "a[^b]*b", "(?s)a.*b", "sk-a+", r"\S+ \S+"]),
+    text=st.text("aab\n sk-", max_size=60),
+    places=st.lists(st.integers(0, 60), max_size=20),
+)
+@example(limit=2, pattern="a+", text="aaaaaaaaaaaaaaaaaaaaaaab", places=[])
+def test_matches_above_the_bound_do_not_depend_on_the_cuts(
+    limit: int, pattern: str, text: str, places: list[int]
+) -> None:
+    """What is longer than may be held is decided by its first characters, in one piece too."""
+    one = _redact(pattern, [text], with_="#", max_length=limit)
+
+    assert one == _redact(pattern, cut(text, places), with_="#", max_length=limit)
+    assert one == _redact(pattern, [*text], with_="#", max_length=limit)
+
+
+@pytest.mark.parametrize("secret", ["sk-12345678", "4111-1111-1111-1111"])
+def test_no_character_of_a_match_shows_at_any_cut(secret: str) -> None:
+    """Before a match is decided nothing of it is given, wherever it is cut."""
+    pattern = r"sk-\w{8}|\d{4}(?:-\d{4}){3}"
+    text = f"The key is {secret}, keep it."
+    for first in range(len(text) + 1):
+        for second in range(first, len(text) + 1):
+            stage = Redact(pattern)
+            shown = ""
+            for piece in (text[:first], text[first:second], text[second:]):
+                shown += "".join(stage.feed(piece))
+
+                assert "The key is [redacted], keep it.".startswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "pieces", "given"),
+    [
+        ("secret", ["a sec", "ret b"], ["a ", "[redacted] b"]),
+        ("secret", ["a sec", "ond"], ["a ", "second"]),
+        ("secret", ["secret"], ["[redacted]"]),
+        (r"\d{4}", ["12", "34", "5"], ["", "[redacted]", ""]),
+        (r"\d{2,4}", ["12", "3", " "], ["", "", "[redacted] "]),
+        (r"\bcat\b", ["a cat", "s ", "cat", "."], ["a ", "cats ", "", "[redacted]."]),
+        (r"(?<=pw: )\w{3}", ["x pw", ": a", "bc abc"], ["x pw", ": ", "[redacted] abc"]),
+        (r"\[DONE\]", ["x[DO", "NE]"], ["x", "[redacted]"]),
+    ],
+)
+def test_text_is_given_as_soon_as_no_match_can_begin_in_it(
+    pattern: str, pieces: list[str], given: list[str]
+) -> None:
+    """What is held back is the start of a match, or one that may still grow."""
+    stage = Redact(pattern)
+
+    assert given == ["".join(stage.feed(piece)) for piece in pieces]
+
+
+def test_a_match_longer_than_the_bound_is_left_out_as_it_goes() -> None:
+    """It is replaced once, and what goes on matching never shows."""
+    stage = Redact(r"sk-\w+", max_length=8)
+    given = ["".join(stage.feed(piece)) for piece in ["key sk-", *["abcdef"] * 50, " and sk-1 ok"]]
+
+    assert ["key ", "[redacted]"] == given[:2]
+    assert {""} == {*given[2:-1]}
+    assert " and [redacted] ok" == given[-1]
+
+
+def test_what_does_not_match_within_the_bound_is_text() -> None:
+    """Of a match whose end does not come in time nothing is left out."""
+    text = "a <key>" + "x" * 30 + "</key> b"
+
+    assert text == _redact("(?s)<key>.*?</key>", [*text], max_length=20)
+    assert "a [redacted] b" == _redact("(?s)<key>.*?</key>", [*text], max_length=50)
+
+
+def test_what_is_held_at_the_end_is_given() -> None:
+    """The start of a match that does not come is text, and a match that could grow is one."""
+    stage = Redact(r"sk-\d{2,9}")
+
+    assert ["a "] == stage.feed("a sk-1")
+    assert ["sk-1"] == stage.end()
+    assert "[redacted]" == _redact(r"sk-\d{2,9}", ["sk-12"])
+
+
+def test_a_function_gives_what_stands_for_each_match() -> None:
+    """It is given the match, and its text is not read for groups."""
+    assert r"\1b2" == _redact(
+        "a(.)", ["a1a", "2"], with_=lambda found: r"\1b" if found[1] == "1" else found[1]
+    )
+    assert r"\1" == _redact("a", ["a"], with_=r"\1")
+
+
+def test_stages_stand_behind_each_other() -> None:
+    """A chain of them is a stage."""
+    chain = Chain(SplitTags(), Redact("secret"))
+
+    assert [["a "], ["[redacted]"]] == [chain.feed("<think>secret</think>a sec"), chain.feed("ret")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (r"sk-\w+", "needs max_length="),
+        ("a(?=.*b)", "needs max_length="),
+        (regex.compile(r"\p{L}"), "needs max_length="),
+        ("x*", "where there is no text"),
+        (r"\b", "where there is no text"),
+        ("", "where there is no text"),
+        ("(", "no regular expression of re"),
+        (r"\p{L}", "compiled where it is written for regex"),
+        (7, "not int"),
+        (re.compile(b"a"), "not Pattern"),
+        (regex.compile(r"\Ga"), r"\\G"),
+        (regex.compile(r"(?<=a+)b"), "look-behind has no bound"),
+        (regex.compile("(?r)ab"), "backwards"),
+    ],
+)
+def test_a_pattern_that_no_stream_can_follow_is_refused(pattern: Any, said: str) -> None:
+    """The error comes at construction, and says why."""
+    with pytest.raises(MisuseError, match=said):
+        Redact(pattern)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"with_": 3}, {"max_length": 0}, {"max_length": -1}, {"max_length": True}, {"max_length": 1.5}],
+)
+def test_options_that_are_none_are_refused(options: dict[str, Any]) -> None:
+    """A bound is a whole number above zero, and what stands for a match is text."""
+    with pytest.raises(MisuseError):
+        Redact("a", **options)
+
+
+def test_without_regex_a_plain_text_can_be_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other pattern is refused with what to install."""
+    monkeypatch.setitem(__import__("sys").modules, "regex", None)
+
+    assert "a [redacted]." == _redact("a.b".replace(".", r"\."), ["a a", ".", "b."])
+    with pytest.raises(MisuseError, match=r"llm-tokenstream\[shape\]"):
+        Redact(r"\d{3}")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "letter"), [("a{1,50}b", "a"), (r"sk-\w+", "s"), ("(?s)a.*b", "a"), ("a" * 100 + "b", "a")]
+)
+def test_hostile_texts_are_held_no_further_than_their_bound(pattern: str, letter: str) -> None:
+    """Where every place may begin a match, each character is given up after as many as may be held."""
+    text = letter * 20_000
+    stage = Redact(pattern, max_length=100)
+    given = sum(len(piece) for at in range(0, len(text), 7) for piece in stage.feed(text[at : at + 7]))
+
+    assert len(text) - 100 <= given
+    assert len(text) - given == len("".join(stage.end()))

@@ -1,0 +1,164 @@
+"""Texts without what a model has thought, cut into pieces in any way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.cut_texts import any_pieces
+from tests.support.texts import fragmentations, run
+from tokenstream.errors import MisuseError
+from tokenstream.stages import SplitTags
+
+_WORDS = ["<think>", "</think>", "<THINK>", "`", "``", "```", "~~~", "\n", " ", "a", "<", "<thi", "nk>", "</"]
+
+
+@pytest.mark.parametrize(
+    ("text", "outside", "inside"),
+    [
+        ("<think>a</think>b", "b", "a"),
+        ("<think>\na\n</think>\n\nb", "b", "a\n"),
+        ("\n\n<think>a</think>b", "b", "a"),
+        ("\n\nb", "\n\nb", ""),
+        ("  \n", "  \n", ""),
+        ("Hi <think>a</think> b", "Hi b", "a"),
+        ("Hi\n<Think>a</tHINK>b", "Hi\nb", "a"),
+        ("<think>\n\n</think>\n\nb", "b", ""),
+        ("<think>a</think><think>b</think>c", "c", "ab"),
+        ("<think>a<think>b</think>c", "c", "a<think>b"),
+        ("<think>a", "", "a"),
+        ("<think>a</thi", "", "a</thi"),
+        ("<think>use `</think>` b", "` b", "use `"),
+        ("<thi", "<thi", ""),
+        ("a <thi", "a <thi", ""),
+        ("a<think>b</think>", "a<think>b</think>", ""),
+        ("a</think>b", "a</think>b", ""),
+        ("<thinking>a</thinking>", "<thinking>a</thinking>", ""),
+        ("<think >a", "<think >a", ""),
+        ("1 < 2 <b> <think>a</think>", "1 < 2 <b> ", "a"),
+        ("Say `<think>` or ` <think>`.", "Say `<think>` or ` <think>`.", ""),
+        ("`` ` <think> ``", "`` ` <think> ``", ""),
+        ("a ` stray\n\n<think>b</think>c", "a ` stray\n\nc", "b"),
+        ("```\n <think>\n```\n<think>a</think>b", "```\n <think>\n```\nb", "a"),
+        ("```\n```  \n <think>a", "```\n```  \n ", "a"),
+        ("```\n``` <think>", "```\n``` <think>", ""),
+        ("```py\n``` x\n <think>", "```py\n``` x\n <think>", ""),
+        ("````\n```\n\n <think>\n````\n<think>a", "````\n```\n\n <think>\n````\n", "a"),
+        ("~~~\n```\n<think>\n~~~\n<think>a", "~~~\n```\n<think>\n~~~\n", "a"),
+        ("a ~~~ <think>b</think>c", "a ~~~ c", "b"),
+        ("```one``` <think>a</think>b", "```one``` b", "a"),
+        ("<think>a</think>\n```\n <think>", "```\n <think>", "a"),
+    ],
+)
+def test_what_stands_between_tags_is_no_text(text: str, outside: str, inside: str) -> None:
+    """A tag counts at the start or behind white space, in any case, and not in code, at every cut."""
+    for pieces in fragmentations(text):
+        stage = SplitTags()
+
+        assert outside == "".join(run(stage, pieces))
+        assert inside == stage.inside
+
+
+@pytest.mark.parametrize(
+    ("text", "outside", "inside"),
+    [
+        ("a</think>\n\nb", "b", "a"),
+        ("\na</think>b<think>", "b<think>", "a"),
+        ("<think>\na</think>b", "b", "a"),
+        ("\n<THINK>a</think>b", "b", "a"),
+        ("a <think></think>b", "b", "a <think>"),
+        ("</think>b <think>c", "b ", "c"),
+        ("a", "", "a"),
+        ("<thi", "", "<thi"),
+    ],
+)
+def test_a_text_may_start_inside(text: str, outside: str, inside: str) -> None:
+    """Where the prompt ends with the opening tag, one that comes all the same is left out."""
+    for pieces in fragmentations(text):
+        stage = SplitTags("think", starts_inside=True)
+
+        assert outside == "".join(run(stage, pieces))
+        assert inside == stage.inside
+
+
+@given(
+    pieces=any_pieces(st.sampled_from(_WORDS)),
+    names=st.sampled_from([(), ("think", "thi"), ("a",)]),
+    starts_inside=st.booleans(),
+)
+def test_where_a_text_is_cut_makes_no_difference(
+    pieces: list[str], names: tuple[str, ...], starts_inside: bool
+) -> None:
+    """Outside and inside are those of the whole text, and no character is in both."""
+    one, other = (SplitTags(*names, starts_inside=starts_inside) for _ in range(2))
+    outside = "".join(run(one, pieces))
+
+    assert "".join(run(other, ["".join(pieces)])) == outside
+    assert one.inside == other.inside
+    assert len(outside) + len(one.inside) <= sum(map(len, pieces))
+
+
+@given(pieces=any_pieces(st.sampled_from(_WORDS)))
+def test_no_more_is_held_back_than_a_tag(pieces: list[str]) -> None:
+    """What has come inside or outside is shorter than all text by less than a tag and the space around."""
+    stage, given, taken = SplitTags(), 0, ""
+    for piece in pieces:
+        taken += piece
+        given += sum(map(len, stage.feed(piece)))
+        stage_now = SplitTags()
+        whole = len("".join(run(stage_now, [taken]))) + len(stage_now.inside)
+
+        assert whole - given - len(stage.inside) < max(len("</think>"), len(taken) - len(taken.lstrip()) + 7)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "given"),
+    [
+        (["a <b", "> c"], ["a <b", "> c"]),
+        (["a <t", "h", "e"], ["a ", "", "<the"]),
+        (["a<t"], ["a<t"]),
+        (["\n", "a"], ["", "\na"]),
+        (["<think>a", "</th", "e", "</think>", "\n", "b"], ["", "", "", "", "", "b"]),
+        (["`", " <think>"], ["`", " <think>"]),
+    ],
+)
+def test_only_what_may_become_a_tag_is_held_back(pieces: list[str], given: list[str]) -> None:
+    """White space is held at the start alone, where a tag may follow it."""
+    stage = SplitTags()
+
+    assert given == ["".join(stage.feed(piece)) for piece in pieces]
+
+
+def test_several_names_end_with_their_own_tags() -> None:
+    """A tag of another name inside is text of what stands there."""
+    stage = SplitTags("think", "Reasoning")
+
+    assert ["b"] == run(stage, ["<reasoning>a</think></REASONING>b"])
+    assert stage.inside == "a</think>"
+
+
+def test_white_space_without_end_is_not_held_for_ever() -> None:
+    """So much of it is text, whatever follows, in pieces as in one."""
+    text = " " * 200 + "<think>a</think>b"
+
+    assert [" " * 200 + "b"] == SplitTags().feed(text)
+    assert " " * 200 + "b" == "".join(run(SplitTags(), text))
+
+
+@pytest.mark.parametrize("name", ["", "<think>", "a b", "1", 3, None])
+def test_what_is_no_name_of_a_tag_is_refused(name: Any) -> None:
+    """The error comes at construction, and shows how a tag is given."""
+    with pytest.raises(MisuseError, match="by its name alone"):
+        SplitTags(name)
+
+
+@pytest.mark.parametrize("word", ["<", " <", "`", "` ", "<think>", "<think></think>", "~", "\n", " </"])
+def test_hostile_texts_are_passed_on(word: str) -> None:
+    """Marks without end neither hold text back nor are looked at again."""
+    stage = SplitTags()
+    given = sum(len(piece) for _ in range(20_000) for piece in stage.feed(word))
+
+    assert given + len(stage.inside) + 100 >= (0 if "think" in word else 20_000 * len(word))

@@ -1,0 +1,26 @@
+"""Made-up texts, cut into pieces in any way."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def cut(text: str, places: Iterable[int]) -> list[str]:
+    """Cut a text at these places, in any order; those behind its end do not count."""
+    borders = sorted({0, len(text), *(place for place in places if place < len(text))})
+    return [text[start:stop] for start, stop in pairwise(borders)]
+
+
+def any_pieces(alphabet: str | st.SearchStrategy[str], *, max_size: int = 25) -> st.SearchStrategy[list[str]]:
+    """Return texts of some characters, or of some words, cut in any way."""
+    if isinstance(alphabet, str):
+        texts: st.SearchStrategy[str] = st.text(alphabet, max_size=max_size)
+    else:
+        texts = st.lists(alphabet, max_size=max_size).map("".join)
+    return st.builds(cut, texts, st.lists(st.integers(0, 4 * max_size), max_size=max_size))

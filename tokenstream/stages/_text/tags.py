@@ -1,0 +1,248 @@
+"""A text without what stands between tags in it, such as what a model has thought."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tokenstream._log import TextLog
+from tokenstream.errors import MisuseError
+from tokenstream.stages._text.base import TextStage
+from tokenstream.stages._text.code import CodeMarks
+
+__all__ = ["SplitTags", "TagScanner", "check_tags"]
+
+_NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
+_SPACE = re.compile(r"\s*")
+_MOST_BLANK = 64
+"""White space at the start of a text that is held back, since a tag may follow it."""
+
+
+def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
+    """Return the names of tags that a caller has given, in small letters.
+
+    Raises:
+        MisuseError: One of them is no name of a tag.
+    """
+    for name in names:
+        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+            raise MisuseError(f"a tag is given by its name alone, such as 'think', and not as {name!r}")
+    return tuple(dict.fromkeys(name.lower() for name in names))
+
+
+class _Tags:
+    """Tags that a text may have at some place, in any case.
+
+    Args:
+        tags: The tags, in small letters.
+    """
+
+    __slots__ = ("_longest", "_starts", "pattern")
+
+    def __init__(self, tags: list[str]) -> None:
+        self.pattern = re.compile("|".join(map(re.escape, tags)), re.ASCII | re.IGNORECASE)
+        self._starts = frozenset(tag[:end] for tag in tags for end in range(1, len(tag)))
+        self._longest = max(map(len, tags))
+
+    def may_begin(self, text: str, at: int) -> bool:
+        """Tell whether the end of a text, from a place on, may become a tag."""
+        return len(text) - at < self._longest and text[at:].lower() in self._starts
+
+    def unfinished(self, text: str, at: int) -> int:
+        """Return where the tag begins that may stand unfinished at the end of a text, or its length."""
+        place = text.rfind("<", max(at, len(text) - self._longest + 1))
+        return place if place >= 0 and self.may_begin(text, place) else len(text)
+
+
+class TagScanner:
+    """Tells which pieces of a text stand between tags.
+
+    Both `SplitTags` and a stream with `reasoning_tags` go by it.
+
+    Args:
+        names: The names of the tags, in small letters.
+        starts_inside: Whether the text begins inside: its opening tag was a part of the prompt.
+    """
+
+    __slots__ = ("_closing", "_code", "_held", "_leads", "_opening", "_spaced", "_starts", "_trims", "inside")
+
+    def __init__(self, names: tuple[str, ...], *, starts_inside: bool = False) -> None:
+        self._opening = _Tags([f"<{name}>" for name in names])
+        self._closing = _Tags([f"</{name}>" for name in names])
+        self._code = CodeMarks()
+        self._held = ""
+        """The end of what has come, which may become a tag."""
+        self._spaced = True
+        """The text has just begun, or white space came last."""
+        self._leads = not starts_inside
+        """Nothing but white space has come. It is held back, and left out if a tag follows."""
+        self._trims = starts_inside
+        """White space is left out that comes next: it follows a tag."""
+        self._starts = starts_inside
+        """The opening tag of the prompt may come a second time."""
+        self.inside = starts_inside
+        """What comes next stands inside."""
+
+    def skim(self, text: str) -> bool:
+        """Take a piece if it goes where the last one went, unchanged, and tell whether it does."""
+        if self._held or self._trims or self._leads or self._starts or "<" in text:
+            return False
+        if not self.inside:
+            self._code.feed(text)
+            self._spaced = text[-1:].isspace()
+        return True
+
+    def feed(self, text: str) -> list[tuple[bool, str]]:
+        """Return the pieces that are sure, each with whether it stands inside."""
+        if not text:
+            return []
+        if self.skim(text):
+            return [(self.inside, text)]
+        out: list[tuple[bool, str]] = []
+        text, self._held = self._held + text, ""
+        at = 0
+        while at < len(text):
+            at = self._read_inside(text, at, out) if self.inside else self._read_outside(text, at, out)
+        return out
+
+    def end(self) -> list[tuple[bool, str]]:
+        """Return what was held back: it has become no tag."""
+        held, self._held = self._held, ""
+        return [(self.inside, held)] if held else []
+
+    def _read_outside(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
+        """Read up to the next opening tag, and return the place behind it, or the end of the text."""
+        begin = _end_of_space(text, at) if self._trims or self._leads else at
+        if self._trims:
+            at = begin
+        self._trims = self._trims and begin == len(text)
+        if self._leads and begin - at <= _MOST_BLANK:
+            opening = self._opening.pattern.match(text, begin)
+            if opening is not None:
+                return self._enter(opening[0], opening.end())
+            if begin == len(text) or self._opening.may_begin(text, begin):
+                self._held = text[at:]
+                return len(text)
+        self._leads = False
+        start, opening = at, None
+        while (place := text.find("<", at)) >= 0:
+            self._pass(text[at:place])
+            at = place
+            if self._spaced and not self._code.is_code():
+                opening = self._opening.pattern.match(text, place)
+                if opening is not None or self._opening.may_begin(text, place):
+                    break
+            self._pass("<")
+            at = place + 1
+        else:
+            self._pass(text[at:])
+            place = len(text)
+        if place > start:
+            out.append((False, text[start:place]))
+        if opening is not None:
+            return self._enter(opening[0], opening.end())
+        self._held = text[place:]
+        return len(text)
+
+    def _pass(self, text: str) -> None:
+        if text:
+            self._code.feed(text)
+            self._spaced = text[-1].isspace()
+
+    def _enter(self, tag: str, end: int) -> int:
+        self._closing = _Tags([f"</{tag[1:-1].lower()}>"])
+        self.inside = self._trims = True
+        self._leads = False
+        return end
+
+    def _read_inside(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
+        """Read up to the closing tag, and return the place behind it, or the end of the text."""
+        if self._trims:
+            at = _end_of_space(text, at)
+            if at == len(text):
+                return at
+            self._trims = False
+        if self._starts:
+            opening = self._opening.pattern.match(text, at)
+            if opening is not None:
+                self._starts = False
+                return self._enter(opening[0], opening.end())
+            if self._opening.may_begin(text, at):
+                self._held = text[at:]
+                return len(text)
+            self._starts = False
+        closing = self._closing.pattern.search(text, at)
+        place = self._closing.unfinished(text, at) if closing is None else closing.start()
+        if place > at:
+            out.append((True, text[at:place]))
+        if closing is None:
+            self._held = text[place:]
+            return len(text)
+        self.inside, self._trims, self._spaced = False, True, True
+        self._code = CodeMarks()
+        return closing.end()
+
+
+def _end_of_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()
+
+
+class SplitTags(TextStage):
+    r"""Gives the text outside of tags such as `<think>…</think>`, and keeps what stands inside.
+
+    An opening tag counts at the start of the text or behind white space, in any case, and
+    not in code. The first closing tag of its name ends it, wherever that
+    stands. Without one, all that follows is inside. A closing tag without an opening
+    one is text like any other.
+
+    White space behind either tag is left out, and so is what stands before an opening
+    tag at the very start of the text: models send `<think>\n` and `</think>\n\n`.
+
+    Args:
+        names: The names of the tags; "think" where none is given.
+        starts_inside: Whether the text begins inside, because the prompt ends with the
+            opening tag, as some chat templates have it. One that comes all the same is left out.
+
+    Example:
+        >>> tags = SplitTags("think")
+        >>> tags.feed("<thi"), tags.feed("nk>Let me see.</think>\n\nIt is 4"), tags.inside
+        ([], ['It is 4'], 'Let me see.')
+    """
+
+    __slots__ = ("_inside", "_scanner")
+
+    def __init__(self, *names: str, starts_inside: bool = False) -> None:
+        self._scanner = TagScanner(check_tags(names or ("think",)), starts_inside=starts_inside)
+        self._inside = TextLog()
+
+    @property
+    def inside(self) -> str:
+        """What has come inside so far; what several tags hold is joined as it is."""
+        return self._inside.join()
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
+        """Return the text that is outside for certain.
+
+        Args:
+            item: The next piece of the text.
+            now: Unused; every stage takes it.
+        """
+        return self._sort(self._scanner.feed(item))
+
+    def end(self, *, now: float = 0.0) -> list[str]:
+        """Return what was held back, if it is outside.
+
+        Args:
+            now: Unused; every stage takes it.
+        """
+        return self._sort(self._scanner.end())
+
+    def _sort(self, pieces: list[tuple[bool, str]]) -> list[str]:
+        outside: list[str] = []
+        for inside, text in pieces:
+            if inside:
+                self._inside.append(text)
+            else:
+                outside.append(text)
+        return ["".join(outside)] if outside else []
