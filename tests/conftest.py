@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import certifi
@@ -52,11 +53,23 @@ def pytest_configure() -> None:
     gc.disable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests marked `slow` their own limit, unless they name one."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give tests marked `slow` their own limit, unless they name one, and leave out other shares.
+
+    TOKENSTREAM_SHARE=2/4 runs the second of four shares: .ci/run has several processes take
+    the slow tests share by share.
+    """
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
+    number, _, shares = os.environ.get("TOKENSTREAM_SHARE", "1/1").partition("/")
+    ours, others = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        # Neighbours take about as long, and lie in different shares.
+        share = zlib.crc32(item.nodeid.encode()) % int(shares) + 1
+        (ours if share == int(number) else others).append(item)
+    items[:] = ours
+    config.hook.pytest_deselected(items=others)
 
 
 def pytest_collection_finish() -> None:
