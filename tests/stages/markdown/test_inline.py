@@ -1,0 +1,413 @@
+"""Inline content that is still being written is shown whole."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.beside import needs_recordings
+from tests.support.previews import (
+    blocks,
+    inline_contents,
+    recorded_answers,
+    seen_inline,
+    wrong_previews,
+)
+from tokenstream.stages._markdown.inline import InlineCompleter, complete_inline
+
+OPEN = {
+    "emphasis": [
+        ("*one", "*one*"),
+        ("**one", "**one**"),
+        ("***one", "***one***"),
+        ("_one two", "_one two_"),
+        ("__one", "__one__"),
+        ("~~one", "~~one~~"),
+        ("a *b **c", "a *b **c***"),
+        ("**_a", "**_a_**"),
+        ("**_a _b.", "**_a _b.__**"),
+        ("~~a **b _c", "~~a **b _c_**~~"),
+        ("***a* b", "***a* b**"),
+        ("**粗体", "**粗体**"),
+        ("这是*强调", "这是*强调*"),
+        ("**a ", "**a**"),
+        ("**a\u202f", "**a**"),
+        ("**a\n", "**a**"),
+        ("**a** and **b", "**a** and **b**"),
+        ("a**b **c", r"a\*\*b **c**"),
+        ("`a` *b", "`a` *b*"),
+        ("*a <br> b", "*a <br> b*"),
+        ("*a [b](c) d", "*a [b](c) d*"),
+        ("*a\nb", "*a\nb*"),
+    ],
+    "a run at the end": [
+        ("a *", "a"),
+        ("a **", "a"),
+        ("**a*", "**a**"),
+        ("**a**", "**a**"),
+        ("a ~", "a"),
+        ("~~a~", "~~a~~"),
+        ("a ***", "a"),
+        ("snake_", "snake"),
+        ("**a _", "**a**"),
+        ("a ** *", "a **"),
+    ],
+    "no emphasis": [
+        ("2*3", "2*3"),
+        ("2 * 3", "2 * 3"),
+        ("header.*,", "header.*,"),
+        ("(*)", "(*)"),
+        ("all *.py files", "all *.py files"),
+        ("snake_case_name", "snake_case_name"),
+        ("~5 and ~6", "~5 and ~6"),
+        (r"\*a", r"\*a"),
+        (r"\\*a", r"\\*a*"),
+        ("**a 2*3 b", r"**a 2\*3 b**"),
+        ("** a", "** a"),
+        ("**2 * ", r"**2 \***"),
+        ("**a *b* ", "**a *b***"),
+        ("`*a`", "`*a`"),
+        ("[*a](b) c", "[*a](b) c"),
+        ("a**** b", "a**** b"),
+        ("r****r", "r****r"),
+    ],
+    "code": [
+        ("`a", "`a`"),
+        ("`a b ", "`a b`"),
+        ("a `", "a"),
+        ("a `` ", "a"),
+        ("``a`b", "``a`b``"),
+        ("``a`", "``a``"),
+        ("`a`", "`a`"),
+        ("`a``", "`a`"),
+        ("**a `b*c", "**a `b*c`**"),
+        ("`a\nb", "`a\nb`"),
+        ("`[a", "`[a`"),
+        ("`a\\", "`a\\`"),
+    ],
+    "links": [
+        ("a [", "a"),
+        ("a [text", "a"),
+        ("a [text]", "a"),
+        ("a [text](", "a text"),
+        ("a [text](https://exa", "a text"),
+        ("a [text](<u v", "a text"),
+        ("a [text](u 'tit", "a text"),
+        ("a [text](u(v)", "a text"),
+        ("a [text](u)", "a [text](u)"),
+        ("a [text](u v", "a [text](u v"),
+        ("a [text] b", "a [text] b"),
+        ("a [b [c] d", "a"),
+        ("a [b [c](d) e", "a [b [c](d) e"),
+        ("a [b [c](d) e](f", "a [b [c](d) e](f"),
+        ("a [**b** c](u", "a **b** c"),
+        ("a [**b](u", "a"),
+        ("**a [b](u", "**a b**"),
+        ("**[", ""),
+        ("a[0][1", "a[0]"),
+        ("[![a](b)](c", "![a](b)"),
+        ("a [](u", "a"),
+        ("**[**a**](u", ""),
+        ("a**b **c**[d", r"a\*\*b **c**"),
+        ("a\n[- b](u", "a"),
+        ("a [`]`](u", "a `]`"),
+        ("[" + "a" * 299, ""),
+        ("[" + "a" * 300, "[" + "a" * 300),
+        ("[^1]: a", "[^1]: a"),
+    ],
+    "images": [
+        ("a !", "a"),
+        ("a ![", "a"),
+        ("a ![b", "a"),
+        ("a ![b](c", "a"),
+        ("a ![b](c)", "a ![b](c)"),
+        ("a! b", "a! b"),
+        ("![b] c", "![b] c"),
+        ("**![b", ""),
+    ],
+    "tags": [
+        ("a <", "a"),
+        ("a <b", "a"),
+        ("a <b c='d", "a"),
+        ("a <b c='>' d", "a"),
+        ("a </b", "a"),
+        ("a <!-- b > c", "a"),
+        ("a <!-- b --> c", "a <!-- b --> c"),
+        ("a <?php", "a"),
+        ("a <![CDATA[ *b", "a"),
+        ("a <https://b", "a"),
+        ("a <b@c.d", "a"),
+        ("a <b>", "a <b>"),
+        ("a < b", "a < b"),
+        ("i <3 u", "i <3 u"),
+        ("a <b, c", "a <b, c"),
+        ("a <b " + "c " * 149, "a <b " + "c " * 149),
+        ("a <b " + "c " * 148, "a"),
+    ],
+    "characters": [
+        ("a &", "a"),
+        ("a &am", "a"),
+        ("a &amp;", "a &amp;"),
+        ("a &#12", "a"),
+        ("a &#x1F", "a"),
+        ("AT&T is", "AT&T is"),
+        ("a & b", "a & b"),
+        ("a\\", "a"),
+        ("a\\\n", "a"),
+        ("a\\\nb", "a\\\nb"),
+        ("a\\\\\n", "a\\\\\n"),
+        ("**a\\\n", "**a**"),
+        ("a  \nb", "a  \nb"),
+        ("**a  \n", "**a**"),
+    ],
+    "what would become a block": [
+        ("a\n#<b", "a"),
+        ("a\n-![b", "a"),
+        ("a\n=`", "a"),
+        ("a\n1.**", "a"),
+        ("a\nb**", "a\nb"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        pytest.param(text, expected, id=f"{kind}: {text[:20]!r}")
+        for kind, cases in OPEN.items()
+        for text, expected in cases
+    ],
+)
+def test_what_is_open_is_closed_or_held_back(text: str, expected: str) -> None:
+    """Open emphasis and code are closed; what cannot be shown before it is whole is held back."""
+    assert expected == complete_inline(text)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("[", ""),
+        ("[ ", ""),
+        ("[x]", ""),
+        ("[ ] ", ""),
+        ("[ ] a", "[ ] a"),
+        ("[X] *a", "[X] *a*"),
+        ("[y] a", "[y] a"),
+        ("", ""),
+    ],
+)
+def test_a_box_to_tick_is_held_back_until_text_follows(text: str, expected: str) -> None:
+    """At the start of an item, `[ ]` is a box as soon as something stands behind it."""
+    assert expected == complete_inline(text, item=True)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [("1. **", "1."), ("-![a", "-"), ("[- b](u", "- b"), ("# <b", "#")],
+)
+def test_in_a_line_of_its_own_no_block_can_begin(text: str, expected: str) -> None:
+    """A heading or a cell may begin with what would begin a block in a paragraph."""
+    assert expected == complete_inline(text, one_line=True)
+
+
+@pytest.mark.parametrize(
+    "math, text, expected",
+    [
+        ("dollar", "a $x_1", "a"),
+        ("dollar", "a $x_1*y*$", "a"),
+        ("dollar", "a $x_1*y$ b", "a $x_1*y$ b"),
+        ("dollar", "a $$x_1*y$", "a"),
+        ("dollar", "a $$x_1*y$$", "a $$x_1*y$$"),
+        ("dollar", "a $ 5", "a $ 5"),
+        ("dollar", "a $", "a"),
+        ("dollar", "a $$$ b", "a $$$ b"),
+        ("dollar", "**a $x", "**a**"),
+        ("dollar", "$" + "x" * 300, "$" + "x" * 300),
+        ("dollar", r"a \(x", r"a \(x"),
+        ("brackets", r"a \(x_1*y", "a"),
+        ("brackets", r"a \(x_1*y\) b", r"a \(x_1*y\) b"),
+        ("brackets", r"a \[x_1*y\] b", r"a \[x_1*y\] b"),
+        ("brackets", r"\(" + "x" * 300, r"\(" + "x" * 300),
+        ("brackets", "a $x *b", "a $x *b*"),
+        (None, "a $x *b", "a $x *b*"),
+    ],
+)
+def test_a_formula_is_held_back_until_it_is_whole(math: Any, text: str, expected: str) -> None:
+    """Half a formula cannot be typeset; in a whole one, marks mean nothing."""
+    assert expected == complete_inline(text, math=math)
+
+
+def test_without_strikethrough_tildes_are_text() -> None:
+    """A renderer without the extension shows `~~` as it is."""
+    assert "a ~~b" == complete_inline("a ~~b", strikethrough=False)
+    assert "a ~" == complete_inline("a ~", strikethrough=False)
+
+
+def test_of_many_marks_the_outermost_stay_open() -> None:
+    """Sixteen open marks are closed; what is around them is shown as it is."""
+    text = " ".join(["**a", "_b"] * 20)
+
+    assert text + "_**" * 8 == complete_inline(text)
+
+
+_WORDS = st.sampled_from(
+    ["word", "two words", "2 * 3", "a_b", "1.5", "中文", "é", "a < b", "AT&T is", "&amp;", r"\*"]
+)
+
+
+def _marked(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        inner.filter(lambda text: "**" not in text).map("**{}**".format),
+        inner.filter(lambda text: "~~" not in text).map("~~{}~~".format),
+        inner.map("[{}](https://a.b/c_d(e) 'title')".format).filter(lambda text: text.count("](") == 1),
+        st.lists(inner, min_size=2, max_size=3).map(" ".join),
+    )
+
+
+_CONTENT = st.recursive(
+    st.one_of(
+        _WORDS,
+        st.sampled_from(
+            ["`code`", "`` a`b ``", "![alt](img.png)", "<br>", "<https://a.b>", "a  \nb", "a\\\nb"]
+        ),
+    ),
+    _marked,
+    max_leaves=8,
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(_CONTENT, min_size=1, max_size=3).map(lambda parts: f"w {' '.join(parts)} w"))
+def test_what_is_seen_of_well_made_content_only_grows(text: str) -> None:
+    """At every prefix: one block, the beginning of what is seen in the end, no less than before."""
+    previews = [complete_inline(text[:end]) for end in range(len(text) + 1)]
+
+    assert [] == wrong_previews(previews, text)
+    assert text == previews[-1]
+
+
+_HOSTILE = st.lists(
+    st.sampled_from(
+        [
+            *"*_~`[]()!<>&\\ \n.a1-#=$\"'|",
+            "**",
+            "](",
+            "![",
+            "<!--",
+            "-->",
+            "``",
+            "](u)",
+            "\\(",
+            "中",
+            "\u202f",
+            "</b>",
+        ]
+    ),
+    max_size=40,
+).map(lambda parts: "a" + "".join(parts).replace("\n", "\na"))
+_OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "item": st.booleans(),
+        "one_line": st.booleans(),
+        "strikethrough": st.booleans(),
+        "math": st.sampled_from([None, "dollar", "brackets"]),
+    },
+)
+
+
+@given(text=_HOSTILE, size=st.integers(1, 7), options=_OPTIONS)
+def test_a_preview_depends_on_the_text_alone(text: str, size: int, options: dict[str, Any]) -> None:
+    """It is the same however the text was cut, and whether the previews before it were read."""
+    content = InlineCompleter(**options)
+    for at in range(0, len(text), size):
+        content.feed(text[at : at + size])
+
+        assert complete_inline(text[: at + size], **options) == content.preview()
+
+
+@given(text=_HOSTILE)
+def test_a_preview_is_one_block_of_the_same_lines(text: str) -> None:
+    """The lines of a preview are those of the content, in their order, with other marks."""
+    preview = complete_inline(text)
+    lines = preview.split("\n")
+    changed = str.maketrans("", "", "\\[*_~` \t\u202f")
+
+    assert blocks(preview) <= 1
+    for line, whole in zip(lines, text.split("\n"), strict=False):
+        assert whole.translate(changed).startswith(line.translate(changed))
+
+
+@given(text=_HOSTILE, options=_OPTIONS)
+def test_what_is_settled_never_changes(text: str, options: dict[str, Any]) -> None:
+    """The settled start of a preview is the start of all later ones, and of the text."""
+    content = InlineCompleter(**options)
+    settled = ""
+    for character in text:
+        content.feed(character)
+        preview = content.preview()
+
+        assert preview.startswith(settled)
+        assert len(settled) <= content.settled <= len(preview)
+
+        settled = preview[: content.settled]
+
+    assert text.startswith(settled)
+
+
+@needs_recordings
+def test_previews_of_recorded_answers_are_right() -> None:
+    """At every prefix of the paragraphs, headings, items and cells of recorded answers."""
+    wrong = []
+    late = []
+    contents = {content for answer in recorded_answers() for content in inline_contents(answer)}
+    for content in sorted(contents):
+        completer = InlineCompleter(one_line=True)
+        previews = []
+        for end, character in enumerate(content, start=1):
+            completer.feed(character)
+            previews.append(completer.preview())
+            if end % 7 == 0:
+                late.append(len(seen_inline(content[:end])) - len(seen_inline(previews[-1])))
+        wrong += wrong_previews(previews, content, inline=True)
+
+    assert [] == wrong
+    assert sorted(late)[len(late) * 95 // 100] <= 2
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "*a",
+        "a**b",
+        "[",
+        "[a](",
+        "`a``",
+        "<!--",
+        "![[]()",
+        "*_",
+        "a[",
+        "[*a]",
+        "<a b='",
+        "&a",
+        "\\\n",
+        "[a](b '",
+    ],
+)
+def test_hostile_content_is_read_in_linear_time(unit: str) -> None:
+    """Three times the text takes about three times as long, not nine times."""
+
+    def seconds(length: int) -> float:
+        text = unit * (length // len(unit))
+        best = float("inf")
+        for _ in range(3):
+            start = time.process_time()
+            complete_inline(text)
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert seconds(60_000) < 6 * seconds(20_000) + 0.01

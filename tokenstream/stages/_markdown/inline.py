@@ -1,0 +1,407 @@
+"""The inline content of an open block, completed so that it renders whole."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
+
+from tokenstream.stages._markdown.delimiters import WHITE, Opener, Run, close, run_at, take
+from tokenstream.stages._markdown.spans import LONGEST, OPEN, dest_end, entity_is_open, formula_end, tag_end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["InlineCompleter", "Math", "complete_inline"]
+
+Math = Literal["dollar", "brackets"]
+
+_WAIT: Final = -1
+"""The next step of a scan when more text is needed to take it."""
+_TICKS = re.compile("`+")
+_VISIBLE = re.compile(r"\S")
+_LAST_LINE_BREAK = re.compile(r"\\\n[ \t\n]*+\Z")
+_TASK_BOX = re.compile(r"\[(?:[ xX]?|[ xX]\]\s*)")
+# What would be taken for the start of a block or for an underline, if nothing came after it.
+_NO_TEXT = re.compile(r"[ \t]*(?:[-+*_=#~`:|> \t]+|[0-9]{1,9}[.)])")
+_BLOCK_START = re.compile(
+    r"[ \t]*(?:[\n<>|]|(?:[-+*]|#{1,6}|[0-9]{1,9}[.)])(?:\s|\Z)|```|~~~|[-=_*:][-=_*: \t]*(?:\n|\Z))"
+)
+
+
+class _Bracket:
+    """A `[` or `![` that may begin a link or an image."""
+
+    __slots__ = ("active", "at", "image", "runs", "scanned")
+
+    def __init__(self, at: int, *, image: bool) -> None:
+        self.at = at
+        self.image = image
+        self.active = True
+        """False once it holds a link: no link holds another."""
+        self.runs: list[Run] = []
+        """The runs that follow it, up to the next bracket that is open."""
+        self.scanned: list[int] = []
+        """The state of `dest_end`."""
+
+
+class InlineCompleter:
+    r"""Completes the inline content of a block that is still being written.
+
+    The content is that of one leaf: a paragraph, a heading, a cell of a table,
+    the text of an item, without the marks of the containers around it. No part
+    is scanned twice, so a preview costs what has come since the one before,
+    and a copy of the text.
+
+    The lines of a preview are the first lines of the content, in their order;
+    there are fewer where the end is held back. Within a line, marks may be
+    missing, escaped, or added at its end.
+
+    Args:
+        item: The content begins an item of a list, where `[ ]` is a box to tick.
+        one_line: The content is that of a heading or a cell, in which no block can begin.
+        strikethrough: `~~` strikes through.
+        math: The marks of formulas: `"dollar"` for `$…$` and `$$…$$`, `"brackets"` for `\(…\)` and
+            `\[…\]`. A formula is held back until it is whole.
+
+    Example:
+        >>> content = InlineCompleter()
+        >>> content.feed("See **the [man")
+        >>> content.preview()
+        'See **the**'
+        >>> content.feed("ual](https://exa")
+        >>> content.preview()
+        'See **the manual**'
+        >>> content.feed("mple.com)** and")
+        >>> content.preview()
+        'See **the [manual](https://example.com)** and'
+    """
+
+    __slots__ = (
+        "_at",
+        "_brackets",
+        "_code_end",
+        "_code_searched",
+        "_in_dest",
+        "_item",
+        "_math",
+        "_new",
+        "_one_line",
+        "_openers",
+        "_search",
+        "_text",
+        "_ticks",
+    )
+
+    def __init__(
+        self,
+        *,
+        item: bool = False,
+        one_line: bool = False,
+        strikethrough: bool = True,
+        math: Math | None = None,
+    ) -> None:
+        self._item = item
+        self._one_line = one_line
+        self._math = math
+        self._search = _special(strikethrough=strikethrough, dollar=math == "dollar").search
+        self._text = ""
+        self._new: list[str] = []
+        """Pieces that are not in the text yet."""
+        self._at = 0
+        """Where the scan stands; what begins there is undecided."""
+        self._ticks = 0
+        """The length of the run of backticks there, if it has opened code."""
+        self._code_end = 0
+        """Where the code ends that can be shown."""
+        self._code_searched = 0
+        """How far the run that closes the code has been looked for."""
+        self._in_dest = False
+        """The scan stands at a `]` before a destination that has not ended."""
+        self._openers: list[Opener] = []
+        self._brackets: list[_Bracket] = []
+
+    def feed(self, text: str) -> None:
+        """Add a piece to the content."""
+        self._new.append(text)
+
+    @property
+    def text(self) -> str:
+        """The content so far."""
+        if self._new:
+            self._text += "".join(self._new)
+            self._new.clear()
+        return self._text
+
+    @property
+    def settled(self) -> int:
+        """How many characters of the preview are in all later ones as they are.
+
+        Example:
+            >>> content = InlineCompleter()
+            >>> content.feed("Quite *sure")
+            >>> content.preview(), content.settled
+            ('Quite *sure*', 5)
+        """
+        text = self._scanned()
+        if self._item and _TASK_BOX.fullmatch(text):
+            return 0
+        places = [self._at]
+        places += [opener.run.at for opener in self._openers[:1]]
+        places += [bracket.at for bracket in self._brackets[:1]]
+        return _trim(text, min(places), [], cut=True, one_line=self._one_line)
+
+    def preview(self) -> str:
+        """Return what to show of the content so far: it renders whole, and no part of it goes away again."""
+        text = self._scanned()
+        end = len(text)
+        brackets = self._brackets
+        if self._item and _TASK_BOX.fullmatch(text):
+            return ""
+        if self._at == end and not self._openers and not brackets:
+            return text
+        link = None
+        ticks = self._ticks
+        if brackets:
+            ticks = 0
+            end = brackets[0].at
+            if self._in_dest and self._can_show(text, brackets):
+                link, end = end, self._at
+        elif ticks:
+            end = self._code_end
+        else:
+            end = self._at
+        openers = [Opener(opener.run, opener.count) for opener in self._openers]
+        end = _trim(text, end, openers, cut=end < len(text) and not ticks, one_line=self._one_line)
+        if not openers and link is None:
+            return text[:end] + "`" * ticks
+        marks, escaped = close(openers, "`" if ticks else text[max(end - 8, 0) : end], end)
+        shown = text[:end] if link is None and not escaped else _edited(text, end, link, escaped)
+        return f"{shown}{'`' * ticks}{marks}"
+
+    # -- scanning ----------------------------------------------------------------
+
+    def _scanned(self) -> str:
+        """Scan what has come, as far as it is decided, and return the text."""
+        text = self.text
+        at, search = self._at, self._search
+        self._ticks = 0
+        self._in_dest = False
+        while found := search(text, at):
+            at = found.start()
+            step = self._steps[text[at]](self, text, at, found.end())
+            if step == _WAIT:
+                break
+            at = step
+        else:
+            at = len(text)
+        self._at = at
+        if self._brackets:
+            self._give_up_old(at if self._in_dest else len(text))
+        return text
+
+    def _scan_escape(self, text: str, at: int, end: int) -> int:
+        if end == len(text) or _LAST_LINE_BREAK.match(text, at):
+            return _WAIT
+        if self._math == "brackets" and text[end] in "([":
+            return _step(formula_end(text, at, text[at : end + 1]), end + 1)
+        return end + 1
+
+    def _scan_ticks(self, text: str, at: int, end: int) -> int:
+        shown = len(text)
+        for ticks in _TICKS.finditer(text, max(end, self._code_searched)):
+            if ticks.end() == len(text):
+                shown = ticks.start()
+            elif ticks.end() - ticks.start() == end - at:
+                self._code_searched = 0
+                return ticks.end()
+        self._code_searched = shown
+        if _VISIBLE.search(text, end, shown):
+            self._ticks = end - at
+            self._code_end = shown
+        return _WAIT
+
+    def _scan_run(self, text: str, at: int, end: int) -> int:
+        if end == len(text):
+            return _WAIT
+        run = run_at(text, at, end - at)
+        if self._brackets:
+            self._brackets[-1].runs.append(run)
+        else:
+            take(self._openers, run)
+        return end
+
+    def _scan_exclamation(self, text: str, at: int, end: int) -> int:
+        if end == len(text):
+            return _WAIT
+        return self._open(at, end + 1, image=True) if text[end] == "[" else end
+
+    def _scan_bracket(self, text: str, at: int, end: int) -> int:
+        return self._open(at, end, image=False)
+
+    def _open(self, at: int, end: int, *, image: bool) -> int:
+        if self._brackets:
+            self._give_up_old(at)
+        self._brackets.append(_Bracket(at, image=image))
+        return end
+
+    def _scan_closing_bracket(self, text: str, at: int, end: int) -> int:
+        if not self._brackets:
+            return end
+        top = self._brackets[-1]
+        if top.active and at - top.at <= LONGEST:
+            if end == len(text):
+                return _WAIT
+            after = dest_end(text, end + 1, top.scanned) if text[end] == "(" else None
+            if after == OPEN:
+                self._in_dest = True
+                return _WAIT
+            if after is not None:
+                self._take_link(self._brackets.pop())
+                return after
+        self._give_up(len(self._brackets) - 1)
+        return end
+
+    def _take_link(self, opened: _Bracket) -> None:
+        """Take a link or image as whole: what is in it opens and closes nothing outside."""
+        if not opened.image:
+            for bracket in self._brackets:
+                bracket.active = bracket.active and bracket.image
+
+    def _give_up_old(self, at: int) -> None:
+        """Take brackets as text that begin no link, seen from a place that the text has reached."""
+        while self._brackets and not (self._brackets[0].active and at - self._brackets[0].at <= LONGEST):
+            self._give_up(0)
+
+    def _give_up(self, index: int) -> None:
+        runs = self._brackets.pop(index).runs
+        if index:
+            self._brackets[index - 1].runs += runs
+            return
+        for run in runs:
+            take(self._openers, run)
+
+    def _scan_tag(self, text: str, at: int, end: int) -> int:
+        return _step(tag_end(text, at), end)
+
+    def _scan_entity(self, text: str, at: int, end: int) -> int:
+        return _WAIT if entity_is_open(text, at) else end
+
+    def _scan_dollars(self, text: str, at: int, end: int) -> int:
+        if end == len(text):
+            return _WAIT
+        return _step(formula_end(text, at, text[at:end]), end) if end - at <= 2 else end
+
+    _steps: ClassVar[dict[str, Callable[[InlineCompleter, str, int, int], int]]] = {
+        "\\": _scan_escape,
+        "`": _scan_ticks,
+        "*": _scan_run,
+        "_": _scan_run,
+        "~": _scan_run,
+        "!": _scan_exclamation,
+        "[": _scan_bracket,
+        "]": _scan_closing_bracket,
+        "<": _scan_tag,
+        "&": _scan_entity,
+        "$": _scan_dollars,
+    }
+
+    # -- showing -----------------------------------------------------------------
+
+    def _can_show(self, text: str, brackets: list[_Bracket]) -> bool:
+        """Return whether the text of the link that the scan stands in can be shown without its brackets."""
+        first = brackets[0]
+        if len(brackets) > 1 or first.image or not _VISIBLE.search(text, first.at + 1, self._at):
+            return False
+        if text[first.at + 1] in "*_~" and text.startswith(text[first.at + 1], max(first.at - 1, 0)):
+            # The two would make one run.
+            return False
+        left: list[Opener] = []
+        for run in first.runs:
+            take(left, run)
+        line = text.rfind("\n", 0, first.at) + 1
+        without = text[line : min(first.at, line + LONGEST)] + text[first.at + 1 : self._at]
+        return not left and (self._one_line or not _BLOCK_START.match(without))
+
+
+def complete_inline(
+    text: str,
+    *,
+    item: bool = False,
+    one_line: bool = False,
+    strikethrough: bool = True,
+    math: Math | None = None,
+) -> str:
+    """Return what to show of inline content that is still being written.
+
+    The arguments are those of `InlineCompleter`.
+
+    Example:
+        >>> complete_inline("some **bold te"), complete_inline("`co"), complete_inline("see [the")
+        ('some **bold te**', '`co`', 'see')
+    """
+    content = InlineCompleter(item=item, one_line=one_line, strikethrough=strikethrough, math=math)
+    content.feed(text)
+    return content.preview()
+
+
+def _step(end: int | None, otherwise: int) -> int:
+    if end is None:
+        return otherwise
+    return _WAIT if end == OPEN else end
+
+
+def _trim(text: str, end: int, openers: list[Opener], *, cut: bool, one_line: bool) -> int:
+    """Return where to end so that the last thing is text: no white space, and no mark with nothing in it.
+
+    Args:
+        text: The content.
+        end: Where it may be shown up to.
+        openers: What is open there; loses what nothing is in.
+        cut: Text is missing after it.
+        one_line: No block can begin in the content.
+    """
+    while True:
+        while end and text[end - 1] in WHITE:
+            end -= 1
+        if _breaks_line(text, end):
+            end -= 1
+            continue
+        if cut and not one_line:
+            line = text.rfind("\n", 0, end) + 1
+            if _NO_TEXT.fullmatch(text, line, end):
+                end = line
+                continue
+        if not openers or openers[-1].end < end:
+            return end
+        end = min(end, openers.pop().run.at)
+        cut = True
+
+
+def _breaks_line(text: str, end: int) -> bool:
+    """Return whether the character before a place is a backslash that breaks a line."""
+    if not text.startswith("\\\n", max(end - 1, 0)):
+        return False
+    before = text[max(end - LONGEST, 0) : end]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
+
+
+def _edited(text: str, end: int, link: int | None, escaped: list[int]) -> str:
+    """Return the text up to `end`, without the bracket at `link`, and marks escaped."""
+    edits = [(place, "\\", place) for place in escaped]
+    if link is not None:
+        edits.append((link, "", link + 1))
+    parts: list[str] = []
+    at = 0
+    for place, added, after in sorted(edits):
+        parts += text[at:place], added
+        at = after
+    return "".join([*parts, text[at:end]])
+
+
+@cache
+def _special(*, strikethrough: bool, dollar: bool) -> re.Pattern[str]:
+    """Return the pattern of what may not be plain text."""
+    return re.compile(
+        r"[\\\[\]!<&]|`+|\*+|_+" + (r"|~{2,}|~\Z" if strikethrough else "") + (r"|\$+" if dollar else "")
+    )

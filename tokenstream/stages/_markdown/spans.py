@@ -1,0 +1,176 @@
+"""Spans that hide what is in them from emphasis: tags, link destinations, entities, formulas."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["LONGEST", "OPEN", "dest_end", "entity_is_open", "formula_end", "tag_end"]
+
+LONGEST: Final = 300
+"""Characters after which what may be a link, an image, a tag or a formula is taken for text."""
+OPEN: Final = -1
+"""The text ends before it is known how far the span goes."""
+
+_NAME = r"[A-Za-z][A-Za-z0-9-]*"
+_KEY = r"[A-Za-z_:][A-Za-z0-9_.:-]*"
+_ATTRIBUTES = rf"(?:\s+{_KEY}(?:\s*=\s*(?:[^\s\"'=<>`]+|'[^']*'|\"[^\"]*\"))?)*"
+_LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{1,31}"
+_WHOLE_TAG = re.compile(
+    rf"<{_NAME}{_ATTRIBUTES}\s*/?>"
+    rf"|</{_NAME}\s*>"
+    r"|<!--(?:>|->|.*?-->)"
+    r"|<\?.*?\?>"
+    r"|<![A-Za-z][^>]*>"
+    r"|<!\[CDATA\[.*?\]\]>"
+    rf"|<{_SCHEME}:[^\s<>\x00-\x20]*>"
+    rf"|<{_LOCAL}+@[A-Za-z0-9.-]+>",
+    re.DOTALL,
+)
+_HALF_TAG = re.compile(
+    rf"<{_NAME}{_ATTRIBUTES}(?:\s*/?|\s+{_KEY}\s*(?:=\s*(?:[^\s\"'=<>`]+|'[^']*|\"[^\"]*)?)?)"
+    rf"|</(?:{_NAME}\s*)?"
+    r"|<!(?:-(?:-.*)?|[A-Za-z][^>]*|\[[A-Z]*(?:\[.*)?)?"
+    r"|<\?.*"
+    rf"|<{_SCHEME}:[^\s<>\x00-\x20]*"
+    rf"|<[A-Za-z]{_LOCAL}*(?:@[A-Za-z0-9.-]*)?"
+    r"|<",
+    re.DOTALL,
+)
+_HALF_ENTITY = re.compile(r"&(?:#(?:[xX][0-9a-fA-F]{0,6}|[0-9]{0,7})|[A-Za-z][A-Za-z0-9]{0,31})?")
+
+_DEST_MARK = re.compile(r"[()\s\\\x00-\x1f\x7f]")
+_ANGLED = re.compile(r"<(?:[^<>\n\\]|\\[^\n])*+(>?)")
+_TITLES = {
+    '"': re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL),
+    "'": re.compile(r"'(?:[^'\\]|\\.)*+('?)", re.DOTALL),
+    "(": re.compile(r"\((?:[^()\\]|\\.)*+(\)?)", re.DOTALL),
+}
+_BLANKS = re.compile(r"[ \t\n]*+")
+_DEEPEST = 32
+
+_FORMULA_ENDS = {
+    "$": re.compile(r"(?<![\s\\])\$(?=[^0-9])"),
+    "$$": re.compile(r"(?<!\\)\$\$"),
+    r"\(": re.compile(r"\\\)"),
+    r"\[": re.compile(r"\\\]"),
+}
+
+
+def tag_end(text: str, at: int) -> int | None:
+    """Return where a tag, comment or autolink ends; OPEN, or None where there is none.
+
+    Example:
+        >>> tag_end("<br>a", 0), tag_end("<a href", 0), tag_end("< b", 0), tag_end("<3", 0)
+        (4, -1, None, None)
+    """
+    whole = _WHOLE_TAG.match(text, at, at + LONGEST)
+    if whole is not None:
+        return whole.end()
+    if len(text) - at <= LONGEST and _HALF_TAG.fullmatch(text, at):
+        return OPEN
+    return None
+
+
+def entity_is_open(text: str, at: int) -> bool:
+    """Return whether the text ends in what may become a character reference.
+
+    Example:
+        >>> entity_is_open("a &am", 2), entity_is_open("a & b", 2)
+        (True, False)
+    """
+    return len(text) - at < 40 and _HALF_ENTITY.fullmatch(text, at) is not None
+
+
+def formula_end(text: str, at: int, mark: str) -> int | None:
+    """Return where the formula ends that a mark begins; OPEN, or None where there is none.
+
+    Example:
+        >>> formula_end("$x$ y", 0, "$"), formula_end("$x", 0, "$"), formula_end("$ 5", 0, "$")
+        (3, -1, None)
+    """
+    start = at + len(mark)
+    if mark == "$" and text[start : start + 1].isspace():
+        return None
+    end = _FORMULA_ENDS[mark].search(text, start + 1, at + LONGEST)
+    if end is not None:
+        return end.end()
+    return OPEN if len(text) - at <= LONGEST else None
+
+
+def dest_end(text: str, at: int, scanned: list[int]) -> int | None:
+    """Return where a link's `(destination "title")` ends; OPEN, or None where it is none.
+
+    Args:
+        text: The text.
+        at: The place after the opening bracket.
+        scanned: How far a bare destination has been looked at before, and how deep in
+            brackets it is there; empty at first, and changed, so that one that comes in many
+            pieces is read once.
+
+    Example:
+        >>> dest_end("(u)", 1, []), dest_end("(u 'a", 1, []), dest_end("(a b", 1, [])
+        (3, -1, None)
+    """
+    size = len(text)
+    at = _skip(text, at)
+    if at == size:
+        return OPEN
+    if text[at] == "<":
+        angled = _ANGLED.match(text, at)
+        if angled is None or not angled[1]:
+            return _cut_short(text, at, angled)
+        return _after_dest(text, angled.end())
+    end = _bare_end(text, at, scanned)
+    return end if end is None or end == OPEN else _after_dest(text, end)
+
+
+def _after_dest(text: str, at: int) -> int | None:
+    start = _skip(text, at)
+    title = _TITLES.get(text[start : start + 1]) if start > at else None
+    if title is not None:
+        found = title.match(text, start)
+        if found is None or not found[1]:
+            return _cut_short(text, start, found)
+        start = _skip(text, found.end())
+    if start == len(text):
+        return OPEN
+    return start + 1 if text[start] == ")" else None
+
+
+def _cut_short(text: str, at: int, found: re.Match[str] | None) -> int | None:
+    """Return OPEN where the text ends in the middle of what was matched."""
+    if found is None or len(text) - at > LONGEST:
+        return None
+    return OPEN if text[found.end() :] in {"", "\\"} else None
+
+
+def _bare_end(text: str, at: int, scanned: list[int]) -> int | None:
+    place, depth = scanned or (at, 0)
+    while mark := _DEST_MARK.search(text, place):
+        place = mark.start()
+        character = text[place]
+        if character == "(":
+            depth += 1
+            if depth > _DEEPEST:
+                return None
+        elif character == ")":
+            if not depth:
+                return place
+            depth -= 1
+        elif character != "\\":
+            return place if not depth and character in " \t\n" else None
+        elif place + 1 == len(text):
+            return OPEN
+        elif text[place + 1] not in " \t\n":
+            place += 1
+        place += 1
+        scanned[:] = place, depth
+    scanned[:] = len(text), depth
+    return OPEN
+
+
+def _skip(text: str, at: int) -> int:
+    blanks = _BLANKS.match(text, at)
+    return blanks.end() if blanks else at
