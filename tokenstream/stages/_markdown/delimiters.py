@@ -149,15 +149,14 @@ def close(openers: list[Opener], before: str, end: int) -> tuple[str, list[int]]
             escaped.append(opener)
     if not wanted:
         return "", []
+    places: list[int] = []
     start = len(before.rstrip(wanted[-1].run.mark))
     if start < len(before) and before[:start][-1:] in WHITE:
         # Marks that close nothing would make one run with those that do.
-        places = list(range(end + start - len(before), end))
+        places += range(end + start - len(before), end)
         before = "\\"
-    else:
-        places = []
-        if len(openers) == 1 and not openers[0].run.closes:
-            return openers[0].marks, places
+    elif len(openers) == 1 and not openers[0].run.closes:
+        return openers[0].marks, places
     while True:
         marks = "".join(opener.marks for opener in reversed(wanted))
         unclosed = _left_open(wanted, marks, before)
