@@ -86,8 +86,10 @@ def _in_word(character: str) -> bool:
     return character.isalnum() and character < _FIRST_IDEOGRAPH
 
 
-def take(openers: list[Opener], run: Run) -> None:
+def take(openers: list[Opener], run: Run) -> bool:
     """Let a run close what it can, and open something with what is left of it.
+
+    Returns False for a run that might close something, but finds nothing to close.
 
     Args:
         openers: What is open, outermost first; is changed.
@@ -98,6 +100,7 @@ def take(openers: list[Opener], run: Run) -> None:
         openers.append(Opener(run, left))
         if len(openers) > MOST_OPEN:
             del openers[0]
+    return run.opens or not run.closes or left == 0
 
 
 def _least(mark: str) -> int:

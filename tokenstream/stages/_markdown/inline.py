@@ -160,24 +160,22 @@ class InlineCompleter:
             return ""
         if self._at == end and not self._openers and not brackets:
             return text
-        link = None
-        ticks = self._ticks
-        if brackets:
-            ticks = 0
-            end = brackets[0].at
-            if self._in_dest and self._can_show(text, brackets):
-                link, end = end, self._at
-        elif ticks:
-            end = self._code_end
-        else:
-            end = self._at
         openers = [Opener(opener.run, opener.count) for opener in self._openers]
-        end = _trim(text, end, openers, cut=end < len(text) and not ticks, one_line=self._one_line)
+        link, code = None, ""
+        if self._ticks and not brackets:
+            end = _without_blanks(text, self._code_end)
+            # Two runs of backticks may not become one.
+            code = (" " if text[end - 1] == "`" else "") + "`" * self._ticks
+        else:
+            stop = brackets[0].at if brackets else self._at
+            if self._in_dest and self._can_show(text, brackets):
+                link, stop = stop, self._at
+            end = _trim(text, stop, openers, cut=stop < end, one_line=self._one_line)
         if not openers and link is None:
-            return text[:end] + "`" * ticks
-        marks, escaped = close(openers, "`" if ticks else text[max(end - 8, 0) : end], end)
+            return text[:end] + code
+        marks, escaped = close(openers, "`" if code else text[max(end - 8, 0) : end], end)
         shown = text[:end] if link is None and not escaped else _edited(text, end, link, escaped)
-        return f"{shown}{'`' * ticks}{marks}"
+        return shown + code + marks
 
     # -- scanning ----------------------------------------------------------------
 
@@ -317,11 +315,12 @@ class InlineCompleter:
             # The two would make one run.
             return False
         left: list[Opener] = []
-        for run in first.runs:
-            take(left, run)
+        if not all(take(left, run) for run in first.runs) or left:
+            # Outside of the brackets, these might close or open something.
+            return False
         line = text.rfind("\n", 0, first.at) + 1
         without = text[line : min(first.at, line + LONGEST)] + text[first.at + 1 : self._at]
-        return not left and (self._one_line or not _BLOCK_START.match(without))
+        return self._one_line or not _BLOCK_START.match(without)
 
 
 def complete_inline(
@@ -362,8 +361,7 @@ def _trim(text: str, end: int, openers: list[Opener], *, cut: bool, one_line: bo
         one_line: No block can begin in the content.
     """
     while True:
-        while end and text[end - 1] in WHITE:
-            end -= 1
+        end = _without_blanks(text, end)
         if _breaks_line(text, end):
             end -= 1
             continue
@@ -376,6 +374,12 @@ def _trim(text: str, end: int, openers: list[Opener], *, cut: bool, one_line: bo
             return end
         end = min(end, openers.pop().run.at)
         cut = True
+
+
+def _without_blanks(text: str, end: int) -> int:
+    while end and text[end - 1] in WHITE:
+        end -= 1
+    return end
 
 
 def _breaks_line(text: str, end: int) -> bool:

@@ -40,7 +40,7 @@ _HALF_TAG = re.compile(
 )
 _HALF_ENTITY = re.compile(r"&(?:#(?:[xX][0-9a-fA-F]{0,6}|[0-9]{0,7})|[A-Za-z][A-Za-z0-9]{0,31})?")
 
-_DEST_MARK = re.compile(r"[()\s\\\x00-\x1f\x7f]")
+_DEST_MARK = re.compile(r"[()\\\x00-\x20\x7f]")
 _ANGLED = re.compile(r"<(?:[^<>\n\\]|\\[^\n])*+(>?)")
 _TITLES = {
     '"': re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL),
