@@ -188,6 +188,8 @@ PUBLIC: dict[str, list[str]] = {
         "Chain",
         "Field",
         "Items",
+        "MarkdownBlock",
+        "MarkdownBlocks",
         "Meter",
         "Metrics",
         "Partials",

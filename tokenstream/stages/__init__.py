@@ -9,6 +9,8 @@ from tokenstream.stages.metrics import Meter, Metrics
 
 if TYPE_CHECKING:
     from tokenstream.stages._chain import Chain
+    from tokenstream.stages._markdown.block import MarkdownBlock
+    from tokenstream.stages._markdown.blocks import MarkdownBlocks
     from tokenstream.stages._stage import Stage
     from tokenstream.stages._text.accumulate import Accumulate
     from tokenstream.stages._text.redact import Redact
@@ -25,6 +27,8 @@ __all__ = [
     "Chain",
     "Field",
     "Items",
+    "MarkdownBlock",
+    "MarkdownBlocks",
     "Meter",
     "Metrics",
     "Partials",
@@ -44,6 +48,8 @@ _HOMES = {
     "Chain": "_chain",
     "Field": "objects",
     "Items": "objects",
+    "MarkdownBlock": "_markdown.block",
+    "MarkdownBlocks": "_markdown.blocks",
     "Partials": "objects",
     "Redact": "_text.redact",
     "Reorder": "reorder",

@@ -1,0 +1,113 @@
+"""The law of Markdown blocks, judged by markdown-it-py: blocks rendered one by one are the whole rendered."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+
+from tokenstream.stages import MarkdownBlocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tokenstream.stages import MarkdownBlock
+
+# By default lists in lists are dropped silently at the tenth level, and nested quotes at the twentieth.
+RENDERER = MarkdownIt("commonmark", {"maxNesting": 10_000, "tasklists": True}).enable(
+    ["table", "strikethrough"]
+)
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A document for which the law does not hold."""
+
+    rule: str
+    document: str
+    expected: object
+    actual: object
+
+
+def lines_of(text: str) -> list[str]:
+    """Cut a document behind its line endings, as CommonMark knows them."""
+    return _LINE.findall(text)
+
+
+def run(pieces: Iterable[str], stage: MarkdownBlocks | None = None) -> list[MarkdownBlock]:
+    """Return all that a stage gives for the pieces of a text."""
+    stage = stage or MarkdownBlocks()
+    given = []
+    for piece in pieces:
+        given += stage.feed(piece)
+    return given + stage.end()
+
+
+def closed(given: Iterable[MarkdownBlock]) -> list[MarkdownBlock]:
+    """Return the blocks as they were given last."""
+    return [block for block in given if block.closed]
+
+
+def with_definitions(block: MarkdownBlock) -> str:
+    """Return what to render of a block."""
+    return f"{block.definitions}\n\n{block.text}" if block.definitions else block.text
+
+
+def pieces_at_random(text: str, seed: object) -> list[str]:
+    """Cut a text into pieces of 1 to 20 characters, the same ones for the same seed."""
+    chance = random.Random(str(seed))
+    pieces, at = [], 0
+    while at < len(text):
+        size = chance.choice([1, 1, 2, 3, 5, 9, 20])
+        pieces.append(text[at : at + size])
+        at += size
+    return pieces
+
+
+def fragmentations(text: str) -> Iterator[list[str]]:
+    """Cut a text into its characters, not at all, and in three ways by chance."""
+    yield [text]
+    yield list(text)
+    for number in range(3):
+        yield pieces_at_random(text, (number, text))
+
+
+def broken(text: str, renderer: MarkdownIt = RENDERER) -> Broken | None:
+    """Return how a document breaks the law, or None if it holds, with the exemption E1.
+
+    E1: a reference before its definition. Such a document has to be the same once
+    each block is rendered with the definitions of the whole document.
+    """
+    stage = MarkdownBlocks()
+    blocks = closed(run([text], stage))
+    cut = [_facts(block) for block in blocks]
+    for pieces in fragmentations(text):
+        if (other := [_facts(block) for block in closed(run(pieces))]) != cut:
+            return Broken("the cut depends on the pieces", text, cut, other)
+    if [block.id for block in blocks] != list(range(len(blocks))):
+        return Broken("ids have gaps", text, None, cut)
+    for block in blocks:
+        if text[block.start : block.start + len(block.source)] != block.source or block.source != block.text:
+            return Broken("a block is no part of the text", text, None, block)
+    whole = renderer.render(text)
+    joined = "".join(renderer.render(with_definitions(block)) for block in blocks)
+    if joined == whole:
+        return None
+    defined = "\n".join(stage.definitions.values())
+    later = "".join(renderer.render(f"{defined}\n\n{block.text}") for block in blocks) if defined else ""
+    return None if later == whole else Broken("blocks are not the whole", text, whole, joined)
+
+
+def uses_before_definition(text: str) -> bool:
+    """Whether a document renders equal only with the definitions that come later: exemption E1."""
+    joined = "".join(RENDERER.render(with_definitions(block)) for block in closed(run([text])))
+    return bool(joined != RENDERER.render(text))
+
+
+def _facts(block: MarkdownBlock) -> tuple[int, str, str, int, str]:
+    return block.id, block.kind, block.info, block.start, block.source

@@ -1,0 +1,344 @@
+"""The stage: takes the text in pieces, and gives the blocks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from tokenstream.stages._markdown.block import Known, MarkdownBlock, Shape, State
+from tokenstream.stages._markdown.openings import What
+from tokenstream.stages._markdown.preview import Completion
+from tokenstream.stages._markdown.structure import BLANK, NEW, SPLIT, UNDECIDED, Structure
+
+__all__ = ["MarkdownBlocks"]
+
+_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n)")
+_FENCE = re.compile(r"[`~]{3,}[ \t]*([^\r\n]*)")
+_SMALL = 64
+
+
+class _Block:
+    """The block that is open."""
+
+    __slots__ = ("chars", "completion", "id", "info", "last", "lines", "memo", "retry", "shown", "start")
+
+    def __init__(self, number: int, start: int) -> None:
+        self.id = number
+        self.start = start
+        self.lines: list[str] = []
+        """Whole lines with their endings."""
+        self.chars = 0
+        self.info = ""
+        self.shown = False
+        """It has been given."""
+        self.retry = 0
+        """The number of characters at which it may have something to show."""
+        self.last: State | None = None
+        """What it was built from when it was given last."""
+        self.memo: list[Any] = []
+        self.completion = Completion()
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+        self.chars += len(line)
+
+
+class MarkdownBlocks:
+    r"""A stage that cuts Markdown into its top-level blocks while it comes.
+
+    Each block is given as soon as there is something to show, again when more of
+    it has come, and for the last time when it is closed. The blocks rendered one
+    by one are the whole text rendered at once, however it is cut into pieces.
+    docs/markdown.md has the rules.
+
+    Args:
+        math: The signs of displayed mathematics that the renderer knows: "dollar" for `$$`, "brackets"
+            for `\[` and `\]`; None if it knows none.
+        tables: The renderer knows tables.
+        merge_html: Go on with a block of HTML until its outermost tag is closed.
+
+    Example:
+        >>> blocks = MarkdownBlocks()
+        >>> [(block.id, block.kind, block.text) for block in blocks.feed("# Title\n\nSome *te")]
+        [(0, 'heading', '# Title\n'), (1, 'paragraph', 'Some *te*')]
+        >>> [(block.id, block.closed, block.text) for block in blocks.end()]
+        [(1, True, 'Some *te')]
+    """
+
+    error: None = None
+    """Always None: any text is Markdown."""
+    stop: str | None = None
+
+    def __init__(
+        self,
+        *,
+        math: Literal["dollar", "brackets"] | None = None,
+        tables: bool = True,
+        merge_html: bool = False,
+    ) -> None:
+        self._structure = Structure(tables=tables)
+        self._block: _Block | None = None
+        self._count = 0
+        self._offset = 0
+        """Characters before the line that is open."""
+        self._head: list[str] = []
+        """Pieces of a line on which nothing is decided yet."""
+        self._head_size = 0
+        self._retry = 0
+        """The size at which it is looked at again."""
+        self._tail: list[str] | None = None
+        """Pieces of a line that is decided."""
+        self._pending: list[str] = []
+        """Blank lines that belong to the block only if it goes on."""
+        self._carriage = False
+        """The last piece ended with CR, which is held."""
+        self._flow: tuple[Shape, list[str], _Block] | None = None
+        """The block that has been given, where more of its line adds a piece and nothing else."""
+        self._shape: Shape | None = None
+        self._changed = False
+        self._registry: dict[str, Known] = {}
+        self._defined = 0
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        """All link definitions so far, by label: for blocks whose `unresolved` labels came to be defined."""
+        return {label: known.text for label, known in self._registry.items()}
+
+    # -- as a stage --------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise `error`; there is none."""
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[MarkdownBlock]:
+        """Return the blocks that have changed; the last may be open, all others are closed.
+
+        Args:
+            item: The next piece of the text.
+            now: A clock reading, in seconds.
+        """
+        flow = self._flow
+        if flow is not None and item and "\n" not in item and "\r" not in item:
+            shape, tail, block = flow
+            tail.append(item)
+            before = block.last
+            block.last = state = (shape, tail, len(tail))
+            return [MarkdownBlock(state, before)]
+        return self._feed(item)
+
+    def end(self, *, now: float = 0.0) -> list[MarkdownBlock]:
+        """Return the block that was open, as it came and closed.
+
+        Args:
+            now: A clock reading, in seconds.
+        """
+        given: list[MarkdownBlock] = []
+        self._flow = None
+        ending = "\r" if self._carriage else ""
+        self._carriage = False
+        if ending or self._tail is not None or self._head:
+            self._complete("", ending, given)
+        self._structure.end()
+        self._take_definitions()
+        self._close(given)
+        self._pending.clear()
+        return given
+
+    # -- pieces and lines --------------------------------------------------
+
+    def _feed(self, text: str) -> list[MarkdownBlock]:
+        if self._carriage and text:
+            text = "\r" + text
+            self._carriage = False
+        if text.endswith("\r"):
+            text = text[:-1]
+            self._carriage = True
+        given: list[MarkdownBlock] = []
+        self._flow = None
+        begin = 0
+        for match in _LINE.finditer(text):
+            self._complete(match[1], match[2], given)
+            begin = match.end()
+        if begin < len(text):
+            self._partial(text[begin:] if begin else text, given)
+        return given + self._open()
+
+    def _partial(self, piece: str, given: list[MarkdownBlock]) -> None:
+        if self._tail is not None:
+            self._tail.append(piece)
+            self._changed = True
+            return
+        self._head.append(piece)
+        self._head_size += len(piece)
+        if self._head_size < self._retry:
+            return
+        line = "".join(self._head)
+        decided = self._structure.take(line, complete=False)
+        if decided == UNDECIDED:
+            self._head = [line]
+            # Looked at each time, a long line on which nothing is decided costs the square of its length.
+            self._retry = self._head_size + self._head_size // 4 if self._head_size > _SMALL else 0
+            return
+        self._apply(decided, given)
+        self._head.clear()
+        self._head_size = self._retry = 0
+        self._tail = [line]
+
+    def _complete(self, piece: str, ending: str, given: list[MarkdownBlock]) -> None:
+        """Take the rest of a line."""
+        tail = self._tail
+        if tail is not None:
+            tail.append(piece)
+            line = "".join(tail)
+            self._tail = None
+        else:
+            line = "".join(self._head) + piece if self._head else piece
+            self._head.clear()
+            self._head_size = self._retry = 0
+            leaf = self._structure.leaf
+            decided = self._structure.take(line, complete=True)
+            if decided == BLANK:
+                # A paragraph that ends may show what was withheld.
+                self._changed = self._changed or leaf is not self._structure.leaf
+                self._blank(line + ending, given)
+                return
+            self._apply(decided, given)
+            self._name_fence(line)
+        self._shape = None
+        self._changed = True
+        block = self._block
+        whole = line + ending
+        if block is not None:
+            block.add(whole)
+        self._offset += len(whole)
+        self._structure.finish(line)
+        self._take_definitions()
+        if not self._structure.open:
+            self._close(given)
+
+    def _blank(self, line: str, given: list[MarkdownBlock]) -> None:
+        self._offset += len(line)
+        self._shape = None
+        self._take_definitions()
+        if not self._structure.open:
+            self._close(given)
+            self._pending.clear()
+        elif self._block is not None:
+            self._pending.append(line)
+
+    def _apply(self, decided: int, given: list[MarkdownBlock]) -> None:
+        """Do with a line what was decided on it."""
+        self._changed = True
+        self._shape = None
+        structure = self._structure
+        if decided == SPLIT:
+            self._split(given)
+        elif decided == NEW:
+            self._take_definitions()
+            self._close(given, structure.kind_before)
+            self._pending.clear()
+            self._block = _Block(self._count, self._offset)
+            self._count += 1
+        elif self._pending and self._block is not None:
+            for line in self._pending:
+                self._block.add(line)
+            self._pending.clear()
+        leaf, block = structure.leaf, self._block
+        if leaf is not None and leaf.first < 0 and block is not None:
+            leaf.first = len(block.lines)
+            leaf.start = block.chars
+
+    def _name_fence(self, line: str) -> None:
+        leaf, block = self._structure.leaf, self._block
+        if leaf is None or block is None or leaf.kind != What.FENCE or leaf.first != len(block.lines):
+            return
+        if self._structure.kind == "fence" and (match := _FENCE.search(line)) is not None:
+            block.info = match[1].rstrip(" \t")
+
+    def _split(self, given: list[MarkdownBlock]) -> None:
+        """Let the last line of the open paragraph begin a block of its own, as the first row of a table."""
+        block = self._block
+        if block is None:
+            return
+        *lines, first = block.lines
+        # What was given before goes on reading the list as it was.
+        block.lines = lines
+        block.chars -= len(first)
+        self._take_definitions()
+        self._close(given, self._structure.kind_before)
+        self._block = _Block(self._count, self._offset - len(first))
+        self._count += 1
+        self._block.add(first)
+
+    # -- what is given -----------------------------------------------------
+
+    def _close(self, given: list[MarkdownBlock], kind: str = "") -> None:
+        block = self._block
+        if block is None:
+            return
+        self._block = self._shape = None
+        self._changed = False
+        kind = kind or self._structure.kind
+        shape = Shape(
+            block.id, kind, block.info, block.start, block.memo, block.completion, block.lines,
+            len(block.lines), block.chars, "", 0, [], 0, pending=False, mark="", containers=(), heads=False,
+            registry=self._registry, defined=self._defined, closed=True,
+        )  # fmt: skip
+        given.append(MarkdownBlock((shape, [], 0), block.last))
+
+    def _open(self) -> list[MarkdownBlock]:
+        """Return the open block if it has changed and has something to show."""
+        block = self._block
+        if block is None or not self._changed:
+            return []
+        shape = self._shape or self._shape_of(block)
+        tail = self._tail
+        pieces = [] if tail is None else tail
+        size = len(pieces)
+        state = (shape, pieces, size)
+        given = MarkdownBlock(state, block.last)
+        if not block.shown:
+            length = block.chars + sum(map(len, pieces))
+            if length < block.retry:
+                return []
+            if not given.text:
+                # Looked at each time, a long block that shows nothing costs the square of its length.
+                block.retry = length + length // 4 if length > _SMALL else 0
+                return []
+            block.shown = True
+        self._changed = False
+        block.last = state
+        if tail is not None and not self._carriage:
+            self._flow = (shape, tail, block)
+        return [given]
+
+    def _shape_of(self, block: _Block) -> Shape:
+        structure = self._structure
+        leaf = structure.leaf
+        if leaf is None:
+            kind, first, offsets, mark, start = "", 0, [], "", block.chars
+        else:
+            kind, first, offsets, start = leaf.kind, leaf.first, leaf.offsets, leaf.start
+            mark = leaf.mark * leaf.size if kind == What.FENCE else str(leaf.size)
+            if kind in {What.FENCE, What.CODE, What.TABLE} or (
+                kind == What.HTML and leaf.size in {2, 3, 4, 5}
+            ):
+                start = block.chars
+        reader = leaf.reader if leaf is not None else None
+        pending = reader is not None and (reader.open or (reader.state == "after" and self._tail is not None))
+        self._shape = shape = Shape(
+            block.id, structure.kind, block.info, block.start, block.memo, block.completion, block.lines,
+            len(block.lines), start, kind, first, offsets, 0 if reader is None else reader.text_from, pending,
+            mark, tuple(structure.containers.items), structure.heads, self._registry, self._defined,
+        )  # fmt: skip
+        return shape
+
+    def _take_definitions(self) -> None:
+        structure = self._structure
+        if not structure.defined:
+            return
+        block = self._block.id if self._block is not None else -1
+        for label, text in structure.defined:
+            if label not in self._registry:
+                self._registry[label] = Known(self._defined, block, text)
+                self._defined += 1
+        structure.defined = []

@@ -1,0 +1,136 @@
+"""Previews: the text of an open block, completed so that it renders whole."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tokenstream.stages._markdown.inline import InlineCompleter, complete_inline
+from tokenstream.stages._markdown.openings import What
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.stages._markdown.block import Shape
+    from tokenstream.stages._markdown.containers import Container
+
+__all__ = ["MOST_TAG", "Completion", "preview_of"]
+
+_CLOSING_HASHES = re.compile(r"(?:[ \t]+|\A)#*[ \t]*\Z")
+_MAY_DEFINE = re.compile(r"\[(?:[^\\\[\]]|\\.)*+\\?(?:\Z|\](?::|\Z))")
+_CELL_END = re.compile(r"(?<!\\)\|")
+_OPEN_TAG = re.compile(r"<[^<>]*\Z")
+_HTML_ENDINGS = {"2": "-->", "3": "?>", "4": ">", "5": "]]>"}
+_RAW_NAME = re.compile(r"<(script|pre|style|textarea)[^>]*>?", re.IGNORECASE | re.ASCII)
+_RAW_END = re.compile(r"</?[A-Za-z]*\Z")
+
+MOST_TAG = 300
+"""Characters of a tag of an HTML block that are withheld until it is whole."""
+
+
+class Completion:
+    """The paragraph whose preview was built last, so that the next one scans only what is new."""
+
+    __slots__ = ("_completer", "_leaf", "_size")
+
+    def __init__(self) -> None:
+        self._leaf: list[int] | None = None
+        self._completer = InlineCompleter()
+        self._size = 0
+
+    def preview(self, leaf: list[int], content: str, *, item: bool) -> str:
+        """Return what to show of a paragraph, which is known by the list of its offsets."""
+        if leaf is not self._leaf or len(content) < self._size:
+            self._leaf, self._size = leaf, 0
+            self._completer = InlineCompleter(item=item)
+        self._completer.feed(content[self._size :])
+        self._size = len(content)
+        return self._completer.preview()
+
+
+def preview_of(shape: Shape, tail: str) -> str:
+    """Return the text of an open block that renders whole.
+
+    Args:
+        shape: The block.
+        tail: As much of its last line as has come.
+    """
+    leaf = shape.leaf
+    lines = shape.lines[: shape.size]
+    if leaf == What.TEXT:
+        return _paragraph(shape, lines, tail)
+    before = "".join(lines)
+    if leaf == What.FENCE:
+        return _fence(shape, before + tail)
+    if leaf == What.HTML:
+        return _html(shape, before + tail)
+    if leaf == What.HEADING and tail:
+        return before + _heading(tail, shape.offsets[-1])
+    if leaf == What.TABLE and tail:
+        return before + _row(tail)
+    return before + tail
+
+
+def _prefix(containers: Sequence[Container]) -> str:
+    """Return what a line begins with that stands in these containers."""
+    return "".join("> " if container.quote else " " * container.indent for container in containers)
+
+
+def _fence(shape: Shape, source: str) -> str:
+    newline = "" if source.endswith(("\n", "\r")) else "\n"
+    return f"{source}{newline}{_prefix(shape.containers)}{shape.mark}"
+
+
+def _paragraph(shape: Shape, lines: list[str], tail: str) -> str:
+    if tail:
+        lines.append(tail)
+    begin = shape.first + shape.shown
+    shown, offsets = lines[begin:], shape.offsets[shape.shown :]
+    before = "".join(lines[:begin])
+    if shown and shape.heads and shown[-1].startswith("|", offsets[len(shown) - 1]):
+        shown.pop()
+    # Definitions alone show nothing, so there is nothing to render yet.
+    nothing = "" if shape.first == 0 else before
+    if shape.pending or not shown:
+        return nothing
+    if len(shown) == 1 and tail and _MAY_DEFINE.match(shown[0], offsets[0]):
+        return nothing
+    content = "\n".join(line[offset:].rstrip("\r\n") for line, offset in zip(shown, offsets, strict=False))
+    done = shape.completion.preview(shape.offsets, content, item=bool(shape.containers))
+    if not done or done.isspace():
+        return nothing
+    return before + "\n".join(
+        line[:offset] + part for line, offset, part in zip(shown, offsets, done.split("\n"), strict=False)
+    )
+
+
+def _heading(tail: str, begin: int) -> str:
+    hashes = begin + len(tail) - begin - len(tail[begin:].lstrip("#"))
+    content = _CLOSING_HASHES.sub("", tail[hashes:])
+    done = complete_inline(content.lstrip(" \t"), one_line=True)
+    return f"{tail[:hashes]} {done}" if done.strip() else ""
+
+
+def _row(tail: str) -> str:
+    """Return the last row of a table with its last cell completed, or nothing while it has no text."""
+    begin = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
+    done = complete_inline(tail[begin:], one_line=True)
+    row = tail[:begin] + done
+    return row if row.strip(" \t|>") else ""
+
+
+def _html(shape: Shape, source: str) -> str:
+    kind = shape.mark
+    if kind in {"6", "7"}:
+        match = _OPEN_TAG.search(source, max(0, len(source) - MOST_TAG))
+        return source[: match.start()] if match else source
+    ending = _HTML_ENDINGS.get(kind, "")
+    if kind == "1":
+        opened = _RAW_NAME.search(source, shape.settled)
+        if opened is None or not opened[0].endswith(">"):
+            return source[: shape.settled]
+        partial = _RAW_END.search(source, max(0, len(source) - MOST_TAG))
+        source = source[: partial.start()] if partial else source
+        ending = f"</{opened[1]}>"
+    newline = source.endswith(("\n", "\r"))
+    return source + (_prefix(shape.containers) if newline else "") + ending

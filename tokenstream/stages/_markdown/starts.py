@@ -1,0 +1,182 @@
+"""Recognisers: what a line, or the part of it that has come, can begin."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "BLANKS",
+    "HTML_ENDS",
+    "UNDECIDED",
+    "columns_of",
+    "delimiter_columns",
+    "expand_tabs",
+    "fence_at",
+    "heading_at",
+    "html_at",
+    "may_be_delimiter",
+    "trim",
+]
+
+UNDECIDED = -1
+"""More of the line is needed to tell."""
+
+BLANKS = " \t"
+
+_TRIMMED = (
+    " \t\n\v\f\r\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+_LEAD = re.compile(r"[ \t>*+\-0-9.)]*")
+_HASHES = re.compile(r"#+")
+_BACKTICKS = re.compile(r"`+")
+_TILDES = re.compile(r"~+")
+_HTML_RAW = re.compile(r"<(script|pre|style|textarea)(?=\s|>|\Z)", re.IGNORECASE | re.ASCII)
+_HTML_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
+_HTML_BLOCK_END = re.compile(r"\s|/?>|\Z")
+_TAG = re.compile(
+    r"<[A-Za-z][A-Za-z0-9-]*"
+    r"(?:\s+[a-zA-Z_:][a-zA-Z0-9:._-]*(?:\s*=\s*(?:[^\"'=<>`\x00-\x20]+|'[^']*'|\"[^\"]*\"))?)*+"
+    r"\s*/?>|</[A-Za-z][A-Za-z0-9-]*\s*>"
+)
+_NAMES = """
+    address article aside base basefont blockquote body caption center col colgroup dd details dialog dir div
+    dl dt fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html iframe
+    legend li link main menu menuitem nav noframes ol optgroup option p param search section summary table
+    tbody td tfoot th thead title tr track ul
+"""
+_BLOCK_NAMES = frozenset(_NAMES.split())
+_DELIMITER_CELL = re.compile(r":?-+:?")
+_DELIMITER = re.compile(r"(?:[|:][-:|]|-[-:|]|[|:][ \t])[-:| \t]*|[-:|]")
+
+HTML_ENDS = {
+    1: re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE | re.ASCII),
+    2: re.compile(r"-->"),
+    3: re.compile(r"\?>"),
+    4: re.compile(r">"),
+    5: re.compile(r"\]\]>"),
+}
+"""Ends of HTML blocks that run over blank lines, by the kinds of CommonMark."""
+
+
+def trim(text: str) -> str:
+    """Return a text without the white space that a table's cells are trimmed by."""
+    return text.strip(_TRIMMED)
+
+
+def expand_tabs(line: str) -> str:
+    """Return a line with the tabs of its blanks and markers as spaces, by column."""
+    if "\t" not in line:
+        return line
+    match = _LEAD.match(line)
+    size = match.end() if match else 0
+    lead = line[:size]
+    return lead.expandtabs(4) + line[size:] if "\t" in lead else line
+
+
+def heading_at(text: str, at: int, *, complete: bool) -> int:
+    """Return how many hashes begin a heading at a place, 0 for none."""
+    match = _HASHES.match(text, at)
+    if match is None:
+        return 0
+    end = match.end()
+    count = end - at
+    if count > 6:
+        return 0
+    if end == len(text):
+        return count if complete else UNDECIDED
+    return count if text[end] in BLANKS else 0
+
+
+def fence_at(text: str, at: int, *, complete: bool) -> int:
+    """Return how many marks open a fence at a place, 0 for none."""
+    mark = text[at]
+    match = (_BACKTICKS if mark == "`" else _TILDES).match(text, at)
+    end = match.end() if match else at
+    if end - at < 3:
+        return UNDECIDED if end == len(text) and not complete else 0
+    if mark == "`" and "`" in text[end:]:
+        return 0
+    return end - at if complete else UNDECIDED
+
+
+def html_at(text: str, at: int, *, complete: bool, interrupts: bool) -> int:
+    """Return the kind of the HTML block that begins at a place, as CommonMark counts them, 0 for none."""
+    rest = text[at : at + 9]
+    if rest.startswith("<!"):
+        return _declaration(rest, complete=complete)
+    if rest.startswith("<?"):
+        return 3
+    name = _HTML_NAME.match(text, at)
+    if name is None:
+        return UNDECIDED if rest in {"<", "</"} and not complete else 0
+    if name.end() == len(text) and not complete:
+        return UNDECIDED
+    if _HTML_RAW.match(text, at):
+        return 1
+    if name[1].lower() in _BLOCK_NAMES and _HTML_BLOCK_END.match(text, name.end()):
+        return 6
+    if not complete and text[name.end() :] == "/":
+        return UNDECIDED
+    return 0 if interrupts else _lone_tag(text, at, name.end(), complete=complete)
+
+
+def _declaration(rest: str, *, complete: bool) -> int:
+    if rest.startswith("<!--"):
+        return 2
+    if rest == "<![CDATA[":
+        return 5
+    if len(rest) > 2 and rest[2].isascii() and rest[2].isalpha():
+        return 4
+    if not complete and ("<!--".startswith(rest) or "<![CDATA[".startswith(rest)):
+        return UNDECIDED
+    return 0
+
+
+def _lone_tag(text: str, at: int, name_end: int, *, complete: bool) -> int:
+    if name_end < len(text) and not (text[name_end] in "/>" or text[name_end].isspace()):
+        return 0
+    match = _TAG.match(text, at)
+    if match is None:
+        return 0 if complete else UNDECIDED
+    if text[match.end() :].strip():
+        return 0
+    return 7 if complete else UNDECIDED
+
+
+def may_be_delimiter(text: str, at: int) -> bool:
+    """Whether what has come from a place on may become the second row of a table."""
+    return _DELIMITER.fullmatch(text, at) is not None
+
+
+def delimiter_columns(text: str, at: int) -> int:
+    """Return the number of columns that the second row of a table names, 0 if it is none."""
+    if len(text) - at < 2 or _DELIMITER.fullmatch(text, at) is None:
+        return 0
+    cells = text[at:].split("|")
+    last = len(cells) - 1
+    count = 0
+    for place, cell in enumerate(cells):
+        trimmed = cell.strip(BLANKS)
+        if not trimmed:
+            if 0 < place < last:
+                return 0
+        elif _DELIMITER_CELL.fullmatch(trimmed) is None:
+            return 0
+        else:
+            count += 1
+    return count
+
+
+def columns_of(text: str) -> int:
+    """Return the number of cells of a row, 0 for a line without a pipe."""
+    row = trim(text)
+    pipes = row.count("|")
+    if not pipes:
+        return 0
+    count = pipes - row.count("\\|") + 1
+    if row[0] == "|":
+        count -= 1
+    if count and row[-1] == "|" and row[-2:-1] != "\\":
+        count -= 1
+    return count
