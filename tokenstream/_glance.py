@@ -13,18 +13,20 @@ from tokenstream.framing._comments import COMMENT
 from tokenstream.stages.metrics import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream._growing import Lane
     from tokenstream.connection import Connection
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._answer import Throughs
     from tokenstream.framing.content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
     from tokenstream.stages import Reorder
+    from tokenstream.stages.metrics import Metrics
 
-__all__ = ["Glancing", "decoder_of", "is_the_callers", "no_event"]
+__all__ = ["Glancing", "decoder_of", "is_the_callers", "no_event", "through_of"]
 
 
 class Glancing:
@@ -67,6 +69,11 @@ class Glancing:
         """Whether nothing but more input is needed: no error, no terminal event, no end."""
         self.shortcut: Callable[[bytes, float], Event | None] | None = None
         """Does what `give` does, where the last chunk is done with and the next may be like it."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """How fast the answer came, as far as it has come."""
+        return self.meter.read(self.now if self.meter.chunks else None, self.accumulator.output_tokens)
 
     def glance_with(  # noqa: C901 - what runs for every token is in one place
         self, read: Callable[[bytes], Event | None]
@@ -195,6 +202,19 @@ def decoder_of(coding: str, limits: Limits) -> ContentDecoder | None:
     from tokenstream.framing.content_coding import ContentDecoder
 
     return ContentDecoder(coding, limits=limits)
+
+
+def through_of(reasoning_tags: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as callers give it
+    """Return what makes that which tells reasoning by its tags; None where no tags are asked for.
+
+    Raises:
+        MisuseError: What is asked for is no tag.
+    """
+    if reasoning_tags is False or reasoning_tags == ():
+        return None
+    from tokenstream._reasoning_tags import tagged
+
+    return tagged(reasoning_tags)
 
 
 def is_the_callers(cause: StreamError) -> bool:

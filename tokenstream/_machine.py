@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tokenstream.events import Event
+    from tokenstream.formats._answer import Throughs
     from tokenstream.formats.base import Format
     from tokenstream.framing.content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
-    from tokenstream.stages.metrics import Metrics
     from tokenstream.status import ResponseHead
 
 __all__ = ["Machine"]
@@ -53,6 +53,7 @@ class Machine(Glancing):
         content_type: The response's content type, where one is known.
         limits: Bounds on untrusted input.
         pings: Whether signs of life become `Ping` events.
+        through: Makes what the events of each format pass before they are given; None for nothing.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class Machine(Glancing):
         "pull",
         "resting",
         "take",
+        "through",
         "wanted",
     )
 
@@ -86,13 +88,14 @@ class Machine(Glancing):
         content_type: str | None,
         limits: Limits | None,
         pings: bool,
+        through: Throughs | None = None,
     ) -> None:
         check_option("limits", limits, Limits)
         super().__init__(limits if limits is not None else DEFAULT_LIMITS, self._late_usage)
         self.departures = Departures()
         """What the server did that its documents do not say, and the rule that was applied."""
         self.wanted = format
-        self.pings = pings
+        self.pings, self.through = pings, through
         self._connection: Connection
         self._coding: ContentDecoder | None = None
         self._giving: tuple[Sequence[Event], int] = _NONE_GIVEN
@@ -142,11 +145,6 @@ class Machine(Glancing):
         return self._given + self.meter.glanced
 
     @property
-    def metrics(self) -> Metrics:
-        """How fast the answer came, as far as it has come."""
-        return self.meter.read(self.now if self.meter.chunks else None, self.accumulator.output_tokens)
-
-    @property
     def comments(self) -> int:
         """How many comments came: signs of life that hold nothing."""
         return self._connection.comments
@@ -167,6 +165,7 @@ class Machine(Glancing):
             pings=self.pings,
             departures=self.departures,
             found=self._name_format,
+            through=self.through,
             kept=kept or self.kept,
         )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenstream._seam import Seam
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Restarted
+    from tokenstream.formats._answer import Throughs
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Checkpoint, Ending, Usage
@@ -35,6 +36,7 @@ class RenewableMachine(Machine):
         content_type: The response's content type, where one is known.
         limits: Bounds on untrusted input.
         pings: Whether signs of life become `Ping` events.
+        through: Makes what the events of each format pass before they are given; None for nothing.
     """
 
     __slots__ = (
@@ -58,6 +60,7 @@ class RenewableMachine(Machine):
         content_type: str | None,
         limits: Limits | None,
         pings: bool,
+        through: Throughs | None = None,
     ) -> None:
         self._hold: Hold | None = None
         """The events that are held back, and until when; None where none are."""
@@ -81,7 +84,7 @@ class RenewableMachine(Machine):
         """The answer is of several connections, so that none of them has a position in it."""
         self._refusal: StreamError | None = None
         """The error that ends the stream because the seam was too doubtful; None where it was not."""
-        super().__init__(format, content_type=content_type, limits=limits, pings=pings)
+        super().__init__(format, content_type=content_type, limits=limits, pings=pings, through=through)
         self.accumulator.may_restart = True
 
     def renew(self, hold: Hold, now: float, *, kept: Format | None = None, seam: Seam | None = None) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Never
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry
@@ -25,6 +27,7 @@ def connect(
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     pings: bool = False,
+    reasoning_tags: bool | Iterable[str] = (),
     **request: Any,  # noqa: ANN401 - httpx's own
 ) -> Stream:
     """Ask for a streamed answer and read it in a `for` loop.
@@ -44,6 +47,8 @@ def connect(
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
         pings: Whether signs of life become `Ping` events.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
+            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
         **request: What `httpx.Client.stream` takes: json, headers, params, auth …
 
     Raises:
@@ -65,16 +70,24 @@ def connect(
     from tokenstream.stream._driver import Options
 
     if retry is not None:
+        from tokenstream._glance import through_of
         from tokenstream._request_again import request_again
 
         return request_again(
             Stream,
             retry,
             (method, url, client, deadlines, request),
-            Options(format, limits, deadlines, pings=pings),
+            Options(format, limits, deadlines, pings=pings, through=through_of(reasoning_tags)),
         )
     asked = Request(method, url, client, deadlines, request)
-    return Stream(asked.deferred(), format=format, limits=limits, deadlines=deadlines, pings=pings)
+    return Stream(
+        asked.deferred(),
+        format=format,
+        limits=limits,
+        deadlines=deadlines,
+        pings=pings,
+        reasoning_tags=reasoning_tags,
+    )
 
 
 def aconnect(
@@ -87,6 +100,7 @@ def aconnect(
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     pings: bool = False,
+    reasoning_tags: bool | Iterable[str] = (),
     **request: Any,  # noqa: ANN401 - httpx's own
 ) -> AsyncStream:
     """Ask for a streamed answer and read it in an `async for` loop.
@@ -106,6 +120,8 @@ def aconnect(
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
         pings: Whether signs of life become `Ping` events.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
+            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
         **request: What `httpx.AsyncClient.stream` takes: json, headers, params, auth …
 
     Raises:
@@ -125,16 +141,24 @@ def aconnect(
     from tokenstream.stream._driver import Options
 
     if retry is not None:
+        from tokenstream._glance import through_of
         from tokenstream._request_again import request_again
 
         return request_again(
             AsyncStream,
             retry,
             (method, url, client, deadlines, request),
-            Options(format, limits, deadlines, pings=pings),
+            Options(format, limits, deadlines, pings=pings, through=through_of(reasoning_tags)),
         )
     asked = Request(method, url, client, deadlines, request)
-    return AsyncStream(asked.async_deferred(), format=format, limits=limits, deadlines=deadlines, pings=pings)
+    return AsyncStream(
+        asked.async_deferred(),
+        format=format,
+        limits=limits,
+        deadlines=deadlines,
+        pings=pings,
+        reasoning_tags=reasoning_tags,
+    )
 
 
 def _refuse_places(name: str, url: object, misplaced: tuple[object, ...]) -> None:

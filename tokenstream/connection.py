@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._answer import Throughs
     from tokenstream.formats.base import Format, Frame
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
@@ -63,6 +64,7 @@ class Connection:
         pings: Whether signs of life become events.
         departures: Where they are counted.
         found: Told the format's name once it is known.
+        through: Makes what the events of the format pass before they are given; None for nothing.
         kept: A format that has read another connection, and goes on with this one.
     """
 
@@ -73,6 +75,7 @@ class Connection:
         "_limits",
         "_pings",
         "_taken",
+        "_through",
         "error",
         "format",
         "framing",
@@ -88,12 +91,14 @@ class Connection:
         pings: bool,
         departures: Departures,
         found: Callable[[str], None],
+        through: Throughs | None = None,
         kept: Format | None = None,
     ) -> None:
         self._limits = limits
         self._found = found
         self._departures = departures
         self._pings = pings
+        self._through = through
         self._taken = False
         """A last frame that lacked its end was taken all the same."""
         self._framing_over = False
@@ -128,6 +133,8 @@ class Connection:
     def _use_format(self, known: Format) -> None:
         self.format = known
         known.departures = self._departures
+        if self._through is not None and known.parts.through is None:
+            known.parts.through = self._through(self._limits)
         if known.name:
             self._found(known.name)
 
@@ -292,7 +299,8 @@ class Connection:
         known = self.format
         if not known.resumes or not (known.error is None or type(known.error) is ProtocolError):
             return _Stood(None, None)
-        return _Stood(known.position, known.state())
+        # Events that did not come from the format as they are do not tell where it stands.
+        return _Stood(known.position, known.state() if known.parts.through is None else None)
 
     def _stand(self, left: int) -> None:
         """Keep where the format stands, unless the answer is over: its end closes what is open."""

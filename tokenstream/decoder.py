@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._glance import through_of
 from tokenstream._machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
@@ -29,6 +30,8 @@ class Decoder:
         content_type: The response's content type, where one is known.
         limits: Bounds on untrusted input.
         pings: Whether signs of life become `Ping` events.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
+            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
 
     Example:
         >>> from tokenstream.events import TextDelta
@@ -51,8 +54,12 @@ class Decoder:
         content_type: str | None = None,
         limits: Limits | None = None,
         pings: bool = False,
+        reasoning_tags: bool | Iterable[str] = (),
     ) -> None:
-        self._machine = Machine(format, content_type=content_type, limits=limits, pings=pings)
+        through = through_of(reasoning_tags)
+        self._machine = Machine(
+            format, content_type=content_type, limits=limits, pings=pings, through=through
+        )
 
     def feed(self, chunk: bytes | bytearray | memoryview | str, *, now: float = 0.0) -> list[Event]:
         """Return the events that `chunk` completes.

@@ -31,9 +31,9 @@ def payload_of(chunk: bytes) -> dict[str, Any]:
     return found
 
 
-def answer(format: str, *, background: bool = False) -> list[bytes]:
+def answer(format: str, script: Any = SCRIPT, *, background: bool = False) -> list[bytes]:
     """Return an answer whose events are numbered, or have ids, as the real server's."""
-    chunks = [chunk for chunk in SCRIPT.chunks(format) if b"[DONE]" not in chunk]
+    chunks = [chunk for chunk in script.chunks(format) if b"[DONE]" not in chunk]
     if format == "openai-responses":
         told = b'"background":true' if background else b'"background":false'
         return [chunk.replace(b'"background":false', told) for chunk in chunks]

@@ -50,7 +50,8 @@ from tokenstream.turns import Kind
 def streams(body: Iterable[bytes]) -> None:
     """Reading in a `for` loop."""
     stream = Stream(body)
-    assert_type(connect("url"), Stream)
+    assert_type(connect("url", reasoning_tags=True), Stream)
+    assert_type(Stream(body, reasoning_tags=("think",)), Stream)
     assert_type(iter(stream), Iterator[Event])
     assert_type(next(stream), Event)
     for piece in stream.text:

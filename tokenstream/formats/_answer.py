@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, MessageStart, Unknown, UsageUpdate
 from tokenstream.formats._open import Choice, mend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "Through", "Throughs"]
 
 _ABSENT = object()
+
+
+class Through(Protocol):
+    """What gives other events for those of a format, whose parts may have other indexes then."""
+
+    def feed(self, events: Sequence[Event]) -> list[Event]:
+        """Return what to give for the events of a payload."""
+        ...
+
+    def cut(self, choice: int, part: int) -> None:
+        """Give what is held back of a part with the next events: it was cut, and has no end."""
+
+    def own(self, choice: int, place: int) -> int:
+        """Return the index that the format gave to a part which is not text."""
+        ...
+
+    def follow(
+        self,
+        delta: Any,  # noqa: ANN401 - a delta
+        inner: Callable[[Any], bool | None] | None,
+    ) -> Callable[[Any], bool | None] | None:
+        """Return what takes each delta like this one that is read without decoding; see `Format.follow`."""
+
+
+Throughs: TypeAlias = "Callable[[Limits], Through]"
+"""Makes what the events of a format pass, within these limits; each format has its own."""
 
 
 class Answer:
@@ -37,9 +63,10 @@ class Answer:
         "limits",
         "note",
         "raw",
+        "through",
     )
 
-    unkept: ClassVar[frozenset[str]] = frozenset({"_out", "fields", "limits", "note", "raw"})
+    unkept: ClassVar[frozenset[str]] = frozenset({"_out", "fields", "limits", "note", "raw", "through"})
     """Slots that say nothing of the answer, or only what its message holds: no state has them."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
@@ -53,6 +80,8 @@ class Answer:
         self._parts_seen = 0
         self._out: list[Event] = []
         self._head: tuple[str | None, str | None, str] | None = None
+        self.through: Through | None = None
+        """What the events pass before they are given; None where they are given as they are."""
         self.fields: dict[str | tuple[int, str], object] = {}
         """The last value of each field that is told once; a choice's stand under its index and their name."""
 
@@ -65,6 +94,8 @@ class Answer:
         out = self._out
         if out:
             self._out = []
+        if self.through is not None:
+            out = self.through.feed(out)
         return out
 
     def emit(self, event: Event) -> None:

@@ -83,6 +83,12 @@ class Parts(Answer):
         """How many tool calls are open, over all choices."""
         return sum(len(choice.calls()) for choice in self.choices.values())
 
+    def part_of(self, event: Any) -> OpenPart | None:  # noqa: ANN401 - any event of a part
+        """Return the open part that an event which was given belongs to; None where that is closed."""
+        state = self.choices.get(event.choice)
+        index = event.part if self.through is None else self.through.own(event.choice, event.part)
+        return None if state is None else state.opened.get(index)
+
     # -- ends --------------------------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
@@ -132,6 +138,8 @@ class Parts(Answer):
                 else:
                     self._release(part)
                     part.closed = True
+                    if self.through is not None:
+                        self.through.cut(part.choice, part.index)
             choice.opened.clear()
             choice.flow = None
 

@@ -289,6 +289,15 @@ class Format(Resuming, ABC):
         """
         return None
 
+    def take_beside(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return what `follow` does, and what the events pass before they are given.
+
+        Args:
+            delta: A delta that was given.
+        """
+        through, follow = self.parts.through, self.follow(delta)
+        return follow if through is None else through.follow(delta, follow)
+
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:

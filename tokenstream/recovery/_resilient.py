@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokenstream._glance import through_of
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import AsyncOpener, Opener, SyncOpener, openers_of
 from tokenstream.recovery._recovery import Recovery
@@ -16,7 +17,7 @@ from tokenstream.stream._driver import Options
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
@@ -38,6 +39,7 @@ def resilient(
     clock: Callable[[], float] = time.monotonic,
     pings: bool = False,
     reorder: Reorder | None = None,
+    reasoning_tags: bool | Iterable[str] = (),
 ) -> Stream:
     r"""Read one answer over as many attempts as it takes.
 
@@ -54,6 +56,8 @@ def resilient(
         clock: Where the time comes from, in seconds.
         pings: Whether signs of life become `Ping` events.
         reorder: Puts frames right that come out of order or twice; None to take them as they come.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
+            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
 
     Raises:
         MisuseError: What is asked for cannot be done, such as to resume with an `open` without argument.
@@ -67,7 +71,10 @@ def resilient(
     """
     asked = checked(retry, is_async=False)
     openers = (SyncOpener(open, format), *openers_of(SyncOpener, tuple(asked.fallback)))
-    return read_again(Stream, openers, asked, Options(format, limits, deadlines, None, clock, pings, reorder))
+    options = Options(
+        format, limits, deadlines, None, clock, pings, reorder, through=through_of(reasoning_tags)
+    )
+    return read_again(Stream, openers, asked, options)
 
 
 def aresilient(
@@ -80,6 +87,7 @@ def aresilient(
     clock: Callable[[], float] = time.monotonic,
     pings: bool = False,
     reorder: Reorder | None = None,
+    reasoning_tags: bool | Iterable[str] = (),
 ) -> AsyncStream:
     """Read one answer over as many attempts as it takes, in an `async for` loop.
 
@@ -95,6 +103,8 @@ def aresilient(
         clock: Where the time comes from, in seconds.
         pings: Whether signs of life become `Ping` events.
         reorder: Puts frames right that come out of order or twice; None to take them as they come.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
+            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
 
     Raises:
         MisuseError: What is asked for cannot be done.
@@ -109,9 +119,10 @@ def aresilient(
     """
     asked = checked(retry, is_async=True)
     openers = (AsyncOpener(open, format), *openers_of(AsyncOpener, tuple(asked.fallback)))
-    return read_again(
-        AsyncStream, openers, asked, Options(format, limits, deadlines, None, clock, pings, reorder)
+    options = Options(
+        format, limits, deadlines, None, clock, pings, reorder, through=through_of(reasoning_tags)
     )
+    return read_again(AsyncStream, openers, asked, options)
 
 
 def read_again(kind: type[StreamT], openers: tuple[Opener, ...], retry: Retry, options: Options) -> StreamT:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tokenstream._elsewhere import no_block
+from tokenstream._glance import through_of
 from tokenstream.sources import Deferred, async_source
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
@@ -15,7 +16,7 @@ from tokenstream.stream._said import concurrent
 from tokenstream.stream._views import AsyncChoice
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
     from types import TracebackType
     from typing import Any, Self
 
@@ -51,6 +52,8 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         clock: Where the time comes from, in seconds.
         pings: Whether signs of life become `Ping` events.
         reorder: Puts frames right that come out of order or twice; None to take them as they come.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
+            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
 
     Raises:
         StreamError: In the loop that meets it, after everything that came before;
@@ -81,10 +84,20 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         clock: Callable[[], float] = time.monotonic,
         pings: bool = False,
         reorder: Reorder | None = None,
+        reasoning_tags: bool | Iterable[str] = (),
     ) -> None:
         driver: Any = source
         if not isinstance(driver, AsyncDriver):
-            options = Options(format, limits, deadlines, started_at, clock, pings, reorder)
+            options = Options(
+                format,
+                limits,
+                deadlines,
+                started_at,
+                clock,
+                pings,
+                reorder,
+                through=through_of(reasoning_tags),
+            )
             driver = AsyncDriver(async_source(source), options)
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None

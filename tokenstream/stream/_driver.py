@@ -100,7 +100,13 @@ class Driver(Uncopied):
         self.due = -math.inf
         """A reading of the clock before which no deadline passes."""
         kind = RenewableMachine if options.renewable else Machine
-        self.machine = kind(options.format, content_type=None, limits=options.limits, pings=options.pings)
+        self.machine = kind(
+            options.format,
+            content_type=None,
+            limits=options.limits,
+            pings=options.pings,
+            through=options.through,
+        )
         if options.checkpoint is not None:
             self.machine.restore(options.checkpoint)
         check_option("deadlines", options.deadlines, Deadlines)
@@ -126,6 +132,7 @@ class Driver(Uncopied):
             deadlines=self.silence.deadlines,
             clock=self.clock,
             pings=machine.pings,
+            through=machine.through,
         )
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.formats._answer import Throughs
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint
@@ -29,3 +30,5 @@ class Options(NamedTuple):
     renewable: bool = False
     """Whether another source may go on with the answer."""
     checkpoint: Checkpoint | None = None
+    through: Throughs | None = None
+    """Makes what the events of each format pass before they are given."""

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tokenstream._elsewhere import no_block
+from tokenstream._glance import through_of
 from tokenstream.errors import ConcurrentRead
 from tokenstream.sources import Deferred, sync_source
 from tokenstream.stream._base import StreamBase
@@ -17,7 +18,7 @@ from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views import Choice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any, Self
 
@@ -53,6 +54,8 @@ class Stream(StreamBase[SyncDriver], Choice):
         clock: Where the time comes from, in seconds.
         pings: Whether signs of life become `Ping` events.
         reorder: Puts frames right that come out of order or twice; None to take them as they come.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
+            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
 
     Raises:
         StreamError: In the loop that meets it, after everything that came before;
@@ -78,10 +81,20 @@ class Stream(StreamBase[SyncDriver], Choice):
         clock: Callable[[], float] = time.monotonic,
         pings: bool = False,
         reorder: Reorder | None = None,
+        reasoning_tags: bool | Iterable[str] = (),
     ) -> None:
         driver: Any = source
         if not isinstance(driver, SyncDriver):
-            options = Options(format, limits, deadlines, started_at, clock, pings, reorder)
+            options = Options(
+                format,
+                limits,
+                deadlines,
+                started_at,
+                clock,
+                pings,
+                reorder,
+                through=through_of(reasoning_tags),
+            )
             driver = SyncDriver(sync_source(source), options)
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None

@@ -124,7 +124,7 @@ class _Entry:
         self.name = name
         self.shape = shape
         self.like = like
-        self.follow = format.follow(like)
+        self.follow = format.take_beside(like)
         self.log = log
         self._format = format
         self.read: Read | None = None
@@ -404,8 +404,7 @@ class FastPath:
 
     def _call_of(self, event: ToolCallDelta) -> OpenCall | None:
         """Return the open call that a delta adds to, unless it holds back half a character or a `{}`."""
-        choice = self._format.parts.choices.get(event.choice)
-        call = None if choice is None else choice.opened.get(event.part)
+        call = self._format.parts.part_of(event)
         return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
 
     def _changing_in(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:

@@ -212,13 +212,18 @@ class BedrockInvoke(Format):
     def _read_payload(self, payload: dict[str, Any], raw: dict[str, Any]) -> None:
         """Have the model's format read a payload; the first one tells which format that is."""
         payload = adapted(payload)
+        # What the model's format tells is told here once more.
+        through, self.parts.through = self.parts.through, None
         inner = self._inner or self._choose(payload)
         if inner is None:
+            self.parts.through = through
             self.parts.raw = raw
             self.parts.unknown(next(iter(payload)), payload)
             return
         inner.frames = self.frames - 1
-        for event in inner.feed(payload):
+        events = inner.feed(payload)
+        self.parts.through = through
+        for event in events:
             event.raw = raw
             if isinstance(event, UsageUpdate):
                 self._counted |= {name for name in _COUNTS if getattr(event.usage, name) is not None}

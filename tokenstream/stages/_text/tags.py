@@ -64,7 +64,18 @@ class TagScanner:
         starts_inside: Whether the text begins inside: its opening tag was a part of the prompt.
     """
 
-    __slots__ = ("_closing", "_code", "_held", "_leads", "_opening", "_spaced", "_starts", "_trims", "inside")
+    __slots__ = (
+        "_closing",
+        "_code",
+        "_held",
+        "_leads",
+        "_opening",
+        "_spaced",
+        "_starts",
+        "_trims",
+        "inside",
+        "tagged",
+    )
 
     def __init__(self, names: tuple[str, ...], *, starts_inside: bool = False) -> None:
         self._opening = _Tags([f"<{name}>" for name in names])
@@ -82,21 +93,24 @@ class TagScanner:
         """The opening tag of the prompt may come a second time."""
         self.inside = starts_inside
         """What comes next stands inside."""
+        self.tagged = starts_inside
+        """Something stood inside, or may have."""
 
-    def skim(self, text: str) -> bool:
-        """Take a piece if it goes where the last one went, unchanged, and tell whether it does."""
-        if self._held or self._trims or self._leads or self._starts or "<" in text:
-            return False
+    def passes(self, text: str) -> bool:
+        """Tell whether a piece goes where the last one went, unchanged."""
+        return not (self._held or self._trims or self._leads or self._starts or "<" in text)
+
+    def skim(self, text: str) -> None:
+        """Take a piece that passes."""
         if not self.inside:
-            self._code.feed(text)
-            self._spaced = text[-1:].isspace()
-        return True
+            self._pass(text)
 
     def feed(self, text: str) -> list[tuple[bool, str]]:
         """Return the pieces that are sure, each with whether it stands inside."""
         if not text:
             return []
-        if self.skim(text):
+        if self.passes(text):
+            self.skim(text)
             return [(self.inside, text)]
         out: list[tuple[bool, str]] = []
         text, self._held = self._held + text, ""
@@ -151,7 +165,7 @@ class TagScanner:
 
     def _enter(self, tag: str, end: int) -> int:
         self._closing = _Tags([f"</{tag[1:-1].lower()}>"])
-        self.inside = self._trims = True
+        self.inside = self.tagged = self._trims = True
         self._leads = False
         return end
 
