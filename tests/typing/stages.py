@@ -21,7 +21,19 @@ from tokenstream.framing import (
 from tokenstream.framing.content_coding import ContentDecoder
 from tokenstream.partial_json import JSONEvent, Partial, PartialJSONParser
 from tokenstream.relay.encoders import Encoder
-from tokenstream.stages import Chain, Items, Partials, Redact, SplitTags, Stage, Until, ValidatedCalls
+from tokenstream.stages import (
+    Chain,
+    Graphemes,
+    Items,
+    Lines,
+    Partials,
+    Redact,
+    SplitTags,
+    Stage,
+    Until,
+    ValidatedCalls,
+    Words,
+)
 
 
 class Letters:
@@ -53,11 +65,13 @@ def stages(inflate: ContentDecoder, encoder: Encoder) -> None:
     json: Stage[str, JSONEvent] = PartialJSONParser()
     drafts: Stage[str, Partial[list[int]]] = Partials(list[int])
     calls: Stage[ToolCall, ToolCall] = ValidatedCalls(print)
+    texts: list[Stage[str, str]] = [Words(), Graphemes(longest=99), Lines(longest=99)]
     bytes_again: Stage[Event, bytes] = encoder
     assert_type(events.feed(b""), list[ServerSentEvent])
     assert_type(messages.end(now=1.0), list[EventStreamMessage])
     assert_type(drafts.error, Exception | None)
     assert_type(formats[0].stop, str | None)
+    assert_type(Chain(texts[0], texts[1]).feed(""), list[str])
     Chain(framings[0], framings[1])
     Chain(decoder, accumulator, bytes_again)
     Chain(json)

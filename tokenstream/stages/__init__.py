@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from tokenstream.stages._markdown.blocks import MarkdownBlocks
     from tokenstream.stages._stage import Stage
     from tokenstream.stages._text.accumulate import Accumulate
+    from tokenstream.stages._text.graphemes import Graphemes
+    from tokenstream.stages._text.lines import Lines
     from tokenstream.stages._text.redact import Redact
     from tokenstream.stages._text.smooth import Smooth
     from tokenstream.stages._text.tags import SplitTags
     from tokenstream.stages._text.throttle import Throttle
     from tokenstream.stages._text.until import Until
+    from tokenstream.stages._text.words import Words
     from tokenstream.stages.objects import Field, Items, Partials
     from tokenstream.stages.reorder import Reorder
     from tokenstream.stages.tools import ValidatedCalls
@@ -26,7 +29,9 @@ __all__ = [
     "Accumulate",
     "Chain",
     "Field",
+    "Graphemes",
     "Items",
+    "Lines",
     "MarkdownBlock",
     "MarkdownBlocks",
     "Meter",
@@ -40,6 +45,7 @@ __all__ = [
     "Throttle",
     "Until",
     "ValidatedCalls",
+    "Words",
 ]
 
 # Loaded when first asked for: metrics need neither a parser nor pydantic's type adapters.
@@ -47,7 +53,9 @@ _HOMES = {
     "Accumulate": "_text.accumulate",
     "Chain": "_chain",
     "Field": "objects",
+    "Graphemes": "_text.graphemes",
     "Items": "objects",
+    "Lines": "_text.lines",
     "MarkdownBlock": "_markdown.block",
     "MarkdownBlocks": "_markdown.blocks",
     "Partials": "objects",
@@ -59,6 +67,7 @@ _HOMES = {
     "Throttle": "_text.throttle",
     "Until": "_text.until",
     "ValidatedCalls": "tools",
+    "Words": "_text.words",
 }
 
 __getattr__, __dir__ = lazily(globals(), _HOMES)

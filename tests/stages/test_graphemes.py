@@ -1,0 +1,116 @@
+"""Half a letter is never given."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given
+
+from tests.support.text_stages import HOSTILE, borders, cut, grows_too_fast, letter_borders
+from tests.support.texts import fragmentations, pieces_of, run
+from tokenstream.errors import MisuseError
+from tokenstream.stages import Graphemes
+from tokenstream.stages._text import letters
+
+LETTERS = {
+    "a mark": "e\u0301",
+    "many marks": "Z\u0351\u036b\u0343\u036a",
+    "a family": "👩‍👩‍👧‍👦",
+    "a flag": "🇩🇪",
+    "a flag of tags": "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    "a skin tone": "👍🏽",
+    "a keycap": "1\ufe0f\u20e3",
+    "a heart": "❤\ufe0f",
+    "jamo": "\u1112\u1161\u11ab",
+    "a line end": "\r\n",
+    "a conjunct": "क्षि",
+    "Thai": "กำ",
+}
+
+
+@pytest.mark.parametrize("name", LETTERS)
+def test_a_letter_is_given_whole(name: str) -> None:
+    """However it arrives, and with others like it beside it."""
+    letter = LETTERS[name]
+    for pieces in fragmentations("x" + letter * 3 + "y"):
+        given_ = run(Graphemes(), pieces)
+
+        assert set(borders(given_)) <= {0, 1, *(1 + n * len(letter) for n in range(1, 4))}
+
+
+def test_only_the_last_letter_waits() -> None:
+    """A piece is not exploded into its letters."""
+    graphemes = Graphemes()
+
+    assert [["Hell"], ["o worl"], [], ["de\u0301"]] == [
+        graphemes.feed(piece) for piece in ("Hello", " world", "", "e\u0301!")
+    ]
+    assert (["!"], []) == (graphemes.end(), graphemes.end())
+
+
+def test_a_line_end_does_not_wait() -> None:
+    """Nothing is added to it; a CR may still get its LF."""
+    graphemes = Graphemes()
+
+    assert [["one\n"], ["two"], ["\r\n"]] == [graphemes.feed(piece) for piece in ("one\n", "two\r", "\n")]
+
+
+@given(cut())
+def test_the_pieces_are_the_text_and_whole_letters_of_it(drawn: tuple[str, list[str]]) -> None:
+    """By UAX #29; all but the last letter of what has come is given."""
+    text, pieces = drawn
+    graphemes = Graphemes()
+    given_: list[str] = []
+    so_far = ""
+    for piece in pieces:
+        given_ += graphemes.feed(piece)
+        so_far += piece
+        waiting = so_far[len("".join(given_)) :]
+
+        assert waiting == "" or max(letter_borders(so_far)) == len(so_far) - len(waiting)
+
+    given_ += graphemes.end()
+
+    assert (text, True) == ("".join(given_), all(given_))
+    assert set(borders(given_)) <= letter_borders(text)
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, size: int) -> None:
+    """A letter without an end is cut."""
+    assert "" == grows_too_fast(Graphemes, HOSTILE[name], size)
+    graphemes = Graphemes(longest=50)
+    for piece in pieces_of(HOSTILE[name] * 200, size):
+        graphemes.feed(piece)
+
+        assert len("".join(graphemes.end())) <= 50
+
+
+@pytest.mark.parametrize("unit", ["a", "\u0301", "\u200d", "\U0001f1e9"])
+def test_ten_megabytes_end(unit: str) -> None:
+    """Marks, joiners, flags: counted anew for each fragment, they would take hours."""
+    graphemes = Graphemes()
+
+    assert 10_000_000 == sum(len(one) for _ in range(200) for one in graphemes.feed(unit * 50_000)) + sum(
+        map(len, graphemes.end())
+    )
+
+
+def test_the_package_that_it_takes_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the stage is made, and not in the middle of an answer."""
+    monkeypatch.setitem(sys.modules, "regex", None)
+    letters.graphemes_pattern.cache_clear()
+    try:
+        with pytest.raises(MisuseError, match=r"pip install \"llm-tokenstream\[shape\]\""):
+            Graphemes()
+    finally:
+        letters.graphemes_pattern.cache_clear()
+
+
+@pytest.mark.parametrize("longest", [0, True, "9"])
+def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
+    """Said when the stage is made."""
+    with pytest.raises(MisuseError, match="longest= is a whole number"):
+        Graphemes(longest=longest)

@@ -1,0 +1,83 @@
+"""Lines are given with their ends, and only LF, CR LF and CR end one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.text_stages import HOSTILE, cut, grows_too_fast
+from tests.support.texts import fragmentations, pieces_of, run
+from tokenstream.errors import MisuseError
+from tokenstream.stages import Lines
+
+
+def test_each_kind_of_end_ends_a_line() -> None:
+    """LF, CR LF and CR; an empty line is a line."""
+    for pieces in fragmentations("one\ntwo\r\nthree\r\n\nfour\r\rfive"):
+        assert ["one\n", "two\r\n", "three\r\n", "\n", "four\r", "\r", "five"] == run(Lines(), pieces)
+
+
+def test_nothing_else_ends_a_line() -> None:
+    """Other than with `str.splitlines`."""
+    text = "a\x0bb\x0cc\x1cd\x1ee\x85f\u2028g\u2029h"
+
+    assert [text] == run(Lines(), list(text))
+
+
+def test_a_line_is_given_with_its_end() -> None:
+    """But for a CR, which may be half of one."""
+    lines = Lines()
+
+    assert [["one\n"], [], ["two\r\n"], [], ["three\r"], []] == [
+        lines.feed(piece) for piece in ("one\n", "two\r", "\n", "three\r", "four", "")
+    ]
+    assert (["four"], []) == (lines.end(), lines.end())
+
+
+@given(cut())
+def test_every_fragmentation_gives_the_same_lines_and_they_are_the_text(drawn: tuple[str, list[str]]) -> None:
+    """The lines are those that a pattern finds in the whole."""
+    text, pieces = drawn
+
+    assert re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text) == run(Lines(), pieces)
+
+
+@given(st.integers(1, 6), cut())
+def test_no_line_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[str]]) -> None:
+    """And every fragmentation still gives the same pieces."""
+    text, pieces = drawn
+    given_ = run(Lines(longest=longest), pieces)
+
+    assert run(Lines(longest=longest), [text]) == given_
+    assert (text, True) == ("".join(given_), all(len(line.rstrip("\r\n")) <= longest for line in given_))
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, size: int) -> None:
+    """Whatever a text is made of."""
+    assert "" == grows_too_fast(Lines, HOSTILE[name], size)
+    lines = Lines(longest=50)
+    for piece in pieces_of(HOSTILE[name] * 200, size):
+        lines.feed(piece)
+
+        assert len("".join(lines.end())) <= 51
+
+
+@pytest.mark.parametrize("size", [4, 50_000])
+def test_a_line_of_ten_megabytes_ends(size: int) -> None:
+    """Joined anew for each fragment, it would take hours; it comes in pieces."""
+    lines = Lines()
+    given_ = [line for _ in range(10_000_000 // size) for line in lines.feed("x" * size)] + lines.end()
+
+    assert [1_000_000] * 10 == [len(line) for line in given_]
+
+
+@pytest.mark.parametrize("longest", [0, True, "9"])
+def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
+    """Said when the stage is made."""
+    with pytest.raises(MisuseError, match="longest= is a whole number"):
+        Lines(longest=longest)

@@ -1,0 +1,105 @@
+"""Borders of letters and words, as UAX #29 has them, for stages that cut a text into pieces."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import regex
+
+__all__ = ["WORD_CUT", "graphemes_pattern", "last_border"]
+
+# Scripts that are written without blanks. Their letters are those between any two of which UAX #29
+# finds a border: Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
+_LETTERS = (
+    "\u0e01-\u0e30\u0e32\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0ebd-\u0ec6\u0edc-\u0edf"
+    "\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081\u108e"
+    "\u1780-\u17b3\u17d7\u17dc\u1950-\u1974\u1980-\u19c9\u1a20-\u1a54\ua9e0-\ua9e4\ua9e6-\ua9ef"
+    "\ua9fa-\ua9fe\uaa60-\uaa76\uaa7a\uaa7e-\uaaaf\uaab1\uaab5\uaab6\uaab9-\uaabd\uaac0\uaac2"
+    "\uaadb-\uaadd\u3006\u3041-\u3096\u309d-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufad9"
+    "\U0001b001-\U0001b11f\U0001b150-\U0001b152\U00020000-\U0003fffd"
+)
+_KATAKANA = "\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff6f\uff71-\uff9d\U0001b000\U0001b120-\U0001b167"
+"""Between two of these there is none; the mark of a long vowel is left out, and never begins a piece."""
+_NEVER_FIRST = "_\u0e33\u0eb3\u3031-\u3035\u30fc\uff70\uff9e\uff9f\U0001aff0-\U0001affe"
+_LINKERS = "\u1039\u17d2\u1a60\u200d"
+"""These join the letters beside them into one."""
+_MARKS = (
+    "\u0e31\u0e33-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb3-\u0ebc\u0ec8-\u0ecd\u102b-\u1038\u103a-\u103e"
+    "\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d"
+    "\u17b4-\u17d1\u17d3\u17dd\u1a55-\u1a5e\u1a61-\u1a7c\u1a7f"
+)
+_PREPENDED = (
+    "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd\U000111c2\U000111c3"
+    "\U000113d1\U0001193f\U00011941\U00011a84-\U00011a89\U00011d46\U00011f02"
+)
+"""These are one letter with whatever comes next, a blank too."""
+_OPENING = "(\\[{<«‹“„‘‚（［｛｟「『《【〈〔〖〘〚〝｢"  # noqa: RUF001 - as they are written
+_CLOSING = "。！？｡、」』》】〉〕〗〙〛〞〟）］｝｠｣”»›…"  # noqa: RUF001 - as they are written
+_FULL_WIDTH = "\uff0c\uff1a\uff1b"
+"""Commas, colons and semicolons: within numbers they end no word."""
+_AFTER = rf"{_LETTERS}{_KATAKANA}\u30fc\uff70{_CLOSING}"
+
+WORD_CUT = re.compile(
+    rf"(?<=[^\s{_PREPENDED}])(?=\s)"
+    rf"|(?<![\s\"'{_OPENING}{_PREPENDED}{_LINKERS}])(?<![{_LINKERS}][{_MARKS}])(?=[{_LETTERS}])"
+    rf"|(?<=[{_LETTERS}{_CLOSING}])(?=[{_KATAKANA}])"
+    rf"|(?<=[{_AFTER}])(?=[^\W{_NEVER_FIRST}{_LETTERS}{_KATAKANA}])"
+    rf"|(?<=[{_AFTER}{_MARKS}{_FULL_WIDTH}])(?=[{_OPENING}])"
+)
+"""Places between two pieces: before a blank behind a word, and between words that are written without one.
+
+Each is a border of words and of letters; two characters before it and one behind it decide.
+"""
+
+_LATER = re.compile(r"[\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+"""Signs that change the one before them, besides marks; none of a category that would tell."""
+_FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
+
+
+@cache
+def graphemes_pattern() -> regex.Pattern[str] | None:
+    """Return what matches all letters of a text but the last one; None where `regex` is not installed."""
+    try:
+        module = import_module("regex")
+    except ImportError:
+        return None
+    # At each flag `\X` counts those before it, which takes quadratic time.
+    flag = r"[\U0001f1e6-\U0001f1ff]{2}[\p{GCB=Extend}\p{GCB=SpacingMark}\u200d]*+"
+    pattern: regex.Pattern[str] = module.compile(rf"(?s)(?:(?:{flag}|\X)(?=.))*+")
+    return pattern
+
+
+def last_border(text: str, start: int, at: int) -> int:
+    """Return the last border of letters behind `start`, up to `at`; `at` itself where there is none.
+
+    Without `regex` a letter is a character with its marks, which is less than UAX #29 asks for.
+
+    Args:
+        text: What there is, at least one character more than `at`.
+        start: A border.
+        at: The place where the text is to be cut.
+    """
+    if text[at - 1 : at + 1].isascii():
+        border = at - (text[at] == "\n" and text[at - 1] == "\r")
+    elif (pattern := graphemes_pattern()) is not None and (match := pattern.match(text, start, at + 1)):
+        border = match.end()
+    else:
+        border = at
+        while border > start and _is_joined(text[border - 1], text[border]):
+            border -= 1
+    return border if border > start else at
+
+
+def _is_joined(before: str, later: str) -> bool:
+    """Tell whether two characters are of one letter, as far as that can be told of the two."""
+    return (
+        unicodedata.category(later)[0] == "M"
+        or before == "\u200d"
+        or _LATER.match(later) is not None
+        or (_FLAG.match(before) is not None and _FLAG.match(later) is not None)
+    )
