@@ -175,6 +175,11 @@ OPEN = {
         ("a\n-![b", "a"),
         ("a\n=`", "a"),
         ("a\n1.**", "a"),
+        ("--\n**", "--"),
+        (" *-*", " *-*"),
+        ("a\n>**", "a"),
+        ("a\n--<b", "a"),
+        ("a\n-**[b", "a"),
         ("a\nb**", "a\nb"),
     ],
 }
@@ -245,6 +250,24 @@ def test_in_a_line_of_its_own_no_block_can_begin(text: str, expected: str) -> No
 def test_a_formula_is_held_back_until_it_is_whole(math: Any, text: str, expected: str) -> None:
     """Half a formula cannot be typeset; in a whole one, marks mean nothing."""
     assert expected == complete_inline(text, math=math)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("a [b][", "a"),
+        ("a [b][c\\", "a"),
+        ("a [b][c]", "a"),
+        ("a [b][c] d", "a [b][c] d"),
+        ("a [b][c [d", "a [b]"),
+        ("a [b](c", "a b"),
+        ("a [b][c](d", "a [b]c"),
+        ("a [b][" + "c" * 300, "a [b][" + "c" * 300),
+    ],
+)
+def test_after_definitions_a_label_is_held_back(text: str, expected: str) -> None:
+    """Whether the text in brackets is that of a link, only the whole label tells."""
+    assert expected == complete_inline(text, references=True)
 
 
 def test_without_strikethrough_tildes_are_text() -> None:
@@ -323,6 +346,7 @@ _OPTIONS = st.fixed_dictionaries(
     optional={
         "item": st.booleans(),
         "one_line": st.booleans(),
+        "references": st.booleans(),
         "strikethrough": st.booleans(),
         "math": st.sampled_from([None, "dollar", "brackets"]),
     },

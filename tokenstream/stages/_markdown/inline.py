@@ -21,9 +21,12 @@ _WAIT: Final = -1
 _TICKS = re.compile("`+")
 _VISIBLE = re.compile(r"\S")
 _LAST_LINE_BREAK = re.compile(r"\\\n[ \t\n]*+\Z")
+_LABEL = re.compile(r"\[(?:[^\[\]\\]|\\.)*+(?:(\])|\\?\Z)", re.DOTALL)
 _TASK_BOX = re.compile(r"\[(?:[ xX]?|[ xX]\]\s*)")
 # What would be taken for the start of a block or for an underline, if nothing came after it.
-_NO_TEXT = re.compile(r"[ \t]*(?:[-+*_=#~`:|> \t]+|[0-9]{1,9}[.)])")
+_NO_TEXT = re.compile(
+    r"[ \t]*(?:[+*]|#{1,6}|[0-9]{1,9}[.)]|=+|`{3,}|~{3,}|[-:| \t]+|>[> \t]*|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})"
+)
 _BLOCK_START = re.compile(
     r"[ \t]*(?:[\n<>|]|(?:[-+*]|#{1,6}|[0-9]{1,9}[.)])(?:\s|\Z)|```|~~~|[-=_*:][-=_*: \t]*(?:\n|\Z))"
 )
@@ -60,6 +63,7 @@ class InlineCompleter:
     Args:
         item: The content begins an item of a list, where `[ ]` is a box to tick.
         one_line: The content is that of a heading or a cell, in which no block can begin.
+        references: Link definitions stand before it, so that `[text][label]` may be a link.
         strikethrough: `~~` strikes through.
         math: The marks of formulas: `"dollar"` for `$…$` and `$$…$$`, `"brackets"` for `\(…\)` and
             `\[…\]`. A formula is held back until it is whole.
@@ -88,6 +92,7 @@ class InlineCompleter:
         "_new",
         "_one_line",
         "_openers",
+        "_references",
         "_search",
         "_text",
         "_ticks",
@@ -98,11 +103,13 @@ class InlineCompleter:
         *,
         item: bool = False,
         one_line: bool = False,
+        references: bool = False,
         strikethrough: bool = True,
         math: Math | None = None,
     ) -> None:
         self._item = item
         self._one_line = one_line
+        self._references = references
         self._math = math
         self._search = _special(strikethrough=strikethrough, dollar=math == "dollar").search
         self._text = ""
@@ -257,6 +264,11 @@ class InlineCompleter:
             if after is not None:
                 self._take_link(self._brackets.pop())
                 return after
+            label = _LABEL.match(text, end, end + LONGEST) if self._references else None
+            if label is not None and label.end() == len(text):
+                return _WAIT
+            if label is not None and label[1] and not text.startswith("(", label.end()):
+                end = label.end()
         self._give_up(len(self._brackets) - 1)
         return end
 
@@ -328,6 +340,7 @@ def complete_inline(
     *,
     item: bool = False,
     one_line: bool = False,
+    references: bool = False,
     strikethrough: bool = True,
     math: Math | None = None,
 ) -> str:
@@ -339,7 +352,9 @@ def complete_inline(
         >>> complete_inline("some **bold te"), complete_inline("`co"), complete_inline("see [the")
         ('some **bold te**', '`co`', 'see')
     """
-    content = InlineCompleter(item=item, one_line=one_line, strikethrough=strikethrough, math=math)
+    content = InlineCompleter(
+        item=item, one_line=one_line, references=references, strikethrough=strikethrough, math=math
+    )
     content.feed(text)
     return content.preview()
 
@@ -360,20 +375,18 @@ def _trim(text: str, end: int, openers: list[Opener], *, cut: bool, one_line: bo
         cut: Text is missing after it.
         one_line: No block can begin in the content.
     """
+    line = text.rfind("\n", 0, end) + 1 if cut and not one_line else len(text)
     while True:
         end = _without_blanks(text, end)
         if _breaks_line(text, end):
             end -= 1
-            continue
-        if cut and not one_line:
-            line = text.rfind("\n", 0, end) + 1
-            if _NO_TEXT.fullmatch(text, line, end):
-                end = line
-                continue
-        if not openers or openers[-1].end < end:
+        elif end > line and _NO_TEXT.fullmatch(text, line, end):
+            end = line
+        elif openers and openers[-1].end >= end:
+            end = min(end, openers.pop().run.at)
+            line = line if one_line else text.rfind("\n", 0, end) + 1
+        else:
             return end
-        end = min(end, openers.pop().run.at)
-        cut = True
 
 
 def _without_blanks(text: str, end: int) -> int:
