@@ -1,0 +1,97 @@
+"""The page of examples/markdown_page.py grows, and ends as the answer rendered at once."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.project import PACKAGE, ROOT
+
+pytestmark = pytest.mark.timeout(60)
+
+_SCRIPT = ROOT / "examples" / "markdown_page.py"
+_EXAMPLE = runpy.run_path(str(_SCRIPT))
+
+
+def _run(*arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(_SCRIPT), *arguments],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+
+
+def _changes(text: str, size: int = 4) -> list[dict[str, Any]]:
+    return list(_EXAMPLE["Page"]().changes(text[at : at + size] for at in range(0, len(text), size)))
+
+
+def _taken(changes: list[dict[str, Any]]) -> dict[str, str]:
+    """Do what the page's script does."""
+    page: dict[str, str] = {}
+    for change in changes:
+        name = change["id"]
+        if "append" in change:
+            before, end, after = page[name].partition("</code>")
+            page[name] = before + html.escape(change["append"]) + end + after
+        else:
+            page[name] = change["html"]
+    return page
+
+
+def test_the_page_ends_as_the_answer_rendered_at_once() -> None:
+    """Whatever has been replaced or added on the way."""
+    changes = [json.loads(line) for line in _run().splitlines()]
+
+    assert _EXAMPLE["renderer"]().render(_EXAMPLE["ANSWER"]) == "".join(_taken(changes).values())
+
+
+def test_only_the_last_block_changes() -> None:
+    """But for links whose definitions stand at the end: their blocks are rendered once more."""
+    changes = [json.loads(line) for line in _run().splitlines()]
+    numbers = [int(change["id"].removeprefix("block-")) for change in changes]
+
+    assert sorted(numbers) == numbers
+    assert "pep-0686" in changes[-1]["html"]
+    assert "pep-0686" not in changes[-2]["html"]
+
+
+def test_a_line_of_code_is_sent_once_and_once_more_at_the_end() -> None:
+    """However long the code is, it costs twice its text."""
+    code = "".join(f"print({number})\n" for number in range(500))
+    changes = _changes(f"```python\n{code}```\n")
+    added = [change["append"] for change in changes if "append" in change]
+
+    assert code == "".join(added)
+    assert 2 == sum("html" in change for change in changes)
+
+
+def test_html_is_shown_as_text() -> None:
+    """Neither a tag of the answer nor a link that would run a script gets into the page."""
+    changes = _changes("a <b onclick='x()'>b</b>\n\n<script>x()</script>\n\n[y](javascript:z)\n")
+    page = "".join(_taken(changes).values())
+
+    assert "&lt;script&gt;x()&lt;/script&gt;" in page
+    assert "&lt;b onclick=" in page
+    assert not any(mark in str(changes) for mark in ("<b ", "<script", 'href="javascript'))
+
+
+def test_a_page_that_plays_the_changes_is_written(tmp_path: Path) -> None:
+    """Nothing in the answer ends the script of the page."""
+    page = tmp_path / "answer.html"
+    _run("--page", str(page))
+    written = page.read_text("utf-8")
+
+    assert 1 == written.count("</script>")
+    assert "<h2>" not in written
+    assert written.count('"id": "block-') > 50
