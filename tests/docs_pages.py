@@ -25,6 +25,7 @@ NEEDS = {
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
+    "docs/terminal.md": ("rich",),
     "docs/testing.md": ("anthropic", "google.genai", "openai"),
     "docs/websockets.md": ("websockets",),
 }

@@ -211,6 +211,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.stages.metrics": ["Meter", "Metrics"],
     "tokenstream.status": ["ErrorBody", "REQUEST_IDS", "ResponseHead", "retry_after_of", "status_error"],
     "tokenstream.stream": ["AsyncStream", "AsyncTap", "AsyncView", "Stream", "Tap", "View", "tap"],
+    "tokenstream.terminal": ["MarkdownPrinter"],
     "tokenstream.testing": [
         "Arrival",
         "Exchange",

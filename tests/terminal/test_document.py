@@ -1,0 +1,71 @@
+"""Blocks that rich draws, one by one and together."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+from rich.markdown import Markdown
+
+from tests.terminal.blocks import ANSWER, WHOLE, blocks_of
+from tokenstream.terminal import MarkdownPrinter
+from tokenstream.terminal._document import Document
+
+
+def _console(columns: int = 60) -> Console:
+    return Console(file=StringIO(), width=columns, color_system=None)
+
+
+def _lines(console: Console) -> list[str]:
+    assert isinstance(console.file, StringIO)
+    return [line.rstrip() for line in console.file.getvalue().split("\n")[:-1]]
+
+
+def _one_by_one(text: str, columns: int) -> list[str]:
+    console = _console(columns)
+    with MarkdownPrinter(console) as printer:
+        for block in blocks_of(text, WHOLE):
+            printer.show(block)
+    return _lines(console)
+
+
+@pytest.mark.parametrize("columns", [1, 7, 20, 80])
+@pytest.mark.parametrize(
+    "text",
+    [
+        ANSWER,
+        "---\n\na\n\n---\n\n***\n",
+        "# a\n## b\n### c\n\nd\n- e\n",
+        "> a\n\n> b\n\n1. c\n\n\n2. d\n\n- e\n\n      code\n",
+        "a\n\n    code\n\n<https://example.org> and https://example.org\n",
+        "[a]: /u\n\nb\n\n[c]: /v\n\nd\n",
+        "#\n\n- \n\n>\n",
+    ],
+)
+def test_blocks_printed_one_by_one_are_what_rich_makes_of_the_whole(text: str, columns: int) -> None:
+    """Also the empty lines between them, which depend on what stands before."""
+    console = _console(columns)
+    text = text.replace("<https://example.org>", "https://example.org")
+    console.print(Markdown(text, hyperlinks=False))
+
+    assert _lines(console) == _one_by_one(text, columns)
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("a Vec<String> of <b>them</b>", "a Vec<String> of <b>them</b>"),
+        ("one<br>two<BR />three", "one\ntwo\nthree"),
+        ("<details>\n<summary>More</summary>\n\nText\n", "<details>\n<summary>More</summary>\n\nText"),
+        ("see ![a cat](cat.png) here", "see 🌆 a cat (cat.png) here"),
+        ("- ![a cat](data:image/png;base64,AAAA)", "\n • 🌆 a cat"),
+        ("<https://example.org>, <me@example.org>", "https://example.org, me@example.org"),
+        ("[*a* b](/u)", "a b (/u)"),
+    ],
+)
+def test_nothing_of_the_text_is_left_out(text: str, shown: str) -> None:
+    """Without this rich drops tags and HTML blocks, prints an image before its item, and an address twice."""
+    document = Document(text, code_theme="monokai", hyperlinks=False)
+
+    assert shown.split("\n") == document.rows(_console())
