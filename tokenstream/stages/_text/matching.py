@@ -64,19 +64,33 @@ class Matcher:
         """Return the first match in what has come from a place on; None where there is none."""
         return self.compiled.search(text, at)
 
-    def opens(self, text: str, at: int) -> int:
+    def opens(self, text: str, at: int, *, held: bool = False) -> int:
         """Return the first place, from one on, at which a match may begin or change with what still comes.
 
         It is the end of the text where there is none.
+
+        Args:
+            text: What has come.
+            at: The place.
+            held: Whether that place itself is likely to be the one: it was before.
         """
         if self._never is not None:
+            # One place costs as much as its match is long; a search, as much at each of them.
+            if held and self.goes_on(text, at):
+                return at
             found = self._never.search(text, at, partial=True)
             return len(text) if found is None else int(found.start())
         literal = self._literal
-        for place in range(max(at, len(text) - len(literal) + 1), len(text)):
-            if literal.startswith(text[place:]):
-                return place
-        return len(text)
+        place = text.find(literal[0], max(at, len(text) - len(literal) + 1))
+        while place >= 0 and not literal.startswith(text[place:]):
+            place = text.find(literal[0], place + 1)
+        return place if place >= 0 else len(text)
+
+    def goes_on(self, text: str, at: int) -> bool:
+        """Tell whether a match that begins at a place may change with what still comes."""
+        if self._never is None:
+            return self.opens(text, at) == at
+        return at < len(text) and self._never.match(text, at, partial=True) is not None
 
     def begun(self, text: str, at: int, *, whole: bool = False) -> Any:  # noqa: ANN401 - a match of either module
         """Return the match that begins at a place, in the characters that may be held back from there.

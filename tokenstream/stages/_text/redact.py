@@ -29,8 +29,9 @@ class Redact(TextStage):
     these match by themselves, as those of `sk-\w+` do; what goes on matching behind them
     is left out as it comes. Where they do not, as those of `<key>.*</key>` do not, they are no match.
 
-    Each character costs what the pattern costs at one place, and at worst, where every
-    place may begin a match, `max_length` times as much; a pattern that is slow by itself stays slow.
+    At each place where a match may begin all ways to match are tried, so that a pattern which is
+    slow where it fails is slow here. No more than `max_length` characters, or as many as the pattern
+    bounds, are looked at from any place, however long the text is.
 
     Args:
         pattern: A regular expression as `re` writes it, or one that `re` or `regex` has
@@ -104,15 +105,15 @@ class Redact(TextStage):
         at = self._at
         if self._run:
             at = self._go_on(text, at, before)
-        limit = matcher.limit
+        limit, held = matcher.limit, at < before
         while not self._run:
-            opens = matcher.opens(text, at)
+            opens = matcher.opens(text, at, held=held)
             at = self._settle(text, at, opens, out)
             if at > opens:
                 continue
             if limit is None or len(text) - at <= limit:
                 break
-            at = self._give_up(text, at, out)
+            at, held = self._give_up(text, at, out), True
         if self._run and limit is not None and len(text) - at > 4 * limit:
             # The middle of a match that goes on and on tells nothing of how it ends.
             text = text[: at + limit] + text[-2 * limit :]
@@ -178,7 +179,7 @@ class Redact(TextStage):
         matcher, limit = self._matcher, self._matcher.limit or 0
         found = matcher.begun(text, at, whole=True)
         end = past if found is None else found.end()
-        if matcher.opens(text, at) > at or len(text) - end > limit:
+        if not matcher.goes_on(text, at) or len(text) - end > limit:
             self._run = False
             return end
         return at

@@ -80,7 +80,7 @@ class Until(TextStage):
         out: list[str] = []
         for piece in self._matcher.slices(item):
             if not self._over:
-                self._take(self._text + piece, out)
+                self._take(piece, out)
         text = "".join(out)
         return [text] if text else []
 
@@ -103,11 +103,12 @@ class Until(TextStage):
         given = "".join(out)
         return [given] if given else []
 
-    def _take(self, text: str, out: list[str]) -> None:
+    def _take(self, item: str, out: list[str]) -> None:
         matcher, at = self._matcher, self._at
-        limit = matcher.limit
+        limit, held = matcher.limit, at < len(self._text)
+        text = self._text + item
         while True:
-            opens = matcher.opens(text, at)
+            opens = matcher.opens(text, at, held=held)
             found = matcher.find(text, at)
             if found is not None and self._is_sure(found.start(), opens):
                 start = found.start()
@@ -125,7 +126,7 @@ class Until(TextStage):
                 self._finish(text, at, found, out)
                 return
             out.append(text[at : start + 1])
-            at = start + 1
+            at, held = start + 1, True
         kept = max(0, at - matcher.context)
         self._text, self._at = text[kept:], at - kept
 
