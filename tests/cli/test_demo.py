@@ -61,6 +61,9 @@ def shown() -> str:
     "words",
     [
         "From the outside, two things look alike.",
+        "An answer arrives in **pieces**, and a piece may end *anywhere*",
+        "name Pancakes serves 4 vegetarian True ingredient 1 250 g flour",
+        "step 3 Fry thin pancakes in hot butter.",
         'tool call: measure_gaps {"url": "https://chat.example.com/v1", "seconds": 30}',
         "reasoning: What survives when a stream is cut?",
         "Keep the text, and say that it is unfinished.",
@@ -73,6 +76,8 @@ def shown() -> str:
         "openai-chat tool_calls complete 2 61 + 135 ",
         "anthropic tool_calls complete 1 88 + 146 ",
         "text - complete 0 - ",
+        "gemini stop complete 0 52 + 173 ",
+        "openai-responses stop complete 0 95 + 88 ",
         "openai-chat tool_calls complete 1 74 + 76 ",
     ],
 )
@@ -99,7 +104,7 @@ def test_the_demo_does_without_rich() -> None:
     done = _piped(_WITHOUT_RICH)
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert 2 == done.stdout.count("openai-chat  tool_calls  complete")
+    assert 2 == done.stdout.count("openai-chat       tool_calls  complete")
 
 
 def test_characters_that_the_output_lacks_become_question_marks() -> None:
@@ -136,6 +141,8 @@ def test_a_terminal_is_drawn_on_by_rich() -> None:
     assert 0 == status
     assert "\x1b[2mreasoning: " in output
     assert "\x1b[32mcomplete" in output
+    assert "\x1b[1mpieces\x1b[0m" in output
+    assert "✓" in output
     assert "pip install" not in output
 
 
@@ -164,7 +171,7 @@ def test_ctrl_c_in_the_middle_of_an_answer_ends_the_demo() -> None:
         complaint = process.stderr.read()
 
     assert (130, b"\ninterrupted\n") == (process.wait(), complaint)
-    assert b"2/4" not in output
+    assert b"2/6" not in output
 
 
 @posix
@@ -251,14 +258,14 @@ def test_the_status_tells_that_an_answer_did_not_end_as_it_should(
     monkeypatch.setattr(demo.Run, "replies", lambda *_, **__: [refusal(400, "out of order")])
 
     assert 1 == main(["demo", "--fast"])
-    assert 4 == capsys.readouterr().out.count("StatusError: ")
+    assert 6 == capsys.readouterr().out.count("StatusError: ")
 
 
-def test_the_demo_takes_less_than_twenty_seconds() -> None:
-    """The pauses that the server makes add up to about ten."""
+def test_the_demo_takes_less_than_twenty_five_seconds() -> None:
+    """The pauses that the server makes add up to about fifteen."""
     pauses = [delay for run in demo.RUNS for reply in run.replies(fast=False) for delay, _ in reply.chunks]
 
-    assert 8 < sum(pauses) < 14
+    assert 10 < sum(pauses) < 18
     assert max(pauses) < 1
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
 __all__ = ["RichScreen", "Screen", "open_screen"]
 
@@ -23,6 +25,9 @@ _STYLES = {"title": "bold cyan", "dim": "dim", "good": "green", "bad": "bold red
 
 class Screen:
     """Plain text, flushed at each piece, with no control sequences."""
+
+    console: Console | None = None
+    """What rich draws with; None where it does not."""
 
     def __init__(self) -> None:
         self._width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
@@ -93,9 +98,9 @@ class RichScreen(Screen):
         console: rich's `Console`.
     """
 
-    def __init__(self, console: Any) -> None:  # noqa: ANN401 - rich is an extra
+    def __init__(self, console: Console) -> None:
         super().__init__()
-        self._console = console
+        self.console = self._console = console
 
     def title(self, text: str) -> None:
         """Print a heading across the screen."""

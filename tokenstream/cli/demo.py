@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.cli._screen import open_screen
+from tokenstream.cli._shows import show_form, show_markdown
 from tokenstream.connect import connect
 from tokenstream.errors import StreamError
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
@@ -19,6 +20,7 @@ from tokenstream.testing._server import ReplayServer, Reply, Request, paced
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from tokenstream.cli._screen import Screen
     from tokenstream.events import Event
@@ -44,6 +46,8 @@ class Run:
     """Events per second after it."""
     cuts: tuple[bytes, bytes] | None = None
     """Bytes of the recording in whose middle the connection breaks, and the body of a second attempt ends."""
+    draw: Callable[[Screen, Stream], None] | None = None
+    """Draws the answer while it arrives; None to print its events."""
 
     def replies(self, *, fast: bool) -> list[Reply]:
         """Return what the server sends: the recording, or first what goes wrong with it."""
@@ -89,6 +93,24 @@ RUNS = (
         question={"question": "What is the simplest stream?"},
         first=0.3,
         rate=36.0,
+    ),
+    Run(
+        title="gemini: markdown, of which only the last block is drawn again",
+        recording="gemini-markdown.sse",
+        path="/v1beta/models/demo-3:streamGenerateContent",
+        question={"contents": [{"role": "user", "parts": [{"text": "What does half a block look like?"}]}]},
+        first=0.4,
+        rate=60.0,
+        draw=show_markdown,
+    ),
+    Run(
+        title="openai-responses: a form that fills in",
+        recording="openai-responses-form.sse",
+        path="/v1/responses",
+        question={"model": "demo-4", "input": "How do I make pancakes?", "stream": True},
+        first=0.4,
+        rate=35.0,
+        draw=show_form,
     ),
     Run(
         title="openai-chat: the answer breaks off three times, and goes on",
@@ -161,8 +183,11 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
         retry = Retry(mode="restart", align=True, attempts=4, wait=wait, on_retry=printer.tell)
     with connect(f"{url}{run.path}", json=run.question, client=client, retry=retry) as stream:
         try:
-            for event in stream:
-                printer.show(event)
+            if run.draw is not None:
+                run.draw(screen, stream)
+            else:
+                for event in stream:
+                    printer.show(event)
         except StreamError as error:
             screen.line(f"{type(error).__name__}: {error}", "bad")
     screen.fresh()

@@ -1,0 +1,86 @@
+"""Answers that the demo draws while they arrive: markdown, and a form that fills in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from tokenstream.terminal import MarkdownPrinter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from tokenstream.cli._screen import Screen
+    from tokenstream.partial_json import Partial
+    from tokenstream.stream import Stream
+
+__all__ = ["show_form", "show_markdown"]
+
+_HZ = 30
+"""How often a screen is redrawn at most."""
+
+
+class Recipe(BaseModel):
+    """What the model was asked for."""
+
+    name: str
+    serves: int
+    vegetarian: bool
+    ingredients: list[str]
+    steps: list[str]
+
+
+def show_markdown(screen: Screen, stream: Stream) -> None:
+    """Draw markdown block by block; without rich, print the text as it comes."""
+    if screen.console is None:
+        for piece in stream.text:
+            screen.piece(piece)
+        return
+    with MarkdownPrinter(screen.console) as printer:
+        for block in stream.text.throttle(_HZ).markdown_blocks():
+            printer.show(block)
+
+
+def show_form(screen: Screen, stream: Stream) -> None:
+    """Redraw a form for each draft; without rich, print each of its lines once, when it is finished."""
+    drafts = stream.partials(Recipe)
+    if screen.console is not None:
+        _redraw(screen.console, drafts)
+        return
+    printed: set[str] = set()
+    for draft in drafts:
+        for label, text, done in _lines(draft):
+            if done and label not in printed:
+                printed.add(label)
+                screen.line(f"{label:13} {text}")
+
+
+def _redraw(console: Console, drafts: Iterator[Partial[Recipe]]) -> None:
+    from rich.live import Live
+
+    with Live(console=console, auto_refresh=False) as live:
+        for draft in drafts:
+            live.update(_form(draft), refresh=True)
+
+
+def _form(draft: Partial[Recipe]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    form = Table("", "field", "value", min_width=60)
+    for label, text, done in _lines(draft):
+        form.add_row("✓" if done else "", label, Text(text if done or not text else f"{text}▌"))
+    return form
+
+
+def _lines(draft: Partial[Recipe]) -> Iterator[tuple[str, str, bool]]:
+    """Give the form's lines: a label, what there is to show, and whether it is finished."""
+    for name in ("name", "serves", "vegetarian"):
+        yield name, str(draft.get(name, default="")), draft.is_complete(name)
+    for name in ("ingredients", "steps"):
+        for at, text in enumerate(draft.get(name, default=())):
+            yield f"{name.removesuffix('s')} {at + 1}", str(text), draft.is_complete(name, at)
