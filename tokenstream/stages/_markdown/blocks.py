@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream.stages._markdown.block import Known, MarkdownBlock, Shape, State
 from tokenstream.stages._markdown.openings import What
 from tokenstream.stages._markdown.preview import Completion
 from tokenstream.stages._markdown.structure import BLANK, NEW, SPLIT, UNDECIDED, Structure
+
+if TYPE_CHECKING:
+    from tokenstream.stages._markdown.inline import Math
 
 __all__ = ["MarkdownBlocks"]
 
@@ -22,7 +25,7 @@ class _Block:
 
     __slots__ = ("chars", "completion", "id", "info", "last", "lines", "memo", "retry", "shown", "start")
 
-    def __init__(self, number: int, start: int) -> None:
+    def __init__(self, number: int, start: int, math: Math | None) -> None:
         self.id = number
         self.start = start
         self.lines: list[str] = []
@@ -36,7 +39,7 @@ class _Block:
         self.last: State | None = None
         """What it was built from when it was given last."""
         self.memo: list[Any] = []
-        self.completion = Completion()
+        self.completion = Completion(math)
 
     def add(self, line: str) -> None:
         self.lines.append(line)
@@ -76,6 +79,7 @@ class MarkdownBlocks:
         tables: bool = True,
         merge_html: bool = False,
     ) -> None:
+        self._math: Math | None = math
         self._structure = Structure(tables=tables)
         self._block: _Block | None = None
         self._count = 0
@@ -236,7 +240,7 @@ class MarkdownBlocks:
             self._take_definitions()
             self._close(given, structure.kind_before)
             self._pending.clear()
-            self._block = _Block(self._count, self._offset)
+            self._block = _Block(self._count, self._offset, self._math)
             self._count += 1
         elif self._pending and self._block is not None:
             for line in self._pending:
@@ -265,7 +269,7 @@ class MarkdownBlocks:
         block.chars -= len(first)
         self._take_definitions()
         self._close(given, self._structure.kind_before)
-        self._block = _Block(self._count, self._offset - len(first))
+        self._block = _Block(self._count, self._offset - len(first), self._math)
         self._count += 1
         self._block.add(first)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokenstream.stages._markdown.inline import InlineCompleter, complete_inline
+from tokenstream.stages._markdown.inline import InlineCompleter
 from tokenstream.stages._markdown.openings import What
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tokenstream.stages._markdown.block import Shape
     from tokenstream.stages._markdown.containers import Container
+    from tokenstream.stages._markdown.inline import Math
 
 __all__ = ["MOST_TAG", "Completion", "preview_of"]
 
@@ -21,6 +22,9 @@ _MAY_DEFINE = re.compile(r"\[(?:[^\\\[\]]|\\.)*+\\?(?:\Z|\](?::|\Z))")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _OPEN_TAG = re.compile(r"<[^<>]*\Z")
 _HTML_ENDINGS = {"2": "-->", "3": "?>", "4": ">", "5": "]]>"}
+_HTML_ENDS = {kind: re.compile(re.escape(end)) for kind, end in _HTML_ENDINGS.items()} | {
+    "1": re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE)
+}
 _RAW_NAME = re.compile(r"<(script|pre|style|textarea)[^>]*>?", re.IGNORECASE | re.ASCII)
 _RAW_END = re.compile(r"</?[A-Za-z]*\Z")
 
@@ -29,22 +33,30 @@ MOST_TAG = 300
 
 
 class Completion:
-    """The paragraph whose preview was built last, so that the next one scans only what is new."""
+    """The inline content whose preview was built last, so that the next one scans only what is new.
 
-    __slots__ = ("_completer", "_leaf", "_size")
+    Args:
+        math: The marks of formulas that the renderer knows.
+    """
 
-    def __init__(self) -> None:
-        self._leaf: list[int] | None = None
+    __slots__ = ("_completer", "_math", "_options")
+
+    def __init__(self, math: Math | None = None) -> None:
+        self._math: Math | None = math
+        self._options: tuple[bool, ...] = ()
         self._completer = InlineCompleter()
-        self._size = 0
 
-    def preview(self, leaf: list[int], content: str, *, item: bool) -> str:
-        """Return what to show of a paragraph, which is known by the list of its offsets."""
-        if leaf is not self._leaf or len(content) < self._size:
-            self._leaf, self._size = leaf, 0
-            self._completer = InlineCompleter(item=item)
-        self._completer.feed(content[self._size :])
-        self._size = len(content)
+    def preview(self, content: str, *, references: bool, item: bool = False, one_line: bool = False) -> str:
+        """Return what to show of the content of a leaf."""
+        options = (references, item, one_line)
+        known = self._completer.text
+        if options != self._options or not content.startswith(known):
+            known = ""
+            self._options = options
+            self._completer = InlineCompleter(
+                item=item, one_line=one_line, references=references, math=self._math
+            )
+        self._completer.feed(content[len(known) :])
         return self._completer.preview()
 
 
@@ -63,11 +75,11 @@ def preview_of(shape: Shape, tail: str) -> str:
     if leaf == What.FENCE:
         return _fence(shape, before + tail)
     if leaf == What.HTML:
-        return _html(shape, before + tail)
+        return _html(shape, before, tail)
     if leaf == What.HEADING and tail:
-        return before + _heading(tail, shape.offsets[-1])
+        return before + _heading(shape, tail)
     if leaf == What.TABLE and tail:
-        return before + _row(tail)
+        return before + _row(shape, tail)
     return before + tail
 
 
@@ -96,7 +108,7 @@ def _paragraph(shape: Shape, lines: list[str], tail: str) -> str:
     if len(shown) == 1 and tail and _MAY_DEFINE.match(shown[0], offsets[0]):
         return nothing
     content = "\n".join(line[offset:].rstrip("\r\n") for line, offset in zip(shown, offsets, strict=False))
-    done = shape.completion.preview(shape.offsets, content, item=bool(shape.containers))
+    done = shape.completion.preview(content, references=shape.defined > 0, item=bool(shape.containers))
     if not done or done.isspace():
         return nothing
     return before + "\n".join(
@@ -104,26 +116,30 @@ def _paragraph(shape: Shape, lines: list[str], tail: str) -> str:
     )
 
 
-def _heading(tail: str, begin: int) -> str:
-    hashes = begin + len(tail) - begin - len(tail[begin:].lstrip("#"))
-    content = _CLOSING_HASHES.sub("", tail[hashes:])
-    done = complete_inline(content.lstrip(" \t"), one_line=True)
+def _heading(shape: Shape, tail: str) -> str:
+    begin = shape.offsets[-1]
+    hashes = len(tail) - len(tail[begin:].lstrip("#"))
+    content = _CLOSING_HASHES.sub("", tail[hashes:]).lstrip(" \t")
+    done = shape.completion.preview(content, references=shape.defined > 0, one_line=True)
     return f"{tail[:hashes]} {done}" if done.strip() else ""
 
 
-def _row(tail: str) -> str:
+def _row(shape: Shape, tail: str) -> str:
     """Return the last row of a table with its last cell completed, or nothing while it has no text."""
     begin = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
-    done = complete_inline(tail[begin:], one_line=True)
+    done = shape.completion.preview(tail[begin:], references=shape.defined > 0, one_line=True)
     row = tail[:begin] + done
     return row if row.strip(" \t|>") else ""
 
 
-def _html(shape: Shape, source: str) -> str:
+def _html(shape: Shape, before: str, tail: str) -> str:
+    source = before + tail
     kind = shape.mark
     if kind in {"6", "7"}:
         match = _OPEN_TAG.search(source, max(0, len(source) - MOST_TAG))
         return source[: match.start()] if match else source
+    if _HTML_ENDS[kind].search(tail.lstrip(" \t>")):
+        return source
     ending = _HTML_ENDINGS.get(kind, "")
     if kind == "1":
         opened = _RAW_NAME.search(source, shape.settled)

@@ -1,0 +1,165 @@
+"""A block that is still being written is shown whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.beside import needs_recordings
+from tests.support.previews import blocks, recorded_answers, seen, wrong_previews
+from tests.support.texts import pieces_of
+from tokenstream.stages import MarkdownBlock, MarkdownBlocks
+
+
+def _given(text: str, size: int = 1) -> dict[int, list[MarkdownBlock]]:
+    """Return what is given of each block, as often as it is."""
+    stage = MarkdownBlocks()
+    given: dict[int, list[MarkdownBlock]] = {}
+    for piece in pieces_of(text, size):
+        for block in stage.feed(piece):
+            # What is shown is read at once, as an interface does.
+            assert block.text
+            given.setdefault(block.id, []).append(block)
+    for block in stage.end():
+        given.setdefault(block.id, []).append(block)
+    return given
+
+
+def _open(text: str) -> str:
+    """Return what is shown of the block that is open behind a text."""
+    shown = ""
+    stage = MarkdownBlocks()
+    for character in text:
+        for block in stage.feed(character):
+            shown = "" if block.closed else block.text
+    return shown
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("a **b", "a **b**"),
+        ("a\nb **c", "a\nb **c**"),
+        ("a\n-", "a"),
+        ("- a **b\n  c", "- a **b\n  c**"),
+        ("> a **b", "> a **b**"),
+        ("> - `a", "> - `a`"),
+        ("- [", ""),
+        ("- [x]", ""),
+        ("- [x] ", ""),
+        ("- [x] a *b", "- [x] a *b*"),
+        ("- a\n- ", "- a\n"),
+        ("- a\n- [ ] ", "- a\n"),
+        ("# a *b", "# a *b*"),
+        ("# 1. **", "# 1."),
+        ("# a #", "# a"),
+        ("#", ""),
+        ("```py\na", "```py\na\n```"),
+        ("```py\na\n", "```py\na\n```"),
+        ("```py\na\n``", "```py\na\n```"),
+        ("- ```\n  a", "- ```\n  a\n  ```"),
+        ("| a | b |", ""),
+        ("| a |\n|---|", ""),
+        ("| a |\n|---|\n", "| a |\n|---|"),
+        ("| a |\n|---|\n| **b", "| a |\n|---|\n| **b**"),
+        ("| a | b |\n|---|---|\n| `b` | [c](d", "| a | b |\n|---|---|\n| `b` | c"),
+        ("<!-- a", "<!-- a-->"),
+        ("<!-- a -->", "<!-- a -->"),
+        ("> <!DOCTYPE html>", "> <!DOCTYPE html>"),
+        ("<?a ?> b", "<?a ?> b"),
+        ("<script>a", "<script>a</script>"),
+        ("<script>a</script> b", "<script>a</script> b"),
+        ("<div>\n<b", "<div>\n"),
+        ("[a]: /u\n\n[b][a", ""),
+        ("[a]: /u\n\nc [b][a", "c"),
+        ("a [b][c", "a [b]"),
+    ],
+)
+def test_an_open_block_is_shown_whole(text: str, expected: str) -> None:
+    """What is open in it is closed, and what cannot be shown yet is held back."""
+    assert expected.rstrip("\n") == _open(text).rstrip("\n")
+
+
+@pytest.mark.parametrize("math, text", [("dollar", "a $x_1"), ("brackets", r"a \(x_1")])
+def test_half_a_formula_is_held_back(math: Any, text: str) -> None:
+    """The stage is told which marks of formulas the renderer knows."""
+    stage = MarkdownBlocks(math=math)
+
+    assert ["a"] == [block.text for block in stage.feed(text)]
+
+
+_WORDS = st.sampled_from(
+    ["one", "two **three** four", "`code`", "[link](u)", "~~no~~", "*a `b` c*", "![x](y) z"]
+)
+_MARKS = st.sampled_from(["", "- ", "> ", "1. ", "- [ ] ", "> - ", "# ", "  ", "- > ", "## "])
+_LINES = st.one_of(
+    st.tuples(_MARKS, _WORDS).map("".join),
+    st.sampled_from(
+        ["", "```py", "```", "---", "| a | b |", "|---|---|", "<!-- a -->", "<div>", "</div>", "==="]
+    ),
+)
+
+
+@given(st.lists(_LINES, min_size=1, max_size=8).map("\n".join))
+def test_no_preview_is_more_than_one_block(text: str) -> None:
+    """What is given as one block renders as one, but where parsers do not agree, and it ends as more."""
+    for given_blocks in _given(text).values():
+        *previews, final = given_blocks
+        for block in previews:
+            assert blocks(block.text) <= max(1, blocks(final.text))
+
+
+@given(st.lists(st.tuples(_MARKS, _WORDS).map("".join), min_size=1, max_size=5).map("\n\n".join))
+def test_what_is_seen_of_a_block_only_grows(text: str) -> None:
+    """At every prefix, it is the beginning of what is seen in the end, and no less than before."""
+    for given_blocks in _given(text).values():
+        *previews, final = given_blocks
+
+        assert [] == wrong_previews([block.text for block in previews], final.text)
+
+
+def _judge(size: int) -> tuple[int, list[object], list[int]]:
+    """Return how many previews of recorded answers there are, those that are wrong, and how late they are."""
+    count = 0
+    wrong: list[object] = []
+    late: list[int] = []
+    for answer in recorded_answers():
+        stage = MarkdownBlocks()
+        previews: dict[int, list[str]] = {}
+        fed = 0
+        for piece in [*pieces_of(answer, size), ""]:
+            fed += len(piece)
+            for block in stage.feed(piece) if piece else stage.end():
+                shown = previews.setdefault(block.id, [])
+                if block.closed:
+                    wrong += wrong_previews(shown, block.text, definitions=block.definitions)
+                    continue
+                shown.append(block.text)
+                count += 1
+                if count % 5 == 0:
+                    late.append(len(seen(answer[block.start : fed])) - len(seen(shown[-1])))
+    return count, wrong, sorted(late)
+
+
+@needs_recordings
+def test_previews_of_recorded_answers_are_right() -> None:
+    """Of 10,000 one may be wrong; of a hundred, 95 are at most two visible characters late."""
+    count, wrong, late = _judge(size=7)
+
+    assert len(wrong) * 10_000 <= count, wrong[:3]
+    assert late[len(late) * 95 // 100] <= 2
+
+
+@pytest.mark.slow
+@needs_recordings
+@pytest.mark.timeout(300)
+def test_previews_of_recorded_answers_are_right_at_every_prefix() -> None:
+    """The same, one character at a time."""
+    count, wrong, late = _judge(size=1)
+
+    assert count > 100_000
+    assert len(wrong) * 10_000 <= count, wrong[:3]
+    assert late[len(late) * 95 // 100] <= 2
