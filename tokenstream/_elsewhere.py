@@ -33,7 +33,6 @@ ALIASES = {
     "output_tokens": "usage.output_tokens",
     "prompt_tokens": "usage.input_tokens",
     "reasoning_content": "reasoning",
-    "stop_reason": "finish_reason",
     "thinking": "reasoning",
     "tool_call": "tool_calls",
     "usage_metadata": "usage",
@@ -80,6 +79,7 @@ OF_MESSAGE = {
     "message": "this is it; its text is `message.text`",
     "output_parsed": "`stream.result(type)` reads the answer as a type",
     "parsed": "`stream.result(type)` reads the answer as a type",
+    "stop_reason": "it is `message.finish_reason`",
 }
 
 

@@ -8,19 +8,14 @@ from typing import TYPE_CHECKING
 from tokenstream.events import (
     CitationAdded,
     Finish,
-    MediaDelta,
-    PartDelta,
     PartDone,
     PartStart,
     Ping,
     ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
-    ToolCallDelta,
     ToolCallDone,
-    ToolCallStart,
     UsageUpdate,
 )
+from tokenstream.stages._content import GROWING, has_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Hold", "shows"]
 
-_GROWING = (TextDelta, RefusalDelta, ToolCallStart, ToolCallDelta, PartDelta, MediaDelta)
-"""Events that the accumulator takes for content."""
-_SHOWING = (*_GROWING, ToolCallDone, CitationAdded)
+_SHOWING = (*GROWING, ToolCallDone, CitationAdded)
 _SILENT_PARTS = frozenset({"text", "reasoning", "refusal"})
 """Parts that show nothing while they are empty."""
 
@@ -41,7 +34,7 @@ def shows(event: Event) -> bool:
     """Tell whether an event shows something of the answer: then it cannot be taken back.
 
     Example:
-        >>> from tokenstream.events import MessageStart
+        >>> from tokenstream.events import MessageStart, TextDelta
         >>> shows(MessageStart()), shows(TextDelta("Hi"))
         (False, True)
     """
@@ -64,13 +57,17 @@ class Hold:
             are to be forgotten; it is told whether the input has failed before any showed something.
     """
 
-    __slots__ = ("_announce", "_held", "_until", "ready", "released")
+    __slots__ = ("_announce", "_held", "_met", "_until", "guarded", "ready", "released")
 
     def __init__(
         self, until: Callable[[Event], bool], announce: Callable[[bool], list[Event] | None] | None = None
     ) -> None:
         self._until = until
         self._announce = announce
+        self._met = False
+        """The event has come that ends it."""
+        self.guarded: Callable[[], bool] | None = None
+        """Tells whether a guard still holds what comes; None where none does."""
         self._held: list[Event] = []
         self.ready: deque[Event] = deque()
         """What is to be given next."""
@@ -79,7 +76,7 @@ class Hold:
 
     def has_content(self, event: Event) -> bool:
         """Tell of an event that is held what the accumulator tells of one that it takes."""
-        return isinstance(event, _GROWING) or (isinstance(event, ReasoningDelta) and bool(event.text))
+        return has_content(event)
 
     def passes(self, event: Event) -> bool:
         """Tell whether an event is a sign of life, which is given at once."""
@@ -88,7 +85,19 @@ class Hold:
     def keep(self, event: Event) -> bool:
         """Hold an event back, and tell whether it was the last one."""
         self._held.append(event)
-        return self._until(event)
+        self._met = self._until(event) or self._met
+        return self.is_enough
+
+    @property
+    def is_enough(self) -> bool:
+        """Nothing more is to be held."""
+        return self._met and (self.guarded is None or not self.guarded())
+
+    def drop(self) -> None:
+        """Forget what was held, and hold nothing more."""
+        self._held = []
+        self.ready.clear()
+        self.released = True
 
     def adopt(self, other: Hold) -> None:
         """Go on with what another one has held, of a connection that this one's goes on with."""

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from tokenstream._align import Aligner
 from tokenstream._checkpoints import judged
 from tokenstream._glance import no_event
-from tokenstream._machine import Machine
+from tokenstream._guarded import GuardedMachine
 from tokenstream.errors import PositionLost
 from tokenstream.events import Finish, MessageStart, PartDone
 from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tokenstream._hold import Hold
     from tokenstream._seam import Seam
     from tokenstream.errors import StreamError
@@ -23,12 +21,12 @@ if TYPE_CHECKING:
     from tokenstream.formats._answer import Throughs
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
-    from tokenstream.message import Checkpoint, Ending, Usage
+    from tokenstream.message import Checkpoint, Ending
 
 __all__ = ["RenewableMachine"]
 
 
-class RenewableMachine(Machine):
+class RenewableMachine(GuardedMachine):
     """Holds back the first events of each connection, and can be made ready for another one.
 
     Args:
@@ -43,9 +41,7 @@ class RenewableMachine(Machine):
         "_aligner",
         "_before",
         "_first_id",
-        "_hold",
         "_id_before",
-        "_named",
         "_refusal",
         "_retry_before",
         "_stood",
@@ -62,10 +58,6 @@ class RenewableMachine(Machine):
         pings: bool,
         through: Throughs | None = None,
     ) -> None:
-        self._hold: Hold | None = None
-        """The events that are held back, and until when; None where none are."""
-        self._named = ""
-        """The name of the format that they are in, which the message does not have yet."""
         self._first_id = ""
         """The id of the first event of the answer."""
         self._id_before: str | None = None
@@ -122,18 +114,12 @@ class RenewableMachine(Machine):
         if kept is not None and self._hold is not None:
             hold.adopt(self._hold)
         self.seam = seam
+        if self.guards is not None and kept is None and seam is None:
+            self.guards.hold_again()
         self.hold_back(hold)
         self.connect(None)
         if kept is not None and self._id_before is not None:
             kept.expect_events(self._id_before, self._first_id)
-
-    def hold_back(self, hold: Hold) -> None:
-        """Hold back what comes next; the message does not have it before it is given."""
-        hold.ready.extend(self._left)
-        self._left, self._giving = [], ([], self._given)
-        self._hold, self.holding = hold, True
-        self.take = hold.has_content
-        self.pull = self._pull_held
 
     def align(self, restarted: Restarted) -> None:
         """Give no event of the answer that begins now which equals one of the answer before.
@@ -146,7 +132,7 @@ class RenewableMachine(Machine):
             given = [*before.messages]
         self.accumulator.take(restarted)
         self._aligner = Aligner(given, self.accumulator)
-        self.pull = self._pull_aligned
+        self._go(self._pull_aligned)
 
     def refuse_seam(self, error: StreamError) -> None:
         """Discard the continuation, whose place in the answer is too doubtful.
@@ -166,7 +152,8 @@ class RenewableMachine(Machine):
         self.error, self._hold = None, None
         if not self.over:
             self._end_input(now)
-        self.take, self.pull = self.accumulator.take, self._next
+        self.take = self._taker
+        self._go(self._next)
         message = self.accumulator.message
         ended: list[Event] = [
             PartDone(None, part=index) for index, part in enumerate(message.parts) if not part.complete
@@ -183,14 +170,15 @@ class RenewableMachine(Machine):
         """Do what `pull` does while events come again."""
         aligner = self._aligner
         if aligner is None or aligner.over:
-            self._aligner, self.pull = None, self._pull_held
+            self._aligner = None
+            self._go(self._pull_held)
             self.holding = self._hold is not None
             return self._pull_held()
         while aligner.error is None and (event := self._pull_held()) is not None:
             found = aligner.take(event)
             if found is not None:
                 return found
-        if self.over and self.error is None and aligner.error is None and not aligner.over:
+        if self.over and self.error is None and self.last is None and not (aligner.error or aligner.over):
             aligner.fail()
         if self.error is None and aligner.error is not None:
             self.error, self.plain = aligner.error, False
@@ -202,8 +190,8 @@ class RenewableMachine(Machine):
         hold = self._hold
         if hold is None:
             if self._aligner is None:
-                self.pull = self._next if self.seam is None else self._pull_sewn
-            return self.pull() if self.seam is not None else self._next()
+                self._go(self._next if self.seam is None else self._pull_sewn)
+            return self._way() if self.seam is not None else self._next()
         if not hold.ready and not hold.released:
             before = self._aligner
             event, waits = self._fill(hold)
@@ -228,23 +216,21 @@ class RenewableMachine(Machine):
         known = self.accumulator.message.id if self.kept is not None and self._before is not None else None
         return known is not None and isinstance(event, MessageStart) and event.id not in (None, known)
 
+    def _may_hold(self, event: Event) -> bool:
+        if self._is_another(event):
+            self.error, self.plain = _another_answer(), False
+            return False
+        return True
+
     def _fill(self, hold: Hold) -> tuple[Event | None, bool]:
         """Hold back what comes, until it is released; return a sign of life or None, and whether to wait."""
-        event = self._next()
-        while event is not None:
-            if hold.passes(event):
-                return event, True
-            if self._is_another(event):
-                self.error, self.plain = _another_answer(), False
-                return None, True
-            if hold.keep(event) or self.resting:
-                break
-            event = self._next()
-        if event is None and not self.over:
-            return None, True
+        event, waits = self._keep(hold)
+        if waits:
+            return event, True
         hold.release(failed=event is None and self.error is not None)
         if self._refusal is not None:
-            self.error, self.plain, self.pull = self._refusal, False, no_event
+            self.error, self.plain = self._refusal, False
+            self._go(no_event)
             hold.ready.clear()
             return None, True
         if self._named and hold.ready and self.seam is None:
@@ -253,7 +239,7 @@ class RenewableMachine(Machine):
             self._stood = None
             self.continued = self.seam is not None
         if self.seam is None:
-            self.take = self.accumulator.take
+            self.take = self._taker
         else:
             hold.ready = deque(self.seam.sew(hold.ready))
         return None, False
@@ -272,9 +258,7 @@ class RenewableMachine(Machine):
         """Return an event that has come behind a seam, taken where it belongs; None where it is known."""
         found: Event | None = event if self.seam is None else self.seam.relocate(event)
         if found is not None:
-            self.accumulator.take(found)
-            if self.accumulator.error is not None:
-                self.fail()
+            self._admit(found)
         return found
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
@@ -294,12 +278,6 @@ class RenewableMachine(Machine):
         self._left += events
         self._giving = [*self._left], self._given
         return error
-
-    @property
-    def _waiting(self) -> Sequence[Event]:
-        """The events that the format has read and nobody was given yet."""
-        held = () if self._hold is None else (*self._hold.ready, *self._hold.held)
-        return [*held, *super()._waiting]
 
     def checkpoint(self) -> Checkpoint:
         if self._before is not None and self.refused:
@@ -362,15 +340,6 @@ class RenewableMachine(Machine):
         error.partial = error.partial.model_copy(update={"ending": ending})
         told = [message.model_copy(update={"ending": ending}) for message in error.checkpoint.messages]
         error.checkpoint = error.checkpoint.model_copy(update={"messages": tuple(told)})
-
-    def _name_format(self, name: str) -> None:
-        if self._hold is None:
-            super()._name_format(name)
-        else:
-            self._named = name
-
-    def _late_usage(self) -> Usage | None:
-        return None if self._hold is not None else super()._late_usage()
 
 
 def _another_answer() -> PositionLost:

@@ -17,6 +17,7 @@
     │   │   ├── LimitExceeded
     │   │   └── PositionLost
     │   ├── ProviderError
+    │   ├── GuardFailed
     │   └── AnswerRejected
     ├── OutputInvalid                   the model's output is not what was asked for
     │   └── InvalidJSON
@@ -41,6 +42,7 @@ __all__ = [
     "ConcurrentRead",
     "ConnectError",
     "ErrorKind",
+    "GuardFailed",
     "InvalidJSON",
     "LimitExceeded",
     "MisuseError",
@@ -381,6 +383,10 @@ class ProviderError(StreamError):
         super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
         self.code = code
         self.type = type
+
+
+class GuardFailed(StreamError):
+    """A guard of the stream raised, so nobody knows what it would have said; its error is the cause."""
 
 
 class AnswerRejected(StreamError):

@@ -31,6 +31,7 @@ __all__ = [
     "RefusalDelta",
     "Restarted",
     "Resumed",
+    "Stopped",
     "TextDelta",
     "ToolCallDelta",
     "ToolCallDone",
@@ -393,6 +394,19 @@ class Resumed(_AnswerEvent):
 
 
 @dataclass(slots=True)
+class Stopped(_AnswerEvent):
+    """A guard has stopped the answer: this is its last event, and nothing more is read.
+
+    Example:
+        >>> Stopped("off topic").reason
+        'off topic'
+    """
+
+    reason: str
+    """Why, in the words of the guard."""
+
+
+@dataclass(slots=True)
 class Unknown(_AnswerEvent):
     """Something that this library has no word for, carried as it came.
 
@@ -430,6 +444,7 @@ Event: TypeAlias = (
     | Ping
     | Restarted
     | Resumed
+    | Stopped
     | Unknown
 )
 """Every kind of event, for `match` and `assert_never`; a minor release may add some."""

@@ -33,6 +33,7 @@ from tokenstream.events import (
     RefusalDelta,
     Restarted,
     Resumed,
+    Stopped,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -197,6 +198,8 @@ def every_event(event: Event) -> str:
             return discarded.text
         case Resumed(mode, dropped):
             return mode * dropped
+        case Stopped(reason):
+            return reason
         case Unknown(name):
             return name
         case _:

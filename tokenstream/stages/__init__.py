@@ -9,6 +9,8 @@ from tokenstream.stages.metrics import Meter, Metrics
 
 if TYPE_CHECKING:
     from tokenstream.stages._chain import Chain
+    from tokenstream.stages._guards.budget import Budget
+    from tokenstream.stages._guards.repetition import Repetition
     from tokenstream.stages._markdown.block import MarkdownBlock
     from tokenstream.stages._markdown.blocks import MarkdownBlocks
     from tokenstream.stages._stage import Stage
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accumulate",
+    "Budget",
     "Chain",
     "Field",
     "Graphemes",
@@ -39,6 +42,7 @@ __all__ = [
     "Partials",
     "Redact",
     "Reorder",
+    "Repetition",
     "Smooth",
     "SplitTags",
     "Stage",
@@ -51,6 +55,7 @@ __all__ = [
 # Loaded when first asked for: metrics need neither a parser nor pydantic's type adapters.
 _HOMES = {
     "Accumulate": "_text.accumulate",
+    "Budget": "_guards.budget",
     "Chain": "_chain",
     "Field": "objects",
     "Graphemes": "_text.graphemes",
@@ -61,6 +66,7 @@ _HOMES = {
     "Partials": "objects",
     "Redact": "_text.redact",
     "Reorder": "reorder",
+    "Repetition": "_guards.repetition",
     "Smooth": "_text.smooth",
     "SplitTags": "_text.tags",
     "Stage": "_stage",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from tokenstream._elsewhere import no_block
 from tokenstream._glance import through_of
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
+    from tokenstream.partial_json._pattern import At
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import AsyncReadable
     from tokenstream.stages import Reorder
+    from tokenstream.stream._guarding import Rule, Said
     from tokenstream.stream._opening import First
     from tokenstream.stream._responses import AsyncResponses
 
@@ -221,6 +223,69 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
 
         return await run_async(self._driver, self._cursors, router)
 
+    @overload
+    def guard(
+        self,
+        rule: Rule | Callable[[Message], Said],
+        *,
+        first_tokens: int = 50,
+        every: int | None = None,
+        hold: bool = False,
+    ) -> Self: ...
+    @overload
+    def guard(self, rule: Callable[[Any], Said], *, hold: bool = False, field: At) -> Self: ...
+    def guard(
+        self,
+        rule: object,
+        *,
+        first_tokens: int = 50,
+        every: int | None = None,
+        hold: bool = False,
+        field: At | None = None,
+    ) -> Self:
+        r"""Have a rule look at the answer while it comes, and stop it.
+
+        Call it before the first read; it may be called several times, and each rule looks
+        for itself. Where one stops the answer, the source is closed at once, the loop
+        over the events ends with `Stopped`, views end, `stop_reason` says why, and
+        `message.ending` is "stopped". A tool call that is not whole then is never handed
+        out. An attempt that begins the answer again is judged afresh.
+
+        Args:
+            rule: A regular expression, looked for in the text as it comes; a `Budget` or a
+                `Repetition`; or a function that is given the message and returns why the
+                answer is stopped, None to let it go on.
+                One that is a coroutine function runs beside the stream, inside `async with`.
+            first_tokens: After how many pieces of content a function is asked; it is asked
+                at the end where fewer come.
+            every: After how many more it is asked again, and at the end; None for once.
+            hold: Whether nothing is given before the rule has spoken, or `first_tokens` pieces
+                have come without a word of it; what is stopped by then is never shown.
+            field: The path to a field of structured output: the function is given its value
+                once it is finished, in place of the message.
+
+        Returns:
+            The stream itself.
+
+        Raises:
+            MisuseError: It is no rule; or reading has begun.
+            GuardFailed: In the loop: the function raised; that is the error's cause.
+
+        Example:
+            >>> async def off_topic(message: Message) -> str | None:
+            ...     return "off topic" if "weather" in message.text else None
+            >>> async def read(stream: AsyncStream) -> str | None:
+            ...     async with stream.guard(off_topic, first_tokens=20):
+            ...         await stream.final()
+            ...     return stream.stop_reason
+        """
+        from tokenstream.stream._guarding import guard, is_awaited
+
+        kept = guard(self._driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
+        if is_awaited(rule):
+            self._driver.ask_beside(kept)
+        return self
+
     # -- ending ------------------------------------------------------------
 
     @property
@@ -237,7 +302,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         outside `async with`) by the next read or by `aclose`.
 
         Args:
-            reason: Why, for the log.
+            reason: Why; `stop_reason` tells it.
         """
         self._driver.stop(reason)
 
@@ -252,7 +317,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         if driver.is_reading and isinstance(driver.pump.source, Deferred):
             # Before anything is begun that would have to be ended here.
             raise concurrent()
-        await driver.pump.open_tasks()
+        await driver.pump.open_tasks(needed=driver.judges is not None)
         try:
             await driver.open_now()
         except BaseException:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from tokenstream.events import Event
+    from tokenstream.stages._guards.asked import Question
     from tokenstream.stream._driver import Options
+    from tokenstream.stream._judges import Judges
     from tokenstream.stream._opening import First
 
 __all__ = ["AsyncDriver"]
@@ -34,7 +36,7 @@ class AsyncDriver(Driver):
         options: How to read.
     """
 
-    __slots__ = ("_swapped", "pump")
+    __slots__ = ("_swapped", "judges", "pump")
 
     block = "async with"
     exhausted = StopAsyncIteration
@@ -50,6 +52,8 @@ class AsyncDriver(Driver):
             raise
         self._swapped: Deferred | None = None
         """The source that is to be read once the one before is closed."""
+        self.judges: Judges | None = None
+        """Guards that have to be awaited; None where none are."""
         self.pump = AsyncPump(source, self.clock)
         if isinstance(source, AsyncSource):
             self.open(source)
@@ -87,6 +91,7 @@ class AsyncDriver(Driver):
     async def step(self) -> Event:
         """Return the next event for a view, which meets the same error each time."""
         if self.phase is _ENDED:
+            self.machine.last = None
             await self.close_source(quiet=True)
             if self.error is not None:
                 raise self.error.with_traceback(None)
@@ -200,8 +205,18 @@ class AsyncDriver(Driver):
         self.verdict.ask(reason or "stop")
         self.pump.call_soon(self.end)
 
+    def ask_beside(self, question: Question) -> None:
+        """Have a guard awaited in a task beside the stream."""
+        from tokenstream.stream._judges import Judges
+
+        if self.judges is None:
+            self.judges = Judges(self.machine, self.pump)
+        self.judges.add(question)
+
     def end(self) -> None:
         """Stop in the thread of the event loop."""
+        if self.judges is not None:
+            self.judges.cancel()
         if self.phase is not _ENDED:
             self.cut("stopped", self.verdict.asked)
             self.pump.stop()
@@ -214,6 +229,8 @@ class AsyncDriver(Driver):
         """
         self.ask_to_close()
         self.cut("stopped", "closed")
+        if self.judges is not None:
+            await self.judges.close()
         await self.close_source(failed=failed)
 
     async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
@@ -252,19 +269,30 @@ class AsyncDriver(Driver):
 
         At the end of the stream raise its error, or StopAsyncIteration.
         """
+        if self.judges is not None and self.machine.waits:
+            await self._await_judges(self.judges, until)
+            return None
         if self.wants_more():
             if self._swapped is not None:
                 await self._swap(self._swapped)
             item = next(self.pump.batch, None)
             return await self._read(until) if item is None else self.take(item[1], item[0])
         ended = self.phase is _ENDED
-        if ended or not self.settle():
+        if (ended or not self.settle()) and self.machine.last is None:
             failed = not ended and self.error is not None
             await self.close_source(failed=failed, quiet=True)
             if not ended and self.error is not None:
                 raise self.error.with_traceback(None)
             raise StopAsyncIteration
         return None
+
+    async def _await_judges(self, judges: Judges, until: float | None) -> None:
+        """Wait for a guard, where all that is left to give depends on it."""
+        self.pump.busy = True
+        try:
+            await judges.wait(None if until is None else max(until - self.clock(), 0.0))
+        finally:
+            self.pump.busy = False
 
     async def _swap(self, source: Deferred) -> None:
         """Close the source that has ended, and read from another one."""
@@ -301,8 +329,11 @@ class AsyncDriver(Driver):
             return 0.0, END
         pump.busy = True
         try:
-            if not pump.begun and isinstance(pump.source, Deferred):
-                self.begin_request(pump.source)
+            if not pump.begun:
+                if self.judges is not None:
+                    self.judges.check()
+                if isinstance(pump.source, Deferred):
+                    self.begin_request(pump.source)
             item = pump.take()
             if item is None:
                 item = await pump.read(self.until(pump.since, until) if timed else until)
@@ -312,6 +343,8 @@ class AsyncDriver(Driver):
 
     async def _look(self) -> tuple[float, Any] | None:
         """Return what the pump has brought already, or None."""
+        if self.judges is not None:
+            self.judges.check()
         self.pump.busy = True
         try:
             return await self.pump.look()

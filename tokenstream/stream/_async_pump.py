@@ -13,7 +13,7 @@ from tokenstream.stream._reader import Reader, left
 from tokenstream.stream._reader_native import NativeReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from anyio.abc import TaskGroup
 
@@ -33,12 +33,26 @@ class AsyncPump:
         clock: Where the time comes from, in seconds.
     """
 
-    __slots__ = ("_clock", "_closed", "_host", "_reader", "_tasks", "batch", "busy", "source")
+    __slots__ = (
+        "_beside",
+        "_clock",
+        "_closed",
+        "_entered",
+        "_host",
+        "_reader",
+        "_tasks",
+        "batch",
+        "busy",
+        "source",
+    )
 
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._host: Host | None = None
         self._tasks: TaskGroup | None = None
+        self._entered = False
+        self._beside: set[Any] = set()
+        """asyncio's tasks beside the reader: an event loop itself holds them weakly."""
         self.busy = False
         """A read is in progress."""
         self.replace(source)
@@ -142,11 +156,17 @@ class AsyncPump:
 
     # -- a block -----------------------------------------------------------
 
-    async def open_tasks(self) -> None:
-        """Make room for a task: on trio a block is needed for that."""
+    async def open_tasks(self, *, needed: bool) -> None:
+        """Make room for a task: on trio a block is needed for that.
+
+        Args:
+            needed: Whether there is one beside the reader's.
+        """
+        self._entered = True
         self._host = self._host or running()
         trio = self._host is not None and self._host.name == "trio"
-        if not trio or self._needs_no_task or self._tasks is not None or self.source is None:
+        unneeded = self._needs_no_task and not needed
+        if not trio or unneeded or self._tasks is not None or self.source is None:
             return
         from anyio import create_task_group
 
@@ -160,8 +180,30 @@ class AsyncPump:
     async def close_tasks(self) -> None:
         """Leave the block as it was entered: what the body raised is none of the tasks' business."""
         tasks, self._tasks = self._tasks, None
+        self._entered = False
         if tasks is not None:
             await left(tasks)
+
+    @property
+    def has_room(self) -> bool:
+        """A task can be begun beside the reader's."""
+        return self._tasks is not None or (
+            self._entered and self._host is not None and self._host.name == "asyncio"
+        )
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
+        """Begin a task beside the reader's, which ends within the block."""
+        if self._tasks is not None:
+            self._tasks.start_soon(function, *args)
+        elif self._host is not None:
+            task = self._host.loop.create_task(function(*args), name="tokenstream guard")
+            self._beside.add(task)
+            task.add_done_callback(self._beside.discard)
+
+    def wake(self) -> None:
+        """Have a read that is in progress come back without anything."""
+        if self._reader is not None:
+            self._reader.wake()
 
     # -- ending ------------------------------------------------------------
 

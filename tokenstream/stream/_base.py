@@ -49,6 +49,15 @@ class StreamBase(Generic[DriverT]):
         return self._driver.machine.metrics
 
     @property
+    def stop_reason(self) -> str | None:
+        """Why the answer was stopped, by a guard or by `stop`; None where it was not.
+
+        `stop()` without a reason tells "stop".
+        """
+        driver = self._driver
+        return None if driver.accumulator.ending == "complete" else driver.verdict.reason
+
+    @property
     def departures(self) -> Mapping[str, Departure]:
         """What the server did that its documents do not say, and the rule that was applied."""
         return self._driver.machine.departures

@@ -136,6 +136,11 @@ class Direct:
         if self._scope is not None:
             self._scope.cancel()
 
+    def wake(self) -> None:
+        """Have whoever waits come back without anything."""
+        if self._scope is not None and self._survives:
+            self._scope.cancel()
+
     async def close(self, *, failed: bool = False) -> None:
         """Close the source, or have the read that is in progress do so.
 

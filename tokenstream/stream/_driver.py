@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
-from tokenstream._machine import Machine
+from tokenstream._guarded import GuardedMachine
 from tokenstream._renewable import RenewableMachine
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
@@ -18,7 +18,7 @@ from tokenstream.stream._opening import is_failure, taken
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
 from tokenstream.stream._said import broken_off, concurrent, inform, log
-from tokenstream.stream._silence import Gap, Silence
+from tokenstream.stream._silence import Gap, GuardTime, Silence
 from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Driver(Uncopied):
         self._waits: Deadlines | None = None
         self.due = -math.inf
         """A reading of the clock before which no deadline passes."""
-        kind = RenewableMachine if options.renewable else Machine
+        kind = RenewableMachine if options.renewable else GuardedMachine
         self.machine = kind(
             options.format,
             content_type=None,
@@ -113,7 +113,7 @@ class Driver(Uncopied):
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
         if options.reorder is not None:
             self.machine.reorder = taken(options.reorder)
-        self.chain: Chain[Any, Any] = self._timed()
+        self.chain: Chain[Any, Any] = self.timed()
         """The stages whose deadlines bound a read."""
         started_at = options.started_at
         self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
@@ -157,7 +157,7 @@ class Driver(Uncopied):
 
     def enter_loop(self) -> None:
         """Refuse a new loop over the events where there are none left."""
-        if self.phase is not _ENDED:
+        if self.phase is not _ENDED or self.machine.last is not None:
             return
         if isinstance(self.error, StreamClosed):
             raise self.error.with_traceback(None)
@@ -214,8 +214,9 @@ class Driver(Uncopied):
             self.silence.since = None
             self._tick(machine.now)
             # A gap may open with any chunk.
-            self.due = self.silence.due if machine.reorder is None else -math.inf
-            return machine.error is None
+            due = self.silence.due if machine.reorder is None else -math.inf
+            self.due = min(due, machine.guarded_until)
+            return not self.machine.over and machine.error is None
         return True
 
     def until(self, since: float | None, until: float | None = None) -> float | None:
@@ -291,13 +292,17 @@ class Driver(Uncopied):
         else:
             self.machine.give_late(now)
 
-    def _timed(self) -> Chain[Any, Any]:
-        reorder = self.machine.reorder
-        return Chain(self.silence) if reorder is None else Chain(self.silence, Gap(reorder))
+    def timed(self) -> Chain[Any, Any]:
+        """Return the stages whose deadlines bound a read."""
+        machine = self.machine
+        timed: Chain[Any, Any] = Chain(self.silence)
+        if machine.reorder is not None:
+            timed = Chain(timed, Gap(machine.reorder))
+        return timed if machine.guards is None else Chain(timed, GuardTime(machine))
 
     def _finish(self, cause: StreamError | None, now: float) -> None:
         """Take the end of the input; the stream ends with it, unless it can go on from there."""
-        if not self._recovered(cause, now):
+        if not self.machine.over and not self._recovered(cause, now):
             self.machine.finish(cause, now)
 
     def _recovered(self, cause: StreamError | None, now: float) -> bool:
@@ -317,7 +322,7 @@ class Driver(Uncopied):
         self._rest = None
         self.due = -math.inf
         self.silence.begin_again(now + source.wait)
-        self.chain = self._timed()
+        self.chain = self.timed()
         self.swap(source)
         return True
 
@@ -445,7 +450,7 @@ class Driver(Uncopied):
                 "the stream was closed before anything was read, so there is no answer: "
                 f"read it inside `{self.block}`, or call .stop() where it is not wanted"
             )
-        self.verdict.ask("closed")
+        self.verdict.ask("closed", closing=True)
 
     @property
     def is_reading(self) -> bool:

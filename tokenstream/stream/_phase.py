@@ -57,7 +57,7 @@ NEXT: dict[tuple[Phase, Step], Phase] = {
 class Verdict:
     """Decides once how a stream ends: by itself, or because somebody stopped it, whichever came first."""
 
-    __slots__ = ("_decided", "_lock", "asked", "closed")
+    __slots__ = ("_decided", "_lock", "asked", "closed", "reason")
 
     def __init__(self) -> None:
         # Held for two statements; reentrant, because a signal's handler may stop the stream in between.
@@ -65,14 +65,22 @@ class Verdict:
         self._decided = False
         self.asked: str | None = None
         """Why somebody stopped the stream before its end; None where nobody did."""
+        self.reason: str | None = None
+        """Why it was stopped, where it was not closed only."""
         self.closed = False
         """The stream was closed before its end."""
 
-    def ask(self, reason: str) -> None:
-        """Ask for the end of the stream, unless it has come already."""
+    def ask(self, reason: str, *, closing: bool = False) -> None:
+        """Ask for the end of the stream, unless it has come already.
+
+        Args:
+            reason: Why.
+            closing: Whether the stream is closed, so that nobody has stopped it.
+        """
         with self._lock:
-            if not self._decided:
-                self.asked = self.asked or reason
+            if not self._decided and self.asked is None:
+                self.asked = reason
+                self.reason = None if closing else reason
 
     def decide(self) -> bool:
         """Decide now, and return True where the stream was stopped; a later `ask` changes nothing."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.sources._kinds import SKIPPED
-from tokenstream.stream._items import END, NOTABLE_SECONDS, Away, Failed, Opened
+from tokenstream.stream._items import END, NOTABLE_SECONDS, WAITED, Away, Failed, Opened
 from tokenstream.stream._said import homeless
 from tokenstream.stream._wake import shut_down
 
@@ -162,6 +162,11 @@ class Reader:
             return
         self._cancel()
         self._wake()
+
+    def wake(self) -> None:
+        """Have whoever waits come back without anything."""
+        if self._filled is not None:
+            self._put(self._clock(), WAITED)
 
     def _cancel(self) -> None:
         """End the opening or the read that is in progress."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import StreamStalled
 
 if TYPE_CHECKING:
+    from tokenstream._guarded import GuardedMachine
     from tokenstream._machine import Machine
     from tokenstream.limits import Deadlines
     from tokenstream.stages import Reorder
 
-__all__ = ["Gap", "Silence"]
+__all__ = ["Gap", "GuardTime", "Silence"]
 
 _WAITED_FOR = {
     "first_event": "the first event did not come",
@@ -148,6 +149,44 @@ class Gap:
 
     def tick(self, now: float) -> list[Any]:
         """Return nothing: the machine takes what is due."""
+        return []
+
+    def end(self, *, now: float = 0.0) -> list[Any]:
+        """Return nothing: nothing is held."""
+        return []
+
+    def check(self) -> None:
+        """Raise nothing: the machine has the error."""
+
+
+class GuardTime:
+    """A stage that gives what it takes, and whose deadline is the time that guards allow an answer.
+
+    Args:
+        machine: Has the guards.
+    """
+
+    error: None = None
+    stop: None = None
+
+    __slots__ = ("_machine",)
+
+    def __init__(self, machine: GuardedMachine) -> None:
+        self._machine = machine
+
+    @property
+    def deadline(self) -> float | None:
+        """The clock at which a guard stops the answer; None where none counts time."""
+        until = self._machine.guarded_until
+        return None if until == math.inf else until
+
+    def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
+        """Return what came."""
+        return [item]
+
+    def tick(self, now: float) -> list[Any]:
+        """Have the guards stop the answer."""
+        self._machine.tick(now)
         return []
 
     def end(self, *, now: float = 0.0) -> list[Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from tokenstream._elsewhere import no_block
 from tokenstream._glance import through_of
-from tokenstream.errors import ConcurrentRead
+from tokenstream.errors import ConcurrentRead, MisuseError
 from tokenstream.sources import Deferred, sync_source
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._driver import Options
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
+    from tokenstream.partial_json._pattern import At
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import SyncReadable
     from tokenstream.stages import Reorder
+    from tokenstream.stream._guarding import Rule
     from tokenstream.stream._opening import First
     from tokenstream.stream._responses import Responses
 
@@ -216,6 +218,68 @@ class Stream(StreamBase[SyncDriver], Choice):
 
         return run(self._driver, self._cursors, router)
 
+    @overload
+    def guard(
+        self,
+        rule: Rule | Callable[[Message], str | None],
+        *,
+        first_tokens: int = 50,
+        every: int | None = None,
+        hold: bool = False,
+    ) -> Self: ...
+    @overload
+    def guard(self, rule: Callable[[Any], str | None], *, hold: bool = False, field: At) -> Self: ...
+    def guard(
+        self,
+        rule: object,
+        *,
+        first_tokens: int = 50,
+        every: int | None = None,
+        hold: bool = False,
+        field: At | None = None,
+    ) -> Self:
+        r"""Have a rule look at the answer while it comes, and stop it.
+
+        Call it before the first read; it may be called several times, and each rule looks
+        for itself. Where one stops the answer, the source is closed at once, the loop
+        over the events ends with `Stopped`, views end, `stop_reason` says why, and
+        `message.ending` is "stopped". A tool call that is not whole then is never handed
+        out. An attempt that begins the answer again is judged afresh.
+
+        Args:
+            rule: A regular expression, looked for in the text as it comes; a `Budget` or a
+                `Repetition`; or a function that is given the message and returns why the
+                answer is stopped, None to let it go on.
+            first_tokens: After how many pieces of content a function is asked; it is asked
+                at the end where fewer come.
+            every: After how many more it is asked again, and at the end; None for once.
+            hold: Whether nothing is given before the rule has spoken, or `first_tokens` pieces
+                have come without a word of it; what is stopped by then is never shown.
+            field: The path to a field of structured output: the function is given its value
+                once it is finished, in place of the message.
+
+        Returns:
+            The stream itself.
+
+        Raises:
+            MisuseError: It is no rule; or reading has begun.
+            GuardFailed: In the loop: the function raised; that is the error's cause.
+
+        Example:
+            >>> body = [b"data: The cat\n\n", b"data: sat\n\n", b"data: [DONE]\n\n"]
+            >>> with Stream(body, format="text").guard("cat") as stream:
+            ...     print([piece for piece in stream.text], stream.stop_reason)
+            ['The cat'] the text matches 'cat'
+        """
+        from tokenstream.stream._guarding import guard, is_awaited
+
+        if is_awaited(rule):
+            raise MisuseError(
+                "a guard that has to be awaited needs an AsyncStream; a Stream takes a plain function"
+            )
+        guard(self._driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
+        return self
+
     # -- ending ------------------------------------------------------------
 
     @property
@@ -232,7 +296,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         next answer; the loop there ends as at the end of the answer.
 
         Args:
-            reason: Why, for the log.
+            reason: Why; `stop_reason` tells it.
         """
         self._driver.stop(reason)
 

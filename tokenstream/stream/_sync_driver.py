@@ -101,6 +101,7 @@ class SyncDriver(Driver):
     def step(self) -> Event:
         """Return the next event for a view, which meets the same error each time."""
         if self.phase is _ENDED:
+            self.machine.last = None
             if self.pump.source is not None:
                 # Ctrl-C came between the end and the closing.
                 self.end(quiet=True)
@@ -303,7 +304,7 @@ class SyncDriver(Driver):
         if self.wants_more():
             return self._read(until)
         ended = self.phase is _ENDED
-        if ended or not self.settle():
+        if (ended or not self.settle()) and self.machine.last is None:
             self.close_source(quiet=True)
             if not ended and self.error is not None:
                 raise self.error.with_traceback(None)

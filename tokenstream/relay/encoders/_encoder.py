@@ -18,6 +18,7 @@ from tokenstream.events import (
     RefusalDelta,
     Restarted,
     Resumed,
+    Stopped,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -58,6 +59,7 @@ _HANDLERS: dict[type, str] = {
     Ping: "ping",
     Restarted: "restart",
     Resumed: "resumed",
+    Stopped: "stopped",
     Unknown: "unknown",
 }
 """The method that takes an event of each class."""
@@ -273,6 +275,10 @@ class Encoder(Vocabulary):
 
     def resumed(self, event: Resumed) -> Payloads:
         """The answer goes on over another connection, of which its reader needs to know nothing."""
+        return ()
+
+    def stopped(self, event: Stopped) -> Payloads:
+        """A guard has stopped the answer, which stays as it broke off."""
         return ()
 
     def unknown(self, event: Unknown) -> Payloads:

@@ -1,0 +1,385 @@
+"""What stops an answer, on plain lists: budgets, repetition, patterns, and functions that are asked."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.recordings import ours, shared
+from tests.support.texts import pieces_of
+from tokenstream import Message, Stream, Usage
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.events import (
+    Event,
+    Finish,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    UsageUpdate,
+)
+from tokenstream.stages import Budget, Repetition
+from tokenstream.stages._guards.guards import Guards, rule_of
+from tokenstream.stages._guards.match import Match, compiled
+
+
+def is_linear(look: Callable[[int], None]) -> bool:
+    """Tell whether ten times the characters take about ten times the time; the fastest of several counts."""
+
+    def fastest(size: int) -> float:
+        times = []
+        for _ in range(3):
+            begun = time.process_time()
+            look(size)
+            times.append(time.process_time() - begun)
+        return min(times)
+
+    return fastest(80_000) < 25 * fastest(8_000)
+
+
+def stopped_by(budget: Budget, events: list[Event]) -> int | None:
+    """Return the number of the event at which a budget is used up, from 1."""
+    for number, event in enumerate(events, 1):
+        assert [event] == budget.feed(event, now=float(number))
+        if budget.stop is not None:
+            return number
+    return None
+
+
+# -- budgets --------------------------------------------------------------------------------------------
+
+
+def test_characters_of_all_that_a_model_writes_count() -> None:
+    """Text, reasoning and arguments; the answer may be as long as the bound, and no longer."""
+    said: list[Event] = [
+        ReasoningDelta("1234"),
+        ToolCallStart("a", "tool"),
+        ToolCallDelta("a", "567"),
+        TextDelta("890"),
+    ]
+
+    assert stopped_by(Budget(characters=10), said) is None
+    assert stopped_by(Budget(characters=9), said) == 4
+    assert stopped_by(Budget(characters=4), said) == 3
+
+
+def test_tokens_are_counted_by_the_provider_or_estimated() -> None:
+    """Four bytes to a token where nobody counts, and the reason says so."""
+    reckoned, counted = Budget(tokens=2), Budget(tokens=2)
+
+    assert stopped_by(reckoned, [TextDelta("12345678"), TextDelta("9")]) == 2
+    assert reckoned.stop == "the budget of 2 tokens is used up, by estimate"
+    assert stopped_by(counted, [UsageUpdate(Usage(output_tokens=3))]) == 1
+    assert counted.stop == "the budget of 2 tokens is used up"
+
+
+def test_what_a_provider_has_counted_replaces_the_estimate() -> None:
+    """From its count on, what comes is estimated again."""
+    said: list[Event] = [
+        TextDelta("x" * 400),
+        UsageUpdate(Usage(output_tokens=10)),
+        TextDelta("x" * 40),
+        TextDelta("x"),
+    ]
+
+    assert stopped_by(Budget(tokens=100), said) is None
+    assert stopped_by(Budget(tokens=20), said[1:]) == 3
+
+
+def test_seconds_pass_while_nothing_comes() -> None:
+    """A deadline, which is told from the clock of the request; or of the first event where none is told."""
+    budget = Budget(seconds=2.5)
+    assert budget.deadline is None
+    budget.started_at = 10.0
+    budget.feed(TextDelta("a"), now=12.0)
+    before = budget.stop
+    budget.tick(12.5)
+
+    assert (None, "the budget of 2.5 seconds is used up") == (before, budget.stop)
+    assert stopped_by(Budget(seconds=2), [TextDelta("a")] * 5) == 3
+
+
+def test_a_price_is_asked_for_with_the_tokens_so_far() -> None:
+    """Estimated ones say so in their source."""
+    seen: list[Usage] = []
+
+    def price(usage: Usage) -> float:
+        seen.append(usage)
+        return (usage.output_tokens or 0) * 0.01
+
+    budget = Budget(price=price, most=0.02)
+    said: list[Event] = [
+        UsageUpdate(Usage(input_tokens=5, output_tokens=1)),
+        TextDelta("1234"),
+        TextDelta("5"),
+    ]
+
+    assert stopped_by(budget, said) == 3
+    assert budget.stop == "the budget of 0.02 for the answer is used up, by estimate"
+    assert [("partial", 1), ("estimated", 2), ("estimated", 3)] == [(u.source, u.output_tokens) for u in seen]
+    assert {5} == {usage.input_tokens for usage in seen}
+
+
+@pytest.mark.parametrize(
+    "bounds, why",
+    [
+        ({}, "without a bound"),
+        ({"tokens": 0}, "tokens="),
+        ({"characters": -1}, "characters="),
+        ({"seconds": 0}, "seconds="),
+        ({"seconds": float("nan")}, "seconds="),
+        ({"tokens": True}, "tokens="),
+        ({"price": len}, "most="),
+        ({"most": 1.0}, "price="),
+        ({"price": 3, "most": 1.0}, "function"),
+        ({"price": len, "most": 0}, "most="),
+    ],
+)
+def test_a_budget_that_bounds_nothing_is_refused(bounds: Any, why: str) -> None:
+    """When it is made, and the error says why."""
+    with pytest.raises(MisuseError, match=why):
+        Budget(**bounds)
+
+
+# -- repetition -----------------------------------------------------------------------------------------
+
+LOOPS = {
+    "a sentence": "I apologize for the confusion, let me try that again. ",
+    "a word": "items ",
+    "a line of code": "        self.assertEqual(result, expected)\n",
+    "a paragraph": " ".join(f"word{number}" for number in range(60)) + "\n\n",
+    "an object": '{"id": 17, "name": "unknown"}, ',
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=list(LOOPS))
+@pytest.mark.parametrize("size", [1, 4, 7, 64, 100_000])
+def test_a_text_that_repeats_itself_is_stopped_soon(loop: str, size: int) -> None:
+    """Wherever it is cut: with the copy after the last that is allowed, at the latest."""
+    text = "Here is what you asked for, as well as I can tell. " + loop * 100
+    repetition, given = Repetition(), 0
+    for piece in pieces_of(text, size):
+        repetition.feed(piece)
+        given += len(piece)
+        if repetition.stop is not None:
+            break
+
+    assert repetition.stop is not None
+    assert size > len(text) or given <= 51 + max(7 * len(loop), 200 + len(loop)) + size + 16
+
+
+def test_it_is_found_at_the_same_place_however_the_text_is_cut() -> None:
+    """Also in the middle of one large piece, when the text goes on in another way."""
+    text = "Well: " + LOOPS["a sentence"] * 9 + "And so on, to the end."
+    found: list[str | None] = []
+    for size in (1, 3, 16, 50, len(text)):
+        repetition = Repetition(times=8)
+        for piece in pieces_of(text, size):
+            repetition.feed(piece)
+        found.append(repetition.stop)
+
+    assert found[0] is not None
+    assert 1 == len(set(found))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-" * 300,
+        "=" * 120 + "\n" + "=" * 120,
+        "| --- | --- | --- | --- | --- | --- | --- | --- |\n" * 4,
+        "|     |     |     |     |     |     |     |     |\n" * 12,
+        "Ha ha ha ha ha ha ha ha ha ha ha ha! ",
+        "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,\n" * 16,
+        "A" * 600 + "==",
+        "." * 200,
+        "- [ ] \n" * 40,
+        "\n".join(f"{number}. Item {number} of the list" for number in range(100)),
+        "No, no, no, no, no, no, no. ",
+        " " * 500 + "x",
+        "La la la la la la, " * 8,
+    ],
+)
+def test_what_repeats_itself_for_a_purpose_is_left_alone(text: str) -> None:
+    """Rules, tables, matrices, padding, laughter, lists."""
+    repetition = Repetition()
+    repetition.feed("Look: " + text + "\nThat was it, with some more text behind it.")
+
+    assert repetition.stop is None
+
+
+def _recorded_texts() -> list[tuple[str, str]]:
+    found = []
+    for recorded in (*ours(), *shared()):
+        if recorded.format == "custom":
+            continue
+        stream = Stream([recorded.body], format=recorded.format)
+        try:
+            message = stream.final()
+        except StreamError as error:
+            message = error.partial
+        texts = [message.text, message.reasoning, *(call.arguments_text for call in message.tool_calls)]
+        found += [(recorded.name, text) for text in texts if text]
+    return found
+
+
+@pytest.mark.slow
+def test_no_recorded_answer_is_taken_for_a_loop() -> None:
+    """Text, reasoning and arguments; not even where two times are too many."""
+    texts, alarms = _recorded_texts(), []
+    for name, text in texts:
+        repetition = Repetition(times=2)
+        repetition.feed(text)
+        alarms += [name] if repetition.stop is not None else []
+
+    assert len(texts) > 500
+    assert [] == alarms
+
+
+@pytest.mark.parametrize("text", ["ab", "the quick brown fox "])
+def test_looking_for_repetition_is_linear(text: str) -> None:
+    """Ten times the text takes ten times the time, whatever it is."""
+
+    def look(size: int) -> None:
+        repetition = Repetition(times=1_000_000)
+        for piece in pieces_of(text * (size // len(text)), 4):
+            repetition.feed(piece)
+
+    assert is_linear(look)
+
+
+@pytest.mark.parametrize("options", [{"times": 1}, {"times": 0}, {"times": 2.5}, {"longest": 0}])
+def test_repetition_is_more_than_once(options: Any) -> None:
+    """Else every text would repeat itself."""
+    with pytest.raises(MisuseError, match="whole number"):
+        Repetition(**options)
+
+
+# -- patterns -------------------------------------------------------------------------------------------
+
+
+def found_after(pattern: str, text: str, size: int) -> str | None:
+    """Return the text up to the piece with which a pattern is found; None where it never is."""
+    match, given = Match(compiled(pattern)), ""
+    for piece in pieces_of(text, size):
+        match.feed(piece)
+        given += piece
+        if match.stop is not None:
+            return given
+    match.end()
+    return None if match.stop is None else f"{given}$"
+
+
+@pytest.mark.parametrize(
+    "pattern, text, upto",
+    [
+        ("cat", "a cat sat", "a cat"),
+        (r"\bcat\b", "a catalogue, a cat, a dog", "a catalogue, a cat,"),
+        (r"\bcat\b", "a catalogue", None),
+        (r"\bcat\b", "a cat", "a cat$"),
+        ("secret.*", "the secret word is", "the secret"),
+        (r"\d{4}-\d{4}", "at 1234-5678 or so", "at 1234-5678"),
+        (r"(?i)STOP", "please stop it", "please stop"),
+        (r"^cat", "a cat", None),
+        (r"cat$", "a cat sat", None),
+        (r"cat$", "a cat", "a cat$"),
+        ("a\nb", "x a\nb", "x a\nb"),
+    ],
+)
+def test_a_pattern_is_found_as_soon_as_nothing_can_undo_it(pattern: str, text: str, upto: str | None) -> None:
+    """Character by character, and across pieces."""
+    assert upto == found_after(pattern, text, 1)
+    for size in (2, 3, 100):
+        assert (upto is None) is (found_after(pattern, text, size) is None)
+
+
+def test_a_pattern_is_found_in_a_long_text() -> None:
+    """At its end, at its beginning, in pieces and in one; what was cut away is no start of the text."""
+    text = "no " * 5_000
+
+    for size in (1, 100, 100_000):
+        assert found_after("cat", text + "cat", size) is not None
+        assert found_after("cat", "cat" + text, size) is not None
+        assert found_after("^no", "oh " + text, size) is None
+        assert found_after("x{900}y", text + "x" * 900 + "y", size) is not None
+
+
+def test_looking_for_a_pattern_is_linear() -> None:
+    """What has come is not looked at again and again."""
+
+    def look(size: int) -> None:
+        match = Match(compiled("(?i)secret|password"))
+        for piece in pieces_of("The quick brown fox jumps. " * (size // 27), 4):
+            match.feed(piece)
+
+    assert is_linear(look)
+
+
+# -- what is a rule -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rule, options, why",
+    [
+        ("(", {}, "no regular expression"),
+        ("a*", {}, "where there is no text"),
+        (re.compile(b"a"), {}, "bytes"),
+        (None, {}, "a guard is"),
+        (3, {}, "a guard is"),
+        (Budget, {}, "a guard is"),
+        (len, {"first": 0}, "first_tokens="),
+        (len, {"every": 0}, "every="),
+        ("cat", {"every": 3}, "every="),
+        (len, {"every": 3, "field": "a"}, "every="),
+        ("cat", {"field": "a"}, "field="),
+        (len, {"field": 3}, "path"),
+    ],
+)
+def test_what_is_no_rule_is_refused(rule: Any, options: Any, why: str) -> None:
+    """When it is given, and the error says why."""
+    with pytest.raises(MisuseError, match=why):
+        rule_of(rule, options.get("first", 50), options.get("every"), options.get("field"))
+
+
+def _asked(events: list[Event], first: int, every: int | None) -> list[int]:
+    """Return after how many pieces a function is asked."""
+    count, asked = 0, []
+
+    def ask(_: Message) -> None:
+        asked.append(count)
+
+    guards = Guards(Message)
+    guards.add(rule_of(ask, first, every, None), first, hold=False)
+    for event in events:
+        count += isinstance(event, TextDelta)
+        if isinstance(event, Finish):
+            guards.finish(event)
+        else:
+            guards.feed(event, 0.0)
+    guards.end()
+    return asked
+
+
+@pytest.mark.parametrize(
+    "pieces, first, every, asked",
+    [
+        (10, 4, None, [4]),
+        (3, 4, None, [3]),
+        (4, 4, None, [4]),
+        (10, 4, 3, [4, 7, 10]),
+        (11, 4, 3, [4, 7, 10, 11]),
+        (0, 4, None, [0]),
+    ],
+)
+def test_a_function_is_asked_at_its_place_or_at_the_end(
+    pieces: int, first: int, every: int | None, asked: list[int]
+) -> None:
+    """Once; with `every` again and again, and at the end where something came since."""
+    said: list[Event] = [TextDelta("a")] * pieces
+
+    assert asked == _asked([*said, Finish("stop"), UsageUpdate(Usage())], first, every)
+    assert asked == _asked(said, first, every)

@@ -1,0 +1,422 @@
+"""`guard`: an answer is stopped where a rule says so, what had come is kept, and the source is closed."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.recovery.attempts import in_each_world, play
+from tests.stream.async_sources import HEL, LO, is_closed, open_after
+from tests.stream.bodies import Source
+from tests.stream.drivers import read_async, read_sync
+from tests.support import chunkings
+from tests.support.playing import silent_after, three_worlds
+from tests.support.recordings import ours
+from tokenstream import Message, Retry, Stream, connect
+from tokenstream.errors import GuardFailed, MisuseError, StreamConsumed, StreamTruncated
+from tokenstream.events import Event, Finish, Stopped, TextDelta, ToolCallDone
+from tokenstream.stages import Budget, Repetition
+from tokenstream.testing import script
+
+WORDS = ("The ", "ca", "t ", "sat ", "on ", "it")
+ANSWER = script().text(*WORDS).usage(input_tokens=3, output_tokens=6).finish("stop")
+FORMATS = ("openai-chat", "anthropic", "gemini", "openai-responses", "text")
+
+
+def body_in(format: str = "openai-chat") -> list[bytes]:
+    """Return the answer as a server sends it."""
+    said = script().text(*WORDS) if format == "text" else ANSWER
+    return said.finish("stop").chunks(format) if format == "text" else ANSWER.chunks(format)
+
+
+def off_topic(message: Message) -> str | None:
+    """Say that cats are off topic."""
+    return "off topic" if "cat" in message.text else None
+
+
+def never(_: Message) -> None:
+    """Let every answer go on."""
+
+
+def events_of(body: Any, *guards: dict[str, Any], **options: Any) -> tuple[list[Event], Stream]:
+    """Return the events of a guarded stream, and the stream."""
+    stream = Stream(body, **options)
+    for each in guards:
+        assert stream is stream.guard(**each)
+    return list(stream), stream
+
+
+RULES: dict[str, dict[str, Any]] = {
+    "a pattern": {"rule": "cat"},
+    "a function": {"rule": off_topic, "first_tokens": 3},
+    "a function at the end": {"rule": off_topic},
+    "a function again and again": {"rule": off_topic, "first_tokens": 1, "every": 1},
+    "a budget": {"rule": Budget(characters=7)},
+    "a pattern that holds": {"rule": "cat", "hold": True},
+    "a function that holds": {"rule": off_topic, "first_tokens": 3, "hold": True},
+    "a function that holds all": {"rule": off_topic, "hold": True},
+    "one that finds nothing": {"rule": "dog"},
+    "one that holds and finds nothing": {"rule": never, "first_tokens": 2, "hold": True},
+    "one that holds all and finds nothing": {"rule": never, "hold": True},
+    "repetition": {"rule": Repetition()},
+}
+TEXTS = {
+    "a pattern": "The cat",
+    "a function": "The cat ",
+    "a function at the end": "The cat sat on it",
+    "a function again and again": "The cat",
+    "a budget": "The cat ",
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("rule", RULES)
+def test_both_drivers_stop_at_the_same_place_at_every_chunking(rule: str, format: str) -> None:
+    """Events, text, message and closing are the same, on asyncio and on trio."""
+    guard = RULES[rule]
+    body = b"".join(body_in(format))
+    seen = []
+    for chunks in chunkings.several(body, rule).values():
+        for view in (lambda stream: stream.guard(**guard), lambda stream: stream.guard(**guard).text):
+            expected = read_sync(chunks, view, format=format)
+            for backend in ("asyncio", "trio"):
+                assert expected == read_async(chunks, view, backend=backend, format=format)
+            assert expected["closed"] == 1
+            seen.append((expected["message"].text, expected["message"].ending))
+
+    assert 1 == len(set(seen))
+    assert seen[0][1] == ("complete" if "nothing" in rule or rule == "repetition" else "stopped")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_had_come_is_kept_and_no_more_is_read(rule: str) -> None:
+    """The last event tells why; a rule that holds leaves nothing."""
+    body = ANSWER.chunks("openai-chat")
+    events, stream = events_of(body, RULES[rule])
+    is_whole = "nothing" in rule or rule == "repetition"
+    text = "The cat sat on it" if is_whole else "" if "holds" in rule else None
+
+    assert is_whole is not isinstance(events[-1], Stopped)
+    assert is_whole is any(isinstance(event, Finish) for event in events)
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == stream.message.text
+    assert text is None or text == stream.message.text
+    assert stream.message.text.startswith(TEXTS.get(rule, "").rstrip())
+    assert stream.closed
+    last = events[-1]
+    assert stream.stop_reason == (last.reason if isinstance(last, Stopped) else None)
+
+
+def test_the_source_is_closed_before_the_last_piece_is_given() -> None:
+    """Whoever is long about it pays for no more tokens."""
+    source = Source(ANSWER.chunks("openai-chat"))
+    with Stream(source).guard("cat") as stream:
+        for piece in stream.text:
+            if "t" in piece.lower()[:1] and "ca" in stream.message.text:
+                assert 1 == source.closed
+                assert "stopped" == stream.message.ending
+    assert "the text matches 'cat'" == stream.stop_reason
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_a_connection_is_closed_as_soon_as_a_rule_speaks(hold: bool) -> None:
+    """The server sees its client go, though the consumer has not come back for more."""
+    with open_after(HEL + LO) as server, connect(server.url, json={}) as stream:
+        for event in stream.guard("Hello", hold=hold):
+            if stream.stop_reason is not None:
+                assert stream.closed
+                assert is_closed(server)
+                assert isinstance(event, Stopped if hold else TextDelta)
+                break
+
+        assert ("" if hold else "Hello") == stream.message.text
+
+
+def test_the_first_rule_that_speaks_stops() -> None:
+    """Each looks for itself."""
+    asked: list[str] = []
+
+    def ask(message: Message) -> None:
+        asked.append(message.text)
+
+    guards: list[dict[str, Any]] = [
+        {"rule": ask, "first_tokens": 2},
+        {"rule": "sat"},
+        {"rule": "on"},
+        {"rule": Budget(tokens=500)},
+    ]
+    events, stream = events_of(ANSWER.chunks("openai-chat"), *guards)
+
+    assert Stopped("the text matches 'sat'") == events[-1]
+    assert (["The ca"], "The cat sat ") == (asked, stream.message.text)
+
+
+def test_a_rule_that_holds_and_one_that_does_not() -> None:
+    """What the one lets go, the other may stop: it comes up to there, and no further."""
+    guards: list[dict[str, Any]] = [{"rule": never, "first_tokens": 5, "hold": True}, {"rule": "cat"}]
+    events, stream = events_of(ANSWER.chunks("openai-chat"), *guards)
+
+    assert "The cat " == stream.message.text
+    assert isinstance(events[-1], Stopped)
+
+
+def test_nothing_is_seen_of_what_is_held() -> None:
+    """Neither by loops, nor in the message or a checkpoint, until it is given; then none of it is ahead."""
+    seen: list[str] = []
+
+    def look(message: Message) -> None:
+        seen.extend((message.text, stream.message.text, stream.checkpoint().message.text))
+
+    stream = Stream(ANSWER.chunks("openai-chat")).guard(look, first_tokens=3, hold=True)
+    given = ""
+    for event in stream:
+        if isinstance(event, TextDelta):
+            given += event.text
+            assert given == stream.message.text == stream.checkpoint().message.text
+
+    assert ["The cat ", "", ""] == seen
+    assert "The cat sat on it" == given
+
+
+def test_a_tool_call_that_is_not_whole_is_never_handed_out() -> None:
+    """One that was whole before has been."""
+    said = script().tool_call("first", {"a": 1}).tool_call("rm", {"path": "/tmp/x"}).finish("tool_calls")
+    guard = Budget(characters=10)
+    events, stream = events_of(said.chunks("anthropic"), {"rule": guard})
+
+    assert ["first"] == [event.call.name for event in events if isinstance(event, ToolCallDone)]
+    assert [True, False] == [call.complete for call in stream.message.tool_calls]
+    assert [] == list(Stream(said.chunks("anthropic")).guard(guard).tool_calls.when_complete())
+
+
+def test_an_answer_that_is_stopped_at_its_end_is_not_complete() -> None:
+    """What waits for a complete answer gets nothing of it."""
+    said = script().tool_call("first", {"a": 1}).finish("tool_calls")
+    stream = Stream(said.chunks("openai-chat")).guard(lambda _: "not that tool")
+
+    assert [] == list(stream.tool_calls.when_complete())
+    assert ("stopped", None) == (stream.message.ending, stream.message.finish_reason)
+
+
+@pytest.mark.parametrize("hold", [False, True])
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
+def test_a_finished_field_is_judged(format: str, hold: bool) -> None:
+    """Once, as soon as it is finished; the rest of the answer is not read."""
+    values: list[Any] = []
+
+    def judge(value: Any) -> str | None:
+        values.append(value)
+        return "refused" if value == "no" else None
+
+    pieces = ('{"title": "A', '", "verdict"', ': "n', 'o", "text"', ': "more', ' and more"}')
+    body = script().text(*pieces).finish("stop").chunks(format)
+    stream = Stream(body).guard(judge, field="verdict", hold=hold)
+
+    assert ([] if hold else list(pieces[:4])) == list(stream.text)
+    assert (["no"], "refused") == (values, stream.stop_reason)
+    passed = Stream(body).guard(lambda _: None, field="title", hold=hold)
+    assert "".join(pieces) == "".join(passed.text)
+
+
+def test_a_guard_that_raises_closes_the_stream() -> None:
+    """Its error is the cause, after all that came before; views raise it each time."""
+
+    def fail(_: Message) -> str | None:
+        raise ValueError("no model")
+
+    source = Source(ANSWER.chunks("openai-chat"))
+    stream = Stream(source).guard(fail, first_tokens=2)
+    given: list[str] = []
+    with pytest.raises(GuardFailed):
+        given.extend(stream.text)
+    with pytest.raises(GuardFailed) as caught:
+        given.extend(stream.text)
+
+    assert ["The ", "ca", "The ca"] == given
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert ("The ca", "failed") == (caught.value.partial.text, caught.value.partial.ending)
+    assert 1 == source.closed
+    held = Stream(ANSWER.chunks("openai-chat")).guard(fail, first_tokens=2, hold=True)
+    with pytest.raises(GuardFailed) as caught:
+        held.final()
+    assert "" == caught.value.partial.text
+
+
+def test_what_is_no_reason_is_an_error() -> None:
+    """`return True` stops nothing without a word."""
+    wrong: Any = lambda _: True  # noqa: E731
+    with pytest.raises(GuardFailed) as caught:
+        Stream(ANSWER.chunks("openai-chat")).guard(wrong).final()
+
+    assert "returns why" in str(caught.value.__cause__)
+
+
+def test_an_answer_that_breaks_off_is_judged_as_far_as_it_came() -> None:
+    """A rule that stops it comes before the error; else the error is raised."""
+    body = ANSWER.chunks("openai-chat")[:5]
+    stream = Stream(body).guard(off_topic)
+
+    assert ("stopped", "off topic") == (stream.final().ending, stream.stop_reason)
+    with pytest.raises(StreamTruncated):
+        Stream(body).guard(never, hold=True).final()
+
+
+@three_worlds
+@pytest.mark.parametrize("beats", [False, True])
+def test_time_stops_an_answer_in_which_nothing_comes(world: str, beats: bool) -> None:
+    """By the stream's own clock, counted from the request; signs of life are nothing, either."""
+    steps: list[Any] = [step for chunk in ANSWER.chunks("openai-chat")[:3] for step in (1.0, chunk)]
+    steps += [step for _ in range(20 * beats) for step in (0.3, b": beat\n\n")]
+    playback = silent_after(*steps)
+    stream: Any = playback.stream() if world == "sync" else playback.astream()
+    stream.guard(Budget(seconds=4.5))
+    events: list[Event] = []
+
+    async def read_on() -> None:
+        async with stream:
+            events.extend([event async for event in stream])
+
+    if world == "sync":
+        events.extend(stream)
+    else:
+        anyio.run(read_on, backend=world)
+
+    assert Stopped("the budget of 4.5 seconds is used up") == events[-1]
+    assert events[-1] == Stopped(stream.stop_reason)
+    assert ("The ca", 4.5) == (stream.message.text, round(stream.metrics.duration, 3))
+
+
+def test_a_guard_is_set_before_the_first_read() -> None:
+    """One that has not seen the beginning of an answer would be none."""
+    stream = Stream(ANSWER.chunks("openai-chat"))
+    next(stream)
+    with pytest.raises(MisuseError, match="before the first read"):
+        stream.guard("cat")
+    stream.final()
+    with pytest.raises(MisuseError, match="before the first read"):
+        stream.guard("cat")
+
+
+def test_a_rule_that_has_to_be_awaited_needs_an_async_stream() -> None:
+    """Told when it is given."""
+
+    async def judge(_: Message) -> str | None:
+        return None
+
+    class Judge:
+        async def __call__(self, _: Message) -> str | None:
+            return None
+
+    for rule in (judge, Judge()):
+        wrong: Any = rule
+        with Stream(ANSWER.chunks("openai-chat")) as stream, pytest.raises(MisuseError, match="AsyncStream"):
+            stream.guard(wrong)
+
+
+def test_a_reason_is_told_of_a_stop_as_well() -> None:
+    """Not of a close, nor of what had ended before."""
+    stopped, silent, closed, ended = (Stream(ANSWER.chunks("openai-chat")) for _ in range(4))
+    for stream in (stopped, silent, closed, ended):
+        assert stream.stop_reason is None
+        next(stream)
+    stopped.stop("enough")
+    silent.stop()
+    closed.close()
+    ended.final()
+    ended.stop("too late")
+
+    assert ["enough", "stop", None, None] == [s.stop_reason for s in (stopped, silent, closed, ended)]
+
+
+def test_a_new_loop_gets_the_word_that_was_not_given_yet() -> None:
+    """Also where the loop before was left at the very piece that stopped the answer."""
+    stream = Stream(ANSWER.chunks("openai-chat")).guard("cat")
+    for event in stream:
+        if isinstance(event, TextDelta) and event.text == "t ":
+            break
+
+    assert ["Stopped"] == [type(event).__name__ for event in stream]
+    with pytest.raises(StreamConsumed):
+        iter(stream)
+
+
+def test_a_guard_does_not_keep_a_stream_alive() -> None:
+    """Nobody who lets go of it waits for the garbage collector."""
+    gc.disable()
+    try:
+        stream = Stream(ANSWER.chunks("openai-chat")).guard("dog").guard(never, hold=True)
+        next(stream)
+        gone = weakref.ref(stream)
+        stream.close()
+        driver = weakref.ref(stream._driver)  # noqa: SLF001 - what must go
+        del stream
+
+        assert (None, None) == (gone(), driver())
+    finally:
+        gc.enable()
+
+
+@in_each_world
+def test_what_is_stopped_is_not_asked_for_again(world: str) -> None:
+    """The stop is the answer's end."""
+    played = play(world, [ANSWER.chunks("openai-chat")] * 2, Retry(wait=0), guarded("cat"))
+
+    assert 1 == len(played.asked)
+    assert ("The cat ", "stopped") == ("".join(played.given), played.message.ending)
+
+
+@in_each_world
+@pytest.mark.parametrize("cut, asked", [(4, ["The cat sat "]), (5, ["The cat sat ", "The cat sat "])])
+def test_an_answer_that_begins_again_is_judged_afresh(world: str, cut: int, asked: list[str]) -> None:
+    """What was held of the attempt before counts no more, and leaves no trace."""
+    counted: list[str] = []
+
+    def count(message: Message) -> None:
+        counted.append(message.text)
+
+    whole = ANSWER.chunks("openai-chat")
+    view = guarded(count, first_tokens=4, hold=True)
+    played = play(world, [whole[:cut], whole], Retry(wait=0, mode="restart"), view)
+
+    assert (2, asked) == (len(played.asked), counted)
+    assert "The cat sat on it" == "".join(played.given)
+
+
+@in_each_world
+def test_a_guard_that_fails_is_not_asked_elsewhere(world: str) -> None:
+    """Another provider's answer would be judged by the same guard."""
+
+    def fail(_: Message) -> str | None:
+        raise ValueError("no model")
+
+    whole = ANSWER.chunks("openai-chat")
+    retry = Retry(wait=0, mode="restart", fallback=[lambda _: pytest.fail("asked")])
+    played = play(world, [whole, whole], retry, guarded(fail, first_tokens=2))
+
+    assert (GuardFailed, 1) == (type(played.error), len(played.asked))
+
+
+def guarded(rule: Any, **options: Any) -> Any:
+    """Return what gives the text of a stream that is guarded."""
+    return lambda stream: stream.guard(rule, **options).text
+
+
+@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+def test_no_recorded_answer_is_changed_by_guards_that_let_it_go(recorded: Any) -> None:
+    """Held back or not, at a glance or not: events and message are the same."""
+    plain = read_sync([recorded.body], lambda stream: stream, format=recorded.format)
+
+    def view(stream: Any, *, hold: bool = False) -> Any:
+        stream.guard("no such thing").guard(Repetition()).guard(Budget(tokens=10**9))
+        return stream.guard(never, first_tokens=3, hold=hold)
+
+    for chunks in ([recorded.body], chunkings.per_event(recorded.body)):
+        for hold in (False, True):
+            seen = read_sync(chunks, partial(view, hold=hold), format=recorded.format)
+            assert plain["items"] == seen["items"]
+            assert plain["message"] == seen["message"]
+            assert plain["error"] == seen["error"]

@@ -1,0 +1,317 @@
+"""Guards that have to be awaited: they run beside the stream, and stop it when they speak."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.stream.async_sources import HEL, LO, is_closed, open_after, readers, received, until
+from tokenstream import AsyncStream, Message, Retry, aresilient
+from tokenstream.errors import GuardFailed, MisuseError
+from tokenstream.events import Stopped
+from tokenstream.testing import script
+
+pytestmark = pytest.mark.anyio
+
+WORDS = ("The ", "ca", "t ", "sat ", "on ", "it")
+BODY = script().text(*WORDS).usage(input_tokens=3, output_tokens=6).finish("stop").chunks("openai-chat")
+
+
+class Judge:
+    """A rule that speaks when a test says so.
+
+    Args:
+        reason: What it says; an exception is raised.
+    """
+
+    def __init__(self, reason: str | Exception | None) -> None:
+        self._reason = reason
+        self.speaks = anyio.Event()
+        self.asked: list[str] = []
+        self.cancelled = 0
+
+    async def __call__(self, message: Message) -> str | None:
+        self.asked.append(message.text)
+        try:
+            await self.speaks.wait()
+        except anyio.get_cancelled_exc_class():
+            self.cancelled += 1
+            raise
+        if isinstance(self._reason, Exception):
+            raise self._reason
+        return self._reason
+
+
+async def gated(gate: anyio.Event, after: int) -> AsyncIterator[bytes]:
+    """Give the body, whose chunks from `after` on come when a gate is opened."""
+    for number, chunk in enumerate(BODY):
+        if number == after:
+            await gate.wait()
+        await anyio.lowlevel.checkpoint()
+        yield chunk
+
+
+SOURCES: dict[str, Callable[[], Any]] = {
+    "at hand": lambda: BODY,
+    "a generator": lambda: gated(_open(), 0),
+}
+
+
+def _open() -> anyio.Event:
+    gate = anyio.Event()
+    gate.set()
+    return gate
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_text_flows_while_a_rule_thinks_and_its_word_is_awaited(source: str) -> None:
+    """All of the answer comes; its end waits, so that no verdict is lost."""
+    judge, given = Judge("off topic"), ""
+    async with AsyncStream(SOURCES[source]()).guard(judge, first_tokens=2) as stream:
+        async for piece in stream.text:
+            given += piece
+            if given.endswith("it"):
+                judge.speaks.set()
+
+    assert ("The cat sat on it", ["The ca"]) == (given, judge.asked)
+    assert ("stopped", "off topic") == (stream.message.ending, stream.stop_reason)
+    assert stream.message.finish_reason is None
+
+
+@pytest.mark.parametrize("hold", [False, True])
+@pytest.mark.parametrize("source", SOURCES)
+async def test_an_answer_that_is_allowed_is_whole(source: str, hold: bool) -> None:
+    """With all its events."""
+    plain = [repr(event) async for event in AsyncStream(SOURCES[source]())]
+    judge = Judge(None)
+    judge.speaks.set()
+    async with AsyncStream(SOURCES[source]()).guard(judge, first_tokens=2, hold=hold) as stream:
+        events = [repr(event) async for event in stream]
+
+    assert plain == events
+    assert ("complete", None) == (stream.message.ending, stream.stop_reason)
+
+
+async def test_a_rule_stops_a_stream_in_which_nothing_comes() -> None:
+    """A read that is in progress ends, and the connection is closed at once."""
+    judge = Judge("off topic")
+    events: list[Any] = []
+    with open_after(HEL + LO) as server:
+        async with AsyncStream(received(server)).guard(judge, first_tokens=2) as stream:
+            async with anyio.create_task_group() as tasks:
+
+                async def read() -> None:
+                    events.extend([event async for event in stream])
+
+                tasks.start_soon(read)
+                await until(lambda: judge.asked)
+                judge.speaks.set()
+
+            assert is_closed(server)
+            assert Stopped("off topic") == events[-1]
+            assert ("Hello", "stopped") == (stream.message.text, stream.message.ending)
+    assert [] == readers()
+
+
+async def test_a_rule_stops_a_stream_that_nobody_reads_just_then() -> None:
+    """The source is closed, and the loop that comes back gets the last word."""
+    judge = Judge("off topic")
+    with open_after(HEL + LO) as server:
+        async with AsyncStream(received(server)).guard(judge, first_tokens=1) as stream:
+            events = []
+            async for event in stream:
+                events.append(event)
+                if judge.asked or stream.message.text == "Hello":
+                    judge.speaks.set()
+                    await until(lambda: stream.stop_reason)
+                    assert is_closed(server)
+
+    assert Stopped("off topic") == events[-1]
+
+
+@pytest.mark.parametrize("reason", ["off topic", None])
+async def test_nothing_is_given_before_a_rule_that_holds_has_spoken(reason: str | None) -> None:
+    """Though the source is silent meanwhile: then all of it comes, or none."""
+    judge, gate, given = Judge(reason), anyio.Event(), list[str]()
+    held = AsyncStream(gated(gate, 5)).guard(judge, first_tokens=2, hold=True)
+    async with held as stream, anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            async for piece in stream.text:
+                given.append(piece)
+                if stream.message.text == "The cat sat ":
+                    gate.set()
+
+        tasks.start_soon(read)
+        await until(lambda: judge.asked)
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        assert ([], "") == (given, stream.message.text)
+        judge.speaks.set()
+
+    assert ("" if reason else "The cat sat on it") == "".join(given) == stream.message.text
+    assert reason == stream.stop_reason
+
+
+async def test_an_answer_that_is_over_is_held_until_the_rule_has_spoken() -> None:
+    """Its end is no verdict."""
+    judge, given = Judge(None), list[str]()
+    async with AsyncStream(BODY).guard(judge, hold=True) as stream, anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            given.extend([piece async for piece in stream.text])
+
+        tasks.start_soon(read)
+        await until(lambda: judge.asked)
+        assert [] == given
+        judge.speaks.set()
+
+    assert ("The cat sat on it", ["The cat sat on it"]) == ("".join(given), judge.asked)
+    assert "complete" == stream.message.ending
+
+
+@pytest.mark.parametrize("way", ["left", "closed", "stopped", "raised", "cancelled"])
+async def test_a_rule_that_thinks_is_cancelled_with_the_stream(way: str) -> None:
+    """No task is left, and what the body raised comes out as it is."""
+    judge = Judge("too late")
+    stream = AsyncStream(gated(anyio.Event(), 5)).guard(judge, first_tokens=1)
+    stack = AsyncExitStack()
+    if way == "raised":
+        stack.enter_context(pytest.raises(KeyError))
+    async with stack:
+        with anyio.CancelScope() as scope:
+            async with stream:
+                async for _ in stream.text:
+                    await until(lambda: judge.asked)
+                    break
+                if way == "closed":
+                    await stream.aclose()
+                elif way == "stopped":
+                    stream.stop("mine")
+                elif way == "raised":
+                    raise KeyError
+                elif way == "cancelled":
+                    scope.cancel()
+                    await anyio.sleep(5)
+
+    assert 1 == judge.cancelled
+    assert ("stopped", "mine" if way == "stopped" else None) == (stream.message.ending, stream.stop_reason)
+    assert [] == readers()
+
+
+@pytest.mark.parametrize("hold", [False, True])
+async def test_a_rule_that_raises_closes_the_stream(hold: bool) -> None:
+    """Also while a read waits for a silent source; its error is the cause, and in no group."""
+    judge, given = Judge(ValueError("no model")), list[str]()
+    judge.speaks.set()
+    stream = AsyncStream(gated(anyio.Event(), 4)).guard(judge, first_tokens=2, hold=hold)
+    with pytest.raises(GuardFailed) as caught:
+        async with stream:
+            async for piece in stream.text:
+                given.append(piece)
+
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert "".join(given) == caught.value.partial.text
+    assert hold is (not given)
+    assert stream.closed
+
+
+async def test_a_rule_is_asked_again_and_at_the_end() -> None:
+    """One question at a time: what came while one was open is in the next."""
+    asked: list[str] = []
+
+    async def judge(message: Message) -> str | None:
+        asked.append(message.text)
+        await anyio.lowlevel.checkpoint()
+        return None
+
+    source = gated(_open(), 0)
+    async with AsyncStream(source).guard(judge, first_tokens=1, every=1) as stream:
+        await stream.final()
+
+    assert "The cat sat on it" == asked[-1]
+    assert sorted(set(asked), key=len) == asked
+
+
+async def test_a_field_may_be_judged_beside_the_stream() -> None:
+    """Each of its values, in turn."""
+    seen: list[Any] = []
+
+    async def judge(value: Any) -> str | None:
+        seen.append(value)
+        await anyio.lowlevel.checkpoint()
+        return "refused" if value == 3 else None
+
+    body = script().text('{"steps": [1, 2, ', "3, 4]}").finish("stop").chunks("openai-chat")
+    async with AsyncStream(body).guard(judge, field="steps.*") as stream:
+        await stream.final()
+
+    assert ([1, 2, 3], "refused") == (seen, stream.stop_reason)
+
+
+async def test_it_needs_a_block() -> None:
+    """Where there is no room for a task, the first read says so; then it may be read in one."""
+    judge = Judge("off topic")
+    judge.speaks.set()
+    stream = AsyncStream(gated(_open(), 0)).guard(judge)
+    with pytest.raises(MisuseError, match="async with"):
+        await anext(stream)
+    async with stream:
+        await stream.final()
+
+    assert "off topic" == stream.stop_reason
+
+
+async def test_it_may_be_set_within_the_block() -> None:
+    """Where a task reads the source; on trio there is no room beside one that needs no task."""
+    judge = Judge("off topic")
+    judge.speaks.set()
+    async with AsyncStream(gated(_open(), 0)) as stream:
+        stream.guard(judge)
+        await stream.final()
+
+    assert "off topic" == stream.stop_reason
+
+
+async def test_a_verdict_on_an_attempt_that_was_given_up_counts_no_more() -> None:
+    """The answer that began again is judged afresh."""
+    asked: list[str] = []
+
+    async def judge(message: Message) -> str | None:
+        asked.append(message.text)
+        # The first one speaks when its answer is gone.
+        await anyio.sleep(0.05 if len(asked) == 1 else 0)
+        return "about the first" if len(asked) == 1 else None
+
+    async def opened(attempt: Any) -> AsyncIterator[bytes]:
+        return gated(_open(), 0) if attempt.number == 2 else cut()
+
+    async def cut() -> AsyncIterator[bytes]:
+        for chunk in BODY[:5]:
+            await anyio.lowlevel.checkpoint()
+            yield chunk
+
+    open_it: Callable[[Any], Awaitable[Any]] = opened
+    stream = aresilient(open_it, Retry(wait=0, mode="restart")).guard(judge, first_tokens=2)
+    async with stream:
+        await stream.final()
+        await anyio.sleep(0.06)
+
+    assert ["The ca", "The ca"] == asked
+    assert ("complete", None) == (stream.message.ending, stream.stop_reason)
+
+
+async def test_a_stream_that_is_let_go_leaves_no_task() -> None:
+    """What was asked ends with the block, even where it will not."""
+    judge = Judge(None)
+    async with AsyncStream(BODY).guard(judge, first_tokens=1) as stream:
+        await anext(stream)
+    del stream
+    gc.collect()
+
+    assert [] == readers()

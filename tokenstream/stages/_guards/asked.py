@@ -1,0 +1,179 @@
+"""Rules that ask a function: about the answer as it stands, or about a field of it that is finished."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.errors import MisuseError
+from tokenstream.events import TextDelta
+from tokenstream.stages._content import has_content
+from tokenstream.stages._search import Search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.message import Message
+    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json.events import ValueDone
+
+__all__ = ["AnswerQuestion", "FieldQuestion", "Question", "reason_of"]
+
+
+def reason_of(said: object) -> str | None:
+    """Return the reason that a rule has given, or None.
+
+    Raises:
+        MisuseError: It is neither.
+    """
+    if said is None or isinstance(said, str):
+        return said if said != "" else "a guard has stopped it"
+    raise MisuseError(
+        "a guard returns why the answer is stopped, as text, or None to let it go on, "
+        f"and not {type(said).__name__}"
+    )
+
+
+class Question:
+    """A rule that asks a function.
+
+    Args:
+        ask: The function; where it has to be awaited, `later` is given what it is to be asked about.
+    """
+
+    deadline: float | None = None
+
+    __slots__ = ("ask", "asked", "later", "pending", "spoken", "stop", "turn")
+
+    def __init__(self, ask: Callable[[Any], Any]) -> None:
+        self.ask = ask
+        self.turn = 0
+        """How many answers it has judged before this one."""
+        self.later: Callable[[Any], object] | None = None
+        """Takes what is to be asked about, where it has to be awaited; None where it answers at once."""
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Judge another answer."""
+        self.turn += 1
+        self.pending = False
+        """The function was asked, and has not answered."""
+        self.stop: str | None = None
+        self.spoken = False
+        """The function has answered once."""
+        self.asked = False
+        """The function was asked once."""
+
+    def tick(self, now: float) -> None:
+        """Do nothing: time is no matter here."""
+
+    def take(self, said: object) -> None:
+        """Take what the function has answered."""
+        self.pending = False
+        self.spoken = True
+        self.stop = self.stop or reason_of(said)
+
+    def put(self, about: Any) -> None:  # noqa: ANN401 - what the function takes
+        """Ask the function."""
+        self.asked = True
+        if self.later is None:
+            self.take(self.ask(about))
+        else:
+            self.pending = True
+            self.later(about)
+
+
+class AnswerQuestion(Question):
+    """Asks about the answer once it has so many pieces of content, or is over.
+
+    Args:
+        ask: The function.
+        first: After how many pieces it is asked.
+        every: After how many more it is asked again; None for never.
+    """
+
+    __slots__ = ("_count", "_due", "_every", "_first", "_new")
+
+    def __init__(self, ask: Callable[[Any], Any], first: int, every: int | None) -> None:
+        self._first = first
+        self._every = every
+        super().__init__(ask)
+
+    def begin_again(self) -> None:
+        super().begin_again()
+        self._count = 0
+        self._due: float = self._first
+        self._new = False
+        """Something has come since the function was asked."""
+
+    def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
+        """Ask where it is time to.
+
+        Args:
+            event: What happened.
+            message: Tells the answer, with the event.
+            now: A clock reading, in seconds.
+        """
+        if not has_content(event):
+            return
+        self._count += 1
+        self._new = True
+        # While the last question is open, no other is put; the next piece finds it due.
+        if self._count >= self._due and not self.pending:
+            self._due = math.inf if self._every is None else self._count + self._every
+            self._new = False
+            self.put(message())
+
+    def end(self, message: Callable[[], Message]) -> None:
+        """Ask about the whole answer, unless that was done."""
+        if not self.pending and (not self.asked or (self._new and self._every is not None)):
+            self._new = False
+            self.put(message())
+
+
+class FieldQuestion(Question):
+    """Asks about each value of the answer's JSON that a path leads to, as soon as it is finished.
+
+    Args:
+        ask: The function.
+        at: The path.
+    """
+
+    __slots__ = ("_at", "_values", "_waiting")
+
+    def __init__(self, ask: Callable[[Any], Any], at: At) -> None:
+        self._at = at
+        super().__init__(ask)
+
+    def begin_again(self) -> None:
+        super().begin_again()
+        self._values = _Values(self._at, lenient=True)
+        self._waiting: list[Any] = []
+
+    def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
+        """Ask about what an event finishes."""
+        if isinstance(event, TextDelta) and not event.choice:
+            self._waiting += self._values.feed(event.text)
+            self._go_on()
+
+    def end(self, message: Callable[[], Message]) -> None:
+        """Ask about what was waiting for an answer about the one before."""
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and not self.pending and self.stop is None:
+            self.put(self._waiting.pop(0))
+
+
+class _Values(Search[Any]):
+    """The values that a path leads to, whatever they are."""
+
+    __slots__ = ()
+
+    _wanted: ClassVar = ("object", "array", "string", "number", "literal")
+    _wanted_name: ClassVar = "a value"
+
+    def _finish(self, event: ValueDone, stands: int, out: list[Any]) -> None:
+        if stands == 0:
+            out.append(event.value)

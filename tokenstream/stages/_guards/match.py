@@ -1,0 +1,106 @@
+"""A rule that stops a text in which a pattern is found."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.stages._text.base import TextStage
+
+__all__ = ["LONGEST_MATCH", "Match", "compiled"]
+
+LONGEST_MATCH = 1_000
+"""The most characters of a match that is sure to be found across pieces."""
+_NEXT = ("a", "0", " ", "\n", ".")
+"""What may come next, for all that a pattern can ask of a single character."""
+
+
+def compiled(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
+    """Return the pattern of a guard.
+
+    Raises:
+        MisuseError: It is no pattern for text, or is found in every text.
+    """
+    if isinstance(pattern, str):
+        try:
+            pattern = re.compile(pattern)
+        except re.error as error:
+            raise MisuseError(f"the guard's pattern is no regular expression: {error}") from error
+    if not isinstance(pattern.pattern, str):
+        raise MisuseError("the guard's pattern is one for bytes; an answer is text")
+    if pattern.search(""):
+        raise MisuseError("the guard's pattern matches where there is no text, and would stop every answer")
+    return pattern
+
+
+class Match(TextStage):
+    r"""Says when a pattern is found in a text.
+
+    It is found as soon as no next character could undo it: `\bcat\b` is not found in
+    the first half of "catalogue". It is found across pieces where it has up to 1,000
+    characters.
+
+    Args:
+        pattern: The pattern.
+
+    Example:
+        >>> match = Match(compiled(r"\bcat\b"))
+        >>> [match.feed(piece) and match.stop for piece in ("a cat", "alogue")]
+        [None, None]
+        >>> match.feed(" of a cat"), match.end(), match.stop
+        ([' of a cat'], [], "the text matches '\\\\bcat\\\\b'")
+    """
+
+    __slots__ = ("_pattern", "_stop", "_tail", "_whole")
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+        self._tail = ""
+        self._whole = True
+        """The tail is the whole text."""
+        self._stop: str | None = None
+
+    @property
+    def stop(self) -> str | None:
+        return self._stop
+
+    def fresh(self) -> Match:
+        """Return the same rule for another text."""
+        return Match(self._pattern)
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
+        """Return the piece; `stop` says whether the pattern is found.
+
+        Args:
+            item: The next piece of the text.
+            now: Unused; every stage takes it.
+        """
+        if self._stop is None:
+            before = len(self._tail)
+            self._tail += item
+            self._look(before, at_end=False)
+            if len(self._tail) > 2 * LONGEST_MATCH:
+                self._tail, self._whole = self._tail[-LONGEST_MATCH - 1 :], False
+        return [item]
+
+    def end(self, *, now: float = 0.0) -> list[str]:
+        """Look whether the text ends with a match; `stop` says so."""
+        if self._stop is None:
+            self._look(len(self._tail), at_end=True)
+        return []
+
+    def _look(self, before: int, *, at_end: bool) -> None:
+        tail, search = self._tail, self._pattern.search
+        # What was cut away stands before the tail: nothing may match there as at the start of a text.
+        found = search(tail, max(0 if self._whole else 1, before - LONGEST_MATCH))
+        if found is None:
+            return
+        start = found.start()
+        sure = at_end or found.end() < len(tail)
+        if sure or all(_begins(search(tail + following, start), start) for following in _NEXT):
+            self._stop = f"the text matches {self._pattern.pattern!r}"
+
+
+def _begins(found: re.Match[str] | None, start: int) -> bool:
+    return found is not None and found.start() == start

@@ -1,0 +1,122 @@
+"""A rule that stops a text which repeats itself and does not come on."""
+
+from __future__ import annotations
+
+from tokenstream.stages._text.base import TextStage, check_whole
+
+__all__ = ["Repetition"]
+
+_STEP = 16
+"""A text is looked at so often, in characters: at the same places, however it is cut."""
+_LEAST = 200
+"""Characters that repetition covers at least; a short list and laughter may repeat a few words."""
+_LEAST_OF_ONE = 1_000
+"""The same for one character, and for what has no letter: rules, tables, numbers, blanks, zeros in base64."""
+
+
+class Repetition(TextStage):
+    r"""Says when a text repeats the same words, over and over.
+
+    A stage over pieces of text, which gives each of them back; `stop` is the reason
+    once the same characters came `times` times in a row, and cover 200 characters or
+    more. What has no letter, or is one character alone, must cover 1,000: rules,
+    tables and numbers have it for a purpose.
+
+    Args:
+        times: How often in a row.
+        longest: The most characters of what is repeated.
+
+    Raises:
+        MisuseError: `times` is below 2, or `longest` below 1.
+
+    Example:
+        >>> loop = Repetition(times=5)
+        >>> pieces = ["I am sorry, but I can't help you with that request. "] * 8
+        >>> [n for n, piece in enumerate(pieces, 1) if loop.feed(piece) and loop.stop]
+        [6, 7, 8]
+        >>> loop.stop
+        'the same 52 characters came 5 times in a row'
+    """
+
+    __slots__ = ("_left", "_longest", "_period", "_run", "_stop", "_tail", "_times")
+
+    def __init__(self, times: int = 6, *, longest: int = 2_000) -> None:
+        self._times = check_whole("times", times, least=2)
+        self._longest = check_whole("longest", longest)
+        self._left = ""
+        """What has come since the text was looked at."""
+        self._tail = ""
+        """The last characters before that."""
+        self._period = 0
+        """How long what repeats at the end of the tail is; 0 where nothing does."""
+        self._run = 0
+        """How many characters at the end equal those one period before."""
+        self._stop: str | None = None
+
+    @property
+    def stop(self) -> str | None:
+        return self._stop
+
+    def fresh(self) -> Repetition:
+        """Return the same rule for another text."""
+        return Repetition(self._times, longest=self._longest)
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
+        """Return the piece; `stop` says whether the text repeats itself.
+
+        Args:
+            item: The next piece of the text.
+            now: Unused; every stage takes it.
+        """
+        self._left += item
+        if len(self._left) >= _STEP and self._stop is None:
+            self._look_on()
+        return [item]
+
+    # -- within ------------------------------------------------------------
+
+    def _look_on(self) -> None:
+        """Look at the text at each of its places that has come."""
+        text, whole = self._left, len(self._left) // _STEP * _STEP
+        # The tail is cut seldom, so that a step does not copy it.
+        kept = self._longest + 2 * _STEP
+        for start in range(0, whole, _STEP):
+            self._tail += text[start : start + _STEP]
+            if len(self._tail) > 2 * kept:
+                self._tail = self._tail[-kept:]
+            self._look()
+            if self._stop is not None:
+                return
+        self._left = text[whole:]
+
+    def _look(self) -> None:
+        tail, period = self._tail, self._period
+        size = len(tail)
+        last = tail[-_STEP:]
+        if period and tail.endswith(last, 0, size - period):
+            self._run += _STEP
+        else:
+            found = tail.rfind(last, max(0, size - self._longest - _STEP), size - 1)
+            period = self._period = 0 if found < 0 else size - _STEP - found
+            self._run = _matching(tail, period) if period else 0
+        if period:
+            self._judge(tail[size - period :])
+
+    def _judge(self, unit: str) -> None:
+        covered = self._run + len(unit)
+        plain = len(unit) == 1 or not any(map(str.isalpha, unit))
+        if covered >= (_LEAST_OF_ONE if plain else _LEAST) and covered >= self._times * len(unit):
+            self._stop = f"the same {len(unit):,} characters came {covered // len(unit):,} times in a row"
+
+
+def _matching(text: str, period: int) -> int:
+    """Return how many characters at the end of a text equal those one period before."""
+    size = len(text)
+    least, most = 0, size - period
+    while least < most:
+        middle = (least + most + 1) // 2
+        if text.endswith(text[size - middle :], 0, size - period):
+            least = middle
+        else:
+            most = middle - 1
+    return least

@@ -1,0 +1,123 @@
+"""Guards that have to be awaited: each question in a task beside the stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.stream._reader import CLOSING_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio import CancelScope, Event
+
+    from tokenstream._guarded import GuardedMachine
+    from tokenstream.stages._guards.asked import Question
+    from tokenstream.stream._async_pump import AsyncPump
+
+__all__ = ["Judges"]
+
+
+class Judges:
+    """Asks guards that have to be awaited, and tells the machine what they answer.
+
+    It knows no driver, so that a stream which nobody holds is collected.
+
+    Args:
+        machine: Has the guards.
+        pump: Has the tasks.
+    """
+
+    __slots__ = ("_answered", "_machine", "_pump", "_running")
+
+    def __init__(self, machine: GuardedMachine, pump: AsyncPump) -> None:
+        self._machine = machine
+        self._pump = pump
+        self._running: set[CancelScope] = set()
+        self._answered: Event | None = None
+
+    def add(self, question: Question) -> None:
+        """Have a question put in a task of its own."""
+        question.later = lambda about: self._put(question, about)
+
+    def check(self) -> None:
+        """Refuse to begin where there can be no task.
+
+        Raises:
+            MisuseError: The stream is read outside `async with`.
+        """
+        if not self._pump.has_room:
+            raise MisuseError(
+                "a guard that has to be awaited runs in a task beside the stream: "
+                "call .guard(), and read the stream inside `async with stream`"
+            )
+
+    async def wait(self, seconds: float | None) -> None:
+        """Wait until one of them has answered.
+
+        Args:
+            seconds: How long to wait; None for as long as it takes.
+        """
+        from anyio import Event, move_on_after
+
+        if self._running:
+            self._answered = self._answered or Event()
+            with move_on_after(seconds):
+                await self._answered.wait()
+
+    def cancel(self) -> None:
+        """Ask for no answer any more."""
+        for scope in [*self._running]:
+            scope.cancel()
+
+    async def close(self) -> None:
+        """End all of them, and wait until they have ended."""
+        from anyio import CancelScope, current_time
+
+        self.cancel()
+        with CancelScope(shield=True, deadline=current_time() + CLOSING_SECONDS if self._running else 0.0):
+            while self._running:
+                await self.wait(None)
+
+    # -- within ------------------------------------------------------------
+
+    def _put(self, question: Question, about: Any) -> None:  # noqa: ANN401 - what the function takes
+        from anyio import CancelScope
+
+        scope = CancelScope()
+        self._running.add(scope)
+        self._pump.spawn(self._judge, question, about, scope)
+
+    async def _judge(self, question: Question, about: Any, scope: CancelScope) -> None:  # noqa: ANN401 - as above
+        turn = question.turn
+        answer: Callable[[], object] | None = None
+        try:
+            with scope:
+                answer = await _answer_of(question, about)
+        finally:
+            self._running.discard(scope)
+            if question.turn == turn:
+                question.pending = False
+            answered, self._answered = self._answered, None
+            if answered is not None:
+                answered.set()
+        if answer is not None and question.turn == turn:
+            self._machine.answer_from(answer)
+            self._pump.wake()
+
+
+async def _answer_of(question: Question, about: Any) -> Callable[[], object]:  # noqa: ANN401 - what the function takes
+    """Return what notes the answer to a question, or raises what the function has raised."""
+    try:
+        said = await question.ask(about)
+    except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in the loop
+        return _raiser(error)
+    return lambda: question.take(said)
+
+
+def _raiser(error: Exception) -> Callable[[], object]:
+    def answer() -> None:
+        raise error
+
+    return answer
