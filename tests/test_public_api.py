@@ -201,6 +201,7 @@ PUBLIC: dict[str, list[str]] = {
         "Redact",
         "Reorder",
         "Repetition",
+        "Sentences",
         "Smooth",
         "SplitTags",
         "Stage",

@@ -28,6 +28,7 @@ from tokenstream.stages import (
     Lines,
     Partials,
     Redact,
+    Sentences,
     SplitTags,
     Stage,
     Until,
@@ -65,7 +66,7 @@ def stages(inflate: ContentDecoder, encoder: Encoder) -> None:
     json: Stage[str, JSONEvent] = PartialJSONParser()
     drafts: Stage[str, Partial[list[int]]] = Partials(list[int])
     calls: Stage[ToolCall, ToolCall] = ValidatedCalls(print)
-    texts: list[Stage[str, str]] = [Words(), Graphemes(longest=99), Lines(longest=99)]
+    texts: list[Stage[str, str]] = [Words(), Graphemes(longest=99), Lines(), Sentences(spoken=True)]
     bytes_again: Stage[Event, bytes] = encoder
     assert_type(events.feed(b""), list[ServerSentEvent])
     assert_type(messages.end(now=1.0), list[EventStreamMessage])

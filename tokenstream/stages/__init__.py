@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._text.graphemes import Graphemes
     from tokenstream.stages._text.lines import Lines
     from tokenstream.stages._text.redact import Redact
+    from tokenstream.stages._text.sentences import Sentences
     from tokenstream.stages._text.smooth import Smooth
     from tokenstream.stages._text.tags import SplitTags
     from tokenstream.stages._text.throttle import Throttle
@@ -43,6 +44,7 @@ __all__ = [
     "Redact",
     "Reorder",
     "Repetition",
+    "Sentences",
     "Smooth",
     "SplitTags",
     "Stage",
@@ -67,6 +69,7 @@ _HOMES = {
     "Redact": "_text.redact",
     "Reorder": "reorder",
     "Repetition": "_guards.repetition",
+    "Sentences": "_text.sentences",
     "Smooth": "_text.smooth",
     "SplitTags": "_text.tags",
     "Stage": "_stage",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import regex
 
-__all__ = ["WORD_CUT", "graphemes_pattern", "last_border"]
+__all__ = ["WORD_CUT", "graphemes_pattern", "is_joined", "last_border"]
 
 # Scripts that are written without blanks. Their letters are those between any two of which UAX #29
 # finds a border: Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
@@ -56,7 +56,9 @@ WORD_CUT = re.compile(
 Each is a border of words and of letters; two characters before it and one behind it decide.
 """
 
-_LATER = re.compile(r"[\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+_LATER = re.compile(
+    r"[\u0e33\u0eb3\u200d\uff9e\uff9f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+)
 """Signs that change the one before them, besides marks; none of a category that would tell."""
 _FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
 
@@ -90,12 +92,12 @@ def last_border(text: str, start: int, at: int) -> int:
         border = match.end()
     else:
         border = at
-        while border > start and _is_joined(text[border - 1], text[border]):
+        while border > start and is_joined(text[border - 1], text[border]):
             border -= 1
     return border if border > start else at
 
 
-def _is_joined(before: str, later: str) -> bool:
+def is_joined(before: str, later: str) -> bool:
     """Tell whether two characters are of one letter, as far as that can be told of the two."""
     return (
         unicodedata.category(later)[0] == "M"

@@ -1,0 +1,289 @@
+"""Sentences are given for speech: whole, as early as can be, and without markdown where that is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.support.recordings import shared
+from tests.support.text_stages import HOSTILE, borders, cut, grows_too_fast, letter_borders, texts
+from tests.support.texts import fragmentations, pieces_of, run
+from tokenstream.errors import MisuseError
+from tokenstream.stages import Sentences
+
+# A bar stands between two sentences.
+CASES = """
+Dr. Smith met Mrs. Jones. |They talked.
+Prof. Dr. Müller came. |We sat down.
+The U.S. economy grew. |Prices fell.
+It was made in the U.S.A. by hand.
+Bring fruit, e.g. Apples or pears. |Then go.
+That is, i.e. This one. |Yes.
+Cats vs. Dogs is an old question. |Really.
+It starts at 9 a.m. sharp. |Be there.
+We met at 5 p.m. |Then we left.
+Apples, pears, etc. |Then we left.
+Apples, pears, etc. are fruit. |Yes.
+Smith et al. Found it first. |Next.
+Apple Inc. Makes phones. |Next.
+Ph.D. Students work hard. |Next.
+No. 5 is alive. |Yes.
+No. |I do not.
+See Fig. 3 and p. 12 there. |Next.
+On Jan. 5 we met. |Next.
+Go to St. Louis. |Next.
+Das ist z.B. Obst. |Ja.
+Hr. Meier und Fr. Kunz kommen. |Gut.
+M. Dupont et Mme. Curie arrivent. |Bon.
+J. K. Rowling wrote it. |Good.
+It is by J.R.R. Tolkien himself. |Good.
+So do I. |Then we left.
+Isaac I. Asimov wrote it. |Good.
+I met Al. |He left.
+Pi is 3.14 or so. |Next.
+It costs $3.50. |Next.
+It costs 1,000.50 in all. |Next.
+I was born on Jan 1, 1980. |Another sentence.
+The code is 12345. |Let me check that.
+Use version v2.0.1 now. |Next.
+It needs Python 3.12. |Next.
+See https://a.b/c?d=E.F for more. |Next.
+See example.com. |Then go.
+Write to me@x.org. |Then wait.
+Edit README.md first. |Then build.
+Use .NET here. |Or not.
+Open file.tar.gz now! |Done.
+Really?Yes.
+He said "Stop." |Then he left.
+He said "Stop!" and left. |Next.
+He said 'Stop there.' before leaving. |Next.
+“Really?” she asked. |Next.
+“Really?”, she asked. |Next.
+"One." |"Two."
+« Oui. » dit-il. |« Non. »
+(It was late.) |We left.
+He left (see Fig. 2). |Next.
+He left [it was late.] |Next.
+Is it (really?) true? |Yes.
+Explore these (say “done.”) |Next.
+It is so.[1] |Next one.[2][3] |Last.
+It is so [1]. |Next.
+Wait... what? |Yes.
+Wait... |What?
+Wait… what? |Yes.
+Wait… |What?
+Wait. . . what? |Ok.
+What?! |No way!!! |Ok.
+It works! |it really does.
+It is so. it really is.
+你好。|我很好！|你呢？|好。
+他说：“你好。”|我走了。
+「好。」|彼は言った。
+すごい！|本当？|はい。
+Hello!|你好。|World.
+价格是3.50元。|好。
+आप कैसे हैं? |मैं ठीक हूँ। |धन्यवाद।
+هل أنت بخير؟ |نعم.
+1. Open the door. |2. Close it.
+Do this:\\n|1. Open it.\\n|2. Close it.
+Do this:\\n|a) Open it.\\n|b) Close it.\\n\\n|Done.
+- One thing\\n|- Another thing\\n\\n|**3.** A third.
+# Title\\n\\n|Text here. |More.
+One line\\r\\n|another line
+**Bold.** |Next one.
+*Wow!* |Next one.
+`Done.` |Next one.
+Is it? - Yes: it is.
+\\n\\n Hello.  \\n\\n|World.
+"""
+ROWS = [row.replace("\\n", "\n").replace("\\r", "\r").split("|") for row in CASES.strip().splitlines()]
+
+
+def test_there_are_sixty_rows() -> None:
+    """Abbreviations, decimals, quotes, brackets, ellipses, lists, and other scripts."""
+    assert len(ROWS) > 60
+
+
+@pytest.mark.parametrize("row", ROWS, ids="|".join)
+def test_a_text_comes_sentence_by_sentence(row: list[str]) -> None:
+    """Each with the white space behind it; the same however it arrives."""
+    for pieces in fragmentations("".join(row)):
+        assert row == run(Sentences(), pieces)
+
+
+@pytest.mark.parametrize("row", ROWS, ids="|".join)
+def test_a_sentence_is_out_with_the_first_character_of_the_next(row: list[str]) -> None:
+    """Not earlier, since it may go on, and not later."""
+    sentences = Sentences()
+    came = [at for at, character in enumerate("".join(row)) for _ in sentences.feed(character)]
+
+    assert borders(row) == came
+    assert ([row[-1]], []) == (sentences.end(), sentences.end())
+
+
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={"first": st.integers(1, 20), "longest": st.integers(1, 30), "spoken": st.booleans()},
+)
+
+
+@given(OPTIONS, cut())
+@example({"spoken": True}, ("a |", ["a ", "|"]))
+def test_every_fragmentation_gives_the_same_pieces(
+    options: dict[str, Any], drawn: tuple[str, list[str]]
+) -> None:
+    """Where a piece of text was cut means nothing, whatever the options."""
+    text, pieces = drawn
+
+    assert run(Sentences(**options), [text]) == run(Sentences(**options), pieces)
+
+
+@given(st.integers(1, 20) | st.none(), st.integers(1, 30) | st.none(), texts())
+def test_the_pieces_joined_are_the_text(first: int | None, longest: int | None, text: str) -> None:
+    """None is empty, and none is longer than it may be."""
+    pieces = run(Sentences(first=first, longest=longest), [text])
+
+    assert (text, True) == ("".join(pieces), all(pieces))
+    assert max(map(len, pieces), default=0) <= (longest or len(text))
+
+
+@given(texts())
+def test_no_piece_ends_within_a_letter(text: str) -> None:
+    """Nor between CR and LF."""
+    assert set(borders(run(Sentences(), [text]))) <= letter_borders(text)
+
+
+def test_the_very_first_piece_may_be_a_clause() -> None:
+    """Once it has as many characters; numbers have commas of their own, and the others are sentences."""
+    assert ["Well, 1,000 cats: ", "that, I say, is much. ", "Yes, it is."] == run(
+        Sentences(first=8), ["Well, 1,000 cats: that, I say, is much. Yes, it is."]
+    )
+    assert ["Ja, ", "22,1 Grad, oder?"] == run(Sentences(first=1), ["Ja, 22,1 Grad, oder?"])
+    assert ["He came - ", "late - home."] == run(Sentences(first=5), ["He came - late - home."])
+    assert ["Well-known—", "yes."] == run(Sentences(first=5), ["Well-known—yes."])
+    assert ["你好，", "世界，是的。"] == run(Sentences(first=2), ["你好，世界，是的。"])
+    assert ["No. ", "Well, yes."] == run(Sentences(first=3), ["No. Well, yes."])
+
+
+def test_a_first_clause_is_out_with_the_first_character_behind_it() -> None:
+    """That is what it is for."""
+    sentences = Sentences(first=4)
+
+    assert [[], ["Well, "]] == [sentences.feed("Well, "), sentences.feed("t")]
+
+
+def test_a_sentence_that_is_too_long_is_cut_where_it_hurts_least() -> None:
+    """At its last clause that fits, else between words, else between letters."""
+    assert ["one, two, ", "three four ", "five"] == run(Sentences(longest=12), ["one, two, three four five"])
+    assert ["one two ", "three four"] == run(Sentences(longest=11), ["one two three four"])
+    assert ["abcdefgh", "ijk"] == run(Sentences(longest=8), ["abcdefghijk"])
+    assert ["ab👍🏽", "👍🏽cd"] == run(Sentences(longest=5), ["ab👍🏽👍🏽cd"])
+    assert ["世界世", "界"] == run(Sentences(longest=3), ["世界世界"])
+    assert ["一，二，", "三四五"] == run(Sentences(longest=6), ["一，二，三四五"])
+
+
+SPOKEN: dict[str, tuple[str, list[str]]] = {
+    "headings": ("# One\n\n## Two ##\nx #no\n", ["One\n\n", "Two ##\n", "x #no\n"]),
+    "underlined headings": ("One\n===\ntwo\n---\n", ["One\n\n", "two\n\n"]),
+    "emphasis": ("**Bold** and *it* and ***both***, _so_ ~~gone~~.", ["Bold and it and both, so gone."]),
+    "emphasis over a border": ("**One. Two.** Three.", ["One. ", "Two. ", "Three."]),
+    "within words": ("st**r**aw snake_case_name 2*3 2 * 3 ~5", ["straw snake_case_name 2*3 2 * 3 ~5"]),
+    "inline code": ("Call `print(*x)` or ``a`b``. Then go.", ["Call print(*x) or a`b. ", "Then go."]),
+    "a fence": ("Do:\n```py\nprint('Hi. You')\n```\nDone.", ["Do:\n", "Done."]),
+    "a fence of tildes, never closed": ("Do:\n~~~\n```\nx. Y", ["Do:\n"]),
+    "a fence in a list": ("- a\n  ````\n  ```\n  ````\n- b", ["a\n", "b"]),
+    "no fence": ("```x``` is code.", ["x is code."]),
+    "links": ("See [the **docs**](https://a.b/c_(d) 'T'), [x][y] or [z].", ["See the docs, x or [z]."]),
+    "images": ("![a cat](cat.png) [![alt](a)](b) !", ["a cat alt !"]),
+    "addresses": ("<https://a.b> <me@x.org> https://c.d", ["https://a.b me@x.org https://c.d"]),
+    "a definition, a footnote": ("So[^1]. B\n\n[x]: http://y\n[^1]: note", ["So. ", "B\n\n\n", "note"]),
+    "html": ("<b>a</b> < b <!-- no. No. -->and &amp; &lt;c> &no", ["a < b and & <c> &no"]),
+    "lists and boxes": ("- [x] a\n* [ ] b\n+ c\n  1. d\n", ["a\n", "b\n", "c\n", "1. d\n"]),
+    "quotes": ("> a\n> > - b\n", ["a\n", "b\n"]),
+    "rules": ("a\n\n---\n***\nb", ["a\n\n\n\n", "b"]),
+    "a table": ("| a | **b** |\n|---|:-:|\n| &amp; | 2 |\n", ["a, b\n\n", "&, 2\n"]),
+    "escapes": ("\\*a\\* \\# c:\\d\\\ne", ["*a* # c:\\d\n", "e"]),
+    "what only begins like it": ("[a](b\n<c d\n![x\n`e\n", ["[a](b\n", "<c d\n", "![x\n", "e\n"]),
+    "nothing but code": ("```\nx\n```\n", []),
+    "the end in the middle": ("a [b", ["a [b"]),
+}
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_markdown_is_not_read_aloud(name: str) -> None:
+    """Neither marks nor blocks of code nor addresses; the same however it arrives."""
+    text, expected = SPOKEN[name]
+    for pieces in fragmentations(text):
+        assert expected == run(Sentences(spoken=True), pieces)
+
+
+def test_what_is_plain_is_spoken_as_it_is() -> None:
+    """With the same sentences, as early."""
+    for row in ROWS:
+        text = "".join(row)
+        if not set(text) & set("*`#[-\n"):
+            assert row == run(Sentences(spoken=True), list(text))
+
+
+def test_a_spoken_sentence_is_out_with_the_first_character_of_the_next() -> None:
+    """Marks around it are no reason to wait for longer."""
+    sentences = Sentences(spoken=True)
+
+    assert [[], ["One. "]] == [sentences.feed("**One.** "), sentences.feed("_T")]
+
+
+def test_no_mark_of_a_recorded_answer_is_spoken() -> None:
+    """No fence, no emphasis, no heading, no table."""
+    spoken = [
+        piece
+        for recorded in shared()
+        for choice in recorded.expected["choices"]
+        for piece in run(Sentences(spoken=True), [choice.get("text") or ""])
+    ]
+
+    assert len(spoken) > 500
+    assert [] == [
+        piece for piece in spoken if "```" in piece or "**" in piece or piece.startswith(("#", "|"))
+    ]
+
+
+MANY = [(name, spoken) for name in HOSTILE for spoken in (False, True)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+@pytest.mark.parametrize(("name", "spoken"), MANY)
+def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, spoken: bool, size: int) -> None:
+    """Whatever a text is made of."""
+    assert "" == grows_too_fast(lambda: Sentences(first=5, longest=200, spoken=spoken), HOSTILE[name], size)
+    sentences = Sentences(longest=50, spoken=spoken)
+    for piece in pieces_of(HOSTILE[name] * 200, size):
+        sentences.feed(piece)
+
+    assert sum(map(len, sentences.end())) <= 2_500
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("unit", ["a", " ", "\u0301", "Dr. ", ".", "“", "[", "```\n", "One. Two! "])
+@pytest.mark.parametrize("spoken", [False, True])
+def test_ten_megabytes_end(unit: str, spoken: bool) -> None:
+    """Looked at anew for each piece, they would take hours."""
+    sentences = Sentences(spoken=spoken)
+    piece = unit * (50_000 // len(unit))
+    length = sum(len(one) for _ in range(200) for one in sentences.feed(piece)) + sum(
+        map(len, sentences.end())
+    )
+
+    assert length == 200 * len(piece) or spoken
+
+
+@pytest.mark.parametrize("name", ["first", "longest"])
+@pytest.mark.parametrize("value", [0, -1, True, 2.5, "9"])
+def test_a_bound_is_a_whole_number_above_0(name: str, value: Any) -> None:
+    """Said when the stage is made."""
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(MisuseError, match=f"{name}= is a whole number"):
+        Sentences(**options)

@@ -1,0 +1,109 @@
+"""Where a sentence ends: the rules of UAX #29, and words that it does not know to be abbreviated."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["CLAUSES", "CLOSERS", "MARKS", "ends_clause", "ends_line", "ends_sentence"]
+
+_WIDE = "。！？｡։።။។"  # noqa: RUF001 - as they are written
+"""These end a sentence without a blank behind them."""
+_STRONG = "!?؟۔।॥‼⁇⁈⁉"  # noqa: RUF001 - as above
+_ENDS = f".…{_STRONG}{_WIDE}"
+_CLOSING = "\"'”’»›)}*_~`」』》】〉〕〗〙〛〞〟）］｝｠｣"  # noqa: RUF001 - as above
+CLAUSES = ",;:-–—،؛，、；："  # noqa: RUF001 - as above
+"""Marks that end a clause, most of them with a blank behind them."""
+_UNSPACED = "—，、；："  # noqa: RUF001 - as above
+_CONTINUING = frozenset(f"{CLAUSES}{_ENDS})]}}")
+"""Before one of these a sentence goes on (SB8a)."""
+
+
+def _words(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+MARKS = re.compile(rf"[{re.escape(_ENDS + _CLOSING)}\]]*+")
+"""Full stops and the like, with the quotes, brackets and signs of emphasis that close behind them."""
+CLOSERS = re.compile(rf"[{re.escape(_CLOSING)}\]]*+")
+_STRONG_MARK = re.compile(f"[{_STRONG}]")
+_WIDE_MARK = re.compile(f"[{_WIDE}]")
+_LINE_END = re.compile(r"[\n\r\x85\u2028\u2029]")
+_BARE = re.compile(r"[\s>#*_+=|•(\[–-]{0,20}(?:(?:\d{1,3}|[A-Za-z]|[ivxlIVXL]{1,5})[.):]{1,2})?[*_]{0,3}")
+"""Nothing yet, or the number of what comes next in a list."""
+
+_TITLES = _words(
+    "adm atty brig capt cmdr col cpl dr fr gen gov hon lt maj messrs mlle mm mme mr mrs ms mt mx pres prof"
+    " rep rev sen sens sgt st ste supt hr dipl ing dres"
+)
+"""They stand before a name, with a capital letter."""
+_NAMES = _words("vs inc ltd co corp bros jr sr phd univ assn dept ave blvd")
+_INSIDE = _words("approx ca cf viz al resp incl excl ext ggf bzw evtl vgl sog bspw inkl zzgl env chap éd")
+"""They are seldom at the end of a sentence, where one that is too long is the lesser evil."""
+_NUMBERED = _words(
+    "no nos nr num p pp fig figs vol vols ch sec sect art eq ver v par para abs bd aufl anm kap s n°"
+    " jan feb mar apr jun jul aug sep sept oct nov dec"
+)
+"""They stand before a number; some of them are words as well."""
+_AT_THE_END_TOO = _words("a.m p.m")
+_WITH_DOTS = _words("ph.d m.sc b.sc ed.d ll.m ll.b b.eng et.al p.ex")
+_LOOKED_AT = 20
+"""Characters before a full stop among which an abbreviation would be."""
+_OPENING = "\"'“„‘‚«‹([{*_`~—–/"  # noqa: RUF001 - as above
+
+
+def ends_line(blanks: str) -> bool:
+    """Tell whether white space ends a line, and so a sentence (SB4)."""
+    return _LINE_END.search(blanks) is not None
+
+
+def ends_clause(text: str, mark: int, blanks: str) -> bool:
+    """Tell whether a comma and the like ends a clause, as it does not within a number."""
+    return text[mark] in _UNSPACED or bool(blanks)
+
+
+def ends_sentence(text: str, start: int, mark: int, marked: int, at: int) -> bool:
+    """Tell whether a sentence ends, with nothing known of the next but its first character.
+
+    Args:
+        text: What there is.
+        start: Where the sentence begins.
+        mark: Where its full stop is, or another mark of an end, or the end of its line.
+        marked: The end of such marks, and of what closes behind them.
+        at: The first character behind the white space.
+    """
+    if _BARE.fullmatch(text, start, marked):
+        return False
+    if ends_line(text[marked:at]):
+        return True
+    marks, following = text[mark:marked], text[at]
+    if following in _CONTINUING or (following == "»" and text.rfind("«", start, mark) >= 0):
+        return False
+    if _WIDE_MARK.search(marks):
+        return True
+    strong = _STRONG_MARK.search(marks) is not None
+    if at == marked:
+        # Without a blank it is a name, an address or a number, but in front of kana and Han.
+        return strong and "\u3040" <= following <= "\u9fff"
+    if following.islower():
+        return strong and marks[-1] in _ENDS
+    return strong or marks.startswith(("..", "…")) or not _is_abbreviated(text, start, mark, following)
+
+
+def _is_abbreviated(text: str, start: int, mark: int, following: str) -> bool:
+    """Tell whether a full stop is one of an abbreviation, within a sentence."""
+    before = text[max(start, mark - _LOOKED_AT) : mark]
+    if not before or before[-1].isspace():
+        return False
+    words = before.split()
+    word = words[-1].lstrip(_OPENING)
+    name = word.lower()
+    if name in _AT_THE_END_TOO:
+        return False
+    if len(word) == 1 and word.isalpha() and word.isupper():
+        # An initial; of "I" only what stands before it can tell.
+        return word != "I" or (len(words) > 1 and words[-2][0].isupper())
+    if "." in word:
+        return name in _WITH_DOTS or all(len(letter) == 1 and letter.isalpha() for letter in name.split("."))
+    if name in _NUMBERED and following.isdigit():
+        return True
+    return word in _INSIDE or name in _NAMES or (name in _TITLES and word[0].isupper())

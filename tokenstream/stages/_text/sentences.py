@@ -1,0 +1,190 @@
+"""The sentences of a text, for speech."""
+
+from __future__ import annotations
+
+import re
+
+from tokenstream.stages._text.base import TextStage, check_whole
+from tokenstream.stages._text.letters import WORD_CUT, is_joined, last_border
+from tokenstream.stages._text.sentence_rules import (
+    CLAUSES,
+    CLOSERS,
+    MARKS,
+    ends_clause,
+    ends_line,
+    ends_sentence,
+)
+from tokenstream.stages._text.spoken import Spoken
+
+__all__ = ["Sentences"]
+
+_LONGEST = 10_000
+_ENDS = r"[.!?…؟۔।॥‼⁇⁈⁉。！？｡։።။។\n\r\x85\u2028\u2029]"  # noqa: RUF001 - as they are written
+_END = re.compile(_ENDS)
+_END_OR_CLAUSE = re.compile(rf"{_ENDS}|[,;:–—،؛，、；：]|(?<=\s)-")  # noqa: RUF001 - as above
+_BLANKS = re.compile(r"\s*+")
+_CITATION = re.compile(r"\[\^?\d{1,3}\]")
+_HALF_CITATION = re.compile(r"\[(?:\^?\d{0,3})\Z")
+_LAST_CLAUSE = re.compile(r"(?s)\s*+\S.*(?:[,;:–—،؛][\"'”’)\]]*\s+|[，、；：])")  # noqa: RUF001 - as above
+_LAST_BLANK = re.compile(r"(?s)\s*+\S.*\s")
+
+
+class Sentences(TextStage):
+    r"""A stage that gives a text sentence by sentence, as speech needs it.
+
+    A sentence has the white space behind it, and is given with the first character
+    of the next one, or at the end. Its borders are those of UAX #29, and nothing of
+    these ends one: common abbreviations ("Dr.", "e.g.", "U.S."), initials, decimals,
+    versions, names of files, addresses, the numbers of lists, and whatever closes
+    behind a full stop: quotes, brackets, emphasis, references such as [1]. The end
+    of a line always does. Where it cannot be told, a sentence goes on: too long a
+    sentence sounds better than half of one. The pieces joined are the text, unless
+    it is `spoken`.
+
+    Args:
+        first: The very first piece may end at a clause already (a comma, a semicolon, a colon, a dash) that
+            has this many characters or more, so that speech starts early. None: it is a sentence.
+        longest: A sentence of more characters is cut: at a clause, else between words, else between letters.
+            None: 10,000, which no sentence reaches.
+        spoken: Leave markdown out: marks, fenced code, the addresses of links and images, HTML; the text of
+            links, images and inline code stays, and cells of tables are parted by commas.
+
+    Example:
+        >>> sentences = Sentences()
+        >>> [sentences.feed(piece) for piece in ("Dr. Ada paid 3", ".50. Th", "en she left.")]
+        [[], ['Dr. Ada paid 3.50. '], []]
+        >>> sentences.end()
+        ['Then she left.']
+        >>> Sentences(first=4, spoken=True).feed("**Well**, it's `3`. No")
+        ['Well, ', "it's 3. "]
+    """
+
+    __slots__ = ("_at", "_first", "_held", "_longest", "_mark", "_marked", "_spoken")
+
+    def __init__(self, *, first: int | None = None, longest: int | None = None, spoken: bool = False) -> None:
+        self._first = None if first is None else check_whole("first", first)
+        self._longest = _LONGEST if longest is None else check_whole("longest", longest)
+        self._spoken = Spoken() if spoken else None
+        self._held = ""
+        """The sentence that may go on."""
+        self._at: int = 0
+        """What is held was read up to here."""
+        self._mark: int | None = None
+        """The mark that may be its end, once there is one,"""
+        self._marked: int | None = None
+        """and the end of the marks behind that, once it has come."""
+
+    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
+        """Return the sentences whose end is sure.
+
+        Args:
+            item: The next piece of the text.
+            now: Unused; every stage takes it.
+        """
+        if self._spoken is not None:
+            item = self._spoken.feed(item)
+        return self._cut(self._held + item) if item else []
+
+    def end(self, *, now: float = 0.0) -> list[str]:
+        """Return the last sentence.
+
+        Args:
+            now: Unused; every stage takes it.
+        """
+        out = [] if self._spoken is None else self._cut(self._held + self._spoken.end())
+        held, self._held = self._held, ""
+        self._at, self._mark, self._marked = 0, None, None
+        if held and not (self._spoken is not None and held.isspace()):
+            out.append(held)
+        return out
+
+    def _cut(self, text: str) -> list[str]:
+        """Return the sentences of a text whose end is sure, and keep the rest."""
+        out: list[str] = []
+        start = 0
+        while self._seek(text):
+            mark, marked, at = self._mark or 0, self._marked or 0, self._at
+            self._mark = self._marked = None
+            start = self._shorten(text, start, at, out)
+            if mark < start:
+                # What it ended is given already: what is left is read as if it began here.
+                self._at = start
+            elif self._is_end(text, start, mark, marked):
+                start = self._give(text, start, at, out)
+        start = self._shorten(text, start, len(text), out)
+        if self._mark is not None and self._mark < start:
+            self._at, self._mark, self._marked = start, None, None
+        self._held = text[start:]
+        self._at -= start
+        if self._mark is not None:
+            self._mark -= start
+        if self._marked is not None:
+            self._marked -= start
+        return out
+
+    def _seek(self, text: str) -> bool:
+        """Go on to the character that decides about the next mark; False if that has not come.
+
+        Each character is passed once, however small the pieces are.
+        """
+        if self._mark is None:
+            match = (_END if self._first is None else _END_OR_CLAUSE).search(text, self._at)
+            if match is None:
+                self._at = len(text)
+                return False
+            self._mark = match.start()
+            self._at = match.start() if match[0].isspace() else match.end()
+        if self._marked is None and not self._pass_marks(text, text[self._mark]):
+            return False
+        self._at = _end_of(_BLANKS, text, self._at)
+        return self._at < len(text)
+
+    def _pass_marks(self, text: str, mark: str) -> bool:
+        """Go on to the end of what belongs to a mark; False if that has not come."""
+        marks = CLOSERS if mark in CLAUSES else MARKS
+        while not mark.isspace():
+            self._at = _end_of(marks, text, self._at)
+            citation = _CITATION.match(text, self._at)
+            if citation is None:
+                if self._at == len(text) or _HALF_CITATION.match(text, self._at):
+                    return False
+                break
+            self._at = citation.end()
+        self._marked = self._at
+        return True
+
+    def _is_end(self, text: str, start: int, mark: int, marked: int) -> bool:
+        if is_joined(text[self._at - 1], text[self._at]):
+            return False
+        if text[mark] not in CLAUSES:
+            return ends_sentence(text, start, mark, marked, self._at)
+        blanks = text[marked : self._at]
+        if ends_line(blanks):
+            return True
+        return self._first is not None and marked - start >= self._first and ends_clause(text, mark, blanks)
+
+    def _give(self, text: str, start: int, border: int, out: list[str]) -> int:
+        out.append(text[start:border])
+        self._first = None
+        return border
+
+    def _shorten(self, text: str, start: int, border: int, out: list[str]) -> int:
+        """Cut pieces off while what is left is too long; return where it begins."""
+        while border - start > self._longest:
+            start = self._give(text, start, self._shorter(text, start), out)
+        return start
+
+    def _shorter(self, text: str, start: int) -> int:
+        """Return where a sentence that is too long is cut: what comes later doesn't matter."""
+        most = start + self._longest
+        match = _LAST_CLAUSE.match(text, start, most) or _LAST_BLANK.match(text, start, most)
+        if match is not None:
+            return last_border(text, start, match.end())
+        border = max((found.start() for found in WORD_CUT.finditer(text, start + 1, most + 1)), default=0)
+        return border if start < border <= most else last_border(text, start, most)
+
+
+def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Return the end of what may be there."""
+    match = pattern.match(text, at)
+    return at if match is None else match.end()

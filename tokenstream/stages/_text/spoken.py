@@ -1,0 +1,362 @@
+"""The text of markdown as one would say it, while it comes."""
+
+from __future__ import annotations
+
+import html
+import re
+import string
+
+__all__ = ["Spoken"]
+
+_MOST = 300
+"""Characters that are waited for to learn what a bracket or an angle begins, or a line of marks is."""
+_MOST_ADDRESS = 2_000
+_LINE_END = re.compile(r"\r\n?|\n")
+_RULE = re.compile(r"[-=*_|: \t]*+")
+_FENCE = re.compile(r"(`{3,}|~{3,})")
+_RUN = re.compile(r"(.)\1*+")
+_BOX = re.compile(r"\[[ xX]\][ \t]")
+_HALF_BOX = re.compile(r"\[(?:[ xX]\]?)?\Z")
+_DEFINITION = re.compile(r"\[(?P<note>\^)?[^\]\[\n\r]{1,100}\]:")
+_HALF_DEFINITION = re.compile(r"\[[^\]\[\n\r]{0,100}\]?\Z")
+_PLAIN = re.compile(r"[^\\`*_~\[!<&|\n\r]++|\|")
+_PLAIN_CELL = re.compile(r"[^\\`*_~\[!<&|\n\r \t]++")
+_CELL_END = re.compile(r"[ \t]*+(\|)?[ \t]*+")
+_CODE = re.compile(r"[^`\n\r]++")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_HALF_ENTITY = re.compile(r"&#?[A-Za-z0-9]{0,32}\Z")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*|[^\s<>@]+@[^\s<>@]+")
+_PUNCTUATION = frozenset(string.punctuation)
+_SIDES = {"[": re.compile(r"\\.|[\[\]\n\r]"), "(": re.compile(r"\\.|[()\n\r]")}
+
+
+class Spoken:
+    """Reads markdown, and returns what of it is said; the same for every fragmentation.
+
+    What it waits for is bounded: a mark that leads to nothing within that is text.
+    """
+
+    __slots__ = ("_begins", "_code", "_comment", "_fence", "_last", "_rest", "_skips", "_table", "_written")
+
+    def __init__(self) -> None:
+        self._rest = ""
+        """What has come and is not decided."""
+        self._last = ""
+        """The character before that."""
+        self._begins = True
+        """A line begins: quotes, bullets and the like may come."""
+        self._skips = False
+        """The rest of the line says nothing."""
+        self._fence = ""
+        """The marks that opened a block of code."""
+        self._code = 0
+        """How many backticks opened inline code."""
+        self._comment = False
+        self._table = False
+        self._written = False
+        """The row of a table has something in it."""
+
+    def feed(self, text: str) -> str:
+        """Return what more is said."""
+        self._rest += text
+        return self._read(ended=False)
+
+    def end(self) -> str:
+        """Return what is said after all, since nothing comes any more."""
+        return self._read(ended=True)
+
+    def _read(self, *, ended: bool) -> str:
+        out: list[str] = []
+        text, at = self._rest, 0
+        while at < len(text):
+            reached = self._step(text, at, out, ended=ended)
+            if reached < 0:
+                if not ended:
+                    break
+                out.append(text[at])
+                reached = at + 1
+            if reached > at:
+                self._last = text[reached - 1]
+            at = reached
+        self._rest = text[at:]
+        return "".join(out)
+
+    def _step(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        """Read on from a place; return where to, or -1 if more must come first."""
+        if self._comment:
+            return self._read_comment(text, at, ended=ended)
+        if self._fence:
+            return self._read_code(text, at, ended=ended)
+        if text[at] in "\n\r":
+            out.append(text[at])
+            self._begins, self._code, self._skips, self._table, self._written = True, 0, False, False, False
+            return at + 1
+        if self._skips:
+            match = _LINE_END.search(text, at)
+            return match.start() if match else len(text)
+        if self._begins:
+            return self._begin(text, at, ended=ended)
+        return self._read_inline(text, at, out, ended=ended)
+
+    # -- the beginning of a line -------------------------------------------
+
+    def _begin(self, text: str, at: int, *, ended: bool) -> int:
+        sign = text[at]
+        if sign in " \t>":
+            return at + 1
+        if sign in "-=*_|:":
+            reached = self._begin_marks(text, at, ended=ended)
+        elif sign in "`~":
+            reached = self._begin_fence(text, at, ended=ended)
+        elif sign == "[":
+            reached = self._begin_bracket(text, at, ended=ended)
+        elif sign == "#":
+            reached = self._begin_heading(text, at, ended=ended)
+        elif sign == "+":
+            reached = at + 1 if text[at + 1 : at + 2].isspace() else at if at + 1 < len(text) or ended else -1
+        else:
+            reached = at
+        if reached == at:
+            self._begins = False
+        return reached
+
+    def _begin_marks(self, text: str, at: int, *, ended: bool) -> int:
+        """Pass a line of marks, a bullet, or the side of a table."""
+        match = _RULE.match(text, at, at + _MOST)
+        stop = match.end() if match else at
+        if stop == len(text) and stop - at < _MOST:
+            return stop if ended else -1
+        if stop < len(text) and text[stop] in "\n\r":
+            return stop
+        if text[at] == "|":
+            self._table = True
+            self._begins = False
+            return at + 1
+        return at + 1 if text[at] in "-*" and text[at + 1] in " \t" else at
+
+    def _begin_heading(self, text: str, at: int, *, ended: bool) -> int:
+        match = _RUN.match(text, at, at + 7)
+        stop = match.end() if match else at
+        if stop == len(text) and stop - at < 7:
+            return stop if ended else -1
+        return at if stop - at > 6 or not text[stop].isspace() else stop
+
+    def _begin_fence(self, text: str, at: int, *, ended: bool) -> int:
+        match = _FENCE.match(text, at, at + _MOST)
+        if match is None:
+            return at if ended or len(text) - at > 2 or len(set(text[at:])) > 1 else -1
+        stop = match.end()
+        if stop == len(text) and stop - at < _MOST:
+            return stop if ended else -1
+        line_end = _LINE_END.search(text, stop, at + _MOST)
+        about = text[stop : line_end.start() if line_end else at + _MOST]
+        if text[at] == "`" and "`" in about:
+            return at
+        if line_end is None and len(text) - at < _MOST and not ended:
+            return -1
+        self._fence = match[0]
+        self._skips = True
+        return stop
+
+    def _begin_bracket(self, text: str, at: int, *, ended: bool) -> int:
+        """Pass the box of a task, the mark of a footnote, or a definition."""
+        if box := _BOX.match(text, at):
+            return box.end()
+        if definition := _DEFINITION.match(text, at):
+            self._skips = definition["note"] is None
+            return definition.end()
+        half = _HALF_BOX.match(text, at) or _HALF_DEFINITION.match(text, at)
+        return -1 if half and not ended else at
+
+    # -- code, and what else is left out -----------------------------------
+
+    def _read_code(self, text: str, at: int, *, ended: bool) -> int:
+        """Pass a line of a block of code, or what has come of it."""
+        match = _LINE_END.search(text, at)
+        if match is not None and match[0] == "\r" and match.end() == len(text) and not ended:
+            match = None
+        line = text[at : match.start() if match else len(text)].rstrip("\r")
+        marks = line.strip(" \t>")
+        closes = not self._skips and set(marks) <= {self._fence[0]}
+        if match is None:
+            if closes and not ended and len(line) < _MOST:
+                return -1
+            self._skips = True
+            return len(text) - (text[-1] == "\r" and not ended and len(text) - at > 1)
+        if closes and len(marks) >= len(self._fence):
+            self._fence = ""
+        self._skips = False
+        self._begins = True
+        return match.end()
+
+    def _read_comment(self, text: str, at: int, *, ended: bool) -> int:
+        stop = text.find("-->", at)
+        if stop >= 0:
+            self._comment = False
+            return stop + 3
+        if ended:
+            return len(text)
+        return len(text) - 2 if len(text) - at > 2 else -1
+
+    # -- within a line -----------------------------------------------------
+
+    def _read_inline(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        if self._code and text[at] != "`":
+            return self._take(_CODE, text, at, out)
+        if self._table and text[at] in "| \t":
+            return self._read_cell_end(text, at, out, ended=ended)
+        match text[at]:
+            case "`" | "*" | "_" | "~":
+                return self._read_run(text, at, out, ended=ended)
+            case "[":
+                return self._read_link(text, at, at, out, ended=ended)
+            case "!":
+                if text[at + 1 : at + 2] == "[":
+                    return self._read_link(text, at, at + 1, out, ended=ended)
+                return self._literal(text, at, out, ended=ended)
+            case "<":
+                return self._read_angle(text, at, out, ended=ended)
+            case "&":
+                return self._read_entity(text, at, out, ended=ended)
+            case "\\":
+                return self._read_escape(text, at, out, ended=ended)
+            case _:
+                return self._take(_PLAIN_CELL if self._table else _PLAIN, text, at, out)
+
+    def _take(self, pattern: re.Pattern[str], text: str, at: int, out: list[str]) -> int:
+        match = pattern.match(text, at)
+        stop = match.end() if match else at + 1
+        out.append(text[at:stop])
+        self._written = True
+        return stop
+
+    @staticmethod
+    def _literal(text: str, at: int, out: list[str], *, ended: bool) -> int:
+        """Take a character as it is, once the next one is there."""
+        if at + 1 == len(text) and not ended:
+            return -1
+        out.append(text[at])
+        return at + 1
+
+    def _read_run(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        """Pass the marks of emphasis and of code; take what is neither."""
+        match = _RUN.match(text, at, at + _MOST)
+        stop = match.end() if match else at + 1
+        if stop == len(text) and stop - at < _MOST and not ended:
+            return -1
+        if text[at] == "`":
+            kept = bool(self._code) and self._code != stop - at
+            if not kept:
+                self._code = 0 if self._code else stop - at
+        else:
+            kept = _is_text(text[at], stop - at, self._last, text[stop : stop + 1])
+        if kept:
+            out.append(text[at:stop])
+        return stop
+
+    def _read_cell_end(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        match = _CELL_END.match(text, at, at + _MOST)
+        stop = match.end() if match else at + 1
+        if stop == len(text) and stop - at < _MOST:
+            return stop if ended else -1
+        if match is None or match[1] is None:
+            out.append(text[at:stop] if self._written else "")
+        elif self._written and stop < len(text) and text[stop] not in "\n\r":
+            out.append(", ")
+        return stop
+
+    def _read_link(self, text: str, at: int, opened: int, out: list[str], *, ended: bool) -> int:
+        """Take the text of a link or an image, and pass its address."""
+        close = _closing(text, opened, _MOST, ended=ended)
+        if close is None or (close >= 0 and close + 1 == len(text) and not ended):
+            return -1
+        following = text[close + 1 : close + 2] if close >= 0 else ""
+        shown = text[opened + 1 : close] if close >= 0 else ""
+        stop = close if shown.startswith("^") else -1
+        if following and following in "([":
+            address = _closing(text, close + 1, _MOST_ADDRESS, ended=ended)
+            if address is None:
+                return -1
+            stop = address
+        if stop < 0:
+            out.append(text[at : opened + 1])
+            return opened + 1
+        if not shown.startswith("^"):
+            inner = Spoken()
+            inner._begins = False
+            out.append(inner.feed(shown) + inner.end())
+            self._written = True
+        return stop + 1
+
+    def _read_angle(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        """Pass a tag or a comment, take an address without its angles."""
+        following = text[at : at + 4]
+        if following == "<!--":
+            self._comment = True
+            return at + 4
+        if "<!--".startswith(following) and not ended:
+            return -1
+        if not (following[1:2].isalpha() or following[1:2] in {"/", "!", "?"}):
+            return self._literal(text, at, out, ended=ended)
+        stop = text.find(">", at, at + _MOST)
+        line_end = _LINE_END.search(text, at, stop if stop >= 0 else at + _MOST)
+        if line_end is None and stop < 0 and len(text) - at < _MOST and not ended:
+            return -1
+        if line_end is not None or stop < 0:
+            return self._literal(text, at, out, ended=ended)
+        if _ADDRESS.fullmatch(text, at + 1, stop):
+            out.append(text[at + 1 : stop])
+            self._written = True
+        return stop + 1
+
+    def _read_entity(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        if entity := _ENTITY.match(text, at):
+            out.append(html.unescape(entity[0]))
+            self._written = True
+            return entity.end()
+        if _HALF_ENTITY.match(text, at) and not ended:
+            return -1
+        out.append("&")
+        return at + 1
+
+    def _read_escape(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        if at + 1 == len(text) and not ended:
+            return -1
+        following = text[at + 1 : at + 2]
+        if following in {"\n", "\r"}:
+            return at + 1
+        if following in _PUNCTUATION:
+            out.append(following)
+            self._written = True
+            return at + 2
+        out.append("\\")
+        return at + 1
+
+
+def _is_text(sign: str, count: int, before: str, after: str) -> bool:
+    """Tell whether marks like those of emphasis are text: in `2 * 3`, in names_like_this."""
+    within = before.isalnum() and after.isalnum()
+    if sign == "~" and count == 1:
+        return True
+    if sign == "_" or count == 1:
+        return within or (before in {"", " "} and after in {"", " "})
+    return before in {"", " "} and after in {"", " "}
+
+
+def _closing(text: str, opened: int, most: int, *, ended: bool) -> int | None:
+    """Return where a bracket closes that was opened; -1 if it does not, None if that has not come."""
+    opening = text[opened]
+    depth = 0
+    # Where it doesn't close at all, as most that are left open, one look tells.
+    closes = text.find("]" if opening == "[" else ")", opened, opened + most)
+    sides = _SIDES[opening] if closes >= 0 else _LINE_END
+    for match in sides.finditer(text, opened, opened + most):
+        if match[0][0] in "\n\r":
+            return -1
+        if match[0] == opening:
+            depth += 1
+        elif match[0][0] != "\\":
+            depth -= 1
+            if not depth:
+                return match.start()
+    return -1 if ended or len(text) - opened >= most else None
