@@ -8,6 +8,8 @@ import pytest
 from rich.console import Console
 from rich.markdown import Markdown
 
+from tests.support.beside import needs_recordings
+from tests.support.previews import recorded_answers
 from tests.terminal.blocks import ANSWER, WHOLE, blocks_of
 from tokenstream.terminal import MarkdownPrinter
 from tokenstream.terminal._document import Document
@@ -22,15 +24,15 @@ def _lines(console: Console) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().split("\n")[:-1]]
 
 
-def _one_by_one(text: str, columns: int) -> list[str]:
+def _printed(text: str, size: int, columns: int) -> list[str]:
     console = _console(columns)
     with MarkdownPrinter(console) as printer:
-        for block in blocks_of(text, WHOLE):
+        for block in blocks_of(text, size):
             printer.show(block)
     return _lines(console)
 
 
-@pytest.mark.parametrize("columns", [1, 7, 20, 80])
+@pytest.mark.parametrize("columns", [20, 40, 80])
 @pytest.mark.parametrize(
     "text",
     [
@@ -49,7 +51,31 @@ def test_blocks_printed_one_by_one_are_what_rich_makes_of_the_whole(text: str, c
     text = text.replace("<https://example.org>", "https://example.org")
     console.print(Markdown(text, hyperlinks=False))
 
-    assert _lines(console) == _one_by_one(text, columns)
+    assert _lines(console) == _printed(text, WHOLE, columns)
+
+
+@pytest.mark.parametrize("columns", [1, 20, 80])
+@pytest.mark.parametrize("deep", [1, 9, 10, 20, 28, 29, 30, 55, 60, 70, 100])
+def test_nothing_is_too_deep_to_be_shown(deep: int, columns: int) -> None:
+    """What is so deep that rich would leave it out is shown as it was written."""
+    lists = "".join(f"{'  ' * level}- a{level}\n" for level in range(deep))
+    for text, last in (
+        (lists, f"a{deep - 1}"),
+        ("> " * deep + "inside", "inside"),
+        ("1. " * deep + "in", "in"),
+    ):
+        shown = "".join(Document(text, code_theme="monokai", hyperlinks=False).rows(_console(columns)))
+
+        assert shown.replace(" ", "").replace("▌", "").endswith(last)
+
+
+@needs_recordings
+def test_recorded_answers_are_what_they_are_at_once() -> None:
+    """Each answer of a real model, in pieces."""
+    answers = [text for text in recorded_answers() if len(text) < 5_000]
+    whole = [Document(text, code_theme="monokai", hyperlinks=False).rows(_console()) for text in answers]
+
+    assert whole == [_printed(text, 37, 60) for text in answers]
 
 
 @pytest.mark.parametrize(

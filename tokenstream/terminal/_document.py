@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.markdown import Markdown
 from rich.segment import Segment, Segments
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Document"]
 
+# rich's own gives up at ten lists within each other.
+_PARSER = MarkdownIt("commonmark", {"maxNesting": 60}).enable(["strikethrough", "table"])
+_DEEPEST = 57
+"""Levels that are drawn, since the parser leaves out what is deeper; a list within another is two."""
+_LEAST = 4
+"""Columns that are left to a text within lists and quotes."""
+_INDENTS = {"blockquote_open": 4, "bullet_list_open": 3, "ordered_list_open": 6}
+"""Columns that rich takes, of numbers of three digits."""
+_LINE_END = re.compile(r"\r\n?|\n")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _SHOWN = {"href", "src"}
 """Attributes that rich prints."""
@@ -28,6 +38,8 @@ class Document(Markdown):
 
     rich leaves HTML out, and so `Vec<String>` loses half of its name; and it puts an image
     before the paragraph or the item that it stands in. Here both are text, in their places.
+    It also leaves out what stands so deep that its parser gives up, or that no column is
+    left for it: such a block is shown as it was written.
 
     Args:
         text: Markdown.
@@ -37,8 +49,9 @@ class Document(Markdown):
     """
 
     def __init__(self, text: str, *, code_theme: str, hyperlinks: bool, spaced: bool = False) -> None:
-        super().__init__(text, code_theme=code_theme, hyperlinks=hyperlinks)
-        self.parsed = [*_made_fit(self.parsed)]
+        super().__init__("", code_theme=code_theme, hyperlinks=hyperlinks)
+        self.markup = text
+        self.parsed = [*_made_fit(_PARSER.parse(text))]
         self.empty = not self.parsed
         """There is nothing to print, as where a text has definitions alone."""
         last = None if self.empty else self.elements.get(self.parsed[-1].type)
@@ -54,6 +67,7 @@ class Document(Markdown):
         Each has its own colours. Spaces at the end that nobody sees are left out: a terminal
         that takes a letter for wider than rich does would put them on a line of their own.
         """
+        self.parsed = [*_shallow(self.parsed, self.markup, console.width - _LEAST)]
         with console.capture() as captured:
             for line in console.render_lines(self, pad=False):
                 console.print(Segments([*_trimmed(line, console), Segment.line()]), end="", soft_wrap=True)
@@ -82,6 +96,37 @@ def _made_fit(tokens: list[Token]) -> Iterator[Token]:
 def _image(title: str, address: str) -> str:
     # The image itself may stand in its address.
     return f"🌆 {title} ({address})" if address and not address.startswith("data:") else f"🌆 {title}"
+
+
+def _shallow(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
+    """Give the tokens, in place of each block that needs more columns than `room` its lines."""
+    lines: list[str] = []
+    block: list[Token] = []
+    depth = 0
+    for token in tokens:
+        block.append(token)
+        depth += token.nesting
+        if depth:
+            continue
+        if (first := block[0]).map and _too_deep(block, room):
+            lines = lines or _LINE_END.split(text)
+            source = several_lines("\n".join(lines[slice(*first.map)]))
+            yield from _made_fit([Token("html_block", "", 0, content=source)])
+        else:
+            yield from block
+        block = []
+
+
+def _too_deep(block: list[Token], room: int) -> bool:
+    indents = [0]
+    for token in block:
+        if token.level >= _DEEPEST or indents[-1] > max(room, 0):
+            return True
+        if token.type in _INDENTS:
+            indents.append(indents[-1] + _INDENTS[token.type])
+        elif token.nesting < 0 and token.type.replace("_close", "_open") in _INDENTS:
+            indents.pop()
+    return False
 
 
 def _text(content: str) -> Token:
