@@ -84,6 +84,7 @@ class InlineCompleter:
     __slots__ = (
         "_at",
         "_brackets",
+        "_breaks",
         "_code_end",
         "_code_searched",
         "_in_dest",
@@ -127,6 +128,8 @@ class InlineCompleter:
         """The scan stands at a `]` before a destination that has not ended."""
         self._openers: list[Opener] = []
         self._brackets: list[_Bracket] = []
+        self._breaks: list[tuple[int, int]] = []
+        """From and to where there is nothing but backslashes that break lines."""
 
     def feed(self, text: str) -> None:
         """Add a piece to the content."""
@@ -156,7 +159,7 @@ class InlineCompleter:
         places = [self._at]
         places += [opener.run.at for opener in self._openers[:1]]
         places += [bracket.at for bracket in self._brackets[:1]]
-        return _trim(text, min(places), [], cut=True, one_line=self._one_line)
+        return self._trim(text, min(places), [], cut=True)
 
     def preview(self) -> str:
         """Return what to show of the content so far: it renders whole, and no part of it goes away again."""
@@ -177,7 +180,7 @@ class InlineCompleter:
             stop = brackets[0].at if brackets else self._at
             if self._in_dest and self._can_show(text, brackets):
                 link, stop = stop, self._at
-            end = _trim(text, stop, openers, cut=stop < end, one_line=self._one_line)
+            end = self._trim(text, stop, openers, cut=stop < end)
         if not openers and link is None:
             return text[:end] + code
         marks, escaped = close(openers, "`" if code else text[max(end - 8, 0) : end], end)
@@ -208,7 +211,11 @@ class InlineCompleter:
     def _scan_escape(self, text: str, at: int, end: int) -> int:
         if end == len(text) or _LAST_LINE_BREAK.match(text, at):
             return _WAIT
-        if self._math == "brackets" and text[end] in "([":
+        if text[end] == "\n":
+            before = _without_blanks(text, at)
+            start = self._breaks.pop()[0] if self._breaks and self._breaks[-1][1] == before else at
+            self._breaks.append((start, end))
+        elif self._math == "brackets" and text[end] in "([":
             return _step(formula_end(text, at, text[at : end + 1]), end + 1)
         return end + 1
 
@@ -334,6 +341,36 @@ class InlineCompleter:
         without = text[line : min(first.at, line + LONGEST)] + text[first.at + 1 : self._at]
         return self._one_line or not _BLOCK_START.match(without)
 
+    def _trim(self, text: str, end: int, openers: list[Opener], *, cut: bool) -> int:
+        """Return where to end so that the last thing is text: no white space, and no mark with nothing in it.
+
+        Args:
+            text: The content.
+            end: Where it may be shown up to.
+            openers: What is open there; loses what nothing is in.
+            cut: Text is missing after it.
+        """
+        line = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else len(text)
+        while True:
+            end = self._without_breaks(_without_blanks(text, end))
+            if end > line and _NO_TEXT.fullmatch(text, line, end):
+                end = line
+            elif openers and openers[-1].end >= end:
+                end = min(end, openers.pop().run.at)
+                if not self._one_line:
+                    line = text.rfind("\n", 0, end) + 1
+            elif not end or text[end - 1] not in WHITE:
+                return end
+
+    def _without_breaks(self, end: int) -> int:
+        # What breaks a line is seen where no line follows.
+        for start, stop in reversed(self._breaks):
+            if stop < end:
+                break
+            if start < end:
+                return start
+        return end
+
 
 def complete_inline(
     text: str,
@@ -365,42 +402,10 @@ def _step(end: int | None, otherwise: int) -> int:
     return _WAIT if end == OPEN else end
 
 
-def _trim(text: str, end: int, openers: list[Opener], *, cut: bool, one_line: bool) -> int:
-    """Return where to end so that the last thing is text: no white space, and no mark with nothing in it.
-
-    Args:
-        text: The content.
-        end: Where it may be shown up to.
-        openers: What is open there; loses what nothing is in.
-        cut: Text is missing after it.
-        one_line: No block can begin in the content.
-    """
-    line = text.rfind("\n", 0, end) + 1 if cut and not one_line else len(text)
-    while True:
-        end = _without_blanks(text, end)
-        if _breaks_line(text, end):
-            end -= 1
-        elif end > line and _NO_TEXT.fullmatch(text, line, end):
-            end = line
-        elif openers and openers[-1].end >= end:
-            end = min(end, openers.pop().run.at)
-            line = line if one_line else text.rfind("\n", 0, end) + 1
-        else:
-            return end
-
-
 def _without_blanks(text: str, end: int) -> int:
     while end and text[end - 1] in WHITE:
         end -= 1
     return end
-
-
-def _breaks_line(text: str, end: int) -> bool:
-    """Return whether the character before a place is a backslash that breaks a line."""
-    if not text.startswith("\\\n", max(end - 1, 0)):
-        return False
-    before = text[max(end - LONGEST, 0) : end]
-    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def _edited(text: str, end: int, link: int | None, escaped: list[int]) -> str:
