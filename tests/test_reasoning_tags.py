@@ -392,6 +392,38 @@ def test_payloads_that_come_decoded_are_read_in_the_same_way() -> None:
         assert ("abc", "de f") == (message.reasoning, message.text)
 
 
+def test_each_answer_of_a_session_starts_fresh() -> None:
+    """Answers that are read one by one have the options of their stream."""
+    answers = [testing.script().text(text).finish("stop") for text in ("<think>a</think>b", "c <think>d")]
+    chunks = [chunk for script in answers for chunk in script.chunks("gemini-live")]
+    stream = Stream(chunks, format="gemini-live", reasoning_tags=True)
+
+    assert [("a", "b"), ("d", "c ")] == [
+        (response.final().reasoning, response.message.text) for response in stream.responses
+    ]
+
+
+def test_an_object_is_read_without_the_thoughts_before_it() -> None:
+    """Structured output is read of the text."""
+    body = [chat({"content": piece}) for piece in ["<think>{</th", "ink>\n[1", ", 2]"]]
+    stream = Stream([*body, chat({}, "stop"), DONE], reasoning_tags=True)
+
+    assert [1, 2] == stream.result(list[int])
+
+
+def test_an_aligned_answer_comes_once() -> None:
+    """What comes again of thoughts and text is given once, though the attempts cut it in other places."""
+    bodies = [
+        [chat({"content": "<think>a"}), chat({"content": "b</think>c d"})],
+        [chat({"content": "<thi"}), chat({"content": "nk>ab</think>c"}), chat({"content": " de"})],
+    ]
+    bodies[1] += [chat({}, "stop"), DONE]
+    retry = Retry(mode="restart", wait=0, align=True)
+    stream = resilient(lambda: bodies.pop(0), retry, reasoning_tags=True)
+
+    assert ["a", "b", "c d", "e"] == [delta.text for delta in stream.deltas]
+
+
 def test_most_deltas_are_read_at_a_glance_all_the_same() -> None:
     """Only those that may have to do with a tag or with code are decoded."""
     machine = Machine(None, content_type=None, limits=None, pings=False, through=tagged(True))

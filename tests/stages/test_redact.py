@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import regex
-from hypothesis import example, given
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.cut_texts import any_pieces, cut
@@ -38,13 +38,27 @@ _BOUNDED = [
     "a|ba",
     "(?:ab|ba){1,2}",
     "(a)(b)?(?(2)a|b)",
+    "(a)?b(?(1)a|b)?b",
+    "(?:a(?:b)?+){1,3}",
     "(a|b) \\1",
     "(?i)AB",
     "(?x) a b  # $ \\b (",
     r"[]$a] [^\]b]",
 ]
 """Patterns that bound their matches."""
-_UNBOUNDED = ["a+", "ab+a", "a[^b]*b", "(?s)a.*b", "(?s)a.*?b", "(a+)b\\1", r"\b(?=b)\w+", "a++b", r"\S+ \S+"]
+_UNBOUNDED = [
+    "a+",
+    "ab+a",
+    "a[^b]*b",
+    "(?s)a.*b",
+    "(?s)a.*?b",
+    "(a+)b\\1",
+    r"\b(?=b)\w+",
+    "a++b",
+    "a(?:a[^a])*",
+    "(?:[ab])+",
+    r"\S+ \S+",
+]
 """Patterns that do not."""
 
 
@@ -70,6 +84,76 @@ def _tokens(pattern: str, text: str) -> list[str]:
 def test_the_pieces_joined_are_what_sub_makes_of_the_whole(pattern: str, pieces: list[str]) -> None:
     """However a text is cut, its matches are replaced as if it had come at once."""
     assert re.sub(pattern, _mark, "".join(pieces)) == _redact(pattern, pieces, with_=_mark, max_length=1000)
+
+
+_ATOMS = [
+    "a",
+    "b",
+    ".",
+    "[ab]",
+    "[^a]",
+    r"\w",
+    r"\s",
+    " ",
+    "\n",
+    "(?:ab)",
+    r"\b",
+    r"\B",
+    "^",
+    "$",
+    r"\A",
+    r"\Z",
+]
+_REPEATS = ["?", "*", "+", "{1,2}", "{2}", "??", "*?", "+?", "?+", "*+"]
+_PATTERNS = st.recursive(
+    st.sampled_from(_ATOMS),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map("(?:{0[0]}|{0[1]})".format),
+        st.tuples(inner, st.sampled_from(_REPEATS)).map("(?:{0[0]}){0[1]}".format),
+        st.tuples(inner, st.sampled_from(["(?={})", "(?!{})", "({})", "(?>{})"])).map(
+            lambda drawn: drawn[1].format(drawn[0])
+        ),
+        st.tuples(st.sampled_from(["(?<=a)", "(?<!ab)", r"(?<=\b)"]), inner).map("".join),
+    ),
+    max_leaves=6,
+)
+"""Patterns of all kinds; some match where there is no text."""
+
+
+def _holds(pattern: str, flags: int, pieces: list[str]) -> None:
+    compiled = re.compile(pattern, flags)
+    try:
+        Redact(compiled, max_length=1000)
+    except MisuseError:
+        assume(condition=False)
+    text = "".join(pieces)
+    expected = compiled.sub(lambda found: f"<{found[0]}>", text)
+
+    for cuts in (pieces, [*text]):
+        assert expected == _redact(compiled, cuts, with_=lambda found: f"<{found[0]}>", max_length=1000)
+
+
+_ANY = {
+    "pattern": _PATTERNS,
+    "flags": st.sampled_from([0, re.MULTILINE, re.DOTALL, re.IGNORECASE]),
+    "pieces": any_pieces("aabA\n "),
+}
+
+
+@given(**_ANY)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_patterns_of_all_kinds_keep_the_law(pattern: str, flags: int, pieces: list[str]) -> None:
+    """Borders, look-arounds and repeats in any order: the whole text decides."""
+    _holds(pattern, flags, pieces)
+
+
+@pytest.mark.slow
+@given(**_ANY)
+@settings(max_examples=3_000, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_3000_patterns_keep_the_law(pattern: str, flags: int, pieces: list[str]) -> None:
+    """The law above, for many."""
+    _holds(pattern, flags, pieces)
 
 
 @pytest.mark.parametrize("pattern", [r"\p{Lu}{2}", "(?V1)[[ab]--[b]]b", r"\mab\M", r"\X"])
@@ -222,6 +306,7 @@ def test_stages_stand_behind_each_other() -> None:
         (regex.compile(r"\Ga"), r"\\G"),
         (regex.compile(r"(?<=a+)b"), "look-behind has no bound"),
         (regex.compile("(?r)ab"), "backwards"),
+        ("(?<=a(?=b))b", "no look-ahead within a look-behind"),
     ],
 )
 def test_a_pattern_that_no_stream_can_follow_is_refused(pattern: Any, said: str) -> None:

@@ -19,6 +19,8 @@ _CLUSTERS = frozenset("XR")
 """Escapes of regex whose end depends on it."""
 _REFUSED = frozenset("GK")
 """Escapes of regex that depend on where a search began, or move the start of a match."""
+_REPEATS = frozenset("*+?{")
+_REPEAT_ENDS = frozenset("*+?}")
 _VERSION1 = 0x100
 """regex's flag for sets within sets."""
 
@@ -30,11 +32,13 @@ class Watched(NamedTuple):
         pattern: The pattern.
         ahead: What it looks for behind a place, "" for a single character.
         behind: What it looks for before one.
+        sure: A match that reaches the end of what has come stays one, whatever comes.
     """
 
     pattern: str
     ahead: list[str]
     behind: list[str]
+    sure: bool
 
 
 def watch_end(stage: str, compiled: Any) -> Watched:  # noqa: ANN401 - of re or regex
@@ -42,6 +46,9 @@ def watch_end(stage: str, compiled: Any) -> Watched:  # noqa: ANN401 - of re or 
 
     `\b` and `$` are true or false at the end of what has come, though the next character may say
     otherwise; so is a negative look-ahead.
+
+    A group that is repeated asks for a character as well: regex (2026.11) remembers that one could not
+    come again at the end of the text, and does not look there when it looks for partial matches.
 
     Args:
         stage: Who asks, for what is said of a pattern that cannot be used.
@@ -55,7 +62,8 @@ def watch_end(stage: str, compiled: Any) -> Watched:  # noqa: ANN401 - of re or 
         ab(?=(?s:.))\b
     """
     reader = _Reader(stage, compiled.pattern, compiled.flags)
-    return Watched(reader.read(0, bare=False)[0], reader.ahead, reader.behind)
+    watched = reader.read(0, bare=False)[0]
+    return Watched(watched, reader.ahead, reader.behind, reader.sure and not reader.ahead)
 
 
 class _Reader:
@@ -68,6 +76,8 @@ class _Reader:
         self._nests = bool(flags & _VERSION1)
         self.ahead: list[str] = []
         self.behind: list[str] = []
+        self.sure = True
+        """A match stays one, whatever comes, as far as it does not look ahead."""
 
     def read(self, at: int, *, bare: bool) -> tuple[str, int]:
         """Return a pattern, or the rest of a group, rewritten, and where it ends.
@@ -95,6 +105,8 @@ class _Reader:
                 self.ahead.append("")
                 out.append(self._line_end + sign)
             else:
+                # What is possessive may take more, and leave nothing for the rest.
+                self.sure = self.sure and not (sign == "+" and source[at - 1 : at] in _REPEAT_ENDS)
                 out.append(sign)
             at = end
         return "".join(out), at
@@ -134,12 +146,7 @@ class _Reader:
         if source.startswith("(?#", at):
             return "", source.find(")", at) + 1
         if source.startswith(("(?<=", "(?<!"), at):
-            known, self.ahead, before = self.behind, [], self.ahead
-            end = self.read(at + 4, bare=True)[1]
-            # What stands behind it may look ahead of the place it began at.
-            self.ahead = before
-            known.append(source[at + 4 : end])
-            return source[at : end + 1], end + 1
+            return self._behind(at)
         if source.startswith(("(?=", "(?!"), at):
             body, end = self.read(at + 3, bare=bare)
             raw = source[at + 3 : end]
@@ -147,14 +154,28 @@ class _Reader:
             if source[at + 2] == "=":
                 return f"(?={body})", end + 1
             watching = self.read(at + 3, bare=True)[0]
-            return f"(?:(?=(?:{watching})(?!))|)(?!{body})", end + 1
+            return f"(?:(?=(?:{watching})(?!))|)(?!{raw})", end + 1
+        if source.startswith("(?>", at):
+            self.sure = False
         head = _HEAD.match(source, at)
         start = at + 1 if head is None else head.end()
         opening = source[at:start]
         if bare and (opening == "(" or (opening.endswith(">") and opening[2] in "P<")):
             opening = "(?:"
         body, end = self.read(start, bare=bare)
-        return f"{opening}{body})", end + 1
+        group = f"{opening}{body})"
+        return f"(?:{_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
+
+    def _behind(self, at: int) -> tuple[str, int]:
+        """Return a look-behind as it is; it may look at the character that comes next."""
+        ahead, self.ahead = self.ahead, []
+        end = self.read(at + 4, bare=True)[1]
+        if any(self.ahead):
+            raise MisuseError(f"{self._stage} takes no look-ahead within a look-behind")
+        watching = self._line_end if self.ahead else ""
+        self.ahead += ahead
+        self.behind.append(self._source[at + 4 : end])
+        return watching + self._source[at : end + 1], end + 1
 
 
 _HEAD = re.compile(r"\(\?(?:P?<\w+>|[aiLmsuxbefprwV01-]*:|[>|]|\(\w+\)|P[=>&]\w+|&\w+|\w+(?=\)))?")

@@ -47,8 +47,7 @@ class Matcher:
         """A match that reaches the end of what has come stays one, whatever comes."""
         if self._literal:
             return
-        watched, ahead, behind = watch_end(stage, compiled)
-        self.sure = not ahead
+        watched, ahead, behind, self.sure = watch_end(stage, compiled)
         self._never = _never(stage, compiled, watched)
         self.context = max([1, *(_width_behind(stage, body) for body in behind)])
         if not _width(compiled.pattern, compiled.flags, least=True) or compiled.fullmatch("") is not None:
