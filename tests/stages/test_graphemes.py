@@ -88,6 +88,7 @@ def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, size: int) ->
         assert len("".join(graphemes.end())) <= 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["a", "\u0301", "\u200d", "\U0001f1e9"])
 def test_ten_megabytes_end(unit: str) -> None:
     """Marks, joiners, flags: counted anew for each fragment, they would take hours."""

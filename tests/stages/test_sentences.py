@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.recordings import shared
+from tests.support.sampling import sampled
 from tests.support.text_stages import HOSTILE, borders, cut, grows_too_fast, letter_borders, texts
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import MisuseError
@@ -141,6 +142,17 @@ def test_every_fragmentation_gives_the_same_pieces(
     assert run(Sentences(**options), [text]) == run(Sentences(**options), pieces)
 
 
+@given(cut())
+def test_nothing_waits_whose_end_is_sure(drawn: tuple[str, list[str]]) -> None:
+    """After each piece of text all is given that the text so far decides: all but its last piece."""
+    stage, so_far, given_ = Sentences(), "", []
+    for piece in drawn[1]:
+        so_far += piece
+        given_ += stage.feed(piece)
+
+        assert run(Sentences(), [so_far])[:-1] == given_
+
+
 @given(st.integers(1, 20) | st.none(), st.integers(1, 30) | st.none(), texts())
 def test_the_pieces_joined_are_the_text(first: int | None, longest: int | None, text: str) -> None:
     """None is empty, and none is longer than it may be."""
@@ -250,13 +262,14 @@ def test_no_mark_of_a_recorded_answer_is_spoken() -> None:
     ]
 
 
-MANY = [(name, spoken) for name in HOSTILE for spoken in (False, True)]
+MANY: list[tuple[str, bool]] = [(name, spoken) for name in HOSTILE for spoken in (False, True)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 5])
-@pytest.mark.parametrize(("name", "spoken"), MANY)
-def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, spoken: bool, size: int) -> None:
+@pytest.mark.parametrize("case", sampled(MANY, one_in=3), ids=str)
+def test_the_work_is_linear_and_what_is_held_is_bounded(case: tuple[str, bool], size: int) -> None:
     """Whatever a text is made of."""
+    name, spoken = case
     assert "" == grows_too_fast(lambda: Sentences(first=5, longest=200, spoken=spoken), HOSTILE[name], size)
     sentences = Sentences(longest=50, spoken=spoken)
     for piece in pieces_of(HOSTILE[name] * 200, size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
@@ -80,6 +81,17 @@ def test_every_fragmentation_gives_the_same_pieces_and_they_are_the_text(
     assert (text, True) == ("".join(given_), all(given_))
 
 
+@given(cut())
+def test_nothing_waits_whose_end_is_sure(drawn: tuple[str, list[str]]) -> None:
+    """After each piece of text all is given that the text so far decides: all but its last piece."""
+    stage, so_far, given_ = Words(), "", []
+    for piece in drawn[1]:
+        so_far += piece
+        given_ += stage.feed(piece)
+
+        assert run(Words(), [so_far])[:-1] == given_
+
+
 # Of marks without a letter, and of half a flag, that judge says other than UAX #29 does.
 _ODD = regex.compile(r"(?:\A|[\r\n\u2028])[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]|\p{RI}")
 
@@ -140,6 +152,8 @@ def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, size: int) ->
         assert len("".join(words.end())) <= 50
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("unit", ["a", " ", "\u0301", "กั", "\U0001f1e9"])
 def test_ten_megabytes_end(unit: str) -> None:
     """One word, nothing but blanks, nothing but marks: searched anew for each piece, it would take hours."""
@@ -158,6 +172,19 @@ def _without_regex(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     letters.graphemes_pattern.cache_clear()
+
+
+def test_no_package_is_loaded_before_it_is_needed() -> None:
+    """Words, lines and sentences of a text that has blanks take nothing but the standard library."""
+    program = (
+        "import sys\n"
+        "from tokenstream.stages import Lines, Sentences, Words\n"
+        "for stage in Words(), Lines(), Sentences(spoken=True):\n"
+        "    assert stage.feed('Größe: **5**. Next\\n') + stage.end()\n"
+        "assert 'regex' not in sys.modules"
+    )
+
+    assert 0 == subprocess.run([sys.executable, "-c", program], check=False).returncode
 
 
 @pytest.mark.usefixtures("_without_regex")

@@ -136,5 +136,5 @@ def work(make: Callable[[], Any], text: str, size: int) -> int:
 
 def grows_too_fast(make: Callable[[], Any], unit: str, size: int) -> str:
     """Return the numbers of calls for a text and one twice as long, where they are out of proportion."""
-    short, long = (work(make, unit * (length // len(unit)), size) for length in (6_000, 12_000))
-    return f"{short}, {long}" if long > 2.1 * short + 2_000 else ""
+    short, long = (work(make, unit * (length // len(unit)), size) for length in (2_500, 5_000))
+    return f"{short}, {long}" if long > 2.1 * short + 1_000 else ""
