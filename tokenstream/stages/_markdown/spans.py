@@ -38,6 +38,12 @@ _HALF_TAG = re.compile(
     r"|<",
     re.DOTALL,
 )
+_SWITCHES = (
+    "allowfullscreen|async|autofocus|autoplay|checked|controls|default|defer|disabled|hidden|inert|ismap|loop"
+    "|multiple|muted|nomodule|novalidate|open|playsinline|readonly|required|reversed|selected"
+)
+# "if a <b and c is less" is no tag, though it may become one: three words without a value, and a fourth.
+_PROSE = re.compile(rf"<{_NAME}(?:\s+(?!(?:{_SWITCHES})\s){_KEY}(?=\s+[^\s=/>])){{3}}")
 _HALF_ENTITY = re.compile(r"&(?:#(?:[xX][0-9a-fA-F]{0,6}|[0-9]{0,7})|[A-Za-z][A-Za-z0-9]{0,31})?")
 
 _DEST_MARK = re.compile(r"[()\\\x00-\x20\x7f]")
@@ -65,6 +71,8 @@ def tag_end(text: str, at: int) -> int | None:
         >>> tag_end("<br>a", 0), tag_end("<a href", 0), tag_end("< b", 0), tag_end("<3", 0)
         (4, -1, None, None)
     """
+    if _PROSE.match(text, at, at + LONGEST):
+        return None
     whole = _WHOLE_TAG.match(text, at, at + LONGEST)
     if whole is not None:
         return whole.end()
