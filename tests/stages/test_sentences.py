@@ -37,6 +37,12 @@ See Fig. 3 and p. 12 there. |Next.
 On Jan. 5 we met. |Next.
 Go to St. Louis. |Next.
 Das ist z.B. Obst. |Ja.
+Das ist z. B. Obst, d. h. Äpfel u. a. Sorten. |Ja.
+C'est un fruit, p. ex. Une pomme. |Oui.
+Siehe Abb. 3 auf S. 12 dort. |Ja.
+It takes max. 5 minutes, i.e. (hardly) long. |Yes.
+<speed ratio="1.05"/>Hello, thanks for waiting. |Next.
+Perfect, it is 12345. |Let me check.
 Hr. Meier und Fr. Kunz kommen. |Gut.
 M. Dupont et Mme. Curie arrivent. |Bon.
 J. K. Rowling wrote it. |Good.
@@ -236,7 +242,7 @@ def test_what_is_plain_is_spoken_as_it_is() -> None:
     """With the same sentences, as early."""
     for row in ROWS:
         text = "".join(row)
-        if not set(text) & set("*`#[-\n"):
+        if not set(text) & set("*`#[<-\n"):
             assert row == run(Sentences(spoken=True), list(text))
 
 

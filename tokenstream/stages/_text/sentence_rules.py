@@ -30,6 +30,7 @@ _WIDE_MARK = re.compile(f"[{_WIDE}]")
 _LINE_END = re.compile(r"[\n\r\x85\u2028\u2029]")
 _BARE = re.compile(r"[\s>#*_+=|•(\[–-]{0,20}(?:(?:\d{1,3}|[A-Za-z]|[ivxlIVXL]{1,5})[.):]{1,2})?[*_]{0,3}")
 """Nothing yet, or the number of what comes next in a list."""
+_LETTER = re.compile(r"[^\W\d_]\.")
 
 _TITLES = _words(
     "adm atty brig capt cmdr col cpl dr fr gen gov hon lt maj messrs mlle mm mme mr mrs ms mt mx pres prof"
@@ -40,7 +41,8 @@ _NAMES = _words("vs inc ltd co corp bros jr sr phd univ assn dept ave blvd")
 _INSIDE = _words("approx ca cf viz al resp incl excl ext ggf bzw evtl vgl sog bspw inkl zzgl env chap éd")
 """They are seldom at the end of a sentence, where one that is too long is the lesser evil."""
 _NUMBERED = _words(
-    "no nos nr num p pp fig figs vol vols ch sec sect art eq ver v par para abs bd aufl anm kap s n°"
+    "no nos nr num n° max min tel op rs p pp s fig figs abb tab vol vols ch sec sect art eq ver v par para"
+    " abs bd aufl anm kap"
     " jan feb mar apr jun jul aug sep sept oct nov dec"
 )
 """They stand before a number; some of them are words as well."""
@@ -102,6 +104,11 @@ def _is_abbreviated(text: str, start: int, mark: int, following: str) -> bool:
     if len(word) == 1 and word.isalpha() and word.isupper():
         # An initial; of "I" only what stands before it can tell.
         return word != "I" or (len(words) > 1 and words[-2][0].isupper())
+    if word == "z" and following == "B":
+        return True
+    if (len(word) == 1 or word == "ex") and len(words) > 1 and _LETTER.fullmatch(words[-2]):
+        # The last of an abbreviation that is written with blanks: "u. a.", "p. ex."
+        return True
     if "." in word:
         return name in _WITH_DOTS or all(len(letter) == 1 and letter.isalpha() for letter in name.split("."))
     if name in _NUMBERED and following.isdigit():
