@@ -7,6 +7,7 @@ import json
 import threading
 from contextlib import contextmanager
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tests.support.recordings import OURS
@@ -143,4 +144,7 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             "messages": messages,
             "payload": {"model": "example-model", "messages": messages, "stream": True},
             "headers": {"Authorization": "Bearer made-up"},
+            # What a reader has of his own: an interface that shows a text, or blocks by their ids.
+            "repaint": lambda _: None,
+            "ui": SimpleNamespace(replace=lambda *_: None),
         }

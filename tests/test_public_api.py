@@ -215,7 +215,17 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.stages.tools": ["ValidatedCalls"],
     "tokenstream.stages.metrics": ["Meter", "Metrics"],
     "tokenstream.status": ["ErrorBody", "REQUEST_IDS", "ResponseHead", "retry_after_of", "status_error"],
-    "tokenstream.stream": ["AsyncStream", "AsyncTap", "AsyncView", "Stream", "Tap", "View", "tap"],
+    "tokenstream.stream": [
+        "AsyncStream",
+        "AsyncTap",
+        "AsyncTextView",
+        "AsyncView",
+        "Stream",
+        "Tap",
+        "TextView",
+        "View",
+        "tap",
+    ],
     "tokenstream.terminal": ["MarkdownPrinter"],
     "tokenstream.testing": [
         "Arrival",

@@ -17,6 +17,7 @@ from tests.benchmarks.imports import imports
 from tests.benchmarks.memory import memory
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.replay import replay
+from tests.benchmarks.shaping import shaping
 from tests.benchmarks.timing import Plan, time_format
 from tests.benchmarks.typed_objects import typed_objects
 
@@ -73,6 +74,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "partial_json": partial_json,
     "typed_objects": typed_objects,
     "replay": replay,
+    "shaping": shaping,
 }
 
 

@@ -17,9 +17,9 @@ from tokenstream import Decoder, Limits, Stream
 if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
 
-__all__ = ["ENDLESS", "growth", "lazily"]
+__all__ = ["ENDLESS", "WINDOW", "growth", "lazily", "windows"]
 
-_WINDOW = 1_000
+WINDOW = 1_000
 _MOST_DEVIATION = 0.10
 _DISTINCT = 1_000
 
@@ -49,7 +49,7 @@ def _decoder(format: str, opened: ExitStack) -> Step:
     chunks = cycle(middle)
 
     def step() -> None:
-        for chunk in islice(chunks, _WINDOW):
+        for chunk in islice(chunks, WINDOW):
             feed(chunk)
 
     return step
@@ -63,7 +63,7 @@ def _pulling(items_of: Callable[[Stream], Iterator[Any]]) -> Make:
         )
 
         def step() -> None:
-            for _ in islice(items, _WINDOW):
+            for _ in islice(items, WINDOW):
                 pass
 
         return step
@@ -78,7 +78,7 @@ _READERS: dict[str, Make] = {
 }
 
 
-def _windows(make: Make, format: str, plan: Plan) -> dict[int, float]:
+def windows(make: Make, format: str, plan: Plan) -> dict[int, float]:
     """Return the fastest window after each size, in seconds.
 
     One reader for each size, all alive at once; their windows take turns, so that
@@ -88,7 +88,7 @@ def _windows(make: Make, format: str, plan: Plan) -> dict[int, float]:
         steps: dict[int, Step] = {}
         for size in plan.sizes:
             step = steps[size] = make(format, opened)
-            for _ in range(size // _WINDOW):
+            for _ in range(size // WINDOW):
                 step()
         best: dict[int, float] = {}
         for _ in range(plan.windows):
@@ -106,14 +106,14 @@ def growth(plan: Plan) -> list[Table]:
     rows, notes = [], []
     for format in ("openai-chat", "anthropic", "text"):
         for name, make in _READERS.items():
-            best = _windows(make, format, plan)
-            rows.append([f"{format}, {name}", *(f"{best[s] / _WINDOW * 1e6:.2f}" for s in plan.sizes)])
+            best = windows(make, format, plan)
+            rows.append([f"{format}, {name}", *(f"{best[s] / WINDOW * 1e6:.2f}" for s in plan.sizes)])
             away = max(best.values()) / min(best.values()) - 1
             rows[-1].append(f"{away:.1%}")
             if format == "openai-chat":
                 notes.append(judge(f"{name}: {away:.1%}", "within 10 %", reached=away <= _MOST_DEVIATION))
     head = ["µs per event after …", *(f"{size:,}" for size in plan.sizes), "deviation"]
-    title = f"growth: the fastest of {plan.windows} windows of {_WINDOW:,} events"
+    title = f"growth: the fastest of {plan.windows} windows of {WINDOW:,} events"
     return [Table(title, head, rows, notes), _bytes_growth(plan)]
 
 

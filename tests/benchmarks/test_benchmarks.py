@@ -19,6 +19,7 @@ from tests.benchmarks.imports import imports
 from tests.benchmarks.memory import memory
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.sdks import SDKS, Reader
+from tests.benchmarks.shaping import shaping
 from tests.benchmarks.timing import Plan, contenders_for, time_format
 from tests.benchmarks.turns import light_heap
 from tests.benchmarks.typed_objects import typed_objects
@@ -81,7 +82,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
         memory,
         *[
             pytest.param(each, marks=pytest.mark.slow)
-            for each in (arguments, growth, imports, partial_json, typed_objects)
+            for each in (arguments, growth, imports, partial_json, shaping, typed_objects)
         ],
     ],
 )

@@ -14,6 +14,7 @@ import trio
 from tests.stream.bodies import ANSWER, chunk
 from tests.support import wire
 from tests.support.playing import silent_after
+from tests.support.timing import AT_ONCE, TooLate, tried_again
 from tokenstream import AsyncStream, Retry, Stream, resilient
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
 from tokenstream.testing._replay import Playback
@@ -236,6 +237,32 @@ async def test_an_asynchronous_loop_is_given_in_time_what_is_held() -> None:
 
     assert [piece for piece, _ in seen] == ["The", " sky", " is blue."]
     assert seen[1][1] < 0.5
+
+
+async def two_thousand_in_earnest(seconds: float) -> AsyncIterator[str]:
+    begun = time.monotonic()
+    for number in range(int(2000 * seconds)):
+        await anyio.sleep(max(0.0, begun + number / 2000 - time.monotonic()))
+        yield f"{time.monotonic()} "
+
+
+@tried_again
+def test_thirty_updates_a_second_in_earnest() -> None:
+    """By the clock on the wall."""
+
+    async def read() -> list[float]:
+        held = []
+        async with AsyncStream(two_thousand_in_earnest(1.0), format="pieces") as stream:
+            async for piece in stream.text.throttle(hz=30):
+                now = time.monotonic()
+                held.append(max(now - float(word) for word in piece.split()))
+        return held
+
+    held = anyio.run(read)
+
+    assert len(held) <= 32
+    if max(held) > 0.034 + AT_ONCE:
+        raise TooLate(f"held for {max(held):.3f} s")
 
 
 async def test_an_asynchronous_loop_is_given_in_time_what_is_smoothed() -> None:

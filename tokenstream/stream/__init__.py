@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING
 
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._sync import Stream
+from tokenstream.stream._text_view import AsyncTextView, TextView
 from tokenstream.stream._view import AsyncView, View
 
 if TYPE_CHECKING:
     from tokenstream.stream._tap import AsyncTap, Tap, tap
 
-__all__ = ["AsyncStream", "AsyncTap", "AsyncView", "Stream", "Tap", "View", "tap"]
+__all__ = [
+    "AsyncStream",
+    "AsyncTap",
+    "AsyncTextView",
+    "AsyncView",
+    "Stream",
+    "Tap",
+    "TextView",
+    "View",
+    "tap",
+]
 
 
 def __getattr__(name: str) -> object:

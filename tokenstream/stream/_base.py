@@ -54,9 +54,8 @@ class StreamBase(Generic[DriverT]):
 
         `stop()` without a reason tells "stop".
         """
-        messages = self.messages
-        whole = bool(messages) and all(message.complete for message in messages)
-        return None if whole else self._driver.verdict.reason
+        driver = self._driver
+        return None if driver.accumulator.ending == "complete" else driver.verdict.reason
 
     @property
     def departures(self) -> Mapping[str, Departure]:

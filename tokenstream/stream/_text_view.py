@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
+    import regex
+
     from tokenstream.stages import MarkdownBlock
     from tokenstream.stream._text_plan import Plan
     from tokenstream.stream._view import AsyncView, View
@@ -39,12 +41,12 @@ class _Shaping:
     _instead: str
 
     def words(self) -> Self:
-        """Give whole words: a view that never cuts inside of one.
+        """Give whole words, each with the blank before it: a view that never cuts inside of one.
 
         Example:
             >>> from tokenstream import Stream
             >>> list(Stream(["Hel", "lo wor", "ld"], format="pieces").text.words())
-            ['Hello ', 'world']
+            ['Hello', ' world']
         """
         return self._with("words", _stage("Words"))
 
@@ -138,15 +140,15 @@ class _Shaping:
 
     def redact(
         self,
-        pattern: str | re.Pattern[str],
-        with_: str | Callable[[re.Match[str]], str] = "[redacted]",
+        pattern: str | re.Pattern[str] | regex.Pattern[str],
+        with_: str | Callable[[Any], str] = "[redacted]",
         *,
         max_length: int | None = None,
     ) -> Self:
         r"""Replace what a pattern matches, wherever pieces end: none of a match is ever given.
 
         Args:
-            pattern: A regular expression, as text or compiled.
+            pattern: A regular expression, as text or compiled by `re` or `regex`.
             with_: What stands in its place, or a function of the match that returns it.
             max_length: The longest match, in characters; required where the pattern has no bound of its own.
 
@@ -162,7 +164,11 @@ class _Shaping:
         return self._with("redact", _stage("Redact", pattern, with_, max_length=max_length))
 
     def until(
-        self, marker: str | re.Pattern[str], *, include: bool = False, max_length: int | None = None
+        self,
+        marker: str | re.Pattern[str] | regex.Pattern[str],
+        *,
+        include: bool = False,
+        max_length: int | None = None,
     ) -> Self:
         """End this view where a marker comes; the stream and its other views go on.
 
@@ -176,7 +182,8 @@ class _Shaping:
 
         Example:
             >>> from tokenstream import Stream
-            >>> list(Stream(["The answer. EN", "D And more."], format="pieces").text.until("END"))
+            >>> with Stream(["The answer. EN", "D And more."], format="pieces") as stream:
+            ...     list(stream.text.until("END"))
             ['The answer. ']
         """
         return self._with("until", _stage("Until", marker, include=include, max_length=max_length))
@@ -278,6 +285,7 @@ class TextView(_Shaping, PlannedView[str]):
             ...     print(block.id, block.kind, block.text.rstrip(), block.closed)
             0 heading # Sky True
             1 paragraph It is **bl** False
+            1 paragraph It is **blue**. False
             1 paragraph It is **blue**. True
         """
         plan = self._blocks(math, tables=tables, merge_html=merge_html)

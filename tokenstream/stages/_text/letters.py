@@ -60,6 +60,8 @@ _LATER = re.compile(
     r"[\u0e33\u0eb3\u200d\uff9e\uff9f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
 """Signs that change the one before them, besides marks; none of a category that would tell."""
+_HANGUL, _JAMO = re.compile("[\u1100-\u11ff\uac00-\ud7ff]"), re.compile("[\u1100-\u11ff\ud7b0-\ud7ff]")
+"""Syllables or their parts, and parts that go on with one."""
 _FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
 
 
@@ -99,9 +101,12 @@ def last_border(text: str, start: int, at: int) -> int:
 
 def is_joined(before: str, later: str) -> bool:
     """Tell whether two characters are of one letter, as far as that can be told of the two."""
+    if later < "\x7f":
+        return before == "\r" and later == "\n"
     return (
         unicodedata.category(later)[0] == "M"
         or before == "\u200d"
         or _LATER.match(later) is not None
         or (_FLAG.match(before) is not None and _FLAG.match(later) is not None)
+        or (_HANGUL.match(before) is not None and _JAMO.match(later) is not None)
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import deque
 
 from tokenstream.stages._text.base import TextStage, check_seconds
+from tokenstream.stages._text.letters import is_joined
 
 __all__ = ["Smooth"]
 
@@ -125,21 +125,6 @@ class Smooth(TextStage):
 
 def _border(text: str, at: int) -> int:
     """Return the first place from `at` on at which no letter is torn apart."""
-    while at < len(text) and _belong_together(text[at - 1], text[at]):
+    while at < len(text) and is_joined(text[at - 1], text[at]):
         at += 1
     return at
-
-
-def _belong_together(before: str, after: str) -> bool:
-    """Tell whether two characters may be parts of one letter; what is no such pair never is."""
-    if after < "\x7f":
-        return before == "\r" and after == "\n"
-    return (
-        before == "\u200d"
-        or after == "\u200d"
-        or unicodedata.category(after)[0] == "M"
-        or "\U0001f3fb" <= after <= "\U0001f3ff"
-        or "\U000e0020" <= after <= "\U000e007f"
-        or ("\U0001f1e6" <= before <= "\U0001f1ff" and "\U0001f1e6" <= after <= "\U0001f1ff")
-        or ("\u1100" <= before <= "\ud7ff" and "\u1100" <= after <= "\u11ff")
-    )

@@ -1,0 +1,223 @@
+"""Draw what each way of shaping a text does to it: writes animated pictures into ui/ beside this file.
+
+    python docs/ui_pictures.py
+
+What they show is what a loop was given: an answer is played to a stream by a clock of
+its own, once as it comes and once shaped, and each piece appears at its time. Pieces
+stand on two colours in turns, so that a picture that stands still shows them, too.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.sax.saxutils import escape
+
+from tokenstream import testing
+from tokenstream.stages import MarkdownBlocks
+
+FOLDER = Path(__file__).with_name("ui")
+_COLUMNS, _LETTER, _LINE, _LEFT = 64, 8.4, 22, 16
+_REST = 1.5
+"""Seconds for which a finished picture stands still."""
+_STYLE = (
+    "text{font-family:ui-monospace,monospace;font-size:14px;fill:#1f2937;white-space:pre}"
+    ".told{font-family:system-ui,sans-serif;font-size:12px;fill:#4b5563}"
+    ".odd{fill:#dbeafe}.even{fill:#dcfce7}svg{background:#fff}"
+)
+
+
+class Picture(NamedTuple):
+    """What a picture shows: pieces of an answer with pauses between, and how they are shaped."""
+
+    title: str
+    answer: tuple[str | float, ...]
+    shape: Callable[[Any], Any]
+
+
+_BURSTS = tuple(
+    step
+    for words in (
+        "A river d",
+        "oes not m",
+        "ind a sto",
+        "ne. It par",
+        "ts, goes",
+        " around, a",
+        "nd is one",
+        " river.",
+    )
+    for step in (*(words[at : at + 3] for at in range(0, len(words), 3)), 0.25)
+)
+_TOKENS = tuple(
+    step
+    for token in (
+        "Dr",
+        ". Li",
+        "nd",
+        " meas",
+        "ured",
+        " 3",
+        ".5",
+        " km. ",
+        "\u201cGo",
+        " on",
+        "!\u201d",
+        " she",
+        " said.",
+    )
+    for step in (token, 0.15)
+)
+_FAMILY = tuple(
+    step
+    for piece in ("Hel", "lo \U0001f469", "\u200d\U0001f469\u200d", "\U0001f467 caf", "e", "\u0301!")
+    for step in (piece, 0.3)
+)
+PICTURES = {
+    "throttle": Picture(".throttle(hz=4)", _BURSTS, lambda text: text.throttle(hz=4)),
+    "smooth": Picture(".smooth(max_delay=0.4)", _BURSTS, lambda text: text.smooth(max_delay=0.4)),
+    "words": Picture(".words()", _TOKENS, lambda text: text.words()),
+    "graphemes": Picture(".graphemes()", _FAMILY, lambda text: text.graphemes()),
+    "lines": Picture(
+        ".lines()", ("one\n", 0.3, "tw", 0.3, "o\nth", 0.3, "ree\n", 0.3), lambda text: text.lines()
+    ),
+    "sentences": Picture(".sentences()", _TOKENS, lambda text: text.sentences()),
+    "redact": Picture(
+        r'.redact(r"sk-\d{6}", with_="***")',
+        ("The key", 0.3, " is s", 0.3, "k-12", 0.3, "3456", 0.3, ", keep", 0.3, " it.", 0.3),
+        lambda text: text.redact(r"sk-\d{6}", with_="***"),
+    ),
+    "until": Picture(
+        '.until("END")',
+        ("The ans", 0.3, "wer. E", 0.3, "ND and", 0.3, " more", 0.3),
+        lambda text: text.until("END"),
+    ),
+    "split_tags": Picture(
+        '.split_tags("think")',
+        ("<th", 0.3, "ink>Hm, ", 0.3, "rain?</", 0.3, "think>It", 0.3, " rains.", 0.3),
+        lambda text: text.split_tags("think"),
+    ),
+}
+
+
+def recorded(answer: tuple[str | float, ...]) -> testing.Recording:
+    """Return a recording of an answer that comes with pauses."""
+    script = testing.script()
+    for step in answer:
+        script = script.text(step) if isinstance(step, str) else script.pause(step)
+    return script.finish("stop").recording("openai-chat")
+
+
+def read(answer: tuple[str | float, ...], shape: Callable[[Any], Any]) -> list[tuple[float, str]]:
+    """Return the pieces that a loop is given, each with its moment."""
+    clock = testing.VirtualClock()
+    with recorded(answer).stream(pace="recorded", clock=clock) as stream:
+        return [(clock(), piece) for piece in shape(stream.text)]
+
+
+class Lane:
+    """Draws pieces one behind the other, each to appear at its moment."""
+
+    def __init__(self, top: float, seconds: float) -> None:
+        self._top, self._seconds = top, seconds
+        self._row = self._column = self._pieces = 0
+        self.drawn: list[str] = []
+
+    @property
+    def bottom(self) -> float:
+        """Where the last line ends."""
+        return self._top + _LINE * (self._row + 1)
+
+    def add(self, moment: float, piece: str) -> None:
+        """Draw a piece."""
+        begin = f"{moment / self._seconds:.4f}"
+        appear = (
+            f'<animate attributeName="opacity" dur="{self._seconds:.2f}s" repeatCount="indefinite" '
+            f'calcMode="discrete" keyTimes="0;{begin}" values="0;1"/>'
+            if moment > 0
+            else ""
+        )
+        self._pieces += 1
+        shown = "".join(self._letters(line, last=last) for line, last in _lines(piece))
+        self.drawn.append(f'<g class="{("odd", "even")[self._pieces % 2]}">{shown}{appear}</g>')
+
+    def _letters(self, text: str, *, last: bool) -> str:
+        drawn = ""
+        for part in textwrap.wrap(text, _COLUMNS, drop_whitespace=False) if text else []:
+            if self._column + len(part) > _COLUMNS:
+                self._row, self._column = self._row + 1, 0
+            x, y = _LEFT + _LETTER * self._column, self._top + _LINE * self._row
+            width = _LETTER * len(part)
+            drawn += f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_LINE - 3}" rx="3"/>'
+            drawn += f'<text x="{x:.1f}" y="{y + 14}">{escape(part)}</text>'
+            self._column += len(part)
+        if not last:
+            self._row, self._column = self._row + 1, 0
+        return drawn
+
+
+def _lines(piece: str) -> list[tuple[str, bool]]:
+    lines = piece.split("\n")
+    return [(line, number == len(lines) - 1) for number, line in enumerate(lines)]
+
+
+def draw(picture: Picture) -> str:
+    """Return a picture: the text as it comes above, shaped below."""
+    lanes = [("stream.text", read(picture.answer, lambda text: text))]
+    lanes.append((f"stream.text{picture.title}", read(picture.answer, picture.shape)))
+    seconds = max(moment for _, pieces in lanes for moment, _ in pieces) + _REST
+    drawn, top = list[str](), 0.0
+    for title, pieces in lanes:
+        drawn.append(
+            f'<text class="told" x="{_LEFT}" y="{top + 22}">{escape(title)}: {len(pieces)} pieces</text>'
+        )
+        lane = Lane(top + 30, seconds)
+        for moment, piece in pieces:
+            lane.add(moment, piece)
+        drawn += lane.drawn
+        top = lane.bottom
+    return _svg(drawn, top + 12)
+
+
+_MARKDOWN = "It is **bl|ue**, see [the d|ocs](https://e.org).\n\n```py\npri|nt(1)\n```\n"
+
+
+def draw_markdown() -> str:
+    """Return a strip: what has come of a text at four moments, and the block that an interface shows."""
+    blocks, drawn, source, y = MarkdownBlocks(), list[str](), "", 22
+    drawn.append(f'<text class="told" x="{_LEFT}" y="{y}">what has come of it</text>')
+    drawn.append(f'<text class="told" x="{_LEFT + 300}" y="{y}">block.text of the last block</text>')
+    for piece in _MARKDOWN.split("|"):
+        source += piece
+        last = blocks.feed(piece)[-1]
+        rows = max(len(source.split("\n")), len(last.text.split("\n")))
+        for x, text, kind in ((_LEFT, source, "odd"), (_LEFT + 300, last.text, "even")):
+            drawn.append(
+                f'<rect class="{kind}" x="{x - 6}" y="{y + 8}" width="288" height="{rows * 16 + 8}" rx="3"/>'
+            )
+            for number, line in enumerate(text.split("\n")):
+                drawn.append(
+                    f'<text x="{x}" y="{y + 24 + 16 * number}" font-size="12">{escape(line[-38:])}</text>'
+                )
+        y += rows * 16 + 16
+    return _svg(drawn, y + 8).replace("font-size:14px", "font-size:12px")
+
+
+def _svg(drawn: list[str], height: float) -> str:
+    width = 2 * _LEFT + _LETTER * _COLUMNS + 40
+    head = '<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" '
+    head += f'width="{width:.0f}" height="{height:.0f}">'
+    return "\n".join([head, f"<style>{_STYLE}</style>", *drawn, "</svg>"]) + "\n"
+
+
+def pictures() -> dict[str, str]:
+    """Return all pictures by name."""
+    return {name: draw(picture) for name, picture in PICTURES.items()} | {"markdown": draw_markdown()}
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, drawing in pictures().items():
+        (FOLDER / f"{name}.svg").write_text(drawing, encoding="utf-8")
