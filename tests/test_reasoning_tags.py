@@ -31,10 +31,11 @@ from tokenstream import (
     testing,
 )
 from tokenstream._machine import Machine
-from tokenstream._reasoning_tags import tagged
+from tokenstream._reasoning_tags import ReasoningTags, tagged
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import PartDone, PartStart, ReasoningDelta, TextDelta
+from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.relay import encoders
 from tokenstream.stages._text.tags import TagScanner
 
@@ -195,6 +196,28 @@ def test_events_tell_of_parts_of_reasoning() -> None:
         (PartDone, 1),
     ] == [(type(event), event.part) for event in shown]
     assert all(isinstance(event.raw, dict) for event in shown)
+
+
+def test_a_part_may_begin_with_text_and_end_with_more_that_is_known() -> None:
+    """Formats may tell a part's start again, and its whole at the end, which has the tags."""
+    tags = ReasoningTags(("think",), Limits())
+    phase: Any = "final_answer"
+    events: list[Event] = [
+        PartStart(TextPart(text="<think>a</think>b")),
+        PartStart(TextPart(phase=phase)),
+        PartDone(TextPart(text="<think>a</think>b", phase=phase, provider_data={"id": 1}, complete=True)),
+        PartStart(TextPart(text="c"), part=1),
+        PartDone(TextPart(text="c", phase=phase, complete=True), part=1),
+    ]
+    accumulator = Accumulator()
+    for event in tags.feed(events):
+        accumulator.feed(event)
+
+    assert [
+        ReasoningPart(text="a", complete=True),
+        TextPart(text="b", phase=phase, provider_data={"id": 1}, complete=True),
+        TextPart(text="c", phase=phase, complete=True),
+    ] == [*accumulator.message.parts]
 
 
 def test_views_give_reasoning_as_it_comes() -> None:

@@ -39,6 +39,7 @@ _BOUNDED = [
     "(?:ab|ba){1,2}",
     "(a)(b)?(?(2)a|b)",
     "(a)?b(?(1)a|b)?b",
+    "a(?!(b)a)(?#a comment $)b?",
     "(?:a(?:b)?+){1,3}",
     "(a|b) \\1",
     "(?i)AB",
@@ -156,7 +157,7 @@ def test_3000_patterns_keep_the_law(pattern: str, flags: int, pieces: list[str])
     _holds(pattern, flags, pieces)
 
 
-@pytest.mark.parametrize("pattern", [r"\p{Lu}{2}", "(?V1)[[ab]--[b]]b", r"\mab\M", r"\X"])
+@pytest.mark.parametrize("pattern", [r"\p{Lu}{2}", "[[:alpha:]]b$", "(?V1)[[ab]--[b]]b", r"\mab\M", r"\X"])
 @given(pieces=any_pieces("abAB e\u0301"))
 def test_patterns_of_regex_are_read_as_it_reads_them(pattern: str, pieces: list[str]) -> None:
     """What `re` has no word for is taken compiled, and needs a bound."""
@@ -258,6 +259,20 @@ def test_a_match_longer_than_the_bound_is_left_out_as_it_goes() -> None:
     assert " and [redacted] ok" == given[-1]
 
 
+def test_a_match_that_has_no_end_is_left_out_to_the_end() -> None:
+    """What follows it at the end of the text is given."""
+    assert "a [redacted]" == _redact("x+", ["a ", *"x" * 50], max_length=5)
+    assert "a [redacted]y" == _redact("x+(?:yz)?", ["a ", *"x" * 50, "y"], max_length=5)
+
+
+def test_a_shorter_match_counts_where_the_longer_one_is_too_long() -> None:
+    """It is the match of as many characters as may be held back, in one piece too."""
+    text = "axxxxxxxb c"
+
+    assert "[redacted]xxxxxxxb c" == _redact("a(?:.*b)?", [text], max_length=4)
+    assert "[redacted]xxxxxxxb c" == _redact("a(?:.*b)?", [*text], max_length=4)
+
+
 def test_what_does_not_match_within_the_bound_is_text() -> None:
     """Of a match whose end does not come in time nothing is left out."""
     text = "a <key>" + "x" * 30 + "</key> b"
@@ -306,6 +321,7 @@ def test_stages_stand_behind_each_other() -> None:
         (regex.compile(r"\Ga"), r"\\G"),
         (regex.compile(r"(?<=a+)b"), "look-behind has no bound"),
         (regex.compile("(?r)ab"), "backwards"),
+        (regex.compile(r"\L<words>", words=["a"]), "cannot tell what may still become a match"),
         ("(?<=a(?=b))b", "no look-ahead within a look-behind"),
     ],
 )

@@ -107,6 +107,13 @@ def test_it_stops_with_the_last_character_of_the_marker() -> None:
     assert [] == stage.end()
 
 
+def test_a_marker_longer_than_the_bound_ends_a_text_only_if_its_start_does() -> None:
+    """In one piece as in many."""
+    for pieces in (["a <xxxxxxxx> b"], [*"a <xxxxxxxx> b"]):
+        assert "a <xxxxxxxx> b" == "".join(run(Until(re.compile("<x*>"), max_length=4), pieces))
+        assert "a " == "".join(run(Until(re.compile("<x*>?"), max_length=4), pieces))
+
+
 def test_a_chain_tells_that_no_more_is_needed() -> None:
     """The stages before it have nothing to do any more, and the chain says so."""
     chain = Chain(Redact("secret"), Until("END"))

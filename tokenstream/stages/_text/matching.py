@@ -20,6 +20,8 @@ _SHARED_FLAGS = int(re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE)
 """Flags that are the same numbers in `re` and in `regex`."""
 _FULL_CASE = 0x4000
 """regex's FULLCASE, with which one character may match two."""
+_OTHERWISE = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
+"""Sets within sets, and matches with errors in them: what `re` and `regex` read in two ways."""
 _INSTALL = "pip install 'llm-tokenstream[shape]'"
 
 
@@ -86,9 +88,7 @@ class Matcher:
         return place if place >= 0 else len(text)
 
     def goes_on(self, text: str, at: int) -> bool:
-        """Tell whether a match that begins at a place may change with what still comes."""
-        if self._never is None:
-            return self.opens(text, at) == at
+        """Tell whether a match of a pattern, which begins at a place, may change with what still comes."""
         return at < len(text) and self._never.match(text, at, partial=True) is not None
 
     def begun(self, text: str, at: int, *, whole: bool = False) -> Any:  # noqa: ANN401 - a match of either module
@@ -166,7 +166,7 @@ def _width(source: str, flags: int, *, least: bool = False) -> int:
     # The only code that knows widths as `re` does is re's own, and it has no public name; the module
     # stands where it is since Python 3.11, and the tests run on every version.
     parser: Any = import_module("re._parser")
-    if flags & _FULL_CASE:
+    if flags & _FULL_CASE or _OTHERWISE.search(source) is not None:
         return 1 if least else _UNBOUNDED
     try:
         low, high = parser.parse(source, flags & _SHARED_FLAGS).getwidth()
