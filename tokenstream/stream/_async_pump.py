@@ -9,7 +9,7 @@ from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.stream._direct import Direct
 from tokenstream.stream._host import running
 from tokenstream.stream._items import LOST, WAITED
-from tokenstream.stream._reader import Reader, left
+from tokenstream.stream._reader import RUNNING, Reader, left
 from tokenstream.stream._reader_native import NativeReader
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class AsyncPump:
     """
 
     __slots__ = (
-        "_beside",
         "_clock",
         "_closed",
         "_entered",
@@ -51,8 +50,6 @@ class AsyncPump:
         self._host: Host | None = None
         self._tasks: TaskGroup | None = None
         self._entered = False
-        self._beside: set[Any] = set()
-        """asyncio's tasks beside the reader: an event loop itself holds them weakly."""
         self.busy = False
         """A read is in progress."""
         self.replace(source)
@@ -197,8 +194,8 @@ class AsyncPump:
             self._tasks.start_soon(function, *args)
         elif self._host is not None:
             task = self._host.loop.create_task(function(*args), name="tokenstream guard")
-            self._beside.add(task)
-            task.add_done_callback(self._beside.discard)
+            RUNNING.add(task)
+            task.add_done_callback(RUNNING.discard)
 
     def wake(self) -> None:
         """Have a read that is in progress come back without anything."""

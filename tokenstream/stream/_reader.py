@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._host import Host
 
-__all__ = ["CLOSING_SECONDS", "Reader", "closed", "left", "unpacked"]
+__all__ = ["CLOSING_SECONDS", "RUNNING", "Reader", "closed", "left", "unpacked"]
 
 _MOST_AHEAD = 64
 """Chunks that are read ahead of those that the loop has taken, which are as many at most."""
@@ -40,7 +40,7 @@ _MOST_LEFT = 1_000
 """Chunks that are taken out of a body that was closed."""
 _LEAST_WAIT = 0.02
 """Seconds in which a loop that was kept busy takes in what already lies in the socket."""
-_RUNNING: set[asyncio.Task[None]] = set()
+RUNNING: set[asyncio.Task[None]] = set()
 """Tasks that run: an event loop itself holds them weakly."""
 
 
@@ -100,7 +100,7 @@ class Reader:
             tasks.start_soon(self._run, name="tokenstream reader")
             return
         task: asyncio.Task[None] = self._host.loop.create_task(self._run(), name="tokenstream reader")
-        _RUNNING.add(task)
+        RUNNING.add(task)
         task.add_done_callback(self._done)
         self._started(task)
 
@@ -327,7 +327,7 @@ class Reader:
         self._wake()
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        _RUNNING.discard(task)
+        RUNNING.discard(task)
         if not task.cancelled():
             # What is no Exception has left the loop already; asyncio asks that somebody looks at it.
             task.exception()
