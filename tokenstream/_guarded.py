@@ -131,6 +131,12 @@ class GuardedMachine(Machine):
         if self.guards is not None:
             self._ask(answer)
 
+    def give_again(self, event: Event) -> None:
+        if isinstance(event, Stopped):
+            self.last, self.pull = event, self._pull_last
+        else:
+            super().give_again(event)
+
     def cut(self, now: float) -> None:
         super().cut(now)
         if self.last is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from functools import partial
 from typing import Any
@@ -11,13 +12,17 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.recovery.continuing import GIVEN, GO_ON, PREFIX, TEXT, cut, goes_on, obeys, says
+from tests.sources.sockets import answer as talk_answer
 from tests.stream.async_sources import HEL, LO, is_closed, open_after
 from tests.stream.bodies import Source
 from tests.stream.drivers import read_async, read_sync
+from tests.stream.test_responses import opened, saying
 from tests.support import chunkings
 from tests.support.playing import silent_after, three_worlds
 from tests.support.recordings import ours
-from tokenstream import Message, Retry, Stream, connect
+from tests.support.wire import DONE, chat
+from tokenstream import AsyncStream, Message, Retry, Stream, connect
 from tokenstream.errors import GuardFailed, MisuseError, StreamConsumed, StreamTruncated
 from tokenstream.events import Event, Finish, Stopped, TextDelta, ToolCallDone
 from tokenstream.stages import Budget, Repetition
@@ -25,7 +30,16 @@ from tokenstream.testing import script
 
 WORDS = ("The ", "ca", "t ", "sat ", "on ", "it")
 ANSWER = script().text(*WORDS).usage(input_tokens=3, output_tokens=6).finish("stop")
-FORMATS = ("openai-chat", "anthropic", "gemini", "openai-responses", "text")
+in_some_formats = pytest.mark.parametrize(
+    "format",
+    [
+        "openai-chat",
+        "anthropic",
+        "text",
+        pytest.param("gemini", marks=pytest.mark.slow),
+        pytest.param("openai-responses", marks=pytest.mark.slow),
+    ],
+)
 
 
 def body_in(format: str = "openai-chat") -> list[bytes]:
@@ -74,7 +88,7 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@in_some_formats
 @pytest.mark.parametrize("rule", RULES)
 def test_both_drivers_stop_at_the_same_place_at_every_chunking(rule: str, format: str) -> None:
     """Events, text, message and closing are the same, on asyncio and on trio."""
@@ -420,3 +434,100 @@ def test_no_recorded_answer_is_changed_by_guards_that_let_it_go(recorded: Any) -
             assert plain["items"] == seen["items"]
             assert plain["message"] == seen["message"]
             assert plain["error"] == seen["error"]
+
+
+@pytest.mark.parametrize("hold", [False, True])
+@three_worlds
+def test_an_answer_that_was_waited_for_is_stopped_all_the_same(world: str, hold: bool) -> None:
+    """What was read then is given again, and the last word behind it."""
+    body = ANSWER.chunks("openai-chat")[1:]
+    events: list[Event] = []
+
+    async def read() -> None:
+        async with AsyncStream(body).guard("The", hold=hold) as stream:
+            await stream.wait_open(first="event")
+            events.extend([event async for event in stream])
+
+    if world == "sync":
+        with Stream(body).guard("The", hold=hold) as stream:
+            stream.wait_open(first="event")
+            events.extend(stream)
+    else:
+        anyio.run(read, backend=world)
+
+    assert Stopped("the text matches 'The'") == events[-1]
+    assert ("" if hold else "The ") == "".join(e.text for e in events if isinstance(e, TextDelta))
+
+
+def test_each_choice_is_looked_at() -> None:
+    """A function is given the first; one that has ended stays whole."""
+    chunks = [
+        chat({"content": "Hel"}),
+        chat({"content": "ca"}, index=1),
+        chat({"content": "lo"}),
+        chat({}, "stop"),
+        chat({"content": "t"}, index=1),
+        chat({"content": " and dog"}, index=1),
+        chat({}, "stop", index=1),
+        DONE,
+    ]
+    asked: list[str] = []
+
+    def ask(message: Message) -> None:
+        asked.append(message.text)
+
+    stream = Stream(chunks).guard("cat").guard(ask)
+    stream.final()
+
+    assert [("Hello", "complete"), ("cat", "stopped")] == [(m.text, m.ending) for m in stream.messages]
+    assert ("the text matches 'cat'", ["Hello"]) == (stream.stop_reason, asked)
+
+
+def test_text_that_is_at_hand_is_guarded_too() -> None:
+    """Pieces, and payloads that somebody else has decoded; views are shaped as ever."""
+    payloads = [json.loads(chunk[6:]) for chunk in ANSWER.chunks("openai-chat")[:-1]]
+
+    assert ["a", "cat"] == list(Stream(["a", "cat", "b"], format="pieces").guard("cat").text)
+    assert ["The ", "ca", "t "] == list(Stream(payloads).guard("cat").text)
+    assert "The cat " == "".join(Stream(ANSWER.chunks("openai-chat")).guard("cat").text.words())
+
+
+def test_each_answer_of_a_session_has_guards_of_its_own() -> None:
+    """One for all of them would look at none, and is refused."""
+    said = [*talk_answer("r1", "Hel", "lo"), *talk_answer("r2", "World")]
+    with opened(saying(*said)) as connection, Stream(connection, format="openai-realtime") as stream:
+        seen = [("".join(answer.guard("Hel").text), answer.stop_reason) for answer in stream.responses]
+    with opened(saying(*said)) as connection, Stream(connection, format="openai-realtime") as stream:
+        stream.guard("Hel")
+        with pytest.raises(MisuseError, match="on each"):
+            next(stream.responses)
+
+    assert [("Hel", "the text matches 'Hel'"), ("World", None)] == seen
+
+
+@in_each_world
+@pytest.mark.parametrize("retry", [PREFIX, GO_ON])
+def test_a_guard_looks_across_the_place_where_an_answer_goes_on(world: str, retry: Retry) -> None:
+    """What was said before the break counts; guards that let it go change nothing."""
+    bodies: list[Any] = [cut(), says(goes_on if retry is PREFIX else obeys)]
+    plain = play(world, bodies, retry, format="openai-chat")
+    across = TEXT[len(GIVEN) - 8 : len(GIVEN) + 4]
+    stopped = play(world, bodies, retry, guarded(across), format="openai-chat")
+    asked: list[str] = []
+
+    def ask(message: Message) -> None:
+        asked.append(message.text)
+
+    def view(stream: Any) -> Any:
+        return (
+            stream.guard("no such thing")
+            .guard(ask, first_tokens=3, every=3)
+            .guard(never, first_tokens=4, hold=True)
+        )
+
+    allowed = play(world, bodies, retry, view, format="openai-chat")
+
+    assert plain.message == allowed.message
+    assert "".join(stopped.given).startswith(TEXT[: len(GIVEN) + 4])
+    assert ("stopped", 2) == (stopped.message.ending, len(stopped.asked))
+    assert asked[-1] == TEXT == allowed.message.text

@@ -54,8 +54,9 @@ class StreamBase(Generic[DriverT]):
 
         `stop()` without a reason tells "stop".
         """
-        driver = self._driver
-        return None if driver.accumulator.ending == "complete" else driver.verdict.reason
+        messages = self.messages
+        whole = bool(messages) and all(message.complete for message in messages)
+        return None if whole else self._driver.verdict.reason
 
     @property
     def departures(self) -> Mapping[str, Departure]:

@@ -95,6 +95,11 @@ class Session:
     def _take_over(self) -> None:
         driver, sorter = self._driver, self.sorter
         if sorter is not None and sorter.several and not driver.diverted:
+            if driver.machine.guards is not None:
+                raise MisuseError(
+                    "a guard looks at one answer, and this connection has several: "
+                    "call .guard() on each that `stream.responses` gives"
+                )
             self.kept.clear()
             driver.diverted = True
             if driver.machine.format is None:

@@ -76,12 +76,13 @@ class Question:
 
     def put(self, about: Any) -> None:  # noqa: ANN401 - what the function takes
         """Ask the function."""
-        self.asked = True
         if self.later is None:
             self.take(self.ask(about))
         else:
             self.pending = True
             self.later(about)
+        # Last: where Ctrl-C comes before, it is asked again.
+        self.asked = True
 
 
 class AnswerQuestion(Question):
@@ -125,9 +126,9 @@ class AnswerQuestion(Question):
             self._new = False
             self.put(message())
 
-    def end(self, message: Callable[[], Message]) -> None:
+    def end(self, message: Callable[[], Message], choice: int | None) -> None:
         """Ask about the whole answer, unless that was done."""
-        if not self.pending and (not self.asked or (self._new and self._every is not None)):
+        if not choice and not self.pending and (not self.asked or (self._new and self._every is not None)):
             self._new = False
             self.put(message())
 
@@ -157,7 +158,7 @@ class FieldQuestion(Question):
             self._waiting += self._values.feed(event.text)
             self._go_on()
 
-    def end(self, message: Callable[[], Message]) -> None:
+    def end(self, message: Callable[[], Message], choice: int | None) -> None:
         """Ask about what was waiting for an answer about the one before."""
         self._go_on()
 

@@ -17,7 +17,7 @@ from tokenstream.stages._guards.repetition import Repetition
 from tokenstream.stages._text.base import check_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from tokenstream.events import Event
     from tokenstream.message import Message
@@ -57,7 +57,7 @@ class _Bound:
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
         self.budget.feed(event, now=now)
 
-    def end(self, message: Callable[[], Message]) -> None:
+    def end(self, message: Callable[[], Message], choice: int | None) -> None:
         """Do nothing: what an answer has taken, it has taken."""
 
 
@@ -100,10 +100,11 @@ class _Texts:
         stage.feed(event.fragment if kind is ToolCallDelta else event.text)
         self.stop = stage.stop
 
-    def end(self, message: Callable[[], Message]) -> None:
-        for _, stage in self._texts.values():
-            stage.end()
-            self.stop = self.stop or stage.stop
+    def end(self, message: Callable[[], Message], choice: int | None) -> None:
+        for index, (_, stage) in self._texts.items():
+            if choice in (None, index):
+                stage.end()
+                self.stop = self.stop or stage.stop
 
 
 Rule: TypeAlias = _Bound | _Texts | AnswerQuestion | FieldQuestion
@@ -171,6 +172,10 @@ class _Guard:
             self._count += has_content(event)
             self.rule.feed(event, message, now)
 
+    def end(self, message: Callable[[], Message], choice: int | None) -> None:
+        if self.rule.stop is None:
+            self.rule.end(message, choice)
+
     @property
     def settled(self) -> bool:
         """It has spoken, as far as anything is held for it."""
@@ -230,13 +235,15 @@ class Guards:
         if known:
             self._ahead.popleft()
         self._open.discard(event.choice)
-        if not self._open:
-            self._over = True
-            self._end(guard for guard in self._guards if not (known and guard.hold))
+        self._over = not self._open
+        for guard in self._guards:
+            if not (known and guard.hold):
+                guard.end(self._message, event.choice)
 
     def end(self) -> None:
         """Say that the answer is over, with a finish or without."""
-        self._end(self._guards)
+        for guard in self._guards:
+            guard.end(self._message, None)
 
     def begin_again(self) -> None:
         """Judge another answer, of which nothing is held back."""
@@ -245,11 +252,6 @@ class Guards:
         for guard in self._guards:
             if not (ahead and guard.hold):
                 guard.begin_again()
-
-    def _end(self, guards: Iterable[_Guard]) -> None:
-        for guard in guards:
-            if guard.rule.stop is None:
-                guard.rule.end(self._message)
 
     def _follow(self, event: Event) -> bool:
         """Tell whether an event is of an answer that goes on."""
@@ -287,17 +289,17 @@ class Guards:
         """
         self._ahead.append(event)
         if isinstance(event, Finish):
-            self.end_held()
+            self.end_held(event.choice)
         self._shadow.take(event)
         for guard in self._guards:
             if guard.hold:
                 guard.feed(event, self._held_message, now)
 
-    def end_held(self) -> None:
-        """Say that nothing more comes of what is held back."""
+    def end_held(self, choice: int | None = None) -> None:
+        """Say that nothing more comes of what is held back, or of one choice of it."""
         for guard in self._guards:
-            if guard.hold and guard.rule.stop is None:
-                guard.rule.end(self._held_message)
+            if guard.hold:
+                guard.end(self._held_message, choice)
 
     def _held_message(self) -> Message:
         return self._shadow.message

@@ -7,6 +7,7 @@ from typing import Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._text.base import TextStage
+from tokenstream.stages._text.matching import width_of
 
 __all__ = ["LONGEST_MATCH", "Match", "compiled"]
 
@@ -52,10 +53,14 @@ class Match(TextStage):
         ([' of a cat'], [], "the text matches '\\\\bcat\\\\b'")
     """
 
-    __slots__ = ("_pattern", "_stop", "_tail", "_whole")
+    __slots__ = ("_pattern", "_reach", "_stop", "_tail", "_whole")
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
+        looks_ahead = "(?=" in pattern.pattern or "(?!" in pattern.pattern
+        width = LONGEST_MATCH if looks_ahead else width_of(pattern.pattern, pattern.flags)
+        self._reach = min(width, LONGEST_MATCH) + 1
+        """How many characters a match may have, and the one behind it that decides."""
         self._tail = ""
         self._whole = True
         """The tail is the whole text."""
@@ -93,7 +98,7 @@ class Match(TextStage):
     def _look(self, before: int, *, at_end: bool) -> None:
         tail, search = self._tail, self._pattern.search
         # What was cut away stands before the tail: nothing may match there as at the start of a text.
-        found = search(tail, max(0 if self._whole else 1, before - LONGEST_MATCH))
+        found = search(tail, max(0 if self._whole else 1, before - self._reach))
         if found is None:
             return
         start = found.start()

@@ -10,7 +10,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.stages._text.base import check_whole
 from tokenstream.stages._text.lookahead import watch_end
 
-__all__ = ["Matcher"]
+__all__ = ["Matcher", "width_of"]
 
 # Plain characters, and signs behind a backslash.
 _LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])+", re.DOTALL)
@@ -52,9 +52,9 @@ class Matcher:
         watched, ahead, behind, self.sure = watch_end(stage, compiled)
         self._never = _never(stage, compiled, watched)
         self.context = max([1, *(_width_behind(stage, body) for body in behind)])
-        if not _width(compiled.pattern, compiled.flags, least=True) or compiled.fullmatch("") is not None:
+        if not width_of(compiled.pattern, compiled.flags, least=True) or compiled.fullmatch("") is not None:
             raise MisuseError(f"{stage} takes no pattern that matches where there is no text, such as x*")
-        most = max([_width(compiled.pattern, compiled.flags), *(_width(body, 0) for body in ahead)])
+        most = max([width_of(compiled.pattern, compiled.flags), *(width_of(body, 0) for body in ahead)])
         if self.limit is None and most >= _UNBOUNDED:
             raise MisuseError(
                 f"{stage} needs max_length=: nothing in the pattern bounds how long a match may become, so "
@@ -158,7 +158,7 @@ def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - re
         ) from error
 
 
-def _width(source: str, flags: int, *, least: bool = False) -> int:
+def width_of(source: str, flags: int, *, least: bool = False) -> int:
     """Return the most characters, or the fewest, that a match takes.
 
     What only `regex` can read has any width.
@@ -177,7 +177,7 @@ def _width(source: str, flags: int, *, least: bool = False) -> int:
 
 
 def _width_behind(stage: str, source: str) -> int:
-    width = _width(source, 0)
+    width = width_of(source, 0)
     if width >= _UNBOUNDED:
         raise MisuseError(
             f"{stage} takes no pattern whose look-behind has no bound: all of the text would have to be kept"
