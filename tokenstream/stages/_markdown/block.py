@@ -212,7 +212,7 @@ def _text(block: MarkdownBlock, state: State, _before: State | None) -> str:
 
 def _preview(state: State) -> str:
     shape, pieces, size = state
-    return preview_of(shape, "".join(pieces[:size]))
+    return preview_of(shape, shape.completion.line(pieces, size))
 
 
 def _stable(block: MarkdownBlock, _state: State, before: State | None) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from operator import add
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.stages._markdown.inline import InlineCompleter
 from tokenstream.stages._markdown.openings import What
@@ -32,19 +33,61 @@ MOST_TAG = 300
 """Characters of a tag of an HTML block that are withheld until it is whole."""
 
 
+class _Lines(NamedTuple):
+    """The whole lines of a paragraph."""
+
+    before: str
+    """The text before it."""
+    content: str
+    """Their content, each with a newline."""
+    heads: list[str]
+    """What stands before the content of each."""
+    plain: bool
+    """Nothing does."""
+
+
 class Completion:
-    """The inline content whose preview was built last, so that the next one scans only what is new.
+    """What the preview that was built last was built from, so that the next one reads only what is new.
 
     Args:
         math: The marks of formulas that the renderer knows.
     """
 
-    __slots__ = ("_completer", "_math", "_options")
+    __slots__ = ("_completer", "_line", "_lines", "_math", "_options", "_pieces", "_shape", "_size")
 
     def __init__(self, math: Math | None = None) -> None:
         self._math: Math | None = math
         self._options: tuple[bool, ...] = ()
         self._completer = InlineCompleter()
+        self._pieces: list[str] | None = None
+        self._size = 0
+        self._line = ""
+        self._shape: Shape | None = None
+        self._lines = _Lines("", "", [], plain=True)
+
+    def line(self, pieces: list[str], size: int) -> str:
+        """Return the line that the first of its pieces make."""
+        if pieces is self._pieces and size >= self._size:
+            self._line += "".join(pieces[self._size : size])
+        else:
+            self._line = "".join(pieces[:size])
+        self._pieces, self._size = pieces, size
+        return self._line
+
+    def lines(self, shape: Shape) -> _Lines:
+        """Return the whole lines of a paragraph."""
+        if shape is not self._shape:
+            begin = shape.first + shape.shown
+            lines = shape.lines[begin : shape.size]
+            offsets = shape.offsets[shape.shown : shape.shown + len(lines)]
+            heads = [line[:offset] for line, offset in zip(lines, offsets, strict=True)]
+            contents = [
+                line[offset:].rstrip("\r\n") + "\n" for line, offset in zip(lines, offsets, strict=True)
+            ]
+            before = "".join(shape.lines[: min(begin, shape.size)])
+            self._lines = _Lines(before, "".join(contents), heads, plain=not any(heads))
+            self._shape = shape
+        return self._lines
 
     def preview(self, content: str, *, references: bool, item: bool = False, one_line: bool = False) -> str:
         """Return what to show of the content of a leaf."""
@@ -68,9 +111,9 @@ def preview_of(shape: Shape, tail: str) -> str:
         tail: As much of its last line as has come.
     """
     leaf = shape.leaf
-    lines = shape.lines[: shape.size]
     if leaf == What.TEXT:
-        return _paragraph(shape, lines, tail)
+        return _paragraph(shape, tail)
+    lines = shape.lines[: shape.size]
     before = "".join(lines)
     if leaf == What.FENCE:
         return _fence(shape, before + tail)
@@ -93,27 +136,30 @@ def _fence(shape: Shape, source: str) -> str:
     return f"{source}{newline}{_prefix(shape.containers)}{shape.mark}"
 
 
-def _paragraph(shape: Shape, lines: list[str], tail: str) -> str:
-    if tail:
-        lines.append(tail)
-    begin = shape.first + shape.shown
-    shown, offsets = lines[begin:], shape.offsets[shape.shown :]
-    before = "".join(lines[:begin])
-    if shown and shape.heads and shown[-1].startswith("|", offsets[len(shown) - 1]):
-        shown.pop()
+def _paragraph(shape: Shape, tail: str) -> str:
+    before, content, heads, plain = shape.completion.lines(shape)
     # Definitions alone show nothing, so there is nothing to render yet.
     nothing = "" if shape.first == 0 else before
-    if shape.pending or not shown:
+    if shape.pending:
         return nothing
-    if len(shown) == 1 and tail and _MAY_DEFINE.match(shown[0], offsets[0]):
+    offset = shape.offsets[shape.shown + len(heads)] if tail else 0
+    if not tail:
+        content = content[:-1]
+        last = content.rfind("\n") + 1
+        if shape.heads and content.startswith("|", last):
+            content = content[: max(last - 1, 0)]
+    elif shape.heads and tail.startswith("|", offset):
+        content = content[:-1]
+    elif not heads and _MAY_DEFINE.match(tail, offset):
         return nothing
-    content = "\n".join(line[offset:].rstrip("\r\n") for line, offset in zip(shown, offsets, strict=False))
+    else:
+        content += tail[offset:]
     done = shape.completion.preview(content, references=shape.defined > 0, item=bool(shape.containers))
     if not done or done.isspace():
         return nothing
-    return before + "\n".join(
-        line[:offset] + part for line, offset, part in zip(shown, offsets, done.split("\n"), strict=False)
-    )
+    if plain and not offset:
+        return before + done
+    return before + "\n".join(map(add, [*heads, tail[:offset]], done.split("\n")))
 
 
 def _heading(shape: Shape, tail: str) -> str:
