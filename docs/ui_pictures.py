@@ -35,6 +35,8 @@ class Picture(NamedTuple):
     title: str
     answer: tuple[str | float, ...]
     shape: Callable[[Any], Any]
+    replaces: bool = False
+    """Each piece takes the place of the one before it."""
 
 
 _BURSTS = tuple(
@@ -78,6 +80,9 @@ _FAMILY = tuple(
 PICTURES = {
     "throttle": Picture(".throttle(hz=4)", _BURSTS, lambda text: text.throttle(hz=4)),
     "smooth": Picture(".smooth(max_delay=0.4)", _BURSTS, lambda text: text.smooth(max_delay=0.4)),
+    "accumulate": Picture(
+        ".throttle(hz=4).accumulate()", _BURSTS, lambda text: text.throttle(hz=4).accumulate(), replaces=True
+    ),
     "words": Picture(".words()", _TOKENS, lambda text: text.words()),
     "graphemes": Picture(".graphemes()", _FAMILY, lambda text: text.graphemes()),
     "lines": Picture(
@@ -130,18 +135,33 @@ class Lane:
         """Where the last line ends."""
         return self._top + _LINE * (self._row + 1)
 
-    def add(self, moment: float, piece: str) -> None:
-        """Draw a piece."""
-        begin = f"{moment / self._seconds:.4f}"
+    def add(self, moment: float, piece: str, until: float | None = None) -> None:
+        """Draw a piece.
+
+        Args:
+            moment: When it appears.
+            piece: The piece.
+            until: When the next one takes its place; None where none does.
+        """
+        shares, values = [0.0, moment / self._seconds], [0, 1]
+        if until is not None:
+            shares.append(until / self._seconds)
+            values.append(0)
+        if moment == 0:
+            del shares[0], values[0]
+        times = ";".join(f"{share:.4f}" for share in shares)
         appear = (
             f'<animate attributeName="opacity" dur="{self._seconds:.2f}s" repeatCount="indefinite" '
-            f'calcMode="discrete" keyTimes="0;{begin}" values="0;1"/>'
-            if moment > 0
+            f'calcMode="discrete" keyTimes="{times}" values="{";".join(map(str, values))}"/>'
+            if len(shares) > 1
             else ""
         )
         self._pieces += 1
         shown = "".join(self._letters(line, last=last) for line, last in _lines(piece))
-        self.drawn.append(f'<g class="{("odd", "even")[self._pieces % 2]}">{shown}{appear}</g>')
+        still = ' opacity="0"' if until is not None else ""
+        self.drawn.append(f'<g class="{("odd", "even")[self._pieces % 2]}"{still}>{shown}{appear}</g>')
+        if until is not None:
+            self._row = self._column = 0
 
     def _letters(self, text: str, *, last: bool) -> str:
         drawn = ""
@@ -174,8 +194,10 @@ def draw(picture: Picture) -> str:
             f'<text class="told" x="{_LEFT}" y="{top + 22}">{escape(title)}: {len(pieces)} pieces</text>'
         )
         lane = Lane(top + 30, seconds)
-        for moment, piece in pieces:
-            lane.add(moment, piece)
+        replaces = picture.replaces and len(drawn) > 1
+        for number, (moment, piece) in enumerate(pieces):
+            last = number == len(pieces) - 1
+            lane.add(moment, piece, pieces[number + 1][0] if replaces and not last else None)
         drawn += lane.drawn
         top = lane.bottom
     return _svg(drawn, top + 12)
