@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markdown_it import MarkdownIt
 
@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
     from tokenstream.stages import MarkdownBlock
 
-# By default lists in lists are dropped silently at the tenth level, and nested quotes at the twentieth.
-RENDERER = MarkdownIt("commonmark", {"maxNesting": 10_000, "tasklists": True}).enable(
-    ["table", "strikethrough"]
-)
+
+def new_renderer() -> MarkdownIt:
+    """Return a parser of CommonMark with GFM's tables, strikethrough and task lists."""
+    # By default lists in lists are dropped silently at the tenth level, and nested quotes at the twentieth.
+    options = {"maxNesting": 10_000, "tasklists": True}
+    return MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
+
+
+RENDERER = new_renderer()
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 
@@ -77,17 +82,22 @@ def fragmentations(text: str) -> Iterator[list[str]]:
         yield pieces_at_random(text, (number, text))
 
 
-def broken(text: str, renderer: MarkdownIt = RENDERER) -> Broken | None:
+def broken(text: str, renderer: MarkdownIt = RENDERER, **options: Any) -> Broken | None:
     """Return how a document breaks the law, or None if it holds, with the exemption E1.
 
     E1: a reference before its definition. Such a document has to be the same once
     each block is rendered with the definitions of the whole document.
+
+    Args:
+        text: The document.
+        renderer: The parser that judges.
+        **options: What the stage is made with.
     """
-    stage = MarkdownBlocks()
+    stage = MarkdownBlocks(**options)
     blocks = closed(run([text], stage))
     cut = [_facts(block) for block in blocks]
     for pieces in fragmentations(text):
-        if (other := [_facts(block) for block in closed(run(pieces))]) != cut:
+        if (other := [_facts(block) for block in closed(run(pieces, MarkdownBlocks(**options)))]) != cut:
             return Broken("the cut depends on the pieces", text, cut, other)
     if [block.id for block in blocks] != list(range(len(blocks))):
         return Broken("ids have gaps", text, None, cut)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Known", "MarkdownBlock", "Shape", "State"]
 
+_WITHOUT_LINKS = frozenset({"code", "definitions", "fence", "math", "rule"})
+
 
 class Known(NamedTuple):
     """A link definition, by whom it was made and as which of all."""
@@ -229,7 +231,7 @@ def _settled(block: MarkdownBlock, state: State, _before: State | None) -> int:
 
 def _definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
     shape = state[0]
-    if not shape.defined:
+    if not shape.defined or shape.kind in _WITHOUT_LINKS:
         return ""
     found = [shape.registry.get(label) for label in labels_in(block.text)]
     return "\n".join(
@@ -241,7 +243,7 @@ def _definitions(block: MarkdownBlock, state: State, _before: State | None) -> s
 
 def _unresolved(block: MarkdownBlock, state: State, _before: State | None) -> tuple[str, ...]:
     shape = state[0]
-    if shape.kind in {"fence", "code", "html", "rule", "math"}:
+    if shape.kind in _WITHOUT_LINKS:
         return ()
     return tuple(
         label

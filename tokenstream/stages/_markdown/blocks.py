@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from tokenstream.errors import MisuseError
 from tokenstream.stages._markdown.block import Known, MarkdownBlock, Shape, State
+from tokenstream.stages._markdown.math import MARKS
 from tokenstream.stages._markdown.openings import What
 from tokenstream.stages._markdown.preview import Completion
 from tokenstream.stages._markdown.structure import BLANK, NEW, SPLIT, UNDECIDED, Structure
@@ -75,12 +77,14 @@ class MarkdownBlocks:
     def __init__(
         self,
         *,
-        math: Literal["dollar", "brackets"] | None = None,
+        math: Math | None = None,
         tables: bool = True,
         merge_html: bool = False,
     ) -> None:
+        if math not in MARKS:
+            raise MisuseError(f'math= is "dollar", "brackets" or None, and not {math!r}')
+        self._structure = Structure(tables=tables, math=math, merge_html=merge_html)
         self._math: Math | None = math
-        self._structure = Structure(tables=tables)
         self._block: _Block | None = None
         self._count = 0
         self._offset = 0
@@ -92,6 +96,7 @@ class MarkdownBlocks:
         """The size at which it is looked at again."""
         self._tail: list[str] | None = None
         """Pieces of a line that is decided."""
+        self._tail_size = 0
         self._pending: list[str] = []
         """Blank lines that belong to the block only if it goes on."""
         self._carriage = False
@@ -169,6 +174,7 @@ class MarkdownBlocks:
     def _partial(self, piece: str, given: list[MarkdownBlock]) -> None:
         if self._tail is not None:
             self._tail.append(piece)
+            self._tail_size += len(piece)
             self._changed = True
             return
         self._head.append(piece)
@@ -186,6 +192,7 @@ class MarkdownBlocks:
         self._head.clear()
         self._head_size = self._retry = 0
         self._tail = [line]
+        self._tail_size = len(line)
 
     def _complete(self, piece: str, ending: str, given: list[MarkdownBlock]) -> None:
         """Take the rest of a line."""
@@ -294,21 +301,20 @@ class MarkdownBlocks:
         block = self._block
         if block is None or not self._changed:
             return []
-        shape = self._shape or self._shape_of(block)
         tail = self._tail
+        length = block.chars + (0 if tail is None else self._tail_size)
+        if length < block.retry:
+            return []
+        shape = self._shape or self._shape_of(block)
         pieces = [] if tail is None else tail
-        size = len(pieces)
-        state = (shape, pieces, size)
+        state = (shape, pieces, len(pieces))
         given = MarkdownBlock(state, block.last)
-        if not block.shown:
-            length = block.chars + sum(map(len, pieces))
-            if length < block.retry:
-                return []
-            if not given.text:
-                # Looked at each time, a long block that shows nothing costs the square of its length.
-                block.retry = length + length // 4 if length > _SMALL else 0
-                return []
-            block.shown = True
+        if not block.shown and not given.text:
+            # Looked at each time, a long block that shows nothing costs the square of its length.
+            block.retry = length + length // 4 if length > _SMALL else 0
+            return []
+        block.shown = True
+        block.retry = 0
         self._changed = False
         block.last = state
         if tail is not None and not self._carriage:
@@ -327,12 +333,14 @@ class MarkdownBlocks:
                 kind == What.HTML and leaf.size in {2, 3, 4, 5}
             ):
                 start = block.chars
-        reader = leaf.reader if leaf is not None else None
-        pending = reader is not None and (reader.open or (reader.state == "after" and self._tail is not None))
+        shown, pending = 0, False
+        if leaf is not None and leaf.reader is not None:
+            content = self._tail[0][leaf.offsets[-1] :] if self._tail else ""
+            shown, pending = leaf.reader.shown_from, leaf.reader.may_continue(content or " ")
         self._shape = shape = Shape(
             block.id, structure.kind, block.info, block.start, block.memo, block.completion, block.lines,
-            len(block.lines), start, kind, first, offsets, 0 if reader is None else reader.text_from, pending,
-            mark, tuple(structure.containers.items), structure.heads, self._registry, self._defined,
+            len(block.lines), start, kind, first, offsets, shown, pending,
+            mark, structure.containers.frozen(), structure.heads, self._registry, self._defined,
         )  # fmt: skip
         return shape
 

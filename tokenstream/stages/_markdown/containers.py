@@ -56,10 +56,11 @@ class Matched(NamedTuple):
 class Containers:
     """The containers that are open."""
 
-    __slots__ = ("items", "listed", "quote_at")
+    __slots__ = ("_frozen", "items", "listed", "quote_at")
 
     def __init__(self) -> None:
         self.items: list[Container] = []
+        self._frozen: tuple[Container, ...] | None = ()
         self.quote_at = -1
         """The outermost quote; -1 without one."""
         self.listed: str | None = None
@@ -98,6 +99,7 @@ class Containers:
         """Close all but the outer ones."""
         if count < len(self.items):
             del self.items[count:]
+            self._frozen = None
             if self.quote_at >= count:
                 self.quote_at = -1
 
@@ -108,7 +110,15 @@ class Containers:
                 if container.quote:
                     self.quote_at = place
                     break
-        self.items += new
+        if new:
+            self.items += new
+            self._frozen = None
+
+    def frozen(self) -> tuple[Container, ...]:
+        """Return the containers as they are now, for keeps."""
+        if self._frozen is None:
+            self._frozen = tuple(self.items)
+        return self._frozen
 
     def begins_beside(self, new: list[Container], level: int) -> bool:
         """Whether the first of new containers is the next item of the list at a level."""

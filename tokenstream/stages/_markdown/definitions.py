@@ -87,6 +87,15 @@ class DefinitionReader:
         """A definition has begun and is not whole."""
         return self.state in {"label", "target", "title"}
 
+    @property
+    def shown_from(self) -> int:
+        """The line with which the text begins, or what is not yet decided, or the next line."""
+        return self.text_from + (len(self._lines) if self.state == "after" else 0)
+
+    def may_continue(self, content: str) -> bool:
+        """Whether a line that begins like this may belong to a definition that is read."""
+        return self.open or (self.state == "after" and content[:1] in _TITLES)
+
     def read(self, line: str) -> None:
         """Read the next line, without its ending and what stands before its content."""
         if self.state == "text":

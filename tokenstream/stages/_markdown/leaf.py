@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.stages._markdown.definitions import DefinitionReader
 from tokenstream.stages._markdown.openings import What
-from tokenstream.stages._markdown.starts import HTML_ENDS
+from tokenstream.stages._markdown.starts import HTML_ENDS, may_be_delimiter
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.containers import Matched
@@ -26,7 +26,7 @@ class Leaf:
     def __init__(self, kind: str, matched: Matched, *, line: str = "", size: int = 0) -> None:
         self.kind = kind
         self.size = size
-        """How long the fence is, how deep the heading, or which kind of HTML it is."""
+        """How long the fence is, how deep the heading, which kind of HTML it is, or how much of a formula."""
         self.mark = matched.text[matched.seen] if kind == What.FENCE else ""
         """The character of a fence."""
         self.offsets: list[int] = []
@@ -37,7 +37,7 @@ class Leaf:
         """The line of the block with which it begins."""
         self.start = 0
         """The character of the block with which that line begins."""
-        if kind in {What.TEXT, What.HEADING, What.HTML}:
+        if kind in {What.TEXT, What.HEADING, What.HTML, What.MATH}:
             self.offsets.append(content_offset(line, matched))
         if kind == What.TEXT and matched.text[matched.seen] == "[":
             self.reader = DefinitionReader()
@@ -64,6 +64,10 @@ class Leaf:
         if complete:
             return long
         return None if long or end == len(text) else False
+
+    def is_row(self, line: str) -> bool:
+        """Whether a line of a paragraph, not its first one, could be the second row of a table."""
+        return self.kind == What.TEXT and len(self.offsets) > 1 and may_be_delimiter(line, self.offsets[-1])
 
     def ends_html(self, line: str) -> bool:
         """Whether a line ends a block of HTML that runs over blank lines."""

@@ -60,6 +60,7 @@ class _Line:
         "containers",
         "direct",
         "interrupts",
+        "math",
         "para",
         "places",
         "seen",
@@ -68,11 +69,12 @@ class _Line:
     )
 
     def __init__(
-        self, matched: Matched, *, complete: bool, para: bool, direct: bool, interrupts: bool
+        self, matched: Matched, math: str, *, complete: bool, para: bool, direct: bool, interrupts: bool
     ) -> None:
         self.text = matched.text
         self.at = matched.places[-1]
         self.seen = matched.seen
+        self.math = math
         self.complete = complete
         self.para = para
         self.direct = direct
@@ -111,6 +113,14 @@ class _Line:
         kind = html_at(self.text, self.seen, complete=self.complete, interrupts=interrupts)
         return self._found(What.HTML, kind)
 
+    def formula(self) -> Opening | None:
+        mark, rest = self.math, self.text[self.seen : self.seen + 2]
+        if not mark or (self.interrupts and not self.containers):
+            return self.opening(What.TEXT)
+        if rest == mark[0] and not self.complete:
+            return _WAIT
+        return self.opening(What.MATH if rest == mark else What.TEXT)
+
     def _found(self, what: str, size: int) -> Opening:
         if size == UNDECIDED:
             return _WAIT
@@ -120,7 +130,7 @@ class _Line:
         """Return a thematic break, or None where it is none; each character is looked at once a line."""
         mark = self.text[self.seen]
         stop = self.stops.get(mark, -1)
-        if stop < 0:
+        if stop < self.seen:
             match = _OTHER[mark].search(self.text, self.seen)
             stop = self.stops[mark] = match.start() if match else len(self.text)
         if stop == len(self.text):
@@ -176,23 +186,32 @@ _OPENERS: dict[str, Callable[[_Line], Opening | None]] = {
     "`": _Line.fence,
     "~": _Line.fence,
     "<": _Line.html,
+    "$": _Line.formula,
+    "\\": _Line.formula,
     **dict.fromkeys("0123456789", _Line.number),
 }
 
 
 def starts_at(
-    matched: Matched, *, complete: bool, para: bool = False, direct: bool = False, interrupts: bool = False
+    matched: Matched,
+    *,
+    complete: bool,
+    math: str = "",
+    para: bool = False,
+    direct: bool = False,
+    interrupts: bool = False,
 ) -> Opening:
     """Return what a line opens behind the containers that it continues.
 
     Args:
         matched: The line, or as much of it as has come.
         complete: This is the whole line.
+        math: What displayed formulas begin with; "" where they are text.
         para: A paragraph is open, in the containers that it continues or deeper.
         direct: That paragraph stands directly in them.
         interrupts: A paragraph or a table is open, which a lone tag does not interrupt.
     """
-    line = _Line(matched, complete=complete, para=para, direct=direct, interrupts=interrupts)
+    line = _Line(matched, math, complete=complete, para=para, direct=direct, interrupts=interrupts)
     while True:
         if line.seen - line.at >= 4:
             return line.opening(What.TEXT if para and not line.containers else What.CODE)

@@ -117,6 +117,8 @@ def preview_of(shape: Shape, tail: str) -> str:
     before = "".join(lines)
     if leaf == What.FENCE:
         return _fence(shape, before + tail)
+    if leaf == What.MATH:
+        return "".join(lines[: shape.first])
     if leaf == What.HTML:
         return _html(shape, before, tail)
     if leaf == What.HEADING and tail:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.stages._markdown.containers import Containers, Matched, skip_blanks
+from tokenstream.stages._markdown.html_tags import OpenTag
 from tokenstream.stages._markdown.leaf import Leaf, content_offset, is_underline
+from tokenstream.stages._markdown.math import MARKS, reads_on
 from tokenstream.stages._markdown.openings import What, starts_at
 from tokenstream.stages._markdown.starts import (
     columns_of,
@@ -16,6 +18,7 @@ from tokenstream.stages._markdown.starts import (
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.definitions import Definition
+    from tokenstream.stages._markdown.inline import Math
     from tokenstream.stages._markdown.openings import Opening
 
 __all__ = ["BLANK", "NEW", "SAME", "SPLIT", "UNDECIDED", "Structure"]
@@ -50,7 +53,7 @@ class Structure:
     same text.
     """
 
-    def __init__(self, *, tables: bool) -> None:
+    def __init__(self, *, tables: bool, math: Math | None = None, merge_html: bool = False) -> None:
         self.containers = Containers()
         self.leaf: Leaf | None = None
         self.open = False
@@ -61,8 +64,13 @@ class Structure:
         self.defined: list[Definition] = []
         """Link definitions that have become whole, and are not yet taken."""
         self._tables = tables
+        self._mark = MARKS[math]
+        """What displayed formulas begin with."""
+        self._tag = OpenTag() if merge_html else None
         self._doubt = False
         """Parsers do not agree on where blocks end here."""
+        self._doubt_ends = False
+        """A blank line has come, so that all agree again if the next line is not indented."""
         self._row: _Head | None = None
         """The line that is open, if it may be the first row of a table."""
         self._head: _Head | None = None
@@ -82,7 +90,10 @@ class Structure:
         text = expand_tabs(line)
         seen = skip_blanks(text, 0)
         if seen == len(text):
-            return self._blank() if complete else UNDECIDED
+            return self._blank(line) if complete else UNDECIDED
+        if self._doubt_ends:
+            self._doubt = seen > 0
+            self._doubt_ends = False
         if self.containers.items:
             matched = self.containers.match(text, seen, complete=complete)
             if matched is None:
@@ -102,16 +113,21 @@ class Structure:
         self._head = self._row = None
         if self._tables and "|" in line:
             self._head = row and row._replace(text=expand_tabs(line))
-            self._doubt = self._doubt or self._odd_row
+            # cmark has the second row of a table of one column follow a first row without a pipe.
+            self._doubt = self._doubt or self._odd_row or (leaf is not None and leaf.is_row(line))
         self._odd_row = False
         if self.containers.quote_at >= 0 and "\t" in line and line.count(">") > 1:
             # markdown-it counts the columns of a tab from the inner of two quotes.
             self._doubt = True
         if leaf is not None:
-            if leaf.kind == What.TEXT and leaf.defines:
+            if leaf.kind == What.MATH:
+                self._finish_formula(leaf, line)
+            elif leaf.kind == What.TEXT and leaf.defines:
                 self._read_definitions(leaf, line)
             elif leaf.kind == What.HEADING or (leaf.kind == What.HTML and leaf.ends_html(line)):
                 self.leaf = None
+        if self._tag is not None:
+            self._read_tags(self._tag, line)
         self.open = self._is_open() or self._doubt or self._head is not None
 
     def end(self) -> None:
@@ -121,19 +137,28 @@ class Structure:
 
     def _is_open(self) -> bool:
         containers = self.containers
-        return self.leaf is not None or bool(containers.items) or containers.listed is not None
+        return (
+            self.leaf is not None or bool(containers.items) or containers.listed is not None or self._merges
+        )
+
+    @property
+    def _merges(self) -> bool:
+        """Raw HTML is open, and what comes is merged into its block."""
+        return self._tag is not None and self._tag.open
 
     # -- blank lines -------------------------------------------------------
 
-    def _blank(self) -> int:
+    def _blank(self, line: str) -> int:
         containers = self.containers
-        self._doubt = False
+        self._doubt_ends = self._doubt
         within = containers.quote_at if containers.quote_at >= 0 else len(containers.items)
         if self._end_paragraph(within):
             return SAME
         if within == len(containers.items) and containers.items and containers.items[-1].bare:
             containers.keep(within - 1)
-        self.open = self._is_open()
+            # cmark has a line of blanks alone begin the content of the item.
+            self._doubt = self._doubt_ends = self._doubt or bool(line)
+        self.open = self._is_open() or self._doubt
         return BLANK
 
     def _blank_within(self, matched: int) -> int:
@@ -148,6 +173,10 @@ class Structure:
         leaf = self.leaf
         whole = matched == len(self.containers.items)
         if whole and leaf is not None and leaf.keeps_blanks:
+            if leaf.kind == What.MATH:
+                # To some no formula holds a blank line.
+                self._doubt, self._doubt_ends = True, False
+                leaf.offsets.append(0)
             return True
         if leaf is not None and not (whole and leaf.kind == What.CODE):
             self._close_leaf()
@@ -176,12 +205,14 @@ class Structure:
 
     def _begin_table(self, level: int, matched: Matched, *, alone: bool) -> int:
         leaf = self.leaf
-        lines = len(leaf.offsets) if leaf is not None and leaf.kind == What.TEXT else 0
-        # A table that begins with the mark of a container, or whose second row may as well stand below a
-        # heading of several lines, is not a table to all parsers.
-        unsure = alone or (lines > 1 and is_underline(matched))
+        text = leaf is not None and leaf.kind == What.TEXT
+        lines = len(leaf.offsets) if leaf is not None and text else 0
+        # A table that begins with the mark of a container or of a heading, or whose second row may as well
+        # stand below a heading of several lines, is not a table to all parsers.
+        unsure = alone or not text or (lines > 1 and is_underline(matched))
         outside = not self.containers.items
-        split = lines > 1 and outside and not self._doubt and not unsure
+        merged = self._doubt or self._merges
+        split = lines > 1 and outside and not merged and not unsure
         self._doubt = self._doubt or unsure
         self._close_leaf()
         self.kind_before = self.kind
@@ -190,7 +221,7 @@ class Structure:
         self._row = None
         if level == 0:
             self.containers.listed = None
-            if split or lines < 2:
+            if split or (lines < 2 and not merged):
                 self.kind = "table"
         return SPLIT if split else SAME
 
@@ -203,14 +234,21 @@ class Structure:
                 return found
         leaf = self.leaf
         if leaf is None:
-            return self._begin(starts_at(matched, complete=complete), line, matched)
+            return self._begin(starts_at(matched, math=self._mark, complete=complete), line, matched)
         if matched.level == len(self.containers.items):
             found = self._go_on(leaf, line, matched, complete=complete)
             if found is not None:
                 return found
+        if leaf.kind == What.MATH:
+            # In a list the end of a formula is found wherever it stands, in a quote only there.
+            self._doubt = True
+            if self.containers.quote_at < 0:
+                leaf.offsets.append(content_offset(line, matched))
+                return SAME
+            leaf.kind = What.TEXT
         if leaf.kind == What.TEXT:
             return self._beside_text(leaf, line, matched, complete=complete)
-        return self._begin(starts_at(matched, complete=complete), line, matched)
+        return self._begin(starts_at(matched, math=self._mark, complete=complete), line, matched)
 
     def _go_on(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int | None:
         """Take a line that the open leaf claims before any other, or return None."""
@@ -225,10 +263,13 @@ class Structure:
         if kind == What.HTML:
             leaf.take_html(content_offset(line, matched))
             return SAME
+        if kind == What.MATH:
+            leaf.offsets.append(content_offset(line, matched))
+            return SAME
         if kind == What.CODE:
             return SAME if matched.indent >= 4 else None
         if kind == What.TABLE:
-            opening = starts_at(matched, complete=complete, interrupts=True)
+            opening = starts_at(matched, math=self._mark, complete=complete, interrupts=True)
             if opening.what == What.TEXT and not opening.containers:
                 return SAME
             return self._begin(opening, line, matched)
@@ -249,20 +290,25 @@ class Structure:
     def _beside_text(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int:
         """Take a line while a paragraph is open, in the containers that it continues or deeper."""
         whole = matched.level == len(self.containers.items)
-        opening = starts_at(matched, complete=complete, para=True, direct=whole, interrupts=True)
+        opening = starts_at(
+            matched, math=self._mark, complete=complete, para=True, direct=whole, interrupts=True
+        )
         if opening.what != What.TEXT or opening.containers:
             return self._begin(opening, line, matched)
+        if self._mark and whole and self._may_open_formula(matched):
+            if not complete:
+                return UNDECIDED
+            if matched.text.endswith(self._mark, 0, len(matched.text.rstrip(" \t"))):
+                return self._open_formula(line, matched)
         character = matched.text[matched.seen]
         odd = character in _ODD
         reader = leaf.reader
         if reader is not None and leaf.defines:
-            if not reader.fresh or (reader.state == "after" and character in "\"'("):
-                self._doubt = self._doubt or odd
-            elif whole:
+            if whole and not reader.may_continue(character):
                 return self._after_definitions(leaf, line, matched, complete=complete)
-            else:
-                self._doubt = True
-        self._doubt = self._doubt or (odd and not whole and matched.indent >= 4)
+            self._doubt = self._doubt or odd or not whole
+        # A lone tag ends the paragraph to some where the line continues not all containers.
+        self._doubt = self._doubt or (odd and not whole and (matched.indent >= 4 or character == "<"))
         leaf.offsets.append(content_offset(line, matched))
         if whole and matched.indent < 4:
             self._row = _Head(matched.level, [matched.seen])
@@ -272,7 +318,7 @@ class Structure:
 
     def _after_definitions(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int:
         """Take a line behind definitions: to some parsers everything begins afresh, so the block goes on."""
-        opening = starts_at(matched, complete=complete)
+        opening = starts_at(matched, math=self._mark, complete=complete)
         if opening.what == What.TEXT and not opening.containers:
             leaf.offsets.append(content_offset(line, matched))
             self._row = _Head(matched.level, [matched.seen])
@@ -289,7 +335,7 @@ class Structure:
         self._close_leaf()
         containers, count = self.containers, matched.level
         sibling = containers.begins_beside(new, count)
-        same = self.open and (count > 0 or sibling or self._doubt)
+        same = self.open and (count > 0 or sibling or self._doubt or self._merges)
         if containers.items and count == len(containers.items):
             containers.items[-1].bare = False
         containers.keep(count)
@@ -312,6 +358,42 @@ class Structure:
         if opening.what == What.CODE:
             places[-1] = _NO_PLACE
         return _Head(level + 1, places[1:]) if sibling else _Head(level, places)
+
+    # -- formulas and raw HTML ---------------------------------------------
+
+    def _may_open_formula(self, matched: Matched) -> bool:
+        return matched.indent < 4 and self._mark.startswith(matched.text[matched.seen :].rstrip(" \t"))
+
+    def _open_formula(self, line: str, matched: Matched) -> int:
+        """Open a formula that stands below text: to some it is part of the paragraph."""
+        self._close_leaf()
+        self._doubt = True
+        self.leaf = Leaf(What.MATH, matched, line=line)
+        return SAME
+
+    def _finish_formula(self, leaf: Leaf, line: str) -> None:
+        goes_on = reads_on(self._mark, line[leaf.offsets[0] :] if not leaf.size else line, leaf.size)
+        if goes_on:
+            leaf.size += len(line) + 1
+            return
+        if goes_on is None:
+            self._doubt = True
+            if not leaf.size:
+                text = Leaf(What.TEXT, Matched(line, [0], leaf.offsets[0]), line=line)
+                text.first, text.start = leaf.first, leaf.start
+                self.leaf = text
+                if not self.containers.items and self.kind == "math":
+                    self.kind = "paragraph"
+                return
+        self.leaf = None
+
+    def _read_tags(self, tag: OpenTag, line: str) -> None:
+        leaf = self.leaf
+        if tag.open:
+            if leaf is None or leaf.kind not in {What.FENCE, What.CODE}:
+                tag.read(line)
+        elif self.kind == "html" and leaf is not None and leaf.kind == What.HTML and leaf.size > 5:
+            tag.begin(line)
 
     # -- definitions -------------------------------------------------------
 

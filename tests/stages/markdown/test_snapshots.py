@@ -1,0 +1,183 @@
+"""A block says what of it is new, what stays, and which definitions it needs."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.markdown import lines_of, pieces_at_random, run
+from tests.support.markdown_documents import made_up
+from tests.support.texts import pieces_of
+from tokenstream.stages import MarkdownBlocks
+
+if TYPE_CHECKING:
+    from tokenstream.stages import MarkdownBlock
+
+CODE = "def f(x):\n    return x + 1\n\n"
+
+ANSWER = (
+    "# Title\n\nSee [docs] and *this*:\n\n- one\n- two `x`\n\n```py\nx = 1\n\ny = 2\n```\n\n"
+    "| a | b |\n|---|---|\n| 1 | 2 |\n\n> a\n> b\n\n[docs]: /u\n\n<div>\nx\n</div>\n\n    code\n\n    b\n\nx"
+)
+
+
+def _given(text: str) -> list[MarkdownBlock]:
+    return run(pieces_of(text, 3))
+
+
+def _hold(given: list[MarkdownBlock]) -> list[str]:
+    """Return what does not hold of what blocks say of themselves."""
+    wrong: list[str] = []
+    before: dict[int, MarkdownBlock] = {}
+    for block in given:
+        last = before.get(block.id)
+        text = block.text
+        if last is None and block.stable:
+            wrong.append(f"{block!r} is given first, and {block.stable} characters are as before")
+        if last is not None:
+            same = len(last.text) if text.startswith(last.text) else block.stable
+            if text[:same] != last.text[:same] or block.stable != same:
+                wrong.append(f"{block!r} has {block.stable} characters that stay")
+            if last.closed or last.id != block.id:
+                wrong.append(f"{block!r} is given again")
+            if text[: last.settled] != last.text[: last.settled] or block.settled < last.settled:
+                wrong.append(f"{block!r} is not settled as {last!r} was")
+        if not block.closed and not text:
+            wrong.append(f"{block!r} is given, and shows nothing")
+        before[block.id] = block
+    return wrong
+
+
+def test_what_a_block_says_of_itself_holds() -> None:
+    """`stable` compares with the snapshot before; `settled` characters never change and only grow."""
+    assert [] == _hold(_given(ANSWER))
+
+
+def test_what_made_up_blocks_say_of_themselves_holds() -> None:
+    """As above, where containers and leaves stand in each other's way."""
+    chance = random.Random(11)
+    documents = [made_up(chance) for _ in range(300)]
+
+    assert [] == [wrong for text in documents for wrong in _hold(run(pieces_at_random(text, text)))]
+
+
+def test_a_snapshot_read_late_says_the_same() -> None:
+    """Nothing is taken from what has come since, whichever property is read first."""
+    late = _given(ANSWER)
+    early = []
+    blocks = MarkdownBlocks()
+    for piece in pieces_of(ANSWER, 3):
+        early += [_read(block) for block in blocks.feed(piece)]
+    early += [_read(block) for block in blocks.end()]
+
+    assert early == [_read(block) for block in late]
+
+
+def _read(block: MarkdownBlock) -> tuple[object, ...]:
+    return (
+        block.stable,
+        block.text,
+        block.source,
+        block.settled,
+        block.definitions,
+        block.unresolved,
+        block.closed,
+    )
+
+
+def test_a_highlighter_sees_each_line_of_code_once() -> None:
+    """Lines are highlighted when they are settled, the rest when it is closed: at most twice in all."""
+    text = f"```py\n{CODE * 400}```\n\nend"
+    highlighted = lines = 0
+    for block in run(pieces_of(text, 4)):
+        if block.kind == "fence":
+            end = len(block.text) if block.closed else block.settled
+            highlighted += len(block.text[lines:end])
+            lines = end
+
+    assert len(CODE * 400) >= 11_000
+    assert highlighted <= 2 * len(text)
+
+
+def test_a_page_appends_to_code() -> None:
+    """What has changed of a long block is its last line and the closing fence."""
+    text = f"```py\n{CODE * 400}```\n"
+    changed = sum(len(block.text) - block.stable for block in run(pieces_of(text, 4)))
+
+    assert changed < 10 * len(text)
+
+
+def test_a_block_carries_the_definitions_that_it_uses() -> None:
+    """The first of a label counts; they stand before the text, so that no open fence swallows them."""
+    text = "[a]: /first\n[b]: /b\n\n[a]: /second\n\n[A] and [c]\n\nnone"
+    found = {block.id: block for block in run([text])}
+
+    assert ["", "", "[a]: /first", ""] == [found[place].definitions for place in range(4)]
+    assert [(), (), ("c",), ()] == [found[place].unresolved for place in range(4)]
+
+
+def test_all_definitions_can_be_asked_for_at_the_end() -> None:
+    """With them, blocks that used a label too early are rendered again: exemption E1."""
+    blocks = MarkdownBlocks()
+    given = run(["Use [late] or `[no]`.\n\n", "> [late]: /u\n> 'title'\n"], blocks)
+
+    assert ("late", "no") == given[0].unresolved
+    assert {"late": "[late]: /u\n    'title'"} == blocks.definitions
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("```py\nx", "```py\nx\n```"),
+        ("- a\n\n  ~~~~\n  x\n", "- a\n\n  ~~~~\n  x\n  ~~~~"),
+        ("> ```\n> x", "> ```\n> x\n> ```"),
+        ("```\nx\n``", "```\nx\n```"),
+        ("text\n-", "text"),
+        ("- a\n- ", "- a"),
+        ("- a\n- [ ", "- a\n"),
+        ("# Title *x", "# Title *x*"),
+        ("# Title ##", "# Title"),
+        ("> quote\n> # ", "> quote\n"),
+        ("text\n| a | b", "text"),
+        ("| a |\n|---|\n| *b", "| a |\n|---|\n| *b*"),
+        ("| a |\n|---|\n| ", "| a |\n|---|\n"),
+        ("<!-- a", "<!-- a-->"),
+        ("<pre>a</pr", "<pre>a</pre>"),
+        ("<div>\n<a href='x", "<div>\n"),
+        ("a [b](http://x", "a b"),
+    ],
+)
+def test_an_open_block_renders_whole(text: str, shown: str) -> None:
+    """What is open is closed, what is undecided is withheld."""
+    *_, block = MarkdownBlocks().feed(text)
+
+    assert (False, shown) == (block.closed, block.text)
+
+
+@pytest.mark.parametrize(
+    "text", ["-", "#", "``", "| a | b |\n", "[a]: /u", "[a]: /u\n", "<div cla", "<script src", "**", "- ["]
+)
+def test_a_block_that_shows_nothing_is_not_given(text: str) -> None:
+    """It comes as soon as there is something to show, or when it is closed."""
+    assert [] == MarkdownBlocks().feed(text)
+
+
+def test_a_formula_is_withheld_until_it_is_whole() -> None:
+    """A formula that is not whole is none to any renderer."""
+    blocks = MarkdownBlocks(math="dollar")
+    given = [
+        [(block.kind, block.text) for block in blocks.feed(piece)] for piece in ["$$\nx", "\n\ny", "\n$$\n"]
+    ]
+
+    assert [[], [], [("math", "$$\nx\n\ny\n$$\n")]] == given
+
+
+def test_lines_end_as_in_commonmark() -> None:
+    """A carriage return at the end of a piece may be half an ending, so it waits."""
+    blocks = MarkdownBlocks()
+    given = [block.source for piece in ["a\r", "\nb\r", "\r", "\nc"] for block in blocks.feed(piece)]
+
+    assert ["a", "a\r\nb", "a\r\nb\r", "a\r\nb\r", "c"] == given
+    assert ["a\r\n", "b\r", "\r\n", "c"] == lines_of("a\r\nb\r\r\nc")

@@ -1,0 +1,42 @@
+"""Raw HTML that stays open over several blocks."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["OpenTag"]
+
+_OPENED = re.compile(r"<([A-Za-z][A-Za-z0-9-]*)")
+_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
+
+
+class OpenTag:
+    """The outermost tag that a block of HTML leaves open, and how often it stands within itself."""
+
+    __slots__ = ("_depth", "_tag")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._tag: re.Pattern[str] | None = None
+
+    @property
+    def open(self) -> bool:
+        """The tag is not closed yet."""
+        return self._depth > 0
+
+    def begin(self, line: str) -> None:
+        """Take the first line of a block of HTML."""
+        opened = _OPENED.match(line.lstrip(" \t"))
+        if opened is not None and opened[1].lower() not in _VOID:
+            self._tag = re.compile(rf"<(/?){opened[1]}(?=[\s/>]|\Z)[^<>]*?(/?)(?:>|\Z)", re.IGNORECASE)
+            self.read(line)
+
+    def read(self, line: str) -> None:
+        """Count the tag in a line."""
+        if self._tag is None:
+            return
+        for slash, lone in self._tag.findall(line):
+            self._depth += -1 if slash else 0 if lone else 1
+            if self._depth <= 0:
+                self._depth, self._tag = 0, None
+                return
