@@ -42,19 +42,20 @@ def scripted(request: testing.Request) -> testing.Recording:
 def answer(url: str, model: str, history: list[dict[str, Any]]) -> Message:
     """Print the answer to a history while it arrives, and return it."""
     payload = {"model": model, "messages": history, "stream": True}
-    with connect(url, json=payload) as stream, MarkdownPrinter() as printer:
-        # The timer shows what is held when the model falls silent.
-        blocks = stream.text.throttle(hz=20, timer=True).markdown_blocks()
-        try:
-            for block in blocks:
-                printer.show(block)
-        except KeyboardInterrupt:
-            stream.stop("the user has read enough")
-            for block in blocks:
-                printer.show(block)
-        except StreamError as error:
-            printer.close()
-            print(f"[{error}]")
+    try:
+        with connect(url, json=payload) as stream, MarkdownPrinter() as printer:
+            # The timer shows what is held when the model falls silent.
+            blocks = stream.text.throttle(hz=20, timer=True).markdown_blocks()
+            try:
+                for block in blocks:
+                    printer.show(block)
+            except KeyboardInterrupt:
+                stream.stop("the user has read enough")
+                for block in blocks:
+                    printer.show(block)
+    except StreamError as error:
+        print(f"[{error}]")
+        return error.partial
     return stream.message
 
 

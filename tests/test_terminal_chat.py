@@ -46,6 +46,21 @@ def test_what_was_said_goes_with_each_question() -> None:
     assert ("", False) == (done.stderr, "\x1b" in done.stdout)
 
 
+def test_an_answer_that_fails_is_no_end_of_the_chat() -> None:
+    """What went wrong is told, and the next question is asked."""
+    done = subprocess.run(
+        [*_COMMAND, "http://127.0.0.1:9/v1/chat/completions"],
+        env=_ENVIRONMENT,
+        input="one\ntwo\n",
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+
+    assert 2 == done.stdout.count("\n[")
+    assert 3 == done.stdout.count("you:")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="uses signals and terminals, which Windows has not")
 def test_ctrl_c_stops_an_answer_and_keeps_what_came() -> None:
     """It stays on the screen and in the conversation, and the next question is asked."""
