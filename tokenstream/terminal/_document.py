@@ -70,7 +70,11 @@ class Document(Markdown):
         self.parsed = [*_shallow(self.parsed, self.markup, console.width - _LEAST)]
         with console.capture() as captured:
             for line in console.render_lines(self, pad=False):
-                console.print(Segments([*_trimmed(line, console), Segment.line()]), end="", soft_wrap=True)
+                console.print(
+                    Segments([*Segment.simplify(_trimmed(line, console)), Segment.line()]),
+                    end="",
+                    soft_wrap=True,
+                )
         return captured.get().split("\n")[:-1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from rich.console import Console, ConsoleDimensions
+    from rich.console import Console
 
     from tokenstream.stages import MarkdownBlock
     from tokenstream.terminal._document import Document
@@ -92,7 +93,7 @@ class MarkdownPrinter:
         While they are drawn, lines are not wrapped, so that each is one row, however wide the
         terminal takes its letters to be.
         """
-        self._size: ConsoleDimensions | None = None
+        self._size = (0, 0)
         """The screen's size when they were drawn."""
         self._hidden = False
         """The cursor is."""
@@ -167,20 +168,20 @@ class MarkdownPrinter:
         self._open = None
 
     def _draw(self, block: MarkdownBlock) -> None:
-        size = self._console.size
+        columns, lines = size = self._screen()
         # A terminal that is made smaller, or that wraps rows anew, finds room for as many again:
         # what it has to push into the scrollback is there for good.
-        most = max(size.height // 2, 1)
-        text = recent(block.kind, block.text, rows=most, columns=size.width)
+        most = max((lines - 1) // 2, 1)
+        text = recent(block.kind, block.text, rows=most, columns=columns)
         rows = self._document(block, text).rows(self._console)[-most:]
-        if self._console.size != size:
+        if self._screen() != size:
             self._draw(block)
             return
         if size == self._size and len(rows) <= len(self._rows):
             drawn = self._changes(rows)
         else:
-            lines = "\r\n".join(rows)
-            drawn = f"{_ERASE_BELOW}{_WRAP_OFF}{lines}{_WRAP_ON}\r{_up(len(rows) - 1)}"
+            below = "\r\n".join(rows)
+            drawn = f"{_ERASE_BELOW}{_WRAP_OFF}{below}{_WRAP_ON}\r{_up(len(rows) - 1)}"
         if drawn and (rows or self._rows):
             hidden = "" if self._hidden else _HIDE_CURSOR
             self._hidden = True
@@ -203,6 +204,15 @@ class MarkdownPrinter:
                 changed.append(f"{_down(number - at)}\r{_ERASE_ROW}{new}")
                 at = number
         return f"{_SAVE}{_WRAP_OFF}{''.join(changed)}{_WRAP_ON}{_RESTORE}" if changed else ""
+
+    def _screen(self) -> tuple[int, int]:
+        """Return the terminal's columns and lines, which may not be what COLUMNS and LINES tell rich."""
+        try:
+            columns, lines = os.get_terminal_size(self._console.file.fileno())
+        except (AttributeError, OSError, ValueError):
+            columns = lines = 0
+        size = self._console.size
+        return columns or size.width, lines or size.height
 
     def _write(self, text: str) -> None:
         file = self._console.file
