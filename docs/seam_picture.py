@@ -59,11 +59,7 @@ def draw() -> str:
             begin,
             [("dropped", given[begin:]), ("new", new)],
         ),
-        (
-            f"the loop over text; Resumed says confidence={seam.confidence}",
-            0,
-            [("given", given), ("new", new)],
-        ),
+        (f"the loop over text; Resumed says confidence={seam.confidence}", 0, [("given", given), ("new", new)]),
     ]
     height, width = _TOP + _ROW * len(rows), 2 * _LEFT + _LETTER * (len(given) + len(new))
     seam_at = _LEFT + _LETTER * len(given)
