@@ -14,6 +14,7 @@ from tests.benchmarks.bodies import BODIES
 from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
+from tests.benchmarks.markdown import markdown
 from tests.benchmarks.memory import memory
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.replay import replay
@@ -44,6 +45,7 @@ _PACKAGES = (
     "boto3",
     "ag-ui-protocol",
     "jiter",
+    "markdown-it-py",
     "partial-json-parser",
     "streaming-json-parser",
     "streaming-json-parser-native",
@@ -71,6 +73,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "growth": growth,
     "memory": memory,
     "imports": imports,
+    "markdown": markdown,
     "partial_json": partial_json,
     "typed_objects": typed_objects,
     "replay": replay,

@@ -16,6 +16,7 @@ from tests.benchmarks.contenders import ours
 from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.growth import growth, lazily
 from tests.benchmarks.imports import imports
+from tests.benchmarks.markdown import markdown
 from tests.benchmarks.memory import memory
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.sdks import SDKS, Reader
@@ -247,3 +248,13 @@ def test_the_yardstick_is_the_event_of_a_chat() -> None:
 
 def _alone(payload: bytes) -> Answer:
     return Answer("", "openai-chat", [], [sse(payload.decode())], [payload], [], "")
+
+
+@pytest.mark.slow
+def test_markdown_is_compared_with_one_parse() -> None:
+    """Fed, and with every preview read; and each hard text at two lengths."""
+    blocks, growing = markdown(_TINY)
+
+    assert [row[0].partition(",")[0] for row in blocks.rows] == ["markdown-it-py", *["MarkdownBlocks"] * 2]
+    assert "1.00" == blocks.rows[0][-1]
+    assert 7 == len(growing.rows)

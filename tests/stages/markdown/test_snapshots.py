@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ from tests.support.texts import pieces_of
 from tokenstream.stages import MarkdownBlocks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.stages import MarkdownBlock
 
 CODE = "def f(x):\n    return x + 1\n\n"
@@ -44,7 +47,7 @@ def _hold(given: list[MarkdownBlock]) -> list[str]:
                 wrong.append(f"{block!r} is given again")
             if text[: last.settled] != last.text[: last.settled] or block.settled < last.settled:
                 wrong.append(f"{block!r} is not settled as {last!r} was")
-        if not block.closed and not text:
+        if last is None and not block.closed and not text:
             wrong.append(f"{block!r} is given, and shows nothing")
         before[block.id] = block
     return wrong
@@ -181,3 +184,47 @@ def test_lines_end_as_in_commonmark() -> None:
 
     assert ["a", "a\r\nb", "a\r\nb\r", "a\r\nb\r", "c"] == given
     assert ["a\r\n", "b\r", "\r\n", "c"] == lines_of("a\r\nb\r\r\nc")
+
+
+LONG = {
+    "one code block": lambda size: "```\n" + "x = 1\n" * (size // 6),
+    "one line": lambda size: "word " * (size // 5),
+    "one line at once": lambda size: "x" * size,
+    "items": lambda size: "- an item\n\n" * (size // 11),
+    "rows": lambda size: "|a|b|\n|-|-|\n" + "|c|d|\n" * (size // 6),
+    "a first row of many columns": lambda size: "|a" * (size // 4) + "\n" + "|-" * (size // 4) + "\n",
+    "a paragraph": lambda size: "some words\n" * (size // 11),
+    "quotes in quotes, lazy lines": lambda size: "> " * (size // 8) + "a\n" + "b\n" * (size // 8),
+    "items in items, blank lines": lambda size: "- " * (size // 4) + "a\n" + "\n" * (size // 4),
+    "items in items, lazy lines": lambda size: "- " * (size // 8) + "a\n" + "b\n" * (size // 8),
+    "a line of dashes": lambda size: "- " * (size // 2),
+    "definitions": lambda size: "".join(f"[a{number}]: /u\n" for number in range(size // 10)),
+    "a label that never ends": lambda size: "[a\n" + "b\n" * (size // 2),
+    "a title that never ends": lambda size: "[a]: /u\n'\n" + "b\n" * (size // 2),
+    "a target that never ends": lambda size: "[a]: " + "x" * size,
+    "an image that never ends": lambda size: "![" + "x" * size,
+    "a tag that never ends": lambda size: "<a " + "x=1 " * (size // 4),
+    "a comment that never ends": lambda size: "<!-- " + "x\n" * (size // 2),
+    "blank lines": lambda size: "- a\n" + "\n" * size,
+    "blanks": lambda size: "- a\n" + " " * size,
+    "blocks that use a definition": lambda size: "[a]: /u\n\n" + "[a] b\n\n" * (size // 7),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("size", [4, 0], ids=["pieces", "whole"])
+def test_the_cost_is_linear(make: Callable[[int], str], size: int) -> None:
+    """Ten times the text takes less than thirty times the time, and the square of it a hundred times."""
+    costs: list[float] = []
+    for length in (20_000, 200_000):
+        pieces = pieces_of(make(length), size)
+        costs.append(min(_seconds(pieces) for _ in range(3)))
+
+    assert costs[1] < max(30 * costs[0], 0.1)
+
+
+def _seconds(pieces: list[str]) -> float:
+    begun = time.process_time()
+    run(pieces)
+    return time.process_time() - begun

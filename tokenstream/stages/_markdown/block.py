@@ -8,11 +8,14 @@ from tokenstream.stages._markdown.definitions import labels_in
 from tokenstream.stages._markdown.preview import Completion, preview_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tokenstream.stages._markdown.containers import Container
 
-__all__ = ["Known", "MarkdownBlock", "Shape", "State"]
+__all__ = ["CLOSED", "Known", "MarkdownBlock", "Shape", "State"]
+
+CLOSED = "closed"
+_WITHOUT_LINKS = frozenset({"code", "definitions", "fence", "math", "rule"})
 
 _WITHOUT_LINKS = frozenset({"code", "definitions", "fence", "math", "rule"})
 
@@ -43,26 +46,30 @@ class Shape(NamedTuple):
     size: int
     settled: int
     """Characters that are in every later text."""
-    leaf: str
-    """The kind of the leaf that is open; "" without one."""
-    first: int
-    """The line with which the leaf begins."""
-    offsets: list[int]
-    """Where the content of each line of a paragraph begins."""
-    shown: int
-    """Lines of the paragraph, from its first, that are definitions."""
-    pending: bool
-    """Behind them, a definition may be open."""
-    mark: str
-    """The fence that closes the leaf, or the kind of HTML."""
-    containers: tuple[Container, ...]
-    """The containers around the leaf."""
-    heads: bool
-    """The last line may be the first row of a table."""
     registry: dict[str, Known]
     defined: int
     """How many definitions there were."""
-    closed: bool = False
+    leaf: str
+    """The kind of the leaf that is open; "" without one, `CLOSED` of a block that is closed."""
+    first: int = 0
+    """The line with which the leaf begins."""
+    offsets: Sequence[int] = ()
+    """Where the content of each line of a paragraph begins."""
+    shown: int = 0
+    """Lines of the paragraph, from its first, that are definitions."""
+    pending: bool = False
+    """Behind them, a definition may be open."""
+    mark: str = ""
+    """The fence that closes the leaf, or the kind of HTML."""
+    containers: tuple[Container, ...] = ()
+    """The containers around the leaf."""
+    heads: bool = False
+    """The last line may be the first row of a table."""
+
+    @property
+    def closed(self) -> bool:
+        """The block is whole."""
+        return self.leaf == CLOSED
 
 
 State: TypeAlias = tuple[Shape, list[str], int]

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._markdown.block import Known, MarkdownBlock, Shape, State
+from tokenstream.stages._markdown.block import CLOSED, Known, MarkdownBlock, Shape, State
 from tokenstream.stages._markdown.math import MARKS
 from tokenstream.stages._markdown.openings import What
 from tokenstream.stages._markdown.preview import Completion
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MarkdownBlocks"]
 
-_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n)")
+_ENDING = re.compile(r"\r\n|\r|\n")
 _FENCE = re.compile(r"[`~]{3,}[ \t]*([^\r\n]*)")
 _SMALL = 64
 
@@ -164,8 +164,8 @@ class MarkdownBlocks:
         given: list[MarkdownBlock] = []
         self._flow = None
         begin = 0
-        for match in _LINE.finditer(text):
-            self._complete(match[1], match[2], given)
+        for match in _ENDING.finditer(text):
+            self._complete(text[begin : match.start()], match[0], given)
             begin = match.end()
         if begin < len(text):
             self._partial(text[begin:] if begin else text, given)
@@ -288,11 +288,9 @@ class MarkdownBlocks:
             return
         self._block = self._shape = None
         self._changed = False
-        kind = kind or self._structure.kind
         shape = Shape(
-            block.id, kind, block.info, block.start, block.memo, block.completion, block.lines,
-            len(block.lines), block.chars, "", 0, [], 0, pending=False, mark="", containers=(), heads=False,
-            registry=self._registry, defined=self._defined, closed=True,
+            block.id, kind or self._structure.kind, block.info, block.start, block.memo, block.completion,
+            block.lines, len(block.lines), block.chars, self._registry, self._defined, CLOSED,
         )  # fmt: skip
         given.append(MarkdownBlock((shape, [], 0), block.last))
 
@@ -309,7 +307,7 @@ class MarkdownBlocks:
         pieces = [] if tail is None else tail
         state = (shape, pieces, len(pieces))
         given = MarkdownBlock(state, block.last)
-        if not block.shown and not given.text:
+        if not block.shown and not self._surely_shows() and not given.text:
             # Looked at each time, a long block that shows nothing costs the square of its length.
             block.retry = length + length // 4 if length > _SMALL else 0
             return []
@@ -339,10 +337,18 @@ class MarkdownBlocks:
             shown, pending = leaf.reader.shown_from, leaf.reader.may_continue(content or " ")
         self._shape = shape = Shape(
             block.id, structure.kind, block.info, block.start, block.memo, block.completion, block.lines,
-            len(block.lines), start, kind, first, offsets, shown, pending,
-            mark, structure.containers.frozen(), structure.heads, self._registry, self._defined,
+            len(block.lines), start, self._registry, self._defined, kind, first, offsets, shown, pending,
+            mark, structure.containers.frozen(), structure.heads,
         )  # fmt: skip
         return shape
+
+    def _surely_shows(self) -> bool:
+        """Whether the open block has something to show, without looking at its text: most have at once."""
+        leaf, tail = self._structure.leaf, self._tail
+        if leaf is None or leaf.kind == What.FENCE:
+            return leaf is not None
+        first = leaf.kind == What.TEXT and leaf.reader is None and len(leaf.offsets) == 1
+        return first and bool(tail and tail[0][leaf.offsets[0]].isalpha())
 
     def _take_definitions(self) -> None:
         structure = self._structure

@@ -39,18 +39,12 @@ class Matched(NamedTuple):
     """Where the line goes on at each level: outside, and in each container that it continues."""
     seen: int
     """The first character behind the marks that is no blank."""
+    level: int
+    """How many containers the line continues."""
+    indent: int
+    """How many blanks stand before the content."""
     odd: bool = False
     """A mark stands so far in that not all parsers take it for one."""
-
-    @property
-    def level(self) -> int:
-        """How many containers the line continues."""
-        return len(self.places) - 1
-
-    @property
-    def indent(self) -> int:
-        """How many blanks stand before the content."""
-        return self.seen - self.places[-1]
 
 
 class Containers:
@@ -93,7 +87,7 @@ class Containers:
             else:
                 break
             places.append(at)
-        return Matched(text, places, seen, odd)
+        return Matched(text, places, seen, len(places) - 1, seen - at, odd)
 
     def keep(self, count: int) -> None:
         """Close all but the outer ones."""

@@ -23,11 +23,11 @@ class Leaf:
 
     __slots__ = ("first", "kind", "mark", "offsets", "reader", "size", "start")
 
-    def __init__(self, kind: str, matched: Matched, *, line: str = "", size: int = 0) -> None:
+    def __init__(self, kind: str, text: str, seen: int, *, line: str = "", size: int = 0) -> None:
         self.kind = kind
         self.size = size
         """How long the fence is, how deep the heading, which kind of HTML it is, or how much of a formula."""
-        self.mark = matched.text[matched.seen] if kind == What.FENCE else ""
+        self.mark = text[seen] if kind == What.FENCE else ""
         """The character of a fence."""
         self.offsets: list[int] = []
         """Where the content of each line of a paragraph begins, of a heading, or of the last line of HTML."""
@@ -38,8 +38,8 @@ class Leaf:
         self.start = 0
         """The character of the block with which that line begins."""
         if kind in {What.TEXT, What.HEADING, What.HTML, What.MATH}:
-            self.offsets.append(content_offset(line, matched))
-        if kind == What.TEXT and matched.text[matched.seen] == "[":
+            self.offsets.append(content_offset(line, text, seen))
+        if kind == What.TEXT and text[seen] == "[":
             self.reader = DefinitionReader()
 
     @property
@@ -87,13 +87,13 @@ def is_underline(matched: Matched) -> bool:
     )
 
 
-def content_offset(line: str, matched: Matched) -> int:
-    """Return where in a line its content begins, before its tabs were made spaces."""
-    if len(line) == len(matched.text):
-        return matched.seen
+def content_offset(line: str, text: str, seen: int) -> int:
+    """Return where in a line its content begins, from where it begins with tabs as spaces."""
+    if len(line) == len(text):
+        return seen
     column = 0
     for place, character in enumerate(line):
-        if column >= matched.seen:
+        if column >= seen:
             return place
         column += 4 - column % 4 if character == "\t" else 1
     return len(line)

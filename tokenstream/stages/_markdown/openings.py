@@ -211,11 +211,14 @@ def starts_at(
         direct: That paragraph stands directly in them.
         interrupts: A paragraph or a table is open, which a lone tag does not interrupt.
     """
+    text, seen = matched.text, matched.seen
+    if text[seen] not in _OPENERS and matched.indent < 4:
+        return Opening(What.TEXT, [], [matched.places[-1]], seen)
     line = _Line(matched, math, complete=complete, para=para, direct=direct, interrupts=interrupts)
     while True:
         if line.seen - line.at >= 4:
             return line.opening(What.TEXT if para and not line.containers else What.CODE)
-        opener = _OPENERS.get(line.text[line.seen])
+        opener = _OPENERS.get(text[line.seen])
         if opener is None:
             return line.opening(What.TEXT)
         found = opener(line)

@@ -58,7 +58,7 @@ class Completion:
     def __init__(self, math: Math | None = None) -> None:
         self._math: Math | None = math
         self._options: tuple[bool, ...] = ()
-        self._completer = InlineCompleter()
+        self._completer: InlineCompleter | None = None
         self._pieces: list[str] | None = None
         self._size = 0
         self._line = ""
@@ -92,15 +92,14 @@ class Completion:
     def preview(self, content: str, *, references: bool, item: bool = False, one_line: bool = False) -> str:
         """Return what to show of the content of a leaf."""
         options = (references, item, one_line)
-        known = self._completer.text
-        if options != self._options or not content.startswith(known):
-            known = ""
+        completer = self._completer
+        if completer is None or options != self._options or not content.startswith(completer.text):
             self._options = options
-            self._completer = InlineCompleter(
+            self._completer = completer = InlineCompleter(
                 item=item, one_line=one_line, references=references, math=self._math
             )
-        self._completer.feed(content[len(known) :])
-        return self._completer.preview()
+        completer.feed(content[len(completer.text) :])
+        return completer.preview()
 
 
 def preview_of(shape: Shape, tail: str) -> str:

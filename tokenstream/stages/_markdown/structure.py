@@ -101,7 +101,7 @@ class Structure:
             if matched.seen == len(text):
                 return self._blank_within(matched.level)
         else:
-            matched = Matched(text, [0], seen)
+            matched = Matched(text, [0], seen, 0, seen)
         decided = self._decide(line, matched, complete=complete)
         if matched.odd and decided != UNDECIDED:
             self._doubt = True
@@ -128,7 +128,7 @@ class Structure:
                 self.leaf = None
         if self._tag is not None:
             self._read_tags(self._tag, line)
-        self.open = self._is_open() or self._doubt or self._head is not None
+        self.open = self.leaf is not None or self._is_open() or self._doubt or self._head is not None
 
     def end(self) -> None:
         """Close everything at the end of the text."""
@@ -217,7 +217,7 @@ class Structure:
         self._close_leaf()
         self.kind_before = self.kind
         self.containers.keep(level)
-        self.leaf = Leaf(What.TABLE, matched)
+        self.leaf = Leaf(What.TABLE, matched.text, matched.seen)
         self._row = None
         if level == 0:
             self.containers.listed = None
@@ -243,7 +243,7 @@ class Structure:
             # In a list the end of a formula is found wherever it stands, in a quote only there.
             self._doubt = True
             if self.containers.quote_at < 0:
-                leaf.offsets.append(content_offset(line, matched))
+                leaf.offsets.append(content_offset(line, matched.text, matched.seen))
                 return SAME
             leaf.kind = What.TEXT
         if leaf.kind == What.TEXT:
@@ -261,10 +261,10 @@ class Structure:
                 self.leaf = None
             return SAME
         if kind == What.HTML:
-            leaf.take_html(content_offset(line, matched))
+            leaf.take_html(content_offset(line, matched.text, matched.seen))
             return SAME
         if kind == What.MATH:
-            leaf.offsets.append(content_offset(line, matched))
+            leaf.offsets.append(content_offset(line, matched.text, matched.seen))
             return SAME
         if kind == What.CODE:
             return SAME if matched.indent >= 4 else None
@@ -309,7 +309,7 @@ class Structure:
             self._doubt = self._doubt or odd or not whole
         # A lone tag ends the paragraph to some where the line continues not all containers.
         self._doubt = self._doubt or (odd and not whole and (matched.indent >= 4 or character == "<"))
-        leaf.offsets.append(content_offset(line, matched))
+        leaf.offsets.append(content_offset(line, matched.text, matched.seen))
         if whole and matched.indent < 4:
             self._row = _Head(matched.level, [matched.seen])
         else:
@@ -320,7 +320,7 @@ class Structure:
         """Take a line behind definitions: to some parsers everything begins afresh, so the block goes on."""
         opening = starts_at(matched, math=self._mark, complete=complete)
         if opening.what == What.TEXT and not opening.containers:
-            leaf.offsets.append(content_offset(line, matched))
+            leaf.offsets.append(content_offset(line, matched.text, matched.seen))
             self._row = _Head(matched.level, [matched.seen])
             return SAME
         if opening.what != What.UNDECIDED:
@@ -344,7 +344,7 @@ class Structure:
             containers.listed = new[0].marker if new and not new[0].quote else None
         self._row = self._possible_row(opening, count, sibling=sibling)
         if what not in {What.NOTHING, What.RULE}:
-            self.leaf = Leaf(what, matched._replace(seen=opening.seen), line=line, size=opening.size)
+            self.leaf = Leaf(what, matched.text, opening.seen, line=line, size=opening.size)
         self.open = True
         if same:
             return SAME
@@ -368,7 +368,7 @@ class Structure:
         """Open a formula that stands below text: to some it is part of the paragraph."""
         self._close_leaf()
         self._doubt = True
-        self.leaf = Leaf(What.MATH, matched, line=line)
+        self.leaf = Leaf(What.MATH, matched.text, matched.seen, line=line)
         return SAME
 
     def _finish_formula(self, leaf: Leaf, line: str) -> None:
@@ -379,7 +379,7 @@ class Structure:
         if goes_on is None:
             self._doubt = True
             if not leaf.size:
-                text = Leaf(What.TEXT, Matched(line, [0], leaf.offsets[0]), line=line)
+                text = Leaf(What.TEXT, line, leaf.offsets[0], line=line)
                 text.first, text.start = leaf.first, leaf.start
                 self.leaf = text
                 if not self.containers.items and self.kind == "math":
