@@ -62,7 +62,7 @@ def test_a_resize_in_tmux_loses_nothing_and_doubles_nothing(tmux: Callable[..., 
     told, asked = tmp_path / "told", tmp_path / "asked"
     told.touch()
     asked.touch()
-    environment = [f"-ePYTHONPATH={ROOT}", "-ePYTHONUTF8=1", "-eCOLUMNS=", "-eLINES=24"]
+    environment = [f"-ePYTHONPATH={ROOT}", "-ePYTHONUTF8=1", "-eCOLUMNS=80", "-eLINES=24"]
     player = [sys.executable, "-c", _PLAYER, str(told), str(asked)]
     tmux("new-session", "-d", "-x60", "-y12", *environment, *player)
     sizes = cycle([(40, 12), (40, 8), (60, 8), (60, 14), (80, 14), (44, 14), (44, 9), (60, 12)])

@@ -61,15 +61,16 @@ class Document(Markdown):
             # It does so in front of what it knows by no name, too, and prints nothing of that.
             self.parsed.insert(0, Token("what stands before", "", 0))
 
-    def rows(self, console: Console) -> list[str]:
-        """Return the lines that a console shows, without their ends.
+    def rows(self, console: Console, columns: int | None = None) -> list[str]:
+        """Return the lines that a console shows in so many columns, without their ends.
 
         Each has its own colours. Spaces at the end that nobody sees are left out: a terminal
         that takes a letter for wider than rich does would put them on a line of their own.
         """
-        self.parsed = [*_shallow(self.parsed, self.markup, console.width - _LEAST)]
+        width = console.width if columns is None else min(columns, console.width)
+        self.parsed = [*_shallow(self.parsed, self.markup, width - _LEAST)]
         with console.capture() as captured:
-            for line in console.render_lines(self, pad=False):
+            for line in console.render_lines(self, console.options.update(width=width), pad=False):
                 console.print(
                     Segments([*Segment.simplify(_trimmed(line, console)), Segment.line()]),
                     end="",

@@ -154,7 +154,7 @@ class MarkdownPrinter:
 
     def _finish(self, block: MarkdownBlock, text: str) -> None:
         document = self._document(block, text)
-        rows = document.rows(self._console)
+        rows = document.rows(self._console, self._screen()[0])
         if self._draws:
             # A line that the terminal takes for wider than rich does goes on in the next one.
             printed = "".join(f"{row}\r\n" for row in rows)
@@ -173,7 +173,7 @@ class MarkdownPrinter:
         # what it has to push into the scrollback is there for good.
         most = max((lines - 1) // 2, 1)
         text = recent(block.kind, block.text, rows=most, columns=columns)
-        rows = self._document(block, text).rows(self._console)[-most:]
+        rows = self._document(block, text).rows(self._console, columns)[-most:]
         if self._screen() != size:
             self._draw(block)
             return
@@ -206,7 +206,7 @@ class MarkdownPrinter:
         return f"{_SAVE}{_WRAP_OFF}{''.join(changed)}{_WRAP_ON}{_RESTORE}" if changed else ""
 
     def _screen(self) -> tuple[int, int]:
-        """Return the terminal's columns and lines, which may not be what COLUMNS and LINES tell rich."""
+        """Return the terminal's columns and lines; rich believes COLUMNS and LINES, which may be old."""
         try:
             columns, lines = os.get_terminal_size(self._console.file.fileno())
         except (AttributeError, OSError, ValueError):
