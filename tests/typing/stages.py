@@ -26,6 +26,8 @@ from tokenstream.stages import (
     Graphemes,
     Items,
     Lines,
+    MarkdownBlock,
+    MarkdownBlocks,
     Partials,
     Redact,
     Sentences,
@@ -67,10 +69,12 @@ def stages(inflate: ContentDecoder, encoder: Encoder) -> None:
     drafts: Stage[str, Partial[list[int]]] = Partials(list[int])
     calls: Stage[ToolCall, ToolCall] = ValidatedCalls(print)
     texts: list[Stage[str, str]] = [Words(), Graphemes(longest=99), Lines(), Sentences(spoken=True)]
+    blocks: Stage[str, MarkdownBlock] = MarkdownBlocks(math="dollar")
     bytes_again: Stage[Event, bytes] = encoder
     assert_type(events.feed(b""), list[ServerSentEvent])
     assert_type(messages.end(now=1.0), list[EventStreamMessage])
     assert_type(drafts.error, Exception | None)
+    assert_type(blocks.end()[0].unresolved, tuple[str, ...])
     assert_type(formats[0].stop, str | None)
     assert_type(Chain(texts[0], texts[1]).feed(""), list[str])
     Chain(framings[0], framings[1])

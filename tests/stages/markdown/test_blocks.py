@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 
 from tests.support.markdown import closed, fragmentations, run
+from tokenstream.errors import MisuseError
 from tokenstream.stages import MarkdownBlock, MarkdownBlocks
 
 CUTS = {
@@ -106,3 +108,18 @@ def test_a_stage_is_a_stage() -> None:
     blocks.check()
 
     assert ([], [], None, None) == (blocks.feed(""), blocks.end(), blocks.error, blocks.stop)
+
+
+def test_a_kind_of_formulas_that_there_is_not_is_refused() -> None:
+    """At construction, with the kinds that there are."""
+    kind: Any = "tex"
+    with pytest.raises(MisuseError, match="math= is"):
+        MarkdownBlocks(math=kind)
+
+
+def test_blocks_are_compared_by_what_they_hold() -> None:
+    """Two stages give equal blocks for the same text, and those are one in a set."""
+    (one,), (other,) = MarkdownBlocks().feed("a *b"), MarkdownBlocks().feed("a *b")
+
+    assert (one, 1) == (other, len({one, other}))
+    assert one != "a *b*"

@@ -17,7 +17,8 @@ _TITLES = {
     "(": re.compile(r"(?:[^()\\]|\\.)*+"),
 }
 _ENDS = {'"': '"', "'": "'", "(": ")"}
-_REFUSED = re.compile(r"(?:vbscript|javascript|file|data):", re.IGNORECASE)
+# What renderers take for no link: to them it defines nothing.
+_REFUSED = re.compile(r"(?:vbscript|javascript|file|data(?!:image/(?:gif|png|jpeg|webp);)):", re.IGNORECASE)
 _BRACKETS = re.compile(r"\[((?:[^\\\[\]]|\\.)++)\](?!\()", re.DOTALL)
 _MOST_NESTED = 32
 

@@ -1,0 +1,56 @@
+"""Link definitions at the start of a paragraph are read line by line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokenstream.stages._markdown.definitions import DefinitionReader, label_of, labels_in
+
+READ = {
+    "on one line": ("[a]: /u", ["[a]: /u"], 1),
+    "with a title": ("[a]: /u 't'\ntext", ["[a]: /u 't'"], 1),
+    "over lines": ("[a\nb]:\n/u\n(t\nt)", ["[a\n    b]:\n    /u\n    (t\n    t)"], 5),
+    "two": ("[a]: /u\n[b]: <v w>", ["[a]: /u", "[b]: <v w>"], 2),
+    "then text": ("[a]: /u\ntext", ["[a]: /u"], 1),
+    "a title on its own line that fails": ("[a]: /u\n't' x", ["[a]: /u"], 1),
+    "a title on its own line that never ends": ("[a]: /u\n't\nx", ["[a]: /u"], 1),
+    "a title on the same line that never ends": ("[a]: /u 't\nx", [], 0),
+    "a title on the same line with more behind it": ("[a]: /u 't' x", [], 0),
+    "a title of the wrong kind": ("[a]: /u (t(", [], 0),
+    "a label that never ends": ("[a\nb", [], 0),
+    "a label in a label": ("[a[b]]: /u", [], 0),
+    "a label with an escaped end": ("[a\\]b]: /u", ["[a\\]b]: /u"], 1),
+    "a backslash at the end of a label's line": ("[a\\\nb]: /u", ["[a\\\n    b]: /u"], 2),
+    "a backslash at the end of a title's line": ("[a]: /u 't\\\nb'", ["[a]: /u 't\\\n    b'"], 2),
+    "no label": ("[ ]: /u", [], 0),
+    "no colon": ("[a] /u", [], 0),
+    "no target": ("[a]:", [], 0),
+    "an empty target": ("[a]: <>", ["[a]: <>"], 1),
+    "a target that never ends": ("[a]: <u", [], 0),
+    "no blank behind the target": ("[a]: <u>'t'", [], 0),
+    "brackets in the target": ("[a]: u(v)w", ["[a]: u(v)w"], 1),
+    "brackets in the target that do not match": ("[a]: u(v", [], 0),
+    "one bracket too many in the target": ("[a]: u)v", [], 0),
+    "too many brackets in the target": ("[a]: " + "(" * 40 + ")" * 40, [], 0),
+    "a target that no renderer links to": ("[a]: javascript:x", [], 0),
+    "an image as data": ("[a]: data:image/png;base64,x", ["[a]: data:image/png;base64,x"], 1),
+    "other data": ("[a]: data:text/html,x", [], 0),
+    "text": ("a\n[a]: /u", [], 0),
+}
+
+
+@pytest.mark.parametrize("text, defined, text_from", READ.values(), ids=READ)
+def test_definitions_are_told_from_text(text: str, defined: list[str], text_from: int) -> None:
+    """What is whole by the end of the paragraph counts, as it is written; the rest is text."""
+    reader = DefinitionReader()
+    for line in text.split("\n"):
+        reader.read(line)
+    reader.close()
+
+    assert (defined, text_from) == ([definition.text for definition in reader.done], reader.text_from)
+
+
+def test_labels_are_compared_without_case_and_white_space() -> None:
+    """As CommonMark compares them."""
+    assert "a b ss" == label_of(" A \n B ẞ")
+    assert ["a", "b\\] c"] == labels_in("[A] [x](y) ![a][B\\] c] [ ] [unclosed")
