@@ -36,7 +36,7 @@ def _at_once(terminal: Terminal, text: str) -> Terminal:
 
 @pytest.mark.parametrize("widths", [by_wcwidth, narrow_emoji, wide_symbols])
 @pytest.mark.parametrize("columns", [20, 80])
-@pytest.mark.parametrize("size", [5, 40, WHOLE])
+@pytest.mark.parametrize("size", [pytest.param(5, marks=pytest.mark.slow), 40, WHOLE])
 def test_in_the_end_all_rows_are_those_of_rendering_at_once(columns: int, size: int, widths: Widths) -> None:
     """Ten lines high, in any pieces, however wide the terminal takes its letters to be."""
     shown = shown_on(Terminal(columns, 10, widths=widths), blocks_of(ANSWER, size))
