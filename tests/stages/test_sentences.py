@@ -203,6 +203,21 @@ def test_a_sentence_that_is_too_long_is_cut_where_it_hurts_least() -> None:
     assert ["一，二，", "三四五"] == run(Sentences(longest=6), ["一，二，三四五"])
 
 
+@pytest.mark.parametrize(
+    ("first", "longest", "text", "expected"),
+    [
+        pytest.param(None, 9, "</b>，한국。![i](u)!", ["</b>，한국。!", "[i](u)!"], id="half a reference"),
+        pytest.param(2, 6, "abcdefg    - \n\n3\tbc", ["abcdef", "g    ", "- \n\n3\t", "bc"], id="a clause"),
+    ],
+)
+def test_a_long_sentence_is_cut_in_the_same_places_however_it_comes(
+    first: int | None, longest: int, text: str, expected: list[str]
+) -> None:
+    """What is not yet known of the marks behind it makes it no longer."""
+    for pieces in fragmentations(text):
+        assert expected == run(Sentences(first=first, longest=longest), pieces)
+
+
 SPOKEN: dict[str, tuple[str, list[str]]] = {
     "headings": ("# One\n\n## Two ##\nx #no\n", ["One\n\n", "Two ##\n", "x #no\n"]),
     "underlined headings": ("One\n===\ntwo\n---\n", ["One\n\n", "two\n\n"]),

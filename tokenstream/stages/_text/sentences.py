@@ -109,9 +109,13 @@ class Sentences(TextStage):
             if mark < start:
                 # What it ended is given already: what is left is read as if it began here.
                 self._at = start
+            elif self._first is None and text[mark] in CLAUSES:
+                # The first piece was cut before it: from there on a clause ends nothing.
+                self._at = mark + 1
             elif self._is_end(text, start, mark, marked):
                 start = self._give(text, start, at, out)
-        start = self._shorten(text, start, len(text), out)
+        # Half a reference behind a mark may be of the next sentence, and does not make this one longer.
+        start = self._shorten(text, start, self._at, out)
         if self._mark is not None and self._mark < start:
             self._at, self._mark, self._marked = start, None, None
         self._held = text[start:]
