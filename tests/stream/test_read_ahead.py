@@ -13,7 +13,7 @@ from tests.stream.blocked import BEGUN, PATIENCE, TEXT, Loop, alone, every_opene
 from tests.stream.bodies import chunk
 from tests.support.loopback import OPEN, Act, Loopback, Script, chunked_head, http_chunk
 from tests.support.wire import DONE
-from tokenstream import Deadlines, Stream
+from tokenstream import Deadlines, Retry, Stream, resilient
 from tokenstream.errors import StreamStalled, StreamTruncated
 
 SOME = 0.3
@@ -201,3 +201,32 @@ def test_an_answer_that_comes_in_time_needs_no_thread() -> None:
         with httpx.stream("POST", server.url) as response, Stream(response) as stream:
             assert list(stream.text.throttle(hz=20, timer=True)) == ["a"]
             assert not readers()
+
+
+def test_what_is_held_comes_in_time_while_a_retry_is_waited_for() -> None:
+    """The thread is gone with the source that broke off; the wait itself can be given a time."""
+    begun = [chunk({"content": piece}) for piece in ("The", " sky")]
+    whole = [*begun, chunk({"content": " is blue."}, "stop"), DONE]
+    bodies = iter([begun, whole])
+    retry = Retry(mode="restart", wait=lambda _: SOME)
+    with resilient(lambda: next(bodies), retry, format="openai-chat") as stream:
+        start = time.monotonic()
+        seen = [(piece, time.monotonic() - start) for piece in stream.text.throttle(hz=20, timer=True)]
+
+    assert [piece for piece, _ in seen] == ["The", " sky", " is blue."]
+    assert seen[1][1] < SOME < seen[2][1]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_what_ends_a_program_ends_the_loop_as_it_does_without_the_thread(kind: type[BaseException]) -> None:
+    """And is no answer that broke off."""
+
+    def source() -> Iterator[bytes]:
+        yield chunk({"content": "The"})
+        yield chunk({"content": " sky"})
+        time.sleep(0.1)
+        raise kind
+
+    with Stream(source(), format="openai-chat") as stream, pytest.raises(kind):
+        list(stream.text.throttle(hz=20, timer=True))
+    assert not readers()

@@ -101,6 +101,17 @@ def test_a_view_that_is_closed_gives_nothing_more_and_makes_no_others() -> None:
             list(text.accumulate())
 
 
+def test_what_stood_within_tags_is_closed_with_the_view() -> None:
+    """And is not said never to have been split off."""
+    with pieces("<think>Hm.</think>The sky") as stream:
+        text = stream.text.split_tags("think")
+        assert (list(text), text.inside) == (["The sky"], "Hm.")
+        text.close()
+
+        with pytest.raises(MisuseError, match="this view was closed"):
+            _ = text.inside
+
+
 # -- orders ------------------------------------------------------------------
 
 

@@ -142,6 +142,20 @@ class Pump:
                 waited = watch.fired
             return WAITED if waited else Failed(error)
 
+    @property
+    def is_waiting(self) -> bool:
+        """The source is to be opened, but not yet."""
+        return isinstance(self.source, Deferred) and self.source.wait > 0
+
+    def wait(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+        """Wait until the source is to be opened, and open it with the next read.
+
+        Args:
+            until: The clock at which to stop waiting; None for as long as it takes.
+        """
+        self._wait(None if until is None else max(until - self._clock(), 0.0))
+        return WAITED
+
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
         """Return the payload that an item of `direct` holds; where it holds none, the next chunk."""
         source = self.source

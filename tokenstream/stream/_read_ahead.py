@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.stream._items import Failed
 from tokenstream.stream._said import log
 from tokenstream.stream._wake import shut_down
 
@@ -38,6 +37,7 @@ class ReadAhead:
         "_changed",
         "_chunks",
         "_close",
+        "_error",
         "_items",
         "_over",
         "_reading",
@@ -57,6 +57,8 @@ class ReadAhead:
         """The thread waits for the source."""
         self._over = False
         """The thread has read all that it will."""
+        self._error: BaseException | None = None
+        """What the source raised; the loop meets it behind what came before."""
         self._stopped = False
         self._close: Callable[[], object] | None = None
         """Closes the source, where that is left to the thread."""
@@ -73,15 +75,18 @@ class ReadAhead:
     def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._over or self._stopped, self._seconds)
-            if self._stopped or (self._over and not self._items):
+            if self._stopped:
                 raise StopIteration
-            if not self._items:
+            if self._items:
+                item = self._items.popleft()
+                self._changed.notify_all()
+                return item
+            if not self._over:
                 raise Late
-            item = self._items.popleft()
-            self._changed.notify_all()
-        if item.__class__ is Failed:
-            raise item.error
-        return item
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
+        raise StopIteration
 
     def stop(self) -> None:
         """Have a read that is in progress come back."""
@@ -115,8 +120,8 @@ class ReadAhead:
             for item in self._chunks:
                 if not self._put(item):
                     break
-        except Exception as error:  # noqa: BLE001 - the loop meets it behind what came before
-            self._put(Failed(error))
+        except BaseException as error:  # noqa: BLE001 - the loop raises it
+            self._error = error
         finally:
             with self._changed:
                 self._over = True

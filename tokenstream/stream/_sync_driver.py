@@ -157,7 +157,7 @@ class SyncDriver(Driver):
     @property
     def waits_in_time(self) -> bool:
         """A read can be given a time, after which it comes back and loses nothing."""
-        return self.pump.bound is not None
+        return self.pump.bound is not None or self.pump.is_waiting
 
     def read_ahead(self) -> None:
         """Have a thread read the source, which `step_until` can wait for in time then."""
@@ -181,6 +181,8 @@ class SyncDriver(Driver):
         if pump.chunks is not None and not self.machine.answered:
             # What blocks can only be broken off, which ends it.
             return pump.read(None)
+        if until is not None and pump.is_waiting:
+            return pump.wait(self.until(None, until))
         if isinstance(pump.source, Deferred):
             self.begin_request(pump.source)
         return pump.read(self.until(None))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream.errors import MisuseError
 from tokenstream.stream._shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
+from tokenstream.stream._text_plan import closed
 
 if TYPE_CHECKING:
     import re
@@ -213,8 +214,10 @@ class _Shaping:
         """The text within tags, as far as this view was read; see `split_tags`.
 
         Raises:
-            MisuseError: No tags are split off.
+            MisuseError: No tags are split off, or the view was closed.
         """
+        if self._plan.text is closed:
+            closed()
         if all(step.method != "split_tags" for step in self._plan.steps):
             raise MisuseError(".inside is what stands within tags: ask .split_tags() for such a view first")
         inside: str = self._cursor.find("inside").inside
