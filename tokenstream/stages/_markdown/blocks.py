@@ -163,6 +163,10 @@ class MarkdownBlocks:
             self._carriage = True
         given: list[MarkdownBlock] = []
         self._flow = None
+        if "\n" not in text and "\r" not in text:
+            if text:
+                self._partial(text, given)
+            return given + self._open()
         begin = 0
         for match in _ENDING.finditer(text):
             self._complete(text[begin : match.start()], match[0], given)

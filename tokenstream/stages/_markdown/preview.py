@@ -46,6 +46,9 @@ class _Lines(NamedTuple):
     """Nothing does."""
 
 
+_NO_LINES = _Lines("", "", [], plain=True)
+
+
 class Completion:
     """What the preview that was built last was built from, so that the next one reads only what is new.
 
@@ -63,7 +66,7 @@ class Completion:
         self._size = 0
         self._line = ""
         self._shape: Shape | None = None
-        self._lines = _Lines("", "", [], plain=True)
+        self._lines = _NO_LINES
 
     def line(self, pieces: list[str], size: int) -> str:
         """Return the line that the first of its pieces make."""
