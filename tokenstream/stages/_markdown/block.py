@@ -17,8 +17,6 @@ __all__ = ["CLOSED", "Known", "MarkdownBlock", "Shape", "State"]
 CLOSED = "closed"
 _WITHOUT_LINKS = frozenset({"code", "definitions", "fence", "math", "rule"})
 
-_WITHOUT_LINKS = frozenset({"code", "definitions", "fence", "math", "rule"})
-
 
 class Known(NamedTuple):
     """A link definition, by whom it was made and as which of all."""
