@@ -49,6 +49,7 @@ BY_HAND = [
     "<div>\n\n*a*\n\n</div>\n<!-- b\n\nc --> d\n\n<script>\n\nx\n</script>\n<b>\n\ne",
     "-\n\n  a\n\n- - b\n\n    c\n\n* ***\n+ +\n\n\ttab\n-\tx\n\n\ty\n",
     "[a]: data:image/png;base64,x\n\n![b][a]\n\n[c]: javascript:x\n===\n[c]\n",
+    "a\n-:\n-\n  b\n\n=\n-|\n<t>\n>\n\n1) a\n<n>\n-\n\n+\n  \n\t#\n",
     "a\r\n\r\nb\r\rc\x0b\x0c\n\xa0\n\u2028\n\x85\nd\n\ne",
     "[a]: /u\n===\n[b]: /v\n2. x\n\n[c]: /w 't\n\n[d]\n- a | b\n---|---\nx | y\n\n# h | i\n-|-\n",
 ]

@@ -113,8 +113,10 @@ class Structure:
         self._head = self._row = None
         if self._tables and "|" in line:
             self._head = row and row._replace(text=expand_tabs(line))
+            self._doubt = self._doubt or self._odd_row
+        if leaf is not None and leaf.is_row(line):
             # cmark has the second row of a table of one column follow a first row without a pipe.
-            self._doubt = self._doubt or self._odd_row or (leaf is not None and leaf.is_row(line))
+            self._doubt = True
         self._odd_row = False
         if self.containers.quote_at >= 0 and "\t" in line and line.count(">") > 1:
             # markdown-it counts the columns of a tab from the inner of two quotes.
