@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.sources.sockets import answer
 from tests.stream.blocked import BEGUN, PATIENCE, TEXT, Loop, alone, every_opener, opened
 from tests.stream.bodies import chunk
 from tests.support.loopback import OPEN, Act, Loopback, Script, chunked_head, http_chunk
@@ -229,4 +230,29 @@ def test_what_ends_a_program_ends_the_loop_as_it_does_without_the_thread(kind: t
 
     with Stream(source(), format="openai-chat") as stream, pytest.raises(kind):
         list(stream.text.throttle(hz=20, timer=True))
+    assert not readers()
+
+
+@pytest.mark.parametrize("leave", ["stop", "close"])
+def test_answers_of_one_connection_are_left_in_the_middle(leave: str) -> None:
+    """The thread reads the connection, and for all of them: the next one comes as ever."""
+    silence = threading.Event()
+
+    def source() -> Iterator[str]:
+        for name in ("one", "two"):
+            *begun, item, part, done = answer(name, "The", " sky", " is", " blue.")
+            yield from begun
+            silence.wait(0.1)
+            yield from (item, part, done)
+
+    seen: list[str] = []
+    with Stream(source(), format="openai-realtime") as stream:
+        for response in stream.responses:
+            for piece in response.text.throttle(hz=20, timer=True):
+                seen.append(piece)
+                if len(seen) % 2 == 0:
+                    getattr(response, leave)()
+            assert len(readers()) == 1
+
+    assert seen == ["The", " sky is blue."] * 2
     assert not readers()

@@ -38,6 +38,8 @@ class SyncSource:
     """Whether each chunk is one whole payload: a WebSocket's messages."""
     bound: Callable[[float | None], object] | None = None
     """Says how many seconds the next read may take; then it raises TimeoutError, and nothing is lost."""
+    read_ahead: Callable[[], Callable[[float | None], object]] | None = None
+    """Has a thread read what others are read from as well, and returns what is `bound` then."""
     lent: bool = False
     """Whether the connection is somebody else's, who closes it: a stream that is dropped leaves it alone."""
     convert: Callable[[Any], Any] | None = None

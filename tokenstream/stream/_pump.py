@@ -88,9 +88,14 @@ class Pump:
 
     def read_ahead(self) -> None:
         """Have a thread read the open source from here on, so that a read can be given a time."""
-        if self.chunks is not None and self.bound is None:
+        if self.chunks is None or self.bound is not None:
+            return
+        if isinstance(self.source, SyncSource) and self.source.read_ahead is not None:
+            self.bound = self.source.read_ahead()
+        else:
             ahead = self._ahead = ReadAhead(self.chunks, self._socket)
-            self.chunks, self.bound, self.direct = ahead, ahead.bound, None
+            self.chunks, self.bound = ahead, ahead.bound
+        self.direct = None
 
     # -- reading -----------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tokenstream.errors import MisuseError, StreamError
@@ -84,7 +85,14 @@ class Responses(Uncopied, Generic[StreamT]):
             self._read()
         messages = _Messages(self.message, lane)
         bound = None if pump.bound is None else messages.bound
-        source = SyncSource(messages, lane.drop, messages=True, bound=bound, lent=True)
+        source = SyncSource(
+            messages,
+            lane.drop,
+            messages=True,
+            bound=bound,
+            read_ahead=partial(self._read_ahead, messages),
+            lent=True,
+        )
         driver = SyncDriver(source, session.options(lane))
         session.live.add(driver)
         self._current = response = self._kind(driver)
@@ -120,6 +128,11 @@ class Responses(Uncopied, Generic[StreamT]):
                 return None
             self._read(until)
         return message
+
+    def _read_ahead(self, messages: _Messages) -> Callable[[float | None], object]:
+        """Have a thread read the connection, so that a message of an answer can be waited for in time."""
+        self._driver.read_ahead()
+        return messages.bound
 
     def _read(self, until: float | None = None) -> None:
         """Read one item of the connection, as the stream itself would."""
