@@ -50,6 +50,7 @@ BY_HAND = [
     "-\n\n  a\n\n- - b\n\n    c\n\n* ***\n+ +\n\n\ttab\n-\tx\n\n\ty\n",
     "[a]: data:image/png;base64,x\n\n![b][a]\n\n[c]: javascript:x\n===\n[c]\n",
     "a\n-:\n-\n  b\n\n=\n-|\n<t>\n>\n\n1) a\n<n>\n-\n\n+\n  \n\t#\n",
+    "|a|\n|-|\n\xa0\n2. x\n\n> |b|\n> |-|\n> \x0c\n2. y\n\n|c|\n|-|\n\u2003\n    z\n\n---",
     "a\r\n\r\nb\r\rc\x0b\x0c\n\xa0\n\u2028\n\x85\nd\n\ne",
     "[a]: /u\n===\n[b]: /v\n2. x\n\n[c]: /w 't\n\n[d]\n- a | b\n---|---\nx | y\n\n# h | i\n-|-\n",
 ]
