@@ -146,6 +146,7 @@ def test_all_definitions_can_be_asked_for_at_the_end() -> None:
         ("text\n| a | b", "text"),
         ("| a |\n|---|\n| *b", "| a |\n|---|\n| *b*"),
         ("| a |\n|---|\n| ", "| a |\n|---|\n"),
+        ("| a |\n|---|\n\xa0", "| a |\n|---|\n"),
         ("<!-- a", "<!-- a-->"),
         ("<pre>a</pr", "<pre>a</pre>"),
         ("<div>\n<a href='x", "<div>\n"),
@@ -222,6 +223,19 @@ def test_the_cost_is_linear(make: Callable[[int], str], size: int) -> None:
         costs.append(min(_seconds(pieces) for _ in range(3)))
 
     assert costs[1] < max(30 * costs[0], 0.1)
+
+
+@pytest.mark.slow
+def test_what_is_settled_of_a_long_block_costs_no_text() -> None:
+    """A highlighter that asks each snapshot of 100,000 lines how much is new pays for no square."""
+    pieces = pieces_of("```py\n" + "x = 1 + 2\n" * 100_000, 64)
+    blocks = MarkdownBlocks()
+    begun = time.process_time()
+    settled = [block.settled for piece in pieces for block in blocks.feed(piece)]
+
+    assert len(pieces) - 1 <= len(settled)
+    assert sorted(settled) == settled
+    assert time.process_time() - begun < 3
 
 
 def _seconds(pieces: list[str]) -> float:

@@ -181,8 +181,7 @@ class MarkdownBlock:
     @property
     def settled(self) -> int:
         """Leading characters of `text` that no later text of the block changes."""
-        value: int = self._value("settled")
-        return value
+        return self._state[0].settled
 
     @property
     def definitions(self) -> str:
@@ -207,7 +206,7 @@ class MarkdownBlock:
 
 def _source(_block: MarkdownBlock, state: State, _before: State | None) -> str:
     shape, pieces, size = state
-    return "".join(shape.lines[: shape.size]) + "".join(pieces[:size])
+    return shape.completion.whole(shape.lines, shape.size) + "".join(pieces[:size])
 
 
 def _text(block: MarkdownBlock, state: State, _before: State | None) -> str:
@@ -227,11 +226,6 @@ def _stable(block: MarkdownBlock, _state: State, before: State | None) -> int:
         return 0
     memo = before[0].memo
     return _common(memo[1] if memo and memo[0] is before else _preview(before), block.text)
-
-
-def _settled(block: MarkdownBlock, state: State, _before: State | None) -> int:
-    shape = state[0]
-    return len(block.text) if shape.closed else min(shape.settled, len(block.text))
 
 
 def _definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
@@ -261,7 +255,6 @@ _READERS: dict[str, Callable[[MarkdownBlock, State, State | None], Any]] = {
     "source": _source,
     "text": _text,
     "stable": _stable,
-    "settled": _settled,
     "definitions": _definitions,
     "unresolved": _unresolved,
 }

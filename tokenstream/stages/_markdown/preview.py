@@ -56,7 +56,19 @@ class Completion:
         math: The marks of formulas that the renderer knows.
     """
 
-    __slots__ = ("_completer", "_line", "_lines", "_math", "_options", "_pieces", "_shape", "_size")
+    __slots__ = (
+        "_completer",
+        "_count",
+        "_line",
+        "_lines",
+        "_math",
+        "_options",
+        "_pieces",
+        "_shape",
+        "_size",
+        "_whole",
+        "_wholes",
+    )
 
     def __init__(self, math: Math | None = None) -> None:
         self._math: Math | None = math
@@ -67,6 +79,19 @@ class Completion:
         self._line = ""
         self._shape: Shape | None = None
         self._lines = _NO_LINES
+        self._wholes: list[str] | None = None
+        self._count = 0
+        self._whole = ""
+
+    def whole(self, lines: list[str], count: int) -> str:
+        """Return the text of the first whole lines of a block."""
+        if lines is self._wholes and count >= self._count:
+            if count > self._count:
+                self._whole += "".join(lines[self._count : count])
+        else:
+            self._whole = "".join(lines[:count])
+        self._wholes, self._count = lines, count
+        return self._whole
 
     def line(self, pieces: list[str], size: int) -> str:
         """Return the line that the first of its pieces make."""
@@ -115,12 +140,11 @@ def preview_of(shape: Shape, tail: str) -> str:
     leaf = shape.leaf
     if leaf == What.TEXT:
         return _paragraph(shape, tail)
-    lines = shape.lines[: shape.size]
-    before = "".join(lines)
+    if leaf == What.MATH:
+        return "".join(shape.lines[: shape.first])
+    before = shape.completion.whole(shape.lines, shape.size)
     if leaf == What.FENCE:
         return _fence(shape, before + tail)
-    if leaf == What.MATH:
-        return "".join(lines[: shape.first])
     if leaf == What.HTML:
         return _html(shape, before, tail)
     if leaf == What.HEADING and tail:
@@ -179,7 +203,7 @@ def _row(shape: Shape, tail: str) -> str:
     begin = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
     done = shape.completion.preview(tail[begin:], references=shape.defined > 0, one_line=True)
     row = tail[:begin] + done
-    return row if row.strip(" \t|>") else ""
+    return row if row.strip(" \t|>").strip() else ""
 
 
 def _html(shape: Shape, before: str, tail: str) -> str:
