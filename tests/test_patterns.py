@@ -15,6 +15,8 @@ from tests.support.patterns import Expression, hostile, kept, written
 from tests.support.sampling import sampled
 from tokenstream._json import _block
 from tokenstream.framing import json_array
+from tokenstream.stages._markdown import inline
+from tokenstream.stages._markdown.html_tags import OpenTag
 
 _SIZES = 16, 128, 1_024, 8_192
 _SLOW = 0.004
@@ -23,6 +25,14 @@ _STEEP = 24
 """How many times as long a text of eight times the size may take: 8 is linear, 64 quadratic."""
 _PER_CHARACTER = 4
 _SPARE = 16_384
+
+
+def _tag_of(line: str) -> re.Pattern[str] | None:
+    """Return what finds the tag that a line opens."""
+    tag = OpenTag()
+    tag.begin(line)
+    return tag._tag  # noqa: SLF001 - it holds what it has made
+
 
 MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream._json._block": _block(4_300),
@@ -34,7 +44,12 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.formats._fast.shape._holes": None,
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._kind": None,
-    # The user's own expressions, and the names of files.
+    "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
+    "tokenstream.stages._markdown.inline._special": inline._special(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
+    # The user's own expressions, markers and names of tags, and the names of files.
+    "tokenstream.stages._text.matching._compiled": None,
+    "tokenstream.stages._text.tags.__init__": None,
+    "tokenstream.stages._text.until.__init__": None,
     "tokenstream.stages._guards.match.compiled": None,
     "tokenstream.testing._record_filters._compiled": None,
     "tokenstream.testing._record_clients.refuse_earlier": None,

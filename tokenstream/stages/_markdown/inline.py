@@ -25,7 +25,8 @@ _LABEL = re.compile(r"\[(?:[^\[\]\\]|\\.)*+(?:(\])|\\?\Z)", re.DOTALL)
 _TASK_BOX = re.compile(r"\[(?:[ xX]?|[ xX]\]\s*)")
 # What would be taken for the start of a block or for an underline, if nothing came after it.
 _NO_TEXT = re.compile(
-    r"[ \t]*(?:[+*]|#{1,6}|[0-9]{1,9}[.)]|=+|`{3,}|~{3,}|[-:| \t]+|>[> \t]*|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})"
+    r"[ \t]*+(?:[+*]|#{1,6}|[0-9]{1,9}[.)]|=++|`{3,}+|~{3,}+|[-:| \t]++|>[> \t]*+"
+    r"|(?:\*[ \t]*+){3,}+|(?:_[ \t]*+){3,}+|(?<=[ \t])\Z)"
 )
 _BLOCK_START = re.compile(
     r"[ \t]*(?:[\n<>|]|(?:[-+*]|#{1,6}|[0-9]{1,9}[.)])(?:\s|\Z)|```|~~~|[-=_*:][-=_*: \t]*(?:\n|\Z))"

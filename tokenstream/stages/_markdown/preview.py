@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_TAG", "Completion", "preview_of"]
 
-_CLOSING_HASHES = re.compile(r"(?:[ \t]+|\A)#*[ \t]*\Z")
 _MAY_DEFINE = re.compile(r"\[(?:[^\\\[\]]|\\.)*+\\?(?:\Z|\](?::|\Z))")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _OPEN_TAG = re.compile(r"<[^<>]*\Z")
@@ -193,9 +192,16 @@ def _paragraph(shape: Shape, tail: str) -> str:
 def _heading(shape: Shape, tail: str) -> str:
     begin = shape.offsets[-1]
     hashes = len(tail) - len(tail[begin:].lstrip("#"))
-    content = _CLOSING_HASHES.sub("", tail[hashes:]).lstrip(" \t")
+    content = _without_closing_hashes(tail[hashes:]).lstrip(" \t")
     done = shape.completion.preview(content, references=shape.defined > 0, one_line=True)
     return f"{tail[:hashes]} {done}" if done.strip() else ""
+
+
+def _without_closing_hashes(heading: str) -> str:
+    """Return a heading without the hashes behind its last blank, and without blanks at its end."""
+    heading = heading.rstrip(" \t")
+    bare = heading.rstrip("#")
+    return bare.rstrip(" \t") if not bare or bare[-1] in " \t" else heading
 
 
 def _row(shape: Shape, tail: str) -> str:

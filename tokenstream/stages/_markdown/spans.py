@@ -15,10 +15,12 @@ OPEN: Final = -1
 _NAME = r"[A-Za-z][A-Za-z0-9-]*"
 _KEY = r"[A-Za-z_:][A-Za-z0-9_.:-]*"
 _ATTRIBUTES = rf"(?:\s+{_KEY}(?:\s*=\s*(?:[^\s\"'=<>`]+|'[^']*'|\"[^\"]*\"))?)*"
+# In a tag that is whole nothing is read twice.
+_WHOLE_ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:[^\s\"'=<>`]++|'[^']*+'|\"[^\"]*+\"))?+)*+"
 _LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{1,31}"
 _WHOLE_TAG = re.compile(
-    rf"<{_NAME}{_ATTRIBUTES}\s*/?>"
+    rf"<{_NAME}{_WHOLE_ATTRIBUTES}\s*/?>"
     rf"|</{_NAME}\s*>"
     r"|<!--(?:>|->|.*?-->)"
     r"|<\?.*?\?>"

@@ -13,7 +13,7 @@ from tokenstream.stages._text.lookahead import watch_end
 __all__ = ["Matcher", "width_of"]
 
 # Plain characters, and signs behind a backslash.
-_LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])+", re.DOTALL)
+_LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])++", re.DOTALL)
 _UNBOUNDED = 2**31
 """A width from which on a pattern counts as unbounded: no match is as long."""
 _SHARED_FLAGS = int(re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE)
