@@ -29,7 +29,8 @@ def reads_on(mark: str, line: str, size: int) -> bool | None:
     text = line.strip(" \t")
     if mark == "\\[":
         if "\\]" in text:
-            return False
+            # To some an empty formula is text.
+            return None if not size and "\\]" not in text[3:] else False
     elif size or len(text) > 3:
         if text.endswith("$$") or _LABEL.search(text):
             return False

@@ -122,10 +122,10 @@ class Structure:
             # markdown-it counts the columns of a tab from the inner of two quotes.
             self._doubt = True
         if leaf is not None:
-            if leaf.kind == What.TABLE:
+            if leaf.kind in {What.TABLE, What.MATH}:
                 # To markdown-it a row of no-break spaces or form feeds is blank, and ends the table.
                 self._doubt = self._doubt or not line.strip("> \t").strip()
-            elif leaf.kind == What.MATH:
+            if leaf.kind == What.MATH:
                 self._finish_formula(leaf, line)
             elif leaf.kind == What.TEXT and leaf.defines:
                 self._read_definitions(leaf, line)
