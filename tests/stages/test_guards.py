@@ -124,6 +124,12 @@ def test_a_price_is_asked_for_with_the_tokens_so_far() -> None:
     assert {5} == {usage.input_tokens for usage in seen}
 
 
+def test_a_price_that_is_no_number_is_an_error() -> None:
+    """`nan` is above no bound, and would let every answer go on."""
+    with pytest.raises(MisuseError, match="nan"):
+        stopped_by(Budget(price=lambda _: float("nan"), most=1.0), [TextDelta("a")])
+
+
 @pytest.mark.parametrize(
     "bounds, why",
     [
@@ -295,6 +301,30 @@ def test_a_pattern_is_found_as_soon_as_nothing_can_undo_it(pattern: str, text: s
     assert upto == found_after(pattern, text, 1)
     for size in (2, 3, 100):
         assert (upto is None) is (found_after(pattern, text, size) is None)
+
+
+@pytest.mark.parametrize(
+    "pattern, text",
+    [
+        (r"cat(?!s)", "cats"),
+        (r"foo(?!bar)", "foobar foo"),
+        (r"foo(?!bar)", "foobar"),
+        (r"foo(?=bar\b)", "foobars"),
+        (r"foo(?=bar\b)", "foobar foo"),
+        (r"cat$", "cat\nx"),
+        (r"cat$|dog", "cat\nx dog"),
+        (r"(?m)^cat$", "a\ncat\nb"),
+        (r"cat(?:-|$)", "cat\nx"),
+        (r"(?:cat)+(?!-)", "catcat-"),
+        (r"(?<!con)cat(?!.*dog)", "cat, a dog"),
+        (r"(?<!con)cat(?!.*dog)", "concat, a cat"),
+    ],
+)
+def test_what_stands_behind_a_match_counts_at_every_cut(pattern: str, text: str) -> None:
+    """A look-ahead and the end of the text are not decided by where a piece ends."""
+    found = re.search(pattern, text) is not None
+    for size in range(1, len(text) + 1):
+        assert found is (found_after(pattern, text, size) is not None)
 
 
 def test_a_pattern_is_found_in_a_long_text() -> None:

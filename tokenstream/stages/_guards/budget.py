@@ -176,6 +176,8 @@ class Budget:
             self._spend(f"{most:,} tokens", estimated=self._bytes > 0)
         elif self._price is not None and self._most is not None:
             price: Any = self._price(self._now(tokens))
+            if price != price:  # noqa: PLR0124 - nan alone differs from itself, of whatever type it is
+                raise MisuseError("price= returned nan, which bounds nothing: return what the usage costs")
             if price > self._most:
                 self._spend(f"{self._most:g} for the answer", estimated=self._bytes > 0)
 

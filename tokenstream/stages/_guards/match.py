@@ -7,14 +7,18 @@ from typing import Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._text.base import TextStage
+from tokenstream.stages._text.lookahead import watch_end
 from tokenstream.stages._text.matching import width_of
 
 __all__ = ["LONGEST_MATCH", "Match", "compiled"]
 
 LONGEST_MATCH = 1_000
 """The most characters of a match that is sure to be found across pieces."""
-_NEXT = ("a", "0", " ", "\n", ".")
-"""What may come next, for all that a pattern can ask of a single character."""
+_NEXT = ("a", "0", " ", "\n", ".", "\na")
+"""What may come next, for all that a pattern can ask of it but by look-ahead."""
+_ASKS_MORE = re.compile(r"\\[bBZ]|\$|\(\?")
+"""What stands in a look-ahead that looks at one more character than it takes."""
+_ESCAPED = re.compile(r"\\[^bBZ]", re.DOTALL)
 
 
 def compiled(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
@@ -53,14 +57,16 @@ class Match(TextStage):
         ([' of a cat'], [], "the text matches '\\\\bcat\\\\b'")
     """
 
-    __slots__ = ("_pattern", "_reach", "_stop", "_tail", "_whole")
+    __slots__ = ("_ahead", "_pattern", "_reach", "_refuses", "_stop", "_tail", "_whole")
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
-        looks_ahead = "(?=" in pattern.pattern or "(?!" in pattern.pattern
-        width = LONGEST_MATCH if looks_ahead else width_of(pattern.pattern, pattern.flags)
-        self._reach = min(width, LONGEST_MATCH) + 1
-        """How many characters a match may have, and the one behind it that decides."""
+        self._ahead = _looks_ahead(pattern)
+        """How many characters behind a match may undo it."""
+        self._refuses = "(?!" in pattern.pattern
+        """No few characters can tell what the next ones may undo."""
+        self._reach = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
+        """How many characters a match may have, with those behind it that decide."""
         self._tail = ""
         self._whole = True
         """The tail is the whole text."""
@@ -85,8 +91,8 @@ class Match(TextStage):
             before = len(self._tail)
             self._tail += item
             self._look(before, at_end=False)
-            if len(self._tail) > 2 * LONGEST_MATCH:
-                self._tail, self._whole = self._tail[-LONGEST_MATCH - 1 :], False
+            if len(self._tail) > 2 * (LONGEST_MATCH + self._ahead):
+                self._tail, self._whole = self._tail[-LONGEST_MATCH - self._ahead :], False
         return [item]
 
     def end(self, *, now: float = 0.0) -> list[str]:
@@ -102,9 +108,26 @@ class Match(TextStage):
         if found is None:
             return
         start = found.start()
-        sure = at_end or found.end() < len(tail)
-        if sure or all(_begins(search(tail + following, start), start) for following in _NEXT):
+        sure = at_end or found.end() + self._ahead <= len(tail)
+        if not sure and not self._refuses:
+            sure = all(_begins(search(tail + following, start), start) for following in _NEXT)
+        if sure:
             self._stop = f"the text matches {self._pattern.pattern!r}"
+
+
+def _looks_ahead(pattern: re.Pattern[str]) -> int:
+    """Return how many characters behind a match may undo it."""
+    source = pattern.pattern
+    try:
+        ahead = watch_end("a guard", pattern).ahead
+    except MisuseError:
+        return LONGEST_MATCH
+    widths = [
+        width_of(body, 0) + (_ASKS_MORE.search(_ESCAPED.sub("", body)) is not None) for body in ahead if body
+    ]
+    # `$` stands before a last newline, too.
+    ends = "$" in _ESCAPED.sub("", source)
+    return min(max([1, *([2] if ends else []), *widths]), LONGEST_MATCH)
 
 
 def _begins(found: re.Match[str] | None, start: int) -> bool:
