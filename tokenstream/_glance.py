@@ -48,6 +48,7 @@ class Glancing:
         "ready",
         "reorder",
         "shortcut",
+        "waits",
     )
 
     def __init__(self, limits: Limits, late_usage: Callable[[], Usage | None]) -> None:
@@ -67,6 +68,8 @@ class Glancing:
         """What went wrong after the events that were given last."""
         self.plain = True
         """Whether nothing but more input is needed: no error, no terminal event, no end."""
+        self.waits = False
+        """Nothing is given before the guards that were asked have answered."""
         self.shortcut: Callable[[bytes, float], Event | None] | None = None
         """Does what `give` does, where the last chunk is done with and the next may be like it."""
 

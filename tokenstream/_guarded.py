@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._answer import Throughs
     from tokenstream.formats.base import Format
@@ -48,7 +49,7 @@ class GuardedMachine(Machine):
         through: Makes what the events of each format pass before they are given; None for nothing.
     """
 
-    __slots__ = ("_finish", "_hold", "_named", "_stops", "_way", "guards", "last", "waits")
+    __slots__ = ("_finish", "_hold", "_named", "_stops", "_way", "guards", "last")
 
     def __init__(
         self,
@@ -67,8 +68,6 @@ class GuardedMachine(Machine):
         self._stops: Stops
         self._finish: Event | None = None
         """The finish of the answer, while the guards that judge it are waited for."""
-        self.waits = False
-        """Nothing is given before the guards that were asked have answered."""
         self.last: Event | None = None
         """The event that is still to be given at the end of a stream that a guard has stopped."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings, through=through)
@@ -110,17 +109,23 @@ class GuardedMachine(Machine):
     def guarded_until(self) -> float:
         """The clock at which a guard stops the answer, whatever comes until then."""
         deadline = None
-        if self.guards is not None and not self.over:
+        if self.guards is not None and (self.waits or not self.over):
             self.guards.start(self.meter.started_at)
             deadline = self.guards.deadline
         return math.inf if deadline is None else deadline
 
     def tick(self, now: float) -> None:
         """Stop where time is over."""
-        if self.guards is not None and not self.over:
+        if self.guards is not None and (self.waits or not self.over):
             self.now = now
             self.guards.tick(now)
             self._obey()
+
+    def fail_guarded(self, error: StreamError) -> None:
+        """End with an error; what is held back is never shown."""
+        self._end_guarded()
+        self.error = error
+        self._stops.let_go()
 
     def answer_from(self, answer: Callable[[], object]) -> None:
         """Take what a guard has answered that was awaited.
@@ -205,13 +210,12 @@ class GuardedMachine(Machine):
         try:
             show()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
-            self._end_guarded()
-            self.error = GuardFailed(
+            failed = GuardFailed(
                 f"a guard of the stream raised {type(error).__name__}, so the stream was closed; "
                 "what had arrived is in .partial"
             )
-            self.error.__cause__ = error
-            self._stops.let_go()
+            failed.__cause__ = error
+            self.fail_guarded(failed)
             return
         self._obey()
 

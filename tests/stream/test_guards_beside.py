@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -11,9 +12,10 @@ import anyio
 import pytest
 
 from tests.stream.async_sources import HEL, LO, is_closed, open_after, readers, received, until
-from tokenstream import AsyncStream, Message, Retry, aresilient
-from tokenstream.errors import GuardFailed, MisuseError
+from tokenstream import AsyncStream, Deadlines, Message, Retry, aresilient
+from tokenstream.errors import GuardFailed, MisuseError, StreamStalled
 from tokenstream.events import Stopped
+from tokenstream.stages import Budget
 from tokenstream.testing import script
 
 pytestmark = pytest.mark.anyio
@@ -315,3 +317,71 @@ async def test_a_stream_that_is_let_go_leaves_no_task() -> None:
     gc.collect()
 
     assert [] == readers()
+
+
+@pytest.mark.parametrize("hold", [False, True])
+async def test_a_rule_that_never_speaks_has_no_more_time_than_the_answer(hold: bool) -> None:
+    """A budget of seconds stops, and the deadline for all of it is an error, though the answer is over."""
+    budget = Budget(seconds=0.05)
+    async with AsyncStream(BODY).guard(Judge(None), first_tokens=2, hold=hold).guard(budget) as stream:
+        await stream.final()
+    text = "" if hold else "The cat sat on it"
+    assert ("the budget of 0.05 seconds is used up", text) == (stream.stop_reason, stream.message.text)
+    late = AsyncStream(BODY, deadlines=Deadlines(total=0.05)).guard(Judge(None), first_tokens=2, hold=hold)
+    with pytest.raises(StreamStalled, match=r"Deadlines.total") as caught:
+        async with late as stream:
+            await stream.final()
+
+    assert (text, None) == (caught.value.partial.text, caught.value.partial.finish_reason)
+    assert [] == readers()
+
+
+@pytest.mark.parametrize("hold", [False, True])
+async def test_a_rule_whose_work_is_cancelled_has_allowed_nothing(
+    hold: bool, anyio_backend_name: str
+) -> None:
+    """No verdict is no good one: it has failed."""
+    if anyio_backend_name == "trio":
+        # There, only a scope around a task cancels it.
+        return
+
+    async def judge(_: Message) -> str | None:
+        work = asyncio.ensure_future(asyncio.sleep(60))
+        work.cancel()
+        await work
+        return None
+
+    with pytest.raises(GuardFailed) as caught:
+        async with AsyncStream(BODY).guard(judge, first_tokens=2, hold=hold) as stream:
+            await stream.final()
+
+    assert "was cancelled" in str(caught.value.__cause__)
+
+
+async def test_a_rule_is_given_within_the_block_as_well() -> None:
+    """Whatever the source is, and whether a function is known to be awaited before it is called."""
+    judge = Judge("off topic")
+    judge.speaks.set()
+    reasons: list[str | None] = []
+
+    def ask(message: Message) -> Awaitable[str | None]:
+        return judge(message)
+
+    for rule in (judge, ask, lambda _: "off topic"):
+        for source in SOURCES.values():
+            async with AsyncStream(source()) as stream:
+                await stream.guard(rule, first_tokens=2).final()
+            reasons.append(stream.stop_reason)
+
+    assert ["off topic"] * 6 == reasons
+    assert "off topic" == (await _read_outside(lambda _: "off topic")).stop_reason
+    with pytest.raises(GuardFailed) as caught:
+        await _read_outside(ask)
+    assert "inside `async with" in str(caught.value.__cause__)
+
+
+async def _read_outside(rule: Any) -> AsyncStream:
+    """Read an answer outside of a block."""
+    stream = AsyncStream(BODY).guard(rule, first_tokens=2)
+    await stream.final()
+    return stream

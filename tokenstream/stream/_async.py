@@ -255,7 +255,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             rule: A regular expression, looked for in the text as it comes; a `Budget` or a
                 `Repetition`; or a function that is given the message and returns why the
                 answer is stopped, None to let it go on.
-                One that is a coroutine function runs beside the stream, inside `async with`.
+                What it returns is awaited beside the stream, inside `async with`, where it has to be.
             first_tokens: After how many pieces of content a function is asked; it is asked
                 at the end where fewer come.
             every: After how many more it is asked again, and at the end; None for once.
@@ -282,8 +282,8 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         from tokenstream.stream._guarding import guard, is_awaited
 
         kept = guard(self._driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
-        if is_awaited(rule):
-            self._driver.ask_beside(kept)
+        if callable(rule):
+            self._driver.ask_beside(kept, awaited=is_awaited(rule))
         return self
 
     # -- ending ------------------------------------------------------------
@@ -317,7 +317,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         if driver.is_reading and isinstance(driver.pump.source, Deferred):
             # Before anything is begun that would have to be ended here.
             raise concurrent()
-        await driver.pump.open_tasks(needed=driver.judges is not None)
+        await driver.pump.open_tasks()
         try:
             await driver.open_now()
         except BaseException:

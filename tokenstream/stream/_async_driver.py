@@ -205,13 +205,18 @@ class AsyncDriver(Driver):
         self.verdict.ask(reason or "stop")
         self.pump.call_soon(self.end)
 
-    def ask_beside(self, question: Question) -> None:
-        """Have a guard awaited in a task beside the stream."""
+    def ask_beside(self, question: Question, *, awaited: bool) -> None:
+        """Have what a guard answers awaited in a task beside the stream, where it has to be.
+
+        Args:
+            question: Asks the guard.
+            awaited: Whether that is sure.
+        """
         from tokenstream.stream._judges import Judges
 
         if self.judges is None:
             self.judges = Judges(self.machine, self.pump)
-        self.judges.add(question)
+        self.judges.add(question, awaited=awaited)
 
     def end(self) -> None:
         """Stop in the thread of the event loop."""
@@ -287,12 +292,16 @@ class AsyncDriver(Driver):
         return None
 
     async def _await_judges(self, judges: Judges, until: float | None) -> None:
-        """Wait for a guard, where all that is left to give depends on it."""
+        """Wait for a guard, as long as time allows, where all that is left to give depends on it."""
+        due = self.chain.deadline
+        until = due if until is None or (due is not None and due < until) else until
         self.pump.busy = True
         try:
             await judges.wait(None if until is None else max(until - self.clock(), 0.0))
         finally:
             self.pump.busy = False
+        if self.machine.waits and self.phase is not _ENDED:
+            self._tick(self.clock())
 
     async def _swap(self, source: Deferred) -> None:
         """Close the source that has ended, and read from another one."""

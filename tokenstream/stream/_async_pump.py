@@ -153,17 +153,12 @@ class AsyncPump:
 
     # -- a block -----------------------------------------------------------
 
-    async def open_tasks(self, *, needed: bool) -> None:
-        """Make room for a task: on trio a block is needed for that.
-
-        Args:
-            needed: Whether there is one beside the reader's.
-        """
+    async def open_tasks(self) -> None:
+        """Make room for tasks, such as a guard's: on trio a block is needed for that."""
         self._entered = True
         self._host = self._host or running()
         trio = self._host is not None and self._host.name == "trio"
-        unneeded = self._needs_no_task and not needed
-        if not trio or unneeded or self._tasks is not None or self.source is None:
+        if not trio or self._tasks is not None or self.source is None:
             return
         from anyio import create_task_group
 

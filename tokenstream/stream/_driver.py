@@ -302,8 +302,11 @@ class Driver(Uncopied):
 
     def _finish(self, cause: StreamError | None, now: float) -> None:
         """Take the end of the input; the stream ends with it, unless it can go on from there."""
-        if not self.machine.over and not self._recovered(cause, now):
-            self.machine.finish(cause, now)
+        machine = self.machine
+        if machine.waits and cause is not None:
+            machine.fail_guarded(cause)
+        elif not machine.over and not self._recovered(cause, now):
+            machine.finish(cause, now)
 
     def _recovered(self, cause: StreamError | None, now: float) -> bool:
         """Put another source in the place of the one that has ended, and tell whether there is one."""

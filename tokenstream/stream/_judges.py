@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.stream._host import running
 from tokenstream.stream._reader import CLOSING_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from anyio import CancelScope, Event
 
@@ -29,29 +31,33 @@ class Judges:
         pump: Has the tasks.
     """
 
-    __slots__ = ("_answered", "_machine", "_pump", "_running")
+    __slots__ = ("_answered", "_machine", "_needs_room", "_pump", "_running")
 
     def __init__(self, machine: GuardedMachine, pump: AsyncPump) -> None:
         self._machine = machine
         self._pump = pump
+        self._needs_room = False
         self._running: set[CancelScope] = set()
         self._answered: Event | None = None
 
-    def add(self, question: Question) -> None:
-        """Have a question put in a task of its own."""
+    def add(self, question: Question, *, awaited: bool) -> None:
+        """Have what a question answers awaited in a task of its own, where it has to be.
+
+        Args:
+            question: The question.
+            awaited: Whether that is sure.
+        """
+        self._needs_room = self._needs_room or awaited
         question.later = lambda about: self._put(question, about)
 
     def check(self) -> None:
-        """Refuse to begin where there can be no task.
+        """Refuse to begin where there can be no task, and one is needed.
 
         Raises:
             MisuseError: The stream is read outside `async with`.
         """
-        if not self._pump.has_room:
-            raise MisuseError(
-                "a guard that has to be awaited runs in a task beside the stream: "
-                "call .guard(), and read the stream inside `async with stream`"
-            )
+        if self._needs_room:
+            self._check_room()
 
     async def wait(self, seconds: float | None) -> None:
         """Wait until one of them has answered.
@@ -82,19 +88,36 @@ class Judges:
 
     # -- within ------------------------------------------------------------
 
+    def _check_room(self) -> None:
+        if not self._pump.has_room:
+            raise MisuseError(
+                "a guard that has to be awaited runs in a task beside the stream: "
+                "call .guard(), and read the stream inside `async with stream`"
+            )
+
     def _put(self, question: Question, about: Any) -> None:  # noqa: ANN401 - what the function takes
         from anyio import CancelScope
 
+        said = question.ask(about)
+        if not isawaitable(said):
+            question.take(said)
+            return
+        try:
+            self._check_room()
+        except MisuseError:
+            if iscoroutine(said):
+                said.close()
+            raise
         scope = CancelScope()
         self._running.add(scope)
-        self._pump.spawn(self._judge, question, about, scope)
+        self._pump.spawn(self._judge, question, said, scope)
 
-    async def _judge(self, question: Question, about: Any, scope: CancelScope) -> None:  # noqa: ANN401 - as above
+    async def _judge(self, question: Question, said: Awaitable[object], scope: CancelScope) -> None:
         turn = question.turn
         answer: Callable[[], object] | None = None
         try:
             with scope:
-                answer = await _answer_of(question, about)
+                answer = await _answer_of(question, said)
         finally:
             self._running.discard(scope)
             if question.turn == turn:
@@ -107,13 +130,34 @@ class Judges:
             self._pump.wake()
 
 
-async def _answer_of(question: Question, about: Any) -> Callable[[], object]:  # noqa: ANN401 - what the function takes
+async def _answer_of(question: Question, said: Awaitable[object]) -> Callable[[], object]:
     """Return what notes the answer to a question, or raises what the function has raised."""
+    from anyio import get_cancelled_exc_class
+
     try:
-        said = await question.ask(about)
+        answer = await said
     except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in the loop
         return _raiser(error)
-    return lambda: question.take(said)
+    except get_cancelled_exc_class() as error:
+        if _is_cancelled():
+            raise
+        # No verdict is not a good one.
+        failed = RuntimeError("what the guard waited for was cancelled")
+        failed.__cause__ = error
+        return _raiser(failed)
+    return lambda: question.take(answer)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether it is this task that was cancelled, and not something that it waited for."""
+    host = running()
+    if host is None or host.name != "asyncio":
+        # On trio, nothing else can raise it.
+        return True
+    from asyncio import current_task
+
+    task = current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _raiser(error: Exception) -> Callable[[], object]:

@@ -105,7 +105,7 @@ class Silence:
         """Return what is waited for: the deadline's name, its seconds, and since when."""
         meter, deadlines, since = self._machine.meter, self.deadlines, self.since
         waits: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
-        if self._machine.resting:
+        if self._machine.resting or self._machine.waits:
             pass
         elif meter.first_event_at is None or meter.chunks == self._chunks:
             begun = self._waiting_since(meter.started_at)
