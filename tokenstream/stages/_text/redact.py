@@ -28,6 +28,7 @@ class Redact(TextStage):
     A match longer than `max_length` is replaced when as many characters of it have come, where
     these match by themselves, as those of `sk-\w+` do; what goes on matching behind them
     is left out as it comes. Where they do not, as those of `<key>.*</key>` do not, they are no match.
+    The beginning of a match that the end of the text cuts short is no match either, and is given.
 
     At each place where a match may begin all ways to match are tried, so that a pattern which is
     slow where it fails is slow here. No more than `max_length` characters, or as many as the pattern
