@@ -361,3 +361,35 @@ def test_hostile_texts_are_held_no_further_than_their_bound(pattern: str, letter
 
     assert len(text) - 100 <= given
     assert len(text) - given == len("".join(stage.end()))
+
+
+OF_RE: list[tuple[str, str]] = [
+    (r"x\w{2}y", "x²ay"),
+    (r"x[\w-]{2}y", "x²-y"),
+    (r"x[^\W\d_]{2}y", "x²ay"),
+    (r"[^\W]{2}y", "²²y"),
+    (r"²\B1a", "²1a"),
+    (r"(?<!\w)\d{4}", "\u03011234"),
+    (r"\b\d{4}\b", "\u03011234"),
+    (r"x\W{2}y", "x\u0301.y"),
+    (r"x[\W]{2}y", "x\u0301.y"),
+    (r"x[^\w\s]{2}y", "x\u0301-y"),
+    (r"a\sb", "a\x1cb"),
+    (r"x[^\S\n]{2}y", "x\x1c y"),
+    (r"a{i}", "a{i}"),
+    (r"a{}b", "a{}b"),
+    (r"x[]{]{2}", "x]{"),
+    (r"(?x) a [#] [ ] {1} # {", "a# "),
+    (r"\N{LATIN SMALL LETTER A}b{1,2}c", "abbc"),
+]
+"""Patterns that `re` and `regex` read in different ways, and what `re` finds."""
+
+
+@pytest.mark.parametrize(("pattern", "match"), OF_RE)
+def test_what_may_become_a_match_is_told_as_re_tells_matches(pattern: str, match: str) -> None:
+    """None of it is given, though another engine would not take it for one."""
+    redact = Redact(re.compile(pattern), max_length=20)
+    given = [piece for letter in f"{match} q" for piece in redact.feed(letter)] + redact.end()
+
+    assert "".join(given) == re.sub(pattern, "[redacted]", f"{match} q")
+    assert "[redacted]" in "".join(given)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._text.base import check_whole
+from tokenstream.stages._text.dialect import as_regex
 from tokenstream.stages._text.lookahead import watch_end
 
 __all__ = ["Matcher", "width_of"]
@@ -146,6 +147,7 @@ def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - re
         ) from error
     flags = compiled.flags
     if isinstance(compiled, re.Pattern):
+        watched = as_regex(watched, flags)
         flags = regex.VERSION0 | (flags & _SHARED_FLAGS) | (regex.ASCII if flags & re.ASCII else 0)
     if flags & regex.REVERSE:
         raise MisuseError(f"{stage} takes no pattern that searches backwards")
