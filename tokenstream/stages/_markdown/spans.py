@@ -14,13 +14,14 @@ OPEN: Final = -1
 
 _NAME = r"[A-Za-z][A-Za-z0-9-]*"
 _KEY = r"[A-Za-z_:][A-Za-z0-9_.:-]*"
-_ATTRIBUTES = rf"(?:\s+{_KEY}(?:\s*=\s*(?:[^\s\"'=<>`]+|'[^']*'|\"[^\"]*\"))?)*"
-# In a tag that is whole nothing is read twice.
-_WHOLE_ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:[^\s\"'=<>`]++|'[^']*+'|\"[^\"]*+\"))?+)*+"
+# Nothing is read twice: an attribute keeps what it has taken. A value may be half one at the end of a text.
+_VALUE = r"[^\s\"'=<>`]++|'[^']*+'|\"[^\"]*+\""
+_ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:{_VALUE}))?+)*+"
+_HALF_ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:{_VALUE}|(?:'[^']*+|\"[^\"]*+)?\Z))?+)*+"
 _LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{1,31}"
 _WHOLE_TAG = re.compile(
-    rf"<{_NAME}{_WHOLE_ATTRIBUTES}\s*/?>"
+    rf"<{_NAME}{_ATTRIBUTES}\s*/?>"
     rf"|</{_NAME}\s*>"
     r"|<!--(?:>|->|.*?-->)"
     r"|<\?.*?\?>"
@@ -31,7 +32,7 @@ _WHOLE_TAG = re.compile(
     re.DOTALL,
 )
 _HALF_TAG = re.compile(
-    rf"<{_NAME}{_ATTRIBUTES}(?:\s*/?|\s+{_KEY}\s*(?:=\s*(?:[^\s\"'=<>`]+|'[^']*|\"[^\"]*)?)?)"
+    rf"<{_NAME}{_HALF_ATTRIBUTES}\s*+/?"
     rf"|</(?:{_NAME}\s*)?"
     r"|<!(?:-(?:-.*)?|[A-Za-z][^>]*|\[[A-Z]*(?:\[.*)?)?"
     r"|<\?.*"
