@@ -158,7 +158,7 @@ def test_formulas_between_dollars_hold_the_law() -> None:
     """With the plugin dollarmath, and with *math* "dollar"."""
     chance = random.Random(3)
     marks = ["$$", "$$", "$$ x", "x $$", "$$x$$", "$$x$$ y", "$$ x $$ (1)", "$", "$$$$"]
-    documents = ["$$\n\x0c\n$$\nx", *(_mathematical(chance, marks) for _ in range(300))]
+    documents = ["$$\n\x0c\n$$\nx", "a\n$$\n- $$\n\n-", *(_mathematical(chance, marks) for _ in range(300))]
     for blank_lines in (False, True):
         renderer = new_renderer().use(dollarmath_plugin, allow_blank_lines=blank_lines)
 

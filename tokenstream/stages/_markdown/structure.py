@@ -32,6 +32,7 @@ blank, and belongs to the open block only if that goes on.
 """
 
 _ODD = frozenset("#>-+*_=0123456789`~<|:")
+_ITEMS = frozenset("-+*0123456789")
 _NO_PLACE = 1 << 60
 
 
@@ -70,7 +71,7 @@ class Structure:
         self._doubt = False
         """Parsers do not agree on where blocks end here."""
         self._doubt_ends = False
-        """A blank line has come, so that all agree again if the next line is not indented."""
+        """A blank line has come, so that all agree again if the next line can be no part of a list."""
         self._row: _Head | None = None
         """The line that is open, if it may be the first row of a table."""
         self._head: _Head | None = None
@@ -92,7 +93,8 @@ class Structure:
         if seen == len(text):
             return self._blank(line) if complete else UNDECIDED
         if self._doubt_ends:
-            self._doubt = seen > 0
+            # In the other reading a list may be open, which a blank line does not end.
+            self._doubt = seen > 0 or text[seen] in _ITEMS
             self._doubt_ends = False
         if self.containers.items:
             matched = self.containers.match(text, seen, complete=complete)
