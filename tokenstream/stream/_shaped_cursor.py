@@ -19,7 +19,7 @@ __all__ = ["ShapedCursor"]
 ItemT = TypeVar("ItemT")
 
 _MOST_GATHERED = 4_096
-"""Pieces that are made one while a reader was busy: it must get something, however fast more comes."""
+"""Most pieces that are joined for a reader that was busy: it must get something, however fast they come."""
 
 
 class ShapedCursor(Generic[ItemT]):

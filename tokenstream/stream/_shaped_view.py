@@ -83,7 +83,7 @@ class ShapedView(PlannedView[ItemT]):
 
     def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
         """Gather what came while the loop was busy, as far as it is there."""
-        # What it meets at an end or an error is met again by the loop, behind what was gathered.
+        # The loop meets the end or the error again, once it has given what was gathered.
         with suppress(StopIteration, StreamError):
             while (event := self._driver.step_now()) is not None and cursor.gather(event):
                 pass
@@ -93,7 +93,7 @@ class ShapedView(PlannedView[ItemT]):
         return self._cursor
 
     def _step_until(self, due: float) -> Event | None:
-        """Step until something is due, as far as a read can be given a time: some need a thread for that."""
+        """Step until something is due; a source whose reads cannot be timed takes a thread for that."""
         driver = self._driver
         if self._plan.timer and not driver.waits_in_time:
             driver.read_ahead()
@@ -159,7 +159,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
 
     async def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
         """Gather what came while the loop was busy, as far as it is there."""
-        # What it meets at an end or an error is met again by the loop, behind what was gathered.
+        # The loop meets the end or the error again, once it has given what was gathered.
         with suppress(StopAsyncIteration, StreamError):
             while (event := await self._driver.step_now()) is not None and cursor.gather(event):
                 pass

@@ -28,7 +28,7 @@ _ORDER: dict[str, tuple[int, str]] = {
     "accumulate": (_LAST, "gives the whole text each time"),
     "markdown_blocks": (_LAST, "gives blocks"),
 }
-"""The methods, with their places: one of a lower place would undo what one before it promises."""
+"""The methods with their ranks: behind one of a higher rank, a method would undo what that one promises."""
 
 
 class Step(NamedTuple):

@@ -122,8 +122,8 @@ class _Shaping:
     def smooth(self, max_delay: float = 0.4, *, timer: bool = False) -> Self:
         """Give text at an even pace, which follows the pace at which it comes.
 
-        Words, lines and other pieces that were asked for before stay whole. Time is
-        waited for as `throttle` does.
+        Words, lines and other pieces that were asked for before stay whole. As with
+        `throttle`, text comes in time in an `async for` loop, and in a `for` loop with a timer.
 
         Args:
             max_delay: The longest that text is held, in seconds.
