@@ -30,16 +30,7 @@ from tokenstream.testing import script
 
 WORDS = ("The ", "ca", "t ", "sat ", "on ", "it")
 ANSWER = script().text(*WORDS).usage(input_tokens=3, output_tokens=6).finish("stop")
-in_some_formats = pytest.mark.parametrize(
-    "format",
-    [
-        "openai-chat",
-        "anthropic",
-        "text",
-        pytest.param("gemini", marks=pytest.mark.slow),
-        pytest.param("openai-responses", marks=pytest.mark.slow),
-    ],
-)
+FORMATS = ("openai-chat", "anthropic", "text", "gemini", "openai-responses")
 
 
 def body_in(format: str = "openai-chat") -> list[bytes]:
@@ -88,8 +79,16 @@ TEXTS = {
 }
 
 
-@in_some_formats
-@pytest.mark.parametrize("rule", RULES)
+def _in_formats() -> list[Any]:
+    """Return each rule in each format; all but one of these, in turn, are slow."""
+    return [
+        pytest.param(rule, format, marks=() if (row - column) % len(FORMATS) == 0 else pytest.mark.slow)
+        for row, rule in enumerate(RULES)
+        for column, format in enumerate(FORMATS)
+    ]
+
+
+@pytest.mark.parametrize("rule, format", _in_formats())
 def test_both_drivers_stop_at_the_same_place_at_every_chunking(rule: str, format: str) -> None:
     """Events, text, message and closing are the same, on asyncio and on trio."""
     guard = RULES[rule]
