@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tokenstream.stages._text.base import TextStage, check_whole
 
 __all__ = ["Repetition"]
@@ -11,7 +13,8 @@ _STEP = 16
 _LEAST = 200
 """Characters that repetition covers at least; a short list and laughter may repeat a few words."""
 _LEAST_OF_ONE = 1_000
-"""The same for one character, and for what has no letter: rules, tables, numbers, blanks, zeros in base64."""
+"""The same for one word and for none: rules, tables, numbers, blanks, zeros in base64, a list of nulls."""
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 class Repetition(TextStage):
@@ -19,8 +22,8 @@ class Repetition(TextStage):
 
     A stage over pieces of text, which gives each of them back; `stop` is the reason
     once the same characters came `times` times in a row, and cover 200 characters or
-    more. What has no letter, or is one character alone, must cover 1,000: rules,
-    tables and numbers have it for a purpose.
+    more. What has fewer than two different words must cover 1,000: rules, tables,
+    numbers and lists of nulls have it for a purpose.
 
     Args:
         times: How often in a row.
@@ -100,13 +103,17 @@ class Repetition(TextStage):
             period = self._period = 0 if found < 0 else size - _STEP - found
             self._run = _matching(tail, period) if period else 0
         if period:
-            self._judge(tail[size - period :])
+            covered = self._run + period
+            enough = covered >= _LEAST and covered >= self._times * period
+            if enough and (covered >= _LEAST_OF_ONE or _has_words(tail[size - period :])):
+                self._stop = f"the same {period:,} characters came {covered // period:,} times in a row"
 
-    def _judge(self, unit: str) -> None:
-        covered = self._run + len(unit)
-        plain = len(unit) == 1 or not any(map(str.isalpha, unit))
-        if covered >= (_LEAST_OF_ONE if plain else _LEAST) and covered >= self._times * len(unit):
-            self._stop = f"the same {len(unit):,} characters came {covered // len(unit):,} times in a row"
+
+def _has_words(unit: str) -> bool:
+    """Tell whether what repeats has two different words, wherever it begins within them."""
+    twice = unit + unit
+    whole = (found for found in _WORD.finditer(twice) if found.start() > 0 and found.end() < len(twice))
+    return len({found[0] for found in whole}) > 1
 
 
 def _matching(text: str, period: int) -> int:
