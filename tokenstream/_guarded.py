@@ -144,6 +144,7 @@ class GuardedMachine(Machine):
 
     def cut(self, now: float) -> None:
         super().cut(now)
+        self._finish, self.waits = None, False
         if self.last is not None:
             self.pull = self._pull_last
 

@@ -385,3 +385,26 @@ async def _read_outside(rule: Any) -> AsyncStream:
     stream = AsyncStream(BODY).guard(rule, first_tokens=2)
     await stream.final()
     return stream
+
+
+@pytest.mark.parametrize("way", ["stopped", "closed"])
+@pytest.mark.parametrize("hold", [False, True])
+async def test_a_stream_ends_while_the_end_of_its_answer_waits_for_a_rule(hold: bool, way: str) -> None:
+    """Whoever stops it from another task ends the loop that reads, at once."""
+    judge, given = Judge("too late"), list[str]()
+    async with AsyncStream(BODY).guard(judge, hold=hold) as stream, anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            given.extend([piece async for piece in stream.text])
+
+        tasks.start_soon(read)
+        await until(lambda: judge.asked)
+        await anyio.lowlevel.checkpoint()
+        if way == "stopped":
+            stream.stop("mine")
+        else:
+            await stream.aclose()
+
+    assert ("" if hold else "The cat sat on it") == "".join(given) == stream.message.text
+    assert ("stopped", "mine" if way == "stopped" else None) == (stream.message.ending, stream.stop_reason)
+    assert 1 == judge.cancelled

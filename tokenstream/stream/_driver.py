@@ -302,11 +302,10 @@ class Driver(Uncopied):
 
     def _finish(self, cause: StreamError | None, now: float) -> None:
         """Take the end of the input; the stream ends with it, unless it can go on from there."""
-        machine = self.machine
-        if machine.waits and cause is not None:
-            machine.fail_guarded(cause)
-        elif not machine.over and not self._recovered(cause, now):
-            machine.finish(cause, now)
+        if self.machine.waits and cause is not None:
+            self.machine.fail_guarded(cause)
+        elif not self.machine.over and not self._recovered(cause, now):
+            self.machine.finish(cause, now)
 
     def _recovered(self, cause: StreamError | None, now: float) -> bool:
         """Put another source in the place of the one that has ended, and tell whether there is one."""
@@ -489,8 +488,9 @@ class Driver(Uncopied):
         """Return the verdict: the end or a stop from elsewhere, whichever came first."""
         if self.verdict.decide():
             ending = "stopped"
-        # Whoever stops after the terminal event leaves the answer complete.
-        return "complete" if ending == "stopped" and self.machine.answered else ending
+        # Whoever stops after the terminal event leaves the answer complete, once guards allow it.
+        whole = self.machine.answered and not self.machine.waits
+        return "complete" if ending == "stopped" and whole else ending
 
     def _drain(self) -> None:
         if self.phase is Phase.OPENING or self.phase is Phase.READING:
