@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
@@ -15,7 +16,7 @@ from tokenstream.stream._phase import Phase
 from tokenstream.stream._said import concurrent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tokenstream.events import Event
     from tokenstream.stages._guards.asked import Question
@@ -104,42 +105,11 @@ class AsyncDriver(Driver):
         Args:
             until: The clock at which to stop waiting.
         """
-        if self.phase is _ENDED:
-            return await self.step()
-        if self.pump.busy:
-            raise concurrent()
-        try:
-            event = self.machine.pull()
-            while event is None and self.clock() < until:
-                event = await self._advance(until) or self.machine.pull()
-        except MisuseError:
-            await self._close_misused()
-            raise
-        except ValueError as error:
-            self.misread(error)
-        except StopIteration:
-            raise await self._broken() from None
-        return event
+        return await self._step(partial(self._advance, until), until)
 
     async def step_now(self) -> Event | None:
         """Return the next event where it is there already; None where it is to be waited for."""
-        if self.phase is _ENDED:
-            return await self.step()
-        if self.pump.busy:
-            raise concurrent()
-        try:
-            event = self.machine.pull()
-            if event is None and self._swapped is None and self.wants_more():
-                item = await self._look()
-                event = None if item is None else self.take(item[1], item[0]) or self.machine.pull()
-        except MisuseError:
-            await self._close_misused()
-            raise
-        except ValueError as error:
-            self.misread(error)
-        except StopIteration:
-            raise await self._broken() from None
-        return event
+        return await self._step(self._advance_now)
 
     @property
     def waits_in_time(self) -> bool:
@@ -161,7 +131,7 @@ class AsyncDriver(Driver):
         """
         while not self.is_open(first):
             try:
-                event = await self._read_once()
+                event = await self._step(self._advance)
             except StopAsyncIteration:
                 break
             if event is not None:
@@ -170,12 +140,32 @@ class AsyncDriver(Driver):
         if self.phase is _ENDED and self.error is not None:
             raise self.error.with_traceback(None)
 
-    async def _read_once(self) -> Event | None:
-        """Read once, and return the first event of what came; None where it holds none."""
+    async def _advance_now(self) -> Event | None:
+        """Read a chunk that has come already."""
+        if self._swapped is not None or not self.wants_more():
+            return None
+        item = await self._look()
+        return None if item is None else self.take(item[1], item[0])
+
+    async def _step(
+        self, advance: Callable[[], Awaitable[Event | None]], until: float | None = None
+    ) -> Event | None:
+        """Return the next event, or None where it has not come.
+
+        Args:
+            advance: Reads a chunk.
+            until: The clock at which to stop reading; None to read once.
+        """
+        if self.phase is _ENDED:
+            return await self.step()
         if self.pump.busy:
             raise concurrent()
         try:
-            return self.machine.pull() or await self._advance() or self.machine.pull()
+            event = self.machine.pull()
+            while event is None and (until is None or self.clock() < until):
+                event = await advance() or self.machine.pull()
+                if until is None:
+                    break
         except MisuseError:
             await self._close_misused()
             raise
@@ -183,6 +173,7 @@ class AsyncDriver(Driver):
             self.misread(error)
         except StopIteration:
             raise await self._broken() from None
+        return event
 
     # -- ending ------------------------------------------------------------
 

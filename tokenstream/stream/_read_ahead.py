@@ -67,7 +67,7 @@ class ReadAhead:
 
     def bound(self, seconds: float | None) -> None:
         """Say how many seconds the next read may take; None for as long as it takes."""
-        self._seconds = seconds
+        self._seconds = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
 
     def __iter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
@@ -116,43 +117,11 @@ class SyncDriver(Driver):
         Args:
             until: The clock at which to stop waiting, as far as the source can be told.
         """
-        if self.phase is _ENDED:
-            return self.step()
-        pump = self.pump
-        if not pump.enter():
-            raise self._busy()
-        try:
-            event = self.machine.pull()
-            while event is None and self.clock() < until:
-                event = self._advance(until) or self.machine.pull()
-        except ValueError as error:
-            self.misread(error)
-        except StopIteration:
-            self._check_broken()
-            raise
-        finally:
-            self.leave()
-        return event
+        return self._step(partial(self._advance, until), until)
 
     def step_now(self) -> Event | None:
         """Return the next event where it is there already; None where it is to be waited for."""
-        if self.phase is _ENDED:
-            return self.step()
-        pump = self.pump
-        if not pump.enter():
-            raise self._busy()
-        try:
-            event = self.machine.pull()
-            if event is None and pump.bound is not None:
-                event = self._advance(self.clock()) or self.machine.pull()
-        except ValueError as error:
-            self.misread(error)
-        except StopIteration:
-            self._check_broken()
-            raise
-        finally:
-            self.leave()
-        return event
+        return self._step(self._advance_now)
 
     @property
     def waits_in_time(self) -> bool:
@@ -205,7 +174,7 @@ class SyncDriver(Driver):
         """
         while not self.is_open(first):
             try:
-                event = self._read_once()
+                event = self._step(self._advance)
             except StopIteration:
                 break
             if event is not None:
@@ -214,12 +183,27 @@ class SyncDriver(Driver):
         if self.phase is _ENDED and self.error is not None:
             raise self.error.with_traceback(None)
 
-    def _read_once(self) -> Event | None:
-        """Read once, and return the first event of what came; None where it holds none."""
+    def _advance_now(self) -> Event | None:
+        """Read a chunk that has come already."""
+        return None if self.pump.bound is None else self._advance(self.clock())
+
+    def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
+        """Return the next event, or None where it has not come.
+
+        Args:
+            advance: Reads a chunk.
+            until: The clock at which to stop reading; None to read once.
+        """
+        if self.phase is _ENDED:
+            return self.step()
         if not self.pump.enter():
             raise self._busy()
         try:
-            return self.machine.pull() or self._advance() or self.machine.pull()
+            event = self.machine.pull()
+            while event is None and (until is None or self.clock() < until):
+                event = advance() or self.machine.pull()
+                if until is None:
+                    break
         except ValueError as error:
             self.misread(error)
         except StopIteration:
@@ -227,6 +211,7 @@ class SyncDriver(Driver):
             raise
         finally:
             self.leave()
+        return event
 
     # -- ending ------------------------------------------------------------
 
