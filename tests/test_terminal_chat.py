@@ -46,6 +46,7 @@ def test_what_was_said_goes_with_each_question() -> None:
     assert ("", False) == (done.stderr, "\x1b" in done.stdout)
 
 
+@pytest.mark.slow
 def test_an_answer_that_fails_is_no_end_of_the_chat() -> None:
     """What went wrong is told, and the next question is asked."""
     done = subprocess.run(
@@ -61,6 +62,7 @@ def test_an_answer_that_fails_is_no_end_of_the_chat() -> None:
     assert 3 == done.stdout.count("you:")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="uses signals and terminals, which Windows has not")
 def test_ctrl_c_stops_an_answer_and_keeps_what_came() -> None:
     """It stays on the screen and in the conversation, and the next question is asked."""

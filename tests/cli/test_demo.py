@@ -107,6 +107,7 @@ def test_the_demo_does_without_rich() -> None:
     assert 2 == done.stdout.count("openai-chat       tool_calls  complete")
 
 
+@pytest.mark.slow
 def test_characters_that_the_output_lacks_become_question_marks() -> None:
     """An output that knows ASCII alone is no reason to fail."""
     done = _piped([*_COMMAND, "--fast"], PYTHONUTF8="0", PYTHONIOENCODING="ascii")
@@ -146,6 +147,7 @@ def test_a_terminal_is_drawn_on_by_rich() -> None:
     assert "pip install" not in output
 
 
+@pytest.mark.slow
 @posix
 def test_a_terminal_without_rich_gets_plain_text_and_one_hint() -> None:
     """The hint names the extra; nothing else changes."""

@@ -67,6 +67,7 @@ def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, size: int) ->
         assert len("".join(lines.end())) <= 51
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [4, 50_000])
 def test_a_line_of_ten_megabytes_ends(size: int) -> None:
     """Joined anew for each fragment, it would take hours; it comes in pieces."""

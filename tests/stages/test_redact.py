@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.cut_texts import any_pieces, cut
+from tests.support.sampling import sampled
 from tests.support.texts import run
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Chain, Redact, SplitTags
@@ -80,7 +81,7 @@ def _tokens(pattern: str, text: str) -> list[str]:
     return [*out, *text[at:]]
 
 
-@pytest.mark.parametrize("pattern", _BOUNDED + _UNBOUNDED)
+@pytest.mark.parametrize("pattern", sampled(_BOUNDED + _UNBOUNDED, one_in=3))
 @given(pieces=any_pieces(_ALPHABET))
 def test_the_pieces_joined_are_what_sub_makes_of_the_whole(pattern: str, pieces: list[str]) -> None:
     """However a text is cut, its matches are replaced as if it had come at once."""
@@ -143,7 +144,7 @@ _ANY = {
 
 
 @given(**_ANY)
-@settings(max_examples=200, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_patterns_of_all_kinds_keep_the_law(pattern: str, flags: int, pieces: list[str]) -> None:
     """Borders, look-arounds and repeats in any order: the whole text decides."""
     _holds(pattern, flags, pieces)
@@ -166,7 +167,7 @@ def test_patterns_of_regex_are_read_as_it_reads_them(pattern: str, pieces: list[
     assert compiled.sub(_mark, "".join(pieces)) == _redact(compiled, pieces, with_=_mark, max_length=1000)
 
 
-@pytest.mark.parametrize("pattern", [pattern for pattern in _BOUNDED if pattern != "a|ba"])
+@pytest.mark.parametrize("pattern", sampled([pattern for pattern in _BOUNDED if pattern != "a|ba"], one_in=3))
 @given(text=st.text(_ALPHABET, max_size=7))
 def test_no_more_is_held_back_than_what_could_still_change(pattern: str, text: str) -> None:
     """What every continuation has in common is given at once, by an oracle that tries them."""

@@ -263,7 +263,7 @@ def test_thirty_updates_a_second_in_earnest() -> None:
 
     async def read() -> list[float]:
         held = []
-        async with AsyncStream(two_thousand_in_earnest(1.0), format="pieces") as stream:
+        async with AsyncStream(two_thousand_in_earnest(0.5), format="pieces") as stream:
             async for piece in stream.text.throttle(hz=30):
                 now = time.monotonic()
                 held.append(max(now - float(word) for word in piece.split()))
@@ -271,7 +271,7 @@ def test_thirty_updates_a_second_in_earnest() -> None:
 
     held = anyio.run(read)
 
-    assert len(held) <= 32
+    assert len(held) <= 17
     if max(held) > 0.034 + AT_ONCE:
         raise TooLate(f"held for {max(held):.3f} s")
 
@@ -328,15 +328,15 @@ async def test_a_cancelled_wait_loses_nothing() -> None:
 # -- by a clock that tests turn ------------------------------------------------
 
 
-def two_thousand_a_second() -> Playback:
+def two_thousand_a_second(pieces: int = 800) -> Playback:
     steps: list[Any] = []
-    for number in range(4_000):
+    for number in range(pieces):
         steps += [chunk({"content": f"{number} "}), 1 / 2000]
     return silent_after(*steps, chunk({}, "stop"), wire.DONE)
 
 
-def read_by_a_clock(shape: Callable[[Any], Any]) -> list[tuple[float, str]]:
-    playback = two_thousand_a_second()
+def read_by_a_clock(shape: Callable[[Any], Any], pieces: int = 800) -> list[tuple[float, str]]:
+    playback = two_thousand_a_second(pieces)
     with playback.stream(format="openai-chat") as stream:
         return [(playback.clock(), piece) for piece in shape(stream.text)]
 
@@ -349,7 +349,7 @@ async def read_asynchronously(shape: Callable[[Any], Any]) -> list[tuple[float, 
 
 def test_thirty_updates_a_second_out_of_two_thousand() -> None:
     """At most 31 in any second, and nothing is held for longer than 34 ms."""
-    seen = read_by_a_clock(lambda text: text.throttle(hz=30))
+    seen = read_by_a_clock(lambda text: text.throttle(hz=30), 4_000)
 
     assert "".join(piece for _, piece in seen) == "".join(f"{number} " for number in range(4_000))
     clocks = [now for now, _ in seen]
@@ -372,7 +372,7 @@ def test_both_loops_are_given_the_same_at_the_same_time(shape: Callable[[Any], A
 
 def test_an_interface_that_is_slow_gets_larger_pieces() -> None:
     """And never an old one after another."""
-    playback = two_thousand_a_second()
+    playback = two_thousand_a_second(4_000)
     clock: Any = playback.clock
     seen = []
     with playback.stream(format="openai-chat") as stream:
