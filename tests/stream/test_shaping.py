@@ -10,12 +10,14 @@ from typing import Any
 import anyio
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.stream.bodies import ANSWER, chunk
 from tests.support import wire
 from tests.support.playing import silent_after
 from tests.support.timing import AT_ONCE, TooLate, tried_again
-from tokenstream import AsyncStream, Retry, Stream, resilient
+from tokenstream import AsyncStream, Retry, Stream, resilient, stages
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
 from tokenstream.testing._replay import Playback
 
@@ -178,6 +180,39 @@ def test_a_wrong_rate_is_told_where_it_is_given(hz: float) -> None:
         for shape in (stream.text.throttle, stream.text.accumulate):
             with pytest.raises(MisuseError, match="hz="):
                 shape(hz)
+
+
+# -- one stage, three ways --------------------------------------------------------
+
+ALONE: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
+    "redact": (lambda text: text.redact("a b", with_="*"), lambda: stages.Redact("a b", "*")),
+    "until": (lambda text: text.until("b a"), lambda: stages.Until("b a")),
+    "split_tags": (lambda text: text.split_tags("a"), lambda: stages.SplitTags("a")),
+    "words": (lambda text: text.words(), stages.Words),
+    "graphemes": (lambda text: text.graphemes(), stages.Graphemes),
+    "lines": (lambda text: text.lines(), stages.Lines),
+    "sentences": (lambda text: text.sentences(), stages.Sentences),
+    "markdown_blocks": (lambda text: text.markdown_blocks(), stages.MarkdownBlocks),
+}
+
+
+@pytest.mark.parametrize(("shape", "stage"), ALONE.values(), ids=ALONE.keys())
+@given(texts=st.lists(st.text("ab <>/.!*`\n\u0301\U0001f469\u200d", min_size=1, max_size=6), max_size=8))
+def test_a_loop_is_given_what_the_stage_gives_by_itself(
+    shape: Callable[[Any], Any], stage: Callable[[], Any], texts: list[str]
+) -> None:
+    """In a `for` loop and in an `async for` loop."""
+
+    async def read() -> list[Any]:
+        async with AsyncStream(texts, format="pieces") as stream:
+            return [piece async for piece in shape(stream.text)]
+
+    alone = stage()
+    expected = [piece for text in texts for piece in alone.feed(text)]
+    expected += alone.end()
+    with Stream(texts, format="pieces") as stream:
+        assert list(shape(stream.text)) == expected
+    assert anyio.run(read) == expected
 
 
 # -- failures ----------------------------------------------------------------
