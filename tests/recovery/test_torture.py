@@ -280,7 +280,7 @@ def test_nothing_of_two_answers_is_joined_anywhere(world: str, answer: Answer) -
 
 
 @in_each_world
-@pytest.mark.parametrize("answer", sampled(answers(), one_in=2), ids=lambda answer: answer.name)
+@pytest.mark.parametrize("answer", sampled(answers(), one_in=4), ids=lambda answer: answer.name)
 def test_a_consumer_that_fails_at_any_event_leaves_nothing_open(world: str, answer: Answer) -> None:
     """Its exception is what comes out of the block, before a restart and after it."""
 
