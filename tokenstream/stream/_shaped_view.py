@@ -52,13 +52,13 @@ class ShapedView(PlannedView[ItemT]):
     __slots__ = ()
 
     def __next__(self) -> ItemT:
-        cursor: ShapedCursor[ItemT] = self._shaped
+        cursor: Any = self._cursor
         driver = self._driver
         event: Any
         try:
             if cursor.is_behind:
                 self._catch_up(cursor)
-            item = cursor.ready()
+            item: ItemT | None = cursor.ready()
             while item is None and not cursor.over:
                 due = cursor.deadline
                 try:
@@ -87,10 +87,6 @@ class ShapedView(PlannedView[ItemT]):
         with suppress(StopIteration, StreamError):
             while (event := self._driver.step_now()) is not None and cursor.gather(event):
                 pass
-
-    @property
-    def _shaped(self) -> Any:  # noqa: ANN401 - the cursor, which `close` replaces
-        return self._cursor
 
     def _step_until(self, due: float) -> Event | None:
         """Step until something is due; a source whose reads cannot be timed takes a thread for that."""
@@ -128,13 +124,13 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
     __slots__ = ()
 
     async def __anext__(self) -> ItemT:
-        cursor: ShapedCursor[ItemT] = self._shaped
+        cursor: Any = self._cursor
         driver = self._driver
         event: Any
         try:
             if cursor.is_behind:
                 await self._catch_up(cursor)
-            item = cursor.ready()
+            item: ItemT | None = cursor.ready()
             while item is None and not cursor.over:
                 due = cursor.deadline
                 try:
@@ -163,10 +159,6 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
         with suppress(StopAsyncIteration, StreamError):
             while (event := await self._driver.step_now()) is not None and cursor.gather(event):
                 pass
-
-    @property
-    def _shaped(self) -> Any:  # noqa: ANN401 - the cursor, which `aclose` replaces
-        return self._cursor
 
     def _step_until(self, due: float) -> Coroutine[Any, Any, Event | None]:
         if not self._driver.waits_in_time:
