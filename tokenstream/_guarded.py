@@ -227,7 +227,7 @@ class GuardedMachine(Machine):
             return
         self.last = Stopped(reason)
         self._end_guarded()
-        # What the terminal event has said of this answer counts no more.
+        # The verdict is the guard's, even if the terminal event has come.
         self.error, self.answered = None, False
         self.pull = self._pull_last
         self._stops.stop(reason)

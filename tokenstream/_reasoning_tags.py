@@ -34,7 +34,7 @@ def tagged(asked: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as
         asked: Names of tags, or True for those that are known.
 
     Raises:
-        MisuseError: They are no names of tags.
+        MisuseError: One of them is not the name of a tag.
     """
     named: Any = asked
     if isinstance(named, str | bytes) or (not hasattr(named, "__iter__") and named is not True):
@@ -104,9 +104,9 @@ class ReasoningTags:
         self._own: dict[tuple[int, int], int] = {}
         """The index that the format gave to each part that is not text, by its index in the message."""
         self._next: dict[int, int] = {}
-        """How many parts each choice has."""
+        """The number of parts that each choice has."""
         self._count = 0
-        """How many parts there are."""
+        """The number of parts of all choices."""
         self._split: set[int] = set()
         """Choices of whose text something was left out."""
         self._cut: list[tuple[int, int]] = []

@@ -27,7 +27,7 @@ class Screen:
     """Plain text, flushed at each piece, with no control sequences."""
 
     console: Console | None = None
-    """What rich draws with; None where it does not."""
+    """The console that rich draws on; None for plain text."""
 
     def __init__(self) -> None:
         self._width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["show_form", "show_markdown"]
 
 _HZ = 30
-"""How often a screen is redrawn at most."""
+"""Redraws of a screen per second, at most."""
 
 
 class Recipe(BaseModel):
-    """What the model was asked for."""
+    """The form that the model was asked to fill in."""
 
     name: str
     serves: int

@@ -20,7 +20,7 @@ _ABSENT = object()
 
 
 class Through(Protocol):
-    """What gives other events for those of a format, whose parts may have other indexes then."""
+    """A stage that replaces a format's events by others; parts may get other indexes."""
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return what to give for the events of a payload."""
@@ -81,7 +81,7 @@ class Answer:
         self._out: list[Event] = []
         self._head: tuple[str | None, str | None, str] | None = None
         self.through: Through | None = None
-        """What the events pass before they are given; None where they are given as they are."""
+        """The stage that events pass before they are given; None to give them unchanged."""
         self.fields: dict[str | tuple[int, str], object] = {}
         """The last value of each field that is told once; a choice's stand under its index and their name."""
 

@@ -49,7 +49,7 @@ class Question:
     def __init__(self, ask: Callable[[Any], Any]) -> None:
         self.ask = ask
         self.turn = 0
-        """How many answers it has judged before this one."""
+        """Number of the answer that is judged, from 1."""
         self.later: Callable[[Any], object] | None = None
         """Takes what is to be asked about, where it has to be awaited; None where it answers at once."""
         self.begin_again()
@@ -66,7 +66,7 @@ class Question:
         """The function was asked once."""
 
     def tick(self, now: float) -> None:
-        """Do nothing: time is no matter here."""
+        """Do nothing: the rule does not depend on time."""
 
     def take(self, said: object) -> None:
         """Take what the function has answered."""

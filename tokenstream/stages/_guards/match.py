@@ -25,7 +25,7 @@ def compiled(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
     """Return the pattern of a guard.
 
     Raises:
-        MisuseError: It is no pattern for text, or is found in every text.
+        MisuseError: It is not a regular expression for text, or it matches the empty text.
     """
     if isinstance(pattern, str):
         try:

@@ -166,7 +166,7 @@ def close(openers: list[Opener], before: str, end: int) -> tuple[str, list[int]]
         if unclosed is None:
             places += [opener.run.at + n for opener in escaped for n in range(opener.count)]
             return marks, sorted(places)
-        # The rule of three has these two closed by nothing that can be written here.
+        # By the rule of three no closing marks that could be appended here would close these two.
         escaped.append(wanted.pop(unclosed))
 
 
