@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, FinishReason, Message
 
 __all__ = [
+    "BYTES_PER_TOKEN",
     "Arguments",
     "ChoiceState",
     "GivenUp",
@@ -34,6 +35,9 @@ __all__ = [
     "is_bare",
     "snapshot",
 ]
+
+BYTES_PER_TOKEN = 4
+"""Bytes that count as a token where the provider has not counted."""
 
 
 class Arguments(TextLog):

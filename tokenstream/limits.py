@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from tokenstream.errors import MisuseError
 
@@ -93,3 +95,35 @@ def check_option(name: str, value: object, kind: type) -> None:
     """
     if value is not None and not isinstance(value, kind):
         raise MisuseError(f"{name}={value!r} is no tokenstream.{kind.__name__}")
+
+
+def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # noqa: ANN401 - any argument
+    """Return a number above 0 that a caller has given.
+
+    Raises:
+        MisuseError: It is no number, or none above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise MisuseError(f"{name}= is a number of {unit} above 0, and not {value!r}")
+    return float(value)
+
+
+def check_whole(name: str, value: Any, *, least: int = 1) -> int:  # noqa: ANN401 - any argument
+    """Return a whole number that a caller has given.
+
+    Raises:
+        MisuseError: It is no whole number, or less than `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise MisuseError(f"{name}= is a whole number, {least} or more, and not {value!r}")
+    return value
+
+
+def check_wait(name: str, value: Any) -> None:  # noqa: ANN401 - any argument
+    """Refuse a number of seconds that a caller has given, unless it is 0 or more.
+
+    Raises:
+        MisuseError: It is no number, or less than 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise MisuseError(f"{name}= is a number of seconds, 0 or more, and not {value!r}")

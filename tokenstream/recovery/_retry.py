@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -10,6 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from tokenstream._joint import Prefill  # noqa: TC001 - a field's type can be asked for
 from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
 from tokenstream.formats.base import Format
+from tokenstream.limits import check_wait
 from tokenstream.stream._attempts import Attempt
 
 __all__ = ["Condition", "Fallback", "Mode", "Opens", "Retry"]
@@ -104,10 +104,10 @@ restarted |
         if mode not in _MODES:
             raise MisuseError(f"mode= is one of {', '.join(sorted(_MODES))}, and not {mode!r}")
         if not callable(self.wait):
-            _check_seconds("wait", self.wait)
+            check_wait("wait", self.wait)
         for name in ("timeout", "hedge_after"):
             if getattr(self, name) is not None:
-                _check_seconds(name, getattr(self, name))
+                check_wait(name, getattr(self, name))
         _check_continuation(self)
         if self.on is not None and not callable(self.on):
             object.__setattr__(self, "on", _conditions(self.on))
@@ -166,11 +166,6 @@ def _check_continuation(retry: Retry) -> None:
         raise MisuseError(f'prefill= is True, False, "echo" or None, and not {prefill!r}')
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise MisuseError(f"max_output_tokens= is a number of tokens, 1 or more, and not {limit!r}")
-
-
-def _check_seconds(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise MisuseError(f"{name}= is a number of seconds, 0 or more, and not {value!r}")
 
 
 def _conditions(on: object) -> tuple[Any, ...]:

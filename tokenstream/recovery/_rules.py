@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from tokenstream._growing import BYTES_PER_TOKEN
 from tokenstream._joint import AskedJoint, Joint, PrefixJoint
 from tokenstream._seam import Seam
 from tokenstream.recovery._never import why_never
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ContinuationRules", "note"]
 
-_BYTES_PER_TOKEN = 4
-"""What a token is reckoned to hold where nobody has counted them."""
 _LEAST_PART, _LEAST_TOKENS = 10, 16
 """What is left at least where that is reckoned: a tenth of the limit, and so many tokens."""
 
@@ -79,7 +78,7 @@ class ContinuationRules:
             return 0
         message = self._machine.accumulator.message
         said = len((message.text + message.reasoning).encode("utf-8", "surrogatepass"))
-        reckoned = limit - max(counted, math.ceil(said / _BYTES_PER_TOKEN))
+        reckoned = limit - max(counted, math.ceil(said / BYTES_PER_TOKEN))
         return min(limit - counted, max(reckoned, limit // _LEAST_PART, _LEAST_TOKENS))
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,6 +9,7 @@ from tokenstream._json import decode
 from tokenstream.errors import MisuseError, ProtocolError
 from tokenstream.formats._read import is_dict
 from tokenstream.framing import ServerSentEvent
+from tokenstream.limits import check_wait, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,15 +84,11 @@ class Reorder:
         first: int = 0,
     ) -> None:
         given: Any = key
-        seconds: Any = timeout
-        whole: Any = (("window", window, 1), ("first", first, 0))
         if not callable(given) and (not isinstance(given, str) or not given):
             raise MisuseError(f"key= is where the number stands in a payload, or a function, and not {key!r}")
-        for name, value, least in whole:
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise MisuseError(f"{name}= is a whole number, {least} or more, and not {value!r}")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-            raise MisuseError(f"timeout= is a number of seconds, 0 or more, and not {timeout!r}")
+        check_whole("window", window)
+        check_whole("first", first, least=0)
+        check_wait("timeout", timeout)
         self._key: Callable[[Any], Place] | None = key if callable(key) else None
         self._path = () if callable(key) else tuple(key.split("."))
         self._window = window

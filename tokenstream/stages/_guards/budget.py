@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._growing import GrowingUsage
+from tokenstream._growing import BYTES_PER_TOKEN, GrowingUsage
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     PartDelta,
@@ -15,8 +15,8 @@ from tokenstream.events import (
     ToolCallDelta,
     UsageUpdate,
 )
+from tokenstream.limits import check_seconds, check_whole
 from tokenstream.message import Usage
-from tokenstream.stages._text.base import check_seconds, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
 __all__ = ["Budget"]
-
-_BYTES_PER_TOKEN = 4
-"""What a token is reckoned to hold where nobody has counted them."""
 
 
 class Budget:
@@ -187,7 +184,7 @@ class Budget:
 
     @property
     def _used(self) -> int:
-        return self._counted + math.ceil(self._bytes / _BYTES_PER_TOKEN)
+        return self._counted + math.ceil(self._bytes / BYTES_PER_TOKEN)
 
     def _now(self, tokens: int) -> Usage:
         """Return the token counts, estimated where text has come since the provider's own."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.events import Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.limits import check_whole
 from tokenstream.stages._content import has_content
 from tokenstream.stages._guards.asked import AnswerQuestion, FieldQuestion, Question
 from tokenstream.stages._guards.budget import Budget
 from tokenstream.stages._guards.match import Match, compiled
 from tokenstream.stages._guards.repetition import Repetition
-from tokenstream.stages._text.base import check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ class _Texts:
         """The text of each choice, and its part."""
 
     def tick(self, now: float) -> None:
-        """Do nothing: time is no matter here."""
+        """Do nothing: the rule does not depend on time."""
 
     def feed(self, event: Any, message: Callable[[], Message], now: float) -> None:  # noqa: ANN401 - any event
         kind: Any = event.__class__

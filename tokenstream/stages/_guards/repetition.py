@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tokenstream.stages._text.base import TextStage, check_whole
+from tokenstream.limits import check_whole
+from tokenstream.stages._text.base import TextStage
 
 __all__ = ["Repetition"]
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-from tokenstream.errors import MisuseError
-
-__all__ = ["TextStage", "check_seconds", "check_whole"]
+__all__ = ["TextStage"]
 
 
 class TextStage:
@@ -45,25 +40,3 @@ class TextStage:
 
     def check(self) -> None:
         """Raise `error`; there is none."""
-
-
-def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # noqa: ANN401 - any argument
-    """Return a number above 0 that a caller has given.
-
-    Raises:
-        MisuseError: It is no number, or none above 0.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise MisuseError(f"{name}= is a number of {unit} above 0, and not {value!r}")
-    return float(value)
-
-
-def check_whole(name: str, value: Any, *, least: int = 1) -> int:  # noqa: ANN401 - any argument
-    """Return a whole number that a caller has given.
-
-    Raises:
-        MisuseError: It is no whole number, or less than `least`.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise MisuseError(f"{name}= is a whole number, {least} or more, and not {value!r}")
-    return value

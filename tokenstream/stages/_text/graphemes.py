@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._text.base import TextStage, check_whole
+from tokenstream.limits import check_whole
+from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import graphemes_pattern
 
 __all__ = ["Graphemes"]

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._text.base import check_whole
+from tokenstream.limits import check_whole
 from tokenstream.stages._text.dialect import as_regex
 from tokenstream.stages._text.lookahead import watch_end
 

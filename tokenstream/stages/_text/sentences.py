@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tokenstream.stages._text.base import TextStage, check_whole
+from tokenstream.limits import check_whole
+from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import WORD_CUT, is_joined, last_border
 from tokenstream.stages._text.sentence_rules import (
     CLAUSES,

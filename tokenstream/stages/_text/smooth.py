@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from tokenstream.stages._text.base import TextStage, check_seconds
+from tokenstream.limits import check_seconds
+from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import is_joined
 
 __all__ = ["Smooth"]

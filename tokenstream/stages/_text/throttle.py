@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from tokenstream.stages._text.base import TextStage, check_seconds
+from tokenstream.limits import check_seconds
+from tokenstream.stages._text.base import TextStage
 
 __all__ = ["Throttle"]
 

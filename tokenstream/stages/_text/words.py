@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tokenstream.stages._text.base import TextStage, check_whole
+from tokenstream.limits import check_whole
+from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import WORD_CUT, last_border
 
 __all__ = ["Words"]
