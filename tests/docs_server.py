@@ -10,6 +10,7 @@ from http import HTTPStatus
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from tests.docs_agent import AGENT, agent_reply
 from tests.support.recordings import OURS
 from tokenstream import testing
 from tokenstream.testing._server import ReplayServer, Reply, Request, refusal
@@ -121,6 +122,8 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             return refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"this server answers POST, not {request.method}")
         if request.route == _FLAKY:
             return flaky()
+        if request.route.startswith(AGENT):
+            return agent_reply(request)
         return replies.get(request.route) or refusal(HTTPStatus.NOT_FOUND, f"nothing is at {request.route}")
 
     messages = [{"role": "user", "content": "What is the weather in Oslo?"}]
@@ -134,6 +137,8 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             "busy_url": server.url + _BUSY,
             "recipe_url": server.url + "/recipe/chat/completions",
             "recipe_tool_url": server.url + "/recipe/messages",
+            # A model that calls `get_weather` for each city of a question, in three providers' formats.
+            "agent_url": server.url + AGENT,
             # What an SDK is to be given as its base URL.
             "openai_url": server.url + "/v1",
             "anthropic_url": server.url,

@@ -57,6 +57,15 @@ def _run(block: Block, page: Path, namespace: dict[str, Any], runner: asyncio.Ru
         runner.run(outcome)
 
 
+def test_a_tool_loop_is_as_short_as_its_page_says() -> None:
+    """The tools and the loop of each provider are 25 lines together, without what checks them."""
+    page = (ROOT / "docs" / "agent-loop.md").read_text(encoding="utf-8")
+    tools, *loops = [block.code.partition("\nassert ")[0].split("\n") for block in blocks(page, "python")]
+    sizes = [sum(map(bool, [*tools, *loop])) for loop in loops[:3]]
+
+    assert max(sizes) <= 25
+
+
 # google-genai makes a class of aiohttp's, where that is installed, of which aiohttp warns.
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 @pytest.mark.parametrize(

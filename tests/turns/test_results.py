@@ -15,8 +15,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.support.packages import needed
 from tests.turns.sdks import METHODS, accept, attempt
-from tokenstream.errors import MisuseError
-from tokenstream.message import Message, ToolCall
+from tokenstream.errors import MisuseError, NotExpressible
+from tokenstream.message import Citation, Message, TextPart, ToolCall
 from tokenstream.turns._results import ToolResults
 
 _ANY_TURN = {
@@ -279,6 +279,54 @@ def test_calls_of_another_kind_are_answered_by_items_of_their_own_in_responses()
     ] == _turns(ToolResults(message, values), "openai-responses")
     with pytest.raises(MisuseError, match="the call 'c2' is a 'computer_call'"):
         ToolResults(message, {"c2": "done"}).to_openai_responses()
+
+
+@pytest.mark.parametrize("api", METHODS)
+def test_the_turns_are_the_assistants_and_what_follows(api: str) -> None:
+    """They are those of the two methods, in the format of the answer unless another one is named."""
+    format = {"bedrock": "bedrock-converse"}.get(api, api)
+    made = _TWO.message.model_copy(update={"format": format})
+    results = ToolResults(made, dict(_TWO), _TWO.errors)
+    assistant = getattr(made, METHODS[api])()
+    both = [*(assistant if isinstance(assistant, list) else [assistant]), *_turns(results, api)]
+
+    assert both == results.turns() == results.turns(format)
+
+
+@pytest.mark.parametrize("arguments", ['{"city": Oslo}', '["Oslo"]'])
+@pytest.mark.parametrize("api", ["anthropic", "gemini"])
+def test_an_answer_that_is_one_broken_call_adds_no_turn_of_its_own(api: str, arguments: str) -> None:
+    """A loop goes on with what the model is told of it, since no turn of the API's can hold the call."""
+    whole = arguments[0] == "["
+    broken = _call(arguments=arguments).model_copy(update={"complete": whole})
+    results = ToolResults(_message(broken, format=api), {"c1": "Try again."}, ["c1"])
+    (turn,) = results.turns()
+
+    assert "user" == turn["role"]
+    assert "The call of weather failed: Try again." in repr(turn)
+
+
+def test_an_empty_answer_adds_no_turns() -> None:
+    """No API takes an empty turn."""
+    assert [] == ToolResults(_message(format="anthropic"), {}).turns()
+
+
+def test_what_has_no_place_in_the_turns_is_named_unless_it_is_dropped() -> None:
+    """Only what was cut or broken is left out without being asked."""
+    parts = (TextPart(text="Hello", complete=True), Citation(url="https://example.org"))
+    results = ToolResults(Message(parts=parts, format="anthropic"), {})
+
+    with pytest.raises(NotExpressible) as caught:
+        results.turns("openai-chat")
+    assert {"citation": 1} == caught.value.kinds
+    assert [{"role": "assistant", "content": "Hello"}] == results.turns("openai-chat", drop="all")
+
+
+@pytest.mark.parametrize(("own", "format"), [(None, None), ("ag-ui", None), ("anthropic", "nothere")])
+def test_turns_in_a_format_whose_requests_have_none_are_misuse(own: str | None, format: str | None) -> None:
+    """The message names the formats that have."""
+    with pytest.raises(MisuseError, match="no turns; name one that has: anthropic, bedrock-converse"):
+        ToolResults(_message(_call("c1"), format=own), {}).turns(format)
 
 
 def test_results_are_a_mapping_that_tells_no_values_in_its_repr() -> None:

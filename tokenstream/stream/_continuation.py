@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._joint import anchor_of
 from tokenstream.errors import MisuseError
 from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
+from tokenstream.turns._methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,17 +27,6 @@ Say nothing about this request, and nothing before those words.
 _SPACE = "; a space or a line break stands between them and the next word"
 _NO_SPACE = ", with a space only where the next word begins with one"
 
-_TURNS: dict[str, Callable[[Message], Any]] = {
-    "anthropic": lambda message: message.to_anthropic(drop="all"),
-    "bedrock-converse": lambda message: message.to_bedrock(drop="all"),
-    "bedrock-invoke": lambda message: message.to_anthropic(drop="all"),
-    "cohere": lambda message: message.to_cohere(drop="all"),
-    "gemini": lambda message: message.to_gemini(drop="all"),
-    "mistral": lambda message: message.to_mistral(drop="all"),
-    "ollama": lambda message: message.to_ollama(drop="all"),
-    "openai-chat": lambda message: message.to_openai_chat(drop="all"),
-    "openai-responses": lambda message: message.to_openai_responses(drop="all"),
-}
 _PARTED: dict[str, str] = {"bedrock-converse": "content", "gemini": "parts"}
 """Formats whose turns have a list of pieces under that name."""
 
@@ -79,11 +69,11 @@ class Continuation:
     def turns(self, format: str | None = None) -> list[dict[str, Any]]:
         """Return the turns as `Attempt.continuation` does."""
         name = format if format is not None else self.message.format
-        write = _TURNS.get(name or "")
-        if write is None:
-            known = ", ".join(sorted(_TURNS))
+        method = METHODS.get(name or "")
+        if method is None:
+            known = ", ".join(METHODS)
             raise MisuseError(f"requests of {name} have no place for half an answer; these have: {known}")
-        written: Any = write(self._sent())
+        written: Any = getattr(self._sent(), method)(drop="all")
         turns: list[dict[str, Any]] = [*written] if isinstance(written, list) else [written]
         if self.prefix is not None:
             turns[-1] = {**turns[-1], **self.prefix.marks}

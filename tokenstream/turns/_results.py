@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.formats._read import is_dict
+from tokenstream.turns._methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from tokenstream.message import Message, ToolCall
-    from tokenstream.turns._drop import Drop
+    from tokenstream.turns._drop import Drop, Kind
 
 __all__ = ["ToolResults"]
 
+_BROKEN: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
+"""What no assistant's turn should hold, unless its application says so."""
 _OUTPUTS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 """What answers an item of OpenAI Responses, by its type."""
 _NAMED_BY = {"mcp_approval_request": "approval_request_id"}
@@ -112,6 +115,43 @@ class ToolResults(Mapping[str, Any]):
         return f"<ToolResults of {len(self._values)} calls, {len(self._errors)} failed>"
 
     # -- back to the provider ------------------------------------------------
+
+    def turns(self, format: str | None = None, *, drop: Drop = _BROKEN) -> list[dict[str, Any]]:
+        """Return all that the next request adds: the assistant's turn, and what follows it.
+
+        An answer of which nothing can be sent, such as one broken call, adds no
+        assistant's turn, and an empty one adds nothing at all.
+
+        Args:
+            format: The name of the request's format; None for that of the answer.
+            drop: What to leave out of the assistant's turn: names of kinds, or "all" that has
+                no place there. By default these are what was cut, and broken calls.
+
+        Raises:
+            MisuseError: There are no such turns in that format.
+            NotExpressible: The answer holds something else that has no place in it.
+
+        Example:
+            >>> from tokenstream.message import Message, ToolCall
+            >>> call = ToolCall(id="call_1", name="get_time", arguments_text="{}", complete=True)
+            >>> results = ToolResults(Message(parts=(call,), format="openai-chat"), {"call_1": "noon"})
+            >>> [turn["role"] for turn in results.turns()]
+            ['assistant', 'tool']
+        """
+        name = self._message.format if format is None else format
+        method = METHODS.get(name or "")
+        if method is None:
+            raise MisuseError(
+                f"a request in the format {name!r} has no turns; name one that has: {', '.join(METHODS)}"
+            )
+        try:
+            turn: Any = getattr(self._message, method)(drop=drop)
+        except NotExpressible as error:
+            if error.kinds:
+                raise
+            turn = []
+        answered: list[dict[str, Any]] = getattr(self, method)()
+        return [*(turn if isinstance(turn, list) else [turn]), *answered]
 
     def to_openai_chat(self) -> list[dict[str, Any]]:
         """Return what follows the assistant's turn in `messages` of OpenAI Chat Completions.
