@@ -1,0 +1,92 @@
+"""Whether something holds an answer back, by when its events come."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokenstream.stages._pacing import Pace, Pacing
+
+
+def _pace(*arrivals: tuple[float, int, int]) -> Pace:
+    """Return the judgement on chunks: when each came, its bytes, its events."""
+    pacing = Pacing(100.0)
+    for at, size, events in arrivals:
+        pacing.arrived(100.0 + at, size=size, events=events)
+    return pacing.read()
+
+
+def _steady(count: int, gap: float, *, first: float = 0.5) -> list[tuple[float, int, int]]:
+    return [(first + number * gap, 100, 1) for number in range(count)]
+
+
+def test_nothing_is_judged_before_anything_came() -> None:
+    """None, and not zero."""
+    assert (
+        Pace(verdict="unclear", events=0, moments=0, first=None, last=None, burst_bytes=None, pause=None)
+        == _pace()
+    )
+
+
+@pytest.mark.parametrize("gap", [0.0005, 0.002, 0.005, 0.03, 0.5, 5.0])
+def test_a_model_that_writes_evenly_streams_however_fast(gap: float) -> None:
+    """From 2,000 events a second, which share moments, to one in five seconds."""
+    assert _pace(*_steady(400, gap)).verdict == "streams"
+
+
+def test_a_long_silence_before_the_first_event_is_thought_and_no_buffer() -> None:
+    """A model may reason for a minute, and then be fast."""
+    assert _pace(*_steady(60, 0.01, first=60.0)).verdict == "streams"
+
+
+def test_all_at_the_end_is_whole() -> None:
+    """Also where a large body takes its time over the wire."""
+    assert _pace((3.0, 5_000, 50)).verdict == "whole"
+    assert _pace(*[(8.0 + number * 0.004, 1_400, 14) for number in range(60)]).verdict == "whole"
+
+
+@pytest.mark.parametrize(
+    "arrivals",
+    [
+        [(0.5, 300, 3)],
+        [(0.02, 5_000, 50)],
+        [(0.5, 100, 1), (0.53, 100, 1)],
+    ],
+)
+def test_what_is_short_or_came_at_once_tells_nothing(arrivals: list[tuple[float, int, int]]) -> None:
+    """An answer of three events, and one from a server that had it ready."""
+    assert _pace(*arrivals).verdict == "unclear"
+
+
+def test_a_buffer_that_fills_up_gives_bursts_of_its_size() -> None:
+    """The last one is what was left in it."""
+    pace = _pace((1.0, 4_096, 40), (2.0, 4_090, 41), (3.0, 4_096, 40), (3.2, 900, 9))
+
+    assert ("bursts", 4_096) == (pace.verdict, pace.burst_bytes)
+    assert pace.pause == pytest.approx(2.2 / 3)
+
+
+def test_a_buffer_that_lets_the_first_event_pass_is_seen_all_the_same() -> None:
+    """Some flush a response's head with what comes along."""
+    assert _pace((0.1, 100, 1), (3.0, 5_000, 50)).verdict == "bursts"
+
+
+def test_bursts_of_any_size_tell_of_no_buffer_that_fills_up() -> None:
+    """Something else holds the events back: a timer, or the server itself."""
+    pace = _pace((1.0, 500, 6), (2.0, 3_000, 30), (3.0, 1_200, 12), (4.0, 2_000, 20))
+
+    assert ("bursts", None) == (pace.verdict, pace.burst_bytes)
+
+
+def test_several_events_for_one_word_are_no_burst() -> None:
+    """Some formats open and close their parts with events of their own."""
+    opening = [(0.5, 600, 4)]
+    closing = [(3.6, 900, 6)]
+
+    assert _pace(*opening, *_steady(100, 0.03, first=0.53), *closing).verdict == "streams"
+
+
+def test_bytes_without_an_event_are_no_moment() -> None:
+    """A comment that keeps the connection alive, and the head of a compressed body."""
+    pace = _pace((0.1, 15, 0), (5.0, 4_000, 40), (5.001, 20, 0))
+
+    assert ("whole", 1, 5.0) == (pace.verdict, pace.moments, pace.first)
