@@ -216,6 +216,7 @@ class ChoiceState:
         "parts",
         "provider_data",
         "raw_finish_reason",
+        "reopened",
     )
 
     def __init__(self, index: int) -> None:
@@ -232,6 +233,8 @@ class ChoiceState:
         """The tool calls that were handed out, in that order."""
         self.ended: list[ToolCall] = []
         """The same with those between them that ended on arguments that are no JSON."""
+        self.reopened = 0
+        """How often a part changed that had ended."""
 
     def part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
         """Return a part that something is about to change; events made by hand may lack its start."""
@@ -241,6 +244,7 @@ class ChoiceState:
         part = parts[index]
         if part.final is not None:
             part.final = None
+            self.reopened += 1
         return part
 
     def writes(self, part: GrowingPart, kind: str) -> SharedLog:
@@ -271,6 +275,7 @@ class ChoiceState:
             return call
         part.start = before.model_copy(update={"id": id})
         if call is not None:
+            self.reopened += 1
             call = part.final = call.model_copy(update={"id": id})
             for calls in (self.delivered, self.ended):
                 calls[:] = [call if each.id == before.id else each for each in calls]
@@ -405,3 +410,15 @@ class GrowingUsage:
             return None
         source = "reported" if final else "partial"
         return Usage.model_construct(**self.counts, source=source, provider_data=dict(self.report))
+
+    def with_spent(self, spent: Usage | None, *, final: bool) -> Usage | None:
+        """Return the counts with those of attempts that were given up.
+
+        Args:
+            spent: These; None where there were none.
+            final: The counts of this attempt will not change.
+        """
+        usage = self.build(final=final)
+        if spent is None:
+            return usage
+        return spent + (Usage(source="partial") if usage is None else usage)

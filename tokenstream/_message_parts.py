@@ -12,6 +12,7 @@ from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, Protocol
 from tokenstream.limits import DEFAULT_LIMITS
 
 __all__ = [
+    "COUNTS",
     "Citation",
     "FoundImage",
     "MediaPart",
@@ -377,13 +378,14 @@ class Usage(Value):
         """
         if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented
-        added: dict[str, Any] = {name: _sum_of(getattr(self, name), getattr(other, name)) for name in _COUNTS}
+        added: dict[str, Any] = {name: _sum_of(getattr(self, name), getattr(other, name)) for name in COUNTS}
         sources = (self.source, other.source)
         added["source"] = next(word for word in ("estimated", "partial", "reported") if word in sources)
         return Usage(**added, provider_data=other.provider_data or self.provider_data)
 
 
-_COUNTS = tuple(name for name in Usage.model_fields if name not in {"source", "provider_data"})
+COUNTS = tuple(name for name in Usage.model_fields if name not in {"source", "provider_data"})
+"""The names of the counts."""
 
 
 def _sum_of(one: float | None, other: float | None) -> float | None:

@@ -280,6 +280,11 @@ class Accumulator:
         state = self._choices.get(choice)
         return self.ending if state is None else state.ending
 
+    def standing(self) -> tuple[dict[int, ChoiceState], tuple[Any, ...], GrowingUsage, Usage | None]:
+        """Return all as it grows: choices, head with the shared fields, token counts, those spent before."""
+        head = (self._id, self._model, self._role, self._provider_data)
+        return self._choices, head, self._usage_now(), self._spent
+
     # -- building ----------------------------------------------------------
 
     def _build(self, index: int) -> Message:
@@ -292,7 +297,7 @@ class Accumulator:
             model=self._model,
             role=self._role,
             parts=tuple([part.final or part.build(complete=False) for part in choice.parts]),
-            usage=self._all_usage(over=over),
+            usage=self._usage_now().with_spent(self._spent, final=over),
             finish_reason=choice.finish_reason,
             raw_finish_reason=choice.raw_finish_reason,
             finish_message=choice.finish_message,
@@ -305,17 +310,6 @@ class Accumulator:
         """Return the token counts that are known now; nothing is changed, since any thread may ask."""
         late = None if self._late_usage is None else self._late_usage()
         return self._usage if late is None else self._usage.joined(late)
-
-    def _all_usage(self, *, over: bool) -> Usage | None:
-        """Return the token counts of all attempts.
-
-        Args:
-            over: The counts of this one are final.
-        """
-        usage, spent = self._usage_now().build(final=over), self._spent
-        if spent is None:
-            return usage
-        return spent + (Usage(source="partial") if usage is None else usage)
 
     @property
     def _over(self) -> bool:

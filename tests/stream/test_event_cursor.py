@@ -1,0 +1,397 @@
+"""Wherever a reader of an answer stands, it is given all that has come since, as events."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.reading import read
+from tests.support.recordings import Recorded, ours, shared
+from tests.support.sampling import sampled
+from tests.support.scripts import scripts
+from tokenstream.accumulator import Accumulator
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    MediaDelta,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    Restarted,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+    UsageUpdate,
+)
+from tokenstream.formats import registry
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+from tokenstream.stream._event_cursor import EventCursor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+WORDS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
+
+
+def told(events: Iterable[Event], looks: Callable[[int], bool]) -> tuple[list[Message], list[Event]]:
+    """Return the messages that events make, and what a reader is given who looks after some of them."""
+    accumulator = Accumulator()
+    cursor = EventCursor(accumulator)
+    found: list[Event] = []
+    for number, event in enumerate(events):
+        accumulator.take(event)
+        if looks(number):
+            found.extend(cursor.ready())
+    found.extend(cursor.ready())
+    assert [] == cursor.ready()
+    return accumulator.messages or [accumulator.message], found
+
+
+def made_of(events: Iterable[Event]) -> list[Message]:
+    accumulator = Accumulator()
+    for event in events:
+        accumulator.take(event)
+    return accumulator.messages or [accumulator.message]
+
+
+def words(events: Iterable[Any]) -> list[Event]:
+    """Return the words of events; a signature that comes with some of them is no word."""
+    return [
+        TextDelta(event.text, choice=event.choice, part=event.part)
+        if isinstance(event, ReasoningDelta)
+        else event
+        for event in events
+        if isinstance(event, WORDS) and (not isinstance(event, ReasoningDelta) or event.text)
+    ]
+
+
+def every(_: int) -> bool:
+    return True
+
+
+def never(_: int) -> bool:
+    return False
+
+
+RECORDED = [recorded for recorded in [*ours(), *shared()] if recorded.format in registry.names()]
+
+
+@pytest.mark.parametrize("recorded", sampled(RECORDED, one_in=12), ids=lambda recorded: recorded.name)
+def test_a_reader_comes_to_the_same_message_wherever_it_looks(recorded: Recorded) -> None:
+    """After every event, at the end alone, and now and then; of every recording."""
+    events = read([recorded.body], format=recorded.format).events
+    dice = random.Random(len(events))
+    places: list[Callable[[int], bool]] = [every, never, lambda _: dice.random() < 0.1]
+    for looks in places:
+        messages, found = told(events, looks)
+
+        assert messages == made_of(found)
+
+
+@pytest.mark.parametrize("recorded", sampled(RECORDED, one_in=12), ids=lambda recorded: recorded.name)
+def test_a_reader_who_looks_after_every_event_is_given_the_words_as_they_come(recorded: Recorded) -> None:
+    """Nothing is joined, and nothing is given twice."""
+    events = read([recorded.body], format=recorded.format).events
+    _, found = told(events, every)
+
+    assert words(events) == words(found)
+
+
+@given(st.data())
+def test_a_reader_of_a_scripted_answer_misses_nothing(data: st.DataObject) -> None:
+    """Whatever is said, and whenever it looks."""
+    format = data.draw(st.sampled_from(["anthropic", "openai-chat", "gemini", "openai-responses"]))
+    body = b"".join(data.draw(scripts(format)).chunks(format))
+    events = read([body], format=format).events
+    looked = data.draw(st.sets(st.integers(0, len(events))))
+    messages, found = told(events, lambda number: number in looked)
+
+    assert messages == made_of(found)
+
+
+_pieces = st.text("ab", min_size=1, max_size=3)
+_kinds = ["text", "reasoning", "refusal", "call", "custom", "server", "result", "media", "opaque", "citation"]
+
+
+def _begun(kind: str, choice: int, part: int) -> list[Event]:
+    where: Any = {"choice": choice, "part": part}
+    id = f"c{choice}.{part}"
+    starts: dict[str, Event] = {
+        "text": PartStart(TextPart(phase="commentary"), **where),
+        "reasoning": PartStart(ReasoningPart(), **where),
+        "refusal": PartStart(RefusalPart(), **where),
+        "call": ToolCallStart(id, "f", provider_data={"a": 1}, **where),
+        "custom": ToolCallStart(id, "f", "custom", **where),
+        "server": PartStart(ServerToolCall(id=id, name="s", arguments_text="{"), **where),
+        "result": PartStart(ServerToolResult(id=id, content=[1]), **where),
+        "media": PartStart(MediaPart(mime_type="a/b", data=b"0"), **where),
+        "opaque": PartStart(OpaquePart(type="t"), **where),
+        "citation": CitationAdded(Citation(url="u"), **where),
+    }
+    return [starts[kind]]
+
+
+def _more(draw: st.DrawFn, kind: str, choice: int, part: int) -> list[Event]:
+    where: Any = {"choice": choice, "part": part}
+    piece = draw(_pieces)
+    match kind:
+        case "text":
+            return [TextDelta(piece, **where)]
+        case "reasoning":
+            signature = draw(st.sampled_from([None, None, "sig"]))
+            return [
+                ReasoningDelta(draw(st.sampled_from([piece, "" if signature else piece])), signature, **where)
+            ]
+        case "refusal":
+            return [RefusalDelta(piece, **where)]
+        case "call" | "custom":
+            return [ToolCallDelta(f"c{choice}.{part}", piece, **where)]
+        case "server":
+            return [PartDelta(piece, **where)]
+        case "media":
+            return [MediaDelta(draw(st.sampled_from([b"", b"xy"])), piece, **where)]
+        case "opaque":
+            return [PartStart(OpaquePart(type="t", data={"a": piece}), **where)]
+        case _:
+            return []
+
+
+def _ended(draw: st.DrawFn, kind: str, choice: int, part: int, text: str) -> list[Event]:
+    where: Any = {"choice": choice, "part": part}
+    call = ToolCall(id=f"c{choice}.{part}", name="f", arguments_text=text)
+    match kind:
+        case "call" | "custom":
+            whole = draw(st.booleans())
+            done = call.model_copy(update={"complete": whole})
+            return [ToolCallDone(done, **where) if whole else PartDone(done, **where)]
+        case "citation":
+            return []
+        case _:
+            return [PartDone(**where)]
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> list[Event]:
+    """Draw events of parts that are written in turns, in two choices, by attempts that may break off."""
+    events: list[Event] = []
+    for attempt in range(draw(st.integers(1, 2))):
+        if attempt:
+            events.append(Restarted(Message()))
+        events.append(
+            MessageStart(draw(st.sampled_from([None, "m", "n"])), draw(st.sampled_from([None, "x"])))
+        )
+        opened: dict[tuple[int, int], str] = {}
+        over: set[tuple[int, int]] = set()
+        texts: dict[tuple[int, int], str] = {}
+        for _ in range(draw(st.integers(0, 14))):
+            choice = draw(st.integers(0, 1))
+            mine = [place for place in opened if place[0] == choice]
+            what = draw(st.sampled_from(["begin", "more", "more", "more", "end", "other"]))
+            running = [place for place in mine if place not in over]
+            if what == "begin" or (not running and what != "other"):
+                kind = draw(st.sampled_from(_kinds))
+                place = (choice, len(mine))
+                opened[place] = kind
+                events += _begun(kind, *place)
+                if kind == "citation":
+                    over.add(place)
+            elif what == "more":
+                place = draw(st.sampled_from(running))
+                more = _more(draw, opened[place], *place)
+                texts[place] = texts.get(place, "") + "".join(
+                    event.fragment for event in more if isinstance(event, ToolCallDelta)
+                )
+                events += more
+            elif what == "end":
+                place = draw(st.sampled_from(running))
+                over.add(place)
+                events += _ended(draw, opened[place], *place, texts.get(place, ""))
+            else:
+                events.append(draw(st.sampled_from(_OTHERS))(choice))
+        if draw(st.booleans()):
+            events.append(Finish("stop", "STOP"))
+    return events
+
+
+_OTHERS: list[Callable[[int], Event]] = [
+    lambda _: UsageUpdate(Usage(output_tokens=3, provider_data={"o": 3})),
+    lambda _: UsageUpdate(Usage(input_tokens=7, output_tokens=5)),
+    lambda choice: Unknown("field", "value", kind="field", choice=choice),
+    lambda choice: Unknown("list", [1, 2], kind="items", choice=choice),
+    lambda _: Unknown("all", [3], kind="items", shared=True),
+    lambda _: MessageStart("m", "x", another=True),
+    lambda choice: Finish("length", choice=choice),
+]
+
+
+@given(answers(), st.data())
+def test_parts_that_are_written_in_turns_come_whole(events: list[Event], data: st.DataObject) -> None:
+    """Also of an answer that began again, with all the token counts."""
+    looked = data.draw(st.sets(st.integers(0, len(events))))
+    messages, found = told(events, lambda number: number in looked)
+    again = made_of(found)
+    if any(isinstance(event, Restarted) for event in events):
+        # The counts of an attempt are final where the reader has seen that it had finished.
+        assert [_uncounted(message) for message in messages if _says(message)] == [
+            _uncounted(message) for message in again if _says(message)
+        ]
+        return
+
+    assert [message for message in messages if _says(message)] == [each for each in again if _says(each)]
+
+
+def _says(message: Message) -> bool:
+    """Tell whether there is anything of a choice; one whose only reason was taken back is none."""
+    return bool(message.parts or message.finish_reason or message.provider_data or not message.choice)
+
+
+def _uncounted(message: Message) -> Message:
+    usage = None if message.usage is None else message.usage.model_dump(exclude={"source", "provider_data"})
+    counted = None if usage is None or not any(usage.values()) else Usage(**usage)
+    return message.model_copy(update={"usage": counted})
+
+
+def test_whoever_comes_late_is_given_each_part_in_one_piece() -> None:
+    """With its start and its end, as the live events have them."""
+    call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
+    _, found = told(
+        [
+            MessageStart("m", "x"),
+            PartStart(TextPart()),
+            TextDelta("Hel"),
+            TextDelta("lo"),
+            PartDone(),
+            ToolCallStart("c", "f", part=1),
+            ToolCallDelta("c", "{", part=1),
+            ToolCallDelta("c", "}", part=1),
+            ToolCallDone(call, part=1),
+            UsageUpdate(Usage(output_tokens=3)),
+            Finish("tool_calls", "tool_use"),
+        ],
+        never,
+    )
+
+    assert found == [
+        MessageStart("m", "x"),
+        PartStart(TextPart()),
+        TextDelta("Hello"),
+        PartDone(TextPart(text="Hello", complete=True)),
+        ToolCallStart("c", "f", part=1),
+        ToolCallDelta("c", "{}", part=1),
+        ToolCallDone(call, part=1),
+        UsageUpdate(Usage(output_tokens=3)),
+        Finish("tool_calls", "tool_use"),
+    ]
+
+
+def test_a_reader_is_told_that_the_answer_began_again() -> None:
+    """What it had been given is to be forgotten; what was spent on it counts."""
+    accumulator = Accumulator()
+    cursor = EventCursor(accumulator)
+    restarted = Restarted(Message(parts=(TextPart(text="Hel"),)))
+    found: list[Event] = []
+    for event in (TextDelta("Hel"), UsageUpdate(Usage(output_tokens=2)), restarted, TextDelta("Hi")):
+        accumulator.take(event)
+        found.extend(cursor.ready())
+
+    assert restarted in found
+    assert accumulator.message == made_of(found)[0]
+
+
+def test_what_a_loser_has_spent_counts_without_a_word_of_it() -> None:
+    """No event tells of that: the sum is what the message has."""
+    accumulator = Accumulator()
+    cursor = EventCursor(accumulator)
+    accumulator.take(TextDelta("Hi"))
+    accumulator.take(UsageUpdate(Usage(output_tokens=2)))
+    found = cursor.ready()
+    accumulator.spend(Usage(input_tokens=7, output_tokens=5, source="partial"))
+    found += cursor.ready()
+
+    assert accumulator.message == made_of(found)[0]
+    assert accumulator.message == made_of(EventCursor(accumulator).ready())[0]
+
+
+def test_an_answer_that_is_taken_back_is_told_again() -> None:
+    """The one that began again was another one, and the first one stands."""
+    accumulator = Accumulator()
+    cursor = EventCursor(accumulator)
+    found: list[Event] = []
+    for event in (TextDelta("Hel"), Restarted(Message()), TextDelta("Good")):
+        accumulator.take(event)
+        found.extend(cursor.ready())
+    accumulator.take_back()
+    found.extend(cursor.ready())
+
+    assert "Hel" == made_of(found)[0].text
+
+
+def test_a_call_that_gets_another_id_is_told_under_it() -> None:
+    """Its start, or, once it was handed out, the call."""
+    accumulator = Accumulator()
+    cursor = EventCursor(accumulator)
+    found: list[Event] = []
+    for event in (ToolCallStart("a", "f"), ToolCallDelta("a", "{")):
+        accumulator.take(event)
+        found.extend(cursor.ready())
+    accumulator.rename_call(0, 0, "b")
+    found.extend(cursor.ready())
+    accumulator.take(ToolCallDone(ToolCall(id="b", name="f", arguments_text="{}", complete=True)))
+    found.extend(cursor.ready())
+    accumulator.rename_call(0, 0, "c")
+    found.extend(cursor.ready())
+
+    assert accumulator.message == made_of(found)[0]
+    assert "c" == made_of(found)[0].tool_calls[0].id
+
+
+def test_a_look_costs_what_has_changed() -> None:
+    """However many parts have ended, and however long the text is."""
+    accumulator = Accumulator()
+    cursor = EventCursor(accumulator)
+    for part in range(1_000):
+        accumulator.take(TextDelta("word " * 10, part=part))
+        accumulator.take(PartDone(part=part))
+    cursor.ready()
+    seen = _Counted(accumulator.parts_from(0, 0))
+    accumulator.standing()[0][0].parts = seen
+    accumulator.take(TextDelta("more", part=1_000))
+
+    assert [PartStart(TextPart(), part=1_000), TextDelta("more", part=1_000)] == cursor.ready()
+    assert seen.looks < 10
+
+
+class _Counted(list[Any]):
+    """Parts that count how often one of them is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        self.looks += len(found) if isinstance(index, slice) else 1
+        return found
+
+    def __iter__(self) -> Any:
+        raise AssertionError("all parts were looked at")

@@ -1,0 +1,231 @@
+"""The cursor in one part of an answer: its start, what was added to it, and its end, as events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import (
+    CitationAdded,
+    MediaDelta,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    TextPart,
+    ToolCall,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenstream._growing import GrowingPart
+    from tokenstream.events import Event
+    from tokenstream.message import Part
+
+__all__ = ["PartCursor"]
+
+
+class PartCursor:
+    """Where a reader is in a part.
+
+    Args:
+        part: The part as it grows.
+        choice: Its choice.
+        index: Its place in the message.
+    """
+
+    __slots__ = ("_choice", "_data", "_final", "_index", "_part", "_position", "_span", "_start")
+
+    def __init__(self, part: GrowingPart, choice: int, index: int) -> None:
+        self._part = part
+        self._choice = choice
+        self._index = index
+        self._start: Part | None = None
+        """What it was told to begin as."""
+        self._final: Part | None = None
+        """What it was told to be."""
+        self._position = 0
+        """How far its text was given: in the log where it shares one, else in its own."""
+        self._span = 0
+        """Which turn in the log that is in."""
+        self._data = 0
+        """How much of its signature, or of its media, was given."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it had ended when it was looked at last."""
+        return self._final is not None
+
+    def ready(self) -> Iterator[Event]:
+        """Give what has come of the part since the last look."""
+        part = self._part
+        # First: another thread may be writing, and all that was added before is there then.
+        final, start = part.final, part.start
+        if final is not None and final is self._final:
+            return
+        content = start
+        if final is not None:
+            content, start = final, self._start_of(final)
+        match content:
+            case TextPart() | ReasoningPart() | RefusalPart():
+                yield from self._read_words(start, content)
+            case ToolCall() | ServerToolCall():
+                yield from self._read_arguments(start, content, final)
+            case MediaPart():
+                yield from self._read_media(start, content, final)
+            case Citation() if final is not None:
+                pass
+            case _:
+                yield from self._begin(
+                    start if final is None else content.model_copy(update={"complete": False})
+                )
+        if final is not None:
+            yield self._end(final)
+        self._final = final
+
+    # -- within ------------------------------------------------------------
+
+    def _begin(self, start: Part) -> Iterator[Event]:
+        """Give the start of the part, where that was not given yet or is another one now."""
+        before = self._start
+        if before is start:
+            return
+        self._start = start
+        if isinstance(start, ToolCall):
+            yield ToolCallStart(
+                start.id,
+                start.name,
+                start.type,
+                start.provider_data,
+                choice=self._choice,
+                part=self._index,
+            )
+            return
+        yield PartStart(start, choice=self._choice, part=self._index)
+        # Some parts come whole.
+        if before is None and isinstance(start, MediaPart):
+            self._position, self._data = len(start.transcript), len(start.data)
+        elif before is None and isinstance(start, ServerToolCall):
+            self._position = len(start.arguments_text)
+
+    def _start_of(self, final: Part) -> Part:
+        """Return the start of a part that has ended: another one is no longer told."""
+        if self._start is not None:
+            return self._start
+        if isinstance(final, TextPart | ReasoningPart | RefusalPart):
+            return self._part.start
+        return final.model_copy(update={"complete": False})
+
+    def _end(self, final: Part) -> Event:
+        choice, index = self._choice, self._index
+        if isinstance(final, Citation):
+            return CitationAdded(final, choice=choice, part=index)
+        if isinstance(final, ToolCall) and final.complete:
+            return ToolCallDone(final, choice=choice, part=index)
+        return PartDone(final, choice=choice, part=index)
+
+    def _read_words(self, start: Part, content: TextPart | ReasoningPart | RefusalPart) -> Iterator[Event]:
+        yield from self._begin(start)
+        text, choice, index = self._missing_words(), self._choice, self._index
+        if isinstance(content, TextPart):
+            if text:
+                yield TextDelta(text, choice=choice, part=index)
+        elif isinstance(content, RefusalPart):
+            if text:
+                yield RefusalDelta(text, choice=choice, part=index)
+        else:
+            if text:
+                yield ReasoningDelta(text, choice=choice, part=index)
+            signature = "".join(self._missing_extra())
+            if signature:
+                yield ReasoningDelta("", signature, choice=choice, part=index)
+
+    def _read_arguments(
+        self, start: Part, content: ToolCall | ServerToolCall, final: Part | None
+    ) -> Iterator[Event]:
+        yield from self._begin(start)
+        text = self._missing_text(content.arguments_text, is_all=final is not None)
+        if text and isinstance(content, ToolCall):
+            yield ToolCallDelta(content.id, text, choice=self._choice, part=self._index)
+        elif text:
+            yield PartDelta(text, choice=self._choice, part=self._index)
+
+    def _read_media(self, start: Part, content: MediaPart, final: Part | None) -> Iterator[Event]:
+        yield from self._begin(start)
+        transcript = self._missing_text(content.transcript, is_all=final is not None)
+        if final is None:
+            data = b"".join(self._missing_extra(len(content.data)))
+        else:
+            data = content.data[self._data :]
+        if data or transcript:
+            yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
+
+    def _missing_words(self) -> str:
+        """Return the text that was added to the log in the part's turns."""
+        log = self._part.log
+        if log is None:
+            return ""
+        # The length first: what another thread adds later may belong to the next turn.
+        length = log.length
+        bounds = self._part.spans[self._span :]
+        if not bounds:
+            return ""
+        self._span += len(bounds) - len(bounds) % 2
+        if len(bounds) % 2:
+            bounds.append(max(length, bounds[-1]))
+        begin = bounds[0] = max(bounds[0], self._position)
+        self._position = end = bounds[-1]
+        if begin == end:
+            return ""
+        text = log.since(begin)
+        if len(bounds) == 2:
+            return text[: end - begin]
+        turns = zip(bounds[::2], bounds[1::2], strict=True)
+        return "".join([text[start - begin : stop - begin] for start, stop in turns])
+
+    def _missing_text(self, start: str, *, is_all: bool) -> str:
+        """Return what is new of a text that the part has for itself.
+
+        Args:
+            start: What it began with.
+            is_all: Nothing else belongs to it.
+        """
+        pieces, position, base = self._part.pieces, self._position, len(start)
+        if is_all or pieces is None:
+            text = start[position:]
+        elif position < base:
+            text = start[position:] + pieces.join()
+        elif position == base + pieces.length:
+            return ""
+        else:
+            text = pieces.since(position - base)
+        self._position += len(text)
+        return text
+
+    def _missing_extra(self, base: int = 0) -> list[Any]:
+        """Return the pieces that are new of a signature or of media.
+
+        Args:
+            base: How much it began with.
+        """
+        pieces = [*(self._part.extra or ())]
+        missing = base + sum(map(len, pieces)) - self._data
+        self._data += max(missing, 0)
+        found: list[Any] = []
+        while missing > 0 and pieces:
+            piece = pieces.pop()
+            found.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
+            missing -= len(piece)
+        return found[::-1]
