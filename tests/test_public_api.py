@@ -190,6 +190,7 @@ PUBLIC: dict[str, list[str]] = {
         "Budget",
         "Chain",
         "Field",
+        "GapHistogram",
         "Graphemes",
         "Items",
         "Lines",
@@ -213,7 +214,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.stages.objects": ["Field", "Items", "Partials", "validate_output"],
     "tokenstream.stages.reorder": ["Reorder"],
     "tokenstream.stages.tools": ["ValidatedCalls"],
-    "tokenstream.stages.metrics": ["Meter", "Metrics"],
+    "tokenstream.stages.metrics": ["BATCH", "GapHistogram", "Meter", "Metrics"],
     "tokenstream.status": ["ErrorBody", "REQUEST_IDS", "ResponseHead", "retry_after_of", "status_error"],
     "tokenstream.stream": [
         "AsyncStream",

@@ -8,9 +8,9 @@ from tokenstream._growing import is_bare
 from tokenstream._log import TextLog
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamInterrupted
-from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta
+from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 from tokenstream.framing._comments import COMMENT
-from tokenstream.stages.metrics import Meter
+from tokenstream.stages.metrics import BATCH, Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +38,7 @@ class Glancing:
     """
 
     __slots__ = (
+        "_given",
         "accumulator",
         "chunk",
         "error",
@@ -56,6 +57,8 @@ class Glancing:
         self.accumulator = Accumulator(limits=limits, late_usage=late_usage)
         """The stage that holds the message."""
         self.meter = Meter(0.0)
+        self._given = 0
+        """Events that were given, but for those that were read at a glance."""
         self.chunk: Any = None
         """The input that `pull` decodes next."""
         self.reorder: Reorder | None = None
@@ -76,7 +79,16 @@ class Glancing:
     @property
     def metrics(self) -> Metrics:
         """How fast the answer came, as far as it has come."""
-        return self.meter.read(self.now if self.meter.chunks else None, self.accumulator.output_tokens)
+        return self.meter.read(
+            self.now if self.meter.chunks else None,
+            events=self.events_seen,
+            output_tokens=self.accumulator.output_tokens,
+        )
+
+    @property
+    def events_seen(self) -> int:
+        """Events that were given."""
+        return self._given + self.meter.glanced
 
     def glance_with(  # noqa: C901 - what runs for every token is in one place
         self, read: Callable[[bytes], Event | None]
@@ -107,10 +119,10 @@ class Glancing:
                 self.chunk = chunk
                 return None
             meter.bytes = size
-            meter.glanced += 1
-            if now - meter.content_at > meter.notable_gap:
-                meter.gap(now - meter.content_at)
-            meter.content_at = now
+            stamps = meter.stamps
+            stamps.append(now)
+            if len(stamps) >= BATCH:
+                meter.pack()
             if (
                 event.__class__ is kind
                 and event.part == part
@@ -160,6 +172,8 @@ class Glancing:
             self.meter.content(self.now)
         if self.meter.waiting and event.__class__ is TextDelta:
             self.meter.mark_text(self.now)
+        elif event.__class__ is ToolCallStart:
+            self.meter.mark_tool_call(self.now)
         return False
 
     @property

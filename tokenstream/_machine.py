@@ -18,7 +18,7 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.events import Ping, TextDelta
+from tokenstream.events import Ping, TextDelta, ToolCallStart
 from tokenstream.formats._read import are_text, is_dict
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._comments import COMMENT
@@ -59,7 +59,6 @@ class Machine(Glancing):
     __slots__ = (
         "_coding",
         "_connection",
-        "_given",
         "_giving",
         "_glanced",
         "_head",
@@ -123,8 +122,6 @@ class Machine(Glancing):
         """Whether the server has nothing to say until the client speaks: no silence is too long then."""
         self.begun_at = -math.inf
         """The clock when it last began to speak after that."""
-        self._given = 0
-        """Events that `pull` gave."""
         self._next: Callable[[], Event | None] = self._events().__next__
         self.pull = self._next
         """The next event, or None when more input is needed: for loops that take one event at a time."""
@@ -138,11 +135,6 @@ class Machine(Glancing):
     def assumed(self) -> bool:
         """The sentinel alone told the end; a clean end of the input has yet to confirm it."""
         return self._connection.format.assumed
-
-    @property
-    def events_seen(self) -> int:
-        """Events that were given."""
-        return self._given + self.meter.glanced
 
     @property
     def comments(self) -> int:
@@ -458,8 +450,11 @@ class Machine(Glancing):
                         if fresh:
                             fresh = False
                             meter.content(now)
-                        if meter.waiting and event.__class__ is TextDelta:
-                            meter.mark_text(now)
+                        if event.__class__ is TextDelta:
+                            if meter.waiting:
+                                meter.mark_text(now)
+                        elif event.__class__ is ToolCallStart:
+                            meter.mark_tool_call(now)
                     self._given += 1
                     yield event
                 reader = connection.format

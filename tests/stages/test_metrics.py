@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tokenstream.stages import Meter, Metrics
+from tests.support.wire import sse
+from tokenstream import Decoder
+from tokenstream.stages import GapHistogram, Meter, Metrics
+from tokenstream.stages.metrics import BATCH
 
 
 def test_nothing_is_marked_before_it_came() -> None:
@@ -13,26 +16,30 @@ def test_nothing_is_marked_before_it_came() -> None:
 
     assert metrics == Metrics(started="request")
     assert metrics.tokens_per_second is None
-    assert metrics.mean_gap is None
+    assert metrics.tpot is None
+    assert metrics.gaps == GapHistogram()
 
 
 def test_marks_are_seconds_from_the_start() -> None:
-    """First byte, first frame, first content, first text."""
+    """First byte, first frame, first content, first tool call, first text."""
     meter = Meter(10.0, wrapped=True)
     meter.mark(10.5, frame=False)
     meter.mark(11.0, frame=True)
     meter.content(12.0)
+    meter.mark_tool_call(12.25)
     meter.content(12.5)
     meter.mark_text(12.5)
+    meter.mark_tool_call(12.75)
     meter.mark(13.0, frame=True)
     meter.finish(14.0)
-    metrics = meter.read(13.0, output_tokens=11)
+    metrics = meter.read(13.0, events=7, output_tokens=11)
 
     assert metrics.started == "wrapped"
     assert (metrics.first_byte, metrics.first_event, metrics.ttft, metrics.first_text) == (0.5, 1.0, 2.0, 2.5)
-    assert (metrics.last_content, metrics.duration) == (2.5, 4.0)
-    assert metrics.tokens_per_second == 20.0
-    assert metrics.mean_gap == 0.5
+    assert metrics.first_tool_call == 2.25
+    assert (metrics.last_content, metrics.duration, metrics.events) == (2.5, 4.0, 7)
+    assert (metrics.tokens_per_second, metrics.tpot) == (20.0, 0.05)
+    assert metrics.gaps.mean == 0.5
 
 
 def test_gaps_and_stalls() -> None:
@@ -42,7 +49,8 @@ def test_gaps_and_stalls() -> None:
         meter.content(now)
     metrics = meter.read()
 
-    assert metrics.longest_gap == pytest.approx(2.9)
+    assert metrics.gaps.max == pytest.approx(2.9)
+    assert metrics.gaps.count == 5
     assert metrics.stalls == 2
     assert metrics.content_chunks == 6
 
@@ -51,3 +59,71 @@ def test_one_token_has_no_speed() -> None:
     """There is no time between one."""
     assert Metrics(started="request", ttft=1.0, last_content=2.0, output_tokens=1).tokens_per_second is None
     assert Metrics(started="request", ttft=1.0, last_content=1.0, output_tokens=9).tokens_per_second is None
+
+
+def test_each_kind_of_first_has_its_own_mark() -> None:
+    """Reasoning is a token and no text; a ping is a byte and a frame, and nothing else."""
+    decoder = Decoder("anthropic")
+    frames = [
+        ("message_start", '{"type":"message_start","message":{"id":"m","role":"assistant","content":[]}}'),
+        ("ping", '{"type":"ping"}'),
+        ("content_block_start", _started(0, '{"type":"thinking","thinking":""}')),
+        ("content_block_delta", _delta(0, '{"type":"thinking_delta","thinking":"so"}')),
+        ("content_block_start", _started(1, '{"type":"tool_use","id":"t","name":"look","input":{}}')),
+        ("content_block_delta", _delta(1, '{"type":"input_json_delta","partial_json":"{}"}')),
+        ("content_block_start", _started(2, '{"type":"text","text":""}')),
+        ("content_block_delta", _delta(2, '{"type":"text_delta","text":"Hi"}')),
+    ]
+    decoder.feed(b"\n", now=1.0)
+    for now, (name, data) in enumerate(frames, 2):
+        decoder.feed(sse(data, event=name), now=now)
+    metrics = decoder.metrics
+
+    assert (1.0, 2.0, 5.0, 9.0) == (
+        metrics.first_byte,
+        metrics.first_event,
+        metrics.ttft,
+        metrics.first_text,
+    )
+    assert 6.0 == metrics.first_tool_call
+
+
+def _started(index: int, block: str) -> str:
+    return f'{{"type":"content_block_start","index":{index},"content_block":{block}}}'
+
+
+def _delta(index: int, delta: str) -> str:
+    return f'{{"type":"content_block_delta","index":{index},"delta":{delta}}}'
+
+
+@pytest.mark.parametrize("chunks", [1, 2, BATCH - 1, BATCH, BATCH + 1, 5 * BATCH + 7])
+def test_gaps_are_counted_in_batches_and_none_is_lost(chunks: int) -> None:
+    """A reading in between changes nothing, and whoever records each is handed each once."""
+    gaps = [0.001 * (1 + number % 40) for number in range(chunks - 1)]
+    heard: list[float] = []
+    meter, now = Meter(0.0), 1.0
+    meter.on_gaps = heard.extend
+    meter.content(now)
+    for number, gap in enumerate(gaps):
+        now += gap
+        meter.content(now)
+        if number % 50 == 0:
+            meter.read()
+    meter.pack()
+    metrics = meter.read()
+
+    assert heard == pytest.approx(gaps)
+    assert (chunks, chunks - 1) == (metrics.content_chunks, metrics.gaps.count)
+    assert metrics.gaps.seconds == pytest.approx(sum(gaps))
+    assert metrics.gaps.max == (pytest.approx(max(gaps)) if gaps else None)
+
+
+def test_what_is_read_at_a_glance_has_its_gaps_counted_too() -> None:
+    """Deltas that are alike are most of an answer."""
+    decoder, chunks = Decoder("text"), 3 * BATCH
+    events = [decoder.feed(sse("word"), now=number * 0.25) for number in range(chunks)]
+    metrics = decoder.metrics
+
+    assert (chunks, chunks) == (metrics.chunks, metrics.content_chunks)
+    assert sum(map(len, events)) == metrics.events
+    assert (chunks - 1, 0.25, 0.25) == (metrics.gaps.count, metrics.gaps.max, metrics.gaps.mean)

@@ -73,7 +73,7 @@ def test_metrics_show_the_recorded_times(
     deadlines = Deadlines(idle_bytes=500, idle_content=500)
     metrics = read(world, Playback(SLOW, pace=pace), deadlines=deadlines).metrics
 
-    assert expected == (metrics.ttft, metrics.longest_gap, metrics.last_content)
+    assert expected == (metrics.ttft, metrics.gaps.max, metrics.last_content)
 
 
 @three_worlds

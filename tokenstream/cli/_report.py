@@ -69,5 +69,6 @@ def facts_of(error: StreamError) -> dict[str, Any]:
 def figures_of(report: Report) -> dict[str, Any]:
     """Return the metrics, by name."""
     metrics = report.stream.metrics
-    figures = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
-    return {**figures, "mean_gap": metrics.mean_gap, "tokens_per_second": metrics.tokens_per_second}
+    figures = {field.name: getattr(metrics, field.name) for field in fields(metrics) if field.name != "gaps"}
+    gaps = {f"gap_{name}": getattr(metrics.gaps, name) for name in ("p50", "p95", "p99", "max", "mean")}
+    return {**figures, **gaps, "tpot": metrics.tpot, "tokens_per_second": metrics.tokens_per_second}

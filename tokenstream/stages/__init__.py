@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._lazy import lazily
-from tokenstream.stages.metrics import Meter, Metrics
+from tokenstream.stages.metrics import GapHistogram, Meter, Metrics
 
 if TYPE_CHECKING:
     from tokenstream.stages._chain import Chain
@@ -33,6 +33,7 @@ __all__ = [
     "Budget",
     "Chain",
     "Field",
+    "GapHistogram",
     "Graphemes",
     "Items",
     "Lines",

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Literal
+from operator import sub
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-__all__ = ["Meter", "Metrics"]
+from tokenstream.stages._gaps import NO_COUNTS, GapHistogram, count_sorted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["BATCH", "GapHistogram", "Meter", "Metrics"]
 
 STALL_SECONDS = 2.0
 """A gap between content that counts as a stall."""
+BATCH = 128
+"""Times of chunks that are kept before their gaps are counted: it is cheaper to count many at once."""
+_NO_GAPS = GapHistogram()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """How fast an answer came, as far as it has come; all times in seconds.
 
-    The four marks are counted from the start of the clock, and are None until
-    what they mark has come. Pings, comments and empty pieces mark nothing but
-    the first byte.
+    The marks, from `first_byte` to `first_tool_call`, are counted from the
+    start of the clock, and are None until what they mark has come. Pings,
+    comments and empty pieces mark nothing but the first byte.
 
     Example:
         >>> Metrics(started="request", ttft=0.25, duration=1.25, output_tokens=101,
@@ -32,9 +42,11 @@ class Metrics:
     first_event: float | None = None
     """Until the first whole frame."""
     ttft: float | None = None
-    """Until the first token of any kind: text, reasoning, refusal, arguments or media."""
+    """Until the first token of any kind: text, reasoning, refusal, a tool call, arguments or media."""
     first_text: float | None = None
     """Until the first text."""
+    first_tool_call: float | None = None
+    """Until the first tool call began."""
     last_content: float | None = None
     """Until the last content so far."""
     duration: float = 0.0
@@ -43,21 +55,25 @@ class Metrics:
     """Chunks that were read."""
     bytes: int = 0
     """Bytes that were read."""
+    events: int = 0
+    """Events that were given."""
     content_chunks: int = 0
     """Chunks that held content."""
-    longest_gap: float | None = None
-    """The longest time between two chunks with content."""
+    gaps: GapHistogram = _NO_GAPS
+    """The times between two successive chunks with content: `gaps.p50`, `p95`, `p99`, `max`, `mean`."""
     stalls: int = 0
-    """How many such gaps were longer than two seconds."""
+    """How many of these gaps were longer than two seconds."""
     output_tokens: int | None = None
     """Tokens of the answer, as the provider reported them."""
 
     @property
-    def mean_gap(self) -> float | None:
-        """The mean time between two chunks with content."""
-        if self.content_chunks < 2 or self.last_content is None or self.ttft is None:
-            return None
-        return (self.last_content - self.ttft) / (self.content_chunks - 1)
+    def tpot(self) -> float | None:
+        """The time per token after the first: (last content - first content) / (tokens - 1).
+
+        None until the provider reports how many there were.
+        """
+        speed = self.tokens_per_second
+        return None if speed is None else 1 / speed
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -69,6 +85,32 @@ class Metrics:
             return None
         seconds = self.last_content - self.ttft
         return (self.output_tokens - 1) / seconds if seconds > 0 and self.output_tokens > 1 else None
+
+
+class _Counted(NamedTuple):
+    """Gaps that were counted, and the times of which it is still to be done."""
+
+    counts: Sequence[int]
+    longest: float
+    stalls: int
+    number: int
+    stamps: list[float]
+    """The clock at each chunk with content, from the last one on that was counted."""
+
+    def packed(self) -> tuple[list[float], _Counted]:
+        """Return the gaps that were not counted yet, and what it comes to with them."""
+        stamps = self.stamps[:]
+        gaps = list(map(sub, stamps[1:], stamps))
+        if not gaps:
+            return gaps, self
+        counts, ordered = [*self.counts], sorted(gaps)
+        count_sorted(ordered, counts)
+        longest, stalls = ordered[-1], self.stalls
+        if longest > STALL_SECONDS:
+            stalls += len(gaps) - bisect_right(ordered, STALL_SECONDS)
+        return gaps, _Counted(
+            counts, max(longest, self.longest), stalls, self.number + len(gaps), [stamps[-1]]
+        )
 
 
 class Meter:
@@ -87,20 +129,19 @@ class Meter:
     """
 
     __slots__ = (
+        "_counted",
         "_first_byte",
         "_first_content",
         "_first_text",
-        "_longest_gap",
-        "_stalls",
+        "_first_tool_call",
         "_wrapped",
         "bytes",
-        "content_at",
         "ended_at",
         "first_event_at",
-        "glanced",
-        "notable_gap",
+        "on_gaps",
         "plain_chunks",
         "plain_content_chunks",
+        "stamps",
         "started_at",
         "waiting",
     )
@@ -108,32 +149,52 @@ class Meter:
     def __init__(self, started_at: float, *, wrapped: bool = False) -> None:
         self.bytes = 0
         """Bytes that were read."""
-        self.glanced = 0
-        """Chunks that were one delta each, and were read at a glance."""
         self.plain_chunks = 0
-        """Chunks that were read otherwise."""
+        """Chunks that were not read at a glance; one that was is one delta."""
         self.plain_content_chunks = 0
         """Those of them that held content."""
         self.waiting = True
-        """Whether one of the marks that are taken once has not been taken."""
+        """Whether one of the marks that most answers have has not been taken."""
         self.first_event_at: float | None = None
         """The clock at the first whole frame."""
+        self.on_gaps: Callable[[list[float]], object] | None = None
+        """Is handed the seconds between each two successive chunks with content, for whoever records each.
+
+        They come in their order and in batches, whenever some are counted; `pack`
+        hands over those that are left, at the end say. It is called in the middle
+        of a read and must not raise.
+        """
         self._first_byte: float | None = None
         self._first_content: float | None = None
         self._first_text: float | None = None
-        self._longest_gap = -1.0
-        self.notable_gap = -1.0
-        """A gap that is no longer changes nothing that is told."""
-        self._stalls = 0
+        self._first_tool_call: float | None = None
+        self.stamps: list[float] = []
+        """The clock at each chunk with content, as far as the gaps are not counted.
+
+        Whoever adds to it calls `pack` once it holds `BATCH`.
+        """
+        # Replaced as a whole: another thread may ask for a reading at any moment.
+        self._counted = _Counted(NO_COUNTS, -1.0, 0, 0, self.stamps)
         self.begin(started_at, wrapped=wrapped)
 
     def begin(self, started_at: float, *, wrapped: bool) -> None:
         """Start the clock: at the request, or when its response was wrapped."""
         self.started_at = started_at
-        self.content_at = started_at
-        """The clock at the last content, or at the first frame while there was none."""
         self.ended_at: float | None = None
         self._wrapped = wrapped
+
+    @property
+    def content_at(self) -> float:
+        """The clock at the last content, or, while there is none, at the first frame or the start."""
+        stamps = self.stamps
+        if stamps:
+            return stamps[-1]
+        return self.started_at if self.first_event_at is None else self.first_event_at
+
+    @property
+    def glanced(self) -> int:
+        """Chunks that were one delta each, and were read at a glance."""
+        return self.content_chunks - self.plain_content_chunks
 
     @property
     def chunks(self) -> int:
@@ -143,7 +204,8 @@ class Meter:
     @property
     def content_chunks(self) -> int:
         """Chunks that held content."""
-        return self.plain_content_chunks + self.glanced
+        counted = self._counted
+        return counted.number + len(counted.stamps)
 
     def mark(self, now: float, *, frame: bool) -> None:
         """Mark the first byte and the first whole frame."""
@@ -151,58 +213,69 @@ class Meter:
             self._first_byte = now
         if frame and self.first_event_at is None:
             self.first_event_at = now
-            if self._first_content is None:
-                self.content_at = now
 
     def mark_text(self, now: float) -> None:
-        """Mark the first text; it is the last of the marks that are taken once."""
+        """Mark the first text; it is the last of the marks that most answers have."""
         self._first_text = now
         self.waiting = False
+
+    def mark_tool_call(self, now: float) -> None:
+        """Mark the first tool call; those that follow change nothing."""
+        if self._first_tool_call is None:
+            self._first_tool_call = now
 
     def content(self, now: float) -> None:
         """Mark the first content of a chunk that is not read at a glance."""
         if self._first_content is None:
             self._first_content = now
-        elif now - self.content_at > self.notable_gap:
-            self.gap(now - self.content_at)
-        self.content_at = now
         self.plain_content_chunks += 1
+        self.stamps.append(now)
+        if len(self.stamps) >= BATCH:
+            self.pack()
 
-    def gap(self, seconds: float) -> None:
-        """Take a notable gap between two contents."""
-        self._longest_gap = max(self._longest_gap, seconds)
-        self._stalls += seconds > STALL_SECONDS
-        self.notable_gap = min(self._longest_gap, STALL_SECONDS)
+    def pack(self) -> None:
+        """Count the gaps of which only the times are kept."""
+        gaps, self._counted = self._counted.packed()
+        self.stamps = self._counted.stamps
+        if gaps and self.on_gaps is not None:
+            self.on_gaps(gaps)
 
     def finish(self, now: float) -> None:
         """Mark the end of the answer, once."""
         if self.ended_at is None:
             self.ended_at = now
 
-    def read(self, now: float | None = None, output_tokens: int | None = None) -> Metrics:
+    def read(self, now: float | None = None, *, events: int = 0, output_tokens: int | None = None) -> Metrics:
         """Return the readings so far.
 
         Args:
             now: The clock at the last input.
+            events: Events that were given.
             output_tokens: Tokens of the answer, where the provider reported them.
         """
 
         def since(mark: float | None) -> float | None:
             return None if mark is None else mark - self.started_at
 
-        content = self._first_content is not None
+        _, counted = self._counted.packed()
+        last = counted.stamps[-1] if counted.stamps else None
+        first, gaps = self._first_content, _NO_GAPS
+        if counted.number and first is not None and last is not None:
+            gaps = GapHistogram(tuple(counted.counts), last - first, counted.longest)
         return Metrics(
             started="wrapped" if self._wrapped else "request",
             first_byte=since(self._first_byte),
             first_event=since(self.first_event_at),
-            ttft=since(self._first_content),
+            ttft=since(first),
             first_text=since(self._first_text),
-            last_content=since(self.content_at) if content else None,
+            first_tool_call=since(self._first_tool_call),
+            last_content=since(last),
             duration=since(self.ended_at if self.ended_at is not None else now) or 0.0,
-            chunks=self.chunks,
+            chunks=self.plain_chunks + counted.number + len(counted.stamps) - self.plain_content_chunks,
             bytes=self.bytes,
-            content_chunks=self.content_chunks,
-            longest_gap=self._longest_gap if self._longest_gap >= 0 else None,
-            stalls=self._stalls,
+            events=events,
+            content_chunks=counted.number + len(counted.stamps),
+            gaps=gaps,
+            stalls=counted.stalls,
             output_tokens=output_tokens,
         )

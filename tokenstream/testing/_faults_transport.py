@@ -93,7 +93,7 @@ def stall(
         >>> from tokenstream import testing
         >>> answer = testing.script().text("Hel", "lo").finish()
         >>> stream = answer.stream(fault=testing.faults.stall(90, event=2))
-        >>> stream.final().text, stream.metrics.longest_gap
+        >>> stream.final().text, stream.metrics.gaps.max
         ('Hello', 90.0)
     """
     before, behind = divided(recording, place_of(recording, at, event))
