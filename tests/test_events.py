@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import pickle
 import typing
@@ -11,7 +12,8 @@ import pytest
 
 from tokenstream import events
 from tokenstream.errors import ProtocolError
-from tokenstream.events import Event, Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from tokenstream.events import Event, Finish, ReasoningDelta, StepDone, StepStart, TextDelta, ToolCallDelta
+from tokenstream.message import ToolCall
 
 
 def test_the_union_holds_every_event() -> None:
@@ -64,11 +66,32 @@ def test_events_compare_by_what_they_say_and_not_by_their_payload() -> None:
 
 
 @pytest.mark.parametrize(
+    "event",
+    [
+        TextDelta("a"),
+        ToolCallDelta("c", "{", part=2),
+        StepStart("1", "f", cause=ToolCall(id="c", name="f")),
+        StepDone("1", "failed", "ValueError"),
+    ],
+)
+def test_an_event_of_a_run_knows_its_step(event: Event) -> None:
+    """Through copies too; outside of a run there is none, and events that say the same are equal."""
+    before = event.step
+    copied = copy.copy(event)
+    copied.step = "1.2"
+
+    assert before is None
+    assert event.step is None
+    assert copied == event
+    assert ["1.2"] * 2 == [pickle.loads(pickle.dumps(copied)).step, copy.deepcopy(copied).step]
+
+
+@pytest.mark.parametrize(
     "event", [TextDelta("a", raw=b"{}"), ToolCallDelta("c", "{", part=2), Finish("stop")]
 )
 def test_events_pickle(event: Event) -> None:
     """With what is asked for later."""
-    copy = pickle.loads(pickle.dumps(event))
+    copied = pickle.loads(pickle.dumps(event))
 
-    assert copy == event
-    assert copy.raw == event.raw
+    assert copied == event
+    assert copied.raw == event.raw

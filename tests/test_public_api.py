@@ -83,6 +83,8 @@ PUBLIC: dict[str, list[str]] = {
         "RefusalDelta",
         "Restarted",
         "Resumed",
+        "StepDone",
+        "StepStart",
         "Stopped",
         "TextDelta",
         "ToolCallDelta",

@@ -3,15 +3,16 @@
 Treat events as read-only; they are not frozen because freezing would cost more
 than everything else about them. Every event has `.choice`, `.raw` and `.part`:
 the index in the message of the part that it belongs to, or None where it
-belongs to the answer as a whole. These three are keyword-only.
+belongs to the answer as a whole. These three are keyword-only. Those of a run
+have a `.step` besides: the id of the step that they belong to.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._json import decode
+from tokenstream._event_base import AnswerEvent, CallEvent, PartEvent
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
@@ -31,6 +32,8 @@ __all__ = [
     "RefusalDelta",
     "Restarted",
     "Resumed",
+    "StepDone",
+    "StepStart",
     "Stopped",
     "TextDelta",
     "ToolCallDelta",
@@ -41,56 +44,8 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True, kw_only=True)
-class _EventBase:
-    choice: int = 0
-    """The choice (alternative answer) that it belongs to, from 0."""
-    raw: Any = field(default=None, repr=False, compare=False)
-    """The decoded payload as the server sent it; None where the event has none of its own."""
-    if TYPE_CHECKING:
-        _raw: Any = field(init=False, repr=False, compare=False)
-
-
-# The formats' fast paths do not decode a payload as a whole; they leave its bytes
-# in the slot, and whoever asks for `raw` pays for decoding them, once. `_raw` is
-# the slot itself, for the constructors that run once per token.
-_slot = _EventBase.__dict__["raw"]
-
-
-def _get_raw(event: _EventBase) -> Any:  # noqa: ANN401 - any payload
-    raw = _slot.__get__(event)
-    if raw.__class__ is bytes:
-        raw = decode(raw)
-        _slot.__set__(event, raw)
-    return raw
-
-
-setattr(_EventBase, "raw", property(_get_raw, _slot.__set__))  # noqa: B010 - not assignable to type checkers
-setattr(_EventBase, "_raw", _slot)  # noqa: B010 - as above
-
-
 @dataclass(slots=True)
-class _AnswerEvent(_EventBase):
-    part: None = field(default=None, kw_only=True)
-
-
-@dataclass(slots=True)
-class _PartEvent(_EventBase):
-    part: int = field(default=0, kw_only=True)
-
-
-class _CallEvent(_PartEvent):
-    # The call's arguments as the accumulator keeps them, for `partial_arguments`: no part of the event.
-    __slots__ = ("_link",)
-
-    _link: Any
-
-    def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        return None, {each.name: getattr(self, each.name) for each in fields(self)}
-
-
-@dataclass(slots=True)
-class MessageStart(_AnswerEvent):
+class MessageStart(AnswerEvent):
     """The answer has begun; what a later chunk adds to its head comes as another one.
 
     Example:
@@ -109,7 +64,7 @@ class MessageStart(_AnswerEvent):
 
 
 @dataclass(slots=True, init=False)
-class TextDelta(_PartEvent):
+class TextDelta(PartEvent):
     """More text of the answer.
 
     Example:
@@ -128,7 +83,7 @@ class TextDelta(_PartEvent):
 
 
 @dataclass(slots=True, init=False)
-class ReasoningDelta(_PartEvent):
+class ReasoningDelta(PartEvent):
     """More of the model's reasoning, or the signature that lets it be sent back.
 
     Example:
@@ -158,7 +113,7 @@ class ReasoningDelta(_PartEvent):
 
 
 @dataclass(slots=True)
-class RefusalDelta(_PartEvent):
+class RefusalDelta(PartEvent):
     """More of the words in which the model declines.
 
     Example:
@@ -171,7 +126,7 @@ class RefusalDelta(_PartEvent):
 
 
 @dataclass(slots=True)
-class ToolCallStart(_CallEvent):
+class ToolCallStart(CallEvent):
     """The model has begun to call a tool.
 
     Example:
@@ -190,7 +145,7 @@ class ToolCallStart(_CallEvent):
 
 
 @dataclass(slots=True, init=False)
-class ToolCallDelta(_CallEvent):
+class ToolCallDelta(CallEvent):
     """More of a tool call's arguments.
 
     Example:
@@ -233,7 +188,7 @@ class ToolCallDelta(_CallEvent):
 
 
 @dataclass(slots=True)
-class ToolCallDone(_PartEvent):
+class ToolCallDone(PartEvent):
     """A tool call is whole and may be run; each is handed out once.
 
     Example:
@@ -247,7 +202,7 @@ class ToolCallDone(_PartEvent):
 
 
 @dataclass(slots=True)
-class PartStart(_PartEvent):
+class PartStart(PartEvent):
     """A part of the message has begun (a tool call's begins with `ToolCallStart`).
 
     Example:
@@ -261,7 +216,7 @@ class PartStart(_PartEvent):
 
 
 @dataclass(slots=True)
-class PartDelta(_PartEvent):
+class PartDelta(PartEvent):
     """More of a part that has no delta of its own, such as a server tool's arguments.
 
     Example:
@@ -274,7 +229,7 @@ class PartDelta(_PartEvent):
 
 
 @dataclass(slots=True)
-class PartDone(_PartEvent):
+class PartDone(PartEvent):
     """A part of the message has ended.
 
     A tool call ends with `ToolCallDone`, or, where its arguments are no JSON, with
@@ -291,7 +246,7 @@ class PartDone(_PartEvent):
 
 
 @dataclass(slots=True)
-class CitationAdded(_PartEvent):
+class CitationAdded(PartEvent):
     """A source was named for what the answer says.
 
     Example:
@@ -305,7 +260,7 @@ class CitationAdded(_PartEvent):
 
 
 @dataclass(slots=True)
-class MediaDelta(_PartEvent):
+class MediaDelta(PartEvent):
     r"""More of an image, of audio, or of what the audio says.
 
     Example:
@@ -320,7 +275,7 @@ class MediaDelta(_PartEvent):
 
 
 @dataclass(slots=True)
-class UsageUpdate(_AnswerEvent):
+class UsageUpdate(AnswerEvent):
     """Token counts were reported; a later report replaces the fields that it has.
 
     Example:
@@ -334,7 +289,7 @@ class UsageUpdate(_AnswerEvent):
 
 
 @dataclass(slots=True)
-class Finish(_AnswerEvent):
+class Finish(AnswerEvent):
     """The provider said why generation of one choice ended.
 
     Example:
@@ -351,7 +306,7 @@ class Finish(_AnswerEvent):
 
 
 @dataclass(slots=True)
-class Ping(_AnswerEvent):
+class Ping(AnswerEvent):
     """A sign of life without content; given only where `pings=True`.
 
     Example:
@@ -361,7 +316,7 @@ class Ping(_AnswerEvent):
 
 
 @dataclass(slots=True)
-class Restarted(_AnswerEvent):
+class Restarted(AnswerEvent):
     """The answer begins again from zero, because the one before broke off: forget that.
 
     Example:
@@ -377,7 +332,7 @@ class Restarted(_AnswerEvent):
 
 
 @dataclass(slots=True)
-class Resumed(_AnswerEvent):
+class Resumed(AnswerEvent):
     """The answer goes on where it broke off, over another connection.
 
     Example:
@@ -394,7 +349,7 @@ class Resumed(_AnswerEvent):
 
 
 @dataclass(slots=True)
-class Stopped(_AnswerEvent):
+class Stopped(AnswerEvent):
     """A guard has stopped the answer: this is its last event, and nothing more is read.
 
     Example:
@@ -407,7 +362,45 @@ class Stopped(_AnswerEvent):
 
 
 @dataclass(slots=True)
-class Unknown(_AnswerEvent):
+class StepStart(AnswerEvent):
+    """A step of a run has begun; what belongs to it has its id as `.step`.
+
+    Example:
+        >>> StepStart("1", "search", agent="researcher").parent is None
+        True
+    """
+
+    id: str
+    """The step's id, one of its own in the run."""
+    name: str
+    """What the step does, such as the name of the tool that it runs."""
+    parent: str | None = None
+    """The id of the step that it is a part of; None for those of the run itself."""
+    agent: str | None = None
+    """Who does it."""
+    cause: ToolCall | None = None
+    """The tool call that started it, with the id under which the run's events have it."""
+
+
+@dataclass(slots=True)
+class StepDone(AnswerEvent):
+    """A step of a run has ended.
+
+    Example:
+        >>> StepDone("1", "failed", "TimeoutError").state
+        'failed'
+    """
+
+    id: str
+    """The step's id."""
+    state: Literal["done", "failed", "stopped"] = "done"
+    """How it ended: "stopped" where it was cancelled, or left open when the run ended."""
+    error: str | None = None
+    """What went wrong, in words; None where nothing did."""
+
+
+@dataclass(slots=True)
+class Unknown(AnswerEvent):
     """Something that this library has no word for, carried as it came.
 
     Example:
@@ -445,6 +438,8 @@ Event: TypeAlias = (
     | Restarted
     | Resumed
     | Stopped
+    | StepStart
+    | StepDone
     | Unknown
 )
 """Every kind of event, for `match` and `assert_never`; a minor release may add some."""

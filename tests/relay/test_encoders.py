@@ -27,6 +27,8 @@ from tokenstream.events import (
     RefusalDelta,
     Restarted,
     Resumed,
+    StepDone,
+    StepStart,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -444,6 +446,15 @@ def test_an_answer_that_was_resumed_is_one_answer(format: str) -> None:
     said: list[Event] = [MessageStart(), TextDelta("One, "), TextDelta("two"), Finish("stop")]
 
     assert relayed(format, *said) == relayed(format, *said[:2], Resumed(dropped=1), *said[2:])
+
+
+@each_format
+def test_the_steps_of_a_run_are_one_answer(format: str) -> None:
+    """These formats have no steps: what was said in them is sent."""
+    said: list[Event] = [MessageStart(), TextDelta("One, "), TextDelta("two"), Finish("stop")]
+    steps = StepStart("1", "search"), StepDone("1")
+
+    assert relayed(format, *said) == relayed(format, said[0], steps[0], *said[1:3], steps[1], said[3])
 
 
 # -- costs ----------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ from tokenstream.events import (
     RefusalDelta,
     Restarted,
     Resumed,
+    StepDone,
+    StepStart,
     Stopped,
     TextDelta,
     ToolCallDelta,
@@ -200,6 +202,10 @@ def every_event(event: Event) -> str:
             return mode * dropped
         case Stopped(reason):
             return reason
+        case StepStart(id, name):
+            return id + name
+        case StepDone(id):
+            return event.step or id
         case Unknown(name):
             return name
         case _:

@@ -18,6 +18,8 @@ from tokenstream.events import (
     RefusalDelta,
     Restarted,
     Resumed,
+    StepDone,
+    StepStart,
     Stopped,
     TextDelta,
     ToolCallDelta,
@@ -60,6 +62,8 @@ _HANDLERS: dict[type, str] = {
     Restarted: "restart",
     Resumed: "resumed",
     Stopped: "stopped",
+    StepStart: "step",
+    StepDone: "step_done",
     Unknown: "unknown",
 }
 """The method that takes an event of each class."""
@@ -279,6 +283,14 @@ class Encoder(Vocabulary):
 
     def stopped(self, event: Stopped) -> Payloads:
         """A guard has stopped the answer, which stays as it broke off."""
+        return ()
+
+    def step(self, event: StepStart) -> Payloads:
+        """A step of a run begins: what it says is a part of the answer like any other."""
+        return ()
+
+    def step_done(self, event: StepDone) -> Payloads:
+        """A step of a run is over."""
         return ()
 
     def unknown(self, event: Unknown) -> Payloads:

@@ -1,0 +1,81 @@
+"""What all events have: their choice, their payload, their part, and their step in a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._json import decode
+
+__all__ = ["AnswerEvent", "CallEvent", "PartEvent"]
+
+
+class _InRun:
+    # No field of the dataclasses, so that no constructor has to set it: outside of a run it stays unset.
+    __slots__ = ("_step",)
+
+    _step: str
+
+    @property
+    def step(self) -> str | None:
+        """The id of the step of a run that it belongs to; None outside of a run."""
+        return getattr(self, "_step", None)
+
+    @step.setter
+    def step(self, id: str) -> None:
+        self._step = id
+
+
+@dataclass(slots=True, kw_only=True)
+class _EventBase(_InRun):
+    choice: int = 0
+    """The choice (alternative answer) that it belongs to, from 0."""
+    raw: Any = field(default=None, repr=False, compare=False)
+    """The decoded payload as the server sent it; None where the event has none of its own."""
+    if TYPE_CHECKING:
+        _raw: Any = field(init=False, repr=False, compare=False)
+
+
+# The formats' fast paths do not decode a payload as a whole; they leave its bytes
+# in the slot, and whoever asks for `raw` pays for decoding them, once. `_raw` is
+# the slot itself, for the constructors that run once per token.
+_slot = _EventBase.__dict__["raw"]
+
+
+def _get_raw(event: _EventBase) -> Any:  # noqa: ANN401 - any payload
+    raw = _slot.__get__(event)
+    if raw.__class__ is bytes:
+        raw = decode(raw)
+        _slot.__set__(event, raw)
+    return raw
+
+
+setattr(_EventBase, "raw", property(_get_raw, _slot.__set__))  # noqa: B010 - not assignable to type checkers
+setattr(_EventBase, "_raw", _slot)  # noqa: B010 - as above
+
+
+@dataclass(slots=True)
+class AnswerEvent(_EventBase):
+    """An event of the answer as a whole."""
+
+    part: None = field(default=None, kw_only=True)
+
+
+@dataclass(slots=True)
+class PartEvent(_EventBase):
+    """An event of a part of the message."""
+
+    part: int = field(default=0, kw_only=True)
+
+
+class CallEvent(PartEvent):
+    """An event of a tool call."""
+
+    # The call's arguments as the accumulator keeps them, for `partial_arguments`: no part of the event.
+    __slots__ = ("_link",)
+
+    _link: Any
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        state = {each.name: getattr(self, each.name) for each in fields(self)}
+        return None, state if self.step is None else {**state, "_step": self.step}
