@@ -69,6 +69,7 @@ class Machine(Glancing):
         "answered",
         "begun_at",
         "departures",
+        "gives_again",
         "holding",
         "kept",
         "over",
@@ -122,6 +123,8 @@ class Machine(Glancing):
         """Whether the server has nothing to say until the client speaks: no silence is too long then."""
         self.begun_at = -math.inf
         """The clock when it last began to speak after that."""
+        self.gives_again = False
+        """The next event was pulled before."""
         self._next: Callable[[], Event | None] = self._events().__next__
         self.pull = self._next
         """The next event, or None when more input is needed: for loops that take one event at a time."""
@@ -173,10 +176,10 @@ class Machine(Glancing):
         pull = self.pull
 
         def give() -> Event:
-            self.pull = pull
+            self.pull, self.gives_again = pull, False
             return event
 
-        self.pull = give
+        self.pull, self.gives_again = give, True
 
     def _name_format(self, name: str) -> None:
         self.accumulator.format = name

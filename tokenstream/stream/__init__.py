@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tokenstream._lazy import lazily
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._sync import Stream
 from tokenstream.stream._text_view import AsyncTextView, TextView
 from tokenstream.stream._view import AsyncView, View
 
 if TYPE_CHECKING:
+    from tokenstream.stream._broadcast import Broadcast, BroadcastReader
+    from tokenstream.stream._broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._tap import AsyncTap, Tap, tap
 
 __all__ = [
+    "AsyncBroadcast",
+    "AsyncBroadcastReader",
     "AsyncStream",
     "AsyncTap",
     "AsyncTextView",
     "AsyncView",
+    "Broadcast",
+    "BroadcastReader",
     "Stream",
     "Tap",
     "TextView",
@@ -25,11 +31,15 @@ __all__ = [
     "tap",
 ]
 
+# Loaded when first asked for: most programs tap nothing, and share no stream.
+_HOMES = {
+    "AsyncBroadcast": "_broadcast_async",
+    "AsyncBroadcastReader": "_broadcast_async",
+    "AsyncTap": "_tap",
+    "Broadcast": "_broadcast",
+    "BroadcastReader": "_broadcast",
+    "Tap": "_tap",
+    "tap": "_tap",
+}
 
-def __getattr__(name: str) -> object:
-    # Loaded when first asked for: most programs tap nothing.
-    if name not in ("AsyncTap", "Tap", "tap"):
-        raise AttributeError(f"module 'tokenstream.stream' has no attribute {name!r}")
-    value: object = getattr(import_module("tokenstream.stream._tap"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazily(globals(), _HOMES)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import AsyncReadable
     from tokenstream.stages import Reorder
+    from tokenstream.stream._broadcast_async import AsyncBroadcast, AsyncBroadcastReader
+    from tokenstream.stream._broadcast_hub import Policy
     from tokenstream.stream._guarding import Rule, Said
     from tokenstream.stream._opening import First
     from tokenstream.stream._responses import AsyncResponses
@@ -73,7 +75,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         'Hello'
     """
 
-    __slots__ = ("__weakref__", "_responses")
+    __slots__ = ("__weakref__", "_responses", "_shared")
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             driver = AsyncDriver(async_source(source), options)
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None
+        self._shared: AsyncBroadcast | None = None
 
     @classmethod
     def from_checkpoint(
@@ -221,7 +224,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         """
         from tokenstream.stream._running import run_async
 
-        return await run_async(self._driver, self._cursors, router)
+        return await run_async(self._driver.by_event, self._cursors, router)
 
     @overload
     def guard(
@@ -285,6 +288,70 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         if callable(rule):
             self._driver.ask_beside(kept, awaited=is_awaited(rule))
         return self
+
+    # -- several consumers ---------------------------------------------------
+
+    def broadcast(self, *, policy: Policy | None = None, size: int | None = None) -> AsyncBroadcast:
+        """Share this stream among several consumers, which come and go.
+
+        Each asks for a reader, which has all that a stream is read by. Whoever needs
+        more reads for all. Views of a reader are never behind by more than one piece,
+        which is the larger then; for loops over events some events are held.
+        The stream itself is one more reader from then on: ask it for its views anew.
+
+        Args:
+            policy: What happens where a loop over events is behind by `size` of them: "wait" for it
+                before more is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
+            size: How many events are held; None for 1,024.
+
+        Returns:
+            What gives readers; the same each time.
+
+        Raises:
+            MisuseError: It is shared already, with other options.
+            ConcurrentRead: It is being read.
+
+        Example:
+            >>> async def serve(stream: AsyncStream, clients: list[Client]) -> None:
+            ...     hub = stream.broadcast(policy="drop_oldest")
+            ...     async with stream, asyncio.TaskGroup() as tasks:
+            ...         for client in clients:
+            ...             tasks.create_task(client.send(hub.reader()))
+        """
+        from tokenstream.stream._broadcast_async import broadcast
+        from tokenstream.stream._broadcast_hub import check_same
+
+        if self._shared is None:
+            self._shared, self._driver = broadcast(self._driver, policy, size)
+        else:
+            check_same(self._driver, policy, size)
+        return self._shared
+
+    def tee(
+        self, n: int, *, policy: Policy | None = None, size: int | None = None
+    ) -> tuple[AsyncBroadcastReader, ...]:
+        """Return so many readers of this stream, which `broadcast` shares among them.
+
+        Args:
+            n: How many.
+            policy: As for `broadcast`.
+            size: As for `broadcast`.
+
+        Raises:
+            MisuseError: It is shared already, with other options.
+            ConcurrentRead: It is being read.
+
+        Example:
+            >>> async def both(stream: AsyncStream) -> None:
+            ...     one, two = stream.tee(2)
+            ...     async with stream:
+            ...         await asyncio.gather(show(one), save(two))
+        """
+        from tokenstream.limits import check_whole
+
+        check_whole("n", n)
+        hub = self.broadcast(policy=policy, size=size)
+        return tuple(hub.reader() for _ in range(n))
 
     # -- ending ------------------------------------------------------------
 

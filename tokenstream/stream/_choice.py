@@ -1,128 +1,19 @@
-"""A choice of a stream, but for its views: which answer it is, and where its readers are."""
+"""A choice of a stream, but for its views: which answer it is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tokenstream.errors import MisuseError
-from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.stream._cursors import CallCursor, TextCursor
 from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
     from tokenstream.message import Message
-    from tokenstream.partial_json._pattern import At
-    from tokenstream.stream._deltas import DeltaCursor
+    from tokenstream.stream._aspects import Cursors
     from tokenstream.stream._driver import Driver
-    from tokenstream.stream._output_cursor import OutputCursor
-    from tokenstream.stream._output_documents import Answer
-    from tokenstream.stream._output_result import ResultCursor
-    from tokenstream.stream._tools_cursor import CheckedCursor
 
-__all__ = ["ChoiceBase", "Cursors"]
+__all__ = ["ChoiceBase"]
 
 DriverT = TypeVar("DriverT", bound="Driver")
-
-
-class Cursors:
-    """Gives cursors at the start of each aspect of a choice; a view reads one of them.
-
-    Args:
-        driver: Drives the stream.
-        choice: The index of the choice.
-    """
-
-    __slots__ = ("_choice", "_driver")
-
-    def __init__(self, driver: Driver, choice: int) -> None:
-        self._driver = driver
-        self._choice = choice
-
-    def text(self) -> TextCursor:
-        """Read the text."""
-        return TextCursor(self._driver.accumulator, self._choice, "text", TextDelta)
-
-    def reasoning(self) -> TextCursor:
-        """Read the reasoning."""
-        return TextCursor(self._driver.accumulator, self._choice, "reasoning", ReasoningDelta)
-
-    def tool_calls(self) -> CallCursor:
-        """Read the tool calls."""
-        return CallCursor(self._driver.accumulator, self._choice)
-
-    def deltas(self) -> DeltaCursor:
-        """Read all that is shown in words."""
-        from tokenstream.stream._deltas import DeltaCursor
-
-        return DeltaCursor(self._driver.accumulator, self._choice)
-
-    # What makes those below reads JSON and validates: it is loaded when first used.
-
-    def validated_calls(self, /, *tools: object, **named: object) -> CheckedCursor:
-        """Read the tool calls with their arguments checked."""
-        from tokenstream.stages.tools import ValidatedCalls
-        from tokenstream.stream._tools_cursor import CheckedCursor
-
-        return CheckedCursor(self._driver.accumulator, self._choice, ValidatedCalls(*tools, **named))
-
-    def partials(
-        self,
-        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
-        *,
-        tool: str | None = None,
-        fail_fast: bool = False,
-        lenient: bool = False,
-    ) -> OutputCursor[Any]:
-        """Read an object as it fills in."""
-        from tokenstream.stages.objects import Partials
-        from tokenstream.stream._output_cursor import OutputCursor
-
-        return OutputCursor(
-            self._answer(tool), lambda: Partials(type, fail_fast=fail_fast, lenient=lenient), "drafts"
-        )
-
-    def items(
-        self,
-        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
-        at: At = "",
-        *,
-        tool: str | None = None,
-        fail_fast: bool = False,
-        lenient: bool = False,
-    ) -> OutputCursor[Any]:
-        """Read the elements of an array."""
-        from tokenstream.stages.objects import Items
-        from tokenstream.stream._output_cursor import OutputCursor
-
-        return OutputCursor(
-            self._answer(tool), lambda: Items(type, at, fail_fast=fail_fast, lenient=lenient), "items"
-        )
-
-    def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> OutputCursor[Any]:
-        """Read one string as it is written."""
-        from tokenstream.stages.objects import Field
-        from tokenstream.stream._output_cursor import OutputCursor
-
-        return OutputCursor(self._answer(tool), lambda: Field(at, lenient=lenient), "pieces")
-
-    def result(
-        self,
-        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
-        *,
-        tool: str | None = None,
-        lenient: bool = False,
-    ) -> ResultCursor[Any]:
-        """Read the one value that the answer is."""
-        from tokenstream.stream._output_result import ResultCursor
-
-        return ResultCursor(self._answer(tool), type, self._driver.results, lenient=lenient)
-
-    def _answer(self, tool: str | None) -> Answer:
-        from tokenstream.stream._output_documents import Answer
-
-        if tool is not None and not isinstance(cast("object", tool), str):
-            raise MisuseError(f"tool= takes the name of a tool, as the model calls it, and not {tool!r}")
-        return Answer(self._driver.accumulator, self._choice, tool, self._driver.stop)
 
 
 class ChoiceBase(Uncopied, Generic[DriverT]):
@@ -141,7 +32,8 @@ class ChoiceBase(Uncopied, Generic[DriverT]):
 
     @property
     def _cursors(self) -> Cursors:
-        return Cursors(self._driver, self._index)
+        cursors: Cursors = self._driver.cursors(self._index)
+        return cursors
 
     def _in_message(self, field: str) -> str:
         """Return where the value is that a view gives piece by piece."""

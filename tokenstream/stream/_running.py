@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tokenstream import events
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages._handlers import Run, Work
+    from tokenstream.stream._aspects import Cursors
     from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._choice import Cursors
     from tokenstream.stream._sync_driver import SyncDriver
 
 __all__ = ["run", "run_async"]

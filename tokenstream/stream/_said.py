@@ -50,4 +50,7 @@ def homeless() -> StreamInterrupted:
 
 def concurrent() -> ConcurrentRead:
     """Return the error for a read that meets another one."""
-    return ConcurrentRead("another thread or task is reading this stream; only one may at a time")
+    return ConcurrentRead(
+        "another thread or task is reading this stream, and only one may at a time: give each a reader of "
+        "its own, with stream.tee(n) or stream.broadcast(), and ask for views after that"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._elsewhere import no_block
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import SyncReadable
     from tokenstream.stages import Reorder
+    from tokenstream.stream._broadcast import Broadcast, BroadcastReader
+    from tokenstream.stream._broadcast_hub import Policy
     from tokenstream.stream._guarding import Rule
     from tokenstream.stream._opening import First
     from tokenstream.stream._responses import Responses
@@ -70,7 +71,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         ['Hel', 'lo'] complete
     """
 
-    __slots__ = ("__weakref__", "_responses")
+    __slots__ = ("__weakref__", "_responses", "_shared")
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class Stream(StreamBase[SyncDriver], Choice):
             driver = SyncDriver(sync_source(source), options)
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None
+        self._shared: Broadcast | None = None
 
     @classmethod
     def from_checkpoint(
@@ -149,14 +151,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         Raises:
             StreamError: The answer failed; what had arrived is on the error.
         """
-        driver = self._driver
-        try:
-            if driver.phase is Phase.ENDED:
-                driver.step()
-            deque(driver, maxlen=0)
-        except StopIteration:
-            # A view would end here, too.
-            pass
+        self._driver.read_all()
         return self.message
 
     def wait_open(self, first: First = "head") -> None:
@@ -216,7 +211,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         """
         from tokenstream.stream._running import run
 
-        return run(self._driver, self._cursors, router)
+        return run(self._driver.by_event, self._cursors, router)
 
     @overload
     def guard(
@@ -279,6 +274,69 @@ class Stream(StreamBase[SyncDriver], Choice):
             )
         guard(self._driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
         return self
+
+    # -- several consumers ---------------------------------------------------
+
+    def broadcast(self, *, policy: Policy | None = None, size: int | None = None) -> Broadcast:
+        r"""Share this stream among several consumers, which come and go.
+
+        Each asks for a reader, which has all that a stream is read by. Whoever needs
+        more reads for all. Views of a reader are never behind by more than one piece,
+        which is the larger then; for loops over events some events are held.
+        The stream itself is one more reader from then on: ask it for its views anew.
+
+        Args:
+            policy: What happens where a loop over events is behind by `size` of them: "wait" for it
+                before more is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
+            size: How many events are held; None for 1,024.
+
+        Returns:
+            What gives readers; the same each time.
+
+        Raises:
+            MisuseError: It is shared already, with other options.
+            ConcurrentRead: It is being read.
+
+        Example:
+            >>> body = [b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"]
+            >>> with Stream(body, format="text") as stream:
+            ...     show, save = stream.broadcast().reader(), stream.broadcast().reader()
+            ...     print(list(show.text), save.final().text)
+            ['Hel', 'lo'] Hello
+        """
+        from tokenstream.stream._broadcast import broadcast
+        from tokenstream.stream._broadcast_hub import check_same
+
+        if self._shared is None:
+            self._shared, self._driver = broadcast(self._driver, policy, size)
+        else:
+            check_same(self._driver, policy, size)
+        return self._shared
+
+    def tee(
+        self, n: int, *, policy: Policy | None = None, size: int | None = None
+    ) -> tuple[BroadcastReader, ...]:
+        """Return so many readers of this stream, which `broadcast` shares among them.
+
+        Args:
+            n: How many.
+            policy: As for `broadcast`.
+            size: As for `broadcast`.
+
+        Raises:
+            MisuseError: It is shared already, with other options.
+            ConcurrentRead: It is being read.
+
+        Example:
+            >>> one, two = Stream(["The ", "sky"], format="pieces").tee(2)
+            >>> list(zip(one.text, two.text))
+            [('The ', 'The '), ('sky', 'sky')]
+        """
+        from tokenstream.limits import check_whole
+
+        check_whole("n", n)
+        hub = self.broadcast(policy=policy, size=size)
+        return tuple(hub.reader() for _ in range(n))
 
     # -- ending ------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,16 @@ class SyncDriver(Driver):
             if self.verdict.asked is not None:
                 self.end(quiet=True)
         return event
+
+    def read_all(self) -> None:
+        """Read to the end."""
+        try:
+            if self.phase is _ENDED:
+                self.step()
+            deque(self, maxlen=0)
+        except StopIteration:
+            # A view would end here, too.
+            pass
 
     def step(self) -> Event:
         """Return the next event for a view, which meets the same error each time."""

@@ -1,0 +1,252 @@
+"""One stream for several consumers, in `async for` loops."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from tests.stream.async_sources import PATIENCE, Scripted
+from tests.stream.bodies import ANSWER, AsyncSource
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import ConcurrentRead, MisuseError, StreamClosed, StreamTruncated
+from tokenstream.stream import AsyncBroadcastReader
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def letters(count: int) -> list[str]:
+    return [f"{number} " for number in range(count)]
+
+
+async def paced(count: int) -> AsyncIterator[str]:
+    for letter in letters(count):
+        await anyio.lowlevel.checkpoint()
+        yield letter
+
+
+async def events_of(reader: AsyncBroadcastReader) -> list[Any]:
+    return [event async for event in reader]
+
+
+async def text_of(reader: AsyncBroadcastReader) -> str:
+    return "".join([piece async for piece in reader.text])
+
+
+async def all_of(*reads: Callable[[], Awaitable[Any]]) -> list[Any]:
+    """Run reads in tasks of their own, and return what they gave."""
+    found: dict[int, Any] = {}
+
+    async def run(number: int, read: Callable[[], Awaitable[Any]]) -> None:
+        found[number] = await read()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            for number, read in enumerate(reads):
+                tasks.start_soon(run, number, read)
+    return [found[number] for number in range(len(reads))]
+
+
+@pytest.mark.parametrize("policy", ["wait", "drop_oldest", "raise"])
+async def test_every_reader_gets_everything(policy: Any) -> None:
+    """Views and events, in tasks beside each other."""
+    async with AsyncStream(paced(100), format="pieces") as stream:
+        hub = stream.broadcast(policy=policy)
+        readers = [hub.reader() for _ in range(6)]
+        texts = await all_of(*(lambda reader=reader: text_of(reader) for reader in readers[:3]))
+        events = await all_of(*(lambda reader=reader: events_of(reader) for reader in readers[3:]))
+    plain = list(Stream(letters(100), format="pieces"))
+
+    assert ["".join(letters(100))] * 3 == texts
+    assert [plain] * 3 == events
+
+
+async def test_events_in_tasks_are_those_of_a_plain_stream() -> None:
+    """With a queue of two."""
+    async with AsyncStream(AsyncSource(ANSWER)) as stream:
+        readers = stream.tee(4, size=2)
+        for reader in readers:
+            await anext(reader)
+        events = await all_of(*(lambda reader=reader: events_of(reader) for reader in readers))
+
+    assert [list(Stream(ANSWER))[1:]] * 4 == events
+
+
+async def test_a_cancelled_leader_hands_the_lead_on() -> None:
+    """Nothing is lost for anybody, and it may itself read on."""
+    go = anyio.Event()
+    source = Scripted("one ", go, "two ")
+    async with AsyncStream(source, format="pieces") as stream:
+        leader, other = stream.tee(2)
+        got: list[str] = []
+        text = leader.text
+        got.append(await anext(text))
+
+        async def led() -> None:
+            with anyio.move_on_after(0.02):
+                await anext(text)
+            go.set()
+
+        texts = await all_of(led, lambda: text_of(other))
+        got.extend([piece async for piece in text])
+
+    assert (["one ", "two "], "one two ") == (got, texts[1])
+
+
+async def test_a_cancelled_waiter_loses_nothing() -> None:
+    """It goes on where it was."""
+    go = anyio.Event()
+    async with AsyncStream(Scripted("one ", go, "two "), format="pieces") as stream:
+        leader, other = stream.tee(2)
+        text, got = other.text, list[str]()
+
+        async def waited() -> None:
+            got.append(await anext(text))
+            with anyio.move_on_after(0.02):
+                await anext(text)
+            go.set()
+            got.extend([piece async for piece in text])
+
+        texts = await all_of(lambda: text_of(leader), waited)
+
+    assert ("one two ", "one two ") == (texts[0], "".join(got))
+
+
+async def test_in_one_task_a_full_queue_is_misuse_that_names_the_reader() -> None:
+    """Waiting for oneself would never end."""
+    async with AsyncStream(paced(20), format="pieces") as stream:
+        hub = stream.broadcast(size=3)
+        fast, slow = hub.reader(), hub.reader(name="the log")
+        await anext(slow)
+        with pytest.raises(MisuseError, match="'the log'"):
+            await events_of(fast)
+        await slow.aclose()
+
+        assert 23 - 4 == len(await events_of(fast))
+
+
+@pytest.mark.parametrize(("policy", "dropped"), [("wait", 0), ("drop_oldest", 95)])
+async def test_a_stalled_reader_is_waited_for_or_not(policy: Any, dropped: int) -> None:
+    """As its policy says; the others get everything."""
+    async with AsyncStream(paced(97), format="pieces") as stream:
+        fast, slow = stream.tee(2, policy=policy, size=4)
+        done = anyio.Event()
+
+        async def stall() -> int:
+            await anext(slow)
+            with anyio.move_on_after(0.05):
+                await done.wait()
+            return len(await events_of(slow))
+
+        async def read() -> int:
+            await anext(fast)
+            count = len(await events_of(fast))
+            done.set()
+            return count
+
+        counts = await all_of(stall, read)
+
+    assert (99, dropped) == (counts[1], slow.dropped)
+    assert 99 == counts[0] + slow.dropped
+
+
+async def test_a_reader_whose_task_has_ended_is_not_waited_for() -> None:
+    """It may be held by the error that ended its consumer."""
+    async with AsyncStream(paced(20), format="pieces") as stream:
+        fast, dead = stream.tee(2, size=3)
+        await all_of(lambda: anext(dead))
+
+        assert 23 == len(await events_of(fast))
+
+
+async def test_a_reader_that_is_closed_by_another_task_ends() -> None:
+    """It waits no longer, and the others go on."""
+    go = anyio.Event()
+    async with AsyncStream(Scripted("one ", go, "two "), format="pieces") as stream:
+        stay, leave = stream.tee(2)
+
+        async def close() -> None:
+            await anyio.sleep(0.02)
+            await leave.aclose()
+            go.set()
+
+        texts = await all_of(lambda: text_of(stay), lambda: text_of(leave), close)
+
+    assert "one two " == texts[0]
+    assert texts[0].startswith(texts[1])
+    with pytest.raises(StreamClosed):
+        aiter(leave)
+
+
+async def test_an_error_reaches_every_reader_behind_what_came_before() -> None:
+    """And again, each time it is read."""
+    async with AsyncStream(AsyncSource(ANSWER[:4])) as stream:
+        one, two = stream.tee(2)
+        for reader in (one, two):
+            text = reader.text
+            assert "Let " == (await anext(text)).removesuffix("me ")
+            for _ in range(2):
+                with pytest.raises(StreamTruncated):
+                    [piece async for piece in text]
+                with pytest.raises(StreamTruncated):
+                    await reader.final()
+
+
+async def test_stop_ends_all_readers() -> None:
+    """What has come is kept."""
+    never = anyio.Event()
+    async with AsyncStream(Scripted("one ", never), format="pieces") as stream:
+        one, two = stream.tee(2)
+
+        async def stop() -> None:
+            await anext(stream.text)
+            stream.stop("enough")
+
+        with anyio.fail_after(PATIENCE):
+            texts = await all_of(lambda: text_of(one), lambda: text_of(two), stop)
+
+    assert (["one ", "one "], "stopped", "enough") == (texts[:2], one.message.ending, two.stop_reason)
+
+
+async def test_a_reader_has_the_views_that_act_on_time() -> None:
+    """What is held comes in time, whoever reads the source."""
+    go = anyio.Event()
+    async with AsyncStream(Scripted("one ", "two ", go, "three"), format="pieces") as stream:
+        one, two = stream.tee(2)
+        got: list[str] = []
+
+        async def calm() -> None:
+            async for piece in two.text.throttle(hz=100):
+                got.append(piece)
+                if "".join(got) == "one two ":
+                    go.set()
+
+        await all_of(calm, lambda: text_of(one))
+
+    assert "one two three" == "".join(got)
+
+
+async def test_one_reader_is_read_by_one_task_at_a_time() -> None:
+    """As a stream is."""
+    go = anyio.Event()
+    async with AsyncStream(Scripted("one ", go), format="pieces") as stream:
+        (reader,) = stream.tee(1)
+        text = stream.text
+
+        async def second() -> None:
+            await anyio.sleep(0.01)
+            with pytest.raises(ConcurrentRead):
+                await reader.final()
+            go.set()
+
+        texts = await all_of(lambda: text_of(reader), second)
+
+        assert ("one ", "one ") == (texts[0], await anext(text))

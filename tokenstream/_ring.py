@@ -1,0 +1,56 @@
+"""The last items of a sequence, by their numbers: one queue for any number of readers."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+__all__ = ["Ring"]
+
+ItemT = TypeVar("ItemT")
+
+
+class Ring(Generic[ItemT]):
+    """The last items of a sequence, each found by its number.
+
+    Readers share it: each is a number, that of the item it is given next.
+
+    Args:
+        size: How many items are held.
+        begin: The number of the first item.
+
+    Example:
+        >>> ring = Ring[str](2)
+        >>> for letter in "abc":
+        ...     ring.append(letter)
+        >>> ring.begin, ring.end, ring[1], ring[2]
+        (1, 3, 'b', 'c')
+    """
+
+    __slots__ = ("_first", "_items", "end", "size")
+
+    def __init__(self, size: int, *, begin: int = 0) -> None:
+        self.size = size
+        """How many items are held at most."""
+        self.end = begin
+        """The number that the next item gets."""
+        self._first = begin
+        self._items: list[ItemT] = []
+
+    @property
+    def begin(self) -> int:
+        """The number of the oldest item that is held."""
+        return self.end - len(self._items)
+
+    def append(self, item: ItemT) -> None:
+        """Add an item, in the place of the oldest one where the ring is full."""
+        items = self._items
+        if len(items) < self.size:
+            items.append(item)
+        else:
+            items[(self.end - self._first) % self.size] = item
+        self.end += 1
+
+    def __getitem__(self, number: int) -> ItemT:
+        if not self.begin <= number < self.end:
+            raise IndexError(number)
+        return self._items[(number - self._first) % self.size]

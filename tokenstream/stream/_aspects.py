@@ -1,0 +1,138 @@
+"""Where a reader may be in a choice: a cursor at the start of each aspect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from tokenstream.errors import MisuseError
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.stream._cursors import CallCursor, TextCursor
+from tokenstream.stream._uncopied import Uncopied
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from tokenstream.partial_json._pattern import At
+    from tokenstream.stream._deltas import DeltaCursor
+    from tokenstream.stream._output_cursor import OutputCursor
+    from tokenstream.stream._output_documents import Answer
+    from tokenstream.stream._output_result import ResultCursor
+    from tokenstream.stream._tools_cursor import CheckedCursor
+
+__all__ = ["Alone", "Cursors"]
+
+
+class Cursors:
+    """Gives cursors at the start of each aspect of a choice; a view reads one of them.
+
+    Args:
+        driver: Drives the stream.
+        choice: The index of the choice.
+    """
+
+    __slots__ = ("_choice", "_driver")
+
+    def __init__(self, driver: Any, choice: int) -> None:  # noqa: ANN401 - it stands above, or for one that does
+        self._driver = driver
+        self._choice = choice
+
+    def text(self) -> TextCursor:
+        """Read the text."""
+        return TextCursor(self._driver.accumulator, self._choice, "text", TextDelta)
+
+    def reasoning(self) -> TextCursor:
+        """Read the reasoning."""
+        return TextCursor(self._driver.accumulator, self._choice, "reasoning", ReasoningDelta)
+
+    def tool_calls(self) -> CallCursor:
+        """Read the tool calls."""
+        return CallCursor(self._driver.accumulator, self._choice)
+
+    def deltas(self) -> DeltaCursor:
+        """Read all that is shown in words."""
+        from tokenstream.stream._deltas import DeltaCursor
+
+        return DeltaCursor(self._driver.accumulator, self._choice)
+
+    # What makes those below reads JSON and validates: it is loaded when first used.
+
+    def validated_calls(self, /, *tools: object, **named: object) -> CheckedCursor:
+        """Read the tool calls with their arguments checked."""
+        from tokenstream.stages.tools import ValidatedCalls
+        from tokenstream.stream._tools_cursor import CheckedCursor
+
+        return CheckedCursor(self._driver.accumulator, self._choice, ValidatedCalls(*tools, **named))
+
+    def partials(
+        self,
+        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
+        *,
+        tool: str | None = None,
+        fail_fast: bool = False,
+        lenient: bool = False,
+    ) -> OutputCursor[Any]:
+        """Read an object as it fills in."""
+        from tokenstream.stages.objects import Partials
+        from tokenstream.stream._output_cursor import OutputCursor
+
+        return OutputCursor(
+            self._answer(tool), lambda: Partials(type, fail_fast=fail_fast, lenient=lenient), "drafts"
+        )
+
+    def items(
+        self,
+        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
+        at: At = "",
+        *,
+        tool: str | None = None,
+        fail_fast: bool = False,
+        lenient: bool = False,
+    ) -> OutputCursor[Any]:
+        """Read the elements of an array."""
+        from tokenstream.stages.objects import Items
+        from tokenstream.stream._output_cursor import OutputCursor
+
+        return OutputCursor(
+            self._answer(tool), lambda: Items(type, at, fail_fast=fail_fast, lenient=lenient), "items"
+        )
+
+    def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> OutputCursor[Any]:
+        """Read one string as it is written."""
+        from tokenstream.stages.objects import Field
+        from tokenstream.stream._output_cursor import OutputCursor
+
+        return OutputCursor(self._answer(tool), lambda: Field(at, lenient=lenient), "pieces")
+
+    def result(
+        self,
+        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
+        *,
+        tool: str | None = None,
+        lenient: bool = False,
+    ) -> ResultCursor[Any]:
+        """Read the one value that the answer is."""
+        from tokenstream.stream._output_result import ResultCursor
+
+        return ResultCursor(self._answer(tool), type, self._driver.results, lenient=lenient)
+
+    def _answer(self, tool: str | None) -> Answer:
+        from tokenstream.stream._output_documents import Answer
+
+        if tool is not None and not isinstance(cast("object", tool), str):
+            raise MisuseError(f"tool= takes the name of a tool, as the model calls it, and not {tool!r}")
+        return Answer(self._driver.accumulator, self._choice, tool, self._driver.stop)
+
+
+class Alone(Uncopied):
+    """What a driver is to views and runs where no other consumer reads the stream beside them."""
+
+    __slots__ = ()
+
+    def cursors(self, choice: int) -> Any:  # noqa: ANN401 - those of one of several readers are no `Cursors`
+        """Give cursors in the aspects of a choice."""
+        return Cursors(self, choice)
+
+    @property
+    def by_event(self) -> Self:
+        """The driver whose `step` returns each event."""
+        return self

@@ -1,0 +1,382 @@
+"""One stream for several consumers, in `for` loops: in one thread, or in several."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tokenstream._elsewhere import no_block
+from tokenstream.stream._base import StreamBase
+from tokenstream.stream._broadcast_hub import PATIENCE, Following, Hub, checked
+from tokenstream.stream._broadcast_reader import Follower
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._pump import Pump
+from tokenstream.stream._said import concurrent
+from tokenstream.stream._sync_driver import SyncDriver
+from tokenstream.stream._views import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.message import Message
+    from tokenstream.router import Router, ToolResults
+    from tokenstream.stream._broadcast_hub import Place, Policy
+
+__all__ = ["Broadcast", "BroadcastReader"]
+
+ItemT = TypeVar("ItemT")
+FoundT = TypeVar("FoundT")
+
+
+class _SharedPump(Pump):
+    """Reads a source for several threads: while it waits, the others may look at what has come.
+
+    Args:
+        pump: The pump that has read the source so far.
+        lock: Held by whoever reads or looks.
+    """
+
+    __slots__ = ("_turn",)
+
+    def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - a reentrant one, of no public class
+        for name in Pump.__slots__:
+            setattr(self, name, getattr(pump, name))
+        self._turn = lock
+        self.direct = None
+
+    def replace(self, source: Any) -> None:  # noqa: ANN401 - a source, opened or not
+        super().replace(source)
+        # Every read is to come by here.
+        self.direct = None
+
+    def put_back(self, items: Iterable[Any]) -> None:
+        super().put_back(items)
+        self.direct = None
+
+    def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
+        self._turn.release()
+        try:
+            return super().read(until)
+        finally:
+            self._turn.acquire()
+
+    def wait(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+        self._turn.release()
+        try:
+            return super().wait(until)
+        finally:
+            self._turn.acquire()
+
+
+class SyncHub(Hub[SyncDriver]):
+    """Reads a stream for readers in any threads."""
+
+    __slots__ = ("changed", "lock")
+
+    def __init__(self, driver: SyncDriver, policy: Policy, size: int) -> None:
+        if not driver.pump.enter():
+            raise concurrent()
+        try:
+            # Reentrant: what is called while it is held may stop the stream, or look at it.
+            self.lock = threading.RLock()
+            """Held while the message grows, and by whoever looks at it."""
+            self.changed = threading.Condition(self.lock)
+            pump, driver.pump = driver.pump, _SharedPump(driver.pump, self.lock)
+        finally:
+            pump.leave()
+        super().__init__(driver, policy, size)
+
+    def wait_for(self, place: Place, look: Callable[[], FoundT | None], until: float | None) -> FoundT | None:
+        """Read, or have others read, until a look finds something; None where the time has come first.
+
+        Args:
+            place: Whose look it is.
+            look: Looks.
+            until: The clock at which to stop waiting; None to wait as long as it takes.
+        """
+        with self.lock:
+            if place.busy:
+                raise concurrent()
+            place.busy = True
+            try:
+                while (found := look()) is None:
+                    if self.over:
+                        self.driver.step()
+                    if until is not None and self.driver.clock() >= until:
+                        return None
+                    self._go_on(until)
+            finally:
+                place.busy = False
+        return found
+
+    def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
+        """Return what a look finds, once what has come already was read; None where nothing has."""
+        with self.lock:
+            me = self.whoami()
+            if (found := look()) is None and self.leader is None and not (self.over or self.must_wait(me)):
+                self._read(me, self.driver.step_now)
+                found = look()
+            if found is None and self.over:
+                self.driver.step()
+        return found
+
+    def alone(self, act: Callable[[], object]) -> None:
+        """Do something with the driver as its only reader."""
+        with self.lock:
+            me = self.whoami()
+            while self.leader is not None:
+                if self.leader is me:
+                    raise concurrent()
+                self.changed.wait()
+            with self.lead(me):
+                act()
+
+    def end(self, act: Callable[[], object]) -> None:
+        """End the stream."""
+        with self.lock:
+            self.set_free()
+            try:
+                act()
+            finally:
+                self.driver.pump.busy = True
+                self.wake()
+
+    def wake(self) -> None:
+        self.changed.notify_all()
+
+    def close(self, *, quiet: bool = False) -> None:
+        """Close the stream, for all readers."""
+        self.end(partial(self.driver.close, quiet=quiet))
+
+    def leave(self, place: Place) -> None:
+        """Forget a reader, and let those go on that wait for it."""
+        place.gone = True
+        with self.lock:
+            self.wake()
+
+    # -- within ------------------------------------------------------------
+
+    def _go_on(self, until: float | None) -> None:
+        me = self.whoami()
+        if self.leader is not None:
+            if self.leader is me:
+                # What reads the stream, a guard say, reads it once more.
+                raise concurrent()
+            self._wait(None if until is None else until - self.driver.clock())
+        elif self.must_wait(me):
+            self._wait(PATIENCE if until is None else min(until - self.driver.clock(), PATIENCE))
+        elif until is None or self.driver.phase is Phase.ENDED:
+            self._read(me, self.driver.__next__)
+        else:
+            self._read(me, partial(self.driver.step_until, until))
+
+    def _wait(self, seconds: float | None) -> None:
+        self.changed.wait(None if seconds is None else min(max(seconds, 0.0), threading.TIMEOUT_MAX))
+
+    def _read(self, me: object, read: Callable[[], Event | None]) -> None:
+        with self.lead(me):
+            self.publish(read())
+        self.lock.release()
+        try:
+            self.tell()
+        finally:
+            self.lock.acquire()
+
+
+class _LockedFollowing(Following[ItemT]):
+    """A cursor in an answer that another thread may be reading."""
+
+    __slots__ = ()
+
+    _hub: SyncHub
+
+    def ready(self) -> ItemT | None:
+        with self._hub.lock:
+            return super().ready()
+
+    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        with self._hub.lock:
+            return super().after(event)
+
+    def end(self) -> ItemT | None:
+        with self._hub.lock:
+            return super().end()
+
+
+class _SyncFollower(Follower):
+    """The driver of one of several readers, in any thread."""
+
+    __slots__ = ()
+
+    following = _LockedFollowing
+
+    def __iter__(self) -> Iterator[Event]:
+        with self.hub.lock:
+            self.check_left()
+        return self
+
+    def __next__(self) -> Event:
+        event: Event = self.next_event()
+        return event
+
+    def read_all(self) -> None:
+        """Read to the end."""
+        try:
+            while True:
+                self.step()
+        except StopIteration:
+            pass
+
+    def read_ahead(self) -> None:
+        """Have a thread read the source, so that a read can be given a time."""
+        self.hub.alone(self.hub.driver.read_ahead)
+
+    def fall_back(self, error: StreamError) -> None:
+        """End the stream with an answer that was given up."""
+        self.hub.end(partial(self.hub.driver.fall_back, error))
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here, for all readers."""
+        self.hub.end(partial(self.hub.driver.stop, reason))
+
+
+class Broadcast:
+    """One stream for several consumers that come and go; see `Stream.broadcast`.
+
+    Example:
+        >>> from tokenstream import Stream
+        >>> with Stream(["Hel", "lo"], format="pieces") as stream:
+        ...     hub = stream.broadcast()
+        ...     one, two = hub.reader(), hub.reader()
+        ...     print(next(one.text), list(two.text), list(one.text))
+        Hel ['Hel', 'lo'] ['Hello']
+    """
+
+    __slots__ = ("__weakref__", "_hub")
+
+    def __init__(self, hub: SyncHub) -> None:
+        self._hub = hub
+
+    def __repr__(self) -> str:
+        return f"<Broadcast of {self._hub.driver!r}>"
+
+    def reader(self, *, name: str | None = None) -> BroadcastReader:
+        """Return another reader, which begins at the start of the answer.
+
+        Args:
+            name: Its name, for errors; None for a number.
+        """
+        return BroadcastReader(_SyncFollower(self._hub, self._hub.join(name)))
+
+    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called whenever something has come, and at the end.
+
+        It is called by whoever reads, in the midst of that, so it must neither block nor raise.
+
+        Args:
+            function: Takes no arguments.
+
+        Returns:
+            A function that ends it.
+        """
+        return self._hub.listen(function)
+
+
+class BroadcastReader(StreamBase[SyncDriver], Choice):
+    """One consumer of a stream that has several: it has a stream's views, and its events.
+
+    It is read by one thread at a time. Closing it, or forgetting it, leaves the
+    stream and the other readers alone.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self, follower: Any) -> None:  # noqa: ANN401 - it stands for a driver
+        super().__init__(follower, 0)
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return self._follower.place.name
+
+    @property
+    def dropped(self) -> int:
+        """How many events it has missed, with the policy "drop_oldest"."""
+        return self._follower.place.dropped
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._driver)
+
+    def __next__(self) -> Event:
+        return self._driver.__next__()
+
+    def final(self) -> Message:
+        """Read to the end and return the answer.
+
+        Raises:
+            StreamError: The answer failed; what had arrived is on the error.
+        """
+        self._driver.read_all()
+        return self.message
+
+    def choice(self, index: int) -> Choice:
+        """Return the views of one of several alternative answers, from 0."""
+        return Choice(self._driver, index)
+
+    def run(self, router: Router) -> ToolResults:
+        """Read to the end, and have the router's handlers do what there is to do; see `Stream.run`.
+
+        Args:
+            router: The handlers.
+
+        Returns:
+            What the tools gave back, by call id, and as the turns of the next request.
+
+        Raises:
+            StreamError: The answer failed; `tool_results` has what the tools gave back.
+            Exception: A handler's own, with a note that names it; this reader is closed.
+        """
+        from tokenstream.stream._running import run
+
+        return run(self._driver.by_event, self._cursors, router)
+
+    def close(self) -> None:
+        """Leave; the stream and its other readers go on. Closing twice is fine."""
+        self._follower.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def _follower(self) -> Follower:
+        driver: Any = self._driver
+        follower: Follower = driver
+        return follower
+
+
+def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, Any]:
+    """Return what shares a stream, and the driver of the stream's own reader.
+
+    Args:
+        driver: Drives the stream.
+        policy: What to do about a reader of events that is behind by `size`; None to wait for it.
+        size: How many events are held for readers of events; None for 1,024.
+    """
+    hub = SyncHub(driver, *checked(policy, size))
+    return Broadcast(hub), _SyncFollower(hub, hub.join("the stream", here=True), whole=True)
+
+
+no_block(BroadcastReader, is_async=False)

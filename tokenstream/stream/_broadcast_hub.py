@@ -1,0 +1,434 @@
+"""One stream for several consumers: where each of them is, and who reads for all; everything but the waiting.
+
+Whoever needs more than has come reads one event for all, unless somebody does
+so already; the others wait to be told. No task and no thread is needed for that.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections import deque
+from itertools import count
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get_args
+
+from tokenstream._ring import Ring
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.limits import check_whole
+from tokenstream.stream._phase import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from tokenstream.events import Event
+    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stream._aspects import Cursors
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._sync_driver import SyncDriver
+
+__all__ = ["NEWS", "PATIENCE", "Following", "Hub", "Place", "Policy", "Views", "check_same", "checked"]
+
+Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
+"""Says what happens where a reader of raw events falls behind by the whole queue."""
+
+_SIZE = 1024
+"""Events that are held for readers which are behind."""
+PATIENCE = 0.1
+"""Seconds after which it is looked whether those still are that a full queue waits for."""
+NEWS: Any = object()
+"""Says that something has come, in the place of an event: whoever gets it looks for itself."""
+_POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+DriverT = TypeVar("DriverT", bound="SyncDriver | AsyncDriver")
+ItemT = TypeVar("ItemT")
+
+
+class Place:
+    """Where a reader is.
+
+    Args:
+        name: Tells it from others.
+        position: The number of the event that it is given next.
+    """
+
+    __slots__ = (
+        "before",
+        "busy",
+        "condensed",
+        "dropped",
+        "gone",
+        "lost",
+        "name",
+        "owner",
+        "position",
+        "reads_events",
+        "seen",
+    )
+
+    def __init__(self, name: str, position: int) -> None:
+        self.name = name
+        self.position = position
+        self.reads_events = False
+        """It has begun with the events, and not with views alone."""
+        self.condensed: deque[Event] = deque()
+        """Events that stand for those that came before it."""
+        self.dropped = 0
+        """How many events it has missed."""
+        self.lost = 0
+        """How far it had fallen behind when it could no longer be given each event."""
+        self.seen = -1
+        """How many events had come when it last looked."""
+        self.before = -1
+        """The same when it last waited."""
+        self.busy = False
+        """It is being read."""
+        self.gone = False
+        """Nobody reads it any more."""
+        self.owner: object = None
+        """The thread or task that has read an event of it last."""
+
+
+class Hub(Generic[DriverT]):
+    """Reads a stream for several readers, whose views are cursors in the one message.
+
+    Args:
+        driver: Drives the stream; it is read by nobody else from here on.
+        policy: What to do about a reader of events that is behind by `size`.
+        size: How many events are held for readers of events.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_listeners",
+        "_numbers",
+        "_readers",
+        "_slowest",
+        "crowded",
+        "driver",
+        "leader",
+        "news",
+        "over",
+        "policy",
+        "ring",
+        "size",
+    )
+
+    def __init__(self, driver: DriverT, policy: Policy, size: int) -> None:
+        self.driver = driver
+        self.policy = policy
+        self.size = size
+        machine = driver.machine
+        begun = machine.meter.first_event_at is not None and not machine.gives_again
+        # What tells of a stop waits for nobody, and has room of its own.
+        held = size + 1 if policy == "wait" else size
+        # Readers begin at 0, which is not held where events were read before.
+        self.ring: Ring[Event] = Ring(held, begin=int(begun))
+        self.news: tuple[int, Any] = (0, None)
+        """How many events have come, and the last one."""
+        self.over = False
+        """The stream has ended, and all its events have come."""
+        self.leader: object = None
+        """The thread or task that reads for all."""
+        self._numbers = count(1)
+        self._readers: list[Place] = []
+        """The readers of events that are waited for."""
+        self._slowest = 0
+        """A number that none of them is behind."""
+        self.crowded = False
+        """Somebody may be waiting for them."""
+        self._listeners: list[Callable[[], object]] = []
+        driver.pump.busy = True
+
+    def __del__(self) -> None:
+        self.driver.pump.busy = False
+
+    def join(self, name: str | None = None, *, here: bool = False) -> Place:
+        """Return the place of another reader.
+
+        Args:
+            name: Its name; None for a number.
+            here: Whether it is given what comes from here on, and nothing that came before.
+        """
+        return Place(f"reader {next(self._numbers)}" if name is None else name, self.ring.end if here else 0)
+
+    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called whenever something has come, and at the end.
+
+        It is called by whoever reads, and must not block.
+
+        Args:
+            function: Takes no arguments.
+
+        Returns:
+            A function that ends it.
+        """
+        # Listeners are replaced, and never changed: another thread may go through them.
+        self._listeners = [*self._listeners, function]
+
+        def end() -> None:
+            self._listeners = [other for other in self._listeners if other is not function]
+
+        return end
+
+    # -- what has come -------------------------------------------------------
+
+    def look(self, place: Place, seen: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
+        """Tell whether something has come that a reader has not seen."""
+        if place.gone:
+            raise self.driver.exhausted
+        number = self.news[0]
+        if number == seen:
+            return None
+        place.before, place.seen = seen, number
+        return NEWS
+
+    def take(self, place: Place) -> Event | None:
+        """Return the next event of a reader, where it has come.
+
+        Raises:
+            MisuseError: It is too far behind, and is told so by its policy.
+        """
+        if place.gone:
+            raise self.driver.exhausted
+        if not place.reads_events:
+            self._begin(place)
+        place.owner = self.whoami()
+        if place.condensed:
+            return place.condensed.popleft()
+        ring = self.ring
+        position = place.position
+        if place.lost or position < ring.begin:
+            position = self._catch_up(place)
+        if position == ring.end:
+            return None
+        place.position = position + 1
+        if self.crowded:
+            self.wake()
+        return ring[position]
+
+    def _begin(self, place: Place) -> None:
+        """Begin to give a reader events: from the start of the answer, or what they have come to."""
+        place.reads_events = True
+        if place.position < self.ring.begin:
+            from tokenstream.stream._event_cursor import EventCursor
+
+            place.condensed.extend(EventCursor(self.driver.accumulator).ready())
+            place.position = self.ring.end
+        if self.policy == "wait":
+            self._readers.append(place)
+            self._slowest = min(self._slowest, place.position)
+
+    def _catch_up(self, place: Place) -> int:
+        """Do what the policy says about a reader that has fallen out of the ring."""
+        missed = self.ring.begin - place.position
+        if self.policy == "drop_oldest":
+            place.dropped += missed
+            place.position = self.ring.begin
+            return place.position
+        place.lost = place.lost or self.ring.end - place.position
+        raise MisuseError(
+            f"{place.name!r} was behind by {place.lost} events, and {self.size} are held for it: "
+            "read faster, give .broadcast() a larger size, or read its views, which miss nothing"
+        )
+
+    def publish(self, event: Event | None) -> None:
+        """Give all readers an event that was read."""
+        if event is not None:
+            self.ring.append(event)
+            self.news = (self.news[0] + 1, event)
+
+    def tell(self) -> None:
+        """Tell those who listen that something has come."""
+        for function in self._listeners:
+            function()
+
+    # -- who reads -------------------------------------------------------------
+
+    def whoami(self) -> object:
+        """Return the thread or the task that asks."""
+        return threading.current_thread()
+
+    def must_wait(self, me: object) -> bool:
+        """Tell whether readers of events are behind, so that no event may be read before they go on.
+
+        Raises:
+            MisuseError: They are read by whoever would wait for them.
+        """
+        full = self.ring.end - self.size
+        if self.policy != "wait" or self._slowest > full or self.driver.phase is Phase.ENDED:
+            return False
+        readers = self._readers = [place for place in self._readers if not place.gone]
+        self._slowest = min((place.position for place in readers), default=self.ring.end)
+        behind = [place for place in readers if place.position <= full]
+        own = [place for place in behind if place.owner is me]
+        if own:
+            names = ", ".join(repr(place.name) for place in own)
+            raise MisuseError(
+                f"the {self.size} events that are held wait for {names}, and the same thread or task wants "
+                "to read on: read there first, or close it, or take .broadcast(policy='drop_oldest')"
+            )
+        for place in behind:
+            if _is_over(place.owner):
+                # Its consumer has failed, say, and the error keeps it alive: nobody waits for that.
+                self._readers.remove(place)
+        behind = [place for place in behind if place in self._readers]
+        self.crowded = bool(behind)
+        return self.crowded
+
+    def lead(self, me: object) -> _Turn:
+        """Return a block in which whoever has asked reads the stream."""
+        return _Turn(self, me)
+
+    def wake(self) -> None:
+        """Have all who wait look again."""
+        raise NotImplementedError
+
+    def set_free(self) -> None:
+        """Let the driver end the stream, where nobody reads it."""
+        if self.leader is None:
+            self.driver.pump.busy = False
+
+
+class _Turn:
+    """A block in which one reader reads for all."""
+
+    __slots__ = ("_hub", "_me")
+
+    def __init__(self, hub: Hub[Any], me: object) -> None:
+        self._hub = hub
+        self._me = me
+
+    def __enter__(self) -> None:
+        self._hub.leader = self._me
+        self._hub.driver.pump.busy = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        hub = self._hub
+        hub.leader = None
+        hub.driver.pump.busy = True
+        hub.wake()
+        if kind is None or hub.driver.phase is not Phase.ENDED:
+            return False
+        if issubclass(kind, hub.driver.exhausted) or isinstance(error, StreamError):
+            # The driver raises it again for each reader.
+            hub.over = True
+            return True
+        return False
+
+
+def _is_over(owner: Any) -> bool:  # noqa: ANN401 - a thread, or a task of either kind
+    """Tell whether a thread or a task has ended."""
+    if isinstance(owner, threading.Thread):
+        return not owner.is_alive()
+    if sys.modules.get("trio") is not None and hasattr(owner, "coro"):
+        return inspect.getcoroutinestate(owner.coro) == inspect.CORO_CLOSED
+    return bool(owner.done())
+
+
+# -- views ---------------------------------------------------------------------
+
+
+class Following(Generic[ItemT]):
+    """A cursor whose answer others may have read further.
+
+    Args:
+        cursor: The cursor.
+        hub: Reads for all.
+        place: The reader's place.
+    """
+
+    __slots__ = ("_cursor", "_hub", "_place")
+
+    def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], place: Place) -> None:
+        self._cursor = cursor
+        self._hub = hub
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the cursor has
+        return getattr(self._cursor, name)
+
+    def ready(self) -> ItemT | None:
+        """Return what the reader has missed."""
+        self._place.seen = self._hub.news[0]
+        return self._cursor.ready()
+
+    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        """Return what has come since."""
+        place = self._place
+        number, last = self._hub.news
+        place.seen = number
+        # Where only one event has come, it is read as without others.
+        if event is NEWS and number == place.before + 1:
+            return self._cursor.after(last)
+        return self._cursor.ready()
+
+    def end(self) -> ItemT | None:
+        """Return what the end adds."""
+        return self._cursor.end()
+
+    def waiting(self) -> Following[ItemT]:
+        """Return a cursor that gives the calls once the answer is complete."""
+        cursor: Any = self._cursor
+        return type(self)(cursor.waiting(), self._hub, self._place)
+
+
+class Views:
+    """Gives cursors at the start of each aspect of a choice, for one of several readers.
+
+    Args:
+        cursors: Gives them.
+        follow: Makes them the reader's own.
+    """
+
+    __slots__ = ("_cursors", "_follow")
+
+    def __init__(self, cursors: Cursors, follow: Callable[[Cursor[Any]], Following[Any]]) -> None:
+        self._cursors = cursors
+        self._follow = follow
+
+    def __getattr__(self, name: str) -> Callable[..., Following[Any]]:
+        make = getattr(self._cursors, name)
+
+        def followed(*args: object, **named: object) -> Following[Any]:
+            return self._follow(make(*args, **named))
+
+        return followed
+
+
+# -- options ---------------------------------------------------------------------
+
+
+def checked(policy: object, size: object) -> tuple[Policy, int]:
+    """Return the options of a hub, or what they are by default.
+
+    Raises:
+        MisuseError: One is none.
+    """
+    found: Any = "wait" if policy is None else policy
+    if found not in _POLICIES:
+        raise MisuseError(f"policy={policy!r} is none: it is one of {', '.join(map(repr, _POLICIES))}")
+    return found, _SIZE if size is None else check_whole("size", size)
+
+
+def check_same(follower: Any, policy: object, size: object) -> None:  # noqa: ANN401 - it stands for a driver
+    """Refuse to change the options of a stream that is broadcast.
+
+    Args:
+        follower: Drives the stream's own reader.
+        policy: The policy that is asked for; None for any.
+        size: The size that is asked for; None for any.
+
+    Raises:
+        MisuseError: They are others.
+    """
+    kept = (follower.hub.policy, follower.hub.size)
+    asked = checked(kept[0] if policy is None else policy, kept[1] if size is None else size)
+    if asked != kept:
+        raise MisuseError(
+            f"this stream is broadcast with policy={kept[0]!r} and size={kept[1]}, which are for all its "
+            "readers: leave both out to take them"
+        )
