@@ -22,6 +22,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NEEDS = {
     "docs/from-anthropic-text-stream.md": ("anthropic",),
     "docs/from-openai-stream.md": ("openai",),
+    "docs/opentelemetry.md": ("opentelemetry",),
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),

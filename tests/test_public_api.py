@@ -161,6 +161,7 @@ PUBLIC: dict[str, list[str]] = {
         "reading_failed",
         "sync_source",
     ],
+    "tokenstream.otel": ["observe"],
     "tokenstream.partial_json": [
         "Allow",
         "JSONEvent",

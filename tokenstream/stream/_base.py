@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream._elsewhere import of_stream
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from tokenstream.status import ResponseHead
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._driver import Driver
+    from tokenstream.stream._tap_onlooker import Onlooker
 
-__all__ = ["StreamBase"]
+__all__ = ["StreamBase", "reader_of"]
 
 DriverT = TypeVar("DriverT", bound="Driver")
 
@@ -82,3 +83,15 @@ class StreamBase(Generic[DriverT]):
     def checkpoint(self) -> Checkpoint:
         """Return where the answer stands: what there is, and what a server is told to go on from there."""
         return self._driver.machine.checkpoint()
+
+
+def reader_of(stream: object) -> Driver | Onlooker:
+    """Return what drives a stream, or looks on beside a tap: users have no use for it.
+
+    Args:
+        stream: A stream of either colour, or a tap.
+    """
+    of: Any = stream
+    reader: Driver | Onlooker
+    reader = of._driver if isinstance(stream, StreamBase) else of._onlooker  # noqa: SLF001 - for rooms above
+    return reader
