@@ -37,6 +37,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.accumulator": ["Accumulator"],
     "tokenstream.cli": ["main"],
     "tokenstream.cli.demo": ["add_to", "run"],
+    "tokenstream.cli.doctor": ["add_to"],
     "tokenstream.cli.inspect": ["add_to"],
     "tokenstream.cli.serve": ["add_to", "answers"],
     "tokenstream.connect": ["aconnect", "connect"],
