@@ -96,7 +96,7 @@ class Glancing:
         return self.meter.read(
             self.now if self.meter.chunks else None,
             events=self.events_seen,
-            output_tokens=self.accumulator.output_tokens,
+            usage=self.accumulator.counted,
         )
 
     @property

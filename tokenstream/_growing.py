@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._log import TextLog
+from tokenstream._log import TextLog, size_of
 from tokenstream.formats._read import is_list
 from tokenstream.message import (
     MediaPart,
@@ -38,6 +39,8 @@ __all__ = [
 
 BYTES_PER_TOKEN = 4
 """Bytes that count as a token where the provider has not counted."""
+_MOST_BYTES_PER_TOKEN = 16
+"""More than so many are no token on average, in any language: the count is not of all that came."""
 
 
 class Arguments(TextLog):
@@ -138,6 +141,16 @@ class GrowingPart:
         self.final = content
         if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
             self.start, self.pieces, self.extra = content, None, None
+
+    @property
+    def own_size(self) -> int:
+        """How much text of its own it has, in bytes."""
+        if self.pieces is not None:
+            return self.pieces.size
+        content = self.final or self.start
+        if isinstance(content, ToolCall | ServerToolCall):
+            return size_of(content.arguments_text)
+        return size_of(content.transcript) if isinstance(content, MediaPart) else 0
 
     def build(self, *, complete: bool) -> Part:
         """Return the part as it is now."""
@@ -259,6 +272,11 @@ class ChoiceState:
             part.spans.append(log.length)
             log.writer = part
         return log
+
+    @property
+    def size(self) -> int:
+        """How much has been said, in bytes: text of all kinds, and arguments."""
+        return sum(log.size for log in self.logs) + sum(part.own_size for part in self.parts)
 
     def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
         """Give a tool call another id, and return the call once it was handed out.
@@ -387,10 +405,11 @@ class GrowingUsage:
         """As the provider reported them."""
 
     def add(self, usage: Usage) -> None:
-        """Merge another report."""
+        """Merge another report; what was estimated was counted by nobody."""
+        without = ("source", "provider_data", "output_tokens" if usage.source == "estimated" else "")
         for name in Usage.model_fields:
             value = getattr(usage, name)
-            if value is not None and name not in ("source", "provider_data"):
+            if value is not None and name not in without:
                 self.counts[name] = value
         for key, value in usage.provider_data.items():
             if value is not None or key not in self.report:
@@ -411,14 +430,27 @@ class GrowingUsage:
         source = "reported" if final else "partial"
         return Usage.model_construct(**self.counts, source=source, provider_data=dict(self.report))
 
-    def with_spent(self, spent: Usage | None, *, final: bool) -> Usage | None:
+    def with_spent(
+        self, spent: Usage | None, *, final: bool, said: dict[int, ChoiceState] | None = None
+    ) -> Usage | None:
         """Return the counts with those of attempts that were given up.
 
         Args:
             spent: These; None where there were none.
             final: The counts of this attempt will not change.
+            said: What the tokens of the answer are estimated by, where their final count is not known;
+                None not to estimate.
         """
         usage = self.build(final=final)
-        if spent is None:
+        if spent is not None:
+            usage = spent + (Usage(source="partial") if usage is None else usage)
+        known = Usage(source="partial") if usage is None else usage
+        counted = known.output_tokens or 0
+        if said is None or (counted and known.source == "reported"):
             return usage
-        return spent + (Usage(source="partial") if usage is None else usage)
+        size = sum(choice.size for choice in said.copy().values())
+        # A count so far may be one from the start, as Anthropic's is, or one that goes along, as Gemini's is.
+        if size <= counted * _MOST_BYTES_PER_TOKEN:
+            return usage
+        tokens = math.ceil(size / BYTES_PER_TOKEN)
+        return known.model_copy(update={"output_tokens": tokens, "source": "estimated"})

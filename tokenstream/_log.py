@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["TextLog"]
+__all__ = ["TextLog", "size_of"]
 
 _BLOCK = 1024
 """Pieces that are joined to one block: a million short strings in a list cost many times their text."""
+
+
+def size_of(text: str) -> int:
+    """Return how many bytes a text is in UTF-8.
+
+    Example:
+        >>> size_of("né")
+        3
+    """
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 class TextLog:
@@ -19,7 +29,7 @@ class TextLog:
         ('Hello', 'lo', 5)
     """
 
-    __slots__ = ("full_at", "length", "pieces", "void")
+    __slots__ = ("_measured", "full_at", "length", "pieces", "void")
 
     def __init__(self) -> None:
         # Blocks and then the pieces since: one list, because another thread may
@@ -30,6 +40,8 @@ class TextLog:
         """How many of them there are when `pack` is due."""
         self.length = 0
         """How much text there is, in characters."""
+        self._measured = (0, 0)
+        """How much of it was measured, in characters, and how many bytes these are."""
         self.void = False
         """The answer that it is of was given up, and another one began."""
 
@@ -50,6 +62,16 @@ class TextLog:
     def join(self) -> str:
         """Return all text."""
         return "".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        """How much text there is, in bytes of UTF-8; what was measured before is not looked at again."""
+        measured, size = self._measured
+        text = self.since(measured)
+        if text:
+            # One value: another thread may measure, too.
+            self._measured = measured + len(text), size + size_of(text)
+        return size + size_of(text)
 
     def since(self, start: int) -> str:
         """Return the text from position `start` on; what lies before it is not copied."""

@@ -366,7 +366,11 @@ class Usage(Value):
     cost: float | None = None
     """What the answer cost, where a provider says so, in the provider's unit."""
     source: Literal["reported", "partial", "estimated"] = "reported"
-    """Whether these are the final counts, counts from before the end, or an estimate."""
+    """Whether these are the final counts, counts from before the end, or an estimate.
+
+    Of an answer that was stopped, was cut or failed before its counts came, the
+    output tokens are estimated by what it said: four bytes are one.
+    """
     provider_data: dict[str, Any] = Field(default_factory=dict)
     """The report as the server sent it; of a sum, the last one that there was."""
 

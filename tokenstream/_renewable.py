@@ -337,7 +337,8 @@ class RenewableMachine(GuardedMachine):
         if error.has_partial:
             return
         self._put_on(error)
-        error.partial = error.partial.model_copy(update={"ending": ending})
+        cut = {"ending": ending, "usage": self.accumulator.counted}
+        error.partial = error.partial.model_copy(update=cut)
         told = [message.model_copy(update={"ending": ending}) for message in error.checkpoint.messages]
         error.checkpoint = error.checkpoint.model_copy(update={"messages": tuple(told)})
 

@@ -228,10 +228,9 @@ class Accumulator:
         return [self.message_of(index) for index in sorted(self._choices)]
 
     @property
-    def output_tokens(self) -> int | None:
-        """Tokens of the answer, as far as they were reported."""
-        tokens: int | None = self._usage_now().counts.get("output_tokens")
-        return tokens
+    def counted(self) -> Usage | None:
+        """The token counts as they are known now, estimated where they are not."""
+        return self._usage_now().with_spent(self._spent, final=self._over, said=self._choices)
 
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
         """Give a tool call another id, and return the call once it was handed out."""
@@ -290,18 +289,20 @@ class Accumulator:
     def _build(self, index: int) -> Message:
         choice = self._choices.get(index) or ChoiceState(index)
         provider_data = {**self._provider_data, **choice.provider_data}
-        over = choice.ending == "complete" or choice.finish_reason is not None
+        ending = choice.ending if index in self._choices else self.ending
+        over = ending == "complete" or choice.finish_reason is not None
+        said = None if over or ending == "streaming" else self._choices
         return Message.model_construct(
             choice=index,
             id=self._id,
             model=self._model,
             role=self._role,
             parts=tuple([part.final or part.build(complete=False) for part in choice.parts]),
-            usage=self._usage_now().with_spent(self._spent, final=over),
+            usage=self._usage_now().with_spent(self._spent, final=over, said=said),
             finish_reason=choice.finish_reason,
             raw_finish_reason=choice.raw_finish_reason,
             finish_message=choice.finish_message,
-            ending=choice.ending if index in self._choices else self.ending,
+            ending=ending,
             provider_data={name: snapshot(value) for name, value in provider_data.items()},
             format=self.format,
         )

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.wire import sse
 from tokenstream import Decoder
+from tokenstream.message import Usage
 from tokenstream.stages import GapHistogram, Meter, Metrics
 from tokenstream.stages.metrics import BATCH
 
@@ -32,7 +33,7 @@ def test_marks_are_seconds_from_the_start() -> None:
     meter.mark_tool_call(12.75)
     meter.mark(13.0, frame=True)
     meter.finish(14.0)
-    metrics = meter.read(13.0, events=7, output_tokens=11)
+    metrics = meter.read(13.0, events=7, usage=Usage(output_tokens=11))
 
     assert metrics.started == "wrapped"
     assert (metrics.first_byte, metrics.first_event, metrics.ttft, metrics.first_text) == (0.5, 1.0, 2.0, 2.5)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._growing import BYTES_PER_TOKEN
 from tokenstream._joint import AskedJoint, Joint, PrefixJoint
+from tokenstream._log import size_of
 from tokenstream._seam import Seam
 from tokenstream.recovery._never import why_never
 from tokenstream.stream._continuation import Continuation
@@ -77,7 +78,7 @@ class ContinuationRules:
         if counted >= limit:
             return 0
         message = self._machine.accumulator.message
-        said = len((message.text + message.reasoning).encode("utf-8", "surrogatepass"))
+        said = size_of(message.text + message.reasoning)
         reckoned = limit - max(counted, math.ceil(said / BYTES_PER_TOKEN))
         return min(limit - counted, max(reckoned, limit // _LEAST_PART, _LEAST_TOKENS))
 

@@ -12,6 +12,8 @@ from tokenstream.stages._gaps import NO_COUNTS, GapHistogram, count_sorted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tokenstream.message import Usage
+
 __all__ = ["BATCH", "GapHistogram", "Meter", "Metrics"]
 
 STALL_SECONDS = 2.0
@@ -64,22 +66,24 @@ class Metrics:
     stalls: int = 0
     """How many of these gaps were longer than two seconds."""
     output_tokens: int | None = None
-    """Tokens of the answer, as the provider reported them."""
+    """Tokens of the answer; `tokens_source` says who counted them."""
+    tokens_source: Literal["reported", "partial", "estimated"] | None = None
+    """Whether these are the provider's final count, its count so far, or an estimate by the text."""
 
     @property
     def tpot(self) -> float | None:
         """The time per token after the first: (last content - first content) / (tokens - 1).
 
-        None until the provider reports how many there were.
+        None until the provider has reported how many there were.
         """
-        speed = self.tokens_per_second
+        speed = self.tokens_per_second if self.tokens_source == "reported" else None
         return None if speed is None else 1 / speed
 
     @property
     def tokens_per_second(self) -> float | None:
         """How fast tokens came after the first: (tokens - 1) / (last content - first content).
 
-        None until the provider reports how many there were.
+        It goes by an estimate where `tokens_source` says so.
         """
         if self.output_tokens is None or self.last_content is None or self.ttft is None:
             return None
@@ -245,18 +249,19 @@ class Meter:
         if self.ended_at is None:
             self.ended_at = now
 
-    def read(self, now: float | None = None, *, events: int = 0, output_tokens: int | None = None) -> Metrics:
+    def read(self, now: float | None = None, *, events: int = 0, usage: Usage | None = None) -> Metrics:
         """Return the readings so far.
 
         Args:
             now: The clock at the last input.
             events: Events that were given.
-            output_tokens: Tokens of the answer, where the provider reported them.
+            usage: The token counts so far.
         """
 
         def since(mark: float | None) -> float | None:
             return None if mark is None else mark - self.started_at
 
+        tokens = None if usage is None else usage.output_tokens
         _, counted = self._counted.packed()
         last = counted.stamps[-1] if counted.stamps else None
         first, gaps = self._first_content, _NO_GAPS
@@ -277,5 +282,6 @@ class Meter:
             content_chunks=counted.number + len(counted.stamps),
             gaps=gaps,
             stalls=counted.stalls,
-            output_tokens=output_tokens,
+            output_tokens=tokens,
+            tokens_source=None if usage is None or tokens is None else usage.source,
         )

@@ -150,8 +150,8 @@ class Driver(Alone):
         if self.verdict.asked is None or message.ending != "streaming":
             return message
         answered = self.machine.answered and self.machine.format is not None
-        whole = answered or message.finish_reason is not None
-        return message.model_copy(update={"ending": "complete" if whole else "stopped"})
+        cut = {"ending": "stopped", "usage": self.accumulator.counted}
+        return message.model_copy(update={"ending": "complete"} if answered or message.finish_reason else cut)
 
     # -- the way of a stream -----------------------------------------------
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._growing import BYTES_PER_TOKEN, GrowingUsage
+from tokenstream._log import size_of
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     PartDelta,
@@ -180,7 +181,7 @@ class Budget:
 
     def _add(self, text: str) -> None:
         self._length += len(text)
-        self._bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        self._bytes += size_of(text)
 
     @property
     def _used(self) -> int:
