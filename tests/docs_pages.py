@@ -20,6 +20,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 NEEDS = {
+    "docs/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
     "docs/from-anthropic-text-stream.md": ("anthropic",),
     "docs/from-openai-stream.md": ("openai",),
     "docs/opentelemetry.md": ("opentelemetry",),
@@ -31,7 +32,7 @@ NEEDS = {
     "docs/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
-SLOW = {"docs/sdk-streams.md", "docs/testing.md"}
+SLOW = {"docs/frameworks.md", "docs/sdk-streams.md", "docs/testing.md"}
 """Pages whose imports alone may take seconds on a busy machine."""
 ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "pydantic", "tokenstream", "trio"}
 """What a page may import without saying so: the library, what it brings, and what all tests need."""

@@ -105,6 +105,8 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.formats.gemini": ["Gemini"],
     "tokenstream.formats.gemini_interactions": ["GeminiInteractions"],
     "tokenstream.formats.gemini_live": ["GeminiLive"],
+    "tokenstream.formats.langchain": ["LangChain"],
+    "tokenstream.formats.llamaindex": ["LlamaIndex"],
     "tokenstream.formats.ollama": ["Ollama"],
     "tokenstream.formats.openai_assistants": ["OpenAIAssistants"],
     "tokenstream.formats.openai_chat": ["OpenAIChat"],

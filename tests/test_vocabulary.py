@@ -20,4 +20,4 @@ def test_every_format_is_in_the_tables() -> None:
     told = set(registry.names()) - {"text", "pieces"}
 
     assert told == {recorded.format for recorded in ours()}
-    assert told - set(vocabulary.ERRORS) <= {"gemini-live", "openai-realtime"}
+    assert told - set(vocabulary.ERRORS) <= {"gemini-live", "openai-realtime", "langchain", "llamaindex"}

@@ -28,7 +28,9 @@ __all__ = [
     "COHERE",
     "COHERE_1",
     "CONVERSE",
+    "LANGCHAIN",
     "LLAMA",
+    "LLAMAINDEX",
     "OLLAMA",
     "TGI",
     "UI",
@@ -204,6 +206,32 @@ TGI = Shape(
             },
         ),
     ),
+)
+
+
+def _chunk(content: str, **fields: Any) -> Event:
+    head = {"type": "AIMessageChunk", "id": "lc_run--019aa3b5-6c1e-7a02-9d41-52c0a1b7e9f3"}
+    return "", {**head, "response_metadata": {"model_provider": "openai"}, "content": content, **fields}
+
+
+LANGCHAIN = Shape(
+    "langchain",
+    line,
+    lambda _, text, __: _chunk(text),
+    tail=(_chunk("", response_metadata={"finish_reason": "stop"}), _chunk("", chunk_position="last")),
+)
+
+
+def _response(delta: str, **raw: Any) -> Event:
+    message = {"role": "assistant", "blocks": [], "additional_kwargs": {}}
+    return "", {"message": message, "raw": {"done": False, **raw}, "delta": delta, "additional_kwargs": {}}
+
+
+LLAMAINDEX = Shape(
+    "llamaindex",
+    line,
+    lambda _, text, __: _response(text),
+    tail=(_response("", done=True, done_reason="stop"),),
 )
 
 

@@ -24,6 +24,8 @@ _UNITS = {
     "gemini, SSE": {"event", "element"},
     "gemini, JSON array": {"element"},
     "gemini-live, messages": {"message"},
+    "langchain, JSON lines": {"event", "line"},
+    "llamaindex, JSON lines": {"event", "line"},
     "ollama": {"event", "line"},
     "openai-realtime, messages": {"message"},
 }

@@ -24,7 +24,13 @@ _SDKS = (
     "proto",
     "pydantic_ai",
 )
-_EXTRAS = {"test-emitters": ("pydantic_ai",), "test-litellm": ("litellm",), "test-sdks": _SDKS}
+_FRAMEWORKS = ("agents", "langchain_core", "langchain_openai", "langgraph", "llama_index")
+_EXTRAS = {
+    "test-frameworks": _FRAMEWORKS,
+    "test-emitters": ("pydantic_ai",),
+    "test-litellm": ("litellm",),
+    "test-sdks": _SDKS,
+}
 """Which extra of pyproject.toml brings a module; any other is brought by `test`."""
 
 

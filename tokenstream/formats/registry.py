@@ -34,6 +34,8 @@ _FORMATS: dict[str, tuple[str, str]] = {
     "openai-completions": ("tokenstream.formats.openai_completions", "OpenAICompletions"),
     "openai-assistants": ("tokenstream.formats.openai_assistants", "OpenAIAssistants"),
     "tgi": ("tokenstream.formats.tgi", "TGI"),
+    "langchain": ("tokenstream.formats.langchain", "LangChain"),
+    "llamaindex": ("tokenstream.formats.llamaindex", "LlamaIndex"),
     "text": ("tokenstream.formats.bare_text", "Text"),
     "pieces": ("tokenstream.formats.pieces", "Pieces"),
 }

@@ -31,9 +31,10 @@ _OURS = ("departures", "checkpoint", "final")
 _TAKEN = (
     "a response (httpx, httpx2, requests, urllib3, http.client; AsyncStream: httpx, httpx2, aiohttp), a "
     "stream of an SDK (openai, anthropic, google-genai, mistralai, cohere, ollama, huggingface_hub, boto3, "
-    "litellm), a WebSocket (websockets, openai's realtime, google-genai's live), an httpx-sse EventSource, "
-    "bytes, str, a Path, an open file, an iterable of bytes, str or dicts, or a context manager of one of "
-    "these; AsyncStream takes lists, the asynchronous ones, and awaitables of them"
+    "litellm), a model's stream of a framework (langchain, llama-index), a WebSocket (websockets, openai's "
+    "realtime, google-genai's live), an httpx-sse EventSource, bytes, str, a Path, an open file, an iterable "
+    "of bytes, str or dicts, or a context manager of one of these; AsyncStream takes lists, the asynchronous "
+    "ones, and awaitables of them"
 )
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._read import is_dict, is_list
+from tokenstream.sources._frameworks import framework_payload_of, is_run_event, model_event_of
 from tokenstream.sources._kinds import SKIPPED
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-__all__ = ["Converter", "as_received", "is_object", "is_whole", "payload_of"]
+__all__ = ["Converter", "as_received", "is_object", "is_whole", "maker_of", "payload_of"]
 
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
 _HELPFUL = frozenset({"openai", "anthropic"})
@@ -87,7 +88,7 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
     is returned as it is.
 
     Returns:
-        None for an event that an SDK's helper has added to those that came.
+        None for an event that an SDK's helper has added to those that came, or a framework's run.
 
     Example:
         >>> payload_of(b"data: a"), payload_of({"choices": []})
@@ -107,7 +108,7 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
         and not isinstance(item, type)
         and not type(item).__module__.startswith("tokenstream.")
     ):
-        return asdict(item)
+        return payload_of(model_event_of(item)) if is_run_event(item) else asdict(item)
     return item
 
 
@@ -166,6 +167,10 @@ def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
         if kind in _ADDED:
             return None
         without = {*_ADDED_ANYWHERE, *_ADDED_FIELDS.get(str(kind), ())}
+    else:
+        found = framework_payload_of(item)
+        if found is not None:
+            return found
     if not hasattr(item, "model_dump"):
         made = item.to_dict()
         return {name: value for name, value in made.items() if name not in without}
@@ -190,14 +195,14 @@ def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything t
     Raises:
         ProtocolError: It is one: the server sent it.
     """
-    if type(payload) in _VALUES and _maker_of(items) in _SDKS:
+    if type(payload) in _VALUES and maker_of(items) in _SDKS:
         raise ProtocolError(
             f"a JSON object is expected, not {_VALUES[type(payload)]}; what came before it is in .partial"
         )
     return payload
 
 
-def _maker_of(items: object) -> str:
+def maker_of(items: object) -> str:
     """Return the package that an iterator is of; of a generator, the one that its function is in."""
     frame: Any = getattr(items, "gi_frame", None) or getattr(items, "ag_frame", None)
     module = items.__class__.__module__ if frame is None else str(frame.f_globals.get("__name__"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing
-from tokenstream.sources._payloads import Converter
+from tokenstream.sources._payloads import Converter, maker_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 _NO_BLOCKING = "the file does not block, so its end cannot be told; hand over a blocking one"
+_SESSIONS = frozenset({"agents"})
+"""Packages whose streams hold several answers, one payload an item: a run of the OpenAI Agents SDK."""
 _AT_A_TIME = 65_536
 """Bytes that a read of a file asks for."""
 
@@ -132,7 +134,9 @@ def _closing(items: object, source: object) -> Callable[[], object]:
 def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
     """Return an asynchronous iterable of chunks or payloads as a source."""
     items = aiter(source)
-    return AsyncSource(items, _AsyncClosing(items, source), convert=Converter(items))
+    return AsyncSource(
+        items, _AsyncClosing(items, source), convert=Converter(items), messages=maker_of(items) in _SESSIONS
+    )
 
 
 class _AsyncClosing:

@@ -212,6 +212,14 @@ class Sorter:
         frames, self._frames = self._frames, []
         return [lane for each in frames for lane in self._sort(each)] if self.several else []
 
+    def _may_begin(self, name: str, payload: dict[str, Any], session: Format) -> bool:
+        """Tell whether a message may begin an answer: it is no late one of an answer that is over.
+
+        Quirk (openai-agents 0.24, 2026-11): all answers that it makes of chat completions have one id;
+        recording: none.
+        """
+        return not name or name not in self._over or session.begun_by(payload, "") == name
+
     def _place(self, session: Format, frame: Frame, payload: dict[str, Any]) -> list[Lane]:
         name, ends = session.place_of(payload)
         if name is None:
@@ -220,7 +228,7 @@ class Sorter:
                 self.trouble = provider_error(payload, "") or self.trouble
         lane = None if name is None else self._open.get(name)
         begun: list[Lane] = []
-        if name is not None and lane is None and (not name or name not in self._over):
+        if name is not None and lane is None and self._may_begin(name, payload, session):
             lane = self._open[name] = Lane(session.of_answer(name), self._held)
             begun.append(lane)
             self._pass_on(lane)

@@ -1,0 +1,173 @@
+"""LangChain's model streams: the real packages, and models that stand in for a provider."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.frameworks.answers import ANSWERED, ASKED, CALLED, WARNINGS, get_weather
+from tests.support.packages import needed
+from tokenstream import AsyncStream, Stream, tap, testing
+from tokenstream.errors import StreamInterrupted, StreamTruncated
+
+fakes = needed("langchain_core.language_models.fake_chat_models")
+messages = needed("langchain_core.messages")
+openai = needed("langchain_openai")
+httpx = needed("httpx")
+prebuilt = needed("langgraph.prebuilt")
+
+pytestmark = [*WARNINGS, pytest.mark.timeout(60)]
+
+FORMS: dict[str, dict[str, Any]] = {
+    "chat": {},
+    "responses": {"use_responses_api": True},
+    "responses, standard blocks": {"use_responses_api": True, "output_version": "v1"},
+}
+
+
+def model(*answers: Any, hook: Any = None, fault: Any = None, **options: Any) -> Any:
+    """Return a chat model whose provider gives these answers."""
+    hooks = {"response": [hook]} if hook is not None else {}
+    return openai.ChatOpenAI(
+        model="m",
+        api_key="k",
+        base_url="http://testserver/v1",
+        max_retries=0,
+        http_client=httpx.Client(transport=testing.transport([*answers], fault=fault), event_hooks=hooks),
+        http_async_client=httpx.AsyncClient(
+            transport=testing.transport([*answers], fault=fault), event_hooks=hooks
+        ),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
+def test_a_models_stream_is_read(options: dict[str, Any]) -> None:
+    """Text, parallel calls, usage and finish reason, in whichever form the provider was asked."""
+    stream = Stream(model(ASKED, **options).stream("Weather?"))
+    message = stream.final()
+
+    assert "langchain" == stream.format
+    assert ("Let me see.", "tool_calls", "complete") == (message.text, message.finish_reason, message.ending)
+    assert [("get_weather", {"city": "Oslo"}), ("get_time", {"zone": "CET"})] == [
+        (call.name, call.arguments) for call in message.tool_calls
+    ]
+    assert message.usage is not None
+    assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
+    assert {} == dict(stream.departures)
+
+
+def test_an_asynchronous_stream_gives_the_same() -> None:
+    """It is awaited nowhere: `astream` is an asynchronous iterator."""
+
+    async def read() -> Any:
+        return await AsyncStream(model(ASKED).astream("Weather?")).final()
+
+    theirs, ours = Stream(model(ASKED).stream("Weather?")).final(), asyncio.run(read())
+
+    assert [(call.name, call.arguments) for call in theirs.tool_calls] == [
+        (call.name, call.arguments) for call in ours.tool_calls
+    ]
+    assert (theirs.text, theirs.usage) == (ours.text, ours.usage)
+
+
+def test_reasoning_is_read_in_both_forms() -> None:
+    """As the provider's blocks, and as LangChain's standard ones."""
+    script = testing.script().reasoning("Hm.").text("Hi").finish("stop")
+
+    for options in list(FORMS.values())[1:]:
+        message = Stream(model(script, **options).stream("Hi")).final()
+
+        assert ("Hm.", "Hi") == (message.reasoning, message.text)
+
+
+def test_what_adds_up_is_what_langchain_adds_up() -> None:
+    """The message is theirs."""
+    whole: Any = sum(list(model(ASKED).stream("Weather?"))[1:], start=messages.AIMessageChunk(content=""))
+    message = Stream(model(ASKED).stream("Weather?")).final()
+
+    assert (whole.text, whole.tool_calls) == (
+        message.text,
+        [
+            {"name": call.name, "args": call.arguments, "id": call.id, "type": "tool_call"}
+            for call in message.tool_calls
+        ],
+    )
+    assert message.usage is not None
+    assert whole.usage_metadata["output_tokens"] == message.usage.output_tokens
+
+
+def test_a_chain_that_ends_in_a_model_is_read() -> None:
+    """A `Runnable` passes the chunks on."""
+    chain = (lambda text: f"{text}!") | model(ASKED)
+
+    assert "Let me see." == Stream(chain.stream("Weather?")).final().text
+
+
+@pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
+def test_an_answer_that_was_cut_is_truncated_though_langchain_ends_it(options: dict[str, Any]) -> None:
+    """The provider's input ends cleanly before its end; the call it was in is not handed out."""
+    cut = testing.faults.cut(event=-4)
+
+    with pytest.raises(StreamTruncated) as caught:
+        Stream(model(ASKED, fault=cut, **options).stream("Weather?")).final()
+
+    assert "Let me see." == caught.value.partial.text
+    assert [True, False] == [call.complete for call in caught.value.partial.tool_calls]
+
+
+def test_what_the_model_raises_is_the_cause() -> None:
+    """What had come is kept."""
+    reset = testing.faults.reset(event=-4)
+
+    with pytest.raises(StreamInterrupted) as caught:
+        Stream(model(ASKED, fault=reset).stream("Weather?")).final()
+
+    assert "Let me see." == caught.value.partial.text
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda: fakes.FakeListChatModel(responses=["Hello there"]).stream("Hi"),
+        lambda: fakes.GenericFakeChatModel(messages=iter(["Hello there"])).stream("Hi"),
+        lambda: fakes.FakeMessagesListChatModel(responses=[messages.AIMessage("Hello there")]).stream("Hi"),
+    ],
+    ids=["marks its last chunk", "marks it, too", "does not stream"],
+)
+def test_langchains_own_fakes_are_complete(source: Any) -> None:
+    """They know no finish reason, and say their end in the last chunk, or all at once."""
+    stream = Stream(source())
+
+    assert ("Hello there", "complete") == (stream.final().text, stream.message.ending)
+    assert ["finish_missing"] == list(stream.departures)
+
+
+def test_a_response_hook_sees_each_answer_of_a_graph() -> None:
+    """The graph runs as it is; beside it stand the messages and how fast they came."""
+    taps: list[Any] = []
+
+    async def hook(response: Any) -> None:
+        taps.append(tap(response))
+
+    async def run() -> Any:
+        agent = prebuilt.create_react_agent(model(CALLED, ANSWERED, hook=hook, streaming=True), [get_weather])
+        return await agent.ainvoke({"messages": [("user", "Weather?")]})
+
+    state = asyncio.run(run())
+
+    assert "It is sunny." == state["messages"][-1].text
+    assert ["Let me see.", "It is sunny."] == [tapped.message.text for tapped in taps]
+    assert ["complete", "complete"] == [tapped.message.ending for tapped in taps]
+    assert all(tapped.metrics.ttft is not None for tapped in taps)
+
+
+def test_a_response_hook_sees_a_synchronous_model() -> None:
+    """The hook of a synchronous client is a function."""
+    taps: list[Any] = []
+    list(model(ASKED, hook=lambda response: taps.append(tap(response))).stream("Weather?"))
+
+    assert ["Let me see."] == [tapped.message.text for tapped in taps]

@@ -1,0 +1,80 @@
+"""The OpenAI Agents SDK: the answers of a run, out of its events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.frameworks.answers import ANSWERED, CALLED, WARNINGS, get_weather
+from tests.support.packages import needed
+from tokenstream import AsyncStream, tap, testing
+
+agents = needed("agents")
+sdk = needed("openai")
+transports = needed("httpx2")
+
+pytestmark = [*WARNINGS, pytest.mark.timeout(60)]
+
+
+def run(*, chat: bool = False, hook: Any = None) -> Any:
+    """Start a run whose model calls a tool, and then answers."""
+    agents.set_tracing_disabled(disabled=True)
+    transport = testing.transport([CALLED, ANSWERED])
+    hooks = {"response": [hook]} if hook is not None else {}
+    client = sdk.AsyncOpenAI(
+        api_key="k",
+        base_url="http://testserver/v1",
+        http_client=transports.AsyncClient(transport=transport, event_hooks=hooks),
+    )
+    make = agents.OpenAIChatCompletionsModel if chat else agents.OpenAIResponsesModel
+    agent = agents.Agent(name="Weather", tools=[agents.function_tool(get_weather)], model=make("m", client))
+    return agents.Runner.run_streamed(agent, "Weather?")
+
+
+def test_the_events_of_a_run_are_its_models_first_answer() -> None:
+    """The others are there for the framework; the run is not broken off."""
+
+    async def read() -> Any:
+        result = run()
+        async with AsyncStream(result.stream_events()) as stream:
+            return await stream.final(), stream.format, result
+
+    message, format, result = asyncio.run(read())
+
+    assert "openai-responses" == format
+    assert ("Let me see.", ["get_weather"]) == (message.text, [call.name for call in message.tool_calls])
+    assert "It is sunny." == result.final_output
+
+
+@pytest.mark.parametrize("chat", [False, True], ids=["responses", "chat completions"])
+def test_responses_gives_all_answers_of_a_run(chat: bool) -> None:
+    """One after the other, also where the SDK gives all of them one id."""
+
+    async def read() -> list[Any]:
+        async with AsyncStream(run(chat=chat).stream_events()) as stream:
+            return [await response.final() async for response in stream.responses]
+
+    said = asyncio.run(read())
+
+    assert [("Let me see.", "tool_calls"), ("It is sunny.", "stop")] == [
+        (message.text, message.finish_reason) for message in said
+    ]
+    assert [8, 17] == [message.usage.total_tokens for message in said]
+
+
+def test_a_response_hook_sees_each_answer_of_a_run() -> None:
+    """The run is looped over, or not, as it was."""
+    taps: list[Any] = []
+
+    async def hook(response: Any) -> None:
+        taps.append(tap(response))
+
+    async def read() -> None:
+        async for _ in run(hook=hook).stream_events():
+            pass
+
+    asyncio.run(read())
+
+    assert ["Let me see.", "It is sunny."] == [tapped.message.text for tapped in taps]

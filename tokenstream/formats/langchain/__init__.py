@@ -1,0 +1,7 @@
+"""What chat models of LangChain stream: chunks of a message."""
+
+from __future__ import annotations
+
+from tokenstream.formats.langchain._format import LangChain
+
+__all__ = ["LangChain"]

@@ -1,0 +1,181 @@
+"""The content blocks of a LangChain message: its standard ones, and those of providers that it passes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.formats._read import dict_of, dicts_of, int_of, is_dict, is_list, known, text_of
+from tokenstream.formats._values import base64_bytes, json_text
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._parts import OpenPart, Parts
+
+__all__ = ["Blocks"]
+
+_TOLD_ELSEWHERE = frozenset(
+    {"function_call", "input_json_delta", "invalid_tool_call", "tool_call", "tool_call_chunk", "tool_use"}
+)
+"""Types of blocks whose tool call stands beside the content, too, in the chunks of tool calls."""
+_RESULT = ("type", "tool_call_id", "output", "index")
+_MEDIA = ("type", "id", "base64", "url", "mime_type", "index")
+_CITED = ("type", "url", "title", "cited_text", "start_index", "end_index")
+
+
+class Blocks:
+    """Reads the content of one answer into its parts.
+
+    Args:
+        parts: Where the events are made.
+    """
+
+    __slots__ = ("_parts", "_server_calls", "_text_at")
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._text_at: object = None
+        """The index of the block whose text came last."""
+        self._server_calls: dict[object, OpenPart] = {}
+        """Calls of the provider's own tools that are being written, by the index of their block."""
+
+    def read(self, content: object) -> None:
+        """Take the content of a chunk: text, or a list of texts and blocks."""
+        if isinstance(content, str):
+            self._parts.write(0, "text", content)
+            return
+        for block in content if is_list(content) else ():
+            if isinstance(block, str):
+                self._parts.write(0, "text", block)
+            elif is_dict(block):
+                self._read_block(block)
+
+    def _read_block(self, block: dict[str, Any]) -> None:
+        kind = text_of(block, "type") or "block"
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, block)
+        elif kind not in _TOLD_ELSEWHERE:
+            self._parts.whole(0, OpaquePart(type=kind, data=block))
+
+    def _read_text(self, block: dict[str, Any]) -> None:
+        text, index = text_of(block, "text") or "", block.get("index")
+        flow = self._parts.choice(0).flow
+        if text and flow is not None and index != self._text_at:
+            self._parts.close(flow)
+        if text:
+            self._text_at = index
+        self._parts.write(0, "text", text)
+        for annotation in dicts_of(block.get("annotations")):
+            self._parts.cite(0, _citation(annotation))
+
+    def _read_reasoning(self, block: dict[str, Any]) -> None:
+        told = block.get("reasoning_content")
+        block = told if is_dict(told) else block
+        text = text_of(block, "reasoning", "thinking", "text")
+        summary = "".join(text_of(piece, "text") or "" for piece in dicts_of(block.get("summary")))
+        self._parts.write(0, "reasoning", text or summary)
+        signature = text_of(block, "signature") or text_of(dict_of(block, "extras"), "signature")
+        if signature:
+            self._parts.sign(0, signature)
+        encrypted = text_of(block, "encrypted_content")
+        if encrypted:
+            self._parts.whole(0, ReasoningPart(redacted=encrypted))
+
+    def _read_redacted(self, block: dict[str, Any]) -> None:
+        self._parts.whole(0, ReasoningPart(redacted=text_of(block, "data")))
+
+    def _read_refusal(self, block: dict[str, Any]) -> None:
+        self._parts.write(0, "refusal", text_of(block, "refusal") or "")
+
+    def _read_non_standard(self, block: dict[str, Any]) -> None:
+        value = dict_of(block, "value")
+        if value.get("type") == block["type"]:
+            # One within another says no more, and there may be many.
+            self._parts.whole(0, OpaquePart(type="non_standard", data=value))
+        else:
+            self._read_block(value)
+
+    def _read_server_call(self, block: dict[str, Any]) -> None:
+        index = block.get("index") if isinstance(block.get("index"), int | str) else None
+        call = self._server_calls.get(index)
+        id, name = text_of(block, "id"), text_of(block, "name")
+        if call is None or call.closed or name:
+            call = self._parts.open(
+                0, ServerToolCall(id=id or "", name=name or "", provider_data=known(dict_of(block, "extras")))
+            )
+            self._server_calls[index] = call
+        arguments = block.get("args")
+        if isinstance(arguments, str):
+            self._parts.add(call, arguments)
+        elif arguments:
+            self._parts.add(call, json_text(arguments))
+        if block["type"] == "server_tool_call":
+            self._parts.close(call)
+
+    def _read_server_result(self, block: dict[str, Any]) -> None:
+        for call in self._server_calls.values():
+            self._parts.close(call)
+        self._parts.whole(
+            0,
+            ServerToolResult(
+                id=text_of(block, "tool_call_id") or "",
+                content=block.get("output"),
+                provider_data=known(block, *_RESULT),
+            ),
+        )
+
+    def _read_media(self, block: dict[str, Any]) -> None:
+        written = block.get("base64")
+        data = b"" if written is None else base64_bytes(written)
+        if data is None or not (data or text_of(block, "url")):
+            self._parts.refuse_media(0, str(block["type"]), block)
+            return
+        part = self._parts.open(
+            0,
+            MediaPart(
+                id=text_of(block, "id"),
+                mime_type=text_of(block, "mime_type"),
+                url=text_of(block, "url"),
+                provider_data=known(block, *_MEDIA),
+            ),
+        )
+        self._parts.add_media(part, data)
+        self._parts.close(part)
+
+    _READERS: ClassVar[dict[str, Callable[[Blocks, dict[str, Any]], None]]] = {
+        "text": _read_text,
+        "reasoning": _read_reasoning,
+        # What providers call it, where no translation of LangChain's stands between.
+        "thinking": _read_reasoning,
+        "reasoning_content": _read_reasoning,
+        "redacted_thinking": _read_redacted,
+        "refusal": _read_refusal,
+        "non_standard": _read_non_standard,
+        "server_tool_call": _read_server_call,
+        "server_tool_call_chunk": _read_server_call,
+        "server_tool_result": _read_server_result,
+        "audio": _read_media,
+        "file": _read_media,
+        "image": _read_media,
+        "video": _read_media,
+    }
+
+
+def _citation(annotation: dict[str, Any]) -> Citation:
+    return Citation(
+        url=text_of(annotation, "url"),
+        title=text_of(annotation, "title"),
+        text=text_of(annotation, "cited_text"),
+        start=int_of(annotation, "start_index"),
+        end=int_of(annotation, "end_index"),
+        provider_data=known(annotation, *_CITED),
+    )

@@ -1,0 +1,73 @@
+"""The tool calls of a LangChain message, put together from their chunks.
+
+A chunk says which call it belongs to by an index. One without an index is a whole
+call if it has a name, and goes on with the last call if it has none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.formats._read import text_of
+from tokenstream.formats._values import json_text
+from tokenstream.message import OpaquePart
+
+if TYPE_CHECKING:
+    from tokenstream.formats._parts import OpenCall, Parts
+
+__all__ = ["Calls"]
+
+
+class Calls:
+    """The tool calls of one answer.
+
+    Args:
+        parts: Where the events are made.
+    """
+
+    __slots__ = ("_by_index", "_last", "_parts")
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._by_index: dict[int | str, OpenCall] = {}
+        self._last: OpenCall | None = None
+
+    def read(self, chunk: dict[str, Any]) -> None:
+        """Take a chunk of a call, or a whole one, whose arguments may be values."""
+        index = chunk.get("index")
+        index = index if isinstance(index, int | str) else None
+        call = self._find(chunk, index)
+        arguments = chunk.get("args")
+        if call is None:
+            if text_of(chunk, "id") or arguments:
+                self._parts.note("call_nameless")
+                self._parts.whole(0, OpaquePart(type="tool_call", data=chunk))
+            return
+        text = arguments if isinstance(arguments, str) else json_text({} if arguments is None else arguments)
+        if arguments is None or not text:
+            return
+        if call.closed:
+            if not text.isspace():
+                self._parts.note("call_after_done")
+        else:
+            self._parts.add_arguments(call, text)
+
+    def _find(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
+        """Return the call that a chunk belongs to or begins; None where nobody knows its name."""
+        id, name = text_of(chunk, "id"), text_of(chunk, "name")
+        call = self._by_index.get(index) if index is not None else None if name else self._last
+        if call is not None and (id is None or id == call.sent):
+            return call
+        if name is None:
+            return call
+        self._end_last()
+        call = self._last = self._parts.open_call(0, id, name, number=index)
+        if index is not None:
+            self._by_index[index] = call
+        return call
+
+    def _end_last(self) -> None:
+        """Hand out the call before a new one if its arguments are whole; if not, it may yet go on."""
+        last = self._last
+        if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
+            self._parts.close_call(last)

@@ -1,0 +1,83 @@
+"""Payloads out of the objects of frameworks: what is new in each, without what they repeat or derive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from tokenstream.formats._read import is_list
+
+__all__ = ["framework_payload_of", "is_run_event", "model_event_of"]
+
+_OF_LANGCHAIN = (
+    "type",
+    "id",
+    "response_metadata",
+    "additional_kwargs",
+    "usage_metadata",
+    "tool_call_chunks",
+    "chunk_position",
+)
+"""Fields of a chunk. `tool_calls` is left out: LangChain makes it of the pieces, guessing what is missing."""
+_OF_A_WHOLE = ("tool_calls", "invalid_tool_calls")
+_OF_LLAMAINDEX = frozenset({"delta", "raw", "additional_kwargs"})
+_RUN_EVENTS = ("raw_response_event", "run_item_stream_event", "agent_updated_stream_event")
+"""Types of events of an OpenAI Agents run: what the model sent comes first, then what the run made of it."""
+
+
+def framework_payload_of(item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any object
+    """Return the payload that an object of a framework's model stream holds; None of any other object."""
+    kind: object = getattr(item, "type", None)
+    if kind in ("AIMessageChunk", "ai") and hasattr(item, "response_metadata"):
+        return _of_chunk(item) if kind == "AIMessageChunk" else _of_whole(item)
+    fields: Any = getattr(item.__class__, "model_fields", {})
+    if fields.keys() >= _OF_LLAMAINDEX and ("message" in fields or "text" in fields):
+        return _of_response(item)
+    return None
+
+
+def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
+    """Return the event of a model that an event of an OpenAI Agents run holds; None where it holds none."""
+    return event.data if event.type == _RUN_EVENTS[0] else None
+
+
+def is_run_event(event: object) -> bool:
+    """Tell whether something is an event of an OpenAI Agents run."""
+    return getattr(event, "type", None) in _RUN_EVENTS
+
+
+def _of_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
+    payload = {name: getattr(chunk, name) for name in _OF_LANGCHAIN if getattr(chunk, name, None)}
+    payload["response_metadata"] = chunk.response_metadata
+    content = payload["content"] = chunk.content
+    if is_list(content):
+        # Its own words for all providers' blocks; before version 1 there are none.
+        payload["content"] = getattr(chunk, "content_blocks", content)
+    return payload
+
+
+def _of_whole(message: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
+    return _of_chunk(message) | {name: getattr(message, name, None) for name in _OF_A_WHOLE}
+
+
+def _of_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of LlamaIndex
+    payload = {name: _plain(getattr(response, name, None)) for name in (*_OF_LLAMAINDEX, "logprobs")}
+    message = getattr(response, "message", None)
+    if message is None:
+        # Of a completion the text is all that came so far.
+        return payload | {"text": response.text if response.delta is None else ""}
+    told = response.delta is not None
+    blocks = [block for block in message.blocks if not (told and block.block_type == "text")]
+    return payload | {
+        "message": {
+            "role": _plain(message.role),
+            "blocks": _plain(blocks),
+            "additional_kwargs": _plain(message.additional_kwargs),
+        }
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - what a provider's SDK has made
+    """Return a value as JSON has it; what JSON has no word for becomes None."""
+    return to_jsonable_python(value, bytes_mode="base64", fallback=lambda _: None, exclude_none=True)
