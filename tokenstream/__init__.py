@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.recovery import Retry, aresilient, resilient
     from tokenstream.router import Router
-    from tokenstream.stream import AsyncStream, Stream, tap
+    from tokenstream.stream import AsyncStream, Stream, merge, tap
 
 __all__ = [
     "AsyncStream",
@@ -40,6 +40,7 @@ __all__ = [
     "aconnect",
     "aresilient",
     "connect",
+    "merge",
     "resilient",
     "tap",
 ]
@@ -60,6 +61,7 @@ _HOMES = {
     "ToolCall": "message",
     "Usage": "message",
     "aresilient": "recovery",
+    "merge": "stream",
     "resilient": "recovery",
     "tap": "stream",
 }

@@ -13,32 +13,43 @@ from tokenstream.stream._view import AsyncView, View
 if TYPE_CHECKING:
     from tokenstream.stream._broadcast import Broadcast, BroadcastReader
     from tokenstream.stream._broadcast_async import AsyncBroadcast, AsyncBroadcastReader
+    from tokenstream.stream._merge import Merge, merge
+    from tokenstream.stream._merge_async import AsyncMerge
+    from tokenstream.stream._merge_lanes import Labelled
     from tokenstream.stream._tap import AsyncTap, Tap, tap
 
 __all__ = [
     "AsyncBroadcast",
     "AsyncBroadcastReader",
+    "AsyncMerge",
     "AsyncStream",
     "AsyncTap",
     "AsyncTextView",
     "AsyncView",
     "Broadcast",
     "BroadcastReader",
+    "Labelled",
+    "Merge",
     "Stream",
     "Tap",
     "TextView",
     "View",
+    "merge",
     "tap",
 ]
 
-# Loaded when first asked for: most programs tap nothing, and share no stream.
+# Loaded when first asked for: most programs tap, share and merge nothing.
 _HOMES = {
     "AsyncBroadcast": "_broadcast_async",
     "AsyncBroadcastReader": "_broadcast_async",
+    "AsyncMerge": "_merge_async",
     "AsyncTap": "_tap",
     "Broadcast": "_broadcast",
     "BroadcastReader": "_broadcast",
+    "Labelled": "_merge_lanes",
+    "Merge": "_merge",
     "Tap": "_tap",
+    "merge": "_merge",
     "tap": "_tap",
 }
 

@@ -11,16 +11,17 @@ from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.stream._async_pump import AsyncPump
 from tokenstream.stream._driver import Driver
-from tokenstream.stream._items import END
+from tokenstream.stream._items import END, WAITED
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._said import concurrent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from tokenstream.events import Event
     from tokenstream.stages._guards.asked import Question
     from tokenstream.stream._driver import Options
+    from tokenstream.stream._items import Bell
     from tokenstream.stream._judges import Judges
     from tokenstream.stream._opening import First
 
@@ -105,11 +106,25 @@ class AsyncDriver(Driver):
         Args:
             until: The clock at which to stop waiting.
         """
+        if self.phase is _ENDED:
+            return await self.step()
         return await self._step(partial(self._advance, until), until)
 
     async def step_now(self) -> Event | None:
         """Return the next event where it is there already; None where it is to be waited for."""
-        return await self._step(self._advance_now)
+        return await (self.step() if self.phase is _ENDED else self._step(self._advance_now))
+
+    def next_beside(self, bell: Bell) -> Coroutine[Any, Any, Event | None]:
+        """Return the next event for a loop that reads others as well; None where it is to be waited for.
+
+        Args:
+            bell: Rung when it is worth while to ask again.
+        """
+        if self.verdict.asked is not None:
+            self.end()
+        if self.pump.listen(bell, at_hand=self.judges is not None):
+            return self._step(partial(self._advance_beside, bell))
+        return self.__anext__()
 
     @property
     def waits_in_time(self) -> bool:
@@ -147,6 +162,84 @@ class AsyncDriver(Driver):
         item = await self._look()
         return None if item is None else self.take(item[1], item[0])
 
+    def glance_beside(self) -> Event | None:
+        """Return the next event where it is seen at a glance; None where `next_beside` is to look for it."""
+        machine, pump = self.machine, self.pump
+        glance = machine.shortcut
+        if glance is None or machine.now >= self.due or pump.busy or self.judges is not None:
+            return None
+        item = next(pump.batch, None) or pump.take_new()
+        if item is None:
+            return None
+        now, chunk = item
+        return glance(chunk, now) if chunk.__class__ is bytes else self.take(chunk, now)
+
+    @property
+    def is_waiting_beside(self) -> bool:
+        """All that has come is given, and the task that reads rings when there is more."""
+        machine = self.machine
+        return machine.shortcut is not None and machine.plain and self.pump.is_waiting
+
+    async def _advance_beside(self, bell: Bell) -> Event | None:
+        """Read chunks that have come, up to an event; what is slow is done in the task that reads."""
+        machine, pump = self.machine, self.pump
+        event = None
+        while event is None and not self._awaits_judges:
+            if not self.wants_more():
+                if not pump.release():
+                    break
+                event = await self._advance()
+            elif self._swapped is not None:
+                if not pump.release():
+                    break
+                await self._swap(self._swapped)
+                self.begin_beside(bell)
+            else:
+                item = pump.take()
+                if item is None:
+                    break
+                event = self.take(item[1], item[0])
+            event = event or machine.pull()
+        return event
+
+    def begin_beside(self, bell: Bell) -> None:
+        """Begin to read for a loop that reads others as well.
+
+        Args:
+            bell: Rung when something has come.
+        """
+        if self.phase is not _ENDED and not self.pump.begun:
+            self._begin()
+            self.pump.listen(bell, at_hand=self.judges is not None)
+
+    def idle_until(self, since: float) -> float | None:
+        """Return the clock at which `expire` is to be called, where nothing comes until then; None for never.
+
+        Args:
+            since: The clock since when nothing has come.
+        """
+        if self._awaits_judges:
+            return self.chain.deadline
+        if self.machine.over or self._swapped is not None or self.phase is _ENDED:
+            return None
+        return self.until(self.pump.since or since)
+
+    def expire(self) -> None:
+        """Look what it means that nothing came until then."""
+        if self._awaits_judges:
+            self._tick(self.clock())
+        else:
+            self.take(WAITED, self.clock())
+
+    def finish_beside(self) -> bool:
+        """Have the task that reads end, and tell whether what has come may still be read."""
+        self.pump.release()
+        return self.pump.has_task
+
+    @property
+    def _awaits_judges(self) -> bool:
+        return self.judges is not None and self.machine.waits
+
     async def _step(
         self, advance: Callable[[], Awaitable[Event | None]], until: float | None = None
     ) -> Event | None:
@@ -156,8 +249,6 @@ class AsyncDriver(Driver):
             advance: Reads a chunk.
             until: The clock at which to stop reading; None to read once.
         """
-        if self.phase is _ENDED:
-            return await self.step()
         if self.pump.busy:
             raise concurrent()
         try:
@@ -330,16 +421,20 @@ class AsyncDriver(Driver):
         pump.busy = True
         try:
             if not pump.begun:
-                if self.judges is not None:
-                    self.judges.check()
-                if isinstance(pump.source, Deferred):
-                    self.begin_request(pump.source)
+                self._begin()
             item = pump.take()
             if item is None:
                 item = await pump.read(self.until(pump.since, until) if timed else until)
         finally:
             pump.busy = False
         return item
+
+    def _begin(self) -> None:
+        """Make sure that there is room for what the stream needs, before its source is opened."""
+        if self.judges is not None:
+            self.judges.check()
+        if isinstance(self.pump.source, Deferred):
+            self.begin_request(self.pump.source)
 
     async def _look(self) -> tuple[float, Any] | None:
         """Return what the pump has brought already, or None."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from itertools import chain
+from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.stream._direct import Direct
 from tokenstream.stream._host import running
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from tokenstream.stream._host import Host
+    from tokenstream.stream._items import Bell
 
 __all__ = ["AsyncPump"]
 
@@ -95,6 +98,21 @@ class AsyncPump:
         self.batch = iter(reader.take())
         return next(self.batch, None)
 
+    def take_new(self) -> tuple[float, Any] | None:
+        """Return the next item that a task has brought, where `batch` is empty; None where there is none."""
+        reader = self._reader
+        if not isinstance(reader, Reader) or not reader.has_come:
+            return None
+        return self.take()
+
+    @property
+    def is_waiting(self) -> bool:
+        """A task reads, and all that it has brought is taken."""
+        reader = self._reader
+        if not isinstance(reader, Reader) or reader.has_come or reader.over:
+            return False
+        return length_hint(self.batch, 1) == 0
+
     async def look(self) -> tuple[float, Any] | None:
         """Return the next item that has come already, or None; a task that reads is let run for once."""
         item = self.take()
@@ -127,12 +145,55 @@ class AsyncPump:
             item = (self._clock(), LOST if arrived else WAITED)
         return item
 
-    def _new_reader(self) -> Reader | Direct:
+    def listen(self, bell: Bell, *, at_hand: bool = False) -> bool:
+        """Have a bell rung when something has come, and tell whether that is so: what is at hand rings none.
+
+        A task reads from here on, also where the loop itself could.
+
+        Args:
+            bell: The bell.
+            at_hand: Whether a task reads what is at hand, too.
+
+        Raises:
+            MisuseError: No task can be had.
+        """
+        reader = self._reader
+        if self.source is None:
+            return False
+        alone = self._is_instant and not at_hand
+        if reader is None or (isinstance(reader, Direct) and reader.intact and not alone):
+            reader = self._reader = self._new_reader(alone=alone)
+        if isinstance(reader, Direct):
+            if reader.intact and not alone:
+                raise MisuseError(
+                    "on trio, tasks read several streams side by side: "
+                    "read them inside `async with merge(...) as merged`"
+                )
+            return False
+        reader.listen(bell)
+        return True
+
+    @property
+    def has_task(self) -> bool:
+        """A task reads the source, or has read it."""
+        return isinstance(self._reader, Reader)
+
+    def release(self) -> bool:
+        """Have the task that reads the source close it, and tell whether it is over, or there is none."""
+        reader = self._reader
+        if not isinstance(reader, Reader) or reader.over:
+            return True
+        if not reader.stopped:
+            reader.stop()
+        return reader.homeless
+
+    def _new_reader(self, *, alone: bool | None = None) -> Reader | Direct:
         source = self.source
         if source is None:
             raise RuntimeError("the source is closed")
         host = self._host = self._host or running()
-        if self._needs_no_task or host is None or (host.name == "trio" and self._tasks is None):
+        alone = self._needs_no_task if alone is None else alone
+        if alone or host is None or (host.name == "trio" and self._tasks is None):
             return Direct(source, self._clock, host)
         entered = source.entered if isinstance(source, AsyncSource) else source.enters
         kind = Reader if entered or self._tasks is not None or host.name != "asyncio" else NativeReader
@@ -151,6 +212,10 @@ class AsyncPump:
         source = self.source
         return isinstance(source, AsyncSource) and (source.instant or source.survives)
 
+    @property
+    def _is_instant(self) -> bool:
+        return isinstance(self.source, AsyncSource) and self.source.instant
+
     # -- a block -----------------------------------------------------------
 
     async def open_tasks(self) -> None:
@@ -165,9 +230,28 @@ class AsyncPump:
         tasks = create_task_group()
         await tasks.__aenter__()
         self._tasks = tasks
+        self._go_on_in_task()
+
+    def _go_on_in_task(self) -> None:
+        """Read in a task what was read outside the block."""
         if isinstance(self._reader, Direct) and self._reader.intact:
-            # What was read outside the block goes on in a task.
             self._reader = None
+
+    def share_tasks(self, tasks: TaskGroup | None) -> bool:
+        """Use the room for tasks of a block around several streams, and tell whether it is used.
+
+        Args:
+            tasks: The group of tasks, on trio.
+        """
+        if self._entered:
+            return False
+        self._entered, self._tasks, self._host = True, tasks, self._host or running()
+        self._go_on_in_task()
+        return True
+
+    def leave_tasks(self) -> None:
+        """Leave a block around several streams; whoever owns its tasks ends them."""
+        self._entered, self._tasks = False, None
 
     async def close_tasks(self) -> None:
         """Leave the block as it was entered: what the body raised is none of the tasks' business."""

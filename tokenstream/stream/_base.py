@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from tokenstream.status import ResponseHead
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._driver import Driver
-    from tokenstream.stream._tap_onlooker import Onlooker
 
-__all__ = ["StreamBase", "reader_of"]
+__all__ = ["StreamBase", "driver_of"]
 
 DriverT = TypeVar("DriverT", bound="Driver")
 
@@ -85,13 +84,6 @@ class StreamBase(Generic[DriverT]):
         return self._driver.machine.checkpoint()
 
 
-def reader_of(stream: object) -> Driver | Onlooker:
-    """Return what drives a stream, or looks on beside a tap: users have no use for it.
-
-    Args:
-        stream: A stream of either colour, or a tap.
-    """
-    of: Any = stream
-    reader: Driver | Onlooker
-    reader = of._driver if isinstance(stream, StreamBase) else of._onlooker  # noqa: SLF001 - for rooms above
-    return reader
+def driver_of(stream: StreamBase[Any]) -> Any:  # noqa: ANN401 - the driver of either colour
+    """Return what drives a stream, for loops of our own over it."""
+    return stream._driver  # noqa: SLF001 - users have no use for it

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tokenstream.sources import AsyncSource, SyncSource
 
-__all__ = ["END", "LOST", "NOTABLE_SECONDS", "WAITED", "Away", "Failed", "Opened"]
+__all__ = ["END", "LOST", "NOTABLE_SECONDS", "WAITED", "Away", "Bell", "Failed", "Opened"]
 
 END = object()
 """The source has ended."""
@@ -50,3 +50,11 @@ class Away:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+
+
+class Bell(Protocol):
+    """Tells whoever waits that something has come: an event of a library's, or a place in line."""
+
+    def set(self) -> object:
+        """Ring; it may be rung again."""
+        ...

@@ -15,6 +15,8 @@ from tokenstream.stream._wake import Watch, shut_down
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tokenstream.stream._items import Bell
+
 __all__ = ["Pump"]
 
 _LONG_SECONDS = 590.0
@@ -85,6 +87,36 @@ class Pump:
         """Give these items again before what is still to be read."""
         self.chunks = chain(items, self.chunks or ())
         self.direct = None if self.bound is not None else self.chunks
+
+    def listen(self, bell: Bell) -> None:
+        """Have a thread open and read the source from here on, and a bell rung when something has come."""
+        ahead, source = self._ahead, self.source
+        if ahead is None:
+            if isinstance(source, Deferred):
+                ahead = ReadAhead((), source.socket, source)
+            elif self.chunks is not None:
+                if self.bound is not None:
+                    self.bound(None)
+                ahead = ReadAhead(self.chunks, self._socket)
+            else:
+                return
+            self._ahead, self.chunks, self.bound, self.direct = ahead, ahead, ahead.bound, None
+        ahead.bell = bell
+
+    @property
+    def has_come(self) -> bool:
+        """A read comes back at once, because a thread has brought something."""
+        return self._ahead is not None and self._ahead.has_come
+
+    @property
+    def begun(self) -> bool:
+        """A thread reads the source, or the loop does."""
+        return self.chunks is not None
+
+    def finish(self) -> None:
+        """Have a thread that reads come to its end; what it has brought may still be read."""
+        if self._ahead is not None:
+            self._ahead.finish()
 
     def read_ahead(self) -> None:
         """Have a thread read the open source from here on, so that a read can be given a time."""
@@ -175,7 +207,14 @@ class Pump:
 
     def _next(self, chunks: Iterator[Any]) -> Any:  # noqa: ANN401 - a chunk, or END
         source = self.source
-        return source.next_chunk(chunks, END) if isinstance(source, SyncSource) else next(chunks, END)
+        if isinstance(source, SyncSource):
+            return source.next_chunk(chunks, END)
+        item: Any = next(chunks, END)
+        if item.__class__ is Opened:
+            # A thread has opened it, and reads on.
+            opened: Any = item.source
+            self.source, self._socket = opened, opened.socket
+        return item
 
     def _wait(self, seconds: float | None) -> bool:
         """Wait until the source is to be opened, and tell whether it is; `stop` ends it.
@@ -242,7 +281,10 @@ class Pump:
                 else:
                     self._ahead.close(source.close)
             elif source is not None:
-                source.discard()
+                if self._ahead is None:
+                    source.discard()
+                else:
+                    self._ahead.close(self._ahead.drop)
         except Exception:
             raise
         except BaseException:

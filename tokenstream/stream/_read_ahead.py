@@ -1,4 +1,4 @@
-"""The thread that reads a source ahead of a `for` loop, so that the loop may act on time."""
+"""The thread that reads a source ahead of a `for` loop, which may act on time or read others then."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.stream._items import Opened
 from tokenstream.stream._said import log
 from tokenstream.stream._wake import shut_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Self
+
+    from tokenstream.sources import Deferred, SyncSource
+    from tokenstream.stream._items import Bell
 
 __all__ = ["Late", "ReadAhead"]
 
@@ -31,6 +35,7 @@ class ReadAhead:
     Args:
         chunks: The chunks, which only the thread reads from here on.
         socket: Finds the socket whose end wakes the thread, or None where nothing does.
+        opening: What the thread opens first; its chunks come behind an `Opened`.
     """
 
     __slots__ = (
@@ -39,17 +44,31 @@ class ReadAhead:
         "_close",
         "_error",
         "_items",
+        "_last",
+        "_opened",
+        "_opening",
         "_over",
         "_reading",
         "_seconds",
         "_socket",
         "_stopped",
         "_thread",
+        "_woken",
+        "bell",
     )
 
-    def __init__(self, chunks: Iterator[Any], socket: Callable[[], Any] | None) -> None:
+    def __init__(
+        self,
+        chunks: Iterable[Any],
+        socket: Callable[[], Any] | None,
+        opening: Deferred | None = None,
+    ) -> None:
         self._chunks = chunks
         self._socket = socket
+        self._opening = opening
+        self._opened: SyncSource | None = None
+        self.bell: Bell | None = None
+        """Rung when something has come."""
         self._changed = threading.Condition()
         self._items: deque[Any] = deque()
         self._seconds: float | None = None
@@ -60,6 +79,10 @@ class ReadAhead:
         self._error: BaseException | None = None
         """What the source raised; the loop meets it behind what came before."""
         self._stopped = False
+        self._last = False
+        """Nothing is taken any more but what has come."""
+        self._woken = False
+        """The socket is shut down, so that the thread comes back soon."""
         self._close: Callable[[], object] | None = None
         """Closes the source, where that is left to the thread."""
         self._thread = threading.Thread(target=self._run, name="tokenstream reader", daemon=True)
@@ -88,11 +111,32 @@ class ReadAhead:
             raise error
         raise StopIteration
 
+    @property
+    def has_come(self) -> bool:
+        """The next read comes back at once."""
+        return bool(self._items) or self._stopped or (self._over and not self._last)
+
     def stop(self) -> None:
         """Have a read that is in progress come back."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        self._ring()
+
+    def finish(self) -> None:
+        """End the thread as soon as it can be woken; what has come may still be read, and no more."""
+        with self._changed:
+            self._last = True
+            self._changed.notify_all()
+            waits = self._reading and not self._over
+        self._woken = self._woken or (waits and shut_down(self._socket))
+
+    def drop(self) -> None:
+        """Close what the thread has opened, or drop what it never will."""
+        if self._opening is not None:
+            self._opening.discard()
+        elif self._opened is not None:
+            self._opened.close()
 
     def close(self, close: Callable[[], object]) -> None:
         """End the thread and close the source.
@@ -107,7 +151,8 @@ class ReadAhead:
             self._stopped = True
             self._changed.notify_all()
             waits = self._reading and not self._over
-        if not waits or shut_down(self._socket):
+        self._ring()
+        if not waits or self._woken or shut_down(self._socket):
             self._thread.join(_CLOSING_SECONDS)
         with self._changed:
             if not self._over:
@@ -117,9 +162,10 @@ class ReadAhead:
 
     def _run(self) -> None:
         try:
-            for item in self._chunks:
-                if not self._put(item):
-                    break
+            if self._opening is None or self._open(self._opening):
+                for item in self._chunks:
+                    if not self._put(item):
+                        break
         except BaseException as error:  # noqa: BLE001 - the loop raises it
             self._error = error
         finally:
@@ -127,18 +173,42 @@ class ReadAhead:
                 self._over = True
                 close = self._close
                 self._changed.notify_all()
+            self._ring()
             if close is not None:
                 _close_late(close)
+
+    def _open(self, opening: Deferred) -> bool:
+        """Open the source once it is time, and tell whether to read it."""
+        with self._changed:
+            self._reading = False
+            if self._changed.wait_for(lambda: self._leaves, opening.wait):
+                return False
+            self._reading, self._opening = True, None
+        source = self._opened = opening.open()
+        self._chunks, self._socket = source.chunks, source.socket
+        return self._put(Opened(source))
 
     def _put(self, item: object) -> bool:
         """Hand an item to the loop, and tell whether to read on."""
         with self._changed:
+            if self._leaves:
+                return False
             self._reading = False
             self._items.append(item)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._stopped or len(self._items) < _MOST_AHEAD)
+        self._ring()
+        with self._changed:
+            self._changed.wait_for(lambda: self._leaves or len(self._items) < _MOST_AHEAD)
             self._reading = True
-            return not self._stopped
+            return not self._leaves
+
+    @property
+    def _leaves(self) -> bool:
+        return self._stopped or self._last
+
+    def _ring(self) -> None:
+        if self.bell is not None:
+            self.bell.set()
 
 
 def _close_late(close: Callable[[], object]) -> None:

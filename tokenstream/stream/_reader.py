@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from tokenstream.stream._host import Host
+    from tokenstream.stream._items import Bell
 
-__all__ = ["CLOSING_SECONDS", "RUNNING", "Reader", "closed", "left", "unpacked"]
+__all__ = ["CLOSING_SECONDS", "LEAST_WAIT", "RUNNING", "Reader", "closed", "left", "unpacked"]
 
 _MOST_AHEAD = 64
 """Chunks that are read ahead of those that the loop has taken, which are as many at most."""
@@ -38,7 +39,7 @@ CLOSING_SECONDS = 5.0
 """How long a source may take to close once whoever waits for that was cancelled, or has failed."""
 _MOST_LEFT = 1_000
 """Chunks that are taken out of a body that was closed."""
-_LEAST_WAIT = 0.02
+LEAST_WAIT = 0.02
 """Seconds in which a loop that was kept busy takes in what already lies in the socket."""
 RUNNING: set[asyncio.Task[None]] = set()
 """Tasks that run: an event loop itself holds them weakly."""
@@ -85,7 +86,7 @@ class Reader:
         self._clock = clock
         self._host = host
         self._items: list[tuple[float, Any]] = []
-        self._filled: Event | None = None
+        self._filled: Bell | None = None
         self._room: Event | None = None
         self._finished: Event | None = None
         self._whole: CancelScope | None = None
@@ -117,6 +118,15 @@ class Reader:
         return items
 
     @property
+    def has_come(self) -> bool:
+        """Something has come that nobody has taken."""
+        return bool(self._items)
+
+    def listen(self, bell: Bell) -> None:
+        """Have a bell rung whenever something has come, from here on."""
+        self._filled = bell
+
+    @property
     def homeless(self) -> bool:
         """Whether the event loop of the task is over."""
         return self._host.is_over()
@@ -145,13 +155,17 @@ class Reader:
         await checkpoint()
         if self._items or self.over:
             return True
-        filled = self._filled = Event()
+        others, filled = self._filled, Event()
+        self._filled = filled
         if seconds is None:
             await filled.wait()
         else:
-            with move_on_after(max(seconds, _LEAST_WAIT)):
+            with move_on_after(max(seconds, LEAST_WAIT)):
                 await filled.wait()
-        self._filled = None
+        self._filled = others
+        if others is not None:
+            # What came meanwhile was told here alone.
+            others.set()
         return filled.is_set()
 
     def stop(self) -> None:

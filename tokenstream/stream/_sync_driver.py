@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, SyncSource
 from tokenstream.stream._driver import Driver
-from tokenstream.stream._items import END, NOTABLE_SECONDS, Failed, Opened
+from tokenstream.stream._items import END, NOTABLE_SECONDS, WAITED, Failed, Opened
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._pump import Pump
 from tokenstream.stream._said import concurrent
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.stream._driver import Options
+    from tokenstream.stream._items import Bell
     from tokenstream.stream._opening import First
 
 __all__ = ["SyncDriver"]
@@ -128,11 +129,21 @@ class SyncDriver(Driver):
         Args:
             until: The clock at which to stop waiting, as far as the source can be told.
         """
+        if self.phase is _ENDED:
+            return self.step()
         return self._step(partial(self._advance, until), until)
 
     def step_now(self) -> Event | None:
         """Return the next event where it is there already; None where it is to be waited for."""
-        return self._step(self._advance_now)
+        return self.step() if self.phase is _ENDED else self._step(self._advance_now)
+
+    def next_beside(self, bell: Bell) -> Event | None:
+        """Return the next event for a loop that reads others as well; None where it is to be waited for.
+
+        Args:
+            bell: Rung when it is worth while to ask again.
+        """
+        return self._step(partial(self._advance_beside, bell))
 
     @property
     def waits_in_time(self) -> bool:
@@ -198,6 +209,60 @@ class SyncDriver(Driver):
         """Read a chunk that has come already."""
         return None if self.pump.bound is None else self._advance(self.clock())
 
+    @property
+    def is_waiting_beside(self) -> bool:
+        """All that has come is given, and the thread that reads rings when there is more."""
+        machine = self.machine
+        return machine.shortcut is not None and machine.plain and not self.pump.has_come
+
+    def _advance_beside(self, bell: Bell) -> Event | None:
+        """Take chunks that a thread has brought, up to an event."""
+        machine, pump = self.machine, self.pump
+        event = None
+        while event is None:
+            if self.wants_more():
+                self.begin_beside(bell)
+                if not pump.has_come:
+                    break
+                event = self._place(pump.read(None))
+                pump.pending = False
+            else:
+                event = self._advance()
+            event = event or machine.pull()
+        return event
+
+    def begin_beside(self, bell: Bell) -> None:
+        """Have a thread read, for a loop that reads others as well.
+
+        Args:
+            bell: Rung when something has come.
+        """
+        pump = self.pump
+        if not pump.begun and isinstance(pump.source, Deferred):
+            self.begin_request(pump.source)
+        pump.listen(bell)
+
+    def idle_until(self, since: float) -> float | None:
+        """Return the clock at which `expire` is to be called, where nothing comes until then; None for never.
+
+        Args:
+            since: The clock since when nothing has come.
+        """
+        return None if self.machine.over or self.phase is _ENDED else self.until(since)
+
+    def expire(self) -> None:
+        """Look what it means that nothing came until then."""
+        if self.pump.enter():
+            try:
+                self.take(WAITED, self.clock())
+            finally:
+                self.leave()
+
+    def finish_beside(self) -> bool:
+        """Have the thread that reads come to its end, and tell whether what has come may still be read."""
+        self.pump.finish()
+        return True
+
     def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
         """Return the next event, or None where it has not come.
 
@@ -205,8 +270,6 @@ class SyncDriver(Driver):
             advance: Reads a chunk.
             until: The clock at which to stop reading; None to read once.
         """
-        if self.phase is _ENDED:
-            return self.step()
         if not self.pump.enter():
             raise self._busy()
         try:

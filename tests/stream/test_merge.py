@@ -1,0 +1,289 @@
+"""Several streams side by side: each event with its label, in the order of its own stream, and none waits."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.stream.bodies import ANSWER, chunk
+from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged, saying
+from tests.support.wire import DONE
+from tokenstream import AsyncStream, Stream, merge
+from tokenstream.errors import ConcurrentRead, MisuseError, StreamConsumed
+from tokenstream.events import TextDelta
+from tokenstream.stream import Labelled
+
+
+@every_kind
+def test_each_event_comes_with_the_label_of_its_stream(kind: str) -> None:
+    """And each stream gives what a loop over it alone would."""
+    bodies = {"plan": ANSWER, "write": saying("Hel", "lo"), 3: saying("x")}
+    seen = read_merged(kind, bodies)
+
+    for label, body in bodies.items():
+        with Stream(iter(body), format="openai-chat") as alone:
+            assert list(map(repr, alone)) == list(map(repr, seen.of(label)))
+            assert alone.message == seen.merged.messages[label]
+    assert seen.error is None
+
+
+def test_a_pair_is_named() -> None:
+    """For whoever does not unpack it."""
+    with merge({"a": Stream(saying("x"), format="openai-chat")}) as merged:
+        first = next(merged)
+
+    assert isinstance(first, Labelled)
+    assert ("a", "MessageStart") == (first.label, type(first.event).__name__)
+
+
+@every_kind
+def test_nothing_to_merge_ends_at_once(kind: str) -> None:
+    """A loop of either kind does."""
+    assert [] == read_merged(kind, {}).pairs
+
+
+def test_what_is_no_mapping_of_streams_is_named() -> None:
+    """The error says which label it is about."""
+    wrong: Any
+    with Stream(b"") as stream:
+        other = AsyncStream(b"")
+        for wrong, told in (
+            ([stream], "merge takes streams by their labels"),
+            ({"a": b""}, "merge takes streams, and 'a' is bytes"),
+            ({"a": stream, "b": other}, "'a' is a Stream and 'b' an AsyncStream"),
+            ({"a": stream, "b": stream}, "'b' and 'a' are one stream"),
+        ):
+            with pytest.raises(MisuseError, match=told):
+                merge(wrong)
+        anyio.run(other.aclose)
+
+
+@every_kind
+def test_a_fast_stream_lets_a_slow_one_have_its_turn(kind: str) -> None:
+    """However much it has at hand, a few events are all that it gives before."""
+    fast, slow = saying(*("x " for _ in range(60))), saying("a", "b", "c")
+    turns: list[int] = []
+
+    def note(_merged: Any, seen: Seen) -> None:
+        if kind == "sync":
+            # The threads are to have brought all.
+            threading.Event().wait(0.001)
+        turns.append(seen.labels[-1] == "fast")
+
+    read_merged(kind, {"fast": fast, "slow": slow}, each=note)
+
+    runs = "".join(map(str, map(int, turns))).split("0")
+    assert max(map(len, runs[:-1])) <= 16
+
+
+def test_views_of_a_stream_may_be_read_between_and_afterwards() -> None:
+    """They miss nothing of the answer; the loop gives what they have not read."""
+    taken: list[str] = []
+
+    def look(merged: Any, seen: Seen) -> None:
+        if seen.labels.count("a") == 1 and not taken:
+            taken.append(next(merged.streams["a"].text))
+
+    seen = read_merged("sync", {"a": saying("Hel", "lo"), "b": saying("x", "y")}, each=look)
+
+    assert ["Hel"] == taken
+    assert ["lo"] == [event.text for event in seen.of("a") if isinstance(event, TextDelta)]
+    assert "Hello" == "".join(seen.merged.streams["a"].text)
+    assert {"a": "Hello", "b": "xy"} == {
+        label: message.text for label, message in seen.merged.messages.items()
+    }
+
+
+@pytest.mark.anyio
+async def test_a_view_that_reads_beside_takes_nothing_from_the_loop_for_good() -> None:
+    """What it waits for itself, it may take; what comes behind rings for the loop again."""
+    feeds = {label: AsyncFeed() for label in "ab"}
+    streams = {label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
+    async with merge(streams) as merged:
+        feeds["b"].feed(*saying("x"))
+        feeds["b"].end()
+        labels = [(await anext(merged)).label for _ in range(4)]
+        feeds["a"].feed(*saying("Hel", "lo")[:1])
+        assert await anext(streams["a"].text) == "Hel"
+        feeds["a"].feed(*saying("Hel", "lo")[1:])
+        feeds["a"].end()
+        with anyio.fail_after(5):
+            rest = [event async for label, event in merged if label == "a"]
+
+    assert ["b"] * 4 == labels
+    assert ["lo"] == [event.text for event in rest if isinstance(event, TextDelta)]
+    assert "Hello" == merged.messages["a"].text
+
+
+@every_kind
+def test_break_leaves_all_open_and_the_loop_goes_on(kind: str) -> None:
+    """As with a plain stream; nothing is lost in between."""
+
+    def third(_merged: Any, seen: Seen) -> Any:
+        return StopIteration if len(seen.pairs) == 3 else None
+
+    seen = Seen()
+    bodies = {"a": saying("Hel", "lo"), "b": saying("x", "y")}
+    if kind == "sync":
+        with merge({label: Stream(body, format="openai-chat") for label, body in bodies.items()}) as merged:
+            for pair in merged:
+                seen.take(pair)
+                if third(merged, seen) is StopIteration:
+                    break
+            for pair in merged:
+                seen.take(pair)
+            with pytest.raises(StreamConsumed):
+                iter(merged)
+    else:
+
+        async def main() -> None:
+            streams = {label: AsyncStream(body, format="openai-chat") for label, body in bodies.items()}
+            async with merge(streams) as merged:
+                async for pair in merged:
+                    seen.take(pair)
+                    if third(merged, seen) is StopIteration:
+                        break
+                async for pair in merged:
+                    seen.take(pair)
+                with pytest.raises(StreamConsumed):
+                    aiter(merged)
+
+        anyio.run(main, backend=kind)
+
+    texts = {
+        label: "".join(event.text for event in seen.of(label) if isinstance(event, TextDelta))
+        for label in "ab"
+    }
+    assert {"a": "Hello", "b": "xy"} == texts
+
+
+@every_kind
+def test_one_stream_stops_and_the_others_go_on(kind: str) -> None:
+    """Whether somebody stops it, or a guard of its own."""
+
+    def stop(merged: Any, seen: Seen) -> None:
+        if seen.labels.count("b") == 3:
+            merged.streams["b"].stop("enough")
+
+    bodies = {label: saying(*(f"{number} " for number in range(30))) for label in "abc"}
+    seen = read_merged(kind, bodies, each=stop)
+    endings = {label: message.ending for label, message in seen.merged.messages.items()}
+
+    assert {"a": "complete", "b": "stopped", "c": "complete"} == endings
+    assert "enough" == seen.merged.streams["b"].stop_reason
+    assert seen.error is None
+
+
+@every_kind
+def test_a_guard_stops_its_own_stream_only(kind: str) -> None:
+    """Its last event tells so."""
+    bodies = {label: saying("The ", f"cat {label} ", "sat") for label in "ab"}
+    seen = read_merged(kind, bodies, prepare=lambda stream: stream.guard("cat a"))
+
+    assert "Stopped" == type(seen.of("a")[-1]).__name__
+    assert {"a": "stopped", "b": "complete"} == {
+        label: message.ending for label, message in seen.merged.messages.items()
+    }
+
+
+@every_kind
+def test_all_are_stopped_at_once(kind: str) -> None:
+    """The loop ends as at the end of the answers."""
+
+    def stop(merged: Any, seen: Seen) -> None:
+        if len(seen.pairs) == 4:
+            merged.stop("enough")
+
+    bodies = {label: saying(*(f"{number} " for number in range(30))) for label in "ab"}
+    seen = read_merged(kind, bodies, each=stop)
+
+    assert seen.error is None
+    assert {"enough"} == {stream.stop_reason for stream in seen.merged.streams.values()}
+    assert all(stream.closed for stream in seen.merged.streams.values())
+
+
+def test_another_thread_stops_a_loop_that_waits() -> None:
+    """It comes back at once."""
+    feeds = {label: Feed() for label in "ab"}
+    merged = merge({label: Stream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()})
+    timer = threading.Timer(0.05, merged.stop, ["enough"])
+    timer.start()
+    with merged:
+        assert [] == list(merged)
+    timer.join()
+    for feed in feeds.values():
+        feed.end()
+
+    assert {"enough"} == {stream.stop_reason for stream in merged.streams.values()}
+
+
+@every_kind
+def test_an_exception_of_the_loop_closes_all(kind: str) -> None:
+    """And leaves the block as it is."""
+    feeds: list[Any] = []
+
+    class Ours(Exception):
+        pass
+
+    def sync() -> None:
+        feeds[:] = [Feed(), Feed()]
+        for feed in feeds:
+            feed.feed(*saying("x")[:1])
+        streams = {at: Stream(feed.chunks(), format="openai-chat") for at, feed in enumerate(feeds)}
+        with merge(streams) as merged:
+            labels = {next(merged).label for _ in range(6)}
+            assert {0, 1} == labels
+            raise Ours
+
+    async def main() -> None:
+        feeds[:] = [AsyncFeed(), AsyncFeed()]
+        for feed in feeds:
+            feed.feed(*saying("x")[:1])
+        streams = {at: AsyncStream(feed.chunks(), format="openai-chat") for at, feed in enumerate(feeds)}
+        async with merge(streams) as merged:
+            labels = {(await anext(merged)).label for _ in range(6)}
+            assert {0, 1} == labels
+            raise Ours
+
+    with pytest.raises(Ours):
+        sync() if kind == "sync" else anyio.run(main, backend=kind)
+    if kind == "sync":
+        # Nothing wakes these threads: they end with their next item.
+        for feed in feeds:
+            feed.feed(chunk({"content": "y"}))
+        for thread in threading.enumerate():
+            if thread.name == "tokenstream reader":
+                thread.join(5)
+
+    assert [True, True] == [feed.closed for feed in feeds]
+
+
+def test_only_one_may_read_at_a_time() -> None:
+    """Another thread is told so."""
+    feed = Feed()
+    with merge({"a": Stream(feed.chunks(), format="openai-chat")}) as merged:
+        reading = threading.Thread(target=lambda: list(merged))
+        reading.start()
+        while not threading.enumerate()[-1].name.startswith("tokenstream"):
+            pass
+        with pytest.raises(ConcurrentRead):
+            next(merged)
+        feed.feed(*saying("x"), DONE)
+        feed.end()
+        reading.join(5)
+
+    assert "x" == merged.messages["a"].text
+
+
+def test_a_stream_that_was_read_to_its_end_is_named() -> None:
+    """There is nothing left of it to merge."""
+    done = Stream(saying("x"), format="openai-chat")
+    list(done)
+    with merge({"a": done, "b": Stream(saying("y"), format="openai-chat")}) as merged:
+        with pytest.raises(StreamConsumed) as caught:
+            next(merged)
+
+        assert ["it is the stream 'a' of a merge"] == caught.value.__notes__

@@ -1,0 +1,371 @@
+"""Several streams side by side, of which one fails: by its name, and nothing that came is lost."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.stream.bodies import chunk
+from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged, saying
+from tests.support.wire import sse
+from tokenstream import AsyncStream, Deadlines, Retry, Stream, aresilient, merge, resilient
+from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.events import TextDelta
+
+BROKEN = [*saying("Hel", "lo")[:2], OSError("gone")]
+
+
+def text_of(seen: Seen, label: Any) -> str:
+    return "".join(event.text for event in seen.of(label) if isinstance(event, TextDelta))
+
+
+@every_kind
+def test_the_first_failure_ends_all_and_is_named(kind: str) -> None:
+    """What came before it was given; the others are stopped and closed before the loop hears of it."""
+    seen = read_merged(kind, {"good": saying(*("x " for _ in range(500))), "bad": BROKEN})
+    merged, error = seen.merged, seen.error
+
+    assert isinstance(error, StreamInterrupted)
+    assert ["it is the stream 'bad' of a merge"] == error.__notes__
+    assert "bad" == merged.failed
+    assert {"bad": error} == dict(merged.errors)
+    assert "Hello" == text_of(seen, "bad") == error.partial.text
+    assert ("stopped", "the stream 'bad' has failed") == (
+        merged.messages["good"].ending,
+        merged.streams["good"].stop_reason,
+    )
+    assert merged.messages["good"].text == text_of(seen, "good")
+    assert all(stream.closed for stream in merged.streams.values())
+
+
+@every_kind
+def test_what_has_come_is_given_before_the_failure(kind: str) -> None:
+    """A pane shows all that there was, also where it has had no turn yet."""
+    whole = [b"".join(saying("a ", "b ", "c ", *("d " for _ in range(40)))[:-1]), OSError("later")]
+
+    def wait(_merged: Any, _seen: Seen) -> None:
+        if kind == "sync":
+            # Threads are to have brought all.
+            time.sleep(0.005)
+
+    seen = read_merged(kind, {"good": whole, "bad": [OSError("gone")]}, each=wait)
+
+    assert isinstance(seen.error, StreamInterrupted)
+    assert "bad" == seen.merged.failed
+    assert seen.merged.messages["good"].text == text_of(seen, "good")
+
+
+@pytest.mark.anyio
+async def test_chunks_that_have_come_are_given_before_the_failure() -> None:
+    """All of them, in their order; what comes behind them is not waited for."""
+    feeds = {label: AsyncFeed() for label in ("good", "bad")}
+    streams = {label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
+    seen = Seen()
+    words = [f"{number} " for number in range(30)]
+    async with merge(streams) as merged:
+        feeds["bad"].feed(*saying("x")[:1])
+        seen.take(await anext(merged))
+        feeds["bad"].feed(OSError("gone"))
+        feeds["good"].feed(*saying(*words)[:-1])
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(StreamInterrupted):
+            async for pair in merged:
+                seen.take(pair)
+
+        assert "".join(words) == text_of(seen, "good") == merged.messages["good"].text
+        assert feeds["good"].closed
+
+
+@every_kind
+def test_the_others_go_on_where_that_is_asked_for(kind: str) -> None:
+    """The first error is raised at the end; its notes name the others."""
+    bodies = {"good": saying("Hel", "lo"), "bad": BROKEN, "cut": saying("a", "b")[:1]}
+    seen = read_merged(kind, bodies, fail_fast=False)
+    merged, error = seen.merged, seen.error
+
+    assert {"bad": "StreamInterrupted", "cut": "StreamTruncated"} == {
+        label: type(each).__name__ for label, each in merged.errors.items()
+    }
+    assert error is not None
+    assert error is merged.errors[merged.failed]
+    other = next(label for label in merged.errors if label != merged.failed)
+    told = f"the stream {other!r} has failed as well: {type(merged.errors[other]).__name__}: "
+    assert error.__notes__[1].startswith(told)
+    assert ("complete", "Hello") == (merged.messages["good"].ending, text_of(seen, "good"))
+
+
+@every_kind
+def test_a_failure_is_raised_once(kind: str) -> None:
+    """Whoever reads on after it meets the end."""
+    if kind == "sync":
+        with merge({"bad": Stream([sse("{")], format="openai-chat")}) as merged:
+            with pytest.raises(StreamError):
+                next(merged)
+            with pytest.raises(StopIteration):
+                next(merged)
+        return
+
+    async def main() -> None:
+        async with merge({"bad": AsyncStream([sse("{")], format="openai-chat")}) as merged:
+            with pytest.raises(StreamError):
+                await anext(merged)
+            with pytest.raises(StopAsyncIteration):
+                await anext(merged)
+
+    anyio.run(main, backend=kind)
+
+
+@every_kind
+def test_a_mistake_in_the_calling_code_is_named_and_raised_at_once(kind: str) -> None:
+    """It is no failure of a stream."""
+    seen = read_merged(kind, {"odd": [3.5], "good": saying("x")})
+
+    assert isinstance(seen.error, MisuseError)
+    assert ["it is the stream 'odd' of a merge"] == seen.error.__notes__
+    assert seen.merged.failed is None
+
+
+@every_kind
+def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> None:
+    """Its own silence is what counts."""
+    seen = Seen()
+    deadlines = Deadlines(idle_bytes=0.15)
+
+    def sync(silent: Feed, busy: Feed) -> None:
+        silent.feed(chunk({"content": "x"}))
+        streams = {
+            "silent": Stream(silent.chunks(), format="openai-chat", deadlines=deadlines),
+            "busy": Stream(busy.chunks(), format="openai-chat", deadlines=deadlines),
+        }
+        with merge(streams) as seen.merged:
+            until = time.monotonic() + 5
+            busy.feed(chunk({"content": "y"}))
+            for pair in seen.merged:
+                seen.take(pair)
+                if pair.label == "busy":
+                    assert time.monotonic() < until
+                    time.sleep(0.01)
+                    busy.feed(chunk({"content": "y"}))
+
+    async def main() -> None:
+        silent, busy = AsyncFeed(), AsyncFeed()
+        silent.feed(chunk({"content": "x"}))
+        streams = {
+            "silent": AsyncStream(silent.chunks(), format="openai-chat", deadlines=deadlines),
+            "busy": AsyncStream(busy.chunks(), format="openai-chat", deadlines=deadlines),
+        }
+        async with merge(streams) as seen.merged:
+            busy.feed(chunk({"content": "y"}))
+            with anyio.fail_after(5):
+                async for pair in seen.merged:
+                    seen.take(pair)
+                    if pair.label == "busy":
+                        await anyio.sleep(0.01)
+                        busy.feed(chunk({"content": "y"}))
+
+    feeds = Feed(), Feed()
+    with pytest.raises(StreamStalled):
+        sync(*feeds) if kind == "sync" else anyio.run(main, backend=kind)
+    for feed in feeds:
+        # Nothing wakes their threads.
+        feed.end()
+
+    assert "silent" == seen.merged.failed
+    assert seen.labels.count("busy") > 5
+
+
+@every_kind
+def test_a_retry_that_is_waited_for_holds_up_no_other(kind: str) -> None:
+    """The stream goes on with its next attempt, in its own order."""
+    retry = Retry(mode="restart", wait=lambda _: 0.2)
+    seen = Seen()
+
+    def opener() -> Any:
+        bodies = iter([saying("Hel", "lo")[:1], saying("Hel", "lo")])
+        return lambda: next(bodies)
+
+    if kind == "sync":
+        streams: Any = {
+            "again": resilient(opener(), retry, format="openai-chat"),
+            "plain": Stream(saying("x", "y"), format="openai-chat"),
+        }
+        with merge(streams) as seen.merged:
+            for pair in seen.merged:
+                seen.take(pair)
+    else:
+
+        async def main() -> None:
+            streams: Any = {
+                "again": aresilient(opener(), retry, format="openai-chat"),
+                "plain": AsyncStream(saying("x", "y"), format="openai-chat"),
+            }
+            async with merge(streams) as seen.merged:
+                async for pair in seen.merged:
+                    seen.take(pair)
+
+        anyio.run(main, backend=kind)
+
+    last = max(at for at, label in enumerate(seen.labels) if label == "plain")
+    assert "again" in seen.labels[last:]
+    assert 2 == len(seen.merged.streams["again"].attempts)
+    assert {"again": "Hello", "plain": "xy"} == {
+        label: message.text for label, message in seen.merged.messages.items()
+    }
+
+
+@every_kind
+def test_requests_go_out_side_by_side(kind: str) -> None:
+    """None waits for the answer of another."""
+    begun: list[float] = []
+    seconds = 0.15
+    seen = Seen()
+
+    def ask() -> Any:
+        begun.append(time.monotonic())
+        time.sleep(seconds)
+        return saying("x")
+
+    async def ask_async() -> Any:
+        begun.append(time.monotonic())
+        await anyio.sleep(seconds)
+        return saying("x")
+
+    if kind == "sync":
+        with merge({at: resilient(ask, format="openai-chat") for at in range(4)}) as seen.merged:
+            for pair in seen.merged:
+                seen.take(pair)
+    else:
+
+        async def main() -> None:
+            streams = {at: AsyncStream(ask_async(), format="openai-chat") for at in range(4)}
+            async with merge(streams) as seen.merged:
+                async for pair in seen.merged:
+                    seen.take(pair)
+
+        anyio.run(main, backend=kind)
+
+    assert max(begun) - min(begun) < seconds
+    assert ["x"] * 4 == [message.text for message in seen.merged.messages.values()]
+
+
+@every_kind
+def test_a_request_that_fails_is_named(kind: str) -> None:
+    """Before anything of it has come."""
+
+    def ask() -> Any:
+        raise OSError("nobody there")
+
+    async def ask_async() -> Any:
+        raise OSError("nobody there")
+
+    seen = Seen()
+    with pytest.raises(StreamError) as caught:
+        if kind == "sync":
+            retry = Retry(attempts=1)
+            with merge({"a": resilient(ask, retry, format="openai-chat")}) as seen.merged:
+                next(seen.merged)
+        else:
+
+            async def main() -> None:
+                async with merge({"a": AsyncStream(ask_async(), format="openai-chat")}) as seen.merged:
+                    await anext(seen.merged)
+
+            anyio.run(main, backend=kind)
+
+    assert "it is the stream 'a' of a merge" in caught.value.__notes__
+
+
+@pytest.mark.anyio
+async def test_a_timeout_around_a_read_loses_nothing() -> None:
+    """However often it fires."""
+    feeds = {label: AsyncFeed() for label in "ab"}
+    streams = {label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
+    texts = dict.fromkeys("ab", "")
+    async with merge(streams) as merged, anyio.create_task_group() as tasks:
+
+        async def feed() -> None:
+            for number in range(10):
+                for each in feeds.values():
+                    each.feed(chunk({"content": f"{number} "}))
+                    await anyio.sleep(0.003)
+            for each in feeds.values():
+                each.feed(saying("")[-1])
+                each.end()
+
+        tasks.start_soon(feed)
+        fired = 0
+        while True:
+            try:
+                with anyio.move_on_after(0.001) as scope:
+                    label, event = await anext(merged)
+                    if isinstance(event, TextDelta):
+                        texts[label] += event.text
+            except StopAsyncIteration:
+                break
+            fired += scope.cancelled_caught
+
+        expected = "".join(f"{number} " for number in range(10))
+        assert {"a": expected, "b": expected} == texts
+        assert fired
+
+
+def test_on_trio_a_block_is_needed() -> None:
+    """Only there can tasks read; the error says how."""
+
+    async def main() -> None:
+        feed = AsyncFeed()
+        merged = merge({"a": AsyncStream(feed.chunks(), format="openai-chat")})
+        with pytest.raises(MisuseError, match="async with merge"):
+            await anext(merged)
+        feed.feed(*saying("x"))
+        feed.end()
+        async with merged:
+            assert [label async for label, _ in merged]
+        assert "x" == merged.messages["a"].text
+
+    anyio.run(main, backend="trio")
+
+
+@pytest.mark.anyio
+async def test_a_guard_that_is_awaited_holds_up_its_own_stream_only() -> None:
+    """The others' events come meanwhile."""
+    asked = anyio.Event()
+    allowed = anyio.Event()
+
+    async def judge(_message: Any) -> str | None:
+        asked.set()
+        await allowed.wait()
+        return None
+
+    guarded = AsyncStream(saying("Hel", "lo"), format="openai-chat").guard(judge, first_tokens=1, hold=True)
+    feed = AsyncFeed()
+    plain = AsyncStream(feed.chunks(), format="openai-chat")
+    labels: list[str] = []
+    async with merge({"guarded": guarded, "plain": plain}) as merged:
+        feed.feed(chunk({"content": "x"}))
+        with anyio.fail_after(5):
+            async for label, event in merged:
+                labels.append(label)
+                if label == "guarded" or not isinstance(event, TextDelta):
+                    continue
+                if not asked.is_set():
+                    feed.feed(chunk({"content": "x"}))
+                elif not allowed.is_set():
+                    assert "guarded" not in labels
+                    allowed.set()
+                    feed.feed(*saying("y"))
+                    feed.end()
+
+    assert "Hello" == merged.messages["guarded"].text
+    assert "guarded" in labels
+
+
+def test_an_early_end_is_a_truncated_answer() -> None:
+    """As with a stream alone."""
+    for kind in ("sync", "asyncio", "trio"):
+        seen = read_merged(kind, {"cut": saying("a", "b")[:1]})
+
+        assert isinstance(seen.error, StreamTruncated)

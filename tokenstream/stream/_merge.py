@@ -1,0 +1,208 @@
+"""Several streams side by side, in one loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, overload
+
+from tokenstream._elsewhere import no_block
+from tokenstream.errors import MisuseError
+from tokenstream.sources._kinds import named
+from tokenstream.stream._async import AsyncStream
+from tokenstream.stream._merge_async import AsyncMerge
+from tokenstream.stream._merge_lanes import K, Labelled, Lane, MergeBase
+from tokenstream.stream._said import concurrent
+from tokenstream.stream._sync import Stream
+from tokenstream.stream._sync_driver import SyncDriver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["Merge", "merge"]
+
+
+class Merge(MergeBase[K, Stream, SyncDriver]):
+    """Several streams side by side, in a `for` loop: an iterator of labels and events.
+
+    From the first event on, a thread reads each of them ahead.
+
+    Args:
+        streams: The streams by their labels.
+        fail_fast: Whether the first stream that fails ends all.
+    """
+
+    __slots__ = ("_lock", "_rung")
+
+    def __init__(self, streams: Mapping[K, Stream], *, fail_fast: bool) -> None:
+        super().__init__(streams, fail_fast=fail_fast)
+        # Reentrant, as the lock of a stream.
+        self._lock = threading.RLock()
+        self._rung = self._line.waiter = threading.Event()
+
+    def __iter__(self) -> Iterator[Labelled[K]]:
+        self._check_left()
+        return self
+
+    def __next__(self) -> Labelled[K]:
+        if not self._lock.acquire(blocking=False):
+            raise concurrent()
+        try:
+            return self._next()
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Close all streams; what has been read is kept. Closing twice is fine."""
+        self._close(quiet=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close(quiet=error is not None)
+
+    # -- within ------------------------------------------------------------
+
+    def _next(self) -> Labelled[K]:
+        if self._live < 0:
+            self._begin()
+        if self._is_due:
+            self._look_at_clock()
+        while self._live:
+            lane = self._next_lane()
+            if lane is None:
+                self._wait()
+                continue
+            try:
+                event = lane.driver.next_beside(lane.place)
+            except Exception as error:  # noqa: BLE001 - what is no end and no failure is raised again
+                self._break(lane, error)
+            else:
+                if event is not None:
+                    return self._gave(lane, event)
+                self._leave(lane)
+        failure = self._end()
+        if failure is None:
+            raise StopIteration
+        self._close(quiet=True)
+        raise failure.with_traceback(None)
+
+    def _leave(self, lane: Lane[K, SyncDriver]) -> None:
+        super()._leave(lane)
+        if lane.driver.pump.has_come:
+            # Its thread has brought it after the look at what there is, while it still stood in line.
+            lane.place.set()
+
+    def _wait(self) -> None:
+        """Wait until a stream stands in line."""
+        self._rung.clear()
+        seconds = self._look_at_clock()
+        if not self._line.bells:
+            self._rung.wait(seconds)
+
+    def _close(self, *, quiet: bool) -> None:
+        """Close all streams: each thread is woken before one is waited for.
+
+        Args:
+            quiet: Whether what fails here is only logged, because an error is on its way.
+        """
+        for driver in self._drivers:
+            driver.ask_to_close()
+            driver.pump.finish()
+        broken: list[Exception] = []
+        for driver in self._drivers:
+            try:
+                driver.close(quiet=quiet)
+            except Exception as error:  # noqa: BLE001 - the others are to be closed all the same
+                broken.append(error)
+        if broken:
+            raise broken[0]
+
+
+no_block(Merge, is_async=False)
+
+
+class _NoStreams(Merge[K]):
+    """No streams: a loop of either kind over them ends at once."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> AsyncIterator[Labelled[K]]:
+        return self
+
+    async def __anext__(self) -> Labelled[K]:
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        pass
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        pass
+
+
+@overload
+def merge(streams: Mapping[K, Stream], *, fail_fast: bool = True) -> Merge[K]: ...
+@overload
+def merge(streams: Mapping[K, AsyncStream], *, fail_fast: bool = True) -> AsyncMerge[K]: ...
+def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | AsyncMerge[K]:
+    r"""Read several streams side by side, in one loop that gives each event with the label of its stream.
+
+    Each stream's events come in its own order, and no fast one keeps a slow one waiting.
+    Requests go out together. `with` closes all streams at its end; `streams` has them, whose
+    views may be read as well, `messages` their answers, and `errors` what went wrong.
+
+    Args:
+        streams: The streams by their labels: all `Stream`, for a `for` loop, or all `AsyncStream`, for
+            an `async for` loop.
+        fail_fast: Whether the first stream that fails ends all: what has come is given, the others are
+            stopped, and its error is raised. Otherwise the others go on, and it is raised at the end.
+
+    Raises:
+        MisuseError: What is given is no mapping of streams, or has streams of both kinds.
+        StreamError: In the loop: a stream has failed; a note names it, and so does `failed`.
+
+    Example:
+        >>> from tokenstream import Stream, merge
+        >>> left = Stream(["Hel", "lo"], format="pieces")
+        >>> right = Stream(["Good ", "bye"], format="pieces")
+        >>> with merge({"left": left, "right": right}) as merged:
+        ...     labels = {label for label, event in merged}
+        >>> sorted(labels), merged.messages["right"].text
+        (['left', 'right'], 'Good bye')
+    """
+    given: Any = streams
+    if not isinstance(given, Mapping):
+        raise MisuseError(
+            'merge takes streams by their labels, merge({"search": stream, "write": other}), '
+            f"and not {named(given)}"
+        )
+    labels: dict[int, K] = {}
+    kinds: dict[type, K] = {}
+    for label, stream in streams.items():
+        kind = next((kind for kind in (Stream, AsyncStream) if isinstance(stream, kind)), None)
+        if kind is None:
+            raise MisuseError(f"merge takes streams, and {label!r} is {named(stream)}: wrap it in a Stream")
+        other = labels.setdefault(id(stream), label)
+        if other != label:
+            raise MisuseError(f"{label!r} and {other!r} are one stream, which has one place in a merge")
+        kinds.setdefault(kind, label)
+    if len(kinds) > 1:
+        raise MisuseError(
+            f"{kinds[Stream]!r} is a Stream and {kinds[AsyncStream]!r} an AsyncStream: one loop reads either"
+        )
+    if not kinds:
+        return _NoStreams(streams, fail_fast=fail_fast)
+    if AsyncStream in kinds:
+        return AsyncMerge(streams, fail_fast=fail_fast)
+    return Merge(streams, fail_fast=fail_fast)
