@@ -38,6 +38,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.accumulator": ["Accumulator"],
     "tokenstream.cli": ["main"],
     "tokenstream.cli.demo": ["add_to", "run"],
+    "tokenstream.cli.doctor": ["add_to"],
     "tokenstream.cli.inspect": ["add_to"],
     "tokenstream.cli.serve": ["add_to", "answers"],
     "tokenstream.connect": ["aconnect", "connect"],
@@ -164,6 +165,7 @@ PUBLIC: dict[str, list[str]] = {
         "reading_failed",
         "sync_source",
     ],
+    "tokenstream.otel": ["observe"],
     "tokenstream.partial_json": [
         "Allow",
         "JSONEvent",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream._growing import is_bare
 from tokenstream._log import TextLog
@@ -25,8 +25,16 @@ if TYPE_CHECKING:
     from tokenstream.message import Usage
     from tokenstream.stages import Reorder
     from tokenstream.stages.metrics import Metrics
+    from tokenstream.status import ResponseHead
 
 __all__ = ["Glancing", "decoder_of", "is_the_callers", "no_event", "through_of"]
+
+
+class Observes(Protocol):
+    """Goes along with a machine."""
+
+    def ended(self, machine: Any) -> None:  # noqa: ANN401 - a machine, which stands above
+        """Take the end: the verdict is given, and what had arrived is on the error."""
 
 
 class Glancing:
@@ -42,9 +50,11 @@ class Glancing:
         "accumulator",
         "chunk",
         "error",
+        "head",
         "limits",
         "meter",
         "now",
+        "observer",
         "plain",
         "ready",
         "reorder",
@@ -59,6 +69,10 @@ class Glancing:
         self.meter = Meter(0.0)
         self._given = 0
         """Events that were given, but for those that were read at a glance."""
+        self.head: ResponseHead | None = None
+        """The head of the response; None where there is none, or not yet."""
+        self.observer: Observes | None = None
+        """Is told of the end, once."""
         self.chunk: Any = None
         """The input that `pull` decodes next."""
         self.reorder: Reorder | None = None
@@ -159,6 +173,12 @@ class Glancing:
             return taken
 
         return glance
+
+    def tell_end(self) -> None:
+        """Tell who goes along that the verdict is given."""
+        observer, self.observer = self.observer, None
+        if observer is not None:
+            observer.ended(self)
 
     def fail(self) -> None:
         """Take the accumulator's error, after the event that brought it."""

@@ -61,7 +61,6 @@ class Machine(Glancing):
         "_connection",
         "_giving",
         "_glanced",
-        "_head",
         "_id_at_fault",
         "_left",
         "_next",
@@ -104,7 +103,6 @@ class Machine(Glancing):
         """Where the answer stood before its end closed what was open."""
         self._id_at_fault: str | None = None
         """The id of the SSE event that is at fault; None where none is."""
-        self._head: ResponseHead | None = None
         self.holding = False
         """Events are held back; no chunk is read at a glance then."""
         self.kept: Format | None = None
@@ -194,7 +192,7 @@ class Machine(Glancing):
             head: The head.
             coding: The content coding that is on the body's bytes, such as "gzip".
         """
-        self._head = head
+        self.head = head
         if head.status < _LOWEST_OTHER_STATUS:
             self.connect(head.content_type, coding)
         else:
@@ -342,10 +340,11 @@ class Machine(Glancing):
         self.accumulator.conclude(ending, cut=() if error is None else self._connection.unfinished_choices)
         if error is not None:
             self._put_on(error)
+        self.tell_end()
 
     def _put_on(self, error: StreamError) -> None:
-        if error.request_id is None and self._head is not None:
-            error.request_id = self._head.request_id
+        if error.request_id is None and self.head is not None:
+            error.request_id = self.head.request_id
         if error.has_partial:
             return
         error.partial = self.accumulator.message

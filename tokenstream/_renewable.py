@@ -97,7 +97,7 @@ class RenewableMachine(GuardedMachine):
         self.error = None
         self.over = self.answered = self.resting = False
         self.plain = True
-        self.chunk = self._glanced = self._id_at_fault = self._head = None
+        self.chunk = self._glanced = self._id_at_fault = self.head = None
         self.shortcut = None
         self.begun_at = self.now = now
         self.meter.ended_at = None
@@ -295,7 +295,7 @@ class RenewableMachine(GuardedMachine):
     @property
     def status(self) -> int | None:
         """The status of the response; None where there is none."""
-        return None if self._head is None else self._head.status
+        return None if self.head is None else self.head.status
 
     @property
     def left(self) -> tuple[Event, ...]:

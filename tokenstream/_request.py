@@ -205,6 +205,7 @@ class Request:
         """The client of our own, once it is made."""
         self._deadlines = deadlines if deadlines is not None else Deadlines()
         self._options = options
+        self._asked = (self._url, options.get("json"))
         self._extensions: dict[str, Any] = options.get("extensions") or {}
         ours = client is None and "timeout" not in options and "timeout" not in self._extensions
         self._waits = self._deadlines if ours else None
@@ -238,9 +239,11 @@ class Request:
                     failed = self._failed(error)
                     raise failed from failed.__cause__
                 source = from_response(response)
-                return replace(source, close=stack.pop_all().close, waits=self._waits)
+                return replace(source, close=stack.pop_all().close, waits=self._waits, asked=self._asked)
 
-        return Deferred(opened, socket=line.socket, prepare=lambda: self._prepare("Client"))
+        return Deferred(
+            opened, socket=line.socket, prepare=lambda: self._prepare("Client"), asked=self._asked
+        )
 
     def async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""
@@ -266,9 +269,9 @@ class Request:
                     failed = self._failed(error)
                     raise failed from failed.__cause__
                 source = from_async_response(response)
-                return replace(source, close=stack.pop_all().aclose, waits=self._waits)
+                return replace(source, close=stack.pop_all().aclose, waits=self._waits, asked=self._asked)
 
-        return Deferred(opened, prepare=lambda: self._prepare("AsyncClient"))
+        return Deferred(opened, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
         """Load what sends the request, and make a client of our own: the first one takes a process long."""

@@ -68,7 +68,7 @@ class _Requests(Opener):
         self._asked = asked
         # Made now, since it refuses a client of the other colour.
         self._first: Deferred | None = self._made(asked)
-        self.prepare = self._first.prepare
+        self.prepare, self.asked = self._first.prepare, self._first.asked
         self.replays = asked[0].upper() == "GET"
         self._continued = ContinuationRequests(asked[1], asked[-1])
 

@@ -65,6 +65,15 @@ def test_a_buffer_that_fills_up_gives_bursts_of_its_size() -> None:
     assert pace.pause == pytest.approx(2.2 / 3)
 
 
+def test_full_buffers_are_bursts_also_of_few_events() -> None:
+    """To the byte, whatever an event measures: no model writes so. The head takes its room in the first."""
+    full = [(0.1 + number * 0.05, 4_096, 2) for number in range(1, 8)]
+
+    pace = _pace((0.1, 3_849, 2), *full, (0.5, 1_017, 1))
+
+    assert ("bursts", 4_096) == (pace.verdict, pace.burst_bytes)
+
+
 def test_a_buffer_that_lets_the_first_event_pass_is_seen_all_the_same() -> None:
     """Some flush a response's head with what comes along."""
     assert _pace((0.1, 100, 1), (3.0, 5_000, 50)).verdict == "bursts"

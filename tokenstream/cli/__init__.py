@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenstream.cli import demo, inspect, serve
+from tokenstream.cli import demo, doctor, inspect, serve
 from tokenstream.cli._advice import told
 from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed
 from tokenstream.errors import MisuseError
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     demo.add_to(commands)
+    doctor.add_to(commands)
     inspect.add_to(commands)
     serve.add_to(commands)
     return parser

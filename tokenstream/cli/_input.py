@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import sys
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tokenstream.cli._failure import MISUSE, CommandFailed, reason_of
+from tokenstream.cli._asking import asked, asks_for_something, open_file, standard_input
+from tokenstream.cli._failure import MISUSE, CommandFailed
 from tokenstream.connect import connect
 
 if TYPE_CHECKING:
@@ -64,7 +61,7 @@ def open_stream(options: argparse.Namespace) -> Stream:
         raise CommandFailed("nothing is named: give a file, an http or https URL, or -", status=MISUSE)
     if _URL.match(source):
         return _ask(source, options)
-    if options.method is not None or options.header or options.data is not None:
+    if asks_for_something(options):
         msg = f"a method, headers and data belong to a request, and {source!r} is no http or https URL"
         raise CommandFailed(msg, status=MISUSE)
     from tokenstream.stream import Stream
@@ -83,48 +80,26 @@ def origin_of(source: str) -> Origin:
 
 
 def _ask(url: str, options: argparse.Namespace) -> Stream:
-    headers: list[tuple[str, str]] = list(options.header)
-    body: dict[str, Any] = {}
-    if options.data is not None:
-        body["content"] = content = _data(options.data)
-        if not any(name.lower() == "content-type" for name, _ in headers):
-            headers.append(("Content-Type", "application/json"))
-            _expect_json(content)
-    method = options.method or ("GET" if options.data is None else "POST")
-    # As curl does: what stands in a value goes out as it was given.
-    sent = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
-    return connect(url, method=method, headers=sent, format=options.format, pings=bool(options.pings), **body)
-
-
-def _data(given: str) -> bytes:
-    if given == "@-":
-        return b"".join(_standard_input())
-    if given.startswith("@"):
-        with ExitStack() as opened:
-            return _open(given[1:], opened).read()
-    return given.encode("utf-8", "surrogateescape")
-
-
-def _expect_json(content: bytes) -> None:
-    try:
-        json.loads(content)
-    except ValueError as error:
-        msg = f"the data is no JSON ({error}); where it is meant so, name its kind with -H 'Content-Type: …'"
-        raise CommandFailed(msg, status=MISUSE) from None
+    request = asked(options)
+    return connect(
+        url,
+        method=request.method,
+        headers=request.headers,
+        format=options.format,
+        pings=bool(options.pings),
+        **request.body,
+    )
 
 
 def _standard_input() -> _Pieces:
-    if sys.stdin is None:
-        raise CommandFailed("there is no standard input")
     with ExitStack() as opened:
-        # A reader of our own, so that closing it leaves the process its input.
-        file = opened.enter_context(os.fdopen(sys.stdin.fileno(), "rb", closefd=False))
+        file = standard_input(opened)
         return _Pieces(file, opened.pop_all())
 
 
 def _file(name: str) -> _Pieces:
     with ExitStack() as opened:
-        file = _open(name, opened, hint=_hint(name))
+        file = open_file(name, opened, hint=_hint(name))
         return _Pieces(file, opened.pop_all())
 
 
@@ -132,14 +107,3 @@ def _hint(name: str) -> str:
     if _OTHER_SCHEME.match(name):
         return "; of URLs only those of http and https can be asked"
     return f"; for a server, write http://{name} or https://{name}" if _HOST.match(name) else ""
-
-
-def _open(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader:
-    try:
-        return opened.enter_context(Path(name).open("rb"))
-    except OSError as error:
-        msg = f"{name} cannot be read: {reason_of(error)}{hint}"
-        raise CommandFailed(msg) from None
-    except ValueError as error:
-        msg = f"{name!r} is no name of a file: {error}"
-        raise CommandFailed(msg) from None

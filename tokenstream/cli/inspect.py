@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 import textwrap
 import time
 from typing import TYPE_CHECKING
 
 from tokenstream.cli._advice import FORMATS
+from tokenstream.cli._asking import add_request
 from tokenstream.cli._input import open_stream, origin_of
 from tokenstream.cli._json_lines import JSONLines
 from tokenstream.cli._lines import Lines
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.stream import Stream
 
 __all__ = ["add_to"]
-
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""The name of a header: a token of RFC 9110 §5.6.2."""
 
 _ABOUT = """\
 Print the events of a streamed answer, one a line, each with the seconds since the
@@ -74,32 +71,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--json", action="store_true", help="print a JSON object a line, for programs")
     parser.add_argument("--raw", action="store_true", help="show each event's payload too")
     parser.add_argument("--pings", action="store_true", help="show signs of life too")
-    request = parser.add_argument_group("the request, where a URL is given")
-    request.add_argument("--method", metavar="NAME", help="by default GET, and POST with data")
-    request.add_argument(
-        "-H",
-        "--header",
-        action="append",
-        default=[],
-        type=_header,
-        metavar="'NAME: VALUE'",
-        help="a header; may be given again",
-    )
-    request.add_argument(
-        "-d", "--data", metavar="JSON|@FILE", help="the body, or the file that has it; @- for standard input"
-    )
+    add_request(parser, "the request, where a URL is given")
     parser.set_defaults(run=_run)
-
-
-def _header(given: str) -> tuple[str, str]:
-    name, colon, value = given.partition(":")
-    if not colon or not name.strip():
-        msg = f"{given!r} is no header: it reads 'Name: value'"
-        raise argparse.ArgumentTypeError(msg)
-    if not _NAME.fullmatch(name.strip()):
-        msg = f"{name.strip()!r} is no name of a header: it is made of ASCII letters, digits and hyphens"
-        raise argparse.ArgumentTypeError(msg)
-    return name.strip(), value.strip()
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -47,6 +47,8 @@ class Opener(ABC):
     """Whether what is opened may be a context manager, which is entered."""
     prepare: Callable[[], object] = staticmethod(do_nothing)
     """Loads what opening needs, before the clock starts."""
+    asked: tuple[str, object] | None = None
+    """The address and the JSON of the request, where it is one of our own."""
 
     def __init__(self, opens: Opens, format: str | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
@@ -132,7 +134,7 @@ class SyncOpener(Opener):
             find = beneath[-1].socket if beneath else None
             return None if find is None else find()
 
-        return Deferred(opened, socket=socket, prepare=self.prepare, begins=begins)
+        return Deferred(opened, socket=socket, prepare=self.prepare, begins=begins, asked=self.asked)
 
 
 class AsyncOpener(Opener):
@@ -146,7 +148,7 @@ class AsyncOpener(Opener):
                 await sleep(attempt.wait)
             return await self.open(attempt)
 
-        return Deferred(opened, enters=self.enters, prepare=self.prepare, begins=begins)
+        return Deferred(opened, enters=self.enters, prepare=self.prepare, begins=begins, asked=self.asked)
 
     async def open(self, attempt: Attempt) -> AsyncSource:
         """Open the source of an attempt.

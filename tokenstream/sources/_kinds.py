@@ -42,6 +42,8 @@ class SyncSource:
     """Has a thread read what others are read from as well, and returns what is `bound` then."""
     lent: bool = False
     """Whether the connection is somebody else's, who closes it: a stream that is dropped leaves it alone."""
+    asked: tuple[str, object] | None = None
+    """The address and the JSON of the request, where it is one of our own."""
     convert: Callable[[Any], Any] | None = None
     """Makes a payload, or `SKIPPED`, of an item that is not bytes; None where chunks are what they are."""
 
@@ -87,6 +89,8 @@ class AsyncSource:
     raises TimeoutError, and nothing is lost."""
     lent: bool = False
     """Whether the connection is somebody else's, who closes it: a stream that is dropped leaves it alone."""
+    asked: tuple[str, object] | None = None
+    """The address and the JSON of the request, where it is one of our own."""
     convert: Callable[[Any], Any] | None = None
     """Makes a payload, or `SKIPPED`, of an item that is not bytes; None where chunks are what they are."""
 
@@ -119,6 +123,8 @@ class Deferred:
     """Whether the clock of the answer starts with it; not where it goes on with one that broke off."""
     wait: float = 0.0
     """How many seconds to wait before it is opened."""
+    asked: tuple[str, object] | None = None
+    """The address and the JSON of the request, where it is one of our own."""
 
 
 def is_like(source: object, names: Iterable[str], status: str = "status") -> bool:

@@ -24,6 +24,10 @@ _PER_SECOND = 1000
 """Events per second that no model writes."""
 _EQUAL = 1.1
 """How much larger than the smallest the largest of equal bursts may be."""
+_BUFFER = 1024
+"""Bytes of which buffers have a multiple."""
+_FEWEST_FULL = 3
+"""Full buffers in a row that are no chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class Pace:
     last: float | None
     """From the start to the latest event; None while there is none."""
     burst_bytes: int | None
-    """Bytes of each burst, where they are equal as those of a buffer that fills up; else None."""
+    """Bytes of a burst, where they are those of a buffer that fills up; else None."""
     pause: float | None
     """The mean silence before a burst; None where there was none."""
 
@@ -67,6 +71,8 @@ class Pacing:
         "_bursts",
         "_events",
         "_first",
+        "_full",
+        "_full_bytes",
         "_largest",
         "_last",
         "_moment_at",
@@ -101,6 +107,10 @@ class Pacing:
         """The silence before those."""
         self._smallest = 0
         self._largest = 0
+        self._full = 0
+        """How many moments brought as much as a full buffer, to the byte."""
+        self._full_bytes = 0
+        """The least that one of them brought."""
 
     def arrived(self, now: float, *, size: int, events: int) -> None:
         """Take a chunk of the body.
@@ -143,18 +153,25 @@ class Pacing:
             moments=self._moments,
             first=None if first is None else first - started,
             last=None if first is None else self._last - started,
-            burst_bytes=self._largest if self._are_equal() else None,
+            burst_bytes=self._buffer(),
             pause=self._waited / self._pauses if self._pauses else None,
         )
 
     def _measure(self) -> None:
-        """Measure the moment that is over, where it was a burst; the last one is a rest."""
+        """Measure the moment that is over; the last one of all, a rest, is never measured."""
+        if self._moment_bytes and self._moment_bytes % _BUFFER == 0:
+            self._full += 1
+            self._full_bytes = min(self._full_bytes or self._moment_bytes, self._moment_bytes)
         if self._moment_events >= _MANY:
             self._largest = max(self._largest, self._moment_bytes)
             self._smallest = min(self._smallest or self._moment_bytes, self._moment_bytes)
 
-    def _are_equal(self) -> bool:
-        return self._bursts > 2 and self._largest <= self._smallest * _EQUAL
+    def _buffer(self) -> int | None:
+        """Return the bytes of the buffer that seems to fill up, or None."""
+        # The first one is shorter where the head of the response was in it.
+        if self._full >= _FEWEST_FULL and 2 * self._full >= self._moments - 1:
+            return self._full_bytes
+        return self._largest if self._bursts > 2 and self._largest <= self._smallest * _EQUAL else None
 
     def _judge(self) -> PacingVerdict:
         if self._first is None:
@@ -167,5 +184,7 @@ class Pacing:
         ):
             return "whole"
         if self._burst_events >= _MOST_OF_ALL * self._events and self._waited > _NOTABLE * self._pauses:
+            return "bursts"
+        if self._full >= _FEWEST_FULL and self._buffer() is not None and span >= 2 * _NOTABLE:
             return "bursts"
         return "streams" if self._moments >= 3 and span >= 5 * _TOGETHER else "unclear"

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from tokenstream.status import ResponseHead
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._driver import Driver
+    from tokenstream.stream._tap_onlooker import Onlooker
 
-__all__ = ["StreamBase", "driver_of"]
+__all__ = ["StreamBase", "reader_of"]
 
 DriverT = TypeVar("DriverT", bound="Driver")
 
@@ -84,6 +85,13 @@ class StreamBase(Generic[DriverT]):
         return self._driver.machine.checkpoint()
 
 
-def driver_of(stream: StreamBase[Any]) -> Any:  # noqa: ANN401 - the driver of either colour
-    """Return what drives a stream, for loops of our own over it."""
-    return stream._driver  # noqa: SLF001 - users have no use for it
+def reader_of(stream: object) -> Driver | Onlooker:
+    """Return what drives a stream, or looks on beside a tap: users have no use for it.
+
+    Args:
+        stream: A stream of either colour, or a tap.
+    """
+    of: Any = stream
+    reader: Driver | Onlooker
+    reader = of._driver if isinstance(stream, StreamBase) else of._onlooker  # noqa: SLF001 - for rooms above
+    return reader

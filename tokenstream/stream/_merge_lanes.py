@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from tokenstream.errors import StreamConsumed, StreamError
-from tokenstream.stream._base import driver_of
+from tokenstream.stream._base import reader_of
 from tokenstream.stream._reader import LEAST_WAIT
 from tokenstream.stream._uncopied import Uncopied
 
@@ -144,7 +144,9 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
 
     def __init__(self, streams: Mapping[K, StreamT], *, fail_fast: bool) -> None:
         self._streams: dict[K, StreamT] = dict(streams)
-        self._drivers: list[DriverT] = [driver_of(stream) for stream in self._streams.values()]
+        self._drivers: list[DriverT] = [
+            cast("DriverT", reader_of(stream)) for stream in self._streams.values()
+        ]
         self._fail_fast = fail_fast
         self._errors: dict[K, StreamError] = {}
         self.failed: K | None = None

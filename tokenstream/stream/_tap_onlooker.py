@@ -30,7 +30,7 @@ class Onlooker:
         clock: Where the time comes from, in seconds.
     """
 
-    __slots__ = ("_begun", "_clock", "_first", "_lost", "error", "items", "machine", "over")
+    __slots__ = ("_begun", "_first", "_lost", "clock", "error", "items", "machine", "over")
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Onlooker:
         started_at: float | None,
         clock: Callable[[], float],
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self.machine = Machine(format, content_type=None, limits=limits, pings=False)
         """What there is of the answer."""
         self._begun = started_at is not None
@@ -63,7 +63,7 @@ class Onlooker:
         """A request goes out now, unless it was said when it does."""
         if not self._begun:
             self._begun = True
-            self.machine.meter.begin(self._clock(), wrapped=False)
+            self.machine.meter.begin(self.clock(), wrapped=False)
 
     def not_opened(self, error: BaseException) -> None:
         """The request was answered by an exception."""
@@ -90,8 +90,8 @@ class Onlooker:
         machine = self.machine
         try:
             if chunk.__class__ is not bytes:
-                machine.push(chunk, self._clock())
-            elif machine.give(chunk, self._clock()) is not None:
+                machine.push(chunk, self.clock())
+            elif machine.give(chunk, self.clock()) is not None:
                 if machine.error is not None:
                     self._finish(None)
                 return
@@ -103,7 +103,7 @@ class Onlooker:
             self._give_up(error)
         except BaseException:
             # Ctrl-C struck here, and is meant for the program.
-            machine.break_off(self._clock())
+            machine.break_off(self.clock())
             self._conclude()
             raise
         if machine.error is not None:
@@ -167,7 +167,7 @@ class Onlooker:
             self._finish(None)
         elif not self.over:
             # Some close as soon as they have the terminal event, and the body is not at its end.
-            self.machine.cut(self._clock())
+            self.machine.cut(self.clock())
             self.over = True
             self.machine.conclude("complete" if self.machine.answered else "stopped")
 
@@ -182,7 +182,7 @@ class Onlooker:
             return
         machine = self.machine
         try:
-            machine.finish(cause, self._clock())
+            machine.finish(cause, self.clock())
             while machine.pull() is not None:
                 pass
         except Exception as error:  # noqa: BLE001 - who reads is not disturbed by what fails here
@@ -194,7 +194,7 @@ class Onlooker:
         """End the message because this side failed, and not the answer."""
         machine = self.machine
         machine.error = machine.error or _failed_here(error)
-        machine.cut(self._clock())
+        machine.cut(self.clock())
         self._conclude()
 
     def _conclude(self) -> None:

@@ -10,7 +10,7 @@ from tokenstream.sources import AsyncSource, Deferred, SyncSource
 from tokenstream.sources._awaited import is_awaitable
 from tokenstream.sources._kinds import named
 from tokenstream.sources._plain import is_file
-from tokenstream.stream._base import driver_of
+from tokenstream.stream._base import reader_of
 from tokenstream.stream._pump import Pump
 from tokenstream.stream._tap_beside import (
     AsyncBeside,
@@ -43,7 +43,7 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
     Raises:
         MisuseError: It has begun to read, or is over.
     """
-    driver = driver_of(stream)
+    driver: Any = reader_of(stream)
     pump = driver.pump
     source = pump.source
     if source is None or stream.metrics.first_byte is not None:

@@ -1,0 +1,315 @@
+"""`doctor` against servers that stream, and against all that does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.commands import COMMAND, chat, environment
+from tests.support.loopback import FIN, Loopback, head, refusing_url, sized, until_close
+from tests.support.wire import DONE, sse
+from tokenstream.cli import main
+from tokenstream.testing._server import ReplayServer, Reply, Request, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_KEY = "sk-proj-0123456789abcdefghij"
+_PACED = [(0.02, chat({"content": "word "})) for _ in range(12)]
+_LAST = chat(finish_reason="stop") + DONE
+_WHOLE_JSON = json.dumps(
+    {
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+    }
+).encode()
+
+
+def _answer(request: Request) -> Reply:
+    key = request.headers.get("Authorization", "")
+    odd = [(0.02, sse({"odd": number})) for number in range(20)]
+    replies = {
+        "/text": Reply(chunks=[*_PACED, (0.0, _LAST)]),
+        "/at-once": Reply(chunks=[(0.4, b"".join(data for _, data in _PACED)), (0.0, _LAST)]),
+        "/cut": Reply(chunks=_PACED, cut="close"),
+        "/stall": Reply(chunks=_PACED, cut="stall"),
+        "/odd": Reply(chunks=odd),
+        "/json": Reply(chunks=[(0.0, _WHOLE_JSON)], content_type="application/json"),
+        "/other-json": Reply(chunks=[(0.0, b'{"ok": true}')], content_type="application/json"),
+        "/page": Reply(chunks=[(0.0, b"<html><title>Sign in</title></html>")], content_type="text/html"),
+        "/empty": Reply(chunks=[]),
+        "/moved": Reply(chunks=[], status=307, headers={"location": "/text?key=hidden"}),
+        "/busy": refusal(429, "slow down"),
+        "/key": refusal(401, f"the key in {key} is wrong"),
+    }
+    return replies.get(request.route, refusal(404, "nothing is here"))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ReplayServer]:
+    with ReplayServer(_answer) as running:
+        yield running
+
+
+def _doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    status = main(["doctor", "--json", *arguments])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def _first(told: Any) -> tuple[str, str]:
+    """Return the name of the first finding, and what it says."""
+    return told["findings"][0]["name"], told["findings"][0]["what"]
+
+
+def test_a_path_that_streams_is_status_0(server: ReplayServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """The verdict stands in the first line, its evidence below: when what came, and how many events."""
+    status = main(["doctor", "--once", f"{server.url}/text"])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert (0, f"{server.url}/text: streams") == (status, lines[0])
+    assert "asked       with Accept-Encoding: identity" in lines
+    assert "   seconds    bytes  events" in lines
+    assert lines[-1].startswith("hop ")
+
+
+def test_the_same_is_asked_with_and_without_compression(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """First as this library asks, then as a browser does."""
+    before = len(server.exchanges)
+    status, told = _doctor(capsys, f"{server.url}/text", "-d", '{"stream": true}')
+    asked = [exchange.request for exchange in server.exchanges[before:]]
+
+    assert (0, "streams", 2) == (status, told["verdict"], len(told["answers"]))
+    assert [("POST", b'{"stream": true}')] * 2 == [(request.method, request.body) for request in asked]
+    assert "identity" == asked[0].headers["Accept-Encoding"]
+    assert asked[1].headers["Accept-Encoding"].startswith("gzip, deflate")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--once",), ("-H", "Accept-Encoding: gzip")], ids=["once", "a coding of one's own"]
+)
+def test_one_request_is_enough_where_that_is_asked_for(
+    arguments: tuple[str, ...], server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each answer of a provider costs money."""
+    before = len(server.exchanges)
+    _, told = _doctor(capsys, f"{server.url}/text", *arguments)
+
+    assert (1, 1) == (len(told["answers"]), len(server.exchanges) - before)
+
+
+def test_an_answer_that_comes_at_once_is_asked_for_once(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second answer would say nothing more."""
+    status, told = _doctor(capsys, f"{server.url}/at-once")
+
+    assert (1, "does not stream", 1) == (status, told["verdict"], len(told["answers"]))
+    assert ("held_back", "whole") == (_first(told)[0], told["answers"][0]["pace"])
+
+
+def test_events_of_an_unknown_format_stream_all_the_same(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What they say is not asked here."""
+    status, told = _doctor(capsys, "--once", f"{server.url}/odd")
+
+    assert (0, "streams", "unknown_format") == (status, told["verdict"], _first(told)[0])
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "says"),
+    [
+        ("/cut", "cut", "the connection broke after"),
+        ("/json", "not_streamed", "one JSON document"),
+        ("/other-json", "no_stream", ""),
+        ("/page", "no_stream", "Sign in"),
+        ("/empty", "empty", "the body is empty"),
+        ("/moved", "no_stream", "redirects to"),
+        ("/busy", "refused", "slow down"),
+        ("/nowhere", "refused", "nothing is here"),
+    ],
+)
+def test_what_does_not_stream_is_told_as_what_it_is(
+    route: str, name: str, says: str, server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1, and no second request."""
+    status, told = _doctor(capsys, server.url + route)
+    found, what = _first(told)
+
+    assert (1, "does not stream", 1, name) == (status, told["verdict"], len(told["answers"]), found)
+    assert says in what
+    assert "hidden" not in what
+    assert told["findings"][0]["do"]
+
+
+def test_silence_is_waited_for_no_longer_than_one_says(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What had come is in the evidence."""
+    status, told = _doctor(capsys, f"{server.url}/stall", "--timeout", "0.3")
+
+    assert (1, "stalled") == (status, _first(told)[0])
+    assert 12 == sum(events for _, _, events in told["answers"][0]["arrivals"])
+
+
+def test_no_server_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    """There is no answer to show."""
+    status, told = _doctor(capsys, refusing_url())
+
+    assert (1, "no_answer", None) == (status, _first(told)[0], told["answers"][0]["status"])
+
+
+def test_a_server_that_speaks_no_tls_is_told_as_such(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the library's own words."""
+    status, told = _doctor(capsys, server.url.replace("http", "https") + "/text")
+
+    assert (1, "no_answer") == (status, _first(told)[0])
+    assert "TLS" in _first(told)[1]
+
+
+def test_a_certificate_that_nobody_trusts_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    """SSL_CERT_FILE names who is trusted besides."""
+    with Loopback(until_close(_LAST), tls=True) as server:
+        status, told = _doctor(capsys, server.url)
+
+    assert (1, "no_answer") == (status, _first(told)[0])
+    assert "certificate" in _first(told)[1]
+
+
+def test_http_1_0_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    """It streams, and a cut of it would look like an end."""
+    start = head(headers=[("Connection", "close")]).replace(b"HTTP/1.1", b"HTTP/1.0")
+    script = [start, *(step for pause, data in _PACED for step in (data, pause)), _LAST]
+    with Loopback(script) as server:
+        status, told = _doctor(capsys, "--once", server.url)
+
+    assert (0, "HTTP/1.0", "http_1_0") == (status, told["answers"][0]["http_version"], _first(told)[0])
+
+
+def test_a_response_that_never_comes_names_whose_patience_may_have_ended(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A connection that closes before the head is no answer."""
+    with Loopback([FIN]) as server:
+        status, told = _doctor(capsys, server.url)
+
+    assert (1, "no_answer") == (status, _first(told)[0])
+
+
+def test_a_length_that_is_known_before_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    """And what came at once that fast is no proof of anything."""
+    with Loopback(sized(b"".join(data for _, data in _PACED) + _LAST)) as server:
+        status, told = _doctor(capsys, "--once", server.url)
+
+    assert (1, "cannot be told", "content_length") == (status, told["verdict"], _first(told)[0])
+
+
+# -- secrets -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--header-env", "Authorization=SOME_KEY"),
+        ("-H", f"Authorization: Bearer {_KEY}"),
+    ],
+    ids=["environment", "literal"],
+)
+@pytest.mark.parametrize("form", [("--json",), ()], ids=["json", "lines"])
+def test_a_key_is_sent_and_never_shown(
+    arguments: tuple[str, ...],
+    form: tuple[str, ...],
+    server: ReplayServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where the provider's error quotes it."""
+    monkeypatch.setenv("SOME_KEY", _KEY)
+    status = main(["doctor", f"{server.url}/key", *form, *arguments])
+    shown = capsys.readouterr()
+
+    assert (1, "") == (status, shown.err)
+    assert f"Bearer {_KEY}" == server.exchanges[-1].request.headers["Authorization"]
+    assert _KEY not in shown.out
+    assert "the key in *** is wrong" in shown.out
+
+
+def test_a_header_of_the_environment_goes_out_as_it_is(
+    server: ReplayServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bearer is put before nothing but a key in Authorization."""
+    monkeypatch.setenv("SOME_KEY", "Basic abcdefgh")
+    _doctor(capsys, f"{server.url}/page", "--header-env", "authorization=SOME_KEY")
+    _doctor(capsys, f"{server.url}/page", "--header-env", "x-api-key=SOME_KEY")
+    first, second = (exchange.request.headers for exchange in server.exchanges[-2:])
+
+    assert ("Basic abcdefgh", "Basic abcdefgh") == (first["Authorization"], second["X-Api-Key"])
+
+
+@pytest.mark.parametrize("given", [f"x-api-key={_KEY}", _KEY, f"x-api-key: {_KEY}"])
+def test_a_key_in_place_of_its_variable_is_misuse_that_does_not_show_it(
+    given: str, server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is easily mixed up, and a terminal is logged."""
+    before = len(server.exchanges)
+    try:
+        status = main(["doctor", f"{server.url}/text", "--header-env", given])
+    except SystemExit as left:
+        status = int(str(left.code))
+    shown = capsys.readouterr()
+
+    assert (2, before) == (status, len(server.exchanges))
+    assert _KEY not in shown.out + shown.err
+
+
+@pytest.mark.parametrize("url", ["", "file.sse", f"ftp://{_KEY}", "https://"])
+def test_what_is_no_address_is_misuse(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And is not shown, because a key may stand in it."""
+    assert 2 == main(["doctor", url])
+    assert _KEY not in capsys.readouterr().err
+
+
+def test_an_address_is_shown_without_what_may_be_secret(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither its query nor a password."""
+    place = server.url.replace("//", "//me:password@")
+    _, told = _doctor(capsys, "--once", f"{place}/text?key={_KEY}")
+
+    assert f"{server.url}/text" == told["url"]
+
+
+# -- live ----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="uses signals, which Windows has not")
+def test_ctrl_c_ends_the_watch_and_judges_what_had_come() -> None:
+    """As of a feed that never ends."""
+    enough = Reply(chunks=[*_PACED, *_PACED], cut="stall")
+    with (
+        ReplayServer(lambda _: enough) as server,
+        subprocess.Popen(
+            [*COMMAND, "doctor", server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        ) as process,
+    ):
+        while not server.exchanges or server.exchanges[0].sent < sum(len(data) for _, data in enough.chunks):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        shown, complaint = process.communicate(timeout=10)
+
+    assert (0, b"") == (process.returncode, complaint)
+    assert b": streams\n" in shown
+    assert b"  stopped\n" in shown
+    assert 1 == len(server.exchanges)

@@ -1,0 +1,156 @@
+"""`doctor` through real proxies: nginx, and nghttpx for HTTP/2."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from tests.support.proxies import nghttpx, nginx
+from tests.support.wire import DONE, sse
+from tokenstream.cli import main
+from tokenstream.cli._asking import Asked
+from tokenstream.cli.doctor._findings import judge
+from tokenstream.cli.doctor._probe import probe
+from tokenstream.testing._server import ReplayServer, Reply, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EVENTS = 16
+_PACE = 0.03
+"""Seconds between two events: what fills a buffer of 4 KiB takes longer than anybody takes for a burst."""
+_GZIP = "gzip on; gzip_types text/event-stream; gzip_proxied any; gzip_min_length 0;"
+_LOCATIONS = {
+    "default": "",
+    "unbuffered": "proxy_buffering off;",
+    "compressed": f"proxy_buffering off; {_GZIP}",
+    "compressing": f"proxy_buffering on; {_GZIP}",
+    "http11": 'proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection "";',
+    "impatient": "proxy_buffering off; proxy_read_timeout 2s;",
+}
+
+
+def _event(content: str, **fields: Any) -> bytes:
+    choice = {"index": 0, "delta": {"content": content}, "finish_reason": None, **fields}
+    return sse({"object": "chat.completion.chunk", "choices": [choice]})
+
+
+_LAST = _event("", finish_reason="stop") + DONE
+_PACED = [(_PACE, _event("word " * 60)) for _ in range(_EVENTS)]
+
+
+def _answer(request: Request) -> Reply:
+    if request.route == "/silent":
+        # nginx sets its timer anew only where that moves it by more than 0.3 s.
+        return Reply(chunks=[*_PACED[:8], (0.35, _event("more")), (30.0, _LAST)])
+    headers = {"x-accel-buffering": "no"} if request.route == "/asking" else {}
+    return Reply(chunks=[*_PACED, (0.0, _LAST)], headers=headers)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ReplayServer]:
+    with ReplayServer(_answer) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def proxy(server: ReplayServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with nginx(tmp_path_factory.mktemp("nginx"), server.url, _LOCATIONS) as url:
+        yield url
+
+
+def _doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    status = main(["doctor", "--json", *arguments])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def _names(told: Any) -> list[str]:
+    return [finding["name"] for finding in told["findings"]]
+
+
+def test_nginx_as_it_is_installed_holds_an_answer_back(
+    proxy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verdict comes first, then the hop, and which of its settings to change."""
+    status = main(["doctor", f"{proxy}/default/text"])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert (1, f"{proxy}/default/text: does not stream") == (status, lines[0])
+    assert "events came in bursts" in lines[1]
+    assert any(line.startswith("hop         nginx, by its header server: nginx/") for line in lines)
+    assert any(line.startswith("  change    nginx: `proxy_buffering off;`") for line in lines)
+
+
+@pytest.mark.parametrize("path", ["unbuffered/text", "default/asking", "http11/text"])
+def test_nginx_that_does_not_buffer_streams(
+    path: str, proxy: str, server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its own setting or by the server's header; to the server it speaks HTTP/1.0 or 1.1."""
+    status, told = _doctor(capsys, "--once", f"{proxy}/{path}")
+    upstream = server.exchanges[-1].request
+
+    assert (0, "streams", []) == (status, told["verdict"], _names(told))
+    assert ("HTTP/1.1", [{"name": "nginx", "sign": told["hops"][0]["sign"]}]) == (
+        told["answers"][0]["http_version"],
+        told["hops"],
+    )
+    assert (None if path.startswith("http11") else "close") == upstream.headers.get("Connection")
+
+
+def test_nginx_that_compresses_and_flushes_is_noted(proxy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second request accepts what the first does not, and only that one is compressed."""
+    status, told = _doctor(capsys, f"{proxy}/compressed/text")
+    codings = [answer["headers"].get("content-encoding") for answer in told["answers"]]
+
+    assert (0, "streams", ["compressed"]) == (status, told["verdict"], _names(told))
+    assert [None, "gzip"] == codings
+    assert "gzip_types" in told["findings"][0]["do"][0]
+
+
+def test_nginx_that_compresses_and_buffers_holds_all_of_it_back(
+    proxy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Compressed, the answer fits into one buffer."""
+    status, told = _doctor(capsys, f"{proxy}/compressing/text", "-H", "Accept-Encoding: gzip")
+
+    assert (1, ["held_back"]) == (status, _names(told))
+    assert "came at once" in told["reason"]
+    assert any("gzip_types" in do for do in told["findings"][0]["do"])
+
+
+@pytest.mark.slow
+def test_nginx_that_loses_its_patience_is_told_as_a_cut_at_its_limit(proxy: str) -> None:
+    """By a clock that goes thirty times as fast, its two seconds are the minute that it has by default."""
+    request = Asked("GET", [], {}, [])
+    answer = probe(
+        f"{proxy}/impatient/silent", request, "identity", timeout=10, clock=lambda: 30 * time.monotonic()
+    )
+    (cut,) = [finding for finding in judge([answer]).findings if finding.name == "cut"]
+
+    assert cut.do[0].startswith("nginx, which allows 60 s without a byte: raise `proxy_read_timeout`")
+    assert cut.what.startswith("the connection broke after 7")
+
+
+def test_http_2_over_tls_streams_through_nghttpx(
+    server: ReplayServer,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The certificate is trusted as SSL_CERT_FILE says; the hop is known by its Via header."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    for certificate in issued.cert_chain_pems:
+        certificate.write_to_path(str(tmp_path / "certificate.pem"), append=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    with nghttpx(tmp_path, server.url, tmp_path / "certificate.pem", tmp_path / "key.pem") as url:
+        status, told = _doctor(capsys, "--once", f"{url}/text")
+
+    assert (0, "streams", "HTTP/2") == (status, told["verdict"], told["answers"][0]["http_version"])
+    assert ["nghttpx"] == [hop["name"] for hop in told["hops"]]

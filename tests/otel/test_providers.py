@@ -1,0 +1,58 @@
+"""The providers' names, by host and by format."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.packages import needed
+from tokenstream.formats import registry
+from tokenstream.otel import _providers
+from tokenstream.otel._providers import format_at, operation_of, provider_of
+
+
+@pytest.mark.parametrize(
+    ("host", "format", "provider"),
+    [
+        ("api.openai.com", None, "openai"),
+        ("me.openai.azure.com", "openai-chat", "azure.ai.openai"),
+        ("bedrock-runtime.eu-central-1.amazonaws.com", "bedrock-invoke", "aws.bedrock"),
+        ("generativelanguage.googleapis.com", "openai-chat", "gcp.gemini"),
+        ("aiplatform.googleapis.com", "gemini", "gcp.vertex_ai"),
+        ("us-central1-aiplatform.googleapis.com", "anthropic", "gcp.vertex_ai"),
+        ("api.x.ai", "openai-chat", "x_ai"),
+        ("notx.ai", "openai-chat", "openai"),
+        ("localhost", "gemini", "gcp.gen_ai"),
+        (None, "anthropic", "anthropic"),
+        (None, "ui-message", "_OTHER"),
+        (None, None, "_OTHER"),
+    ],
+)
+def test_the_host_tells_more_than_the_format(host: str | None, format: str | None, provider: str) -> None:
+    """A host that nobody knows is told by the flavor that it speaks."""
+    assert provider == provider_of(host, format)
+
+
+def test_the_names_are_those_of_the_conventions() -> None:
+    """But for one that they leave to a custom value."""
+    module = needed("opentelemetry.semconv._incubating.attributes.gen_ai_attributes")
+    known = {value.value for value in module.GenAiProviderNameValues}
+    ours = {name for _, name in _providers.HOSTS} | {*_providers.FORMATS.values()}
+
+    assert {"ollama"} == ours - known
+    assert {*_providers.FORMATS, *_providers.OPERATIONS, *_providers.PATHS.values()} <= {*registry.names()}
+
+
+@pytest.mark.parametrize(
+    ("url", "format", "operation"),
+    [
+        ("https://api.example.com/v1/chat/completions", "openai-chat", "chat"),
+        ("https://api.example.com/v1/completions?beta=true", "openai-completions", "text_completion"),
+        ("https://g.example/models/m:streamGenerateContent?alt=sse", "gemini", "generate_content"),
+        ("https://api.example.com/", None, "chat"),
+        (None, None, "chat"),
+    ],
+)
+def test_an_address_tells_what_is_asked_for(url: str | None, format: str | None, operation: str) -> None:
+    """A refusal is in no format, and is to be counted with the answers."""
+    assert format == format_at(url)
+    assert operation == operation_of(format_at(url))

@@ -1,0 +1,183 @@
+"""The request that a command sends: its options, and what they come to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream.cli._failure import MISUSE, CommandFailed, reason_of
+from tokenstream.testing._secrets import find_secret, without_secret_headers
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+__all__ = ["Asked", "add_request", "asked", "asks_for_something", "open_file", "standard_input"]
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of a header: a token of RFC 9110 §5.6.2."""
+
+
+class Asked(NamedTuple):
+    """A request but for its address."""
+
+    method: str
+    headers: list[tuple[bytes, bytes]]
+    body: dict[str, Any]
+    """What httpx takes for it."""
+    secrets: list[str]
+    """Values of headers that are not to be shown."""
+
+
+def add_request(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add the options of a request to a parser's.
+
+    Args:
+        parser: The parser of a command.
+        about: The title under which the help lists them.
+    """
+    request = parser.add_argument_group(about)
+    request.add_argument("--method", metavar="NAME", help="by default GET, and POST with data")
+    request.add_argument(
+        "-H",
+        "--header",
+        action="append",
+        default=[],
+        type=_header,
+        metavar="'NAME: VALUE'",
+        help="a header; may be given again",
+    )
+    request.add_argument(
+        "--header-env",
+        action="append",
+        default=[],
+        type=_header_of_environment,
+        metavar="NAME=VARIABLE",
+        help="a header whose value stands in the environment; for Authorization, Bearer is put before a key",
+    )
+    request.add_argument(
+        "-d", "--data", metavar="JSON|@FILE", help="the body, or the file that has it; @- for standard input"
+    )
+
+
+def asks_for_something(options: argparse.Namespace) -> bool:
+    """Tell whether the command line says anything of a request."""
+    return bool(
+        options.method is not None or options.header or options.header_env or options.data is not None
+    )
+
+
+def asked(options: argparse.Namespace) -> Asked:
+    """Return the request that the command line asks for.
+
+    Raises:
+        CommandFailed: Its body cannot be read, or is no JSON; or the environment lacks a variable.
+    """
+    given: list[tuple[str, str]] = options.header
+    hidden = [_from_environment(header) for header in options.header_env]
+    headers = [*given, *hidden]
+    secrets = [value for name, value in headers if (name, value) in hidden or _is_secret(name, value)]
+    body: dict[str, Any] = {}
+    if options.data is not None:
+        body["content"] = content = _data(options.data)
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            headers.append(("Content-Type", "application/json"))
+            _expect_json(content)
+    method = options.method or ("GET" if options.data is None else "POST")
+    # As curl does: what stands in a value goes out as it was given.
+    sent = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
+    return Asked(method, sent, body, secrets)
+
+
+def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader:
+    """Open a file that the command line names.
+
+    Args:
+        name: The file's name.
+        opened: What closes it.
+        hint: What is added to the complaint.
+
+    Raises:
+        CommandFailed: It cannot be read.
+    """
+    try:
+        return opened.enter_context(Path(name).open("rb"))
+    except OSError as error:
+        msg = f"{name} cannot be read: {reason_of(error)}{hint}"
+        raise CommandFailed(msg) from None
+    except ValueError as error:
+        msg = f"{name!r} is no name of a file: {error}"
+        raise CommandFailed(msg) from None
+
+
+def standard_input(opened: ExitStack) -> BufferedReader:
+    """Open standard input a second time, so that closing it leaves the process its own.
+
+    Raises:
+        CommandFailed: There is none.
+    """
+    if sys.stdin is None:
+        raise CommandFailed("there is no standard input")
+    return opened.enter_context(os.fdopen(sys.stdin.fileno(), "rb", closefd=False))
+
+
+def _header(given: str) -> tuple[str, str]:
+    name, colon, value = given.partition(":")
+    if not colon or not name.strip():
+        msg = f"{given!r} is no header: it reads 'Name: value'"
+        raise argparse.ArgumentTypeError(msg)
+    return _named(name), value.strip()
+
+
+def _header_of_environment(given: str) -> tuple[str, str]:
+    name, equals, variable = given.partition("=")
+    if not equals or not name.strip() or not variable.strip():
+        # What was given instead may be the secret itself.
+        msg = "this is no header and its variable: it reads NAME=VARIABLE"
+        raise argparse.ArgumentTypeError(msg)
+    return _named(name), variable.strip()
+
+
+def _named(name: str) -> str:
+    if not _NAME.fullmatch(name.strip()):
+        msg = f"{name.strip()!r} is no name of a header: it is made of ASCII letters, digits and hyphens"
+        raise argparse.ArgumentTypeError(msg)
+    return name.strip()
+
+
+def _from_environment(header: tuple[str, str]) -> tuple[str, str]:
+    name, variable = header
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        # Whoever mixes up the two writes a key where its variable is to stand.
+        msg = f"the environment has no value for the header {name}: name a variable that is set"
+        raise CommandFailed(msg, status=MISUSE)
+    bare = name.lower() == "authorization" and not any(character.isspace() for character in value)
+    return name, f"Bearer {value}" if bare else value
+
+
+def _is_secret(name: str, value: str) -> bool:
+    line = f"{name}: {value}".encode("utf-8", "surrogateescape")
+    return not without_secret_headers({name: value}) or find_secret(line) is not None
+
+
+def _data(given: str) -> bytes:
+    with ExitStack() as opened:
+        if given == "@-":
+            return standard_input(opened).read()
+        if given.startswith("@"):
+            return open_file(given[1:], opened).read()
+    return given.encode("utf-8", "surrogateescape")
+
+
+def _expect_json(content: bytes) -> None:
+    try:
+        json.loads(content)
+    except ValueError as error:
+        msg = f"the data is no JSON ({error}); where it is meant so, name its kind with -H 'Content-Type: …'"
+        raise CommandFailed(msg, status=MISUSE) from None

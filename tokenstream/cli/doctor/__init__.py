@@ -1,0 +1,110 @@
+"""`python -m tokenstream doctor`: does this path really stream?"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from typing import TYPE_CHECKING
+
+from tokenstream.cli._asking import add_request, asked
+from tokenstream.cli._failure import MISUSE, CommandFailed
+from tokenstream.cli.doctor._findings import judge
+from tokenstream.cli.doctor._probe import Probe, codings, probe
+from tokenstream.cli.doctor._report import Masked, as_json, lines_of
+from tokenstream.status import ResponseHead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenstream.cli._asking import Asked
+
+__all__ = ["add_to"]
+
+_URL = re.compile(r"https?://[^\s/]", re.IGNORECASE)
+_ABOUT = """\
+Ask for an answer and watch when its bytes come: does this path really stream?
+Says what holds the answer back, compresses it or cuts it, which proxy or platform
+that may be, and which of its settings to change.
+
+Two requests are sent, one after the other: as this library asks, and as a browser
+asks, which accepts a compressed answer. With a provider that costs two answers;
+--once sends the first alone. Ask for an answer that takes some seconds.
+"""
+_MORE = """\
+exit status:
+  0    it streams
+  1    it does not, or it cannot be told; or the body cannot be read
+  2    the command line asks for what cannot be done
+
+examples:
+  python -m tokenstream doctor https://api.example.com/v1/chat/completions \\
+      --header-env Authorization=EXAMPLE_API_KEY -d @request.json
+"""
+_TIMEOUT = 120.0
+"""Seconds of silence: more than most hops on the way allow."""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to a parser's."""
+    parser = commands.add_parser(
+        "doctor",
+        help="find out whether a path really streams, and what keeps it from that",
+        description=_ABOUT,
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("url", metavar="URL", help="an http or https URL")
+    parser.add_argument("--format", metavar="NAME", help="the stream's format; by default it is found out")
+    parser.add_argument("--once", action="store_true", help="send one request, which accepts no compression")
+    parser.add_argument("--json", action="store_true", help="print a JSON object, for programs")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=_TIMEOUT,
+        metavar="SECONDS",
+        help="how long to wait for the next byte (%(default)g)",
+    )
+    add_request(parser, "the request")
+    parser.set_defaults(run=_run)
+
+
+def _seconds(given: str) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        msg = f"{given!r} is no number of seconds above 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _run(options: argparse.Namespace) -> int:
+    if not _URL.match(options.url):
+        # It may hold a key.
+        raise CommandFailed("doctor takes an address that begins with http:// or https://", status=MISUSE)
+    request = asked(options)
+    probes = list(_probes(options, request))
+    place = ResponseHead(status=0, url=options.url).place
+    diagnosis = judge(probes)
+    mask = Masked(request.secrets)
+    if options.json:
+        print(mask.text(as_json(place, probes, diagnosis)))
+    else:
+        for line in lines_of(place, probes, diagnosis):
+            print(mask.text(line))
+    return 0 if diagnosis.verdict == "streams" else 1
+
+
+def _probes(options: argparse.Namespace, request: Asked) -> Iterator[Probe]:
+    """Ask once; and a second time where the first answer leaves open how compression would change it."""
+    own = [value.decode("latin-1") for name, value in request.headers if name.lower() == b"accept-encoding"]
+    headers = [(name, value) for name, value in request.headers if name.lower() != b"accept-encoding"]
+    request = request._replace(headers=headers)
+    wanted = own[-1:] or ["identity", *([] if options.once else [codings()])]
+    for coding in wanted:
+        answer = probe(options.url, request, coding, format=options.format, timeout=options.timeout)
+        yield answer
+        if answer.ended == "stopped" or judge([answer]).verdict == "does not stream":
+            return

@@ -1,0 +1,285 @@
+"""What an answer's bytes and their times say of the path that it came by: no I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, told
+from tokenstream.cli.doctor._hops import Hop, find_hops, find_limits
+from tokenstream.errors import (
+    ConnectError,
+    NotAStream,
+    StatusError,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
+from tokenstream.stages._pacing import Pace, Pacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tokenstream.cli.doctor._hops import Limit, LimitOn
+    from tokenstream.cli.doctor._probe import Probe
+
+__all__ = ["Diagnosis", "Finding", "Verdict", "judge", "pace_of"]
+
+Verdict: TypeAlias = Literal["streams", "does not stream", "cannot be told"]
+
+_LONG_SILENCE = 20.0
+"""Seconds without a byte that come near what the most impatient hops allow."""
+_SLOW_FAILURE = 10.0
+"""Seconds after which an error of a gateway is its patience that ran out."""
+_GATEWAY_STATUSES = (408, 502, 503, 504, 522, 524)
+_MOST_LIMITS = 4
+_BUFFERS = tuple(1 << power for power in range(12, 17))
+"""Sizes that buffers have: from 4 to 64 KiB."""
+_HEADERS = "send `Cache-Control: no-cache, no-transform` and `X-Accel-Buffering: no` with the response"
+_WITHOUT = "ask the server without what stands before it, to learn whether it is the one that waits"
+_ON: dict[LimitOn, str] = {
+    "silence": "without a byte",
+    "first byte": "until the first byte",
+    "answer": "for the whole answer",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that was seen, and what to do about it."""
+
+    name: str
+    grave: bool
+    """Whether it keeps the answer from streaming to its end."""
+    what: str
+    do: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What is to be said of a path."""
+
+    verdict: Verdict
+    reason: str
+    """What the verdict rests on."""
+    findings: tuple[Finding, ...]
+    hops: tuple[tuple[str, str], ...]
+    """The hops that the response names, each with the header that gave it away."""
+
+
+def pace_of(probe: Probe) -> Pace:
+    """Return how the events of an answer came."""
+    pacing = Pacing(0.0)
+    for arrival in probe.arrivals:
+        pacing.arrived(arrival.at, size=arrival.size, events=arrival.events)
+    return pacing.read()
+
+
+def judge(probes: Sequence[Probe]) -> Diagnosis:
+    """Return what answers to the same request say of the path.
+
+    Args:
+        probes: The first one as a client asks that wants nothing compressed; then, where there is
+            one, as a browser asks.
+    """
+    first, *others = probes
+    hops = find_hops(header for probe in probes for header in probe.headers.items())
+    named = [hop for hop, _ in hops.values()]
+    findings = [*_failed(first, named), *_held_back(first, named), *_about_head(first), *_silent(first)]
+    for other in others:
+        findings += _compared(other, named)
+    findings.sort(key=lambda finding: not finding.grave)
+    verdict, reason = _verdict(first, findings)
+    return Diagnosis(
+        verdict=verdict,
+        reason=reason,
+        findings=tuple(findings),
+        hops=tuple((name, sign) for name, (_, sign) in hops.items()),
+    )
+
+
+def _verdict(probe: Probe, findings: Sequence[Finding]) -> tuple[Verdict, str]:
+    grave = next((finding for finding in findings if finding.grave), None)
+    if grave is not None:
+        return "does not stream", grave.what
+    pace = pace_of(probe)
+    if pace.first is None or pace.last is None:
+        return "cannot be told", "no event came"
+    span = f"{pace.events} events came at {pace.moments} moments within {pace.last - pace.first:.2f} s"
+    if pace.verdict == "streams":
+        return "streams", f"{span}, the first after {pace.first:.2f} s"
+    return "cannot be told", f"{span}: that is too little to tell; ask for a longer answer"
+
+
+# -- what failed ---------------------------------------------------------------
+
+
+def _failed(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
+    error = probe.error
+    if probe.whole:
+        what = "the answer came as one JSON document: nobody streamed it"
+        yield Finding(name="not_streamed", grave=True, what=what, do=(ASK_FOR_A_STREAM,))
+    elif error is None:
+        return
+    elif isinstance(error, ConnectError):
+        times: dict[LimitOn, float] = {"first byte": probe.ended_at, "silence": probe.ended_at}
+        met = () if error.stage == "connect" else _limits_met(times, named)
+        yield Finding(name="no_answer", grave=True, what=told(error), do=(*met, advice(error, "request")))
+    elif isinstance(error, StatusError):
+        yield _refused(probe, error, named)
+    elif isinstance(error, StreamStalled):
+        what = f"nothing came for {probe.silence:.1f} s, and then it was given up"
+        do = ("--timeout waits longer; a server whose model thinks should send a comment or a ping",)
+        yield Finding(name="stalled", grave=True, what=what, do=do)
+    elif isinstance(error, StreamInterrupted | StreamTruncated):
+        yield _cut(probe, named)
+    elif isinstance(error, NotAStream):
+        yield _no_stream(probe, error)
+    else:
+        yield Finding(name="failed", grave=False, what=told(error), do=(advice(error, "request"),))
+
+
+def _refused(probe: Probe, error: StatusError, named: Sequence[Hop]) -> Finding:
+    met: tuple[str, ...] = ()
+    waited = probe.head_at or 0.0
+    if error.status in _GATEWAY_STATUSES and waited >= _SLOW_FAILURE:
+        met = _limits_met({"first byte": waited, "silence": waited, "answer": waited}, named)
+    what = f"after {waited:.1f} s {told(error)}"
+    return Finding(name="refused", grave=True, what=what, do=met or (advice(error, "request"),))
+
+
+def _cut(probe: Probe, named: Sequence[Hop]) -> Finding:
+    if not probe.arrivals:
+        if probe.ended == "end":
+            what = f"the body is empty: it ended after {probe.ended_at:.1f} s without a byte"
+            return Finding(name="empty", grave=True, what=what, do=("check the address and the request",))
+        what = f"the connection broke after {probe.ended_at:.1f} s, before the first byte of the body"
+        times: dict[LimitOn, float] = {"first byte": probe.ended_at, "silence": probe.silence}
+    else:
+        how = "the connection broke" if probe.ended == "broken" else "the answer ended too early"
+        what = f"{how} after {probe.ended_at:.1f} s, the last {probe.silence:.1f} s of them without a byte"
+        times = {"silence": probe.silence, "answer": probe.ended_at}
+    do = _limits_met(times, named) or (
+        "that is no limit that is known here: look at the logs of the server, and of what stands before it",
+    )
+    return Finding(name="cut", grave=True, what=what, do=do)
+
+
+def _limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple[str, ...]:
+    """Return the limits that a cut may have met: those of the hops that are named, or else of all."""
+    met = find_limits(times, named)
+    if met:
+        return tuple(_met(*limit) for limit in met)
+    return tuple(f"perhaps {_met(*limit)}" for limit in find_limits(times)[:_MOST_LIMITS])
+
+
+def _met(hop: Hop, limit: Limit) -> str:
+    return f"{hop.name}, which allows {limit.seconds:g} s {_ON[limit.on]}: {limit.change}"
+
+
+def _no_stream(probe: Probe, error: NotAStream) -> Finding:
+    events = sum(arrival.events for arrival in probe.arrivals)
+    unknown = "name it with format=" in str(error) and events > 1 and probe.kind in {"sse", "json"}
+    if unknown:
+        what = "the events are in no format that is known here; their times tell all the same"
+        return Finding(name="unknown_format", grave=False, what=what)
+    return Finding(name="no_stream", grave=True, what=told(error), do=(advice(error, "request"),))
+
+
+# -- what was held back --------------------------------------------------------
+
+
+def _held_back(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
+    pace = pace_of(probe)
+    if pace.verdict not in {"whole", "bursts"} or pace.first is None or pace.last is None:
+        return
+    if pace.verdict == "whole":
+        head = probe.head_at or 0.0
+        early = f"; the head was there after {head:.2f} s" if head < pace.first / 2 else ""
+        what = f"all {pace.events} events came at once, after {pace.first:.2f} s{early}"
+    else:
+        size = "" if pace.burst_bytes is None else f" of {_size(pace.burst_bytes)}"
+        what = (
+            f"{pace.events} events came in bursts{size}, at {pace.moments} moments within "
+            f"{pace.last - pace.first:.2f} s: something on the way collects them"
+        )
+    coded = probe.head is not None and bool(probe.head.content_coding)
+    settings = [f"{hop.name}: {hop.unbuffer}" for hop in named if hop.unbuffer]
+    if coded:
+        settings += _uncompress(named)
+    yield Finding(name="held_back", grave=True, what=what, do=(*settings, _HEADERS, _WITHOUT))
+
+
+def _size(size: int) -> str:
+    for buffer in _BUFFERS:
+        if 0.9 * buffer <= size <= buffer * 1.1:
+            return f"about {buffer // 1024} KiB, the size of a buffer"
+    return f"about {size:,} bytes"
+
+
+def _uncompress(named: Sequence[Hop]) -> list[str]:
+    return [f"{hop.name}: {hop.uncompress}" for hop in named if hop.uncompress]
+
+
+def _compared(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
+    """Say what is otherwise where a client accepts a compressed answer."""
+    coding = "" if probe.head is None else probe.head.content_coding
+    if isinstance(probe.error, StatusError | ConnectError):
+        what = f"the request that accepts {probe.coding} failed: {told(probe.error)}"
+        yield Finding(name="not_compared", grave=False, what=what, do=(advice(probe.error, "request"),))
+        return
+    held = next(_held_back(probe, named), None)
+    asks = (
+        "send `Cache-Control: no-cache, no-transform` with the response, which asks proxies not to compress"
+    )
+    if held is not None:
+        what = f"where a client accepts compression, as browsers do: {held.what}"
+        if coding:
+            what = f"compressed as {coding}, which browsers accept, {held.what}"
+        ours = "ask with `Accept-Encoding: identity`, as this library does"
+        do = (*(_uncompress(named) if coding else ()), asks, ours) if coding else held.do
+        yield Finding(name="held_back_compressed", grave=True, what=what, do=do)
+    elif coding:
+        what = f"a client that accepts it gets the answer compressed as {coding}; it streams all the same"
+        yield Finding(name="compressed", grave=False, what=what, do=(*_uncompress(named), asks))
+
+
+# -- what the head says --------------------------------------------------------
+
+
+def _about_head(probe: Probe) -> Iterator[Finding]:
+    headers, head = probe.headers, probe.head
+    if head is None or head.status >= 400 or probe.whole:
+        return
+    kind = headers.get("content-type", "")
+    if probe.kind == "sse" and "event-stream" not in kind.lower():
+        given = f"says {kind}" if kind else "does not say what the body is"
+        what = f"the response {given}: proxies that spare an event stream do not know this one"
+        do = ("send `Content-Type: text/event-stream`",)
+        yield Finding(name="content_type", grave=False, what=what, do=do)
+    if "content-length" in headers and sum(arrival.events for arrival in probe.arrivals) > 1:
+        what = "the response has a Content-Length: whoever sent it had all of the answer before"
+        do = ("send the body in chunks, while it is written",)
+        yield Finding(name="content_length", grave=False, what=what, do=do)
+    if probe.version == "HTTP/1.0":
+        what = "the response is HTTP/1.0, which has no chunks: a cut looks like an end"
+        yield Finding(name="http_1_0", grave=False, what=what, do=(_HTTP_1_1,))
+    elif any(hop.strip().startswith(("1.0 ", "HTTP/1.0 ")) for hop in headers.get("via", "").split(",")):
+        what = "a hop was answered in HTTP/1.0, by its Via header: servers may send no chunks to such a one"
+        yield Finding(name="via_1_0", grave=False, what=what, do=(_HTTP_1_1,))
+    if "hit" in f"{headers.get('x-cache', '')} {headers.get('cf-cache-status', '')}".lower():
+        what = "a cache answered, and not the server"
+        yield Finding(name="cached", grave=False, what=what, do=("send `Cache-Control: no-store`",))
+
+
+_HTTP_1_1 = 'speak HTTP/1.1 to the server: in nginx `proxy_http_version 1.1; proxy_set_header Connection "";`'
+
+
+def _silent(probe: Probe) -> Iterator[Finding]:
+    times = [0.0, *(arrival.at for arrival in probe.arrivals)]
+    longest = max((later - earlier for earlier, later in pairwise(times)), default=0.0)
+    if longest >= _LONG_SILENCE:
+        what = f"nothing came for {longest:.0f} s: some proxies cut after 30 s without a byte"
+        do = ("send a comment or a ping every 10 seconds, also while the model thinks",)
+        yield Finding(name="long_silence", grave=False, what=what, do=do)

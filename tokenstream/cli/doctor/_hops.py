@@ -1,0 +1,246 @@
+"""Proxies and platforms: how they show in a response, what they hold back, when they cut.
+
+A hop has only what its own documents say, or what its responses were seen to hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["HOPS", "Hop", "Limit", "LimitOn", "find_hops", "find_limits"]
+
+LimitOn: TypeAlias = Literal["silence", "first byte", "answer"]
+"""What a limit bounds: the time without a byte, until the first one, or of the whole answer."""
+
+_TOLERANCE = 0.5
+_SHARE = 0.03
+"""How far from a limit a cut may be: so many seconds, or this share of it, whichever is more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound on time after which a hop cuts an answer, as it is by default."""
+
+    seconds: float
+    on: LimitOn
+    change: str
+    """What to do about it."""
+
+    def fits(self, seconds: float) -> bool:
+        """Tell whether something that took so long may have met it."""
+        return abs(seconds - self.seconds) <= max(_TOLERANCE, _SHARE * self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """A proxy or a platform that an answer may come through."""
+
+    name: str
+    signs: tuple[tuple[str, str], ...] = ()
+    """Headers of its responses: a name, and words of the value or "" for any; in lower case."""
+    unbuffer: str = ""
+    """What makes it pass events on as they come; "" where it does, or where nothing is known."""
+    uncompress: str = ""
+    """What keeps it from compressing an event stream."""
+    limits: tuple[Limit, ...] = ()
+    source: str = ""
+    """Where that is written."""
+
+
+_ANY = ""
+_KEEP_ALIVE = "send a comment or a ping every 10 seconds"
+_FIXED = f"{_KEEP_ALIVE}: it cannot be changed"
+_HEAD = "send a comment with the head: it cannot be changed"
+
+HOPS = (
+    Hop(
+        name="nginx",
+        signs=(("server", "nginx"), ("server", "openresty")),
+        unbuffer=(
+            "`proxy_buffering off;` in its location, or `X-Accel-Buffering: no` on the server's own response"
+        ),
+        uncompress="leave text/event-stream out of `gzip_types`, or `gzip off;` in its location",
+        limits=(Limit(60, "silence", f"raise `proxy_read_timeout`, or {_KEEP_ALIVE}"),),
+        source="https://nginx.org/en/docs/http/ngx_http_proxy_module.html",
+    ),
+    Hop(
+        name="Apache httpd",
+        signs=(("server", "apache"),),
+        unbuffer="`ProxyPass … flushpackets=on`",
+        source="https://httpd.apache.org/docs/2.4/mod/mod_proxy.html",
+    ),
+    Hop(
+        name="Caddy",
+        signs=(("server", "caddy"), ("via", "caddy")),
+        unbuffer="name the body text/event-stream, which it flushes at once, or `flush_interval -1`",
+        source="https://caddyserver.com/docs/caddyfile/directives/reverse_proxy",
+    ),
+    Hop(
+        name="Traefik",
+        unbuffer="`responseForwarding.flushInterval` of the service, for what is no event stream",
+        uncompress="`excludedContentTypes: text/event-stream` of its compress middleware",
+        source="https://doc.traefik.io/traefik/middlewares/http/compress/",
+    ),
+    Hop(
+        name="nghttpx",
+        signs=(("server", "nghttpx"), ("via", "nghttpx")),
+        limits=(Limit(60, "silence", f"raise `--backend-read-timeout`, or {_KEEP_ALIVE}"),),
+        source="https://nghttp2.org/documentation/nghttpx.1.html",
+    ),
+    Hop(
+        name="Envoy or Istio",
+        signs=(
+            ("server", "envoy"),
+            ("server", "istio-envoy"),
+            ("x-envoy-upstream-service-time", _ANY),
+            ("x-envoy-decorator-operation", _ANY),
+        ),
+        limits=(
+            Limit(15, "answer", "set the route's `timeout` to 0"),
+            Limit(300, "silence", f"raise `stream_idle_timeout`, or {_KEEP_ALIVE}"),
+        ),
+        source="https://www.envoyproxy.io/docs/envoy/latest/faq/configuration/timeouts",
+    ),
+    Hop(
+        name="Cloudflare",
+        signs=(("server", "cloudflare"), ("cf-ray", _ANY)),
+        limits=(
+            # The pages have said both within a year.
+            Limit(100, "silence", f"{_KEEP_ALIVE}, or raise its Proxy Read Timeout"),
+            Limit(120, "silence", f"{_KEEP_ALIVE}, or raise its Proxy Read Timeout"),
+        ),
+        source="https://developers.cloudflare.com/fundamentals/reference/connection-limits/",
+    ),
+    Hop(
+        name="CloudFront",
+        signs=(("x-amz-cf-id", _ANY), ("via", "(cloudfront)"), ("x-cache", "from cloudfront")),
+        limits=(Limit(30, "first byte", "raise the origin's response timeout"),),
+        source="https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CustomOriginConfig.html",
+    ),
+    Hop(
+        name="AWS API Gateway",
+        signs=(("x-amz-apigw-id", _ANY), ("apigw-requestid", _ANY)),
+        unbuffer="`responseTransferMode: STREAM` of a REST API's integration, without cache, encoding or VTL",
+        limits=(
+            Limit(30, "silence", f"{_KEEP_ALIVE}, or use a regional endpoint"),
+            Limit(300, "silence", _KEEP_ALIVE),
+            Limit(900, "answer", "ask for shorter answers: it cannot be changed"),
+        ),
+        source="https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html",
+    ),
+    Hop(
+        name="AWS load balancer",
+        signs=(("server", "awselb"),),
+        limits=(Limit(60, "silence", f"raise `idle_timeout.timeout_seconds`, or {_KEEP_ALIVE}"),),
+        source="https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html",
+    ),
+    Hop(
+        name="Google Cloud load balancer",
+        signs=(("via", "1.1 google"),),
+        limits=(Limit(30, "answer", "raise the backend service's `timeoutSec`"),),
+        source="https://cloud.google.com/compute/docs/reference/rest/v1/backendServices",
+    ),
+    Hop(
+        name="Cloud Run",
+        signs=(("server", "google frontend"),),
+        limits=(Limit(300, "answer", "raise the service's request timeout"),),
+        source="https://cloud.google.com/run/docs/configuring/request-timeout",
+    ),
+    Hop(
+        name="Azure API Management",
+        unbuffer='`<forward-request buffer-response="false"/>`, without logging or validating the body',
+        limits=(Limit(240, "silence", _KEEP_ALIVE),),
+        source="https://learn.microsoft.com/azure/api-management/how-to-server-sent-events",
+    ),
+    Hop(
+        name="Azure Front Door",
+        signs=(("x-azure-ref", _ANY),),
+        source="https://learn.microsoft.com/azure/frontdoor/front-door-http-headers-protocol",
+    ),
+    Hop(
+        name="Azure Application Gateway",
+        unbuffer="turn its response buffers off",
+        source="https://learn.microsoft.com/azure/application-gateway/use-server-sent-events",
+    ),
+    Hop(
+        name="Azure App Service",
+        limits=(Limit(230, "silence", _FIXED),),
+        source="https://learn.microsoft.com/troubleshoot/azure/app-service/web-apps-performance-faqs",
+    ),
+    Hop(
+        name="Heroku",
+        signs=(("server", "heroku"), ("via", "heroku-router"), ("via", "vegur")),
+        limits=(
+            Limit(30, "first byte", _HEAD),
+            Limit(55, "silence", _FIXED),
+        ),
+        source="https://devcenter.heroku.com/articles/request-timeout",
+    ),
+    Hop(
+        name="Vercel",
+        signs=(("server", "vercel"), ("x-vercel-id", _ANY)),
+        limits=(
+            Limit(25, "first byte", "send a comment with the head of an edge function"),
+            Limit(300, "answer", "raise the function's `maxDuration`"),
+        ),
+        source="https://vercel.com/docs/functions/configuring-functions/duration",
+    ),
+    Hop(
+        name="ngrok",
+        limits=(
+            Limit(30, "silence", _KEEP_ALIVE),
+            Limit(900, "answer", "ask for shorter answers: it cannot be changed"),
+        ),
+        source="https://ngrok.com/docs/whats-new/",
+    ),
+    Hop(
+        name="Gcore CDN",
+        limits=(Limit(30, "silence", _KEEP_ALIVE),),
+        source="https://gcore.com/docs/cdn/getting-started/cdn-timeouts",
+    ),
+    Hop(name="Fastly or Varnish", signs=(("via", "varnish"), ("x-varnish", _ANY))),
+)
+"""Those that are known, in no order that means anything."""
+
+
+def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
+    """Return the hops that a response's headers name, each with the header that gave it away.
+
+    Args:
+        headers: Names in lower case, and values.
+
+    Example:
+        >>> {name: sign for name, (_, sign) in find_hops([("server", "nginx/1.22.1")]).items()}
+        {'nginx': 'server: nginx/1.22.1'}
+    """
+    found: dict[str, tuple[Hop, str]] = {}
+    for name, value in headers:
+        words = f" {' '.join(value.lower().replace('/', ' ').replace(',', ' ').split())} "
+        for hop in HOPS:
+            for sign, told in hop.signs:
+                if sign == name and hop.name not in found and (not told or f" {told} " in words):
+                    found[hop.name] = (hop, f"{name}: {value}" if told else name)
+    return found
+
+
+def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list[tuple[Hop, Limit]]:
+    """Return the limits that a cut may have met.
+
+    Args:
+        times: The seconds that there were, of each kind that there was.
+        hops: Whose limits to look at.
+
+    Example:
+        >>> [hop.name for hop, _ in find_limits({"silence": 55.2})]
+        ['Heroku']
+    """
+    return [
+        (hop, limit)
+        for hop in hops
+        for limit in hop.limits
+        if limit.on in times and limit.fits(times[limit.on])
+    ]

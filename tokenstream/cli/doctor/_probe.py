@@ -1,0 +1,272 @@
+"""One answer, and when each of its bytes came."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from tokenstream._request import Request
+from tokenstream.errors import StreamError, StreamTruncated
+from tokenstream.framing import AWSEventStreamParser, SSEParser
+from tokenstream.framing.body import JSONBody
+from tokenstream.framing.content_coding import ContentDecoder
+from tokenstream.framing.sniff import sniff
+from tokenstream.limits import Limits
+from tokenstream.sources import SyncSource
+from tokenstream.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tokenstream.cli._asking import Asked
+    from tokenstream.framing.sniff import Sniffed
+    from tokenstream.status import ResponseHead
+
+__all__ = ["Arrival", "Ended", "Probe", "codings", "probe"]
+
+Ended: TypeAlias = Literal["end", "broken", "stopped"]
+"""How an answer ended: by itself, by a fault of the connection, by whoever watched it."""
+
+_CONNECT_SECONDS = 10.0
+_MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of a body that are watched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A chunk of the body."""
+
+    at: float
+    """Seconds since the request."""
+    size: int
+    """Its bytes, as they came over the wire."""
+    events: int
+    """The events that it completed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """An answer, as it came."""
+
+    coding: str
+    """The request's Accept-Encoding."""
+    head: ResponseHead | None = None
+    version: str = ""
+    """The version of HTTP, such as "HTTP/1.1"."""
+    head_at: float | None = None
+    """Seconds until the head came; None where none did."""
+    arrivals: Sequence[Arrival] = field(default_factory=list[Arrival])
+    ended_at: float = 0.0
+    ended: Ended = "end"
+    error: StreamError | None = None
+    """What reading it as an answer fails with."""
+    kind: Sniffed = "undecided"
+    """What its first bytes look like."""
+    whole: bool = False
+    """Whether it is one JSON document, and no stream."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The response's headers, by lower-case name."""
+        return {} if self.head is None else dict(self.head.headers)
+
+    @property
+    def silence(self) -> float:
+        """Seconds without a byte before the end."""
+        last = self.arrivals[-1].at if self.arrivals else self.head_at or 0.0
+        return self.ended_at - last
+
+
+def codings() -> str:
+    """Return what a browser accepts, as far as it can be read here: the value of an Accept-Encoding."""
+    names = ["gzip", "deflate"]
+    if find_spec("brotli") or find_spec("brotlicffi"):
+        names.append("br")
+    if find_spec("zstandard") or find_spec("compression"):
+        names.append("zstd")
+    return ", ".join(names)
+
+
+def probe(
+    url: str,
+    asked: Asked,
+    coding: str,
+    *,
+    format: str | None = None,
+    timeout: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> Probe:
+    """Send a request and watch its answer to the end, or until Ctrl-C.
+
+    Args:
+        url: Where to.
+        asked: The rest of the request.
+        coding: Its Accept-Encoding.
+        format: The name of the answer's format, where somebody has named it.
+        timeout: Seconds of silence after which it is given up.
+        clock: Tells the time, in seconds.
+
+    Raises:
+        MisuseError: No such request can be made.
+    """
+    watched = _Watched(clock)
+    with ExitStack() as stack:
+        client = stack.enter_context(_client(timeout, watched))
+        headers = [*asked.headers, (b"Accept-Encoding", coding.encode())]
+        request = Request(asked.method, url, client, None, {"headers": headers, **asked.body})
+        watched.begin()
+        # What had come by then is shown.
+        with suppress(KeyboardInterrupt):
+            watched.watch(request.deferred().open)
+    return watched.told(coding, format)
+
+
+def _client(timeout: float, watched: _Watched) -> Any:  # noqa: ANN401 - httpx, which is imported late
+    import httpx
+
+    return httpx.Client(
+        http2=find_spec("h2") is not None,
+        timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
+        event_hooks={"response": [watched.answered]},
+    )
+
+
+class _Watched:
+    """Notes what comes of one answer, and when.
+
+    Args:
+        clock: Tells the time.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begun = 0.0
+        self._head: ResponseHead | None = None
+        self._head_at: float | None = None
+        self._version = ""
+        self._pieces: list[tuple[float, bytes]] = []
+        self._failure: Exception | None = None
+        self._ended: Ended = "stopped"
+        self._ended_at = 0.0
+
+    def begin(self) -> None:
+        """Start the clock."""
+        self._begun = self._clock()
+
+    def answered(self, response: Any) -> None:  # noqa: ANN401 - httpx's
+        """Note the head of the response; httpx calls it."""
+        self._head_at = self._now()
+        self._version = response.http_version
+
+    def watch(self, opened: Callable[[], SyncSource]) -> None:
+        """Read a body to its end."""
+        from httpx import HTTPError
+
+        try:
+            source = opened()
+            self._head = source.head
+            with ExitStack() as stack:
+                stack.callback(source.close)
+                self._ended = "end" if self._read(source) else "stopped"
+        except (HTTPError, StreamError) as error:
+            self._ended, self._failure = "broken", error
+        finally:
+            self._ended_at = self._now()
+
+    def _read(self, source: SyncSource) -> bool:
+        """Read what there is room for, and tell whether that was all."""
+        size = 0
+        for piece in source.chunks:
+            self._pieces.append((self._now(), piece))
+            size += len(piece)
+            if size > _MOST_BYTES:
+                return False
+        return True
+
+    def _now(self) -> float:
+        return self._clock() - self._begun
+
+    def told(self, coding: str, format: str | None) -> Probe:
+        """Return what was noted, and what it says when it is read."""
+        counter = _Counter(self._head)
+        arrivals = [Arrival(at, len(piece), counter.count(piece)) for at, piece in self._pieces]
+        whole, error = self._answer(format)
+        return Probe(
+            coding=coding,
+            head=self._head,
+            version=self._version,
+            head_at=self._head_at,
+            arrivals=arrivals,
+            ended_at=self._ended_at,
+            ended=self._ended,
+            error=error,
+            kind=counter.kind,
+            whole=whole,
+        )
+
+    def _answer(self, format: str | None) -> tuple[bool, StreamError | None]:
+        """Read what came as any answer is read; return whether nobody streamed, and the error."""
+        if isinstance(self._failure, StreamError) or self._head is None:
+            return False, self._failure if isinstance(self._failure, StreamError) else None
+        source = SyncSource(self._again(), lambda: None, self._head, self._head.content_coding)
+        error: StreamError | None = None
+        with Stream(source, format=format) as stream:
+            try:
+                for _ in stream:
+                    pass
+            except StreamError as found:
+                error = found
+        if self._ended == "stopped" and isinstance(error, StreamTruncated):
+            error = None
+        return "not_streamed" in stream.departures, error
+
+    def _again(self) -> Iterator[bytes]:
+        for _, piece in self._pieces:
+            yield piece
+        if self._failure is not None:
+            raise self._failure
+
+
+class _Framing(Protocol):
+    def frames(self, chunk: bytes, /) -> Sequence[object]: ...
+
+
+class _Counter:
+    """Counts the events that each chunk of a body completes, whatever their format.
+
+    Args:
+        head: The response's head.
+    """
+
+    def __init__(self, head: ResponseHead | None) -> None:
+        self._limits = Limits()
+        self._content_type = None if head is None else head.content_type
+        self._decoder = ContentDecoder("" if head is None else head.content_coding, limits=self._limits)
+        self._begun = b""
+        self._framing: _Framing | None = None
+        self.kind: Sniffed = "undecided"
+
+    def count(self, piece: bytes) -> int:
+        """Return how many events a chunk completes."""
+        return sum(map(self._count, self._decoder.feed(piece)))
+
+    def _count(self, data: bytes) -> int:
+        if self.kind == "undecided":
+            self._begun += data
+            self.kind = sniff(self._begun, self._content_type, over=False)
+            self._framing = self._framing_of(self.kind)
+            data = self._begun
+        if self.kind == "undecided":
+            return 0
+        # Text as it is has no events: what comes together counts as one.
+        return 1 if self._framing is None else len(self._framing.frames(data))
+
+    def _framing_of(self, kind: Sniffed) -> _Framing | None:
+        if kind == "sse":
+            return SSEParser(limits=self._limits)
+        if kind == "json":
+            return JSONBody(limits=self._limits)
+        return AWSEventStreamParser(limits=self._limits) if kind == "aws-eventstream" else None

@@ -1,0 +1,167 @@
+"""A diagnosis for people, and for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._visible import one_line
+from tokenstream.cli.doctor._findings import pace_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tokenstream.cli.doctor._findings import Diagnosis
+    from tokenstream.cli.doctor._probe import Arrival, Probe
+
+__all__ = ["Masked", "as_json", "lines_of"]
+
+_SHOWN = (
+    "server",
+    "via",
+    "content-type",
+    "content-encoding",
+    "content-length",
+    "transfer-encoding",
+    "cache-control",
+    "x-cache",
+    "cf-cache-status",
+    "age",
+)
+"""Headers of the response that matter here, in the order in which they are shown."""
+_LABEL = 12
+_TOGETHER = 0.01
+"""Seconds within which arrivals are shown as one."""
+_BEGINNING, _END = 6, 3
+"""How many lines of a timeline are shown."""
+_BAR = 40
+_SHORTEST_SECRET = 7
+"""Characters of a word that is hidden: more than those of Bearer."""
+
+
+class Masked:
+    """Hides what is secret wherever it turns up, in a provider's error say.
+
+    Args:
+        secrets: The values of headers that were sent.
+
+    Example:
+        >>> Masked(["Bearer sk-0123456"]).text("the key sk-0123456 is wrong")
+        'the key *** is wrong'
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        words = {word for secret in secrets for word in (secret, *secret.split())}
+        self._words = sorted((word for word in words if len(word) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """Return a text with stars in place of what is secret."""
+        for word in self._words:
+            text = text.replace(word, "***")
+        return text
+
+
+def lines_of(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> Iterator[str]:
+    """Give the lines of a diagnosis: the verdict, its evidence, the likely hop, what to change.
+
+    Args:
+        place: The address, as far as it may be shown.
+        probes: The answers.
+        diagnosis: What they say.
+    """
+    verb = "" if diagnosis.verdict != "cannot be told" else "it "
+    yield f"{place}: {verb}{diagnosis.verdict}"
+    yield f"  {diagnosis.reason}"
+    for probe in probes:
+        yield ""
+        yield from _evidence(probe)
+    yield ""
+    for name, sign in diagnosis.hops:
+        yield _row("hop", f"{name}, by its header {sign}")
+    if not diagnosis.hops and any(probe.head is not None for probe in probes):
+        yield _row("hop", "the response names none that is known here")
+    for finding in diagnosis.findings:
+        # The gravest one is the reason, which stands above.
+        what = "" if finding.what == diagnosis.reason else f": {finding.what}"
+        yield _row("fault" if finding.grave else "note", f"{finding.name}{what}")
+        for do in finding.do:
+            yield _row("  change" if finding.grave else "  do", do)
+
+
+def _evidence(probe: Probe) -> Iterator[str]:
+    yield _row("asked", f"with Accept-Encoding: {probe.coding}")
+    head = probe.head
+    if head is None:
+        yield _row("answered", "not at all")
+        return
+    yield _row("answered", f"{head.status} {head.reason}".rstrip() + f" in {probe.version}")
+    for name in _SHOWN:
+        if name in head.headers:
+            yield _row("", f"{name}: {head.headers[name]}")
+    yield f"{'seconds':>10} {'bytes':>8} {'events':>7}"
+    yield f"{probe.head_at or 0.0:10.3f} {'':>8} {'':>7}  the head"
+    yield from _timeline(probe)
+    how = {"end": "the end", "broken": "the connection broke", "stopped": "stopped"}[probe.ended]
+    yield f"{probe.ended_at:10.3f} {'':>8} {'':>7}  {how}"
+
+
+def _timeline(probe: Probe) -> Iterator[str]:
+    moments = list(_moments(probe.arrivals))
+    most = max((events for _, _, events in moments), default=1) or 1
+    for number, (at, size, events) in enumerate(moments):
+        if _BEGINNING <= number < len(moments) - _END:
+            if number == _BEGINNING:
+                left = moments[_BEGINNING:-_END]
+                told = f"{len(left)} more, {sum(size for _, size, _ in left):,} bytes"
+                yield f"{'…':>10} {'':>8} {'':>7}  {told}"
+            continue
+        bar = "#" * max(1, round(_BAR * events / max(most, _BAR))) if events else "."
+        yield f"{at:10.3f} {size:8,} {events:7,}  {bar}"
+
+
+def _moments(arrivals: Sequence[Arrival]) -> Iterator[tuple[float, int, int]]:
+    """Give what came together as one: when, its bytes, its events."""
+    at, size, events = None, 0, 0
+    for arrival in arrivals:
+        if at is not None and arrival.at - at > _TOGETHER:
+            yield at, size, events
+            at, size, events = None, 0, 0
+        at = arrival.at if at is None else at
+        size += arrival.size
+        events += arrival.events
+    if at is not None:
+        yield at, size, events
+
+
+def _row(label: str, text: str) -> str:
+    return f"{label:<{_LABEL}}{one_line(text)}"
+
+
+def as_json(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> str:
+    """Return the same as a JSON object on one line."""
+    told: dict[str, Any] = {
+        "url": place,
+        "verdict": diagnosis.verdict,
+        "reason": diagnosis.reason,
+        "findings": [
+            {"name": finding.name, "grave": finding.grave, "what": finding.what, "do": finding.do}
+            for finding in diagnosis.findings
+        ],
+        "hops": [{"name": name, "sign": sign} for name, sign in diagnosis.hops],
+        "answers": [_answer(probe) for probe in probes],
+    }
+    return json.dumps(told, separators=(",", ":"))
+
+
+def _answer(probe: Probe) -> dict[str, Any]:
+    return {
+        "accept_encoding": probe.coding,
+        "status": None if probe.head is None else probe.head.status,
+        "http_version": probe.version or None,
+        "headers": {name: value for name, value in probe.headers.items() if name in _SHOWN},
+        "head_at": probe.head_at,
+        "ended_at": probe.ended_at,
+        "ended": probe.ended,
+        "pace": pace_of(probe).verdict,
+        "arrivals": [[round(arrival.at, 6), arrival.size, arrival.events] for arrival in probe.arrivals],
+    }

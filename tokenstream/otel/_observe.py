@@ -1,0 +1,304 @@
+"""Having an answer told to OpenTelemetry."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import time
+from array import array
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
+
+from tokenstream.errors import MisuseError, StatusError, StreamError
+from tokenstream.otel._providers import format_at, operation_of, provider_of
+from tokenstream.otel._report import LEFT, Report, Told, quietly, tell, tell_left
+from tokenstream.otel._requested import model_in, parameters_of, place_of
+from tokenstream.stream import AsyncStream, AsyncTap, Stream, Tap
+from tokenstream.stream._base import reader_of
+from tokenstream.stream._driver import Driver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from tokenstream._machine import Machine
+    from tokenstream.message import Message, Usage
+    from tokenstream.otel._requested import Attributes
+    from tokenstream.stream._tap_onlooker import Onlooker
+
+__all__ = ["observe"]
+
+StreamT = TypeVar("StreamT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any]")
+
+_NS = 1_000_000_000
+_APART = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
+"""Formats whose input tokens do not contain the cached ones."""
+
+
+def observe(
+    stream: StreamT,
+    *,
+    operation: str | None = None,
+    provider: str | None = None,
+    model: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    each_chunk: bool = True,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+) -> StreamT:
+    r"""Have an answer told to OpenTelemetry: a span and metrics, as its GenAI conventions name them.
+
+    All is told at the end of the answer, however it ends; nothing of OpenTelemetry
+    runs before. What fails there is logged, and never reaches the loop. The span
+    begins at the request and is part of what is current at this call; it is never
+    current itself. Nothing of what was asked or answered is in it.
+
+    Args:
+        stream: A stream or a tap, before it is read.
+        operation: What is asked for, such as "chat"; None to take it from the format.
+        provider: The provider's name in the conventions; None to take it from the host, or else the format.
+        model: The model that is asked; None to take it from the request, where `connect` sends it.
+        attributes: Further attributes of the span, such as {"gen_ai.conversation.id": …}.
+        each_chunk: Whether the time of each chunk is recorded, which the SDK takes some microseconds for.
+        tracer_provider: Takes the span; None for the one that is set for the process.
+        meter_provider: Takes the metrics; None for the one that is set for the process.
+
+    Returns:
+        The stream itself.
+
+    Raises:
+        MisuseError: opentelemetry-api is not installed, it is nothing to be observed, is observed
+            already, or has ended.
+
+    Example:
+        >>> from tokenstream import Stream
+        >>> with observe(Stream([b"data: Hello\n\ndata: [DONE]\n\n"], format="text")) as stream:
+        ...     print(stream.final().text)
+        Hello
+    """
+    try:
+        from opentelemetry.context import get_current
+    except ImportError:
+        raise MisuseError(
+            'observing takes opentelemetry-api: install it with pip install "llm-tokenstream[otel]"'
+        ) from None
+    given: Any = stream
+    if not isinstance(given, Stream | AsyncStream | Tap | AsyncTap):
+        raise MisuseError(f"observe takes a stream or a tap, and not {type(stream).__name__}")
+    reader = reader_of(stream)
+    machine = reader.machine
+    if machine.over:
+        raise MisuseError("the answer has ended: observe a stream before it is read")
+    if machine.observer is not None:
+        raise MisuseError("the stream is observed already; once is enough")
+    # Beside a tap, nobody knows what was asked.
+    pump: Any = getattr(reader, "pump", None)
+    url, payload = getattr(getattr(pump, "source", None), "asked", None) or (None, None)
+    observer = Observer(
+        Told(tracer_provider, meter_provider, get_current()),
+        reader,
+        url=url,
+        model=model or model_in(payload, url),
+        named=(operation, provider),
+        each_chunk=each_chunk,
+        attributes={**parameters_of(payload), **(attributes or {})},
+    )
+    if not _at_exit:
+        _at_exit.append(atexit.register(tell_left))
+    machine.observer = observer
+    tell_left()
+    return stream
+
+
+_at_exit: list[object] = []
+
+
+class Observer:
+    """Keeps what is known of an operation until its end, and tells it then.
+
+    The machine alone holds it, and it holds nothing that leads back there: where the
+    stream is dropped, so is the observer, which is how it learns of it.
+
+    Args:
+        told: Who is told.
+        reader: What drives the stream, or looks on beside a tap.
+        url: The address that was asked; None where it is not known.
+        model: The model that was asked; None where it is not known.
+        named: The operation and the provider, as the caller names them.
+        each_chunk: Whether the time of each chunk is recorded.
+        attributes: Further attributes of the span.
+    """
+
+    def __init__(
+        self,
+        told: Told,
+        reader: Driver | Onlooker,
+        *,
+        url: str | None,
+        model: str | None,
+        named: tuple[str | None, str | None],
+        each_chunk: bool,
+        attributes: Attributes,
+    ) -> None:
+        self._told = told
+        machine = reader.machine
+        self._driver = ref(reader) if isinstance(reader, Driver) else None
+        self._clock = reader.clock
+        self._url, self._model = url, model
+        self._operation, self._provider = named
+        self._attributes = attributes
+        # As far as it was named: what fails before it is known was asked for all the same.
+        self._format = machine.wanted if isinstance(machine.wanted, str) else None
+        self._over = False
+        self._gaps = array("d")
+        self._meter = machine.meter
+        if each_chunk:
+            self._meter.on_gaps = self._gaps.extend
+
+    def ended(self, machine: Machine) -> None:
+        """Tell of the operation: the verdict is given.
+
+        Args:
+            machine: What the answer has come to.
+        """
+        self._over = True
+        quietly(lambda: self._tell(machine))
+        quietly(tell_left)
+
+    def _tell(self, machine: Machine) -> None:
+        self._meter.pack()
+        driver = None if self._driver is None else self._driver()
+        error = machine.error or (None if driver is None else driver.error)
+        report = self._report(machine, driver, error if isinstance(error, StreamError) else None)
+        if report is not None:
+            tell(report, self._told)
+
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if self._over or is_finalizing():
+            return
+        report = self._report(None, None, None)
+        if report is not None:
+            LEFT.append((report, self._told))
+
+    def _report(
+        self, machine: Machine | None, driver: Driver | None, error: StreamError | None
+    ) -> Report | None:
+        """Return what there is to tell; None where nothing was asked for.
+
+        Args:
+            machine: What the answer has come to; None where it was dropped.
+            driver: What drives it; None beside a tap, and where it was dropped.
+            error: What it failed with.
+        """
+        now, now_ns = self._clock(), time.time_ns()
+        metrics = self._meter.read(now)
+        head = None if machine is None else machine.head
+        if metrics.started == "wrapped" and not metrics.chunks and head is None and error is None:
+            return None
+        messages: list[Message] = [] if machine is None else machine.accumulator.messages
+        answer = messages[0] if messages else None
+        url = self._url or (None if head is None else head.url)
+        format = (None if machine is None else machine.format) or self._format or format_at(url)
+        seconds = metrics.duration
+        ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS)
+        begun_ns = ended_ns - round(seconds * _NS)
+        place = place_of(url)
+        host = place.get("server.address")
+        operation = self._operation or operation_of(format)
+        shared: Attributes = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": self._provider
+            or provider_of(None if host is None else str(host), format),
+            **({} if self._model is None else {"gen_ai.request.model": self._model}),
+            **({} if answer is None or not answer.model else {"gen_ai.response.model": answer.model}),
+            **place,
+        }
+        # Beside a response that was wrapped, nobody knows when its request went out.
+        first = metrics.ttft if metrics.started == "request" else None
+        tokens = _tokens_of(None if answer is None else answer.usage, format)
+        return Report(
+            name=operation if self._model is None else f"{operation} {self._model}",
+            begun_ns=begun_ns,
+            ended_ns=ended_ns,
+            shared=shared,
+            attributes={
+                **self._attributes,
+                **({} if machine is not None and "not_streamed" in machine.departures else _STREAMED),
+                **({} if first is None else {"gen_ai.response.time_to_first_chunk": first}),
+                **_said_by(messages),
+                **tokens,
+                **_tried_by(driver),
+                "tokenstream.ending": "stopped" if machine is None else machine.accumulator.ending,
+            },
+            error_type=None if error is None else _type_of(error),
+            error_name=None if error is None else type(error).__name__,
+            attempts=_attempts_of(driver, begun_ns),
+            seconds=seconds,
+            first=first,
+            gaps=self._gaps,
+            tokens={
+                kind: count
+                for kind in ("input", "output")
+                if isinstance(count := tokens.get(f"gen_ai.usage.{kind}_tokens"), int)
+            },
+        )
+
+
+_STREAMED: Attributes = {"gen_ai.request.stream": True}
+
+
+def _type_of(error: StreamError) -> str:
+    return str(error.status) if isinstance(error, StatusError) else type(error).__name__
+
+
+def _said_by(messages: Sequence[Message]) -> Attributes:
+    """Return what the server says of its answer."""
+    said: Attributes = {}
+    if messages and messages[0].id:
+        said["gen_ai.response.id"] = messages[0].id
+    reasons = [message.finish_reason for message in messages if message.finish_reason is not None]
+    if reasons:
+        said["gen_ai.response.finish_reasons"] = reasons
+    return said
+
+
+def _tokens_of(usage: Usage | None, format: str | None) -> Attributes:
+    """Return the token counts that are sure: of an answer that was cut, those of the request alone."""
+    if usage is None or usage.source == "estimated":
+        return {}
+    input_tokens = usage.input_tokens
+    if input_tokens is not None and format in _APART:
+        input_tokens += (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
+    counts = {
+        "input_tokens": input_tokens,
+        "cache_read.input_tokens": usage.cached_tokens,
+        "cache_creation.input_tokens": usage.cache_write_tokens,
+    }
+    if usage.source == "reported":
+        counts["output_tokens"] = usage.output_tokens
+        counts["reasoning.output_tokens"] = usage.reasoning_tokens
+    return {f"gen_ai.usage.{name}": count for name, count in counts.items() if count is not None}
+
+
+def _tried_by(driver: Driver | None) -> Attributes:
+    """Return how many attempts there were, where there may have been several."""
+    recovery = None if driver is None else driver.recovery
+    return {} if recovery is None else {"tokenstream.attempts": len(recovery.attempts)}
+
+
+def _attempts_of(driver: Driver | None, begun_ns: int) -> list[tuple[int, Attributes]]:
+    """Return the attempts that failed, and when each of them ended."""
+    recovery = None if driver is None else driver.recovery
+    if recovery is None:
+        return []
+    at = begun_ns
+    told: list[tuple[int, Attributes]] = []
+    for report in recovery.attempts:
+        at += round((report.wait + (report.seconds or 0.0)) * _NS)
+        if report.error is not None:
+            what: Attributes = {"number": report.number, "mode": report.mode}
+            what["error.type"] = _type_of(report.error)
+            told.append((at, what))
+    return told

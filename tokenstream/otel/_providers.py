@@ -1,0 +1,92 @@
+"""Who answers: the providers' names in the GenAI conventions, by host and by format."""
+
+from __future__ import annotations
+
+__all__ = ["FORMATS", "HOSTS", "OPERATIONS", "PATHS", "format_at", "operation_of", "provider_of"]
+
+_OTHER = "_OTHER"
+HOSTS = (
+    ("api.openai.com", "openai"),
+    ("openai.azure.com", "azure.ai.openai"),
+    ("services.ai.azure.com", "azure.ai.inference"),
+    ("models.ai.azure.com", "azure.ai.inference"),
+    ("anthropic.com", "anthropic"),
+    ("amazonaws.com", "aws.bedrock"),
+    ("generativelanguage.googleapis.com", "gcp.gemini"),
+    ("aiplatform.googleapis.com", "gcp.vertex_ai"),
+    ("cohere.com", "cohere"),
+    ("cohere.ai", "cohere"),
+    ("mistral.ai", "mistral_ai"),
+    ("groq.com", "groq"),
+    ("deepseek.com", "deepseek"),
+    ("perplexity.ai", "perplexity"),
+    ("x.ai", "x_ai"),
+    ("ml.cloud.ibm.com", "ibm.watsonx.ai"),
+)
+"""Ends of host names, and whose they are."""
+FORMATS = {
+    "openai-chat": "openai",
+    "openai-completions": "openai",
+    "openai-responses": "openai",
+    "openai-realtime": "openai",
+    "openai-assistants": "openai",
+    "anthropic": "anthropic",
+    "bedrock-converse": "aws.bedrock",
+    "bedrock-invoke": "aws.bedrock",
+    "gemini": "gcp.gen_ai",
+    "gemini-live": "gcp.gen_ai",
+    "gemini-interactions": "gcp.gen_ai",
+    "cohere": "cohere",
+    "ollama": "ollama",
+}
+"""The flavor of a server that nothing else is known of, by the format that it speaks."""
+OPERATIONS = {
+    "gemini": "generate_content",
+    "gemini-live": "generate_content",
+    "gemini-interactions": "generate_content",
+    "openai-completions": "text_completion",
+}
+"""What is asked for, where it is no chat."""
+
+
+PATHS = {
+    "/chat/completions": "openai-chat",
+    "/completions": "openai-completions",
+    "/responses": "openai-responses",
+    "/messages": "anthropic",
+    ":streamGenerateContent": "gemini",
+    "/converse-stream": "bedrock-converse",
+    "/invoke-with-response-stream": "bedrock-invoke",
+    "/v2/chat": "cohere",
+    "/api/chat": "ollama",
+}
+"""Ends of addresses, and what is spoken there: a refusal is in no format."""
+
+
+def format_at(url: str | None) -> str | None:
+    """Return the format that is likely to be spoken at an address; None where it tells nothing."""
+    path = (url or "").partition("?")[0]
+    return next((format for end, format in PATHS.items() if path.endswith(end)), None)
+
+
+def provider_of(host: str | None, format: str | None) -> str:
+    """Return the provider's name.
+
+    Args:
+        host: The host that was asked.
+        format: The name of the answer's format.
+
+    Example:
+        >>> provider_of("eu-west1-aiplatform.googleapis.com", "gemini"), provider_of("localhost", "ollama")
+        ('gcp.vertex_ai', 'ollama')
+    """
+    for end, name in HOSTS:
+        # A region stands before Vertex AI's host with a hyphen.
+        if host is not None and (host == end or host.endswith((f".{end}", f"-{end}"))):
+            return name
+    return FORMATS.get(format or "", _OTHER)
+
+
+def operation_of(format: str | None) -> str:
+    """Return what is asked for, by the name of the answer's format."""
+    return OPERATIONS.get(format or "", "chat")

@@ -1,0 +1,191 @@
+"""What there is to tell of one operation, and the telling of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from tokenstream.stream._said import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Histogram, Meter, MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from tokenstream.otel._requested import Attributes
+
+__all__ = ["LEFT", "Report", "Told", "quietly", "tell", "tell_left"]
+
+_NAME = "tokenstream"
+_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TOKENS = tuple(4**power for power in range(14))
+
+
+class Report(NamedTuple):
+    """An operation that is over."""
+
+    name: str
+    begun_ns: int
+    ended_ns: int
+    shared: Attributes
+    """What spans and metrics have in common."""
+    attributes: Attributes
+    """What the span alone has."""
+    error_type: str | None
+    """What it failed with; None where it did not."""
+    error_name: str | None
+    """The class of that error."""
+    attempts: Sequence[tuple[int, Attributes]]
+    """The attempts that failed before the last one: when each ended, and what is told of it."""
+    seconds: float
+    first: float | None
+    """Seconds to the first chunk; None where none came, or it is not known when the request went out."""
+    gaps: Sequence[float]
+    """Seconds from each chunk to the next one."""
+    tokens: dict[str, int]
+    """Token counts that are sure, by type."""
+
+
+class Told(NamedTuple):
+    """Who is told of an operation."""
+
+    tracers: TracerProvider | None
+    meters: MeterProvider | None
+    """None for the provider that is set for the whole process."""
+    context: Context
+    """What the operation is part of."""
+
+
+LEFT: deque[tuple[Report, Told]] = deque()
+"""Operations that were dropped before their end.
+
+They are told with the next one, since a stream may be collected anywhere, also
+within OpenTelemetry's own code while it holds its locks.
+"""
+
+
+def tell_left() -> None:
+    """Tell of the operations that were dropped before their end."""
+    while LEFT:
+        try:
+            left = LEFT.popleft()
+        except IndexError:
+            # Another thread was faster.
+            return
+        tell(*left)
+
+
+def tell(report: Report, told: Told) -> None:
+    """Make the span of an operation and record its metrics; whatever fails there ends there."""
+    context = told.context
+
+    def trace() -> None:
+        nonlocal context
+        context = _trace(report, told)
+
+    quietly(trace)
+    quietly(lambda: _record(report, told, context))
+
+
+def quietly(do: Callable[[], None]) -> None:
+    """Do something that must not disturb who reads; Ctrl-C goes through."""
+    try:
+        do()
+    except Exception as error:  # noqa: BLE001 - what an exporter raises is none of the application's business
+        warn("OpenTelemetry failed: %s; the stream is not disturbed", type(error).__name__)
+
+
+def _trace(report: Report, told: Told) -> Context:
+    """Make the span, and return the context in which it is the current one."""
+    from opentelemetry import trace
+
+    tracer = trace.get_tracer(_NAME, tracer_provider=told.tracers)
+    span = tracer.start_span(
+        report.name,
+        context=told.context,
+        kind=trace.SpanKind.CLIENT,
+        attributes={**report.shared, **report.attributes},
+        start_time=report.begun_ns,
+    )
+    for at, attributes in report.attempts:
+        span.add_event("tokenstream.attempt", attributes, timestamp=at)
+    if report.error_type is not None:
+        span.set_attribute("error.type", report.error_type)
+        span.set_status(trace.StatusCode.ERROR, report.error_name)
+    span.end(report.ended_ns)
+    return trace.set_span_in_context(span, told.context)
+
+
+class _Instruments:
+    """The histograms of one provider.
+
+    Args:
+        meter: Makes them.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        def seconds(name: str, description: str) -> Histogram:
+            return meter.create_histogram(
+                f"gen_ai.client.operation.{name}",
+                unit="s",
+                description=description,
+                explicit_bucket_boundaries_advisory=_SECONDS,
+            )
+
+        self.duration = seconds("duration", "GenAI operation duration.")
+        self.first = seconds(
+            "time_to_first_chunk",
+            "Time to receive the first chunk, measured from when the client issues the generation request "
+            "to when the first chunk is received in the response stream.",
+        )
+        self.gap = seconds(
+            "time_per_output_chunk",
+            "Time per output chunk, recorded for each chunk received after the first one, measured as the "
+            "time elapsed from the end of the previous chunk to the end of the current chunk.",
+        )
+        self.tokens = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            unit="{token}",
+            description="Number of input and output tokens used.",
+            explicit_bucket_boundaries_advisory=_TOKENS,
+        )
+
+
+_made: WeakKeyDictionary[Any, _Instruments] = WeakKeyDictionary()
+"""A histogram is made once: another one of its name would be a second one to a provider."""
+
+
+class _Process:
+    """Stands for the provider of the process, whose instruments know when it is set."""
+
+
+_PROCESS = _Process()
+
+
+def _instruments_of(provider: MeterProvider | None) -> _Instruments:
+    from opentelemetry import metrics
+
+    whose = _PROCESS if provider is None else provider
+    found = _made.get(whose)
+    if found is None:
+        found = _made.setdefault(whose, _Instruments(metrics.get_meter(_NAME, meter_provider=provider)))
+    return found
+
+
+def _record(report: Report, told: Told, context: Context) -> None:
+    instruments = _instruments_of(told.meters)
+    shared, ended = report.shared, report.shared
+    if report.error_type is not None:
+        ended = {**shared, "error.type": report.error_type}
+    instruments.duration.record(report.seconds, ended, context)
+    if report.first is not None:
+        instruments.first.record(report.first, shared, context)
+    record = instruments.gap.record
+    for gap in report.gaps:
+        # Without the context: an example for each of thousands of gaps costs more than it tells.
+        record(gap, shared)
+    for kind, count in report.tokens.items():
+        instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind}, context)

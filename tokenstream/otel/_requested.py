@@ -1,0 +1,148 @@
+"""What a request says of itself, in the words of the GenAI conventions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from urllib.parse import unquote, urlsplit
+
+from tokenstream.formats._read import is_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from urllib.parse import SplitResult
+
+__all__ = ["Attributes", "model_in", "parameters_of", "place_of"]
+
+Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
+
+_MODEL = re.compile(r"/(?:models?|deployments)/([^/:]+)")
+"""Where an address names the model: Gemini's, Bedrock's, Azure's."""
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_WITHIN = ("generationConfig", "generation_config", "inferenceConfig", "options", "text", "output_config")
+"""Objects of a payload in which APIs keep such parameters: Gemini, Bedrock, Ollama, Responses, Anthropic."""
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _words(value: object) -> list[str] | None:
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list):
+        return None
+    words = cast("list[object]", given)
+    return [word for word in words if isinstance(word, str)] or None
+
+
+_READ: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
+    "gen_ai.request.temperature": (_number, ("temperature",)),
+    "gen_ai.request.top_p": (_number, ("top_p", "topP", "p")),
+    "gen_ai.request.top_k": (_number, ("top_k", "topK", "k")),
+    "gen_ai.request.frequency_penalty": (_number, ("frequency_penalty", "frequencyPenalty")),
+    "gen_ai.request.presence_penalty": (_number, ("presence_penalty", "presencePenalty")),
+    "gen_ai.request.max_tokens": (
+        _count,
+        (
+            "max_tokens",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "maxOutputTokens",
+            "maxTokens",
+            "num_predict",
+        ),
+    ),
+    "gen_ai.request.seed": (_count, ("seed", "random_seed")),
+    "gen_ai.request.choice.count": (_count, ("n", "candidateCount")),
+    "gen_ai.request.stop_sequences": (_words, ("stop", "stop_sequences", "stopSequences")),
+}
+"""What each attribute takes, and the names that APIs have for it."""
+_JSON = frozenset({"json_object", "json_schema", "json", "application/json"})
+_OUTPUTS = {"text": "text", "audio": "speech", "image": "image", **dict.fromkeys(_JSON, "json")}
+"""What kind of output is asked for, by the words of APIs."""
+
+
+def parameters_of(payload: object) -> Attributes:
+    """Return what a request's JSON says of how the model is to answer; nothing of what it is asked.
+
+    Example:
+        >>> parameters_of({"model": "m", "generationConfig": {"topP": 0.5, "maxOutputTokens": 9}})
+        {'gen_ai.request.top_p': 0.5, 'gen_ai.request.max_tokens': 9}
+    """
+    places = list(_places_in(payload))
+    found: Attributes = {}
+    for name, (read, keys) in _READ.items():
+        values = (read(place[key]) for place in places for key in keys if key in place)
+        value = next((value for value in values if value is not None), None)
+        if value is not None:
+            found[name] = value
+    if found.get("gen_ai.request.choice.count") == 1:
+        del found["gen_ai.request.choice.count"]
+    output = next((word for place in places for word in _outputs_in(place)), None)
+    if output is not None:
+        found["gen_ai.output.type"] = output
+    return found
+
+
+def _places_in(payload: object) -> Iterator[dict[str, Any]]:
+    if is_dict(payload):
+        yield payload
+        yield from (payload[name] for name in _WITHIN if is_dict(payload.get(name)))
+
+
+def _outputs_in(place: dict[str, Any]) -> Iterator[str]:
+    """Give the kinds of output that an object of a request names."""
+    for name in ("response_format", "format"):
+        named: Any = place.get(name)
+        kind: Any = named.get("type") if is_dict(named) else named
+        if isinstance(kind, str) and kind in _OUTPUTS:
+            yield _OUTPUTS[kind]
+    kind = place.get("responseMimeType")
+    if isinstance(kind, str) and kind in _JSON:
+        yield "json"
+    for name in ("modalities", "responseModalities"):
+        for word in _words(place.get(name)) or ():
+            if word.lower() in ("audio", "image"):
+                yield _OUTPUTS[word.lower()]
+
+
+def model_in(payload: object, url: str | None) -> str | None:
+    """Return the model that a request names, in its JSON or in its address."""
+    for place in _places_in(payload):
+        if isinstance(place.get("model"), str):
+            return cast("str", place["model"])
+    parts = None if url is None else _split(url)
+    found = None if parts is None else _MODEL.search(parts.path)
+    return None if found is None else unquote(found[1])
+
+
+def place_of(url: str | None) -> Attributes:
+    """Return the server's address and port.
+
+    Example:
+        >>> place_of("https://key@api.openai.com/v1/responses?key=made-up")
+        {'server.address': 'api.openai.com', 'server.port': 443}
+    """
+    parts = None if url is None else _split(url)
+    if parts is None or not parts.hostname:
+        return {}
+    found: Attributes = {"server.address": parts.hostname}
+    port = parts.port or _PORTS.get(parts.scheme)
+    if port is not None:
+        found["server.port"] = port
+    return found
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of an address; None where it is none."""
+    try:
+        parts = urlsplit(url)
+        # It is read when it is asked for, and may be out of range.
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
