@@ -18,6 +18,7 @@ from tokenstream.testing._server import ReplayServer, Reply, Request, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _KEY = "sk-proj-0123456789abcdefghij"
 _PACED = [(0.02, chat({"content": "word "})) for _ in range(12)]
@@ -74,7 +75,7 @@ def test_a_path_that_streams_is_status_0(server: ReplayServer, capsys: pytest.Ca
     assert (0, f"{server.url}/text: streams") == (status, lines[0])
     assert "asked       with Accept-Encoding: identity" in lines
     assert "   seconds    bytes  events" in lines
-    assert lines[-1].startswith("hop ")
+    assert "hop         the response names none that is known here" in lines
 
 
 def test_the_same_is_asked_with_and_without_compression(
@@ -286,6 +287,29 @@ def test_an_address_is_shown_without_what_may_be_secret(
     _, told = _doctor(capsys, "--once", f"{place}/text?key={_KEY}")
 
     assert f"{server.url}/text" == told["url"]
+
+
+def test_a_format_that_is_none_is_misuse_before_anything_is_sent(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An answer would cost money."""
+    before = len(server.exchanges)
+
+    assert 2 == main(["doctor", f"{server.url}/text", "--format", "nonsense"])
+    assert "there is no format 'nonsense'" in capsys.readouterr().err
+    assert before == len(server.exchanges)
+
+
+def test_certificates_that_cannot_be_read_are_told(
+    server: ReplayServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not blamed on the server, or on the output."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+
+    assert 1 == main(["doctor", f"{server.url}/text"])
+    assert (
+        "the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read" in capsys.readouterr().err
+    )
 
 
 # -- live ----------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tokenstream.status import ResponseHead
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SSE = {"content-type": "text/event-stream"}
+_SSE = {"content-type": "text/event-stream", "cache-control": "no-cache, no-transform"}
 _STEADY = [Arrival(0.5 + number * 0.05, 200, 1) for number in range(60)]
 _WHOLE = [Arrival(3.0, 9_000, 40)]
 _BURSTS = [Arrival(float(number), 4_096, 14) for number in range(1, 6)]
@@ -207,6 +207,7 @@ def test_a_gateway_that_lost_its_patience_is_named(
         ({"via": "1.1 edge, 1.0 inner"}, {}, "via_1_0"),
         ({"x-cache": "Hit from cloudfront"}, {}, "cached"),
         ({"cf-cache-status": "HIT"}, {}, "cached"),
+        ({"cache-control": "no-cache"}, {}, "no_transform"),
     ],
 )
 def test_what_is_odd_in_the_head_is_noted(

@@ -47,7 +47,9 @@ def _answer(request: Request) -> Reply:
     if request.route == "/silent":
         # nginx sets its timer anew only where that moves it by more than 0.3 s.
         return Reply(chunks=[*_PACED[:8], (0.35, _event("more")), (30.0, _LAST)])
-    headers = {"x-accel-buffering": "no"} if request.route == "/asking" else {}
+    headers = {"cache-control": "no-cache, no-transform"}
+    if request.route == "/asking":
+        headers["x-accel-buffering"] = "no"
     return Reply(chunks=[*_PACED, (0.0, _LAST)], headers=headers)
 
 

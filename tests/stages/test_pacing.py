@@ -99,3 +99,14 @@ def test_bytes_without_an_event_are_no_moment() -> None:
     pace = _pace((0.1, 15, 0), (5.0, 4_000, 40), (5.001, 20, 0))
 
     assert ("whole", 1, 5.0) == (pace.verdict, pace.moments, pace.first)
+
+
+def test_it_does_not_matter_into_how_many_chunks_a_moment_is_cut() -> None:
+    """A burst may be read in one piece, or packet by packet."""
+    whole = [(float(second), 4_000, 40) for second in range(1, 5)]
+    cut = [(at + part * 0.002, 1_000, 10) for at, _, _ in whole for part in range(4)]
+
+    one, other = _pace(*whole), _pace(*cut)
+
+    assert ("bursts", 4_000, 4) == (one.verdict, one.burst_bytes, one.moments)
+    assert (one.verdict, one.burst_bytes, one.moments) == (other.verdict, other.burst_bytes, other.moments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from tokenstream.cli._asking import add_request, asked
@@ -12,6 +13,7 @@ from tokenstream.cli._failure import MISUSE, CommandFailed
 from tokenstream.cli.doctor._findings import judge
 from tokenstream.cli.doctor._probe import Probe, codings, probe
 from tokenstream.cli.doctor._report import Masked, as_json, lines_of
+from tokenstream.decoder import Decoder
 from tokenstream.status import ResponseHead
 
 if TYPE_CHECKING:
@@ -84,7 +86,10 @@ def _run(options: argparse.Namespace) -> int:
     if not _URL.match(options.url):
         # It may hold a key.
         raise CommandFailed("doctor takes an address that begins with http:// or https://", status=MISUSE)
+    # A name that is none is told before anything is sent.
+    Decoder(options.format)
     request = asked(options)
+    _announce()
     probes = list(_probes(options, request))
     place = ResponseHead(status=0, url=options.url).place
     diagnosis = judge(probes)
@@ -95,6 +100,12 @@ def _run(options: argparse.Namespace) -> int:
         for line in lines_of(place, probes, diagnosis):
             print(mask.text(line))
     return 0 if diagnosis.verdict == "streams" else 1
+
+
+def _announce() -> None:
+    """Say that it takes its time, where somebody waits at a terminal."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        print("watching the answer to its end; Ctrl-C judges what has come", file=sys.stderr)
 
 
 def _probes(options: argparse.Namespace, request: Asked) -> Iterator[Probe]:

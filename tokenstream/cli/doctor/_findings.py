@@ -271,6 +271,9 @@ def _about_head(probe: Probe) -> Iterator[Finding]:
     if "hit" in f"{headers.get('x-cache', '')} {headers.get('cf-cache-status', '')}".lower():
         what = "a cache answered, and not the server"
         yield Finding(name="cached", grave=False, what=what, do=("send `Cache-Control: no-store`",))
+    if probe.kind == "sse" and "no-transform" not in headers.get("cache-control", "").lower():
+        what = "the response has no `Cache-Control: no-transform`: a proxy on another path may compress it"
+        yield Finding(name="no_transform", grave=False, what=what)
 
 
 _HTTP_1_1 = 'speak HTTP/1.1 to the server: in nginx `proxy_http_version 1.1; proxy_set_header Connection "";`'

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tokenstream._request import Request
+from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing.body import JSONBody
@@ -110,6 +111,7 @@ def probe(
         clock: Tells the time, in seconds.
 
     Raises:
+        CommandFailed: The certificates to trust cannot be read.
         MisuseError: No such request can be made.
     """
     watched = _Watched(clock)
@@ -127,11 +129,15 @@ def probe(
 def _client(timeout: float, watched: _Watched) -> Any:  # noqa: ANN401 - httpx, which is imported late
     import httpx
 
-    return httpx.Client(
-        http2=find_spec("h2") is not None,
-        timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
-        event_hooks={"response": [watched.answered]},
-    )
+    try:
+        return httpx.Client(
+            http2=find_spec("h2") is not None,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
+            event_hooks={"response": [watched.answered]},
+        )
+    except OSError as error:
+        msg = f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {reason_of(error)}"
+        raise CommandFailed(msg) from None
 
 
 class _Watched:
