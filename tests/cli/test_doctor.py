@@ -196,6 +196,19 @@ def test_http_1_0_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
     assert (0, "HTTP/1.0", "http_1_0") == (status, told["answers"][0]["http_version"], _first(told)[0])
 
 
+def test_a_proxy_that_the_environment_names_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It answers whatever is asked for; NO_PROXY goes past it."""
+    with Loopback(until_close(b"".join(data for _, data in _PACED))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        _, told = _doctor(capsys, "--once", "http://example.test/text")
+        (asked,) = proxy.requests
+
+    assert "http://example.test/text" == asked.path
+    assert "a proxy of one's own" in [hop["name"] for hop in told["hops"]]
+
+
 def test_a_response_that_never_comes_names_whose_patience_may_have_ended(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -85,7 +85,7 @@ def test_what_to_change_is_that_of_the_hop_that_the_response_names() -> None:
     diagnosis = judge([_probe(_BURSTS, {"server": "nginx/1.25.3"})])
     do = _finding(diagnosis, "held_back").do
 
-    assert (("nginx", "server: nginx/1.25.3"),) == diagnosis.hops
+    assert (("nginx", "its header server: nginx/1.25.3"),) == diagnosis.hops
     assert do[0].startswith("nginx: `proxy_buffering off;`")
     assert "`X-Accel-Buffering: no`" in do[1]
 
@@ -253,6 +253,14 @@ def test_a_long_silence_is_noted() -> None:
 def test_a_hop_is_known_by_its_headers(headers: dict[str, str], name: str) -> None:
     """Each sign by itself is enough."""
     assert [name] == [found for found, _ in judge([_probe(_STEADY, headers)]).hops]
+
+
+def test_a_proxy_that_the_environment_names_is_a_hop() -> None:
+    """It adds no header, and is the first that one can go past."""
+    diagnosis = judge([_probe(_BURSTS, proxied=True)])
+
+    assert ["a proxy of one's own"] == [name for name, _ in diagnosis.hops]
+    assert _finding(diagnosis, "held_back").do[0].startswith("set NO_PROXY")
 
 
 def test_a_server_whose_name_only_begins_like_a_hops_is_none() -> None:

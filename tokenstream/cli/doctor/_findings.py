@@ -38,6 +38,7 @@ _BUFFERS = tuple(1 << power for power in range(12, 17))
 """Sizes that buffers have: from 4 to 64 KiB."""
 _HEADERS = "send `Cache-Control: no-cache, no-transform` and `X-Accel-Buffering: no` with the response"
 _WITHOUT = "ask the server without what stands before it, to learn whether it is the one that waits"
+_OWN = (("a proxy of one's own", "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment"),)
 _ON: dict[LimitOn, str] = {
     "silence": "without a byte",
     "first byte": "until the first byte",
@@ -65,7 +66,7 @@ class Diagnosis:
     """What the verdict rests on."""
     findings: tuple[Finding, ...]
     hops: tuple[tuple[str, str], ...]
-    """The hops that the response names, each with the header that gave it away."""
+    """The hops that are known, each with what gave it away."""
 
 
 def pace_of(probe: Probe) -> Pace:
@@ -95,7 +96,7 @@ def judge(probes: Sequence[Probe]) -> Diagnosis:
         verdict=verdict,
         reason=reason,
         findings=tuple(findings),
-        hops=tuple((name, sign) for name, (_, sign) in hops.items()),
+        hops=(*(_OWN if first.proxied else ()), *((name, sign) for name, (_, sign) in hops.items())),
     )
 
 
@@ -208,6 +209,8 @@ def _held_back(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
     settings = [f"{hop.name}: {hop.unbuffer}" for hop in named if hop.unbuffer]
     if coded:
         settings += _uncompress(named)
+    if probe.proxied:
+        settings.append("set NO_PROXY to the host, to ask past the proxy that the environment names")
     yield Finding(name="held_back", grave=True, what=what, do=(*settings, _HEADERS, _WITHOUT))
 
 

@@ -208,14 +208,14 @@ HOPS = (
 
 
 def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
-    """Return the hops that a response's headers name, each with the header that gave it away.
+    """Return the hops that a response's headers name, each with what gave it away.
 
     Args:
         headers: Names in lower case, and values.
 
     Example:
         >>> {name: sign for name, (_, sign) in find_hops([("server", "nginx/1.22.1")]).items()}
-        {'nginx': 'server: nginx/1.22.1'}
+        {'nginx': 'its header server: nginx/1.22.1'}
     """
     found: dict[str, tuple[Hop, str]] = {}
     for name, value in headers:
@@ -223,7 +223,7 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
         for hop in HOPS:
             for sign, told in hop.signs:
                 if sign == name and hop.name not in found and (not told or f" {told} " in words):
-                    found[hop.name] = (hop, f"{name}: {value}" if told else name)
+                    found[hop.name] = (hop, f"its header {name}" + (f": {value}" if told else ""))
     return found
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from tokenstream._request import Request
 from tokenstream.cli._failure import CommandFailed, reason_of
@@ -54,6 +56,8 @@ class Probe:
 
     coding: str
     """The request's Accept-Encoding."""
+    proxied: bool = False
+    """Whether it comes through a proxy that the environment names."""
     head: ResponseHead | None = None
     version: str = ""
     """The version of HTTP, such as "HTTP/1.1"."""
@@ -123,7 +127,13 @@ def probe(
         # What had come by then is shown.
         with suppress(KeyboardInterrupt):
             watched.watch(request.deferred().open)
-    return watched.told(coding, format)
+    return replace(watched.told(coding, format), proxied=_is_proxied(url))
+
+
+def _is_proxied(url: str) -> bool:
+    """Tell whether the environment names a proxy for an address."""
+    parts, proxies = urlsplit(url), getproxies()
+    return any(proxies.get(kind) for kind in (parts.scheme, "all")) and not proxy_bypass(parts.hostname or "")
 
 
 def _client(timeout: float, watched: _Watched) -> Any:  # noqa: ANN401 - httpx, which is imported late

@@ -77,7 +77,7 @@ def lines_of(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> Itera
         yield from _evidence(probe)
     yield ""
     for name, sign in diagnosis.hops:
-        yield _row("hop", f"{name}, by its header {sign}")
+        yield _row("hop", f"{name}, by {sign}")
     if not diagnosis.hops and any(probe.head is not None for probe in probes):
         yield _row("hop", "the response names none that is known here")
     for finding in diagnosis.findings:
