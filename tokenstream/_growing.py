@@ -106,10 +106,12 @@ def _parser() -> Any:  # noqa: ANN401 - a parser, whose type is not imported
 class GrowingPart:
     """One part that can still grow: what it began as, and what came since."""
 
-    __slots__ = ("extra", "final", "log", "pieces", "spans", "start")
+    __slots__ = ("extra", "final", "is_gap", "log", "pieces", "spans", "start")
 
-    def __init__(self, start: Part) -> None:
+    def __init__(self, start: Part, *, is_gap: bool = False) -> None:
         self.start = start
+        self.is_gap = is_gap
+        """Nothing was said of it, but of parts behind it: it is another message's, and none of this one."""
         self.final: Part | None = None
         """The finished part, shared by every snapshot from then on."""
         self.pieces: Arguments | None = None
@@ -252,9 +254,13 @@ class ChoiceState:
     def part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
         """Return a part that something is about to change; events made by hand may lack its start."""
         parts = self.parts
-        while len(parts) <= index:
+        if len(parts) <= index:
+            # The parts of a run's step are numbered with those of the others.
+            parts.extend(GrowingPart(start(), is_gap=True) for _ in range(index - len(parts)))
             parts.append(GrowingPart(start()))
         part = parts[index]
+        if part.is_gap:
+            part.is_gap, part.start = False, start()
         if part.final is not None:
             part.final = None
             self.reopened += 1

@@ -297,7 +297,9 @@ class Accumulator:
             id=self._id,
             model=self._model,
             role=self._role,
-            parts=tuple([part.final or part.build(complete=False) for part in choice.parts]),
+            parts=tuple(
+                [part.final or part.build(complete=False) for part in choice.parts if not part.is_gap]
+            ),
             usage=self._usage_now().with_spent(self._spent, final=over, said=said),
             finish_reason=choice.finish_reason,
             raw_finish_reason=choice.raw_finish_reason,

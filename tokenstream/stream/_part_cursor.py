@@ -73,7 +73,7 @@ class PartCursor:
         part = self._part
         # First: another thread may be writing, and all that was added before is there then.
         final, start = part.final, part.start
-        if final is not None and final is self._final:
+        if part.is_gap or (final is not None and final is self._final):
             return
         content = start
         if final is not None:
