@@ -25,6 +25,7 @@ PUBLIC: dict[str, list[str]] = {
         "Partial",
         "Retry",
         "Router",
+        "Steps",
         "Stream",
         "ToolCall",
         "Usage",
@@ -223,6 +224,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.stages.tools": ["ValidatedCalls"],
     "tokenstream.stages.metrics": ["BATCH", "GapHistogram", "Meter", "Metrics"],
     "tokenstream.status": ["ErrorBody", "REQUEST_IDS", "ResponseHead", "retry_after_of", "status_error"],
+    "tokenstream.steps": ["RunEvents", "Step", "Steps"],
     "tokenstream.stream": [
         "AsyncBroadcast",
         "AsyncBroadcastReader",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.recovery import Retry, aresilient, resilient
     from tokenstream.router import Router
+    from tokenstream.steps import Steps
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Partial",
     "Retry",
     "Router",
+    "Steps",
     "Stream",
     "ToolCall",
     "Usage",
@@ -57,6 +59,7 @@ _HOMES = {
     "Partial": "partial_json",
     "Retry": "recovery",
     "Router": "router",
+    "Steps": "steps",
     "Stream": "stream",
     "ToolCall": "message",
     "Usage": "message",

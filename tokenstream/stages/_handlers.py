@@ -21,6 +21,7 @@ from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
@@ -255,6 +256,8 @@ class Run:
         cursors: Any,  # noqa: ANN401 - a stream's, which stands above
     ) -> None:
         self._entries = entries
+        self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
+        """Gives the block in which a tool is run; None where it is run as it is."""
         self._values: dict[str, object] = {}
         self._errors: list[str] = []
         self._readers: list[_Reader] = []

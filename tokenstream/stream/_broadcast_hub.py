@@ -20,9 +20,11 @@ from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from tokenstream.events import Event
+    from tokenstream.message import ToolCall
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._aspects import Cursors
     from tokenstream.stream._async_driver import AsyncDriver
@@ -105,6 +107,7 @@ class Hub(Generic[DriverT]):
         "_numbers",
         "_readers",
         "_slowest",
+        "around_tool",
         "crowded",
         "driver",
         "leader",
@@ -138,6 +141,8 @@ class Hub(Generic[DriverT]):
         """A number that none of them is behind."""
         self.crowded = False
         """Somebody may be waiting for them."""
+        self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
+        """Gives the block in which a router runs a tool; None where it runs it as it is."""
         self._listeners: list[Callable[[], object]] = []
         driver.pump.busy = True
 

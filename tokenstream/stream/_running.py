@@ -32,7 +32,7 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
         cursors: The aspects of its first choice.
         router: The handlers.
     """
-    run = _begin(cursors, router)
+    run = _begin(driver, cursors, router)
     run.refuse_async()
     try:
         _do(driver, run, run.begin())
@@ -59,7 +59,7 @@ async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> To
     """
     from anyio import create_task_group
 
-    tasks = _Tasks(driver, _begin(cursors, router), router.concurrency)
+    tasks = _Tasks(driver, _begin(driver, cursors, router), router.concurrency)
     try:
         async with create_task_group() as tasks.group:
             await tasks.read()
@@ -171,9 +171,13 @@ class _Tasks:
 
     async def _done(self, todo: Work) -> None:
         try:
-            value = await self._call(todo)
-            if value is not None and isawaitable(value):
-                value = await value
+            around = self._run.around_tool
+            if around is None or not todo.is_tool:
+                value = await self._called(todo)
+            else:
+                with around(todo.item) as step:
+                    value = await self._called(todo)
+                    _keep_result(step, value)
         except self._cancelled as error:
             # The run is being ended, or a handler has met the end of somebody else's task.
             self._end_with(error)
@@ -185,6 +189,11 @@ class _Tasks:
             self._end_with(error)
         else:
             self._run.keep(todo, value)
+
+    async def _called(self, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+        """Return what a handler returns, awaited where that is to be."""
+        value = await self._call(todo)
+        return await value if value is not None and isawaitable(value) else value
 
     async def _call(self, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
         """Call a handler: a plain tool in a thread, since it may block, and all else here."""
@@ -211,25 +220,43 @@ class _Tasks:
                 self._failure.add_note(f"beside it, {type(error).__name__} was raised")
 
 
-def _begin(cursors: Cursors, router: Router) -> Run:
+def _begin(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -> Run:
     from tokenstream.router import Router
 
     given: Any = router
     if not isinstance(given, Router):
         raise MisuseError(f"stream.run() takes a Router, not {type(given).__name__}")
-    return given._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
+    run = given._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
+    hub = getattr(driver, "hub", None)
+    run.around_tool = None if hub is None else hub.around_tool
+    return run
 
 
 def _do(driver: SyncDriver, run: Run, work: list[Work]) -> None:
     for todo in work:
         try:
-            run.keep(todo, _plain(todo))
+            run.keep(todo, _plain(todo) if run.around_tool is None else _within(run, todo))
         except BaseException as error:
             if run.excuses(todo, error):
                 continue
             todo.blame(error)
             driver.close(quiet=True)
             raise
+
+
+def _within(run: Run, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+    """Return what a handler returns, a tool in the block that is meant for it."""
+    if run.around_tool is None or not todo.is_tool:
+        return _plain(todo)
+    with run.around_tool(todo.item) as step:
+        value = _plain(todo)
+        _keep_result(step, value)
+        return value
+
+
+def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, which stands above
+    if step is not None:
+        step.result = value
 
 
 def _plain(todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns

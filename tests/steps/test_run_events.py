@@ -1,0 +1,282 @@
+"""What happens in a run as events: whoever draws it sees which step each belongs to."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tests.steps.answers import asking, async_stream_of, messages_of, stream_of, talk
+from tests.support.recordings import Recorded, ours
+from tests.support.sampling import sampled
+from tokenstream import Retry, Steps, Stream, resilient
+from tokenstream.errors import StreamError
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    MessageStart,
+    PartStart,
+    Restarted,
+    StepDone,
+    StepStart,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
+from tokenstream.message import Citation, ToolCall
+
+if TYPE_CHECKING:
+    from tokenstream.steps import Step
+
+
+def parts_of(events: list[Event]) -> dict[int, set[str | None]]:
+    """Return the steps that tell of each part."""
+    found: dict[int, set[str | None]] = {}
+    for event in events:
+        if event.part is not None:
+            found.setdefault(event.part, set()).add(event.step)
+    return found
+
+
+def in_turns(streams: list[Stream], dice: random.Random) -> None:
+    """Read streams event by event, in turns."""
+    left = [iter(stream) for stream in streams]
+    while left:
+        mine = dice.choice(left)
+        try:
+            next(mine)
+        except (StopIteration, StreamError):
+            left.remove(mine)
+
+
+def test_three_steps_in_turns_keep_their_own_parts() -> None:
+    """No two parts have one number, calls of one id are told apart, and each step adds up to its message."""
+    for seed in range(20):
+        dice = random.Random(seed)
+        with Steps() as run:
+            seen = run.events()
+            found: list[Event] = []
+            steps = [run.step(name) for name in ("a", "b", "c")]
+            bodies = [asking("Oslo", "Rome"), asking("Oslo"), talk("Hel", "lo")]
+            streams = [step.follow(stream_of(body)) for step, body in zip(steps, bodies, strict=True)]
+            left = [(step, iter(stream)) for step, stream in zip(steps, streams, strict=True)]
+            while left:
+                mine = dice.choice(left)
+                if next(mine[1], None) is None:
+                    left.remove(mine)
+                    mine[0].end()
+                found += seen.ready()
+        found += seen.ready()
+        messages = messages_of(found)
+        ids = [event.id for event in found if isinstance(event, ToolCallStart)]
+
+        assert all(len(steps) == 1 for steps in parts_of(found).values())
+        assert sorted(parts_of(found)) == list(range(len(parts_of(found))))
+        assert len(ids) == len(set(ids)) == 3
+        for step, stream in zip(steps, streams, strict=True):
+            assert _told(stream.message) == _told(messages[step.id])
+
+
+def _told(message: Any) -> Any:
+    """Return what a message says, without the ids of its calls and what no event tells."""
+    parts = [
+        part.model_copy(update={"id": ""}) if isinstance(part, ToolCall) else part for part in message.parts
+    ]
+    return message.model_copy(update={"parts": tuple(parts), "ending": "streaming", "format": None})
+
+
+@pytest.mark.parametrize("recorded", sampled(ours(), one_in=6), ids=lambda recorded: recorded.name)
+def test_a_step_of_any_recording_adds_up_to_its_message(recorded: Recorded) -> None:
+    """Beside another one, whose parts lie between."""
+    dice = random.Random(len(recorded.body))
+    with Steps() as run:
+        seen = run.events()
+        one, two = run.step("one"), run.step("two")
+        streams = [step.follow(Stream(recorded.body, format=recorded.format)) for step in (one, two)]
+        in_turns(streams, dice)
+        found = seen.ready()
+    expected = [stream.message.model_copy(update={"choice": 0}) for stream in streams]
+    messages = messages_of(event for event in found if event.choice == 0)
+
+    assert [(each.text, each.reasoning, each.refusal, len(each.parts)) for each in expected] == [
+        (each.text, each.reasoning, each.refusal, len(each.parts))
+        for each in (messages[one.id], messages[two.id])
+    ]
+    assert all(len(steps) == 1 for steps in parts_of([e for e in found if e.choice == 0]).values())
+
+
+def test_whoever_comes_late_is_told_all_from_the_start() -> None:
+    """In larger pieces; the same names are used for the same things."""
+    with Steps() as run:
+        early = run.events()
+        with run.step("ask", agent="a") as step:
+            first = early.ready()
+            for _ in step.follow(stream_of(talk("Hel", "lo"))):
+                first += early.ready()
+        first += early.ready()
+        late = run.events().ready()
+
+    assert [StepStart("1", "ask", agent="a"), TextDelta("Hello"), StepDone("1")] == [
+        event for event in late if isinstance(event, StepStart | TextDelta | StepDone)
+    ]
+    assert [TextDelta("Hel"), TextDelta("lo")] == [event for event in first if isinstance(event, TextDelta)]
+    assert messages_of(first) == messages_of(late)
+
+
+def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:
+    """With the id that the call has in the run: another stream has used it."""
+    with Steps() as run:
+        run.step("other").follow(stream_of(asking("Rome"))).final()
+        with run.step("ask") as step:
+            stream = step.follow(stream_of(asking("Oslo")))
+            for call in stream.tool_calls:
+                with run.step(call):
+                    pass
+    events = list(run.events())
+    (caused,) = [event for event in events if isinstance(event, StepStart) and event.cause is not None]
+    called = [event.call.id for event in events[: events.index(caused)] if isinstance(event, ToolCallDone)]
+
+    assert caused.cause is not None
+    assert ["call_0", "call_0-2"] == called
+    assert "call_0-2" == caused.cause.id
+    assert {"call_0-2"} == {
+        event.id for event in events if isinstance(event, ToolCallDelta) and event.step == step.id
+    }
+
+
+def test_a_step_without_a_known_call_has_it_all_the_same() -> None:
+    """An application may have got it elsewhere."""
+    call = ToolCall(id="x", name="f", complete=True)
+    with Steps() as run, run.step(call):
+        pass
+
+    assert [StepStart("1", "f", cause=call), StepDone("1")] == list(run.events())
+
+
+def test_a_citation_cites_the_part_by_its_number_in_the_run() -> None:
+    """As everything that names a part."""
+    with Steps() as run:
+        steps: list[Step] = [run.step("a"), run.step("b")]
+        for step in steps:
+            step.feed(TextDelta("Hi"))
+            step.feed(CitationAdded(Citation(url="u", cites=0), part=1))
+        events = run.events().ready()
+
+    cited = [(event.part, event.citation.cites) for event in events if isinstance(event, CitationAdded)]
+    assert [(1, 0), (3, 2)] == cited
+
+
+def test_an_answer_that_begins_again_says_so_in_its_step() -> None:
+    """And keeps the numbers of its parts."""
+    bodies = iter([talk("Hel", "lo")[:3], talk("Good", "bye")])
+    with Steps() as run, run.step("ask") as step:
+        seen = run.events()
+        stream = step.follow(
+            resilient(lambda: next(bodies), Retry(mode="restart", wait=0), format="openai-chat")
+        )
+        found: list[Event] = []
+        for _ in stream:
+            found += seen.ready()
+
+    assert [step.id] == [event.step for event in found if isinstance(event, Restarted)]
+    assert {0} == {event.part for event in found if isinstance(event, PartStart)}
+    assert "Goodbye" == messages_of(found)[step.id].text
+    assert None is stream.attempts[0].error or "Goodbye" == stream.message.text
+
+
+def test_an_answer_of_a_framework_begins_with_its_head() -> None:
+    """Another one in the same step has parts of its own."""
+    with Steps() as run, run.step("agent") as step:
+        for word in ("One", "Two"):
+            step.feed(MessageStart(model="m", another=word == "Two"))
+            step.feed(TextDelta(word))
+        events = run.events().ready()
+
+    assert [(0, "One"), (1, "Two")] == [
+        (event.part, event.text) for event in events if isinstance(event, TextDelta)
+    ]
+    assert "One\n\nTwo" == step.text
+
+
+# -- loops --------------------------------------------------------------------------------
+
+
+def test_a_loop_in_another_thread_ends_with_the_run() -> None:
+    """It waits for more while the run goes on, and several may."""
+    found: list[list[Event]] = [[], []]
+    with Steps() as run:
+        threads = [
+            threading.Thread(target=lambda mine=mine: mine.extend(run.events()), daemon=True)
+            for mine in found
+        ]
+        for thread in threads:
+            thread.start()
+        with run.step("ask") as step:
+            step.follow(stream_of(talk(*("word " * 200).split(" ")[:-1]))).final()
+    for thread in threads:
+        thread.join(10)
+
+    assert ["word" * 200] * 2 == [messages_of(mine)[step.id].text for mine in found]
+    assert all(isinstance(mine[0], StepStart) and isinstance(mine[-1], StepDone) for mine in found)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_loop_in_a_task_sees_what_comes(backend: str) -> None:
+    """From tasks of its own event loop, and from other threads."""
+    found: list[Event] = []
+
+    async def main() -> None:
+        run = Steps()
+
+        async def show() -> None:
+            async for event in run.events():
+                found.append(event)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(show)
+            with run:
+                with run.step("here") as step:
+                    await step.follow(async_stream_of(talk("Hel", "lo"))).final()
+                with run.step("there") as step:
+                    stream = step.follow(stream_of(talk("Good", "bye")))
+                    await anyio.to_thread.run_sync(stream.final)
+
+    anyio.run(main, backend=backend)
+
+    assert ["Hello", "Goodbye"] == [message.text for message in messages_of(found).values()]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_loop_that_is_cancelled_loses_nothing(backend: str) -> None:
+    """What comes later is given to the next one."""
+
+    async def main() -> list[Event]:
+        with Steps() as run:
+            events, found = run.events(), list[Event]()
+            for word in ("one", "two", "three"):
+                with anyio.move_on_after(0.001):
+                    while True:
+                        found.append(await anext(events))
+                run.step(word).end()
+        found += [event async for event in events]
+        return found
+
+    assert 6 == len(anyio.run(main, backend=backend))
+
+
+def test_a_program_of_one_thread_looks_without_waiting() -> None:
+    """And is told when there is nothing more to come."""
+    run = Steps()
+    events = run.events()
+    with run:
+        run.step("ask").end()
+        looks = [events.ready(), events.ready()]
+        over = events.over
+    events.ready()
+
+    assert [[StepStart("1", "ask"), StepDone("1")], []] == looks
+    assert (False, True) == (over, events.over)

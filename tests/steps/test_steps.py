@@ -1,0 +1,293 @@
+"""A run as a tree that grows: what its steps say of themselves, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from tests.steps.answers import asking, async_stream_of, stream_of, talk
+from tokenstream import Steps, Usage
+from tokenstream.errors import MisuseError
+from tokenstream.events import TextDelta, UsageUpdate
+from tokenstream.message import ToolCall
+
+CALL = ToolCall(id="call_1", name="weather", arguments_text="{}", complete=True)
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# -- the tree ---------------------------------------------------------------------
+
+
+def test_steps_nest_as_their_blocks_do() -> None:
+    """Each knows the one that it is a part of, and its own id."""
+    with Steps("trip") as run, run.step("plan") as plan:
+        with run.step("search") as search:
+            pass
+        with run.step("write") as write:
+            pass
+
+    assert (run.steps, plan.steps) == ((plan,), (search, write))
+    assert [None, plan, plan] == [plan.parent, search.parent, write.parent]
+    assert ["1", "2", "3"] == [plan.id, search.id, write.id]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_tasks_nest_below_the_block_that_they_were_started_in(backend: str) -> None:
+    """Side by side, none within another."""
+
+    async def work(run: Steps, name: str) -> None:
+        with run.step(name):
+            await anyio.lowlevel.checkpoint()
+            with run.step(f"{name} below"):
+                await anyio.lowlevel.checkpoint()
+
+    async def main() -> Steps:
+        with Steps() as run, run.step("all"):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(work, run, "one")
+                tasks.start_soon(work, run, "two")
+        return run
+
+    (above,) = anyio.run(main, backend=backend).steps
+
+    steps = sorted(above.steps, key=lambda step: step.name)
+    assert ["one", "two"] == [step.name for step in steps]
+    assert [["one below"], ["two below"]] == [[below.name for below in step.steps] for step in steps]
+
+
+def test_threads_that_copy_the_context_nest_too() -> None:
+    """And those that do not begin a step where they are told to."""
+
+    async def main() -> Steps:
+        with Steps() as run, run.step("all") as above:
+            await asyncio.to_thread(lambda: run.step("copied").end())
+            thread = threading.Thread(target=lambda: above.step("told").end())
+            thread.start()
+            thread.join()
+        return run
+
+    (above,) = asyncio.run(main()).steps
+
+    assert ["copied", "told"] == [step.name for step in above.steps]
+
+
+def test_a_step_is_named_by_the_call_that_started_it() -> None:
+    """Calls of one tool are told apart by it."""
+    with Steps() as run, run.step("ask", agent="planner"), run.step(CALL) as step:
+        pass
+
+    assert ("weather", CALL, "planner") == (step.name, step.cause, step.agent)
+
+
+def test_two_runs_at_once_do_not_mix() -> None:
+    """A step is a part of a step of its own run."""
+    with (
+        Steps() as one,
+        Steps() as two,
+        one.step("a") as above,
+        two.step("b") as other,
+        one.step("c") as below,
+    ):
+        pass
+
+    assert (None, above) == (other.parent, below.parent)
+
+
+# -- what a step shows --------------------------------------------------------------
+
+
+def test_a_step_shows_its_stream_while_it_runs() -> None:
+    """Text, counts and figures; the stream is read as ever."""
+    with Steps() as run, run.step("write") as step:
+        stream = step.follow(stream_of(talk("Hel", "lo")))
+        before = (step.text, step.usage)
+        pieces: list[tuple[str, str]] = [(piece, step.text) for piece in stream.text]
+
+    assert ("", None) == before
+    assert [("Hel", "Hel"), ("lo", "Hello")] == pieces
+    assert (stream,) == step.streams
+    assert step.metrics is not None
+    assert (stream.message, (stream.message,), stream.metrics.chunks) == (
+        step.message,
+        step.messages,
+        step.metrics.chunks,
+    )
+
+
+def test_a_step_may_follow_several_streams() -> None:
+    """Its texts stand one below the other, and its counts are added up, with those of the steps within."""
+    with Steps() as run, run.step("write") as step:
+        step.follow(stream_of(talk("One."))).final()
+        with run.step("check") as below:
+            below.follow(stream_of(talk("Good."))).final()
+        step.follow(stream_of(talk("T", "wo."))).final()
+
+    assert "One.\n\nTwo." == step.text
+    assert [3, 1] == [each.usage.output_tokens for each in (step, below) if each.usage is not None]
+    assert [4, 4] == [each.total_usage.output_tokens for each in (step, run) if each.total_usage is not None]
+
+
+def test_a_step_that_follows_nothing_has_nothing_to_show() -> None:
+    """None, never zero."""
+    with Steps() as run, run.step("think") as step:
+        pass
+
+    assert ("", None, None, None, None, ()) == (
+        step.text,
+        step.message,
+        step.usage,
+        step.total_usage,
+        step.metrics,
+        step.streams,
+    )
+    assert run.total_usage is None
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_async_stream_is_followed_alike(backend: str) -> None:
+    """In plain `with` blocks."""
+
+    async def main() -> list[tuple[str, str]]:
+        with Steps() as run, run.step("write") as step:
+            async with step.follow(async_stream_of(talk("Hel", "lo"))) as stream:
+                return [(piece, step.text) async for piece in stream.text]
+
+    assert [("Hel", "Hel"), ("lo", "Hello")] == anyio.run(main, backend=backend)
+
+
+def test_time_is_told_while_a_step_runs_and_after() -> None:
+    """By the clock of the run."""
+    clock = Clock()
+    with Steps(clock=clock) as run:
+        clock.now = 1.0
+        with run.step("think") as step:
+            clock.now = 3.5
+            running = step.seconds
+        clock.now = 9.0
+
+    assert (2.5, 2.5, 9.0) == (running, step.seconds, run.seconds)
+    assert (1.0, 3.5) == (step.started, step.ended)
+
+
+# -- how it ends ----------------------------------------------------------------------
+
+
+def test_a_step_that_raises_has_failed() -> None:
+    """The error goes on, and its words stay."""
+    run = Steps()
+    with pytest.raises(ValueError, match="no such"), run, run.step("look") as step:
+        assert "running" == step.state
+        raise ValueError("no such city")
+
+    assert ("failed", "ValueError: no such city") == (step.state, step.error)
+    assert "failed" == run.state
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_step_that_is_cancelled_has_stopped(backend: str) -> None:
+    """It has not failed."""
+
+    async def main() -> Any:
+        with Steps() as run, anyio.move_on_after(0.01), run.step("wait"):
+            await anyio.sleep_forever()
+        return run.steps[0].state, run.state
+
+    assert ("stopped", "done") == anyio.run(main, backend=backend)
+
+
+def test_a_step_that_is_left_open_is_stopped_with_what_it_is_a_part_of() -> None:
+    """And says so."""
+    with Steps("trip") as run:
+        with run.step("plan") as plan:
+            open_step = run.step("search")
+        other = run.step("write")
+
+    assert ("stopped", "it was left open when the step 'plan' ended") == (open_step.state, open_step.error)
+    assert ("stopped", "it was left open when the run 'trip' ended") == (other.state, other.error)
+    assert "done" == plan.state
+
+
+def test_what_has_ended_takes_nothing_more() -> None:
+    """The error says what to do."""
+    stream = stream_of(talk("Hi"))
+    stream.final()
+    with Steps("trip") as run, run.step("plan") as step:
+        pass
+    for misuse in (
+        lambda: run.step("more"),
+        lambda: step.step("more"),
+        lambda: step.follow(stream),
+        lambda: step.feed(TextDelta("Hi")),
+        step.__enter__,
+        run.__enter__,
+    ):
+        with pytest.raises(MisuseError, match="has ended"):
+            misuse()
+    step.end()
+    run.end()
+
+    assert "done" == step.state
+
+
+def test_what_is_no_stream_is_refused() -> None:
+    """And a stream belongs to one step."""
+    not_one: Any = [b"Hi"]
+    unnamed: Any = 7
+    with Steps() as run, run.step("a") as step, run.step("b") as other:
+        stream = step.follow(stream_of(talk("Hi")))
+        with pytest.raises(MisuseError, match="not list"):
+            step.follow(not_one)
+        with pytest.raises(MisuseError, match="follows this stream already"):
+            other.follow(stream)
+        with pytest.raises(MisuseError, match="not by int"):
+            run.step(unnamed)
+        with pytest.raises(MisuseError, match="not int"):
+            run.step("c", cause=unnamed)
+
+    assert "Hi" == stream.final().text
+
+
+# -- to look at -------------------------------------------------------------------------
+
+
+def test_a_run_is_printed_as_a_tree() -> None:
+    """Names, agents, calls, states, times and tokens."""
+    clock = Clock()
+    run = Steps("trip", clock=clock)
+    step = run.step(CALL)
+    with pytest.raises(TimeoutError), run, run.step("plan", agent="planner") as plan:
+        plan.follow(stream_of(asking("Oslo"))).final()
+        with step:
+            clock.now = 1.24
+        with run.step("write", agent="writer"):
+            raise TimeoutError
+
+    assert str(run).split("\n") == [
+        "trip failed 1.2 s 5 + 7 tokens",
+        "├─ weather [call_1] done 1.2 s",
+        "└─ plan (planner) failed 1.2 s 5 + 7 tokens - TimeoutError",
+        "   └─ write (writer) failed 0.0 s - TimeoutError",
+    ]
+    assert ("<Steps trip: failed, 2 steps>", "<Step weather [call_1] done 1.2 s>") == (repr(run), repr(step))
+
+
+def test_a_step_may_be_made_of_events() -> None:
+    """Of a framework's run, which has no stream of ours."""
+    with Steps() as run, run.step("agent") as step:
+        for event in (TextDelta("Hel"), TextDelta("lo"), UsageUpdate(Usage(output_tokens=2))):
+            step.feed(event)
+
+    assert ("Hello", (), Usage(output_tokens=2)) == (step.text, step.streams, step.usage)

@@ -1,0 +1,129 @@
+"""All that happens in a run, as events for an interface."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from tokenstream.events import StepStart
+from tokenstream.stream._event_cursor import EventCursor
+from tokenstream.stream._host import running
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from tokenstream.events import Event
+    from tokenstream.steps._log import Answer, Log
+
+__all__ = ["RunEvents"]
+
+
+class RunEvents:
+    """The events of a run, from its start; see `Steps.events`.
+
+    It is read in one place: whoever else wants them asks the run again.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._position = 0
+        self._cursors: dict[str, list[tuple[Answer, EventCursor]]] = {}
+        self._waiting: deque[Event] = deque()
+        self._version = -1
+        self._over = False
+        self._lock = threading.Lock()
+
+    def ready(self) -> list[Event]:
+        """Return what has come since the last look, without waiting; empty where nothing has.
+
+        Example:
+            >>> from tokenstream import Steps
+            >>> with Steps() as run, run.step("plan"):
+            ...     [type(event).__name__ for event in run.events().ready()]
+            ['StepStart']
+        """
+        with self._lock:
+            self._look()
+            found = [*self._waiting]
+            self._waiting.clear()
+        return found
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, and all its events were given."""
+        return self._over and not self._waiting
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        while (event := self._next()) is None:
+            if self._over:
+                raise StopIteration
+            self._log.wait(self._version)
+        return event
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while (event := self._next()) is None:
+            if self._over:
+                raise StopAsyncIteration
+            await self._wait()
+        return event
+
+    # -- within ------------------------------------------------------------
+
+    async def _wait(self) -> None:
+        """Wait in this task until something comes, in whatever thread."""
+        from anyio import Event
+
+        host, told = running(), Event()
+        if host is None:
+            return
+
+        def wake() -> None:
+            host.call(told.set)
+
+        try:
+            if self._log.wake_by(wake, self._version):
+                await told.wait()
+        finally:
+            self._log.let_be(wake)
+
+    def _next(self) -> Event | None:
+        with self._lock:
+            if not self._waiting:
+                self._look()
+            return self._waiting.popleft() if self._waiting else None
+
+    def _look(self) -> None:
+        """Take what has come since the last look."""
+        log = self._log
+        # First: what comes from here on is looked at another time.
+        self._version = log.version
+        with log.lock:
+            over, entries = log.over, log.entries[self._position :]
+            self._position += len(entries)
+            for entry in entries:
+                if isinstance(entry, tuple):
+                    step, answer = entry
+                    self._cursors[step].append((answer, EventCursor(answer.accumulator)))
+                    continue
+                # What caused a step was said before it, and so was all that came of one before its end.
+                self._drain_all()
+                if isinstance(entry, StepStart):
+                    self._cursors[entry.id] = []
+                else:
+                    del self._cursors[entry.id]
+                self._waiting.append(entry)
+            self._drain_all()
+            self._over = over
+
+    def _drain_all(self) -> None:
+        names = self._log.names
+        for step, cursors in self._cursors.items():
+            for answer, cursor in cursors:
+                self._waiting.extend(names.placed(event, answer.number, step) for event in cursor.ready())

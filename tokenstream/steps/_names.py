@@ -1,0 +1,106 @@
+"""Numbers of parts and ids of calls that are unique in a run, whichever stream they are of."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import (
+    CitationAdded,
+    PartDone,
+    PartStart,
+    Restarted,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
+from tokenstream.message import ToolCall
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+
+__all__ = ["Names"]
+
+
+class Names:
+    """Knows what the parts and the calls of each answer are called in the run.
+
+    A part is numbered when it is first told, and a call keeps its id unless
+    another answer has used it. Both are for good, so that all readers are told the same.
+    """
+
+    __slots__ = ("_ids", "_parts", "_taken")
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[int, int, int], int] = {}
+        self._ids: dict[tuple[int, str], str] = {}
+        self._taken: set[str] = set()
+
+    def id(self, answer: int, id: str) -> str:
+        """Return the id in the run of something that has an id in an answer.
+
+        Args:
+            answer: The answer's number in the run.
+            id: The id there; what has none gets none.
+        """
+        if not id:
+            return id
+        found = self._ids.get((answer, id))
+        if found is None:
+            found, number = id, 1
+            while found in self._taken:
+                number += 1
+                found = f"{id}-{number}"
+            self._taken.add(found)
+            self._ids[answer, id] = found
+        return found
+
+    def part(self, answer: int, choice: int, part: int) -> int:
+        """Return the number in the run of a part of an answer."""
+        return self._parts.setdefault((answer, choice, part), len(self._parts))
+
+    def call(self, answer: int, call: ToolCall) -> ToolCall:
+        """Return a tool call with its id in the run."""
+        return ToolCall.model_construct(
+            id=self.id(answer, call.id),
+            name=call.name,
+            arguments_text=call.arguments_text,
+            complete=call.complete,
+            type=call.type,
+            provider_data=call.provider_data,
+        )
+
+    def placed(self, event: Event, answer: int, step: str) -> Event:
+        """Return an event of an answer as one of the run.
+
+        Args:
+            event: The event, which nobody else has.
+            answer: The answer's number.
+            step: The id of the step.
+        """
+        told: Any = event
+        match event:
+            case Restarted():
+                # Whoever reads the stream has this one, too.
+                told = copy(event)
+            case ToolCallStart() | ToolCallDelta():
+                told.id = self.id(answer, event.id)
+            case ToolCallDone():
+                told.call = self._renamed(answer, event.call)
+            case PartStart() | PartDone():
+                told.content = self._renamed(answer, event.content)
+            case CitationAdded() if event.citation.cites is not None:
+                cites = self.part(answer, event.choice, event.citation.cites)
+                told.citation = event.citation.model_copy(update={"cites": cites})
+            case _:
+                pass
+        if event.part is not None:
+            told.part = self.part(answer, event.choice, event.part)
+        told.step = step
+        placed: Event = told
+        return placed
+
+    def _renamed(self, answer: int, content: Any) -> Any:  # noqa: ANN401 - a part, or None
+        before: str = getattr(content, "id", "")
+        id = self.id(answer, before)
+        return content if id == before else content.model_copy(update={"id": id})
