@@ -47,6 +47,8 @@ def _answer(request: Request) -> Reply:
         "/moved": Reply(chunks=[], status=307, headers={"location": "/text?key=hidden"}),
         "/busy": refusal(429, "slow down"),
         "/key": refusal(401, f"the key in {key} is wrong"),
+        "/broken-off": refusal(401, f"the key in {key[:20]}… is wrong"),
+        "/escapes": refusal(500, "red \x1b[31m"),
     }
     return replies.get(request.route, refusal(404, "nothing is here"))
 
@@ -254,7 +256,38 @@ def test_a_key_is_sent_and_never_shown(
     assert (1, "") == (status, shown.err)
     assert f"Bearer {_KEY}" == server.exchanges[-1].request.headers["Authorization"]
     assert _KEY not in shown.out
-    assert "the key in *** is wrong" in shown.out
+    assert "the key in Bearer *** is wrong" in shown.out
+
+
+def test_the_beginning_of_a_key_is_not_shown_either(
+    server: ReplayServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Servers shorten what they quote."""
+    monkeypatch.setenv("SOME_KEY", _KEY)
+    main(["doctor", f"{server.url}/broken-off", "--header-env", "Authorization=SOME_KEY"])
+    shown = capsys.readouterr().out
+
+    assert "the key in Bearer ***… is wrong" in shown
+    assert _KEY[:8] not in shown
+
+
+def test_what_a_terminal_would_obey_is_shown_as_an_escape(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the verdict as well as in the findings."""
+    main(["doctor", f"{server.url}/escapes"])
+
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_header_without_a_colon_is_not_repeated(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The key may stand in it."""
+    with pytest.raises(SystemExit):
+        main(["doctor", f"{server.url}/text", "-H", f"Authorization Bearer {_KEY}"])
+
+    assert _KEY not in capsys.readouterr().err
 
 
 def test_a_header_of_the_environment_goes_out_as_it_is(

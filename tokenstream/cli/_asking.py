@@ -129,7 +129,9 @@ def standard_input(opened: ExitStack) -> BufferedReader:
 def _header(given: str) -> tuple[str, str]:
     name, colon, value = given.partition(":")
     if not colon or not name.strip():
-        msg = f"{given!r} is no header: it reads 'Name: value'"
+        # What was given may be a key: only a single harmless word is repeated.
+        shown = repr(given) if given.isalpha() else "this"
+        msg = f"{shown} is no header: it reads 'Name: value'"
         raise argparse.ArgumentTypeError(msg)
     return _named(name), value.strip()
 

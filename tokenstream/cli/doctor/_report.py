@@ -35,8 +35,10 @@ _TOGETHER = 0.01
 _BEGINNING, _END = 6, 3
 """How many lines of a timeline are shown."""
 _BAR = 40
-_SHORTEST_SECRET = 7
-"""Characters of a word that is hidden: more than those of Bearer."""
+_SHORTEST_SECRET = 4
+_TELLING = 8
+"""Characters of a secret that are hidden also where a message breaks off in it."""
+_SCHEMES = {"basic", "bearer", "digest", "token"}
 
 
 class Masked:
@@ -51,13 +53,19 @@ class Masked:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        words = {word for secret in secrets for word in (secret, *secret.split())}
-        self._words = sorted((word for word in words if len(word) >= _SHORTEST_SECRET), key=len, reverse=True)
+        words = {word for secret in secrets for word in secret.split()}
+        # As they stand in JSON.
+        words |= {json.dumps(word)[1:-1] for word in words}
+        fit = (word for word in words if len(word) >= _SHORTEST_SECRET and word.lower() not in _SCHEMES)
+        self._words = sorted(fit, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Return a text with stars in place of what is secret."""
+        """Return a text with stars in place of what is secret, or of the beginning of it."""
         for word in self._words:
-            text = text.replace(word, "***")
+            least = min(len(word), _TELLING)
+            if word[:least] in text:
+                for length in range(len(word), least - 1, -1):
+                    text = text.replace(word[:length], "***")
         return text
 
 
@@ -70,8 +78,8 @@ def lines_of(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> Itera
         diagnosis: What they say.
     """
     verb = "" if diagnosis.verdict != "cannot be told" else "it "
-    yield f"{place}: {verb}{diagnosis.verdict}"
-    yield f"  {diagnosis.reason}"
+    yield f"{one_line(place)}: {verb}{diagnosis.verdict}"
+    yield f"  {one_line(diagnosis.reason)}"
     for probe in probes:
         yield ""
         yield from _evidence(probe)
