@@ -133,6 +133,11 @@ class Alone(Uncopied):
         return Cursors(self, choice)
 
     @property
+    def own(self) -> Self:
+        """The driver that reads the source; one of several readers has none of its own."""
+        return self
+
+    @property
     def by_event(self) -> Self:
         """The driver whose `step` returns each event."""
         return self

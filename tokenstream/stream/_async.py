@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from tokenstream._elsewhere import no_block
 from tokenstream._glance import through_of
+from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, async_source
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
@@ -194,6 +195,10 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
     @property
     def responses(self) -> AsyncResponses[AsyncStream]:
         """The answers on one WebSocket connection, one after the other: an iterator of `AsyncStream`."""
+        if self._shared is not None:
+            raise MisuseError(
+                "this stream is shared as one answer: share each that `.responses` of an unshared one gives"
+            )
         if self._responses is None:
             from tokenstream.stream._responses import AsyncResponses
 
@@ -284,9 +289,9 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         """
         from tokenstream.stream._guarding import guard, is_awaited
 
-        kept = guard(self._driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
+        kept = guard(self._driver.own, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
         if callable(rule):
-            self._driver.ask_beside(kept, awaited=is_awaited(rule))
+            self._driver.own.ask_beside(kept, awaited=is_awaited(rule))
         return self
 
     # -- several consumers ---------------------------------------------------
@@ -322,6 +327,10 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         from tokenstream.stream._broadcast_hub import check_same
 
         if self._shared is None:
+            if self._driver.diverted:
+                raise MisuseError(
+                    "the answers of this connection are read one by one: share each that `.responses` gives"
+                )
             self._shared, self._driver = broadcast(self._driver, policy, size)
         else:
             check_same(self._driver, policy, size)

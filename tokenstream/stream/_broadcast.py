@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._broadcast_hub import Place, Policy
+    from tokenstream.stream._items import Bell
 
 __all__ = ["Broadcast", "BroadcastReader"]
 
@@ -118,12 +119,23 @@ class SyncHub(Hub[SyncDriver]):
         """Return what a look finds, once what has come already was read; None where nothing has."""
         with self.lock:
             me = self.whoami()
-            if (found := look()) is None and self.leader is None and not (self.over or self.must_wait(me)):
+            if (found := look()) is None and self._may_read(me):
                 self._read(me, self.driver.step_now)
                 found = look()
             if found is None and self.over:
                 self.driver.step()
         return found
+
+    def next_beside(self, place: Place, bell: Bell) -> Event | None:
+        """Return a reader's next event for a loop that reads other streams as well, where it has come."""
+        with self.lock:
+            me = self.whoami()
+            if (event := self.take(place)) is None and self._may_read(me):
+                self._read(me, partial(self.driver.next_beside, bell))
+                event = self.take(place)
+            if event is None and self.over:
+                self.driver.step()
+        return event
 
     def alone(self, act: Callable[[], object]) -> None:
         """Do something with the driver as its only reader."""
@@ -147,7 +159,12 @@ class SyncHub(Hub[SyncDriver]):
                 self.wake()
 
     def wake(self) -> None:
+        super().wake()
         self.changed.notify_all()
+
+    def begin_beside(self, bell: Bell) -> None:
+        with self.lock:
+            super().begin_beside(bell)
 
     def close(self, *, quiet: bool = False) -> None:
         """Close the stream, for all readers."""
@@ -217,7 +234,7 @@ class _SyncFollower(Follower):
 
     def __iter__(self) -> Iterator[Event]:
         with self.hub.lock:
-            self.check_left()
+            self.enter_loop()
         return self
 
     def __next__(self) -> Event:
@@ -235,6 +252,12 @@ class _SyncFollower(Follower):
     def read_ahead(self) -> None:
         """Have a thread read the source, so that a read can be given a time."""
         self.hub.alone(self.hub.driver.read_ahead)
+
+    def expire(self) -> None:
+        """Look what it means that nothing came for as long as may be waited."""
+        with self.hub.lock:
+            if not self.is_reading:
+                self.hub.alone(self.hub.driver.expire)
 
     def fall_back(self, error: StreamError) -> None:
         """End the stream with an answer that was given up."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._broadcast_hub import Place, Policy
+    from tokenstream.stream._items import Bell
 
 __all__ = ["AsyncBroadcast", "AsyncBroadcastReader"]
 
@@ -84,12 +85,22 @@ class AsyncHub(Hub[AsyncDriver]):
     async def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
         """Return what a look finds, once what has come already was read; None where nothing has."""
         me = self.whoami()
-        if (found := look()) is None and self.leader is None and not (self.over or self.must_wait(me)):
+        if (found := look()) is None and self._may_read(me):
             await self._read(me, self.driver.step_now)
             found = look()
         if found is None and self.over:
             await self.driver.step()
         return found
+
+    async def next_beside(self, place: Place, bell: Bell) -> Event | None:
+        """Return a reader's next event for a loop that reads other streams as well, where it has come."""
+        me = self.whoami()
+        if (event := self.take(place)) is None and self._may_read(me):
+            await self._read(me, partial(self.driver.next_beside, bell))
+            event = self.take(place)
+        if event is None and self.over:
+            await self.driver.step()
+        return event
 
     async def alone(self, act: Callable[[], Awaitable[object]]) -> None:
         """Do something with the driver as its only reader."""
@@ -102,6 +113,7 @@ class AsyncHub(Hub[AsyncDriver]):
             await act()
 
     def wake(self) -> None:
+        super().wake()
         told, self._told = self._told, None
         if told is not None:
             told.set()
@@ -162,8 +174,17 @@ class _AsyncFollower(Follower):
     __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        self.check_left()
+        self.enter_loop()
         return self
+
+    def expire(self) -> None:
+        """Look what it means that nothing came for as long as may be waited."""
+        if not self.is_reading:
+            self.hub.driver.expire()
+            self.hub.wake()
+
+    def glance_beside(self) -> None:
+        """Leave it to `next_beside`: others are to be told."""
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
         event: Coroutine[Any, Any, Event] = self.next_event()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._aspects import Cursors
     from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._items import Bell
     from tokenstream.stream._sync_driver import SyncDriver
 
 __all__ = ["NEWS", "PATIENCE", "Following", "Hub", "Place", "Policy", "Views", "check_same", "checked"]
@@ -103,6 +104,7 @@ class Hub(Generic[DriverT]):
 
     __slots__ = (
         "__weakref__",
+        "_bells",
         "_listeners",
         "_numbers",
         "_readers",
@@ -144,10 +146,14 @@ class Hub(Generic[DriverT]):
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Gives the block in which a router runs a tool; None where it runs it as it is."""
         self._listeners: list[Callable[[], object]] = []
+        self._bells: list[Bell] = []
+        """Those of loops that read other streams as well."""
         driver.pump.busy = True
 
     def __del__(self) -> None:
-        self.driver.pump.busy = False
+        driver = getattr(self, "driver", None)
+        if driver is not None:
+            driver.pump.busy = False
 
     def join(self, name: str | None = None, *, here: bool = False) -> Place:
         """Return the place of another reader.
@@ -282,13 +288,28 @@ class Hub(Generic[DriverT]):
         self.crowded = bool(behind)
         return self.crowded
 
+    def _may_read(self, me: object) -> bool:
+        """Tell whether there is more to be read, and nobody to be waited for."""
+        return self.leader is None and not self.over and not self.must_wait(me)
+
     def lead(self, me: object) -> _Turn:
         """Return a block in which whoever has asked reads the stream."""
         return _Turn(self, me)
 
     def wake(self) -> None:
         """Have all who wait look again."""
-        raise NotImplementedError
+        for bell in self._bells:
+            bell.set()
+
+    def begin_beside(self, bell: Bell) -> None:
+        """Begin to read for a loop that reads other streams as well, unless somebody reads.
+
+        Args:
+            bell: Rung when there is something to look at.
+        """
+        self._bells = [*self._bells, bell]
+        if self.leader is None:
+            self.driver.begin_beside(bell)
 
     def set_free(self) -> None:
         """Let the driver end the stream, where nobody reads it."""

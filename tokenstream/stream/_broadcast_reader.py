@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._broadcast_hub import Place
+    from tokenstream.stream._items import Bell
     from tokenstream.stream._opening import First
 
 __all__ = ["Follower"]
@@ -59,6 +60,10 @@ class Follower(Alone):
         return self.following(cursor, self.hub, self.place)
 
     @property
+    def own(self) -> Any:  # noqa: ANN401 - of either colour
+        return self.hub.driver
+
+    @property
     def by_event(self) -> Any:  # noqa: ANN401 - the same, but for `step`
         return _ByEvent(self)
 
@@ -81,14 +86,40 @@ class Follower(Alone):
     def _news(self) -> Callable[[], Any]:
         return partial(self.hub.look, self.place, self.place.seen)
 
-    def check_left(self) -> None:
+    def enter_loop(self) -> None:
         """Refuse a new loop over the events where there are none left for this reader."""
         hub, place = self.hub, self.place
         if place.gone:
             raise StreamClosed("this reader was closed: ask .broadcast() of its stream for another one")
-        left = place.condensed or not place.reads_events or place.position != hub.ring.end
+        left = not place.reads_events or self.has_events
         if hub.over and not left and hub.driver.error is None:
             hub.driver.enter_loop()
+
+    # -- beside other streams, in one loop -----------------------------------
+
+    @property
+    def has_events(self) -> bool:
+        """An event has come for this reader."""
+        return bool(self.place.condensed) or self.place.position != self.hub.ring.end
+
+    @property
+    def has_come(self) -> bool:
+        """The next read comes back at once."""
+        return self.has_events or self.hub.driver.has_come
+
+    @property
+    def is_waiting_beside(self) -> bool:
+        """All that has come is given, and there will be a ring when there is more."""
+        waiting: bool = self.hub.driver.is_waiting_beside
+        return waiting and not self.has_events
+
+    def begin_beside(self, bell: Bell) -> None:
+        """Begin to read for a loop that reads other streams as well."""
+        self.hub.begin_beside(bell)
+
+    def next_beside(self, bell: Bell) -> Any:  # noqa: ANN401 - an event, or None
+        """Return the next event for such a loop, where it has come."""
+        return self.hub.next_beside(self.place, bell)
 
     # -- opening and ending --------------------------------------------------
 
@@ -104,6 +135,11 @@ class Follower(Alone):
     def wait_open(self, first: First) -> Any:  # noqa: ANN401 - None, once awaited
         """Read until the answer has begun."""
         return self.hub.alone(partial(self.hub.driver.wait_open, first))
+
+    def ask_to_close(self) -> None:
+        """Note that the stream is closed before its end."""
+        self.hub.set_free()
+        self.hub.driver.ask_to_close()
 
     def close(self, **how: bool) -> Any:  # noqa: ANN401 - None, once awaited
         """Leave; the stream itself is closed for all."""

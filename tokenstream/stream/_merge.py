@@ -97,7 +97,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
 
     def _leave(self, lane: Lane[K, SyncDriver]) -> None:
         super()._leave(lane)
-        if lane.driver.pump.has_come:
+        if lane.driver.has_come:
             # Its thread has brought it after the look at what there is, while it still stood in line.
             lane.place.set()
 

@@ -184,6 +184,10 @@ class Stream(StreamBase[SyncDriver], Choice):
     @property
     def responses(self) -> Responses[Stream]:
         """The answers on one WebSocket connection, one after the other: an iterator of `Stream`."""
+        if self._shared is not None:
+            raise MisuseError(
+                "this stream is shared as one answer: share each that `.responses` of an unshared one gives"
+            )
         if self._responses is None:
             from tokenstream.stream._responses import Responses
 
@@ -272,7 +276,7 @@ class Stream(StreamBase[SyncDriver], Choice):
             raise MisuseError(
                 "a guard that has to be awaited needs an AsyncStream; a Stream takes a plain function"
             )
-        guard(self._driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
+        guard(self._driver.own, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
         return self
 
     # -- several consumers ---------------------------------------------------
@@ -308,6 +312,10 @@ class Stream(StreamBase[SyncDriver], Choice):
         from tokenstream.stream._broadcast_hub import check_same
 
         if self._shared is None:
+            if self._driver.diverted:
+                raise MisuseError(
+                    "the answers of this connection are read one by one: share each that `.responses` gives"
+                )
             self._shared, self._driver = broadcast(self._driver, policy, size)
         else:
             check_same(self._driver, policy, size)

@@ -215,6 +215,11 @@ class SyncDriver(Driver):
         machine = self.machine
         return machine.shortcut is not None and machine.plain and not self.pump.has_come
 
+    @property
+    def has_come(self) -> bool:
+        """A thread has brought what is not read yet."""
+        return self.pump.has_come
+
     def _advance_beside(self, bell: Bell) -> Event | None:
         """Take chunks that a thread has brought, up to an event."""
         machine, pump = self.machine, self.pump

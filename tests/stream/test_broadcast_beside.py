@@ -1,0 +1,251 @@
+"""A stream that is shared, and all else that may be done with one: merge it, guard it, ask again, resume."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.stream.bodies import ANSWER, Source, chunk
+from tests.stream.merging import saying
+from tests.support.wire import DONE
+from tokenstream import AsyncStream, Retry, Stream, merge, resilient, testing
+from tokenstream.errors import ConcurrentRead, MisuseError, OutputInvalid, StreamTruncated
+from tokenstream.events import Restarted, Stopped, TextDelta
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def text_of(pairs: list[Any], label: str) -> str:
+    return "".join(event.text for of, event in pairs if of == label and isinstance(event, TextDelta))
+
+
+def test_a_shared_stream_has_its_place_in_a_merge() -> None:
+    """Its readers go along with it, and read it where they are ahead."""
+    streams = {name: Stream(saying(name, "lo"), format="openai-chat") for name in ("one", "two")}
+    (reader,) = streams["one"].tee(1)
+    with merge(streams) as merged:
+        pairs = [next(merged)]
+        first = reader.final().text
+        pairs += merged
+
+    assert ("onelo", "onelo", "twolo") == (first, text_of(pairs, "one"), text_of(pairs, "two"))
+
+
+def test_another_thread_reads_what_is_merged() -> None:
+    """Either may read for both."""
+    for _ in range(20):
+        streams = {name: Stream(saying(*"some words"), format="openai-chat") for name in ("one", "two")}
+        readers = [stream.tee(1)[0] for stream in streams.values()]
+        texts: list[str] = []
+        threads = [
+            threading.Thread(target=lambda reader=reader, texts=texts: texts.append("".join(reader.text)))
+            for reader in readers
+        ]
+        with merge(streams) as merged:
+            for thread in threads:
+                thread.start()
+            pairs = list(merged)
+            for thread in threads:
+                thread.join(10)
+
+        assert ["some words"] * 2 == texts
+        assert "some words" == text_of(pairs, "one") == text_of(pairs, "two")
+
+
+async def test_a_shared_stream_has_its_place_in_an_asynchronous_merge() -> None:
+    """Its readers are tasks beside the loop."""
+
+    async def body(*pieces: str) -> Any:
+        for piece in saying(*pieces):
+            await anyio.lowlevel.checkpoint()
+            yield piece
+
+    streams = {name: AsyncStream(body(*"some words"), format="openai-chat") for name in ("one", "two")}
+    readers = [reader for stream in streams.values() for reader in stream.tee(2)]
+    texts: list[str] = []
+
+    async def read(reader: Any) -> None:
+        texts.append((await reader.final()).text)
+
+    with anyio.fail_after(10):
+        async with merge(streams) as merged, anyio.create_task_group() as tasks:
+            for reader in readers:
+                tasks.start_soon(read, reader)
+            pairs = [pair async for pair in merged]
+
+    assert ["some words"] * 4 == texts
+    assert "some words" == text_of(pairs, "one") == text_of(pairs, "two")
+
+
+def test_an_answer_that_begins_again_does_so_for_every_reader() -> None:
+    """What a view has given is not given again, and events tell of it."""
+    broken = [*ANSWER[:4]]
+    bodies = iter([broken, ANSWER])
+    with resilient(lambda _: Source(next(bodies)), Retry(mode="restart", wait=0)) as stream:
+        one, two, late = stream.tee(3)
+        text = one.text
+        got = [next(text), next(text)]
+        events = list(two)
+        got.extend(text)
+        calls = [call.name for call in late.tool_calls]
+
+    assert "Let me see." == "".join(got)
+    assert 1 == sum(isinstance(event, Restarted) for event in events)
+    assert ["get_weather", "get_time"] == calls
+
+
+def test_an_answer_that_begins_again_as_another_one_fails_for_all() -> None:
+    """As on a plain stream; what had come is kept."""
+    other = [chunk({"role": "assistant", "content": "No."}), chunk({}, "stop"), DONE]
+    bodies = iter([ANSWER[:4], other])
+    with resilient(lambda _: Source(next(bodies)), Retry(mode="restart", wait=0)) as stream:
+        one, two = stream.tee(2)
+        text = one.text
+        next(text)
+        for reader in (text, two.text, two):
+            with pytest.raises(StreamTruncated):
+                list(reader)
+
+
+@pytest.mark.parametrize("shared_first", [False, True])
+def test_a_guard_stops_the_stream_for_all(shared_first: bool) -> None:
+    """Every reader is told, and told why."""
+    stream = Stream(["The ", "cat ", "sat"], format="pieces")
+    readers = stream.tee(2) if shared_first else ()
+    stream.guard("cat")
+    readers = readers or stream.tee(2)
+    for reader in readers:
+        events = list(reader)
+        assert Stopped("the text matches 'cat'") == events[-1]
+        assert "The cat " == "".join(reader.text)
+        assert "the text matches 'cat'" == reader.stop_reason
+
+
+async def test_a_guard_that_is_awaited_stops_the_stream_for_all() -> None:
+    """It is asked beside the stream, whoever reads it."""
+
+    async def off_topic(message: Any) -> str | None:
+        await anyio.lowlevel.checkpoint()
+        return "off topic" if "cat" in message.text else None
+
+    async def body() -> Any:
+        for piece in ("The ", "cat ", *(["sat "] * 50)):
+            await anyio.sleep(0.001)
+            yield piece
+
+    stream = AsyncStream(body(), format="pieces")
+    one, two = stream.tee(2)
+    async with stream.guard(off_topic, first_tokens=2):
+        with anyio.fail_after(10):
+            message = await one.final()
+
+    assert ("stopped", "off topic", "off topic") == (message.ending, one.stop_reason, two.stop_reason)
+
+
+@pytest.mark.parametrize("shared_first", [False, True])
+def test_wait_open_takes_nothing_from_the_readers(shared_first: bool) -> None:
+    """It may be called before the stream is shared, and after."""
+    stream = Stream(ANSWER)
+    if not shared_first:
+        stream.wait_open(first="event")
+    (reader,) = stream.tee(1)
+    stream.wait_open(first="event")
+
+    assert list(Stream(ANSWER)) == list(reader) == list(stream)
+
+
+def test_a_checkpoint_is_gone_on_with_by_all_readers() -> None:
+    """They are given what a plain stream is."""
+    body = testing.script().text("Let ", "me ", "see.").finish().chunks("openai-responses")
+    with Stream(body) as begun:
+        next(begun.text)
+        checkpoint = begun.checkpoint()
+    plain = [Stream.from_checkpoint(checkpoint, body) for _ in range(2)]
+    one, two = Stream.from_checkpoint(checkpoint, body).tee(2)
+
+    assert list(plain[0].text) == list(one.text)
+    assert list(plain[1]) == list(two)
+    assert "Let me see." == two.message.text
+
+
+def test_fail_fast_stops_the_stream() -> None:
+    """For all readers, as it would the stream itself."""
+    one, two = Stream(['{"eggs": "two', '", "milk": 1', "}"], format="pieces").tee(2)
+    with pytest.raises(OutputInvalid):
+        list(one.partials(dict[str, int], fail_fast=True))
+
+    assert "stopped" == two.final().ending
+
+
+def test_a_view_with_a_timer_reads_in_time_beside_others() -> None:
+    """A thread reads the source then, for all."""
+    go = threading.Semaphore(0)
+
+    def body() -> Any:
+        yield "one "
+        yield "two "
+        assert go.acquire(timeout=10)
+        yield "three"
+
+    with Stream(body(), format="pieces") as stream:
+        one, two = stream.tee(2)
+        got: list[str] = []
+        loop = threading.Thread(target=lambda: got.extend(one.text))
+        loop.start()
+        calm = []
+        for piece in two.text.throttle(hz=100, timer=True):
+            calm.append(piece)
+            if "".join(calm) == "one two ":
+                go.release()
+        loop.join(10)
+
+    assert "one two three" == "".join(calm) == "".join(got)
+
+
+def test_a_stream_that_is_being_read_cannot_be_shared() -> None:
+    """The first read goes on."""
+    found: list[str] = []
+
+    def body() -> Any:
+        yield "one "
+        with pytest.raises(ConcurrentRead):
+            stream.tee(2)
+        found.append("refused")
+        yield "two"
+
+    stream = Stream(body(), format="pieces")
+
+    assert (["one ", "two"], ["refused"]) == (list(stream.text), found)
+
+
+def test_a_reader_that_reads_inside_a_read_is_refused() -> None:
+    """It would wait for itself."""
+    found: list[str] = []
+
+    def body() -> Any:
+        yield "one "
+        with pytest.raises(ConcurrentRead):
+            two.final()
+        found.append("refused")
+        yield "two"
+
+    one, two = Stream(body(), format="pieces").tee(2)
+
+    assert (["one ", "two"], ["refused"]) == (list(one.text), found)
+
+
+def test_answers_that_are_read_one_by_one_are_shared_one_by_one() -> None:
+    """The connection has none of its own."""
+    stream = Stream(ANSWER)
+    stream.broadcast()
+    with pytest.raises(MisuseError, match="each that"):
+        _ = stream.responses
+    stream.close()
