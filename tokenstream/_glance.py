@@ -34,7 +34,14 @@ class Observes(Protocol):
     """Goes along with a machine."""
 
     def ended(self, machine: Any) -> None:  # noqa: ANN401 - a machine, which stands above
-        """Take the end: the verdict is given, and what had arrived is on the error."""
+        """Take the end, perhaps again: the verdict is given, and what had arrived is on the error."""
+
+    def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - a router's, which stands above
+        """Return what gives the block in which a router runs a tool.
+
+        Args:
+            within: Gives the block of somebody else, which stands within it; None where there is none.
+        """
 
 
 class Glancing:
@@ -72,7 +79,7 @@ class Glancing:
         self.head: ResponseHead | None = None
         """The head of the response; None where there is none, or not yet."""
         self.observer: Observes | None = None
-        """Is told of the end, once."""
+        """Is told of the end."""
         self.chunk: Any = None
         """The input that `pull` decodes next."""
         self.reorder: Reorder | None = None
@@ -176,9 +183,8 @@ class Glancing:
 
     def tell_end(self) -> None:
         """Tell who goes along that the verdict is given."""
-        observer, self.observer = self.observer, None
-        if observer is not None:
-            observer.ended(self)
+        if self.observer is not None:
+            self.observer.ended(self)
 
     def fail(self) -> None:
         """Take the accumulator's error, after the event that brought it."""

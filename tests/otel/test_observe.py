@@ -7,23 +7,23 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.otel.backend import Backend
 from tests.project import PYPROJECT
 from tests.support.packages import needed
-from tokenstream import Deadlines, Retry, Stream, aconnect, connect, resilient, tap, testing
+from tokenstream import AsyncStream, Deadlines, Retry, Stream, aconnect, connect, resilient, tap, testing
 from tokenstream.errors import MisuseError, StatusError, StreamError, StreamTruncated
 from tokenstream.otel import observe
 from tokenstream.testing._server import ReplayServer, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tokenstream import AsyncStream
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
 ANSWER = (
     testing.script(id="chatcmpl-1", model="m-2026-01-01")
@@ -119,6 +119,21 @@ def test_what_was_not_reported_is_not_told(backend: Backend) -> None:
     assert [] == backend.points(TOKENS)
     assert backend.span.attributes is not None
     assert not [name for name in backend.span.attributes if name.startswith("gen_ai.usage")]
+
+
+def test_of_an_answer_that_was_stopped_only_the_requests_tokens_are_told(backend: Backend) -> None:
+    """What the answer came to is estimated then, and an estimate is no count."""
+    with observe(_replayed(format="anthropic"), **backend.takes) as stream:
+        next(stream.text)
+        stream.stop()
+    usage = stream.message.usage
+
+    assert usage is not None
+    assert "estimated" == usage.source
+    assert [] == [
+        point for point in backend.points(TOKENS) if point.attributes["gen_ai.token.type"] != "input"
+    ]
+    assert "gen_ai.usage.output_tokens" not in (backend.span.attributes or {})
 
 
 def test_a_response_that_was_wrapped_has_no_time_to_its_first_chunk(backend: Backend) -> None:
@@ -441,6 +456,36 @@ def test_what_fails_in_opentelemetry_never_reaches_the_loop(
     assert "Hello" == observe(_replayed(), **backend.takes).final().text
     assert ["OpenTelemetry failed: ValueError; the stream is not disturbed"] == caplog.messages
     assert [1] == [point.count for point in backend.points(DURATION)]
+
+
+def test_an_exporter_that_raises_never_reaches_the_loop(backend: Backend) -> None:
+    """The SDK itself catches that."""
+
+    class Broken(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            raise OSError
+
+    backend.tracers.add_span_processor(SimpleSpanProcessor(Broken()))
+
+    assert "Hello" == observe(_replayed(), **backend.takes).final().text
+    assert 1 == len(backend.spans)
+
+
+@pytest.mark.anyio
+async def test_what_fails_in_opentelemetry_never_reaches_an_asynchronous_loop(backend: Backend) -> None:
+    """Neither at the end of the answer nor where its task is cancelled."""
+    backend.tracers.add_span_processor(_Raises("end", ValueError()))
+    with anyio.move_on_after(0.05) as scope:
+        async with observe(AsyncStream(_never_ending(), started_at=0.0), **backend.takes) as stream:
+            await stream.final()
+
+    assert scope.cancelled_caught
+    assert "stopped" == (backend.span.attributes or {})["tokenstream.ending"]
+
+
+async def _never_ending() -> AsyncIterator[bytes]:
+    yield ANSWER.chunks("openai-chat")[0]
+    await anyio.sleep_forever()
 
 
 def test_an_instrument_that_raises_never_reaches_the_loop(caplog: pytest.LogCaptureFixture) -> None:

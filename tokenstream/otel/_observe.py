@@ -6,6 +6,7 @@ import atexit
 import sys
 import time
 from array import array
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
@@ -13,6 +14,7 @@ from tokenstream.errors import MisuseError, StatusError, StreamError
 from tokenstream.otel._providers import format_at, operation_of, provider_of
 from tokenstream.otel._report import LEFT, Report, Told, quietly, tell, tell_left
 from tokenstream.otel._requested import model_in, parameters_of, place_of
+from tokenstream.otel._tools import around_tools
 from tokenstream.stream import AsyncStream, AsyncTap, Stream, Tap
 from tokenstream.stream._base import reader_of
 from tokenstream.stream._driver import Driver
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream._machine import Machine
     from tokenstream.message import Message, Usage
     from tokenstream.otel._requested import Attributes
+    from tokenstream.otel._tools import Around
     from tokenstream.stream._tap_onlooker import Onlooker
 
 __all__ = ["observe"]
@@ -88,6 +91,9 @@ def observe(
     if not isinstance(given, Stream | AsyncStream | Tap | AsyncTap):
         raise MisuseError(f"observe takes a stream or a tap, and not {type(stream).__name__}")
     reader = reader_of(stream)
+    # Where a stream has several readers, its own is one of them.
+    hub = getattr(reader, "hub", None)
+    reader = reader if hub is None else hub.driver
     machine = reader.machine
     if machine.over:
         raise MisuseError("the answer has ended: observe a stream before it is read")
@@ -105,14 +111,16 @@ def observe(
         each_chunk=each_chunk,
         attributes={**parameters_of(payload), **(attributes or {})},
     )
-    if not _at_exit:
-        _at_exit.append(atexit.register(tell_left))
+    _tell_at_exit()
     machine.observer = observer
     tell_left()
     return stream
 
 
-_at_exit: list[object] = []
+@cache
+def _tell_at_exit() -> None:
+    """Have told at the end of the program what was dropped; once is enough."""
+    atexit.register(tell_left)
 
 
 class Observer:
@@ -163,9 +171,19 @@ class Observer:
         Args:
             machine: What the answer has come to.
         """
+        if self._over:
+            return
         self._over = True
         quietly(lambda: self._tell(machine))
         quietly(tell_left)
+
+    def around_tool(self, within: Around | None) -> Around:
+        """Return what gives the block in which a router runs a tool.
+
+        Args:
+            within: Gives the block of somebody else, which stands within it; None where there is none.
+        """
+        return around_tools(self._told, within)
 
     def _tell(self, machine: Machine) -> None:
         self._meter.pack()
@@ -174,6 +192,7 @@ class Observer:
         report = self._report(machine, driver, error if isinstance(error, StreamError) else None)
         if report is not None:
             tell(report, self._told)
+        self._gaps = array("d")
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if self._over or is_finalizing():
@@ -199,7 +218,8 @@ class Observer:
             return None
         messages: list[Message] = [] if machine is None else machine.accumulator.messages
         answer = messages[0] if messages else None
-        url = self._url or (None if head is None else head.url)
+        # The one that has answered, where several were asked.
+        url = (None if head is None else head.url) or self._url
         format = (None if machine is None else machine.format) or self._format or format_at(url)
         seconds = metrics.duration
         ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS)
@@ -266,7 +286,7 @@ def _said_by(messages: Sequence[Message]) -> Attributes:
 
 def _tokens_of(usage: Usage | None, format: str | None) -> Attributes:
     """Return the token counts that are sure: of an answer that was cut, those of the request alone."""
-    if usage is None or usage.source == "estimated":
+    if usage is None:
         return {}
     input_tokens = usage.input_tokens
     if input_tokens is not None and format in _APART:

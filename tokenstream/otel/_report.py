@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from tokenstream.otel._requested import Attributes
 
-__all__ = ["LEFT", "Report", "Told", "quietly", "tell", "tell_left"]
+__all__ = ["LEFT", "NAME", "Report", "Told", "instruments_of", "quietly", "tell", "tell_left"]
 
-_NAME = "tokenstream"
+NAME = "tokenstream"
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = tuple(4**power for power in range(14))
 
@@ -102,7 +102,7 @@ def _trace(report: Report, told: Told) -> Context:
     """Make the span, and return the context in which it is the current one."""
     from opentelemetry import trace
 
-    tracer = trace.get_tracer(_NAME, tracer_provider=told.tracers)
+    tracer = trace.get_tracer(NAME, tracer_provider=told.tracers)
     span = tracer.start_span(
         report.name,
         context=told.context,
@@ -129,23 +129,24 @@ class _Instruments:
     def __init__(self, meter: Meter) -> None:
         def seconds(name: str, description: str) -> Histogram:
             return meter.create_histogram(
-                f"gen_ai.client.operation.{name}",
+                name,
                 unit="s",
                 description=description,
                 explicit_bucket_boundaries_advisory=_SECONDS,
             )
 
-        self.duration = seconds("duration", "GenAI operation duration.")
+        self.duration = seconds("gen_ai.client.operation.duration", "GenAI operation duration.")
         self.first = seconds(
-            "time_to_first_chunk",
+            "gen_ai.client.operation.time_to_first_chunk",
             "Time to receive the first chunk, measured from when the client issues the generation request "
             "to when the first chunk is received in the response stream.",
         )
         self.gap = seconds(
-            "time_per_output_chunk",
+            "gen_ai.client.operation.time_per_output_chunk",
             "Time per output chunk, recorded for each chunk received after the first one, measured as the "
             "time elapsed from the end of the previous chunk to the end of the current chunk.",
         )
+        self.tool = seconds("gen_ai.execute_tool.duration", "The duration of a single tool execution.")
         self.tokens = meter.create_histogram(
             "gen_ai.client.token.usage",
             unit="{token}",
@@ -165,18 +166,19 @@ class _Process:
 _PROCESS = _Process()
 
 
-def _instruments_of(provider: MeterProvider | None) -> _Instruments:
+def instruments_of(provider: MeterProvider | None) -> _Instruments:
+    """Return the histograms of a provider; None for the one that is set for the process."""
     from opentelemetry import metrics
 
     whose = _PROCESS if provider is None else provider
     found = _made.get(whose)
     if found is None:
-        found = _made.setdefault(whose, _Instruments(metrics.get_meter(_NAME, meter_provider=provider)))
+        found = _made.setdefault(whose, _Instruments(metrics.get_meter(NAME, meter_provider=provider)))
     return found
 
 
 def _record(report: Report, told: Told, context: Context) -> None:
-    instruments = _instruments_of(told.meters)
+    instruments = instruments_of(told.meters)
     shared, ended = report.shared, report.shared
     if report.error_type is not None:
         ended = {**shared, "error.type": report.error_type}

@@ -228,7 +228,8 @@ def _begin(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -
         raise MisuseError(f"stream.run() takes a Router, not {type(given).__name__}")
     run = given._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
     hub = getattr(driver, "hub", None)
-    run.around_tool = None if hub is None else hub.around_tool
+    around, observer = None if hub is None else hub.around_tool, driver.machine.observer
+    run.around_tool = around if observer is None else observer.around_tool(around)
     return run
 
 

@@ -1,0 +1,106 @@
+"""The spans of tools that a router runs beside an answer."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.otel._report import NAME, instruments_of, quietly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
+
+    from tokenstream.message import ToolCall
+    from tokenstream.otel._report import Told
+    from tokenstream.otel._requested import Attributes
+
+    Around: TypeAlias = Callable[[ToolCall], AbstractContextManager[Any]]
+
+__all__ = ["around_tools"]
+
+
+def around_tools(told: Told, within: Around | None) -> Around:
+    """Return what gives the block in which a tool is run: its span is current there.
+
+    Args:
+        told: Who is told.
+        within: Gives the block of somebody else, which stands within it; None where there is none.
+    """
+
+    @contextmanager
+    def around(call: ToolCall) -> Generator[Any]:
+        running = _Running(told, call)
+        quietly(running.begin)
+        try:
+            with nullcontext() if within is None else within(call) as inner:
+                yield inner
+        except BaseException as error:
+            running.error_type = type(error).__name__
+            raise
+        finally:
+            quietly(running.leave)
+            quietly(running.tell)
+
+    return around
+
+
+class _Running:
+    """A tool that is being run.
+
+    Args:
+        told: Who is told.
+        call: What called it.
+    """
+
+    def __init__(self, told: Told, call: ToolCall) -> None:
+        self._told = told
+        self._attributes: Attributes = {"gen_ai.tool.name": call.name, "gen_ai.tool.type": "function"}
+        self._id = call.id
+        self._span: Any = None
+        self._token: Any = None
+        self._begun = time.perf_counter()
+        self._begun_ns = time.time_ns()
+        self.error_type: str | None = None
+        """What it failed with; None where it did not."""
+
+    def begin(self) -> None:
+        """Start the span, and have it be the current one."""
+        from opentelemetry import context, trace
+
+        tracer = trace.get_tracer(NAME, tracer_provider=self._told.tracers)
+        self._span = tracer.start_span(
+            f"execute_tool {self._attributes['gen_ai.tool.name']}",
+            context=self._told.context,
+            attributes={
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.call.id": self._id,
+                **self._attributes,
+            },
+            start_time=self._begun_ns,
+        )
+        self._token = context.attach(trace.set_span_in_context(self._span))
+
+    def leave(self) -> None:
+        """Have what was current before be so again."""
+        if self._token is not None:
+            from opentelemetry import context
+
+            context.detach(self._token)
+
+    def tell(self) -> None:
+        """End the span and record how long it took."""
+        from opentelemetry import trace
+
+        seconds = time.perf_counter() - self._begun
+        attributes, within = self._attributes, self._told.context
+        if self.error_type is not None:
+            attributes = {**attributes, "error.type": self.error_type}
+        if self._span is not None:
+            within = trace.set_span_in_context(self._span, within)
+            self._span.set_attributes(attributes)
+            if self.error_type is not None:
+                self._span.set_status(trace.StatusCode.ERROR, self.error_type)
+            quietly(lambda: self._span.end(self._begun_ns + round(seconds * 1e9)))
+        instruments_of(self._told.meters).tool.record(seconds, attributes, within)
