@@ -196,6 +196,7 @@ class Glancing:
         """Mark content that came with the end of the input; return False."""
         if fresh:
             self.meter.content(self.now)
+        self.meter.plain_deltas += 1
         if self.meter.waiting and event.__class__ is TextDelta:
             self.meter.mark_text(self.now)
         elif event.__class__ is ToolCallStart:

@@ -436,7 +436,7 @@ class Machine(Glancing):
                     continue
             else:
                 frames, several = self.sorted_frames(coding, connection, chunk, now), True
-            fresh = True
+            said = 0
             glance = connection.format.frame_shortcut() if several else None
             for frame in frames:
                 event = None if glance is None else glance(frame)
@@ -449,9 +449,9 @@ class Machine(Glancing):
                         self._giving = events, self._given
                 for event in events:
                     if self.take(event):
-                        if fresh:
-                            fresh = False
+                        if not said:
                             meter.content(now)
+                        said += 1
                         if event.__class__ is TextDelta:
                             if meter.waiting:
                                 meter.mark_text(now)
@@ -469,6 +469,7 @@ class Machine(Glancing):
                 self.error = connection.framing.error or (coding.error if coding else None) or self.gap
                 if outgrown and self.error is None:
                     self.error = LimitExceeded(limit="body", value=most)
+            meter.plain_deltas += said
             ending = connection.format
             self.answered = ending.ended
             if self.answered:

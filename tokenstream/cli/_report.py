@@ -71,4 +71,10 @@ def figures_of(report: Report) -> dict[str, Any]:
     metrics = report.stream.metrics
     figures = {field.name: getattr(metrics, field.name) for field in fields(metrics) if field.name != "gaps"}
     gaps = {f"gap_{name}": getattr(metrics.gaps, name) for name in ("p50", "p95", "p99", "max", "mean")}
-    return {**figures, **gaps, "tpot": metrics.tpot, "tokens_per_second": metrics.tokens_per_second}
+    return {
+        **figures,
+        **gaps,
+        "buffered": metrics.buffered,
+        "tpot": metrics.tpot,
+        "tokens_per_second": metrics.tokens_per_second,
+    }

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from operator import mul
+from typing import Literal
 
-__all__ = ["NO_COUNTS", "GapHistogram", "count_sorted"]
+__all__ = ["NO_COUNTS", "GapHistogram", "buffering", "count_sorted"]
 
 _SHORTEST = 1e-4
 _PER_DECADE = 10
 _BOUNDS = [_SHORTEST * 10 ** (step / _PER_DECADE) for step in range(63)]
 """What separates the buckets, in seconds; the first and the last bucket have one bound."""
-_HALF_STEP = 10 ** (0.5 / _PER_DECADE)
+_MIDDLES = [_SHORTEST, *[bound / 10 ** (0.5 / _PER_DECADE) for bound in _BOUNDS[1:]], math.inf]
+"""What a gap in a bucket is taken for."""
 NO_COUNTS = (0,) * (len(_BOUNDS) + 1)
 
 
@@ -102,14 +105,8 @@ class GapHistogram:
         for bucket, count in enumerate(self.counts):
             below += count
             if count and below >= rank:
-                return min(_middle(bucket), self.max)
+                return min(_MIDDLES[bucket], self.max)
         return self.max
-
-
-def _middle(bucket: int) -> float:
-    if bucket == 0:
-        return _SHORTEST
-    return _BOUNDS[bucket] / _HALF_STEP if bucket < len(_BOUNDS) else math.inf
 
 
 def count_sorted(gaps: list[float], counts: list[int]) -> None:
@@ -129,3 +126,55 @@ def count_sorted(gaps: list[float], counts: list[int]) -> None:
         counts[bucket] += end - done
         done = end
     counts[last] += len(gaps) - done
+
+
+_NOTABLE, _SILENCE = 21, 35
+"""Buckets from which on a gap is one of the network, 10 ms, and one that separates bursts, 0.25 s."""
+_LEAST_DELTAS, _LEAST_IN_ALL = 20, 40
+"""Deltas in a burst, on average, and in an answer: fewer may be how the provider sends."""
+_SECONDS_PER_DELTA = 0.0003
+"""No model writes faster: what comes so was written before."""
+_MOST_FLIGHTS, _LEAST_IN_FLIGHT = 3, 10
+"""Round trips of the network that a burst may take beside, on average, and deltas that come with each."""
+_LEAST_WAIT, _MOST_OF_WAIT = 0.5, 0.2
+"""A wait before the only burst in which it can have been written, and how much of it the burst may last."""
+
+
+def buffering(
+    gaps: GapHistogram, *, wait: float, deltas: int, away: float = 0.0
+) -> Literal["bursts", "at_end"] | None:
+    """Tell by the times of an answer whether something on its way holds it back; None where it is not seen.
+
+    What was written while nobody heard of it comes faster than any model writes:
+    in bursts with silence between them, or all of it at the end. Short answers
+    tell nothing, and nor do those whose reader was busy with something else.
+
+    Args:
+        gaps: The gaps between chunks with content.
+        wait: Seconds until the first content.
+        deltas: How many events with content came.
+        away: Seconds for which nobody read.
+
+    Example:
+        >>> written = GapHistogram.of([0.02] * 99)
+        >>> buffering(written, wait=0.4, deltas=100)
+        >>> buffering(GapHistogram.of([2.0, 2.0]), wait=2.4, deltas=100)
+        'bursts'
+        >>> buffering(GapHistogram.of([]), wait=6.4, deltas=100)
+        'at_end'
+    """
+    silences, flights = sum(gaps.counts[_SILENCE:]), sum(gaps.counts[_NOTABLE:_SILENCE])
+    bursts = silences + 1
+    quick = sum(map(mul, gaps.counts[:_NOTABLE], _MIDDLES))
+    taken = sum(map(mul, gaps.counts[:_SILENCE], _MIDDLES))
+    if (
+        deltas < max(_LEAST_DELTAS * bursts, _LEAST_IN_ALL)
+        or flights > _MOST_FLIGHTS * bursts
+        or deltas < _LEAST_IN_FLIGHT * (bursts + flights)
+        or quick > _SECONDS_PER_DELTA * deltas
+        or away > (gaps.seconds - taken if silences else wait) / 2
+    ):
+        return None
+    if silences:
+        return "bursts"
+    return "at_end" if wait >= _LEAST_WAIT and taken <= wait * _MOST_OF_WAIT else None

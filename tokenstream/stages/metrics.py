@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import sub
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tokenstream.stages._gaps import NO_COUNTS, GapHistogram, count_sorted
+from tokenstream.stages._gaps import NO_COUNTS, GapHistogram, buffering, count_sorted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,16 +59,31 @@ class Metrics:
     """Bytes that were read."""
     events: int = 0
     """Events that were given."""
+    deltas: int = 0
+    """Those of them that held content."""
     content_chunks: int = 0
     """Chunks that held content."""
     gaps: GapHistogram = _NO_GAPS
     """The times between two successive chunks with content: `gaps.p50`, `p95`, `p99`, `max`, `mean`."""
     stalls: int = 0
     """How many of these gaps were longer than two seconds."""
+    away: float = 0.0
+    """Seconds for which nobody read: the loop was busy with something else for more than 10 ms."""
     output_tokens: int | None = None
     """Tokens of the answer; `tokens_source` says who counted them."""
     tokens_source: Literal["reported", "partial", "estimated"] | None = None
     """Whether these are the provider's final count, its count so far, or an estimate by the text."""
+
+    @property
+    def buffered(self) -> Literal["bursts", "at_end"] | None:
+        """How something on the way holds the answer back, as far as its times can tell.
+
+        In bursts with silence between them, or all of it at the end, and faster
+        than any model writes. None where that does not show, as in short answers.
+        """
+        if self.ttft is None:
+            return None
+        return buffering(self.gaps, wait=self.ttft, deltas=self.deltas, away=self.away)
 
     @property
     def tpot(self) -> float | None:
@@ -139,12 +154,14 @@ class Meter:
         "_first_text",
         "_first_tool_call",
         "_wrapped",
+        "away",
         "bytes",
         "ended_at",
         "first_event_at",
         "on_gaps",
         "plain_chunks",
         "plain_content_chunks",
+        "plain_deltas",
         "stamps",
         "started_at",
         "waiting",
@@ -157,8 +174,12 @@ class Meter:
         """Chunks that were not read at a glance; one that was is one delta."""
         self.plain_content_chunks = 0
         """Those of them that held content."""
+        self.plain_deltas = 0
+        """Events with content that these held."""
         self.waiting = True
         """Whether one of the marks that most answers have has not been taken."""
+        self.away = 0.0
+        """Seconds for which nobody read."""
         self.first_event_at: float | None = None
         """The clock at the first whole frame."""
         self.on_gaps: Callable[[list[float]], object] | None = None
@@ -267,6 +288,8 @@ class Meter:
         first, gaps = self._first_content, _NO_GAPS
         if counted.number and first is not None and last is not None:
             gaps = GapHistogram(tuple(counted.counts), last - first, counted.longest)
+        content_chunks = counted.number + len(counted.stamps)
+        glanced = content_chunks - self.plain_content_chunks
         return Metrics(
             started="wrapped" if self._wrapped else "request",
             first_byte=since(self._first_byte),
@@ -276,12 +299,14 @@ class Meter:
             first_tool_call=since(self._first_tool_call),
             last_content=since(last),
             duration=since(self.ended_at if self.ended_at is not None else now) or 0.0,
-            chunks=self.plain_chunks + counted.number + len(counted.stamps) - self.plain_content_chunks,
+            chunks=self.plain_chunks + glanced,
             bytes=self.bytes,
             events=events,
-            content_chunks=counted.number + len(counted.stamps),
+            deltas=self.plain_deltas + glanced,
+            content_chunks=content_chunks,
             gaps=gaps,
             stalls=counted.stalls,
+            away=self.away,
             output_tokens=tokens,
             tokens_source=None if usage is None or tokens is None else usage.source,
         )

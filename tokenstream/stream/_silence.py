@@ -95,6 +95,7 @@ class Silence:
 
     def was_away(self, seconds: float) -> None:
         """Leave out time in which the loop was busy with something else, and did not read."""
+        self._machine.meter.away += seconds
         if self._machine.resting:
             return
         content_at, away = self._away
