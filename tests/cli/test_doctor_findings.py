@@ -120,6 +120,23 @@ def test_compression_that_is_flushed_is_only_noted() -> None:
     assert ("streams", ["compressed"]) == (diagnosis.verdict, _names(diagnosis))
 
 
+def test_an_answer_that_fails_only_when_compressed_is_a_fault() -> None:
+    """A client that accepts compression gets no answer by this path."""
+    error = StreamInterrupted("the connection broke")
+    second = _probe(_STEADY, {"content-encoding": "gzip"}, ended="broken", error=error)
+    diagnosis = judge([_probe(_STEADY), second])
+
+    assert ("does not stream", ["failed_compressed"]) == (diagnosis.verdict, _names(diagnosis))
+
+
+def test_a_second_request_that_is_refused_tells_nothing_of_the_path() -> None:
+    """The first one was enough for a verdict."""
+    error = StatusError("the server answered with status 429", status=429)
+    diagnosis = judge([_probe(_STEADY), _probe([], head=ResponseHead(status=429), error=error)])
+
+    assert ("streams", ["not_compared"]) == (diagnosis.verdict, _names(diagnosis))
+
+
 @pytest.mark.parametrize(
     ("seconds", "named"),
     [

@@ -228,9 +228,13 @@ def _uncompress(named: Sequence[Hop]) -> list[str]:
 def _compared(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
     """Say what is otherwise where a client accepts a compressed answer."""
     coding = "" if probe.head is None else probe.head.content_coding
-    if isinstance(probe.error, StatusError | ConnectError):
-        what = f"the request that accepts {probe.coding} failed: {told(probe.error)}"
-        yield Finding(name="not_compared", grave=False, what=what, do=(advice(probe.error, "request"),))
+    failed = next(_failed(probe, named), None)
+    if failed is not None and failed.name != "unknown_format":
+        # A refusal, of too many requests say, tells nothing of the path.
+        told_nothing = isinstance(probe.error, StatusError | ConnectError)
+        name = "not_compared" if told_nothing else "failed_compressed"
+        what = f"where a client accepts compression: {failed.what}"
+        yield Finding(name=name, grave=not told_nothing, what=what, do=failed.do)
         return
     held = next(_held_back(probe, named), None)
     asks = (
