@@ -105,7 +105,11 @@ class Follower(Alone):
     @property
     def has_come(self) -> bool:
         """The next read comes back at once."""
-        return self.has_events or self.hub.driver.has_come
+        hub = self.hub
+        if self.has_events or hub.over:
+            return True
+        # What others read, or keep from being read, they will tell of.
+        return hub.leader is None and not hub.crowded and bool(hub.driver.has_come)
 
     @property
     def is_waiting_beside(self) -> bool:
