@@ -39,6 +39,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.accumulator": ["Accumulator"],
     "tokenstream.cli": ["main"],
     "tokenstream.cli.demo": ["add_to", "run"],
+    "tokenstream.cli.demo_agents": ["run"],
     "tokenstream.cli.doctor": ["add_to"],
     "tokenstream.cli.inspect": ["add_to"],
     "tokenstream.cli.serve": ["add_to", "answers"],

@@ -139,11 +139,18 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Add the command to a parser's."""
     about = "Read recorded answers from a server on this machine, over real HTTP and as they arrive."
     parser = commands.add_parser("demo", help="watch answers arrive", description=about)
+    parser.add_argument(
+        "part", nargs="?", choices=["agents"], help="agents: a run of agents, drawn as a tree while it grows"
+    )
     parser.add_argument("--fast", action="store_true", help="send the recordings without pauses")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.part == "agents":
+        from tokenstream.cli import demo_agents
+
+        return demo_agents.run(fast=bool(options.fast))
     return run(fast=bool(options.fast))
 
 

@@ -1,0 +1,220 @@
+"""`python -m tokenstream demo agents`: an agent that asks two others at once, drawn as a tree while it runs.
+
+The recordings were made for this demo; they follow their providers' documents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.cli._screen import open_screen
+from tokenstream.connect import aconnect
+from tokenstream.errors import StreamError
+from tokenstream.events import StepDone, StepStart, TextDelta
+from tokenstream.router import Router, ToolFailed
+from tokenstream.steps import Steps
+from tokenstream.testing._server import ReplayServer, Reply, paced
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.tree import Tree
+
+    from tokenstream.cli._screen import Screen
+    from tokenstream.message import ToolCall
+    from tokenstream.steps import RunEvents, Step
+    from tokenstream.stream import AsyncStream
+
+__all__ = ["run"]
+
+_HZ = 20
+"""Redraws of the tree per second."""
+_RATE = 30.0
+"""Events of an answer per second."""
+_FIRST = {"plan": 0.5, "weather-1": 0.6, "weather-2": 0.4, "guide-1": 0.9, "guide-2": 0.5, "write": 0.5}
+"""The recordings, and the seconds until the first event of each."""
+_TOOL_SECONDS = 0.7
+_ROOM = 3
+"""Columns between a step's figures and its text."""
+_MARKS = {
+    "running": ("…", "cyan"),
+    "done": ("✓", "green"),
+    "failed": ("✗", "bold red"),
+    "stopped": ("■", "red"),
+}
+
+
+def run(*, fast: bool = False) -> int:
+    """Play the run; return the exit status: 0 when it ended as it should.
+
+    Args:
+        fast: Whether the server and the tools make no pauses.
+    """
+    screen = open_screen()
+    screen.line(
+        "A planner asks two agents at once, and each calls its tools. The answers are recordings, sent over "
+        f"HTTP{'' if fast else ' at the pace of a model'}; Steps() is the tree."
+    )
+    screen.line()
+    with ReplayServer({f"/{name}": reply_of(name, fast=fast) for name in _FIRST}) as server:
+        steps = asyncio.run(_play(screen, _Trip(server.url, 0.0 if fast else _TOOL_SECONDS)))
+    if screen.console is None:
+        screen.line()
+        for line in str(steps).split("\n"):
+            screen.line(line)
+    return 0 if steps.state == "done" else 1
+
+
+def reply_of(name: str, *, fast: bool) -> Reply:
+    """Return what the server sends: a recording, at the pace of a model or without pauses."""
+    body = files("tokenstream.cli").joinpath("recordings", "agents", f"{name}.sse").read_bytes()
+    return Reply(chunks=paced(body, rate=None) if fast else paced(body, rate=_RATE, first=_FIRST[name]))
+
+
+async def _play(screen: Screen, trip: _Trip) -> Steps:
+    """Run the agents, and draw what they do beside them."""
+    events = trip.steps.events()
+    async with asyncio.TaskGroup() as tasks:
+        if screen.console is None:
+            tasks.create_task(_print(screen, events))
+        else:
+            tasks.create_task(_draw(screen.console, trip.steps, events))
+        try:
+            with trip.steps:
+                await trip.run()
+        except* StreamError:
+            # The tree says which step has failed, and why.
+            pass
+    return trip.steps
+
+
+# -- the agents --------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Trip:
+    """Plans a weekend.
+
+    Args:
+        url: The server's.
+        seconds: How long a tool takes.
+    """
+
+    url: str
+    seconds: float
+    steps: Steps
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self.url, self.seconds = url, seconds
+        self.steps = Steps("a weekend in Oslo")
+
+    async def run(self) -> None:
+        with self.steps.step("plan", agent="planner") as step:
+            async with step.follow(self._ask("plan")) as stream:
+                calls = (await stream.final()).tool_calls
+        async with asyncio.TaskGroup() as tasks:
+            for call in calls:
+                tasks.create_task(self._delegate(call))
+        with self.steps.step("write", agent="planner") as step:
+            async with step.follow(self._ask("write")) as stream:
+                await stream.final()
+
+    async def _delegate(self, call: ToolCall) -> None:
+        """Have another agent do what the planner has called for."""
+        with self.steps.step(call, agent=f"{call.name} agent") as step:
+            async with step.follow(self._ask(f"{call.name}-1")) as stream:
+                await stream.run(self._tools())
+            async with step.follow(self._ask(f"{call.name}-2")) as stream:
+                await stream.final()
+
+    def _ask(self, name: str) -> AsyncStream:
+        return aconnect(f"{self.url}/{name}", json={"stream": True})
+
+    def _tools(self) -> Router:
+        router = Router()
+
+        @router.tool
+        async def get_forecast(city: str, day: str) -> dict[str, Any]:
+            await asyncio.sleep(self.seconds)
+            if day == "Sunday":
+                raise ToolFailed(f"there is no forecast for {city} on {day} yet")
+            return {"city": city, "day": day, "degrees": 7, "sky": "clear"}
+
+        @router.tool
+        async def find_museums(city: str, open_on: list[str]) -> list[str]:
+            with self.steps.step(f"look up what is open in {city}"):
+                await asyncio.sleep(self.seconds)
+            return ["Munch", "Fram"][: len(open_on)]
+
+        return router
+
+
+# -- what is shown -----------------------------------------------------------------
+
+
+async def _print(screen: Screen, events: RunEvents) -> None:
+    """Print a line where a step begins, and one where it ends."""
+    names: dict[str, tuple[str, str]] = {}
+    texts: dict[str | None, list[str]] = {}
+    async for event in events:
+        match event:
+            case StepStart(id, name, parent, agent, cause):
+                indent = "" if parent is None else f"{names[parent][0]}  "
+                names[id] = indent, name
+                known = [f"({agent})" if parent is None and agent else "", f"for {cause.id}" if cause else ""]
+                screen.line(" ".join([f"{indent}{name}", *filter(None, known), "begins"]), "dim")
+            case TextDelta(text):
+                texts.setdefault(event.step, []).append(text)
+            case StepDone(id, state, error):
+                indent, name = names[id]
+                said = error or "".join(texts.get(id, ())).strip()
+                style = "good" if state == "done" else "bad"
+                screen.line(f"{indent}{name} is {state}{f': {said}' if said else ''}", style)
+            case _:
+                pass
+
+
+async def _draw(console: Console, steps: Steps, events: RunEvents) -> None:
+    """Draw the tree again and again, until the run is over."""
+    from rich.live import Live
+
+    with Live(console=console, auto_refresh=False) as live:
+        while not events.over:
+            events.ready()
+            live.update(_tree(steps, console.width), refresh=True)
+            await asyncio.sleep(1 / _HZ)
+
+
+def _tree(steps: Steps, width: int) -> Tree:
+    from rich.text import Text
+    from rich.tree import Tree
+
+    usage = steps.total_usage
+    spent = "" if usage is None else f", {usage.input_tokens} + {usage.output_tokens} tokens"
+    tree = Tree(Text(f"{steps.name}: {steps.seconds:.1f} s{spent}", style="bold"), guide_style="dim")
+    _grow(tree, steps.steps, width - 4)
+    return tree
+
+
+def _grow(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
+    from rich.text import Text
+
+    for step in steps:
+        mark, style = _MARKS[step.state]
+        label = Text.assemble((f"{mark} ", style), (step.name, "bold"), (_known(step), "dim"))
+        said = " ".join((step.error or step.text).split())
+        room = width - label.cell_len - _ROOM
+        if said and room > _ROOM:
+            label.append("   " + (said if len(said) <= room else f"…{said[1 - room :]}"))
+        label.no_wrap = True
+        label.overflow = "ellipsis"
+        _grow(tree.add(label), step.steps, width - 4)
+
+
+def _known(step: Step) -> str:
+    """Return what tells a step from others: what its call asks for, or who does it; and its time."""
+    if step.cause is not None and step.parent is not None:
+        return f" {step.cause.arguments_text} {step.seconds:.1f} s"
+    return f" ({step.agent}) {step.seconds:.1f} s" if step.parent is None else f" {step.seconds:.1f} s"
