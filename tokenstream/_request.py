@@ -278,6 +278,8 @@ class Request:
         # What fails here fails again where the request is sent, and is told there.
         with suppress(Exception):
             import_module("httpx_sse")
+            # Looking up a host loads it.
+            import_module("encodings.idna")
             if self._client is None:
                 self._own = self._new_client(kind)
             if kind == "AsyncClient":

@@ -11,6 +11,7 @@ from tests.project import ROOT
 from tests.stream.bodies import chunk
 from tests.support.loopback import Loopback, chunked
 from tests.support.wire import DONE
+from tokenstream import testing
 
 SLOW_SECONDS = 0.25
 START = """
@@ -77,3 +78,47 @@ def test_what_the_first_call_loads_is_outside_its_clock(call: str) -> None:
     assert started == "request"
     assert float(ttft) < SLOW_SECONDS
     assert float(whole) > 3 * SLOW_SECONDS
+
+
+LATE = """
+import sys, time
+from tokenstream import connect
+loaded = []
+class Watch:
+    def find_spec(self, name, path, target=None):
+        loaded.append(name)
+stream = connect(sys.argv[1], json={"stream": True})
+begin = stream._driver.machine.meter.begin
+def begun(*args, **options):
+    sys.meta_path.insert(0, Watch())
+    begin(*args, **options)
+type(stream._driver.machine.meter).begin = lambda meter, *args, **options: begun(*args, **options)
+stream.final()
+print(*loaded)
+"""
+PATHS = {
+    "openai-chat": "/v1/chat/completions",
+    "anthropic": "/v1/messages",
+    "openai-responses": "/v1/responses",
+    "gemini": "/v1beta/models/some:streamGenerateContent?alt=sse",
+}
+
+
+@pytest.mark.parametrize(
+    "format", [name if name == "anthropic" else pytest.param(name, marks=pytest.mark.slow) for name in PATHS]
+)
+def test_nothing_is_loaded_while_an_answer_comes(format: str) -> None:
+    """What is loaded at the first payload would make the times of those behind it late."""
+    script = testing.script().reasoning("Hm.").tool_call("look", {"where": "there"})
+    chunks = script.usage(input_tokens=3, output_tokens=5).finish().chunks(format)
+    with Loopback(chunked(chunks)) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", LATE, server.url + PATHS[format]],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+    assert done.returncode == 0, done.stderr
+
+    assert [] == done.stdout.split()

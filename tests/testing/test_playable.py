@@ -11,8 +11,9 @@ import pytest
 from tests.support.wire import sse
 from tokenstream import testing
 from tokenstream.errors import MisuseError
+from tokenstream.formats._places import format_of_path
 from tokenstream.testing import Recording, Request, all_formats, faults
-from tokenstream.testing._playable import Playable, Player, format_of_path, headers_of
+from tokenstream.testing._playable import Playable, Player, headers_of
 
 HELLO = testing.script().text("Hello").finish("stop")
 BYE = testing.script().text("Bye").finish("stop")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
 
-__all__ = ["create", "detect", "names", "possible"]
+__all__ = ["create", "detect", "load_for", "names", "possible"]
 
 # One line per format: where it is. They are asked in this order whether a payload is theirs, and
 # each is loaded when it is asked, so the commonest come first; no payload is two formats' own.
@@ -86,6 +86,17 @@ def create(format: str | Format, *, limits: Limits, pings: bool) -> Format:
         msg = f"format={format!r} is no format; the formats are {', '.join(names())}"
         raise MisuseError(msg)
     return format.fresh(limits=limits, pings=pings)
+
+
+def load_for(address: str) -> None:
+    """Load what is asked first whether an answer from an address is theirs, up to the likely one."""
+    from tokenstream.formats._places import format_of_path
+
+    likely = format_of_path(address.partition("?")[0]) or next(iter(_FORMATS))
+    for name in _FORMATS:
+        load(name)
+        if name == likely:
+            return
 
 
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:

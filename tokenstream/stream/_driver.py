@@ -15,7 +15,7 @@ from tokenstream.sources import reading_failed
 from tokenstream.stages import Chain
 from tokenstream.stream._aspects import Alone
 from tokenstream.stream._items import END, LOST, WAITED, Away, Failed, Opened
-from tokenstream.stream._opening import is_failure, taken
+from tokenstream.stream._opening import is_failure, prepare, taken
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
 from tokenstream.stream._said import broken_off, concurrent, inform, log
@@ -169,7 +169,7 @@ class Driver(Alone):
 
     def begin_request(self, deferred: Deferred) -> None:
         """Start the clock of a request that goes out now; loading what sends it is no part of its time."""
-        deferred.prepare()
+        prepare(deferred, self.machine.wanted)
         if deferred.begins:
             self.machine.meter.begin(self.clock(), wrapped=False)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from tokenstream.errors import MisuseError
+from tokenstream.formats import registry
 from tokenstream.limits import check_option
+from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
+    from tokenstream.formats.base import Format
     from tokenstream.sources import Deferred
     from tokenstream.stages import Reorder
     from tokenstream.status import ResponseHead
     from tokenstream.stream._attempts import AttemptReport
 
-__all__ = ["First", "Recovers", "is_failure", "known_first", "taken"]
+__all__ = ["First", "Recovers", "is_failure", "known_first", "prepare", "taken"]
 
 _LOWEST_OTHER_STATUS = 300
 First: TypeAlias = Literal["head", "event"]
@@ -47,6 +50,21 @@ def is_failure(head: ResponseHead) -> bool:
     """Tell whether the head of a response says that what follows is no answer."""
     page = (head.content_type or "").strip().lower().startswith("text/html")
     return page or head.status >= _LOWEST_OTHER_STATUS
+
+
+def prepare(deferred: Deferred, format: str | Format | None) -> None:
+    """Load what a request and its answer need; later it would be part of the answer's times.
+
+    Args:
+        deferred: Sends the request.
+        format: The answer's format; None where its first payload tells.
+    """
+    deferred.prepare()
+    if deferred.asked is not None:
+        # The first value of a process loads what pydantic needs to check it.
+        Usage()
+        if format is None:
+            registry.load_for(deferred.asked[0])
 
 
 def known_first(first: First) -> First:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
+from tokenstream.formats._places import format_of_path
 from tokenstream.relay.encoders import load, names
 from tokenstream.testing._faults_base import combined
 from tokenstream.testing._recording import Recording
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._replay import Pace
     from tokenstream.testing.faults import Fault
 
-__all__ = ["Playable", "Player", "format_of_path", "headers_of"]
+__all__ = ["Playable", "Player", "headers_of"]
 
 _Answer: TypeAlias = Recording | Script
 Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | Callable[[Request], _Answer]"
@@ -28,24 +29,6 @@ Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | C
 of the request that returns a recording or a script."""
 _Choice: TypeAlias = Callable[[Request], Recording]
 
-_PATHS: tuple[tuple[str, str], ...] = (
-    (r"/chat/completions", "openai-chat"),
-    (r"/completions", "openai-completions"),
-    (r"/responses(/[^/]+)?", "openai-responses"),
-    (r"/threads(/[^/]+)?/runs(/[^/]+/submit_tool_outputs)?", "openai-assistants"),
-    (r"/realtime", "openai-realtime"),
-    (r"/messages|:streamRawPredict", "anthropic"),
-    (r":streamGenerateContent", "gemini"),
-    (r"[./]BidiGenerateContent(Constrained)?", "gemini-live"),
-    (r"/interactions(/[^/]+)?", "gemini-interactions"),
-    (r"/converse-stream", "bedrock-converse"),
-    (r"/invoke-with-response-stream", "bedrock-invoke"),
-    (r"/v2/chat", "cohere"),
-    (r"/api/chat", "ollama"),
-    (r"/generate_stream", "tgi"),
-)
-"""How the paths end at which providers answer, and in which formats; the first that fits counts."""
-_FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
 _OF_THE_CONNECTION = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 """Headers that said something of the connection on which a recording was made."""
 _SENDABLE = re.compile(r"[\t\x20-\x7e]*")
@@ -135,7 +118,7 @@ class Player:
 
     def _one(self, what: object, request: Request) -> Recording:
         if isinstance(what, Script):
-            what = what.recording(self._format or format_of_path(request.route))
+            what = what.recording(self._format or _format_of(request.route))
         if not isinstance(what, Recording):
             raise MisuseError(
                 f"the function that decides what is played returned a {type(what).__name__}: it returns a "
@@ -144,26 +127,14 @@ class Player:
         return prepared(what, self._pace, self._chunking, self._fault)
 
 
-def format_of_path(path: str) -> str:
-    """Return the format in which providers answer at a path.
-
-    Args:
-        path: The path, without a query.
-
-    Raises:
-        MisuseError: It tells none.
-
-    Example:
-        >>> format_of_path("/v1/chat/completions"), format_of_path("/v1/messages")
-        ('openai-chat', 'anthropic')
-    """
-    for end, format in _FORMATS:
-        if end.search(path):
-            return format
-    raise MisuseError(
-        f"the path {path} does not tell in which format the script is to be sent: pass format=, one of "
-        f"{', '.join(names())}"
-    )
+def _format_of(path: str) -> str:
+    format = format_of_path(path)
+    if format is None:
+        raise MisuseError(
+            f"the path {path} does not tell in which format the script is to be sent: pass format=, one of "
+            f"{', '.join(names())}"
+        )
+    return format
 
 
 def _in_turn(choices: Sequence[_Choice]) -> _Choice:

@@ -1,0 +1,39 @@
+"""Where providers answer, and in which formats."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["format_of_path"]
+
+_PATHS: tuple[tuple[str, str], ...] = (
+    (r"/chat/completions", "openai-chat"),
+    (r"/completions", "openai-completions"),
+    (r"/responses(/[^/]+)?", "openai-responses"),
+    (r"/threads(/[^/]+)?/runs(/[^/]+/submit_tool_outputs)?", "openai-assistants"),
+    (r"/realtime", "openai-realtime"),
+    (r"/messages|:streamRawPredict", "anthropic"),
+    (r":streamGenerateContent", "gemini"),
+    (r"[./]BidiGenerateContent(Constrained)?", "gemini-live"),
+    (r"/interactions(/[^/]+)?", "gemini-interactions"),
+    (r"/converse-stream", "bedrock-converse"),
+    (r"/invoke-with-response-stream", "bedrock-invoke"),
+    (r"/v2/chat", "cohere"),
+    (r"/api/chat", "ollama"),
+    (r"/generate_stream", "tgi"),
+)
+"""How the paths end at which providers answer, and in which formats; the first that fits counts."""
+_FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
+
+
+def format_of_path(path: str) -> str | None:
+    """Return the format in which providers answer at a path; None where it tells none.
+
+    Args:
+        path: The path, without a query.
+
+    Example:
+        >>> format_of_path("/v1/chat/completions"), format_of_path("/v1/messages"), format_of_path("/")
+        ('openai-chat', 'anthropic', None)
+    """
+    return next((format for end, format in _FORMATS if end.search(path)), None)
