@@ -8,7 +8,8 @@ from tests.made_section import Section
 from tests.project import ROOT
 from tokenstream.cli.doctor._findings import judge
 from tokenstream.cli.doctor._hops import HOPS
-from tokenstream.cli.doctor._probe import Arrival, Probe
+from tokenstream.cli.doctor._pacing import Arrival
+from tokenstream.cli.doctor._probe import Probe
 from tokenstream.cli.doctor._report import lines_of
 from tokenstream.status import ResponseHead
 
@@ -19,7 +20,7 @@ __all__ = ["OUTPUT", "PAGE", "SECTION"]
 
 PAGE = ROOT / "docs" / "doctor.md"
 _ABSENT = "–"
-# Through nginx 1.22 as Debian installs it: an answer of 34 events, one each 30 ms.
+# Through nginx 1.22 as Debian installs it: an answer of 122 events, one each 30 ms.
 _BUFFERED = Probe(
     coding="identity",
     head=ResponseHead(
@@ -33,9 +34,14 @@ _BUFFERED = Probe(
         },
     ),
     version="HTTP/1.1",
-    head_at=0.785,
-    arrivals=[Arrival(0.785, 3_849, 25), Arrival(0.979, 1_073, 9)],
-    ended_at=0.979,
+    head_at=0.970,
+    arrivals=[
+        Arrival(0.970, 3_849, 31),
+        Arrival(1.959, 4_096, 33),
+        Arrival(2.948, 4_096, 33),
+        Arrival(3.610, 2_974, 25),
+    ],
+    ended_at=3.610,
     kind="sse",
 )
 

@@ -36,7 +36,7 @@ def _answer(request: Request) -> Reply:
     odd = [(0.02, sse({"odd": number})) for number in range(20)]
     replies = {
         "/text": Reply(chunks=[*_PACED, (0.0, _LAST)]),
-        "/at-once": Reply(chunks=[(0.4, b"".join(data for _, data in _PACED)), (0.0, _LAST)]),
+        "/at-once": Reply(chunks=[(0.6, b"".join(data for _, data in _PACED)), (0.0, _LAST)]),
         "/cut": Reply(chunks=_PACED, cut="close"),
         "/stall": Reply(chunks=_PACED, cut="stall"),
         "/odd": Reply(chunks=odd),

@@ -20,9 +20,10 @@ from tokenstream.testing._server import ReplayServer, Reply, Request
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_EVENTS = 16
-_PACE = 0.03
-"""Seconds between two events: what fills a buffer of 4 KiB takes longer than anybody takes for a burst."""
+_EVENTS = 50
+"""Of some 400 bytes: they fill a buffer of 4 KiB several times."""
+_PACE = 0.012
+"""Seconds between two of them."""
 _GZIP = "gzip on; gzip_types text/event-stream; gzip_proxied any; gzip_min_length 0;"
 _LOCATIONS = {
     "default": "",

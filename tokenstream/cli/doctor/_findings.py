@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, told
 from tokenstream.cli.doctor._hops import Hop, find_hops, find_limits
+from tokenstream.cli.doctor._pacing import pace_of
 from tokenstream.errors import (
     ConnectError,
     NotAStream,
@@ -16,7 +17,6 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.stages._pacing import Pace, Pacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.cli.doctor._hops import Limit, LimitOn
     from tokenstream.cli.doctor._probe import Probe
 
-__all__ = ["Diagnosis", "Finding", "Verdict", "judge", "pace_of"]
+__all__ = ["Diagnosis", "Finding", "Verdict", "judge"]
 
 Verdict: TypeAlias = Literal["streams", "does not stream", "cannot be told"]
 
@@ -69,14 +69,6 @@ class Diagnosis:
     """The hops that are known, each with what gave it away."""
 
 
-def pace_of(probe: Probe) -> Pace:
-    """Return how the events of an answer came."""
-    pacing = Pacing(0.0)
-    for arrival in probe.arrivals:
-        pacing.arrived(arrival.at, size=arrival.size, events=arrival.events)
-    return pacing.read()
-
-
 def judge(probes: Sequence[Probe]) -> Diagnosis:
     """Return what answers to the same request say of the path.
 
@@ -104,7 +96,7 @@ def _verdict(probe: Probe, findings: Sequence[Finding]) -> tuple[Verdict, str]:
     grave = next((finding for finding in findings if finding.grave), None)
     if grave is not None:
         return "does not stream", grave.what
-    pace = pace_of(probe)
+    pace = pace_of(probe.arrivals)
     if pace.first is None or pace.last is None:
         return "cannot be told", "no event came"
     span = f"{pace.events} events came at {pace.moments} moments within {pace.last - pace.first:.2f} s"
@@ -192,7 +184,7 @@ def _no_stream(probe: Probe, error: NotAStream) -> Finding:
 
 
 def _held_back(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
-    pace = pace_of(probe)
+    pace = pace_of(probe.arrivals)
     if pace.verdict not in {"whole", "bursts"} or pace.first is None or pace.last is None:
         return
     if pace.verdict == "whole":

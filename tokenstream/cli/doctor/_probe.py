@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from tokenstream._request import Request
 from tokenstream.cli._failure import CommandFailed, reason_of
+from tokenstream.cli.doctor._pacing import Arrival
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing.body import JSONBody
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.framing.sniff import Sniffed
     from tokenstream.status import ResponseHead
 
-__all__ = ["Arrival", "Ended", "Probe", "codings", "probe"]
+__all__ = ["Ended", "Probe", "codings", "probe"]
 
 Ended: TypeAlias = Literal["end", "broken", "stopped"]
 """How an answer ended: by itself, by a fault of the connection, by whoever watched it."""
@@ -36,18 +37,6 @@ Ended: TypeAlias = Literal["end", "broken", "stopped"]
 _CONNECT_SECONDS = 10.0
 _MOST_BYTES = 64 * 1024 * 1024
 """Bytes of a body that are watched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A chunk of the body."""
-
-    at: float
-    """Seconds since the request."""
-    size: int
-    """Its bytes, as they came over the wire."""
-    events: int
-    """The events that it completed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

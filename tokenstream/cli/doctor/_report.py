@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._visible import one_line
-from tokenstream.cli.doctor._findings import pace_of
+from tokenstream.cli.doctor._pacing import moments_of, pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from tokenstream.cli.doctor._findings import Diagnosis
-    from tokenstream.cli.doctor._probe import Arrival, Probe
+    from tokenstream.cli.doctor._probe import Probe
 
 __all__ = ["Masked", "as_json", "lines_of"]
 
@@ -30,8 +30,6 @@ _SHOWN = (
 )
 """Headers of the response that matter here, in the order in which they are shown."""
 _LABEL = 12
-_TOGETHER = 0.01
-"""Seconds within which arrivals are shown as one."""
 _BEGINNING, _END = 6, 3
 """How many lines of a timeline are shown."""
 _BAR = 40
@@ -114,31 +112,17 @@ def _evidence(probe: Probe) -> Iterator[str]:
 
 
 def _timeline(probe: Probe) -> Iterator[str]:
-    moments = list(_moments(probe.arrivals))
-    most = max((events for _, _, events in moments), default=1) or 1
-    for number, (at, size, events) in enumerate(moments):
+    moments = moments_of(probe.arrivals)
+    most = max([_BAR, *(moment.events for moment in moments)])
+    left = moments[_BEGINNING:-_END]
+    for number, moment in enumerate(moments):
         if _BEGINNING <= number < len(moments) - _END:
             if number == _BEGINNING:
-                left = moments[_BEGINNING:-_END]
-                told = f"{len(left)} more, {sum(size for _, size, _ in left):,} bytes"
+                told = f"{len(left)} more, {sum(one.size for one in left):,} bytes"
                 yield f"{'…':>10} {'':>8} {'':>7}  {told}"
             continue
-        bar = "#" * max(1, round(_BAR * events / max(most, _BAR))) if events else "."
-        yield f"{at:10.3f} {size:8,} {events:7,}  {bar}"
-
-
-def _moments(arrivals: Sequence[Arrival]) -> Iterator[tuple[float, int, int]]:
-    """Give what came together as one: when, its bytes, its events."""
-    at, size, events = None, 0, 0
-    for arrival in arrivals:
-        if at is not None and arrival.at - at > _TOGETHER:
-            yield at, size, events
-            at, size, events = None, 0, 0
-        at = arrival.at if at is None else at
-        size += arrival.size
-        events += arrival.events
-    if at is not None:
-        yield at, size, events
+        bar = "#" * max(1, round(_BAR * moment.events / most)) if moment.events else "."
+        yield f"{moment.at:10.3f} {moment.size:8,} {moment.events:7,}  {bar}"
 
 
 def _row(label: str, text: str) -> str:
@@ -170,6 +154,6 @@ def _answer(probe: Probe) -> dict[str, Any]:
         "head_at": probe.head_at,
         "ended_at": probe.ended_at,
         "ended": probe.ended,
-        "pace": pace_of(probe).verdict,
+        "pace": pace_of(probe.arrivals).verdict,
         "arrivals": [[round(arrival.at, 6), arrival.size, arrival.events] for arrival in probe.arrivals],
     }

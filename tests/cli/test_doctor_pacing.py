@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
-from tokenstream.stages._pacing import Pace, Pacing
+from tests.stages.test_buffering import (
+    BODY,
+    HONEST,
+    RECORDED,
+    buffered,
+    events_of,
+    in_flights,
+    metrics_of,
+    one_by_one,
+    paced,
+)
+from tests.support.sampling import sampled
+from tokenstream.cli.doctor._pacing import Arrival, Pace, pace_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.support.recordings import Recorded
 
 
 def _pace(*arrivals: tuple[float, int, int]) -> Pace:
     """Return the judgement on chunks: when each came, its bytes, its events."""
-    pacing = Pacing(100.0)
-    for at, size, events in arrivals:
-        pacing.arrived(100.0 + at, size=size, events=events)
-    return pacing.read()
+    return pace_of([Arrival(*arrival) for arrival in arrivals])
+
+
+def _pace_of(arrivals: Iterable[tuple[float, bytes]]) -> Pace:
+    """Return the judgement on chunks of an event stream."""
+    return _pace(*((at, len(chunk), chunk.count(b"\n\n")) for at, chunk in arrivals))
 
 
 def _steady(count: int, gap: float, *, first: float = 0.5) -> list[tuple[float, int, int]]:
@@ -21,10 +42,7 @@ def _steady(count: int, gap: float, *, first: float = 0.5) -> list[tuple[float, 
 
 def test_nothing_is_judged_before_anything_came() -> None:
     """None, and not zero."""
-    assert (
-        Pace(verdict="unclear", events=0, moments=0, first=None, last=None, burst_bytes=None, pause=None)
-        == _pace()
-    )
+    assert Pace(verdict="unclear", first=None, last=None) == _pace()
 
 
 @pytest.mark.parametrize("gap", [0.0005, 0.002, 0.005, 0.03, 0.5, 5.0])
@@ -62,7 +80,6 @@ def test_a_buffer_that_fills_up_gives_bursts_of_its_size() -> None:
     pace = _pace((1.0, 4_096, 40), (2.0, 4_090, 41), (3.0, 4_096, 40), (3.2, 900, 9))
 
     assert ("bursts", 4_096) == (pace.verdict, pace.burst_bytes)
-    assert pace.pause == pytest.approx(2.2 / 3)
 
 
 def test_full_buffers_are_bursts_also_of_few_events() -> None:
@@ -99,6 +116,33 @@ def test_bytes_without_an_event_are_no_moment() -> None:
     pace = _pace((0.1, 15, 0), (5.0, 4_000, 40), (5.001, 20, 0))
 
     assert ("whole", 1, 5.0) == (pace.verdict, pace.moments, pace.first)
+
+
+@pytest.mark.parametrize("pace", HONEST)
+def test_a_path_that_passes_on_what_it_gets_is_not_blamed(pace: str) -> None:
+    """Nor is a provider that sends several events at a time."""
+    assert _pace_of(HONEST[pace](BODY)).verdict in {"streams", "unclear"}
+
+
+@pytest.mark.parametrize("recorded", sampled(RECORDED, one_in=20), ids=lambda each: each.name)
+def test_no_recording_is_taken_for_one_that_was_held_back(recorded: Recorded) -> None:
+    """At any honest pace, unless the server sends all of it as one chunk."""
+    events = events_of(recorded.body)
+    ways = {name: list(pace(events)) for name, pace in HONEST.items()}
+    verdicts = {name: _pace_of(chunks).verdict for name, chunks in ways.items() if len(chunks) > 1}
+
+    assert {} == {name: verdict for name, verdict in verdicts.items() if verdict in {"whole", "bursts"}}
+
+
+@pytest.mark.parametrize("way", [lambda each: each, in_flights, one_by_one], ids=["whole", "flights", "h2"])
+@pytest.mark.parametrize(("size", "verdict"), [(4_096, "bursts"), (16_000, "bursts"), (1_000_000, "whole")])
+def test_what_a_streams_metrics_call_buffered_is_held_back(size: int, verdict: str, way: Any) -> None:
+    """The command may see more, and never less."""
+    arrivals = list(way(buffered(paced(BODY, each=0.03), size=size)))
+
+    assert verdict == _pace_of(arrivals).verdict
+    if size > 4_096:
+        assert metrics_of(iter(arrivals)).buffered is not None
 
 
 def test_it_does_not_matter_into_how_many_chunks_a_moment_is_cut() -> None:
