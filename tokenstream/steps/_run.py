@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import MessageStart, StepDone, StepStart
@@ -17,17 +17,19 @@ from tokenstream.steps._tree import described, drawn
 from tokenstream.stream._base import reader_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterable, Callable, Iterable
     from types import TracebackType
     from typing import Self
 
     from tokenstream.events import Event
-    from tokenstream.message import Message
+    from tokenstream.message import Ending, Message
     from tokenstream.stages.metrics import Metrics
+    from tokenstream.steps._follow import AsyncFollowed, Followed
     from tokenstream.stream import AsyncStream, Stream
 
 __all__ = ["Step", "Steps"]
 
+ItemT = TypeVar("ItemT")
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream")
 State: TypeAlias = Literal["running", "done", "failed", "stopped"]
 """How a run or a step stands."""
@@ -37,7 +39,7 @@ _open: ContextVar[tuple[Step, ...]] = ContextVar("tokenstream_steps", default=()
 """The steps whose blocks are running: what begins within is a part of the last one of its run."""
 
 
-class _LeftOpen(BaseException):
+class LeftOpen(BaseException):
     """Ends a step that nobody has ended."""
 
 
@@ -97,7 +99,7 @@ class _Block:
             if self.ended is not None:
                 return
             for step in reversed(self._steps):
-                step.end(_LeftOpen(f"it was left open when {self._what} ended"))
+                step.end(LeftOpen(f"it was left open when {self._what} ended"))
             if error is not None:
                 self._outcome = "failed" if isinstance(error, Exception) else "stopped"
                 self.error = _words(error)
@@ -288,6 +290,12 @@ class Step(_Block):
             answer.accumulator.take(event)
         self._log.tell()
 
+    def conclude(self, ending: Ending = "complete") -> None:
+        """Say how the last answer ended that was fed; by default it ends as the step does."""
+        if self._answers and self._answers[-1].stream is None:
+            self._answers[-1].accumulator.conclude(ending)
+            self._log.tell()
+
     @property
     def streams(self) -> tuple[Stream | AsyncStream, ...]:
         """The streams that it follows, in that order."""
@@ -403,6 +411,39 @@ class Steps(_Block):
                 return parent.step(what, agent=agent, cause=cause)
         return self._begin(self, None, what, agent, cause)
 
+    @overload
+    def follow(self, events: AsyncIterable[ItemT]) -> AsyncFollowed[ItemT]: ...
+    @overload
+    def follow(self, events: Iterable[ItemT]) -> Followed[ItemT]: ...
+    def follow(self, events: Any) -> Followed[Any] | AsyncFollowed[Any]:
+        """Return the events of a framework's run, to be looped over, while the run grows out of them.
+
+        They are given untouched, in `for` or in `async for`, whichever they are
+        made for; `close`, `with` and `async with` reach them. What is begun within
+        a step's block is a part of it.
+
+        Args:
+            events: `astream_events(…)` of LangChain and LangGraph, `stream_events()` of a
+                run of the OpenAI Agents SDK, or of a handler of LlamaIndex's workflows.
+
+        Raises:
+            MisuseError: They are nothing that can be looped over; in the loop, the pieces
+                of one answer.
+
+        Example:
+            >>> from tokenstream import Steps
+            >>> start = {"event": "on_tool_start", "run_id": "r", "name": "search", "data": {}}
+            >>> end = {"event": "on_tool_end", "run_id": "r", "name": "search", "data": {"output": 3}}
+            >>> with Steps() as run:
+            ...     for event in run.follow([start, end]):
+            ...         print(event["event"], [step.state for step in run.steps])
+            on_tool_start ['running']
+            on_tool_end ['done']
+        """
+        from tokenstream.steps._follow import follow
+
+        return follow(events, self)
+
     def events(self) -> RunEvents:
         """Return all that happens in the run as events, from its start, for an interface.
 
@@ -446,7 +487,7 @@ def _is_call(given: object) -> bool:
 
 def _words(error: BaseException) -> str:
     name, said = type(error).__name__, str(error)
-    if isinstance(error, ToolFailed | _LeftOpen) and said:
+    if isinstance(error, ToolFailed | LeftOpen) and said:
         # Written to be read.
         return said
     return f"{name}: {said}" if said else name

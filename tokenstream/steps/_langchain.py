@@ -1,0 +1,129 @@
+"""The run in the events of LangChain and LangGraph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.formats._read import dict_of, is_list, text_of
+from tokenstream.stages._handlers import ToolFailed
+from tokenstream.steps._framework import RunOfAFramework
+from tokenstream.steps._spoken import Spoken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.steps._run import Step, Steps
+
+__all__ = ["LangChainRun"]
+
+
+class LangChainRun(RunOfAFramework):
+    """The events of `astream_events`: of LangChain, and of LangGraph's graphs.
+
+    Steps are models, tools, retrievers and the nodes of a graph; what else runs is plumbing.
+    """
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._spoken: dict[str, Spoken] = {}
+        self._ids: dict[str, str] = {}
+        """The ids of the calls that nodes were given, by the node's run."""
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Take an event."""
+        reader = self._READERS.get(str(event.get("event")))
+        id = text_of(event, "run_id")
+        if reader is not None and id is not None:
+            reader(self, id, event, dict_of(event, "data"))
+
+    def _end_answers(self) -> None:
+        for spoken in self._spoken.values():
+            spoken.end()
+
+    # -- within ------------------------------------------------------------
+
+    def _parents(self, event: dict[str, Any]) -> list[str]:
+        parents: object = event.get("parent_ids")
+        return [each for each in reversed(parents) if isinstance(each, str)] if is_list(parents) else []
+
+    def _begin(self, id: str, event: dict[str, Any], _: dict[str, Any]) -> Step:
+        parent = self._parent_of(event)
+        agent = text_of(dict_of(event, "metadata"), "lc_agent_name")
+        step = self._open[id] = parent.step(text_of(event, "name") or "step", agent=agent)
+        return step
+
+    def _parent_of(self, event: dict[str, Any]) -> Step | Steps:
+        found = (self._open[id] for id in self._parents(event) if id in self._open)
+        return next((step for step in found if step.ended is None), self._run)
+
+    def _begin_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        call = dict_of(dict_of(data, "input"), "tool_call")
+        if text_of(call, "id") is not None:
+            self._ids[id] = str(call["id"])
+        name = text_of(event, "name")
+        if name is not None and name == text_of(dict_of(event, "metadata"), "langgraph_node"):
+            self._begin(id, event, data)
+
+    def _end_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        self._end_step(id, data.get("output"))
+
+    def _begin_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        self._spoken[id] = Spoken(self._begin(id, event, data), "langchain", self._calls)
+
+    def _read_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        spoken, chunk = self._spoken.get(id), data.get("chunk")
+        if spoken is not None:
+            spoken.take(_message_of(chunk))
+
+    def _end_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        spoken = self._spoken.pop(id, None)
+        if spoken is None:
+            return
+        if not spoken.begun:
+            # It did not stream.
+            spoken.take(_message_of(data.get("output")))
+        self._end_step(id, error=spoken.end())
+
+    def _begin_called(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        told = text_of(data, "tool_call_id") or next(
+            (self._ids[each] for each in self._parents(event) if each in self._ids), None
+        )
+        name, parent = text_of(event, "name") or "tool", self._parent_of(event)
+        self._begin_tool(id, name, parent, id=told, arguments=data.get("input"))
+
+    def _end_called(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        output = data.get("output")
+        failed = getattr(output, "status", None) == "error"
+        self._end_step(id, output, ToolFailed(str(getattr(output, "content", ""))) if failed else None)
+
+    def _fail_called(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        error = data.get("error")
+        self._end_step(id, error=error if isinstance(error, Exception) else ToolFailed(str(error)))
+
+    _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, dict[str, Any], dict[str, Any]], object]]] = {
+        "on_chain_start": _begin_chain,
+        "on_chain_end": _end_chain,
+        "on_chat_model_start": _begin_model,
+        "on_chat_model_stream": _read_model,
+        "on_chat_model_end": _end_model,
+        "on_llm_start": _begin_model,
+        "on_llm_stream": _read_model,
+        "on_llm_end": _end_model,
+        "on_tool_start": _begin_called,
+        "on_tool_end": _end_called,
+        "on_tool_error": _fail_called,
+        "on_retriever_start": _begin,
+        "on_retriever_end": _end_chain,
+    }
+
+
+def _message_of(chunk: Any) -> Any:  # noqa: ANN401 - an object of LangChain
+    """Return a message; what a model gives that completes text is text, or has some."""
+    text = chunk if isinstance(chunk, str) else getattr(chunk, "text", None)
+    if isinstance(text, str) and not hasattr(chunk, "response_metadata"):
+        return {
+            "type": "AIMessageChunk",
+            "content": text,
+            "response_metadata": getattr(chunk, "generation_info", None) or {},
+        }
+    return chunk

@@ -1,0 +1,67 @@
+"""The run in the events of LlamaIndex's agent workflows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenstream.formats._read import is_dict
+from tokenstream.sources._payloads import payload_of
+from tokenstream.stages._handlers import ToolFailed
+from tokenstream.steps._framework import RunOfAgents
+from tokenstream.steps._spoken import Spoken
+
+__all__ = ["LlamaIndexRun"]
+
+
+class LlamaIndexRun(RunOfAgents):
+    """The events of LlamaIndex's agent workflows; steps are the agents, and the tools that they call."""
+
+    def take(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
+        """Take an event."""
+        if hasattr(event, "current_agent_name"):
+            self._read_agent(event)
+        elif hasattr(event, "tool_output"):
+            output = event.tool_output
+            error = ToolFailed(str(output.content)) if output.is_error else None
+            self._end_step(str(event.tool_id), output, error)
+        elif hasattr(event, "tool_kwargs"):
+            id = str(event.tool_id)
+            self._begin_tool(id, str(event.tool_name), self._agent, id=id)
+
+    # -- within ------------------------------------------------------------
+
+    def _read_agent(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
+        step = self._turn_to(str(event.current_agent_name))
+        if hasattr(event, "input"):
+            # The model is asked now.
+            self._end_answers()
+            return
+        if self._spoken is None:
+            self._spoken = Spoken(step, "llamaindex", self._calls)
+        if hasattr(event, "delta"):
+            self._spoken.take(_response_of(event, event.delta))
+        else:
+            # The whole answer, of which what was streamed has been said.
+            said = "" if self._spoken.begun else str(event.response.content or "")
+            self._spoken.take(_response_of(event, said))
+            self._end_answers()
+
+
+def _response_of(event: Any, delta: str) -> dict[str, Any]:  # noqa: ANN401 - an object of LlamaIndex
+    calls = [
+        {
+            "block_type": "tool_call",
+            "tool_call_id": call.tool_id,
+            "tool_name": call.tool_name,
+            "tool_kwargs": call.tool_kwargs,
+        }
+        for call in event.tool_calls
+    ]
+    raw: Any = payload_of(event.raw)
+    thought = getattr(event, "thinking_delta", None)
+    return {
+        "delta": delta,
+        "raw": raw if is_dict(raw) else None,
+        "additional_kwargs": {} if thought is None else {"thinking_delta": thought},
+        "message": {"role": "assistant", "blocks": calls, "additional_kwargs": {}},
+    }

@@ -1,0 +1,52 @@
+"""The run in the events of the OpenAI Agents SDK."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenstream.formats._read import is_dict, text_of
+from tokenstream.sources._frameworks import model_event_of
+from tokenstream.sources._payloads import payload_of
+from tokenstream.steps._framework import RunOfAgents
+from tokenstream.steps._spoken import Spoken
+
+__all__ = ["AgentsRun"]
+
+_ENDS = ("response.completed", "response.incomplete", "response.failed")
+
+
+class AgentsRun(RunOfAgents):
+    """The events of a run of the OpenAI Agents SDK; steps are its agents, and the tools that they call."""
+
+    def take(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
+        """Take an event."""
+        if event.type == "agent_updated_stream_event":
+            self._turn_to(str(event.new_agent.name))
+        elif event.type == "run_item_stream_event":
+            self._read_item(event.item)
+        else:
+            self._read_model(payload_of(model_event_of(event)))
+
+    # -- within ------------------------------------------------------------
+
+    def _read_model(self, payload: object) -> None:
+        if not is_dict(payload):
+            return
+        kind = text_of(payload, "type")
+        if self._spoken is None or kind == "response.created":
+            self._end_answers()
+            step = self._open.get(self._AGENT) or self._turn_to("agent")
+            self._spoken = Spoken(step, "openai-responses", self._calls)
+        self._spoken.take(payload)
+        if kind in _ENDS:
+            self._end_answers()
+
+    def _read_item(self, item: Any) -> None:  # noqa: ANN401 - an object of the SDK
+        raw: object = payload_of(getattr(item, "raw_item", None))
+        id = text_of(raw, "call_id") if is_dict(raw) else None
+        kind = getattr(item, "type", None)
+        if is_dict(raw) and id is not None and kind == "tool_call_item":
+            name = text_of(raw, "name") or text_of(raw, "type") or "tool"
+            self._begin_tool(id, name, self._agent, id=id)
+        elif id is not None and kind == "tool_call_output_item":
+            self._end_step(id, getattr(item, "output", None))
