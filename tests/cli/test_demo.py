@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,18 @@ def shown() -> str:
 def test_a_pipe_gets_every_answer_and_the_table(shown: str, words: str) -> None:
     """Text, reasoning, calls, what a cut leaves, and a row for each answer."""
     assert words in " ".join(shown.split())
+
+
+def test_each_answer_is_followed_by_its_metrics(shown: str) -> None:
+    """When the first of each kind came, the gaps, and the tokens with whoever has counted them."""
+    marks = re.findall(r"^first: byte [\d.]+ s, token [\d.]+ s, text [\d.]+ s", shown, re.MULTILINE)
+    gaps = re.findall(r"^gaps: p50 [\d,.]+ ms, p95 [\d,.]+ ms, p99 [\d,.]+ ms, max", shown, re.MULTILINE)
+    tokens = re.findall(r"^([\d,]+) tokens, (\w+), [\d,]+ per second$", shown, re.MULTILINE)
+
+    assert 6 == len(marks) == len(gaps)
+    assert 3 == shown.count(", tool call 0.")
+    assert [("135", "reported"), ("146", "reported")] == tokens[:2]
+    assert "estimated" == tokens[2][1]
 
 
 def test_a_pipe_gets_plain_text_of_eighty_columns(shown: str) -> None:
@@ -213,7 +226,11 @@ def test_a_wrong_command_line_is_explained(
 def test_the_demo_can_be_run_from_a_program(shown: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`main` prints what the command prints, up to the times, and returns the status."""
     assert 0 == main(["demo", "--fast"])
-    assert shown.partition("finish  ")[0] == capsys.readouterr().out.partition("finish  ")[0]
+    assert _timeless(shown) == _timeless(capsys.readouterr().out)
+
+
+def _timeless(shown: str) -> str:
+    return re.sub(r"\d[\d,.]*( m?s| per second)", "", shown.partition("finish  ")[0])
 
 
 def _ends_with(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> int:

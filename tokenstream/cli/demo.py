@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
     from tokenstream.recovery import Attempt, AttemptReport
+    from tokenstream.stages import Metrics
     from tokenstream.stream import Stream
 
 __all__ = ["add_to", "run"]
@@ -201,7 +202,34 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
     if len(stream.attempts) > 1:
         screen.line()
         screen.line(f"stream.attempts: {', '.join(_ended(report) for report in stream.attempts)}")
+    screen.line()
+    for line in _figures(stream.metrics):
+        screen.line(line, "dim")
     return stream
+
+
+def _figures(metrics: Metrics) -> list[str]:
+    """Return the metrics as lines; what never came is left out."""
+    gaps = metrics.gaps
+    marks = {
+        "byte": metrics.first_byte,
+        "token": metrics.ttft,
+        "text": metrics.first_text,
+        "tool call": metrics.first_tool_call,
+    }
+    times = {"p50": gaps.p50, "p95": gaps.p95, "p99": gaps.p99, "max": gaps.max}
+    tokens, speed = metrics.output_tokens, metrics.tokens_per_second
+    per_second = "" if speed is None else f", {speed:,.0f} per second"
+    lines = [
+        _listed("first", [f"{name} {mark:.3f} s" for name, mark in marks.items() if mark is not None]),
+        _listed("gaps", [f"{name} {gap * 1000:,.1f} ms" for name, gap in times.items() if gap is not None]),
+        "" if tokens is None else f"{tokens:,} tokens, {metrics.tokens_source}{per_second}",
+    ]
+    return [line for line in lines if line]
+
+
+def _listed(name: str, figures: list[str]) -> str:
+    return f"{name}: {', '.join(figures)}" if figures else ""
 
 
 def _ended(report: AttemptReport) -> str:
