@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.arguments import arguments
 from tests.benchmarks.bodies import BODIES
+from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
@@ -78,6 +79,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "typed_objects": typed_objects,
     "replay": replay,
     "shaping": shaping,
+    "fan_out": fan_out,
 }
 
 

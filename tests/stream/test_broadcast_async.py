@@ -250,3 +250,27 @@ async def test_one_reader_is_read_by_one_task_at_a_time() -> None:
         texts = await all_of(lambda: text_of(reader), second)
 
         assert ("one ", "one ") == (texts[0], await anext(text))
+
+
+async def test_a_thousand_consumers_share_a_stream_and_stalled_ones_delay_nobody() -> None:
+    """All others get everything, and of the events no more are held than was asked for."""
+    async with AsyncStream(paced(30), format="pieces") as stream:
+        hub = stream.broadcast(policy="drop_oldest", size=8)
+        stalled = [hub.reader() for _ in range(20)]
+        texts = [text_of] * 500
+        events = [events_of] * 500
+
+        async def count(read: Callable[[AsyncBroadcastReader], Awaitable[Any]]) -> int:
+            return len(await read(hub.reader()))
+
+        for reader in stalled[:10]:
+            await anext(reader.text)
+        for reader in stalled[10:]:
+            await anext(reader)
+        counts = await all_of(*(lambda read=read: count(read) for read in [*texts, *events]))
+        left = [len(await events_of(reader)) for reader in stalled[10:]]
+
+    assert {len("".join(letters(30)))} == set(counts[:500])
+    assert {33} == set(counts[500:])
+    assert [8] * 10 == left
+    assert {24} == {reader.dropped for reader in stalled[10:]}

@@ -75,11 +75,12 @@ async def test_a_shared_stream_has_its_place_in_an_asynchronous_merge() -> None:
     async def read(reader: Any) -> None:
         texts.append((await reader.final()).text)
 
+    pairs: list[Any] = []
     with anyio.fail_after(10):
         async with merge(streams) as merged, anyio.create_task_group() as tasks:
             for reader in readers:
                 tasks.start_soon(read, reader)
-            pairs = [pair async for pair in merged]
+            pairs += [pair async for pair in merged]
 
     assert ["some words"] * 4 == texts
     assert "some words" == text_of(pairs, "one") == text_of(pairs, "two")

@@ -77,19 +77,19 @@ class _SharedPump(Pump):
 class SyncHub(Hub[SyncDriver]):
     """Reads a stream for readers in any threads."""
 
-    __slots__ = ("changed", "lock")
+    __slots__ = ("_changed", "_room", "lock")
 
     def __init__(self, driver: SyncDriver, policy: Policy, size: int) -> None:
-        if not driver.pump.enter():
+        pump = driver.pump
+        if not pump.enter():
             raise concurrent()
-        try:
-            # Reentrant: what is called while it is held may stop the stream, or look at it.
-            self.lock = threading.RLock()
-            """Held while the message grows, and by whoever looks at it."""
-            self.changed = threading.Condition(self.lock)
-            pump, driver.pump = driver.pump, _SharedPump(driver.pump, self.lock)
-        finally:
-            pump.leave()
+        # Reentrant: what is called while it is held may stop the stream, or look at it.
+        self.lock = threading.RLock()
+        """Held while the message grows, and by whoever looks at it."""
+        self._changed = threading.Condition(self.lock)
+        self._room = threading.Condition(self.lock)
+        driver.pump = _SharedPump(pump, self.lock)
+        pump.leave()
         super().__init__(driver, policy, size)
 
     def wait_for(self, place: Place, look: Callable[[], FoundT | None], until: float | None) -> FoundT | None:
@@ -110,9 +110,9 @@ class SyncHub(Hub[SyncDriver]):
                         self.driver.step()
                     if until is not None and self.driver.clock() >= until:
                         return None
-                    self._go_on(until)
+                    self._go_on(place, until)
             finally:
-                place.busy = False
+                self.rest(place)
         return found
 
     def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
@@ -144,7 +144,7 @@ class SyncHub(Hub[SyncDriver]):
             while self.leader is not None:
                 if self.leader is me:
                     raise concurrent()
-                self.changed.wait()
+                self._changed.wait()
             with self.lead(me):
                 act()
 
@@ -157,10 +157,15 @@ class SyncHub(Hub[SyncDriver]):
             finally:
                 self.driver.pump.busy = True
                 self.wake()
+                self.make_room()
 
     def wake(self) -> None:
         super().wake()
-        self.changed.notify_all()
+        self._changed.notify_all()
+
+    def make_room(self) -> None:
+        super().make_room()
+        self._room.notify_all()
 
     def begin_beside(self, bell: Bell) -> None:
         with self.lock:
@@ -175,25 +180,33 @@ class SyncHub(Hub[SyncDriver]):
         place.gone = True
         with self.lock:
             self.wake()
+            self.make_room()
 
     # -- within ------------------------------------------------------------
 
-    def _go_on(self, until: float | None) -> None:
+    def _go_on(self, place: Place, until: float | None) -> None:
         me = self.whoami()
         if self.leader is not None:
             if self.leader is me:
                 # What reads the stream, a guard say, reads it once more.
                 raise concurrent()
-            self._wait(None if until is None else until - self.driver.clock())
-        elif self.must_wait(me):
-            self._wait(PATIENCE if until is None else min(until - self.driver.clock(), PATIENCE))
+            self._wait(self._changed, until)
+        elif self.must_wait(me, again=self.watcher is place):
+            if self.watcher is None:
+                self.watcher = place
+            if self.watcher is place:
+                self._wait(self._room, until, PATIENCE)
+            else:
+                self._wait(self._changed, until)
         elif until is None or self.driver.phase is Phase.ENDED:
             self._read(me, self.driver.__next__)
         else:
             self._read(me, partial(self.driver.step_until, until))
 
-    def _wait(self, seconds: float | None) -> None:
-        self.changed.wait(None if seconds is None else min(max(seconds, 0.0), threading.TIMEOUT_MAX))
+    def _wait(
+        self, condition: threading.Condition, until: float | None, most: float = threading.TIMEOUT_MAX
+    ) -> None:
+        condition.wait(most if until is None else min(max(until - self.driver.clock(), 0.0), most))
 
     def _read(self, me: object, read: Callable[[], Event | None]) -> None:
         with self.lead(me):

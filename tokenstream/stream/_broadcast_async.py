@@ -38,7 +38,7 @@ FoundT = TypeVar("FoundT")
 class AsyncHub(Hub[AsyncDriver]):
     """Reads a stream for readers in any tasks of one event loop."""
 
-    __slots__ = ("_current", "_told")
+    __slots__ = ("_current", "_room", "_told")
 
     def __init__(self, driver: AsyncDriver, policy: Policy, size: int) -> None:
         if driver.pump.busy:
@@ -48,6 +48,8 @@ class AsyncHub(Hub[AsyncDriver]):
         """Finds the task that runs; None while nobody has read."""
         self._told: anyio.Event | None = None
         """Set when those who wait are to look again; None where nobody waits."""
+        self._room: anyio.Event | None = None
+        """Set when those who were behind have gone on; None where nobody waits for that."""
 
     def whoami(self) -> object:
         if self._current is None:
@@ -56,7 +58,8 @@ class AsyncHub(Hub[AsyncDriver]):
             if library is None:
                 return threading.current_thread()
             self._current = getattr(library, "lowlevel", library).current_task
-        return self._current()
+        current: Any = self._current
+        return current()
 
     async def wait_for(
         self, place: Place, look: Callable[[], FoundT | None], until: float | None
@@ -77,9 +80,9 @@ class AsyncHub(Hub[AsyncDriver]):
                     await self.driver.step()
                 if until is not None and self.driver.clock() >= until:
                     return None
-                await self._go_on(until)
+                await self._go_on(place, until)
         finally:
-            place.busy = False
+            self.rest(place)
         return found
 
     async def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
@@ -118,6 +121,12 @@ class AsyncHub(Hub[AsyncDriver]):
         if told is not None:
             told.set()
 
+    def make_room(self) -> None:
+        super().make_room()
+        room, self._room = self._room, None
+        if room is not None:
+            room.set()
+
     async def close(self, *, failed: bool = False) -> None:
         """Close the stream, for all readers.
 
@@ -129,38 +138,55 @@ class AsyncHub(Hub[AsyncDriver]):
             await self.driver.close(failed=failed)
         finally:
             self.wake()
+            self.make_room()
 
     async def leave(self, place: Place) -> None:
         """Forget a reader, and let those go on that wait for it."""
         place.gone = True
         self.wake()
+        self.make_room()
 
     # -- within ------------------------------------------------------------
 
-    async def _go_on(self, until: float | None) -> None:
+    async def _go_on(self, place: Place, until: float | None) -> None:
         me = self.whoami()
         if self.leader is not None:
             if self.leader is me:
                 # What reads the stream, a guard say, reads it once more.
                 raise concurrent()
-            await self._wait(None if until is None else until - self.driver.clock())
-        elif self.must_wait(me):
-            await self._wait(PATIENCE if until is None else min(until - self.driver.clock(), PATIENCE))
+            await self._wait(until)
+        elif self.must_wait(me, again=self.watcher is place):
+            if self.watcher is None:
+                self.watcher = place
+            if self.watcher is place:
+                await self._watch(until)
+            else:
+                await self._wait(until)
         elif until is None or self.driver.phase is Phase.ENDED:
             await self._read(me, self.driver.__anext__)
         else:
             await self._read(me, partial(self.driver.step_until, until))
 
-    async def _wait(self, seconds: float | None) -> None:
+    async def _wait(self, until: float | None) -> None:
+        """Wait to be told."""
         import anyio
 
         if self._told is None:
             self._told = anyio.Event()
-        if seconds is None:
+        if until is None:
             await self._told.wait()
             return
-        with anyio.move_on_after(max(seconds, 0.0)):
+        with anyio.move_on_after(max(until - self.driver.clock(), 0.0)):
             await self._told.wait()
+
+    async def _watch(self, until: float | None) -> None:
+        """Wait for those who are behind."""
+        import anyio
+
+        self._room = anyio.Event()
+        seconds = PATIENCE if until is None else min(max(until - self.driver.clock(), 0.0), PATIENCE)
+        with anyio.move_on_after(seconds):
+            await self._room.wait()
 
     async def _read(self, me: object, read: Callable[[], Awaitable[Event | None]]) -> None:
         with self.lead(me):

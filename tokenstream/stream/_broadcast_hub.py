@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get
 from tokenstream._ring import Ring
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.limits import check_whole
+from tokenstream.stream._cursors import TextCursor
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
@@ -104,13 +105,14 @@ class Hub(Generic[DriverT]):
 
     __slots__ = (
         "__weakref__",
+        "_behind",
         "_bells",
         "_listeners",
         "_numbers",
+        "_owners",
         "_readers",
         "_slowest",
         "around_tool",
-        "crowded",
         "driver",
         "leader",
         "news",
@@ -118,6 +120,7 @@ class Hub(Generic[DriverT]):
         "policy",
         "ring",
         "size",
+        "watcher",
     )
 
     def __init__(self, driver: DriverT, policy: Policy, size: int) -> None:
@@ -141,8 +144,12 @@ class Hub(Generic[DriverT]):
         """The readers of events that are waited for."""
         self._slowest = 0
         """A number that none of them is behind."""
-        self.crowded = False
-        """Somebody may be waiting for them."""
+        self._behind = 0
+        """How many of them were behind when that was looked at, and have not gone on."""
+        self._owners: set[int] = set()
+        """Who reads those."""
+        self.watcher: Place | None = None
+        """The reader that is told when they go on; the others are told by it, when it has read."""
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Gives the block in which a router runs a tool; None where it runs it as it is."""
         self._listeners: list[Callable[[], object]] = []
@@ -215,8 +222,10 @@ class Hub(Generic[DriverT]):
         if position == ring.end:
             return None
         place.position = position + 1
-        if self.crowded:
-            self.wake()
+        if self._behind and position <= ring.end - self.size:
+            self._behind -= 1
+            if not self._behind:
+                self.make_room()
         return ring[position]
 
     def _begin(self, place: Place) -> None:
@@ -261,8 +270,12 @@ class Hub(Generic[DriverT]):
         """Return the thread or the task that asks."""
         return threading.current_thread()
 
-    def must_wait(self, me: object) -> bool:
+    def must_wait(self, me: object, *, again: bool = True) -> bool:
         """Tell whether readers of events are behind, so that no event may be read before they go on.
+
+        Args:
+            me: The thread or the task that asks.
+            again: Whether to look at all readers again, some of whom may have left.
 
         Raises:
             MisuseError: They are read by whoever would wait for them.
@@ -270,23 +283,25 @@ class Hub(Generic[DriverT]):
         full = self.ring.end - self.size
         if self.policy != "wait" or self._slowest > full or self.driver.phase is Phase.ENDED:
             return False
-        readers = self._readers = [place for place in self._readers if not place.gone]
+        if self._behind and not again and id(me) not in self._owners:
+            return True
+        # Whose consumer has failed, say, may be kept by the error: nobody waits for that.
+        readers = self._readers = [
+            place
+            for place in self._readers
+            if not place.gone and (place.position > full or not _is_over(place.owner))
+        ]
         self._slowest = min((place.position for place in readers), default=self.ring.end)
         behind = [place for place in readers if place.position <= full]
-        own = [place for place in behind if place.owner is me]
-        if own:
-            names = ", ".join(repr(place.name) for place in own)
+        self._behind = len(behind)
+        self._owners = {id(place.owner) for place in behind}
+        if id(me) in self._owners:
+            names = ", ".join(repr(place.name) for place in behind if place.owner is me)
             raise MisuseError(
                 f"the {self.size} events that are held wait for {names}, and the same thread or task wants "
                 "to read on: read there first, or close it, or take .broadcast(policy='drop_oldest')"
             )
-        for place in behind:
-            if _is_over(place.owner):
-                # Its consumer has failed, say, and the error keeps it alive: nobody waits for that.
-                self._readers.remove(place)
-        behind = [place for place in behind if place in self._readers]
-        self.crowded = bool(behind)
-        return self.crowded
+        return bool(behind)
 
     def _may_read(self, me: object) -> bool:
         """Tell whether there is more to be read, and nobody to be waited for."""
@@ -300,6 +315,18 @@ class Hub(Generic[DriverT]):
         """Have all who wait look again."""
         for bell in self._bells:
             bell.set()
+
+    def make_room(self) -> None:
+        """Have it looked whether more may be read."""
+        for bell in self._bells:
+            bell.set()
+
+    def rest(self, place: Place) -> None:
+        """Note that a reader is not being read any more."""
+        place.busy = False
+        if self.watcher is place:
+            self.watcher = None
+            self.wake()
 
     def begin_beside(self, bell: Bell) -> None:
         """Begin to read for a loop that reads other streams as well, unless somebody reads.
@@ -367,26 +394,33 @@ class Following(Generic[ItemT]):
         place: The reader's place.
     """
 
-    __slots__ = ("_cursor", "_hub", "_place")
+    __slots__ = ("_cursor", "_hub", "_is_text", "_looked", "_place")
 
     def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], place: Place) -> None:
         self._cursor = cursor
         self._hub = hub
         self._place = place
+        self._is_text = isinstance(cursor, TextCursor)
+        """A look finds all that has come, and never leaves a part for the next one."""
+        self._looked = -2
+        """How many events had come at the last look; there has been none yet."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the cursor has
         return getattr(self._cursor, name)
 
     def ready(self) -> ItemT | None:
         """Return what the reader has missed."""
-        self._place.seen = self._hub.news[0]
-        return self._cursor.ready()
+        number, last = self._hub.news
+        behind = number - self._looked
+        self._place.seen = self._looked = number
+        # An event has its piece at hand, which would have to be found in the text.
+        return self._cursor.after(last) if behind == 1 and self._is_text else self._cursor.ready()
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
         """Return what has come since."""
         place = self._place
         number, last = self._hub.news
-        place.seen = number
+        place.seen = self._looked = number
         # Where only one event has come, it is read as without others.
         if event is NEWS and number == place.before + 1:
             return self._cursor.after(last)
