@@ -12,7 +12,7 @@ import pytest
 from tests.steps.answers import asking, async_stream_of, messages_of, stream_of, talk
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import sampled
-from tokenstream import Retry, Steps, Stream, resilient
+from tokenstream import Decoder, Retry, Steps, Stream, merge, resilient
 from tokenstream.errors import StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -28,6 +28,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.message import Citation, ToolCall
+from tokenstream.relay.encoders import create
 
 if TYPE_CHECKING:
     from tokenstream.steps import Step
@@ -200,6 +201,49 @@ def test_an_answer_of_a_framework_begins_with_its_head() -> None:
         (event.part, event.text) for event in events if isinstance(event, TextDelta)
     ]
     assert "One\n\nTwo" == step.text
+
+
+@pytest.mark.parametrize("format", ["ui-message", "ag-ui", "openai-responses"])
+def test_a_run_is_written_as_one_answer_with_the_parts_of_all(format: str) -> None:
+    """The end of one step closes no part of another's, where parts may be written in turns."""
+    dice = random.Random(1)
+    with Steps() as run:
+        seen = run.events()
+        found: list[Event] = []
+        bodies = [asking("Oslo", "Rome"), asking("Oslo"), talk("Hel", "lo")]
+        left = []
+        for name, body in zip("abc", bodies, strict=True):
+            step = run.step(name)
+            left.append((step, iter(step.follow(stream_of(body)))))
+        while left:
+            mine = dice.choice(left)
+            if next(mine[1], None) is None:
+                left.remove(mine)
+                mine[0].end()
+            found += seen.ready()
+    encoder, decoder = create(format, drop="all"), Decoder(format)
+    for chunk in [*(chunk for event in found for chunk in encoder.feed(event)), *encoder.end()]:
+        decoder.feed(chunk)
+    message = decoder.message
+
+    assert ["Hello", "Let me look.", "Let me look."] == sorted(
+        part.text for part in message.parts if part.kind == "text"
+    )
+    assert ["Oslo", "Oslo", "Rome"] == sorted(call.arguments["city"] for call in message.tool_calls)
+    assert 3 == len({call.id for call in message.tool_calls})
+
+
+def test_streams_that_are_merged_are_followed_too() -> None:
+    """Each step shows its own."""
+    with Steps() as run:
+        steps = {name: run.step(name) for name in ("a", "b")}
+        bodies = {"a": talk("Hel", "lo"), "b": talk("Good", "bye")}
+        with merge({name: step.follow(stream_of(bodies[name])) for name, step in steps.items()}) as merged:
+            for _ in merged:
+                pass
+
+    assert ["Hello", "Goodbye"] == [step.text for step in run.steps]
+    assert ["Hello", "Goodbye"] == [message.text for message in messages_of(run.events()).values()]
 
 
 # -- loops --------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -240,6 +241,16 @@ def test_what_has_ended_takes_nothing_more() -> None:
     run.end()
 
     assert "done" == step.state
+
+
+def test_a_run_that_nobody_ends_warns() -> None:
+    """Whoever waits for its events would wait for ever."""
+    run = Steps("trip")
+    run.step("plan").end()
+
+    with pytest.warns(ResourceWarning, match="Steps trip: running, 1 steps> was never ended"):
+        del run
+        gc.collect()
 
 
 def test_what_is_no_stream_is_refused() -> None:

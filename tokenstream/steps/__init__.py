@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tokenstream.steps._events import RunEvents
-from tokenstream.steps._run import Step, Steps
+from tokenstream.steps._run import Steps
+from tokenstream.steps._step import Step
 
 __all__ = ["RunEvents", "Step", "Steps"]

@@ -28,7 +28,7 @@ class RunEvents:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._position = 0
-        self._cursors: dict[str, list[tuple[Answer, EventCursor]]] = {}
+        self._readers: dict[str, list[_Reader]] = {}
         self._waiting: deque[Event] = deque()
         self._version = -1
         self._over = False
@@ -110,20 +110,46 @@ class RunEvents:
             for entry in entries:
                 if isinstance(entry, tuple):
                     step, answer = entry
-                    self._cursors[step].append((answer, EventCursor(answer.accumulator)))
+                    self._readers[step].append(_Reader(answer))
                     continue
                 # What caused a step was said before it, and so was all that came of one before its end.
-                self._drain_all()
+                self._read_all()
                 if isinstance(entry, StepStart):
-                    self._cursors[entry.id] = []
+                    self._readers[entry.id] = []
                 else:
-                    del self._cursors[entry.id]
+                    del self._readers[entry.id]
                 self._waiting.append(entry)
-            self._drain_all()
+            self._read_all()
             self._over = over
 
-    def _drain_all(self) -> None:
+    def _read_all(self) -> None:
         names = self._log.names
-        for step, cursors in self._cursors.items():
-            for answer, cursor in cursors:
-                self._waiting.extend(names.placed(event, answer.number, step) for event in cursor.ready())
+        for step, readers in self._readers.items():
+            for reader in readers:
+                self._waiting.extend(names.placed(event, reader.number, step) for event in reader.ready())
+
+
+class _Reader:
+    """Where a reader of a run is in one of its answers.
+
+    Args:
+        answer: The answer.
+    """
+
+    __slots__ = ("_answer", "_cursor", "_version", "number")
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._cursor = EventCursor(answer.accumulator)
+        self._version = -1
+        self.number = answer.number
+        """The number of the answer in the run."""
+
+    def ready(self) -> list[Event]:
+        """Return what has come since the last look."""
+        version = self._answer.version
+        if version == self._version:
+            return []
+        # Before the look: what comes from here on is looked at another time.
+        self._version = version
+        return self._cursor.ready()

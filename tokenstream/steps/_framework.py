@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import OutputInvalid
 from tokenstream.message import ToolCall
-from tokenstream.steps._run import LeftOpen
+from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
-    from tokenstream.steps._run import Step, Steps
+    from tokenstream.steps._run import Steps
     from tokenstream.steps._spoken import Spoken
+    from tokenstream.steps._step import Step
 
 __all__ = ["RunOfAFramework", "RunOfAgents"]
 

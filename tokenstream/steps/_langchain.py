@@ -12,7 +12,8 @@ from tokenstream.steps._spoken import Spoken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.steps._run import Step, Steps
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
 
 __all__ = ["LangChainRun"]
 

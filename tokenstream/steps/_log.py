@@ -26,7 +26,7 @@ class Answer:
         accumulator: What has been said.
     """
 
-    __slots__ = ("accumulator", "number", "stream")
+    __slots__ = ("accumulator", "number", "stream", "version")
 
     def __init__(
         self,
@@ -36,6 +36,8 @@ class Answer:
     ) -> None:
         self.number = number
         self.stream = stream
+        self.version = 0
+        """Another number whenever something has come of it."""
         self.accumulator = accumulator if accumulator is not None else Accumulator()
 
     @property
@@ -79,7 +81,7 @@ class Log:
         self._steps = 0
         self._sleepers = 0
         """How many threads wait."""
-        self._wakers: tuple[Callable[[], object], ...] = ()
+        self._wakers: list[Callable[[], object]] = []
         """Wake the tasks that wait."""
 
     def count(self) -> str:
@@ -105,15 +107,22 @@ class Log:
 
     # -- waiting -------------------------------------------------------------
 
-    def tell(self) -> None:
-        """Have all who wait look again."""
+    def tell(self, answer: Answer | None = None) -> None:
+        """Have all who wait look again.
+
+        Args:
+            answer: The answer in which something has come; None where a step began or ended.
+        """
+        if answer is not None:
+            answer.version += 1
+        # Before it is looked who waits: whoever is about to compares this first.
         self.version += 1
-        if self._sleepers:
+        if self._sleepers or self._wakers:
             with self._changed:
                 self._changed.notify_all()
-        wakers, self._wakers = self._wakers, ()
-        for wake in wakers:
-            wake()
+                wakers, self._wakers = self._wakers, []
+            for wake in wakers:
+                wake()
 
     def wait(self, version: int) -> None:
         """Wait in this thread until something comes, after what was seen."""
@@ -127,9 +136,12 @@ class Log:
 
     def wake_by(self, wake: Callable[[], object], version: int) -> bool:
         """Have a function called once something comes; False where it has come already."""
-        self._wakers = (*self._wakers, wake)
-        return self.version == version
+        with self._changed:
+            self._wakers.append(wake)
+            return self.version == version
 
     def let_be(self, wake: Callable[[], object]) -> None:
         """Forget a function that was to be called."""
-        self._wakers = tuple(other for other in self._wakers if other is not wake)
+        with self._changed:
+            if wake in self._wakers:
+                self._wakers.remove(wake)

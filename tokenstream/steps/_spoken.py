@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import ToolCall
-    from tokenstream.steps._run import Step
+    from tokenstream.steps._step import Step
 
 __all__ = ["Spoken"]
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenstream.message import Usage
-    from tokenstream.steps._run import Step, Steps
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
 
 __all__ = ["described", "drawn"]
 
