@@ -13,7 +13,7 @@ import pytest
 
 from tests.steps.answers import asking, async_stream_of, stream_of, talk
 from tokenstream import Steps, Usage
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import TextDelta, UsageUpdate
 from tokenstream.message import ToolCall
 
@@ -139,6 +139,33 @@ def test_a_step_may_follow_several_streams() -> None:
     assert "One.\n\nTwo." == step.text
     assert [3, 1] == [each.usage.output_tokens for each in (step, below) if each.usage is not None]
     assert [4, 4] == [each.total_usage.output_tokens for each in (step, run) if each.total_usage is not None]
+
+
+def test_a_stream_that_was_read_already_is_shown_from_its_start() -> None:
+    """Whoever reads it goes on from where it was."""
+    stream = stream_of(talk("Hel", "lo"))
+    events = iter(stream)
+    first = next(event for event in events if isinstance(event, TextDelta))
+    with Steps() as run, run.step("write") as step:
+        step.follow(stream)
+        shown = step.text
+        after = list(stream)
+
+    assert "Hel" == shown
+    assert ["Hel", "lo"] == [event.text for event in (first, *after) if isinstance(event, TextDelta)]
+    assert ["Hello"] == [event.text for event in run.events() if isinstance(event, TextDelta)]
+
+
+def test_a_stream_that_fails_leaves_what_had_come() -> None:
+    """The step has failed, since nobody has caught the error within it."""
+    run = Steps()
+    with pytest.raises(StreamTruncated), run, run.step("write") as step:
+        step.follow(stream_of(talk("Hel", "lo")[:2])).final()
+    (step,) = run.steps
+
+    assert ("failed", "Hel") == (step.state, step.text)
+    assert step.error is not None
+    assert step.error.startswith("StreamTruncated: ")
 
 
 def test_a_step_that_follows_nothing_has_nothing_to_show() -> None:

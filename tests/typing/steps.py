@@ -1,0 +1,43 @@
+"""What editors infer of runs and their steps; checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+from tokenstream import AsyncStream, Message, Steps, Stream, ToolCall, Usage
+from tokenstream.events import Event
+from tokenstream.steps import RunEvents, Step
+
+
+def steps(run: Steps, call: ToolCall, stream: Stream, async_stream: AsyncStream) -> None:
+    """A step gives back the stream that it follows, as what it is."""
+    with run.step("search", agent="researcher", cause=call) as step, step.step(call) as below:
+        assert_type(step, Step)
+        assert_type(below, Step)
+    assert_type(step.follow(stream), Stream)
+    assert_type(step.follow(async_stream), AsyncStream)
+    with step.follow(stream) as followed:
+        assert_type(followed, Stream)
+
+
+def shown(run: Steps, step: Step) -> None:
+    """All of it is typed, but for the result, which is the application's."""
+    assert_type(run.steps, tuple[Step, ...])
+    assert_type(step.parent, Step | None)
+    assert_type(step.cause, ToolCall | None)
+    assert_type(step.streams, tuple[Stream | AsyncStream, ...])
+    assert_type(step.message, Message | None)
+    assert_type(step.total_usage, Usage | None)
+    assert_type(step.seconds, float)
+    assert_type(step.error, str | None)
+    assert_type(step.result, Any)
+
+
+async def events(run: Steps) -> None:
+    """One object for both kinds of loop."""
+    found = run.events()
+    assert_type(found, RunEvents)
+    assert_type(found.ready(), list[Event])
+    assert_type(list(found), list[Event])
+    assert_type([event async for event in found], list[Event])
+    assert_type(next(found).step, str | None)
