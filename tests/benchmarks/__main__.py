@@ -17,6 +17,7 @@ from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.memory import memory
+from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.replay import replay
 from tests.benchmarks.shaping import shaping
@@ -66,6 +67,8 @@ _QUICK = Plan(
     documents=(1_000, 10_000, 100_000),
     objects=200,
     recordings=100,
+    merged_streams=100,
+    merged_tokens=50,
 )
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     **{format: partial(time_format, format) for format in BODIES},
@@ -73,6 +76,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "arguments": arguments,
     "growth": growth,
     "memory": memory,
+    "merging": merging,
     "imports": imports,
     "markdown": markdown,
     "partial_json": partial_json,

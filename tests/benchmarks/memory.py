@@ -26,6 +26,7 @@ _MB = 1_000_000
 _SPARE = 5 * _MB
 _OPEN_BAR = 6 * 1024
 _RESIDENT_BAR = 10 * 1024
+_MERGED_BAR = 14 * 1024
 _FEW = 5
 
 
@@ -131,14 +132,19 @@ def _open_rows(plan: Plan) -> Table:
 
 
 def _resident_rows(plan: Plan) -> Table:
-    # In a process of its own: what one that has run has freed, it takes again without growing.
-    command = [sys.executable, "-m", "tests.benchmarks.resident", str(2 * plan.open_streams)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    size = int(done.stdout)
-    shown = " ".join(["python", *command[1:]])
-    note = judge(f"AsyncStream: {size / 1024:.2f} KB", "at most 10 KB", reached=size <= _RESIDENT_BAR)
-    title = f"memory: {2 * plan.open_streams:,} AsyncStreams whose sources wait (resident)"
-    return Table(title, ["", "KB per stream"], [[f"`{shown}`", f"{size / 1024:.2f}"]], [note])
+    rows, notes = [], []
+    for more, count, bar in (
+        ([], 2 * plan.open_streams, _RESIDENT_BAR),
+        (["merged"], 10 * plan.open_streams, _MERGED_BAR),
+    ):
+        # In a process of its own: what one that has run has freed, it takes again without growing.
+        command = [sys.executable, "-m", "tests.benchmarks.resident", str(count), *more]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        size = int(done.stdout)
+        rows.append([f"`{' '.join(['python', *command[1:]])}`", f"{size / 1024:.2f}"])
+        what = f"{count:,} AsyncStreams{', merged' if more else ''}: {size / 1024:.2f} KB"
+        notes.append(judge(what, f"at most {bar // 1024} KB", reached=size <= bar))
+    return Table("memory: AsyncStreams whose sources wait (resident)", ["", "KB per stream"], rows, notes)
 
 
 def memory(plan: Plan) -> list[Table]:

@@ -1,6 +1,7 @@
 """How much resident memory an open `AsyncStream` costs whose source waits: run in a fresh process.
 
 python -m tests.benchmarks.resident 2000
+python -m tests.benchmarks.resident 2000 merged
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ import asyncio
 import gc
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.support import wire
-from tokenstream import AsyncStream
+from tokenstream import AsyncStream, merge
+from tokenstream.events import TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tokenstream.stream import AsyncMerge
 
 _FIRST = wire.chat({"role": "assistant", "content": "Hi"})
 
@@ -51,5 +56,31 @@ async def resident(count: int) -> float:
     return taken / count
 
 
+async def _opened_together(gate: asyncio.Event, count: int) -> AsyncMerge[int]:
+    merged = merge({at: AsyncStream(_waiting(gate), format="openai-chat") for at in range(count)})
+    begun: set[int] = set()
+    async for label, event in merged:
+        if isinstance(event, TextDelta):
+            begun.add(label)
+        if len(begun) == count:
+            break
+    with suppress(TimeoutError):
+        # All of them are waited for then.
+        await asyncio.wait_for(anext(merged), 0.1)
+    return merged
+
+
+async def resident_merged(count: int) -> float:
+    """Return the same for so many streams in one loop."""
+    gate = asyncio.Event()
+    async with await _opened_together(gate, 5):
+        gc.collect()
+        before = _resident()
+        async with await _opened_together(gate, count):
+            gc.collect()
+            return (_resident() - before) / count
+
+
 if __name__ == "__main__":
-    print(f"{asyncio.run(resident(int(sys.argv[1]))):.0f}")
+    measure = resident_merged if "merged" in sys.argv else resident
+    print(f"{asyncio.run(measure(int(sys.argv[1]))):.0f}")

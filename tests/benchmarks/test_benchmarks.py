@@ -19,6 +19,7 @@ from tests.benchmarks.growth import growth, lazily
 from tests.benchmarks.imports import imports
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.memory import memory
+from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.sdks import SDKS, Reader
 from tests.benchmarks.shaping import shaping
@@ -52,6 +53,8 @@ _TINY = Plan(
     imports=1,
     documents=(1_000, 2_000),
     objects=100,
+    merged_streams=5,
+    merged_tokens=3,
 )
 
 
@@ -82,6 +85,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
     "section",
     [
         memory,
+        merging,
         *[
             pytest.param(each, marks=pytest.mark.slow)
             for each in (arguments, fan_out, growth, imports, partial_json, shaping, typed_objects)

@@ -39,6 +39,8 @@ class Plan:
         documents: Characters of the JSON documents that grow.
         objects: Objects of the list that fills in.
         recordings: Recordings that are replayed.
+        merged_streams: Streams that are read side by side.
+        merged_tokens: Tokens of each of them.
     """
 
     events: int = 2_000
@@ -53,6 +55,8 @@ class Plan:
     documents: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
     objects: int = 1_000
     recordings: int = 1_000
+    merged_streams: int = 1_000
+    merged_tokens: int = 250
     chunkings: tuple[str, ...] = field(default=("one event", "64 KB", "one byte"))
 
 

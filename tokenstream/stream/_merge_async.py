@@ -8,7 +8,7 @@ from tokenstream._elsewhere import no_block
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._host import running
-from tokenstream.stream._merge_lanes import MOST_UNPAUSED, K, MergeBase
+from tokenstream.stream._merge_lanes import K, MergeBase
 from tokenstream.stream._reader import left
 from tokenstream.stream._said import concurrent
 
@@ -94,7 +94,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     async def _next(self) -> Labelled[K]:
         if self._live < 0:
             self._begin()
-        if self._unpaused >= MOST_UNPAUSED or self._is_due:
+        if self._run <= 0 or self._is_due:
             await self._pause()
         while self._live:
             lane = self._next_lane()
@@ -120,8 +120,8 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         """Let what reads the streams run, and return how many seconds may be waited for that."""
         from anyio.lowlevel import checkpoint
 
-        self._unpaused = 0
         await checkpoint()
+        self._begin_run()
         return self._look_at_clock()
 
     async def _wait(self) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.stream._items import Bell
 
-__all__ = ["MOST_UNPAUSED", "K", "Labelled", "Lane", "MergeBase"]
+__all__ = ["K", "Labelled", "Lane", "MergeBase"]
 
 K = TypeVar("K")
 StreamT = TypeVar("StreamT", bound=Any)
@@ -30,8 +30,8 @@ DriverT = TypeVar("DriverT", bound=Any)
 
 _MOST_AT_ONCE = 8
 """Events of one stream that are given before the next one has its turn."""
-MOST_UNPAUSED = 64
-"""Events that are given before the loop lets others run."""
+_LEAST_RUN = 64
+"""Events that are given, where they have come, before what reads the streams is let run again."""
 
 
 class Labelled(NamedTuple, Generic[K]):
@@ -136,9 +136,9 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         "_last_call",
         "_line",
         "_live",
+        "_run",
         "_streams",
         "_told",
-        "_unpaused",
         "failed",
     )
 
@@ -157,7 +157,8 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         """Streams that have something to give; below 0 before the first read."""
         self._given = 0
         """Events that the stream has given whose turn it is."""
-        self._unpaused = 0
+        self._run = _LEAST_RUN
+        """How many more events are given before that."""
         self._last_call = False
         """What has come is given still, and nothing more."""
         self._alarms: list[tuple[float, int]] = []
@@ -228,13 +229,17 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
     def _gave(self, lane: Lane[K, DriverT], event: Event) -> Labelled[K]:
         """Take an event that a stream has given; after a few, the next one has its turn."""
         self._given += 1
-        self._unpaused += 1
+        self._run -= 1
         if lane.driver.is_waiting_beside:
             self._leave(lane)
         elif self._given >= _MOST_AT_ONCE:
             self._given = 0
             self._line.bells.rotate(-1)
         return Labelled(lane.label, event)
+
+    def _begin_run(self) -> None:
+        """Allow for as many events as keep pace with what reads the streams: each of these may bring one."""
+        self._run = max(_LEAST_RUN, 2 * len(self._line.bells))
 
     def _leave(self, lane: Lane[K, DriverT]) -> None:
         """Take a stream out of the line that has nothing to give just now."""

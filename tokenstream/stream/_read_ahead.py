@@ -196,8 +196,7 @@ class ReadAhead:
             self._reading = False
             self._items.append(item)
             self._changed.notify_all()
-        self._ring()
-        with self._changed:
+            self._ring()
             self._changed.wait_for(lambda: self._leaves or len(self._items) < _MOST_AHEAD)
             self._reading = True
             return not self._leaves
