@@ -162,7 +162,14 @@ def test_an_event_of_a_run_is_the_models_or_none() -> None:
 
 def test_objects_of_others_are_what_they_were() -> None:
     """A type of the same name, or none that is text, makes nobody a framework."""
+
+    class Odd(BaseModel):
+        type: dict[str, int] = Field(default_factory=dict[str, int])
+        content: str = ""
+        response_metadata: str = ""
+
     odd = SimpleNamespace(type={}, model_dump=lambda **_: {"type": {}})
 
     assert {"type": {}} == payload_of(odd)
+    assert {"type": {"a": 1}} == payload_of(Odd(type={"a": 1}))
     assert {"type": "ai"} == payload_of(SimpleNamespace(type="ai", to_dict=lambda: {"type": "ai"}))

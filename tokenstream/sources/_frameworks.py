@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_jsonable_python
 
 from tokenstream.formats._read import is_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["framework_payload_of", "is_run_event", "model_event_of"]
 
@@ -20,6 +24,7 @@ _OF_LANGCHAIN = (
     "chunk_position",
 )
 """Fields of a chunk. `tool_calls` is left out: LangChain makes it of the pieces, guessing what is missing."""
+_OF_A_MESSAGE = frozenset({"type", "content", "response_metadata"})
 _OF_A_WHOLE = ("tool_calls", "invalid_tool_calls")
 _OF_LLAMAINDEX = frozenset({"delta", "raw", "additional_kwargs"})
 _RUN_EVENTS = ("raw_response_event", "run_item_stream_event", "agent_updated_stream_event")
@@ -28,13 +33,19 @@ _RUN_EVENTS = ("raw_response_event", "run_item_stream_event", "agent_updated_str
 
 def framework_payload_of(item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any object
     """Return the payload that an object of a framework's model stream holds; None of any other object."""
-    kind: object = getattr(item, "type", None)
-    if kind in ("AIMessageChunk", "ai") and hasattr(item, "response_metadata"):
-        return _of_chunk(item) if kind == "AIMessageChunk" else _of_whole(item)
-    fields: Any = getattr(item.__class__, "model_fields", {})
-    if fields.keys() >= _OF_LLAMAINDEX and ("message" in fields or "text" in fields):
-        return _of_response(item)
-    return None
+    make = _maker_for(item.__class__)
+    return None if make is None else make(item)
+
+
+@lru_cache
+def _maker_for(kind: type) -> Callable[[Any], dict[str, Any]] | None:
+    """Return what makes payloads of a class's objects, by its fields; None for a class of anybody else."""
+    fields: Any = getattr(kind, "model_fields", {})
+    if fields.keys() >= _OF_A_MESSAGE:
+        named: object = fields["type"].default
+        return _of_chunk if named == "AIMessageChunk" else _of_whole if named == "ai" else None
+    is_response = fields.keys() >= _OF_LLAMAINDEX and ("message" in fields or "text" in fields)
+    return _of_response if is_response else None
 
 
 def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
