@@ -146,6 +146,15 @@ def test_langchains_own_fakes_are_complete(source: Any) -> None:
     assert ["finish_missing"] == list(stream.departures)
 
 
+def test_a_loop_over_a_models_stream_may_stay_as_it_is() -> None:
+    """`tap` stands beside it."""
+    tapped = tap(model(ASKED).stream("Weather?"))
+    theirs = "".join(chunk.text for chunk in tapped)
+
+    assert theirs == tapped.message.text
+    assert ("complete", None) == (tapped.message.ending, tapped.error)
+
+
 def test_a_response_hook_sees_each_answer_of_a_graph() -> None:
     """The graph runs as it is; beside it stand the messages and how fast they came."""
     taps: list[Any] = []

@@ -99,6 +99,16 @@ def test_a_chunk_of_langchain_has_what_is_new_in_it() -> None:
     } == made
 
 
+def test_what_langchain_adds_is_json() -> None:
+    """An answer of a structured model holds the object that it stands for."""
+    said = {"parsed": Block(block_type="a"), "client": object()}
+    stream = Stream(iter([Chunk(additional_kwargs=said, response_metadata={"finish_reason": "stop"})]))
+    message = stream.final()
+
+    assert {"block_type": "a", "text": ""} == message.provider_data["parsed"]
+    assert message == type(message).model_validate_json(message.model_dump_json())
+
+
 def test_blocks_are_in_langchains_own_words() -> None:
     """It knows those of all providers."""
     made = payload_of(Chunk(content=[{"type": "thinking", "thinking": "Hm"}]))

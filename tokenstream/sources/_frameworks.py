@@ -17,7 +17,6 @@ __all__ = ["framework_payload_of", "is_run_event", "model_event_of"]
 _OF_LANGCHAIN = (
     "type",
     "id",
-    "response_metadata",
     "additional_kwargs",
     "usage_metadata",
     "tool_call_chunks",
@@ -59,17 +58,20 @@ def is_run_event(event: object) -> bool:
 
 
 def _of_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
-    payload = {name: getattr(chunk, name) for name in _OF_LANGCHAIN if getattr(chunk, name, None)}
-    payload["response_metadata"] = chunk.response_metadata
+    told = {name: getattr(chunk, name, None) for name in _OF_LANGCHAIN}
+    payload = {
+        name: value if isinstance(value, str) else _plain(value) for name, value in told.items() if value
+    }
+    payload["response_metadata"] = _plain(chunk.response_metadata)
     content = payload["content"] = chunk.content
     if is_list(content):
         # Its own words for all providers' blocks; before version 1 there are none.
-        payload["content"] = getattr(chunk, "content_blocks", content)
+        payload["content"] = _plain(getattr(chunk, "content_blocks", content))
     return payload
 
 
 def _of_whole(message: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
-    return _of_chunk(message) | {name: getattr(message, name, None) for name in _OF_A_WHOLE}
+    return _of_chunk(message) | {name: _plain(getattr(message, name, None)) for name in _OF_A_WHOLE}
 
 
 def _of_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of LlamaIndex
