@@ -16,6 +16,7 @@ from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
 from tests.benchmarks.markdown import markdown
+from tests.benchmarks.marks import marks
 from tests.benchmarks.memory import memory
 from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
@@ -84,6 +85,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "replay": replay,
     "shaping": shaping,
     "fan_out": fan_out,
+    "marks": marks,
 }
 
 

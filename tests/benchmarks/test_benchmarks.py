@@ -18,6 +18,7 @@ from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.growth import growth, lazily
 from tests.benchmarks.imports import imports
 from tests.benchmarks.markdown import markdown
+from tests.benchmarks.marks import marks
 from tests.benchmarks.memory import memory
 from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
@@ -88,7 +89,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
         merging,
         *[
             pytest.param(each, marks=pytest.mark.slow)
-            for each in (arguments, fan_out, growth, imports, partial_json, shaping, typed_objects)
+            for each in (arguments, fan_out, growth, imports, marks, partial_json, shaping, typed_objects)
         ],
     ],
 )
