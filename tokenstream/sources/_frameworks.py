@@ -12,7 +12,7 @@ from tokenstream.formats._read import is_list
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["framework_payload_of", "is_run_event", "model_event_of"]
+__all__ = ["framework_payload_of", "holds_a_run", "is_run_event", "model_event_of"]
 
 _OF_LANGCHAIN = (
     "type",
@@ -50,6 +50,15 @@ def _maker_for(kind: type) -> Callable[[Any], dict[str, Any]] | None:
 def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
     """Return the event of a model that an event of an OpenAI Agents run holds; None where it holds none."""
     return event.data if event.type == _RUN_EVENTS[0] else None
+
+
+def holds_a_run(items: object) -> bool:
+    """Tell whether an iterator gives the events of an OpenAI Agents run, which may have several answers.
+
+    What it gives is not known before it is read; the name of its function is.
+    """
+    name: object = getattr(getattr(items, "ag_code", None), "co_qualname", None)
+    return name == "RunResultStreaming.stream_events"
 
 
 def is_run_event(event: object) -> bool:

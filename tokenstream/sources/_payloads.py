@@ -15,7 +15,7 @@ from tokenstream.sources._kinds import SKIPPED
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-__all__ = ["Converter", "as_received", "is_object", "is_whole", "maker_of", "payload_of"]
+__all__ = ["Converter", "as_received", "is_object", "is_whole", "payload_of"]
 
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
 _HELPFUL = frozenset({"openai", "anthropic"})
@@ -195,14 +195,14 @@ def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything t
     Raises:
         ProtocolError: It is one: the server sent it.
     """
-    if type(payload) in _VALUES and maker_of(items) in _SDKS:
+    if type(payload) in _VALUES and _maker_of(items) in _SDKS:
         raise ProtocolError(
             f"a JSON object is expected, not {_VALUES[type(payload)]}; what came before it is in .partial"
         )
     return payload
 
 
-def maker_of(items: object) -> str:
+def _maker_of(items: object) -> str:
     """Return the package that an iterator is of; of a generator, the one that its function is in."""
     frame: Any = getattr(items, "gi_frame", None) or getattr(items, "ag_frame", None)
     module = items.__class__.__module__ if frame is None else str(frame.f_globals.get("__name__"))

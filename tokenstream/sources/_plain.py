@@ -8,8 +8,9 @@ from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.sources._frameworks import holds_a_run
 from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing
-from tokenstream.sources._payloads import Converter, maker_of
+from tokenstream.sources._payloads import Converter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
@@ -26,8 +27,6 @@ __all__ = [
 ]
 
 _NO_BLOCKING = "the file does not block, so its end cannot be told; hand over a blocking one"
-_SESSIONS = frozenset({"agents"})
-"""Packages whose streams hold several answers, one payload an item: a run of the OpenAI Agents SDK."""
 _AT_A_TIME = 65_536
 """Bytes that a read of a file asks for."""
 
@@ -135,7 +134,7 @@ def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
     """Return an asynchronous iterable of chunks or payloads as a source."""
     items = aiter(source)
     return AsyncSource(
-        items, _AsyncClosing(items, source), convert=Converter(items), messages=maker_of(items) in _SESSIONS
+        items, _AsyncClosing(items, source), convert=Converter(items), messages=holds_a_run(items)
     )
 
 
