@@ -234,7 +234,7 @@ class AsyncDriver(Driver):
     def finish_beside(self) -> bool:
         """Have the task that reads end, and tell whether what has come may still be read."""
         self.pump.release()
-        return self.pump.has_task
+        return self.pump.has_task and self._swapped is None
 
     @property
     def _awaits_judges(self) -> bool:

@@ -113,10 +113,12 @@ class Pump:
         """A thread reads the source, or the loop does."""
         return self.chunks is not None
 
-    def finish(self) -> None:
-        """Have a thread that reads come to its end; what it has brought may still be read."""
-        if self._ahead is not None:
-            self._ahead.finish()
+    def finish(self) -> bool:
+        """Have a thread that reads end, and tell whether there is one; what it has brought stays."""
+        if self._ahead is None:
+            return False
+        self._ahead.finish()
+        return True
 
     def read_ahead(self) -> None:
         """Have a thread read the open source from here on, so that a read can be given a time."""

@@ -265,8 +265,7 @@ class SyncDriver(Driver):
 
     def finish_beside(self) -> bool:
         """Have the thread that reads come to its end, and tell whether what has come may still be read."""
-        self.pump.finish()
-        return True
+        return self.pump.finish()
 
     def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
         """Return the next event, or None where it has not come.

@@ -1,0 +1,244 @@
+"""Several streams side by side, left in every way: nothing stays open, and nobody waits for more than one."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.stream.bodies import Source, chunk
+from tests.stream.merging import AsyncFeed, saying
+from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
+from tests.support.wire import DONE
+from tokenstream import AsyncStream, Retry, Stream, aconnect, aresilient, connect, merge, resilient
+from tokenstream.errors import StreamInterrupted
+
+BEGUN = http_chunk(chunk({"content": "Hel"}))
+REST = http_chunk(chunk({"content": "lo"}, "stop") + DONE)
+PATIENCE = 3.0
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "tokenstream reader"]
+
+
+def silent_servers(stack: ExitStack, count: int = 3) -> list[Loopback]:
+    """Return servers that begin an answer and say no more."""
+    return [stack.enter_context(Loopback([chunked_head(), BEGUN, OPEN])) for _ in range(count)]
+
+
+def test_requests_are_read_to_their_ends() -> None:
+    """Over real connections, one thread each, which are gone then."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(Loopback([chunked_head(), BEGUN, REST])) for _ in range(3)]
+        streams = {at: connect(server.url, json={}) for at, server in enumerate(servers)}
+        with merge(streams) as merged:
+            labels = {label for label, _ in merged}
+
+    assert {0, 1, 2} == labels
+    assert ["Hello"] * 3 == [message.text for message in merged.messages.values()]
+    assert not readers()
+
+
+def test_closing_wakes_every_thread_and_waits_for_it() -> None:
+    """One after another they would be waited for in vain: their servers are silent."""
+    with ExitStack() as stack:
+        streams = {at: connect(server.url, json={}) for at, server in enumerate(silent_servers(stack))}
+        with merge(streams) as merged:
+            seen: set[int] = set()
+            while seen != {0, 1, 2}:
+                seen.add(next(merged).label)
+            begun = time.monotonic()
+
+        assert time.monotonic() - begun < PATIENCE
+        assert not readers()
+        assert all(stream.closed for stream in streams.values())
+
+
+def test_another_thread_closes_nothing_but_stops_all() -> None:
+    """A loop that waits for silent servers comes back."""
+    with ExitStack() as stack:
+        streams = {at: connect(server.url, json={}) for at, server in enumerate(silent_servers(stack))}
+        with merge(streams) as merged:
+            timer = threading.Timer(0.2, merged.stop)
+            timer.start()
+            for _ in merged:
+                pass
+            timer.join()
+
+        assert {"stopped"} == {message.ending for message in merged.messages.values()}
+        assert not readers()
+
+
+@pytest.mark.anyio
+async def test_tasks_are_gone_when_the_block_is_left() -> None:
+    """Connections are closed side by side."""
+    with ExitStack() as stack:
+        streams = {at: aconnect(server.url, json={}) for at, server in enumerate(silent_servers(stack))}
+        async with merge(streams) as merged:
+            seen: set[int] = set()
+            while seen != {0, 1, 2}:
+                seen.add((await anext(merged)).label)
+            begun = time.monotonic()
+
+        assert time.monotonic() - begun < PATIENCE
+        assert all(stream.closed for stream in streams.values())
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_loop_closes_all_and_stays_cancelled() -> None:
+    """On asyncio and on trio, and never as a group of errors."""
+    feeds = {label: AsyncFeed() for label in "ab"}
+    streams = {label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
+    seen: list[str] = []
+    with anyio.move_on_after(0.1) as scope:
+        for feed in feeds.values():
+            feed.feed(*saying("x")[:1])
+        async with merge(streams) as merged:
+            async for label, _ in merged:
+                seen.append(label)
+
+    assert scope.cancelled_caught
+    assert {"a", "b"} == set(seen)
+    assert all(feed.closed for feed in feeds.values())
+
+
+@pytest.mark.anyio
+async def test_sources_that_are_slow_to_close_are_waited_for_together() -> None:
+    """Each of them takes its time at once."""
+    closed: list[float] = []
+
+    async def slow() -> AsyncIterator[bytes]:
+        try:
+            for piece in saying("x"):
+                yield piece
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.2)
+            closed.append(time.monotonic())
+
+    streams = {at: AsyncStream(slow(), format="openai-chat") for at in range(5)}
+    async with merge(streams) as merged:
+        seen: set[int] = set()
+        while len(seen) < 5:
+            seen.add((await anext(merged)).label)
+
+    assert len(closed) == 5
+    assert max(closed) - min(closed) < 0.2
+
+
+def test_what_closing_raises_is_raised_once_all_are_closed() -> None:
+    """It hides none of the others."""
+
+    class Broken(Source):
+        def close(self) -> None:
+            super().close()
+            raise OSError("cannot be closed")
+
+    sources = {"a": Broken(saying("x")), "b": Source(saying("y"))}
+    merged = merge({label: Stream(source, format="openai-chat") for label, source in sources.items()})
+    with pytest.raises(OSError, match="cannot be closed"):
+        merged.close()
+
+    assert [1, 1] == [source.closed for source in sources.values()]
+
+
+@pytest.mark.anyio
+async def test_what_asynchronous_closing_raises_is_raised_once_all_are_closed() -> None:
+    """The same in an event loop."""
+    closed: list[str] = []
+
+    class Body:
+        def __init__(self, label: str) -> None:
+            self._label = label
+
+        def __aiter__(self) -> Body:
+            return self
+
+        async def __anext__(self) -> bytes:
+            await anyio.sleep_forever()
+            raise StopAsyncIteration
+
+        async def aclose(self) -> None:
+            closed.append(self._label)
+            if self._label == "a":
+                raise OSError("cannot be closed")
+
+    merged = merge({label: AsyncStream(Body(label), format="openai-chat") for label in "ab"})
+    with pytest.raises(OSError, match="cannot be closed"):
+        await merged.aclose()
+
+    assert ["a", "b"] == sorted(closed)
+
+
+def test_streams_that_nobody_holds_are_collected() -> None:
+    """What rings for them keeps none alive; the warning is theirs."""
+
+    async def main() -> None:
+        feed = AsyncFeed()
+        merged = merge({"a": AsyncStream(feed.chunks(), format="openai-chat")})
+        feed.feed(*saying("x")[:1])
+        await anext(merged)
+        with pytest.warns(ResourceWarning, match="never closed"):
+            del merged
+            gc.collect()
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        assert feed.closed
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
+def test_no_request_goes_out_once_another_stream_has_failed(kind: str) -> None:
+    """An attempt that was waited for is not made any more."""
+    asked: list[str] = []
+    retry = Retry(mode="restart", wait=lambda _: 0.3)
+    failing = threading.Event()
+
+    def body() -> Iterator[bytes]:
+        yield chunk({"content": "x"})
+        time.sleep(0.1)
+        raise OSError("gone")
+
+    async def async_body() -> AsyncIterator[bytes]:
+        yield chunk({"content": "x"})
+        await anyio.sleep(0.1)
+        raise OSError("gone")
+
+    def ask() -> Any:
+        asked.append("again")
+        failing.set()
+        return saying("Hel", "lo")[:1]
+
+    async def main() -> None:
+        streams = {
+            "again": aresilient(ask, retry, format="openai-chat"),
+            "bad": AsyncStream(async_body(), format="openai-chat"),
+        }
+        async with merge(streams) as merged:
+            async for _ in merged:
+                pass
+
+    with pytest.raises(StreamInterrupted):
+        if kind == "sync":
+            streams = {
+                "again": resilient(ask, retry, format="openai-chat"),
+                "bad": Stream(body(), format="openai-chat"),
+            }
+            with merge(streams) as merged:
+                for _ in merged:
+                    pass
+        else:
+            anyio.run(main, backend=kind)
+    time.sleep(0.3)
+
+    assert ["again"] == asked
+    assert not readers()
