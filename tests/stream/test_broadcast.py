@@ -466,6 +466,22 @@ def test_a_stream_has_one_hub() -> None:
     assert isinstance(hub.reader(), BroadcastReader)
 
 
+def test_options_may_be_chosen_until_a_reader_of_events_has_begun() -> None:
+    """So that who shares a stream without a word on them keeps nobody from it."""
+    stream = said(pieces=letters(20))
+    stream.broadcast()
+    next(stream.text)
+    (one,) = stream.tee(1, policy="drop_oldest", size=30)
+    assert 23 == len(list(one))
+    with pytest.raises(MisuseError, match="'drop_oldest' and size=30"):
+        stream.broadcast(size=31)
+
+    other = said()
+    assert 8 == len(list(other.tee(1)[0]))
+    with pytest.raises(MisuseError, match="'wait' and size=1024"):
+        other.broadcast(policy="raise")
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [({"policy": "drop"}, "'wait', 'drop_oldest', 'raise'"), ({"size": 0}, "size= is a whole number")],
@@ -496,3 +512,15 @@ def test_a_listener_is_told_of_all_that_comes_and_of_the_end() -> None:
 
     assert ["streaming", "complete"] == [told[0], told[-1]]
     assert 9 == len(told)
+
+
+@pytest.mark.parametrize("end", [Stream.close, Stream.stop])
+def test_a_listener_is_told_of_an_end_that_nobody_reads(end: Callable[[Stream], None]) -> None:
+    """Before the call comes back."""
+    stream = said()
+    told: list[str] = []
+    stream.broadcast().listen(lambda: told.append(stream.message.ending))
+    next(stream.text)
+    end(stream)
+
+    assert "stopped" == told[-1]

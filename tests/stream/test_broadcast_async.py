@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from tests.stream.async_sources import PATIENCE, Scripted
@@ -274,3 +275,19 @@ async def test_a_thousand_consumers_share_a_stream_and_stalled_ones_delay_nobody
     assert {33} == set(counts[500:])
     assert [8] * 10 == left
     assert {24} == {reader.dropped for reader in stalled[10:]}
+
+
+@pytest.mark.parametrize("stops", [False, True])
+async def test_a_listener_is_told_of_an_end_that_nobody_reads(stops: bool) -> None:
+    """In the event loop, also where another thread has stopped the stream."""
+    stream, told = AsyncStream(paced(9), format="pieces"), list[str]()
+    async with stream:
+        stream.broadcast().listen(lambda: told.append(stream.message.ending))
+        await anext(stream.text)
+        if stops:
+            await anyio.to_thread.run_sync(stream.stop)
+            with anyio.fail_after(PATIENCE):
+                while told[-1] != "stopped":
+                    await anyio.lowlevel.checkpoint()
+
+    assert "stopped" == told[-1]

@@ -137,6 +137,9 @@ class Alone(Uncopied):
         """The driver that reads the source; one of several readers has none of its own."""
         return self
 
+    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - they are checked where they count
+        """Take options of sharing; they are nothing to a driver that is alone."""
+
     @property
     def by_event(self) -> Self:
         """The driver whose `step` returns each event."""

@@ -324,7 +324,6 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             ...             tasks.create_task(client.send(hub.reader()))
         """
         from tokenstream.stream._broadcast_async import broadcast
-        from tokenstream.stream._broadcast_hub import check_same
 
         if self._shared is None:
             if self._driver.diverted:
@@ -333,7 +332,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
                 )
             self._shared, self._driver = broadcast(self._driver, policy, size)
         else:
-            check_same(self._driver, policy, size)
+            self._driver.choose(policy, size)
         return self._shared
 
     def tee(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._elsewhere import no_block
 from tokenstream.stream._base import StreamBase
-from tokenstream.stream._broadcast_hub import PATIENCE, Following, Hub, checked
+from tokenstream.stream._broadcast_cursors import Following
+from tokenstream.stream._broadcast_hub import PATIENCE, Hub, checked
 from tokenstream.stream._broadcast_reader import Follower
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._pump import Pump
@@ -79,7 +80,7 @@ class SyncHub(Hub[SyncDriver]):
 
     __slots__ = ("_changed", "_room", "lock")
 
-    def __init__(self, driver: SyncDriver, policy: Policy, size: int) -> None:
+    def __init__(self, driver: SyncDriver) -> None:
         pump = driver.pump
         if not pump.enter():
             raise concurrent()
@@ -90,7 +91,7 @@ class SyncHub(Hub[SyncDriver]):
         self._room = threading.Condition(self.lock)
         driver.pump = _SharedPump(pump, self.lock)
         pump.leave()
-        super().__init__(driver, policy, size)
+        super().__init__(driver)
 
     def wait_for(self, place: Place, look: Callable[[], FoundT | None], until: float | None) -> FoundT | None:
         """Read, or have others read, until a look finds something; None where the time has come first.
@@ -158,6 +159,7 @@ class SyncHub(Hub[SyncDriver]):
                 self.driver.pump.busy = True
                 self.wake()
                 self.make_room()
+        self.tell()
 
     def wake(self) -> None:
         super().wake()
@@ -408,10 +410,12 @@ def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tu
 
     Args:
         driver: Drives the stream.
-        policy: What to do about a reader of events that is behind by `size`; None to wait for it.
+        policy: What to do about a reader of events that is behind by `size`; None for "wait".
         size: How many events are held for readers of events; None for 1,024.
     """
-    hub = SyncHub(driver, *checked(policy, size))
+    checked(policy, size)
+    hub = SyncHub(driver)
+    hub.choose(policy, size)
     return Broadcast(hub), _SyncFollower(hub, hub.join("the stream", here=True), whole=True)
 
 

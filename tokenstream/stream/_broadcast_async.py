@@ -40,10 +40,10 @@ class AsyncHub(Hub[AsyncDriver]):
 
     __slots__ = ("_current", "_room", "_told")
 
-    def __init__(self, driver: AsyncDriver, policy: Policy, size: int) -> None:
+    def __init__(self, driver: AsyncDriver) -> None:
         if driver.pump.busy:
             raise concurrent()
-        super().__init__(driver, policy, size)
+        super().__init__(driver)
         self._current: Callable[[], object] | None = None
         """Finds the task that runs; None while nobody has read."""
         self._told: anyio.Event | None = None
@@ -137,8 +137,22 @@ class AsyncHub(Hub[AsyncDriver]):
         try:
             await self.driver.close(failed=failed)
         finally:
-            self.wake()
-            self.make_room()
+            self.told_to_end()
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here, for all readers; from any thread or task.
+
+        Args:
+            reason: Why.
+        """
+        self.driver.stop(reason)
+        self.driver.pump.call_soon(self.told_to_end)
+
+    def told_to_end(self) -> None:
+        """Have all look that the stream has ended."""
+        self.wake()
+        self.make_room()
+        self.tell()
 
     async def leave(self, place: Place) -> None:
         """Forget a reader, and let those go on that wait for it."""
@@ -202,6 +216,10 @@ class _AsyncFollower(Follower):
     def __aiter__(self) -> AsyncIterator[Event]:
         self.enter_loop()
         return self
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here, for all readers."""
+        self.hub.stop(reason)
 
     def expire(self) -> None:
         """Look what it means that nothing came for as long as may be waited."""
@@ -350,10 +368,12 @@ def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> t
 
     Args:
         driver: Drives the stream.
-        policy: What to do about a reader of events that is behind by `size`; None to wait for it.
+        policy: What to do about a reader of events that is behind by `size`; None for "wait".
         size: How many events are held for readers of events; None for 1,024.
     """
-    hub = AsyncHub(driver, *checked(policy, size))
+    checked(policy, size)
+    hub = AsyncHub(driver)
+    hub.choose(policy, size)
     return AsyncBroadcast(hub), _AsyncFollower(hub, hub.join("the stream", here=True), whole=True)
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get
 from tokenstream._ring import Ring
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.limits import check_whole
-from tokenstream.stream._cursors import TextCursor
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
@@ -26,13 +25,11 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import ToolCall
-    from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._aspects import Cursors
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._items import Bell
     from tokenstream.stream._sync_driver import SyncDriver
 
-__all__ = ["NEWS", "PATIENCE", "Following", "Hub", "Place", "Policy", "Views", "check_same", "checked"]
+__all__ = ["NEWS", "PATIENCE", "Hub", "Place", "Policy", "checked"]
 
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
 """Says what happens where a reader of raw events falls behind by the whole queue."""
@@ -46,7 +43,6 @@ NEWS: Any = object()
 _POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 DriverT = TypeVar("DriverT", bound="SyncDriver | AsyncDriver")
-ItemT = TypeVar("ItemT")
 
 
 class Place:
@@ -99,14 +95,13 @@ class Hub(Generic[DriverT]):
 
     Args:
         driver: Drives the stream; it is read by nobody else from here on.
-        policy: What to do about a reader of events that is behind by `size`.
-        size: How many events are held for readers of events.
     """
 
     __slots__ = (
         "__weakref__",
         "_behind",
         "_bells",
+        "_chosen",
         "_listeners",
         "_numbers",
         "_owners",
@@ -123,16 +118,18 @@ class Hub(Generic[DriverT]):
         "watcher",
     )
 
-    def __init__(self, driver: DriverT, policy: Policy, size: int) -> None:
+    def __init__(self, driver: DriverT) -> None:
         self.driver = driver
-        self.policy = policy
-        self.size = size
+        self.policy: Policy = "wait"
+        """What to do about a reader of events that is behind by `size`."""
+        self.size = _SIZE
+        """How many events are held for readers of events."""
         machine = driver.machine
         begun = machine.meter.first_event_at is not None and not machine.gives_again
-        # What tells of a stop waits for nobody, and has room of its own.
-        held = size + 1 if policy == "wait" else size
         # Readers begin at 0, which is not held where events were read before.
-        self.ring: Ring[Event] = Ring(held, begin=int(begun))
+        self.ring: Ring[Event] = self._new_ring(Ring(1, begin=int(begun)))
+        self._chosen = False
+        """The options are no default any more."""
         self.news: tuple[int, Any] = (0, None)
         """How many events have come, and the last one."""
         self.over = False
@@ -152,7 +149,7 @@ class Hub(Generic[DriverT]):
         """The reader that is told when they go on; the others are told by it, when it has read."""
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Gives the block in which a router runs a tool; None where it runs it as it is."""
-        self._listeners: list[Callable[[], object]] = []
+        self._listeners: dict[object, Callable[[], object]] = {}
         self._bells: list[Bell] = []
         """Those of loops that read other streams as well."""
         driver.pump.busy = True
@@ -182,13 +179,43 @@ class Hub(Generic[DriverT]):
         Returns:
             A function that ends it.
         """
-        # Listeners are replaced, and never changed: another thread may go through them.
-        self._listeners = [*self._listeners, function]
+        listener = object()
+        self._listeners[listener] = function
 
         def end() -> None:
-            self._listeners = [other for other in self._listeners if other is not function]
+            self._listeners.pop(listener, None)
 
         return end
+
+    def choose(self, policy: Policy | None, size: int | None) -> None:
+        """Take options that are for all readers; once chosen, or begun with, they are no others.
+
+        Args:
+            policy: The policy; None for any.
+            size: How many events are held; None for any.
+
+        Raises:
+            MisuseError: They are others already.
+        """
+        kept = (self.policy, self.size)
+        asked = checked(policy, size, *kept)
+        if asked != kept and self._chosen:
+            raise MisuseError(
+                f"this stream is shared with policy={kept[0]!r} and size={kept[1]}, which are for all its "
+                "readers: leave both out to take them"
+            )
+        if asked != kept:
+            self.policy, self.size = asked
+            self.ring = self._new_ring(self.ring)
+        self._chosen = self._chosen or policy is not None or size is not None
+
+    def _new_ring(self, events: Ring[Event]) -> Ring[Event]:
+        # What tells of a stop waits for nobody, and has room of its own.
+        held = self.size + 1 if self.policy == "wait" else self.size
+        ring: Ring[Event] = Ring(held, begin=events.begin)
+        for number in range(events.begin, events.end):
+            ring.append(events[number])
+        return ring
 
     # -- what has come -------------------------------------------------------
 
@@ -230,7 +257,7 @@ class Hub(Generic[DriverT]):
 
     def _begin(self, place: Place) -> None:
         """Begin to give a reader events: from the start of the answer, or what they have come to."""
-        place.reads_events = True
+        place.reads_events = self._chosen = True
         if place.position < self.ring.begin:
             from tokenstream.stream._event_cursor import EventCursor
 
@@ -261,7 +288,8 @@ class Hub(Generic[DriverT]):
 
     def tell(self) -> None:
         """Tell those who listen that something has come."""
-        for function in self._listeners:
+        # Any thread may begin to listen, and leave off.
+        for function in self._listeners.copy().values():
             function()
 
     # -- who reads -------------------------------------------------------------
@@ -382,113 +410,27 @@ def _is_over(owner: Any) -> bool:  # noqa: ANN401 - a thread, or a task of eithe
     return bool(owner.done())
 
 
-# -- views ---------------------------------------------------------------------
-
-
-class Following(Generic[ItemT]):
-    """A cursor whose answer others may have read further.
-
-    Args:
-        cursor: The cursor.
-        hub: Reads for all.
-        place: The reader's place.
-    """
-
-    __slots__ = ("_cursor", "_hub", "_is_text", "_looked", "_place")
-
-    def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], place: Place) -> None:
-        self._cursor = cursor
-        self._hub = hub
-        self._place = place
-        self._is_text = isinstance(cursor, TextCursor)
-        """A look finds all that has come, and never leaves a part for the next one."""
-        self._looked = -2
-        """How many events had come at the last look; there has been none yet."""
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the cursor has
-        return getattr(self._cursor, name)
-
-    def ready(self) -> ItemT | None:
-        """Return what the reader has missed."""
-        number, last = self._hub.news
-        behind = number - self._looked
-        self._place.seen = self._looked = number
-        # An event has its piece at hand, which would have to be found in the text.
-        return self._cursor.after(last) if behind == 1 and self._is_text else self._cursor.ready()
-
-    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return what has come since."""
-        place = self._place
-        number, last = self._hub.news
-        place.seen = self._looked = number
-        # Where only one event has come, it is read as without others.
-        if event is NEWS and number == place.before + 1:
-            return self._cursor.after(last)
-        return self._cursor.ready()
-
-    def end(self) -> ItemT | None:
-        """Return what the end adds."""
-        return self._cursor.end()
-
-    def waiting(self) -> Following[ItemT]:
-        """Return a cursor that gives the calls once the answer is complete."""
-        cursor: Any = self._cursor
-        return type(self)(cursor.waiting(), self._hub, self._place)
-
-
-class Views:
-    """Gives cursors at the start of each aspect of a choice, for one of several readers.
-
-    Args:
-        cursors: Gives them.
-        follow: Makes them the reader's own.
-    """
-
-    __slots__ = ("_cursors", "_follow")
-
-    def __init__(self, cursors: Cursors, follow: Callable[[Cursor[Any]], Following[Any]]) -> None:
-        self._cursors = cursors
-        self._follow = follow
-
-    def __getattr__(self, name: str) -> Callable[..., Following[Any]]:
-        make = getattr(self._cursors, name)
-
-        def followed(*args: object, **named: object) -> Following[Any]:
-            return self._follow(make(*args, **named))
-
-        return followed
-
-
 # -- options ---------------------------------------------------------------------
 
 
-def checked(policy: object, size: object) -> tuple[Policy, int]:
-    """Return the options of a hub, or what they are by default.
+def checked(
+    policy: Any,  # noqa: ANN401 - any argument
+    size: Any,  # noqa: ANN401 - any argument
+    usual: Policy = "wait",
+    held: int = _SIZE,
+) -> tuple[Policy, int]:
+    """Return the options of a hub.
+
+    Args:
+        policy: The policy; None for the usual one.
+        size: How many events are held; None for as many as else.
+        usual: The usual policy.
+        held: How many events are held else.
 
     Raises:
         MisuseError: One is none.
     """
-    found: Any = "wait" if policy is None else policy
-    if found not in _POLICIES:
+    policy, size = usual if policy is None else policy, held if size is None else size
+    if policy not in _POLICIES:
         raise MisuseError(f"policy={policy!r} is none: it is one of {', '.join(map(repr, _POLICIES))}")
-    return found, _SIZE if size is None else check_whole("size", size)
-
-
-def check_same(follower: Any, policy: object, size: object) -> None:  # noqa: ANN401 - it stands for a driver
-    """Refuse to change the options of a stream that is broadcast.
-
-    Args:
-        follower: Drives the stream's own reader.
-        policy: The policy that is asked for; None for any.
-        size: The size that is asked for; None for any.
-
-    Raises:
-        MisuseError: They are others.
-    """
-    kept = (follower.hub.policy, follower.hub.size)
-    asked = checked(kept[0] if policy is None else policy, kept[1] if size is None else size)
-    if asked != kept:
-        raise MisuseError(
-            f"this stream is broadcast with policy={kept[0]!r} and size={kept[1]}, which are for all its "
-            "readers: leave both out to take them"
-        )
+    return policy, check_whole("size", size)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamClosed
 from tokenstream.stream._aspects import Alone, Cursors
-from tokenstream.stream._broadcast_hub import Following, Views
+from tokenstream.stream._broadcast_cursors import Following, Views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,9 @@ class Follower(Alone):
     @property
     def own(self) -> Any:  # noqa: ANN401 - of either colour
         return self.hub.driver
+
+    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - they are checked there
+        self.hub.choose(policy, size)
 
     @property
     def by_event(self) -> Any:  # noqa: ANN401 - the same, but for `step`

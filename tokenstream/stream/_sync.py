@@ -309,7 +309,6 @@ class Stream(StreamBase[SyncDriver], Choice):
             ['Hel', 'lo'] Hello
         """
         from tokenstream.stream._broadcast import broadcast
-        from tokenstream.stream._broadcast_hub import check_same
 
         if self._shared is None:
             if self._driver.diverted:
@@ -318,7 +317,7 @@ class Stream(StreamBase[SyncDriver], Choice):
                 )
             self._shared, self._driver = broadcast(self._driver, policy, size)
         else:
-            check_same(self._driver, policy, size)
+            self._driver.choose(policy, size)
         return self._shared
 
     def tee(
