@@ -189,6 +189,26 @@ def test_an_answer_that_begins_again_says_so_in_its_step() -> None:
     assert None is stream.attempts[0].error or "Goodbye" == stream.message.text
 
 
+def test_the_next_answer_of_a_step_begins_anew() -> None:
+    """It has not ended because the one before it has; the parts of both are there."""
+    with Steps() as run, run.step("ask") as step:
+        seen = run.events()
+        step.follow(stream_of(asking("Oslo"))).final()
+        first = seen.ready()
+        next(stream := step.follow(stream_of(talk("Hel", "lo"))))
+        more = seen.ready()
+        between = messages_of([*first, *more])[step.id]
+        stream.final()
+    message = messages_of([*first, *more, *seen.ready()])[step.id]
+
+    assert ("tool_calls", None, "stop") == (
+        messages_of(first)[step.id].finish_reason,
+        between.finish_reason,
+        message.finish_reason,
+    )
+    assert ["text", "tool_call", "text"] == [part.kind for part in message.parts]
+
+
 def test_an_answer_of_a_framework_begins_with_its_head() -> None:
     """Another one in the same step has parts of its own."""
     with Steps() as run, run.step("agent") as step:

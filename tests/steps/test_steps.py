@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -16,6 +16,11 @@ from tokenstream import Steps, Usage
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import TextDelta, UsageUpdate
 from tokenstream.message import ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenstream.steps import Step
 
 CALL = ToolCall(id="call_1", name="weather", arguments_text="{}", complete=True)
 
@@ -105,6 +110,27 @@ def test_two_runs_at_once_do_not_mix() -> None:
         pass
 
     assert (None, above) == (other.parent, below.parent)
+
+
+def test_generators_that_take_turns_leave_the_right_block() -> None:
+    """Blocks that end in another order than they began end as those that they are."""
+
+    def work(step: Step) -> Iterator[None]:
+        with step:
+            yield
+
+    with Steps() as run, run.step("all") as above:
+        one, two = work(above.step("one")), work(above.step("two"))
+        next(one)
+        next(two)
+        assert next(one, None) is None
+        run.step("below two").end()
+        assert next(two, None) is None
+        run.step("three").end()
+
+    assert [("one", []), ("two", ["below two"]), ("three", [])] == [
+        (step.name, [below.name for below in step.steps]) for step in above.steps
+    ]
 
 
 # -- what a step shows --------------------------------------------------------------

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tokenstream.events import StepStart
+from tokenstream.events import MessageStart, StepStart
 from tokenstream.stream._event_cursor import EventCursor
 from tokenstream.stream._host import running
 
@@ -110,7 +110,8 @@ class RunEvents:
             for entry in entries:
                 if isinstance(entry, tuple):
                     step, answer = entry
-                    self._readers[step].append(_Reader(answer))
+                    readers = self._readers[step]
+                    readers.append(_Reader(answer, another=bool(readers)))
                     continue
                 # What caused a step was said before it, and so was all that came of one before its end.
                 self._read_all()
@@ -134,12 +135,14 @@ class _Reader:
 
     Args:
         answer: The answer.
+        another: Whether it is told behind another one of the same step.
     """
 
-    __slots__ = ("_answer", "_cursor", "_version", "number")
+    __slots__ = ("_another", "_answer", "_cursor", "_version", "number")
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, another: bool) -> None:
         self._answer = answer
+        self._another = another
         self._cursor = EventCursor(answer.accumulator)
         self._version = -1
         self.number = answer.number
@@ -152,4 +155,11 @@ class _Reader:
             return []
         # Before the look: what comes from here on is looked at another time.
         self._version = version
-        return self._cursor.ready()
+        events = self._cursor.ready()
+        if self._another:
+            for event in events:
+                if isinstance(event, MessageStart):
+                    # What the one before it has ended with is no end of this one.
+                    event.another, self._another = True, False
+                    break
+        return events

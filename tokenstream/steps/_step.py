@@ -180,7 +180,6 @@ class Step(Block):
         """Who does it; by default who does the step that it is a part of."""
         self.cause = cause
         """The tool call that started it; None where none did."""
-        self._before: tuple[Step, ...] = ()
         self._leave: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
@@ -189,8 +188,7 @@ class Step(Block):
     def __enter__(self) -> Self:
         if self.ended is not None:
             raise MisuseError(f"{self._what} has ended: begin another one")
-        self._before = OPEN.get()
-        OPEN.set((*self._before, self))
+        OPEN.set((*OPEN.get(), self))
         return self
 
     def __exit__(
@@ -199,9 +197,8 @@ class Step(Block):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # A generator may be closed by another task, which has nothing to take back.
-        if self in OPEN.get():
-            OPEN.set(self._before)
+        # Generators may end in another order than they began, and in another task.
+        OPEN.set(tuple(step for step in OPEN.get() if step is not self))
         super().__exit__(kind, error, traceback)
 
     def step(self, what: str | ToolCall, *, agent: str | None = None, cause: ToolCall | None = None) -> Step:
