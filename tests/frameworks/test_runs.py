@@ -66,6 +66,25 @@ def test_a_graph_of_langgraph_is_followed() -> None:
     assert 25 == run.total_usage.total_tokens
 
 
+@pytest.mark.parametrize("mode", ["messages", ["updates", "messages"]], ids=["alone", "among others"])
+@pytest.mark.parametrize("options", test_langchain.FORMS.values(), ids=test_langchain.FORMS)
+def test_the_messages_of_a_graph_are_followed(options: dict[str, Any], mode: Any) -> None:
+    """The way in which LangGraph's own pages show tokens; in `for`, too."""
+    model = test_langchain.model(CALLED, ANSWERED, **options)
+    graph = prebuilt.create_react_agent(model, [get_weather])
+    with Steps() as run:
+        passed = list(run.follow(graph.stream({"messages": [("user", "Weather?")]}, stream_mode=mode)))
+    first, tool, last = run.steps
+
+    assert passed
+    assert [("agent", "done"), ("get_weather", "done"), ("agent", "done")] == [
+        (step.name, step.state) for step in run.steps
+    ]
+    assert ("Let me see.", "It is sunny.") == (first.text, last.text)
+    assert tool.cause is not None
+    assert {"city": "Oslo"} == tool.cause.arguments
+
+
 def test_a_run_of_agents_is_followed() -> None:
     """The agent's answers are in its step, and the tool below it."""
     run, _ = follow(lambda: test_openai_agents.run().stream_events())

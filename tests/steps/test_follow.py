@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, Field
 
 from tokenstream import Steps
 from tokenstream.errors import MisuseError
@@ -223,6 +224,48 @@ async def test_asynchronous_events_are_read_in_async_for() -> None:
     assert len(GRAPH) == len(passed)
     assert ["ask", "tools"] == [step.name for step in run.steps]
     assert [True] == closed
+
+
+# -- the messages of a graph ------------------------------------------------------------
+
+
+class Chunk(BaseModel):
+    """A chunk of LangChain, as it is told apart."""
+
+    type: str = "AIMessageChunk"
+    content: str = ""
+    id: str | None = "lc_run--1"
+    response_metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
+    tool_call_chunks: list[Any] = Field(default_factory=list[Any])
+    chunk_position: str | None = None
+
+
+def of_node(message: Any, node: str, place: str = "") -> tuple[Any, dict[str, Any]]:
+    return message, {"langgraph_node": node, "langgraph_checkpoint_ns": f"{node}:{place}"}
+
+
+def test_the_messages_of_a_graph_are_its_nodes_and_tools() -> None:
+    """A provider's id may stand on the first chunk only, and models of two nodes may speak in turns."""
+    tool = SimpleNamespace(type="tool", tool_call_id="call_1", name="search", content="no", status="error")
+    events: list[Any] = [
+        ("updates", {"start": None}),
+        of_node(Chunk(id="resp_1"), "ask"),
+        of_node(Chunk(content="Let me look.", tool_call_chunks=[CALL]), "ask"),
+        of_node(Chunk(content="Meanwhile", id="lc_run--2"), "chat"),
+        of_node(Chunk(response_metadata={"finish_reason": "stop"}, chunk_position="last"), "ask"),
+        ("messages", of_node(tool, "tools")),
+        ((), "messages", of_node(SimpleNamespace(type="human", content="Hi"), "ask")),
+        of_node(Chunk(response_metadata={"finish_reason": "stop"}, id="lc_run--2"), "chat"),
+    ]
+    with Steps() as run:
+        passed = list(run.follow(events))
+    ask, chat, search = run.steps
+
+    assert len(events) == len(passed)
+    assert [("ask", "done"), ("chat", "done"), ("search", "failed")] == tree(run.steps)
+    assert ("Let me look.", "Meanwhile") == (ask.text, chat.text)
+    assert search.cause is not None
+    assert ({"q": 1}, "no") == (search.cause.arguments, search.error)
 
 
 # -- the OpenAI Agents SDK ------------------------------------------------------------

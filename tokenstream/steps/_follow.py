@@ -9,7 +9,7 @@ from tokenstream.formats._read import is_dict
 from tokenstream.sources._frameworks import is_run_event
 from tokenstream.sources._kinds import named
 from tokenstream.sources._payloads import payload_of
-from tokenstream.steps._langchain import LangChainRun
+from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
 from tokenstream.steps._llamaindex import LlamaIndexRun
 from tokenstream.steps._openai_agents import AgentsRun
 from tokenstream.stream._said import warn
@@ -150,6 +150,8 @@ def _run_in(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 -
         return LangChainRun(run) if "run_id" in event and "event" in event else None
     if is_run_event(event):
         return AgentsRun(run)
+    if message_in(event) is not None:
+        return GraphMessages(run)
     told = hasattr(event, "current_agent_name") or (
         hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
-from tokenstream.formats._read import dict_of, is_list, text_of
+from tokenstream.formats._read import dict_of, is_dict, is_list, text_of
 from tokenstream.stages._handlers import ToolFailed
 from tokenstream.steps._framework import RunOfAFramework
 from tokenstream.steps._spoken import Spoken
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
-__all__ = ["LangChainRun"]
+__all__ = ["GraphMessages", "LangChainRun", "message_in"]
 
 
 class LangChainRun(RunOfAFramework):
@@ -116,6 +116,69 @@ class LangChainRun(RunOfAFramework):
         "on_retriever_start": _begin,
         "on_retriever_end": _end_chain,
     }
+
+
+class GraphMessages(RunOfAFramework):
+    """The messages that a graph of LangGraph streams, each with what is known of it.
+
+    Steps are the nodes in which a model speaks, and the tools, of which only the end is told.
+    """
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._spoken: dict[str, Spoken] = {}
+
+    def take(self, event: Any) -> None:  # noqa: ANN401 - an object of LangGraph
+        """Take a message."""
+        pair = message_in(event)
+        if pair is None:
+            return
+        message, about = pair
+        kind, node = message.type, text_of(about, "langgraph_node") or "node"
+        if kind in ("AIMessageChunk", "ai"):
+            key = self._key_of(message.id, text_of(about, "langgraph_checkpoint_ns") or node)
+            if key not in self._spoken:
+                step = self._open[key] = self._run.step(node, agent=text_of(about, "lc_agent_name"))
+                self._spoken[key] = Spoken(step, "langchain", self._calls)
+            self._spoken[key].take(message)
+            if kind == "ai" or getattr(message, "chunk_position", None) == "last":
+                self._end_step(key, error=self._spoken.pop(key).end())
+        elif kind == "tool":
+            id = str(message.tool_call_id)
+            error = ToolFailed(str(message.content)) if message.status == "error" else None
+            self._begin_tool(id, message.name or node, self._run, id=id)
+            self._end_step(id, message, error)
+
+    # -- within ------------------------------------------------------------
+
+    def _end_answers(self) -> None:
+        for spoken in self._spoken.values():
+            spoken.end()
+
+    def _key_of(self, id: object, place: str) -> str:
+        """Return what an answer is called: its run, which its first chunk may not tell yet."""
+        if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
+            return place
+        if place in self._spoken:
+            self._spoken[id], self._open[id] = self._spoken.pop(place), self._open.pop(place)
+        return id
+
+
+def message_in(event: Any) -> tuple[Any, dict[str, Any]] | None:  # noqa: ANN401 - any object
+    """Return the message that a stream of a graph gives, with what is known of it; None of anything else.
+
+    With several modes, or with the graphs within, they stand behind the names of these.
+    """
+    while _is_tuple(event) and event:
+        message, about = event[0], event[-1]
+        if is_dict(about) and "langgraph_node" in about and hasattr(message, "type"):
+            return message, about
+        event = about
+    return None
+
+
+def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    return isinstance(value, tuple)
 
 
 def _message_of(chunk: Any) -> Any:  # noqa: ANN401 - an object of LangChain
