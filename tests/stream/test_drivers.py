@@ -25,6 +25,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Finish, TextDelta, ToolCallDone
+from tokenstream.stream import AsyncBroadcast, AsyncBroadcastReader, Broadcast, BroadcastReader
 
 ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
@@ -65,7 +66,11 @@ def test_both_drivers_give_the_same(body: str, view: str, cause: Exception | Non
     assert read_async(BODIES[body], VIEWS[view], cause, backend="trio") == expected
 
 
-def test_both_drivers_have_the_same_methods() -> None:
+@pytest.mark.parametrize(
+    ("sync", "asynchronous"),
+    [(Stream, AsyncStream), (Broadcast, AsyncBroadcast), (BroadcastReader, AsyncBroadcastReader)],
+)
+def test_both_drivers_have_the_same_methods(sync: type, asynchronous: type) -> None:
     """Every public name of one exists in the other, with the same arguments."""
 
     def signatures(kind: type) -> dict[str, str]:
@@ -75,10 +80,10 @@ def test_both_drivers_have_the_same_methods() -> None:
             member = inspect.getattr_static(kind, name)
             parameters = str(inspect.signature(member).parameters) if inspect.isfunction(member) else ""
             # What is read has a colour; all else is the same.
-            found["close" if name == "aclose" else name] = parameters.replace("AsyncReadable", "SyncReadable")
+            found["close" if name == "aclose" else name] = parameters.replace("Async", "Sync")
         return found
 
-    assert signatures(Stream) == signatures(AsyncStream)
+    assert signatures(sync) == signatures(asynchronous)
 
 
 def test_the_message_never_runs_ahead_of_the_loop() -> None:
