@@ -180,7 +180,8 @@ class _Writer:
             return {"log": self.write(value.join())}
         if kind in _EVENT_KINDS:
             told = [self.write(getattr(value, each.name)) for each in fields(value) if each.name != "raw"]
-            return {"event": [kind.__name__, *told]}
+            step = {} if value.step is None else {"step": value.step}
+            return {"event": [kind.__name__, *told], **step}
         if kind is ToolCall and self._layout:
             return {"call": value.id}
         if kind in _VALUE_KINDS:
@@ -248,7 +249,10 @@ class _Reader:
             case {"event": [name, *told]}:
                 kind = _EVENTS[name]
                 names = [each.name for each in fields(kind) if each.name != "raw"]
-                return kind(**{name: self.read(each) for name, each in zip(names, told, strict=True)})
+                event = kind(**{name: self.read(each) for name, each in zip(names, told, strict=True)})
+                if "step" in kept:
+                    event.step = kept["step"]
+                return event
             case {"call": call_id}:
                 return self._calls.get(call_id) or ToolCall(id=call_id)
             case {"value": [name, data]}:
