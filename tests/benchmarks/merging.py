@@ -55,13 +55,14 @@ class _Source:
     """A source that notes the clock when it gives a token.
 
     Args:
+        chunks: What it gives, again and again.
         begin: Seconds after which it begins.
         tokens: How many tokens it gives.
     """
 
-    def __init__(self, begin: float, tokens: int) -> None:
+    def __init__(self, chunks: list[bytes], begin: float, tokens: int) -> None:
+        self._chunks = chunks
         self._begin = begin
-        self._chunks = [wire.chat({"content": f" token{number}"}) for number in range(min(tokens, 50))]
         self.tokens = tokens
         self.given = self.seen = 0
         self.wall = array("d")
@@ -175,7 +176,8 @@ async def _run(read: Callable[..., Awaitable[None]], plan: Plan, *, kind: str) -
     count, tokens = plan.merged_streams, plan.merged_tokens
     # Answers do not begin in one moment: these do within a fifth of the time that one takes.
     spread = tokens / _RATE / 5
-    sources = [_Source(number / count * spread, tokens) for number in range(count)]
+    chunks = [wire.chat({"content": f" token{number}"}) for number in range(_RATE)]
+    sources = [_Source(chunks, number / count * spread, tokens) for number in range(count)]
     bodies = [source.sleeping() if kind == "asleep" else source.fed() for source in sources]
     waits = _Waits()
     gc.collect()
