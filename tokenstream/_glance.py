@@ -66,6 +66,7 @@ class Glancing:
         "ready",
         "reorder",
         "shortcut",
+        "timer",
         "waits",
     )
 
@@ -92,6 +93,8 @@ class Glancing:
         """What went wrong after the events that were given last."""
         self.plain = True
         """Whether nothing but more input is needed: no error, no terminal event, no end."""
+        self.timer: Callable[[], float] | None = None
+        """Tells the time, to measure how long reading takes; None where that is not measured."""
         self.waits = False
         """Nothing is given before the guards that were asked have answered."""
         self.shortcut: Callable[[bytes, float], Event | None] | None = None
@@ -132,6 +135,9 @@ class Glancing:
 
         def glance(chunk: bytes, now: float) -> Event | None:
             nonlocal lane, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
+            stamps = meter.stamps
+            if len(stamps) >= BATCH:
+                return self.sample(glance, chunk, now)
             self.now = now
             size = meter.bytes + len(chunk)
             event: Any = read(chunk) if size <= most_bytes else None
@@ -140,10 +146,7 @@ class Glancing:
                 self.chunk = chunk
                 return None
             meter.bytes = size
-            stamps = meter.stamps
             stamps.append(now)
-            if len(stamps) >= BATCH:
-                meter.pack()
             if (
                 event.__class__ is kind
                 and event.part == part
@@ -185,6 +188,22 @@ class Glancing:
         """Tell who goes along that the verdict is given."""
         if self.observer is not None:
             self.observer.ended(self)
+
+    def sample(
+        self, glance: Callable[[bytes, float], Event | None], chunk: bytes, now: float
+    ) -> Event | None:
+        """Read a chunk at a glance once the gaps before it are counted, and measure how long that takes."""
+        timer = self.timer
+        if timer is None:
+            self.meter.pack()
+            return glance(chunk, now)
+        begun = timer()
+        self.meter.pack()
+        packed = timer()
+        event = glance(chunk, now)
+        if event is not None:
+            self.meter.took(timer() - packed, packing=packed - begun)
+        return event
 
     def fail(self) -> None:
         """Take the accumulator's error, after the event that brought it."""

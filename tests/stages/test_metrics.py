@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.wire import sse
-from tokenstream import Decoder
+from tests.support.wire import DONE, sse
+from tokenstream import Decoder, Stream
+from tokenstream._machine import Machine
 from tokenstream.message import Usage
 from tokenstream.stages import GapHistogram, Meter, Metrics
 from tokenstream.stages.metrics import BATCH
@@ -128,3 +129,33 @@ def test_what_is_read_at_a_glance_has_its_gaps_counted_too() -> None:
     assert (chunks, chunks) == (metrics.chunks, metrics.content_chunks)
     assert sum(map(len, events)) == metrics.events
     assert (chunks - 1, 0.25, 0.25) == (metrics.gaps.count, metrics.gaps.max, metrics.gaps.mean)
+
+
+def test_the_librarys_own_time_is_measured_now_and_then() -> None:
+    """One chunk in so many is timed, and stands for those that are read like it; counting gaps is added."""
+    machine = Machine("text", content_type=None, limits=None, pings=False)
+    readings = iter([0.0, 0.25, 0.5] * 9)
+    machine.timer = lambda: next(readings)
+    before = None
+    for number in range(2 * BATCH + 10):
+        machine.push(sse("word"), 0.0) if number < 2 else machine.give(sse("word"), 0.0)
+        while machine.pull() is not None:
+            pass
+        before = before if number != BATCH - 2 else machine.metrics
+    metrics = machine.metrics
+
+    assert before is not None
+    assert before.own_seconds is None
+    assert metrics.own_seconds == 0.25 * (machine.meter.glanced + 2)
+
+
+def test_a_stream_measures_its_own_time() -> None:
+    """Of short answers nothing is told."""
+    stream = Stream([*[sse("word")] * 1000, DONE], format="text")
+    list(stream)
+    short = Stream([*[sse("word")] * 10, DONE], format="text")
+    list(short)
+
+    assert stream.metrics.own_seconds is not None
+    assert 0 < stream.metrics.own_seconds
+    assert short.metrics.own_seconds is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import sub
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -67,6 +67,8 @@ class Metrics:
     """The times between two successive chunks with content: `gaps.p50`, `p95`, `p99`, `max`, `mean`."""
     stalls: int = 0
     """How many of these gaps were longer than two seconds."""
+    own_seconds: float | None = field(default=None, compare=False)
+    """Time that the library itself took to read chunks of one delta each; None before one was timed."""
     away: float = 0.0
     """Seconds for which nobody read: the loop was busy with something else for more than 10 ms."""
     output_tokens: int | None = None
@@ -153,6 +155,7 @@ class Meter:
         "_first_content",
         "_first_text",
         "_first_tool_call",
+        "_own",
         "_wrapped",
         "away",
         "bytes",
@@ -198,6 +201,8 @@ class Meter:
 
         Whoever adds to it calls `pack` once it holds `BATCH`.
         """
+        self._own = (0, 0.0, 0.0)
+        """Chunks that were timed, their seconds, and those that it took to count gaps."""
         # Replaced as a whole: another thread may ask for a reading at any moment.
         self._counted = _Counted(NO_COUNTS, -1.0, 0, 0, self.stamps)
         self.begin(started_at, wrapped=wrapped)
@@ -265,6 +270,11 @@ class Meter:
         if gaps and self.on_gaps is not None:
             self.on_gaps(gaps)
 
+    def took(self, seconds: float, *, packing: float) -> None:
+        """Take how long a chunk took that was read at a glance, and how long it took to count gaps before."""
+        samples, sampled, packed = self._own
+        self._own = (samples + 1, sampled + seconds, packed + packing)
+
     def finish(self, now: float) -> None:
         """Mark the end of the answer, once."""
         if self.ended_at is None:
@@ -288,6 +298,7 @@ class Meter:
         first, gaps = self._first_content, _NO_GAPS
         if counted.number and first is not None and last is not None:
             gaps = GapHistogram(tuple(counted.counts), last - first, counted.longest)
+        samples, sampled, packed = self._own
         content_chunks = counted.number + len(counted.stamps)
         glanced = content_chunks - self.plain_content_chunks
         return Metrics(
@@ -306,6 +317,7 @@ class Meter:
             content_chunks=content_chunks,
             gaps=gaps,
             stalls=counted.stalls,
+            own_seconds=sampled / samples * glanced + packed if samples else None,
             away=self.away,
             output_tokens=tokens,
             tokens_source=None if usage is None or tokens is None else usage.source,

@@ -100,13 +100,9 @@ class Driver(Alone):
         self.due = -math.inf
         """A reading of the clock before which no deadline passes."""
         kind = RenewableMachine if options.renewable else GuardedMachine
-        self.machine = kind(
-            options.format,
-            content_type=None,
-            limits=options.limits,
-            pings=options.pings,
-            through=options.through,
-        )
+        format, limits, pings = options.format, options.limits, options.pings
+        self.machine = kind(format, content_type=None, limits=limits, pings=pings, through=options.through)
+        self.machine.timer = time.perf_counter
         if options.checkpoint is not None:
             self.machine.restore(options.checkpoint)
         check_option("deadlines", options.deadlines, Deadlines)
