@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from tests.cli.commands import run
 from tests.support.packages import needed
 from tokenstream.cli import _screen, demo_agents, main
 from tokenstream.testing._server import refusal
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_a_pipe_gets_a_line_where_a_step_begins_and_one_where_it_ends() -> None:
@@ -63,6 +62,21 @@ def test_a_run_whose_server_fails_says_so(
 
     assert 1 == main(["demo", "agents", "--fast"])
     assert "plan is failed: StatusError: " in capsys.readouterr().out
+
+
+def test_an_output_that_fails_ends_the_run_with_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `… demo agents | head -5`, which is told as for any other command."""
+
+    class Closed(StringIO):
+        def write(self, text: str, /) -> int:
+            if "begins" in text:
+                raise BrokenPipeError
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+
+    with pytest.raises(BrokenPipeError):
+        demo_agents.run(fast=True)
 
 
 def test_the_demo_of_agents_takes_less_than_fifteen_seconds() -> None:

@@ -16,6 +16,7 @@ from tokenstream.errors import StreamError
 from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.router import Router, ToolFailed
 from tokenstream.steps import Steps
+from tokenstream.stream._reader import unpacked
 from tokenstream.testing._server import ReplayServer, Reply, paced
 
 if TYPE_CHECKING:
@@ -59,7 +60,11 @@ def run(*, fast: bool = False) -> int:
     )
     screen.line()
     with ReplayServer({f"/{name}": reply_of(name, fast=fast) for name in _FIRST}) as server:
-        steps = asyncio.run(_play(screen, _Trip(server.url, 0.0 if fast else _TOOL_SECONDS)))
+        try:
+            steps = asyncio.run(_play(screen, _Trip(server.url, 0.0 if fast else _TOOL_SECONDS)))
+        except BaseExceptionGroup as errors:
+            # What shows the run has failed, such as a pipe that was closed.
+            raise unpacked(errors) from None
     if screen.console is None:
         screen.line()
         for line in str(steps).split("\n"):
