@@ -12,11 +12,12 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.sources.sockets import answer
 from tests.stream.bodies import Source, chunk
-from tests.stream.merging import AsyncFeed, saying
+from tests.stream.merging import AsyncFeed, every_kind, saying
 from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
 from tests.support.wire import DONE
-from tokenstream import AsyncStream, Retry, Stream, aconnect, aresilient, connect, merge, resilient
+from tokenstream import AsyncStream, Message, Retry, Stream, aconnect, aresilient, connect, merge, resilient
 from tokenstream.errors import StreamInterrupted
 
 BEGUN = http_chunk(chunk({"content": "Hel"}))
@@ -196,7 +197,7 @@ def test_streams_that_nobody_holds_are_collected() -> None:
     anyio.run(main)
 
 
-@pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
+@every_kind
 def test_no_request_goes_out_once_another_stream_has_failed(kind: str) -> None:
     """An attempt that was waited for is not made any more."""
     asked: list[str] = []
@@ -241,4 +242,56 @@ def test_no_request_goes_out_once_another_stream_has_failed(kind: str) -> None:
     time.sleep(0.3)
 
     assert ["again"] == asked
+    assert not readers()
+
+
+class Answers:
+    """Two answers on one connection, of which the first is left in a merge with another stream."""
+
+    def __init__(self) -> None:
+        self._messages = [message for name in ("one", "two") for message in answer(name, "The", " sky")]
+        self.seen: list[Message] = []
+
+    def _slowly(self) -> Iterator[str]:
+        for message in self._messages:
+            time.sleep(0.003)
+            yield message
+
+    async def _slowly_async(self) -> AsyncIterator[str]:
+        for message in self._messages:
+            await anyio.sleep(0.003)
+            yield message
+
+    def read(self) -> None:
+        with Stream(self._slowly(), format="openai-realtime") as connection:
+            for response in connection.responses:
+                beside = Stream(saying("x"), format="openai-chat")
+                with merge({"response": response, "beside": beside}) as merged:
+                    for label, _ in merged:
+                        if label == "response" and not self.seen:
+                            break
+                self.seen.append(merged.messages["response"])
+
+    async def read_async(self) -> None:
+        async with AsyncStream(self._slowly_async(), format="openai-realtime") as connection:
+            async for response in connection.responses:
+                beside = AsyncStream(saying("x"), format="openai-chat")
+                async with merge({"response": response, "beside": beside}) as merged:
+                    async for label, _ in merged:
+                        if label == "response" and not self.seen:
+                            break
+                self.seen.append(merged.messages["response"])
+
+
+@every_kind
+def test_answers_of_one_connection_are_merged_with_others_and_left(kind: str) -> None:
+    """The next one is read as ever."""
+    answers = Answers()
+    if kind == "sync":
+        answers.read()
+    else:
+        anyio.run(answers.read_async, backend=kind)
+    first, second = answers.seen
+
+    assert ("stopped", "complete", "The sky") == (first.ending, second.ending, second.text)
     assert not readers()

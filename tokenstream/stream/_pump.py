@@ -94,12 +94,14 @@ class Pump:
         if ahead is None:
             if isinstance(source, Deferred):
                 ahead = ReadAhead((), source.socket, source)
-            elif self.chunks is not None:
+            elif self.chunks is None or source is None:
+                return
+            elif source.read_ahead is not None:
+                ahead = ReadAhead(self.chunks, self._socket, bound=source.read_ahead())
+            else:
                 if self.bound is not None:
                     self.bound(None)
                 ahead = ReadAhead(self.chunks, self._socket)
-            else:
-                return
             self._ahead, self.chunks, self.bound, self.direct = ahead, ahead, ahead.bound, None
         ahead.bell = bell
 

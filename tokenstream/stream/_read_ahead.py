@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.stream._items import Opened
@@ -11,7 +12,7 @@ from tokenstream.stream._said import log
 from tokenstream.stream._wake import shut_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
     from tokenstream.sources import Deferred, SyncSource
@@ -21,6 +22,8 @@ __all__ = ["Late", "ReadAhead"]
 
 _MOST_AHEAD = 64
 """Chunks that are read ahead of the loop."""
+_LOOK_SECONDS = 0.1
+"""How often a thread that is not woken looks whether to go on."""
 _CLOSING_SECONDS = 5.0
 """How long a source may take to come back once its socket is shut down."""
 
@@ -36,9 +39,11 @@ class ReadAhead:
         chunks: The chunks, which only the thread reads from here on.
         socket: Finds the socket whose end wakes the thread, or None where nothing does.
         opening: What the thread opens first; its chunks come behind an `Opened`.
+        bound: Bounds the next read, which loses nothing then, so that the thread need not be woken to end.
     """
 
     __slots__ = (
+        "_bound",
         "_changed",
         "_chunks",
         "_close",
@@ -62,8 +67,10 @@ class ReadAhead:
         chunks: Iterable[Any],
         socket: Callable[[], Any] | None,
         opening: Deferred | None = None,
+        bound: Callable[[float | None], object] | None = None,
     ) -> None:
         self._chunks = chunks
+        self._bound = bound
         self._socket = socket
         self._opening = opening
         self._opened: SyncSource | None = None
@@ -152,7 +159,7 @@ class ReadAhead:
             self._changed.notify_all()
             waits = self._reading and not self._over
         self._ring()
-        if not waits or self._woken or shut_down(self._socket):
+        if not waits or self._woken or self._bound is not None or shut_down(self._socket):
             self._thread.join(_CLOSING_SECONDS)
         with self._changed:
             if not self._over:
@@ -163,7 +170,7 @@ class ReadAhead:
     def _run(self) -> None:
         try:
             if self._opening is None or self._open(self._opening):
-                for item in self._chunks:
+                for item in self._chunks if self._bound is None else self._patiently(self._bound):
                     if not self._put(item):
                         break
         except BaseException as error:  # noqa: BLE001 - the loop raises it
@@ -187,6 +194,17 @@ class ReadAhead:
         source = self._opened = opening.open()
         self._chunks, self._socket = source.chunks, source.socket
         return self._put(Opened(source))
+
+    def _patiently(self, bound: Callable[[float | None], object]) -> Iterator[Any]:
+        """Give the chunks, and look now and then whether to go on."""
+        chunks = iter(self._chunks)
+        while not self._leaves:
+            bound(_LOOK_SECONDS)
+            with suppress(TimeoutError):
+                item = next(chunks, chunks)
+                if item is chunks:
+                    return
+                yield item
 
     def _put(self, item: object) -> bool:
         """Hand an item to the loop, and tell whether to read on."""
