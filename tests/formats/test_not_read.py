@@ -106,3 +106,19 @@ def test_what_was_seen_is_shown_by_names_alone() -> None:
     assert "'foo', 'type'" in str(error)
     assert "secret" not in str(error)
     assert json.loads(error.body) == {"foo": "secret", "type": "ein Satz"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"event": "on_chain_start", "data": {}, "run_id": "r", "parent_ids": []},
+        {"input": [], "current_agent_name": "triage"},
+    ],
+    ids=["LangChain", "LlamaIndex"],
+)
+def test_a_run_of_a_framework_is_no_answer(payload: Any) -> None:
+    """It may hold several: the error says how it is followed."""
+    error = _refused(json.dumps(payload).encode() + b"\n")
+
+    assert isinstance(error, NotAStream)
+    assert "run.follow(events)" in str(error)

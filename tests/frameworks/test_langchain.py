@@ -10,7 +10,14 @@ import pytest
 from tests.frameworks.answers import ANSWERED, ASKED, CALLED, WARNINGS, get_weather
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, tap, testing
-from tokenstream.errors import StreamInterrupted, StreamTruncated
+from tokenstream.errors import (
+    ProtocolError,
+    ProviderError,
+    StatusError,
+    StreamError,
+    StreamInterrupted,
+    StreamTruncated,
+)
 
 fakes = needed("langchain_core.language_models.fake_chat_models")
 messages = needed("langchain_core.messages")
@@ -126,6 +133,27 @@ def test_what_the_model_raises_is_the_cause() -> None:
         Stream(model(ASKED, fault=reset).stream("Weather?")).final()
 
     assert "Let me see." == caught.value.partial.text
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "kind"),
+    [
+        (testing.faults.status(429), StatusError, "rate_limited"),
+        (testing.faults.status(401), StatusError, "authentication"),
+        (testing.faults.error_event(), ProviderError, "overloaded"),
+        (testing.faults.bad_json(event=4), ProtocolError, "server"),
+    ],
+    ids=["busy", "no key", "error in the stream", "no JSON"],
+)
+def test_what_the_providers_sdk_raises_beneath_is_told_as_everywhere(
+    fault: Any, expected: type[StreamError], kind: str
+) -> None:
+    """LangChain passes it on."""
+    with pytest.raises(expected) as caught:
+        Stream(model(ASKED, fault=fault).stream("Weather?")).final()
+
+    assert kind == caught.value.kind
     assert caught.value.__cause__ is not None
 
 

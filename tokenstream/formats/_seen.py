@@ -41,8 +41,8 @@ _LONGEST_REST = 10
 """Characters that tell whether something was cut: one more than the longest word has."""
 _CUT_ESCAPE = re.compile(r"u?[0-9A-Fa-f]{0,4}")
 _CUT_NUMBER = re.compile(r"\.|[eE][+-]?")
-_OF_A_RUN = frozenset({"event", "run_id", "parent_ids"})
-"""Keys of an event of LangChain's `astream_events`."""
+_OF_A_RUN = (frozenset({"event", "run_id", "parent_ids"}), frozenset({"current_agent_name"}))
+"""Keys of events of a run: those of LangChain's `astream_events`, and of LlamaIndex's agents."""
 _MOST_NAME = 40
 """Characters of a name that are shown."""
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
@@ -146,9 +146,10 @@ def of_no_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
         >>> str(of_no_format([{"what": "is this"}], DEFAULT_LIMITS)).partition(". ")[0]
         "the events are of no known format; the keys seen are 'what'"
     """
-    if frames and _object_of(frames[0], limits).keys() >= _OF_A_RUN:
+    keys = set(_object_of(frames[0], limits)) if frames else set[str]()
+    if any(keys >= of_a_run for of_a_run in _OF_A_RUN):
         return NotAStream(
-            "these are the events of a whole run of LangChain, which may hold several answers: follow them "
+            "these are the events of a whole run of a framework, which may hold several answers: follow them "
             "with Steps, run.follow(events), or hand over the stream of the model itself"
         )
     return NotAStream(
