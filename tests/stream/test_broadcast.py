@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -284,6 +285,33 @@ def test_readers_in_threads_get_everything() -> None:
 
     assert ["".join(letters(300))] * 4 == texts
     assert len(counts) == 2
+
+
+def test_readers_in_threads_read_typed_objects() -> None:
+    """Each has a parser of its own, and a result that was found is found once."""
+    steps = [f'{{"name": "step {number}", "minutes": {number}}}' for number in range(60)]
+    text = '{"title": "A long one", "steps": [' + ", ".join(steps) + "]}"
+    stream = Stream([text[at : at + 7] for at in range(0, len(text), 7)], format="pieces")
+    hub = stream.broadcast()
+    whole = json.loads(text)
+    got: dict[str, Any] = {}
+
+    def items() -> None:
+        got["items"] = list(hub.reader().items(dict, at="steps"))
+
+    def partials() -> None:
+        *_, last = hub.reader().partials(dict[str, Any])
+        got["partials"] = last.final()
+
+    def field() -> None:
+        got["field"] = "".join(hub.reader().field("title"))
+
+    def result() -> None:
+        got["result"] = hub.reader().result(dict[str, Any])
+
+    in_threads(items, partials, field, result)
+
+    assert {"items": whole["steps"], "partials": whole, "field": "A long one", "result": whole} == got
 
 
 def test_while_one_thread_waits_for_the_source_others_look_at_what_has_come() -> None:

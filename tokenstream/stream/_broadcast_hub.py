@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
@@ -72,8 +71,8 @@ class Place:
         self.position = position
         self.reads_events = False
         """It has begun with the events, and not with views alone."""
-        self.condensed: deque[Event] = deque()
-        """Events that stand for those that came before it."""
+        self.condensed: list[Event] = []
+        """Events that stand for those that came before it, the last one first."""
         self.dropped = 0
         """How many events it has missed."""
         self.lost = 0
@@ -241,7 +240,7 @@ class Hub(Generic[DriverT]):
             self._begin(place)
         place.owner = self.whoami()
         if place.condensed:
-            return place.condensed.popleft()
+            return place.condensed.pop()
         ring = self.ring
         position = place.position
         if place.lost or position < ring.begin:
@@ -261,7 +260,7 @@ class Hub(Generic[DriverT]):
         if place.position < self.ring.begin:
             from tokenstream.stream._event_cursor import EventCursor
 
-            place.condensed.extend(EventCursor(self.driver.accumulator).ready())
+            place.condensed = EventCursor(self.driver.accumulator).ready()[::-1]
             place.position = self.ring.end
         if self.policy == "wait":
             self._readers.append(place)
