@@ -172,11 +172,16 @@ class _Tasks:
     async def _done(self, todo: Work) -> None:
         try:
             around = self._run.around_tool
+            # Most are handlers of events, which another coroutine around them would slow down.
             if around is None or not todo.is_tool:
-                value = await self._called(todo)
+                value = await self._call(todo)
+                if value is not None and isawaitable(value):
+                    value = await value
             else:
                 with around(todo.item) as step:
-                    value = await self._called(todo)
+                    value = await self._call(todo)
+                    if value is not None and isawaitable(value):
+                        value = await value
                     _keep_result(step, value)
         except self._cancelled as error:
             # The run is being ended, or a handler has met the end of somebody else's task.
@@ -189,11 +194,6 @@ class _Tasks:
             self._end_with(error)
         else:
             self._run.keep(todo, value)
-
-    async def _called(self, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
-        """Return what a handler returns, awaited where that is to be."""
-        value = await self._call(todo)
-        return await value if value is not None and isawaitable(value) else value
 
     async def _call(self, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
         """Call a handler: a plain tool in a thread, since it may block, and all else here."""
