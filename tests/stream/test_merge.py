@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -77,6 +78,29 @@ def test_a_fast_stream_lets_a_slow_one_have_its_turn(kind: str) -> None:
 
     runs = "".join(map(str, map(int, turns))).split("0")
     assert max(map(len, runs[:-1])) <= 16
+
+
+@pytest.mark.anyio
+async def test_the_loop_keeps_pace_with_many_sources_that_are_never_silent() -> None:
+    """What is read ahead of it does not grow with their number."""
+    read, seen, most = [0] * 100, [0] * 100, 0
+
+    async def source(at: int) -> AsyncIterator[bytes]:
+        for _ in range(50):
+            await anyio.lowlevel.checkpoint()
+            read[at] += 1
+            yield chunk({"content": "x"})
+        yield saying("")[-1]
+
+    streams = {at: AsyncStream(source(at), format="openai-chat") for at in range(100)}
+    async with merge(streams) as merged:
+        async for at, event in merged:
+            if isinstance(event, TextDelta):
+                seen[at] += 1
+                most = max(most, read[at] - seen[at])
+
+    assert [50] * 100 == seen
+    assert most <= 16
 
 
 def test_views_of_a_stream_may_be_read_between_and_afterwards() -> None:
