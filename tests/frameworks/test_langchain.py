@@ -19,6 +19,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 
+anthropic = needed("langchain_anthropic")
 fakes = needed("langchain_core.language_models.fake_chat_models")
 messages = needed("langchain_core.messages")
 openai = needed("langchain_openai")
@@ -29,6 +30,7 @@ pytestmark = [*WARNINGS, pytest.mark.timeout(60)]
 
 FORMS: dict[str, dict[str, Any]] = {
     "chat": {},
+    "chat, standard blocks": {"output_version": "v1"},
     "responses": {"use_responses_api": True},
     "responses, standard blocks": {"use_responses_api": True, "output_version": "v1"},
 }
@@ -84,10 +86,30 @@ def test_reasoning_is_read_in_both_forms() -> None:
     """As the provider's blocks, and as LangChain's standard ones."""
     script = testing.script().reasoning("Hm.").text("Hi").finish("stop")
 
-    for options in list(FORMS.values())[1:]:
+    for options in list(FORMS.values())[2:]:
         message = Stream(model(script, **options).stream("Hi")).final()
 
         assert ("Hm.", "Hi") == (message.reasoning, message.text)
+
+
+@pytest.mark.parametrize("options", [{}, {"output_version": "v1"}], ids=["its blocks", "standard blocks"])
+def test_the_blocks_of_another_provider_are_read(options: dict[str, Any]) -> None:
+    """Reasoning, text and calls of Anthropic's API, in its own words and in LangChain's."""
+    script = testing.script().reasoning("Hm.").text("Let me see.").tool_call("get_weather", {"city": "Oslo"})
+    with testing.serve(script.usage(input_tokens=3, output_tokens=5).finish(), format="anthropic") as server:
+        claude = anthropic.ChatAnthropic(model="m", api_key="k", base_url=server.url, **options)
+        stream = Stream(claude.stream("Weather?"))
+        message = stream.final()
+
+    assert ("Hm.", "Let me see.", "tool_use") == (
+        message.reasoning,
+        message.text,
+        message.raw_finish_reason,
+    )
+    assert [{"city": "Oslo"}] == [call.arguments for call in message.tool_calls]
+    assert message.usage is not None
+    assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
+    assert {} == dict(stream.departures)
 
 
 def test_what_adds_up_is_what_langchain_adds_up() -> None:

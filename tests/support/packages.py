@@ -24,7 +24,14 @@ _SDKS = (
     "proto",
     "pydantic_ai",
 )
-_FRAMEWORKS = ("agents", "langchain_core", "langchain_openai", "langgraph", "llama_index")
+_FRAMEWORKS = (
+    "agents",
+    "langchain_anthropic",
+    "langchain_core",
+    "langchain_openai",
+    "langgraph",
+    "llama_index",
+)
 _EXTRAS = {
     "test-frameworks": _FRAMEWORKS,
     "test-emitters": ("pydantic_ai",),
