@@ -291,3 +291,23 @@ async def test_a_listener_is_told_of_an_end_that_nobody_reads(stops: bool) -> No
                     await anyio.lowlevel.checkpoint()
 
     assert "stopped" == told[-1]
+
+
+def test_what_needs_no_event_loop_is_read_in_one_after_the_other(anyio_backend: str) -> None:
+    """And outside of all, where nothing has to be waited for."""
+    stream = AsyncStream(b"".join(ANSWER))
+    one, two = stream.tee(2)
+    other = "trio" if anyio_backend == "asyncio" else "asyncio"
+
+    async def first() -> Any:
+        return await anext(one)
+
+    async def rest() -> list[Any]:
+        return await events_of(one)
+
+    events = [anyio.run(first, backend=anyio_backend), *anyio.run(rest, backend=other)]
+    with pytest.raises(StopIteration) as ended:
+        text_of(two).send(None)
+
+    assert list(Stream(ANSWER)) == events
+    assert "Let me see." == ended.value.value

@@ -52,14 +52,19 @@ class AsyncHub(Hub[AsyncDriver]):
         """Set when those who were behind have gone on; None where nobody waits for that."""
 
     def whoami(self) -> object:
-        if self._current is None:
-            host = running()
-            library = None if host is None else sys.modules[host.name]
-            if library is None:
-                return threading.current_thread()
-            self._current = getattr(library, "lowlevel", library).current_task
         current: Any = self._current
-        return current()
+        if current is not None:
+            try:
+                return current() or threading.current_thread()
+            except RuntimeError:
+                # What needs no event loop may be read in another one, or in none.
+                self._current = None
+        host = running()
+        if host is None:
+            return threading.current_thread()
+        library = sys.modules[host.name]
+        self._current = current = getattr(library, "lowlevel", library).current_task
+        return current() or threading.current_thread()
 
     async def wait_for(
         self, place: Place, look: Callable[[], FoundT | None], until: float | None
