@@ -181,6 +181,25 @@ def test_a_cut_is_that_of_the_hop_that_the_response_names() -> None:
     assert do.startswith("nginx, which allows 60 s without a byte: raise `proxy_read_timeout`")
 
 
+def test_a_cut_at_another_round_time_may_be_the_named_hops_own_setting() -> None:
+    """Its default is longer, and who runs it may have changed that."""
+    found = _cut(33.5, {"server": "nginx"})
+
+    assert found.do[0] == (
+        "30 s without a byte may be a limit that somebody has set: look for it in the settings of nginx, "
+        "and in the server's own"
+    )
+
+
+def test_a_round_time_of_the_whole_answer_may_be_anybodys_limit() -> None:
+    """Servers have such limits, too, which no table knows."""
+    arrivals = [Arrival(number * 0.2, 200, 1) for number in range(1, 300)]
+    error = StreamInterrupted("the connection broke")
+    (do,) = _finding(judge([_probe(arrivals, ended="broken", ended_at=60.1, error=error)]), "cut").do
+
+    assert do.startswith("60 s for the whole answer may be a limit that somebody has set")
+
+
 def test_a_cut_at_any_other_time_is_told_as_it_is() -> None:
     """Nobody is blamed."""
     found = _cut(17.3, last=3.22)
@@ -255,6 +274,8 @@ def test_a_long_silence_is_noted() -> None:
         ({"via": "2 nghttpx"}, "nghttpx"),
         ({"server": "istio-envoy"}, "Envoy or Istio"),
         ({"x-envoy-upstream-service-time": "12"}, "Envoy or Istio"),
+        ({"x-envoy-attempt-count": "1"}, "Envoy or Istio"),
+        ({"via": "1.1 corp (squid/5.7)"}, "a proxy that is not known here"),
         ({"cf-ray": "8f2-FRA"}, "Cloudflare"),
         ({"x-amz-cf-id": "abc=="}, "CloudFront"),
         ({"x-cache": "Miss from cloudfront"}, "CloudFront"),

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, told
-from tokenstream.cli.doctor._hops import Hop, find_hops, find_limits
+from tokenstream.cli.doctor._hops import Hop, find_hops, find_limits, round_time
 from tokenstream.cli.doctor._pacing import pace_of
 from tokenstream.errors import (
     ConnectError,
@@ -99,10 +99,15 @@ def _verdict(probe: Probe, findings: Sequence[Finding]) -> tuple[Verdict, str]:
     pace = pace_of(probe.arrivals)
     if pace.first is None or pace.last is None:
         return "cannot be told", "no event came"
-    span = f"{pace.events} events came at {pace.moments} moments within {pace.last - pace.first:.2f} s"
+    events, moments = _counted(pace.events, "event"), _counted(pace.moments, "moment")
+    span = f"{events} came at {moments} within {pace.last - pace.first:.2f} s"
     if pace.verdict == "streams":
         return "streams", f"{span}, the first after {pace.first:.2f} s"
     return "cannot be told", f"{span}: that is too little to tell; ask for a longer answer"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # -- what failed ---------------------------------------------------------------
@@ -164,7 +169,17 @@ def _limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple[str,
     met = find_limits(times, named)
     if met:
         return tuple(_met(*limit) for limit in met)
-    return tuple(f"perhaps {_met(*limit)}" for limit in find_limits(times)[:_MOST_LIMITS])
+    perhaps = tuple(f"perhaps {_met(*limit)}" for limit in find_limits(times)[:_MOST_LIMITS])
+    if perhaps and not named:
+        return perhaps
+    whose = " or ".join(hop.name for hop in named) or "what stands before the server"
+    set_here = (
+        f"{time} s {_ON[on]} may be a limit that somebody has set: look for it in the settings of {whose}, "
+        "and in the server's own"
+        for on, seconds in times.items()
+        if (time := round_time(seconds)) is not None
+    )
+    return (*set_here, *perhaps)
 
 
 def _met(hop: Hop, limit: Limit) -> str:
@@ -173,11 +188,19 @@ def _met(hop: Hop, limit: Limit) -> str:
 
 def _no_stream(probe: Probe, error: NotAStream) -> Finding:
     events = sum(arrival.events for arrival in probe.arrivals)
-    unknown = "name it with format=" in str(error) and events > 1 and probe.kind in {"sse", "json"}
-    if unknown:
+    unnamed = "name it with format=" in str(error)
+    if unnamed and events > 1 and probe.kind in {"sse", "json"}:
         what = "the events are in no format that is known here; their times tell all the same"
         return Finding(name="unknown_format", grave=False, what=what)
+    if unnamed and _is_text(probe) and pace_of(probe.arrivals).verdict == "streams":
+        what = "the body is text without events; the times of its pieces tell all the same"
+        do = ("--format text reads it, where it is an answer",)
+        return Finding(name="unknown_format", grave=False, what=what, do=do)
     return Finding(name="no_stream", grave=True, what=told(error), do=(advice(error, "request"),))
+
+
+def _is_text(probe: Probe) -> bool:
+    return probe.kind == "unknown" and probe.headers.get("content-type", "").lower().startswith("text/plain")
 
 
 # -- what was held back --------------------------------------------------------

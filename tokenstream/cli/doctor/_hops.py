@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["HOPS", "Hop", "Limit", "LimitOn", "find_hops", "find_limits"]
+__all__ = ["HOPS", "Hop", "Limit", "LimitOn", "find_hops", "find_limits", "round_time"]
 
 LimitOn: TypeAlias = Literal["silence", "first byte", "answer"]
 """What a limit bounds: the time without a byte, until the first one, or of the whole answer."""
@@ -35,13 +35,24 @@ class Limit:
         return abs(seconds - self.seconds) <= max(_TOLERANCE, _SHARE * self.seconds)
 
 
+def round_time(seconds: float) -> int | None:
+    """Return the time that somebody may have set as a limit, where a cut came after it; else None.
+
+    Example:
+        >>> round_time(20.2), round_time(17.3)
+        (20, None)
+    """
+    return next((time for time in _ROUND if abs(seconds - time) <= _TOLERANCE), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """A proxy or a platform that an answer may come through."""
 
     name: str
     signs: tuple[tuple[str, str], ...] = ()
-    """Headers of its responses: a name, and words of the value or "" for any; in lower case."""
+    """Headers of its responses, in lower case: a name, of which * ends the beginning, and words of the
+    value or "" for any."""
     unbuffer: str = ""
     """What makes it pass events on as they come; "" where it does, or where nothing is known."""
     uncompress: str = ""
@@ -96,8 +107,7 @@ HOPS = (
         signs=(
             ("server", "envoy"),
             ("server", "istio-envoy"),
-            ("x-envoy-upstream-service-time", _ANY),
-            ("x-envoy-decorator-operation", _ANY),
+            ("x-envoy-*", _ANY),
         ),
         limits=(
             Limit(15, "answer", "set the route's `timeout` to 0"),
@@ -205,6 +215,9 @@ HOPS = (
     Hop(name="Fastly or Varnish", signs=(("via", "varnish"), ("x-varnish", _ANY))),
 )
 """Those that are known, in no order that means anything."""
+_UNKNOWN = Hop(name="a proxy that is not known here")
+_ROUND = (10, 15, 20, 25, 30, 45, 55, 60, 90, 100, 120, 150, 180, 230, 240, 300, 600, 900, 1200, 1800, 3600)
+"""Seconds that people set as limits."""
 
 
 def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
@@ -220,11 +233,18 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
     found: dict[str, tuple[Hop, str]] = {}
     for name, value in headers:
         words = f" {' '.join(value.lower().replace('/', ' ').replace(',', ' ').split())} "
-        for hop in HOPS:
-            for sign, told in hop.signs:
-                if sign == name and hop.name not in found and (not told or f" {told} " in words):
-                    found[hop.name] = (hop, f"its header {name}" + (f": {value}" if told else ""))
+        signs = [(hop, told) for hop in HOPS for sign, told in hop.signs if _names(sign, name, told, words)]
+        if name == "via" and not signs:
+            signs = [(_UNKNOWN, value)]
+        for hop, told in signs:
+            found.setdefault(hop.name, (hop, f"its header {name}" + (f": {value}" if told else "")))
     return found
+
+
+def _names(sign: str, name: str, told: str, words: str) -> bool:
+    """Tell whether a header is the sign of a hop."""
+    begins = name.startswith(sign[:-1]) if sign.endswith("*") else name == sign
+    return begins and (not told or f" {told} " in words)
 
 
 def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list[tuple[Hop, Limit]]:
