@@ -40,6 +40,8 @@ def _answer(request: Request) -> Reply:
         "/cut": Reply(chunks=_PACED, cut="close"),
         "/stall": Reply(chunks=_PACED, cut="stall"),
         "/odd": Reply(chunks=odd),
+        "/plain": Reply(chunks=[(0.02, b"word ")] * 12, content_type="text/plain; charset=utf-8"),
+        "/plain-at-once": Reply(chunks=[(0.0, b"word " * 12)], content_type="text/plain"),
         "/json": Reply(chunks=[(0.0, _WHOLE_JSON)], content_type="application/json"),
         "/other-json": Reply(chunks=[(0.0, b'{"ok": true}')], content_type="application/json"),
         "/page": Reply(chunks=[(0.0, b"<html><title>Sign in</title></html>")], content_type="text/html"),
@@ -126,12 +128,23 @@ def test_events_of_an_unknown_format_stream_all_the_same(
     assert (0, "streams", "unknown_format") == (status, told["verdict"], _first(told)[0])
 
 
+def test_plain_text_that_comes_piece_by_piece_streams(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no events to count; who is asked for it may not know that it takes --format text."""
+    status, told = _doctor(capsys, "--once", f"{server.url}/plain")
+
+    assert (0, "streams", "unknown_format") == (status, told["verdict"], _first(told)[0])
+    assert "--format text" in told["findings"][0]["do"][0]
+
+
 @pytest.mark.parametrize(
     ("route", "name", "says"),
     [
         ("/cut", "cut", "the connection broke after"),
         ("/json", "not_streamed", "one JSON document"),
         ("/other-json", "no_stream", ""),
+        ("/plain-at-once", "no_stream", "no event stream"),
         ("/page", "no_stream", "Sign in"),
         ("/empty", "empty", "the body is empty"),
         ("/moved", "no_stream", "redirects to"),
@@ -160,6 +173,17 @@ def test_silence_is_waited_for_no_longer_than_one_says(
 
     assert (1, "stalled") == (status, _first(told)[0])
     assert 12 == sum(events for _, _, events in told["answers"][0]["arrivals"])
+
+
+def test_a_silence_that_was_not_waited_out_is_no_broken_connection(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The timeline says who ended it."""
+    main(["doctor", f"{server.url}/stall", "--timeout", "0.3"])
+    shown = capsys.readouterr().out
+
+    assert "given up" in shown
+    assert "the connection broke" not in shown
 
 
 def test_no_server_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,6 +281,17 @@ def test_a_key_is_sent_and_never_shown(
     assert f"Bearer {_KEY}" == server.exchanges[-1].request.headers["Authorization"]
     assert _KEY not in shown.out
     assert "the key in Bearer *** is wrong" in shown.out
+
+
+@pytest.mark.parametrize("value", ["true", "false", "verdict", "1234"])
+def test_hiding_a_value_leaves_the_json_whole(
+    value: str, server: ReplayServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A header of the environment may say what stands in any JSON."""
+    monkeypatch.setenv("SOME_FLAG", value)
+    _, told = _doctor(capsys, f"{server.url}/page", "--header-env", "X-Flag=SOME_FLAG")
+
+    assert ("does not stream", True) == (told["verdict"], told["findings"][0]["grave"])
 
 
 def test_the_beginning_of_a_key_is_not_shown_either(

@@ -95,7 +95,7 @@ def _run(options: argparse.Namespace) -> int:
     diagnosis = judge(probes)
     mask = Masked(request.secrets)
     if options.json:
-        print(mask.text(as_json(place, probes, diagnosis)))
+        print(as_json(place, probes, diagnosis, mask))
     else:
         for line in lines_of(place, probes, diagnosis):
             print(mask.text(line))

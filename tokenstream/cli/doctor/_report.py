@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._visible import one_line
 from tokenstream.cli.doctor._pacing import moments_of, pace_of
+from tokenstream.errors import StreamStalled
+from tokenstream.formats._read import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +31,7 @@ _SHOWN = (
     "age",
 )
 """Headers of the response that matter here, in the order in which they are shown."""
+_ENDS = {"end": "the end", "broken": "the connection broke", "stopped": "stopped"}
 _LABEL = 12
 _BEGINNING, _END = 6, 3
 """How many lines of a timeline are shown."""
@@ -65,6 +68,14 @@ class Masked:
                 for length in range(len(word), least - 1, -1):
                     text = text.replace(word[:length], "***")
         return text
+
+    def within(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Return a JSON value whose texts hide what is secret; its names and numbers say nothing of it."""
+        if isinstance(value, str):
+            return self.text(value)
+        if is_dict(value):
+            return {name: self.within(inner) for name, inner in value.items()}
+        return [self.within(inner) for inner in value] if is_list(value) else value
 
 
 def lines_of(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> Iterator[str]:
@@ -107,7 +118,7 @@ def _evidence(probe: Probe) -> Iterator[str]:
     yield f"{'seconds':>10} {'bytes':>8} {'events':>7}"
     yield f"{probe.head_at or 0.0:10.3f} {'':>8} {'':>7}  the head"
     yield from _timeline(probe)
-    how = {"end": "the end", "broken": "the connection broke", "stopped": "stopped"}[probe.ended]
+    how = "given up" if isinstance(probe.error, StreamStalled) else _ENDS[probe.ended]
     yield f"{probe.ended_at:10.3f} {'':>8} {'':>7}  {how}"
 
 
@@ -129,8 +140,15 @@ def _row(label: str, text: str) -> str:
     return f"{label:<{_LABEL}}{one_line(text)}"
 
 
-def as_json(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> str:
-    """Return the same as a JSON object on one line."""
+def as_json(place: str, probes: Sequence[Probe], diagnosis: Diagnosis, mask: Masked) -> str:
+    """Return the same as a JSON object on one line.
+
+    Args:
+        place: The address, as far as it may be shown.
+        probes: The answers.
+        diagnosis: What they say.
+        mask: Hides what is secret.
+    """
     told: dict[str, Any] = {
         "url": place,
         "verdict": diagnosis.verdict,
@@ -142,7 +160,7 @@ def as_json(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> str:
         "hops": [{"name": name, "sign": sign} for name, sign in diagnosis.hops],
         "answers": [_answer(probe) for probe in probes],
     }
-    return json.dumps(told, separators=(",", ":"))
+    return json.dumps(mask.within(told), separators=(",", ":"))
 
 
 def _answer(probe: Probe) -> dict[str, Any]:
