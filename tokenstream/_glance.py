@@ -10,7 +10,7 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 from tokenstream.framing._comments import COMMENT
-from tokenstream.stages.metrics import BATCH, Meter
+from tokenstream.stages.metrics import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -136,7 +136,7 @@ class Glancing:
         def glance(chunk: bytes, now: float) -> Event | None:
             nonlocal lane, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
             stamps = meter.stamps
-            if len(stamps) >= BATCH:
+            if len(stamps) >= meter.look_at:
                 return self.sample(glance, chunk, now)
             self.now = now
             size = meter.bytes + len(chunk)
@@ -192,13 +192,13 @@ class Glancing:
     def sample(
         self, glance: Callable[[bytes, float], Event | None], chunk: bytes, now: float
     ) -> Event | None:
-        """Read a chunk at a glance once the gaps before it are counted, and measure how long that takes."""
+        """Read a chunk at a glance, and measure how long it takes; gaps are counted before, if it is time."""
         timer = self.timer
         if timer is None:
-            self.meter.pack()
+            self.meter.look()
             return glance(chunk, now)
         begun = timer()
-        self.meter.pack()
+        self.meter.look()
         packed = timer()
         event = glance(chunk, now)
         if event is not None:

@@ -9,7 +9,7 @@ from tokenstream import Decoder, Stream
 from tokenstream._machine import Machine
 from tokenstream.message import Usage
 from tokenstream.stages import GapHistogram, Meter, Metrics
-from tokenstream.stages.metrics import BATCH
+from tokenstream.stages.metrics import BATCH, SAMPLE
 
 
 def test_nothing_is_marked_before_it_came() -> None:
@@ -137,11 +137,11 @@ def test_the_librarys_own_time_is_measured_now_and_then() -> None:
     readings = iter([0.0, 0.25, 0.5] * 9)
     machine.timer = lambda: next(readings)
     before = None
-    for number in range(2 * BATCH + 10):
+    for number in range(2 * SAMPLE + 10):
         machine.push(sse("word"), 0.0) if number < 2 else machine.give(sse("word"), 0.0)
         while machine.pull() is not None:
             pass
-        before = before if number != BATCH - 2 else machine.metrics
+        before = before if number != SAMPLE - 2 else machine.metrics
     metrics = machine.metrics
 
     assert before is not None

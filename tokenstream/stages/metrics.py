@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Usage
 
-__all__ = ["BATCH", "GapHistogram", "Meter", "Metrics"]
+__all__ = ["BATCH", "SAMPLE", "GapHistogram", "Meter", "Metrics"]
 
 STALL_SECONDS = 2.0
 """A gap between content that counts as a stall."""
-BATCH = 128
-"""Times of chunks that are kept before their gaps are counted: it is cheaper to count many at once."""
+BATCH = 1024
+"""Times of chunks that are kept before their gaps are counted: most answers are over before that."""
+_AT_ONCE = 128
+SAMPLE = 128
+"""One chunk in so many is timed."""
 _NO_GAPS = GapHistogram()
 
 
@@ -124,14 +127,15 @@ class _Counted(NamedTuple):
         gaps = list(map(sub, stamps[1:], stamps))
         if not gaps:
             return gaps, self
-        counts, ordered = [*self.counts], sorted(gaps)
-        count_sorted(ordered, counts)
-        longest, stalls = ordered[-1], self.stalls
-        if longest > STALL_SECONDS:
-            stalls += len(gaps) - bisect_right(ordered, STALL_SECONDS)
-        return gaps, _Counted(
-            counts, max(longest, self.longest), stalls, self.number + len(gaps), [stamps[-1]]
-        )
+        counts, longest, stalls = [*self.counts], self.longest, self.stalls
+        for start in range(0, len(gaps), _AT_ONCE):
+            # To put a few in order takes less than all of them together.
+            ordered = sorted(gaps[start : start + _AT_ONCE])
+            count_sorted(ordered, counts)
+            longest = max(longest, ordered[-1])
+            if ordered[-1] > STALL_SECONDS:
+                stalls += len(ordered) - bisect_right(ordered, STALL_SECONDS)
+        return gaps, _Counted(counts, longest, stalls, self.number + len(gaps), [stamps[-1]])
 
 
 class Meter:
@@ -161,6 +165,7 @@ class Meter:
         "bytes",
         "ended_at",
         "first_event_at",
+        "look_at",
         "on_gaps",
         "plain_chunks",
         "plain_content_chunks",
@@ -199,8 +204,10 @@ class Meter:
         self.stamps: list[float] = []
         """The clock at each chunk with content, as far as the gaps are not counted.
 
-        Whoever adds to it calls `pack` once it holds `BATCH`.
+        Whoever adds to it calls `look` once it holds `look_at`.
         """
+        self.look_at = SAMPLE
+        """How many of them there are when the next chunk is timed, or they are counted."""
         self._own = (0, 0.0, 0.0)
         """Chunks that were timed, their seconds, and those that it took to count gaps."""
         # Replaced as a whole: another thread may ask for a reading at any moment.
@@ -260,8 +267,14 @@ class Meter:
             self._first_content = now
         self.plain_content_chunks += 1
         self.stamps.append(now)
+        if len(self.stamps) >= self.look_at:
+            self.look()
+
+    def look(self) -> None:
+        """Count the gaps once there are enough of them."""
         if len(self.stamps) >= BATCH:
             self.pack()
+        self.look_at = len(self.stamps) + SAMPLE
 
     def pack(self) -> None:
         """Count the gaps of which only the times are kept."""
