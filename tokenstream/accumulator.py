@@ -316,7 +316,8 @@ class Accumulator:
 
     @property
     def _over(self) -> bool:
-        return any(choice.finish_reason is not None for choice in self._choices.values())
+        # Any thread may ask.
+        return any(choice.finish_reason is not None for choice in self._choices.copy().values())
 
     def _choice(self, index: int) -> ChoiceState:
         choice = self._choices.get(index)
