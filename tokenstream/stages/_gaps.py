@@ -16,7 +16,7 @@ _BOUNDS = [_SHORTEST * 10 ** (step / _PER_DECADE) for step in range(63)]
 """What separates the buckets, in seconds; the first and the last bucket have one bound."""
 _MIDDLES = [_SHORTEST, *[bound / 10 ** (0.5 / _PER_DECADE) for bound in _BOUNDS[1:]], math.inf]
 """What a gap in a bucket is taken for."""
-NO_COUNTS = (0,) * (len(_BOUNDS) + 1)
+NO_COUNTS: tuple[int, ...] = (0,) * (len(_BOUNDS) + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ STALL_SECONDS = 2.0
 BATCH = 1024
 """Times of chunks that are kept before their gaps are counted: most answers are over before that."""
 _AT_ONCE = 128
+"""Gaps that are put in order and counted at once."""
 SAMPLE = 128
 """One chunk in so many is timed."""
 _NO_GAPS = GapHistogram()
