@@ -142,6 +142,34 @@ async def test_a_view_that_reads_beside_takes_nothing_from_the_loop_for_good() -
     assert "Hello" == merged.messages["a"].text
 
 
+@pytest.mark.anyio
+async def test_a_view_that_was_given_up_takes_nothing_from_the_loop() -> None:
+    """What comes afterwards is told to the loop again."""
+    feed = AsyncFeed()
+    stream = AsyncStream(feed.chunks(), format="openai-chat")
+    feed.feed(chunk({"content": "x"}))
+    async with merge({"one": stream}) as merged:
+        with anyio.move_on_after(0.05):
+            async for _ in merged:
+                pass
+        with anyio.move_on_after(0.05) as given_up:
+            async for _ in stream.text:
+                pass
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_feed_later, feed)
+            with anyio.fail_after(5):
+                _, event = await anext(merged)
+
+    assert given_up.cancelled_caught
+    assert "y" == getattr(event, "text", None)
+
+
+async def _feed_later(feed: AsyncFeed) -> None:
+    await anyio.sleep(0.05)
+    feed.feed(chunk({"content": "y"}))
+
+
 @every_kind
 def test_break_leaves_all_open_and_the_loop_goes_on(kind: str) -> None:
     """As with a plain stream; nothing is lost in between."""

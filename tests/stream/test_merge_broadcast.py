@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import anyio
 import pytest
 
-from tests.stream.bodies import chunk
+from tests.stream.bodies import Source, chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, saying
-from tokenstream import AsyncStream, Stream, merge
+from tokenstream import AsyncStream, Deadlines, Stream, merge
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import TextDelta
+from tokenstream.stream._base import reader_of
+from tokenstream.stream._broadcast import SyncHub
 
 WORDS = [f"{number} " for number in range(30)]
 
@@ -143,3 +146,154 @@ async def test_a_stream_that_fails_ends_its_readers_too() -> None:
 
     assert "Hello" == text_of(seen, "shared") == "".join(pieces)
     assert "shared" == merged.failed
+
+
+def _beside_slow(kind: str, seen: Seen, act: str, **options: Any) -> list[Any]:
+    """Merge two streams, one of which waits for a reader of events that is two behind.
+
+    Args:
+        kind: One of `KINDS`.
+        seen: Takes what the loop gives.
+        act: What the reader does after a while: "reads" on, or "ends".
+        options: What the streams are told.
+    """
+    given: list[Any] = []
+    pause = 0.3
+    if kind == "sync":
+        shared, plain = (Stream(iter(saying(*"abcd")), format="openai-chat", **options) for _ in range(2))
+        hub, begun = shared.broadcast(size=2), threading.Event()
+
+        def read() -> None:
+            reader = hub.reader()
+            given.append(next(reader))
+            begun.set()
+            time.sleep(pause)
+            if act == "reads":
+                given.extend(reader)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        begun.wait()
+        with merge({"shared": shared, "plain": plain}) as seen.merged:
+            for pair in seen.merged:
+                seen.take(pair)
+            thread.join(10)
+        return given
+
+    async def main() -> None:
+        shared, plain = (AsyncStream(saying(*"abcd"), format="openai-chat", **options) for _ in range(2))
+        hub, begun = shared.broadcast(size=2), anyio.Event()
+
+        async def read() -> None:
+            reader = hub.reader()
+            given.append(await anext(reader))
+            begun.set()
+            await anyio.sleep(pause)
+            if act == "reads":
+                given.extend([event async for event in reader])
+
+        with anyio.fail_after(10):
+            streams = {"shared": shared, "plain": plain}
+            async with merge(streams) as seen.merged, anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await begun.wait()
+                async for pair in seen.merged:
+                    seen.take(pair)
+
+    anyio.run(main, backend=kind)
+    return given
+
+
+@every_kind
+def test_a_reader_that_has_ended_is_not_waited_for(kind: str) -> None:
+    """Nobody tells of its end: the loop looks for itself."""
+    seen = Seen()
+    _beside_slow(kind, seen, "ends")
+
+    assert {"shared": "abcd", "plain": "abcd"} == {
+        label: text_of(seen, label) for label in seen.merged.streams
+    }
+
+
+@every_kind
+def test_waiting_for_a_slow_reader_is_no_silence(kind: str) -> None:
+    """The deadlines of a stream ask what its server does."""
+    seen = Seen()
+    given = _beside_slow(kind, seen, "reads", deadlines=Deadlines(idle_content=0.1))
+
+    assert seen.of("shared") == given
+    assert {"shared": "abcd", "plain": "abcd"} == {
+        label: text_of(seen, label) for label in seen.merged.streams
+    }
+
+
+def test_a_loop_that_waits_for_a_slow_reader_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks now and then, and not all the time."""
+    looks = 0
+    look = SyncHub.next_beside
+
+    def counted(*of: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return look(*of)
+
+    monkeypatch.setattr(SyncHub, "next_beside", counted)
+    _beside_slow("sync", Seen(), "reads")
+
+    assert looks < 60
+
+
+def test_a_loop_is_told_of_an_event_that_comes_while_it_leaves() -> None:
+    """What another reader has brought counts as having come, whoever asks."""
+    stream = Stream(iter(saying("x")), format="openai-chat")
+    reader = stream.broadcast().reader()
+    with stream:
+        driver: Any = reader_of(stream)
+        before = driver.has_come
+        next(reader)
+
+        assert (False, True) == (before, driver.has_come)
+
+
+@every_kind
+def test_a_stream_may_be_shared_inside_the_block(kind: str) -> None:
+    """As long as the loop has not begun; and it is closed for all at the end."""
+    seen = Seen()
+    made: Any = Feed if kind == "sync" else AsyncFeed
+    sources = {"shared": made(), "plain": made()}
+    for source in sources.values():
+        source.feed(*saying("x", "y"))
+        source.end()
+    if kind == "sync":
+        streams: Any = {label: Stream(feed.chunks(), format="openai-chat") for label, feed in sources.items()}
+        with merge(streams) as seen.merged:
+            reader = seen.merged.streams["shared"].broadcast().reader()
+            for pair in seen.merged:
+                seen.take(pair)
+            text = reader.final().text
+    else:
+
+        async def main() -> Any:
+            streams: Any = {
+                label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in sources.items()
+            }
+            async with merge(streams) as seen.merged:
+                reader = seen.merged.streams["shared"].broadcast().reader()
+                async for pair in seen.merged:
+                    seen.take(pair)
+                return (await reader.final()).text
+
+        text = anyio.run(main, backend=kind)
+
+    assert ("xy", "xy") == (text, text_of(seen, "shared"))
+    assert [True, True] == [source.closed for source in sources.values()]
+
+
+def test_a_stream_that_was_shared_inside_an_unread_block_is_closed() -> None:
+    """Whoever has it closes it for all."""
+    source = Source(saying("x"))
+    stream = Stream(source, format="openai-chat")
+    with merge({"shared": stream}):
+        stream.broadcast()
+
+    assert source.closed

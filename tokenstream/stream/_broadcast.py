@@ -271,7 +271,8 @@ class _SyncFollower(Follower):
     def expire(self) -> None:
         """Look what it means that nothing came for as long as may be waited."""
         with self.hub.lock:
-            if not self.is_reading:
+            # What may not be read yet is no silence.
+            if not self.is_reading and not self.hub.crowded:
                 self.hub.alone(self.hub.driver.expire)
 
     def fall_back(self, error: StreamError) -> None:

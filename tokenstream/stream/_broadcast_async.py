@@ -228,7 +228,8 @@ class _AsyncFollower(Follower):
 
     def expire(self) -> None:
         """Look what it means that nothing came for as long as may be waited."""
-        if not self.is_reading:
+        # What may not be read yet is no silence.
+        if not self.is_reading and not self.hub.crowded:
             self.hub.driver.expire()
             self.hub.wake()
 

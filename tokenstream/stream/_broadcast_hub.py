@@ -330,6 +330,11 @@ class Hub(Generic[DriverT]):
             )
         return bool(behind)
 
+    @property
+    def crowded(self) -> bool:
+        """A full queue kept whoever looked last from reading on, and still may."""
+        return bool(self._behind) and not self.over
+
     def _may_read(self, me: object) -> bool:
         """Tell whether there is more to be read, and nobody to be waited for."""
         return self.leader is None and not self.over and not self.must_wait(me)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamClosed
 from tokenstream.stream._aspects import Alone, Cursors
 from tokenstream.stream._broadcast_cursors import Following, Views
+from tokenstream.stream._broadcast_hub import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +121,22 @@ class Follower(Alone):
         """All that has come is given, and there will be a ring when there is more."""
         waiting: bool = self.hub.driver.is_waiting_beside
         return waiting and not self.has_events
+
+    @property
+    def due(self) -> float:
+        """When to look at deadlines; at once where a full queue has to be looked at."""
+        due: float = self.hub.driver.due
+        return -math.inf if self.hub.crowded else due
+
+    def idle_until(self, since: float) -> float | None:
+        """Return the clock at which `expire` is to be called, where nothing comes until then; None for never.
+
+        Args:
+            since: The clock since when nothing has come.
+        """
+        # Those whom a full queue waits for may have ended, which nobody tells.
+        until: float | None = since + PATIENCE if self.hub.crowded else self.hub.driver.idle_until(since)
+        return until
 
     def begin_beside(self, bell: Bell) -> None:
         """Begin to read for a loop that reads other streams as well."""

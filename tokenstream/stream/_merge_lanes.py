@@ -128,7 +128,6 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
     __slots__ = (
         "__weakref__",
         "_alarms",
-        "_drivers",
         "_errors",
         "_fail_fast",
         "_given",
@@ -144,9 +143,6 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
 
     def __init__(self, streams: Mapping[K, StreamT], *, fail_fast: bool) -> None:
         self._streams: dict[K, StreamT] = dict(streams)
-        self._drivers: list[DriverT] = [
-            cast("DriverT", reader_of(stream)) for stream in self._streams.values()
-        ]
         self._fail_fast = fail_fast
         self._errors: dict[K, StreamError] = {}
         self.failed: K | None = None
@@ -183,6 +179,11 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
     def errors(self) -> Mapping[K, StreamError]:
         """The errors of the streams that have failed, by their labels, in the order in which they failed."""
         return MappingProxyType(self._errors)
+
+    @property
+    def _drivers(self) -> list[DriverT]:
+        """What drives the streams, which is another one from when a stream is shared."""
+        return [cast("DriverT", reader_of(stream)) for stream in self._streams.values()]
 
     def stop(self, reason: str | None = None) -> None:
         """End all streams here: what has been read is kept, the rest is not read.

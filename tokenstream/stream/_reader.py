@@ -157,15 +157,17 @@ class Reader:
             return True
         others, filled = self._filled, Event()
         self._filled = filled
-        if seconds is None:
-            await filled.wait()
-        else:
-            with move_on_after(max(seconds, LEAST_WAIT)):
+        try:
+            if seconds is None:
                 await filled.wait()
-        self._filled = others
-        if others is not None:
-            # What came meanwhile was told here alone.
-            others.set()
+            else:
+                with move_on_after(max(seconds, LEAST_WAIT)):
+                    await filled.wait()
+        finally:
+            self._filled = others
+            if others is not None:
+                # What came meanwhile was told here alone.
+                others.set()
         return filled.is_set()
 
     def stop(self) -> None:
