@@ -50,12 +50,13 @@ def test_what_is_no_mapping_of_streams_is_named() -> None:
     """The error says which label it is about."""
     wrong: Any
     with Stream(b"") as stream:
-        other = AsyncStream(b"")
+        (reader,), other = stream.tee(1), AsyncStream(b"")
         for wrong, told in (
             ([stream], "merge takes streams by their labels"),
             ({"a": b""}, "merge takes streams, and 'a' is bytes"),
             ({"a": stream, "b": other}, "'a' is a Stream and 'b' an AsyncStream"),
             ({"a": stream, "b": stream}, "'b' and 'a' are one stream"),
+            ({"a": reader}, "'a' is one of several readers: merge takes the stream"),
         ):
             with pytest.raises(MisuseError, match=told):
                 merge(wrong)
@@ -270,6 +271,38 @@ def test_another_thread_stops_a_loop_that_waits() -> None:
         feed.end()
 
     assert {"enough"} == {stream.stop_reason for stream in merged.streams.values()}
+
+
+@every_kind
+@pytest.mark.parametrize("stopped", ["one", "all"])
+def test_streams_may_be_stopped_before_the_loop_begins(kind: str, stopped: str) -> None:
+    """They have nothing to give, and those that were not stopped go on."""
+    seen = Seen()
+
+    def stop(merged: Any) -> None:
+        stop = merged.stop if stopped == "all" else merged.streams["one"].stop
+        stop("enough")
+
+    if kind == "sync":
+        streams: Any = {name: Stream(saying(name), format="openai-chat") for name in ("one", "two")}
+        with merge(streams) as seen.merged:
+            stop(seen.merged)
+            for pair in seen.merged:
+                seen.take(pair)
+    else:
+
+        async def main() -> None:
+            streams: Any = {name: AsyncStream(saying(name), format="openai-chat") for name in ("one", "two")}
+            async with merge(streams) as seen.merged:
+                stop(seen.merged)
+                async for pair in seen.merged:
+                    seen.take(pair)
+
+        anyio.run(main, backend=kind)
+
+    expected = {"one": "", "two": "two" if stopped == "one" else ""}
+    assert expected == {label: message.text for label, message in seen.merged.messages.items()}
+    assert {label for label, text in expected.items() if text} == set(seen.labels)
 
 
 @every_kind

@@ -10,6 +10,7 @@ from tokenstream._elsewhere import no_block
 from tokenstream.errors import MisuseError
 from tokenstream.sources._kinds import named
 from tokenstream.stream._async import AsyncStream
+from tokenstream.stream._base import StreamBase
 from tokenstream.stream._merge_async import AsyncMerge
 from tokenstream.stream._merge_lanes import K, Labelled, Lane, MergeBase
 from tokenstream.stream._said import concurrent
@@ -191,6 +192,8 @@ def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | Asy
     kinds: dict[type, K] = {}
     for label, stream in streams.items():
         kind = next((kind for kind in (Stream, AsyncStream) if isinstance(stream, kind)), None)
+        if kind is None and isinstance(stream, StreamBase):
+            raise MisuseError(f"{label!r} is one of several readers: merge takes the stream that they read")
         if kind is None:
             raise MisuseError(f"merge takes streams, and {label!r} is {named(stream)}: wrap it in a Stream")
         other = labels.setdefault(id(stream), label)

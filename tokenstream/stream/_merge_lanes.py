@@ -208,8 +208,10 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         """Begin to read all streams."""
         for number, (label, driver) in enumerate(zip(self._streams, self._drivers, strict=True)):
             lane = Lane(label, driver, _Place(self._line, number))
-            with noted(label):
-                lane.driver.enter_loop()
+            if driver.verdict.reason is None:
+                # What was stopped meanwhile only has nothing to give.
+                with noted(label):
+                    driver.enter_loop()
             self._lanes.append(lane)
             lane.place.set()
         self._live = len(self._lanes)
