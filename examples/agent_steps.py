@@ -58,6 +58,8 @@ async def show(run: Steps) -> None:
                 print(f"{names[event.step]:20} {text}")
             case StepDone(id, state):
                 print(f"{names[id]:20} {state}")
+            case _:
+                pass
 
 
 async def main(url: str) -> None:
