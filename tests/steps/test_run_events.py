@@ -29,6 +29,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import Citation, ToolCall
 from tokenstream.relay.encoders import create
+from tokenstream.steps._events import _Reader
 
 if TYPE_CHECKING:
     from tokenstream.steps import Step
@@ -126,6 +127,25 @@ def test_whoever_comes_late_is_told_all_from_the_start() -> None:
     ]
     assert [TextDelta("Hel"), TextDelta("lo")] == [event for event in first if isinstance(event, TextDelta)]
     assert messages_of(first) == messages_of(late)
+
+
+def test_whoever_comes_late_looks_at_each_answer_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many steps are open: the run waits for a look."""
+    looks = 0
+    ready = _Reader.ready
+
+    def counted(reader: _Reader) -> list[Event]:
+        nonlocal looks
+        looks += 1
+        return ready(reader)
+
+    monkeypatch.setattr(_Reader, "ready", counted)
+    with Steps() as run:
+        for number in range(50):
+            run.step(str(number)).feed(TextDelta("Hi"))
+        events = run.events().ready()
+
+    assert 50 == looks == sum(isinstance(event, TextDelta) for event in events)
 
 
 def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:

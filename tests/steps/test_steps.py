@@ -274,6 +274,33 @@ def test_a_step_that_is_left_open_is_stopped_with_what_it_is_a_part_of() -> None
     assert "done" == plan.state
 
 
+def test_a_run_may_nest_deeper_than_functions_do() -> None:
+    """An agent whose next turn is begun within the last one goes on for long."""
+    with Steps("chat") as run:
+        step = run.step("0")
+        for number in range(1, 1_500):
+            step = step.step(str(number))
+        step.feed(UsageUpdate(Usage(output_tokens=2)))
+        lines = str(run).split("\n")
+
+    assert 1_501 == len(lines)
+    assert Usage(output_tokens=2, source="partial") == run.total_usage
+    assert "it was left open when the step '1498' ended" == step.error
+    assert 3_000 < len(run.events().ready())
+
+
+def test_what_cannot_be_followed_is_left_as_it_was() -> None:
+    """It is not shared, so that its views go on."""
+    stream = stream_of(talk("Hel", "lo"))
+    text = stream.text
+    with Steps() as run, run.step("plan") as step:
+        pass
+    with pytest.raises(MisuseError, match="has ended"):
+        step.follow(stream)
+
+    assert ["Hel", "lo"] == list(text)
+
+
 def test_what_has_ended_takes_nothing_more() -> None:
     """The error says what to do."""
     stream = stream_of(talk("Hi"))
@@ -346,6 +373,31 @@ def test_a_run_is_printed_as_a_tree() -> None:
         "   └─ write (writer) failed 0.0 s - TimeoutError",
     ]
     assert ("<Steps trip: failed, 2 steps>", "<Step weather [call_1] done 1.2 s>") == (repr(run), repr(step))
+
+
+@pytest.mark.parametrize(
+    ("usage", "figures"),
+    [
+        (Usage(input_tokens=1_200, output_tokens=7), "1,200 + 7 tokens"),
+        (Usage(output_tokens=7), "? + 7 tokens"),
+    ],
+)
+def test_what_nobody_counted_is_not_shown_as_zero(usage: Usage, figures: str) -> None:
+    """A question mark stands for it."""
+    with Steps("trip", clock=Clock()) as run, run.step("ask") as step:
+        step.feed(UsageUpdate(usage))
+
+    assert f"trip done 0.0 s {figures}\n└─ ask done 0.0 s {figures}" == str(run)
+
+
+def test_an_estimate_is_shown_as_one() -> None:
+    """The answer was cut, and its tokens were never told."""
+    with Steps("trip", clock=Clock()) as run, run.step("ask") as step:
+        stream = step.follow(stream_of(talk("Hel", "lo")))
+        next(stream.text)
+        stream.stop()
+
+    assert "└─ ask done 0.0 s ? + ~1 tokens" == str(run).split("\n")[1]
 
 
 def test_a_step_may_be_made_of_events() -> None:

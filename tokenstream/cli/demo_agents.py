@@ -16,6 +16,7 @@ from tokenstream.errors import StreamError
 from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.router import Router, ToolFailed
 from tokenstream.steps import Steps
+from tokenstream.steps._tree import tokens_of
 from tokenstream.stream._reader import unpacked
 from tokenstream.testing._server import ReplayServer, Reply, paced
 
@@ -197,7 +198,7 @@ def _tree(steps: Steps, width: int) -> Tree:
     from rich.tree import Tree
 
     usage = steps.total_usage
-    spent = "" if usage is None else f", {usage.input_tokens} + {usage.output_tokens} tokens"
+    spent = "" if usage is None else f", {tokens_of(usage)}"
     tree = Tree(Text(f"{steps.name}: {steps.seconds:.1f} s{spent}", style="bold"), guide_style="dim")
     _grow(tree, steps.steps, width - 4)
     return tree

@@ -107,27 +107,31 @@ class RunEvents:
         with log.lock:
             over, entries = log.over, log.entries[self._position :]
             self._position += len(entries)
+            # Each is read once: whatever matters to an entry had come before the look.
+            unread = [(step, reader) for step, readers in self._readers.items() for reader in readers]
             for entry in entries:
                 if isinstance(entry, tuple):
                     step, answer = entry
                     readers = self._readers[step]
                     readers.append(_Reader(answer, another=bool(readers)))
+                    unread.append((step, readers[-1]))
                     continue
                 # What caused a step was said before it, and so was all that came of one before its end.
-                self._read_all()
+                self._read(unread)
                 if isinstance(entry, StepStart):
                     self._readers[entry.id] = []
                 else:
                     del self._readers[entry.id]
                 self._waiting.append(entry)
-            self._read_all()
+            self._read(unread)
             self._over = over
 
-    def _read_all(self) -> None:
+    def _read(self, readers: list[tuple[str, _Reader]]) -> None:
+        """Take what has come in some answers, and forget which they were."""
         names = self._log.names
-        for step, readers in self._readers.items():
-            for reader in readers:
-                self._waiting.extend(names.placed(event, reader.number, step) for event in reader.ready())
+        for step, reader in readers:
+            self._waiting.extend(names.placed(event, reader.number, step) for event in reader.ready())
+        readers.clear()
 
 
 class _Reader:

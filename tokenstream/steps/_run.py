@@ -137,7 +137,3 @@ class Steps(Block):
 
     def _close(self) -> None:
         self._log.over = True
-
-    @property
-    def _what(self) -> str:
-        return f"the run {self.name!r}"

@@ -16,7 +16,7 @@ from tokenstream.steps._tree import described
 from tokenstream.stream._base import reader_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -85,7 +85,7 @@ class Block:
     @property
     def total_usage(self) -> Usage | None:
         """The token counts of all steps within, added up; None where none were reported."""
-        return _sum(step.total_usage for step in self._steps)
+        return _sum(step.usage for step in self._below())
 
     def end(self, error: BaseException | None = None) -> None:
         """End it, where that is not done by the end of its `with` block; what is open within is stopped.
@@ -96,14 +96,29 @@ class Block:
         with self._log.lock:
             if self.ended is not None:
                 return
-            for step in reversed(self._steps):
-                step.end(LeftOpen(f"it was left open when {self._what} ended"))
+            for step in reversed([*self._below(running=True)]):
+                around = step.run if step.parent is None else step.parent
+                step.end(LeftOpen(f"it was left open when {_named(around)} ended"))
             if error is not None:
                 self._outcome = "failed" if isinstance(error, Exception) else "stopped"
                 self.error = _words(error)
             self.ended = self._clock()
             self._close()
         self._log.tell()
+
+    def _below(self, *, running: bool = False) -> Iterator[Step]:
+        """Give the steps within, each before those that are a part of it.
+
+        Args:
+            running: Whether only those are wanted that have not ended.
+        """
+        # Runs may nest deeper than functions may.
+        waiting = [*reversed(self._steps)]
+        while waiting:
+            step = waiting.pop()
+            if step.ended is None or not running:
+                yield step
+                waiting.extend(reversed(step.steps))
 
     def _close(self) -> None:
         """Note the end."""
@@ -112,7 +127,7 @@ class Block:
     @property
     def _what(self) -> str:
         """What errors call it."""
-        raise NotImplementedError
+        return _named(self)
 
     def _begin(
         self,
@@ -241,13 +256,13 @@ class Step(Block):
                 f"a step follows a Stream or an AsyncStream, not {type(given).__name__}: give it what "
                 "connect() or aconnect() returns, or wrap the response"
             )
-        broadcast: Any = given.broadcast()
-        # What drives the stream from here on is one of the readers of its hub.
-        reader: Any = reader_of(given)
-        hub = reader.hub
         with self._log.lock:
             if self.ended is not None:
                 raise MisuseError(f"{self._what} has ended, and follows nothing any more")
+            broadcast: Any = given.broadcast()
+            # What drives the stream from here on is one of the readers of its hub.
+            reader: Any = reader_of(given)
+            hub = reader.hub
             if hub.around_tool is not None:
                 raise MisuseError("a step follows this stream already: a stream belongs to one step")
             hub.around_tool = self._around_tool
@@ -351,9 +366,9 @@ class Step(Block):
         for leave in self._leave:
             leave()
 
-    @property
-    def _what(self) -> str:
-        return f"the step {self.name!r}"
+
+def _named(block: Block) -> str:
+    return f"the {'step' if isinstance(block, Step) else 'run'} {block.name!r}"
 
 
 def _sum(usages: Iterable[Usage | None]) -> Usage | None:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
-__all__ = ["described", "drawn"]
+__all__ = ["described", "drawn", "tokens_of"]
 
 
 def drawn(run: Steps) -> str:
     """Return a run with all its steps, a line each."""
     head = " ".join([one_line(run.name or "run"), *_figures(run.state, run.seconds, run.total_usage)])
-    return "\n".join([head, *_lines(run.steps, "")])
+    return "\n".join([head, *_lines(run.steps)])
 
 
 def described(step: Step) -> str:
@@ -35,15 +35,40 @@ def described(step: Step) -> str:
     return " ".join(words)
 
 
-def _lines(steps: tuple[Step, ...], indent: str) -> Iterator[str]:
-    for step in steps:
+def tokens_of(usage: Usage) -> str:
+    """Return token counts in words: "?" stands for what nobody counted, "~" marks an estimate.
+
+    Example:
+        >>> from tokenstream import Usage
+        >>> tokens_of(Usage(input_tokens=1867, output_tokens=327))
+        '1,867 + 327 tokens'
+        >>> tokens_of(Usage(output_tokens=12, source="estimated"))
+        '? + ~12 tokens'
+    """
+    said, written = (
+        "?" if count is None else f"{count:,}" for count in (usage.input_tokens, usage.output_tokens)
+    )
+    return f"{said} + {'~' if usage.source == 'estimated' else ''}{written} tokens"
+
+
+def _lines(steps: tuple[Step, ...]) -> Iterator[str]:
+    # Runs may nest deeper than functions may.
+    waiting = [*_drawn_below(steps, "")]
+    while waiting:
+        step, branch, indent = waiting.pop()
+        yield branch + described(step)
+        waiting.extend(_drawn_below(step.steps, indent))
+
+
+def _drawn_below(steps: tuple[Step, ...], indent: str) -> Iterator[tuple[Step, str, str]]:
+    """Give steps, the last one first, with what stands before each and before those within it."""
+    for step in reversed(steps):
         last = step is steps[-1]
-        yield f"{indent}{'└─ ' if last else '├─ '}{described(step)}"
-        yield from _lines(step.steps, indent + ("   " if last else "│  "))
+        yield step, f"{indent}{'└─ ' if last else '├─ '}", indent + ("   " if last else "│  ")
 
 
 def _figures(state: str, seconds: float, usage: Usage | None) -> list[str]:
     figures = [state, f"{seconds:.1f} s"]
     if usage is not None and usage.output_tokens is not None:
-        figures.append(f"{usage.input_tokens or 0:,} + {usage.output_tokens:,} tokens")
+        figures.append(tokens_of(usage))
     return figures
