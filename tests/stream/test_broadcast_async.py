@@ -311,3 +311,34 @@ def test_what_needs_no_event_loop_is_read_in_one_after_the_other(anyio_backend: 
 
     assert list(Stream(ANSWER)) == events
     assert "Let me see." == ended.value.value
+
+
+async def test_readers_in_two_event_loops_are_refused_while_the_first_one_runs(anyio_backend: str) -> None:
+    """Nobody could tell the other one of what has come."""
+    given = anyio.Event()
+
+    async def source() -> AsyncIterator[bytes]:
+        yield ANSWER[0]
+        await given.wait()
+        for chunk in ANSWER[1:]:
+            yield chunk
+
+    async with AsyncStream(source()) as stream:
+        here, there = stream.tee(2)
+        texts: list[str] = []
+
+        async def read() -> None:
+            texts.append((await here.final()).text)
+
+        def read_there() -> None:
+            anyio.run(there.final, backend=anyio_backend)
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await anyio.wait_all_tasks_blocked()
+                with pytest.raises(MisuseError, match="read it where it was opened"):
+                    await anyio.to_thread.run_sync(read_there)
+                given.set()
+
+    assert ["Let me see."] == texts

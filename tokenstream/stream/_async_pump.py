@@ -173,6 +173,15 @@ class AsyncPump:
         reader.listen(bell)
         return True
 
+    def stay_at_home(self) -> None:
+        """Refuse to wait for what is read in another event loop.
+
+        Raises:
+            MisuseError: It is, and that loop still runs.
+        """
+        if self._host is not None:
+            self._host.stay()
+
     @property
     def has_task(self) -> bool:
         """A task reads the source, or has read it."""

@@ -190,6 +190,7 @@ class AsyncHub(Hub[AsyncDriver]):
         """Wait to be told."""
         import anyio
 
+        self.driver.pump.stay_at_home()
         if self._told is None:
             self._told = anyio.Event()
         if until is None:
@@ -202,6 +203,7 @@ class AsyncHub(Hub[AsyncDriver]):
         """Wait for those who are behind."""
         import anyio
 
+        self.driver.pump.stay_at_home()
         self._room = anyio.Event()
         seconds = PATIENCE if until is None else min(max(until - self.driver.clock(), 0.0), PATIENCE)
         with anyio.move_on_after(seconds):
