@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,6 +49,24 @@ def test_a_stream_may_be_shared_before_it_is_opened() -> None:
             assert ["Let ", "Let "] == [next(one.text), next(two.text)]
 
     assert stream.closed
+
+
+def test_readers_that_have_left_are_not_kept() -> None:
+    """However many come and go, and however little comes meanwhile."""
+    kept: list[int] = []
+    hub = Stream(["one ", "two"], format="pieces").broadcast(size=1)
+    hub.reader().final()
+    tracemalloc.start()
+    try:
+        for count in (300, 3_000):
+            for _ in range(count):
+                next(hub.reader())
+            gc.collect()
+            kept.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+
+    assert kept[1] < kept[0] + 100_000
 
 
 @pytest.mark.parametrize("leave", ["close", "forget"])

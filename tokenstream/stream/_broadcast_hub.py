@@ -35,6 +35,8 @@ Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
 
 _SIZE = 1024
 """Events that are held for readers which are behind."""
+_FEW = 64
+"""Readers that are kept whether or not they have left."""
 PATIENCE = 0.1
 """Seconds after which it is looked whether those still are that a full queue waits for."""
 NEWS: Any = object()
@@ -106,6 +108,7 @@ class Hub(Generic[DriverT]):
         "_owners",
         "_readers",
         "_slowest",
+        "_sweep_at",
         "around_tool",
         "driver",
         "leader",
@@ -138,6 +141,8 @@ class Hub(Generic[DriverT]):
         self._numbers = count(1)
         self._readers: list[Place] = []
         """The readers of events that are waited for."""
+        self._sweep_at = _FEW
+        """The number of readers at which those that have left are forgotten."""
         self._slowest = 0
         """A number that none of them is behind."""
         self._behind = 0
@@ -263,6 +268,9 @@ class Hub(Generic[DriverT]):
             place.condensed = EventCursor(self.driver.accumulator).ready()[::-1]
             place.position = self.ring.end
         if self.policy == "wait":
+            if len(self._readers) >= self._sweep_at:
+                self._readers = [place for place in self._readers if not place.gone]
+                self._sweep_at = max(_FEW, 2 * len(self._readers))
             self._readers.append(place)
             self._slowest = min(self._slowest, place.position)
 
