@@ -20,6 +20,7 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Ping, TextDelta, ToolCallStart
 from tokenstream.formats._read import are_text, is_dict
+from tokenstream.formats._seen import no_piece
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._comments import COMMENT
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
@@ -243,8 +244,7 @@ class Machine(Glancing):
         elif is_dict(chunk):
             self._take_payload(chunk)
         elif not isinstance(chunk, bytes | str):
-            kind = type(chunk).__qualname__
-            raise MisuseError(f"{kind} is no piece of a body; bytes are expected, text, or payloads as dicts")
+            raise no_piece(chunk)
         self.chunk = chunk
         self.now = now
         self.shortcut = None

@@ -135,6 +135,13 @@ def test_the_fields_that_a_helper_adds_are_left_out() -> None:
     assert {"type": "message_stop"} == payload_of(over)
 
 
+def test_a_message_of_a_graph_says_where_runs_are_followed() -> None:
+    """LangGraph gives each with what is known of it, as a pair."""
+    pairs: list[Any] = [("message", {"langgraph_node": "agent"})]
+    with pytest.raises(MisuseError, match=r"tuple is no piece of a body.*run\.follow\(events\)"):
+        Stream(pairs).final()
+
+
 @pytest.mark.parametrize("item", [object(), 7, TextDelta("a"), Chunk, [b"data: a"], None], ids=repr)
 async def test_an_item_that_is_no_payload_is_misuse_that_names_it(item: Any) -> None:
     """An event of our own is none either: a stream is no source of another one."""

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._json import decode
-from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError
+from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import registry
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._read import is_dict
@@ -29,6 +29,7 @@ __all__ = [
     "is_malformed",
     "is_whole",
     "lines_without_ends",
+    "no_piece",
     "not_a_stream",
     "of_no_format",
     "payload_of",
@@ -157,6 +158,21 @@ def of_no_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
         f"{', '.join(registry.names())}, name it with format=…; a simple one of no provider's is "
         "read by a mapping, tokenstream.formats.custom(text=…); any other is for its SDK's own loop",
         body=_start_of(frames[0], limits.tail) if frames else "",
+    )
+
+
+def no_piece(item: object) -> MisuseError:
+    """Return the error of an item of a source that is neither bytes nor text, nor a payload.
+
+    Example:
+        >>> str(no_piece(7))
+        'int is no piece of a body; bytes are expected, text, or payloads as dicts'
+    """
+    # The messages that LangGraph streams are such.
+    followed = "; the events of a framework's run are followed with Steps, run.follow(events)"
+    return MisuseError(
+        f"{type(item).__qualname__} is no piece of a body; bytes are expected, text, or payloads as dicts"
+        f"{followed if isinstance(item, tuple) else ''}"
     )
 
 
