@@ -244,6 +244,14 @@ def of_node(message: Any, node: str, place: str = "") -> tuple[Any, dict[str, An
     return message, {"langgraph_node": node, "langgraph_checkpoint_ns": f"{node}:{place}"}
 
 
+def test_events_that_end_within_an_answer_have_cut_it() -> None:
+    """Whoever closes a graph's own events elsewhere leaves the node's model without its end."""
+    with Steps() as run:
+        list(run.follow(said("m", chunks=[piece("Let")])[:-1]))
+
+    assert ["failed"] == [step.state for step in run.steps]
+
+
 def test_the_messages_of_a_graph_are_its_nodes_and_tools() -> None:
     """A provider's id may stand on the first chunk only, and models of two nodes may speak in turns."""
     tool = SimpleNamespace(type="tool", tool_call_id="call_1", name="search", content="no", status="error")
@@ -329,6 +337,16 @@ def test_a_run_of_agents_is_its_agents_and_their_tools() -> None:
     assert ("Done.", "search", "triage", "found") == (writer.text, tool.name, tool.agent, tool.result)
     assert tool.cause is not None
     assert "c1" == tool.cause.id
+
+
+def test_an_agent_whose_last_answer_was_cut_has_failed() -> None:
+    """So it is where `result.cancel()` ends the events in the middle of it; what is said again is not cut."""
+    with Steps() as run:
+        list(run.follow([turn("a"), *answer("Let", id="r1")[:2], *answer("Let me.", id="r2")]))
+        list(run.follow([turn("b"), *answer("Let me look.")[:2]]))
+
+    assert ["done", "failed"] == [step.state for step in run.steps]
+    assert ["StreamTruncated"] == [step.error.partition(":")[0] for step in run.steps if step.error]
 
 
 def test_an_answer_before_any_agent_was_named_has_a_step() -> None:

@@ -10,6 +10,9 @@ from tokenstream.message import ToolCall
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
     from tokenstream.steps._spoken import Spoken
     from tokenstream.steps._step import Step
@@ -36,8 +39,8 @@ class RunOfAFramework(ABC):
         """Take an event."""
 
     @abstractmethod
-    def _end_answers(self) -> None:
-        """End the answers that are being given."""
+    def _end_answers(self) -> Mapping[str, StreamError | None]:
+        """End the answers that are being given; return what is wrong with each, by its step's key."""
 
     def end(self, error: BaseException | None) -> None:
         """End what is open: the events are over.
@@ -45,10 +48,9 @@ class RunOfAFramework(ABC):
         Args:
             error: What they ended with; None where they came to their end.
         """
-        if error is None:
-            self._end_answers()
-        for step in reversed(self._open.values()):
-            step.end(error)
+        wrong: Mapping[str, StreamError | None] = self._end_answers() if error is None else {}
+        for key, step in reversed(self._open.items()):
+            step.end(error or wrong.get(key))
         self._open.clear()
 
     def stop(self) -> None:
@@ -99,10 +101,9 @@ class RunOfAgents(RunOfAFramework):
         self._spoken: Spoken | None = None
         """The answer that is being given."""
 
-    def _end_answers(self) -> None:
-        if self._spoken is not None:
-            self._spoken.end()
-            self._spoken = None
+    def _end_answers(self) -> Mapping[str, StreamError | None]:
+        spoken, self._spoken = self._spoken, None
+        return {} if spoken is None else {self._AGENT: spoken.end()}
 
     @property
     def _agent(self) -> Step | Steps:

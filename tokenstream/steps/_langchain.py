@@ -10,8 +10,9 @@ from tokenstream.steps._framework import RunOfAFramework
 from tokenstream.steps._spoken import Spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -37,9 +38,8 @@ class LangChainRun(RunOfAFramework):
         if reader is not None and id is not None:
             reader(self, id, event, dict_of(event, "data"))
 
-    def _end_answers(self) -> None:
-        for spoken in self._spoken.values():
-            spoken.end()
+    def _end_answers(self) -> Mapping[str, StreamError | None]:
+        return {key: spoken.end() for key, spoken in self._spoken.items()}
 
     # -- within ------------------------------------------------------------
 
@@ -151,9 +151,8 @@ class GraphMessages(RunOfAFramework):
 
     # -- within ------------------------------------------------------------
 
-    def _end_answers(self) -> None:
-        for spoken in self._spoken.values():
-            spoken.end()
+    def _end_answers(self) -> Mapping[str, StreamError | None]:
+        return {key: spoken.end() for key, spoken in self._spoken.items()}
 
     def _key_of(self, id: object, place: str) -> str:
         """Return what an answer is called: its run, which its first chunk may not tell yet."""
