@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.wire import sse
 from tokenstream._log import TextLog
+from tokenstream._machine import Machine
 
 
 @given(st.lists(st.text(max_size=5), max_size=40), st.data())
@@ -38,3 +40,20 @@ def test_many_small_pieces_are_kept_in_few_objects() -> None:
     assert log.join() == "ab" * 100_000
     assert log.slices([0, 4]) == "abab"
     assert log.slices([199_996, 199_998]) == "ab"
+
+
+def test_the_pieces_of_an_answer_are_kept_in_few_objects_too() -> None:
+    """What is read at a glance is added without a call; it is joined now and then."""
+    machine = Machine("text", content_type=None, limits=None, pings=False)
+    most, log = 0, None
+    for number in range(10_000):
+        machine.push(sse("ab"), 0.0) if number < 2 else machine.give(sse("ab"), 0.0)
+        while machine.pull() is not None:
+            pass
+        log = machine.accumulator.find_log(0, "text")
+        most = max(most, 0 if log is None else len(log.pieces))
+
+    assert log is not None
+    assert "ab" * 10_000 == log.join()
+    assert 9_000 < machine.meter.glanced
+    assert most < 1_200

@@ -137,6 +137,9 @@ class Glancing:
             nonlocal lane, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
             stamps = meter.stamps
             if len(stamps) >= meter.look_at:
+                if len(pieces) >= log.full_at:
+                    # Soon enough: a block may hold some pieces more.
+                    log.pack()
                 return self.sample(glance, chunk, now)
             self.now = now
             size = meter.bytes + len(chunk)
@@ -161,8 +164,6 @@ class Glancing:
                 pieces.append(text)
                 size = len(text)
                 log.length += size
-                if len(pieces) >= log.full_at:
-                    log.pack()
                 accumulator.held += size
                 if accumulator.held > most_text:
                     accumulator.overflow()
