@@ -306,6 +306,13 @@ def test_an_answer_that_is_one_broken_call_adds_no_turn_of_its_own(api: str, arg
     assert "The call of weather failed: Try again." in repr(turn)
 
 
+def test_an_answer_of_mistral_is_told_apart_by_its_name_alone() -> None:
+    """It comes in OpenAI Chat's format, whose turns say of a result no name of its tool."""
+    results = ToolResults(_message(_call(), format="openai-chat"), {"c1": "mild"})
+
+    assert [None, "weather"] == [results.turns(name)[-1].get("name") for name in (None, "mistral")]
+
+
 def test_an_empty_answer_adds_no_turns() -> None:
     """No API takes an empty turn."""
     assert [] == ToolResults(_message(format="anthropic"), {}).turns()

@@ -123,7 +123,8 @@ class ToolResults(Mapping[str, Any]):
         assistant's turn, and an empty one adds nothing at all.
 
         Args:
-            format: The name of the request's format; None for that of the answer.
+            format: The name of the request's format; None for that of the answer. Mistral answers in
+                OpenAI Chat's format: name "mistral" there.
             drop: What to leave out of the assistant's turn: names of kinds, or "all" that has
                 no place there. By default these are what was cut, and broken calls.
 
