@@ -29,6 +29,14 @@ def test_of_no_gaps_nothing_is_told() -> None:
     assert 0 == gaps.count
 
 
+def test_a_histogram_is_shown_by_its_figures() -> None:
+    """Metrics are printed, and nobody reads 64 counts."""
+    gaps = GapHistogram.of([0.5, 0.5])
+
+    assert f"GapHistogram(count=2, p50={gaps.p50}, p99={gaps.p99}, max=0.5)" == repr(gaps)
+    assert "GapHistogram(count=0, p50=None, p99=None, max=None)" == repr(GapHistogram())
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_percentile_is_off_by_half_a_bucket_at_most(seed: int) -> None:
     """That is 12.2 %, from 0.1 ms to 158 s."""

@@ -407,3 +407,14 @@ def test_a_step_may_be_made_of_events() -> None:
             step.feed(event)
 
     assert ("Hello", (), Usage(output_tokens=2)) == (step.text, step.streams, step.usage)
+
+
+def test_an_answer_ends_in_a_way_that_there_is() -> None:
+    """The error names them."""
+    unknown: Any = "cut"
+    with Steps() as run, run.step("agent") as step:
+        step.feed(TextDelta("Hel"))
+        with pytest.raises(MisuseError, match="'cut' is none"):
+            step.conclude(unknown)
+
+    assert "complete" == step.messages[0].ending

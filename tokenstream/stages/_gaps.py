@@ -44,6 +44,9 @@ class GapHistogram:
     seconds: float = 0.0
     max: float | None = None
 
+    def __repr__(self) -> str:
+        return f"GapHistogram(count={self.count}, p50={self.p50}, p99={self.p99}, max={self.max})"
+
     @classmethod
     def of(cls, gaps: list[float]) -> GapHistogram:
         """Return the histogram of gaps in seconds.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import MessageStart, StepDone, StepStart
-from tokenstream.message import ToolCall, Usage
+from tokenstream.message import Ending, ToolCall, Usage
 from tokenstream.stages._handlers import ToolFailed
 from tokenstream.steps._log import Answer, Log
 from tokenstream.steps._tree import described
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.events import Event
-    from tokenstream.message import Ending, Message
+    from tokenstream.message import Message
     from tokenstream.stages.metrics import Metrics
     from tokenstream.steps._run import Steps
     from tokenstream.stream import AsyncStream, Stream
@@ -301,7 +301,16 @@ class Step(Block):
         self._log.tell(answer)
 
     def conclude(self, ending: Ending = "complete") -> None:
-        """Say how the last answer ended that was fed; by default it ends as the step does."""
+        """Say how the last answer ended that was fed; by default it ends as the step does.
+
+        Args:
+            ending: One of those that `Message.ending` may be.
+
+        Raises:
+            MisuseError: It is none.
+        """
+        if ending not in get_args(Ending):
+            raise MisuseError(f"ending={ending!r} is none: it is one of {', '.join(get_args(Ending))}")
         if self._answers and self._answers[-1].stream is None:
             self._answers[-1].accumulator.conclude(ending)
             self._log.tell()
