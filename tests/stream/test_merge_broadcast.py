@@ -243,16 +243,86 @@ def test_a_loop_that_waits_for_a_slow_reader_rests(monkeypatch: pytest.MonkeyPat
     assert looks < 60
 
 
-def test_a_loop_is_told_of_an_event_that_comes_while_it_leaves() -> None:
-    """What another reader has brought counts as having come, whoever asks."""
-    stream = Stream(iter(saying("x")), format="openai-chat")
-    reader = stream.broadcast().reader()
-    with stream:
-        driver: Any = reader_of(stream)
-        before = driver.has_come
-        next(reader)
+def test_what_another_reader_brings_while_a_stream_leaves_the_line_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may come after the look at what there is, and be told before that look is acted on."""
+    feed, seen = Feed(), Seen()
+    shared = Stream(feed.chunks(), format="openai-chat")
+    reader = shared.broadcast().reader()
+    look, late = SyncHub.next_beside, saying("x", "y")[:1]
 
-        assert (False, True) == (before, driver.has_come)
+    def brought_late(*of: Any) -> Any:
+        event = look(*of)
+        if event is None and late:
+            feed.feed(late.pop())
+            for _ in range(4):
+                next(reader)
+        return event
+
+    monkeypatch.setattr(SyncHub, "next_beside", brought_late)
+    with merge({"shared": shared}) as seen.merged:
+        for pair in seen.merged:
+            seen.take(pair)
+            if text_of(seen, "shared") == "x":
+                feed.feed(saying("")[-1])
+                feed.end()
+
+    assert "x" == text_of(seen, "shared")
+
+
+def test_the_loop_reads_on_once_a_thread_has_left_that_read_for_it() -> None:
+    """It may have begun while that thread read, and have no thread of its own for the stream."""
+    feed, seen = Feed(), Seen()
+    shared = Stream(feed.chunks(), format="openai-chat")
+    reader = shared.broadcast().reader()
+    driver: Any = reader_of(shared)
+    thread = threading.Thread(target=lambda: [next(reader) for _ in range(7)])
+    thread.start()
+    while not driver.is_reading:
+        pass
+    with merge({"shared": shared, "plain": Stream(saying("x"), format="openai-chat")}) as seen.merged:
+        seen.take(next(seen.merged))
+        feed.feed(*saying(*"abcdef"))
+        feed.end()
+        thread.join(5)
+        for pair in seen.merged:
+            seen.take(pair)
+
+    assert "abcdef" == text_of(seen, "shared")
+
+
+@pytest.mark.anyio
+async def test_the_loop_is_told_once_a_task_has_left_that_read_for_it() -> None:
+    """It may have begun while that task read, and nobody rings for it then."""
+    feed, seen = AsyncFeed(), Seen()
+    shared = AsyncStream(feed.chunks(), format="openai-chat")
+    reader = shared.broadcast().reader()
+    streams = {"shared": shared, "plain": AsyncStream(saying("x"), format="openai-chat")}
+
+    async def leave_soon() -> None:
+        for _ in range(7):
+            await anext(reader)
+
+    with anyio.fail_after(10):
+        async with merge(streams) as seen.merged, anyio.create_task_group() as tasks:
+            tasks.start_soon(leave_soon)
+            await anyio.wait_all_tasks_blocked()
+            seen.take(await anext(seen.merged))
+            feed.feed(*saying(*"abcd")[:4])
+            while text_of(seen, "shared") != "abcd":
+                seen.take(await anext(seen.merged))
+            tasks.start_soon(_feed_rest, feed)
+            async for pair in seen.merged:
+                seen.take(pair)
+
+    assert "abcdef" == text_of(seen, "shared")
+
+
+async def _feed_rest(feed: AsyncFeed) -> None:
+    await anyio.wait_all_tasks_blocked()
+    feed.feed(*saying(*"ef"))
+    feed.end()
 
 
 @every_kind

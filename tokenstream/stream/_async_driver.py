@@ -178,7 +178,7 @@ class AsyncDriver(Driver):
     def is_waiting_beside(self) -> bool:
         """All that has come is given, and the task that reads rings when there is more."""
         machine = self.machine
-        return machine.shortcut is not None and machine.plain and self.pump.is_waiting
+        return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
     async def _advance_beside(self, bell: Bell) -> Event | None:
         """Read chunks that have come, up to an event; what is slow is done in the task that reads."""

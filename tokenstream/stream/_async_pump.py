@@ -106,10 +106,10 @@ class AsyncPump:
         return self.take()
 
     @property
-    def is_waiting(self) -> bool:
-        """A task reads, and all that it has brought is taken."""
+    def will_ring(self) -> bool:
+        """A task rings a bell when it has brought something, and has brought nothing that is not taken."""
         reader = self._reader
-        if not isinstance(reader, Reader) or reader.has_come or reader.over:
+        if not isinstance(reader, Reader) or not reader.rings or reader.has_come or reader.over:
             return False
         return length_hint(self.batch, 1) == 0
 

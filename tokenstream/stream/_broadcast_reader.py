@@ -108,15 +108,6 @@ class Follower(Alone):
         return bool(self.place.condensed) or self.place.position != self.hub.ring.end
 
     @property
-    def has_come(self) -> bool:
-        """The next read comes back at once."""
-        hub = self.hub
-        if self.has_events or hub.over:
-            return True
-        # What others read, or keep from being read, they will tell of.
-        return hub.leader is None and not hub.crowded and bool(hub.driver.has_come)
-
-    @property
     def is_waiting_beside(self) -> bool:
         """All that has come is given, and there will be a ring when there is more."""
         waiting: bool = self.hub.driver.is_waiting_beside

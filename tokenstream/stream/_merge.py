@@ -82,6 +82,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             if lane is None:
                 self._wait()
                 continue
+            lane.place.again = False
             try:
                 event = lane.driver.next_beside(lane.place)
             except Exception as error:  # noqa: BLE001 - what is no end and no failure is raised again
@@ -98,8 +99,8 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
 
     def _leave(self, lane: Lane[K, SyncDriver]) -> None:
         super()._leave(lane)
-        if lane.driver.has_come:
-            # Its thread has brought it after the look at what there is, while it still stood in line.
+        if lane.place.again and not lane.over:
+            # A thread has rung after the look at what there is, while it still stood in line.
             lane.place.set()
 
     def _wait(self) -> None:

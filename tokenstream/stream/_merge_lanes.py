@@ -75,16 +75,20 @@ class _Place:
         number: The number of the stream.
     """
 
-    __slots__ = ("_line", "number", "rung")
+    __slots__ = ("_line", "again", "number", "rung")
 
     def __init__(self, line: _Line, number: int) -> None:
         self._line = line
         self.number = number
         self.rung = False
         """It stands in line."""
+        self.again = False
+        """It was to stand in line since its turn began."""
 
     def set(self) -> None:
         """Stand in line, unless it does already."""
+        # In this order: whoever leaves the line looks at both the other way round, in another thread.
+        self.again = True
         if not self.rung:
             self.rung = True
             self._line.put(self)

@@ -111,6 +111,12 @@ class Pump:
         return self._ahead is not None and self._ahead.has_come
 
     @property
+    def will_ring(self) -> bool:
+        """A thread rings a bell when it has brought something, and has brought nothing that is not taken."""
+        ahead = self._ahead
+        return ahead is not None and ahead.bell is not None and not ahead.has_come
+
+    @property
     def begun(self) -> bool:
         """A thread reads the source, or the loop does."""
         return self.chunks is not None

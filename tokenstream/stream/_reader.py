@@ -122,6 +122,11 @@ class Reader:
         """Something has come that nobody has taken."""
         return bool(self._items)
 
+    @property
+    def rings(self) -> bool:
+        """Somebody is told when something has come."""
+        return self._filled is not None
+
     def listen(self, bell: Bell) -> None:
         """Have a bell rung whenever something has come, from here on."""
         self._filled = bell

@@ -213,12 +213,7 @@ class SyncDriver(Driver):
     def is_waiting_beside(self) -> bool:
         """All that has come is given, and the thread that reads rings when there is more."""
         machine = self.machine
-        return machine.shortcut is not None and machine.plain and not self.pump.has_come
-
-    @property
-    def has_come(self) -> bool:
-        """A thread has brought what is not read yet."""
-        return self.pump.has_come
+        return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
     def _advance_beside(self, bell: Bell) -> Event | None:
         """Take chunks that a thread has brought, up to an event."""
