@@ -17,6 +17,7 @@ def test_nothing_is_marked_before_it_came() -> None:
     metrics = Meter(10.0).read()
 
     assert metrics == Metrics(started="request")
+    assert metrics.duration is None
     assert metrics.tokens_per_second is None
     assert metrics.tpot is None
     assert metrics.gaps == GapHistogram()

@@ -139,8 +139,8 @@ class Observer:
             for before, now, whole in zip(lasts, messages, self._whole, strict=False):
                 assert grown(before, now, whole), [before, now]
             assert size <= metrics.bytes
-            assert duration <= metrics.duration
-            last, lasts, size, duration = message, messages, metrics.bytes, metrics.duration
+            assert duration <= (metrics.duration or 0.0)
+            last, lasts, size, duration = message, messages, metrics.bytes, metrics.duration or 0.0
             self.looks += 1
 
 

@@ -221,7 +221,7 @@ class Observer:
         # The one that has answered, where several were asked.
         url = (None if head is None else head.url) or self._url
         format = (None if machine is None else machine.format) or self._format or format_at(url)
-        seconds = metrics.duration
+        seconds = metrics.duration or 0.0
         ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS)
         begun_ns = ended_ns - round(seconds * _NS)
         place = place_of(url)

@@ -18,8 +18,8 @@ __all__ = ["BATCH", "SAMPLE", "GapHistogram", "Meter", "Metrics"]
 
 STALL_SECONDS = 2.0
 """A gap between content that counts as a stall."""
-BATCH = 1024
-"""Times of chunks that are kept before their gaps are counted: most answers are over before that."""
+BATCH = 512
+"""Times of chunks, 32 bytes each, that are kept before their gaps are counted; most answers are shorter."""
 _AT_ONCE = 128
 """Gaps that are put in order and counted at once."""
 SAMPLE = 128
@@ -55,8 +55,8 @@ class Metrics:
     """Until the first tool call began."""
     last_content: float | None = None
     """Until the last content so far."""
-    duration: float = 0.0
-    """Until the end of the answer, or the last byte so far."""
+    duration: float | None = None
+    """Until the end of the answer, or the last byte so far; None before anything came."""
     chunks: int = 0
     """Chunks that were read."""
     bytes: int = 0
@@ -323,7 +323,7 @@ class Meter:
             first_text=since(self._first_text),
             first_tool_call=since(self._first_tool_call),
             last_content=since(last),
-            duration=since(self.ended_at if self.ended_at is not None else now) or 0.0,
+            duration=since(self.ended_at if self.ended_at is not None else now),
             chunks=self.plain_chunks + glanced,
             bytes=self.bytes,
             events=events,
