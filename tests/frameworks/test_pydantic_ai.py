@@ -11,6 +11,8 @@ from tests.frameworks.answers import ANSWERED, WARNINGS
 from tests.support.packages import needed
 from tokenstream import tap, testing
 
+# Where another extra has brought pydantic-ai alone, the client of its models is missing.
+needed("agents")
 ai = needed("pydantic_ai")
 models = needed("pydantic_ai.models.openai")
 providers = needed("pydantic_ai.providers.openai")
