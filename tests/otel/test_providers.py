@@ -42,7 +42,7 @@ def test_the_names_are_those_of_the_conventions() -> None:
     """But for one that they leave to a custom value."""
     module = needed("opentelemetry.semconv._incubating.attributes.gen_ai_attributes")
     known = {value.value for value in module.GenAiProviderNameValues}
-    ours = {name for _, name in _providers.HOSTS} | {*_providers.FORMATS.values()}
+    ours = {*_providers.HOSTS.values(), *_providers.FORMATS.values()}
 
     assert {"ollama"} == ours - known
     assert {*_providers.FORMATS, *_providers.OPERATIONS, *_providers.PATHS.values()} <= {*registry.names()}

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import re
-
 __all__ = ["FORMATS", "HOSTS", "OPERATIONS", "PATHS", "format_at", "operation_of", "provider_of"]
 
 _OTHER = "_OTHER"
-HOSTS = (
-    (r"api\.openai\.com", "openai"),
-    (r"openai\.azure\.com", "azure.ai.openai"),
-    (r"(?:services|models)\.ai\.azure\.com", "azure.ai.inference"),
-    (r"anthropic\.com", "anthropic"),
-    # Other services, and load balancers before anybody's server, have names at AWS, too.
-    (r"bedrock[^.]*\..+\.amazonaws\.com(?:\.cn)?", "aws.bedrock"),
-    (r"bedrock[^.]*\..+\.api\.aws", "aws.bedrock"),
-    (r"generativelanguage\.googleapis\.com", "gcp.gemini"),
-    # A region stands before it with a hyphen.
-    (r"(?:[^.]+-)?aiplatform\.googleapis\.com", "gcp.vertex_ai"),
-    (r"cohere\.(?:com|ai)", "cohere"),
-    (r"mistral\.ai", "mistral_ai"),
-    (r"groq\.com", "groq"),
-    (r"deepseek\.com", "deepseek"),
-    (r"perplexity\.ai", "perplexity"),
-    (r"x\.ai", "x_ai"),
-    (r"ml\.cloud\.ibm\.com", "ibm.watsonx.ai"),
-)
-"""Ends of host names, as patterns, and whose they are."""
-_HOSTS = [(re.compile(rf"(?:^|.*\.){end}"), name) for end, name in HOSTS]
+HOSTS = {
+    ".api.openai.com": "openai",
+    ".openai.azure.com": "azure.ai.openai",
+    ".services.ai.azure.com": "azure.ai.inference",
+    ".models.ai.azure.com": "azure.ai.inference",
+    ".anthropic.com": "anthropic",
+    ".generativelanguage.googleapis.com": "gcp.gemini",
+    ".aiplatform.googleapis.com": "gcp.vertex_ai",
+    # A region stands before it.
+    "-aiplatform.googleapis.com": "gcp.vertex_ai",
+    ".cohere.com": "cohere",
+    ".cohere.ai": "cohere",
+    ".mistral.ai": "mistral_ai",
+    ".groq.com": "groq",
+    ".deepseek.com": "deepseek",
+    ".perplexity.ai": "perplexity",
+    ".x.ai": "x_ai",
+    ".ml.cloud.ibm.com": "ibm.watsonx.ai",
+}
+"""Ends of host names behind a dot, and whose they are."""
+_AT_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+# Other services, and load balancers before anybody's server, have names there, too.
+_BEDROCK = ".bedrock"
 FORMATS = {
     "openai-chat": "openai",
     "openai-completions": "openai",
@@ -84,7 +84,10 @@ def provider_of(host: str | None, format: str | None) -> str:
         >>> provider_of("eu-west1-aiplatform.googleapis.com", "gemini"), provider_of("localhost", "ollama")
         ('gcp.vertex_ai', 'ollama')
     """
-    named = next((name for hosts, name in _HOSTS if hosts.fullmatch(host or "")), None)
+    dotted = f".{host or ''}"
+    if dotted.endswith(_AT_AWS) and _BEDROCK in dotted:
+        return "aws.bedrock"
+    named = next((name for end, name in HOSTS.items() if dotted.endswith(end)), None)
     return named or FORMATS.get(format or "", _OTHER)
 
 
