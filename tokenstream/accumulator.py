@@ -249,10 +249,8 @@ class Accumulator:
         messages = self.built
         if messages is None:
             messages = self.built = {}
-        message = messages.get(choice)
-        if message is None:
-            message = messages[choice] = self._build(choice)
-        return message
+        # The first one stays: of two threads, the one that began earlier may be done later.
+        return messages.get(choice) or messages.setdefault(choice, self._build(choice))
 
     def find_log(self, choice: int, kind: str) -> TextLog | None:
         """Return the text, reasoning or refusal of a choice as it grows; None before it has any."""

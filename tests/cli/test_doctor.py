@@ -385,7 +385,9 @@ def test_certificates_that_cannot_be_read_are_told(
     server: ReplayServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And not blamed on the server, or on the output."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    file = tmp_path / "none.pem"
+    file.write_text("no certificate", encoding="utf-8")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
 
     assert 1 == main(["doctor", f"{server.url}/text"])
     assert (
