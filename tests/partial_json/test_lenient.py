@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.partial_json.lenient_texts import ended
-from tests.partial_json.support import cases, documents, events_of, grew, joined, read, same
+from tests.partial_json.lenient_texts import ended, is_read_as_json
+from tests.partial_json.support import cases, documents, events_of, grew, joined, read, same, strings
 from tests.support.beside import needs_cases
 from tokenstream.errors import InvalidJSON, MisuseError
 from tokenstream.partial_json import Allow, PartialJSONParser, ValueStart
@@ -92,6 +93,10 @@ _PARTS = [
         "\\ude00",
         "\\u00",
         '["a"]',
+        "\\beta",
+        "\\alpha",
+        "\\nu",
+        '"C:\\Users',
     ),
 ]
 _SOUP = st.lists(st.sampled_from(_PARTS), max_size=20).map("".join)
@@ -201,9 +206,9 @@ def _repeats_a_key(text: str) -> bool:
     return len(starts) != len(set(starts))
 
 
-@given(documents(repeat=True), st.sampled_from([0, 1, 3]), st.booleans())
+@given(documents(repeat=True).filter(is_read_as_json), st.sampled_from([0, 1, 3]), st.booleans())
 def test_json_is_read_as_the_strict_reading_reads_it(text: str, size: int, decimals: bool) -> None:
-    """The same value, the same events, and nothing to repair."""
+    r"""The same value, the same events, and nothing to repair, but for `\b` and `\f` before a letter."""
     parser = ended(text, size, decimals=decimals)
 
     assert (None, True, ()) == (parser.error, parser.complete, parser.repairs)
@@ -212,11 +217,51 @@ def test_json_is_read_as_the_strict_reading_reads_it(text: str, size: int, decim
     assert joined(events_of(text)) == joined(events_of(text, size, lenient=True))
 
 
+_BACKSLASHES = [
+    "a",
+    "neq",
+    "-",
+    "C:",
+    " ",
+    "é",
+    r"\b",
+    r"\f",
+    r"\n",
+    r"\t",
+    r"\r",
+    r"\\",
+    r"\"",
+    r"\u0008",
+    r"\/",
+]
+
+
+def _undone(value: str) -> str:
+    return re.sub(r"\\([bfnrt])", lambda match: json.loads(f'"{match[0]}"'), value)
+
+
+@given(st.lists(strings(_BACKSLASHES, most=8), max_size=3))
+def test_json_that_keeps_backslashes_differs_in_them_alone(texts: list[str]) -> None:
+    r"""In strings with `\b` or `\f` before a letter, some escapes are kept as written, and each is told."""
+    parser = ended(f"[{', '.join(texts)}]")
+    kept = [repair.name for repair in parser.repairs].count("kept_escape")
+
+    assert (None, True) == (parser.error, parser.complete)
+    assert {repair.name for repair in parser.repairs} <= {"kept_escape", "mixed_escapes"}
+    for text, string in zip(texts, parser.value, strict=True):
+        strict = json.loads(text)
+        kept -= len(string) - len(strict)
+
+        assert _undone(strict) == _undone(string)
+        assert (strict == string) is is_read_as_json(text)
+    assert 0 == kept
+
+
 def _is_bracketed(text: str) -> bool:
     return text.lstrip()[0] in "{["
 
 
-@given(documents(numbers=False).filter(_is_bracketed))
+@given(documents(numbers=False).filter(_is_bracketed).filter(is_read_as_json))
 @settings(max_examples=40)
 def test_json_shows_as_soon_as_in_the_strict_reading(text: str) -> None:
     """A number or a literal at most two characters later: what follows it decides."""

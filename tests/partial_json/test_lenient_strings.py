@@ -137,7 +137,11 @@ _QUOTES_OF_OTHER_KINDS: list[tuple[str, Any, str]] = [
         {"a": 'x & "y" \'A'},
         "html_entities@1 html_entities@16",
     ),
-    ("[&quot;&unknown; &lt;b&gt; \\n \\q&quot;]", ["&unknown; <b> \n \\q"], "html_entities@1 bad_escape@30"),
+    (
+        "[&quot;&unknown; &lt;b&gt; \\n \\q&quot;]",
+        ["&unknown; <b> \n \\q"],
+        "html_entities@1 bad_escape@30 mixed_escapes@30",
+    ),
     (
         "[&quot;&eacute; &#128512; &#x1F600; &notit; AT&T &#; &amp;quot;&quot;]",
         ["é 😀 😀 &notit; AT&T &#; &quot;"],
@@ -173,11 +177,57 @@ _CHARACTERS_THAT_JSON_DOES_NOT_TAKE: list[tuple[str, Any, str]] = [
         "single_quotes@1 single_quotes@6 bad_escape@23 bad_escape@26",
     ),
 ]
+_BACKSLASHES_THAT_NOBODY_ESCAPED: list[tuple[str, Any, str]] = [
+    (r'{"a": "\alpha \beta"}', {"a": r"\alpha \beta"}, "bad_escape@7 kept_escape@14"),
+    (r'{"a": "C:\Users\name"}', {"a": r"C:\Users\name"}, "bad_escape@9 kept_escape@15"),
+    (r'["..\src\new"]', [r"..\src\new"], "bad_escape@4 kept_escape@8"),
+    (
+        r"{'a': 'C:\Users\name'}",
+        {"a": r"C:\Users\name"},
+        "single_quotes@1 single_quotes@6 bad_escape@9 kept_escape@15",
+    ),
+    (r'{"\frac": "\frac{1}{2}"}', {r"\frac": r"\frac{1}{2}"}, "kept_escape@2 kept_escape@11"),
+    (r'"\bold"', r"\bold", "kept_escape@1"),
+    (r'["\b", "\f1", "\b x"]', ["\b", "\f1", "\b x"], ""),
+    (
+        r'["\bcat\b", "\d+\f"]',
+        [r"\bcat\b", r"\d+\f"],
+        "kept_escape@2 kept_escape@7 bad_escape@13 kept_escape@16",
+    ),
+    (r'["\nu", "\times", "\rho"]', ["\nu", "\times", "\rho"], ""),
+    (
+        r'["\alpha.\nThen \nabla \nu\theta"]',
+        ["\\alpha.\nThen \\nabla \\nu\\theta"],
+        "bad_escape@2 mixed_escapes@9 kept_escape@16 kept_escape@23 kept_escape@26",
+    ),
+    (r'["x\ny \alpha"]', ["x\ny \\alpha"], "bad_escape@7 mixed_escapes@7"),
+    (r'["\alpha \\ b \n c"]', ["\\alpha \\ b \n c"], "bad_escape@2 mixed_escapes@9"),
+    (r'["C:\new\Users"]', ["C:\new\\Users"], "bad_escape@8 mixed_escapes@8"),
+    (r'["C:\Users\new stuff"]', ["C:\\Users\new stuff"], "bad_escape@4 mixed_escapes@10"),
+    (r'["C:\Users\a.txt\nb"]', ["C:\\Users\\a.txt\nb"], "bad_escape@4 bad_escape@10 mixed_escapes@16"),
+    (rf'["C:\Users\n{"x" * 300}"]', [f"C:\\Users\n{'x' * 300}"], "bad_escape@4 mixed_escapes@10"),
+    (r'["C:\Users\\name"]', [r"C:\Users\name"], "bad_escape@4 mixed_escapes@10"),
+    (r'["see C:\Users\name"]', ["see C:\\Users\name"], "bad_escape@8 mixed_escapes@14"),
+    (r'["\$5\nx \"y\" \u00e9\/"]', ['\\$5\nx "y" é/'], "bad_escape@2"),
+    (
+        r"{\"a\": \"\\frac \\nu \\n\"}",
+        {"a": "\\frac \\nu \n"},
+        "escaped_twice@1 escaped_twice@8 kept_escape@10 kept_escape@17 mixed_escapes@22",
+    ),
+    (
+        "{&quot;a&quot;: &quot;C:\\Users\\name&quot;}",
+        {"a": "C:\\Users\name"},
+        "html_entities@1 html_entities@16 bad_escape@24 mixed_escapes@30",
+    ),
+]
 _CUT_IN_A_STRING: list[tuple[str, Any, str]] = [
     ('{"a": "x y', {"a": "x y"}, "missing_end@10"),
     ('{"a": "x', {"a": "x"}, "missing_end@8"),
     ('{"a": "x\\', {"a": "x"}, "missing_end@9"),
     ('{"a": "x\\u12', {"a": "x"}, "missing_end@12"),
+    (r'{"a": "x\b', {"a": "x"}, "missing_end@10"),
+    (r'{"a": "\alpha \nab', {"a": "\\alpha "}, "bad_escape@7 missing_end@18"),
+    (r'{"a": "C:\Users\name', {"a": "C:\\Users"}, "bad_escape@9 missing_end@20"),
     ('{"a": "x\\ud83d', {"a": "x"}, "missing_end@14"),
     ('{"a": "x\\q', {"a": "x\\q"}, "bad_escape@8 missing_end@10"),
     ("{'a': 'x", {"a": "x"}, "single_quotes@1 single_quotes@6 missing_end@8"),
@@ -213,6 +263,12 @@ def test_quotes_of_other_kinds_are_read(text: str, value: Any, repairs: str) -> 
 @pytest.mark.parametrize("text, value, repairs", _CHARACTERS_THAT_JSON_DOES_NOT_TAKE)
 def test_characters_that_json_does_not_take_are_kept(text: str, value: Any, repairs: str) -> None:
     """Control characters and escapes, as they are written."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _BACKSLASHES_THAT_NOBODY_ESCAPED)
+def test_backslashes_of_latex_and_of_paths_are_kept(text: str, value: Any, repairs: str) -> None:
+    """Where nothing else can be meant; a string in which something else can be is told."""
     assert (repr(value), repairs) == what_is_read(text)
 
 

@@ -8,6 +8,7 @@
 | `gaps` | white space, comments, commas and colons between its values |
 | `tokens`, `atoms` | its values without quotes |
 | `strings`, `quotes`, `peek` | its strings, and what a quote means |
+| `backslashes` | which escapes in a string are none |
 | `prose` | the text around it |
 
 `reader` has the state, and the loop that takes one step after the other.

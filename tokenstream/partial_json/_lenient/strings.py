@@ -7,9 +7,18 @@ import re
 from html.entities import html5
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream.partial_json._lenient.backslashes import (
+    ALWAYS_KEPT,
+    CONTROLS,
+    RAW,
+    begins_path,
+    goes_on_path,
+    is_command,
+    is_rest_of_path,
+)
 from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING, PLAIN, Kind
 from tokenstream.partial_json._lenient.quotes import Look, Verdict
-from tokenstream.partial_json._strings import LONGEST_ESCAPE, is_undecided, unescape
+from tokenstream.partial_json._strings import LONGEST_ESCAPE, SIMPLE, is_undecided, unescape
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Repairs
@@ -63,9 +72,13 @@ class Quoted:
 
     __slots__ = (
         "_closing_line",
+        "_in_path",
+        "_is_mixed",
+        "_is_raw",
         "_quoting",
         "_repairs",
         "_tail",
+        "_undone",
         "_watched",
         "clean",
         "closed",
@@ -89,6 +102,14 @@ class Quoted:
         self._tail = ""
         self._watched = False
         self._closing_line = False
+        self._is_raw = False
+        """Whether a backslash was kept that shows that none is escaped."""
+        self._undone = False
+        """Whether an escape was undone that may be such a backslash, too."""
+        self._is_mixed = False
+        """Whether both were noted."""
+        self._in_path = False
+        """Whether all of it so far is a path with such backslashes."""
 
     @property
     def may_be_cut(self) -> bool:
@@ -107,6 +128,7 @@ class Quoted:
         return (
             self.kind is PLAIN
             and not self._watched
+            and not self._in_path
             and '"' not in text
             and "\\" not in text
             and text.isprintable()
@@ -147,6 +169,8 @@ class Quoted:
     def _grow(self, piece: str, pieces: list[str], scene: Scene) -> None:
         pieces.append(piece)
         self.remember(piece)
+        if self._in_path:
+            self._in_path = goes_on_path(piece)
         if self._watched:
             ink = piece.lstrip()
             if ink:
@@ -213,7 +237,11 @@ class Quoted:
             # At the end of the text it is as good as not written.
             return len(text) if scene.final else _WAITS
         string, length = unescape(escape)
+        if length == 2 and escape[1] in CONTROLS:
+            return self._control(text, position, position + 2, pieces, scene)
         if length:
+            if string == "\\":
+                self._undo(scene.base + position)
             self._grow(string, pieces, scene)
             self._watched = string == '"'
             return position + length
@@ -223,12 +251,61 @@ class Quoted:
                 self._repairs.note("bad_escape", scene.base + position)
             self._grow(escape[1], pieces, scene)
             return position + 2
-        return self._keep_backslash(position, pieces, scene)
+        return self._keep_backslash(escape, position, pieces, scene)
 
-    def _keep_backslash(self, position: int, pieces: list[str], scene: Scene) -> int:
+    def _keep_backslash(self, escape: str, position: int, pieces: list[str], scene: Scene) -> int:
         self._repairs.note("bad_escape", scene.base + position)
+        if RAW(escape, 1) is not None:
+            self._find_raw(scene.base + position)
         self._grow("\\", pieces, scene)
         return position + 1
+
+    def _control(self, text: str, position: int, behind: int, pieces: list[str], scene: Scene) -> int:
+        """Read an escape of a control character, which may be a backslash that was not escaped."""
+        letter = text[behind - 1]
+        is_kept = self._is_kept(text, behind - 1)
+        if is_kept is None:
+            return len(text) if scene.final else _WAITS
+        offset = scene.base + position
+        if is_kept:
+            self._repairs.note("kept_escape", offset)
+            self._find_raw(offset)
+            self._grow("\\" + letter, pieces, scene)
+        else:
+            self._undo(offset)
+            self._grow(SIMPLE[letter], pieces, scene)
+            self._watched = False
+        return behind
+
+    def _is_kept(self, text: str, at: int) -> bool | None:
+        """Return whether an escape is none, by its letter and what follows; None where more text decides."""
+        if text[at] in ALWAYS_KEPT:
+            following = text[at + 1 : at + 2]
+            return True if self._is_raw else (following.isalpha() if following else None)
+        if not self._is_raw:
+            return False
+        if self._in_path:
+            is_path = is_rest_of_path(text, at - 1, self._tail, self.kind.quote)
+            if is_path is not False:
+                return is_path
+        return is_command(text, at)
+
+    def _find_raw(self, offset: int) -> None:
+        """Take note that backslashes in the string are not escaped."""
+        if not self._is_raw:
+            self._is_raw = True
+            self._in_path = self.kind not in (ESCAPED, HTML) and begins_path(self._tail)
+            self._find_mixed(offset)
+
+    def _undo(self, offset: int) -> None:
+        """Take note that an escape was undone that may be a backslash that was not escaped."""
+        self._undone = True
+        self._find_mixed(offset)
+
+    def _find_mixed(self, offset: int) -> None:
+        if self._is_raw and self._undone and not self._is_mixed:
+            self._is_mixed = True
+            self._repairs.note("mixed_escapes", offset)
 
     def _escape_twice(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
         escape = text[position : position + _LONGEST_TWICE]
@@ -243,11 +320,15 @@ class Quoted:
         match = _TWICE(escape)
         if match is not None:
             itself, inner, once = match.groups()
+            if (inner or once) in CONTROLS:
+                return self._control(text, position, position + int(match.end()), pieces, scene)
+            if itself == "\\":
+                self._undo(scene.base + position)
             string, _ = unescape("\\" + (itself or inner or once))
             self._grow(string, pieces, scene)
             self._watched = itself == '"'
             return position + int(match.end())
-        return self._keep_backslash(position, pieces, scene)
+        return self._keep_backslash(escape, position, pieces, scene)
 
     def _escape_html(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
         quote = self.kind.quote(text, position + 1)

@@ -1,0 +1,103 @@
+r"""Backslashes that nobody escaped, as in LaTeX and in paths: which escapes of JSON are none.
+
+`\frac` is a form feed and `rac` to JSON, and `\name` a line break and `ame`. A
+form feed or a backspace before a letter is never meant. A line break, a tab or a
+carriage return may be: so it is one, unless the string has shown before that its
+backslashes are not escaped, and what follows is the name of a LaTeX command, or
+the rest of a string that is a path from its first character to its last.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ALWAYS_KEPT", "CONTROLS", "RAW", "begins_path", "goes_on_path", "is_command", "is_rest_of_path"]
+
+CONTROLS = frozenset("bfnrt")
+"""The letters of the escapes of control characters."""
+ALWAYS_KEPT = frozenset("bf")
+"""Those whose characters no text has."""
+
+_MOST_PATH = 260
+"""Characters of a path in Windows."""
+# No quotes, and no character that begins one: they may end the string.
+_SEGMENT = r'[^\s<>:"|?*/\\\x00-\x1f\'`&\u2018-\u201e]'
+RAW: Any = re.compile(r"[^\W_]|[()\[\]{}]").match
+"""What shows behind a backslash that it was not escaped: `\\$` and the like are another habit."""
+_ROOT: Any = re.compile(r"[A-Za-z]:|\.{1,2}").fullmatch
+_PATH: Any = re.compile(rf"(?:\\|{_SEGMENT})*").fullmatch
+_REST: Any = re.compile(rf"(?:\\?{_SEGMENT})*").match
+_LETTERS: Any = re.compile("[A-Za-z]*").match
+
+# The commands of LaTeX in which one of the letters is the first, without those
+# that leave a word when it is gone: `\nless` may be a line break and "less".
+_NAMES = (
+    "nabla natural ncong nearrow neg neq newcommand newline newpage nexists ngeq nleq nobreak noindent "
+    "nolimits nonumber normalsize not notag notin nparallel nrightarrow nsubseteq nsupseteq nu nwarrow "
+    "raggedright raisebox rangle rbrace rbrack rceil ref relax renewcommand rfloor rho right rightarrow "
+    "rightharpoonup rightleftharpoons rm rotatebox rowcolor rtimes rule rvert "
+    "tableofcontents tag tan tanh tau text textbf textcolor textit textrm textsc textsf textstyle texttt "
+    "textwidth tfrac therefore theta thickspace thinspace tilde times tiny title to top toprule triangle "
+    "trianglelefteq trianglerighteq tt twoheadrightarrow"
+)
+_COMMANDS = frozenset(_NAMES.split())
+_STARTS = frozenset(name[:length] for name in _COMMANDS for length in range(1, len(name) + 1))
+_LONGEST = max(map(len, _COMMANDS))
+
+
+def is_command(text: str, position: int) -> bool | None:
+    r"""Return whether the name of a LaTeX command stands at a position; None where more text decides.
+
+    Example:
+        >>> is_command("nabla f", 0), is_command("nab", 0), is_command("nThen", 0)
+        (True, None, False)
+    """
+    end: int = _LETTERS(text, position, position + _LONGEST + 1).end()
+    name = text[position:end]
+    if end == len(text) and name in _STARTS:
+        return None
+    return name in _COMMANDS
+
+
+def begins_path(before: str) -> bool:
+    r"""Return whether a backslash behind what a string begins with makes it a path.
+
+    Example:
+        >>> begins_path("C:"), begins_path(".."), begins_path("see C:")
+        (True, True, False)
+    """
+    return _ROOT(before) is not None
+
+
+def goes_on_path(piece: str) -> bool:
+    """Return whether a piece of a string may belong to a path."""
+    return _PATH(piece) is not None
+
+
+def is_rest_of_path(
+    text: str, position: int, before: str, is_quote: Callable[[str, int], Any]
+) -> bool | None:
+    r"""Return whether a path goes on from a position up to the quote; None where more text decides.
+
+    A file name has ended: what follows it may be on the next line.
+
+    Args:
+        text: What has come and is not read.
+        position: Where the backslash stands.
+        before: The last characters of the string.
+        is_quote: Matches the quote that ends the string.
+    """
+    segment = before.rpartition("\\")[2]
+    if "." in segment.lstrip("."):
+        return False
+    end: int = _REST(text, position, position + _MOST_PATH).end()
+    if end == position + _MOST_PATH:
+        return False
+    # A backslash at the end may stand before the quote.
+    if text[end : end + 2] in {"", "\\"}:
+        return None
+    return is_quote(text, end) is not None
