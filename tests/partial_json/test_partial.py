@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter
 
 from tests.partial_json.typed import STEP
 from tests.partial_json.typed_models import (
@@ -19,6 +19,7 @@ from tests.partial_json.typed_models import (
     Owner,
     Recipe,
     Step,
+    Steps,
 )
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid
@@ -107,7 +108,7 @@ def test_what_has_no_fields_says_where_its_value_is() -> None:
 
     with pytest.raises(AttributeError, match=r"^list\[int\] has no fields of its own; .* `value`$"):
         _ = draft.steps
-    assert ([], False) == (list(draft), "a" in draft)
+    assert False is ("a" in draft)
 
 
 def test_a_field_named_like_a_method_is_an_item() -> None:
@@ -468,3 +469,52 @@ def test_a_snapshot_that_was_pickled_tells_what_grows() -> None:
     paths = [("name",), ("steps",), ("steps", 0), ("steps", 1), ("steps", 1, "title")]
 
     assert [partial.is_complete(*path) for path in paths] == [pickled.is_complete(*path) for path in paths]
+
+
+@pytest.mark.parametrize("type_", [list[Step], tuple[Step, ...], TypeAdapter(list[Step] | None), Steps])
+def test_a_draft_of_a_list_is_used_like_one(type_: Any) -> None:
+    """Elements, length, indexes from both ends, slices and `in`, while it grows and once it is whole."""
+    growing, whole = (
+        _partial(type_, f'[{STEP}, {{"title": "la'),
+        _partial(type_, f'[{STEP}, {{"title": "last"}}]'),
+    )
+
+    assert (2, "la", "la") == (len(growing), growing[1].title, growing[-1].title)
+    assert (2, "last", "last") == (len(whole), whole[1].title, whole[-1].title)
+    assert [growing[0], growing[1]] == list(growing) == list(growing[:])
+    assert (True, False, 1) == (growing[0] in growing, Step(title="no") in growing, len(whole[1:]))
+    with pytest.raises(IndexError):
+        growing[2]
+    with pytest.raises(KeyError):
+        growing["title"]
+
+
+def test_a_draft_is_true_and_what_has_not_come_is_empty() -> None:
+    """Nothing there is no elements and no names; an index says so; a draft of an object has none."""
+    empty, scalar, fields = Draft(list[int]).partial(), _partial(str, '"abc'), _partial(Step, '{"title": "x')
+
+    assert ([], 0, True, []) == (list(empty), len(empty), bool(empty), empty[:])
+    assert ([], 0, 1) == (list(scalar), len(scalar), len(fields))
+    assert {1, 2} == set(_partial(set[int], "[1, 2]"))
+    with pytest.raises(IndexError, match="no element 0 yet"):
+        empty[0]
+    with pytest.raises(KeyError):
+        fields[0]
+
+
+def test_what_is_asked_of_what_has_not_come_says_how_to_ask() -> None:
+    """MISSING has no attributes and no items; the error names the way; probes of tools find nothing."""
+    draft = _partial(Recipe, "{")
+
+    with pytest.raises(AttributeError, match=r"\.title was asked .* draft\.get\("):
+        _ = draft.best.title
+    with pytest.raises(AttributeError, match=r"\[0\] was asked .* draft\.get\("):
+        _ = draft.steps[0]
+    with pytest.raises(TypeError, match="not iterable"):
+        list(draft.steps)
+    assert (0, False, False) == (
+        getattr(MISSING, "title", 0),
+        bool(MISSING),
+        hasattr(MISSING, "__rich_repr__"),
+    )
+    assert (MISSING, MISSING) == (copy.deepcopy(MISSING), pickle.loads(pickle.dumps(MISSING)))

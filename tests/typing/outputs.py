@@ -44,11 +44,20 @@ def drafts(stream: Stream) -> None:
         assert_type(draft.is_complete("steps", 0), bool)
         assert_type(draft.complete, bool)
         assert_type(draft.final(), Recipe)
-    for draft in stream.choice(1).partials(Recipe, tool="recipe", fail_fast=True, lenient=True):
+        for name in draft:
+            assert_type(name, str)
+        assert_type(len(draft), int)
+    for draft in stream.choice(1).partials(
+        Recipe, tool="recipe", fail_fast=True, lenient=True, defaults=True
+    ):
         assert_type(draft, Partial[Recipe])
     for steps in stream.partials(list[Step]):
         assert_type(steps, Partial[list[Step]])
         assert_type(steps.final(), list[Step])
+        for step in steps:
+            assert_type(step, Any)
+        assert_type(steps[0], Any)
+        assert_type(steps[1:], Any)
     for one in stream.partials(either):
         assert_type(one.final(), Recipe | Step)
     assert_type(next(stream.partials(Note)).final(), Note)

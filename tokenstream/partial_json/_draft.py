@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream._log import TextLog
+from tokenstream.partial_json._defaults import Filling
 from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._open import Open
 from tokenstream.partial_json._parser import PartialJSONParser
-from tokenstream.partial_json._partial import Fault, Page, Partial, State
+from tokenstream.partial_json._partial import Fault, Page, Partial, State, member
 from tokenstream.partial_json._pattern import CONTAINERS
 from tokenstream.partial_json._schema import MOST_DEPTH, Schema
 from tokenstream.partial_json._shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
@@ -46,6 +47,7 @@ class Draft(Generic[T]):
     Args:
         type_or_adapter: What the document is to become.
         lenient: Whether to read what models write in place of JSON.
+        defaults: Whether a field that has not come shows its type's default.
 
     Example:
         >>> draft = Draft(dict[str, int])
@@ -55,7 +57,9 @@ class Draft(Generic[T]):
         (True, {'eggs': 3, 'flour': 1})
     """
 
-    def __init__(self, type_or_adapter: type[T] | TypeAdapter[T], *, lenient: bool = False) -> None:
+    def __init__(
+        self, type_or_adapter: type[T] | TypeAdapter[T], *, lenient: bool = False, defaults: bool = False
+    ) -> None:
         self.schema: Schema[T] = Schema.of(type_or_adapter)
         """What the document is to become."""
         schema = self.schema
@@ -65,6 +69,7 @@ class Draft(Generic[T]):
         self._log = TextLog()
         self._page = Page(self._log, lenient=lenient, words=lambda: schema.words)
         self._excerpt = WrittenExcerpt() if lenient else Excerpt()
+        self._filling = Filling(self._slot) if defaults else None
         self._top: Open | None = None
         """The innermost object or array that is open."""
         self._leaf: tuple[Slot, str | int | None, bool] = (self._slot, None, False)
@@ -133,6 +138,8 @@ class Draft(Generic[T]):
             tail = node.view(name, tail)
         elif self.complete:
             tail = self._root
+        elif self._filling is not None and tail is MISSING:
+            tail = self._filling.unbegun or MISSING
         state = State(self._page, 0, end, self.complete, self._faults, None, self.error, self._outcome)
         fields = tail if isinstance(tail, GrowingObject) else None
         return Partial(self._face, fields, MISSING if fields is not None else tail, state)
@@ -206,6 +213,8 @@ class Draft(Generic[T]):
             if structure is None and not inside:
                 self._excerpt.open(event.offset)
             self._top = Open(node, event, name, slot, structure, fault=self._faults, inside=inside)
+            if self._filling is not None:
+                self._filling.begin(self._top)
             return self._top.shows
         if not inside:
             self._excerpt.open(event.offset)
@@ -250,6 +259,10 @@ class Draft(Generic[T]):
             entry = self._assembled(node, raw, offset)
         shown: Any = MISSING
         if parent is None:
+            if entry.__class__ not in _NOT_READ and node.is_object:
+                # What the finished object has shows, however it came to have it.
+                names = self._face.names or ()
+                node.rest = {name: found for name in names if (found := member(entry, name)) is not MISSING}
             shown = node.view()
         elif entry.__class__ in _NOT_READ:
             settled = entry.__class__ is Failed
@@ -312,8 +325,8 @@ class Draft(Generic[T]):
         """
         is_value = entry.__class__ not in _NOT_READ
         if node is None:
-            self._root = shown if isinstance(shown, GrowingObject) or not is_value else entry
             self._outcome = entry if is_value else MISSING
+            self._root = shown if isinstance(shown, GrowingObject) or not is_value else entry
             return True
         faults = self._faults
         # A key that its type has no slot for is read as what it is.
@@ -366,6 +379,8 @@ class Draft(Generic[T]):
         if structure is None:
             node.doubtful = True
         elif not isinstance(structure, Choice):
+            if self._filling is not None:
+                self._filling.choose(node)
             entries, node.entries = node.entries, {}
             for key, entry in entries.items():
                 slot, name = node.child(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.partial_json._defaults import FilledObject
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shape import RAW, Choice, Slot, Structure
 from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObject
@@ -41,6 +42,7 @@ class Open:
         "name",
         "parent",
         "place",
+        "rest",
         "settles",
         "shows",
         "slot",
@@ -85,6 +87,8 @@ class Open:
         """The elements of an array, as they show."""
         self.unsettled: set[int] = set()
         """Which of the elements have yet to be read as what their type says."""
+        self.rest: dict[str, Any] | None = None
+        """What shows of fields that have not come; None where such do not show."""
         self.entries: Entries = {}
         """What was read, by key; empty where it is read whole."""
         self.place: tuple[str | int, ...] | None = None
@@ -138,6 +142,8 @@ class Open:
         """
         if not self.is_object:
             return GrowingArray(self.values, tail, self.unsettled)
+        if self.rest is not None:
+            return FilledObject(self.log, name if isinstance(name, str) else "", tail, self.rest)
         return GrowingObject(self.log, name, tail) if isinstance(name, str) else GrowingObject(self.log)
 
     @property

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeGuard, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeGuard, TypeVar, overload
 
 from tokenstream._log import TextLog
 from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import LimitExceeded
     from tokenstream.partial_json._shape import Errors, Face
 
-__all__ = ["Fault", "Page", "Partial", "State"]
+__all__ = ["Fault", "Page", "Partial", "State", "member"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -89,7 +89,12 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
     finished has been validated, and is the same object in every later snapshot
     and in `final()`. What still grows shows as far as it is: an object of a
     model's as a `Partial`, an array as a sequence, a dict as a mapping, text as
-    a str. What is no valid value shows as it came, and `errors` tells why.
+    a str. What is no valid value shows as it came, and `errors` tells why. Of a
+    whole, valid object every field is there, as `final()` has it.
+
+    It is gone through, and asked for its length and with `in`, by the names of
+    the fields that are there; of a list or tuple by its elements, which have
+    indexes and slices, too. It is always true.
 
     Snapshots can be compared, pickled and used from any thread; they have no
     hash.
@@ -162,7 +167,7 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
         """
         value: Any = self if path else self.value
         for key in _keys(path):
-            value = self._at(key) if value is self else _member(value, key)
+            value = self._at(key) if value is self else member(value, key)
             if value is MISSING:
                 return default
         return default if value is MISSING else value
@@ -177,7 +182,7 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
         finished = self.complete and self._state.settled
         for key in _keys(path):
             finished = finished or _is_finished(self._growing() if value is self else value, key)
-            value = self._at(key) if value is self else _member(value, key)
+            value = self._at(key) if value is self else member(value, key)
         return finished and value is not MISSING
 
     def final(self) -> T_co:
@@ -231,17 +236,41 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
         lacks = f"has no field {name!r}" if self._face.names is not None else _NO_FIELDS
         raise AttributeError(f"{self._face.title} {lacks}", name=name, obj=self)
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - as above
-        value = self._find(name)
-        if value is MISSING and name not in (self._face.names or ()):
-            raise KeyError(name)
+    def __getitem__(self, key: str | int | slice) -> Any:  # noqa: ANN401 - as above
+        if self._fields is None and not isinstance(key, str):
+            elements: Any = self._elements()
+            return elements[key]
+        value = self._find(key) if isinstance(key, str) else MISSING
+        if value is MISSING and key not in (self._face.names or ()):
+            raise KeyError(key)
         return value
 
-    def __contains__(self, name: object) -> bool:
-        return self._fields is not None and name in self._fields
+    # -- what it has: names of fields, or elements ---------------------------------
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields if self._fields is not None else ())
+    def __contains__(self, item: object) -> bool:
+        return item in self._items()
+
+    @overload
+    def __iter__(self: Partial[list[Any] | tuple[Any, ...]]) -> Iterator[Any]: ...
+    @overload
+    def __iter__(self) -> Iterator[str]: ...
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items())
+
+    def __len__(self) -> int:
+        return len(self._items())
+
+    def __bool__(self) -> Literal[True]:
+        # As it has always been a draft, also where nothing has come: `if error.best` asks for that.
+        return True
+
+    def _items(self) -> Collection[Any]:
+        return self._elements() if self._fields is None else self._fields
+
+    def _elements(self) -> Collection[Any]:
+        """Return the elements of what is no object; nothing has any but lists, tuples, sets and the like."""
+        value = _inside_root(resolve(self._whole))
+        return value if _is_collection(value) else GrowingArray([])
 
     def _find(self, name: str) -> Any:  # noqa: ANN401 - any value
         if self._fields is None:
@@ -251,11 +280,11 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
         if value is MISSING or outcome is MISSING:
             return value
         # The object's own validators have the last word.
-        last = _member(outcome, name)
+        last = member(outcome, name)
         return value if last is MISSING else last
 
     def _at(self, key: str | int) -> Any:  # noqa: ANN401 - any value
-        return _member(resolve(self._whole), key) if self._fields is None else self._find(str(key))
+        return member(resolve(self._whole), key) if self._fields is None else self._find(str(key))
 
     def _growing(self) -> Any:  # noqa: ANN401 - any value
         return self._whole if self._fields is None else self._fields
@@ -268,7 +297,7 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
         return self._told() == other._told()
 
     def _told(self) -> tuple[Any, ...]:
-        fields = None if self._fields is None else [(name, self._find(name)) for name in self]
+        fields = None if self._fields is None else [(name, self._find(name)) for name in self._fields]
         return self._face.title, self.complete, fields, resolve(self._whole), self.errors
 
     def __repr__(self) -> str:
@@ -280,7 +309,7 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
         elif deepest <= 0:
             parts = []
         else:
-            parts = [f"{name}={shown(self._find(name), deepest - 1)}" for name in self]
+            parts = [f"{name}={shown(self._find(name), deepest - 1)}" for name in self._fields]
         if not self.complete or deepest <= 0:
             parts.append("…")
         return f"Partial[{self._face.title}]({', '.join(parts)})"
@@ -288,7 +317,8 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
     def __rich_repr__(self) -> Iterator[tuple[str | None, Any]]:
         if self._fields is None:
             yield None, resolve(self._whole)
-        for name in self:
+            return
+        for name in self._fields:
             yield name, self._find(name)
 
     def __copy__(self) -> Partial[T_co]:
@@ -328,13 +358,12 @@ def _is_finished(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any valu
     return isinstance(value, GrowingArray) and value.is_finished(key)
 
 
-def _member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
+def member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
     """Return what a value has at a name, key or index, or MISSING."""
     if isinstance(value, Partial):
         return value.get(key)
-    # What a root model holds has shown in its place while it grew.
-    if getattr(value, "__pydantic_root_model__", False) and key != "root":
-        value = value.root
+    if key != "root":
+        value = _inside_root(value)
     if _is_mapping(value):
         return _entry(value, key)
     if isinstance(key, int):
@@ -344,6 +373,11 @@ def _member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
         return getattr(value, key, MISSING)
     extra: Mapping[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
     return extra.get(key, MISSING)
+
+
+def _inside_root(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return what a root model holds, which has shown in its place while it grew; else the value itself."""
+    return value.root if getattr(value, "__pydantic_root_model__", False) else value
 
 
 def _entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401 - any value
@@ -364,6 +398,10 @@ def _element(value: Any, index: int) -> Any:  # noqa: ANN401 - any value
 
 def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
     return isinstance(value, Mapping)
+
+
+def _is_collection(value: object) -> TypeGuard[Collection[Any]]:
+    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 
 def _is_array(value: object) -> TypeGuard[Sequence[Any]]:

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._defaults import Defaults
     from tokenstream.partial_json.events import JSONKind
 
 __all__ = [
@@ -77,8 +78,8 @@ class Face(NamedTuple):
 
     title: str
     """The type's name."""
-    names: frozenset[str] | None
-    """The names of its fields; None where the type has no fixed ones."""
+    names: dict[str, None] | None
+    """The names of its fields, in their order; None where the type has no fixed ones."""
 
 
 def nested(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
@@ -140,6 +141,10 @@ class Structure(ABC):
         """Read the late entries whose time has come, in place, and return their keys."""
         return []
 
+    def defaults(self) -> Defaults | None:
+        """Return the defaults of its fields; None where it has no fields."""
+        return None
+
     def check_extra(self, key: str | int, text: str) -> bool:
         """Tell whether a key without a slot belongs to the value all the same.
 
@@ -194,6 +199,10 @@ class Slot(ABC):
     def name(self, key: str) -> str:
         """Return the name of the field that a key is for, where the value is read whole."""
         return key
+
+    def defaults(self) -> Defaults | None:
+        """Return the defaults of an object that grows here; None where it may be one of several, or none."""
+        return None
 
 
 class _RawSlot(Slot):

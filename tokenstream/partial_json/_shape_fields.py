@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import SchemaError
 
+from tokenstream.partial_json._defaults import Defaults
+from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shape import Failed, Invalid, Slot, Unread, Unsure
 from tokenstream.partial_json._shape_assembly import (
     FAILED,
@@ -19,6 +23,8 @@ from tokenstream.partial_json._shape_assembly import (
 from tokenstream.partial_json._shape_schema import fields_of, is_plain_default, keys_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic_core import SchemaValidator
 
     from tokenstream.partial_json._shape import Entries, Structure
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shape_pydantic import Types
     from tokenstream.partial_json._shape_schema import CoreSchema, Field
 
-__all__ = ["make_fields"]
+__all__ = ["defaults_of", "make_fields"]
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
@@ -43,6 +49,28 @@ def make_fields(types: Types, place: Place) -> Structure | None:
             return None
         names.update(dict.fromkeys(keys, name))
     return _Fields(types, place, names)
+
+
+def defaults_of(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
+    """Return the defaults of an object's fields, as pydantic makes them.
+
+    Those that are made out of other fields are left out: these may not have come.
+    """
+    makers: dict[str, Callable[[], Any]] = {}
+    for name, field in fields_of(schema):
+        inner = types.definitions.resolve(field["schema"])
+        if inner["type"] == "default" and not inner.get("default_factory_takes_data"):
+            makers[name] = partial(_default, types, field["schema"], config)
+    return Defaults(makers)
+
+
+def _default(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Any:  # noqa: ANN401 - any value
+    """Return a field's default, or MISSING where it is left out, or wrong."""
+    try:
+        found = types.slot(schema, config).validator.get_default_value()
+    except (ValidationError, SchemaError):
+        return MISSING
+    return MISSING if found is None else found.value
 
 
 def _is_simple(types: Types, field: CoreSchema) -> bool:
@@ -105,6 +133,9 @@ class _Fields(Assembled):
 
     def name(self, key: str | int) -> str | int:
         return self._names.get(str(key), key)
+
+    def defaults(self) -> Defaults:
+        return defaults_of(self._types, self._schema, self._config)
 
     def loc(self, key: str | int) -> tuple[str | int, ...]:
         return (*self.prefix, self._located_key(key))

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 import types
+from functools import partial
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import msgspec
 
+from tokenstream.partial_json._defaults import Defaults
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shape import Choice, Face, Failed, Invalid, Slot, Structure, Unread, Unsure
 
@@ -60,13 +62,13 @@ class _StructSlot(Slot):
         members = list(_members(type_))
         self.shows_text = any(member in {Any, str} for member in members)
         self.plain = type_ is Any
-        structs = [_struct(member) for member in members if _struct(member) is not None]
+        self._structs = structs = [_struct(member) for member in members if _struct(member) is not None]
         self._names = {
             field.encode_name: field.name for struct in structs for field in msgspec.structs.fields(struct)
         }
         if structs:
             title = " | ".join(struct.__name__ for struct in structs)
-            self.face = Face(title, frozenset(self._names.values()))
+            self.face = Face(title, dict.fromkeys(self._names.values()))
 
     def check(self) -> None:
         """Make what reads values; it raises TypeError where msgspec does not read the type."""
@@ -99,6 +101,9 @@ class _StructSlot(Slot):
     def name(self, key: str) -> str:
         return self._names.get(key, key)
 
+    def defaults(self) -> Defaults | None:
+        return _defaults_of(self._structs[0]) if len(self._structs) == 1 else None
+
 
 def _members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
     if get_origin(type_) in {Union, types.UnionType}:
@@ -110,6 +115,20 @@ def _struct(type_: Any) -> Any:  # noqa: ANN401 - any type
     """Return the Struct that a type is, or is made from; None for other types."""
     cls = get_origin(type_) or type_
     return cls if isinstance(cls, type) and issubclass(cls, msgspec.Struct) else None
+
+
+def _defaults_of(struct: Any) -> Defaults:  # noqa: ANN401 - a Struct
+    makers: dict[str, Callable[[], Any]] = {}
+    for field in msgspec.structs.fields(struct):
+        if field.default_factory is not msgspec.NODEFAULT:
+            makers[field.name] = field.default_factory
+        elif field.default is not msgspec.NODEFAULT and field.default is not msgspec.UNSET:
+            makers[field.name] = partial(_same, field.default)
+    return Defaults(makers)
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401 - any value
+    return value
 
 
 def _taker(slots: _StructTypes, kind: JSONKind, type_: Any) -> Callable[[], Structure | None] | None:  # noqa: ANN401 - any type
@@ -152,6 +171,9 @@ class _Struct(Structure):
     def name(self, key: str | int) -> str | int:
         field = self._fields.get(str(key))
         return key if field is None else field.name
+
+    def defaults(self) -> Defaults:
+        return _defaults_of(self._cls)
 
     def check_extra(self, key: str | int, text: str) -> bool:
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
@@ -240,6 +262,6 @@ def _told(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
 
 def _inside(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        return value[key]
+        return value if value is MISSING else value[key]
     except (LookupError, TypeError):
         return MISSING

@@ -21,7 +21,7 @@ from tokenstream.partial_json._shape_assembly import (
     step,
     without_ref,
 )
-from tokenstream.partial_json._shape_fields import make_fields
+from tokenstream.partial_json._shape_fields import defaults_of, make_fields
 from tokenstream.partial_json._shape_schema import (
     Definitions,
     choices_of,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
+    from tokenstream.partial_json._defaults import Defaults
     from tokenstream.partial_json._shape import Entries, Structure
     from tokenstream.partial_json._shape_schema import CoreSchema
     from tokenstream.partial_json.events import JSONKind
@@ -98,22 +99,27 @@ class PydanticSlot(Slot):
         self.shows_text = types.definitions.shows_text(schema)
         self.plain = types.definitions.is_plain(schema)
         self._names: dict[str, str] = {}
-        objects = types.definitions.objects(schema, config)
+        self._objects = objects = types.definitions.objects(schema, config)
         for found in objects:
             for name, field in fields_of(found.schema):
                 for key in keys_of(name, field, found.schema, found.config) or ():
                     self._names.setdefault(key, name)
         if objects:
             title = " | ".join(dict.fromkeys(found.title for found in objects))
-            names = frozenset(name for found in objects for name, _ in fields_of(found.schema))
+            names = dict.fromkeys(name for found in objects for name, _ in fields_of(found.schema))
             self.face = Face(title, names)
 
-    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+    @property
+    def validator(self) -> Any:  # noqa: ANN401 - what validates JSON
+        """What reads a value whole, made when first asked for."""
         if self._validator is None:
             make: Any = SchemaValidator
             self._validator = make(self._types.definitions.closed(self._schema), self._config)
+        return self._validator
+
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
         try:
-            return self._validator.validate_json(text)
+            return self.validator.validate_json(text)
         except ValidationError as error:
             raise Invalid(plain_errors(error)) from None
         except SchemaError:
@@ -131,6 +137,11 @@ class PydanticSlot(Slot):
 
     def name(self, key: str) -> str:
         return self._names.get(key, key)
+
+    def defaults(self) -> Defaults | None:
+        if len(self._objects) != 1:
+            return None
+        return defaults_of(self._types, self._objects[0].schema, self._objects[0].config)
 
 
 class _Array(Assembled):

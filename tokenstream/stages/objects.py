@@ -46,6 +46,9 @@ class Partials(Reading, Generic[T]):
         fail_fast: Whether the first value that breaks the schema, or broken
             JSON, ends it: `error` and `stop` are set.
         lenient: Whether to read what is almost JSON.
+        defaults: Whether fields that have not come show their type's defaults,
+            made anew for each object. One that is made out of other fields
+            shows with the whole object only.
 
     Example:
         >>> drafts = Partials(dict[str, int])
@@ -63,9 +66,10 @@ class Partials(Reading, Generic[T]):
         *,
         fail_fast: bool = False,
         lenient: bool = False,
+        defaults: bool = False,
     ) -> None:
         super().__init__()
-        self._draft: Draft[T] = Draft(type, lenient=lenient)
+        self._draft: Draft[T] = Draft(type, lenient=lenient, defaults=defaults)
         self._lenient = lenient
         self._fail_fast = fail_fast
 

@@ -70,14 +70,16 @@ class Cursors:
         tool: str | None = None,
         fail_fast: bool = False,
         lenient: bool = False,
+        defaults: bool = False,
     ) -> OutputCursor[Any]:
         """Read an object as it fills in."""
         from tokenstream.stages.objects import Partials
         from tokenstream.stream._output_cursor import OutputCursor
 
-        return OutputCursor(
-            self._answer(tool), lambda: Partials(type, fail_fast=fail_fast, lenient=lenient), "drafts"
-        )
+        def stage() -> Partials[Any]:
+            return Partials(type, fail_fast=fail_fast, lenient=lenient, defaults=defaults)
+
+        return OutputCursor(self._answer(tool), stage, "drafts")
 
     def items(
         self,

@@ -39,6 +39,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         tool: str | None = None,
         fail_fast: bool = False,
         lenient: bool = False,
+        defaults: bool = False,
     ) -> View[Partial[T]]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
 
@@ -52,6 +53,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
             fail_fast: Whether the first value that breaks the schema, or broken JSON, is
                 raised at once and stops the stream.
             lenient: Whether to read what is almost JSON.
+            defaults: Whether fields that have not come show their type's defaults, from the
+                start; one that is made out of other fields shows with the whole object only.
 
         Raises:
             OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` where
@@ -66,7 +69,9 @@ class OutputViews(ChoiceBase[SyncDriver]):
             {'eggs': 2} False
             {'eggs': 2, 'milk': 1} True
         """
-        cursor = self._cursors.partials(type, tool=tool, fail_fast=fail_fast, lenient=lenient)
+        cursor = self._cursors.partials(
+            type, tool=tool, fail_fast=fail_fast, lenient=lenient, defaults=defaults
+        )
         return View(self._driver, cursor, self._in_result)
 
     def items(
@@ -179,6 +184,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         tool: str | None = None,
         fail_fast: bool = False,
         lenient: bool = False,
+        defaults: bool = False,
     ) -> AsyncView[Partial[T]]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
 
@@ -192,6 +198,8 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             fail_fast: Whether the first value that breaks the schema, or broken JSON, is
                 raised at once and stops the stream.
             lenient: Whether to read what is almost JSON.
+            defaults: Whether fields that have not come show their type's defaults, from the
+                start; one that is made out of other fields shows with the whole object only.
 
         Raises:
             OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` where
@@ -199,7 +207,9 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
-        cursor = self._cursors.partials(type, tool=tool, fail_fast=fail_fast, lenient=lenient)
+        cursor = self._cursors.partials(
+            type, tool=tool, fail_fast=fail_fast, lenient=lenient, defaults=defaults
+        )
         return AsyncView(self._driver, cursor, self._in_result)
 
     def items(

@@ -1,0 +1,111 @@
+"""Fields that show though they have not come: by the type's defaults, and by what the finished object has."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.partial_json._missing import MISSING
+from tokenstream.partial_json._views import FieldLog, GrowingObject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tokenstream.partial_json._open import Open
+    from tokenstream.partial_json._shape import Slot
+
+__all__ = ["Defaults", "FilledObject", "Filling"]
+
+
+class Defaults:
+    """The defaults of an object's fields, made anew for each object: none shares what can be changed.
+
+    Args:
+        makers: What makes each field's default, or returns MISSING where it has none.
+
+    Example:
+        >>> made = Defaults({"tags": list, "tries": lambda: 3}).make()
+        >>> made
+        {'tags': [], 'tries': 3}
+    """
+
+    __slots__ = ("_makers",)
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        self._makers = makers
+
+    def make(self) -> dict[str, Any]:
+        """Return the defaults by field, in the order of the fields."""
+        made = {name: make() for name, make in self._makers.items()}
+        return {name: value for name, value in made.items() if value is not MISSING}
+
+
+class Filling:
+    """Fills the objects of one document with the defaults of their types.
+
+    Args:
+        slot: What the document is read as.
+    """
+
+    __slots__ = ("_first", "_slot")
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self._first: dict[str, Any] | None = None
+        """The defaults of the document's own object, which show before it has begun."""
+
+    @property
+    def unbegun(self) -> GrowingObject | None:
+        """What shows of a document that has not begun; None where it is no object with defaults."""
+        if self._first is None:
+            defaults = self._slot.defaults()
+            self._first = {} if defaults is None else defaults.make()
+        return FilledObject(FieldLog(), "", MISSING, self._first) if self._first else None
+
+    def begin(self, node: Open) -> None:
+        """Give an object that has begun its defaults."""
+        if node.is_object and node.slot.face is not None and node.rest is None:
+            defaults = node.slot.defaults()
+            if node.parent is None and self._first is not None:
+                node.rest = self._first
+            elif defaults is not None:
+                node.rest = defaults.make()
+
+    @staticmethod
+    def choose(node: Open) -> None:
+        """Give an object its defaults, once it is known which member of a union it is."""
+        defaults = None if node.structure is None else node.structure.defaults()
+        if defaults is not None and node.rest is None:
+            node.rest = defaults.make()
+
+
+class FilledObject(GrowingObject):
+    """An object as far as it had come, and behind that the fields that show without having come.
+
+    Args:
+        log: The finished fields.
+        name: The name of the field that grows, or "".
+        tail: What shows of that field; MISSING where nothing does.
+        rest: What shows of fields that have not come, by name.
+    """
+
+    __slots__ = ("_rest",)
+
+    def __init__(self, log: FieldLog, name: str, tail: Any, rest: Mapping[str, Any]) -> None:  # noqa: ANN401 - any value
+        super().__init__(log, name, tail)
+        self._rest = rest
+
+    def find(self, name: object) -> Any:  # noqa: ANN401 - any value
+        found = super().find(name)
+        return self._rest.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(super().__iter__(), self._without())
+
+    def __len__(self) -> int:
+        return super().__len__() + sum(1 for _ in self._without())
+
+    def _without(self) -> Iterator[str]:
+        """Yield the names of the fields that have not come."""
+        find = super().find
+        return (name for name in self._rest if find(name) is MISSING)
