@@ -67,6 +67,7 @@ class Glancing:
         "reorder",
         "shortcut",
         "timer",
+        "unit",
         "waits",
     )
 
@@ -97,8 +98,10 @@ class Glancing:
         """Tells the time, to measure how long reading takes; None where that is not measured."""
         self.waits = False
         """Nothing is given before the guards that were asked have answered."""
-        self.shortcut: Callable[[bytes, float], Event | None] | None = None
+        self.shortcut: Callable[[Any, float], Event | None] | None = None
         """Does what `give` does, where the last chunk is done with and the next may be like it."""
+        self.unit: type = bytes
+        """The class of what `give` takes: str where the input is text that was decoded already."""
 
     @property
     def metrics(self) -> Metrics:
@@ -115,8 +118,8 @@ class Glancing:
         return self._given + self.meter.glanced
 
     def glance_with(  # noqa: C901 - what runs for every token is in one place
-        self, read: Callable[[bytes], Event | None]
-    ) -> Callable[[bytes, float], Event | None]:
+        self, read: Callable[[Any], Event | None]
+    ) -> Callable[[Any, float], Event | None]:
         """Return what does for a chunk, in one call, what `Machine.pull` does for any.
 
         It keeps where the last delta went. What it gives no event for is left to `pull`, and
@@ -133,7 +136,7 @@ class Glancing:
         is_fragment = is_call = is_reasoning = False
         log, pieces = TextLog(), list[str]()
 
-        def glance(chunk: bytes, now: float) -> Event | None:
+        def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
             nonlocal lane, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
             stamps = meter.stamps
             if len(stamps) >= meter.look_at:
@@ -191,7 +194,10 @@ class Glancing:
             self.observer.ended(self)
 
     def sample(
-        self, glance: Callable[[bytes, float], Event | None], chunk: bytes, now: float
+        self,
+        glance: Callable[[Any, float], Event | None],
+        chunk: Any,  # noqa: ANN401 - a `unit`
+        now: float,
     ) -> Event | None:
         """Read a chunk at a glance, and measure how long it takes; gaps are counted before, if it is time."""
         timer = self.timer

@@ -337,7 +337,7 @@ class GuardedMachine(Machine):
 
     # -- what is seen at a glance ------------------------------------------
 
-    def _look(self, chunk: bytes, now: float) -> Event | None:
+    def _look(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
         event = super()._look(chunk, now)
         if self.guards is None:
             return event

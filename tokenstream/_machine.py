@@ -162,6 +162,7 @@ class Machine(Glancing):
             through=self.through,
             kept=kept or self.kept,
         )
+        self.unit = str if self._connection.takes_text else bytes
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Begin where an answer stood, before any input is given."""
@@ -211,11 +212,11 @@ class Machine(Glancing):
         """Count a departure that shows outside the frames."""
         self.departures.note(name, event=self._connection.frames_seen)
 
-    def give(self, chunk: bytes, now: float) -> Event | None:
+    def give(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - bytes, or text
         """Give the next input, and return its event where it is seen at a glance; `pull` gives the others.
 
         Args:
-            chunk: Bytes of the body.
+            chunk: A `unit`: bytes of the body, or text that was decoded already.
             now: A clock reading, in seconds.
         """
         if self.shortcut is not None:
@@ -484,7 +485,7 @@ class Machine(Glancing):
             events = ()
             self._giving = _NONE_GIVEN
 
-    def _look(self, chunk: bytes, now: float) -> Event | None:
+    def _look(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
         """Find out how chunks like the last one are read; only now, since a stream may wait long for it."""
         read = self._connection.shortcut()
         self.shortcut = None if read is None else self.glance_with(read)

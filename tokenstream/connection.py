@@ -232,7 +232,7 @@ class Connection:
         if isinstance(self.framing, Unframed):
             self.framing.text = True
 
-    def shortcut(self) -> Callable[[bytes], Event | None] | None:
+    def shortcut(self) -> Callable[[Any], Event | None] | None:
         """Return a function that reads a whole chunk at a glance, or None where there is none."""
         framing, known = self.framing, self.format
         if self._pings:

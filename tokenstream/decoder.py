@@ -72,7 +72,7 @@ class Decoder:
         if machine.over or machine.error is not None:
             return []
         data: Any = chunk
-        if data.__class__ is bytes:
+        if data.__class__ is machine.unit:
             glance = machine.shortcut or machine.give
             event = glance(data, now)
             if event is not None:

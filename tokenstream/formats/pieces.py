@@ -9,11 +9,17 @@ from tokenstream.events import TextDelta
 from tokenstream.formats.base import Format, Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.events import Event
     from tokenstream.formats._open import OpenPart
+    from tokenstream.formats.base import Unit
     from tokenstream.limits import Limits
 
 __all__ = ["Pieces"]
+
+_new: Callable[[type[Any]], Any] = object.__new__
+"""Makes an event whose fields are filled in then: a call with keywords would take three times as long."""
 
 
 class Pieces(Format):
@@ -55,7 +61,7 @@ class Pieces(Format):
             now: Unused; every stage takes it.
         """
         part = self._part
-        if part is not None and isinstance(frame, str) and frame and frame.isascii() and not part.held:
+        if part is not None and isinstance(frame, str) and frame and not part.held and _is_plain(frame):
             # Nothing but more text of the part that is being written, which only the end closes.
             self.frames += 1
             return [TextDelta(frame, part=part.index, raw=frame)]
@@ -81,6 +87,30 @@ class Pieces(Format):
             self.error = error
         return self.parts.take()
 
+    def shortcut(
+        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+    ) -> Callable[[Any], Event | None] | None:
+        """Return a function that reads a piece which is nothing but more text."""
+        part = self._part
+        if part is None or unit != "payload" or not self.shortcuts:
+            return None
+        index = part.index
+
+        def read(piece: str) -> Event | None:
+            if part.held or not (piece.isascii() or _is_plain(piece)):
+                return None
+            if not piece:
+                return None
+            event = _new(TextDelta)
+            event.text = event.raw = piece
+            event.choice = 0
+            event.part = index
+            self.frames += 1
+            made: Event = event
+            return made
+
+        return read
+
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return what was held back: the answer is over."""
         self._part = None
@@ -91,3 +121,13 @@ class Pieces(Format):
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Refuse: pieces are no payloads."""
         raise MisuseError('the format "pieces" has no payloads')
+
+
+def _is_plain(piece: str) -> bool:
+    """Tell whether a piece has no half of a surrogate pair, which would wait for its other half."""
+    if not piece.isascii():
+        try:
+            piece.encode()
+        except UnicodeEncodeError:
+            return False
+    return True

@@ -227,6 +227,8 @@ class Converter:
         Raises:
             ProtocolError: It is a JSON value that is no payload; the server sent it.
         """
+        if item.__class__ is str:
+            return item
         found = payload_of(as_received(self._items, item))
         if found is None and item is not None:
             return SKIPPED

@@ -77,7 +77,7 @@ class AsyncDriver(Driver):
             elif machine.now < self.due and (item := next(pump.batch, None)) is not None:
                 # The way of most chunks: as in `_advance`, whose calls would cost each of them.
                 now, chunk = item
-                event = glance(chunk, now) if chunk.__class__ is bytes else self.take(chunk, now)
+                event = glance(chunk, now) if chunk.__class__ is machine.unit else self.take(chunk, now)
                 event = event or machine.pull()
             while event is None:
                 event = await self._advance() or machine.pull()
@@ -172,7 +172,7 @@ class AsyncDriver(Driver):
         if item is None:
             return None
         now, chunk = item
-        return glance(chunk, now) if chunk.__class__ is bytes else self.take(chunk, now)
+        return glance(chunk, now) if chunk.__class__ is machine.unit else self.take(chunk, now)
 
     @property
     def is_waiting_beside(self) -> bool:

@@ -243,7 +243,7 @@ class Driver(Alone):
         if self.phase is _ENDED:
             # The stream was stopped while it was being read.
             return None
-        if item.__class__ is bytes:
+        if item.__class__ is machine.unit:
             return machine.give(item, now)
         if item.__class__ is Away:
             self.silence.was_away(item.seconds)

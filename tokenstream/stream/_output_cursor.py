@@ -35,12 +35,14 @@ class OutputCursor(Generic[ItemT]):
     """
 
     __slots__ = (
+        "_accumulator",
         "_answer",
         "_at_once",
         "_documents",
         "_failure",
         "_found",
         "_given",
+        "_is_plain",
         "_kind",
         "_only",
         "_over",
@@ -50,8 +52,10 @@ class OutputCursor(Generic[ItemT]):
 
     def __init__(self, answer: Answer, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind) -> None:
         self._answer = answer
+        self._accumulator = answer.accumulator
         self._stage = stage
         self._kind: OutputKind = kind
+        self._is_plain = kind == "drafts"
         self._documents = Documents(answer, stage, kind)
         self._only = self._documents.only
         """The document, where there is but one: nothing need be looked for in each event then."""
@@ -69,7 +73,7 @@ class OutputCursor(Generic[ItemT]):
 
     def ready(self) -> ItemT | None:
         """Return what the reader has missed, out of what has come."""
-        if self._restarts != self._answer.accumulator.restarts:
+        if self._restarts != self._accumulator.restarts:
             self._begin_again()
         if not self._found and not self._over:
             only = self._only
@@ -83,12 +87,22 @@ class OutputCursor(Generic[ItemT]):
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
         """Return what an event adds."""
-        if self._restarts != self._answer.accumulator.restarts:
+        if self._restarts != self._accumulator.restarts:
             return self.ready()
         document = self._only or self._documents.find(event)
         if document is not None:
             piece = document.text.after(event)
-            if piece is not None or document.text.rewritten:
+            if piece is not None and self._is_plain and self._failure is None and not self._found:
+                # The way of most events: as below, whose calls would cost each of them.
+                stage = document.stage
+                found = stage.feed(piece)
+                if found:
+                    document.last = found[-1]
+                if stage.error is None:
+                    return found[0] if found else None
+                self._found += found
+                self._judge(document)
+            elif piece is not None or document.text.rewritten:
                 self._take(document, piece)
         return self._next() if self._found or self._at_once else None
 
@@ -174,6 +188,10 @@ class OutputCursor(Generic[ItemT]):
         elif document.text.rewritten:
             document.text.rewritten = False
             self._found += self._documents.read_again(document)
+        self._judge(document)
+
+    def _judge(self, document: Document[ItemT]) -> None:
+        """Take what is wrong with a document, if something is."""
         stage = document.stage
         error = stage.error
         if error is None:

@@ -80,7 +80,7 @@ class SyncDriver(Driver):
                     chunk: Any = next(chunks, END) if self.verdict.asked is None else END
                 except Exception as error:  # noqa: BLE001 - it is raised after what came before it
                     chunk = Failed(error)
-                if chunk.__class__ is bytes and self.verdict.asked is None:
+                if chunk.__class__ is machine.unit and self.verdict.asked is None:
                     glance = machine.shortcut
                     event = machine.give(chunk, clock()) if glance is None else glance(chunk, clock())
                 else:

@@ -89,7 +89,7 @@ class Onlooker:
         self._lost = False
         machine = self.machine
         try:
-            if chunk.__class__ is not bytes:
+            if chunk.__class__ is not machine.unit:
                 machine.push(chunk, self.clock())
             elif machine.give(chunk, self.clock()) is not None:
                 if machine.error is not None:

@@ -1,0 +1,137 @@
+"""The quick way of most events: views give what stages give that are fed each event of the plain way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.stream.recipes import BROKEN, TEXT, WRONG, Recipe, ended
+from tests.support import wire
+from tests.support.chunkings import several
+from tests.support.in_turns import decoded
+from tests.support.texts import pieces_of
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import TokenStreamError
+from tokenstream.events import TextDelta, ToolCallDelta
+from tokenstream.stages import Partials
+
+_WIDE = json.dumps(json.loads(TEXT) | {"title": "Crêpes 🥞 \\ \n"}, ensure_ascii=False)
+_TEXTS = (TEXT, WRONG, BROKEN, _WIDE)
+_Told = list[tuple[str, str]]
+
+
+def _body(texts: list[str], order: list[int], size: int) -> list[bytes]:
+    """Return an answer: two choices, reasoning and the arguments of a call, whose pieces come in turns."""
+    begin = wire.chat(wire.chat_call(0, "", id="call_1", name="recipe"))
+    lanes = [
+        [wire.chat({"content": piece}) for piece in pieces_of(texts[0], size)],
+        [wire.chat({"content": piece}, index=1) for piece in pieces_of(texts[1], size)],
+        [wire.chat({"reasoning_content": piece}) for piece in pieces_of(texts[2], size)],
+        [begin, *(wire.chat(wire.chat_call(0, piece)) for piece in pieces_of(texts[3], size))],
+    ]
+    body: list[bytes] = []
+    for lane in order:
+        # A run of each, because what comes like the one before is read in another way.
+        body += lanes[lane][:3]
+        del lanes[lane][:3]
+    body += [chunk for lane in lanes for chunk in lane]
+    return [*body, *ended(), *ended("stop", choice=1)[:1]]
+
+
+def _said(event: Any, choice: int, tool: str | None) -> str | None:
+    if event.choice != choice:
+        return None
+    if tool is not None:
+        return event.fragment if isinstance(event, ToolCallDelta) else None
+    return event.text if isinstance(event, TextDelta) else None
+
+
+def _expected(body: list[bytes], choice: int, tool: str | None) -> tuple[_Told, str]:
+    """Return the drafts of a stage that is fed event by event, each with the text at that moment."""
+    stage, text, told = Partials(Recipe), "", _Told()
+    for event, _ in decoded("openai-chat", body, shortcuts=False)[0]:
+        text += _said(event, 0, None) or ""
+        piece = _said(event, choice, tool)
+        told += [(repr(draft), text) for draft in (stage.feed(piece) if piece else ())]
+    stage.end()
+    return told, type(stage.error).__name__
+
+
+def _watched(chunks: list[bytes], choice: int, tool: str | None) -> tuple[_Told, str]:
+    told, error = _Told(), type(None).__name__
+    stream = Stream(chunks, format="openai-chat")
+    try:
+        for draft in stream.choice(choice).partials(Recipe, tool=tool):
+            told.append((repr(draft), stream.message.text))
+    except TokenStreamError as raised:
+        error = type(raised).__name__
+    return told, error
+
+
+async def _watched_async(chunks: list[bytes], choice: int, tool: str | None) -> tuple[_Told, str]:
+    told, error = _Told(), type(None).__name__
+    async with AsyncStream(chunks, format="openai-chat") as stream:
+        try:
+            async for draft in stream.choice(choice).partials(Recipe, tool=tool):
+                told.append((repr(draft), stream.message.text))
+        except TokenStreamError as raised:
+            error = type(raised).__name__
+    return told, error
+
+
+_ANSWERS = st.tuples(
+    st.lists(st.sampled_from(_TEXTS), min_size=4, max_size=4),
+    st.lists(st.integers(0, 3), max_size=40),
+    st.integers(1, 9),
+)
+_ASKED: list[tuple[int, str | None]] = [(0, None), (1, None), (0, "recipe")]
+
+
+@settings(max_examples=12)
+@example(([TEXT, WRONG, TEXT, BROKEN], [0, 0, 0, 0, 1, 0, 2, 0, 3, 3, 0], 3), (0, None), "per event")
+@example(([TEXT, WRONG, TEXT, BROKEN], [3, 3, 3, 0, 0, 3, 3, 3], 3), (0, "recipe"), "per event")
+@given(_ANSWERS, st.sampled_from(_ASKED), st.sampled_from(["per event", "random", "sevens"]))
+def test_drafts_are_those_of_a_stage_that_is_fed_each_event(
+    answer: tuple[Any, ...], asked: tuple[int, str | None], cut: str
+) -> None:
+    """Parts, choices and a call in turns, cut anywhere; the message is where the draft is; async the same."""
+    body = _body(*answer)
+    chunks = several(b"".join(body), answer)[cut]
+    expected = _expected(body, *asked)
+
+    assert expected == _watched(chunks, *asked)
+    assert expected == anyio.run(_watched_async, chunks, *asked)
+
+
+@settings(max_examples=30)
+@example((["abc"] * 20, [0, 1, 2] * 20))
+@given(
+    st.tuples(
+        st.lists(st.text(max_size=5) | st.sampled_from(["\ud83e", "\udd5e", "", "é"]), max_size=40),
+        st.lists(st.integers(0, 2), min_size=1, max_size=60),
+    )
+)
+def test_views_of_pieces_may_be_read_in_turns(drawn: tuple[list[str], list[int]]) -> None:
+    """Events, the text and a late reader, whichever is asked next, see what the plain way gives."""
+    pieces, order = drawn
+    told = decoded("pieces", pieces, shortcuts=False)
+
+    assert told == decoded("pieces", pieces, shortcuts=True)
+    stream = Stream(iter(pieces), format="pieces")
+    events, text, late = iter(stream), stream.text, stream.text
+    seen: list[list[Any]] = [[], [], []]
+    for turn in order:
+        seen[turn] += [item for item in [next((events, text, late)[turn], None)] if item is not None]
+        assert stream.message.text.startswith("".join(seen[1]))
+    seen[1] += [*text]
+    seen[2] += [*late]
+    whole = told[1][0].text if told[1] else ""
+    given = [event for event, _ in told[0]]
+
+    assert (whole, whole) == ("".join(seen[1]), "".join(seen[2]))
+    assert all(event in given for event in seen[0])
+    assert stream.message == (told[1] or [stream.message])[0]
