@@ -197,6 +197,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.stages": [
         "Accumulate",
         "Budget",
+        "CallDraft",
         "Chain",
         "Field",
         "GapHistogram",
@@ -222,7 +223,7 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "tokenstream.stages.objects": ["Field", "Items", "Partials", "validate_output"],
     "tokenstream.stages.reorder": ["Reorder"],
-    "tokenstream.stages.tools": ["ValidatedCalls"],
+    "tokenstream.stages.tools": ["CallDraft", "ValidatedCalls"],
     "tokenstream.stages.metrics": ["BATCH", "GapHistogram", "Meter", "Metrics", "SAMPLE"],
     "tokenstream.status": ["ErrorBody", "REQUEST_IDS", "ResponseHead", "retry_after_of", "status_error"],
     "tokenstream.steps": ["RunEvents", "Step", "Steps"],

@@ -27,6 +27,7 @@ VIEWS: dict[str, Callable[[Any], Any]] = {
     "reasoning": lambda reader: reader.reasoning,
     "deltas": lambda reader: reader.deltas,
     "calls": lambda reader: reader.tool_calls,
+    "drafts": lambda reader: reader.tool_partials(dict),
     "choice": lambda reader: reader.choice(0).text,
 }
 POLICIES = st.sampled_from(["wait", "drop_oldest"])
@@ -36,6 +37,8 @@ def joined(kind: str, items: list[Any]) -> Any:
     """Return what the items of a view come to."""
     if kind == "calls":
         return [(call.id, call.name, call.arguments_text) for call in items]
+    if kind == "drafts":
+        return [(each.id, each.name, each.call.arguments_text) for each in items if each.call is not None]
     if kind == "deltas":
         texts: dict[Any, str] = {}
         for delta in items:

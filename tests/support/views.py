@@ -16,4 +16,5 @@ VIEWS: dict[str, Callable[[Any], Any]] = {
     "items": lambda stream: stream.items(str, at="steps"),
     "a field": lambda stream: stream.field("title"),
     "validated calls": lambda stream: stream.validated_calls(get_weather=dict[str, Any]),
+    "drafts of calls": lambda stream: stream.tool_partials(get_weather=dict[str, Any]),
 }

@@ -55,12 +55,14 @@ class Schema(Generic[T]):
 
     @staticmethod
     def of(type_or_adapter: type[AskedT] | TypeAdapter[AskedT]) -> Schema[AskedT]:
-        """Return the schema of a type, or of the type that a TypeAdapter is for.
+        """Return the schema of a type, or of the type that a TypeAdapter is for; a schema is its own.
 
         Raises:
             MisuseError: There is none.
         """
         asked: Any = type_or_adapter
+        if isinstance(asked, Schema):
+            return asked
         is_class = isinstance(asked, type) and not get_args(asked)
         return _of_class(asked) if is_class else _of(asked)
 

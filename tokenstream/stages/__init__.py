@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from tokenstream.stages._text.words import Words
     from tokenstream.stages.objects import Field, Items, Partials
     from tokenstream.stages.reorder import Reorder
-    from tokenstream.stages.tools import ValidatedCalls
+    from tokenstream.stages.tools import CallDraft, ValidatedCalls
 
 __all__ = [
     "Accumulate",
     "Budget",
+    "CallDraft",
     "Chain",
     "Field",
     "GapHistogram",
@@ -59,6 +60,7 @@ __all__ = [
 _HOMES = {
     "Accumulate": "_text.accumulate",
     "Budget": "_guards.budget",
+    "CallDraft": "tools",
     "Chain": "_chain",
     "Field": "objects",
     "Graphemes": "_text.graphemes",

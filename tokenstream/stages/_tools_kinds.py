@@ -26,12 +26,17 @@ class TypeTool:
         type: The type, or a `TypeAdapter`.
     """
 
-    __slots__ = ("_schema", "_type", "name")
+    __slots__ = ("_type", "name", "schema")
 
     def __init__(self, name: str, type: Any) -> None:  # noqa: A002, ANN401 - any type
         self.name = name
         self._type = type
-        self._schema = Schema[Any].of(type)
+        self.schema = Schema[Any].of(type)
+        """What the arguments are."""
+
+    def schema_of(self, start: str) -> Schema[Any]:
+        """Return what the arguments are that begin so."""
+        return self.schema
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - what the type says
         """Return the arguments.
@@ -39,7 +44,7 @@ class TypeTool:
         Raises:
             OutputInvalid: They are not what the type says.
         """
-        return self._schema.validate_text(text)
+        return self.schema.validate_text(text)
 
     def as_json(self, text: str) -> str:
         """Return arguments that are no JSON as `read` takes them."""
@@ -76,6 +81,15 @@ class FunctionTool:
         self.name = name
         self._function = function
         self._signature = Signature(function)
+
+    @property
+    def schema(self) -> Schema[Any]:
+        """What the arguments are, as a rule."""
+        return self._signature.schema
+
+    def schema_of(self, start: str) -> Schema[Any] | None:
+        """Return what the arguments are that begin so; None while that cannot be told."""
+        return self._signature.schema_of(start)
 
     def read(self, text: str) -> dict[str, Any]:
         """Return the arguments by the names of the function's parameters.

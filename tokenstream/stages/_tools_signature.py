@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from dataclasses import fields, is_dataclass
 from functools import partial
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["Signature"]
 
 _EMPTY = inspect.Parameter.empty
+_BEGUN: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
+_MOST_BEGUN = 64
+"""Characters before the first key that are looked at again for each piece, at most."""
 _VALUES, _NAMED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 
@@ -74,6 +78,17 @@ class Signature:
             ) from error
         self.first = next(iter(self._parameters), "input")
         """The name of the first parameter."""
+
+    @property
+    def schema(self) -> Schema[Any]:
+        """What the model writes, as a rule: where the only parameter is an object, that object."""
+        return self._schema if self._only is None else self._only.schema
+
+    def schema_of(self, start: str) -> Schema[Any] | None:
+        """Return what the model writes that begins so; None while that cannot be told."""
+        only = self._only
+        named = only is not None and only.is_named_first(start)
+        return None if named is None else self._schema if named else self.schema
 
     def read(self, text: str) -> dict[str, Any]:
         """Return the arguments by name, with values of the types that the function declares.
@@ -138,6 +153,19 @@ class _Only:
         except ProtocolError:
             return False
         return is_dict(value) and list(value) == [self.name]
+
+    def is_named_first(self, start: str) -> bool | None:
+        """Tell whether arguments that begin so name the parameter; None while more text is needed."""
+        if self.name in self._fields:
+            return False
+        key = f'"{self.name}"'
+        begun = _BEGUN(start)
+        rest = start[begun.end() :]
+        if len(start) > _MOST_BEGUN + len(key):
+            return False
+        if len(rest) < len(key) and key.startswith(rest):
+            return None
+        return bool(begun[1]) and rest.startswith(key)
 
 
 class _Others:

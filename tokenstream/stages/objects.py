@@ -78,6 +78,10 @@ class Partials(Reading, Generic[T]):
         """Whether the document is finished: only white space may follow."""
         return self._draft.complete
 
+    def partial(self) -> Partial[T]:
+        """Return the object as far as it has come, be there anything or not."""
+        return self._draft.partial()
+
     def feed(self, text: str, *, now: float = 0.0) -> list[Partial[T]]:
         """Return a snapshot, where a piece of the document changes what shows.
 

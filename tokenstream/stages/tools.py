@@ -8,6 +8,7 @@ from tokenstream._json import is_one_value
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.stages._tools_call import CheckedCall
+from tokenstream.stages._tools_draft import CallDraft, CallPartials
 from tokenstream.stages._tools_kinds import make_tool
 from tokenstream.stages._tools_words import words_for_model
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.stages._tools_kinds import Tool
 
-__all__ = ["ValidatedCalls"]
+__all__ = ["CallDraft", "ValidatedCalls"]
 
 _NOTHING = frozenset({"", "null"})
 """What some servers send for no arguments."""
@@ -72,6 +73,14 @@ class ValidatedCalls:
     def names(self) -> tuple[str, ...]:
         """The names by which the model calls the tools."""
         return tuple(self._tools)
+
+    def drafting(self, call: ToolCall) -> CallPartials:
+        """Return a stage that reads the arguments of a call that has begun.
+
+        Args:
+            call: The call, as far as it is known.
+        """
+        return CallPartials(self._tools.get(call.name), free=call.type == "custom")
 
     def feed(self, call: ToolCall, *, now: float = 0.0) -> list[ToolCall]:
         """Return the call with its arguments checked.

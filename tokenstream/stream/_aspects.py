@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.partial_json._pattern import At
+    from tokenstream.stream._call_drafts import CallDraftCursor
     from tokenstream.stream._deltas import DeltaCursor
     from tokenstream.stream._output_cursor import OutputCursor
     from tokenstream.stream._output_documents import Answer
@@ -62,6 +63,13 @@ class Cursors:
         from tokenstream.stream._tools_cursor import CheckedCursor
 
         return CheckedCursor(self._driver.accumulator, self._choice, ValidatedCalls(*tools, **named))
+
+    def tool_partials(self, /, *tools: object, **named: object) -> CallDraftCursor:
+        """Read the tool calls while they are written."""
+        from tokenstream.stages.tools import ValidatedCalls
+        from tokenstream.stream._call_drafts import CallDraftCursor
+
+        return CallDraftCursor(self._answer(None), ValidatedCalls(*tools, **named))
 
     def partials(
         self,

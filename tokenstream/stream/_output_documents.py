@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.events import ToolCallStart
@@ -14,11 +14,12 @@ from tokenstream.stream._output_text import AnswerText, ArgumentsText
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._growing import GrowingPart
     from tokenstream.accumulator import Accumulator
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial
 
-__all__ = ["Answer", "Document", "Documents", "OutputKind", "OutputStage"]
+__all__ = ["Answer", "Begun", "Calls", "Document", "Documents", "OutputKind", "OutputStage"]
 
 OutputKind: TypeAlias = Literal["drafts", "items", "pieces"]
 """What is read of the output: snapshots of the whole, elements of an array, one string."""
@@ -149,6 +150,51 @@ class Document(Generic[ItemT]):
         return found
 
 
+class Begun(NamedTuple):
+    """A tool call that has begun."""
+
+    part: GrowingPart
+    """The call as it grows."""
+    at: int
+    """Which part of the choice it is."""
+    number: int
+    """Which call of the choice it is, from 0."""
+
+    @property
+    def start(self) -> ToolCall:
+        """The call as it began."""
+        return cast("ToolCall", self.part.start)
+
+
+class Calls:
+    """The tool calls of a choice, as they begin.
+
+    Args:
+        answer: The choice.
+    """
+
+    __slots__ = ("_answer", "_looked", "_number")
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._looked = 0
+        """How many parts of the choice were looked at."""
+        self._number = 0
+        """How many of them are calls."""
+
+    def begun(self) -> list[Begun]:
+        """Return the calls that have begun since this was last asked."""
+        answer = self._answer
+        found: list[Begun] = []
+        parts = answer.accumulator.parts_from(answer.index, self._looked)
+        for at, part in enumerate(parts, self._looked):
+            if isinstance(part.start, ToolCall):
+                found.append(Begun(part, at, self._number))
+                self._number += 1
+        self._looked += len(parts)
+        return found
+
+
 class Documents(Generic[ItemT]):
     """The documents that are read: the text of a choice, or the arguments of a tool's calls.
 
@@ -159,7 +205,7 @@ class Documents(Generic[ItemT]):
             that has arguments.
     """
 
-    __slots__ = ("_answer", "_at", "_begun", "_growing", "_kind", "_looked", "_spare", "_stage")
+    __slots__ = ("_answer", "_at", "_begun", "_calls", "_growing", "_kind", "_spare", "_stage")
 
     def __init__(self, answer: Answer, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind) -> None:
         self._answer = answer
@@ -170,8 +216,7 @@ class Documents(Generic[ItemT]):
         self._begun: list[Document[ItemT]] = []
         self._growing: dict[int, Document[ItemT]] = {}
         """The calls that are not known to be whole, by their index."""
-        self._looked = 0
-        """How many parts of the choice were looked at for calls."""
+        self._calls = Calls(answer)
         self._at = 0
         """Which call is read, where only one is."""
         if answer.tool is None:
@@ -224,12 +269,9 @@ class Documents(Generic[ItemT]):
 
     def _look(self) -> None:
         """Find the calls of the tool that have begun since."""
-        answer = self._answer
-        parts = answer.accumulator.parts_from(answer.index, self._looked)
-        for index, part in enumerate(parts, self._looked):
-            if isinstance(part.start, ToolCall) and part.start.name == answer.tool:
-                self._growing[index] = self._begin(ArgumentsText(part))
-        self._looked += len(parts)
+        for call in self._calls.begun():
+            if call.start.name == self._answer.tool:
+                self._growing[call.at] = self._begin(ArgumentsText(call.part))
 
     def _begin(self, text: AnswerText | ArgumentsText) -> Document[ItemT]:
         stage, self._spare = self._spare or self._stage(), None

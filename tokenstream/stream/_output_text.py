@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import ToolCall
@@ -73,25 +73,28 @@ class ArgumentsText:
 
     Args:
         part: The call as it grows.
+        free: Whether they are free text, of which nothing is held back.
     """
 
     __slots__ = (
         "_begun",
         "_behind",
+        "_free",
         "_log",
         "_part",
         "_position",
         "rewritten",
     )
 
-    def __init__(self, part: GrowingPart) -> None:
+    def __init__(self, part: GrowingPart, *, free: bool = False) -> None:
         self._part = part
+        self._free = free
         self._log: TextLog | None = None
         """The fragments, until the call is whole."""
         self._position = 0
         self._behind = False
         """Whether the arguments stand behind an empty object."""
-        self._begun = False
+        self._begun = free
         """Whether something of the arguments was given."""
         self.rewritten = False
         """Whether the whole call has other arguments than those that were given."""
@@ -100,11 +103,18 @@ class ArgumentsText:
     def text(self) -> str:
         """The arguments as far as they have come."""
         call = self._call
+        if self._free:
+            return self._since(0)
         if call is not None:
             return call.arguments_text if call.arguments_text.strip(_SPACE) else "{}"
         text = self._since(0)
         empty = _PREFIX.match(text)
         return text[empty.end() :] if empty else text
+
+    @property
+    def begun(self) -> ToolCall:
+        """The call as it is known now, without what its fragments say."""
+        return self._ended or cast("ToolCall", self._part.start)
 
     @property
     def over(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tokenstream.stream._outputs import AsyncOutputViews, OutputViews
 from tokenstream.stream._text_plan import Plan
 from tokenstream.stream._text_view import AsyncTextView, TextView
+from tokenstream.stream._tool_partials import AsyncCallDraftViews, CallDraftViews
 from tokenstream.stream._tools import AsyncCallViews, CallViews
 from tokenstream.stream._view import AsyncToolCallView, AsyncView, ToolCallView, View
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncChoice", "Choice"]
 
 
-class Choice(OutputViews, CallViews):
+class Choice(OutputViews, CallViews, CallDraftViews):
     """One alternative answer of a stream, with views of its own."""
 
     __slots__ = ()
@@ -89,7 +90,7 @@ class Choice(OutputViews, CallViews):
         return self.message
 
 
-class AsyncChoice(AsyncOutputViews, AsyncCallViews):
+class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
     """One alternative answer of a stream, with views of its own."""
 
     __slots__ = ()

@@ -1,0 +1,394 @@
+"""Tool calls while they are written: what each draft tells, and what the last one of a call is."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from tests.stream.recipes import (
+    BROKEN,
+    COLOURS,
+    RECIPE,
+    TEXT,
+    WRONG,
+    Recipe,
+    chat_call,
+    claude_call,
+    ended,
+    gemini_call,
+    read,
+    responses,
+)
+from tests.support import wire
+from tests.support.chunkings import chunked
+from tokenstream import Retry, Stream, resilient
+from tokenstream.errors import (
+    InvalidJSON,
+    MisuseError,
+    OutputIncomplete,
+    OutputInvalid,
+    StreamTruncated,
+)
+from tokenstream.events import ToolCallDelta
+from tokenstream.partial_json import MISSING, PartialJSONParser
+from tokenstream.stages import CallDraft
+
+LOOK = '{"city": "Oslo", "days": 3}'
+
+
+class Point(BaseModel):
+    """Arguments as a model."""
+
+    x: int
+
+
+def look(city: str, days: int = 1) -> str:
+    return f"{days} days of {city}"
+
+
+def watch(stream: Any) -> Any:
+    return stream.tool_partials(look, recipe=Recipe)
+
+
+def in_turns(*calls: list[bytes]) -> list[bytes]:
+    """Return calls whose fragments come in turns."""
+    longest = max(map(len, calls))
+    return [call[at] for at in range(longest) for call in calls if at < len(call)]
+
+
+def outcome(drafted: CallDraft[Any, Any]) -> tuple[Any, ...]:
+    """Return what the end of a call comes to."""
+    call = drafted.call
+    assert call is not None
+    return drafted.index, call.id, call.name, call.complete, type(call.error), call.error_for_model
+
+
+SEVERAL = [
+    *in_turns(chat_call(0, TEXT), chat_call(1, LOOK, name="look"), chat_call(2, TEXT[:-1] + ', "x": 1}')),
+    *chat_call(3, "{}", name="unknown"),
+    *chat_call(4, BROKEN),
+    *chat_call(5, WRONG),
+    *ended(),
+]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [claude_call(TEXT), [*chat_call(0, TEXT), *ended()], responses(TEXT, call=True), gemini_call(TEXT)],
+    ids=["anthropic", "openai-chat", "openai-responses", "gemini"],
+)
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_call_is_drafted_from_its_name_to_its_end(colour: str, body: list[bytes]) -> None:
+    """Whatever the provider: first with nothing in it, last with the call that was checked."""
+    seen = read(colour, body, watch)
+    first, *_, last = seen.items
+
+    assert seen.error is None
+    assert ("recipe", 0, False, None) == (first.name, first.index, first.complete, first.call)
+    assert MISSING is first.draft.title
+    assert (RECIPE, RECIPE, True) == (last.final(), last.draft.final(), last.complete)
+    assert [RECIPE] == [each.call.arguments for each in seen.items if each.complete]
+
+
+@given(data=st.data())
+def test_calls_are_told_apart_however_they_are_written(data: st.DataObject) -> None:
+    """The drafts of a call are those that it has alone, in whatever turns and chunks calls come."""
+    texts = data.draw(
+        st.lists(st.sampled_from([TEXT, LOOK, "{}", BROKEN, WRONG, "", "null"]), min_size=2, max_size=4)
+    )
+    names = ["recipe" if text in (TEXT, BROKEN, WRONG) else "look" for text in texts]
+    calls = [
+        chat_call(at, text, name=name, size=data.draw(st.integers(3, 40)))
+        for at, (text, name) in enumerate(zip(texts, names, strict=True))
+    ]
+    order = data.draw(st.permutations([at for at, call in enumerate(calls) for _ in call]))
+    waiting = [iter(call) for call in calls]
+    body = b"".join([next(waiting[at]) for at in order] + ended())
+    _, chunks = data.draw(chunked(st.just(body)))
+    drafts = list(Stream(chunks).tool_partials(look, recipe=Recipe))
+
+    for at, call in enumerate(calls):
+        alone = list(Stream([*call, *ended()]).tool_partials(look, recipe=Recipe))
+        mine = [each for each in drafts if each.id == f"call_{at}"]
+        assert [each.draft for each in alone] == [each.draft for each in mine]
+        assert outcome(alone[-1])[1:] == outcome(mine[-1])[1:]
+    checked = Stream([body]).validated_calls(look, recipe=Recipe)
+    assert [call.id for call in checked] == [each.id for each in drafts if each.call is not None]
+
+
+def test_the_last_drafts_are_the_calls_that_validated_calls_gives() -> None:
+    """Those of unknown tools, broken ones and invalid ones in their places, with what the model is told."""
+    checked = list(Stream(SEVERAL).validated_calls(look, recipe=Recipe))
+    last = [drafted for drafted in watch(Stream(SEVERAL)) if drafted.call is not None]
+
+    assert [(call.id, call.complete, type(call.error), call.error_for_model) for call in checked] == [
+        (each.call.id, each.call.complete, type(each.error), each.call.error_for_model) for each in last
+    ]
+    assert {"call_1", "call_3", "call_4"} < {each.id for each in last}
+    for each in last:
+        if each.error is not None:
+            with pytest.raises(OutputInvalid):
+                each.final()
+    assert InvalidJSON in [type(each.error) for each in last]
+    assert 1 == sum(drafted.name == "unknown" for drafted in watch(Stream(SEVERAL)))
+
+
+def test_a_view_that_starts_late_gives_each_call_once_and_goes_on() -> None:
+    """Wherever it starts: calls that have ended come as they ended, then those that are open."""
+    whole = [outcome(each) for each in watch(Stream(SEVERAL)) if each.call is not None]
+    count = sum(1 for _ in Stream(SEVERAL))
+    for start in range(0, count + 1, 5):
+        stream = Stream(SEVERAL)
+        for at, _ in enumerate(stream, 1):
+            if at >= start:
+                break
+        late = list(watch(stream))
+
+        assert whole == [outcome(each) for each in late if each.call is not None]
+        for drafted in late:
+            assert drafted.index == int(drafted.id[-1])
+    stream = Stream(SEVERAL)
+    stream.final()
+    assert whole == [outcome(each) for each in watch(stream)]
+
+
+def test_views_may_be_read_in_turns() -> None:
+    """Each has its own place."""
+    stream = Stream(SEVERAL)
+    one, other, calls = watch(stream), watch(stream), stream.validated_calls(look, recipe=Recipe)
+    first = [next(one), next(other), next(one)]
+    ran = next(calls).id
+    rest = [list(one), list(other)]
+
+    assert ["call_0", "call_0", "call_1"] == [each.id for each in first]
+    assert ran in {each.id for each in rest[0]}
+    assert [outcome(each) for each in rest[0] if each.call] == [
+        outcome(each) for each in rest[1] if each.call
+    ]
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+def test_a_call_that_was_cut_never_counts_as_complete(colour: str, finish: str) -> None:
+    """Not even where its JSON is whole; the error comes at the end, after the calls that are."""
+    for text in (TEXT, TEXT[:40], ""):
+        seen = read(colour, [*chat_call(0, LOOK, name="look"), *chat_call(1, text), *ended(finish)], watch)
+
+        assert ["call_0"] == [each.id for each in seen.items if each.complete]
+        assert isinstance(seen.error, OutputIncomplete)
+        assert (text, seen.items[-1].draft) == (seen.error.text, seen.error.best)
+        with pytest.raises(OutputIncomplete):
+            seen.items[0].final()
+
+
+def test_an_answer_that_is_cut_anywhere_gives_what_had_ended_and_then_the_error() -> None:
+    """Whatever the point at which the connection ends; and again when the view is read again."""
+    whole = list(watch(Stream(SEVERAL)))
+    for end in range(len(SEVERAL) - 1):
+        view, found = watch(Stream(SEVERAL[:end])), list[Any]()
+        for _ in range(2):
+            with pytest.raises(StreamTruncated):
+                found.extend(iter(view))
+
+        assert whole[: len(found)] == found
+
+
+def test_a_stream_that_was_stopped_says_that_the_call_was() -> None:
+    """Nobody takes what is open for the end of it."""
+    stream = Stream(claude_call(TEXT))
+    view = watch(stream)
+    next(view)
+    stream.stop("enough")
+
+    with pytest.raises(OutputIncomplete, match="was stopped before"):
+        list(view)
+
+
+def test_a_call_of_another_tool_that_was_cut_is_no_error() -> None:
+    """It shows nowhere."""
+    assert [] == list(Stream([*chat_call(0, "{", name="other"), *ended("length")]).tool_partials(look))
+
+
+def test_the_arguments_of_a_function_are_drafted_as_it_takes_them() -> None:
+    """By the names of its parameters; where the only one is an object, as the model writes that."""
+
+    def cook(order: Recipe) -> str:
+        return order.title
+
+    def drafted(text: str) -> list[CallDraft[Any, Any]]:
+        return list(Stream(claude_call(text, name="cook")).tool_partials(cook))
+
+    plain, named, spaced = (
+        drafted(TEXT),
+        drafted(f'{{"order": {TEXT}}}'),
+        drafted(f'{" " * 99}{{"order": {TEXT}}}'),
+    )
+
+    assert ["Pan", "Pan\ncakes"] == [each.draft.title for each in plain[2:4]]
+    assert "Pan\ncakes" in [each.draft.get("order", "title") for each in named[:-1]]
+    for drafts in (plain, named, spaced):
+        assert drafts[-1].call is not None
+        assert ({"order": RECIPE}, "Pan\ncakes") == (drafts[-1].final(), drafts[-1].call.run())
+        assert () == drafts[-1].draft.errors or drafts is spaced
+
+
+@pytest.mark.parametrize("prefix", [["{}"], []])
+def test_an_empty_object_before_the_arguments_is_none_of_them(prefix: list[str]) -> None:
+    """Some servers fill it in and then send what there is."""
+    first, *rest = chat_call(0, TEXT)
+    body = [first, *(wire.chat(wire.chat_call(0, piece)) for piece in prefix), *rest, *ended()]
+    drafts = list(watch(Stream(body)))
+
+    assert (RECIPE, RECIPE) == (drafts[-1].final(), drafts[-1].draft.final())
+    assert not any(each.draft.errors for each in drafts)
+
+
+def test_arguments_that_the_end_writes_in_another_way_are_those() -> None:
+    """What a format's last event says counts."""
+    for done in (TEXT.replace(", ", " ,"), TEXT.replace("Mix", "Stir")):
+        *_, last = watch(Stream(responses(TEXT[:60], done=done, call=True)))
+
+        assert Recipe.model_validate_json(done) == last.final() == last.draft.final()
+
+
+def test_free_text_is_the_first_argument() -> None:
+    """It shows as it is written, whatever it looks like."""
+
+    def patch(diff: str) -> int:
+        return len(diff)
+
+    text = '{} "a"\n\\é😀'
+    pieces = ["", *text]
+    body = [
+        wire.chat(
+            {
+                "tool_calls": [
+                    {"index": 0, "custom": {"input": piece}}
+                    | (
+                        {}
+                        if piece
+                        else {"id": "c", "type": "custom", "custom": {"name": "patch", "input": ""}}
+                    )
+                ]
+            }
+        )
+        for piece in pieces
+    ]
+    drafts = list(Stream([*body, *ended()]).tool_partials(patch))
+
+    assert [text[:end] for end in range(1, len(text) + 1)] == [each.draft.diff for each in drafts[1:-1]]
+    assert ({"diff": text}, {"diff": text}) == (drafts[-1].final(), drafts[-1].draft.final())
+
+
+def test_what_a_validator_raises_comes_out_as_it_is() -> None:
+    """After what came before it, each time."""
+
+    class Strange(BaseModel):
+        x: int
+
+        def model_post_init(self, context: object) -> None:
+            raise KeyError(self.x)
+
+    body = [*chat_call(0, '{"x": 1}', name="Point"), *chat_call(1, '{"x": 2}', name="Strange"), *ended()]
+    for late in (False, True):
+        found = list[Any]()
+        with Stream(body) as stream:
+            if late:
+                stream.final()
+            view = stream.tool_partials(Point, Strange)
+            for _ in range(2):
+                with pytest.raises(KeyError):
+                    found.extend(iter(view))
+
+        assert ["call_0"] == [each.id for each in found if each.complete] or not late
+
+
+@pytest.mark.parametrize(
+    "again", [SEVERAL, [*chat_call(0, TEXT), *chat_call(1, LOOK, name="look"), *ended()]]
+)
+def test_an_answer_that_begins_again_gives_no_call_twice(again: list[bytes]) -> None:
+    """Drafts of what was open begin again; where a call differs that was given, the error says so."""
+    first = [*chat_call(0, TEXT), *chat_call(1, LOOK, name="look")]
+    for cut in range(1, len(first)):
+        bodies = [first[:cut], again]
+        given: list[CallDraft[Any, Any]] = []
+        with (
+            resilient(lambda _: iter(bodies.pop(0)), Retry(mode="restart", wait=0)) as stream,  # noqa: B023
+            suppress(StreamTruncated),
+        ):
+            given.extend(iter(watch(stream)))
+        whole = [each.index for each in given if each.complete and each.error is None]
+
+        assert len(set(whole)) == len(whole)
+        if again is not SEVERAL:
+            assert [0, 1] == whole
+        after = [
+            each for at, each in enumerate(given) if 0 in [done.index for done in given[:at] if done.complete]
+        ]
+        assert 0 not in [each.index for each in after]
+
+
+def test_other_choices_and_readers_have_their_own() -> None:
+    """As with every view."""
+    body = [
+        wire.chat(wire.chat_call(0, '{"x": 1}', id="a", name="Point"), index=1),
+        wire.chat(wire.chat_call(0, '{"x": 2}', id="b", name="Point")),
+        wire.chat({}, "tool_calls", index=1),
+        *ended(),
+    ]
+    stream = Stream(body)
+    shared = Stream(SEVERAL).broadcast(policy="wait")
+    readers = [shared.reader(), shared.reader()]
+
+    assert [2] == [each.final().x for each in stream.tool_partials(Point) if each.complete]
+    assert [1] == [each.final().x for each in stream.choice(1).tool_partials(Point) if each.complete]
+    late = readers[0].tool_partials(look, recipe=Recipe)
+    assert [outcome(each) for each in late if each.call] == [
+        outcome(each) for each in readers[1].tool_partials(look, recipe=Recipe) if each.call
+    ]
+
+
+def test_what_is_no_tool_is_refused_before_anything_is_read() -> None:
+    """With the words of `validated_calls`."""
+    with Stream(SEVERAL) as stream:
+        for tools in [(), (3,), (look, look), (lambda x: x,)]:
+            with pytest.raises(MisuseError):
+                stream.tool_partials(*tools)
+        assert "streaming" == stream.message.ending
+
+
+def test_a_draft_tells_what_it_is() -> None:
+    """In its repr, in a match, and in comparing."""
+    first, *_, last = watch(Stream([*chat_call(0, LOOK, name="look"), *ended()]))
+    match last:
+        case CallDraft("look", draft):
+            city = draft.city
+        case _:
+            city = ""
+
+    assert "Oslo" == city
+    assert first != last
+    assert first != "look"
+    assert "<CallDraft 0 'look' Partial[arguments](…)>" == repr(first)
+    assert repr(last).endswith(", complete>")
+    assert [first, last] == [
+        each for each in watch(Stream([*chat_call(0, LOOK, name="look"), *ended()])) if each in (first, last)
+    ]
+
+
+def test_a_draft_comes_with_its_fragment() -> None:
+    """None is late, and there is one at most for each."""
+    stream, count = Stream(claude_call(TEXT, size=3)), 0
+    for drafted in watch(stream):
+        count += 1
+        parser = PartialJSONParser()
+        parser.feed(stream.message.tool_calls[0].arguments_text)
+        assert drafted.draft.get("title", default=None) == (parser.value or {}).get("title")
+    fragments = sum(isinstance(event, ToolCallDelta) for event in Stream(claude_call(TEXT, size=3)))
+
+    assert len(TEXT) // 6 < count <= fragments + 2

@@ -1,0 +1,181 @@
+"""A tool call while it is written: its arguments as a draft, and in the end the call itself."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
+
+from tokenstream.errors import OutputIncomplete
+from tokenstream.stages.objects import Partials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.errors import OutputInvalid
+    from tokenstream.message import ToolCall
+    from tokenstream.partial_json import Partial
+    from tokenstream.partial_json._schema import Schema
+    from tokenstream.stages._tools_kinds import Tool
+
+__all__ = ["CallDraft", "CallPartials"]
+
+A_co = TypeVar("A_co", covariant=True, default=Any)
+R_co = TypeVar("R_co", covariant=True, default=Any)
+
+
+class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft, which has no hash
+    """A tool call as far as it has come: a snapshot that never changes.
+
+    `stream.tool_partials` gives one for each piece of each call. The last one of a
+    call has the call itself, as `stream.validated_calls` gives it.
+
+    Example:
+        >>> from tokenstream import Stream
+        >>> call = {"id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+        >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+        >>> def get_weather(city: str) -> str:
+        ...     return f"sun in {city}"
+        >>> for drafted in Stream([chunk], format="openai-chat").tool_partials(get_weather):
+        ...     print(drafted.name, drafted.draft.get("city", default="…"), drafted.complete)
+        get_weather … False
+        get_weather Oslo False
+        get_weather Oslo True
+        >>> drafted.call.run()
+        'sun in Oslo'
+    """
+
+    __match_args__ = ("name", "draft")
+    __slots__ = ("call", "draft", "id", "index", "name")
+
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        index: int,
+        draft: Partial[A_co],
+        call: ToolCall[A_co, R_co] | None = None,
+    ) -> None:
+        self.id = id
+        """The call's id."""
+        self.name = name
+        """The tool's name."""
+        self.index = index
+        """Its place in `message.tool_calls`, from 0."""
+        self.draft = draft
+        """The arguments as far as they are written."""
+        self.call = call
+        """The call with its arguments checked, once it has ended; None while it is written."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the call is whole: then it was handed out, which a call that was cut never is."""
+        return self.call is not None and self.call.complete
+
+    @property
+    def error(self) -> OutputInvalid | None:
+        """Why the call cannot be run, once it has ended; None where it can."""
+        return None if self.call is None else self.call.error
+
+    def final(self) -> A_co:
+        """Return the arguments, checked: what `call.arguments` is.
+
+        Raises:
+            OutputIncomplete: The call has not ended.
+            OutputInvalid: They are not what the tool declares; `InvalidJSON` where they are no JSON.
+        """
+        if self.call is not None:
+            return self.call.arguments
+        raise OutputIncomplete(
+            f"tool call {self.id!r} has not ended; its arguments so far are in .best",
+            text="",
+            best=self.draft,
+        )
+
+    def _told(self) -> tuple[Any, ...]:
+        call = self.call
+        ended = None if call is None else (call.arguments_text, call.complete, type(call.error))
+        return self.id, self.name, self.index, self.draft, ended
+
+    def __eq__(self, other: object) -> bool:
+        return self._told() == other._told() if isinstance(other, CallDraft) else NotImplemented
+
+    def __repr__(self) -> str:
+        ended = "" if self.call is None else ", complete" if self.complete else ", ended"
+        return f"<CallDraft {self.index} {self.name!r} {self.draft!r}{ended}>"
+
+
+class CallPartials:
+    """Read the arguments of one call while they are written; a stage from their text to drafts.
+
+    Args:
+        tool: The tool; None for one that is not known, whose arguments may be anything.
+        free: Whether they are free text, which is the tool's first argument.
+    """
+
+    __slots__ = ("_between", "_held", "_partials", "_schema_of")
+
+    def __init__(self, tool: Tool | None, *, free: bool = False) -> None:
+        self._schema_of: Callable[[str], Schema[Any] | None] | None = None
+        """Tells what the arguments are by their start; None once that is known."""
+        self._held = ""
+        """What has come before that is known."""
+        self._between: tuple[str, str] | None = None
+        """What stands around free text where it is JSON; the first is empty once it was given."""
+        if tool is None:
+            anything: Any = Any
+            self._partials: Partials[Any] = Partials(anything)
+            return
+        self._partials = Partials(_asked(tool.schema))
+        if free:
+            # An empty string in JSON, in two halves.
+            start, _, end = tool.as_json("").rpartition('""')
+            self._between = f'{start}"', f'"{end}'
+        else:
+            self._schema_of = tool.schema_of
+
+    @property
+    def complete(self) -> bool:
+        """Whether the JSON is finished: only white space may follow."""
+        return self._partials.complete
+
+    @property
+    def error(self) -> Exception | None:
+        """What went wrong, once something has."""
+        return self._partials.error
+
+    @property
+    def stop(self) -> str | None:
+        """Always None: a call that is wrong keeps no other one from being read."""
+        return None
+
+    def partial(self) -> Partial[Any]:
+        """Return the arguments as far as they have come."""
+        return self._partials.partial()
+
+    def feed(self, text: str) -> list[Partial[Any]]:
+        """Return a snapshot, where a piece of the arguments changes what shows."""
+        if self._between is not None:
+            start, end = self._between
+            self._between = "", end
+            return self._partials.feed(start + json.dumps(text)[1:-1])
+        if self._schema_of is not None:
+            self._held += text
+            found = self._schema_of(self._held)
+            if found is None:
+                return []
+            self._partials, self._schema_of = Partials(_asked(found)), None
+            text, self._held = self._held, ""
+        return self._partials.feed(text)
+
+    def end(self) -> list[Partial[Any]]:
+        """Say that the call has ended."""
+        held, self._held, self._schema_of = self._held, "", None
+        if self._between is not None:
+            held = "".join(self._between)
+        return [*self._partials.feed(held), *self._partials.end()]
+
+
+def _asked(schema: Schema[Any]) -> Any:  # noqa: ANN401 - what stands for a type
+    return schema

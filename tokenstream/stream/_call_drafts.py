@@ -1,0 +1,225 @@
+"""Where a reader is in the tool calls of a choice while they are written."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import TokenStreamError
+from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.stages._tools_draft import CallDraft, CallPartials
+from tokenstream.stream._output_documents import Calls, Document
+from tokenstream.stream._output_end import incomplete, placed
+from tokenstream.stream._output_text import ArgumentsText
+from tokenstream.stream._tools_cursor import CheckedCursor
+
+if TYPE_CHECKING:
+    from tokenstream.message import ToolCall
+    from tokenstream.partial_json import Partial
+    from tokenstream.stages.tools import ValidatedCalls
+    from tokenstream.stream._output_documents import Answer, Begun
+
+__all__ = ["CallDraftCursor"]
+
+_NO_CALLS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, PartDelta})
+"""Events that say nothing of calls."""
+_NOTHING = "null"
+"""What some servers send for no arguments."""
+
+
+class CallDraftCursor:
+    """Where a reader is in the calls of a choice while they are written.
+
+    Two things go side by side: the text of each open call, which makes its drafts,
+    and the calls that have ended, each of which is given once, with its last draft.
+
+    Args:
+        answer: The choice.
+        tools: The tools, which the calls are checked against.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_begun",
+        "_ended",
+        "_failure",
+        "_found",
+        "_given",
+        "_held",
+        "_open",
+        "_restarts",
+        "_tools",
+    )
+
+    def __init__(self, answer: Answer, tools: ValidatedCalls) -> None:
+        self._answer = answer
+        self._tools = tools
+        self._begun = Calls(answer)
+        self._ended = CheckedCursor(answer.accumulator, answer.choice, tools)
+        self._open: dict[int, _Writing] = {}
+        """The calls that have begun and not ended, by the part that they are."""
+        self._given: set[int] = set()
+        """The numbers of calls that were given whole: these are no drafts where the answer begins again."""
+        self._found: deque[CallDraft[Any, Any]] = deque()
+        """What the reader is given next."""
+        self._held = -1
+        """How many characters the answer had when all open calls were looked at last."""
+        self._failure: Exception | None = None
+        """What a validator of the program's raised, or what is raised at the end."""
+        self._restarts = answer.accumulator.restarts
+
+    def ready(self) -> CallDraft[Any, Any] | None:
+        """Return what the reader has missed, out of what has come.
+
+        Raises:
+            StreamError: The answer began again, and has another call in the place of one that was given.
+        """
+        if self._restarts != self._answer.accumulator.restarts:
+            self._begin_again()
+        if not self._found and self._failure is None:
+            self._catch_up()
+        return self._next()
+
+    def after(self, event: Any) -> CallDraft[Any, Any] | None:  # noqa: ANN401 - any event
+        """Return what an event adds.
+
+        Raises:
+            StreamError: As in `ready`.
+        """
+        accumulator = self._answer.accumulator
+        if event.__class__ in _NO_CALLS:
+            return None
+        if event.__class__ is not ToolCallDelta or self._restarts != accumulator.restarts:
+            return self.ready()
+        if event.choice != self._answer.choice:
+            return None
+        writing = self._open.get(event.part)
+        if writing is None or self._failure is not None:
+            return self.ready()
+        if accumulator.held == self._held + len(event.fragment):
+            self._held = accumulator.held
+        self._take(writing, writing.text.after(event))
+        return self._next()
+
+    def end(self) -> CallDraft[Any, Any] | None:
+        """Return what the end of the stream adds, and raise what is wrong then.
+
+        Raises:
+            OutputIncomplete: A call was cut.
+            StreamError: The answer began again, and lacks a call that was given.
+        """
+        found = self.ready()
+        if found is None and self._failure is None:
+            # All that there is was given; this asks whether something is missing.
+            self._ended.end()
+            cut = next((writing for writing in self._open.values() if writing.shows), None)
+            self._failure = None if cut is None else self._cut(cut)
+        return self._next(over=True) if found is None else found
+
+    # -- within ------------------------------------------------------------------
+
+    def _begin_again(self) -> None:
+        self._restarts = self._answer.accumulator.restarts
+        self._begun = Calls(self._answer)
+        self._open.clear()
+        self._found.clear()
+        self._held, self._failure = -1, None
+
+    def _next(self, *, over: bool = False) -> CallDraft[Any, Any] | None:
+        if self._found:
+            return self._found.popleft()
+        failure = self._failure
+        # An error of the program's is raised in its place, one of the answer's at its end.
+        if failure is not None and (over or not isinstance(failure, TokenStreamError)):
+            raise failure.with_traceback(None) from failure.__cause__
+        return None
+
+    def _catch_up(self) -> None:
+        for call in self._begun.begun():
+            self._open[call.at] = _Writing(call, self._tools, again=call.number in self._given)
+        # One at a time: what the next one raises belongs behind it.
+        ended = self._ended.ready()
+        if ended is not None:
+            self._finish(ended)
+            return
+        held = self._answer.accumulator.held
+        for writing in self._open.values():
+            if self._failure is None and (held != self._held or writing.is_new):
+                self._take(writing, writing.text.ready())
+        self._held = held
+
+    def _take(self, writing: _Writing, piece: str | None) -> None:
+        """Read a piece of a call."""
+        before = writing.document.last
+        if piece is not None and writing.shows:
+            writing.document.feed(piece)
+            self._note(writing)
+        if writing.shows and (writing.is_new or writing.document.last is not before):
+            self._found.append(writing.drafted())
+        writing.is_new = False
+
+    def _finish(self, ended: ToolCall) -> None:
+        """Give a call that has ended, with its last draft."""
+        at = next(at for at, writing in self._open.items() if writing.text.begun.id == ended.id)
+        writing = self._open.pop(at)
+        writing.finish()
+        self._note(writing)
+        self._given.add(writing.call.number)
+        self._found.append(writing.drafted(ended))
+
+    def _note(self, writing: _Writing) -> None:
+        error = writing.document.stage.error
+        if error is not None and not isinstance(error, TokenStreamError):
+            self._failure = error
+
+    def _cut(self, writing: _Writing) -> Exception:
+        message, best = self._answer.message, writing.stage.partial()
+        error = incomplete(message, writing.text.text, whole=best.complete, errors=best.errors, best=best)
+        return placed(error, message, "", None)
+
+
+class _Writing:
+    """A call that is being written.
+
+    Args:
+        call: The call.
+        tools: The tools.
+        again: Whether it was given whole before the answer began again.
+    """
+
+    __slots__ = ("_tools", "call", "document", "is_new", "shows", "stage", "text")
+
+    def __init__(self, call: Begun, tools: ValidatedCalls, *, again: bool) -> None:
+        self.call = call
+        self._tools = tools
+        self.shows = call.start.name in tools.names and not again
+        """Whether there are drafts of it: of a tool that was not given there is only the end."""
+        self.is_new = True
+        """Whether nothing of it was given yet."""
+        self.stage: CallPartials = tools.drafting(call.start)
+        self.text = ArgumentsText(call.part, free=call.start.type == "custom")
+        self.document: Document[Partial[Any]] = Document(self.text, self.stage, "drafts")
+
+    def drafted(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
+        """Return the call as it is now.
+
+        Args:
+            ended: The call, once it has ended.
+        """
+        call = ended or self.text.begun
+        return CallDraft(call.id, call.name, self.call.number, self.stage.partial(), ended)
+
+    def finish(self) -> None:
+        """Read what is left of the arguments."""
+        document, text = self.document, self.text
+        for read in (text.ready, text.end):
+            piece = read()
+            if piece is not None:
+                document.feed(piece)
+        free = text.begun.type == "custom"
+        if text.rewritten or (not free and text.text.strip() == _NOTHING):
+            self.stage = self._tools.drafting(self.call.start)
+            self.stage.feed(text.text if text.rewritten else "{}")
+            document.stage = self.stage
+        if self.stage.error is None:
+            self.stage.end()

@@ -1,0 +1,323 @@
+"""Tool calls while they are written: the view of a stream, or of one of its choices."""
+
+# As in `_tools`: the overload for types comes first and is the one that is meant.
+# pyright: reportOverlappingOverload=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._choice import ChoiceBase
+from tokenstream.stream._sync_driver import SyncDriver
+from tokenstream.stream._view import AsyncView, View
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from tokenstream.stages import CallDraft
+    from tokenstream.stream._tools import (
+        A1,
+        A2,
+        A3,
+        A4,
+        A5,
+        A6,
+        R1,
+        R2,
+        R3,
+        R4,
+        R5,
+        R6,
+        OfEither,
+        OfFunction,
+        OfType,
+    )
+
+    DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
+
+__all__ = ["AsyncCallDraftViews", "CallDraftViews"]
+
+
+class CallDraftViews(ChoiceBase[SyncDriver]):
+    """Tool calls while they are written, on a stream or a choice of it."""
+
+    __slots__ = ()
+
+    @overload
+    def tool_partials(self, a: OfType[A1], /) -> View[CallDraft[A1]]: ...
+
+    @overload
+    def tool_partials(self, a: OfFunction[R1], /) -> View[DraftOf[R1]]: ...
+
+    @overload
+    def tool_partials(self, a: OfType[A1], b: OfType[A2], /) -> View[CallDraft[A1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(self, a: OfType[A1], b: OfFunction[R2], /) -> View[CallDraft[A1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(self, a: OfFunction[R1], b: OfType[A2], /) -> View[DraftOf[R1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(self, a: OfFunction[R1], b: OfFunction[R2], /) -> View[DraftOf[R1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /
+    ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /
+    ) -> View[CallDraft[A1] | CallDraft[A2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /
+    ) -> View[CallDraft[A1] | DraftOf[R2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /
+    ) -> View[CallDraft[A1] | DraftOf[R2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /
+    ) -> View[DraftOf[R1] | CallDraft[A2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /
+    ) -> View[DraftOf[R1] | CallDraft[A2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /
+    ) -> View[DraftOf[R1] | DraftOf[R2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /
+    ) -> View[DraftOf[R1] | DraftOf[R2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfEither[A1, R1], b: OfEither[A2, R2], c: OfEither[A3, R3], d: OfEither[A4, R4], /
+    ) -> View[CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4]]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        /,
+    ) -> View[
+        CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4] | CallDraft[A5, R5]
+    ]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        f: OfEither[A6, R6],
+        /,
+    ) -> View[
+        CallDraft[A1, R1]
+        | CallDraft[A2, R2]
+        | CallDraft[A3, R3]
+        | CallDraft[A4, R4]
+        | CallDraft[A5, R5]
+        | CallDraft[A6, R6]
+    ]: ...
+
+    @overload
+    def tool_partials(self, /, **named: OfType[A1]) -> View[CallDraft[A1]]: ...
+
+    @overload
+    def tool_partials(self, /, **named: OfFunction[R1]) -> View[DraftOf[R1]]: ...
+
+    @overload
+    def tool_partials(self, /, *tools: object, **named: object) -> View[CallDraft]: ...
+    def tool_partials(self, /, *tools: object, **named: object) -> View[Any]:
+        """Watch tool calls while they are written: a view of drafts, one for each piece that changes one.
+
+        Calls are told apart by `id` and `name`, however they are written in turns. The
+        first draft of a call comes when it begins; the last when it has ended, with the
+        call itself, as `validated_calls` gives it: checked, or with what is wrong. Of a
+        tool that is not among these there is only that last one.
+
+        Args:
+            tools: Types or functions, as `validated_calls` takes them.
+            named: The same by the name that the model calls the tool by.
+
+        Raises:
+            MisuseError: What is given is no tool, has no name, or has that of another.
+            OutputIncomplete: In the loop, at its end: the answer was cut within a call.
+            StreamError: In the loop, where the answer failed.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> call = {"id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+            >>> for drafted in Stream([chunk], format="openai-chat").tool_partials(get_weather):
+            ...     print(drafted.name, drafted.draft.get("city", default="…"), drafted.complete)
+            get_weather … False
+            get_weather Oslo False
+            get_weather Oslo True
+        """
+        cursor = self._cursors.tool_partials(*tools, **named)
+        return View(self._driver, cursor, self._in_message("tool_calls"))
+
+
+class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
+    """Tool calls while they are written, on a stream or a choice of it."""
+
+    __slots__ = ()
+
+    @overload
+    def tool_partials(self, a: OfType[A1], /) -> AsyncView[CallDraft[A1]]: ...
+
+    @overload
+    def tool_partials(self, a: OfFunction[R1], /) -> AsyncView[DraftOf[R1]]: ...
+
+    @overload
+    def tool_partials(self, a: OfType[A1], b: OfType[A2], /) -> AsyncView[CallDraft[A1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], /
+    ) -> AsyncView[CallDraft[A1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], /
+    ) -> AsyncView[DraftOf[R1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], /
+    ) -> AsyncView[DraftOf[R1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /
+    ) -> AsyncView[CallDraft[A1] | DraftOf[R2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /
+    ) -> AsyncView[CallDraft[A1] | DraftOf[R2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /
+    ) -> AsyncView[DraftOf[R1] | CallDraft[A2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /
+    ) -> AsyncView[DraftOf[R1] | CallDraft[A2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /
+    ) -> AsyncView[DraftOf[R1] | DraftOf[R2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /
+    ) -> AsyncView[DraftOf[R1] | DraftOf[R2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfEither[A1, R1], b: OfEither[A2, R2], c: OfEither[A3, R3], d: OfEither[A4, R4], /
+    ) -> AsyncView[CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4]]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        /,
+    ) -> AsyncView[
+        CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4] | CallDraft[A5, R5]
+    ]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        f: OfEither[A6, R6],
+        /,
+    ) -> AsyncView[
+        CallDraft[A1, R1]
+        | CallDraft[A2, R2]
+        | CallDraft[A3, R3]
+        | CallDraft[A4, R4]
+        | CallDraft[A5, R5]
+        | CallDraft[A6, R6]
+    ]: ...
+
+    @overload
+    def tool_partials(self, /, **named: OfType[A1]) -> AsyncView[CallDraft[A1]]: ...
+
+    @overload
+    def tool_partials(self, /, **named: OfFunction[R1]) -> AsyncView[DraftOf[R1]]: ...
+
+    @overload
+    def tool_partials(self, /, *tools: object, **named: object) -> AsyncView[CallDraft]: ...
+    def tool_partials(self, /, *tools: object, **named: object) -> AsyncView[Any]:
+        """Watch tool calls while they are written: a view of drafts, one for each piece that changes one.
+
+        Calls are told apart by `id` and `name`, however they are written in turns. The
+        first draft of a call comes when it begins; the last when it has ended, with the
+        call itself, as `validated_calls` gives it: checked, or with what is wrong. Of a
+        tool that is not among these there is only that last one.
+
+        Args:
+            tools: Types or functions, as `validated_calls` takes them.
+            named: The same by the name that the model calls the tool by.
+
+        Raises:
+            MisuseError: What is given is no tool, has no name, or has that of another.
+            OutputIncomplete: In the loop, at its end: the answer was cut within a call.
+            StreamError: In the loop, where the answer failed.
+
+        Example:
+            >>> from tokenstream import AsyncStream
+            >>> def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> async def watch(stream: AsyncStream) -> None:
+            ...     async for drafted in stream.tool_partials(get_weather):
+            ...         print(drafted.name, drafted.draft.get("city", default="…"))
+        """
+        cursor = self._cursors.tool_partials(*tools, **named)
+        return AsyncView(self._driver, cursor, self._in_message("tool_calls"))
