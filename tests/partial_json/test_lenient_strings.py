@@ -68,7 +68,15 @@ _A_QUOTE_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{"a": "some text\n}', 18, {"a": "some text\n}"}),
     ('{"b": "say "hi"}', 14, {"b": 'say "hi'}),
     ('{"b": ""quoted" word"}', 7, {"b": ""}),
-    ('{"a": """x"""}', 7, {"a": ""}),
+    ('{"a": """x "y" z', 16, {"a": 'x "y" z'}),
+    ('{"a": """Hello"" he said", "b": """x"""}', 32, {"a": 'Hello"" he said", "b": '}),
+    ('{"a": """x""" y}', 10, {"a": "x"}),
+    ('{"a": """}', 10, {"a": "}"}),
+    ('{"a": """x\n}', 12, {"a": "x\n}"}),
+    ('{"a": “““x”””}', 7, {"a": ""}),
+    ('["a"\n"b"\n]', 3, ["a"]),
+    ('[\n"a\n"b"\n"c"\n]', 7, ['a\n"b']),
+    ('[\n"say "a"\n"b"\n]', 9, ['say "a']),
     ('["say "a", "b" now", "c"]', 8, ['say "a']),
     ('["x", y", "z"]', 3, ["x"]),
     ('["x, " y"]', 8, ['x, " y']),
@@ -220,6 +228,15 @@ _BACKSLASHES_THAT_NOBODY_ESCAPED: list[tuple[str, Any, str]] = [
         "html_entities@1 html_entities@16 bad_escape@24 mixed_escapes@30",
     ),
 ]
+_THREE_QUOTES_AND_LINES: list[tuple[str, Any, str]] = [
+    ('{"a": """x "y" ""z\n\\d""", "b": 1}', {"a": 'x "y" ""z\n\\d', "b": 1}, "triple_quotes@6 bad_escape@19"),
+    ("{'a': '''it's'''}", {"a": "it's"}, "single_quotes@1 single_quotes@6 triple_quotes@6"),
+    ('["""say "hi"""", """"""]', ['say "hi"', ""], "triple_quotes@1 triple_quotes@17"),
+    ('{"a": """x"""\n"b": 1}', {"a": "x", "b": 1}, "triple_quotes@6 missing_comma@14"),
+    ('{"a": """x\ny', {"a": "x\ny"}, "triple_quotes@6 missing_end@12"),
+    ('{"a": "", "b": ""}', {"a": "", "b": ""}, ""),
+    ('[\n"a"\n"b",\n"c"\n"d"\n]', ["a", "b", "c", "d"], "missing_comma@6 missing_comma@15"),
+]
 _CUT_IN_A_STRING: list[tuple[str, Any, str]] = [
     ('{"a": "x y', {"a": "x y"}, "missing_end@10"),
     ('{"a": "x', {"a": "x"}, "missing_end@8"),
@@ -269,6 +286,12 @@ def test_characters_that_json_does_not_take_are_kept(text: str, value: Any, repa
 @pytest.mark.parametrize("text, value, repairs", _BACKSLASHES_THAT_NOBODY_ESCAPED)
 def test_backslashes_of_latex_and_of_paths_are_kept(text: str, value: Any, repairs: str) -> None:
     """Where nothing else can be meant; a string in which something else can be is told."""
+    assert (repr(value), repairs) == what_is_read(text)
+
+
+@pytest.mark.parametrize("text, value, repairs", _THREE_QUOTES_AND_LINES)
+def test_strings_of_python_and_strings_on_lines_are_read(text: str, value: Any, repairs: str) -> None:
+    """Between three quotes one or two need no escape; what stands alone on its line needs no comma."""
     assert (repr(value), repairs) == what_is_read(text)
 
 

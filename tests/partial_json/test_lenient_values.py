@@ -15,6 +15,11 @@ _NUMBERS_LITERALS_AND_WORDS: list[tuple[str, Any, str]] = [
         "python_literal@6 python_literal@17 python_literal@29",
     ),
     (
+        '{"t": TRUE, "f": FALSE, "n": [NULL, Null]}',
+        {"t": True, "f": False, "n": [None, None]},
+        "literal_case@6 literal_case@17 literal_case@30 literal_case@36",
+    ),
+    (
         '{"a": NaN, "b": Infinity, "c": -Infinity}',
         {"a": NAN, "b": INF, "c": -INF},
         "not_a_number@6 not_a_number@16 not_a_number@31",
@@ -71,7 +76,9 @@ _VALUES_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{"a": ..5}', 6, {}),
     ('{"a": 2024-01-05}', 6, {}),
     ('{"a": undefined}', 6, {}),
-    ('{"a": NULL}', 6, {}),
+    ('{"a": nIL}', 6, {}),
+    ('{"a": tRUE}', 6, {}),
+    ('{"a": none}', 6, {}),
     ('{"a": hello world}', 6, {}),
     ('{"a": a/b}', 6, {}),
     ('{"a": http://x.y}', 6, {}),
@@ -109,6 +116,11 @@ _COMMAS_AND_COLONS: list[tuple[str, Any, str]] = [
         {"a": 1, "b": "x", "c": [1], "d": {}},
         "missing_colon@5 missing_colon@12 missing_colon@21 missing_colon@30",
     ),
+    (
+        '{"a" true, "b" None, "c" NULL}',
+        {"a": True, "b": None, "c": None},
+        "missing_colon@5 missing_colon@15 python_literal@15 missing_colon@25 literal_case@25",
+    ),
     ('{"a": 1; "b": "x"; "c": 2}', {"a": 1, "b": "x", "c": 2}, "semicolon@7 semicolon@17"),
 ]
 _COMMAS_AND_COLONS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
@@ -130,7 +142,10 @@ _COMMAS_AND_COLONS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{"a""x"}', 4, {}),
     ('{"a: "x"}', 6, {}),
     ('{"a: 1, "b": 2}', 9, {}),
-    ('{"a" true}', 5, {}),
+    ('{"a" trueish}', 5, {}),
+    ('{"a" nothing}', 5, {}),
+    ('{"a"true}', 4, {}),
+    ('{"a, b" true}', 8, {}),
     ('{"a" = 1}', 5, {}),
     ("{1, 2}", 1, {}),
     ("{a b: 1}", 1, {}),

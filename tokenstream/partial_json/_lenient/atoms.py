@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import RepairName
     from tokenstream.partial_json.events import JSONKind
 
-__all__ = ["LITERALS", "PREFIXES", "Atom", "atom", "same"]
+__all__ = ["LITERALS", "LITERALS_IN_ANY_CASE", "PREFIXES", "Atom", "atom", "same"]
 
 LITERALS: dict[str, Any] = {"true": True, "false": False, "null": None}
 PREFIXES = frozenset({"b", "B", "u", "U"})
 """Letters before a string in Python that do not change how it is read, for text."""
 _PYTHON: dict[str, Any] = {"True": True, "False": False, "None": None}
+_CAPITALS: dict[str, Any] = {"TRUE": True, "FALSE": False, "NULL": None, "Null": None}
+LITERALS_IN_ANY_CASE = frozenset((*LITERALS, *_PYTHON, *_CAPITALS))
 _INFINITY = float("inf")
 _NOT_A_NUMBER = {
     "NaN": float("nan"),
@@ -61,6 +63,8 @@ def atom(token: str) -> Atom | None:
         return Atom("literal", LITERALS[token])
     if token in _PYTHON:
         return Atom("literal", _PYTHON[token], "python_literal")
+    if token in _CAPITALS:
+        return Atom("literal", _CAPITALS[token], "literal_case")
     if token in _NOT_A_NUMBER:
         return Atom("number", _NOT_A_NUMBER[token], "not_a_number")
     number = NUMBER(token)

@@ -14,7 +14,7 @@ from tokenstream.partial_json._lenient.gaps import (
     supply_comma,
 )
 from tokenstream.partial_json._lenient.peek import OPENING, MoreNeeded, Peek, TooFar
-from tokenstream.partial_json._lenient.reader import NO_GAP
+from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP
 from tokenstream.partial_json._lenient.strings import Quoted, Scene
 from tokenstream.partial_json._lenient.tables import (
     AFTER,
@@ -307,6 +307,7 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
         None if container is None else container.__class__ is dict,
         "".join(mark for mark, count in reader.counts.items() if count),
         bool(reader.prose.fence),
+        reader.gap == LINE_GAP,
     )
     pieces: list[str] = []
     position = quoted.read(text, position, pieces, scene)

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import Atom, atom
 from tokenstream.partial_json._lenient.body import begin_object, take_key
-from tokenstream.partial_json._lenient.gaps import is_odd, read_other, skip_space, turn_to_prose
+from tokenstream.partial_json._lenient.gaps import (
+    enter_comment,
+    is_odd,
+    read_other,
+    skip_space,
+    turn_to_prose,
+)
 from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING, PLAIN
-from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP
+from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, SPACE_GAP
 from tokenstream.partial_json._lenient.strings import Quoted, Scene
 from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, VALUE, WHITE, is_step
 from tokenstream.partial_json._lenient.tokens import take_atom, tell_number
@@ -182,9 +188,28 @@ def read_behind(reader: LenientReader, text: str, position: int, out: list[JSONE
     if is_odd(char):
         reader.expects = BEHIND
         return read_other(reader, text, position, out)
+    return read_text_behind(reader, text, position, out)
+
+
+def read_text_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    char = text[position]
     if may_continue(reader, char):
         return reader.refuse_two_readings(position)
     return turn_to_prose(reader, text, position, out)
+
+
+@under("/#", BEHIND)
+def begin_comment_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin a comment; a hash sign that begins a line is a heading."""
+    mark = text[position : position + 2]
+    if mark == "/" and not reader.final:
+        return reader.wait(position)
+    if mark[0] == "#":
+        mark = "#" if reader.gap == SPACE_GAP else ""
+    if mark not in {"//", "/*", "#"}:
+        return read_text_behind(reader, text, position, out)
+    reader.commented = True
+    return enter_comment(reader, position, mark)
 
 
 def may_continue(reader: LenientReader, char: str) -> bool:

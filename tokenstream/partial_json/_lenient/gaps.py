@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._grammar import under
-from tokenstream.partial_json._lenient.peek import OPENING, SPACES
+from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE
+from tokenstream.partial_json._lenient.peek import OPENING, SPACES, MoreNeeded, Peek, TooFar
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, SPACE_GAP
 from tokenstream.partial_json._lenient.tables import (
     AFTER,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_KEY",
+    "enter_comment",
     "is_odd",
     "read_other",
     "skip_dots",
@@ -135,6 +137,10 @@ def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSO
         if following.isalnum():
             # `#fff` may be the value.
             return reader.refuse_two_readings(position)
+    return enter_comment(reader, position, mark)
+
+
+def enter_comment(reader: LenientReader, position: int, mark: str) -> int:
     reader.token_at = reader.base + position
     reader.repaired.note("comment", reader.token_at)
     reader.back = reader.reading
@@ -146,7 +152,7 @@ def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSO
 def skip_line_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     end = _LINE_END(text, position)
     if end is None:
-        return refuse_cut_comment(reader) if reader.final else len(text)
+        return end_cut_comment(reader, text) if reader.final else len(text)
     reader.reading = reader.back
     stop: int = end.start()
     return stop
@@ -160,13 +166,16 @@ def skip_block_comment(reader: LenientReader, text: str, position: int, out: lis
         reader.gap = max(reader.gap, SPACE_GAP)
         return end + 2
     if reader.final:
-        return refuse_cut_comment(reader)
+        return end_cut_comment(reader, text)
     # The star of its end may have come.
     return reader.wait(len(text) - 1) if text.endswith("*") and position < len(text) else len(text)
 
 
-def refuse_cut_comment(reader: LenientReader) -> int:
-    """Refuse a comment that holds the rest of the text, which may be the rest of the document."""
+def end_cut_comment(reader: LenientReader, text: str) -> int:
+    """End a comment that holds the rest of the text, unless that may be the rest of the document."""
+    reader.reading = reader.back
+    if reader.back is None:
+        return len(text)
     return reader.refuse_two_readings(reader.token_at - reader.base)
 
 
@@ -245,3 +254,16 @@ def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSON
     reader.repaired.note("missing_colon", reader.base + position)
     reader.expects = VALUE
     return position
+
+
+@under("tfnTFN", COLON)
+def supply_colon_before_literal(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    peek = Peek(text, position, final=reader.final)
+    try:
+        word = peek.between(position, peek.word(position))
+    except MoreNeeded:
+        return reader.wait(position)
+    except TooFar:
+        return reader.refuse_here(position)
+    supply = supply_colon if word in LITERALS_IN_ANY_CASE else read_other
+    return supply(reader, text, position, out)

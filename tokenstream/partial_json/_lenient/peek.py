@@ -18,6 +18,7 @@ __all__ = [
     "PLAIN",
     "SPACES",
     "SPACES_TWICE",
+    "TRIPLE",
     "Kind",
     "MoreNeeded",
     "Peek",
@@ -72,6 +73,10 @@ OPENING: dict[str, Kind] = {
     "&": HTML,
 }
 """The kinds of quotes by their first character."""
+TRIPLE: dict[str, Kind] = {
+    quote: Kind(OPENING[quote].run, re.compile(f"{quote}+").match, SPACES, "triple_quotes") for quote in "\"'"
+}
+"""Strings between three quotes, as in Python: one or two quotes are characters of theirs."""
 
 
 class MoreNeeded(Exception):

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Any
 
 from tokenstream.partial_json._grammar import under
-from tokenstream.partial_json._lenient.atoms import atom
+from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE, atom
 from tokenstream.partial_json._lenient.peek import SPACES_TWICE, MoreNeeded, Peek, TooFar
 
 __all__ = ["Found", "Prose"]
@@ -19,9 +19,14 @@ _LANGUAGE: Any = re.compile(r"[ \t]*([\w.+/-]{0,32})[ \t]*").match
 _MOST_LANGUAGE = 64
 _JSON_LANGUAGES = frozenset({"", "json", "jsonc", "json5", "jsonl", "application/json"})
 _REASONING: Any = re.compile(
-    r"<(think|thinking|thought|reasoning|reflection|analysis|scratchpad)>", re.IGNORECASE
+    r"<(/?)(think|thinking|thought|reasoning|reflection|analysis|scratchpad)>", re.IGNORECASE
 ).match
-_CUT_TAG: Any = re.compile(r"<[A-Za-z]{0,10}").fullmatch
+_CUT_TAG: Any = re.compile(r"</?[A-Za-z]{0,10}").fullmatch
+_LABEL: Any = re.compile(r"""[^\[\]{}"'\r\n]*""").match
+_MOST_LABEL = 200
+"""Characters of the text of a link."""
+_MARK_NAME: Any = re.compile(r"/?[A-Z][A-Z0-9_]*").fullmatch
+"""A mark that templates and models put around JSON: [TOOL_CALLS], [JSON], [/CONTENT]."""
 _INTRODUCES = "\n\r:=(>|"
 """What may stand before an array of numbers that is no reference such as [2]."""
 _MOST_BRACKETS = 4
@@ -45,6 +50,8 @@ class Found(Enum):
     """A code fence of another language; the position is behind its line."""
     THOUGHT = auto()
     """Reasoning between tags; the position is behind it."""
+    THOUGHT_END = auto()
+    """The end of reasoning whose beginning is the prompt's; the position is behind its tag."""
 
 
 class Prose:
@@ -175,9 +182,37 @@ class Prose:
     def _is_marker(self, peek: Peek, position: int) -> bool:
         """Return whether a bracket holds a word, such as [DONE], that is no value."""
         inside = peek.spaces(position + 1)
-        token = None if peek.char(position) == "{" else peek.between(inside, peek.word(inside))
+        if peek.char(position) == "{":
+            return False
+        token = peek.between(inside, peek.word(inside + (peek.char(inside) == "/"))).lstrip("/")
         value = atom(token) if token else None
         return value is not None and value.kind == "string"
+
+    def is_label(self, text: str, position: int, *, final: bool) -> bool | None:
+        """Return whether brackets that begin a text are no array; None if more text is needed."""
+        peek = Peek(text, position, final=final)
+        try:
+            return self._is_label(peek, text, position)
+        except MoreNeeded:
+            return None
+        except TooFar:
+            return False
+
+    def _is_label(self, peek: Peek, text: str, position: int) -> bool:
+        inside = peek.spaces(position + 1)
+        if not peek.char(inside).isalpha():
+            return False
+        end = peek.word(inside)
+        if peek.between(inside, end) in LITERALS_IN_ANY_CASE and peek.char(peek.spaces(end)) in {",", "]"}:
+            return False
+        end = _LABEL(text, inside, inside + _MOST_LABEL).end()
+        if end == inside + _MOST_LABEL or peek.char(end) != "]":
+            return False
+        following = peek.char(end + 1)
+        if following == "(":
+            return True
+        is_mark = _MARK_NAME(peek.between(inside, end)) is not None
+        return is_mark and peek.char(peek.spaces(end + 1)) in {"[", "{"}
 
     def _is_array(self, peek: Peek, position: int) -> bool:
         inside = position
@@ -246,9 +281,13 @@ class Prose:
     def _tag(self, text: str, position: int) -> tuple[int, Found | None]:
         tag = _REASONING(text, position)
         if tag is not None:
-            self._end_tag = f"</{tag[1]}>"
             self.at = self._base + position
-            return int(tag.end()), None
+            end: int = tag.end()
+            if tag[1]:
+                self._introduced = True
+                return end, Found.THOUGHT_END
+            self._end_tag = f"</{tag[2]}>"
+            return end, None
         if not self._final and _CUT_TAG(text, position):
             return position, Found.MAYBE
         return self._pass_one(text, position)

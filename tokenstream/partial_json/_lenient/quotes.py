@@ -51,6 +51,7 @@ class Look:
         fenced: Whether the document is in a code fence, which may end it.
         clean: Whether no quote inside the string has been found.
         quoting: Whether a quotation inside it is open.
+        on_line: Whether it is all that stands on its line so far.
         before: The last characters of the string.
     """
 
@@ -61,6 +62,7 @@ class Look:
         "_fenced",
         "_in_object",
         "_kind",
+        "_on_line",
         "_peek",
         "_quoting",
         "_start",
@@ -75,6 +77,7 @@ class Look:
         fenced: bool,
         clean: bool,
         quoting: bool,
+        on_line: bool,
         before: str,
     ) -> None:
         self._kind = kind
@@ -83,6 +86,7 @@ class Look:
         self._fenced = fenced
         self._clean = clean
         self._quoting = quoting
+        self._on_line = on_line
         self._before = before
         self._start = 0
 
@@ -167,7 +171,8 @@ class Look:
         if self._quoting and is_doubled:
             return Verdict.INNER
         if not self._in_object:
-            return Verdict.UNSURE
+            is_alone = self._on_line and self._clean and "\n" in self._peek.between(self._start, position)
+            return Verdict.ENDS if is_alone else Verdict.UNSURE
         if self._peek.key(position):
             return Verdict.ENDS
         # A quote that is doubled for one, or one that is there twice.

@@ -45,6 +45,7 @@ class LenientReader:
         "back",
         "base",
         "comma",
+        "commented",
         "counts",
         "document",
         "done",
@@ -140,6 +141,8 @@ class LenientReader:
         self.atom_begun = False
         """Whether its start has been told."""
 
+        self.commented = False
+        """Whether a comment stands behind the document."""
         self.second: LenientReader | None = None
         """The reader of another document while that is read: it must be equal to the first."""
         self.other_at = 0

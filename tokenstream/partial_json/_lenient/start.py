@@ -15,7 +15,7 @@ from tokenstream.partial_json._lenient.edges import (
     read_behind,
     refuse_empty_text,
 )
-from tokenstream.partial_json._lenient.gaps import is_odd, read_other, turn_to_prose
+from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd, read_other, turn_to_prose
 from tokenstream.partial_json._lenient.prose import Found
 from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, NO_GAP, LenientReader
 from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, is_step
@@ -40,9 +40,21 @@ def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEv
         return following
     if is_odd(char):
         return read_other(reader, text, position, out)
+    return begin_prose(reader, position)
+
+
+def begin_prose(reader: LenientReader, position: int) -> int:
     note_text(reader, reader.base + position)
     reader.around = STEPS["read_prose"]
     return position
+
+
+@under("/", START)
+def begin_comment_before(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    mark = text[position : position + 2]
+    if mark == "/" and not reader.final:
+        return reader.wait(position)
+    return enter_comment(reader, position, mark) if mark in {"//", "/*"} else begin_prose(reader, position)
 
 
 @is_step
@@ -65,15 +77,28 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
             return begin_another(reader, text, position, out)
         reader.in_prose = True
         return begin_document(reader, text, position, out)
+    if found is Found.THOUGHT_END and has_document(reader):
+        note_text(reader, prose.at)
+        return position
     if found is not Found.NOTHING:
-        reader.repaired.note("reasoning" if found is Found.THOUGHT else "code_fence", prose.at)
-    if found in {Found.FENCE, Found.THOUGHT}:
+        is_thought = found in {Found.THOUGHT, Found.THOUGHT_END}
+        reader.repaired.note("reasoning" if is_thought else "code_fence", prose.at)
+    if found in {Found.FENCE, Found.THOUGHT, Found.THOUGHT_END}:
         reader.around = STEPS["read_behind" if has_document(reader) else "read_start"]
         reader.gap = LINE_GAP
     return position
 
 
-@under("{[", START)
+@under("[", START)
+def begin_root_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin an array, unless its brackets are those of a link or of a mark such as [TOOL_CALLS]."""
+    is_label = reader.prose.is_label(text, position, final=reader.final)
+    if is_label is None:
+        return reader.wait(position)
+    return (turn_to_prose if is_label else begin_document)(reader, text, position, out)
+
+
+@under("{", START)
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     reader.around = STEPS["read_behind"]
     reader.text_noted = False
@@ -118,7 +143,7 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
 
 def is_placeholder(reader: LenientReader, opener: str) -> bool:
     """Return whether nothing but white space stands between `{}` and another object."""
-    is_next = not (reader.text_noted or reader.prose.fence or reader.gap == FENCE_GAP)
+    is_next = not (reader.text_noted or reader.commented or reader.prose.fence or reader.gap == FENCE_GAP)
     return reader.empty_end >= 0 and opener == "{" and is_next
 
 

@@ -16,7 +16,7 @@ from tokenstream.partial_json._lenient.backslashes import (
     is_command,
     is_rest_of_path,
 )
-from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING, PLAIN, Kind
+from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING, PLAIN, TRIPLE, Kind
 from tokenstream.partial_json._lenient.quotes import Look, Verdict
 from tokenstream.partial_json._strings import LONGEST_ESCAPE, SIMPLE, is_undecided, unescape
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Quoted", "Scene"]
 
 _WAITS = -1
+_TRIPLE = 3
 _MOST_ENTITY = 34
 """Characters of an HTML entity."""
 _TAIL = 32
@@ -53,6 +54,7 @@ class Scene(NamedTuple):
             document's own string, which end at the first quote.
         closers: The closing brackets that may come.
         fenced: Whether the document is in a code fence.
+        on_line: Whether nothing stands before it on its line.
     """
 
     base: int
@@ -60,6 +62,7 @@ class Scene(NamedTuple):
     in_object: bool | None = None
     closers: str = ""
     fenced: bool = False
+    on_line: bool = False
 
 
 class Quoted:
@@ -72,6 +75,8 @@ class Quoted:
 
     __slots__ = (
         "_closing_line",
+        "_has_lines",
+        "_has_quotes",
         "_in_path",
         "_is_mixed",
         "_is_raw",
@@ -102,6 +107,10 @@ class Quoted:
         self._tail = ""
         self._watched = False
         self._closing_line = False
+        self._has_lines = False
+        """Whether a line break is in it that is not escaped."""
+        self._has_quotes = False
+        """Whether quotes are in it that need no escape, being fewer than three."""
         self._is_raw = False
         """Whether a backslash was kept that shows that none is escaped."""
         self._undone = False
@@ -117,7 +126,7 @@ class Quoted:
 
         A quote that is missing shows by brackets that the string seems to hold.
         """
-        return self.clean and not self._closing_line and not self._ends_bracket
+        return self.clean and not (self._has_quotes or self._closing_line or self._ends_bracket)
 
     @property
     def _ends_bracket(self) -> bool:
@@ -149,9 +158,8 @@ class Quoted:
         """
         self.waits = False
         size = len(text)
-        run = self.kind.run
         while position < size and not self.closed and not self._repairs.is_full:
-            end: int = run(text, position).end()
+            end: int = self.kind.run(text, position).end()
             if end > position:
                 self._grow(text[position:end], pieces, scene)
             position = end
@@ -182,7 +190,8 @@ class Quoted:
         """Read what is no ordinary character, and return what is behind it."""
         quote = self.kind.quote(text, position)
         if quote is not None:
-            return self._quote(text, position, quote.end(), pieces, scene)
+            read = self._triple if self._is_triple else self._quote
+            return read(text, position, quote.end(), pieces, scene)
         char = text[position]
         if char == "\\":
             escape = (
@@ -195,8 +204,10 @@ class Quoted:
             return escape(text, position, pieces, scene)
         if char == "&":
             return self._entity(text, position, pieces, scene)
-        self._repairs.note("raw_control", scene.base + position)
+        if not self._is_triple:
+            self._repairs.note("raw_control", scene.base + position)
         if char in "\r\n":
+            self._has_lines = True
             self._closing_line = self._closing_line or self._ends_bracket
             self._watched = True
         self._grow(char, pieces, scene)
@@ -206,15 +217,13 @@ class Quoted:
         if scene.in_object is None:
             self.closed = True
             return behind
-        look = Look(
-            self.kind,
-            in_object=scene.in_object,
-            closers=scene.closers,
-            fenced=scene.fenced,
-            clean=self.clean,
-            quoting=self._quoting,
-            before=self._tail,
-        )
+        char = text[position]
+        if not self._tail and char in TRIPLE and char == text[behind : behind + 1] and self.clean:
+            # The third: nothing stands between the first and the second.
+            self._repairs.note("triple_quotes", scene.base + position - 1)
+            self.kind = TRIPLE[char]
+            return behind + 1
+        look = self._look(scene.in_object, scene)
         verdict = look.decide(text, behind, final=scene.final)
         if verdict is Verdict.WAITS:
             return _WAITS
@@ -227,6 +236,41 @@ class Quoted:
             self.clean = False
             self._quoting = not self._quoting and look.opens_quotation(text, behind)
             self._grow('"' if self.kind in (ESCAPED, HTML) else text[position], pieces, scene)
+        return behind
+
+    @property
+    def _is_triple(self) -> bool:
+        return self.kind.repair == "triple_quotes"
+
+    def _look(self, in_object: bool, scene: Scene) -> Look:  # noqa: FBT001 - never None here
+        return Look(
+            self.kind,
+            in_object=in_object,
+            closers=scene.closers,
+            fenced=scene.fenced,
+            clean=self.clean,
+            quoting=self._quoting,
+            on_line=scene.on_line and not self._has_lines,
+            before=self._tail,
+        )
+
+    def _triple(self, text: str, position: int, behind: int, pieces: list[str], scene: Scene) -> int:
+        """Read quotes in a string that three quotes end, the last three of those that stand together."""
+        spare = behind - position - _TRIPLE
+        if behind == len(text) and not scene.final and spare <= 0:
+            return _WAITS
+        if spare:
+            self._has_quotes = True
+            count = spare if spare > 0 else behind - position
+            self._grow(text[position : position + count], pieces, scene)
+            return position + count
+        verdict = self._look(bool(scene.in_object), scene).decide(text, behind, final=scene.final)
+        if verdict is Verdict.WAITS:
+            return _WAITS
+        if verdict is Verdict.ENDS:
+            self.closed = True
+        else:
+            self.unsure = scene.base + position
         return behind
 
     # -- escapes ---------------------------------------------------------------
