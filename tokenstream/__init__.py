@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.recovery import Retry, aresilient, resilient
     from tokenstream.router import Router
+    from tokenstream.schemas import Tools, response_format
     from tokenstream.steps import Steps
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
@@ -38,12 +39,14 @@ __all__ = [
     "Steps",
     "Stream",
     "ToolCall",
+    "Tools",
     "Usage",
     "aconnect",
     "aresilient",
     "connect",
     "merge",
     "resilient",
+    "response_format",
     "tap",
 ]
 
@@ -62,10 +65,12 @@ _HOMES = {
     "Steps": "steps",
     "Stream": "stream",
     "ToolCall": "message",
+    "Tools": "schemas",
     "Usage": "message",
     "aresilient": "recovery",
     "merge": "stream",
     "resilient": "recovery",
+    "response_format": "schemas",
     "tap": "stream",
 }
 

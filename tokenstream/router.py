@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._pattern import At
+    from tokenstream.schemas import Tools
 
 __all__ = ["Router", "ToolFailed", "ToolResults"]
 
@@ -57,6 +58,7 @@ class Router:
     stream is.
 
     Args:
+        tools: Tools to begin with, each a function; more can be registered.
         concurrency: How many tools may run at once on an `AsyncStream`; a
             `Stream` runs one after the other.
 
@@ -74,13 +76,16 @@ class Router:
 
     __slots__ = ("_concurrency", "_entries", "_tools")
 
-    def __init__(self, *, concurrency: int = 8) -> None:
+    def __init__(self, tools: Tools | None = None, /, *, concurrency: int = 8) -> None:
         given: Any = concurrency
         if not isinstance(given, int) or given < 1:
             raise MisuseError(f"concurrency= is how many tools run at once, at least 1, not {given!r}")
         self._concurrency = given
         self._entries: list[Entry] = []
         self._tools: dict[str, Entry] = {}
+        if tools is not None:
+            for name, function in _functions(tools).items():
+                self._add_tool(function, name, None)
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} handlers>"
@@ -89,6 +94,27 @@ class Router:
     def concurrency(self) -> int:
         """How many tools may run at once on an `AsyncStream`."""
         return self._concurrency
+
+    @property
+    def tools(self) -> Tools:
+        """The tools that are registered, for requests: `router.tools.to_openai_chat()`.
+
+        A tool is described by its function's docstring.
+
+        Raises:
+            MisuseError: There is none, or one takes what can't be told in JSON Schema.
+
+        Example:
+            >>> router = Router()
+            >>> @router.tool
+            ... def get_time(city: str) -> str:
+            ...     return f"noon in {city}"
+            >>> [tool["name"] for tool in router.tools.to_anthropic()]
+            ['get_time']
+        """
+        from tokenstream.schemas import Tools
+
+        return Tools(*[entry.as_tool() for entry in self._tools.values()])
 
     # -- registering -------------------------------------------------------
 
@@ -259,6 +285,17 @@ class Router:
         self._add(entry)
         self._tools[name] = entry
         return function
+
+
+def _functions(tools: Any) -> dict[str, Callable[..., Any]]:  # noqa: ANN401 - whatever is given
+    """Return the functions of what a router is made with."""
+    from tokenstream.schemas import Tools
+
+    if not isinstance(tools, Tools):
+        raise MisuseError(
+            "a router is made with tokenstream.Tools(function, …), or with none, and more is registered"
+        )
+    return tools.functions()
 
 
 def _name_of(function: Any) -> str:  # noqa: ANN401 - whatever is given

@@ -9,7 +9,7 @@ from typing import Any, assert_type
 
 from pydantic import BaseModel, TypeAdapter
 
-from tokenstream import AsyncStream, Message, Stream, ToolCall
+from tokenstream import AsyncStream, Message, Router, Stream, ToolCall, Tools, response_format
 from tokenstream.errors import OutputInvalid
 from tokenstream.events import ToolCallDelta, ToolCallDone
 from tokenstream.stages import ValidatedCalls
@@ -149,3 +149,24 @@ def plain_calls(message: Message, done: ToolCallDone, delta: ToolCallDelta) -> N
     assert_type(delta.partial_arguments, Any)
     takes_models([ToolCall[WeatherArgs]()])
     assert_type(ValidatedCalls(WeatherArgs, book_table).feed(done.call), list[ToolCall])
+
+
+def described_tools(body: Iterable[bytes]) -> None:
+    """What a request says of tools is JSON; their calls are plain ones, and `match` narrows them."""
+    tools = Tools(WeatherArgs, book_table, time=get_time)
+    assert_type(tools.to_openai_chat(strict=True), list[dict[str, Any]])
+    assert_type(response_format(TypeAdapter(Point)).to_gemini(), dict[str, Any])
+    assert_type(Router(tools, concurrency=2).tools, Tools)
+    for call in Stream(body).validated_calls(tools):
+        assert_type(call, ToolCall)
+        match call.arguments:
+            case WeatherArgs(city=city):
+                assert_type(city, str)
+            case _:
+                pass
+
+
+async def described_tools_later(stream: AsyncStream, tools: Tools) -> None:
+    """The same for an `AsyncStream`."""
+    async for call in stream.validated_calls(tools):
+        assert_type(call, ToolCall)

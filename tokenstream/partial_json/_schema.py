@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._shape import Slot
 
-__all__ = ["MOST_DEPTH", "Schema"]
+__all__ = ["MOST_DEPTH", "Schema", "is_struct_type"]
 
 T = TypeVar("T")
 AskedT = TypeVar("AskedT")
@@ -109,7 +109,7 @@ def _of(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
     # What is no type at all may tell something private of itself.
     title = title or f"an object of {type(type_or_adapter).__name__}"
     _refuse_no_type(type_or_adapter, title)
-    if _is_struct_type(type_or_adapter):
+    if is_struct_type(type_or_adapter):
         from tokenstream.partial_json._shape_msgspec import struct_slot
 
         with _building(title):
@@ -177,7 +177,7 @@ def _building(title: str) -> Generator[None]:
         ) from error
 
 
-def _is_struct_type(type_: Any) -> bool:  # noqa: ANN401 - any type
+def is_struct_type(type_: Any) -> bool:  # noqa: ANN401 - any type
     """Tell whether msgspec has to read a type: it is a Struct, or has one inside."""
     msgspec = sys.modules.get("msgspec")
     if msgspec is None:
@@ -185,4 +185,4 @@ def _is_struct_type(type_: Any) -> bool:  # noqa: ANN401 - any type
     cls = get_origin(type_) or type_
     if isinstance(cls, type) and issubclass(cls, msgspec.Struct):
         return True
-    return any(_is_struct_type(inner) for inner in get_args(type_))
+    return any(is_struct_type(inner) for inner in get_args(type_))

@@ -17,6 +17,7 @@ from tokenstream.errors import (
 )
 from tokenstream.events import ToolCallDone
 from tokenstream.stages._cursor import NULL
+from tokenstream.stages._tools_kinds import FunctionTool, TypeTool
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
     from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._tools_kinds import Tool
 
 __all__ = ["Entry", "Run", "ToolFailed", "Work"]
 
@@ -73,6 +75,12 @@ class Entry(NamedTuple):
             function = function.func
         name: str | None = getattr(function, "__qualname__", None)
         return name or type(function).__name__
+
+    def as_tool(self) -> Tool:
+        """Return what checks the calls of the tool that it is."""
+        if self.checked_by is self.function:
+            return FunctionTool(str(self.tool), self.function)
+        return TypeTool(str(self.tool), self.checked_by, self.function)
 
     def is_async(self) -> bool:
         """Tell whether what the function returns is to be awaited, as far as its kind says."""

@@ -10,12 +10,12 @@ from tokenstream.errors import MisuseError
 from tokenstream.partial_json._schema import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import TypeAlias
 
     Tool: TypeAlias = "TypeTool | FunctionTool"
 
-__all__ = ["FunctionTool", "TypeTool", "make_tool"]
+__all__ = ["FunctionTool", "ToolTable", "TypeTool", "gather", "make_tool"]
 
 
 class TypeTool:
@@ -24,13 +24,15 @@ class TypeTool:
     Args:
         name: The name by which the model calls it.
         type: The type, or a `TypeAdapter`.
+        documented_by: The function whose docstring tells what the tool does; None for the type's own.
     """
 
-    __slots__ = ("_type", "name", "schema")
+    __slots__ = ("documented_by", "name", "schema", "type")
 
-    def __init__(self, name: str, type: Any) -> None:  # noqa: A002, ANN401 - any type
+    def __init__(self, name: str, type: Any, documented_by: object = None) -> None:  # noqa: A002, ANN401 - any type
         self.name = name
-        self._type = type
+        self.documented_by = documented_by
+        self.type: Any = type
         self.schema = Schema[Any].of(type)
         """What the arguments are."""
 
@@ -57,8 +59,8 @@ class TypeTool:
             "or give its function in place of the type"
         )
 
-    def __reduce__(self) -> tuple[type[TypeTool], tuple[str, Any]]:
-        return TypeTool, (self.name, self._type)
+    def __reduce__(self) -> tuple[type[TypeTool], tuple[str, Any, object]]:
+        return TypeTool, (self.name, self.type, self.documented_by)
 
 
 class FunctionTool:
@@ -72,24 +74,24 @@ class FunctionTool:
         MisuseError: What it takes cannot be found out.
     """
 
-    __slots__ = ("_function", "_signature", "name")
+    __slots__ = ("function", "name", "signature")
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         # A type has no signature to look at.
         from tokenstream.stages._tools_signature import Signature
 
         self.name = name
-        self._function = function
-        self._signature = Signature(function)
+        self.function = function
+        self.signature = Signature(function)
 
     @property
     def schema(self) -> Schema[Any]:
         """What the arguments are, as a rule."""
-        return self._signature.schema
+        return self.signature.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
         """Return what the arguments are that begin so; None while that cannot be told."""
-        return self._signature.schema_of(start)
+        return self.signature.schema_of(start)
 
     def read(self, text: str) -> dict[str, Any]:
         """Return the arguments by the names of the function's parameters.
@@ -97,30 +99,80 @@ class FunctionTool:
         Raises:
             OutputInvalid: The function does not take them.
         """
-        return self._signature.read(text)
+        return self.signature.read(text)
 
     def as_json(self, text: str) -> str:
         """Return text that is no JSON as the function's first argument."""
-        return json.dumps({self._signature.first: text})
+        return json.dumps({self.signature.first: text})
 
     def run(self, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
         """Call the function."""
-        return self._signature.call(arguments)
+        return self.signature.call(arguments)
 
     def __reduce__(self) -> tuple[type[FunctionTool], tuple[str, Callable[..., Any]]]:
-        return FunctionTool, (self.name, self._function)
+        return FunctionTool, (self.name, self.function)
+
+
+class ToolTable:
+    """Tools by the names that the model calls them by: what is given in place of them, as one.
+
+    Args:
+        by_name: The tools.
+    """
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, by_name: Mapping[str, Tool]) -> None:
+        self._by_name = dict(by_name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which the model calls the tools, in their order."""
+        return tuple(self._by_name)
+
+    def checks(self) -> tuple[Tool, ...]:
+        """Return what checks the calls of each tool, and runs them."""
+        return tuple(self._by_name.values())
+
+
+def gather(tools: Iterable[object], named: Mapping[str, object]) -> dict[str, Tool]:
+    """Return tools by name: those that are given, and those of the tables among them.
+
+    Args:
+        tools: Types, functions, and tables of them.
+        named: Types and functions by the name that the model calls them by.
+
+    Raises:
+        MisuseError: One is no tool, or has no name, or that of another; or there is none.
+    """
+    found: list[Tool] = []
+    for each in tools:
+        found.extend(each.checks() if isinstance(each, ToolTable) else [make_tool(each)])
+    found.extend(make_tool(tool, name) for name, tool in named.items())
+    by_name: dict[str, Tool] = {}
+    for tool in found:
+        if tool.name in by_name:
+            raise MisuseError(
+                f"two tools are named {tool.name!r}; name one of them by a keyword: other_name=…"
+            )
+        by_name[tool.name] = tool
+    if not by_name:
+        raise MisuseError("no tools were given; give the types or functions that calls are checked against")
+    return by_name
 
 
 def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - whatever is given
     """Return what checks the calls of a tool.
 
     Args:
-        tool: A type, a `TypeAdapter` or a function.
+        tool: A type, a `TypeAdapter` or a function; what checks its calls already stays as it is.
         name: The name by which the model calls it; None for its own.
 
     Raises:
         MisuseError: It is none of these, or has no name.
     """
+    if name is None and isinstance(tool, TypeTool | FunctionTool):
+        return tool
     if _is_type(tool):
         return TypeTool(name or _name_of(tool), tool)
     if not callable(tool):

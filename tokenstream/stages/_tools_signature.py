@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["Signature"]
+__all__ = ["Signature", "adapter_of"]
 
 _EMPTY = inspect.Parameter.empty
 _BEGUN: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
@@ -60,23 +60,25 @@ class Signature:
         MisuseError: Its parameters cannot be found out, or have types that no JSON can have.
     """
 
-    __slots__ = ("_function", "_only", "_parameters", "_schema", "_signature", "first")
+    __slots__ = ("_function", "_only", "_schema", "_signature", "first", "parameters", "types")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         try:
             self._signature = inspect.signature(function)
-            self._parameters = self._signature.parameters
-            types = _types_of(function, self._parameters)
-            self._schema = Schema[Any].of(_adapter(self._parameters, types))
-            self._only = _Only.of(self._parameters, types)
+            self.parameters: Mapping[str, inspect.Parameter] = self._signature.parameters
+            """The parameters by name, in their order."""
+            self.types = _types_of(function, self.parameters)
+            """Their types; Any where none is declared."""
+            self._schema = Schema[Any].of(adapter_of(self.parameters, self.types))
+            self._only = _Only.of(self.parameters, self.types)
         except (TypeError, ValueError, NameError, PydanticUserError) as error:
             name = getattr(function, "__qualname__", type(function).__qualname__)
             raise MisuseError(
                 f"the parameters of {name} cannot be told from its signature: {error}; "
                 "give a type for its arguments in its place"
             ) from error
-        self.first = next(iter(self._parameters), "input")
+        self.first = next(iter(self.parameters), "input")
         """The name of the first parameter."""
 
     @property
@@ -89,6 +91,11 @@ class Signature:
         only = self._only
         named = only is not None and only.is_named_first(start)
         return None if named is None else self._schema if named else self.schema
+
+    @property
+    def only(self) -> Any:  # noqa: ANN401 - any type
+        """The type of the only parameter, where the arguments may be that itself; None elsewhere."""
+        return None if self._only is None else self.types[self._only.name]
 
     def read(self, text: str) -> dict[str, Any]:
         """Return the arguments by name, with values of the types that the function declares.
@@ -109,7 +116,7 @@ class Signature:
         """Call the function with arguments that `read` has returned."""
         given = dict(arguments)
         bound = inspect.BoundArguments(self._signature, {})
-        for name, parameter in self._parameters.items():
+        for name, parameter in self.parameters.items():
             if parameter.kind is not _NAMED and name in given:
                 value = given.pop(name)
                 bound.arguments[name] = tuple(value) if parameter.kind is _VALUES else value
@@ -184,7 +191,7 @@ class _Others:
         return schema
 
 
-def _adapter(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> TypeAdapter[Any]:
+def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> TypeAdapter[Any]:
     """Return the adapter of an object with a field for each parameter."""
     fields: dict[str, Any] = {}
     others: Any = None

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._json import is_one_value
-from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
+from tokenstream.errors import InvalidJSON, OutputInvalid
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.stages._tools_call import CheckedCall
 from tokenstream.stages._tools_draft import CallDraft, CallPartials
-from tokenstream.stages._tools_kinds import make_tool
+from tokenstream.stages._tools_kinds import gather
 from tokenstream.stages._tools_words import words_for_model
 
 if TYPE_CHECKING:
     from tokenstream.errors import TokenStreamError
     from tokenstream.message import ToolCall
-    from tokenstream.stages._tools_kinds import Tool
 
 __all__ = ["CallDraft", "ValidatedCalls"]
 
@@ -31,7 +30,7 @@ class ValidatedCalls:
 
     Args:
         tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs)
-            or functions; the tool's name is theirs.
+            or functions, whose name the tool has; or `tokenstream.Tools` of them.
         named: Tools by the name that the model calls them by; a `TypeAdapter` or a
             callable object needs one.
 
@@ -57,17 +56,7 @@ class ValidatedCalls:
         self.error: TokenStreamError | None = None
         """Always None: what is wrong with a call is on the call."""
         self.stop: str | None = None
-        self._tools: dict[str, Tool] = {}
-        for tool in (*[make_tool(each) for each in tools], *[make_tool(named[name], name) for name in named]):
-            if tool.name in self._tools:
-                raise MisuseError(
-                    f"two tools are named {tool.name!r}; name one of them by a keyword: other_name=…"
-                )
-            self._tools[tool.name] = tool
-        if not self._tools:
-            raise MisuseError(
-                "no tools were given; give the types or functions that calls are checked against"
-            )
+        self._tools = gather(tools, named)
 
     @property
     def names(self) -> tuple[str, ...]:

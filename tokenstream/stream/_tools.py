@@ -179,7 +179,7 @@ class CallViews(ChoiceBase[SyncDriver]):
         Args:
             tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs),
                 whose values `call.arguments` is then, or functions, which `call.run()`
-                then calls. The tool's name is theirs.
+                then calls. The tool's name is theirs. Or `tokenstream.Tools` of them.
             named: The same by the name that the model calls the tool by; a `TypeAdapter`
                 or a callable object needs one.
 
@@ -327,7 +327,7 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
         Args:
             tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs),
                 whose values `call.arguments` is then, or functions, which `call.run()`
-                then calls. The tool's name is theirs.
+                then calls. The tool's name is theirs. Or `tokenstream.Tools` of them.
             named: The same by the name that the model calls the tool by; a `TypeAdapter`
                 or a callable object needs one.
 

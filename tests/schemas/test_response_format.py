@@ -1,0 +1,210 @@
+"""`response_format`: the keys that ask for an answer of a type, in every API's form."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field, TypeAdapter
+
+from tests.partial_json.typed import CASES
+from tests.schemas.sdks import TOOLS, accept_form, method_of
+from tests.support.packages import needed
+from tokenstream import response_format
+from tokenstream.errors import MisuseError
+
+
+class Step(BaseModel):
+    title: str = Field(min_length=1, max_length=80)
+    minutes: int = Field(default=5, ge=0, le=600)
+
+
+class Recipe(BaseModel):
+    """A recipe.
+
+    For a few people.
+    """
+
+    name: str
+    best: Step = Field(description="The one to watch.")
+    steps: list[Step] = Field(description="In order.")
+    price: Decimal | None = None
+
+
+KEYS = {
+    "openai-chat": "response_format",
+    "openai-responses": "text",
+    "anthropic": "output_config",
+    "gemini": "generationConfig",
+    "bedrock": "outputConfig",
+    "ollama": "format",
+    "cohere": "response_format",
+    "mistral": "response_format",
+}
+_TYPES = [Recipe, *[type_ for type_, _ in CASES]]
+_REFUSALS = re.compile("asks for|is no object|no JSON schema can tell")
+
+
+_SAYS = {"type", "properties", "anyOf", "items", "$ref"}
+
+
+def _schema(keys: Any) -> Any:
+    """Return the schema that is somewhere in a request."""
+    if isinstance(keys, str) and keys.startswith("{"):
+        keys = json.loads(keys)
+    if not isinstance(keys, dict):
+        return None
+    if _SAYS & keys.keys() and keys.get("type") not in ("json_schema", "json_object"):
+        return keys
+    return next((found for each in keys.values() if (found := _schema(each)) is not None), None)
+
+
+@pytest.mark.parametrize("api", TOOLS)
+def test_every_api_takes_it_by_its_own_types(api: str) -> None:
+    """The SDKs' types are the oracle; the keys are those of the request."""
+    keys = getattr(response_format(Recipe), method_of(api))()
+    schema = _schema(keys)
+
+    assert [KEYS[api]] == list(keys)
+    accept_form(api, keys)
+    assert "name" in schema["required"]
+    assert "In order." in schema["properties"]["steps"]["description"]
+    assert "The one to watch." in schema["properties"]["best"]["description"]
+
+
+@pytest.mark.parametrize("api", TOOLS)
+def test_each_shape_of_types_is_taken_or_refused_with_words(api: str) -> None:
+    """Of the types that drafts are tested with; nothing else comes out, and what comes out is sent."""
+    refused = []
+    for type_ in _TYPES:
+        try:
+            keys = getattr(response_format(type_), method_of(api))()
+        except MisuseError as error:
+            refused.append(str(error))
+        else:
+            accept_form(api, keys)
+
+    assert [] == [words for words in refused if not _REFUSALS.search(words)]
+    assert len(refused) < len(_TYPES) * 2 // 3
+
+
+def _fixpoint(strict: Callable[[Any], Any], keys: Any) -> None:
+    schema = _schema(keys)
+
+    assert schema == strict(copy.deepcopy(schema))
+
+
+def test_openais_sdk_finds_nothing_to_change_in_a_strict_schema() -> None:
+    """What its own `to_strict_json_schema` does is done already, for every type that is taken."""
+    helper = needed("openai.lib._pydantic")
+    strict = helper._ensure_strict_json_schema  # noqa: SLF001 - it takes a schema, and not only a type
+    for type_ in _TYPES:
+        try:
+            keys = response_format(type_).to_openai_chat()
+        except MisuseError:
+            continue
+        _fixpoint(lambda schema: strict(schema, path=(), root=schema), keys)
+    theirs = helper.to_strict_json_schema(Step)
+    ours = _schema(response_format(Step).to_openai_responses())
+
+    assert theirs["required"] == ours["required"]
+    assert theirs["additionalProperties"] == ours["additionalProperties"]
+
+
+def test_anthropics_sdk_finds_nothing_to_change_in_a_schema() -> None:
+    """What its own `transform_schema` does is done already; but it drops the type beside an enum."""
+    transform = needed("anthropic.lib._parse._transform").transform_schema
+    compared = 0
+    for type_ in _TYPES:
+        try:
+            schema = _schema(response_format(type_).to_anthropic())
+        except MisuseError:
+            continue
+        if "enum" not in json.dumps(schema) and "const" not in json.dumps(schema):
+            assert schema == transform(copy.deepcopy(schema))
+            compared += 1
+
+    assert compared > 10
+
+
+def test_mistrals_sdk_finds_nothing_to_change_in_a_schema() -> None:
+    """What its own helper does to a model's schema is done already."""
+    helper = needed("mistralai.extra.utils._pydantic_helper").rec_strict_json_schema
+    _fixpoint(helper, response_format(Recipe).to_mistral())
+
+
+def test_what_an_api_has_no_keyword_for_is_told_in_words() -> None:
+    """So that the model reads it, though nothing holds it to it; validation still does."""
+    title = _schema(response_format(Step).to_openai_chat())["properties"]["title"]
+    minutes = _schema(response_format(Step).to_anthropic())["properties"]["minutes"]
+
+    assert {"type": "string", "description": "(maxLength: 80; minLength: 1)"} == title
+    assert {"type": "integer", "description": "(default: 5; maximum: 600; minimum: 0)"} == minutes
+    price = _schema(response_format(Recipe).to_openai_chat())["properties"]["price"]
+    assert "pattern" not in json.dumps(price).replace("(pattern", "")
+
+
+def test_not_strict_is_json_schema_as_it_is() -> None:
+    """Where a server is told not to hold the model to it."""
+    keys = response_format(Step).to_openai_chat(strict=False)
+
+    assert keys["response_format"]["json_schema"]["strict"] is False
+    assert ["title"] == _schema(keys)["required"]
+    assert 5 == _schema(response_format(Step).to_ollama())["properties"]["minutes"]["default"]
+    assert (
+        response_format(dict[str, int]).to_openai_responses(strict=False)["text"]["format"]["strict"] is False
+    )
+
+
+def test_what_is_no_object_goes_where_an_api_takes_it() -> None:
+    """OpenAI's SDK takes models alone; Gemini, Ollama and Anthropic take any JSON."""
+    steps = response_format(list[Step])
+
+    assert "array" == steps.to_ollama()["format"]["type"]
+    assert "array" == steps.to_gemini()["generationConfig"]["responseJsonSchema"]["type"]
+    assert "array" == steps.to_anthropic()["output_config"]["format"]["schema"]["type"]
+    for api in ("openai_chat", "openai_responses", "mistral", "cohere", "bedrock"):
+        with pytest.raises(
+            MisuseError, match=r"list\[Step\] is no object, and \w+ answers with an object alone"
+        ):
+            getattr(steps, f"to_{api}")()
+
+
+def test_names_are_such_as_apis_take() -> None:
+    """The type's own, in the letters that they allow, or the one that is given."""
+
+    def name_of(type_: Any, **given: str) -> Any:
+        return response_format(type_, **given).to_openai_chat(strict=False)["response_format"]["json_schema"][
+            "name"
+        ]
+
+    assert "Recipe" == name_of(Recipe)
+    assert "dict_str__int_" == name_of(dict[str, int])
+    assert "step_1" == name_of(TypeAdapter(Step), name="step 1")
+    assert "<ResponseFormat Recipe>" == repr(response_format(Recipe))
+
+
+def test_what_cannot_be_told_names_the_field() -> None:
+    """Of the type itself, and of what is strict."""
+
+    class Calling(BaseModel):
+        name: str
+        handler: Callable[[], int]
+
+    class Open(BaseModel):
+        name: str
+        steps: list[dict[str, int]]
+
+    with pytest.raises(
+        MisuseError, match="the field 'handler' of Calling has a type that no JSON schema can tell"
+    ):
+        response_format(Calling)
+    with pytest.raises(MisuseError, match=r"the field 'steps\[\]' of Open is an object of any keys"):
+        response_format(Open).to_openai_chat()
+    with pytest.raises(MisuseError, match="there is no schema for"):
+        response_format(3)

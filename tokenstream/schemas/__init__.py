@@ -1,0 +1,6 @@
+"""What a request says of tools and of an answer's form: JSON schemas, by each API's rules."""
+
+from tokenstream.schemas._response_format import ResponseFormat, response_format
+from tokenstream.schemas._tools import Tools
+
+__all__ = ["ResponseFormat", "Tools", "response_format"]

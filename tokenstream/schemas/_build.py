@@ -1,0 +1,169 @@
+"""Schemas out of types and out of the signatures of functions, as pydantic and msgspec tell them."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+
+from pydantic import PydanticUserError, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from tokenstream.partial_json._schema import is_struct_type
+from tokenstream.schemas._docstrings import docstring_of, first_paragraph, parameter_descriptions
+from tokenstream.schemas._rules import Refused, definition
+from tokenstream.stages._tools_kinds import FunctionTool
+from tokenstream.stages._tools_signature import adapter_of
+
+if TYPE_CHECKING:
+    from tokenstream.stages._tools_kinds import Tool
+    from tokenstream.stages._tools_signature import Signature
+
+__all__ = ["Described", "describe", "describe_type"]
+
+_EMPTY = inspect.Parameter.empty
+_OPTIONAL = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+_NO_JSON = "has a type that no JSON schema can tell"
+
+
+class Described(NamedTuple):
+    """What a model is told of a tool's arguments, or of an answer's form."""
+
+    description: str
+    schema: dict[str, Any]
+
+
+class _Untitled(GenerateJsonSchema):
+    """Schemas without the titles that are made of the names of fields, and that no model needs."""
+
+    # A default that no JSON can be is left out; a program's own loggers need not hear of it.
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as pydantic has it
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - as pydantic has it
+        return False
+
+
+def describe(tool: Tool) -> Described:
+    """Return what a model is told of a tool.
+
+    Args:
+        tool: The tool.
+
+    Raises:
+        Refused: What it takes cannot be told.
+    """
+    if isinstance(tool, FunctionTool):
+        docstring = docstring_of(tool.function)
+        told = _of_function(tool.signature)
+    else:
+        docstring = docstring_of(tool.documented_by) if tool.documented_by is not None else ""
+        told = describe_type(tool.type)
+    if told.schema.get("type") != "object":
+        raise Refused("", "takes no JSON object, as tools do: put what it takes into a field of a model")
+    _add_descriptions(told.schema, docstring)
+    return told._replace(description=first_paragraph(docstring) or told.description)
+
+
+def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
+    """Return what a model is told of a type.
+
+    Raises:
+        Refused: It cannot be told.
+    """
+    schema = _of_type(type_)
+    definitions = schema.pop("$defs", {})
+    while "$ref" in schema:
+        # A type that holds itself is a definition: at the root it stands as itself.
+        schema = {**definitions[definition(schema.pop("$ref"))], **schema}
+    docstring = schema.pop("description", "")
+    schema.pop("title", None)
+    _add_descriptions(schema, docstring)
+    return Described(first_paragraph(docstring), _with_definitions(schema, definitions))
+
+
+def _of_type(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
+    if is_struct_type(type_):
+        from msgspec.json import schema
+
+        try:
+            return schema(type_)
+        except TypeError as error:
+            raise Refused(_culprit(type_), _NO_JSON) from error
+    try:
+        adapter: TypeAdapter[Any] = type_ if isinstance(type_, TypeAdapter) else TypeAdapter(type_)
+        return adapter.json_schema(schema_generator=_Untitled)
+    except PydanticUserError as error:
+        raise Refused(_culprit(type_), _NO_JSON) from error
+
+
+def _of_function(signature: Signature) -> Described:
+    if signature.only is not None:
+        return describe_type(signature.only)
+    kept = dict(signature.parameters)
+    try:
+        schema = adapter_of(kept, signature.types).json_schema(schema_generator=_Untitled)
+    except PydanticUserError:
+        kept = {name: each for name, each in kept.items() if not _left_out(signature, name, each)}
+        schema = adapter_of(kept, signature.types).json_schema(schema_generator=_Untitled)
+    schema.pop("title", None)
+    properties = schema.setdefault("properties", {})
+    for name, parameter in kept.items():
+        default = _as_json(parameter.default)
+        if default is not None and name in properties:
+            properties[name].setdefault("default", default)
+    return Described("", _with_definitions(schema, schema.pop("$defs", {})))
+
+
+def _left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> bool:
+    """Tell whether a parameter is left to its default, since no JSON can be of its type.
+
+    Raises:
+        Refused: It has no default.
+    """
+    if _has_schema(signature.types[name]):
+        return False
+    if parameter.default is _EMPTY and parameter.kind not in _OPTIONAL:
+        raise Refused(name, _NO_JSON)
+    return True
+
+
+def _has_schema(type_: Any) -> bool:  # noqa: ANN401 - any type
+    try:
+        adapter_of(
+            {"it": inspect.Parameter("it", inspect.Parameter.KEYWORD_ONLY)}, {"it": type_}
+        ).json_schema(schema_generator=_Untitled)
+    except PydanticUserError:
+        return False
+    return True
+
+
+def _culprit(type_: Any) -> str:  # noqa: ANN401 - any type
+    """Return the field whose type has no schema; "" where none can be named."""
+    try:
+        fields = get_type_hints(type_, include_extras=True)
+    except (NameError, TypeError):
+        return ""
+    return next((name for name, each in fields.items() if not _has_schema(each)), "")
+
+
+def _as_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
+    if default is _EMPTY or default is None:
+        return None
+    try:
+        return to_jsonable_python(default, inf_nan_mode="null")
+    except (PydanticSerializationError, ValueError):
+        return None
+
+
+def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
+    """Tell of properties what a docstring says, where their own types say nothing."""
+    properties = schema.get("properties", {})
+    if all("description" in each for each in properties.values()):
+        return
+    for name, words in parameter_descriptions(docstring).items():
+        if name in properties and words:
+            properties[name].setdefault("description", words)
+
+
+def _with_definitions(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "$defs": definitions} if definitions else schema

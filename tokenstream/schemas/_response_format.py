@@ -1,0 +1,183 @@
+"""The form that an answer is to have, as each API's request wants it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.partial_json._schema import Schema
+from tokenstream.schemas._build import describe_type
+from tokenstream.schemas._rules import (
+    ANTHROPIC_STRICT,
+    COHERE_STRICT,
+    GEMINI,
+    MISTRAL_STRICT,
+    OPENAI_STRICT,
+    PLAIN,
+    Refused,
+    Rules,
+)
+
+__all__ = ["ResponseFormat", "response_format"]
+
+_MOST_NAME = 64
+_OTHER = re.compile(r"[^A-Za-z0-9_-]")
+
+
+class ResponseFormat:
+    """The form that an answer is to have: the keys of a request that ask for it.
+
+    Args:
+        name: What the request calls it, where the API wants a name.
+        title: The type's name, for people.
+        description: What it is for.
+        schema: The JSON schema.
+    """
+
+    __slots__ = ("_description", "_name", "_schema", "_title")
+
+    def __init__(self, name: str, title: str, description: str, schema: dict[str, Any]) -> None:
+        self._name = name
+        self._title = title
+        self._description = description
+        self._schema = schema
+
+    def __repr__(self) -> str:
+        return f"<ResponseFormat {self._title}>"
+
+    def to_openai_chat(self, *, strict: bool = True) -> dict[str, Any]:
+        """Return `response_format` of OpenAI Chat Completions.
+
+        Args:
+            strict: Whether the model is held to the schema: then it writes every field, those
+                that have a default, too.
+
+        Raises:
+            MisuseError: The type is no object, or has a field that OpenAI's strict mode takes no
+                schema of.
+        """
+        told = self._named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
+        return {"response_format": {"type": "json_schema", "json_schema": told}}
+
+    def to_openai_responses(self, *, strict: bool = True) -> dict[str, Any]:
+        """Return `text` of OpenAI Responses.
+
+        Args:
+            strict: As in `to_openai_chat`.
+
+        Raises:
+            MisuseError: As in `to_openai_chat`.
+        """
+        told = self._named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
+        return {"text": {"format": {"type": "json_schema", **told}}}
+
+    def to_anthropic(self) -> dict[str, Any]:
+        """Return `output_config` of Anthropic Messages.
+
+        Raises:
+            MisuseError: The type has a field that Anthropic takes no schema of.
+        """
+        schema = self._written(ANTHROPIC_STRICT)
+        return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+
+    def to_gemini(self) -> dict[str, Any]:
+        """Return `generationConfig` of Gemini."""
+        told = {"responseMimeType": "application/json", "responseJsonSchema": self._written(GEMINI)}
+        return {"generationConfig": told}
+
+    def to_bedrock(self) -> dict[str, Any]:
+        """Return `outputConfig` of Bedrock's Converse, which some of its models take.
+
+        Raises:
+            MisuseError: The type is no object, or has a field that the API takes no schema of.
+        """
+        told = self._named(ANTHROPIC_STRICT, "Bedrock", {})
+        told["schema"] = json.dumps(told["schema"], ensure_ascii=False)
+        return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": told}}}}
+
+    def to_cohere(self) -> dict[str, Any]:
+        """Return `response_format` of Cohere's v2 chat, which takes none beside tools.
+
+        Raises:
+            MisuseError: The type is no object, has no required field, or one that Cohere takes no
+                schema of.
+        """
+        schema = self._object(COHERE_STRICT, "Cohere")
+        return {"response_format": {"type": "json_object", "json_schema": schema}}
+
+    def to_mistral(self, *, strict: bool = True) -> dict[str, Any]:
+        """Return `response_format` of Mistral's own chat.
+
+        Args:
+            strict: Whether the model is held to the schema.
+
+        Raises:
+            MisuseError: The type is no object, or has a field that Mistral's strict mode takes no
+                schema of.
+        """
+        told = self._named(MISTRAL_STRICT if strict else PLAIN, "Mistral", {"strict": strict})
+        return {"response_format": {"type": "json_schema", "json_schema": told}}
+
+    def to_ollama(self) -> dict[str, Any]:
+        """Return `format` of Ollama's own chat."""
+        return {"format": self._written(PLAIN)}
+
+    # -- within ------------------------------------------------------------
+
+    def _named(self, rules: Rules, api: str, more: dict[str, Any]) -> dict[str, Any]:
+        told = {"description": self._description} if self._description else {}
+        return {"name": self._name, **told, "schema": self._object(rules, api), **more}
+
+    def _object(self, rules: Rules, api: str) -> dict[str, Any]:
+        if self._schema.get("type") != "object":
+            raise MisuseError(
+                f"{self._title} is no object, and {api} answers with an object alone: put it into a field "
+                "of a model, and read that with at= or as the model"
+            )
+        return self._written(rules)
+
+    def _written(self, rules: Rules) -> dict[str, Any]:
+        try:
+            return rules.apply(self._schema)
+        except Refused as refused:
+            raise MisuseError(
+                f"{_subject(self._title, refused)}; say more of it in the type, or give the type as a tool "
+                "that is not strict, and read its call with tool=…"
+            ) from None
+
+
+def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  # noqa: A002, ANN401 - any type
+    """Return what a request says of the form that its answer is to have.
+
+    The same type is then what `stream.partials`, `stream.result` and their like read.
+
+    Args:
+        type: A pydantic model, dataclass, TypedDict, msgspec Struct, or a `TypeAdapter`.
+        name: What the request calls it; None for the type's own name.
+
+    Raises:
+        MisuseError: There is no JSON schema of it; the field is named.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> class City(BaseModel):
+        ...     name: str
+        >>> response_format(City).to_ollama()["format"]["properties"]
+        {'name': {'type': 'string'}}
+        >>> request = {"model": "example-model", "stream": True, **response_format(City).to_openai_chat()}
+    """
+    title = Schema[Any].of(type).title
+    try:
+        description, schema = describe_type(type)
+    except Refused as refused:
+        raise MisuseError(_subject(title, refused)) from refused.__cause__
+    named = _OTHER.sub("_", title if name is None else name)[:_MOST_NAME]
+    return ResponseFormat(named or "answer", title, description, schema)
+
+
+def _subject(title: str, refused: Refused) -> str:
+    return (
+        f"the field {refused.place!r} of {title} {refused.why}" if refused.place else f"{title} {refused.why}"
+    )

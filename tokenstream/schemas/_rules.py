@@ -1,0 +1,255 @@
+"""What each API takes of JSON Schema, and a schema written by its rules.
+
+A schema comes from a type of the program and says what the type asks for. Some
+APIs hold a model to it, and take a part of JSON Schema only. What they have no
+keyword for, such as a smallest number, goes into the description, where the model
+reads it; what would be lost that way, such as the keys of an object that takes any,
+is refused. Validation still checks all of it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tokenstream.formats._read import is_dict, is_list
+
+__all__ = [
+    "ANTHROPIC_STRICT",
+    "COHERE_STRICT",
+    "GEMINI",
+    "MISTRAL_STRICT",
+    "OLLAMA",
+    "OPENAI_STRICT",
+    "PLAIN",
+    "Refused",
+    "Rules",
+    "definition",
+]
+
+_BASIC = frozenset(
+    {"$ref", "anyOf", "const", "description", "enum", "items", "properties", "required", "type"}
+)
+_CLOSED = _BASIC | {"additionalProperties"}
+_KINDS = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"})
+"""Keywords of which one at least says what a value is."""
+_SILENT = frozenset({"additionalProperties", "discriminator", "title"})
+"""Keywords that tell a model nothing."""
+_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_FORMATS = frozenset(
+    {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"},
+)
+_LOOKAROUND = ("(?=", "(?!", "(?<=", "(?<!")
+_TYPES: tuple[tuple[type, str], ...] = (
+    (bool, "boolean"),
+    (int, "integer"),
+    (float, "number"),
+    (str, "string"),
+)
+
+
+class Refused(Exception):
+    """A schema cannot be written by an API's rules.
+
+    Args:
+        place: The field, as `steps[].title`; "" for the whole.
+        why: What is wrong with it, to follow its name.
+    """
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(place, why)
+        self.place = place
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an API takes of JSON Schema."""
+
+    name: str
+    """Whose rules they are, for people."""
+    keywords: frozenset[str] | None = None
+    """What it takes; None for all."""
+    formats: frozenset[str] | None = None
+    """What it knows as the `format` of a string; None for all."""
+    closed: bool = False
+    """Every object names all its keys, and every value has a type."""
+    complete: bool = False
+    """Every property is required."""
+    fewest: bool = False
+    """The only length of an array that can be asked for is at least 0 or 1."""
+    inline: bool = False
+    """Definitions are written where they are used, but for those that hold themselves."""
+    some_required: bool = False
+    """At least one property is required."""
+
+    def apply(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return a schema by these rules.
+
+        Args:
+            schema: The schema, which stays as it is.
+
+        Raises:
+            Refused: Part of it has no place there.
+        """
+        written = _Writing(self, schema.get("$defs", {})).whole(schema)
+        if self.some_required and not written.get("required"):
+            raise Refused("", f"has no required field, and {self.name} asks for one")
+        return written
+
+    def takes(self, key: str, value: object) -> bool:
+        """Tell whether a keyword with that value can stay as it is."""
+        if self.keywords is None or key not in self.keywords:
+            return self.keywords is None
+        if key == "format":
+            return self.formats is None or value in self.formats
+        if key == "pattern":
+            return not any(sign in str(value) for sign in _LOOKAROUND)
+        return not (self.fewest and key == "minItems" and value not in (0, 1))
+
+
+PLAIN = Rules("JSON Schema")
+OPENAI_STRICT = Rules(
+    "OpenAI's strict mode",
+    keywords=_CLOSED
+    | {"exclusiveMaximum", "exclusiveMinimum", "format", "maxItems", "maximum"}
+    | {"minItems", "minimum", "multipleOf", "pattern"},
+    formats=_FORMATS,
+    closed=True,
+    complete=True,
+)
+ANTHROPIC_STRICT = Rules(
+    "Anthropic's strict mode",
+    keywords=_CLOSED | {"allOf", "format", "minItems"},
+    formats=_FORMATS | {"uri"},
+    closed=True,
+    fewest=True,
+)
+MISTRAL_STRICT = Rules("Mistral's strict mode", closed=True)
+COHERE_STRICT = Rules(
+    "Cohere's strict_tools",
+    keywords=_CLOSED | {"format", "pattern"},
+    formats=frozenset({"date", "date-time", "time", "uuid"}),
+    closed=True,
+    some_required=True,
+)
+GEMINI = Rules(
+    "Gemini",
+    keywords=(_CLOSED - {"const"})
+    | {"format", "maxItems", "maximum", "minItems", "minimum", "oneOf", "prefixItems"},
+)
+OLLAMA = Rules("Ollama", keywords=_BASIC - {"const"}, inline=True)
+
+
+class _Writing:
+    """One schema, while it is written by an API's rules."""
+
+    def __init__(self, rules: Rules, definitions: dict[str, Any]) -> None:
+        self._rules = rules
+        self._given = definitions
+        self._written: dict[str, Any] = {}
+        self._open: list[str] = []
+
+    def whole(self, schema: dict[str, Any]) -> dict[str, Any]:
+        root = {key: value for key, value in schema.items() if key != "$defs"}
+        while "$ref" in root:
+            root = {**self._given[definition(root.pop("$ref"))], **root}
+        written = self._node(root, "")
+        return {**written, "$defs": self._written} if self._written else written
+
+    def _node(self, given: object, place: str) -> Any:  # noqa: ANN401 - a schema
+        # `True` is a schema, too: of anything.
+        schema: dict[str, Any] = given if is_dict(given) else {}
+        rules = self._rules
+        if "$ref" in schema:
+            return self._reference(schema, place)
+        if rules.keywords is not None:
+            schema = self._in_its_keywords(schema)
+        if rules.closed:
+            _check_typed(schema, place, rules)
+        written: dict[str, Any] = {}
+        for key, value in schema.items():
+            written[key] = self._inner(key, value, place)
+        if rules.closed and (schema.get("type") == "object" or "properties" in schema):
+            written.setdefault("properties", {})
+            written["additionalProperties"] = False
+            if rules.complete:
+                written["required"] = list(written["properties"])
+        return written
+
+    def _inner(self, key: str, value: Any, place: str) -> Any:  # noqa: ANN401 - what a keyword holds
+        if key == "properties":
+            return {name: self._node(each, f"{place}.{name}".lstrip(".")) for name, each in value.items()}
+        if key in _LISTS and is_list(value):
+            return [self._node(each, place) for each in value]
+        if key == "items" and not isinstance(value, bool):
+            return self._node(value, f"{place}[]")
+        if key == "additionalProperties" and is_dict(value):
+            return self._node(value, f"{place}.*".lstrip("."))
+        return value
+
+    def _reference(self, schema: dict[str, Any], place: str) -> dict[str, Any]:
+        name = definition(schema["$ref"])
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        if self._rules.inline and name not in self._open:
+            self._open.append(name)
+            inlined = self._node({**self._given[name], **beside}, place)
+            self._open.pop()
+            return dict(inlined)
+        if name not in self._written:
+            # It stands there before it is whole, since it may hold itself.
+            self._written[name] = {}
+            self._written[name] = self._node(self._given[name], place)
+        reference = {"$ref": schema["$ref"]}
+        if not beside or self._rules.keywords is None:
+            return {**reference, **beside}
+        # These APIs take nothing beside a reference.
+        return self._in_its_keywords({"anyOf": [reference], **beside})
+
+    def _in_its_keywords(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return a schema in the API's own keywords: what it lacks is told in the description."""
+        rules = self._rules
+        known: dict[str, Any] = {}
+        told: dict[str, Any] = {}
+        for key, value in schema.items():
+            if rules.takes(key, value):
+                known[key] = value
+            elif key == "const":
+                known["enum"] = [value]
+                known.setdefault("type", _type_of(value))
+            elif key == "oneOf":
+                known["anyOf"] = value
+            elif key not in _SILENT and (key != "default" or (value is not None and "const" not in schema)):
+                told[key] = value
+        if known.get("type", "") is None:
+            del known["type"]
+        if told:
+            words = "; ".join(
+                f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()
+            )
+            known["description"] = f"{known.get('description', '')} ({words})".lstrip()
+        return known
+
+
+def definition(reference: str) -> str:
+    """Return the name of the definition that a `$ref` leads to."""
+    return reference.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+
+
+def _check_typed(schema: dict[str, Any], place: str, rules: Rules) -> None:
+    """Refuse what leaves open of what a value is made."""
+    if not _KINDS & schema.keys():
+        raise Refused(place, f"has no type, and {rules.name} asks for one")
+    kind = schema.get("type")
+    more = schema.get("additionalProperties", False)
+    if kind == "object" and (more is not False or "patternProperties" in schema):
+        raise Refused(place, f"is an object of any keys, and {rules.name} asks for their names")
+    if kind == "array" and not is_dict(schema.get("items")):
+        raise Refused(
+            place, f"is an array whose elements have no type in common, and {rules.name} asks for one"
+        )
+
+
+def _type_of(value: object) -> str | None:
+    return next((name for type_, name in _TYPES if isinstance(value, type_)), None)
