@@ -29,8 +29,8 @@ _SEGMENT = r'[^\s<>:"|?*/\\\x00-\x1f\'`&\u2018-\u201e]'
 RAW: Any = re.compile(r"[^\W_]|[()\[\]{}]").match
 """What shows behind a backslash that it was not escaped: `\\$` and the like are another habit."""
 _ROOT: Any = re.compile(r"[A-Za-z]:|\.{1,2}").fullmatch
-_PATH: Any = re.compile(rf"(?:\\|{_SEGMENT})*").fullmatch
-_REST: Any = re.compile(rf"(?:\\?{_SEGMENT})*").match
+_PATH: Any = re.compile(rf"(?:\\|{_SEGMENT})*+").fullmatch
+_REST: Any = re.compile(rf"(?:\\?{_SEGMENT})*+").match
 _LETTERS: Any = re.compile("[A-Za-z]*").match
 
 # The commands of LaTeX in which one of the letters is the first, without those
