@@ -83,17 +83,18 @@ def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
 
 def _of_type(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
     if is_struct_type(type_):
-        from msgspec.json import schema
+        from msgspec import json
 
         try:
-            return schema(type_)
+            return json.schema(type_)
         except TypeError as error:
             raise Refused(_culprit(type_), _NO_JSON) from error
     try:
-        adapter: TypeAdapter[Any] = type_ if isinstance(type_, TypeAdapter) else TypeAdapter(type_)
-        return adapter.json_schema(schema_generator=_Untitled)
+        adapter: Any = type_ if issubclass(type(type_), TypeAdapter) else TypeAdapter(type_)
+        schema: dict[str, Any] = adapter.json_schema(schema_generator=_Untitled)
     except PydanticUserError as error:
         raise Refused(_culprit(type_), _NO_JSON) from error
+    return schema
 
 
 def _of_function(signature: Signature) -> Described:
