@@ -287,6 +287,8 @@ def test_the_same_object_makes_a_router() -> None:
     assert Tools(Search).to_anthropic()[0]["input_schema"] == named["search"]["input_schema"]
     checked = Stream(calls, format="openai-chat").validated_calls(router.tools)
     assert Search(query="x") == [call.arguments for call in checked][1]
+    drafts = list(Stream(calls, format="openai-chat").tool_partials(router.tools))
+    assert [Search(query="x")] == [each.final() for each in drafts if each.name == "search" and each.complete]
 
 
 def test_a_router_runs_functions_alone() -> None:
