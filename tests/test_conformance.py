@@ -64,7 +64,7 @@ def test_the_results_are_of_the_cases_of_today(name: str) -> None:
     kept = {kind: digest for kind, digest in _KEPT[name]["cases"].items() if kind in today}
 
     assert {kind: today[kind] for kind in kept} == kept
-    assert {kind for kind in ("sse", "cuts", "compatible") if kind in _KEPT[name]} == set(
+    assert {kind for kind in ("sse", "cuts", "compatible", "json") if kind in _KEPT[name]} == set(
         _KEPT[name]["cases"]
     )
 

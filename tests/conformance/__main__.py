@@ -30,6 +30,9 @@ def main() -> None:
     )
     parser.add_argument("--page", action="store_true", help="run nothing, write the page only")
     asked = parser.parse_args()
+    if asked.node is not None:
+        # The files of JSONTestSuite are there, too.
+        os.environ["TOKENSTREAM_NODE"] = str(asked.node)
     known = readers(None if asked.node is None else Path(asked.node).resolve())
     names = [reader.name for reader in known]
     for name in asked.only or ():

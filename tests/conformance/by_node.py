@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.conformance.answers import SSEEvent
+    from tests.conformance.json_case import JSONCase
     from tests.conformance.sse_cases import SSECase
 
-__all__ = ["NodeReader", "node_readers"]
+__all__ = ["NodeReader", "node_json_readers", "node_readers"]
 
 _SCRIPT = Path(__file__).with_name("node_readers.mjs")
+_JSON_SCRIPT = Path(__file__).with_name("node_json_readers.mjs")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class NodeReader:
     sse: tuple[str, ...] = ()
     formats: frozenset[str] = frozenset()
     claims: frozenset[str] = frozenset()
+    json: frozenset[str] = frozenset()
 
     def _manifest(self, package: str) -> Path:
         assert self.folder is not None
@@ -72,10 +75,9 @@ class NodeReader:
             check=True,
         ).stdout
 
-    def _jobs(self, task: str, jobs: list[dict[str, Any]]) -> list[Any]:
+    def _jobs(self, script: Path, asked: dict[str, Any]) -> list[Any]:
         # A script given as text finds its packages from the folder that it runs in.
-        script = _SCRIPT.read_text("utf-8")
-        told = self._run(["--input-type=module", "--eval", script], json.dumps({"task": task, "jobs": jobs}))
+        told = self._run(["--input-type=module", "--eval", script.read_text("utf-8")], json.dumps(asked))
         results: list[Any] = json.loads(told)
         return results
 
@@ -86,7 +88,7 @@ class NodeReader:
             for case in cases
             for cuts in case.chunkings()
         ]
-        told = iter(self._jobs("events", jobs))
+        told = iter(self._jobs(_SCRIPT, {"task": "events", "jobs": jobs}))
         return [
             [
                 events if isinstance(events, str) else [(name, data, id) for name, data, id in events]
@@ -98,7 +100,13 @@ class NodeReader:
     def answers(self, bodies: Sequence[tuple[str, bytes]]) -> list[Answer]:
         """Return what it makes of each body, given with its format."""
         jobs = [{"format": format, "body": base64.b64encode(body).decode()} for format, body in bodies]
-        return [Answer.of_plain(plain) for plain in self._jobs("answers", jobs)]
+        return [Answer.of_plain(plain) for plain in self._jobs(_SCRIPT, {"task": "answers", "jobs": jobs})]
+
+    def json_told(self, cases: Sequence[JSONCase]) -> list[str]:
+        """Return what it tells of each case, all of kinds that it reads."""
+        jobs = [{"text": case.text, "kind": case.kind, "allow": case.allow} for case in cases]
+        told: list[str] = self._jobs(_JSON_SCRIPT, {"reader": self.name, "jobs": jobs})
+        return told
 
 
 def node_readers(folder: Path | None) -> list[NodeReader]:
@@ -119,5 +127,47 @@ def node_readers(folder: Path | None) -> list[NodeReader]:
             folder=folder,
             formats=frozenset({"openai-chat", "anthropic"}),
             claims=frozenset({"reasoning", "usage"}),
+        ),
+    ]
+
+
+def node_json_readers(folder: Path | None) -> list[NodeReader]:
+    """Return the readers of JSON of npm, to run in this folder."""
+    part = frozenset({"partial"})
+    return [
+        NodeReader(
+            "jsonriver",
+            how="`parse(stream)`; for a part, a stream that goes on later",
+            packages=("jsonriver",),
+            folder=folder,
+            json=part | {"strict"},
+        ),
+        NodeReader(
+            "fix-json",
+            how="`parsePartialJson(text)` of the AI SDK, which uses its `fixJson`",
+            packages=("ai",),
+            folder=folder,
+            json=part,
+        ),
+        NodeReader(
+            "partial-json",
+            how="`parse(text, allow)`, by default `Allow.ALL`",
+            packages=("partial-json",),
+            folder=folder,
+            json=part | {"allow"},
+        ),
+        NodeReader(
+            "best-effort-json-parser",
+            how="`parse(text)`",
+            packages=("best-effort-json-parser",),
+            folder=folder,
+            json=part,
+        ),
+        NodeReader(
+            "jsonrepair",
+            how="`JSON.parse(jsonrepair(text))`",
+            packages=("jsonrepair",),
+            folder=folder,
+            json=frozenset({"lenient"}),
         ),
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from tests.conformance import by_json
 from tests.conformance.answers import Answer, Call, SSEEvent
 from tests.conformance.reader import HEADERS, PythonReader, answer_by
 from tokenstream import Stream
@@ -47,12 +48,14 @@ def _keep(message: Any, answer: Answer) -> None:
 
 US = PythonReader(
     "tokenstream",
-    how="`SSEParser`; `Stream(response)` around an httpx response, with `stream.tool_calls`",
+    how="`SSEParser`; `Stream(response)` around an httpx response, with `stream.tool_calls`; "
+    "`PartialJSONParser()`, for damaged texts with `lenient=True`",
     packages=("llm-tokenstream", "httpx"),
     modules=("tokenstream",),
     events_of=_events,
     sse=("event", "data", "id"),
     answer_of=dict.fromkeys(("openai-chat", "anthropic", "gemini"), answer_by(_read, reasoning="")),
     claims=frozenset({"reasoning", "role", "usage"}),
+    json_of=by_json.OURS,
 )
 READERS = [US]

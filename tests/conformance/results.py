@@ -8,12 +8,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.conformance import compatible, cuts, sse_cases
+from tests.conformance import compatible, cuts, json_suites, sse_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tests.conformance.answers import SSEEvent
+    from tests.conformance.json_case import JSONSuite
     from tests.conformance.reader import Reader
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "compatible_results",
     "cut_results",
     "digests",
+    "json_results",
     "load",
     "results_of",
     "save",
@@ -45,7 +47,7 @@ def save(results: dict[str, Any], order: Sequence[str]) -> None:
 
 def digests() -> dict[str, str]:
     """Return what tells the cases of today from others; of SSE only where the cases are there."""
-    found = {"cuts": cuts.digest(), "compatible": compatible.digest()}
+    found = {"cuts": cuts.digest(), "compatible": compatible.digest(), "json": json_suites.digest()}
     return {"sse": sse_cases.digest(), **found} if sse_cases.cases() else found
 
 
@@ -92,12 +94,23 @@ def compatible_results(reader: Reader) -> dict[str, str | None]:
     }
 
 
+def json_results(reader: Reader, suites: Iterable[JSONSuite] = json_suites.SUITES) -> dict[str, Any]:
+    """Return what a reader tells of the cases of each suite that it reads."""
+    found: dict[str, Any] = {}
+    for suite in suites:
+        cases = [case for case in suite.cases() if case.kind in reader.json]
+        if cases:
+            found[suite.name] = json_suites.tally(cases, reader.json_told(cases))
+    return found
+
+
 def results_of(reader: Reader, kept: dict[str, Any]) -> dict[str, Any]:
     """Run a reader over all cases.
 
     Args:
         reader: One that is installed.
-        kept: What it made of the cases before; its SSE results stay where the cases are missing.
+        kept: What it made of the cases before; its results stay where the cases of SSE and of
+            JSONTestSuite are missing.
     """
     found: dict[str, Any] = {
         "versions": reader.versions(),
@@ -115,5 +128,10 @@ def results_of(reader: Reader, kept: dict[str, Any]) -> dict[str, Any]:
     if reader.formats:
         found["cuts"] = cut_results(reader)
         found["compatible"] = compatible_results(reader)
+    if reader.json:
+        before = kept.get("json", {}) if kept.get("versions") == found["versions"] else {}
+        fresh = json_results(reader)
+        both = [suite.name for suite in json_suites.SUITES if suite.name in fresh or suite.name in before]
+        found["json"] = {name: fresh.get(name) or before[name] for name in both}
     found["cases"] |= {kind: digest for kind, digest in digests().items() if kind in found}
     return found

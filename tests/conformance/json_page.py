@@ -1,0 +1,212 @@
+"""The section of docs/conformance.md about JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.conformance import json_suites, json_test_suite
+from tests.conformance.json_case import NOTHING, REFUSED, JSONCase, JSONSuite, same_told
+from tests.conformance.json_rule import expected, judge
+from tests.conformance.table import table
+from tokenstream.partial_json import Allow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["render"]
+
+_OURS = "tokenstream"
+_LONGEST = 76
+"""Characters of a text or a value that a row shows."""
+
+_HEAD = """\
+## JSON
+
+Who is right is told by `json.loads` and by the case, never by a parser that is compared:
+
+- A **document** is what RFC 8259 calls so: what `json.loads` reads, without `NaN` and the infinities.
+- What a **part** of a document shows is right if every document that goes on from there keeps it: objects
+  gain keys, arrays elements, strings characters, and nothing else changes. A number that has not ended may
+  still become another one. To show less is right, too. A text with which no document begins is refused.
+- A **damaged** text with one reading means that. One with two readings is refused by who does not guess;
+  which readings they are is said with the case. json_repair and BAML promise an answer, this library one that
+  is the only one; an application may want either.
+
+The contract of this library is in [Partial JSON](partial-json.md#the-contract), with what it reads of
+[damaged texts](partial-json.md#lenient).
+What it tells here it tells of each text whole and character by character.
+The files of JSONTestSuite are read as they are published. The other cases are made here, after what the tests
+of the parser try that they are named after, and judged by the rules above.
+
+How many are right, of the cases that a reader claims to read:
+
+"""
+_TABLE_HEAD = """\
+- **refused**: refused, though it is a document, a part of one, or has one reading.
+- **another value**: a value that a continuation takes back, that is not what was meant, or that is a guess;
+  or no refusal where one is due.
+
+"""
+
+
+# -- cells --------------------------------------------------------------------------
+
+
+def _visible(character: str) -> str:
+    if character == "\n":
+        return "⏎"
+    return character if character.isprintable() else f"\\u{ord(character):04x}"
+
+
+def _code(text: str) -> str:
+    short = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    seen = "".join(map(_visible, short))
+    if not seen:
+        return "nothing"
+    if "`" not in seen:
+        return f"`{seen}`"
+    fence = "`"
+    while fence in seen:
+        fence += "`"
+    return f"{fence} {seen} {fence}"
+
+
+def _told(told: str) -> str:
+    return told if told in {REFUSED, NOTHING} else _code(told)
+
+
+# -- counts -------------------------------------------------------------------------
+
+
+def _summary(readers: dict[str, Any]) -> str:
+    names = [suite.name for suite in json_suites.SUITES]
+    return table(
+        ["reader", *names],
+        [[name, *(_share(result["json"].get(suite)) for suite in names)] for name, result in readers.items()],
+    )
+
+
+def _share(result: dict[str, Any] | None) -> str:
+    return "" if result is None else f"{result['right']} of {result['cases']}"
+
+
+def _counts(suite: JSONSuite, readers: dict[str, Any]) -> str:
+    cases = suite.cases()
+    rows = []
+    for name, result in readers.items():
+        found = result["json"].get(suite.name)
+        if found is None:
+            continue
+        as_ours = sum(
+            same_told(_kept(readers[_OURS], suite, case), _kept(result, suite, case))
+            for case in _read_by(cases, suite, result)
+        )
+        other = found["cases"] - found["right"] - found["refused"]
+        rows.append([name, found["cases"], found["right"], as_ours, found["refused"], other])
+    return table(["reader", "cases", "right", "as tokenstream", "refused", "another value"], rows)
+
+
+def _read_by(cases: Iterable[JSONCase], suite: JSONSuite, result: dict[str, Any]) -> list[JSONCase]:
+    kinds = result["json"][suite.name]["kinds"]
+    return [case for case in cases if case.kind in kinds]
+
+
+def _kept(result: dict[str, Any], suite: JSONSuite, case: JSONCase) -> str:
+    told: str | None = result["json"][suite.name]["told"].get(case.name)
+    return told or expected(case) or REFUSED
+
+
+# -- JSONTestSuite ------------------------------------------------------------------
+
+
+def _labels(suite: JSONSuite, readers: dict[str, Any]) -> str:
+    rows, wrong, coded, free = [], [], 0, ""
+    for name, result in readers.items():
+        found = result["json"].get(suite.name)
+        if found is None:
+            continue
+        coded = found["not_utf_8"]
+        refused = [file for file in found["told"] if file.startswith("i_")]
+        labels = found["labels"]
+        rows.append(
+            [
+                name,
+                *("{} of {}".format(*labels[label]) for label in ("y", "n")),
+                f"{labels['i'][1] - len(refused)} of {labels['i'][1]}",
+            ]
+        )
+        files = [f"`{file}`" for file in found["told"] if not file.startswith("i_")]
+        wrong.append(f"- **{name}**: {', '.join(files) or 'none'}.\n")
+        if name == _OURS:
+            free = ", ".join([f"`{file}`" for file in refused])
+    head = ["reader", "`y_` accepted", "`n_` refused", "`i_` accepted"]
+    return (
+        f"{table(head, rows)}"
+        f"The bytes of {coded} files are no UTF-8. Here they come as a stream decodes them, with\n"
+        "replacement characters; who decodes them strictly has a `UnicodeDecodeError` before any parser\n"
+        "sees them, so that all of those that are labelled `n_` are refused either way.\n\n"
+        f"Of the files that may go either way this library refuses {free}:\n"
+        "a byte order mark belongs to the bytes, and UTF-16 is no JSON on the wire.\n\n"
+        f"Files that come out against their label:\n\n{''.join(wrong)}\n"
+    )
+
+
+# -- differences --------------------------------------------------------------------
+
+
+def _who(case: JSONCase, theirs: str, ours: str) -> tuple[str, str]:
+    """Return who is right about a case, and why."""
+    against_us, against_them = judge(case, ours), judge(case, theirs)
+    if against_us is None and against_them is None:
+        earlier = "this library" if same_told(ours, expected(case) or REFUSED) else "the other"
+        return "both", f"{earlier} shows earlier what every continuation keeps"
+    if against_us is None:
+        return "ours", against_them or ""
+    if against_them is None:
+        return "theirs", against_us
+    return "neither", against_us
+
+
+def _why(why: str) -> str:
+    plain, quote, rest = why.partition("`")
+    if not quote:
+        return why
+    text, _, after = rest.rpartition("`")
+    return f"{plain}{_code(text)}{after}"
+
+
+def _flags(allow: int) -> str:
+    return " | ".join([str(flag.name) for flag in Allow(allow)])
+
+
+def _differences(suite: JSONSuite, readers: dict[str, Any]) -> str:
+    owner, us = readers.get(suite.owner), readers.get(_OURS)
+    if owner is None or us is None:
+        return ""
+    rows = []
+    for case in _read_by(suite.cases(), suite, owner):
+        theirs, ours = _kept(owner, suite, case), _kept(us, suite, case)
+        if not same_told(theirs, ours):
+            who, why = _who(case, theirs, ours)
+            flags = f" with `{_flags(case.allow)}`" if case.kind == "allow" else ""
+            whole = " (whole)" if case.kind == "strict" else ""
+            rows.append([f"{_code(case.text)}{flags}{whole}", _told(theirs), _told(ours), who, _why(why)])
+    if not rows:
+        return f"{suite.owner} and this library read all of them alike.\n\n"
+    return f"Where {suite.owner} and this library differ:\n\n" + table(
+        ["text", suite.owner, "tokenstream", "right", "why"], rows
+    )
+
+
+def render(results: dict[str, Any]) -> str:
+    """Return the section."""
+    readers = {name: result for name, result in results.items() if "json" in result}
+    page = [_HEAD, _summary(readers)]
+    for suite in json_suites.SUITES:
+        page.append(f"### {suite.name}\n\n{suite.about}\n\n")
+        if suite.name == json_test_suite.NAME:
+            page.append(_labels(suite, readers))
+            page.append(f"In the tables that follow:\n\n{_TABLE_HEAD}")
+        else:
+            page.append(_counts(suite, readers) + _differences(suite, readers))
+    return "".join(page)

