@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+from weakref import ref
 
 import msgspec
 import pytest
-from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model, v1
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, v1
 
 from tests.partial_json.typed_models import (
     PutOff,
@@ -48,6 +51,62 @@ def test_a_schema_is_called_what_its_type_is_called(type_: Any, title: str) -> N
 def test_a_class_is_looked_through_once() -> None:
     """Every draft of a class has the same schema."""
     assert Schema.of(Step) is Schema.of(Step)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: list[Step],
+        lambda: Step | None,
+        lambda: dict[str, tuple[Step, ...] | None],
+        lambda: list[Literal["a", 1]],
+    ],
+)
+def test_what_is_made_of_classes_is_looked_through_once(make: Callable[[], Any]) -> None:
+    """An alias is a new object wherever it is written, and its schema the same."""
+    assert Schema.of(make()) is Schema.of(make())
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        (float | int, int | float),
+        (list[int | bool], list[bool | int]),
+        (Literal[1, "a"], Literal[True, "a"]),
+        (list[Literal[0]], list[Literal[False]]),
+        (Annotated[int, Field(gt=1)], Annotated[int, Field(gt=True)]),
+    ],
+)
+def test_what_is_equal_but_not_the_same_has_a_schema_of_its_own(one: Any, other: Any) -> None:
+    """Python takes unions in another order for the same, and 1 for True; pydantic does not."""
+    first, second = Schema.of(one), Schema.of(other)
+
+    assert first is not second
+    for schema, type_ in ((first, one), (second, other)):
+        for text in ("1", "true", "1.0", '"a"', "[1]", "[true]", "[0]", "[false]"):
+            assert _said(schema, text) == _said(TypeAdapter[Any](type_), text)
+
+
+def _said(reader: Any, text: str) -> str:
+    read = reader.validate_text if isinstance(reader, Schema) else reader.validate_json
+    try:
+        return repr(read(text))
+    except (ValueError, OutputInvalid):
+        return "invalid"
+
+
+def test_an_adapter_is_looked_through_once_and_let_go() -> None:
+    """Until it is rebuilt, or nobody else holds it."""
+    adapter: TypeAdapter[list[Step]] = TypeAdapter(list[Step])
+    schema = Schema.of(adapter)
+
+    assert schema is Schema.of(adapter)
+    adapter.rebuild(force=True, _parent_namespace_depth=0)
+    assert schema is not Schema.of(adapter)
+    left = ref(adapter)
+    del adapter
+    gc.collect()
+    assert left() is None
 
 
 def test_whole_text_is_validated() -> None:

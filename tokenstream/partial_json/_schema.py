@@ -6,7 +6,8 @@ import re
 import sys
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
 from tokenstream.partial_json._first_fault import reason, schema_words
@@ -14,11 +15,14 @@ from tokenstream.partial_json._parser import fault_in
 from tokenstream.partial_json._shape import Invalid, nested
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Hashable, Mapping, Sequence
+    from typing import TypeAlias
 
     from pydantic import TypeAdapter
 
     from tokenstream.partial_json._shape import Slot
+
+    _Key: TypeAlias = Hashable
 
 __all__ = ["MOST_DEPTH", "Schema", "is_struct_type"]
 
@@ -51,7 +55,8 @@ class Schema(Generic[T]):
     def __init__(self, slot: Slot, title: str, core: object = None) -> None:
         self.slot = slot
         self.title = title
-        self._core = core
+        self.core = core
+        """pydantic's schema of it; None for what msgspec reads."""
 
     @staticmethod
     def of(type_or_adapter: type[AskedT] | TypeAdapter[AskedT]) -> Schema[AskedT]:
@@ -63,13 +68,15 @@ class Schema(Generic[T]):
         asked: Any = type_or_adapter
         if isinstance(asked, Schema):
             return asked
-        is_class = isinstance(asked, type) and not get_args(asked)
-        return _of_class(asked) if is_class else _of(asked)
+        if isinstance(asked, type) and not get_args(asked):
+            return _of_class(asked)
+        key = _key_of(asked)
+        return _of_any(asked) if key is None else _of_alias(key, asked)
 
     @cached_property
     def words(self) -> frozenset[str]:
         """The type's own words, such as the names of its fields."""
-        return schema_words(self._core)
+        return schema_words(self.core)
 
     def reason(self, errors: Sequence[Mapping[str, Any]]) -> str:
         """Return what to say of an output with errors: where the first is, and nothing that a model wrote."""
@@ -117,8 +124,55 @@ def _of(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
     return _of_adapter(_adapter(type_or_adapter, title), title)
 
 
-_of_class = lru_cache(maxsize=256)(_of)
+_MOST_KEPT = 256
+
+_of_class = lru_cache(maxsize=_MOST_KEPT)(_of)
 """The schemas of classes are kept: looking a class through takes longer than a short answer does to come."""
+
+_of_adapters: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDictionary()
+"""The schemas of adapters, for as long as these are."""
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _of_alias(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, ARG001 - any alias; the key tells it
+    """Return the schema of a generic alias or a union: each is a new object wherever it is written."""
+    return _of(alias)
+
+
+def _key_of(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
+    """Return what only aliases have in common whose schema is the same; None for anything else.
+
+    That they are equal is not enough: `int | float` and `float | int` are.
+    """
+    own: type = asked.__class__
+    if isinstance(asked, type) and not get_args(asked):
+        return asked
+    keys: list[_Key | None]
+    if get_origin(asked) is Literal:
+        keys = [_key_of_value(value) for value in get_args(asked)]
+    else:
+        # What stands in an Annotated may be anything, and has no key then.
+        keys = [arg if arg is Ellipsis else _key_of(arg) for arg in get_args(asked)]
+    return (own, get_origin(asked), *keys) if keys and None not in keys else None
+
+
+def _key_of_value(value: object) -> _Key | None:
+    """Return the key of a literal's value: 1 and True are equal, but not the same."""
+    return (type(value), value) if isinstance(value, str | bytes | int | None) else None
+
+
+def _of_any(asked: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
+    """Return the schema of what is no alias; that of an adapter is kept until the adapter is rebuilt."""
+    from pydantic import TypeAdapter
+
+    own: type = asked.__class__
+    if own is not TypeAdapter:
+        return _of(asked)
+    adapter: TypeAdapter[Any] = asked
+    known = _of_adapters.get(adapter)
+    if known is None or known.core is not adapter.core_schema:
+        known = _of_adapters[adapter] = _of(adapter)
+    return known
 
 
 def _adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 - any type
