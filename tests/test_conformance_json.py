@@ -38,7 +38,10 @@ _READERS = [reader for reader in readers() if reader.json]
 
 @pytest.mark.parametrize("suite", _OWNED, ids=lambda suite: suite.name)
 def test_our_results_are_those_of_a_fresh_run(suite: JSONSuite) -> None:
-    """Every text whole and character by character; `python -m tests.conformance` renews them."""
+    """Every text whole and character by character; who changes what is read runs the command again.
+
+    `python -m tests.conformance --only tokenstream` renews them.
+    """
     assert {suite.name: _KEPT[US.name]["json"][suite.name]} == results.json_results(US, [suite])
 
 
@@ -49,7 +52,7 @@ def test_we_are_right_about_every_document_and_every_part_of_one(suite: JSONSuit
     wrong = [case.text for case in suite.cases() if judge(case, told.get(case.name) or expected(case) or "")]
     guessed = [case.text for case in suite.cases() if case.text in wrong and told.get(case.name) != REFUSED]
 
-    assert guessed == (['["one" two", "three"]'] if suite.name == "json_repair" else [])
+    assert set(guessed) <= ({'["one" two", "three"]'} if suite.name == "json_repair" else set())
     assert not wrong or {"lenient"} == {case.kind for case in suite.cases()}
 
 
