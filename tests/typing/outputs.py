@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, assert_type
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, assert_type
 
+import msgspec
 from pydantic import BaseModel, TypeAdapter
 
 from tokenstream import AsyncStream, Partial, Stream
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.message import Message
+from tokenstream.partial_json import MISSING
 from tokenstream.partial_json import Partial as PartialOfParser
+from tokenstream.partial_json._missing import Missing
 
 
 class Step(BaseModel):
@@ -29,6 +34,32 @@ class Note(TypedDict):
     """A dict whose keys have types."""
 
     text: str
+
+
+class Menu(BaseModel):
+    """A model with every kind of field."""
+
+    day: dt.date
+    first: Recipe
+    dessert: Recipe | None = None
+    note: str | None = None
+    prices: dict[str, int]
+    notes: list[Note]
+
+
+@dataclass
+class Room:
+    """A dataclass that holds itself."""
+
+    seats: int
+    rooms: list[Room]
+
+
+class Bill(msgspec.Struct):
+    """A Struct."""
+
+    total: float
+    lines: list[str]
 
 
 either: TypeAdapter[Recipe | Step] = TypeAdapter(Recipe | Step)
@@ -62,6 +93,35 @@ def drafts(stream: Stream) -> None:
         assert_type(one.final(), Recipe | Step)
     assert_type(next(stream.partials(Note)).final(), Note)
     assert_type(next(stream.partials(Recipe)), PartialOfParser[Recipe])
+
+
+def paths(stream: Stream) -> None:
+    """What a path that is a function of the type leads to."""
+    for menu in stream.partials(Menu):
+        assert_type(menu.get(lambda r: r.first.steps[0].text), str | None)
+        assert_type(menu.get(lambda r: r.first.title, default="…"), str)
+        assert_type(menu.get(lambda r: r.first.title, default=MISSING), str | Literal[Missing.MISSING])
+        assert_type(menu.get(lambda r: r.day), dt.date | None)
+        assert_type(menu.get(lambda r: r.prices["tea"]), int | None)
+        assert_type(menu.get(lambda r: r.notes[-1]["text"]), str | None)
+        assert_type(menu.get(lambda r: r.note), str | None)
+        assert_type(menu.get(lambda r: r.dessert.title if r.dessert else None), str | None)
+        assert_type(menu.get(lambda r: r.first.steps), list[Step] | None)
+        assert_type(menu.get(lambda r: r), Menu | None)
+        assert_type(menu.is_complete(lambda r: r.first.steps[0].text), bool)
+        menu.get(lambda r: r.first.titel)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownLambdaType]
+        menu.get(lambda r: r.dessert.title)  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
+        menu.is_complete(lambda r: r.frist)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownLambdaType]
+    for steps in stream.partials(list[Step]):
+        assert_type(steps.get(lambda r: r[0].text), str | None)
+    for note in stream.partials(Note):
+        assert_type(note.get(lambda r: r["text"]), str | None)
+        note.get(lambda r: r["txet"])  # type: ignore[typeddict-item]  # pyright: ignore[reportGeneralTypeIssues]
+    for room in stream.partials(Room):
+        assert_type(room.get(lambda r: r.rooms[0].seats), int | None)
+    for bill in stream.partials(Bill):
+        assert_type(bill.get(lambda r: r.lines[0]), str | None)
+        assert_type(bill.get(lambda r: r.total, default=0.0), float)
 
 
 def elements(stream: Stream) -> None:

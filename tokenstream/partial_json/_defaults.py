@@ -99,6 +99,9 @@ class FilledObject(GrowingObject):
         found = super().find(name)
         return self._rest.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
 
+    def is_read(self, name: object) -> bool:
+        return super().is_read(name) or (name in self._rest and super().find(name) is MISSING)
+
     def __iter__(self) -> Iterator[str]:
         return chain(super().__iter__(), self._without())
 

@@ -11,11 +11,12 @@ from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._open import Open
 from tokenstream.partial_json._parser import PartialJSONParser
-from tokenstream.partial_json._partial import Fault, Page, Partial, State, member
+from tokenstream.partial_json._partial import Fault, Page, Partial, State
 from tokenstream.partial_json._pattern import CONTAINERS
 from tokenstream.partial_json._schema import MOST_DEPTH, Schema
 from tokenstream.partial_json._shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
 from tokenstream.partial_json._views import GrowingObject, GrowingText
+from tokenstream.partial_json._walk import member
 from tokenstream.partial_json.events import StringDelta, ValueDone
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Draft(Generic[T]):
         """What the document is to become."""
         schema = self.schema
         self._slot: Slot = schema.slot
-        self._face = schema.slot.face or Face(schema.title, None)
+        self._face = schema.slot.face or Face(schema.title, None, schema.slot)
         self._parser = PartialJSONParser(lenient=lenient, max_depth=MOST_DEPTH)
         self._log = TextLog()
         self._page = Page(self._log, lenient=lenient, words=lambda: schema.words)
@@ -240,7 +241,7 @@ class Draft(Generic[T]):
         self._text = None
         slot, name, inside = self._leaf
         if inside and node is not None:
-            node.show(name, value, settled=node.settles)
+            node.show(name, value, settled=node.settles, raw=True)
             return node.shows
         entry = self._read(node, key, slot, self._excerpt.close(offset, value))
         return self._enter(node, key, name=name, slot=slot, entry=entry, shown=value)
@@ -249,7 +250,7 @@ class Draft(Generic[T]):
         """Finish an object or array; `offset` is behind its bracket."""
         parent, key, name = node.parent, node.key, node.name
         if node.inside and parent is not None:
-            parent.show(name, node.view(), settled=node.settles)
+            parent.show(name, node.view(), settled=node.settles, raw=True)
             return node.shows
         if node.whole:
             entry = self._read(parent, key, node.slot, self._excerpt.close(offset, raw))
@@ -331,7 +332,8 @@ class Draft(Generic[T]):
         faults = self._faults
         # A key that its type has no slot for is read as what it is.
         extra = slot is RAW and not isinstance(node.structure, Choice)
-        node.show(name, entry if is_value else shown, settled=extra or entry.__class__ is not Unread)
+        settled = extra or entry.__class__ is not Unread
+        node.show(name, entry if is_value else shown, settled=settled, raw=not is_value)
         if isinstance(node.structure, Choice):
             node.entries[key] = entry
             node.tags[key] = shown

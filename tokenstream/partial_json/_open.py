@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.partial_json._defaults import FilledObject
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shape import RAW, Choice, Slot, Structure
-from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObject
+from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObject, ValueLog
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._partial import Fault
@@ -83,7 +83,7 @@ class Open:
         """Whether what is read whole shows inside as it is read in the end."""
         self.log = FieldLog()
         """The fields of an object, as they show."""
-        self.values: list[Any] = []
+        self.values = ValueLog()
         """The elements of an array, as they show."""
         self.unsettled: set[int] = set()
         """Which of the elements have yet to be read as what their type says."""
@@ -112,26 +112,34 @@ class Open:
             return slot, structure.name(key)
         return RAW, None if structure.closed else key
 
-    def show(self, name: str | int | None, value: Any, *, settled: bool = True) -> None:  # noqa: ANN401 - any value
+    def show(
+        self,
+        name: str | int | None,
+        value: Any,  # noqa: ANN401 - any value
+        *,
+        settled: bool = True,
+        raw: bool = False,
+    ) -> None:
         """Let a finished value show.
 
         Args:
             name: What it shows as; None where it does not.
             value: The value.
             settled: Whether it stays as it is, and has not yet to be read as what its type says.
+            raw: Whether it shows as it came.
         """
         if isinstance(name, str):
-            self.log.add(name, value, settled=settled)
+            self.log.add(name, value, settled=settled, raw=raw)
         elif name is not None:
             if not settled:
                 self.unsettled.add(len(self.values))
-            self.values.append(value)
+            self.values.add(value, raw=raw)
 
     def settle(self, name: str | int | None) -> None:
         """Say that what shows under a name stays as it is."""
         value = self.log.find(name, len(self.log.names))
         if value is not MISSING:
-            self.show(name, value)
+            self.show(name, value, raw=True)
 
     def view(self, name: str | int | None = None, tail: Any = MISSING) -> GrowingObject | GrowingArray:  # noqa: ANN401 - any value
         """Return what shows of it.

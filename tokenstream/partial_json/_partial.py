@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeGuard, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from tokenstream._log import TextLog
-from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid
+from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._first_fault import reason
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._parser import PartialJSONParser
+from tokenstream.partial_json._recorded_path import record_path
 from tokenstream.partial_json._shape import nested
 from tokenstream.partial_json._views import GrowingArray, GrowingObject, resolve, shown
+from tokenstream.partial_json._walk import (
+    Snapshot,
+    inside_root,
+    is_as_typed,
+    is_collection,
+    is_finished_at,
+    keys_of,
+    member,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from tokenstream.errors import LimitExceeded
+    from tokenstream.partial_json._recorded_path import RecordedPath
     from tokenstream.partial_json._shape import Errors, Face
 
-__all__ = ["Fault", "Page", "Partial", "State", "member"]
+__all__ = ["Fault", "Page", "Partial", "State"]
 
 T_co = TypeVar("T_co", covariant=True)
+V = TypeVar("V")
+DefaultT = TypeVar("DefaultT")
 
-_FIELD_SETS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__", "_fields")
-"""Where classes tell their fields: pydantic's, dataclasses, msgspec's, named tuples."""
-
-_INTEGER = re.compile(r"-?[0-9]{1,19}").fullmatch
+_NOTHING: Any = object()
+"""Stands for a default that was not given."""
 
 _NO_FIELDS = "has no fields of its own; what has come of it is in `value`"
 
@@ -81,7 +90,7 @@ class State(NamedTuple):
     """Whether the object, once all of it has come, stays as it is."""
 
 
-class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, which may have no hash
+class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, which may have no hash
     """A typed object as far as it has come: a snapshot that never changes.
 
     A field that has come is an attribute, and an item for those that are named
@@ -158,32 +167,87 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
             return self._fields
         return self._state.page.value(self._text(), complete=self.complete)
 
-    def get(self, *path: str | int, default: Any = MISSING) -> Any:  # noqa: ANN401 - any value
+    @overload
+    def get(self, path: Callable[[T_co], V], /) -> V | None: ...
+    @overload
+    def get(self, path: Callable[[T_co], V], /, *, default: DefaultT) -> V | DefaultT: ...
+    @overload
+    def get(self, *path: str | int, default: Any = ...) -> Any: ...  # noqa: ANN401 - any value
+    def get(self, *path: Any, default: Any = _NOTHING) -> Any:
         """Return what has come at a path, or `default`.
 
+        A path that is a function, `lambda r: r.steps[0].title`, is typed: it has
+        the names of the type, and gives what these are annotated with, or None.
+        It is called once, with what records the path, and never on data. A str
+        is given as far as it has grown; any other value that is neither object
+        nor array when it is finished and valid, and what breaks the schema is
+        not given. An object, list or dict that grows is what shows of it: a
+        `Partial`, an immutable sequence or mapping; `is_complete` tells when it
+        is the type's own.
+
         Args:
-            path: Names of fields, keys and indexes, from the outside in.
-            default: What to return where nothing has come.
+            path: Names of fields, keys and indexes, from the outside in; or one
+                function that takes them from its argument.
+            default: What to return where nothing has come: else None for a function,
+                MISSING for names.
+
+        Raises:
+            MisuseError: The function is no path, or has a name that the type has not.
+
+        Example:
+            >>> from tokenstream.partial_json._draft import Draft
+            >>> draft = Draft(dict[str, list[str]])
+            >>> _ = draft.feed('{"steps": ["Whi')
+            >>> draft.partial().get("steps", 0), draft.partial().get(lambda r: r["steps"][0])
+            ('Whi', 'Whi')
         """
+        if len(path) == 1 and callable(path[0]):
+            found = self._typed(record_path(path[0], self._face.slot))
+            if found is MISSING:
+                return None if default is _NOTHING else default
+            return found
+        default = MISSING if default is _NOTHING else default
         value: Any = self if path else self.value
-        for key in _keys(path):
+        for key in keys_of(path):
             value = self._at(key) if value is self else member(value, key)
             if value is MISSING:
                 return default
         return default if value is MISSING else value
 
-    def is_complete(self, *path: str | int) -> bool:
+    @overload
+    def is_complete(self, path: Callable[[T_co], object], /) -> bool: ...
+    @overload
+    def is_complete(self, *path: str | int) -> bool: ...
+    def is_complete(self, *path: Any) -> bool:
         """Tell whether what is at a path has come and cannot change any more.
 
         Args:
-            path: Names of fields, keys and indexes; none for the object itself.
+            path: Names of fields, keys and indexes, none for the object itself; or one
+                function that takes them from its argument, as for `get`.
+
+        Raises:
+            MisuseError: The function is no path, or has a name that the type has not.
         """
+        if len(path) == 1 and callable(path[0]):
+            path = record_path(path[0], self._face.slot).keys
         value: Any = self
         finished = self.complete and self._state.settled
-        for key in _keys(path):
-            finished = finished or _is_finished(self._growing() if value is self else value, key)
+        for key in keys_of(path):
+            finished = finished or is_finished_at(self._growing() if value is self else value, key)
             value = self._at(key) if value is self else member(value, key)
         return finished and value is not MISSING
+
+    def _typed(self, path: RecordedPath) -> Any:  # noqa: ANN401 - any value
+        """Return what a path leads to, where that is what the type says; else MISSING."""
+        *before, last = path.keys or (None,)
+        if last is None:
+            if self._state.outcome is not MISSING:
+                return self._state.outcome
+            holder, value = None, self if self._face.names is not None else resolve(self._growing())
+        else:
+            holder = self.get(*before) if before else self
+            value = self._at(last) if holder is self else member(holder, last)
+        return value if is_as_typed(holder, last, value, path.slots) else MISSING
 
     def final(self) -> T_co:
         """Return the finished, validated value: the same object each time.
@@ -269,8 +333,8 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
 
     def _elements(self) -> Collection[Any]:
         """Return the elements of what is no object; nothing has any but lists, tuples, sets and the like."""
-        value = _inside_root(resolve(self._whole))
-        return value if _is_collection(value) else GrowingArray([])
+        value = inside_root(resolve(self._whole))
+        return value if is_collection(value) else GrowingArray([])
 
     def _find(self, name: str) -> Any:  # noqa: ANN401 - any value
         if self._fields is None:
@@ -285,6 +349,9 @@ class Partial(Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, w
 
     def _at(self, key: str | int) -> Any:  # noqa: ANN401 - any value
         return member(resolve(self._whole), key) if self._fields is None else self._find(str(key))
+
+    def _settled(self) -> Any:  # noqa: ANN401 - any value
+        return self._growing() if self._state.outcome is MISSING else self._state.outcome
 
     def _growing(self) -> Any:  # noqa: ANN401 - any value
         return self._whole if self._fields is None else self._fields
@@ -341,68 +408,3 @@ def _rebuilt(face: Face, fields: GrowingObject | None, whole: Any, kept: tuple[A
     faults = Fault(None, (), errors) if errors else None
     page = Page(log, lenient=lenient, words=lambda: words)
     return Partial(face, fields, whole, State(page, 0, len(text), complete, faults, None, error, outcome))
-
-
-def _keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
-    if all(isinstance(key, str | int) for key in path):
-        return path
-    raise MisuseError("a path is names, keys and indexes one by one: get('steps', 0, 'title')")
-
-
-def _is_finished(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any value
-    """Tell whether what a growing value has at a key is finished."""
-    if isinstance(value, Partial):
-        return value.is_complete(key)
-    if isinstance(value, GrowingObject):
-        return value.is_finished(str(key))
-    return isinstance(value, GrowingArray) and value.is_finished(key)
-
-
-def member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
-    """Return what a value has at a name, key or index, or MISSING."""
-    if isinstance(value, Partial):
-        return value.get(key)
-    if key != "root":
-        value = _inside_root(value)
-    if _is_mapping(value):
-        return _entry(value, key)
-    if isinstance(key, int):
-        return _element(value, key)
-    cls: Any = value.__class__
-    if any(key in getattr(cls, fields, ()) for fields in _FIELD_SETS):
-        return getattr(value, key, MISSING)
-    extra: Mapping[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
-    return extra.get(key, MISSING)
-
-
-def _inside_root(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return what a root model holds, which has shown in its place while it grew; else the value itself."""
-    return value.root if getattr(value, "__pydantic_root_model__", False) else value
-
-
-def _entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401 - any value
-    """Return what a mapping has at a key: keys that become numbers are text while it grows."""
-    found = value.get(key, MISSING)
-    if found is not MISSING:
-        return found
-    if isinstance(key, int):
-        return value.get(str(key), MISSING)
-    return value.get(int(key), MISSING) if _INTEGER(key) else MISSING
-
-
-def _element(value: Any, index: int) -> Any:  # noqa: ANN401 - any value
-    if not _is_array(value):
-        return MISSING
-    return value[index] if -len(value) <= index < len(value) else MISSING
-
-
-def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(value, Mapping)
-
-
-def _is_collection(value: object) -> TypeGuard[Collection[Any]]:
-    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
-
-
-def _is_array(value: object) -> TypeGuard[Sequence[Any]]:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)

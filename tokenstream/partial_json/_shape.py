@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokenstream.partial_json._defaults import Defaults
     from tokenstream.partial_json.events import JSONKind
 
@@ -80,6 +82,12 @@ class Face(NamedTuple):
     """The type's name."""
     names: dict[str, None] | None
     """The names of its fields, in their order; None where the type has no fixed ones."""
+    slot: Slot | None = None
+    """What it is read as; None where that is not known, in a snapshot that was pickled."""
+
+    def __reduce__(self) -> tuple[type[Face], tuple[object, ...]]:
+        # What reads values is no data.
+        return Face, tuple(self._replace(slot=None))
 
 
 def nested(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
@@ -199,6 +207,23 @@ class Slot(ABC):
     def name(self, key: str) -> str:
         """Return the name of the field that a key is for, where the value is read whole."""
         return key
+
+    def is_leaf(self) -> bool:
+        """Tell whether no object and no array is a value of it."""
+        return False
+
+    def is_root(self) -> bool:
+        """Tell whether a root model is read here, which shows as what it holds."""
+        return False
+
+    def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+        """Return what may stand one step further in: nothing, one or several; None where anything may.
+
+        Args:
+            key: The name of a field, a key or an index.
+            attribute: Whether it is written as an attribute, and not as an item.
+        """
+        return None
 
     def defaults(self) -> Defaults | None:
         """Return the defaults of an object that grows here; None where it may be one of several, or none."""

@@ -20,7 +20,7 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shape import Choice, Face, Failed, Invalid, Slot, Structure, Unread, Unsure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tokenstream.partial_json._shape import Entries
     from tokenstream.partial_json.events import JSONKind
@@ -68,7 +68,7 @@ class _StructSlot(Slot):
         }
         if structs:
             title = " | ".join(struct.__name__ for struct in structs)
-            self.face = Face(title, dict.fromkeys(self._names.values()))
+            self.face = Face(title, dict.fromkeys(self._names.values()), self)
 
     def check(self) -> None:
         """Make what reads values; it raises TypeError where msgspec does not read the type."""
@@ -100,6 +100,18 @@ class _StructSlot(Slot):
 
     def name(self, key: str) -> str:
         return self._names.get(key, key)
+
+    def is_leaf(self) -> bool:
+        return all(get_origin(member) is None and member in _SCALARS for member in _members(self._type))
+
+    def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+        found: list[Slot] = []
+        for member in _members(self._type):
+            inner = _within(member, key, attribute=attribute)
+            if inner is None:
+                return None
+            found += map(self._slots.slot, inner)
+        return found
 
     def defaults(self) -> Defaults | None:
         return _defaults_of(self._structs[0]) if len(self._structs) == 1 else None
@@ -144,6 +156,21 @@ def _taker(slots: _StructTypes, kind: JSONKind, type_: Any) -> Callable[[], Stru
     if origin is dict and kind == "object":
         return (lambda: _Dict(slots, args[1])) if args[:1] == (str,) else _nothing
     return None if origin in _SCALARS or origin in {list, dict} else _nothing
+
+
+def _within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
+    """Return the types of what may stand at a key; None where anything may."""
+    if _struct(type_) is not None:
+        fields = msgspec.structs.fields(type_) if attribute else ()
+        return [field.type for field in fields if field.name == key]
+    origin, args = get_origin(type_) or type_, get_args(type_)
+    if origin in _SCALARS or (attribute and origin in {list, tuple, dict}):
+        return []
+    if origin is dict and args:
+        return [args[1]]
+    if origin is list and args:
+        return [args[0]] if isinstance(key, int) else []
+    return None
 
 
 def _nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import create_model
@@ -23,6 +23,7 @@ from tokenstream.partial_json._shape_assembly import (
 )
 from tokenstream.partial_json._shape_fields import defaults_of, make_fields
 from tokenstream.partial_json._shape_schema import (
+    SCALARS,
     Definitions,
     choices_of,
     fields_of,
@@ -30,16 +31,17 @@ from tokenstream.partial_json._shape_schema import (
     keys_of,
     single_keys,
 )
+from tokenstream.partial_json._shape_within import schema_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from pydantic import TypeAdapter
 
     from tokenstream.partial_json._defaults import Defaults
     from tokenstream.partial_json._shape import Entries, Structure
-    from tokenstream.partial_json._shape_schema import CoreSchema
+    from tokenstream.partial_json._shape_schema import Alternative, CoreSchema
     from tokenstream.partial_json.events import JSONKind
 
     Config: TypeAlias = CoreSchema | None
@@ -107,7 +109,7 @@ class PydanticSlot(Slot):
         if objects:
             title = " | ".join(dict.fromkeys(found.title for found in objects))
             names = dict.fromkeys(name for found in objects for name, _ in fields_of(found.schema))
-            self.face = Face(title, names)
+            self.face = Face(title, names, self)
 
     @property
     def validator(self) -> Any:  # noqa: ANN401 - what validates JSON
@@ -137,6 +139,25 @@ class PydanticSlot(Slot):
 
     def name(self, key: str) -> str:
         return self._names.get(key, key)
+
+    def is_leaf(self) -> bool:
+        return all(found.schema["type"] in SCALARS for found in self._alternatives)
+
+    def is_root(self) -> bool:
+        return self._types.definitions.is_root(self._schema)
+
+    @cached_property
+    def _alternatives(self) -> list[Alternative]:
+        return list(self._types.definitions.alternatives(self._schema, self._config))
+
+    def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+        found: list[Slot] = []
+        for schema, config, _ in self._alternatives:
+            inner = schema_within(self._types.definitions, schema, config, key, attribute=attribute)
+            if inner is None:
+                return None
+            found += [self._types.slot(each, config) for each in inner]
+        return found
 
     def defaults(self) -> Defaults | None:
         if len(self._objects) != 1:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "SCALARS",
     "Alternative",
     "CoreSchema",
     "Definitions",
@@ -49,6 +50,29 @@ _AFTERWARDS = frozenset({"default", "function-after", "nullable"})
 _UNIONS = frozenset({"tagged-union", "union"})
 
 _TEXT = frozenset({"any", "str"})
+
+SCALARS = frozenset(
+    {
+        "bool",
+        "bytes",
+        "complex",
+        "date",
+        "datetime",
+        "decimal",
+        "enum",
+        "float",
+        "int",
+        "literal",
+        "multi-host-url",
+        "none",
+        "str",
+        "time",
+        "timedelta",
+        "url",
+        "uuid",
+    }
+)
+"""Schemas of what is neither an object nor an array."""
 
 
 class Alternative(NamedTuple):
@@ -112,7 +136,7 @@ class Definitions:
 
     def shows_text(self, schema: CoreSchema) -> bool:
         """Tell whether a string may show while it grows: it stays one."""
-        return any(found.schema["type"] in _TEXT for found in self._alternatives(schema, None))
+        return any(found.schema["type"] in _TEXT for found in self.alternatives(schema, None))
 
     def is_plain(self, schema: CoreSchema) -> bool:
         """Tell whether any value is read as the plain data that it is."""
@@ -123,9 +147,16 @@ class Definitions:
 
     def objects(self, schema: CoreSchema, config: CoreSchema | None) -> list[Alternative]:
         """Return the objects with named fields that a type may be."""
-        return [found for found in self._alternatives(schema, config) if found.schema["type"] in _FIELDS]
+        return [found for found in self.alternatives(schema, config) if found.schema["type"] in _FIELDS]
 
-    def _alternatives(self, schema: CoreSchema, config: CoreSchema | None) -> Iterator[Alternative]:
+    def is_root(self, schema: CoreSchema) -> bool:
+        """Tell whether a type is a root model."""
+        schema = self.resolve(schema)
+        while schema["type"] in _AFTERWARDS:
+            schema = self.resolve(schema["schema"])
+        return bool(schema.get("root_model"))
+
+    def alternatives(self, schema: CoreSchema, config: CoreSchema | None) -> Iterator[Alternative]:
         """Yield what a type may be, under all that is around it."""
         waiting, seen = [Alternative(schema, config or {}, "")], set[int]()
         while waiting:

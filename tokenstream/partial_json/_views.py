@@ -16,7 +16,7 @@ from tokenstream.partial_json._missing import MISSING
 if TYPE_CHECKING:
     from tokenstream._log import TextLog
 
-__all__ = ["FieldLog", "GrowingArray", "GrowingObject", "GrowingText", "resolve", "shown"]
+__all__ = ["FieldLog", "GrowingArray", "GrowingObject", "GrowingText", "ValueLog", "resolve", "shown"]
 
 _SHOWN = 20
 """Most elements that a repr shows; of more it tells how many there are."""
@@ -48,9 +48,11 @@ def resolve(value: Any) -> Any:  # noqa: ANN401 - any value
 class FieldLog:
     """The fields of an object in the order they finished; a name may come again."""
 
-    __slots__ = ("_places", "_unsettled", "names", "order", "values")
+    __slots__ = ("_places", "_unsettled", "names", "order", "raw", "values")
 
     def __init__(self) -> None:
+        self.raw: set[int] | None = None
+        """Which of the values show as they came."""
         self.names: list[str] = []
         self.values: list[Any] = []
         self.order: list[str] = []
@@ -59,8 +61,11 @@ class FieldLog:
         self._unsettled: set[int] = set()
         """Which of the values have yet to be read as what their type says."""
 
-    def add(self, name: str, value: Any, *, settled: bool = True) -> None:  # noqa: ANN401 - any value
+    def add(self, name: str, value: Any, *, settled: bool = True, raw: bool = False) -> None:  # noqa: ANN401 - any value
         """Add a finished field; it stands for an earlier one of its name from here on."""
+        if raw:
+            self.raw = self.raw or set()
+            self.raw.add(len(self.names))
         if not settled:
             self._unsettled.add(len(self.names))
         # The value before its place: another thread may be looking.
@@ -83,12 +88,35 @@ class FieldLog:
         place = self._place(name, length)
         return place is not None and place not in self._unsettled
 
+    def is_read(self, name: object, length: int) -> bool:
+        """Tell whether a name had a value that is what its type makes of it, and not what came."""
+        place = self._place(name, length)
+        return place is not None and (self.raw is None or place not in self.raw)
+
     def _place(self, name: object, length: int) -> int | None:
         places = self._places.get(name) if isinstance(name, str) else None
         if places is None:
             return None
         before = bisect_left(places, length)
         return places[before - 1] if before else None
+
+
+class ValueLog(list[Any]):
+    """The elements of an array in the order they finished."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw: set[int] | None = None
+        """Which of them show as they came."""
+
+    def add(self, value: Any, *, raw: bool = False) -> None:  # noqa: ANN401 - any value
+        """Add a finished element."""
+        if raw:
+            self.raw = self.raw or set()
+            self.raw.add(len(self))
+        self.append(value)
 
 
 class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
@@ -119,6 +147,11 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         """Tell whether what shows under a name is finished, and stays as it is."""
         growing = self._tail is not MISSING and name == self._name
         return not growing and self._log.is_settled(name, self._length)
+
+    def is_read(self, name: object) -> bool:
+        """Tell whether what shows under a name is finished, and what its type makes of it."""
+        growing = self._tail is not MISSING and name == self._name
+        return not growing and self._log.is_read(name, self._length)
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any value
         value = self.find(name)
@@ -190,6 +223,14 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
             return False
         place = index if index >= 0 else index + len(self)
         return 0 <= place < self._length and place not in self._unsettled
+
+    def is_read(self, index: object) -> bool:
+        """Tell whether there is a finished element at an index, which is what its type makes of it."""
+        if not isinstance(index, int):
+            return False
+        place = index if index >= 0 else index + len(self)
+        raw: set[int] | None = getattr(self._values, "raw", None)
+        return 0 <= place < self._length and (raw is None or place not in raw)
 
     @overload
     def __getitem__(self, index: int) -> Any: ...  # noqa: ANN401 - any value

@@ -1,0 +1,79 @@
+"""One step from a pydantic type to what stands in it: what paths are checked by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.partial_json._shape_schema import SCALARS, fields_of
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._shape_schema import CoreSchema, Definitions
+
+__all__ = ["schema_within"]
+
+_ANY: CoreSchema = {"type": "any"}
+_OBJECTS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
+_NO_STEPS = SCALARS | {"set", "frozenset"}
+
+
+def schema_within(
+    definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
+) -> list[CoreSchema] | None:
+    """Return the schemas of what may stand at a key; None where anything may.
+
+    Args:
+        definitions: What the schema names.
+        schema: One of the things that a type may be.
+        config: Its config.
+        key: The name of a field, a key or an index.
+        attribute: Whether it is written as an attribute, and not as an item.
+    """
+    kind = schema["type"]
+    if kind in _OBJECTS:
+        return _field(schema, config, key, attribute=attribute)
+    if kind in _NO_STEPS or (attribute and kind in {"list", "tuple", "dict"}):
+        return []
+    if kind == "dict":
+        return [schema.get("values_schema") or _ANY]
+    if kind in {"list", "tuple"}:
+        return _element(schema, key)
+    if kind == "json-or-python":
+        return _through(definitions, schema["json_schema"], config, key, attribute=attribute)
+    return None
+
+
+def _field(
+    schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
+) -> list[CoreSchema] | None:
+    if attribute == (schema["type"] == "typed-dict"):
+        return []
+    for name, field in fields_of(schema):
+        if name == key:
+            return [field["schema"]]
+    extra = schema.get("extra_behavior") or config.get("extra_fields_behavior")
+    return None if extra == "allow" else []
+
+
+def _element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
+    if not isinstance(key, int):
+        return []
+    items: Any = schema.get("items_schema") or _ANY
+    if isinstance(items, dict):
+        return [items]
+    repeated = schema.get("variadic_item_index")
+    if repeated is not None:
+        # An index from one end may lead to any of them.
+        return list(items)
+    return [items[key]] if -len(items) <= key < len(items) else []
+
+
+def _through(
+    definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
+) -> list[CoreSchema] | None:
+    found: list[CoreSchema] = []
+    for inner, own, _ in definitions.alternatives(schema, config):
+        within = schema_within(definitions, inner, own, key, attribute=attribute)
+        if within is None:
+            return None
+        found += within
+    return found

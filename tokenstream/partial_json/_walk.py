@@ -1,0 +1,126 @@
+"""Steps of paths through what grows and what is finished."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from tokenstream.errors import MisuseError
+from tokenstream.partial_json._missing import MISSING
+from tokenstream.partial_json._views import GrowingArray, GrowingObject
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._partial import Partial
+    from tokenstream.partial_json._shape import Slot
+
+__all__ = ["Snapshot", "inside_root", "is_as_typed", "is_collection", "is_finished_at", "keys_of", "member"]
+
+_FIELD_SETS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__", "_fields")
+"""Where classes tell their fields: pydantic's, dataclasses, msgspec's, named tuples."""
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}").fullmatch
+
+
+class Snapshot:
+    """Marks a `Partial`, whose module imports this one."""
+
+    __slots__ = ()
+
+
+def keys_of(path: tuple[Any, ...]) -> tuple[str | int, ...]:
+    if all(isinstance(key, str | int) for key in path):
+        return path
+    raise MisuseError("a path is names, keys and indexes one by one: get('steps', 0, 'title')")
+
+
+def is_finished_at(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any value
+    """Tell whether what a growing value has at a key is finished."""
+    if _is_partial(value):
+        return value.is_complete(key)
+    if isinstance(value, GrowingObject):
+        return value.is_finished(str(key))
+    return isinstance(value, GrowingArray) and value.is_finished(key)
+
+
+def is_as_typed(
+    holder: Any,  # noqa: ANN401 - any value
+    key: str | int | None,
+    value: Any,  # noqa: ANN401 - any value
+    slots: tuple[Slot, ...] | None,
+) -> bool:
+    """Tell whether a value that shows is what its annotation says, or grows to be that.
+
+    Args:
+        holder: The view that it shows in, or the finished value that has it; None of the whole.
+        key: Its key there.
+        value: What shows.
+        slots: What may stand there; None where anything may.
+    """
+    if value is MISSING or slots is None:
+        return value is not MISSING
+    if _is_partial(value) or isinstance(value, GrowingObject | GrowingArray):
+        return not all(slot.is_leaf() for slot in slots)
+    if isinstance(value, str) and any(slot.shows_text for slot in slots):
+        return True
+    if _is_partial(holder):
+        # As in `shown`: what a snapshot is to those that it imports has no public name.
+        settled = getattr(holder.__class__, "_settled", None)
+        holder = None if settled is None else settled(holder)
+    if isinstance(holder, GrowingObject):
+        return holder.is_read(str(key))
+    return holder.is_read(key) if isinstance(holder, GrowingArray) else key is not None
+
+
+def member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
+    """Return what a value has at a name, key or index, or MISSING."""
+    if _is_partial(value):
+        return value.get(key)
+    if key != "root":
+        value = inside_root(value)
+    if _is_mapping(value):
+        return _entry(value, key)
+    if isinstance(key, int):
+        return _element(value, key)
+    cls: Any = value.__class__
+    if any(key in getattr(cls, fields, ()) for fields in _FIELD_SETS):
+        return getattr(value, key, MISSING)
+    extra: Mapping[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
+    return extra.get(key, MISSING)
+
+
+def inside_root(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return what a root model holds, which has shown in its place while it grew; else the value itself."""
+    return value.root if getattr(value, "__pydantic_root_model__", False) else value
+
+
+def _entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401 - any value
+    """Return what a mapping has at a key: keys that become numbers are text while it grows."""
+    found = value.get(key, MISSING)
+    if found is not MISSING:
+        return found
+    if isinstance(key, int):
+        return value.get(str(key), MISSING)
+    return value.get(int(key), MISSING) if _INTEGER(key) else MISSING
+
+
+def _element(value: Any, index: int) -> Any:  # noqa: ANN401 - any value
+    if not _is_array(value):
+        return MISSING
+    return value[index] if -len(value) <= index < len(value) else MISSING
+
+
+def _is_partial(value: object) -> TypeGuard[Partial[Any]]:
+    return isinstance(value, Snapshot)
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
+
+
+def is_collection(value: object) -> TypeGuard[Collection[Any]]:
+    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
+
+
+def _is_array(value: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
