@@ -26,6 +26,7 @@ _SLOW = "/slow/chat/completions"
 _SILENT = "/silent/chat/completions"
 _FLAKY = "/flaky/chat/completions"
 _BUSY = "/busy/chat/completions"
+_FORGETFUL = "/forgetful/chat/completions"
 _CUT = "/cut"
 _RECIPES = {
     "/recipe/chat/completions": OURS / "openai-chat" / "recipe.sse",
@@ -101,6 +102,14 @@ def _failing_at_first() -> Callable[[], Reply]:
     return reply
 
 
+def _forgetful(request: Request) -> Reply:
+    """Return a recipe; one without a number of people until a request tells what is wrong with it."""
+    told = "corrected" in request.json["messages"][-1]["content"]
+    recipe: dict[str, Any] = {"name": "Tea", "serves": 2 if told else "some", "ingredients": [], "steps": []}
+    script = testing.script(id="docs", model=_MODEL).text(json.dumps(recipe)).finish("stop")
+    return Reply(chunks=[(0.0, chunk) for chunk in script.chunks("openai-chat")])
+
+
 @contextmanager
 def docs_server() -> Generator[dict[str, Any], None, None]:
     """Serve the answer, and give the names with which the documents ask for it."""
@@ -122,6 +131,8 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             return refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"this server answers POST, not {request.method}")
         if request.route == _FLAKY:
             return flaky()
+        if request.route == _FORGETFUL:
+            return _forgetful(request)
         if request.route.startswith(AGENT):
             return agent_reply(request)
         return replies.get(request.route) or refusal(HTTPStatus.NOT_FOUND, f"nothing is at {request.route}")
@@ -137,6 +148,8 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             "busy_url": server.url + _BUSY,
             "recipe_url": server.url + "/recipe/chat/completions",
             "recipe_tool_url": server.url + "/recipe/messages",
+            # A model that forgets what a field is, until it is told.
+            "forgetful_url": server.url + _FORGETFUL,
             # A model that calls `get_weather` for each city of a question, in three providers' formats.
             "agent_url": server.url + AGENT,
             # What an SDK is to be given as its base URL.

@@ -28,6 +28,7 @@ No message quotes the payload's text, which may be private.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -415,10 +416,13 @@ class _OutputError(_AnswerError):
         offset: int | None = None,
         errors: Sequence[Mapping[str, Any]] = (),
         best: Partial[Any] | None = None,
+        path: Sequence[str | int] = (),
     ) -> None:
         super().__init__(message)
         self.text = text
         """The output as the model wrote it."""
+        self.path = tuple(path)
+        """Where in the document `text` stands; () where it is the whole."""
         self.offset = offset
         """Position of the first fault in `text`, in characters; None where the text is no matter."""
         self.errors = tuple(errors)
@@ -436,7 +440,15 @@ class OutputInvalid(_OutputError):
         offset: Position of the first fault in `text`, in characters, or None.
         errors: What is wrong with its values, as pydantic tells it.
         best: The output as far as it can be read.
+        path: Where in the document it stands, where it is an element.
     """
+
+    @cached_property
+    def words_for_model(self) -> str:
+        """Words in which the model hears what is wrong: of a bounded length, with no class of the program."""
+        from tokenstream.stages._tools_words import words_for_output
+
+        return words_for_output(self)
 
 
 class InvalidJSON(OutputInvalid):

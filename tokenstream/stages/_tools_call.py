@@ -27,7 +27,6 @@ class CheckedCall(ToolCall[Any, Any]):
     _arguments: Any = PrivateAttr(default=None)
     _tool: Any = PrivateAttr(default=None)
     _error: Any = PrivateAttr(default=None)
-    _words: str = PrivateAttr(default="")
 
     @classmethod
     def of(cls, call: ToolCall) -> Self:
@@ -47,8 +46,8 @@ class CheckedCall(ToolCall[Any, Any]):
             error: What is wrong with it.
             words: The same for the model.
         """
+        error.words_for_model = words
         self._error = error
-        self._words = words
         return self
 
     @property
@@ -70,7 +69,7 @@ class CheckedCall(ToolCall[Any, Any]):
     @property
     def error_for_model(self) -> str:
         """What the model needs to hear to correct the call; "" where nothing is wrong."""
-        return self._words
+        return "" if self.error is None else self.error.words_for_model
 
     def run(self) -> Any:  # noqa: ANN401 - what the function returns
         """Call the tool's function with the arguments, and return what it returns.

@@ -1,4 +1,4 @@
-"""What a model needs to hear to correct a tool call: where, what is wrong, what is expected."""
+"""What a model needs to hear to correct a call or an output: where, what is wrong, what is expected."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import OutputInvalid
 
-__all__ = ["words_for_model"]
+__all__ = ["words_for_model", "words_for_output"]
 
 _MOST_PLACES = 12
 _MOST_IN_LINE = 300
 _MOST_OF_VALUE = 60
 _MOST_AROUND = 20
+_THEY = "they end", "they are", "they go"
+_IT = "it ends", "it is", "it goes"
 _SUBJECT = re.compile(r"^\w+(?: input)? should ")
 _PREFIX = re.compile(r"^(?:Value error|Assertion failed), ")
 _SPACE = re.compile(r"\s+")
@@ -38,51 +40,92 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
     """
     again = f"Call {name} again with all of its arguments, corrected."
     if isinstance(error, InvalidJSON):
-        where = _near(text, error.offset)
+        where = _near(text, error.offset, _THEY)
         return f"The arguments of {name} are no valid JSON: {where}. Call {name} again with one JSON object."
-    lines = _lines(error.errors, text)
-    shown = lines[:_MOST_PLACES]
-    if len(lines) > _MOST_PLACES:
-        shown.append(f"- and {len(lines) - _MOST_PLACES} more places")
-    return "\n".join([f"The arguments of {name} are not valid:", *shown, again])
+    lines = _lines(error.errors, _decoded(text), "the arguments")
+    return "\n".join([f"The arguments of {name} are not valid:", *lines, again])
 
 
-def _near(text: str, offset: int) -> str:
+def words_for_output(error: OutputInvalid) -> str:
+    """Return what is wrong with an output that was to be JSON, in words for the model that wrote it.
+
+    It names places as JSON does, and no class of the program; it has a bounded length.
+
+    Args:
+        error: What is wrong.
+    """
+    if isinstance(error, InvalidJSON):
+        where = f": {_near(error.text, error.offset, _IT)}" if error.text else ""
+        return f"The output is no valid JSON{where}. Write it again as one JSON document, and nothing else."
+    if not error.errors:
+        return "The output is not the JSON that was asked for. Write that, and nothing else."
+    value = _decoded(error.text)
+    if value is None and error.best is not None:
+        # It is almost JSON.
+        value = error.best.value
+    lines = _lines(error.errors, value, "the output", error.path)
+    return "\n".join(["The output is not valid:", *lines, "Write all of it again, corrected."])
+
+
+def _near(text: str, offset: int, words: tuple[str, str, str]) -> str:
+    end, be, go = words
     if offset >= len(text):
-        return f"they end after {len(text):,} characters, before they are whole"
+        return f"{end} after {len(text):,} characters, before {be} whole"
     around = text[max(0, offset - _MOST_AROUND) : offset + _MOST_AROUND]
-    return f"they go wrong at character {offset:,}, near {_value(around)}"
+    return f"{go} wrong at character {offset:,}, near {_value(around)}"
 
 
-def _lines(errors: Iterable[Mapping[str, Any]], text: str) -> list[str]:
-    """Return a line for each place that something is wrong at."""
+def _decoded(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        arguments = decode(text)
+        return decode(text)
     except ProtocolError:
-        arguments = None
+        return None
+
+
+def _lines(
+    errors: Iterable[Mapping[str, Any]],
+    value: Any,  # noqa: ANN401 - any JSON value
+    whole: str,
+    path: tuple[str | int, ...] = (),
+) -> list[str]:
+    """Return a line for each place that something is wrong at, up to a bound.
+
+    Args:
+        errors: What is wrong.
+        value: What was written.
+        whole: What that is called.
+        path: Where in the document it stands; each place that an error tells begins with it.
+    """
+    outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
     # What is wrong at a place: by the form that the value there was taken for, where it has several.
     places: dict[str, dict[str, dict[str, None]]] = {}
     for each in errors:
-        place, form, inner = _place(arguments, each)
+        place, form, inner = _place(value, each, len(path))
+        if outer:
+            place = f"{outer}{'' if place.startswith('[') else '.'}{place}" if place else outer
         found = places.setdefault(place, {}).setdefault(form, {})
         found[f"{inner} {_problem(each)}".lstrip()] = None
-    return [_bounded(f"- {line}") for place, forms in places.items() for line in _of_place(place, forms)]
+    lines = [
+        _bounded(f"- {line}") for place, forms in places.items() for line in _of_place(place or whole, forms)
+    ]
+    more = len(lines) - _MOST_PLACES
+    return lines if more <= 0 else [*lines[:_MOST_PLACES], f"- and {more} more places"]
 
 
 def _of_place(place: str, forms: Mapping[str, Mapping[str, None]]) -> list[str]:
     problems = list(next(iter(forms.values())))
     if len(forms) > 1:
         problems = [", or ".join(dict.fromkeys("; ".join(found) for found in forms.values()))]
-    return [f"{place or 'the arguments'}: {problem}" for problem in problems]
+    return [f"{place}: {problem}" for problem in problems]
 
 
-def _place(value: Any, error: Mapping[str, Any]) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
+def _place(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
     """Return where something is wrong, as `steps[0].title`, and the place within one form of a union.
 
     pydantic's place has the names of the types of a union in it: only keys and
-    indexes that lead somewhere in the arguments are kept.
+    indexes that lead somewhere in what was written are kept.
     """
-    loc = error.get("loc", ())
+    loc = error.get("loc", ())[above:]
     missing = error.get("type") == "missing"
     form = outer = place = ""
     for position, key in enumerate(loc):

@@ -277,7 +277,7 @@ class Items(Search[T | OutputInvalid]):
         why = f"the element at character {self._element:,} is no valid {schema.title}: {fault}"
         if not len(self._follower.pattern) and self._kind == "object":
             why += "; the document is an object: say where in it the elements are with at=…"
-        return OutputInvalid(why, text=text, errors=placed)
+        return OutputInvalid(why, text=text, errors=placed, path=path)
 
     def _refuse(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:
         if self._fail_fast:
