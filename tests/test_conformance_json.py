@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
 
 from tests.conformance import json_page, json_suites, json_test_suite, results
 from tests.conformance.by_us import US
@@ -22,6 +24,7 @@ from tests.conformance.json_rule import continuations, expected, judge, kept
 from tests.conformance.reader import PythonReader, Reader
 from tests.conformance.readers import readers
 from tests.partial_json.support import cases as verified
+from tests.partial_json.support import documents
 from tests.support.beside import needs_cases
 from tests.support.node import node_with
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 _KEPT = results.load()
 _OWNED = json_suites.owned()
+_LATER = re.compile(r"(?:[a-z]|\d[eE][+-]?\d*)\Z")
+"""An unfinished literal, or a number that no longer exponent changes: nought and infinity."""
 _READERS = [reader for reader in readers() if reader.json]
 
 
@@ -95,24 +100,54 @@ def test_the_names_of_cases_tell_them_apart() -> None:
         assert len(names) == len(set(names))
 
 
-_HERE = [
-    reader
-    for reader in _READERS
-    if isinstance(reader, PythonReader)
-    and reader is not US
-    and reader.installed()
-    and reader.versions() == _KEPT[reader.name]["versions"]
-    and (reader.versions() or reader.runtime() == _KEPT[reader.name]["runtime"])
-]
+_PEERS = [reader for reader in _READERS if isinstance(reader, PythonReader) and reader is not US]
+
+
+def _same_versions(reader: Reader) -> bool:
+    kept = _KEPT[reader.name]
+    if not reader.installed() or reader.versions() != kept["versions"]:
+        return False
+    # What comes with Python has its version.
+    return bool(kept["versions"]) or reader.runtime() == kept["runtime"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reader", _HERE, ids=lambda reader: reader.name)
+@pytest.mark.parametrize("reader", _PEERS, ids=lambda reader: reader.name)
 def test_a_peer_does_what_the_page_says_of_it(reader: Reader) -> None:
     """Where it is installed at the published version, a fresh run gives the same."""
+    if not _same_versions(reader):
+        pytest.skip(
+            f"needs {reader.name} at the version that docs/conformance.md was written with, "
+            "which is not installed"
+        )
     made_here = {name: found for name, found in _KEPT[reader.name]["json"].items() if name != "JSONTestSuite"}
 
     assert made_here == results.json_results(reader, _OWNED)
+
+
+@pytest.mark.slow
+@given(documents())
+def test_every_part_of_any_document_shows_what_every_continuation_keeps(text: str) -> None:
+    """The rule of the page knows nothing of the parser; only literals show later than they could."""
+    for stop in range(min(len(text), 100)):
+        case = JSONCase(text[:stop], "partial")
+        (told,) = US.json_told([case])
+
+        assert judge(case, told) is None
+        assert same_told(told, kept(case.text)) or _LATER.search(case.text)
+
+
+@pytest.mark.slow
+def test_every_character_is_read_as_json_loads_reads_it() -> None:
+    """The first 65,536, raw and escaped, as jsonriver's tests have them; a few of them are on the page."""
+    raw = [JSONCase(f'"{chr(code)}"', "strict") for code in range(0x10000)]
+    escaped = [JSONCase(f'"\\u{code:04X}"', "strict") for code in range(0x10000)]
+
+    assert [] == [
+        case.text
+        for case, told in zip(raw + escaped, US.json_told(raw + escaped), strict=True)
+        if told != expected(case)
+    ]
 
 
 def test_without_its_files_the_results_of_the_test_suite_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
