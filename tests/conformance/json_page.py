@@ -62,7 +62,7 @@ def _code(text: str) -> str:
     short = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     seen = "".join(map(_visible, short))
     if not seen:
-        return "nothing"
+        return "an empty text"
     if "`" not in seen:
         return f"`{seen}`"
     fence = "`"
