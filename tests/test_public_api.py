@@ -175,6 +175,7 @@ PUBLIC: dict[str, list[str]] = {
         "Allow",
         "JSONEvent",
         "JSONKind",
+        "Lenient",
         "MISSING",
         "Partial",
         "PartialJSONParser",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
 
 __all__ = ["Router", "ToolFailed", "ToolResults"]
@@ -156,14 +157,14 @@ class Router:
         return self._adding(names, tuple(events))
 
     def field(
-        self, at: At, *, tool: str | None = None, lenient: bool = False
+        self, at: At, *, tool: str | None = None, lenient: Lenient = False
     ) -> Callable[[Callable[[str], ResultT]], Callable[[str], ResultT]]:
         """Register a handler for the pieces of one string of the JSON that the model writes.
 
         Args:
             at: Where it is, as `stream.field` takes it.
             tool: The tool whose arguments are read; None for the text.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
         Raises:
             MisuseError: `at` is no path.
@@ -177,7 +178,7 @@ class Router:
         *,
         tool: str | None = None,
         fail_fast: bool = False,
-        lenient: bool = False,
+        lenient: Lenient = False,
     ) -> Callable[[Callable[[T], ResultT]], Callable[[T], ResultT]]:
         """Register a handler for the elements of an array of the JSON that the model writes.
 
@@ -186,7 +187,7 @@ class Router:
             type: What each element is: a type, or a pydantic `TypeAdapter`.
             tool: The tool whose arguments are read; None for the text.
             fail_fast: Whether the first invalid element ends the stream.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
         Raises:
             MisuseError: `at` is no path.

@@ -16,7 +16,7 @@ NAN, INF = float("nan"), float("inf")
 
 def ended(text: str, size: int = 0, **options: Any) -> PartialJSONParser:
     """Return a lenient parser that has read a text in pieces of `size` characters, and its end."""
-    parser = read(text, size, lenient=True, **options)
+    parser = read(text, size, **{"lenient": True, **options})
     parser.end()
     return parser
 

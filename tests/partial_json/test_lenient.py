@@ -298,6 +298,32 @@ def test_a_cut_is_closed_at_the_end(text: str) -> None:
             assert isinstance(closed.error, InvalidJSON)
 
 
+@given(
+    st.lists(st.sampled_from(_PARTS), max_size=14).map("".join) | documents(),
+    st.integers(0, 40),
+    st.integers(0, 5),
+)
+def test_closed_reads_what_is_whole_and_nothing_that_was_cut(text: str, cut: int, size: int) -> None:
+    """It differs from the lenient reading where that supplies an end, and there it is `InvalidJSON`."""
+    text = text[: len(text) - cut]
+    lenient, closed = ended(text, size), ended(text, size, lenient="closed")
+    if {"missing_end", "unfinished_value"}.isdisjoint(repair.name for repair in lenient.repairs):
+        assert _outcome(lenient) == _outcome(closed)
+    else:
+        assert isinstance(closed.error, InvalidJSON)
+        assert not closed.complete
+        assert {"missing_end", "unfinished_value"}.isdisjoint(repair.name for repair in closed.repairs)
+        assert not closed.has_value or grew(closed.value, lenient.value)
+    assert closed.repair_count == len(closed.repairs)
+
+
+@pytest.mark.parametrize("lenient", ["close", 1, None, "True"])
+def test_what_lenient_may_be_is_checked(lenient: Any) -> None:
+    """A word that is none of them would be taken for True."""
+    with pytest.raises(MisuseError, match='True, False or "closed"'):
+        PartialJSONParser(lenient=lenient)
+
+
 # -- the parser as an object ---------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
 from tests.support.texts import fragmentations, pieces_of, run
-from tokenstream.errors import InvalidJSON, OutputInvalid
+from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.stages.objects import Field, Items, Partials, validate_output
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
@@ -100,6 +101,50 @@ def test_what_was_given_still_counts_in_how_the_rest_is_read() -> None:
 
         assert ["x", "y", "z"] == run(items, pieces)
         assert items.error is None
+
+
+def test_closed_refuses_what_has_no_end() -> None:
+    """As the strict reading does: the output is incomplete, and nothing is taken for finished."""
+    for pieces in fragmentations("[{text: 'a'}, {text: 'b'"):
+        items, drafts = Items(Step, lenient="closed"), Partials(list[Step], lenient="closed")
+        field = Field("0.text", lenient="closed")
+
+        assert [Step(text="a")] == run(items, pieces)
+        assert not run(drafts, pieces)[-1].complete
+        assert "a" == "".join(map(str, run(field, pieces)))
+        assert {OutputIncomplete} == {type(stage.error) for stage in (items, drafts, field)}
+        with pytest.raises(OutputIncomplete):
+            validate_output(list[Step], "".join(pieces), lenient="closed")
+    for pieces in fragmentations(_ALMOST):
+        assert _RECIPE == run(Partials(Recipe, lenient="closed"), pieces)[-1].final()
+    none: Any
+    for none in (Items(Step, lenient="closed"), Partials(Step, lenient="closed")):
+        run(none, ["I am sorry."])
+        assert "no JSON document" in str(none.error)
+
+
+def test_snapshots_tell_what_was_repaired_so_far() -> None:
+    """A snapshot keeps those that there were, one of an object inside its own; so do pickles."""
+    text = "{title: 'Pan', steps: [{text: 'Mix', done: True,}, {text: 'Fry'}]}"
+    for pieces in fragmentations(text):
+        stage = Partials(Recipe, lenient=True)
+        drafts = run(stage, pieces)
+        names = [[repair.name for repair in draft.repairs] for draft in drafts]
+
+        assert names == sorted(names, key=len)
+        assert names[-1][:2] == ["unquoted_key", "single_quotes"]
+        assert drafts[-1].repairs == pickle.loads(pickle.dumps(drafts[-1])).repairs
+        assert drafts[-1].repairs == stage.repairs
+        assert [text.index("'Pan'")] == [
+            each.offset for each in stage.repairs if each.name == "single_quotes"
+        ][:1]
+    whole = Partials(list[Recipe])
+    assert () == run(whole, ['[{"title": "a", "steps": []}]'])[-1].repairs == whole.repairs
+    inner = Partials(Recipe, lenient=True).feed("{title: 'Pan', steps: [{text: 'Mi")[-1].steps[0]
+    assert ["unquoted_key", "single_quotes"] == [repair.name for repair in inner.repairs]
+    items = Items(Step, "steps", lenient=True)
+    run(items, [text])
+    assert "python_literal" in [repair.name for repair in items.repairs]
 
 
 @given(

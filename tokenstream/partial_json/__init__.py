@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._missing import MISSING
     from tokenstream.partial_json._parser import PartialJSONParser
     from tokenstream.partial_json._partial import Partial
-    from tokenstream.partial_json._repairs import Repair
+    from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json.events import JSONEvent, JSONKind, Path, StringDelta, ValueDone, ValueStart
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Allow",
     "JSONEvent",
     "JSONKind",
+    "Lenient",
     "Partial",
     "PartialJSONParser",
     "Path",
@@ -34,6 +35,7 @@ _HOMES = {
     "Allow": "_allow",
     "JSONEvent": "events",
     "JSONKind": "events",
+    "Lenient": "_repairs",
     "MISSING": "_missing",
     "Partial": "_partial",
     "PartialJSONParser": "_parser",

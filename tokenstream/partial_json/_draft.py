@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.errors import InvalidJSON, LimitExceeded
+    from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shape import Errors, Slot, Structure
     from tokenstream.partial_json.events import JSONEvent, ValueStart
 
@@ -47,7 +48,7 @@ class Draft(Generic[T]):
 
     Args:
         type_or_adapter: What the document is to become.
-        lenient: Whether to read what models write in place of JSON.
+        lenient: Whether to read what models write in place of JSON, with "closed" nothing that was cut.
         defaults: Whether a field that has not come shows its type's default.
 
     Example:
@@ -59,7 +60,7 @@ class Draft(Generic[T]):
     """
 
     def __init__(
-        self, type_or_adapter: type[T] | TypeAdapter[T], *, lenient: bool = False, defaults: bool = False
+        self, type_or_adapter: type[T] | TypeAdapter[T], *, lenient: Lenient = False, defaults: bool = False
     ) -> None:
         self.schema: Schema[T] = Schema.of(type_or_adapter)
         """What the document is to become."""
@@ -68,7 +69,10 @@ class Draft(Generic[T]):
         self._face = schema.slot.face or Face(schema.title, None, schema.slot)
         self._parser = PartialJSONParser(lenient=lenient, max_depth=MOST_DEPTH)
         self._log = TextLog()
-        self._page = Page(self._log, lenient=lenient, words=lambda: schema.words)
+        parser = self._parser
+        self._page = Page(
+            self._log, lenient=lenient, words=lambda: schema.words, repairs=lambda: parser.repairs
+        )
         self._excerpt = WrittenExcerpt() if lenient else Excerpt()
         self._filling = Filling(self._slot) if defaults else None
         self._top: Open | None = None
@@ -93,6 +97,16 @@ class Draft(Generic[T]):
     def complete(self) -> bool:
         """Whether the document is finished."""
         return self._root is not MISSING
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired in the text so far."""
+        return self._parser.repairs
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something of the document has come."""
+        return self._parser.has_value
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
@@ -141,7 +155,17 @@ class Draft(Generic[T]):
             tail = self._root
         elif self._filling is not None and tail is MISSING:
             tail = self._filling.unbegun or MISSING
-        state = State(self._page, 0, end, self.complete, self._faults, None, self.error, self._outcome)
+        state = State(
+            self._page,
+            0,
+            end,
+            self.complete,
+            self._faults,
+            None,
+            self.error,
+            self._outcome,
+            repaired=self._parser.repair_count,
+        )
         fields = tail if isinstance(tail, GrowingObject) else None
         return Partial(self._face, fields, MISSING if fields is not None else tail, state)
 
@@ -159,7 +183,16 @@ class Draft(Generic[T]):
         if face is None or not node.is_object:
             return view
         state = State(
-            self._page, node.start, end, complete, self._faults, node.fault, self.error, MISSING, settled
+            self._page,
+            node.start,
+            end,
+            complete,
+            self._faults,
+            node.fault,
+            self.error,
+            MISSING,
+            settled,
+            self._parser.repair_count,
         )
         partial: Partial[Any] = Partial(face, view, MISSING, state)
         return partial

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document
+from tokenstream.partial_json._repairs import checked_lenient
 from tokenstream.partial_json._strict import StrictReader, as_text
 
 if TYPE_CHECKING:
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._lenient import LenientReader
-    from tokenstream.partial_json._repairs import Repair
+    from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json.events import JSONEvent
 
 __all__ = ["PartialJSONParser", "fault_in"]
@@ -45,7 +46,8 @@ class PartialJSONParser:
         allow: What may show before it is complete, as flags of `Allow`; by default
             strings, arrays and objects.
         lenient: Whether to read what models write in place of JSON; each repair is
-            in `repairs`.
+            in `repairs`. With "closed" a text whose end is missing is `InvalidJSON`, as
+            in the strict reading.
         max_depth: Most objects and arrays inside each other; beyond it `error` is
             `LimitExceeded`.
         decimals: Whether a number with a fraction or an exponent becomes a
@@ -69,7 +71,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         self,
         *,
         allow: int | None = None,
-        lenient: bool = False,
+        lenient: Lenient = False,
         max_depth: int = 512,
         decimals: bool = False,
     ) -> None:
@@ -77,11 +79,11 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             _allowed(allow), _at_least_0("max_depth", max_depth), decimals=decimals
         )
         self._reader: StrictReader | LenientReader
-        if lenient:
+        if checked_lenient(lenient):
             # Where it is not asked for, the lenient reading is not even imported.
             from tokenstream.partial_json._lenient import LenientReader
 
-            self._reader = LenientReader(document)
+            self._reader = LenientReader(document, closed=lenient == "closed")
         else:
             self._reader = StrictReader(document)
         self.stop: str | None = None
@@ -148,6 +150,11 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
     def repairs(self) -> tuple[Repair, ...]:
         """What was repaired, in the order of reading; strict reading repairs nothing."""
         return self._reader.repairs
+
+    @property
+    def repair_count(self) -> int:
+        """How many `repairs` there are; to ask for them all takes longer the more there are."""
+        return self._reader.repair_count
 
 
 def fault_in(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceeded | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import LimitExceeded
     from tokenstream.partial_json._recorded_path import RecordedPath
+    from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shape import Errors, Face
 
 __all__ = ["Fault", "Page", "Partial", "State"]
@@ -44,13 +45,22 @@ _NO_FIELDS = "has no fields of its own; what has come of it is in `value`"
 class Page:
     """The text that a typed object is read from."""
 
-    __slots__ = ("lenient", "log", "words")
+    __slots__ = ("lenient", "log", "repairs", "words")
 
-    def __init__(self, log: TextLog, *, lenient: bool, words: Callable[[], frozenset[str]]) -> None:
+    def __init__(
+        self,
+        log: TextLog,
+        *,
+        lenient: Lenient,
+        words: Callable[[], frozenset[str]],
+        repairs: Callable[[], tuple[Repair, ...]],
+    ) -> None:
         self.log = log
-        self.lenient = lenient
+        self.lenient: Lenient = lenient
         self.words = words
         """What returns the type's own words, which errors may say."""
+        self.repairs = repairs
+        """What returns all repairs so far: a snapshot has as many as there were."""
 
     def value(self, text: str, *, complete: bool) -> Any:  # noqa: ANN401 - any JSON value
         """Return what the start of a document says as plain data."""
@@ -88,6 +98,8 @@ class State(NamedTuple):
     """The finished, validated value, or MISSING."""
     settled: bool = True
     """Whether the object, once all of it has come, stays as it is."""
+    repaired: int = 0
+    """How many repairs there were."""
 
 
 class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, which may have no hash
@@ -153,6 +165,16 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
                 found.append(nested(fault.loc, fault.errors))
             fault = fault.before
         return tuple(error for errors in reversed(found) for error in errors)
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was read although it is no JSON, with `lenient`: each by its name and place."""
+        state = self._state
+        made = state.page.repairs()[: state.repaired]
+        if not state.start:
+            # The whole document has also those around it.
+            return made
+        return tuple([each for each in made if state.start <= each.offset < state.end])
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any value
@@ -396,15 +418,16 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._state
-        page = state.page.lenient, state.page.words()
+        page = state.page.lenient, state.page.words(), self.repairs
         kept = (self._text(), page, state.complete, self.errors, state.error, state.outcome)
         return _rebuilt, (self._face, self._fields, resolve(self._whole), kept)
 
 
 def _rebuilt(face: Face, fields: GrowingObject | None, whole: Any, kept: tuple[Any, ...]) -> Partial[Any]:  # noqa: ANN401 - any value
-    text, (lenient, words), complete, errors, error, outcome = kept
+    text, (lenient, words, repairs), complete, errors, error, outcome = kept
     log = TextLog()
     log.append(text)
     faults = Fault(None, (), errors) if errors else None
-    page = Page(log, lenient=lenient, words=lambda: words)
-    return Partial(face, fields, whole, State(page, 0, len(text), complete, faults, None, error, outcome))
+    page = Page(log, lenient=lenient, words=lambda: words, repairs=lambda: repairs)
+    state = State(page, 0, len(text), complete, faults, None, error, outcome, repaired=len(repairs))
+    return Partial(face, fields, whole, state)

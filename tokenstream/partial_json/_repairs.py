@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-__all__ = ["MOST_REPAIRS", "REPAIRS", "Repair", "RepairName", "Repairs"]
+from tokenstream.errors import MisuseError
+
+__all__ = ["MOST_REPAIRS", "REPAIRS", "Lenient", "Repair", "RepairName", "Repairs", "checked_lenient"]
+
+Lenient: TypeAlias = bool | Literal["closed"]
+"""Whether to read what is almost JSON; with "closed" nothing of which the end is missing."""
 
 MOST_REPAIRS = 100_000
 """Most repairs of one document."""
@@ -53,6 +58,19 @@ RepairName: TypeAlias = Literal[
 ]
 REPAIRS: tuple[RepairName, ...] = get_args(RepairName)
 """The closed list of names, in alphabetical order."""
+
+
+def checked_lenient(lenient: object) -> Lenient:
+    """Return what `lenient=` was given as.
+
+    Raises:
+        MisuseError: It is neither True nor False nor "closed".
+    """
+    if isinstance(lenient, bool):
+        return lenient
+    if lenient == "closed":
+        return "closed"
+    raise MisuseError(f'lenient= takes True, False or "closed", not {lenient!r}')
 
 
 class Repair(NamedTuple):

@@ -90,6 +90,7 @@ class StrictReader:
 
     repairs = ()
     """Strict reading repairs nothing."""
+    repair_count = 0
 
     def __init__(self, document: Document) -> None:
         self._document = document

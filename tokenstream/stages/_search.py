@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import LimitExceeded
     from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json.events import JSONEvent, ValueDone
 
 __all__ = ["Reading", "Search", "escaped", "no_document"]
@@ -73,7 +74,7 @@ class Search(Reading, Generic[OutT]):
 
     Args:
         at: The path.
-        lenient: Whether to read what is almost JSON.
+        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
     """
 
     __slots__ = (
@@ -90,7 +91,7 @@ class Search(Reading, Generic[OutT]):
     """What may be where the path leads."""
     _wanted_name: ClassVar[str]
 
-    def __init__(self, at: At, *, lenient: bool) -> None:
+    def __init__(self, at: At, *, lenient: Lenient) -> None:
         super().__init__()
         self._follower = Follower(Pattern(at))
         # Nothing is looked at before it is finished, so nothing need show.
@@ -98,12 +99,17 @@ class Search(Reading, Generic[OutT]):
         self._lenient = lenient
         self._length = 0
         """How many characters have come."""
-        self._begun = 0
-        """Where the value begins that was last begun."""
+        self._begun = -1
+        """Where the value begins that was last begun; -1 before any."""
         self._reached = OFF
         """How the value stands that came nearest to the path."""
         self._kind = ""
         """What that value is."""
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was read although it is no JSON, in the order of reading."""
+        return self._parser.repairs
 
     @property
     def complete(self) -> bool:
@@ -206,7 +212,7 @@ class Search(Reading, Generic[OutT]):
         if fault is None:
             return self._nothing_there()
         if isinstance(fault, InvalidJSON) and fault.offset >= self._length:
-            if self._lenient:
+            if self._lenient and self._begun < 0:
                 return no_document("")
             return OutputIncomplete(
                 f"the output ended after {self._length:,} characters, before its JSON was whole",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json.events import ValueDone, ValueStart
 
 __all__ = ["Field", "Items", "Partials", "validate_output"]
@@ -45,7 +46,7 @@ class Partials(Reading, Generic[T]):
         type: What the document is: a type, or a pydantic `TypeAdapter`.
         fail_fast: Whether the first value that breaks the schema, or broken
             JSON, ends it: `error` and `stop` are set.
-        lenient: Whether to read what is almost JSON.
+        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
         defaults: Whether fields that have not come show their type's defaults,
             made anew for each object. One that is made out of other fields
             shows with the whole object only.
@@ -65,7 +66,7 @@ class Partials(Reading, Generic[T]):
         type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
         *,
         fail_fast: bool = False,
-        lenient: bool = False,
+        lenient: Lenient = False,
         defaults: bool = False,
     ) -> None:
         super().__init__()
@@ -77,6 +78,11 @@ class Partials(Reading, Generic[T]):
     def complete(self) -> bool:
         """Whether the document is finished: only white space may follow."""
         return self._draft.complete
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was read although it is no JSON, in the order of reading."""
+        return self._draft.repairs
 
     def partial(self) -> Partial[T]:
         """Return the object as far as it has come, be there anything or not."""
@@ -137,8 +143,8 @@ class Partials(Reading, Generic[T]):
             try:
                 best.final()
             except OutputIncomplete as error:
-                # The lenient reading closes what has begun: nothing has.
-                return no_document(draft.text) if self._lenient else error.with_traceback(None)
+                nothing = self._lenient and not draft.has_begun
+                return no_document(draft.text) if nothing else error.with_traceback(None)
             except OutputInvalid:
                 # It is said below, in more words.
                 pass
@@ -161,7 +167,7 @@ class Field(Search[str | OutputInvalid]):
     Args:
         at: Where the string is: `"summary"`, `"recipe.title"`, `"steps.*.text"`,
             or a tuple of keys; "" is a document that is a string.
-        lenient: Whether to read what is almost JSON.
+        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
     Example:
         >>> title = Field("recipe.title")
@@ -174,7 +180,7 @@ class Field(Search[str | OutputInvalid]):
     _wanted: ClassVar = ("string",)
     _wanted_name: ClassVar = "a string"
 
-    def __init__(self, at: At, *, lenient: bool = False) -> None:
+    def __init__(self, at: At, *, lenient: Lenient = False) -> None:
         super().__init__(at, lenient=lenient)
         self._inside = False
         """Whether the string that was last begun is the one."""
@@ -208,7 +214,7 @@ class Items(Search[T | OutputInvalid]):
             nothing.
         fail_fast: Whether the first element that breaks the schema, or broken
             JSON, ends it: `error` and `stop` are set.
-        lenient: Whether to read what is almost JSON.
+        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
     Example:
         >>> numbers = Items(int, "numbers")
@@ -227,7 +233,7 @@ class Items(Search[T | OutputInvalid]):
         at: At = "",
         *,
         fail_fast: bool = False,
-        lenient: bool = False,
+        lenient: Lenient = False,
     ) -> None:
         super().__init__(at, lenient=lenient)
         self._schema = Schema[T].of(type)
@@ -294,14 +300,14 @@ def validate_output(
     type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
     text: str,
     *,
-    lenient: bool = False,
+    lenient: Lenient = False,
 ) -> T:
     """Return what a whole output says.
 
     Args:
         type: What the document is: a type, or a pydantic `TypeAdapter`.
         text: The document.
-        lenient: Whether to read what is almost JSON.
+        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
     Raises:
         InvalidJSON: It is no JSON.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._call_drafts import CallDraftCursor
     from tokenstream.stream._deltas import DeltaCursor
     from tokenstream.stream._output_cursor import OutputCursor
@@ -77,7 +78,7 @@ class Cursors:
         *,
         tool: str | None = None,
         fail_fast: bool = False,
-        lenient: bool = False,
+        lenient: Lenient = False,
         defaults: bool = False,
     ) -> OutputCursor[Any]:
         """Read an object as it fills in."""
@@ -96,7 +97,7 @@ class Cursors:
         *,
         tool: str | None = None,
         fail_fast: bool = False,
-        lenient: bool = False,
+        lenient: Lenient = False,
     ) -> OutputCursor[Any]:
         """Read the elements of an array."""
         from tokenstream.stages.objects import Items
@@ -106,7 +107,7 @@ class Cursors:
             self._answer(tool), lambda: Items(type, at, fail_fast=fail_fast, lenient=lenient), "items"
         )
 
-    def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> OutputCursor[Any]:
+    def field(self, at: At, *, tool: str | None = None, lenient: Lenient = False) -> OutputCursor[Any]:
         """Read one string as it is written."""
         from tokenstream.stages.objects import Field
         from tokenstream.stream._output_cursor import OutputCursor
@@ -118,7 +119,7 @@ class Cursors:
         type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
         *,
         tool: str | None = None,
-        lenient: bool = False,
+        lenient: Lenient = False,
     ) -> ResultCursor[Any]:
         """Read the one value that the answer is."""
         from tokenstream.stream._output_result import ResultCursor

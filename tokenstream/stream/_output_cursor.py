@@ -14,6 +14,7 @@ from tokenstream.stream._output_given import Given
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._output_documents import Answer, Document, OutputKind, OutputStage
 
 __all__ = ["OutputCursor"]
@@ -132,11 +133,11 @@ class OutputCursor(Generic[ItemT]):
         documents = self._documents.growing()
         return documents[0].text.text if documents else ""
 
-    def whole_text(self, *, lenient: bool) -> str | None:
+    def whole_text(self, *, lenient: Lenient) -> str | None:
         """Return the text of the document that is read, once the stream is over; None where it may be cut.
 
         Args:
-            lenient: Whether a missing end is mended, so that a cut does not show.
+            lenient: Whether a missing end may be mended, so that a cut does not show.
         """
         documents = self._documents.growing()
         if not documents:

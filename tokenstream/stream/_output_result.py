@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.partial_json import Partial
+    from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._output_documents import Answer
     from tokenstream.stream._output_end import OutputError
 
@@ -44,13 +45,13 @@ class ResultCursor(Generic[T]):
         type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
         known: dict[Hashable, Any],
         *,
-        lenient: bool,
+        lenient: Lenient,
     ) -> None:
         # Refused before anything is read, where no such type can be made.
         Schema[T].of(type)
         self._answer = answer
         self._type = type
-        self._lenient = lenient
+        self._lenient: Lenient = lenient
         self._known = known
         self._key = (answer.choice, answer.tool, lenient, _key_of(type))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._output_result import ResultCursor
 
 __all__ = ["AsyncOutputViews", "OutputViews"]
@@ -38,7 +39,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         *,
         tool: str | None = None,
         fail_fast: bool = False,
-        lenient: bool = False,
+        lenient: Lenient = False,
         defaults: bool = False,
     ) -> View[Partial[T]]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
@@ -52,7 +53,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
                 call of it that has any.
             fail_fast: Whether the first value that breaks the schema, or broken JSON, is
                 raised at once and stops the stream.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
             defaults: Whether fields that have not come show their type's defaults, from the
                 start; one that is made out of other fields shows with the whole object only.
 
@@ -81,7 +82,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         *,
         tool: str | None = None,
         fail_fast: bool = False,
-        lenient: bool = False,
+        lenient: Lenient = False,
     ) -> View[T]:
         """Take the elements of an array one by one: a view that gives each, validated, as soon as it closes.
 
@@ -95,7 +96,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             tool: A tool whose arguments are read instead of the text: those of all calls of it.
             fail_fast: Whether the first element that breaks the schema, or broken JSON,
                 stops the stream.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
         Raises:
             OutputInvalid: In the loop: an element, or at the end the answer, is not what was asked for.
@@ -110,7 +111,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         cursor = self._cursors.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient)
         return ItemView(self._driver, cursor, self._in_result)
 
-    def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> TextView:
+    def field(self, at: At, *, tool: str | None = None, lenient: Lenient = False) -> TextView:
         """Read one string of an object as it is written: a view of `str` pieces, which can be shaped.
 
         A path with wildcards reads several, one after the other. What is no string
@@ -121,7 +122,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             at: Where the string is, such as "summary" or "recipe.title", or a tuple of keys.
             tool: A tool whose arguments are read instead of the text: those of the first
                 call of it that has any.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
         Raises:
             OutputInvalid: In the loop: there is no string, or no JSON.
@@ -141,7 +142,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
         *,
         tool: str | None = None,
-        lenient: bool = False,
+        lenient: Lenient = False,
     ) -> T:
         """Read to the end and return the answer as a typed value.
 
@@ -153,7 +154,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             type: What the answer is: a type, or a pydantic `TypeAdapter`.
             tool: A tool whose arguments are read instead of the text: those of the first
                 call of it that has any.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
         Raises:
             OutputInvalid: The answer is something else, or there is none: `.errors` are pydantic's.
@@ -183,7 +184,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         *,
         tool: str | None = None,
         fail_fast: bool = False,
-        lenient: bool = False,
+        lenient: Lenient = False,
         defaults: bool = False,
     ) -> AsyncView[Partial[T]]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
@@ -197,7 +198,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
                 call of it that has any.
             fail_fast: Whether the first value that breaks the schema, or broken JSON, is
                 raised at once and stops the stream.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
             defaults: Whether fields that have not come show their type's defaults, from the
                 start; one that is made out of other fields shows with the whole object only.
 
@@ -219,7 +220,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         *,
         tool: str | None = None,
         fail_fast: bool = False,
-        lenient: bool = False,
+        lenient: Lenient = False,
     ) -> AsyncView[T]:
         """Take the elements of an array one by one: a view that gives each, validated, as soon as it closes.
 
@@ -233,7 +234,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             tool: A tool whose arguments are read instead of the text: those of all calls of it.
             fail_fast: Whether the first element that breaks the schema, or broken JSON,
                 stops the stream.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
         Raises:
             OutputInvalid: In the loop: an element, or at the end the answer, is not what was asked for.
@@ -243,7 +244,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         cursor = self._cursors.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient)
         return AsyncItemView(self._driver, cursor, self._in_result)
 
-    def field(self, at: At, *, tool: str | None = None, lenient: bool = False) -> AsyncTextView:
+    def field(self, at: At, *, tool: str | None = None, lenient: Lenient = False) -> AsyncTextView:
         """Read one string of an object as it is written: a view of `str` pieces, which can be shaped.
 
         A path with wildcards reads several, one after the other. What is no string
@@ -254,7 +255,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             at: Where the string is, such as "summary" or "recipe.title", or a tuple of keys.
             tool: A tool whose arguments are read instead of the text: those of the first
                 call of it that has any.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
         Raises:
             OutputInvalid: In the loop: there is no string, or no JSON.
@@ -269,7 +270,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
         *,
         tool: str | None = None,
-        lenient: bool = False,
+        lenient: Lenient = False,
     ) -> T:
         """Read to the end and return the answer as a typed value.
 
@@ -281,7 +282,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             type: What the answer is: a type, or a pydantic `TypeAdapter`.
             tool: A tool whose arguments are read instead of the text: those of the first
                 call of it that has any.
-            lenient: Whether to read what is almost JSON.
+            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
 
         Raises:
             OutputInvalid: The answer is something else, or there is none: `.errors` are pydantic's.

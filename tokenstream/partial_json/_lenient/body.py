@@ -159,6 +159,8 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
     if reader.opener_missing and len(reader.marks) == 1 and len(reader.document.container) < 2:
         # A word in quotes, a colon and a value may be prose.
         return reader.refuse_two_readings(position)
+    if reader.closed:
+        return reader.refuse_cut(position)
     if reader.is_at(VALUE, COLON):
         reader.repaired.note("unfinished_value", reader.key_at)
     reader.repaired.note("missing_end", reader.base + position)

@@ -36,6 +36,7 @@ class LenientReader:
 
     Args:
         document: Takes what is read.
+        closed: Whether a document whose end is missing is refused.
         is_second: Whether the text goes on behind the document: it is read up to its end and no further.
     """
 
@@ -44,6 +45,7 @@ class LenientReader:
         "atom_begun",
         "back",
         "base",
+        "closed",
         "comma",
         "commented",
         "counts",
@@ -77,8 +79,9 @@ class LenientReader:
         "waits",
     )
 
-    def __init__(self, document: Document, *, is_second: bool = False) -> None:
+    def __init__(self, document: Document, *, closed: bool = False, is_second: bool = False) -> None:
         self.document = document
+        self.closed = closed
         self.is_second = is_second
         self.base = 0
         """How many characters came before the text that is being read."""
@@ -153,6 +156,11 @@ class LenientReader:
         """What was repaired, in the order of reading."""
         return tuple(self.repaired.made)
 
+    @property
+    def repair_count(self) -> int:
+        """How many there are."""
+        return len(self.repaired.made)
+
     def feed(self, text: str) -> list[JSONEvent]:
         """Return what a piece of the text tells; pieces may be cut anywhere."""
         out: list[JSONEvent] = []
@@ -175,6 +183,9 @@ class LenientReader:
         if not self.done and self.document.error is None:
             self.final = True
             self._read(self.rest, out)
+            if self.closed and not self.document.complete:
+                # What ended with the text is not at its end.
+                out.clear()
         self.done = True
         self.document.end(self.base)
         return out
@@ -213,6 +224,14 @@ class LenientReader:
         self.document.fail(
             offset, f"the text can be read in two ways at character {offset:,}, and neither is taken"
         )
+        return position
+
+    def refuse_cut(self, position: int) -> int:
+        """Refuse a document whose end is missing."""
+        repairs = self.repaired.made
+        while repairs and repairs[-1].name == "unfinished_value":
+            repairs.pop()
+        self.document.end(self.base + position)
         return position
 
     def refuse_here(self, position: int) -> int:
