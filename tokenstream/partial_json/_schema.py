@@ -66,8 +66,9 @@ class Schema(Generic[T]):
             MisuseError: There is none.
         """
         asked: Any = type_or_adapter
-        if isinstance(asked, Schema):
-            return asked
+        if asked.__class__ is Schema:
+            known: Schema[AskedT] = asked
+            return known
         if isinstance(asked, type) and not get_args(asked):
             return _of_class(asked)
         key = _key_of(asked)
