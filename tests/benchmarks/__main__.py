@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.arguments import arguments
 from tests.benchmarks.bodies import BODIES
+from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
@@ -81,6 +82,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "imports": imports,
     "markdown": markdown,
     "partial_json": partial_json,
+    "escapes": escapes,
     "typed_objects": typed_objects,
     "replay": replay,
     "shaping": shaping,

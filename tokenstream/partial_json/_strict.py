@@ -38,7 +38,10 @@ from tokenstream.partial_json._strings import (
     LONGEST_ESCAPE,
     RUN,
     SIMPLE,
+    decided,
     is_undecided,
+    read_on,
+    scan,
     unescape,
     whole_string,
 )
@@ -109,24 +112,27 @@ class StrictReader:
         """How far that is, or how many letters of a literal have come."""
         self._literal: tuple[str, Any, int] = ("", None, 0)
 
-    def feed(self, text: str) -> list[JSONEvent]:
+    def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
         """Return what a piece of the document tells; pieces may be cut anywhere."""
         # Most pieces are the middle of a string; what is printable has no control character.
-        if (
-            self._at is _IN_STRING
-            and not self._held
-            and '"' not in text
-            and "\\" not in text
-            and text.isprintable()
-            and text
-        ):
-            document = self._document
-            self._base += len(text)
-            if document.fresh:
-                document.pieces.append(text)
-            else:
-                document.fresh = text
-            return [StringDelta(document.frame, text, document.key)]
+        if self._at is _IN_STRING:
+            string: str | None = None
+            if self._held or "\\" in text:
+                read = read_on(self._held, text)
+                if read is not None:
+                    string, self._held = read
+            elif '"' not in text and text.isprintable():
+                string = text
+            if string is not None:
+                document = self._document
+                self._base += len(text)
+                if not string:
+                    return []
+                if document.fresh:
+                    document.pieces.append(string)
+                else:
+                    document.fresh = string
+                return [StringDelta(document.frame, string, document.key)]
         out: list[JSONEvent] = []
         position, size = 0, len(text)
         while position < size:
@@ -257,7 +263,7 @@ class StrictReader:
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if self._held or "\\" in piece or not piece.isprintable():
-            end, piece = self._characters(text, position)
+            end, piece = self._whole_key(text, position) or self._characters(text, position)
         elif end < 0:
             end = len(text)
         # Not `self._cut_key += piece`, which copies what has come of a long key each time.
@@ -269,6 +275,13 @@ class StrictReader:
         else:
             self._cut_key = key
         return end + 1
+
+    def _whole_key(self, text: str, position: int) -> tuple[int, str] | None:
+        """Return the same as `_characters` for a key that has come whole; None where it has not."""
+        if not position:
+            return self._inside(text, position)
+        whole = whole_string(text, position - 1)
+        return None if whole is None else (whole[1] - 1, whole[0])
 
     @under('"', VALUE, FIRST_ELEMENT)
     def _begin_string_value(self, text: str, position: int, out: list[JSONEvent]) -> int:
@@ -295,13 +308,28 @@ class StrictReader:
         end = text.find('"', position)
         piece = text[position:end]
         if end < 0 or self._held or "\\" in piece or not piece.isprintable():
-            end, piece = self._characters(text, position)
+            end, piece = self._inside(text, position) or self._characters(text, position)
         if piece:
             self._document.grow_string(piece, out)
         if end < len(text):
             self._document.end_string(self._base + end + 1, out)
             self._value_done()
         return end + 1
+
+    # Escapes are read in C, all of a piece at once, and character by character where that finds a
+    # fault. That may be done once for a piece: it looks at all the rest of it.
+
+    def _inside(self, text: str, position: int) -> tuple[int, str] | None:
+        """Return the same as `_characters`; None where it is no JSON."""
+        before = position - len(self._held)
+        text = self._held + text[position:]
+        size = decided(text)
+        try:
+            string, end = scan(f'"{text[:size]}"', 0)
+        except ValueError:
+            return None
+        self._held = text[size:] if end == size + 2 else ""
+        return before + (len(text) if end == size + 2 else end - 2), string
 
     def _characters(self, text: str, position: int) -> tuple[int, str]:
         """Return where a string's closing quote is, or the end of the text, and what stands before it."""

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import re
 from json import JSONDecoder
+from json.scanner import make_scanner
+from typing import Any
 
-__all__ = ["CUT_ESCAPE", "LONGEST_ESCAPE", "RUN", "SIMPLE", "is_undecided", "unescape", "whole_string"]
+__all__ = [
+    "CUT_ESCAPE",
+    "JSON_ESCAPES",
+    "LONGEST_ESCAPE",
+    "RUN",
+    "SIMPLE",
+    "decided",
+    "is_undecided",
+    "read_on",
+    "scan",
+    "unescape",
+    "whole_string",
+]
 
 RUN = re.compile(r'[^"\\\x00-\x1f]*').match
 """Characters of a string that stand for themselves."""
@@ -13,6 +27,8 @@ SIMPLE = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": 
 """What the escapes of two characters stand for, by their second."""
 LONGEST_ESCAPE = 12
 """Characters of a surrogate pair."""
+_LONGEST_CODE = 6
+"""Characters of an escape that is no pair."""
 
 _HIGH, _LOW = r"[dD][89abAB][0-9a-fA-F]{2}", r"[dD][c-fC-F][0-9a-fA-F]{2}"
 # What may follow the first half of a surrogate pair, and is not the second one.
@@ -20,12 +36,18 @@ _ALONE = r'(?=[^\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?:[0-9abcefABCEF]|[dD][0-9abAB])|
 _ESCAPE = re.compile(
     rf'\\(?:(["\\/bfnrt])|u({_HIGH})\\u({_LOW})|u({_HIGH}){_ALONE}|u(?!{_HIGH})([0-9a-fA-F]{{4}}))'
 ).match
+_CODE = rf"u(?!0022|{_HIGH}|{_LOW})[0-9a-fA-F]{{4}}|u{_HIGH}\\u{_LOW}"
+JSON_ESCAPES: Any = re.compile(rf'(?:[^"\\\x00-\x1f]++|\\(?:["\\/nrt]|{_CODE}))*+').match
+"""Escapes and what is between them: no half pairs, backspaces, form feeds, nor quotes that are numbers."""
 # Cut anywhere, also between the two halves of a surrogate pair.
 _CUT = re.compile(rf"\\(?:u(?:{_HIGH}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?|[0-9a-fA-F]{{0,3}}))?")
 CUT_ESCAPE = _CUT.match
 """The longest start of an escape; it always matches where one begins."""
 _UNDECIDED = _CUT.fullmatch
-_read = JSONDecoder().raw_decode
+_decoder: Any = JSONDecoder()
+scan: Any = make_scanner(_decoder)
+"""Reads the JSON that begins at a position, in C: what `json.loads` is made of."""
+_FIRST_HALF = ("d8", "d9", "da", "db", "dA", "dB", "D8", "D9", "Da", "Db", "DA", "DB")
 
 
 def is_undecided(escape: str) -> bool:
@@ -36,6 +58,42 @@ def is_undecided(escape: str) -> bool:
         [True, True, False, False]
     """
     return _UNDECIDED(escape) is not None
+
+
+def decided(text: str) -> int:
+    r"""Return how much of the text of an open string stays what it is, whatever follows.
+
+    That is all of it, but for an escape that is cut, or half a surrogate pair at the end.
+
+    Example:
+        >>> [decided(text) for text in (r"caf\u00e9", r"caf\u00", r"\ud83d\ude", r"C:\\")]
+        [9, 3, 0, 4]
+    """
+    size = len(text)
+    last = text.rfind("\\", -_LONGEST_CODE)
+    if last < 0 or (text[last - 1 : last] == "\\" and _is_escaped(text, last)):
+        return size
+    length = size - last
+    if length > 1 and (
+        text[last + 1] != "u" or (length == 6 and text[last + 2 : last + 4] not in _FIRST_HALF)
+    ):
+        return size
+    before = last - 6
+    if (
+        before >= 0
+        and text[before] == "\\"
+        and text[before + 2 : before + 4] in _FIRST_HALF
+        and not _is_escaped(text, before)
+        and _UNDECIDED(text, before)
+    ):
+        return before
+    return last if _UNDECIDED(text, last) else size
+
+
+def _is_escaped(text: str, position: int) -> bool:
+    """Return whether the backslash at a position is the second one of an escape."""
+    before = text[:position]
+    return (position - len(before.rstrip("\\"))) % 2 == 1
 
 
 def unescape(escape: str) -> tuple[str, int]:
@@ -68,7 +126,53 @@ def whole_string(text: str, position: int) -> tuple[str, int] | None:
         ('a\nb', 6)
     """
     try:
-        string, end = _read(text, position)
+        string, end = scan(text, position)
     except ValueError:
         return None
     return string, end
+
+
+def read_on(held: str, text: str) -> tuple[str, str] | None:
+    r"""Return what a piece of an open string comes to, and the end of it that waits for more.
+
+    All of the piece is read in C. There is a backslash in it, or something is held.
+
+    Args:
+        held: What waits from the pieces before.
+        text: The piece.
+
+    Returns:
+        None where the string ends in the piece, or it is no JSON.
+
+    Example:
+        >>> read_on("", r"caf\u00e9 \ud8"), read_on(r"\ud8", r"3d\ude00!"), read_on("", r'\n"')
+        (('café ', '\\ud8'), ('😀!', ''), None)
+    """
+    last = text.rfind("\\")
+    if held and last < _LONGEST_CODE:
+        text, held = held + text, ""
+        last = text.rfind("\\")
+    rest = len(text) - last
+    # The sentinel completes an escape that is cut, so that the scan goes through. What it has come
+    # to tells whether there is one: as many of its letters are left as the escape did not take.
+    is_near = rest <= _LONGEST_CODE
+    string: str
+    try:
+        string, end = scan(f'"{held}{text}bbbb"' if is_near else f'"{held}{text}"', 0)
+    except ValueError:
+        return None
+    if end != len(held) + len(text) + (6 if is_near else 2):
+        return None
+    if not is_near:
+        return string, ""
+    if string[-4:] == "bbbb":
+        string = string[:-4]
+        if rest < _LONGEST_CODE or not "\ud800" <= string[-1] <= "\udbff" or text[-1] == string[-1]:
+            return string, ""
+        return string[:-1], text[last:]
+    if last >= _LONGEST_CODE and text[last - 4] in "dD":
+        # It may be the second half of a pair.
+        text = held + text
+        size = decided(text)
+        return scan(f'"{text[:size]}"', 0)[0], text[size:]
+    return string[: 1 - rest] if rest > 1 else string[:-4], text[last:]

@@ -169,10 +169,7 @@ class LenientReader:
         if self.done:
             raise fed_after_end()
         # Most pieces are the middle of a string.
-        if self.reading is STEPS["read_string"] and not self.rest and text and self.quoted.is_plain(text):
-            self.quoted.remember(text)
-            self.document.grow_string(text, out)
-            self.base += len(text)
+        if self.reading is STEPS["read_string"] and text and self._read_on(text, out):
             return out
         self._read(self.rest + text if self.rest else text, out)
         return out
@@ -189,6 +186,24 @@ class LenientReader:
         self.done = True
         self.document.end(self.base)
         return out
+
+    def _read_on(self, text: str, out: list[JSONEvent]) -> bool:
+        """Read a piece that is all inside a string and needs no second look; tell whether it is."""
+        rest = self.rest
+        if rest or "\\" in text:
+            read = self.quoted.read_on(rest, text) if rest[:1] != '"' else None
+            if read is None:
+                return False
+            string, self.rest = read
+        elif self.quoted.is_plain(text):
+            self.quoted.remember(text)
+            string = text
+        else:
+            return False
+        if string:
+            self.document.grow_string(string, out)
+        self.base += len(rest) + len(text) - len(self.rest)
+        return True
 
     def _read(self, text: str, out: list[JSONEvent]) -> None:
         position = self.read_on(text, 0, out)

@@ -18,7 +18,15 @@ from tokenstream.partial_json._lenient.backslashes import (
 )
 from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING, PLAIN, TRIPLE, Kind
 from tokenstream.partial_json._lenient.quotes import Look, Verdict
-from tokenstream.partial_json._strings import LONGEST_ESCAPE, SIMPLE, is_undecided, unescape
+from tokenstream.partial_json._strings import (
+    JSON_ESCAPES,
+    LONGEST_ESCAPE,
+    SIMPLE,
+    is_undecided,
+    read_on,
+    scan,
+    unescape,
+)
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Repairs
@@ -36,6 +44,10 @@ _LONGEST_TWICE = 14
 
 _ENTITY: Any = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]*;)|#(?:[0-9]+|[xX][0-9a-fA-F]+);)").match
 _CUT_ENTITY: Any = re.compile(r"&#?[A-Za-z0-9]*").fullmatch
+# A quote that was escaped, before what may close the document: the string may have lacked its own.
+_CLOSING: Any = re.compile(r'\\"\s*+(?:[}\]`~]|\\u00[57]|\Z)').search
+# What may be a backslash that was not escaped.
+_DOUBTFUL: Any = re.compile(r"\\(?:[nrt\\]|u005[cC])").search
 _TWICE: Any = re.compile(r'\\\\(?:\\(["\\])|([/bfnrt]|u[0-9a-fA-F]{4}))|\\([/bfnrt]|u[0-9a-fA-F]{4})').match
 _CUT_TWICE: Any = re.compile(r"\\(?:u[0-9a-fA-F]{0,3}|\\(?:\\|u[0-9a-fA-F]{0,3})?)?").fullmatch
 _PAIR: Any = re.compile(r"(\\{1,2}u)(d[89ab][0-9a-f]{2})(\\{1,2}u)(d[c-f][0-9a-f]{2})", re.IGNORECASE).match
@@ -132,6 +144,11 @@ class Quoted:
     def _ends_bracket(self) -> bool:
         return self._tail.rstrip()[-1:] in ("}", "]")
 
+    @property
+    def _is_usual(self) -> bool:
+        """Whether an escape that JSON has is that, and no more."""
+        return self.kind is PLAIN and not (self._watched or self._is_raw)
+
     def is_plain(self, text: str) -> bool:
         """Return whether all of a piece belongs to the string, as it is."""
         return (
@@ -142,6 +159,51 @@ class Quoted:
             and "\\" not in text
             and text.isprintable()
         )
+
+    def read_on(self, held: str, text: str) -> tuple[str, str] | None:
+        """Return what a piece comes to that holds escapes, and the end of it that waits for more.
+
+        Args:
+            held: What waits from the pieces before.
+            text: The piece.
+
+        Returns:
+            None where not all of the piece belongs to the string, or it takes more than JSON's own reading.
+        """
+        read = read_on(held, text) if self._is_usual else None
+        if read is None:
+            return None
+        string, rest = read
+        # What follows a backspace or form feed may say that the backslash was not escaped.
+        if "\b" in string or "\f" in string:
+            return None
+        if '"' in string or not self._undone:
+            text = held + text
+            end = len(text) - len(rest)
+            if '"' in string and (
+                "\\u0022" in text or _CLOSING(text, 0, end - 2 * (string[-1] == '"')) is not None
+            ):
+                return None
+            self._note_escapes(string, text, 0, end)
+        self.remember(string)
+        return read
+
+    def _read_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
+        """Read escapes of JSON, and what is between them, as far as they mean no more than in JSON."""
+        closing = _CLOSING(text, start, end)
+        if closing is not None:
+            end = closing.start()
+        if end > start:
+            string: str = scan(f'"{text[start:end]}"', 0)[0]
+            self._note_escapes(string, text, start, end)
+            pieces.append(string)
+            self.remember(string)
+        return end
+
+    def _note_escapes(self, string: str, text: str, start: int, end: int) -> None:
+        """Take note of what escapes have come to."""
+        self._watched = string[-1:] == '"'
+        self._undone = self._undone or _DOUBTFUL(text, start, end) is not None
 
     def remember(self, piece: str) -> None:
         """Take note of what the string has grown by."""
@@ -158,6 +220,8 @@ class Quoted:
         """
         self.waits = False
         size = len(text)
+        # Behind where escapes were found that JSON has, they are looked for again.
+        good = 0
         while position < size and not self.closed and not self._repairs.is_full:
             end: int = self.kind.run(text, position).end()
             if end > position:
@@ -165,6 +229,13 @@ class Quoted:
             position = end
             if position == size:
                 break
+            if text[position] == "\\" and self._is_usual:
+                if position >= good:
+                    good = JSON_ESCAPES(text, position).end()
+                end = self._read_escapes(text, position, good, pieces)
+                if end > position:
+                    position = end
+                    continue
             following = self._special(text, position, pieces, scene)
             if following == _WAITS:
                 self.waits = True

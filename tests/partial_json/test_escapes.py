@@ -1,0 +1,102 @@
+"""Escapes are read in C, a piece at a time, and come to what they come to character by character."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock, patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.partial_json.support import joined
+from tokenstream.partial_json import PartialJSONParser, StringDelta, _strict
+from tokenstream.partial_json._lenient import strings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tokenstream.partial_json import JSONEvent
+
+_PARTS = [
+    *("a", "b", "bbbb", "u", "ud83d", " ", "é", "模", "\ud83d", "\ude00", "\x7f"),
+    *(r"\n", r"\"", r"\\", r"\/", r"\b", r"\u6a21", r"\ubbbb", r"\u00bb", r"\u0062", r"\uD55C"),
+    *(r"\ud83d", r"\ude00", r"\ud83d\ude00", r"\uD83D\uDE00", r"\uDBFF", r"\ud83d\\", r"\ud83d\n"),
+    *(r"\\ud83d", r"\\u0022"),
+]
+_ODD_PARTS = [
+    *(r"\u0022", r"\u000a", r"\u005C", r"\u005d", r"\alpha", r"\frac", "nu", "C:", "}", "]", "`", "'"),
+    *(r"\q", r"\x", r"\u12g4", r"\u", r"\ud8", r"\ud83d\u", r"\ud83d\ud", r"\ud83d\x", "\n", "\x00"),
+    *('"', '":"', '",'),
+]
+_STRINGS = st.lists(st.sampled_from(_PARTS), max_size=8).map("".join)
+_ODD = st.lists(st.sampled_from([*_PARTS, *_ODD_PARTS]), max_size=8).map("".join)
+_AROUND = st.sampled_from([('"', '"'), ('["', '", 1]'), ('{"a": "', '", "b": 1}'), ('{"', '": 1}')])
+
+
+def _told(pieces: list[str], **options: Any) -> list[tuple[list[JSONEvent], Any, Any]]:
+    """Return what each piece tells, what shows behind it, and what is wrong; the end is the last."""
+    parser = PartialJSONParser(**options)
+    told = [(parser.feed(piece), parser.snapshot(), (str(parser.error), parser.repairs)) for piece in pieces]
+    return [*told, (parser.end(), parser.snapshot(), (str(parser.error), parser.repairs))]
+
+
+@contextmanager
+def _one_by_one() -> Generator[None, None, None]:
+    """Have no escapes read in C."""
+    with (
+        patch.object(_strict, "scan", Mock(side_effect=ValueError)),
+        patch.object(_strict, "read_on", Mock(return_value=None)),
+        patch.object(strings, "read_on", Mock(return_value=None)),
+        patch.object(strings, "JSON_ESCAPES", re.compile("").match),
+    ):
+        yield
+
+
+@given(st.one_of(_STRINGS, _ODD), _AROUND, st.booleans(), st.data())
+def test_a_piece_tells_what_it_tells_character_by_character(
+    string: str, around: tuple[str, str], lenient: bool, data: st.DataObject
+) -> None:
+    """Wherever it is cut: the same events, the same value, the same fault at the same place."""
+    text = string.join(around)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=6)) | {0, len(text)})
+    pieces = [text[start:end] for start, end in pairwise(cuts)]
+    fast = _told(pieces, lenient=lenient)
+    with _one_by_one():
+        plain = _told(pieces, lenient=lenient)
+        single = _told([*text], lenient=lenient)
+
+    assert plain == fast
+    assert [single[end - 1][1:] for end in cuts[1:] if end] == [
+        shown[1:] for end, shown in zip(cuts[1:], fast, strict=False) if end
+    ]
+    assert joined([event for events, _, _ in single for event in events]) == joined(
+        [event for events, _, _ in fast for event in events]
+    )
+
+
+@given(_STRINGS, st.integers(1, 9))
+def test_the_end_is_what_json_loads_gives(string: str, size: int) -> None:
+    """Halves of surrogate pairs included, alone or over the border of two pieces."""
+    text = f'["{string}", 1]'
+    parser = PartialJSONParser()
+    for start in range(0, len(text), size):
+        parser.feed(text[start : start + size])
+
+    assert json.loads(text) == parser.value
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_half_a_pair_waits_for_the_other_and_no_longer(lenient: bool) -> None:
+    """The first one shows with the character that tells that it stays alone."""
+    parser = PartialJSONParser(lenient=lenient)
+    pieces = ['{"a": "\\ud83d', "\\", "ude", "00", "\\ud83d", "\\n"]
+    texts = [
+        [event.text for event in parser.feed(piece) if isinstance(event, StringDelta)] for piece in pieces
+    ]
+
+    assert [[], [], [], ["\U0001f600"], [], ["\ud83d\n"]] == texts
