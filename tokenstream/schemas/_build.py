@@ -72,7 +72,7 @@ def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
     """
     schema = _of_type(type_)
     definitions = schema.pop("$defs", {})
-    while "$ref" in schema:
+    while definition(schema.get("$ref", "")) in definitions:
         # A type that holds itself is a definition: at the root it stands as itself.
         schema = {**definitions[definition(schema.pop("$ref"))], **schema}
     docstring = schema.pop("description", "")

@@ -41,12 +41,6 @@ _FORMATS = frozenset(
     {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"},
 )
 _LOOKAROUND = ("(?=", "(?!", "(?<=", "(?<!")
-_TYPES: tuple[tuple[type, str], ...] = (
-    (bool, "boolean"),
-    (int, "integer"),
-    (float, "number"),
-    (str, "string"),
-)
 
 
 class Refused(Exception):
@@ -152,10 +146,7 @@ class _Writing:
         self._open: list[str] = []
 
     def whole(self, schema: dict[str, Any]) -> dict[str, Any]:
-        root = {key: value for key, value in schema.items() if key != "$defs"}
-        while "$ref" in root:
-            root = {**self._given[definition(root.pop("$ref"))], **root}
-        written = self._node(root, "")
+        written = self._node({key: value for key, value in schema.items() if key != "$defs"}, "")
         return {**written, "$defs": self._written} if self._written else written
 
     def _node(self, given: object, place: str) -> Any:  # noqa: ANN401 - a schema
@@ -191,6 +182,9 @@ class _Writing:
 
     def _reference(self, schema: dict[str, Any], place: str) -> dict[str, Any]:
         name = definition(schema["$ref"])
+        if name not in self._given:
+            # It was put there by hand, and leads elsewhere.
+            return schema
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         if self._rules.inline and name not in self._open:
             self._open.append(name)
@@ -217,13 +211,10 @@ class _Writing:
                 known[key] = value
             elif key == "const":
                 known["enum"] = [value]
-                known.setdefault("type", _type_of(value))
             elif key == "oneOf":
                 known["anyOf"] = value
             elif key not in _SILENT and (key != "default" or (value is not None and "const" not in schema)):
                 told[key] = value
-        if known.get("type", "") is None:
-            del known["type"]
         if told:
             words = "; ".join(
                 f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()
@@ -249,7 +240,3 @@ def _check_typed(schema: dict[str, Any], place: str, rules: Rules) -> None:
         raise Refused(
             place, f"is an array whose elements have no type in common, and {rules.name} asks for one"
         )
-
-
-def _type_of(value: object) -> str | None:
-    return next((name for type_, name in _TYPES if isinstance(value, type_)), None)
