@@ -15,6 +15,7 @@ from tokenstream.message import Message
 from tokenstream.partial_json import MISSING
 from tokenstream.partial_json import Partial as PartialOfParser
 from tokenstream.partial_json._missing import Missing
+from tokenstream.stream import AsyncPartialsView, PartialsView, View
 
 
 class Step(BaseModel):
@@ -82,6 +83,13 @@ def drafts(stream: Stream) -> None:
         Recipe, tool="recipe", fail_fast=True, lenient=True, defaults=True
     ):
         assert_type(draft, Partial[Recipe])
+        assert_type(draft.to_json(by_alias=True), str)
+        assert_type(draft.to_python(), Any)
+    assert_type(stream.partials(Recipe), PartialsView[Recipe])
+    assert_type(stream.partials(Recipe).throttle(20, timer=True), PartialsView[Recipe])
+    for draft in stream.partials(Recipe).throttle(20):
+        assert_type(draft, Partial[Recipe])
+    assert_type(stream.partials(Recipe).throttle(20).patches(append=True), View[list[dict[str, Any]]])
     for steps in stream.partials(list[Step]):
         assert_type(steps, Partial[list[Step]])
         assert_type(steps.final(), list[Step])
@@ -154,6 +162,9 @@ async def asynchronous(stream: AsyncStream) -> None:
     async for draft in stream.partials(Recipe):
         assert_type(draft, Partial[Recipe])
         assert_type(draft.final(), Recipe)
+    assert_type(stream.partials(Recipe).throttle(20), AsyncPartialsView[Recipe])
+    async for patch in stream.partials(Recipe).throttle(20).patches(by_alias=True):
+        assert_type(patch, list[dict[str, Any]])
     async for step in stream.items(Step, at="steps"):
         assert_type(step, Step)
     async for piece in stream.field("title"):

@@ -89,18 +89,18 @@ class FilledObject(GrowingObject):
         rest: What shows of fields that have not come, by name.
     """
 
-    __slots__ = ("_rest",)
+    __slots__ = ("rest",)
 
     def __init__(self, log: FieldLog, name: str, tail: Any, rest: Mapping[str, Any]) -> None:  # noqa: ANN401 - any value
         super().__init__(log, name, tail)
-        self._rest = rest
+        self.rest = rest
 
     def find(self, name: object) -> Any:  # noqa: ANN401 - any value
         found = super().find(name)
-        return self._rest.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
+        return self.rest.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
 
     def is_read(self, name: object) -> bool:
-        return super().is_read(name) or (name in self._rest and super().find(name) is MISSING)
+        return super().is_read(name) or (name in self.rest and super().find(name) is MISSING)
 
     def __iter__(self) -> Iterator[str]:
         return chain(super().__iter__(), self._without())
@@ -111,4 +111,4 @@ class FilledObject(GrowingObject):
     def _without(self) -> Iterator[str]:
         """Yield the names of the fields that have not come."""
         find = super().find
-        return (name for name in self._rest if find(name) is MISSING)
+        return (name for name in self.rest if find(name) is MISSING)

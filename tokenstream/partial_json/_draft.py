@@ -11,11 +11,12 @@ from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._open import Open
 from tokenstream.partial_json._parser import PartialJSONParser
-from tokenstream.partial_json._partial import Fault, Page, Partial, State
+from tokenstream.partial_json._partial import Partial
 from tokenstream.partial_json._pattern import CONTAINERS
 from tokenstream.partial_json._schema import MOST_DEPTH, Schema
 from tokenstream.partial_json._shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
-from tokenstream.partial_json._views import GrowingObject, GrowingText
+from tokenstream.partial_json._state import Fault, Page, State
+from tokenstream.partial_json._views import GrowingArray, GrowingObject, GrowingText
 from tokenstream.partial_json._walk import member
 from tokenstream.partial_json.events import StringDelta, ValueDone
 
@@ -71,7 +72,11 @@ class Draft(Generic[T]):
         self._log = TextLog()
         parser = self._parser
         self._page = Page(
-            self._log, lenient=lenient, words=lambda: schema.words, repairs=lambda: parser.repairs
+            self._log,
+            lenient=lenient,
+            words=lambda: schema.words,
+            repairs=lambda: parser.repairs,
+            write=schema.slot.write,
         )
         self._excerpt = WrittenExcerpt() if lenient else Excerpt()
         self._filling = Filling(self._slot) if defaults else None
@@ -142,15 +147,19 @@ class Draft(Generic[T]):
 
     def _taken(self) -> Partial[T]:
         tail: Any = MISSING if self._text is None else GrowingText(self._text)
+        inner: GrowingObject | GrowingArray | None = None
         name = self._leaf[1]
         node = self._top
         end = self._log.length
         while node is not None and node.parent is not None:
-            tail = self._shown(node, node.view(name, tail), end, complete=False)
+            view = node.view(name, tail)
+            inner = inner or view
+            tail = self._shown(node, view, end, complete=False)
             name = node.name
             node = node.parent
         if node is not None:
             tail = node.view(name, tail)
+            inner = inner or tail
         elif self.complete:
             tail = self._root
         elif self._filling is not None and tail is MISSING:
@@ -165,6 +174,7 @@ class Draft(Generic[T]):
             self.error,
             self._outcome,
             repaired=self._parser.repair_count,
+            inner=inner,
         )
         fields = tail if isinstance(tail, GrowingObject) else None
         return Partial(self._face, fields, MISSING if fields is not None else tail, state)
@@ -410,7 +420,7 @@ class Draft(Generic[T]):
             node.telling.update(structure.discriminators)
             node.doubtful = node.doubtful or len(told) > 1
             structure = structure.choose(node.tags[told[0]])
-        node.structure = structure
+        node.structure = node.log.structure = structure
         if structure is None:
             node.doubtful = True
         elif not isinstance(structure, Choice):

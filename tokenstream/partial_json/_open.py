@@ -10,8 +10,8 @@ from tokenstream.partial_json._shape import RAW, Choice, Slot, Structure
 from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObject, ValueLog
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._partial import Fault
     from tokenstream.partial_json._shape import Entries
+    from tokenstream.partial_json._state import Fault
     from tokenstream.partial_json.events import ValueStart
 
 __all__ = ["Open"]
@@ -81,9 +81,9 @@ class Open:
         """Whether it is read whole, from a text that is being kept for it."""
         self.settles: bool = slot.plain if parent is None or not inside else parent.settles
         """Whether what is read whole shows inside as it is read in the end."""
-        self.log = FieldLog()
+        self.log = FieldLog(structure)
         """The fields of an object, as they show."""
-        self.values = ValueLog()
+        self.values = ValueLog(structure)
         """The elements of an array, as they show."""
         self.unsettled: set[int] = set()
         """Which of the elements have yet to be read as what their type says."""

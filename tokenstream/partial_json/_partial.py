@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
+import json
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from tokenstream._log import TextLog
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
+from tokenstream.partial_json._dump import data_of, json_of
 from tokenstream.partial_json._first_fault import reason
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._parser import PartialJSONParser
 from tokenstream.partial_json._recorded_path import record_path
 from tokenstream.partial_json._shape import nested
+from tokenstream.partial_json._state import Fault, Page, State
 from tokenstream.partial_json._views import GrowingArray, GrowingObject, resolve, shown
 from tokenstream.partial_json._walk import (
     Snapshot,
@@ -25,12 +27,11 @@ from tokenstream.partial_json._walk import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from tokenstream.errors import LimitExceeded
     from tokenstream.partial_json._recorded_path import RecordedPath
-    from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._shape import Errors, Face
+    from tokenstream.partial_json._repairs import Repair
+    from tokenstream.partial_json._shape import Face
 
-__all__ = ["Fault", "Page", "Partial", "State"]
+__all__ = ["Partial"]
 
 T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")
@@ -40,66 +41,6 @@ _NOTHING: Any = object()
 """Stands for a default that was not given."""
 
 _NO_FIELDS = "has no fields of its own; what has come of it is in `value`"
-
-
-class Page:
-    """The text that a typed object is read from."""
-
-    __slots__ = ("lenient", "log", "repairs", "words")
-
-    def __init__(
-        self,
-        log: TextLog,
-        *,
-        lenient: Lenient,
-        words: Callable[[], frozenset[str]],
-        repairs: Callable[[], tuple[Repair, ...]],
-    ) -> None:
-        self.log = log
-        self.lenient: Lenient = lenient
-        self.words = words
-        """What returns the type's own words, which errors may say."""
-        self.repairs = repairs
-        """What returns all repairs so far: a snapshot has as many as there were."""
-
-    def value(self, text: str, *, complete: bool) -> Any:  # noqa: ANN401 - any JSON value
-        """Return what the start of a document says as plain data."""
-        parser = PartialJSONParser(lenient=self.lenient, max_depth=len(text) + 1)
-        parser.feed(text)
-        if complete:
-            parser.end()
-        return parser.value if parser.has_value else MISSING
-
-
-class Fault(NamedTuple):
-    """What is wrong with finished values, newest first; shared by all snapshots that have it."""
-
-    before: Fault | None
-    loc: tuple[str | int, ...]
-    """Where the value is."""
-    errors: Errors | None
-    """What is wrong there; None where what was wrong there counts no more."""
-
-
-class State(NamedTuple):
-    """Where a snapshot was taken, beside what shows."""
-
-    page: Page
-    start: int
-    """Where the object begins in the page."""
-    end: int
-    """Where it ends, or how far it had come."""
-    complete: bool
-    faults: Fault | None
-    since: Fault | None
-    """The last of the faults that were found before the object began."""
-    error: InvalidJSON | LimitExceeded | None
-    outcome: Any
-    """The finished, validated value, or MISSING."""
-    settled: bool = True
-    """Whether the object, once all of it has come, stays as it is."""
-    repaired: int = 0
-    """How many repairs there were."""
 
 
 class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, which may have no hash
@@ -282,6 +223,52 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
             value: T_co = self._state.outcome
             return value
         raise self._refusal()
+
+    # -- as data -----------------------------------------------------------------
+
+    def to_json(self, *, by_alias: bool | None = None) -> str:
+        """Return what has come as JSON; once it is complete and valid, that of `final()`.
+
+        Values are written as their types have it, and as they came where they are not
+        valid. What has not come is left out, and is null where nothing has come at all.
+        What is finished is written once, and kept for later snapshots.
+
+        Args:
+            by_alias: Whether fields are written under their aliases; None leaves it to
+                the types, as `model_dump_json` does. Structs of msgspec's always are.
+
+        Example:
+            >>> from tokenstream.partial_json._draft import Draft
+            >>> draft = Draft(dict[str, str])
+            >>> _ = draft.feed('{"title": "Pan')
+            >>> draft.partial().to_json()
+            '{"title":"Pan"}'
+        """
+        outcome = self._state.outcome
+        return json_of(self, by_alias) if outcome is MISSING else self._state.page.write(outcome, by_alias)
+
+    def to_python(self, *, by_alias: bool | None = None) -> Any:  # noqa: ANN401 - any JSON value
+        """Return what has come as plain data: what `to_json` says, as dicts, lists and so on.
+
+        What is finished in it is shared with that of later snapshots: it is not to be changed.
+
+        Args:
+            by_alias: Whether fields are under their aliases; None leaves it to the types.
+
+        Example:
+            >>> from tokenstream.partial_json._draft import Draft
+            >>> draft = Draft(dict[str, str])
+            >>> _ = draft.feed('{"title": "Pan')
+            >>> draft.partial().to_python()
+            {'title': 'Pan'}
+        """
+        if self._state.outcome is MISSING:
+            return data_of(self, by_alias)
+        return json.loads(self.to_json(by_alias=by_alias))
+
+    def _parts(self) -> tuple[Face, Any]:
+        """Return what views are written by: how it shows, and the view of it."""
+        return self._face, None if self._growing() is MISSING else self._growing()
 
     def _refusal(self) -> OutputInvalid | OutputIncomplete:
         error = self._state.error

@@ -11,10 +11,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from tokenstream.partial_json._shape_write import plain_json
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokenstream.partial_json._defaults import Defaults
+    from tokenstream.partial_json._shape_write import ByAlias
     from tokenstream.partial_json.events import JSONKind
 
 __all__ = [
@@ -84,10 +87,29 @@ class Face(NamedTuple):
     """The names of its fields, in their order; None where the type has no fixed ones."""
     slot: Slot | None = None
     """What it is read as; None where that is not known, in a snapshot that was pickled."""
+    aliases: Mapping[str, str | None] = {}
+    """The keys that fields are written under by alias, where these are not their names.
+
+    None of a field that is never written.
+    """
+    by_alias: bool | None = False
+    """Whether aliases are used where nobody says so; None where they always are."""
 
     def __reduce__(self) -> tuple[type[Face], tuple[object, ...]]:
         # What reads values is no data.
         return Face, tuple(self._replace(slot=None))
+
+    def key(self, name: str, by_alias: ByAlias) -> str | None:
+        """Return the key that a field is written under; None where it is left out.
+
+        Args:
+            name: The field.
+            by_alias: Whether that is its alias; None where the type is asked.
+        """
+        alias = self.aliases.get(name, name)
+        if alias is None or self.by_alias is None:
+            return alias
+        return alias if (self.by_alias if by_alias is None else by_alias) else name
 
 
 def nested(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
@@ -153,6 +175,24 @@ class Structure(ABC):
         """Return the defaults of its fields; None where it has no fields."""
         return None
 
+    def write(
+        self,
+        name: str | int,
+        value: Any,  # noqa: ANN401 - any value
+        before: Callable[[], Mapping[str, Any]],
+        by_alias: ByAlias,
+    ) -> str | None:
+        """Return the JSON of a validated value in it; None where that is left out.
+
+        Args:
+            name: What the value shows as.
+            value: The value.
+            before: Returns the validated fields up to that one.
+            by_alias: Whether fields are written under their aliases.
+        """
+        slot = self.slot(name)
+        return plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
+
     def check_extra(self, key: str | int, text: str) -> bool:
         """Tell whether a key without a slot belongs to the value all the same.
 
@@ -203,6 +243,18 @@ class Slot(ABC):
     def structure(self, kind: JSONKind) -> Structure | None:
         """Return how a value of a kind is read one by one; None where it is read whole."""
         return None
+
+    def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+        """Return the JSON of a value that was read.
+
+        Args:
+            value: The value.
+            by_alias: Whether fields are written under their aliases.
+
+        Raises:
+            PydanticSerializationError: A method of the type's for it fails.
+        """
+        return plain_json(value, by_alias)
 
     def name(self, key: str) -> str:
         """Return the name of the field that a key is for, where the value is read whole."""

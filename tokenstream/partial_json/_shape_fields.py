@@ -21,9 +21,16 @@ from tokenstream.partial_json._shape_assembly import (
     without_ref,
 )
 from tokenstream.partial_json._shape_schema import fields_of, is_plain_default, keys_of
+from tokenstream.partial_json._shape_write import (
+    FieldWriter,
+    bare,
+    make_serializer,
+    plain_json,
+    special_fields,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pydantic_core import SchemaValidator
 
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shape_assembly import Place
     from tokenstream.partial_json._shape_pydantic import Types
     from tokenstream.partial_json._shape_schema import CoreSchema, Field
+    from tokenstream.partial_json._shape_write import ByAlias
 
 __all__ = ["defaults_of", "make_fields"]
 
@@ -38,8 +46,14 @@ KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
-def make_fields(types: Types, place: Place) -> Structure | None:
-    """Return the structure of an object's fields; None where it has to be read whole."""
+def make_fields(types: Types, place: Place, cls: CoreSchema | None = None) -> Structure | None:
+    """Return the structure of an object's fields; None where it has to be read whole.
+
+    Args:
+        types: Where the types of the fields are known.
+        place: The schema of the fields, and what is around it.
+        cls: The schema of the class that they are of.
+    """
     schema, config = place.schema, place.config or {}
     names: dict[str, str] = {}
     for name, field in fields_of(schema):
@@ -48,7 +62,7 @@ def make_fields(types: Types, place: Place) -> Structure | None:
         if keys is None or any(key in names for key in keys) or not _is_simple(types, field):
             return None
         names.update(dict.fromkeys(keys, name))
-    return _Fields(types, place, names)
+    return _Fields(types, place, names, cls)
 
 
 def defaults_of(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
@@ -86,10 +100,14 @@ class _Fields(Assembled):
         types: Where the types of the fields are known.
         place: The schema of the fields, and what is around it.
         names: The name of the field that each key is for.
+        cls: The schema of the class that they are of; None where there is none.
     """
 
-    def __init__(self, types: Types, place: Place, names: dict[str, str]) -> None:
+    def __init__(self, types: Types, place: Place, names: dict[str, str], cls: CoreSchema | None) -> None:
         super().__init__(place)
+        self._cls = cls
+        self._writer: FieldWriter | None = None
+        """What writes the fields that the class has methods for, once it was needed."""
         self._types = types
         self._schema = without_ref(place.schema)
         self._config = place.config
@@ -142,6 +160,34 @@ class _Fields(Assembled):
 
     def _located_key(self, key: str | int) -> str | int:
         return key if self._by_alias else self.name(key)
+
+    # -- writing ---------------------------------------------------------------------
+
+    def write(
+        self,
+        name: str | int,
+        value: Any,  # noqa: ANN401 - any value
+        before: Callable[[], Mapping[str, Any]],
+        by_alias: ByAlias,
+    ) -> str | None:
+        keys = self._keys.get(str(name))
+        slot = None if keys is None else self.slot(keys[0])
+        if slot is None:
+            return plain_json(value, by_alias)
+        writer = self._writer
+        if writer is None:
+            writer = self._writer = self._made_writer()
+        if name in writer.names:
+            return writer.write(str(name), before(), by_alias)
+        return slot.write(value, by_alias)
+
+    def _made_writer(self) -> FieldWriter:
+        schema = self._cls
+        special = special_fields(dict(self._fields))
+        if schema is None or not special:
+            return FieldWriter(object, frozenset(), None)
+        closed = self._types.definitions.closed(bare(schema, self._schema))
+        return FieldWriter(schema["cls"], special, make_serializer(closed, None, own=False))
 
     # -- fields that look at others ------------------------------------------------
 
@@ -271,6 +317,9 @@ class _LateSlot(Slot):
 
     def name(self, key: str) -> str:
         return self._slot.name(key)
+
+    def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+        return self._slot.write(value, by_alias)
 
 
 def _given(field: Field) -> Field:

@@ -20,9 +20,10 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shape import Choice, Face, Failed, Invalid, Slot, Structure, Unread, Unsure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokenstream.partial_json._shape import Entries
+    from tokenstream.partial_json._shape_write import ByAlias
     from tokenstream.partial_json.events import JSONKind
 
 __all__ = ["struct_slot"]
@@ -68,7 +69,8 @@ class _StructSlot(Slot):
         }
         if structs:
             title = " | ".join(struct.__name__ for struct in structs)
-            self.face = Face(title, dict.fromkeys(self._names.values()), self)
+            aliases: dict[str, str | None] = {name: key for key, name in reversed(self._names.items())}
+            self.face = Face(title, dict.fromkeys(self._names.values()), self, aliases, None)
 
     def check(self) -> None:
         """Make what reads values; it raises TypeError where msgspec does not read the type."""
@@ -97,6 +99,10 @@ class _StructSlot(Slot):
             return None
         # All members of a union have the same field for their tags.
         return _Tagged(self._slots, configs[0].tag_field, tags)
+
+    def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+        # msgspec has one name for each field in JSON.
+        return msgspec.json.encode(value).decode()
 
     def name(self, key: str) -> str:
         return self._names.get(key, key)
@@ -201,6 +207,15 @@ class _Struct(Structure):
 
     def defaults(self) -> Defaults:
         return _defaults_of(self._cls)
+
+    def write(
+        self,
+        name: str | int,
+        value: Any,  # noqa: ANN401 - any value
+        before: Callable[[], Mapping[str, Any]],
+        by_alias: ByAlias,
+    ) -> str | None:
+        return msgspec.json.encode(value).decode()
 
     def check_extra(self, key: str | int, text: str) -> bool:
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)

@@ -25,6 +25,7 @@ from tokenstream.partial_json._shape_fields import defaults_of, make_fields
 from tokenstream.partial_json._shape_schema import (
     SCALARS,
     Definitions,
+    aliases_of,
     choices_of,
     fields_of,
     is_plain_default,
@@ -32,6 +33,7 @@ from tokenstream.partial_json._shape_schema import (
     single_keys,
 )
 from tokenstream.partial_json._shape_within import schema_within
+from tokenstream.partial_json._shape_write import make_serializer, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._defaults import Defaults
     from tokenstream.partial_json._shape import Entries, Structure
     from tokenstream.partial_json._shape_schema import Alternative, CoreSchema
+    from tokenstream.partial_json._shape_write import ByAlias
     from tokenstream.partial_json.events import JSONKind
 
     Config: TypeAlias = CoreSchema | None
@@ -96,6 +99,8 @@ class PydanticSlot(Slot):
         self._schema = schema
         self._config = config
         self._validator = validator
+        self.serializer: Any = None
+        """What writes its values, once it was needed."""
         self._is_document = validator is not None
         self._structures: dict[str, Structure | None] = {}
         self.shows_text = types.definitions.shows_text(schema)
@@ -109,7 +114,8 @@ class PydanticSlot(Slot):
         if objects:
             title = " | ".join(dict.fromkeys(found.title for found in objects))
             names = dict.fromkeys(name for found in objects for name, _ in fields_of(found.schema))
-            self.face = Face(title, names, self)
+            by_alias = any(found.config.get("serialize_by_alias") for found in objects)
+            self.face = Face(title, names, self, aliases_of([found.schema for found in objects]), by_alias)
 
     @property
     def validator(self) -> Any:  # noqa: ANN401 - what validates JSON
@@ -136,6 +142,11 @@ class PydanticSlot(Slot):
             place = Place(self._schema, self._config)
             self._structures[kind] = self._types.structure(place, kind) if is_assembly_sound() else None
         return self._structures[kind]
+
+    def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+        if self.serializer is None:
+            self.serializer = make_serializer(self._types.definitions.closed(self._schema), self._config)
+        return said(self.serializer, value, by_alias)
 
     def name(self, key: str) -> str:
         return self._names.get(key, key)
@@ -292,7 +303,7 @@ def _made_model(types: Types, place: Place) -> Structure | None:
     if schema.get("custom_init") or inner["type"] not in {"model-fields", "dataclass-args"}:
         return None
     around = place.inside(inner, step(schema, None))
-    return make_fields(types, around._replace(config=schema.get("config")))
+    return make_fields(types, around._replace(config=schema.get("config")), schema)
 
 
 def _made_typed_dict(types: Types, place: Place) -> Structure | None:
@@ -359,7 +370,9 @@ _MAKE: dict[tuple[str, str], Make] = {
 def root_slot(adapter: TypeAdapter[Any]) -> Slot:
     """Return the slot for a whole document."""
     schema: Any = adapter.core_schema
-    return PydanticSlot(Types(), schema, _config_of(adapter), adapter.validator)
+    slot = PydanticSlot(Types(), schema, _config_of(adapter), adapter.validator)
+    slot.serializer = adapter.serializer
+    return slot
 
 
 def _config_of(adapter: TypeAdapter[Any]) -> Config:

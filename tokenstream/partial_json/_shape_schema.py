@@ -13,6 +13,7 @@ __all__ = [
     "CoreSchema",
     "Definitions",
     "Field",
+    "aliases_of",
     "choices_of",
     "fields_of",
     "is_plain_default",
@@ -214,6 +215,19 @@ def fields_of(schema: CoreSchema) -> list[Field]:
     if schema["type"] == "dataclass-args":
         return [(field["name"], field) for field in fields]
     return list(fields.items())
+
+
+def aliases_of(schemas: list[CoreSchema]) -> dict[str, str | None]:
+    """Return the keys that objects' fields are written under by alias, where these are not their names.
+
+    None of a field that is never written. Of two objects with a field of one name, the first counts.
+    """
+    found: dict[str, str | None] = {}
+    for schema in schemas:
+        for name, field in fields_of(schema):
+            hidden = field.get("serialization_exclude") is True
+            found.setdefault(name, None if hidden else field.get("serialization_alias") or name)
+    return {name: alias for name, alias in found.items() if alias != name}
 
 
 def keys_of(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSchema) -> list[str] | None:

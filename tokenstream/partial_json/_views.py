@@ -15,6 +15,9 @@ from tokenstream.partial_json._missing import MISSING
 
 if TYPE_CHECKING:
     from tokenstream._log import TextLog
+    from tokenstream.partial_json._dump import Kept
+    from tokenstream.partial_json._shape import Structure
+    from tokenstream.partial_json._shape_write import ByAlias
 
 __all__ = ["FieldLog", "GrowingArray", "GrowingObject", "GrowingText", "ValueLog", "resolve", "shown"]
 
@@ -27,16 +30,24 @@ _DEEPEST = 40
 class GrowingText:
     """A string as far as it had come; it is joined when somebody looks."""
 
-    __slots__ = ("_length", "_log", "_text")
+    __slots__ = ("_last", "_text", "length", "log")
 
     def __init__(self, log: TextLog) -> None:
-        self._log = log
-        self._length = log.length
+        self.log = log
+        self.length = log.length
+        self._last = log.pieces[-1] if log.pieces else ""
         self._text: str | None = None
+
+    def since(self, before: GrowingText) -> str:
+        """Return what it has grown by since an earlier view of it."""
+        if self.length - len(self._last) == before.length:
+            # Mostly one piece: nothing has to be looked for then.
+            return self._last
+        return self.log.slices([before.length, self.length])
 
     def __str__(self) -> str:
         if self._text is None:
-            self._text = self._log.slices([0, self._length])
+            self._text = self.log.slices([0, self.length])
         return self._text
 
 
@@ -48,11 +59,15 @@ def resolve(value: Any) -> Any:  # noqa: ANN401 - any value
 class FieldLog:
     """The fields of an object in the order they finished; a name may come again."""
 
-    __slots__ = ("_places", "_unsettled", "names", "order", "raw", "values")
+    __slots__ = ("_places", "_unsettled", "kept", "names", "order", "raw", "structure", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, structure: Structure | None = None) -> None:
+        self.structure = structure
+        """How the values were read; None where they show as they came."""
         self.raw: set[int] | None = None
-        """Which of the values show as they came."""
+        """Which of the values show as they came all the same."""
+        self.kept: dict[ByAlias, Kept] = {}
+        """What was written of them."""
         self.names: list[str] = []
         self.values: list[Any] = []
         self.order: list[str] = []
@@ -80,20 +95,21 @@ class FieldLog:
 
     def find(self, name: object, length: int) -> Any:  # noqa: ANN401 - any value
         """Return the value that a name had when `length` fields had finished, or MISSING."""
-        place = self._place(name, length)
+        place = self.place(name, length)
         return MISSING if place is None else self.values[place]
 
     def is_settled(self, name: object, length: int) -> bool:
         """Tell whether a name had a value when `length` fields had finished that stays as it is."""
-        place = self._place(name, length)
+        place = self.place(name, length)
         return place is not None and place not in self._unsettled
 
     def is_read(self, name: object, length: int) -> bool:
         """Tell whether a name had a value that is what its type makes of it, and not what came."""
-        place = self._place(name, length)
+        place = self.place(name, length)
         return place is not None and (self.raw is None or place not in self.raw)
 
-    def _place(self, name: object, length: int) -> int | None:
+    def place(self, name: object, length: int) -> int | None:
+        """Return where the value is that a name had when `length` fields had finished; None for none."""
         places = self._places.get(name) if isinstance(name, str) else None
         if places is None:
             return None
@@ -104,12 +120,16 @@ class FieldLog:
 class ValueLog(list[Any]):
     """The elements of an array in the order they finished."""
 
-    __slots__ = ("raw",)
+    __slots__ = ("kept", "raw", "structure")
 
-    def __init__(self) -> None:
+    def __init__(self, structure: Structure | None = None) -> None:
         super().__init__()
+        self.structure = structure
+        """How they were read; None where they show as they came."""
         self.raw: set[int] | None = None
-        """Which of them show as they came."""
+        """Which of them show as they came all the same."""
+        self.kept: dict[ByAlias, Kept] = {}
+        """What was written of them."""
 
     def add(self, value: Any, *, raw: bool = False) -> None:  # noqa: ANN401 - any value
         """Add a finished element."""
@@ -128,30 +148,38 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         tail: What shows of that field; MISSING where nothing does.
     """
 
-    __slots__ = ("_distinct", "_length", "_log", "_name", "_tail")
+    __slots__ = ("_distinct", "length", "log", "name", "tail")
+
+    rest: Mapping[str, Any] = {}
+    """What shows of fields that have not come, by name."""
+
+    @property
+    def storage(self) -> FieldLog:
+        """What holds the finished fields, for all views of the object."""
+        return self.log
 
     def __init__(self, log: FieldLog, name: str = "", tail: Any = MISSING) -> None:  # noqa: ANN401 - any value
-        self._log = log
-        self._length = len(log.names)
+        self.log = log
+        self.length = len(log.names)
         self._distinct = len(log.order)
-        self._name = name
-        self._tail = tail
+        self.name = name
+        self.tail = tail
 
     def find(self, name: object) -> Any:  # noqa: ANN401 - any value
         """Return what shows under a name, or MISSING."""
-        if self._tail is not MISSING and name == self._name:
-            return resolve(self._tail)
-        return self._log.find(name, self._length)
+        if self.tail is not MISSING and name == self.name:
+            return resolve(self.tail)
+        return self.log.find(name, self.length)
 
     def is_finished(self, name: object) -> bool:
         """Tell whether what shows under a name is finished, and stays as it is."""
-        growing = self._tail is not MISSING and name == self._name
-        return not growing and self._log.is_settled(name, self._length)
+        growing = self.tail is not MISSING and name == self.name
+        return not growing and self.log.is_settled(name, self.length)
 
     def is_read(self, name: object) -> bool:
         """Tell whether what shows under a name is finished, and what its type makes of it."""
-        growing = self._tail is not MISSING and name == self._name
-        return not growing and self._log.is_read(name, self._length)
+        growing = self.tail is not MISSING and name == self.name
+        return not growing and self.log.is_read(name, self.length)
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any value
         value = self.find(name)
@@ -163,15 +191,20 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return self.find(name) is not MISSING
 
     def __iter__(self) -> Iterator[str]:
-        yield from islice(self._log.order, self._distinct)
+        yield from islice(self.log.order, self._distinct)
         if self._is_tail_new():
-            yield self._name
+            yield self.name
 
     def __len__(self) -> int:
         return self._distinct + self._is_tail_new()
 
     def _is_tail_new(self) -> bool:
-        return self._tail is not MISSING and self._log.find(self._name, self._length) is MISSING
+        return self.tail is not MISSING and self.log.find(self.name, self.length) is MISSING
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a name has come more than once."""
+        return self._distinct != self.length or (self.tail is not MISSING and not self._is_tail_new())
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -204,7 +237,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         unsettled: The indexes of elements that have yet to be read as what their type says.
     """
 
-    __slots__ = ("_length", "_tail", "_unsettled", "_values")
+    __slots__ = ("_unsettled", "length", "tail", "values")
 
     def __init__(
         self,
@@ -212,25 +245,30 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         tail: Any = MISSING,  # noqa: ANN401 - any value
         unsettled: Collection[int] = (),
     ) -> None:
-        self._values = values
-        self._length = len(values)
-        self._tail = tail
+        self.values = values
+        self.length = len(values)
+        self.tail = tail
         self._unsettled = unsettled
+
+    @property
+    def storage(self) -> Any:  # noqa: ANN401 - a list
+        """What holds the finished elements, for all views of the array."""
+        return self.values
 
     def is_finished(self, index: object) -> bool:
         """Tell whether there is an element at an index, and it is finished, and stays as it is."""
         if not isinstance(index, int):
             return False
         place = index if index >= 0 else index + len(self)
-        return 0 <= place < self._length and place not in self._unsettled
+        return 0 <= place < self.length and place not in self._unsettled
 
     def is_read(self, index: object) -> bool:
         """Tell whether there is a finished element at an index, which is what its type makes of it."""
         if not isinstance(index, int):
             return False
         place = index if index >= 0 else index + len(self)
-        raw: set[int] | None = getattr(self._values, "raw", None)
-        return 0 <= place < self._length and (raw is None or place not in raw)
+        raw: set[int] | None = getattr(self.values, "raw", None)
+        return 0 <= place < self.length and (raw is None or place not in raw)
 
     @overload
     def __getitem__(self, index: int) -> Any: ...  # noqa: ANN401 - any value
@@ -240,19 +278,19 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         place = index if index >= 0 else index + len(self)
-        if 0 <= place < self._length:
-            return self._values[place]
-        if place == self._length and self._tail is not MISSING:
-            return resolve(self._tail)
+        if 0 <= place < self.length:
+            return self.values[place]
+        if place == self.length and self.tail is not MISSING:
+            return resolve(self.tail)
         raise IndexError(f"there is no element {index} yet: {len(self)} have come")
 
     def __iter__(self) -> Iterator[Any]:
-        yield from islice(self._values, self._length)
-        if self._tail is not MISSING:
-            yield resolve(self._tail)
+        yield from islice(self.values, self.length)
+        if self.tail is not MISSING:
+            yield resolve(self.tail)
 
     def __len__(self) -> int:
-        return self._length + (self._tail is not MISSING)
+        return self.length + (self.tail is not MISSING)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GrowingArray | list | tuple):

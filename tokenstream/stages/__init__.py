@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._guards.repetition import Repetition
     from tokenstream.stages._markdown.block import MarkdownBlock
     from tokenstream.stages._markdown.blocks import MarkdownBlocks
+    from tokenstream.stages._patches import Patches
     from tokenstream.stages._stage import Stage
     from tokenstream.stages._text.accumulate import Accumulate
     from tokenstream.stages._text.graphemes import Graphemes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._text.sentences import Sentences
     from tokenstream.stages._text.smooth import Smooth
     from tokenstream.stages._text.tags import SplitTags
-    from tokenstream.stages._text.throttle import Throttle
+    from tokenstream.stages._text.throttle import Newest, Throttle
     from tokenstream.stages._text.until import Until
     from tokenstream.stages._text.words import Words
     from tokenstream.stages.objects import Field, Items, Partials
@@ -42,7 +43,9 @@ __all__ = [
     "MarkdownBlocks",
     "Meter",
     "Metrics",
+    "Newest",
     "Partials",
+    "Patches",
     "Redact",
     "Reorder",
     "Repetition",
@@ -68,7 +71,9 @@ _HOMES = {
     "Lines": "_text.lines",
     "MarkdownBlock": "_markdown.block",
     "MarkdownBlocks": "_markdown.blocks",
+    "Newest": "_text.throttle",
     "Partials": "objects",
+    "Patches": "_patches",
     "Redact": "_text.redact",
     "Reorder": "reorder",
     "Repetition": "_guards.repetition",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._lazy import lazily
 from tokenstream.stream._async import AsyncStream
+from tokenstream.stream._partials_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._sync import Stream
 from tokenstream.stream._text_view import AsyncTextView, TextView
 from tokenstream.stream._view import AsyncView, View
@@ -22,6 +23,7 @@ __all__ = [
     "AsyncBroadcast",
     "AsyncBroadcastReader",
     "AsyncMerge",
+    "AsyncPartialsView",
     "AsyncStream",
     "AsyncTap",
     "AsyncTextView",
@@ -30,6 +32,7 @@ __all__ = [
     "BroadcastReader",
     "Labelled",
     "Merge",
+    "PartialsView",
     "Stream",
     "Tap",
     "TextView",

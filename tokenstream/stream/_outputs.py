@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._choice import ChoiceBase
+from tokenstream.stream._partials_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._text_plan import Plan
 from tokenstream.stream._text_view import AsyncTextView, TextView
@@ -16,7 +17,6 @@ from tokenstream.stream._view import AsyncItemView, AsyncView, ItemView, View
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from tokenstream.partial_json import Partial
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._output_result import ResultCursor
@@ -41,7 +41,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
-    ) -> View[Partial[T]]:
+    ) -> PartialsView[T]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
 
         A value is validated when it is finished; what is wrong shows in the
@@ -70,10 +70,10 @@ class OutputViews(ChoiceBase[SyncDriver]):
             {'eggs': 2} False
             {'eggs': 2, 'milk': 1} True
         """
-        cursor = self._cursors.partials(
-            type, tool=tool, fail_fast=fail_fast, lenient=lenient, defaults=defaults
+        asked = partial(
+            self._cursors.partials, type, tool=tool, fail_fast=fail_fast, lenient=lenient, defaults=defaults
         )
-        return View(self._driver, cursor, self._in_result)
+        return PartialsView(self._driver, Plan(asked), self._in_result)
 
     def items(
         self,
@@ -186,7 +186,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
-    ) -> AsyncView[Partial[T]]:
+    ) -> AsyncPartialsView[T]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
 
         A value is validated when it is finished; what is wrong shows in the
@@ -208,10 +208,10 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
-        cursor = self._cursors.partials(
-            type, tool=tool, fail_fast=fail_fast, lenient=lenient, defaults=defaults
+        asked = partial(
+            self._cursors.partials, type, tool=tool, fail_fast=fail_fast, lenient=lenient, defaults=defaults
         )
-        return AsyncView(self._driver, cursor, self._in_result)
+        return AsyncPartialsView(self._driver, Plan(asked), self._in_result)
 
     def items(
         self,

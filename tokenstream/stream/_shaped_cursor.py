@@ -1,4 +1,4 @@
-"""Where a reader is in a text that stages shape on its way."""
+"""Where a reader is in a text, or in the drafts of an object, that stages shape on their way."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_GATHERED = 4_096
 
 
 class ShapedCursor(Generic[ItemT]):
-    """Where a reader is in a text that stages shape on its way.
+    """Where a reader is in a text that stages shape on its way; drafts of an object are taken as a text is.
 
     Args:
         text: Where the reader is in the text as it comes.
@@ -46,7 +46,7 @@ class ShapedCursor(Generic[ItemT]):
     )
 
     def __init__(
-        self, text: Cursor[str], stages: tuple[Callable[[], Any], ...], clock: Callable[[], float]
+        self, text: Cursor[Any], stages: tuple[Callable[[], Any], ...], clock: Callable[[], float]
     ) -> None:
         self._text = text
         self._stages = stages
@@ -56,7 +56,7 @@ class ShapedCursor(Generic[ItemT]):
         """A stage gives something because time has passed."""
         self._found: deque[ItemT] = deque()
         """What the reader is given next."""
-        self._gathered: list[str] = []
+        self._gathered: list[Any] = []
         """Pieces that came while the reader was busy."""
         self._given_at = math.inf
         """The clock when the reader was given something last."""
@@ -138,31 +138,38 @@ class ShapedCursor(Generic[ItemT]):
     def _new_chain(self) -> Chain[str, Any]:
         return Chain(*(make() for make in self._stages))
 
-    def _take(self, text: Callable[..., str | None], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+    def _take(self, text: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
         """Give the stages what comes next in the text, and return what the reader is given."""
         piece = self._read(text, *event)
         if self._gathered:
-            piece = "".join([*self._gathered, piece or ""])
-            self._gathered.clear()
-        if piece is not None:
+            if piece is not None:
+                self._gathered.append(piece)
+            self._feed_gathered()
+        elif piece is not None:
             self._feed(piece)
         elif self.is_timed and not self._over and self._chain.deadline is not None:
             return self.tick()
         return self._next()
 
-    def _read(self, text: Callable[..., str | None], *event: Any) -> str | None:  # noqa: ANN401 - any event
+    def _read(self, text: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
         try:
             return text(*event)
         except Exception as error:  # noqa: BLE001 - it is raised behind what came before it
-            self._feed("".join(self._gathered))
-            self._gathered.clear()
+            self._feed_gathered()
             self._found.extend(self._chain.end(now=self._clock()))
             self._failure = error
             # What comes behind an error, such as the next one of several strings, is a text of its own.
             self._chain = self._new_chain()
             return None
 
-    def _feed(self, piece: str) -> None:
+    def _feed_gathered(self) -> None:
+        """Give the stages what was gathered, as one."""
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            # Of drafts the last tells all that those before it do.
+            self._feed("".join(gathered) if isinstance(gathered[0], str) else gathered[-1])
+
+    def _feed(self, piece: Any) -> None:  # noqa: ANN401 - text, or a draft
         chain = self._chain
         self._found.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
         if chain.stop is not None:
@@ -171,9 +178,7 @@ class ShapedCursor(Generic[ItemT]):
 
     def _finish(self) -> None:
         if not self._over:
-            if self._gathered:
-                self._feed("".join(self._gathered))
-                self._gathered.clear()
+            self._feed_gathered()
             self._over = True
             self._found.extend(self._chain.end(now=self._clock()))
 

@@ -27,6 +27,7 @@ _ORDER: dict[str, tuple[int, str]] = {
     "smooth": (_PACE, "says when pieces come"),
     "accumulate": (_LAST, "gives the whole text each time"),
     "markdown_blocks": (_LAST, "gives blocks"),
+    "patches": (_LAST, "gives patches"),
 }
 """The methods with their ranks: behind one of a higher rank, a method would undo what that one promises."""
 
@@ -41,7 +42,7 @@ class Step(NamedTuple):
 class Plan(NamedTuple):
     """What a view is made of: the text from its start, and the stages behind it."""
 
-    text: Callable[[], Cursor[str]]
+    text: Callable[[], Cursor[Any]]
     steps: tuple[Step, ...] = ()
     timer: bool = False
 

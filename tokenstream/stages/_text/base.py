@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-__all__ = ["TextStage"]
+__all__ = ["SoundStage", "TextStage"]
 
 
-class TextStage:
-    """A stage from text to text; a class of it has `feed`, and `end` where it holds something.
-
-    Nothing in a text is an error, so no such stage has one.
-    """
+class SoundStage:
+    """A stage that never has an error, whatever it is fed."""
 
     __slots__ = ()
 
     error: None = None
-    """What went wrong: nothing, whatever the text is."""
+    """What went wrong: nothing, whatever came."""
 
     @property
     def stop(self) -> str | None:
-        """The reason why no more text is needed; None while there is none."""
+        """The reason why no more is needed; None while there is none."""
         return None
+
+    def check(self) -> None:
+        """Raise `error`; there is none."""
+
+
+class TextStage(SoundStage):
+    """A stage from text to text; a class of it has `feed`, and `end` where it holds something."""
+
+    __slots__ = ()
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the pieces that are due.
@@ -37,6 +43,3 @@ class TextStage:
             now: A clock reading, in seconds.
         """
         return []
-
-    def check(self) -> None:
-        """Raise `error`; there is none."""

@@ -1,0 +1,201 @@
+"""The law of patches: applied in order, they give what the last draft shows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from tests.partial_json.test_dump import Plan, Structure, Whole
+from tests.partial_json.typed import CASES, damaged
+from tests.support.json_patch import patched
+from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._patch import pointer_key
+from tokenstream.stages import Patches
+
+_MORE: list[tuple[Any, list[str]]] = [
+    (
+        Plan,
+        [
+            '{"theName": "na\\nme", "steps": [{"title": "a", "onDay": "2020-01-02"}], "a/b~": {"": "x"}}',
+            '{"more": [1, {"x": "yz"}], "steps": [{"onDay": "2020-01-02", "title": "abc"}, 3]}',
+        ],
+    ),
+    (list[Whole], ['[{"a": 1, "b": "xyz"}, {"b": "s", "a": "2"}]']),
+    (Structure, ['{"theText": "abc", "theDay": "2020-01-02"}']),
+    (list[str], ['["", "abc", "a\\ud83d\\ude00b"]']),
+    (dict[str, Any], ['{"a": "xx", "a": "xxy", "b": {"c": [], "d": {}}, "b": [{}]}']),
+    (Any, ['[[], {}, [[{"a": [1, "b"]}]]]']),
+]
+
+
+def _hold_the_law(seed: int) -> None:
+    random = Random(seed)
+    type_, texts = random.choice([*CASES, *_MORE * 4])
+    text = random.choice(texts)
+    if random.random() < 0.5:
+        text = damaged(text, random)
+    append, by_alias = random.random() < 0.5, random.choice([None, False, True])
+    draft: Draft[Any] = Draft(type_, lenient=random.random() < 0.2, defaults=random.random() < 0.3)
+    stage = Patches(append=append, by_alias=by_alias)
+    most, often = random.choice([1, 3, 9]), random.choice([0.2, 1])
+    at, document = 0, None
+    while at <= len(text):
+        size = random.randint(1, most)
+        draft.feed(text[at : at + size])
+        at += size
+        if at > len(text) and random.random() < 0.9:
+            draft.end()
+        elif random.random() > often:
+            # Skipped, as a consumer that is slow skips it.
+            continue
+        partial = draft.partial()
+        before = json.dumps(document)
+        for patch in stage.feed(partial):
+            # What one consumer does with a patch is its own affair.
+            document = patched(document, json.loads(json.dumps(patch)), append=append)
+            _spoil(patch)
+        assert document == partial.to_python(by_alias=by_alias), (seed, text, before)
+
+
+def _spoil(value: Any) -> None:
+    """Change all that can be changed of a patch."""
+    inner = (
+        list(value.values()) if isinstance(value, dict) else list(value) if isinstance(value, list) else []
+    )
+    for each in inner:
+        _spoil(each)
+    if isinstance(value, dict | list):
+        value.clear()
+
+
+@given(seed=st.integers(0, 10**9))
+@settings(max_examples=300)
+def test_patches_lead_to_each_draft(seed: int) -> None:
+    """For any type, right or a little wrong, any pieces, and any drafts that are skipped."""
+    _hold_the_law(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_patches_lead_to_each_of_many_drafts() -> None:
+    """The same over thirty thousand documents."""
+    for seed in range(30_000):
+        _hold_the_law(seed)
+
+
+class Step(BaseModel):
+    """An object in a list."""
+
+    title: str
+    minutes: int = 5
+
+
+class Recipe(BaseModel):
+    """What fills in."""
+
+    name: str = Field(alias="theName")
+    steps: list[Step]
+
+
+_PIECES = [
+    '{"theNa',
+    'me": "Tea", "steps": [{"title": "Boi',
+    'l", "minutes": 3}, {"title": "Ste',
+    "e",
+    'p"}]}',
+]
+
+
+def _patches(**options: Any) -> list[list[dict[str, Any]]]:
+    draft, stage = Draft(Recipe), Patches(**options)
+    return [patch for piece in _PIECES if draft.feed(piece) for patch in stage.feed(draft.partial())]
+
+
+def test_a_patch_tells_what_has_changed() -> None:
+    """The root first; then what is added, what grows, and what an object has once it is finished."""
+    assert _patches() == [
+        [{"op": "replace", "path": "", "value": {}}],
+        [
+            {"op": "add", "path": "/name", "value": "Tea"},
+            {"op": "add", "path": "/steps", "value": [{"title": "Boi"}]},
+        ],
+        [
+            {"op": "replace", "path": "/steps/0/title", "value": "Boil"},
+            {"op": "add", "path": "/steps/0/minutes", "value": 3},
+            {"op": "add", "path": "/steps/1", "value": {"title": "Ste"}},
+        ],
+        [{"op": "replace", "path": "/steps/1/title", "value": "Stee"}],
+        [
+            {"op": "replace", "path": "/steps/1/title", "value": "Steep"},
+            {"op": "add", "path": "/steps/1/minutes", "value": 5},
+        ],
+    ]
+
+
+def test_strings_may_be_told_by_what_they_grew_by() -> None:
+    """An operation of our own, also where a piece finishes the string, and more."""
+    patches = _patches(append=True, by_alias=True)
+
+    assert patches[1][0] == {"op": "add", "path": "/theName", "value": "Tea"}
+    assert patches[2][0] == {"op": "append", "path": "/steps/0/title", "value": "l"}
+    assert patches[3:] == [
+        [{"op": "append", "path": "/steps/1/title", "value": "e"}],
+        [
+            {"op": "append", "path": "/steps/1/title", "value": "p"},
+            {"op": "add", "path": "/steps/1/minutes", "value": 5},
+        ],
+    ]
+
+
+def test_another_draft_replaces_the_root() -> None:
+    """An answer that began again has nothing in common with the one before."""
+    stage = Patches()
+    for text, wanted in (("{", {}), ('{"theName": "T', {"name": "T"})):
+        draft = Draft(Recipe)
+        draft.feed(text)
+
+        assert stage.feed(draft.partial()) == [[{"op": "replace", "path": "", "value": wanted}]]
+        assert stage.feed(draft.partial()) == []
+
+
+def test_keys_are_escaped() -> None:
+    """As RFC 6901 says: of slashes and tildes there are some that are no pointer's own."""
+    assert [pointer_key(key) for key in ("", "a/b", "~1", 3)] == ["/", "/a~1b", "/~01", "/3"]
+
+
+def test_a_patch_costs_what_has_changed() -> None:
+    """Behind a thousand times as many finished values a patch looks at no more of them."""
+    looked: list[int] = []
+    for count in (4, 4_000):
+        draft, stage = Draft(list[Step]), Patches(append=True)
+        draft.feed("[" + '{"title": "a"},' * count)
+        stage.feed(draft.partial())
+        draft.feed('{"title": "abc')
+        stage.feed(draft.partial())
+        draft.feed("def")
+        looked.append(_calls(lambda draft=draft, stage=stage: stage.feed(draft.partial())))
+
+    assert looked[0] == looked[1] < 200
+
+
+def _calls(run: Any) -> int:
+    """Return how many functions a call calls."""
+    count = 0
+
+    def count_one(_frame: Any, event: str, _arg: Any) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(count_one)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return count

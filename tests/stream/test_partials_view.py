@@ -1,0 +1,193 @@
+"""Drafts for an interface: the newest only, and what has changed since the loop was last given something."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.stream.bodies import chunk
+from tests.support.json_patch import patched
+from tests.support.wire import DONE
+from tokenstream import AsyncStream, Retry, Stream, resilient, testing
+from tokenstream.errors import MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
+
+pytestmark = pytest.mark.anyio
+
+TEXT = '{"title": "Pancakes", "steps": [{"t": "Whisk"}, {"t": "Bake"}], "n": {"a/b": [1, 2]}}'
+WHOLE = json.loads(TEXT)
+Form = dict[str, Any]
+
+SHAPES: dict[str, Callable[[Any], Any]] = {
+    "patches": lambda drafts: drafts.patches(),
+    "append": lambda drafts: drafts.patches(append=True),
+    "throttled": lambda drafts: drafts.throttle(1000).patches(append=True),
+}
+every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+
+
+def _applied(patches: list[list[dict[str, Any]]]) -> Any:
+    document: Any = None
+    for patch in patches:
+        assert patch
+        document = patched(document, patch, append=True)
+    return document
+
+
+@every_shape
+@given(cuts=st.lists(st.integers(1, len(TEXT) - 1), max_size=12))
+@settings(max_examples=20)
+def test_patches_lead_to_the_whole(shape: Callable[[Any], Any], cuts: list[int]) -> None:
+    """In a `for` loop and in an `async for` loop, wherever the pieces end."""
+    bounds = [0, *sorted(set(cuts)), len(TEXT)]
+    pieces = [TEXT[start:end] for start, end in pairwise(bounds)]
+
+    async def read() -> Any:
+        async with AsyncStream(pieces, format="pieces") as stream:
+            return _applied([patch async for patch in shape(stream.partials(Form))])
+
+    with Stream(pieces, format="pieces") as stream:
+        patches = list(shape(stream.partials(Form)))
+
+    assert patches[0][0].items() >= {"op": "replace", "path": ""}.items()
+    assert _applied(patches) == anyio.run(read) == WHOLE
+
+
+def test_each_consumer_has_patches_of_its_own() -> None:
+    """Views in turns, one that begins late, a choice, and readers of a broadcast."""
+    pieces = [TEXT[start : start + 7] for start in range(0, len(TEXT), 7)]
+    stream = Stream(pieces, format="pieces")
+    early = stream.partials(Form).patches()
+    given = [next(early), next(early)]
+    late = list(stream.choice(0).partials(Form).patches())
+
+    # It begins with what there is.
+    assert late[0] == [{"op": "replace", "path": "", "value": {"title": "Pan"}}]
+    assert _applied(late) == _applied([*given, *early]) == WHOLE
+    with Stream(pieces, format="pieces") as shared:
+        hub = shared.broadcast()
+        readers = [hub.reader().partials(Form) for _ in range(2)]
+        views = [readers[0].patches(append=True), readers[1].throttle(1000).patches()]
+
+        assert [_applied(list(view)) for view in views] == [WHOLE, WHOLE]
+
+
+def test_arguments_of_a_tool_are_patched() -> None:
+    """With `tool=`, as drafts are."""
+    answer = testing.script().tool_call("save", WHOLE).finish("tool_calls").chunks("anthropic")
+    with Stream(answer, format="anthropic") as stream:
+        assert _applied(list(stream.partials(Form, tool="save").patches(append=True))) == WHOLE
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_an_answer_that_begins_again_replaces_the_root(paced: bool) -> None:
+    """What was given of the one before has nothing to do with it."""
+    bodies = iter(
+        [
+            [chunk({"content": '{"a": "one", '}), chunk({"content": '"b": "tw'})],
+            [chunk({"content": '{"c": "th'}), chunk({"content": 'ree"}'}, "stop"), DONE],
+        ]
+    )
+    retry = Retry(attempts=2, mode="restart", wait=0)
+    with resilient(lambda _: next(bodies), retry, format="openai-chat") as stream:
+        drafts = stream.partials(Form)
+        patches = list((drafts.throttle(0.5) if paced else drafts).patches(append=True))
+
+    roots = [patch[0]["value"] for patch in patches if patch[0]["path"] == ""]
+    assert roots == ([{"a": "one"}, {"c": "three"}] if paced else [{"a": "one"}, {"c": "th"}])
+    assert _applied(patches) == {"c": "three"}
+
+
+@every_shape
+def test_patches_come_before_the_error(shape: Callable[[Any], Any]) -> None:
+    """What had come is told; then the loop raises as that of the drafts does."""
+    with Stream(['{"a": "x', "yz"], format="pieces") as stream:
+        seen: list[Any] = []
+        with pytest.raises(OutputIncomplete):
+            seen.extend(shape(stream.partials(Form)))
+        assert _applied(seen) == {"a": "xyz"}
+    cut = Stream([chunk({"content": '{"a": "x'}), chunk({"content": "yz"})], format="openai-chat")
+    seen = []
+    with pytest.raises(StreamTruncated):
+        seen.extend(shape(cut.partials(Form)))
+
+    assert _applied(seen) == {"a": "xyz"}
+    with Stream(['{"a": "x', '", "b": 1}'], format="pieces") as stream, pytest.raises(OutputInvalid):
+        list(shape(stream.partials(dict[str, str], fail_fast=True)))
+
+
+# -- time ----------------------------------------------------------------------
+
+
+def test_drafts_are_given_less_often() -> None:
+    """The first at once, then the newest: the last one always."""
+    with Stream([TEXT[:12], *TEXT[12:]], format="pieces") as stream:
+        first, last = stream.partials(Form).throttle(0.5)
+
+    assert (first.to_python(), first.complete) == ({"title": "P"}, False)
+    assert last.final() == WHOLE
+
+
+def test_a_draft_that_shows_nothing_is_given_too() -> None:
+    """An empty one is as new as any other."""
+    with Stream(["[", "[]", "]"], format="pieces") as stream:
+        drafts = list(stream.partials(list[list[int]]).throttle(0.5))
+
+    assert [draft.to_python() for draft in drafts] == [[], [[]]]
+
+
+def test_a_loop_that_is_busy_is_given_the_newest_draft() -> None:
+    """What came meanwhile is in it, and in one patch."""
+    came: list[str] = []
+
+    def source() -> Iterator[str]:
+        for piece in ('{"a": "', *"123456789", '"}'):
+            came.append(piece)
+            yield piece
+
+    with Stream(source(), format="pieces") as stream:
+        patches = []
+        for patch in stream.partials(Form).throttle(200).patches(append=True):
+            patches.append(patch)
+            time.sleep(0.02)
+
+    assert _applied(patches) == {"a": "123456789"}
+    assert len(patches) < len(came)
+
+
+async def test_an_asynchronous_loop_is_given_in_time_what_is_held() -> None:
+    """Also where nothing more comes."""
+
+    async def source() -> AsyncIterator[str]:
+        for piece in ('{"a": "x', "y", "z"):
+            yield piece
+        await anyio.sleep(0.6)
+        yield '"}'
+
+    begun = time.monotonic()
+    async with AsyncStream(source(), format="pieces") as stream:
+        drafts = stream.partials(Form).throttle(20)
+        seen = [(draft.to_python(), time.monotonic() - begun) async for draft in drafts]
+
+    assert [value for value, _ in seen] == [{"a": "x"}, {"a": "xyz"}, {"a": "xyz"}]
+    assert seen[1][1] < 0.5
+
+
+def test_what_makes_no_sense_is_refused_where_it_is_asked_for() -> None:
+    """Two paces, and no pace at all."""
+    with Stream([], format="pieces") as stream:
+        drafts = stream.partials(Form)
+        with pytest.raises(MisuseError, match="keep one of them"):
+            drafts.throttle(5).throttle(5)
+        with pytest.raises(MisuseError, match="hz="):
+            drafts.throttle(0)
+        drafts.close()
+        with pytest.raises(MisuseError, match="closed"):
+            drafts.patches()

@@ -1,0 +1,265 @@
+"""What shows of a draft as JSON, and as plain data: what is finished is written once, and kept.
+
+Views of one object or array share what was written of its finished values, as they
+share the values. Two threads may write the same one, and get the same text.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import PydanticSerializationError
+
+from tokenstream.partial_json._missing import MISSING
+from tokenstream.partial_json._shape import Face
+from tokenstream.partial_json._shape_write import plain_json, quoted
+from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.partial_json._shape import Structure
+    from tokenstream.partial_json._shape_write import ByAlias
+
+__all__ = ["NO_FACE", "Kept", "data_of", "element_json", "faced", "field_json", "json_of"]
+
+NO_FACE = Face("", None)
+"""The face of what has no fields: keys are written as they are."""
+
+
+class Kept:
+    """What was written of the finished values of an object or array."""
+
+    __slots__ = ("data", "joined", "texts")
+
+    def __init__(self) -> None:
+        self.texts: dict[int | str, str | None] = {}
+        """The JSON of each value, by its place; None where it is left out.
+
+        That of a field which shows without having come is under its name.
+        """
+        self.joined: tuple[int, str] = 0, ""
+        """How many of the values are written one behind the other, and how."""
+        self.data: dict[int | str, Any] = {}
+        """The values as plain data, in the same way."""
+
+
+def _kept(log: FieldLog | ValueLog, by_alias: ByAlias) -> Kept:
+    kept = log.kept.get(by_alias)
+    return log.kept.setdefault(by_alias, Kept()) if kept is None else kept
+
+
+def faced(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any value
+    """Return what a value shows as, and the view that it is of; of a draft those of its fields."""
+    parts = getattr(value.__class__, "_parts", None)
+    return (NO_FACE, value) if parts is None else parts(value)
+
+
+# -- JSON ----------------------------------------------------------------------
+
+
+def json_of(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+    """Return what shows as JSON."""
+    face, view = faced(value)
+    if view.__class__ is GrowingText:
+        return _text_json(view)
+    if isinstance(view, GrowingObject):
+        return _object_json(view, face, by_alias)
+    return _array_json(view, by_alias) if isinstance(view, GrowingArray) else plain_json(view, by_alias)
+
+
+def field_json(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
+    """Return where what was written of a field's value is kept, and its JSON; None where it is left out.
+
+    Args:
+        view: The object.
+        name: The field; it is not growing.
+        by_alias: Whether fields are written under their aliases.
+    """
+    log = view.log
+    texts = _kept(log, by_alias).texts
+    place = log.place(name, view.length)
+    if place is None:
+        if name in view.rest and name not in texts:
+            return name, texts.setdefault(name, _unbegun_json(view, name, by_alias))
+        return name, texts[name] if name in view.rest else None
+    if place not in texts:
+        return place, texts.setdefault(place, _finished_json(log, place, by_alias))
+    return place, texts[place]
+
+
+def element_json(values: list[Any], place: int, by_alias: ByAlias) -> str:
+    """Return the JSON of a finished element."""
+    if not isinstance(values, ValueLog):
+        return json_of(values[place], by_alias)
+    texts = _kept(values, by_alias).texts
+    text = texts.get(place)
+    if text is None:
+        value, structure = values[place], values.structure
+        if values.raw is not None and place in values.raw:
+            structure = None
+        text = texts.setdefault(place, _written(structure, place, value, dict, by_alias))
+    return text or "null"
+
+
+def _finished_json(log: FieldLog, place: int, by_alias: ByAlias) -> str | None:
+    raw = log.raw or ()
+
+    def before() -> dict[str, Any]:
+        return {log.names[at]: log.values[at] for at in range(place + 1) if at not in raw}
+
+    structure = None if place in raw else log.structure
+    return _written(structure, log.names[place], log.values[place], before, by_alias)
+
+
+def _unbegun_json(view: GrowingObject, name: str, by_alias: ByAlias) -> str | None:
+    return _written(view.log.structure, name, view.rest[name], lambda: view.rest, by_alias)
+
+
+def _written(
+    structure: Structure | None,
+    name: str | int,
+    value: Any,  # noqa: ANN401 - any value
+    before: Callable[[], Mapping[str, Any]],
+    by_alias: ByAlias,
+) -> str | None:
+    if structure is None:
+        return json_of(value, by_alias)
+    try:
+        return structure.write(name, value, before, by_alias)
+    except PydanticSerializationError:
+        # What its own methods cannot write shows as what it is, until the whole is written.
+        return plain_json(value, by_alias)
+
+
+def _text_json(text: GrowingText) -> str:
+    json_text = quoted(str(text))
+    # Half a surrogate pair is in no UTF-8.
+    return json_text if json_text.isascii() or _is_sound(json_text) else json.dumps(str(text))
+
+
+def _is_sound(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _object_json(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
+    if view.repeats:
+        return f"{{{','.join(filter(None, [_field(view, name, face, by_alias) for name in view]))}}}"
+    kept, length = _kept(view.log, by_alias), view.length
+    done, text = kept.joined
+    if done > length:
+        # It is written of a later snapshot.
+        done, text = 0, ""
+    if done < length:
+        added = [_field(view, name, face, by_alias) for name in view.log.names[done:length]]
+        text = ",".join(filter(None, [text, *added]))
+        if length > kept.joined[0]:
+            kept.joined = length, text
+    grows = None if view.tail is MISSING else view.name
+    last = [] if grows is None else [_field(view, grows, face, by_alias)]
+    if view.rest:
+        come = view.log.place
+        rest = [name for name in view.rest if come(name, view.length) is None and name != grows]
+        last += [_field(view, name, face, by_alias) for name in rest]
+    return f"{{{','.join(filter(None, [text, *last]))}}}" if last else f"{{{text}}}"
+
+
+def _field(view: GrowingObject, name: str, face: Face, by_alias: ByAlias) -> str:
+    """Return a field as it is written; "" where it is left out."""
+    key = face.key(name, by_alias)
+    if key is None:
+        return ""
+    if view.tail is not MISSING and name == view.name:
+        return f"{_key(key)}:{json_of(view.tail, by_alias)}"
+    _, text = field_json(view, name, by_alias)
+    return "" if text is None else f"{_key(key)}:{text}"
+
+
+def _key(key: str) -> str:
+    text = quoted(key)
+    return text if text.isascii() or _is_sound(text) else json.dumps(key)
+
+
+def _array_json(view: GrowingArray, by_alias: ByAlias) -> str:
+    values, length = view.values, view.length
+    if isinstance(values, ValueLog):
+        kept = _kept(values, by_alias)
+        done, text = kept.joined
+        if done > length:
+            done, text = 0, ""
+        if done < length:
+            added = ",".join([element_json(values, place, by_alias) for place in range(done, length)])
+            text = f"{text},{added}" if text else added
+            if length > kept.joined[0]:
+                kept.joined = length, text
+    else:
+        text = ",".join([json_of(value, by_alias) for value in islice(values, length)])
+    if view.tail is MISSING:
+        return f"[{text}]"
+    last = json_of(view.tail, by_alias)
+    return f"[{text},{last}]" if text else f"[{last}]"
+
+
+# -- plain data ----------------------------------------------------------------
+
+
+def data_of(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # noqa: ANN401 - any value
+    """Return what shows as plain data: what its JSON says.
+
+    Args:
+        value: What shows.
+        by_alias: Whether fields are written under their aliases.
+        fresh: Whether nothing of it is shared, so that it may be changed.
+    """
+    face, view = faced(value)
+    if view.__class__ is GrowingText:
+        return str(view)
+    if isinstance(view, GrowingObject):
+        return _object_data(view, face, by_alias, fresh=fresh)
+    if isinstance(view, GrowingArray):
+        return _array_data(view, by_alias, fresh=fresh)
+    return json.loads(plain_json(view, by_alias))
+
+
+def _object_data(view: GrowingObject, face: Face, by_alias: ByAlias, *, fresh: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    kept = _kept(view.log, by_alias).data
+    for name in view:
+        key = face.key(name, by_alias)
+        if key is None:
+            continue
+        if view.tail is not MISSING and name == view.name:
+            found[key] = data_of(view.tail, by_alias, fresh=fresh)
+            continue
+        place, text = field_json(view, name, by_alias)
+        if text is not None:
+            found[key] = _loaded(kept, place, text, fresh=fresh)
+    return found
+
+
+def _array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> list[Any]:
+    values, length = view.values, view.length
+    kept: dict[int | str, Any] = _kept(values, by_alias).data if isinstance(values, ValueLog) else {}
+    found: list[Any] = []
+    for place in range(length):
+        known = MISSING if fresh else kept.get(place, MISSING)
+        if known is MISSING:
+            known = _loaded(kept, place, element_json(values, place, by_alias), fresh=fresh)
+        found.append(known)
+    if view.tail is not MISSING:
+        found.append(data_of(view.tail, by_alias, fresh=fresh))
+    return found
+
+
+def _loaded(kept: dict[int | str, Any], place: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value
+    if fresh:
+        return json.loads(text)
+    if place not in kept:
+        return kept.setdefault(place, json.loads(text))
+    return kept[place]

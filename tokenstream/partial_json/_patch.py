@@ -1,0 +1,228 @@
+"""What has changed between two snapshots, as operations of a JSON patch (RFC 6902).
+
+Two snapshots of one draft share what is finished, so that only what finished between
+them, and what is open, is looked at. What was open before and is finished now is
+compared as plain data.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.partial_json._dump import data_of, element_json, faced, field_json
+from tokenstream.partial_json._missing import MISSING
+from tokenstream.partial_json._state import state_of
+from tokenstream.partial_json._views import GrowingArray, GrowingObject, GrowingText
+
+if TYPE_CHECKING:
+    from tokenstream._log import TextLog
+    from tokenstream.partial_json._partial import Partial
+    from tokenstream.partial_json._shape import Face
+    from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._views import FieldLog, ValueLog
+
+    View: TypeAlias = GrowingObject | GrowingArray
+
+__all__ = ["Changes", "Operation", "pointer_key"]
+
+Operation: TypeAlias = dict[str, Any]
+"""One step of a patch: `op`, `path`, and a `value` where it has one."""
+
+
+def pointer_key(key: str | int) -> str:
+    """Return a key as a JSON pointer has it, behind its slash.
+
+    Example:
+        >>> pointer_key("a/b~c")
+        '/a~1b~0c'
+    """
+    return f"/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+class Changes:
+    """Finds the operations that lead from one snapshot to the next.
+
+    Args:
+        by_alias: Whether fields are written under their aliases.
+        append: Whether a string that has grown is told by what it has grown by.
+    """
+
+    __slots__ = ("_append", "_by_alias", "_inner", "_out", "_text")
+
+    def __init__(self, *, by_alias: ByAlias, append: bool) -> None:
+        self._by_alias = by_alias
+        self._append = append
+        self._out: list[Operation] = []
+        """The operations of the patch that is being made, in their order."""
+        self._inner: tuple[FieldLog | ValueLog, str, Face] | None = None
+        """What holds the values of the innermost object or array that was open, where it is, and its face."""
+        self._text: tuple[TextLog, str] | None = None
+        """The open text, once it was seen to grow, and where it is."""
+
+    def patch(self, before: Partial[Any] | None, after: Partial[Any]) -> list[Operation]:
+        """Return what leads from a snapshot to a later one: nothing where nothing has changed.
+
+        Args:
+            before: The snapshot that the last patch led to; None where there is none.
+            after: The snapshot.
+        """
+        now, was = state_of(after), None if before is None else state_of(before)
+        if was is None or was.page is not now.page:
+            # Nothing was given, or another draft: the answer began again.
+            whole = now.outcome is not MISSING
+            value = after.to_python(by_alias=self._by_alias) if whole else self._data(after)
+            return [{"op": "replace", "path": "", "value": value}]
+        self._out = []
+        if now.outcome is not MISSING:
+            if was.outcome is MISSING:
+                self._between_data("", self._data(before), after.to_python(by_alias=self._by_alias))
+        elif not self._in_inner(was.inner, now.inner):
+            self._between("", before, after)
+        return self._out
+
+    def _in_inner(self, before: View | None, after: View | None) -> bool:
+        """Find what has changed in the innermost object or array, and tell whether that is all.
+
+        While it is open nothing around it changes; and while a text is, nothing else in it.
+        """
+        if self._inner is None or before is None or after is None:
+            return False
+        storage, path, face = self._inner
+        if before.storage is not storage or after.storage is not storage:
+            return False
+        text = after.tail
+        if self._text is not None and text.__class__ is GrowingText and text.log is self._text[0]:
+            old = before.tail
+            if old.__class__ is GrowingText and old.log is text.log:
+                self._grown(self._text[1], old, text)
+                return True
+        pair = self._in_view(path, before, after, face)
+        if pair is not None:
+            self._between(*pair)
+        return True
+
+    # -- values that show ----------------------------------------------------------
+
+    def _between(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - what shows
+        """Find what leads from what showed at a path to what shows there."""
+        # Of what is open in two snapshots of one draft, there is one in the other.
+        while True:
+            (_, before), (face, after) = faced(old), faced(new)
+            if not isinstance(after, GrowingObject | GrowingArray):
+                break
+            if getattr(before, "storage", None) is not after.storage:
+                break
+            storage: Any = after.storage
+            self._inner = storage, path, face
+            pair = self._in_view(path, before, after, face)
+            if pair is None:
+                return
+            path, old, new = pair
+        if isinstance(after, GrowingText) and getattr(before, "log", None) is after.log:
+            self._text = after.log, path
+            self._grown(path, before, after)
+        elif before is not after:
+            self._between_data(path, self._data(old), self._data(new))
+
+    def _in_view(self, path: str, before: Any, after: Any, face: Face) -> tuple[str, Any, Any] | None:  # noqa: ANN401 - two views of one object or array
+        """Find what has changed in an object or array, but for what is open in both, which is returned."""
+        if isinstance(after, GrowingObject):
+            return self._in_object(path, before, after, face)
+        return self._in_array(path, before, after)
+
+    def _data(self, shown: Any) -> Any:  # noqa: ANN401 - what shows, and plain data
+        return data_of(shown, self._by_alias, fresh=True)
+
+    def _grown(self, path: str, before: GrowingText, after: GrowingText) -> None:
+        if before.length == after.length:
+            return
+        if self._append:
+            self._add("append", path, after.since(before))
+        else:
+            self._add("replace", path, str(after))
+
+    def _in_object(
+        self, path: str, before: GrowingObject, after: GrowingObject, face: Face
+    ) -> tuple[str, Any, Any] | None:
+        pair = None
+        names = dict.fromkeys(after.log.names[before.length : after.length])
+        if before.rest is not after.rest:
+            names.update(dict.fromkeys((*before.rest, *after.rest)))
+        for view in (before, after):
+            if view.tail is not MISSING:
+                names[view.name] = None
+        for name in names:
+            key = face.key(name, self._by_alias)
+            if key is None:
+                continue
+            at = path + pointer_key(key)
+            open_before = before.tail is not MISSING and name == before.name
+            open_after = after.tail is not MISSING and name == after.name
+            if open_before and open_after:
+                pair = at, before.tail, after.tail
+                continue
+            was = self._data(before.tail) if open_before else self._field(before, name)
+            now = self._data(after.tail) if open_after else self._field(after, name)
+            self._between_data(at, was, now)
+        return pair
+
+    def _field(self, view: GrowingObject, name: str) -> Any:  # noqa: ANN401 - any JSON value
+        text = field_json(view, name, self._by_alias)[1]
+        return MISSING if text is None else json.loads(text)
+
+    def _in_array(self, path: str, before: GrowingArray, after: GrowingArray) -> tuple[str, Any, Any] | None:
+        pair = None
+        for index in range(before.length, len(after)):
+            at = f"{path}/{index}"
+            open_before = index == before.length and before.tail is not MISSING
+            if index == after.length:
+                if open_before:
+                    pair = at, before.tail, after.tail
+                else:
+                    self._add("add", at, self._data(after.tail))
+                continue
+            was = self._data(before.tail) if open_before else MISSING
+            now = json.loads(element_json(after.values, index, self._by_alias))
+            self._between_data(at, was, now)
+        if len(after) < len(before):
+            self._add("remove", f"{path}/{len(after)}")
+        return pair
+
+    # -- plain data ----------------------------------------------------------------
+
+    def _between_data(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Find what leads from one JSON value to another; MISSING is none."""
+        if old.__class__ is new.__class__ is dict:
+            self._between_objects(path, old, new)
+        elif old.__class__ is new.__class__ is list:
+            self._between_arrays(path, old, new)
+        elif new is MISSING:
+            if old is not MISSING:
+                self._add("remove", path)
+        elif old is MISSING:
+            self._add("add", path, new)
+        elif old.__class__ is not new.__class__ or old != new:
+            if self._append and new.__class__ is str and old.__class__ is str and new.startswith(old):
+                self._add("append", path, new[len(old) :])
+            else:
+                self._add("replace", path, new)
+
+    def _between_objects(self, path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+        for key in old:
+            if key not in new:
+                self._add("remove", path + pointer_key(key))
+        for key, value in new.items():
+            self._between_data(path + pointer_key(key), old.get(key, MISSING), value)
+
+    def _between_arrays(self, path: str, old: list[Any], new: list[Any]) -> None:
+        for index in range(len(old) - 1, len(new) - 1, -1):
+            self._add("remove", f"{path}/{index}")
+        for index, value in enumerate(new):
+            self._between_data(f"{path}/{index}", old[index] if index < len(old) else MISSING, value)
+
+    def _add(self, op: str, path: str, *value: Any) -> None:  # noqa: ANN401 - any JSON value
+        operation: Operation = {"op": op, "path": path}
+        if value:
+            operation["value"] = value[0]
+        self._out.append(operation)

@@ -1,0 +1,182 @@
+"""Finished values as JSON again, each as its type has it written."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.partial_json._shape_schema import CoreSchema
+
+__all__ = [
+    "ByAlias",
+    "FieldWriter",
+    "bare",
+    "make_serializer",
+    "plain_json",
+    "quoted",
+    "said",
+    "special_fields",
+]
+
+ByAlias: TypeAlias = bool | None
+"""Whether fields are written under their aliases; None leaves it to the types."""
+
+_WITHOUT = frozenset({"serialization", "ref", "metadata"})
+
+quoted = json.encoder.encode_basestring
+"""Return a string as JSON."""
+
+_string_end = json.JSONDecoder().raw_decode
+
+
+def plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - any value
+    """Return the JSON of a value that no type is known of; what JSON has no number for is null.
+
+    Example:
+        >>> plain_json({"a": [1, float("nan")]})
+        '{"a":[1,null]}'
+    """
+    try:
+        return to_json(value, by_alias=bool(by_alias), inf_nan_mode="null").decode()
+    except PydanticSerializationError:
+        # A Struct of msgspec's, or half a surrogate pair, which no UTF-8 holds.
+        return json.dumps(_numbered(value), default=_builtin, separators=(",", ":"))
+
+
+def _builtin(value: Any) -> Any:  # noqa: ANN401 - any value
+    if hasattr(value.__class__, "__struct_fields__"):
+        import msgspec
+
+        return msgspec.to_builtins(value, str_keys=True)
+    return json.loads(to_json(value, inf_nan_mode="null", fallback=str))
+
+
+def _numbered(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return plain data with null for numbers that JSON does not have."""
+    plain: Any = value
+    if isinstance(value, dict):
+        return {str(key): _numbered(inner) for key, inner in plain.items()}
+    if isinstance(value, list | tuple):
+        return [_numbered(inner) for inner in plain]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def said(serializer: Any, value: Any, by_alias: ByAlias, **options: Any) -> str:  # noqa: ANN401 - any value
+    """Return a value as a serializer writes it.
+
+    Raises:
+        PydanticSerializationError: It cannot.
+    """
+    asked = by_alias if _takes_none() else bool(by_alias)
+    made: bytes = serializer.to_json(value, by_alias=asked, warnings=False, **options)
+    return made.decode()
+
+
+@cache
+def _takes_none() -> bool:
+    """Tell whether this pydantic lets types say whether aliases are used."""
+    serializer: Any = SchemaSerializer({"type": "any"})
+    try:
+        serializer.to_json(0, by_alias=None)
+    except TypeError:
+        return False
+    return True
+
+
+@cache
+def _options() -> dict[str, bool]:
+    """Return what makes this pydantic use the schema that a serializer is made of."""
+    option = {"_use_prebuilt": False}
+    make: Any = SchemaSerializer
+    try:
+        make({"type": "any"}, None, **option)
+    except TypeError:
+        return {}
+    return option
+
+
+def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, own: bool = True) -> Any:  # noqa: ANN401 - as above
+    """Return a serializer of a schema.
+
+    Args:
+        schema: The schema, with all that it names.
+        config: The config that is around it.
+        own: Whether classes are written as they have it, and not as the schema says.
+    """
+    make: Any = SchemaSerializer
+    return make(schema, config, **({} if own else _options()))
+
+
+class FieldWriter:
+    """Writes fields of an object that is not whole: those that their class has methods for.
+
+    A method is called on an object of the class that has the fields which came before.
+
+    Args:
+        cls: The class.
+        names: The fields.
+        serializer: What writes objects of the class field by field.
+    """
+
+    __slots__ = ("_cls", "_serializer", "names")
+
+    def __init__(self, cls: type, names: frozenset[str], serializer: Any) -> None:  # noqa: ANN401 - as above
+        self._cls = cls
+        self.names = names
+        self._serializer = serializer
+
+    def write(self, name: str, before: Mapping[str, Any], by_alias: ByAlias) -> str | None:
+        """Return a field's value as JSON; None where it is left out.
+
+        Args:
+            name: The field.
+            before: The fields that have come, with this one.
+            by_alias: Whether it is written under its alias.
+        """
+        try:
+            text = said(self._serializer, self._standing_in(before), by_alias, include={name})
+        except PydanticSerializationError:
+            # A method may look at a field that has not come.
+            return plain_json(before[name], by_alias)
+        return None if text == "{}" else text[_string_end(text, 1)[1] + 1 : -1]
+
+    def _standing_in(self, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of the class
+        cls: Any = self._cls
+        made: Any = cls.__new__(cls)
+        put = object.__setattr__
+        if hasattr(cls, "__pydantic_fields_set__"):
+            put(made, "__dict__", dict(fields))
+            put(made, "__pydantic_fields_set__", set(fields))
+            put(made, "__pydantic_extra__", None)
+            put(made, "__pydantic_private__", None)
+        else:
+            for name, value in fields.items():
+                put(made, name, value)
+        return made
+
+
+def special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
+    """Return the fields that their class has a method for, or a rule when they are left out."""
+    found: set[str] = set()
+    for name, field in schemas.items():
+        schema: CoreSchema = field["schema"]
+        while "serialization" not in schema and isinstance(schema.get("schema"), dict):
+            schema = schema["schema"]
+        by_method = schema.get("serialization", {}).get("is_field_serializer", False)
+        if by_method or field.get("serialization_exclude_if") is not None:
+            found.add(name)
+    return frozenset(found)
+
+
+def bare(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
+    """Return a class's schema without what writes its objects as a whole."""
+    outer = {key: value for key, value in schema.items() if key not in _WITHOUT}
+    without = _WITHOUT | {"computed_fields"}
+    return outer | {"schema": {key: value for key, value in inner.items() if key not in without}}
