@@ -13,7 +13,7 @@ from tokenstream.partial_json._lenient.gaps import (
     supply_colon,
     supply_comma,
 )
-from tokenstream.partial_json._lenient.peek import OPENING, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._lenient.peek import OPENING, PLAIN, MoreNeeded, Peek, TooFar
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP
 from tokenstream.partial_json._lenient.strings import Quoted, Scene
 from tokenstream.partial_json._lenient.tables import (
@@ -35,6 +35,7 @@ from tokenstream.partial_json._lenient.tables import (
 )
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._lenient.peek import Kind
     from tokenstream.partial_json._lenient.reader import LenientReader
     from tokenstream.partial_json.events import JSONEvent
 
@@ -176,7 +177,8 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
 def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a key or a string; where a comma or a colon is expected, it is missing."""
     try:
-        kind = Peek(text, position, final=reader.final).quote(position)
+        is_plain = text[position] == '"'
+        kind = PLAIN if is_plain else Peek(text, position, final=reader.final).quote(position)
     except MoreNeeded:
         return reader.wait(position)
     if kind is None:
@@ -185,11 +187,23 @@ def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSON
         return supply_colon(reader, text, position, out)
     if reader.is_at(*AFTER):
         return supply_comma(reader, text, position, out)
+    return _begin(reader, kind, text, position, out, is_key=reader.is_at(*KEYS))
+
+
+def _begin(
+    reader: LenientReader,
+    kind: Kind,
+    text: str,
+    position: int,
+    out: list[JSONEvent],
+    *,
+    is_key: bool,
+) -> int:
     reader.quoted = Quoted(kind, reader.repaired)
     reader.token_at = reader.base + position
     if kind.repair is not None:
         reader.repaired.note(kind.repair, reader.token_at)
-    if reader.is_at(*KEYS):
+    if is_key:
         reader.reading = STEPS["read_quoted_key"]
     else:
         reader.document.begin_string(reader.token_at, out)
@@ -204,7 +218,7 @@ def take_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
     end = text.find('"', position + 1)
     key = text[position + 1 : end] if end > 0 else "\\"
     if "\\" in key or not key.isprintable():
-        return begin_quoted(reader, text, position, out)
+        return _begin(reader, PLAIN, text, position, out, is_key=True)
     take_key(reader, key, reader.base + position)
     return end + 1
 
@@ -216,7 +230,7 @@ def take_plain_string(reader: LenientReader, text: str, position: int, out: list
     string = text[position + 1 : end] if end > 0 else "\\"
     goes_on = _GOES_ON[reader.marks[-1][0]]
     if "\\" in string or not string.isprintable() or goes_on(text, end + 1) is None:
-        return begin_quoted(reader, text, position, out)
+        return _begin(reader, PLAIN, text, position, out, is_key=False)
     reader.document.begin_string(reader.base + position, out, string)
     reader.document.end_string(reader.base + end + 1, out)
     reader.value_done()
@@ -245,6 +259,17 @@ def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: li
 @is_step
 def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     quoted, pieces = reader.quoted, reader.key_pieces
+    if quoted.kind is PLAIN and not reader.final:
+        # Most keys: the first quote ends one.
+        end = text.find('"', position)
+        piece = text[position:] if end < 0 else text[position:end]
+        if "\\" not in piece and piece.isprintable():
+            pieces.append(piece)
+            if end < 0:
+                return len(text)
+            take_key(reader, "".join(pieces), reader.token_at)
+            pieces.clear()
+            return end + 1
     position = quoted.read(text, position, pieces, Scene(reader.base, reader.final))
     if quoted.closed:
         take_key(reader, "".join(pieces), reader.token_at)
@@ -303,6 +328,17 @@ def drop_cut_key(reader: LenientReader, offset: int) -> None:
 def read_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     quoted = reader.quoted
     container = reader.document.container
+    if quoted.is_simple and container is not None:
+        # Most strings: their end needs no second look, as in `take_plain_string`.
+        end = text.find('"', position)
+        piece = text[position:] if end < 0 else text[position:end]
+        ends = end >= 0 and _GOES_ON[reader.marks[-1][0]](text, end + 1) is not None
+        is_read = ends or (end < 0 and not reader.final)
+        if is_read and "\\" not in piece and piece.isprintable():
+            if piece:
+                quoted.remember(piece)
+                reader.document.grow_string(piece, out)
+            return _end_string(reader, end + 1, out) if ends else len(text)
     scene = Scene(
         reader.base,
         reader.final,
@@ -323,6 +359,10 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
         return position
     if not quoted.closed and (container is None or not quoted.may_be_cut):
         return reader.refuse_two_readings(position)
+    return _end_string(reader, position, out)
+
+
+def _end_string(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
     reader.document.end_string(reader.base + position, out)
     reader.reading = STEPS["read_between"]
     reader.value_done()

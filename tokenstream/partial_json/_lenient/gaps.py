@@ -69,6 +69,10 @@ def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSO
 @after_crooked
 @under(WHITE, *PLACES, START, BEHIND)
 def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    if text[position] == " " and text[position + 1 : position + 2] not in WHITE:
+        # One space is what mostly comes. Behind it stands something: "" is in any text.
+        reader.gap = max(reader.gap, SPACE_GAP)
+        return position + 1
     end: int = _JSON_SPACE(text, position).end()
     space = text[position:end]
     reader.gap = max(reader.gap, LINE_GAP if "\n" in space or "\r" in space else SPACE_GAP)

@@ -99,6 +99,7 @@ class Quoted:
         "_watched",
         "clean",
         "closed",
+        "is_simple",
         "kind",
         "unsure",
         "waits",
@@ -108,6 +109,8 @@ class Quoted:
         self.kind = kind
         self.clean = True
         """Whether there is no quote inside it."""
+        self.is_simple = kind is PLAIN
+        """Whether all of it so far is as JSON has it, without an escape."""
         self.closed = False
         """Whether its end has been read."""
         self.waits = False
@@ -243,6 +246,7 @@ class Quoted:
             position = following
             if self.unsure is not None:
                 break
+            self.is_simple = False
         return position
 
     def _grow(self, piece: str, pieces: list[str], scene: Scene) -> None:
