@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from tests.schemas.sdks import STRICT, TOOLS, accept_tools, method_of, schemas_of
 from tests.stages.test_tools import Options, Packed, Point, WeatherArgs, made
 from tests.stages.test_tools_signature import Node, Some, every_kind
+from tests.support.packages import needed
 from tokenstream import AsyncStream, Router, Stream, Tools
 from tokenstream.errors import MisuseError
 from tokenstream.stages import ValidatedCalls
@@ -31,6 +32,13 @@ class Search(BaseModel):
     filters: dict[str, int] = {}
     kind: Literal["book", "film"] = "book"
     inner: Search | None = None
+
+
+class Desk(BaseModel):
+    """Where to sit."""
+
+    seats: int = Field(ge=1, description="How many.")
+    quiet: bool
 
 
 def book_table(city: str, seats: Annotated[int, Field(ge=1, description="How many.")] = 2) -> str:
@@ -141,6 +149,34 @@ def test_what_no_json_can_be_is_left_to_its_default() -> None:
 
     assert ["city"] == list(schemas_of("anthropic", tools.to_anthropic())["run"]["properties"])
     assert "Oslo None () 0" == call.run()
+
+
+def test_a_default_that_no_json_can_be_is_not_told() -> None:
+    """It stays the function's or the type's own; the schema is JSON nevertheless."""
+
+    class Bounds(BaseModel):
+        most: float = float("inf")
+        least: float = 0.5
+
+    def cut(
+        bounds: Bounds, most: float = float("nan"), how: object = object(), least: float = 0.5
+    ) -> None: ...
+
+    for tool in (*Tools(Bounds).to_anthropic(), *Tools(cut).to_gemini()[0]["functionDeclarations"]):
+        json.dumps(tool, allow_nan=False)
+        schema = tool.get("input_schema") or tool["parametersJsonSchema"]
+        assert "0.5" in json.dumps(schema["properties"]["least"])
+        assert "default" not in json.dumps(schema["properties"]["most"])
+
+
+def test_openais_sdk_makes_the_same_tool_of_a_model() -> None:
+    """But for the titles that pydantic makes of names."""
+    theirs = needed("openai").pydantic_function_tool(Desk)
+    for each in (theirs["function"]["parameters"], *theirs["function"]["parameters"]["properties"].values()):
+        del each["title"]
+    del theirs["function"]["parameters"]["description"]
+
+    assert [theirs] == Tools(Desk).to_openai_chat(strict=True)
 
 
 def test_an_only_parameter_that_is_an_object_is_the_arguments() -> None:
@@ -307,7 +343,7 @@ def test_a_router_runs_functions_alone() -> None:
 def test_callable_objects_and_methods_are_tools() -> None:
     """Described by the docstring of what is called."""
 
-    class Desk:
+    class Reception:
         """Runs a desk."""
 
         def book(self, seats: int) -> int:
@@ -317,7 +353,7 @@ def test_callable_objects_and_methods_are_tools() -> None:
         def __call__(self, seats: int) -> int:
             return seats
 
-    desk = Desk()
+    desk = Reception()
     tools = Tools(desk.book, desk=desk, lots=functools.partial(desk.book, seats=9))
 
     assert [("book", "Book seats."), ("desk", "Runs a desk."), ("lots", "Book seats.")] == [

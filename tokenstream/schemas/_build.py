@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter
@@ -38,6 +39,12 @@ class _Untitled(GenerateJsonSchema):
 
     # A default that no JSON can be is left out; a program's own loggers need not hear of it.
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as pydantic has it
+
+    def encode_default(self, dft: Any) -> Any:  # noqa: ANN401 - as pydantic has it
+        default = super().encode_default(dft)
+        if not _is_finite(default):
+            raise PydanticSerializationError("no JSON can be infinite")
+        return default
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - as pydantic has it
         return False
@@ -83,10 +90,10 @@ def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
 
 def _of_type(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
     if is_struct_type(type_):
-        from msgspec import json
+        from msgspec.json import schema as schema_of
 
         try:
-            return json.schema(type_)
+            return schema_of(type_)
         except TypeError as error:
             raise Refused(_culprit(type_), _NO_JSON) from error
     try:
@@ -147,13 +154,23 @@ def _culprit(type_: Any) -> str:  # noqa: ANN401 - any type
     return next((name for name, each in fields.items() if not _has_schema(each)), "")
 
 
+def _is_finite(value: object) -> bool:
+    """Tell whether JSON can be written of a value that is made of its kinds."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
 def _as_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
     if default is _EMPTY or default is None:
         return None
     try:
-        return to_jsonable_python(default, inf_nan_mode="null")
+        value = to_jsonable_python(default)
     except (PydanticSerializationError, ValueError):
         return None
+    return value if _is_finite(value) else None
 
 
 def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
