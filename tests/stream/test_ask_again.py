@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from tests.support.recordings import OURS
 from tokenstream import AsyncStream, Stream, Tools, aconnect, connect, testing
 from tokenstream.errors import InvalidJSON, OutputInvalid
 from tokenstream.testing import Script, Server
@@ -97,6 +98,17 @@ async def test_an_async_stream_asks_again_as_well() -> None:
 
         assert WORDS == _requests(server)[1][-1]["content"]
     assert Recipe.model_validate(GOOD) == recipe
+
+
+def test_a_recorded_answer_is_the_second_one() -> None:
+    """After one that was cut into no JSON by nobody but the model."""
+    recorded = testing.Recording.load(OURS / "openai-chat" / "recipe.sse")
+    with testing.serve([_said('{"name": "Crêpes"] '), recorded]) as server:
+        recipe = _ask(server.url + PATHS["openai-chat"], ["question"])
+        words = _requests(server)[1][-1]["content"]
+
+    assert [5, 30, 15, 2] == [step.minutes for step in recipe.steps]
+    assert words.startswith("The output is no valid JSON: it goes wrong at character 17, near ")
 
 
 def test_a_second_wrong_answer_is_the_error() -> None:
