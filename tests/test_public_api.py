@@ -181,6 +181,7 @@ PUBLIC: dict[str, list[str]] = {
         "PartialJSONParser",
         "Path",
         "Repair",
+        "Show",
         "StringDelta",
         "ValueDone",
         "ValueStart",

@@ -32,7 +32,7 @@ from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._draft import Draft
 
 
-def _drafts(type_: Any, text: str, size: int = 1, **options: bool) -> Any:
+def _drafts(type_: Any, text: str, size: int = 1, **options: Any) -> Any:
     draft: Draft[Any] = Draft(type_, **options)
     for start in range(0, len(text), size):
         draft.feed(text[start : start + size])
@@ -41,7 +41,7 @@ def _drafts(type_: Any, text: str, size: int = 1, **options: bool) -> Any:
     yield draft.partial()
 
 
-def _last(type_: Any, text: str, **options: bool) -> Any:
+def _last(type_: Any, text: str, **options: Any) -> Any:
     draft: Draft[Any] = Draft(type_, **options)
     draft.feed(text)
     return draft.partial()

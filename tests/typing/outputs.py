@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, assert_type
+from typing import Annotated, Any, Literal, TypedDict, assert_type
 
 import msgspec
 from pydantic import BaseModel, TypeAdapter
@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from tokenstream import AsyncStream, Partial, Stream
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.message import Message
-from tokenstream.partial_json import MISSING
+from tokenstream.partial_json import MISSING, Show
 from tokenstream.partial_json import Partial as PartialOfParser
 from tokenstream.partial_json._missing import Missing
 from tokenstream.stream import AsyncPartialsView, PartialsView, View
@@ -48,6 +48,13 @@ class Menu(BaseModel):
     notes: list[Note]
 
 
+class Shown(BaseModel):
+    """A model that says when its fields show."""
+
+    title: Annotated[str, Show("values")]
+    best: Annotated[Recipe, Show("values")] | None = None
+
+
 @dataclass
 class Room:
     """A dataclass that holds itself."""
@@ -80,7 +87,7 @@ def drafts(stream: Stream) -> None:
             assert_type(name, str)
         assert_type(len(draft), int)
     for draft in stream.choice(1).partials(
-        Recipe, tool="recipe", fail_fast=True, lenient=True, defaults=True
+        Recipe, tool="recipe", fail_fast=True, lenient=True, defaults=True, show="words"
     ):
         assert_type(draft, Partial[Recipe])
         assert_type(draft.to_json(by_alias=True), str)
@@ -120,6 +127,9 @@ def paths(stream: Stream) -> None:
         menu.get(lambda r: r.first.titel)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownLambdaType]
         menu.get(lambda r: r.dessert.title)  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
         menu.is_complete(lambda r: r.frist)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownLambdaType]
+    for shown in stream.partials(Shown):
+        assert_type(shown.get(lambda r: r.title), str | None)
+    stream.partials(Shown, show="letters")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     for steps in stream.partials(list[Step]):
         assert_type(steps.get(lambda r: r[0].text), str | None)
     for note in stream.partials(Note):

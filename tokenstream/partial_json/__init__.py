@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._parser import PartialJSONParser
     from tokenstream.partial_json._partial import Partial
     from tokenstream.partial_json._repairs import Lenient, Repair
+    from tokenstream.partial_json._show import Show
     from tokenstream.partial_json.events import JSONEvent, JSONKind, Path, StringDelta, ValueDone, ValueStart
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "PartialJSONParser",
     "Path",
     "Repair",
+    "Show",
     "StringDelta",
     "ValueDone",
     "ValueStart",
@@ -41,6 +43,7 @@ _HOMES = {
     "PartialJSONParser": "_parser",
     "Path": "events",
     "Repair": "_repairs",
+    "Show": "_show",
     "StringDelta": "events",
     "ValueDone": "events",
     "ValueStart": "events",

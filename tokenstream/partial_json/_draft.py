@@ -15,17 +15,21 @@ from tokenstream.partial_json._partial import Partial
 from tokenstream.partial_json._pattern import CONTAINERS
 from tokenstream.partial_json._schema import MOST_DEPTH, Schema
 from tokenstream.partial_json._shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
+from tokenstream.partial_json._show import WordLog, check_show
 from tokenstream.partial_json._state import Fault, Page, State
 from tokenstream.partial_json._views import GrowingArray, GrowingObject, GrowingText
 from tokenstream.partial_json._walk import member
 from tokenstream.partial_json.events import StringDelta, ValueDone
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import TypeAdapter
 
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shape import Errors, Slot, Structure
+    from tokenstream.partial_json._show import Cutter, How
     from tokenstream.partial_json.events import JSONEvent, ValueStart
 
 __all__ = ["Draft"]
@@ -51,6 +55,8 @@ class Draft(Generic[T]):
         type_or_adapter: What the document is to become.
         lenient: Whether to read what models write in place of JSON, with "closed" nothing that was cut.
         defaults: Whether a field that has not come shows its type's default.
+        show: When strings show whose type does not say.
+        words: Makes what cuts a text into words.
 
     Example:
         >>> draft = Draft(dict[str, int])
@@ -61,7 +67,13 @@ class Draft(Generic[T]):
     """
 
     def __init__(
-        self, type_or_adapter: type[T] | TypeAdapter[T], *, lenient: Lenient = False, defaults: bool = False
+        self,
+        type_or_adapter: type[T] | TypeAdapter[T],
+        *,
+        lenient: Lenient = False,
+        defaults: bool = False,
+        show: How = "characters",
+        words: Callable[[], Cutter] | None = None,
     ) -> None:
         self.schema: Schema[T] = Schema.of(type_or_adapter)
         """What the document is to become."""
@@ -80,6 +92,8 @@ class Draft(Generic[T]):
         )
         self._excerpt = WrittenExcerpt() if lenient else Excerpt()
         self._filling = Filling(self._slot) if defaults else None
+        self._how: How = check_show(show)
+        self._words = words
         self._top: Open | None = None
         """The innermost object or array that is open."""
         self._leaf: tuple[Slot, str | int | None, bool] = (self._slot, None, False)
@@ -150,31 +164,27 @@ class Draft(Generic[T]):
         inner: GrowingObject | GrowingArray | None = None
         name = self._leaf[1]
         node = self._top
-        end = self._log.length
+        end, error, complete = self._log.length, self.error, self._root is not MISSING
         while node is not None and node.parent is not None:
-            view = node.view(name, tail)
-            inner = inner or view
-            tail = self._shown(node, view, end, complete=False)
+            if node.shows:
+                view = node.view(name, tail)
+                inner = inner or view
+                tail = self._shown(node, view, end, error)
+            else:
+                tail, inner = MISSING, None
             name = node.name
             node = node.parent
-        if node is not None:
+        if node is not None and node.shows:
             tail = node.view(name, tail)
             inner = inner or tail
-        elif self.complete:
+        elif complete:
             tail = self._root
         elif self._filling is not None and tail is MISSING:
             tail = self._filling.unbegun or MISSING
+        repaired = self._parser.repair_count
+        faults, outcome = self._faults, self._outcome
         state = State(
-            self._page,
-            0,
-            end,
-            self.complete,
-            self._faults,
-            None,
-            self.error,
-            self._outcome,
-            repaired=self._parser.repair_count,
-            inner=inner,
+            self._page, 0, end, complete, faults, None, error, outcome, repaired=repaired, inner=inner
         )
         fields = tail if isinstance(tail, GrowingObject) else None
         return Partial(self._face, fields, MISSING if fields is not None else tail, state)
@@ -184,8 +194,9 @@ class Draft(Generic[T]):
         node: Open,
         view: Any,  # noqa: ANN401 - any value
         end: int,
+        error: InvalidJSON | LimitExceeded | None,
         *,
-        complete: bool,
+        complete: bool = False,
         settled: bool = True,
     ) -> Any:  # noqa: ANN401 - any value
         """Return what shows of an object or array inside the document."""
@@ -199,7 +210,7 @@ class Draft(Generic[T]):
             complete,
             self._faults,
             node.fault,
-            self.error,
+            error,
             MISSING,
             settled,
             self._parser.repair_count,
@@ -234,9 +245,11 @@ class Draft(Generic[T]):
         changed = False
         for event in events:
             if isinstance(event, StringDelta):
-                if self._text is not None:
-                    self._text.append(event.text)
-                    changed = True
+                log = self._text
+                if log is not None:
+                    shown = log.length
+                    log.append(event.text)
+                    changed = changed or log.length > shown
             elif isinstance(event, ValueDone):
                 changed = self._done(event) or changed
             else:
@@ -251,22 +264,33 @@ class Draft(Generic[T]):
             slot, name = node.child(key)
             if key in node.entries or key in node.telling:
                 self._begin_again(node, key)
+        said = slot.show if slot is not RAW or node is None else node.slot.show_inside(str(key))
+        how: How = said or (self._how if node is None else node.how)
         inside = self._excerpt.is_open
         if kind in CONTAINERS:
             structure = None if inside else slot.structure(kind)
             if structure is None and not inside:
                 self._excerpt.open(event.offset)
-            self._top = Open(node, event, name, slot, structure, fault=self._faults, inside=inside)
+            top = self._top = Open(
+                node, event, name, slot, structure, how=how, fault=self._faults, inside=inside
+            )
+            # What its own annotation holds back shows once it is whole.
+            top.shows = top.shows and said != "values"
             if self._filling is not None:
-                self._filling.begin(self._top)
-            return self._top.shows
+                self._filling.begin(top)
+            return top.shows
         if not inside:
             self._excerpt.open(event.offset)
         self._leaf = slot, name, inside
         shows = name is not None and (node is None or node.shows)
-        grows = kind == "string" and shows and slot.shows_text
-        self._text = TextLog() if grows else None
-        return grows
+        self._text = self._log_for(how) if kind == "string" and shows and slot.shows_text else None
+        return self._text is not None
+
+    def _log_for(self, how: How) -> TextLog | None:
+        """Return where a string grows; None where it shows at its end."""
+        if how == "characters":
+            return TextLog()
+        return WordLog(self._words()) if how == "words" and self._words is not None else None
 
     def _begin_again(self, node: Open, key: str | int) -> None:
         """Begin the value of a key that has one: the last counts, but how is told by the whole."""
@@ -294,7 +318,7 @@ class Draft(Generic[T]):
         parent, key, name = node.parent, node.key, node.name
         if node.inside and parent is not None:
             parent.show(name, node.view(), settled=node.settles, raw=True)
-            return node.shows
+            return name is not None and parent.shows
         if node.whole:
             entry = self._read(parent, key, node.slot, self._excerpt.close(offset, raw))
         else:
@@ -310,7 +334,7 @@ class Draft(Generic[T]):
             shown = node.view()
         elif entry.__class__ in _NOT_READ:
             settled = entry.__class__ is Failed
-            shown = self._shown(node, node.view(), offset, complete=True, settled=settled)
+            shown = self._shown(node, node.view(), offset, self.error, complete=True, settled=settled)
         return self._enter(parent, key, name=name, slot=node.slot, entry=entry, shown=shown)
 
     def _assembled(self, node: Open, raw: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
@@ -383,7 +407,8 @@ class Draft(Generic[T]):
             self._choose(node, node.structure)
         elif node.structure is not None:
             self._record(node, node.structure, key, slot, entry)
-        return name is not None or faults is not self._faults or entry.__class__ is Failed
+        shows = name is not None and node.shows
+        return shows or faults is not self._faults or entry.__class__ is Failed
 
     def _record(self, node: Open, structure: Structure, key: str | int, slot: Slot, entry: Any) -> None:  # noqa: ANN401 - any entry
         """Keep an entry until its object closes."""

@@ -11,6 +11,7 @@ from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObjec
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._shape import Entries
+    from tokenstream.partial_json._show import How
     from tokenstream.partial_json._state import Fault
     from tokenstream.partial_json.events import ValueStart
 
@@ -26,6 +27,7 @@ class Open:
         name: What it shows as in its parent; None where it does not show.
         slot: What its type asks of it.
         structure: How its values are read; None where it is read whole, or is part of what is.
+        how: When the strings in it show.
         fault: The last fault found before it.
         inside: Whether it is part of a value that is read whole.
     """
@@ -35,6 +37,7 @@ class Open:
         "entries",
         "failed",
         "fault",
+        "how",
         "inside",
         "is_object",
         "key",
@@ -63,6 +66,7 @@ class Open:
         slot: Slot,
         structure: Structure | None,
         *,
+        how: How,
         fault: Fault | None,
         inside: bool,
     ) -> None:
@@ -76,6 +80,8 @@ class Open:
         self.is_object = event.kind == "object"
         self.shows: bool = name is not None and (parent is None or parent.shows)
         """Whether anything of it shows."""
+        self.how: How = how
+        """When the strings in it show."""
         self.inside = inside
         self.whole = structure is None and not inside
         """Whether it is read whole, from a text that is being kept for it."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._defaults import Defaults
     from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._show import How
     from tokenstream.partial_json.events import JSONKind
 
 __all__ = [
@@ -230,6 +231,8 @@ class Slot(ABC):
     """Whether a string shows here while it grows."""
     plain = False
     """Whether any value is read as the plain data that it is."""
+    show: How | None = None
+    """When what comes here shows; None where the type does not say."""
 
     @abstractmethod
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
@@ -259,6 +262,10 @@ class Slot(ABC):
     def name(self, key: str) -> str:
         """Return the name of the field that a key is for, where the value is read whole."""
         return key
+
+    def show_inside(self, key: str) -> How | None:
+        """Return when what comes for a key shows, where the value is read whole."""
+        return None
 
     def is_leaf(self) -> bool:
         """Tell whether no object and no array is a value of it."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shape_pydantic import Types
     from tokenstream.partial_json._shape_schema import CoreSchema, Field
     from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._show import How
 
 __all__ = ["defaults_of", "make_fields"]
 
@@ -311,6 +312,7 @@ class _LateSlot(Slot):
         self._slot = slot
         self.face = slot.face
         self.shows_text = slot.shows_text
+        self.show = slot.show
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
         raise Unsure
@@ -320,6 +322,12 @@ class _LateSlot(Slot):
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
         return self._slot.write(value, by_alias)
+
+    def show_inside(self, key: str) -> How | None:
+        return self._slot.show_inside(key)
+
+    def defaults(self) -> Defaults | None:
+        return self._slot.defaults()
 
 
 def _given(field: Field) -> Field:

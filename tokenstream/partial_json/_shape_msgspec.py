@@ -11,19 +11,21 @@ import json
 import re
 import types
 from functools import partial
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
 from tokenstream.partial_json._defaults import Defaults
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shape import Choice, Face, Failed, Invalid, Slot, Structure, Unread, Unsure
+from tokenstream.partial_json._show import said_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tokenstream.partial_json._shape import Entries
     from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._show import How
     from tokenstream.partial_json.events import JSONKind
 
 __all__ = ["struct_slot"]
@@ -61,7 +63,8 @@ class _StructSlot(Slot):
         self._decoder: Any = None
         self._structures: dict[str, Structure | None] = {}
         members = list(_members(type_))
-        self.shows_text = any(member in {Any, str} for member in members)
+        self.shows_text = any(_bare(member) in {Any, str} for member in members)
+        self.show = _said(type_)
         self.plain = type_ is Any
         self._structs = structs = [_struct(member) for member in members if _struct(member) is not None]
         self._names = {
@@ -124,9 +127,26 @@ class _StructSlot(Slot):
 
 
 def _members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
+    if get_origin(type_) is Annotated and not any(isinstance(x, msgspec.Meta) for x in type_.__metadata__):
+        # What msgspec does not ask for changes nothing of how values are read.
+        return _members(type_.__origin__)
     if get_origin(type_) in {Union, types.UnionType}:
         return [inner for member in get_args(type_) for inner in _members(member)]
     return [type_]
+
+
+def _bare(type_: Any) -> Any:  # noqa: ANN401 - any type
+    """Return a type without what is annotated to it."""
+    return type_.__origin__ if get_origin(type_) is Annotated else type_
+
+
+def _said(type_: Any) -> How | None:  # noqa: ANN401 - any type
+    """Return when what comes as a type shows, where its annotation says so."""
+    said = said_of(type_)
+    if said is None and get_origin(type_) in {Union, types.UnionType}:
+        for member in get_args(type_):
+            said = said or _said(member)
+    return said
 
 
 def _struct(type_: Any) -> Any:  # noqa: ANN401 - any type

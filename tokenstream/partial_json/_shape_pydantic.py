@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shape import Entries, Structure
     from tokenstream.partial_json._shape_schema import Alternative, CoreSchema
     from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._show import How
     from tokenstream.partial_json.events import JSONKind
 
     Config: TypeAlias = CoreSchema | None
@@ -105,12 +106,17 @@ class PydanticSlot(Slot):
         self._structures: dict[str, Structure | None] = {}
         self.shows_text = types.definitions.shows_text(schema)
         self.plain = types.definitions.is_plain(schema)
+        self.show = types.definitions.show(schema)
         self._names: dict[str, str] = {}
+        self._shows: dict[str, How | None] = {}
         self._objects = objects = types.definitions.objects(schema, config)
         for found in objects:
             for name, field in fields_of(found.schema):
+                how = types.definitions.show(field["schema"])
                 for key in keys_of(name, field, found.schema, found.config) or ():
                     self._names.setdefault(key, name)
+                    # What members of a union do not say with one voice shows when it is sure.
+                    self._shows[key] = how if self._shows.get(key, how) == how else "values"
         if objects:
             title = " | ".join(dict.fromkeys(found.title for found in objects))
             names = dict.fromkeys(name for found in objects for name, _ in fields_of(found.schema))
@@ -150,6 +156,9 @@ class PydanticSlot(Slot):
 
     def name(self, key: str) -> str:
         return self._names.get(key, key)
+
+    def show_inside(self, key: str) -> How | None:
+        return self._shows.get(key)
 
     def is_leaf(self) -> bool:
         return all(found.schema["type"] in SCALARS for found in self._alternatives)

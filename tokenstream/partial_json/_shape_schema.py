@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
+from tokenstream.partial_json._show import said_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tokenstream.partial_json._show import How
 
 __all__ = [
     "SCALARS",
@@ -138,6 +142,24 @@ class Definitions:
     def shows_text(self, schema: CoreSchema) -> bool:
         """Tell whether a string may show while it grows: it stays one."""
         return any(found.schema["type"] in _TEXT for found in self.alternatives(schema, None))
+
+    def show(self, schema: CoreSchema) -> How | None:
+        """Return when what a schema is for shows, where its annotation says so."""
+        while True:
+            said = said_in(schema)
+            if said is not None:
+                return said
+            kind = schema["type"]
+            if kind == "definitions":
+                # Step by step: what stands for another schema may have an annotation of its own.
+                self.resolve(schema)
+                schema = schema["schema"]
+            elif kind == "definition-ref":
+                schema = self._by_ref[schema["schema_ref"]]
+            elif kind in _AROUND and kind not in _CLASSES:
+                schema = schema["schema"]
+            else:
+                return None
 
     def is_plain(self, schema: CoreSchema) -> bool:
         """Tell whether any value is read as the plain data that it is."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient, Repair
+    from tokenstream.partial_json._show import Cutter, How
     from tokenstream.partial_json.events import ValueDone, ValueStart
 
 __all__ = ["Field", "Items", "Partials", "validate_output"]
@@ -32,6 +33,13 @@ T = TypeVar("T")
 _STOP = "the output is invalid"
 # pydantic takes these words, which JSON does not have.
 _NO_JSON = re.compile(r"NaN|Infinity").search
+
+
+def _words() -> Cutter:
+    # Loaded when first asked for: it looks through Unicode.
+    from tokenstream.stages._text.words import Words
+
+    return Words()
 
 
 class Partials(Reading, Generic[T]):
@@ -50,6 +58,9 @@ class Partials(Reading, Generic[T]):
         defaults: Whether fields that have not come show their type's defaults,
             made anew for each object. One that is made out of other fields
             shows with the whole object only.
+        show: When strings show: "characters", as far as they have come; "words", as
+            far as their last whole word; "values", once they are finished. What the
+            type says of a field, with `tokenstream.partial_json.Show`, counts first.
 
     Example:
         >>> drafts = Partials(dict[str, int])
@@ -68,9 +79,10 @@ class Partials(Reading, Generic[T]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
+        show: How = "characters",
     ) -> None:
         super().__init__()
-        self._draft: Draft[T] = Draft(type, lenient=lenient, defaults=defaults)
+        self._draft: Draft[T] = Draft(type, lenient=lenient, defaults=defaults, show=show, words=_words)
         self._lenient = lenient
         self._fail_fast = fail_fast
 

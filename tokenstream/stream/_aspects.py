@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.partial_json._show import How
     from tokenstream.stream._call_drafts import CallDraftCursor
     from tokenstream.stream._deltas import DeltaCursor
     from tokenstream.stream._output_cursor import OutputCursor
@@ -80,13 +81,14 @@ class Cursors:
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
+        show: How = "characters",
     ) -> OutputCursor[Any]:
         """Read an object as it fills in."""
         from tokenstream.stages.objects import Partials
         from tokenstream.stream._output_cursor import OutputCursor
 
         def stage() -> Partials[Any]:
-            return Partials(type, fail_fast=fail_fast, lenient=lenient, defaults=defaults)
+            return Partials(type, fail_fast=fail_fast, lenient=lenient, defaults=defaults, show=show)
 
         return OutputCursor(self._answer(tool), stage, "drafts")
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.partial_json._show import How
     from tokenstream.stream._output_result import ResultCursor
 
 __all__ = ["AsyncOutputViews", "OutputViews"]
@@ -41,6 +42,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
+        show: How = "characters",
     ) -> PartialsView[T]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
 
@@ -56,6 +58,9 @@ class OutputViews(ChoiceBase[SyncDriver]):
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
             defaults: Whether fields that have not come show their type's defaults, from the
                 start; one that is made out of other fields shows with the whole object only.
+            show: When strings show: "characters", as far as they have come; "words", as far as
+                their last whole word; "values", once they are finished. What the type says of a
+                field, with `tokenstream.partial_json.Show`, counts first.
 
         Raises:
             OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` where
@@ -71,7 +76,13 @@ class OutputViews(ChoiceBase[SyncDriver]):
             {'eggs': 2, 'milk': 1} True
         """
         asked = partial(
-            self._cursors.partials, type, tool=tool, fail_fast=fail_fast, lenient=lenient, defaults=defaults
+            self._cursors.partials,
+            type,
+            tool=tool,
+            fail_fast=fail_fast,
+            lenient=lenient,
+            defaults=defaults,
+            show=show,
         )
         return PartialsView(self._driver, Plan(asked), self._in_result)
 
@@ -186,6 +197,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
+        show: How = "characters",
     ) -> AsyncPartialsView[T]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
 
@@ -201,6 +213,9 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
             defaults: Whether fields that have not come show their type's defaults, from the
                 start; one that is made out of other fields shows with the whole object only.
+            show: When strings show: "characters", as far as they have come; "words", as far as
+                their last whole word; "values", once they are finished. What the type says of a
+                field, with `tokenstream.partial_json.Show`, counts first.
 
         Raises:
             OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` where
@@ -209,7 +224,13 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             StreamError: The answer failed, as in every view.
         """
         asked = partial(
-            self._cursors.partials, type, tool=tool, fail_fast=fail_fast, lenient=lenient, defaults=defaults
+            self._cursors.partials,
+            type,
+            tool=tool,
+            fail_fast=fail_fast,
+            lenient=lenient,
+            defaults=defaults,
+            show=show,
         )
         return AsyncPartialsView(self._driver, Plan(asked), self._in_result)
 
