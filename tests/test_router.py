@@ -78,8 +78,8 @@ class _Choice:
         self.asked.append(("items", item, at, options))
         return next(self._cursors)
 
-    def validated_calls(self, **tools: Any) -> _Cursor:
-        checks = ValidatedCalls(**tools)
+    def validated_calls(self, *tools: Any, lenient: Any) -> _Cursor:
+        checks = ValidatedCalls(*tools, lenient=lenient)
         return _Cursor([], [checks.feed(call) for call in self._calls], [])
 
 
@@ -435,7 +435,7 @@ def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
     calls = (_call("a", "first"), _call("b", "second"), _call("c", "first"))
     checks = ValidatedCalls(first=dict[str, int], second=dict[str, int])
     one, two, three = (call for each in calls for call in checks.feed(each))
-    choice: Any = SimpleNamespace(validated_calls=lambda **_: _Cursor([one, two], [], [three]))
+    choice: Any = SimpleNamespace(validated_calls=lambda *_, **_options: _Cursor([one, two], [], [three]))
     run = _begin(router, choice)
 
     assert ["a", "b"] == [work.do() for work in run.begin()]

@@ -33,6 +33,7 @@ __all__ = [
     "GrowingUsage",
     "Lane",
     "SharedLog",
+    "ended_itself",
     "is_bare",
     "snapshot",
 ]
@@ -43,6 +44,14 @@ _MOST_BYTES_PER_TOKEN = 16
 """More than so many are no token on average, in any language: the count is not of all that came."""
 
 
+_OWN_ENDS = frozenset({"stop", "tool_calls"})
+
+
+def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
+    """Tell whether an answer ended where the model meant it to, as far as its finish reason says."""
+    return reason in _OWN_ENDS or (reason is None and ending == "complete")
+
+
 class Arguments(TextLog):
     """The text of a call's arguments, and what it has come to for whoever looks.
 
@@ -50,7 +59,7 @@ class Arguments(TextLog):
         free: Whether it is free text and no JSON.
     """
 
-    __slots__ = ("_free", "_read", "_reader")
+    __slots__ = ("_free", "_lenient", "_read", "_reader")
 
     def __init__(self, *, free: bool = False) -> None:
         super().__init__()
@@ -58,6 +67,8 @@ class Arguments(TextLog):
         self._read = 0
         """How much of the text has been looked at."""
         self._reader: Any = None
+        self._lenient: Arguments | None = None
+        """The same for whoever reads it leniently."""
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
@@ -70,6 +81,19 @@ class Arguments(TextLog):
             reader.feed(self._last(missing))
             self._read += missing
         return reader.value
+
+    @property
+    def lenient_value(self) -> Any:  # noqa: ANN401 - any JSON value
+        """What the text has come to, read as almost JSON; None while that cannot be told."""
+        lenient = self._lenient
+        if lenient is None:
+            lenient = self._lenient = Arguments(free=self._free)
+            if not self._free:
+                lenient._reader = _parser(lenient=True)
+        missing = self.length - lenient.length
+        if missing:
+            lenient.append(self._last(missing))
+        return lenient.value
 
     def _last(self, missing: int) -> str:
         """Return that many characters from the end; what lies before them is not touched."""
@@ -97,10 +121,10 @@ class FreeText:
         self.value = value
 
 
-def _parser() -> Any:  # noqa: ANN401 - a parser, whose type is not imported
+def _parser(*, lenient: bool = False) -> Any:  # noqa: ANN401 - a parser, whose type is not imported
     from tokenstream.partial_json import PartialJSONParser
 
-    return PartialJSONParser()
+    return PartialJSONParser(lenient=True) if lenient else PartialJSONParser()
 
 
 class GrowingPart:
@@ -250,6 +274,16 @@ class ChoiceState:
         """The same with those between them that ended on arguments that are no JSON."""
         self.reopened = 0
         """How often a part changed that had ended."""
+
+    def has_gone_on(self, id: str) -> bool:
+        """Tell whether the model itself ended a call: something stands behind it, or the end of the answer.
+
+        Args:
+            id: The call's id.
+        """
+        last = self.parts[-1].final
+        behind = not isinstance(last, ToolCall) or last.id != id
+        return behind or ended_itself(self.finish_reason, self.ending)
 
     def part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
         """Return a part that something is about to change; events made by hand may lack its start."""

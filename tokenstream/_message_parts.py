@@ -34,6 +34,7 @@ ArgumentsT_co = TypeVar("ArgumentsT_co", covariant=True, default=Any)
 ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._repairs import Repair
 
     class _Typed(Generic[ArgumentsT_co, ResultT_co]):
         """Tells type checkers what a call's arguments are, and what running it gives."""
@@ -159,6 +160,11 @@ class ToolCall(_Typed[ArgumentsT_co, ResultT_co], Value):
     def error(self) -> OutputInvalid | None:
         """Why the call cannot be run; None where it can, or where nothing was checked."""
         return None
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired in the arguments, where they were read with `lenient`: each by name and place."""
+        return ()
 
     @property
     def error_for_model(self) -> str:

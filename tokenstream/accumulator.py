@@ -267,6 +267,11 @@ class Accumulator:
         state = self._choices.get(choice)
         return [] if state is None else state.parts[start:]
 
+    def note_delivered(self, id: str) -> None:
+        """Note a call that was handed out although its format did not: its arguments were repaired."""
+        if id not in self.tool_calls_delivered:
+            self.tool_calls_delivered.append(id)
+
     def ended_call(self, choice: int, number: int) -> ToolCall | None:
         """Return the tool call of a choice that ended as `number`, from 0; its arguments may be no JSON."""
         state = self._choices.get(choice)

@@ -178,13 +178,29 @@ class ToolCallDelta(CallEvent):
         An event that no stream or decoder has given, such as one that was
         unpickled, knows its own fragment alone.
         """
+        return self._arguments().value
+
+    @property
+    def lenient_arguments(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The same as `partial_arguments`, read as what is almost JSON.
+
+        Some servers do not check what a model writes: raw line breaks, stray
+        backslashes, commas too many.
+
+        Example:
+            >>> ToolCallDelta("call_1", "{'city': 'Os").lenient_arguments
+            {'city': 'Os'}
+        """
+        return self._arguments().lenient_value
+
+    def _arguments(self) -> Any:  # noqa: ANN401 - an `Arguments`, whose type is not imported
         arguments = getattr(self, "_link", None)
         if arguments is None:
             from tokenstream._growing import Arguments
 
             arguments = self._link = Arguments()
             arguments.append(self.fragment)
-        return arguments.value
+        return arguments
 
 
 @dataclass(slots=True)

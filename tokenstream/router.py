@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, overload
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.partial_json._repairs import checked_lenient
 from tokenstream.stages._handlers import Entry, Run, ToolFailed
 from tokenstream.turns._results import ToolResults
 
@@ -86,7 +87,7 @@ class Router:
         self._tools: dict[str, Entry] = {}
         if tools is not None:
             for name, function in _functions(tools).items():
-                self._add_tool(function, name, None)
+                self._add_tool(function, name, None, lenient=False)
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} handlers>"
@@ -202,10 +203,14 @@ class Router:
     @overload
     def tool(self, function: FunctionT, /) -> FunctionT: ...
     @overload
-    def tool(self, name: str, /) -> Callable[[FunctionT], FunctionT]: ...
+    def tool(self, /, *, lenient: Lenient) -> Callable[[FunctionT], FunctionT]: ...
     @overload
-    def tool(self, name: str, arguments: type[T] | TypeAdapter[T], /) -> _Tool[T]: ...
-    def tool(self, name: Any, arguments: Any = None, /) -> Any:
+    def tool(self, name: str, /, *, lenient: Lenient = False) -> Callable[[FunctionT], FunctionT]: ...
+    @overload
+    def tool(
+        self, name: str, arguments: type[T] | TypeAdapter[T], /, *, lenient: Lenient = False
+    ) -> _Tool[T]: ...
+    def tool(self, name: Any = None, arguments: Any = None, /, *, lenient: Lenient = False) -> Any:
         """Register a tool: what a call of it runs, and what its arguments are checked against.
 
         With a type the function gets the checked arguments as one object, and
@@ -218,15 +223,17 @@ class Router:
         Args:
             name: What the model calls it; or the function itself.
             arguments: What the arguments are: a type, or a pydantic `TypeAdapter`.
+            lenient: Whether to read arguments that are almost JSON; "closed" refuses what was cut.
 
         Raises:
             MisuseError: The router has a tool of that name, or what is given is no function.
         """
-        if not isinstance(name, str):
-            return self._add_tool(name, _name_of(name), None)
+        checked_lenient(lenient)
+        if name is not None and not isinstance(name, str):
+            return self._add_tool(name, _name_of(name), None, lenient)
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
-            return self._add_tool(function, name, arguments)
+            return self._add_tool(function, _name_of(function) if name is None else name, arguments, lenient)
 
         return add
 
@@ -271,7 +278,9 @@ class Router:
         Pattern(at)
         return self._adding(f"{what} {at!r}", _TEXT if tool is None else _ARGUMENTS, view, tool)
 
-    def _add_tool(self, function: Callable[..., Any], name: str, arguments: object) -> Callable[..., Any]:
+    def _add_tool(
+        self, function: Callable[..., Any], name: str, arguments: object, lenient: Lenient
+    ) -> Callable[..., Any]:
         purpose = f"tool {name!r}"
         if name in self._tools:
             raise MisuseError(f"the router has a {purpose} already: {self._tools[name].name!r}")
@@ -282,7 +291,9 @@ class Router:
             )
         checked_by = function if arguments is None else arguments
         takes_call = arguments is not None and not _takes(function, 1)
-        entry = Entry(function, purpose, tool=name, checked_by=checked_by, takes_call=takes_call)
+        entry = Entry(
+            function, purpose, tool=name, checked_by=checked_by, takes_call=takes_call, lenient=lenient
+        )
         self._add(entry)
         self._tools[name] = entry
         return function

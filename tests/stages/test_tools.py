@@ -110,7 +110,8 @@ def test_an_error_inside_the_function_is_its_own() -> None:
 def test_tools_go_by_their_own_names_or_by_those_they_are_given() -> None:
     """A partial has its function's name."""
     half = functools.partial(get_time, city="Oslo")
-    tools = ValidatedCalls(WeatherArgs, get_weather, half, look_up=Options, **{"get-point": Point})
+    named: dict[str, Any] = {"get-point": Point}
+    tools = ValidatedCalls(WeatherArgs, get_weather, half, look_up=Options, **named)
 
     assert ("WeatherArgs", "get_weather", "get_time", "look_up", "get-point") == tools.names
 

@@ -15,7 +15,7 @@ from tokenstream.errors import (
     OutputIncomplete,
     OutputInvalid,
 )
-from tokenstream.events import ToolCallDone
+from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
 from tokenstream.stages._cursor import NULL
 from tokenstream.stages._tools_kinds import FunctionTool, TypeTool
 from tokenstream.turns._results import ToolResults
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
+    from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._tools_kinds import Tool
 
 __all__ = ["Entry", "Run", "ToolFailed", "Work"]
 
 _NO_WORK: list[Work] = []
+_TELLING = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
+"""Events that may hand out a call whose arguments are almost JSON."""
 
 
 class ToolFailed(Exception):
@@ -66,6 +69,8 @@ class Entry(NamedTuple):
     """What the arguments of the tool are checked against: a type, or the function itself."""
     takes_call: bool = False
     """Whether the tool takes the call beside its arguments."""
+    lenient: Lenient = False
+    """Whether the arguments of the tool are read where they are almost JSON."""
 
     @property
     def name(self) -> str:
@@ -282,12 +287,13 @@ class Run:
         self._calls: Cursor[Any] | None = None
         if tools:
             others = frozenset(entry.source for entry in entries)
-            checked = {name: entry.checked_by for name, entry in tools.items()}
-            cursor = self._calls = cursors.validated_calls(**checked)
+            checked = [entry.as_tool() for entry in tools.values()]
+            lenient = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
+            cursor = self._calls = cursors.validated_calls(*checked, lenient=lenient)
             calls = _Calls(tools, others, cursor, self._fail)
             self._takers.append(calls)
             # Behind all handlers of the event: one that raises keeps them from running.
-            self._add((ToolCallDone,), calls.take)
+            self._add(_TELLING if lenient else (ToolCallDone,), calls.take)
 
     def _add(self, events: tuple[type, ...], take: Callable[[Event], list[Work]]) -> None:
         for event in events:

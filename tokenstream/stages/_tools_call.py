@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.errors import OutputInvalid
+    from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._tools_kinds import Tool
 
 __all__ = ["CheckedCall"]
@@ -27,11 +28,22 @@ class CheckedCall(ToolCall[Any, Any]):
     _arguments: Any = PrivateAttr(default=None)
     _tool: Any = PrivateAttr(default=None)
     _error: Any = PrivateAttr(default=None)
+    _repairs: Any = PrivateAttr(default=())
 
     @classmethod
-    def of(cls, call: ToolCall) -> Self:
-        """Return a copy of a call, to be accepted or refused."""
-        return cls.model_construct(call.model_fields_set, **dict(call))
+    def of(cls, call: ToolCall, repairs: tuple[Repair, ...] = ()) -> Self:
+        """Return a copy of a call, to be accepted or refused.
+
+        Args:
+            call: The call.
+            repairs: What was repaired in its arguments.
+        """
+        return cls.model_construct(call.model_fields_set, **dict(call)).mended(repairs)
+
+    def mended(self, repairs: tuple[Repair, ...]) -> Self:
+        """Say what was repaired in its arguments, and return it."""
+        self._repairs = repairs
+        return self
 
     def accept(self, arguments: Any, tool: Tool) -> Self:  # noqa: ANN401 - what the tool declares
         """Have the call run with these arguments, and return it."""
@@ -65,6 +77,12 @@ class CheckedCall(ToolCall[Any, Any]):
         """Why the call cannot be run; None where it can."""
         error: OutputInvalid | None = self._error
         return error
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired in the arguments."""
+        repairs: tuple[Repair, ...] = self._repairs
+        return repairs
 
     @property
     def error_for_model(self) -> str:

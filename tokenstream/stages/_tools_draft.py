@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import OutputInvalid
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
+    from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._schema import Schema
     from tokenstream.stages._tools_kinds import Tool
 
@@ -78,6 +79,11 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
         """Why the call cannot be run, once it has ended; None where it can."""
         return None if self.call is None else self.call.error
 
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired so far in the arguments, where they are read with `lenient`."""
+        return self.draft.repairs
+
     def final(self) -> A_co:
         """Return the arguments, checked: what `call.arguments` is.
 
@@ -112,11 +118,13 @@ class CallPartials:
     Args:
         tool: The tool; None for one that is not known, whose arguments may be anything.
         free: Whether they are free text, which is the tool's first argument.
+        lenient: Whether to read what is almost JSON.
     """
 
-    __slots__ = ("_between", "_held", "_partials", "_schema_of")
+    __slots__ = ("_between", "_held", "_lenient", "_partials", "_schema_of")
 
-    def __init__(self, tool: Tool | None, *, free: bool = False) -> None:
+    def __init__(self, tool: Tool | None, *, free: bool = False, lenient: Lenient = False) -> None:
+        self._lenient: Lenient = False if free else lenient
         self._schema_of: Callable[[str], Schema[Any] | None] | None = None
         """Tells what the arguments are by their start; None once that is known."""
         self._held = ""
@@ -127,7 +135,7 @@ class CallPartials:
             anything: Any = Any
             self._partials: Partials[Any] = Partials(anything)
             return
-        self._partials = Partials(_asked(tool.schema))
+        self._partials = Partials(_asked(tool.schema), lenient=self._lenient)
         if free:
             # An empty string in JSON, in two halves.
             start, _, end = tool.as_json("").rpartition('""')
@@ -165,7 +173,7 @@ class CallPartials:
             found = self._schema_of(self._held)
             if found is None:
                 return []
-            self._partials, self._schema_of = Partials(_asked(found)), None
+            self._partials, self._schema_of = Partials(_asked(found), lenient=self._lenient), None
             text, self._held = self._held, ""
         return self._partials.feed(text)
 

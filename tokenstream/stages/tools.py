@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tokenstream._json import is_one_value
-from tokenstream.errors import InvalidJSON, OutputInvalid
+from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid
 from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.partial_json._repairs import checked_lenient
 from tokenstream.stages._tools_call import CheckedCall
 from tokenstream.stages._tools_draft import CallDraft, CallPartials
 from tokenstream.stages._tools_kinds import gather
@@ -15,6 +17,7 @@ from tokenstream.stages._tools_words import words_for_model
 if TYPE_CHECKING:
     from tokenstream.errors import TokenStreamError
     from tokenstream.message import ToolCall
+    from tokenstream.partial_json._repairs import Lenient, Repair
 
 __all__ = ["CallDraft", "ValidatedCalls"]
 
@@ -31,6 +34,8 @@ class ValidatedCalls:
     Args:
         tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs)
             or functions, whose name the tool has; or `tokenstream.Tools` of them.
+        lenient: Whether to read arguments that are almost JSON; for each tool, or by name.
+            Of a call that is fed those that have no end are refused, as with "closed".
         named: Tools by the name that the model calls them by; a `TypeAdapter` or a
             callable object needs one.
 
@@ -50,13 +55,19 @@ class ValidatedCalls:
         Call get_weather again with all of its arguments, corrected.
     """
 
-    __slots__ = ("_tools", "error", "stop")
+    __slots__ = ("_lenient", "_tools", "error", "stop")
 
-    def __init__(self, /, *tools: object, **named: object) -> None:
+    def __init__(
+        self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
+    ) -> None:
         self.error: TokenStreamError | None = None
         """Always None: what is wrong with a call is on the call."""
         self.stop: str | None = None
+        by_name = lenient if isinstance(lenient, Mapping) else None
+        for_all = checked_lenient(lenient) if by_name is None else False
         self._tools = gather(tools, named)
+        self._lenient: Mapping[str, Lenient] = by_name or dict.fromkeys(self._tools, for_all)
+        """How the arguments of a tool are read where they are no JSON."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,7 +80,28 @@ class ValidatedCalls:
         Args:
             call: The call, as far as it is known.
         """
-        return CallPartials(self._tools.get(call.name), free=call.type == "custom")
+        lenient: Lenient = self._lenient.get(call.name, False)
+        return CallPartials(self._tools.get(call.name), free=call.type == "custom", lenient=lenient)
+
+    def lacks_end(self, call: ToolCall) -> bool:
+        """Tell whether arguments could be read if their end was supplied, which a cut may have taken.
+
+        Args:
+            call: A call that has ended.
+        """
+        lenient: Lenient = self._lenient.get(call.name, False)
+        if lenient is not True or call.complete or call.type == "custom":
+            return False
+        text = call.arguments_text
+        return bool(text.strip()) and _mended(text, "closed") is None and _mended(text, lenient) is not None
+
+    def settle(self, call: ToolCall) -> list[ToolCall]:
+        """Return a call with its arguments checked, which was not cut although they have no end.
+
+        Args:
+            call: A call that has ended.
+        """
+        return self._checked(call, self._lenient.get(call.name, False))
 
     def feed(self, call: ToolCall, *, now: float = 0.0) -> list[ToolCall]:
         """Return the call with its arguments checked.
@@ -79,22 +111,7 @@ class ValidatedCalls:
                 are JSON, or have not begun, was cut, and gives nothing.
             now: Unused; every stage takes it.
         """
-        text = call.arguments_text
-        free = call.type == "custom"
-        if not call.complete and (free or _fault(text) is None):
-            return []
-        tool = self._tools.get(call.name)
-        if tool is None:
-            return [self._unknown(call)]
-        if free:
-            text = tool.as_json(text)
-        elif text.strip() in _NOTHING:
-            text = "{}"
-        try:
-            arguments = tool.read(text)
-        except OutputInvalid as error:
-            return [self._invalid(call, _fault(text) or error, text)]
-        return [CheckedCall.of(call).accept(arguments, tool)]
+        return self._checked(call, "closed" if self._lenient.get(call.name, False) else False)
 
     def end(self, *, now: float = 0.0) -> list[ToolCall]:
         """Return nothing: a call is checked when it is fed."""
@@ -105,7 +122,32 @@ class ValidatedCalls:
 
     # -- within ------------------------------------------------------------
 
-    def _invalid(self, call: ToolCall, error: OutputInvalid, text: str) -> ToolCall:
+    def _checked(self, call: ToolCall, lenient: Lenient) -> list[ToolCall]:
+        text = call.arguments_text
+        repairs: tuple[Repair, ...] = ()
+        free = call.type == "custom"
+        if not call.complete and (free or _fault(text) is None):
+            return []
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return [self._unknown(call)]
+        mended = None if call.complete or not lenient else _mended(text, lenient)
+        if mended is not None:
+            text, repairs = mended
+            call = call.model_copy(update={"complete": True})
+        elif free:
+            text = tool.as_json(text)
+        elif text.strip() in _NOTHING:
+            text = "{}"
+        try:
+            arguments = tool.read(text)
+        except OutputInvalid as error:
+            return [self._invalid(call, _fault(text) or error, text, repairs)]
+        return [CheckedCall.of(call, repairs).accept(arguments, tool)]
+
+    def _invalid(
+        self, call: ToolCall, error: OutputInvalid, text: str, repairs: tuple[Repair, ...]
+    ) -> ToolCall:
         if isinstance(error, InvalidJSON):
             told: OutputInvalid = InvalidJSON(
                 f"the arguments of tool call {call.id!r} are no JSON from character {error.offset:,} on; "
@@ -121,7 +163,7 @@ class ValidatedCalls:
                 offset=error.offset,
                 errors=error.errors,
             )
-        return CheckedCall.of(call).refuse(told, words_for_model(call.name, told, text))
+        return CheckedCall.of(call, repairs).refuse(told, words_for_model(call.name, told, text))
 
     def _unknown(self, call: ToolCall) -> ToolCall:
         known = ", ".join(self._tools)
@@ -132,6 +174,16 @@ class ValidatedCalls:
         )
         words = f"There is no tool of that name. The tools are: {known}. Call one of these."
         return CheckedCall.of(call).refuse(error, words)
+
+
+def _mended(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
+    """Return almost JSON as JSON, with what was repaired; None where it cannot be read."""
+    from tokenstream.partial_json._mend import mend
+
+    try:
+        return mend(text, lenient, max_depth=DEFAULT_LIMITS.depth)
+    except (InvalidJSON, LimitExceeded):
+        return None
 
 
 def _fault(text: str) -> OutputInvalid | None:

@@ -10,6 +10,7 @@ from tokenstream.stream._cursors import CallCursor, TextCursor
 from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     from tokenstream.partial_json._pattern import At
@@ -59,19 +60,25 @@ class Cursors:
 
     # What makes those below reads JSON and validates: it is loaded when first used.
 
-    def validated_calls(self, /, *tools: object, **named: object) -> CheckedCursor:
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
+    ) -> CheckedCursor:
         """Read the tool calls with their arguments checked."""
         from tokenstream.stages.tools import ValidatedCalls
         from tokenstream.stream._tools_cursor import CheckedCursor
 
-        return CheckedCursor(self._driver.accumulator, self._choice, ValidatedCalls(*tools, **named))
+        return CheckedCursor(
+            self._driver.accumulator, self._choice, ValidatedCalls(*tools, lenient=lenient, **named)
+        )
 
-    def tool_partials(self, /, *tools: object, **named: object) -> CallDraftCursor:
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
+    ) -> CallDraftCursor:
         """Read the tool calls while they are written."""
         from tokenstream.stages.tools import ValidatedCalls
         from tokenstream.stream._call_drafts import CallDraftCursor
 
-        return CallDraftCursor(self._answer(None), ValidatedCalls(*tools, **named))
+        return CallDraftCursor(self._answer(None), ValidatedCalls(*tools, lenient=lenient, **named))
 
     def partials(
         self,

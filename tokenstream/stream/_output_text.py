@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from tokenstream._growing import ended_itself
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import ToolCall
 from tokenstream.stream._cursors import TextCursor
@@ -129,8 +130,14 @@ class ArgumentsText:
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
         """Tell whether the call was cut in an answer that is over: then it is not to be taken for one."""
-        # A call that has ended on what is no JSON was not cut, and may be almost JSON.
-        return self._ended is None
+        # A call that has ended on what is no JSON was not cut, and may be almost JSON; one that
+        # lacks its end was, unless the model has gone on behind it.
+        ended = self._ended
+        if ended is None or ended.complete or complete:
+            return ended is None
+        last = message.parts[-1]
+        behind = not isinstance(last, ToolCall) or last.id != ended.id
+        return not (behind or ended_itself(message.finish_reason, message.ending))
 
     def ready(self) -> str | None:
         """Return what the reader has missed of the arguments, in one piece."""

@@ -15,6 +15,7 @@ from tokenstream.stream._view import AsyncView, View
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages import CallDraft
     from tokenstream.stream._tools import (
         A1,
@@ -45,66 +46,81 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
     __slots__ = ()
 
     @overload
-    def tool_partials(self, a: OfType[A1], /) -> View[CallDraft[A1]]: ...
+    def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> View[CallDraft[A1]]: ...
 
     @overload
-    def tool_partials(self, a: OfFunction[R1], /) -> View[DraftOf[R1]]: ...
-
-    @overload
-    def tool_partials(self, a: OfType[A1], b: OfType[A2], /) -> View[CallDraft[A1] | CallDraft[A2]]: ...
-
-    @overload
-    def tool_partials(self, a: OfType[A1], b: OfFunction[R2], /) -> View[CallDraft[A1] | DraftOf[R2]]: ...
-
-    @overload
-    def tool_partials(self, a: OfFunction[R1], b: OfType[A2], /) -> View[DraftOf[R1] | CallDraft[A2]]: ...
-
-    @overload
-    def tool_partials(self, a: OfFunction[R1], b: OfFunction[R2], /) -> View[DraftOf[R1] | DraftOf[R2]]: ...
+    def tool_partials(self, a: OfFunction[R1], /, *, lenient: Lenient = False) -> View[DraftOf[R1]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> View[CallDraft[A1] | CallDraft[A2] | DraftOf[R3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> View[CallDraft[A1] | DraftOf[R2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> View[CallDraft[A1] | DraftOf[R2] | DraftOf[R3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> View[DraftOf[R1] | CallDraft[A2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> View[DraftOf[R1] | CallDraft[A2] | DraftOf[R3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> View[DraftOf[R1] | DraftOf[R2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> View[DraftOf[R1] | DraftOf[R2] | DraftOf[R3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfEither[A1, R1], b: OfEither[A2, R2], c: OfEither[A3, R3], d: OfEither[A4, R4], /
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        /,
+        *,
+        lenient: Lenient = False,
     ) -> View[CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4]]: ...
 
     @overload
@@ -116,6 +132,8 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
         d: OfEither[A4, R4],
         e: OfEither[A5, R5],
         /,
+        *,
+        lenient: Lenient = False,
     ) -> View[
         CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4] | CallDraft[A5, R5]
     ]: ...
@@ -130,6 +148,8 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
         e: OfEither[A5, R5],
         f: OfEither[A6, R6],
         /,
+        *,
+        lenient: Lenient = False,
     ) -> View[
         CallDraft[A1, R1]
         | CallDraft[A2, R2]
@@ -140,14 +160,16 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
     ]: ...
 
     @overload
-    def tool_partials(self, /, **named: OfType[A1]) -> View[CallDraft[A1]]: ...
+    def tool_partials(self, /, *, lenient: Lenient = False, **named: OfType[A1]) -> View[CallDraft[A1]]: ...
 
     @overload
-    def tool_partials(self, /, **named: OfFunction[R1]) -> View[DraftOf[R1]]: ...
+    def tool_partials(self, /, *, lenient: Lenient = False, **named: OfFunction[R1]) -> View[DraftOf[R1]]: ...
 
     @overload
-    def tool_partials(self, /, *tools: object, **named: object) -> View[CallDraft]: ...
-    def tool_partials(self, /, *tools: object, **named: object) -> View[Any]:
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> View[CallDraft]: ...
+    def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> View[Any]:
         """Watch tool calls while they are written: a view of drafts, one for each piece that changes one.
 
         Calls are told apart by `id` and `name`, however they are written in turns. The
@@ -157,6 +179,8 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
 
         Args:
             tools: Types or functions, as `validated_calls` takes them.
+            lenient: Whether to read arguments that are almost JSON; "closed" refuses what
+                was cut. A tool of that name is given by its own.
             named: The same by the name that the model calls the tool by.
 
         Raises:
@@ -176,7 +200,7 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
             get_weather Oslo False
             get_weather Oslo True
         """
-        cursor = self._cursors.tool_partials(*tools, **named)
+        cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
         return View(self._driver, cursor, self._in_message("tool_calls"))
 
 
@@ -186,72 +210,81 @@ class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
     __slots__ = ()
 
     @overload
-    def tool_partials(self, a: OfType[A1], /) -> AsyncView[CallDraft[A1]]: ...
+    def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> AsyncView[CallDraft[A1]]: ...
 
     @overload
-    def tool_partials(self, a: OfFunction[R1], /) -> AsyncView[DraftOf[R1]]: ...
-
-    @overload
-    def tool_partials(self, a: OfType[A1], b: OfType[A2], /) -> AsyncView[CallDraft[A1] | CallDraft[A2]]: ...
+    def tool_partials(self, a: OfFunction[R1], /, *, lenient: Lenient = False) -> AsyncView[DraftOf[R1]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], /
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
     ) -> AsyncView[CallDraft[A1] | DraftOf[R2]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], /
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
     ) -> AsyncView[DraftOf[R1] | CallDraft[A2]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], /
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
     ) -> AsyncView[DraftOf[R1] | DraftOf[R2]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | DraftOf[R3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> AsyncView[CallDraft[A1] | DraftOf[R2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> AsyncView[CallDraft[A1] | DraftOf[R2] | DraftOf[R3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> AsyncView[DraftOf[R1] | CallDraft[A2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> AsyncView[DraftOf[R1] | CallDraft[A2] | DraftOf[R3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> AsyncView[DraftOf[R1] | DraftOf[R2] | CallDraft[A3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> AsyncView[DraftOf[R1] | DraftOf[R2] | DraftOf[R3]]: ...
 
     @overload
     def tool_partials(
-        self, a: OfEither[A1, R1], b: OfEither[A2, R2], c: OfEither[A3, R3], d: OfEither[A4, R4], /
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        /,
+        *,
+        lenient: Lenient = False,
     ) -> AsyncView[CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4]]: ...
 
     @overload
@@ -263,6 +296,8 @@ class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
         d: OfEither[A4, R4],
         e: OfEither[A5, R5],
         /,
+        *,
+        lenient: Lenient = False,
     ) -> AsyncView[
         CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4] | CallDraft[A5, R5]
     ]: ...
@@ -277,6 +312,8 @@ class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
         e: OfEither[A5, R5],
         f: OfEither[A6, R6],
         /,
+        *,
+        lenient: Lenient = False,
     ) -> AsyncView[
         CallDraft[A1, R1]
         | CallDraft[A2, R2]
@@ -287,14 +324,20 @@ class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
     ]: ...
 
     @overload
-    def tool_partials(self, /, **named: OfType[A1]) -> AsyncView[CallDraft[A1]]: ...
+    def tool_partials(
+        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+    ) -> AsyncView[CallDraft[A1]]: ...
 
     @overload
-    def tool_partials(self, /, **named: OfFunction[R1]) -> AsyncView[DraftOf[R1]]: ...
+    def tool_partials(
+        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+    ) -> AsyncView[DraftOf[R1]]: ...
 
     @overload
-    def tool_partials(self, /, *tools: object, **named: object) -> AsyncView[CallDraft]: ...
-    def tool_partials(self, /, *tools: object, **named: object) -> AsyncView[Any]:
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> AsyncView[CallDraft]: ...
+    def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> AsyncView[Any]:
         """Watch tool calls while they are written: a view of drafts, one for each piece that changes one.
 
         Calls are told apart by `id` and `name`, however they are written in turns. The
@@ -304,6 +347,8 @@ class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
 
         Args:
             tools: Types or functions, as `validated_calls` takes them.
+            lenient: Whether to read arguments that are almost JSON; "closed" refuses what
+                was cut. A tool of that name is given by its own.
             named: The same by the name that the model calls the tool by.
 
         Raises:
@@ -319,5 +364,5 @@ class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
             ...     async for drafted in stream.tool_partials(get_weather):
             ...         print(drafted.name, drafted.draft.get("city", default="…"))
         """
-        cursor = self._cursors.tool_partials(*tools, **named)
+        cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
         return AsyncView(self._driver, cursor, self._in_message("tool_calls"))

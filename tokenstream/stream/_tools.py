@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from tokenstream.message import ToolCall
+    from tokenstream.partial_json._repairs import Lenient
 
     A1 = TypeVar("A1", default=dict[str, Any])
     A2 = TypeVar("A2", default=dict[str, Any])
@@ -58,74 +59,85 @@ class CallViews(ChoiceBase[SyncDriver]):
     __slots__ = ()
 
     @overload
-    def validated_calls(self, a: OfType[A1], /) -> ToolCallView[ToolCall[A1]]: ...
-
-    @overload
-    def validated_calls(self, a: OfFunction[R1], /) -> ToolCallView[CallOf[R1]]: ...
+    def validated_calls(
+        self, a: OfType[A1], /, *, lenient: Lenient = False
+    ) -> ToolCallView[ToolCall[A1]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], /
+        self, a: OfFunction[R1], /, *, lenient: Lenient = False
+    ) -> ToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], /
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
     ) -> ToolCallView[ToolCall[A1] | CallOf[R2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], /
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
     ) -> ToolCallView[CallOf[R1] | ToolCall[A2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], /
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
     ) -> ToolCallView[CallOf[R1] | CallOf[R2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> ToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> ToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfEither[A1, R1], b: OfEither[A2, R2], c: OfEither[A3, R3], d: OfEither[A4, R4], /
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        /,
+        *,
+        lenient: Lenient = False,
     ) -> ToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
 
     @overload
@@ -137,6 +149,8 @@ class CallViews(ChoiceBase[SyncDriver]):
         d: OfEither[A4, R4],
         e: OfEither[A5, R5],
         /,
+        *,
+        lenient: Lenient = False,
     ) -> ToolCallView[
         ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
     ]: ...
@@ -151,6 +165,8 @@ class CallViews(ChoiceBase[SyncDriver]):
         e: OfEither[A5, R5],
         f: OfEither[A6, R6],
         /,
+        *,
+        lenient: Lenient = False,
     ) -> ToolCallView[
         ToolCall[A1, R1]
         | ToolCall[A2, R2]
@@ -161,14 +177,22 @@ class CallViews(ChoiceBase[SyncDriver]):
     ]: ...
 
     @overload
-    def validated_calls(self, /, **named: OfType[A1]) -> ToolCallView[ToolCall[A1]]: ...
+    def validated_calls(
+        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+    ) -> ToolCallView[ToolCall[A1]]: ...
 
     @overload
-    def validated_calls(self, /, **named: OfFunction[R1]) -> ToolCallView[CallOf[R1]]: ...
+    def validated_calls(
+        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+    ) -> ToolCallView[CallOf[R1]]: ...
 
     @overload
-    def validated_calls(self, /, *tools: object, **named: object) -> ToolCallView[ToolCall]: ...
-    def validated_calls(self, /, *tools: object, **named: object) -> ToolCallView[Any]:
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> ToolCallView[ToolCall]: ...
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> ToolCallView[Any]:
         """Check the arguments of tool calls: a view of calls that can be run.
 
         Each call comes when `tool_calls` gives it. One that cannot be run comes, too,
@@ -180,6 +204,8 @@ class CallViews(ChoiceBase[SyncDriver]):
             tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs),
                 whose values `call.arguments` is then, or functions, which `call.run()`
                 then calls. The tool's name is theirs. Or `tokenstream.Tools` of them.
+            lenient: Whether to read arguments that are almost JSON; "closed" refuses what
+                was cut. A tool of that name is given by its own.
             named: The same by the name that the model calls the tool by; a `TypeAdapter`
                 or a callable object needs one.
 
@@ -196,7 +222,7 @@ class CallViews(ChoiceBase[SyncDriver]):
             >>> [call.run() for call in Stream([chunk], format="openai-chat").validated_calls(get_weather)]
             ['sun in Oslo']
         """
-        cursor = self._cursors.validated_calls(*tools, **named)
+        cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
         return ToolCallView(self._driver, cursor, self._in_message("tool_calls"))
 
 
@@ -206,74 +232,85 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
     __slots__ = ()
 
     @overload
-    def validated_calls(self, a: OfType[A1], /) -> AsyncToolCallView[ToolCall[A1]]: ...
-
-    @overload
-    def validated_calls(self, a: OfFunction[R1], /) -> AsyncToolCallView[CallOf[R1]]: ...
+    def validated_calls(
+        self, a: OfType[A1], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[ToolCall[A1]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], /
+        self, a: OfFunction[R1], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], /
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], /
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], /
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
     ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfEither[A1, R1], b: OfEither[A2, R2], c: OfEither[A3, R3], d: OfEither[A4, R4], /
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        /,
+        *,
+        lenient: Lenient = False,
     ) -> AsyncToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
 
     @overload
@@ -285,6 +322,8 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
         d: OfEither[A4, R4],
         e: OfEither[A5, R5],
         /,
+        *,
+        lenient: Lenient = False,
     ) -> AsyncToolCallView[
         ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
     ]: ...
@@ -299,6 +338,8 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
         e: OfEither[A5, R5],
         f: OfEither[A6, R6],
         /,
+        *,
+        lenient: Lenient = False,
     ) -> AsyncToolCallView[
         ToolCall[A1, R1]
         | ToolCall[A2, R2]
@@ -309,14 +350,22 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
     ]: ...
 
     @overload
-    def validated_calls(self, /, **named: OfType[A1]) -> AsyncToolCallView[ToolCall[A1]]: ...
+    def validated_calls(
+        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+    ) -> AsyncToolCallView[ToolCall[A1]]: ...
 
     @overload
-    def validated_calls(self, /, **named: OfFunction[R1]) -> AsyncToolCallView[CallOf[R1]]: ...
+    def validated_calls(
+        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+    ) -> AsyncToolCallView[CallOf[R1]]: ...
 
     @overload
-    def validated_calls(self, /, *tools: object, **named: object) -> AsyncToolCallView[ToolCall]: ...
-    def validated_calls(self, /, *tools: object, **named: object) -> AsyncToolCallView[Any]:
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> AsyncToolCallView[ToolCall]: ...
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> AsyncToolCallView[Any]:
         """Check the arguments of tool calls: a view of calls that can be run.
 
         Each call comes when `tool_calls` gives it. One that cannot be run comes, too,
@@ -328,6 +377,8 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
             tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs),
                 whose values `call.arguments` is then, or functions, which `call.run()`
                 then calls. The tool's name is theirs. Or `tokenstream.Tools` of them.
+            lenient: Whether to read arguments that are almost JSON; "closed" refuses what
+                was cut. A tool of that name is given by its own.
             named: The same by the name that the model calls the tool by; a `TypeAdapter`
                 or a callable object needs one.
 
@@ -342,5 +393,5 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
             >>> async def run_tools(stream: AsyncStream) -> list[str]:
             ...     return [await call.run() async for call in stream.validated_calls(get_weather)]
         """
-        cursor = self._cursors.validated_calls(*tools, **named)
+        cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
         return AsyncToolCallView(self._driver, cursor, self._in_message("tool_calls"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.events import PartDone, ToolCallDone
+from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
 from tokenstream.stream._cursors import CallCursor
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tokenstream.stages.tools import ValidatedCalls
 
 __all__ = ["CheckedCursor"]
+
+_TELLING = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCallStart})
+"""Events with which a call ends, or that tell that one which had ended was not cut."""
 
 
 class CheckedCursor(CallCursor):
@@ -25,17 +28,19 @@ class CheckedCursor(CallCursor):
         wait: Whether to give none before the answer is complete.
     """
 
-    __slots__ = ("_tools",)
+    __slots__ = ("_tools", "_unsettled")
 
     def __init__(
         self, accumulator: Accumulator, choice: int, tools: ValidatedCalls, *, wait: bool = False
     ) -> None:
         super().__init__(accumulator, choice, wait=wait)
         self._tools = tools
+        self._unsettled: ToolCall | None = None
+        """A call that has ended on arguments without an end: what comes next tells whether it was cut."""
 
     def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
         """Return the call that an event ends, whether its arguments are JSON or not."""
-        return self.ready() if event.__class__ is ToolCallDone or event.__class__ is PartDone else None
+        return self.ready() if event.__class__ in _TELLING else None
 
     def waiting(self) -> CheckedCursor:
         """Return a cursor that gives the calls once the answer is complete."""
@@ -46,7 +51,17 @@ class CheckedCursor(CallCursor):
         call = self.accumulator.ended_call(choice, number)
         if call is None:
             return None
-        (checked,) = self._tools.feed(call)
+        if call is self._unsettled or (not call.complete and self._tools.lacks_end(call)):
+            self._unsettled = call
+            state = self.accumulator.standing()[0].get(choice)
+            if state is None or not state.has_gone_on(call.id):
+                return None
+            (checked,) = self._tools.settle(call)
+        else:
+            (checked,) = self._tools.feed(call)
+        if checked.repairs and checked.error is None:
+            # The format did not hand it out, and whoever reads this does.
+            self.accumulator.note_delivered(checked.id)
         if checked.error is not None:
             checked.error.partial = self.accumulator.message_of(choice)
         return checked
