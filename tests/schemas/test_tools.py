@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
 from tests.schemas.sdks import STRICT, TOOLS, accept_tools, method_of, schemas_of
 from tests.stages.test_tools import Options, Packed, Point, WeatherArgs, made
@@ -152,10 +152,11 @@ def test_what_no_json_can_be_is_left_to_its_default() -> None:
 
 
 def test_a_default_that_no_json_can_be_is_not_told() -> None:
-    """It stays the function's or the type's own; the schema is JSON nevertheless."""
+    """Nor one that is secret: it stays the function's or the type's own; the schema is JSON nevertheless."""
 
     class Bounds(BaseModel):
         most: float = float("inf")
+        key: SecretStr | None = SecretStr("not told")
         least: float = 0.5
 
     def cut(
@@ -167,6 +168,8 @@ def test_a_default_that_no_json_can_be_is_not_told() -> None:
         schema = tool.get("input_schema") or tool["parametersJsonSchema"]
         assert "0.5" in json.dumps(schema["properties"]["least"])
         assert "default" not in json.dumps(schema["properties"]["most"])
+        assert "***" not in json.dumps(tool)
+        assert "not told" not in json.dumps(tool)
 
 
 def test_openais_sdk_makes_the_same_tool_of_a_model() -> None:

@@ -34,6 +34,8 @@ _BASIC = frozenset(
 _CLOSED = _BASIC | {"additionalProperties"}
 _KINDS = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"})
 """Keywords of which one at least says what a value is."""
+_MASKED = "*" * 10
+"""What pydantic tells of a default that is secret: a model would take it for the value."""
 _SILENT = frozenset({"additionalProperties", "discriminator", "title"})
 """Keywords that tell a model nothing."""
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
@@ -153,6 +155,8 @@ class _Writing:
         # `True` is a schema, too: of anything.
         schema: dict[str, Any] = given if is_dict(given) else {}
         rules = self._rules
+        if schema.get("default") == _MASKED:
+            schema = {key: value for key, value in schema.items() if key != "default"}
         if "$ref" in schema:
             return self._reference(schema, place)
         if rules.keywords is not None:
