@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.support.playing import FOR_EVER, read, three_worlds
-from tests.support.timing import at_once, tried_again
+from tests.support.timing import TooLate, at_once, tried_again
 from tokenstream import Deadlines, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.events import Event, TextDelta
@@ -25,8 +25,9 @@ HASTY = testing.script().text("a").pause(0.05).text("b").finish().recording("ope
 
 
 @three_worlds
+@tried_again
 def test_a_real_clock_really_waits(world: str) -> None:
-    """And the metrics show it: "b" comes no sooner than 50 ms after the start, however late "a" is seen."""
+    """And the metrics show it: "b" comes 50 ms after the start, however late "a" is seen."""
     before = time.monotonic()
     outcome = read(world, Playback(HASTY, pace="recorded", clock=time.monotonic))
     took = time.monotonic() - before
@@ -34,7 +35,10 @@ def test_a_real_clock_really_waits(world: str) -> None:
     assert "ab" == outcome.message.text
     assert took >= 0.049
     assert outcome.metrics.ttft is not None
-    assert outcome.metrics.ttft + outcome.metrics.gaps.max >= 0.049
+    shown = outcome.metrics.ttft + outcome.metrics.gaps.max
+    if shown < 0.049:
+        msg = f"the stream began {0.05 - shown:.3f} s or more after its recording"
+        raise TooLate(msg)
 
 
 @three_worlds
