@@ -20,6 +20,7 @@ __all__ = [
     "anthropic",
     "middle_of",
     "openai_chat",
+    "openai_chat_of",
     "plain_text",
     "tokens",
 ]
@@ -152,13 +153,17 @@ def _openai_chunk(source: random.Random, choices: list[Any], usage: object = Non
 
 def openai_chat(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
     """Return a chat completion of `count` pieces of text, key for key as OpenAI sends it."""
-    source = random.Random(seed)
+    return openai_chat_of(tokens(count, seed, ascii_only=ascii_only), seed)
+
+
+def openai_chat_of(texts: list[str], seed: int = 0) -> Body:
+    """Return a chat completion of these pieces of text."""
+    source, count = random.Random(seed), len(texts)
 
     def said(delta: dict[str, Any], finish: str | None = None) -> Chunk:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return _openai_chunk(source, [choice])
 
-    texts = tokens(count, seed, ascii_only=ascii_only)
     usage = {
         "prompt_tokens": 171,
         "completion_tokens": count,

@@ -24,6 +24,8 @@ from tests.benchmarks.contenders import found
 from tests.benchmarks.documents import FRAGMENT, fragments, steps_text
 from tests.benchmarks.tables import Table, judge
 from tests.benchmarks.turns import fastest, light_heap
+from tests.benchmarks.typed_models import Recipe
+from tests.benchmarks.typed_streams import typed_streams
 from tokenstream import Stream
 from tokenstream.stages import Partials
 
@@ -42,24 +44,6 @@ _LIST = 1_000
 """Objects of the list that the bars are about."""
 _FLAT = 0.15
 _AT_LEAST = 20.0
-
-
-class Step(BaseModel):
-    """One of the objects of the list."""
-
-    number: int
-    title: str
-    minutes: int
-    optional: bool
-    text: str
-    tools: list[str]
-
-
-class Recipe(BaseModel):
-    """What fills in."""
-
-    name: str
-    steps: list[Step]
 
 
 class _LooseStep(BaseModel):
@@ -230,7 +214,7 @@ def verdicts(plan: Plan, ours: dict[str, list[float]], theirs: dict[str, list[fl
 
 
 def typed_objects(plan: Plan) -> list[Table]:
-    """Return the table of snapshots, and of the same as ratios."""
+    """Return the tables of snapshots, of the same as ratios, and of streams beside their stage."""
     ours, theirs = _fastest_windows(plan), _remade(plan)
     rows = [_row(name, costs) for name, costs in {**ours, **theirs}.items()]
     columns = [f"{done:,} finished" for done in _finished(plan)]
@@ -243,4 +227,5 @@ def typed_objects(plan: Plan) -> list[Table]:
     return [
         Table(title, ["µs per snapshot", *columns], rows, verdicts(plan, ours, theirs)),
         Table("typed objects: the same as ratios", ["", *columns], ratios),
+        typed_streams(plan),
     ]
