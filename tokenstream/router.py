@@ -63,6 +63,8 @@ class Router:
         tools: Tools to begin with, each a function; more can be registered.
         concurrency: How many tools may run at once on an `AsyncStream`; a
             `Stream` runs one after the other.
+        lenient: How arguments of these tools are read that are almost JSON, as
+            `router.tool` takes it.
 
     Example:
         >>> from tokenstream import Stream
@@ -78,7 +80,9 @@ class Router:
 
     __slots__ = ("_concurrency", "_entries", "_tools")
 
-    def __init__(self, tools: Tools | None = None, /, *, concurrency: int = 8) -> None:
+    def __init__(
+        self, tools: Tools | None = None, /, *, concurrency: int = 8, lenient: Lenient = False
+    ) -> None:
         given: Any = concurrency
         if not isinstance(given, int) or given < 1:
             raise MisuseError(f"concurrency= is how many tools run at once, at least 1, not {given!r}")
@@ -87,7 +91,7 @@ class Router:
         self._tools: dict[str, Entry] = {}
         if tools is not None:
             for name, function in _functions(tools).items():
-                self._add_tool(function, name, None, lenient=False)
+                self._add_tool(function, name, None, checked_lenient(lenient))
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} handlers>"

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tests.stream.recipes import COLOURS, chat_call, ended, read
 from tests.support import recordings, wire
 from tests.support.chunkings import chunked
-from tokenstream import Router, Stream, ToolCall, errors
+from tokenstream import Router, Stream, ToolCall, Tools, errors
 from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
 from tokenstream.events import ToolCallDelta
 from tokenstream.stages import ValidatedCalls
@@ -234,6 +234,14 @@ def test_a_router_repairs_for_the_tools_that_ask_for_it(lenient: Any) -> None:
     assert ["C:\\dir"] + (["/srv"] if lenient is True else []) == ran
     assert ({"call_1"} if lenient is True else {"call_1", "call_2"}) == results.errors
     assert "call_0" in str(results.to_openai_chat()) or "C:" in str(results.to_openai_chat())
+
+
+def test_a_router_reads_the_tools_that_it_begins_with_as_it_is_told() -> None:
+    """All of them alike."""
+    results = Stream(claude(RAW)).run(Router(Tools(write), lenient=True))
+
+    assert {"call_0": "C:\\dir: one\ntwo\t\\d+"} == dict(results)
+    assert {"call_0"} == Stream(claude(RAW)).run(Router(Tools(write))).errors
 
 
 def test_the_stage_supplies_no_end() -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from tokenstream import AsyncStream, Partial, Stream, ToolCall
 from tokenstream.errors import OutputInvalid
+from tokenstream.partial_json import Repair
 from tokenstream.stages import CallDraft
 from tokenstream.stream import AsyncView, View
 
@@ -69,6 +70,9 @@ def several_tools(body: Iterable[bytes]) -> None:
         assert_type(four.final(), WeatherArgs | Point | dict[str, Any])
     for named in stream.tool_partials(get_weather=WeatherArgs):
         assert_type(named, CallDraft[WeatherArgs])
+    for lenient in stream.tool_partials(WeatherArgs, book_table, lenient="closed"):
+        assert_type(lenient, CallDraft[WeatherArgs] | Booked)
+        assert_type(lenient.repairs, tuple[Repair, ...])
     for anything in stream.tool_partials(book_table, get_weather=WeatherArgs):
         assert_type(anything, CallDraft)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from tokenstream import AsyncStream, Message, Router, Stream, ToolCall, Tools, response_format
 from tokenstream.errors import OutputInvalid
 from tokenstream.events import ToolCallDelta, ToolCallDone
+from tokenstream.partial_json import Repair
 from tokenstream.stages import ValidatedCalls
 from tokenstream.stream import View
 
@@ -62,6 +63,7 @@ def one_tool(body: Iterable[bytes]) -> None:
         assert_type(weather.arguments, WeatherArgs)
         assert_type(weather.error, OutputInvalid | None)
         assert_type(weather.error_for_model, str)
+        assert_type(weather.repairs, tuple[Repair, ...])
         assert_type(weather.id, str)
     for point in Stream(body).choice(1).validated_calls(Point):
         assert_type(point.arguments, Point)
@@ -141,12 +143,24 @@ def several_named_tools(body: Iterable[bytes]) -> None:
     takes_anything(Stream(body).validated_calls(get_weather=WeatherArgs, look_up=Point))
 
 
+def lenient_calls(body: Iterable[bytes]) -> None:
+    """How arguments are read changes no type."""
+    stream = Stream(body)
+    for weather in stream.validated_calls(WeatherArgs, lenient=True):
+        assert_type(weather, ToolCall[WeatherArgs])
+    for call in stream.validated_calls(WeatherArgs, book_table, lenient="closed"):
+        assert_type(call, ToolCall[WeatherArgs] | Booked)
+    for booked in stream.validated_calls(book=book_table, lenient=True):
+        assert_type(booked, Booked)
+
+
 def plain_calls(message: Message, done: ToolCallDone, delta: ToolCallDelta) -> None:
     """A call of which nothing was checked holds any JSON."""
     assert_type(message.tool_calls, tuple[ToolCall, ...])
     assert_type(done.call, ToolCall)
     assert_type(done.call.arguments, Any)
     assert_type(delta.partial_arguments, Any)
+    assert_type(delta.lenient_arguments, Any)
     takes_models([ToolCall[WeatherArgs]()])
     assert_type(ValidatedCalls(WeatherArgs, book_table).feed(done.call), list[ToolCall])
 
