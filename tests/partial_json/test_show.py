@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, field_validator, model_validator
 from typing_extensions import TypedDict
 
+from tests.support.json_patch import patched
 from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.errors import MisuseError
@@ -126,6 +127,35 @@ def test_nothing_shows_before_its_characters_and_nothing_is_taken_back(
     assert all(map(_is_behind, shown, by_characters))
     assert all(itertools.starmap(_is_behind, itertools.pairwise(shown)))
     assert by_characters[-1] == shown[-1] == _shown(type_, [TEXT])[-1]
+
+
+@settings(max_examples=25)
+@given(
+    type_=st.sampled_from([Plain, Said, SaidData, SaidStruct]),
+    how=st.sampled_from(["characters", "words", "values"]),
+    size=st.integers(1, 9),
+    defaults=st.booleans(),
+    append=st.booleans(),
+)
+def test_data_and_patches_are_of_what_shows(
+    type_: Any, how: Any, size: int, defaults: bool, append: bool
+) -> None:
+    """`to_python` has what the draft shows, and patches lead from one to the next."""
+    pieces = list(pieces_of(TEXT, size))
+    drafts: list[Any] = list(Stream(pieces, format="pieces").partials(type_, show=how, defaults=defaults))
+    document: Any = None
+    told = [draft for before, draft in itertools.pairwise([None, *drafts]) if _differ(before, draft)]
+    patches = (
+        Stream(pieces, format="pieces").partials(type_, show=how, defaults=defaults).patches(append=append)
+    )
+    for draft, patch in zip(told, patches, strict=True):
+        document = patched(document, patch, append=append)
+
+        assert _data(draft) == draft.to_python() == document
+
+
+def _differ(before: Any, after: Any) -> bool:
+    return before is None or bool(before.to_python() != after.to_python())
 
 
 @pytest.mark.parametrize("type_", [Said, SaidData, SaidDict, SaidStruct])
