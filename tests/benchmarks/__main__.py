@@ -25,6 +25,7 @@ from tests.benchmarks.replay import replay
 from tests.benchmarks.shaping import shaping
 from tests.benchmarks.timing import Plan, time_format
 from tests.benchmarks.typed_objects import typed_objects
+from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "partial_json": partial_json,
     "escapes": escapes,
     "typed_objects": lambda plan: [*typed_objects(plan), *written_drafts(plan)],
+    "whole_json": whole_json,
     "replay": replay,
     "shaping": shaping,
     "fan_out": fan_out,

@@ -10,12 +10,16 @@ from tokenstream.partial_json._numbers import MOST_DIGITS, so_far
 from tokenstream.partial_json.events import Place, StringDelta, ValueDone, ValueStart
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.partial_json.events import JSONEvent, JSONKind
 
 __all__ = ["ARR", "BOOL", "NULL", "NUM", "OBJ", "STR", "Document", "Frame", "forget"]
 
 # The bits of partial-json-parser's `Allow`, so that whoever does not choose need not load it.
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32
+
+_WAITING = "what waits is still to be read"
 
 
 class Frame(Place):
@@ -70,6 +74,7 @@ class Document:
         "pieces",
         "root",
         "string",
+        "waiting",
     )
 
     def __init__(self, allow: int = STR | ARR | OBJ, max_depth: int = 512, *, decimals: bool = False) -> None:
@@ -99,6 +104,23 @@ class Document:
         """Whether the document is finished: only white space may follow."""
         self.error: InvalidJSON | LimitExceeded | None = None
         """What went wrong, once something has; what was read before stays readable."""
+        self.waiting: Callable[[], None] | None = None
+        """What reads the long pieces that nobody has looked at yet."""
+
+    def wait(self, read: Callable[[], None]) -> None:
+        """Have all who look at the document read first what waits."""
+        if self.fresh:
+            self.write_pieces()
+        # Who looks at the value asks for this alone.
+        self.fresh = _WAITING
+        self.waiting = read
+
+    def settle(self) -> None:
+        """Read what waits."""
+        read, self.waiting = self.waiting, None
+        if read is not None:
+            self.fresh = ""
+            read()
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
@@ -287,7 +309,11 @@ class Document:
 
     def write_pieces(self) -> None:
         """Write what the open string has grown by to its place."""
+        if self.waiting is not None:
+            self.settle()
         grown = self.fresh
+        if not grown:
+            return
         self.fresh = ""
         if self.pieces.length:
             grown += self.pieces.join()

@@ -29,6 +29,7 @@ __all__ = [
     "INSIDE",
     "KEY",
     "VALUE",
+    "WAITING",
     "goes_on",
     "under",
 ]
@@ -52,6 +53,8 @@ FAILED: Table = {}
 """After a fault nothing is read."""
 ENDED: Table = {}
 """After the end of the text nothing may come."""
+WAITING: Table = {}
+"""Before anything is read, what waits is."""
 
 INSIDE: dict[str, Any] = {}
 """The steps that go on inside something that a piece of text has cut, by name."""

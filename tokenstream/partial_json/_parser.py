@@ -109,10 +109,16 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         """
         return self._reader.end()
 
+    def _settled(self) -> Document:
+        document = self._document
+        if document.waiting is not None:
+            document.settle()
+        return document
+
     @property
     def has_value(self) -> bool:
         """Whether there is something to show."""
-        return self._document.has_value
+        return self._settled().has_value
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
@@ -129,22 +135,22 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         Finished objects and arrays are shared by all snapshots; those that are
         still open are copied, each one level deep.
         """
-        return self._document.snapshot()
+        return self._settled().snapshot()
 
     @property
     def complete(self) -> bool:
         """Whether the document is finished: only white space may follow."""
-        return self._document.complete
+        return self._settled().complete
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
         """What went wrong, once something has; what was read before stays readable."""
-        return self._document.error
+        return self._settled().error
 
     def check(self) -> None:
         """Raise `error` if there is one."""
-        if self._document.error is not None:
-            raise self._document.error
+        if self.error is not None:
+            raise self.error
 
     @property
     def repairs(self) -> tuple[Repair, ...]:

@@ -21,9 +21,11 @@ from tokenstream.partial_json._grammar import (
     INSIDE,
     KEY,
     VALUE,
+    WAITING,
     goes_on,
     under,
 )
+from tokenstream.partial_json._late import LONG, LateReader
 from tokenstream.partial_json._numbers import (
     ACCEPTED,
     FEW_DIGITS,
@@ -82,26 +84,21 @@ def fed_after_end() -> MisuseError:
     return MisuseError("PartialJSONParser.feed came after end(); a new document needs a new parser")
 
 
-class StrictReader:
+class StrictReader(LateReader):
     """Read strict JSON into a document.
 
     Args:
         document: Takes what is read.
     """
 
-    __slots__ = ("_at", "_base", "_cut_key", "_document", "_held", "_literal", "_start", "_state")
+    __slots__ = ("_cut_key", "_held", "_literal", "_start", "_state")
 
     repairs = ()
     """Strict reading repairs nothing."""
     repair_count = 0
 
     def __init__(self, document: Document) -> None:
-        self._document = document
-        self._at: Any = VALUE
-        """Between two values the table of what may come; inside a key, string, number or literal
-        the step that reads on."""
-        self._base = 0
-        """How many characters came before the text that is being read."""
+        super().__init__(document)
         self._held = ""
         """The part of an escape or a number that has come."""
         self._cut_key = ""
@@ -112,7 +109,7 @@ class StrictReader:
         """How far that is, or how many letters of a literal have come."""
         self._literal: tuple[str, Any, int] = ("", None, 0)
 
-    def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
+    def feed(self, text: str) -> list[JSONEvent]:
         """Return what a piece of the document tells; pieces may be cut anywhere."""
         # Most pieces are the middle of a string; what is printable has no control character.
         if self._at is _IN_STRING:
@@ -133,6 +130,11 @@ class StrictReader:
                 else:
                     document.fresh = string
                 return [StringDelta(document.frame, string, document.key)]
+        if self._at is WAITING or len(text) >= LONG:
+            return self._wait(text)
+        return self._read(text)
+
+    def _read(self, text: str) -> list[JSONEvent]:
         out: list[JSONEvent] = []
         position, size = 0, len(text)
         while position < size:
@@ -155,6 +157,7 @@ class StrictReader:
         """Say that the text has ended; a number that is the whole document is finished by that."""
         out: list[JSONEvent] = []
         document = self._document
+        document.settle()
         if self._at is _IN_NUMBER and document.container is None and self._state in ACCEPTED:
             self._end_number(0, out)
         document.end(self._base)

@@ -1,0 +1,246 @@
+"""Long pieces are read when somebody looks: with their events where those are kept, else in C."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from json import JSONDecoder
+from json.scanner import make_scanner
+from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import ref
+
+from tokenstream.partial_json._grammar import ENDED, FAILED, VALUE, WAITING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.partial_json._document import Document
+    from tokenstream.partial_json.events import JSONEvent, JSONKind
+
+__all__ = ["LONG", "LateEvents", "LateReader", "container_at"]
+
+LONG = 512
+"""Characters from which on a piece waits until somebody looks."""
+_MOST_WAITING = 1_000_000
+"""Characters that wait at most, beside a piece that is longer."""
+
+_STEP = 512
+"""Two places so far apart lie in every run of digits that makes a number too long."""
+_SHORT = 20_000
+_CONTAINERS: frozenset[Any] = frozenset({dict, list})
+_TWO_DIGITS = re.compile("[0-9][0-9]").finditer
+
+
+def _refuse(word: str) -> NoReturn:
+    """Refuse NaN and the infinities, which `json` reads, and JSON has not."""
+    raise ValueError(word)
+
+
+_decoder: Any = JSONDecoder(parse_constant=_refuse)
+_scan: Any = make_scanner(_decoder)
+
+
+def container_at(text: str, position: int, room: int) -> tuple[Any, int] | None:
+    """Return the object or array that begins at a position, and where it ends.
+
+    Args:
+        text: What has come.
+        position: Where its bracket stands.
+        room: Most objects and arrays inside each other, itself included.
+
+    Returns:
+        None where it does not end in the text, is no JSON, or may be beyond a bound.
+
+    Example:
+        >>> container_at('{"a": [1]}, 2', 0, 2), container_at('{"a": [1]}', 0, 1), container_at("[1", 0, 9)
+        (({'a': [1]}, 10), None, None)
+    """
+    try:
+        value, end = _scan(text, position)
+    except (ValueError, StopIteration, RecursionError):
+        return None
+    if _may_be_too_long(text[position:end:_STEP], text, position):
+        return None
+    return (value, end) if _fits(text, position, end, value, room) else None
+
+
+def _may_be_too_long(samples: str, text: str, position: int) -> bool:
+    """Return whether digits follow each other for so long that a number may be beyond the bound.
+
+    Args:
+        samples: Every so many characters of the text, from `position` on.
+        text: The text.
+        position: Where the first of them stands.
+    """
+    starts = (position + match.start() * _STEP for match in _TWO_DIGITS(samples))
+    return any(text[start : start + _STEP].isdigit() for start in starts)
+
+
+def _fits(text: str, position: int, end: int, value: Any, room: int) -> bool:  # noqa: ANN401 - a dict or a list
+    """Return whether no more objects and arrays are inside each other in a value than may be."""
+    # Of a short text it takes less to count the brackets, of a long one they are too many to tell.
+    if end - position < _SHORT and text.count("[", position, end) + text.count("{", position, end) <= room:
+        return True
+    level: list[Any] = [value]
+    while level and room > 0:
+        room -= 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if outer.__class__ is dict else outer)
+            if inner.__class__ in _CONTAINERS
+        ]
+    return not level
+
+
+def _after_reading(name: str) -> Callable[..., Any]:
+    """Return a method of lists that reads first what waits."""
+    way: Callable[..., Any] = getattr(list, name)
+
+    def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever that takes
+        self.read()
+        return way(self, *args, **options)
+
+    return method
+
+
+class LateEvents(list["JSONEvent"]):
+    """The events of a long piece: a list that is made when somebody looks at it.
+
+    Args:
+        document: What the piece belongs to.
+    """
+
+    __slots__ = ("__weakref__", "_document")
+
+    def __init__(self, document: Document) -> None:
+        self._document: Document | None = document
+
+    def read(self) -> None:
+        """Have the piece read, unless it is."""
+        if self._document is not None:
+            self._document.settle()
+
+    def fill(self, events: list[JSONEvent]) -> None:
+        """Take the events."""
+        self._document = None
+        super().extend(events)
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return list, (list(self),)
+
+    def __radd__(self, other: list[Any]) -> list[Any]:
+        return [*other, *self]
+
+
+for _name in (
+    *("__add__", "__contains__", "__delitem__", "__eq__", "__ge__", "__getitem__", "__gt__", "__iadd__"),
+    *("__imul__", "__iter__", "__le__", "__len__", "__lt__", "__mul__", "__ne__", "__repr__"),
+    *("__reversed__", "__rmul__", "__setitem__", "append", "clear", "copy", "count", "extend"),
+    *("index", "insert", "pop", "remove", "reverse", "sort"),
+):
+    setattr(LateEvents, _name, _after_reading(_name))
+
+
+class LateReader(ABC):
+    """A reader of strict JSON that keeps long pieces until somebody looks.
+
+    Args:
+        document: Takes what is read.
+    """
+
+    __slots__ = ("_at", "_base", "_document", "_most_waiting", "_resumes", "_waiting")
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._at: Any = VALUE
+        """Between two values the table of what may come; inside a key, string, number or literal
+        the step that reads on."""
+        self._base: int = 0
+        """How many characters came before the text that is being read."""
+        self._waiting: list[tuple[str, ref[LateEvents]]] = []
+        """Pieces that nobody has looked at yet, and their events, which may be gone."""
+        self._most_waiting = _MOST_WAITING
+        """How many more characters may wait before they are read anyway."""
+        self._resumes: Any = VALUE
+        """What `_at` was before them."""
+
+    @abstractmethod
+    def _read(self, text: str) -> list[JSONEvent]:
+        """Read a piece, and return what it tells."""
+
+    @abstractmethod
+    def _unexpected(self, position: int) -> int:
+        """Refuse a character."""
+
+    @abstractmethod
+    def _whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
+        """Take a value that came whole."""
+
+    def _wait(self, text: str) -> list[JSONEvent]:
+        """Keep a long piece until somebody looks, and what follows it."""
+        document = self._document
+        if self._at is WAITING and self._most_waiting <= 0:
+            document.settle()
+        if self._at is FAILED or self._at is ENDED:
+            return self._read(text)
+        if self._at is not WAITING:
+            self._resumes = self._at
+            self._at = WAITING
+            self._most_waiting = _MOST_WAITING
+            document.wait(self._read_waiting)
+        self._most_waiting -= len(text)
+        events = LateEvents(document)
+        self._waiting.append((text, ref(events)))
+        return events
+
+    def _read_waiting(self) -> None:
+        self._at = self._resumes
+        waiting, self._waiting = self._waiting, []
+        gone: list[str] = []
+        for text, reference in waiting:
+            events = reference()
+            if events is None:
+                gone.append(text)
+                continue
+            self._read_silently("".join(gone))
+            gone.clear()
+            events.fill(self._read(text))
+        self._read_silently("".join(gone))
+
+    def _read_silently(self, text: str) -> None:
+        """Read a text whose events nobody keeps: objects and arrays that are whole in it in C."""
+        position, size = 0, len(text)
+        begins = VALUE["{"], VALUE["["]
+        # How much may be looked at for objects and arrays that prove not to be whole.
+        spare = 0 if self._document.decimals else 2 * size
+        while position < size:
+            at = self._at
+            step = at.get(text[position]) if at.__class__ is dict else at
+            if step.__class__ is dict:
+                self._at = step
+                position += 1
+            elif step is None:
+                position = self._unexpected(position)
+            elif step in begins and size - position <= spare and self._may_be_whole(text, position):
+                end = self._take_container(text, position)
+                spare -= 0 if end else size - position
+                position = end or step(self, text, position, [])
+            else:
+                position = step(self, text, position, [])
+        self._base += size
+
+    def _may_be_whole(self, text: str, position: int) -> bool:
+        """Return whether the document's own object or array may end in the text, or it is another one."""
+        closer = "}" if text[position] == "{" else "]"
+        return bool(self._document.frames) or text[-LONG:].rstrip(" \t\r\n")[-1:] == closer
+
+    def _take_container(self, text: str, position: int) -> int:
+        """Take the object or array at a position if it is whole, and return where it ends; 0 if it is not."""
+        document = self._document
+        found = container_at(text, position, document.max_depth - len(document.frames))
+        if found is None:
+            return 0
+        value, end = found
+        self._whole("object", value, self._base + position, self._base + end, [])
+        return end
