@@ -235,14 +235,14 @@ def test_at_least_one_tool_may_run_at_once(concurrency: Any) -> None:
 def test_fields_and_items_ask_the_stream_for_its_own_views() -> None:
     """With the same options, so that they mean the same."""
     router = Router()
-    router.field("summary", tool="report", lenient=True)(str)
+    router.field("summary", tool="report", lenient=True, document="first")(str)
     router.item("steps", int, fail_fast=True)(int)
     choice = _Choice(_Cursor([], [], []), _Cursor([], [], []))
     _begin(router, choice)
 
     assert [
-        ("field", "summary", {"tool": "report", "lenient": True}),
-        ("items", int, "steps", {"tool": None, "fail_fast": True, "lenient": False}),
+        ("field", "summary", {"tool": "report", "lenient": True, "document": "first"}),
+        ("items", int, "steps", {"tool": None, "fail_fast": True, "lenient": False, "document": None}),
     ] == choice.asked
 
 

@@ -8,7 +8,7 @@ says; where there is one thing to do, a loop over a view is shorter.
 from __future__ import annotations
 
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
@@ -162,7 +162,12 @@ class Router:
         return self._adding(names, tuple(events))
 
     def field(
-        self, at: At, *, tool: str | None = None, lenient: Lenient = False
+        self,
+        at: At,
+        *,
+        tool: str | None = None,
+        lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
     ) -> Callable[[Callable[[str], ResultT]], Callable[[str], ResultT]]:
         """Register a handler for the pieces of one string of the JSON that the model writes.
 
@@ -170,11 +175,17 @@ class Router:
             at: Where it is, as `stream.field` takes it.
             tool: The tool whose arguments are read; None for the text.
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+            document: Which of several documents is read, as `stream.field` takes it.
 
         Raises:
             MisuseError: `at` is no path.
         """
-        return self._reading("field", at, tool, lambda choice: choice.field(at, tool=tool, lenient=lenient))
+        return self._reading(
+            "field",
+            at,
+            tool,
+            lambda choice: choice.field(at, tool=tool, lenient=lenient, document=document),
+        )
 
     def item(
         self,
@@ -184,6 +195,7 @@ class Router:
         tool: str | None = None,
         fail_fast: bool = False,
         lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
     ) -> Callable[[Callable[[T], ResultT]], Callable[[T], ResultT]]:
         """Register a handler for the elements of an array of the JSON that the model writes.
 
@@ -193,6 +205,7 @@ class Router:
             tool: The tool whose arguments are read; None for the text.
             fail_fast: Whether the first invalid element ends the stream.
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+            document: Which of several documents is read, as `stream.items` takes it.
 
         Raises:
             MisuseError: `at` is no path.
@@ -201,7 +214,9 @@ class Router:
             "item of",
             at,
             tool,
-            lambda choice: choice.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient),
+            lambda choice: choice.items(
+                type, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
+            ),
         )
 
     @overload

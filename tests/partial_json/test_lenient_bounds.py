@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ _HOSTILE = {
 }
 
 
-def _work(text: str, size: int) -> int:
+def _work(text: str, size: int, **options: Any) -> int:
     """Return how many calls reading a text takes; a clock would measure the machine."""
     calls = 0
 
@@ -62,7 +63,7 @@ def _work(text: str, size: int) -> int:
     before = sys.getprofile()
     sys.setprofile(count)
     try:
-        ended(text, size)
+        ended(text, size, **options)
     finally:
         sys.setprofile(before)
     return calls
@@ -76,6 +77,16 @@ def test_reading_is_linear(name: str, size: int) -> None:
     start = unit[: unit.index('"a": "') + 6] if '"a": "' in unit else ""
     part = unit.removeprefix(start)
     work = [_work(start + part * (length // len(part)), size) for length in (3_000, 6_000)]
+
+    assert work[1] <= 2.1 * work[0] + 2_000
+
+
+@pytest.mark.parametrize("document", ["first", "last"])
+@pytest.mark.parametrize("name", ["documents", "prose with braces", "fields", "angles", "brackets"])
+def test_reading_one_document_of_many_is_linear(name: str, document: str) -> None:
+    """What is chosen at the end is read once more, and nothing else."""
+    unit = _HOSTILE[name]
+    work = [_work(unit * (length // len(unit)), 3, document=document) for length in (3_000, 6_000)]
 
     assert work[1] <= 2.1 * work[0] + 2_000
 

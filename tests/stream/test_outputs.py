@@ -227,6 +227,35 @@ def test_what_is_almost_json_is_read_where_that_is_asked_for() -> None:
         Stream(chat(text)).result(Recipe)
 
 
+def test_one_of_several_documents_is_read_where_that_is_asked_for() -> None:
+    """In every view, of both colours; results of different choices are kept apart."""
+    other = '{"dish": "other"}'
+    text = f"{other} is none, so {TEXT}"
+    options: Any = {"lenient": True, "document": "last"}
+    stream = Stream(chat(text))
+
+    assert RECIPE == stream.result(Recipe, **options)
+    assert RECIPE == stream.result(Recipe, lenient=True, document="matching")
+    assert {"dish": "other"} == stream.result(dict[str, Any], lenient=True, document="first")
+    with pytest.raises(InvalidJSON):
+        stream.result(Recipe, lenient=True)
+    with pytest.raises(MisuseError):
+        stream.result(Recipe, document="last")
+    assert RECIPE == list(Stream(chat(text)).partials(Recipe, **options))[-1].final()
+    assert STEPS == list(Stream(chat(text)).items(Step, "steps", **options))
+    assert "Pan\ncakes" == "".join(Stream(chat(text)).field("title", **options))
+
+    async def asynchronous() -> None:
+        streams = [AsyncStream(chat(text)) for _ in range(4)]
+        assert RECIPE == await streams[0].result(Recipe, **options)
+        drafts = [draft async for draft in streams[1].partials(Recipe, **options)]
+        assert RECIPE == drafts[-1].final()
+        assert STEPS == [step async for step in streams[2].items(Step, "steps", **options)]
+        assert "Pan\ncakes" == "".join([piece async for piece in streams[3].field("title", **options)])
+
+    anyio.run(asynchronous)
+
+
 def test_each_choice_has_its_own_output() -> None:
     """Alternative answers come interleaved and are read apart."""
     body = [*chat(TEXT, None), *chat("[1]", None, choice=1), *ended("stop", choice=1), *ended("stop")]

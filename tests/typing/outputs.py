@@ -87,7 +87,7 @@ def drafts(stream: Stream) -> None:
             assert_type(name, str)
         assert_type(len(draft), int)
     for draft in stream.choice(1).partials(
-        Recipe, tool="recipe", fail_fast=True, lenient=True, defaults=True, show="words"
+        Recipe, tool="recipe", fail_fast=True, lenient=True, defaults=True, show="words", document="matching"
     ):
         assert_type(draft, Partial[Recipe])
         assert_type(draft.to_json(by_alias=True), str)

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream._log import TextLog
+from tokenstream.errors import InvalidJSON, OutputInvalid
 from tokenstream.partial_json._defaults import Filling
 from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._open import Open
-from tokenstream.partial_json._parser import PartialJSONParser
+from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._partial import Partial
 from tokenstream.partial_json._pattern import CONTAINERS
 from tokenstream.partial_json._schema import MOST_DEPTH, Schema
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-    from tokenstream.errors import InvalidJSON, LimitExceeded
+    from tokenstream.errors import LimitExceeded
+    from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shape import Errors, Slot, Structure
     from tokenstream.partial_json._show import Cutter, How
@@ -57,6 +59,7 @@ class Draft(Generic[T]):
         defaults: Whether a field that has not come shows its type's default.
         show: When strings show whose type does not say.
         words: Makes what cuts a text into words.
+        document: Which of several documents is read, with *lenient*.
 
     Example:
         >>> draft = Draft(dict[str, int])
@@ -74,18 +77,20 @@ class Draft(Generic[T]):
         defaults: bool = False,
         show: How = "characters",
         words: Callable[[], Cutter] | None = None,
+        document: DocumentChoice | None = None,
     ) -> None:
         self.schema: Schema[T] = Schema.of(type_or_adapter)
         """What the document is to become."""
         schema = self.schema
         self._slot: Slot = schema.slot
         self._face = schema.slot.face or Face(schema.title, None, schema.slot)
-        self._parser = PartialJSONParser(lenient=lenient, max_depth=MOST_DEPTH)
+        self._parser = OutputParser(document, self._fits, lenient=lenient, max_depth=MOST_DEPTH)
         self._log = TextLog()
         parser = self._parser
         self._page = Page(
             self._log,
             lenient=lenient,
+            document=document,
             words=lambda: schema.words,
             repairs=lambda: parser.repairs,
             write=schema.slot.write,
@@ -125,7 +130,7 @@ class Draft(Generic[T]):
     @property
     def has_begun(self) -> bool:
         """Whether something of the document has come."""
-        return self._parser.has_value
+        return self._parser.has_begun
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
@@ -182,10 +187,11 @@ class Draft(Generic[T]):
             tail = self._root
         elif self._filling is not None and tail is MISSING:
             tail = self._filling.unbegun or MISSING
-        faults, repaired = self._faults, self._parser.repair_count if self._page.lenient else 0
+        page, faults = self._page, self._faults
+        repaired = self._parser.repair_count if page.lenient else 0
         # From one tuple, which takes a fifth of the time: there is a snapshot for each piece.
         state = State._make(
-            (self._page, 0, end, complete, faults, None, error, self._outcome, True, repaired, inner)
+            (page, page.start, end, complete, faults, None, error, self._outcome, True, repaired, inner)
         )
         fields = tail if isinstance(tail, GrowingObject) else None
         return Partial(self._face, fields, MISSING if fields is not None else tail, state)
@@ -223,6 +229,14 @@ class Draft(Generic[T]):
         partial: Partial[Any] = Partial(face, view, MISSING, state)
         return partial
 
+    def _fits(self, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+        """Return whether a document among several is what it is to become."""
+        try:
+            self.schema.validate_text(json.dumps(value))
+        except OutputInvalid:
+            return False
+        return True
+
     # -- reading -----------------------------------------------------------------
 
     def feed(self, text: str) -> bool:
@@ -242,9 +256,12 @@ class Draft(Generic[T]):
         """Say that the text has ended; a document that is not whole by then is incomplete."""
         if self._parser.error is None:
             self._excerpt.feed("")
-            self._take(self._parser.end())
-            if not self.complete:
-                self._cut = self._parser.error
+            told = self._parser.end()
+            self._page.start = self._parser.start
+            self._take(told)
+            error = self.error
+            if isinstance(error, InvalidJSON) and error.offset >= self._log.length:
+                self._cut = error
             self._snapshot = None
 
     def _take(self, events: list[JSONEvent]) -> bool:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document
 from tokenstream.partial_json._repairs import checked_lenient
 from tokenstream.partial_json._strict import StrictReader, as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.errors import InvalidJSON, LimitExceeded
+    from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._lenient import LenientReader
+    from tokenstream.partial_json._lenient.choosing import ChoosingReader
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["PartialJSONParser", "fault_in"]
+__all__ = ["OutputParser", "PartialJSONParser", "fault_in"]
 
 _DEFAULT_ALLOW = STR | ARR | OBJ
 
@@ -48,6 +53,8 @@ class PartialJSONParser:
         lenient: Whether to read what models write in place of JSON; each repair is
             in `repairs`. With "closed" a text whose end is missing is `InvalidJSON`, as
             in the strict reading.
+        document: Where a lenient text holds several documents, which one is read: "first" reads
+            nothing behind it, "last" shows nothing before the end. None refuses two that differ.
         max_depth: Most objects and arrays inside each other; beyond it `error` is
             `LimitExceeded`.
         decimals: Whether a number with a fraction or an exponent becomes a
@@ -72,18 +79,37 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         *,
         allow: int | None = None,
         lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
         max_depth: int = 512,
         decimals: bool = False,
+    ) -> None:
+        check_choice(document, lenient=lenient)
+        self._begin(allow, max_depth, lenient=lenient, choice=document, accepts=None, decimals=decimals)
+
+    def _begin(
+        self,
+        allow: int | None,
+        max_depth: int,
+        *,
+        lenient: Lenient,
+        choice: DocumentChoice | None,
+        accepts: Callable[[Any], bool] | None,
+        decimals: bool,
     ) -> None:
         self._document = document = Document(
             _allowed(allow), _at_least_0("max_depth", max_depth), decimals=decimals
         )
-        self._reader: StrictReader | LenientReader
-        if checked_lenient(lenient):
-            # Where it is not asked for, the lenient reading is not even imported.
+        closed = checked_lenient(lenient) == "closed"
+        self._reader: StrictReader | LenientReader | ChoosingReader
+        # Where it is not asked for, the lenient reading is not even imported.
+        if choice in {"last", "matching"}:
+            from tokenstream.partial_json._lenient.choosing import ChoosingReader
+
+            self._reader = ChoosingReader(document, accepts if choice == "matching" else None, closed=closed)
+        elif lenient:
             from tokenstream.partial_json._lenient import LenientReader
 
-            self._reader = LenientReader(document, closed=lenient == "closed")
+            self._reader = LenientReader(document, closed=closed, takes_first=choice == "first")
         else:
             self._reader = StrictReader(document)
         self.stop: str | None = None
@@ -161,6 +187,45 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
     def repair_count(self) -> int:
         """How many `repairs` there are; to ask for them all takes longer the more there are."""
         return self._reader.repair_count
+
+
+class OutputParser(PartialJSONParser):
+    """A parser that tells what its stage has to know of a document among several.
+
+    Args:
+        choice: Which of several documents is read.
+        accepts: What tells whether a document fits the type, for "matching"; None where it has none.
+        allow: As in `PartialJSONParser`.
+        lenient: As in `PartialJSONParser`.
+        max_depth: As in `PartialJSONParser`.
+
+    Raises:
+        MisuseError: The choice cannot be made.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        choice: DocumentChoice | None,
+        accepts: Callable[[Any], bool] | None = None,
+        *,
+        allow: int | None = None,
+        lenient: Lenient,
+        max_depth: int,
+    ) -> None:
+        check_choice(choice, lenient=lenient, typed=accepts is not None)
+        self._begin(allow, max_depth, lenient=lenient, choice=choice, accepts=accepts, decimals=False)
+
+    @property
+    def start(self) -> int:
+        """Offset of the document, where it was chosen among several at the end; else 0."""
+        return self._reader.start
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something of a document has come, be it shown or not."""
+        return self.has_value or self._reader.has_begun
 
 
 def fault_in(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceeded | None:

@@ -112,7 +112,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
         """What was read although it is no JSON, with `lenient`: each by its name and place."""
         state = self._state
         made = state.page.repairs()[: state.repaired]
-        if not state.start:
+        if state.start == state.page.start:
             # The whole document has also those around it.
             return made
         return tuple([each for each in made if state.start <= each.offset < state.end])
@@ -405,16 +405,16 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._state
-        page = state.page.lenient, state.page.words(), self.repairs
+        page = state.page.lenient, state.page.document, state.page.words(), self.repairs
         kept = (self._text(), page, state.complete, self.errors, state.error, state.outcome)
         return _rebuilt, (self._face, self._fields, resolve(self._whole), kept)
 
 
 def _rebuilt(face: Face, fields: GrowingObject | None, whole: Any, kept: tuple[Any, ...]) -> Partial[Any]:  # noqa: ANN401 - any value
-    text, (lenient, words, repairs), complete, errors, error, outcome = kept
+    text, (lenient, document, words, repairs), complete, errors, error, outcome = kept
     log = TextLog()
     log.append(text)
     faults = Fault(None, (), errors) if errors else None
-    page = Page(log, lenient=lenient, words=lambda: words, repairs=lambda: repairs)
+    page = Page(log, lenient=lenient, document=document, words=lambda: words, repairs=lambda: repairs)
     state = State(page, 0, len(text), complete, faults, None, error, outcome, repaired=len(repairs))
     return Partial(face, fields, whole, state)

@@ -38,6 +38,7 @@ RepairName: TypeAlias = Literal[
     "not_a_number",
     "number_form",
     "odd_space",
+    "other_document",
     "python_literal",
     "raw_control",
     "reasoning",

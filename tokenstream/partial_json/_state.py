@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream._log import TextLog
     from tokenstream.errors import InvalidJSON, LimitExceeded
+    from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shape import Errors
     from tokenstream.partial_json._shape_write import ByAlias
@@ -25,7 +26,7 @@ __all__ = ["Fault", "Page", "State", "state_of"]
 class Page:
     """The text that a typed object is read from."""
 
-    __slots__ = ("lenient", "log", "repairs", "words", "write")
+    __slots__ = ("document", "lenient", "log", "repairs", "start", "words", "write")
 
     def __init__(
         self,
@@ -34,12 +35,17 @@ class Page:
         lenient: Lenient,
         words: Callable[[], frozenset[str]],
         repairs: Callable[[], tuple[Repair, ...]],
+        document: DocumentChoice | None = None,
         write: Callable[[Any, ByAlias], str] = plain_json,
     ) -> None:
         self.log = log
         self.write = write
         """What returns the JSON of the finished object."""
         self.lenient: Lenient = lenient
+        self.document: DocumentChoice | None = document
+        """Which of several documents is read."""
+        self.start = 0
+        """Where the document begins, if it was chosen among several; what is before is none of its text."""
         self.words = words
         """What returns the type's own words, which errors may say."""
         self.repairs = repairs
@@ -47,7 +53,12 @@ class Page:
 
     def value(self, text: str, *, complete: bool) -> Any:  # noqa: ANN401 - any JSON value
         """Return what the start of a document says as plain data."""
-        parser = PartialJSONParser(lenient=self.lenient, max_depth=len(text) + 1)
+        if self.document in {"last", "matching"} and not complete:
+            # Which document it is is known at the end.
+            return MISSING
+        # The text of a document that was chosen begins with it.
+        first: Any = self.document and "first"
+        parser = PartialJSONParser(lenient=self.lenient, document=first, max_depth=len(text) + 1)
         parser.feed(text)
         if complete:
             parser.end()

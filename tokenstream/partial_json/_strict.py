@@ -96,6 +96,9 @@ class StrictReader(LateReader):
     repairs = ()
     """Strict reading repairs nothing."""
     repair_count = 0
+    start = 0
+    has_begun = False
+    """What has come of a document shows."""
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
-from tokenstream.partial_json import PartialJSONParser
 from tokenstream.partial_json._document import forget
+from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._pattern import CONTAINERS, OFF, Follower, Pattern
 from tokenstream.partial_json._schema import MOST_DEPTH
 from tokenstream.partial_json.events import StringDelta, ValueStart
@@ -75,6 +75,7 @@ class Search(Reading, Generic[OutT]):
     Args:
         at: The path.
         lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+        document: Which of several documents is read, with *lenient*.
     """
 
     __slots__ = (
@@ -91,11 +92,11 @@ class Search(Reading, Generic[OutT]):
     """What may be where the path leads."""
     _wanted_name: ClassVar[str]
 
-    def __init__(self, at: At, *, lenient: Lenient) -> None:
+    def __init__(self, at: At, *, lenient: Lenient, document: Literal["first", "last"] | None = None) -> None:
         super().__init__()
         self._follower = Follower(Pattern(at))
         # Nothing is looked at before it is finished, so nothing need show.
-        self._parser = PartialJSONParser(allow=0, lenient=lenient, max_depth=MOST_DEPTH)
+        self._parser = OutputParser(document, allow=0, lenient=lenient, max_depth=MOST_DEPTH)
         self._lenient = lenient
         self._length = 0
         """How many characters have come."""
@@ -212,7 +213,7 @@ class Search(Reading, Generic[OutT]):
         if fault is None:
             return self._nothing_there()
         if isinstance(fault, InvalidJSON) and fault.offset >= self._length:
-            if self._lenient and self._begun < 0:
+            if self._lenient and self._begun < 0 and not self._parser.has_begun:
                 return no_document("")
             return OutputIncomplete(
                 f"the output ended after {self._length:,} characters, before its JSON was whole",

@@ -6,7 +6,7 @@ All are stages over text: that of an answer, or the arguments of a tool call.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._draft import Draft
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.partial_json import Partial
+    from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._show import Cutter, How
@@ -61,6 +62,10 @@ class Partials(Reading, Generic[T]):
         show: When strings show: "characters", as far as they have come; "words", as
             far as their last whole word; "values", once they are finished. What the
             type says of a field, with `tokenstream.partial_json.Show`, counts first.
+        document: Which is read where the text holds several documents, with *lenient*:
+            "first" reads nothing behind it, "last" shows nothing before the end, "matching" is
+            the one that validates and shows at the end, too.
+            None refuses two that differ.
 
     Example:
         >>> drafts = Partials(dict[str, int])
@@ -80,9 +85,12 @@ class Partials(Reading, Generic[T]):
         lenient: Lenient = False,
         defaults: bool = False,
         show: How = "characters",
+        document: DocumentChoice | None = None,
     ) -> None:
         super().__init__()
-        self._draft: Draft[T] = Draft(type, lenient=lenient, defaults=defaults, show=show, words=_words)
+        self._draft: Draft[T] = Draft(
+            type, lenient=lenient, defaults=defaults, show=show, words=_words, document=document
+        )
         self._lenient = lenient
         self._fail_fast = fail_fast
 
@@ -180,6 +188,9 @@ class Field(Search[str | OutputInvalid]):
         at: Where the string is: `"summary"`, `"recipe.title"`, `"steps.*.text"`,
             or a tuple of keys; "" is a document that is a string.
         lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+        document: Which is read where the text holds several documents, with *lenient*:
+            "first" reads nothing behind it, "last" shows nothing before the end.
+            None refuses two that differ.
 
     Example:
         >>> title = Field("recipe.title")
@@ -192,8 +203,10 @@ class Field(Search[str | OutputInvalid]):
     _wanted: ClassVar = ("string",)
     _wanted_name: ClassVar = "a string"
 
-    def __init__(self, at: At, *, lenient: Lenient = False) -> None:
-        super().__init__(at, lenient=lenient)
+    def __init__(
+        self, at: At, *, lenient: Lenient = False, document: Literal["first", "last"] | None = None
+    ) -> None:
+        super().__init__(at, lenient=lenient, document=document)
         self._inside = False
         """Whether the string that was last begun is the one."""
 
@@ -227,6 +240,9 @@ class Items(Search[T | OutputInvalid]):
         fail_fast: Whether the first element that breaks the schema, or broken
             JSON, ends it: `error` and `stop` are set.
         lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+        document: Which is read where the text holds several documents, with *lenient*:
+            "first" reads nothing behind it, "last" shows nothing before the end.
+            None refuses two that differ.
 
     Example:
         >>> numbers = Items(int, "numbers")
@@ -246,8 +262,9 @@ class Items(Search[T | OutputInvalid]):
         *,
         fail_fast: bool = False,
         lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
     ) -> None:
-        super().__init__(at, lenient=lenient)
+        super().__init__(at, lenient=lenient, document=document)
         self._schema = Schema[T].of(type)
         self._fail_fast = fail_fast
         # What is almost JSON is read by our parser alone.
@@ -313,6 +330,7 @@ def validate_output(
     text: str,
     *,
     lenient: Lenient = False,
+    document: DocumentChoice | None = None,
 ) -> T:
     """Return what a whole output says.
 
@@ -320,6 +338,8 @@ def validate_output(
         type: What the document is: a type, or a pydantic `TypeAdapter`.
         text: The document.
         lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+        document: Which is read where the text holds several documents, with *lenient*: "first",
+            "last", or "matching", the one that validates. None refuses two that differ.
 
     Raises:
         InvalidJSON: It is no JSON.
@@ -330,13 +350,13 @@ def validate_output(
         >>> validate_output(dict[str, int], '{"eggs": 3}')
         {'eggs': 3}
     """
-    if not lenient and not _NO_JSON(text):
+    if not lenient and document is None and not _NO_JSON(text):
         try:
             return Schema[T].of(type).validate_text(text)
         except OutputInvalid:
             # The stage tells what is wrong where, and what there is besides.
             pass
-    stage = Partials(type, lenient=lenient)
+    stage = Partials(type, lenient=lenient, document=document)
     drafts = [*stage.feed(text), *stage.end()]
     stage.check()
     return drafts[-1].final()

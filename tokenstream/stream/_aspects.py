@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+    from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.partial_json._show import How
@@ -89,13 +90,21 @@ class Cursors:
         lenient: Lenient = False,
         defaults: bool = False,
         show: How = "characters",
+        document: DocumentChoice | None = None,
     ) -> OutputCursor[Any]:
         """Read an object as it fills in."""
         from tokenstream.stages.objects import Partials
         from tokenstream.stream._output_cursor import OutputCursor
 
         def stage() -> Partials[Any]:
-            return Partials(type, fail_fast=fail_fast, lenient=lenient, defaults=defaults, show=show)
+            return Partials(
+                type,
+                fail_fast=fail_fast,
+                lenient=lenient,
+                defaults=defaults,
+                show=show,
+                document=document,
+            )
 
         return OutputCursor(self._answer(tool), stage, "drafts")
 
@@ -107,21 +116,32 @@ class Cursors:
         tool: str | None = None,
         fail_fast: bool = False,
         lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
         """Read the elements of an array."""
         from tokenstream.stages.objects import Items
         from tokenstream.stream._output_cursor import OutputCursor
 
-        return OutputCursor(
-            self._answer(tool), lambda: Items(type, at, fail_fast=fail_fast, lenient=lenient), "items"
-        )
+        def stage() -> Items[Any]:
+            return Items(type, at, fail_fast=fail_fast, lenient=lenient, document=document)
 
-    def field(self, at: At, *, tool: str | None = None, lenient: Lenient = False) -> OutputCursor[Any]:
+        return OutputCursor(self._answer(tool), stage, "items")
+
+    def field(
+        self,
+        at: At,
+        *,
+        tool: str | None = None,
+        lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
+    ) -> OutputCursor[Any]:
         """Read one string as it is written."""
         from tokenstream.stages.objects import Field
         from tokenstream.stream._output_cursor import OutputCursor
 
-        return OutputCursor(self._answer(tool), lambda: Field(at, lenient=lenient), "pieces")
+        return OutputCursor(
+            self._answer(tool), lambda: Field(at, lenient=lenient, document=document), "pieces"
+        )
 
     def result(
         self,
@@ -129,11 +149,14 @@ class Cursors:
         *,
         tool: str | None = None,
         lenient: Lenient = False,
+        document: DocumentChoice | None = None,
     ) -> ResultCursor[Any]:
         """Read the one value that the answer is."""
         from tokenstream.stream._output_result import ResultCursor
 
-        return ResultCursor(self._answer(tool), type, self._driver.results, lenient=lenient)
+        return ResultCursor(
+            self._answer(tool), type, self._driver.results, lenient=lenient, document=document
+        )
 
     def _answer(self, tool: str | None) -> Answer:
         from tokenstream.stream._output_documents import Answer

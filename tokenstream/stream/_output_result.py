@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
+from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._schema import Schema
 from tokenstream.stages._cursor import NULL
 from tokenstream.stages.objects import Partials, validate_output
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.partial_json import Partial
+    from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._output_documents import Answer
     from tokenstream.stream._output_end import OutputError
@@ -34,10 +36,11 @@ class ResultCursor(Generic[T]):
         answer: The choice.
         type: What the value is to be.
         lenient: Whether to read what is almost JSON.
+        document: Which of several documents is read, with *lenient*.
         known: What was found before, by what was asked for.
     """
 
-    __slots__ = ("_answer", "_key", "_known", "_lenient", "_type")
+    __slots__ = ("_answer", "_document", "_key", "_known", "_lenient", "_type")
 
     def __init__(
         self,
@@ -46,14 +49,17 @@ class ResultCursor(Generic[T]):
         known: dict[Hashable, Any],
         *,
         lenient: Lenient,
+        document: DocumentChoice | None = None,
     ) -> None:
         # Refused before anything is read, where no such type can be made.
         Schema[T].of(type)
+        check_choice(document, lenient=lenient, typed=True)
         self._answer = answer
         self._type = type
         self._lenient: Lenient = lenient
+        self._document: DocumentChoice | None = document
         self._known = known
-        self._key = (answer.choice, answer.tool, lenient, _key_of(type))
+        self._key = (answer.choice, answer.tool, lenient, document, _key_of(type))
 
     def ready(self) -> T | None:
         """Return None: before the end there is no result."""
@@ -106,7 +112,7 @@ class ResultCursor(Generic[T]):
         text = drafts.whole_text(lenient=self._lenient)
         if text is not None:
             try:
-                return validate_output(self._type, text, lenient=self._lenient)
+                return validate_output(self._type, text, lenient=self._lenient, document=self._document)
             except (OutputInvalid, OutputIncomplete, LimitExceeded):
                 # The snapshots tell what is wrong, and what there is besides.
                 pass
@@ -126,7 +132,7 @@ class ResultCursor(Generic[T]):
         return OutputCursor(self._answer, self._stage, "drafts")
 
     def _stage(self) -> Partials[T]:
-        return Partials(self._type, lenient=self._lenient)
+        return Partials(self._type, lenient=self._lenient, document=self._document)
 
 
 class _Found(Generic[T]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
 from tokenstream.stream._async_driver import AsyncDriver
@@ -17,6 +17,7 @@ from tokenstream.stream._view import AsyncItemView, AsyncView, ItemView, View
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+    from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.partial_json._show import How
@@ -43,6 +44,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         lenient: Lenient = False,
         defaults: bool = False,
         show: How = "characters",
+        document: DocumentChoice | None = None,
     ) -> PartialsView[T]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
 
@@ -61,6 +63,9 @@ class OutputViews(ChoiceBase[SyncDriver]):
             show: When strings show: "characters", as far as they have come; "words", as far as
                 their last whole word; "values", once they are finished. What the type says of a
                 field, with `tokenstream.partial_json.Show`, counts first.
+            document: Which is read where the text holds several documents, with *lenient*: "first"
+                reads nothing behind it, "last" shows nothing before the end, "matching" is the one
+                that validates and shows at the end, too. None refuses two that differ.
 
         Raises:
             OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` where
@@ -83,6 +88,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             lenient=lenient,
             defaults=defaults,
             show=show,
+            document=document,
         )
         return PartialsView(self._driver, Plan(asked), self._in_result)
 
@@ -94,6 +100,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         tool: str | None = None,
         fail_fast: bool = False,
         lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
     ) -> View[T]:
         """Take the elements of an array one by one: a view that gives each, validated, as soon as it closes.
 
@@ -108,6 +115,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
             fail_fast: Whether the first element that breaks the schema, or broken JSON,
                 stops the stream.
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+            document: Which is read where the text holds several documents, with *lenient*: "first"
+                reads nothing behind it, "last" shows nothing before the end. None refuses two that differ.
 
         Raises:
             OutputInvalid: In the loop: an element, or at the end the answer, is not what was asked for.
@@ -119,10 +128,19 @@ class OutputViews(ChoiceBase[SyncDriver]):
             >>> list(Stream(['{"steps": [1, 2', '2, 3]}'], format="pieces").items(int, at="steps"))
             [1, 22, 3]
         """
-        cursor = self._cursors.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient)
+        cursor = self._cursors.items(
+            type, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
+        )
         return ItemView(self._driver, cursor, self._in_result)
 
-    def field(self, at: At, *, tool: str | None = None, lenient: Lenient = False) -> TextView:
+    def field(
+        self,
+        at: At,
+        *,
+        tool: str | None = None,
+        lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
+    ) -> TextView:
         """Read one string of an object as it is written: a view of `str` pieces, which can be shaped.
 
         A path with wildcards reads several, one after the other. What is no string
@@ -134,6 +152,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
             tool: A tool whose arguments are read instead of the text: those of the first
                 call of it that has any.
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+            document: Which is read where the text holds several documents, with *lenient*: "first"
+                reads nothing behind it, "last" shows nothing before the end. None refuses two that differ.
 
         Raises:
             OutputInvalid: In the loop: there is no string, or no JSON.
@@ -145,7 +165,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             >>> list(Stream(['{"title": "Pan', 'cakes"}'], format="pieces").field("title"))
             ['Pan', 'cakes']
         """
-        plan = Plan(partial(self._cursors.field, at, tool=tool, lenient=lenient))
+        plan = Plan(partial(self._cursors.field, at, tool=tool, lenient=lenient, document=document))
         return TextView(self._driver, plan, self._in_result)
 
     def result(
@@ -154,6 +174,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         *,
         tool: str | None = None,
         lenient: Lenient = False,
+        document: DocumentChoice | None = None,
     ) -> T:
         """Read to the end and return the answer as a typed value.
 
@@ -166,6 +187,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
             tool: A tool whose arguments are read instead of the text: those of the first
                 call of it that has any.
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+            document: Which is read where the text holds several documents, with *lenient*: "first",
+                "last", or "matching", the one that validates. None refuses two that differ.
 
         Raises:
             OutputInvalid: The answer is something else, or there is none: `.errors` are pydantic's.
@@ -177,7 +200,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             >>> Stream(['{"eggs": 2', ', "milk": 1}'], format="pieces").result(dict[str, int])
             {'eggs': 2, 'milk': 1}
         """
-        cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient)
+        cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
         try:
             return next(ItemView(self._driver, cursor, self._in_result))
         except _BROKE_OFF as error:
@@ -198,6 +221,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         lenient: Lenient = False,
         defaults: bool = False,
         show: How = "characters",
+        document: DocumentChoice | None = None,
     ) -> AsyncPartialsView[T]:
         """Watch an object fill in: a view of snapshots, one for each piece that changes it.
 
@@ -216,6 +240,9 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             show: When strings show: "characters", as far as they have come; "words", as far as
                 their last whole word; "values", once they are finished. What the type says of a
                 field, with `tokenstream.partial_json.Show`, counts first.
+            document: Which is read where the text holds several documents, with *lenient*: "first"
+                reads nothing behind it, "last" shows nothing before the end, "matching" is the one
+                that validates and shows at the end, too. None refuses two that differ.
 
         Raises:
             OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` where
@@ -231,6 +258,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             lenient=lenient,
             defaults=defaults,
             show=show,
+            document=document,
         )
         return AsyncPartialsView(self._driver, Plan(asked), self._in_result)
 
@@ -242,6 +270,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         tool: str | None = None,
         fail_fast: bool = False,
         lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
     ) -> AsyncView[T]:
         """Take the elements of an array one by one: a view that gives each, validated, as soon as it closes.
 
@@ -256,16 +285,27 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             fail_fast: Whether the first element that breaks the schema, or broken JSON,
                 stops the stream.
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+            document: Which is read where the text holds several documents, with *lenient*: "first"
+                reads nothing behind it, "last" shows nothing before the end. None refuses two that differ.
 
         Raises:
             OutputInvalid: In the loop: an element, or at the end the answer, is not what was asked for.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
-        cursor = self._cursors.items(type, at, tool=tool, fail_fast=fail_fast, lenient=lenient)
+        cursor = self._cursors.items(
+            type, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
+        )
         return AsyncItemView(self._driver, cursor, self._in_result)
 
-    def field(self, at: At, *, tool: str | None = None, lenient: Lenient = False) -> AsyncTextView:
+    def field(
+        self,
+        at: At,
+        *,
+        tool: str | None = None,
+        lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
+    ) -> AsyncTextView:
         """Read one string of an object as it is written: a view of `str` pieces, which can be shaped.
 
         A path with wildcards reads several, one after the other. What is no string
@@ -277,13 +317,15 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             tool: A tool whose arguments are read instead of the text: those of the first
                 call of it that has any.
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+            document: Which is read where the text holds several documents, with *lenient*: "first"
+                reads nothing behind it, "last" shows nothing before the end. None refuses two that differ.
 
         Raises:
             OutputInvalid: In the loop: there is no string, or no JSON.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
-        plan = Plan(partial(self._cursors.field, at, tool=tool, lenient=lenient))
+        plan = Plan(partial(self._cursors.field, at, tool=tool, lenient=lenient, document=document))
         return AsyncTextView(self._driver, plan, self._in_result)
 
     async def result(
@@ -292,6 +334,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         *,
         tool: str | None = None,
         lenient: Lenient = False,
+        document: DocumentChoice | None = None,
     ) -> T:
         """Read to the end and return the answer as a typed value.
 
@@ -304,13 +347,15 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             tool: A tool whose arguments are read instead of the text: those of the first
                 call of it that has any.
             lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+            document: Which is read where the text holds several documents, with *lenient*: "first",
+                "last", or "matching", the one that validates. None refuses two that differ.
 
         Raises:
             OutputInvalid: The answer is something else, or there is none: `.errors` are pydantic's.
             OutputIncomplete: It was cut, or the stream broke off, whose error is then the cause.
             StreamError: The answer failed for another reason.
         """
-        cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient)
+        cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
         try:
             return await anext(AsyncItemView(self._driver, cursor, self._in_result))
         except _BROKE_OFF as error:

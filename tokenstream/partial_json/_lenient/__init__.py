@@ -10,6 +10,7 @@
 | `strings`, `quotes`, `peek` | its strings, and what a quote means |
 | `backslashes` | which escapes in a string are none |
 | `prose` | the text around it |
+| `choosing` | one document of several |
 
 `reader` has the state, and the loop that takes one step after the other.
 """

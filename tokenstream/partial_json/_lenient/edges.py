@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import Atom, atom
-from tokenstream.partial_json._lenient.body import begin_object, take_key
+from tokenstream.partial_json._lenient.body import begin_object, go_in, take_key
 from tokenstream.partial_json._lenient.gaps import (
     enter_comment,
     is_odd,
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["has_document", "may_continue", "note_text", "read_behind", "refuse_empty_text"]
+__all__ = [
+    "begin_object_meant",
+    "has_document",
+    "has_text_between",
+    "may_continue",
+    "note_text",
+    "read_behind",
+    "refuse_empty_text",
+]
 
 _ROOT_TOKEN: Any = re.compile(r"[\w.+-]*").match
 _QUOTES = "".join(quote for quote in OPENING if quote not in "`\\&")
@@ -181,6 +189,8 @@ def take_root(reader: LenientReader, position: int, out: list[JSONEvent]) -> int
 def read_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read what follows the document directly."""
     char = text[position : position + 1]
+    if reader.takes_first and (not char or char not in WHITE):
+        return leave_rest(reader, text, position, out)
     step = BEHIND.get(char)
     if step is not None:
         following: int = step(reader, text, position, out)
@@ -189,6 +199,37 @@ def read_behind(reader: LenientReader, text: str, position: int, out: list[JSONE
         reader.expects = BEHIND
         return read_other(reader, text, position, out)
     return read_text_behind(reader, text, position, out)
+
+
+def leave_rest(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read nothing behind the document, unless that may stand for the one that follows."""
+    if reader.empty_end >= 0:
+        if text[position : position + 1] == "{" and not has_text_between(reader):
+            return begin_object_meant(reader, position)
+        finish_empty(reader, out)
+    if position == len(text):
+        reader.done = reader.final
+    return len(text)
+
+
+def has_text_between(reader: LenientReader) -> bool:
+    """Return whether something else than white space has come behind the document."""
+    return bool(reader.text_noted or reader.commented or reader.prose.fence or reader.gap == FENCE_GAP)
+
+
+def begin_object_meant(reader: LenientReader, position: int) -> int:
+    """Go on with the object that `{}` stood for: the one that is open."""
+    reader.repaired.note("empty_placeholder", reader.root_at)
+    reader.empty_end = -1
+    go_in(reader, "}")
+    reader.around = STEPS["read_behind"]
+    return position + 1
+
+
+def finish_empty(reader: LenientReader, out: list[JSONEvent]) -> None:
+    reader.document.close(reader.empty_end, out)
+    reader.empty_end = -1
+    reader.value_done()
 
 
 def read_text_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
@@ -237,8 +278,7 @@ def may_continue(reader: LenientReader, char: str) -> bool:
 @under(("",), BEHIND)
 def finish(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     if reader.empty_end >= 0:
-        reader.document.close(reader.empty_end, out)
-        reader.value_done()
+        finish_empty(reader, out)
     reader.done = True
     return position
 

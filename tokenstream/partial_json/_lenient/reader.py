@@ -16,6 +16,8 @@ from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, Repairs
 from tokenstream.partial_json._strict import fed_after_end
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json._grammar import Step, Table
     from tokenstream.partial_json._lenient.atoms import Atom
@@ -37,14 +39,23 @@ class LenientReader:
     Args:
         document: Takes what is read.
         closed: Whether a document whose end is missing is refused.
+        takes_first: Whether nothing behind the document is read.
+        choose: What is told of each document that another one follows, with this reader; None
+            refuses another that is not equal.
         is_second: Whether the text goes on behind the document: it is read up to its end and no further.
     """
+
+    start = 0
+    """A document that is told while it is read belongs to a text that is read from its start."""
+    has_begun = False
+    """What has come of it shows, or could."""
 
     __slots__ = (
         "around",
         "atom_begun",
         "back",
         "base",
+        "choose",
         "closed",
         "comma",
         "commented",
@@ -70,18 +81,30 @@ class LenientReader:
         "rest",
         "root_at",
         "root_end",
+        "root_fence",
         "root_value",
         "scanned",
         "second",
         "swallow",
+        "takes_first",
         "text_noted",
         "token_at",
         "waits",
     )
 
-    def __init__(self, document: Document, *, closed: bool = False, is_second: bool = False) -> None:
+    def __init__(
+        self,
+        document: Document,
+        *,
+        closed: bool = False,
+        takes_first: bool = False,
+        choose: Callable[[LenientReader], None] | None = None,
+        is_second: bool = False,
+    ) -> None:
         self.document = document
         self.closed = closed
+        self.takes_first = takes_first
+        self.choose = choose
         self.is_second = is_second
         self.base = 0
         """How many characters came before the text that is being read."""
@@ -103,6 +126,8 @@ class LenientReader:
         self.root_at = 0
         """Offset of the document, or of a string, number or literal that may be it."""
         self.root_end = 0
+        self.root_fence = ""
+        """The character of the code fence that the document begins in."""
         self.root_value: str | Atom = ""
         self.opener_missing = False
         self.in_prose = False
@@ -150,6 +175,13 @@ class LenientReader:
         """The reader of another document while that is read: it must be equal to the first."""
         self.other_at = 0
         """Where that begins."""
+
+    @property
+    def is_before(self) -> bool:
+        """Whether only prose has come: no document, and nothing that may be one."""
+        return self.around is STEPS["read_prose"] and not (
+            self.document.complete or self.empty_end >= 0 or self.second
+        )
 
     @property
     def repairs(self) -> tuple[Repair, ...]:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from tokenstream.partial_json._document import Document
 from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import same
-from tokenstream.partial_json._lenient.body import begin_array, begin_object, go_in
+from tokenstream.partial_json._lenient.body import begin_array, begin_object
 from tokenstream.partial_json._lenient.edges import (
+    begin_object_meant,
     has_document,
+    has_text_between,
     may_continue,
     note_text,
     read_behind,
@@ -17,7 +19,7 @@ from tokenstream.partial_json._lenient.edges import (
 )
 from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd, read_other, turn_to_prose
 from tokenstream.partial_json._lenient.prose import Found
-from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, NO_GAP, LenientReader
+from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, LenientReader
 from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, is_step
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEv
     if not char:
         return refuse_empty_text(reader, position)
     reader.expects = START
+    reader.root_fence = reader.prose.fence
     step = START.get(char)
     if step is not None:
         following: int = step(reader, text, position, out)
@@ -103,6 +106,7 @@ def begin_document(reader: LenientReader, text: str, position: int, out: list[JS
     reader.around = STEPS["read_behind"]
     reader.text_noted = False
     reader.root_at = reader.base + position
+    reader.root_fence = reader.prose.fence
     return (begin_object if text[position] == "{" else begin_array)(reader, text, position, out)
 
 
@@ -128,23 +132,20 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
     reader.other_at = reader.base + position
     if not is_placeholder(reader, text[position]):
         first = reader.document
+        if reader.choose is not None:
+            reader.choose(reader)
+            reader.repaired.note("other_document", reader.other_at)
         document = Document(max_depth=first.max_depth, decimals=first.decimals)
-        reader.second = LenientReader(document, is_second=True)
+        reader.second = LenientReader(document, closed=reader.closed, is_second=True)
         reader.second.prose.fence = reader.prose.fence
         reader.around = STEPS["read_another"]
         return position
-    # The object that is open goes on here.
-    reader.repaired.note("empty_placeholder", reader.root_at)
-    reader.empty_end = -1
-    go_in(reader, "}")
-    reader.around = STEPS["read_behind"]
-    return position + 1
+    return begin_object_meant(reader, position)
 
 
 def is_placeholder(reader: LenientReader, opener: str) -> bool:
     """Return whether nothing but white space stands between `{}` and another object."""
-    is_next = not (reader.text_noted or reader.commented or reader.prose.fence or reader.gap == FENCE_GAP)
-    return reader.empty_end >= 0 and opener == "{" and is_next
+    return reader.empty_end >= 0 and opener == "{" and not has_text_between(reader)
 
 
 @is_step
@@ -158,12 +159,32 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     position = second.read_on(text, position, [])
     reader.waits = second.waits
     document = second.document
-    if document.error is not None or (document.complete and not same(reader.document.root, document.value)):
+    is_other = document.complete and reader.choose is None and not same(reader.document.root, document.value)
+    if document.error is not None and reader.choose is not None and reader.final and reader.closed:
+        # It was cut.
+        reader.document.error = document.error
+        return position
+    if document.error is not None or is_other:
         return reader.refuse_two_readings(reader.other_at - reader.base)
-    if document.complete:
+    if document.complete and reader.choose is not None:
+        turn_to_another(reader, second)
+    elif document.complete:
         reader.swallow = second.swallow
         reader.second = None
         reader.repaired.note("repeated_document", reader.other_at)
         reader.around = STEPS["read_behind"]
         reader.gap = NO_GAP
     return position
+
+
+def turn_to_another(reader: LenientReader, second: LenientReader) -> None:
+    """Go on with a document that is finished in place of the one before."""
+    reader.document = second.document
+    reader.root_at = reader.other_at
+    reader.root_fence = reader.prose.fence
+    reader.empty_end = -1
+    reader.owed, reader.swallow = second.owed, second.swallow
+    reader.commented = reader.text_noted = False
+    reader.second = None
+    reader.around = STEPS["read_behind"]
+    reader.gap = NO_GAP
