@@ -56,6 +56,7 @@ class Titled(BaseModel):
 VIEWS: dict[str, View] = {
     "partials": lambda stream: stream.partials(Recipe),
     "partials, failing fast": lambda stream: stream.partials(Recipe, fail_fast=True),
+    "partials, filled": lambda stream: stream.choice(0).partials(Recipe, show="words", defaults=True),
     "items": lambda stream: stream.items(Step, at="steps"),
     "items, failing fast": lambda stream: stream.items(Step, at="steps", fail_fast=True),
     "field": lambda stream: stream.field("title"),
@@ -63,6 +64,7 @@ VIEWS: dict[str, View] = {
     "result": lambda stream: stream.result(Recipe),
     "lenient": lambda stream: stream.result(Recipe, lenient=True),
     "partials of a call": lambda stream: stream.partials(Recipe, tool="recipe"),
+    "partials of a call, filled": lambda stream: stream.partials(Recipe, tool="recipe", defaults=True),
     "items of all calls": lambda stream: stream.items(Step, "steps", tool="recipe"),
     "field of a call": lambda stream: stream.field("title", tool="recipe"),
     "result of a call": lambda stream: stream.result(Recipe, tool="recipe"),
