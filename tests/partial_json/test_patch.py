@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from random import Random
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,9 +15,19 @@ from pydantic import BaseModel, Field
 from tests.partial_json.test_dump import Plan, Structure, Whole
 from tests.partial_json.typed import CASES, damaged
 from tests.support.json_patch import patched
+from tokenstream.partial_json import Show
 from tokenstream.partial_json._draft import Draft
 from tokenstream.partial_json._patch import pointer_key
 from tokenstream.stages import Patches
+
+
+class Calm(BaseModel):
+    """What shows late by its annotations."""
+
+    text: Annotated[str, Show("words")]
+    plans: Annotated[list[Plan], Show("values")] = []
+    names: list[Annotated[str, Show("values")]] = []
+
 
 _MORE: list[tuple[Any, list[str]]] = [
     (
@@ -29,6 +39,13 @@ _MORE: list[tuple[Any, list[str]]] = [
     ),
     (list[Whole], ['[{"a": 1, "b": "xyz"}, {"b": "s", "a": "2"}]']),
     (Structure, ['{"theText": "abc", "theDay": "2020-01-02"}']),
+    (
+        Calm,
+        [
+            '{"names": ["ab", "cd"], "plans": [{"theName": "xyz"}], "text": "ab cd, ef"}',
+            '{"text": "ab cd ef", "names": [["a"]], "plans": [{"theName": "xyz", "steps": [{}]}]}',
+        ],
+    ),
     (list[str], ['["", "abc", "a\\ud83d\\ude00b"]']),
     (dict[str, Any], ['{"a": "xx", "a": "xxy", "b": {"c": [], "d": {}}, "b": [{}]}']),
     (Any, ['[[], {}, [[{"a": [1, "b"]}]]]']),
@@ -42,7 +59,9 @@ def _hold_the_law(seed: int) -> None:
     if random.random() < 0.5:
         text = damaged(text, random)
     append, by_alias = random.random() < 0.5, random.choice([None, False, True])
-    draft: Draft[Any] = Draft(type_, lenient=random.random() < 0.2, defaults=random.random() < 0.3)
+    lenient, defaults = random.random() < 0.2, random.random() < 0.3
+    show: Any = random.choice(["characters", "characters", "words", "values"])
+    draft: Draft[Any] = Draft(type_, lenient=lenient, defaults=defaults, show=show)
     stage = Patches(append=append, by_alias=by_alias)
     most, often = random.choice([1, 3, 9]), random.choice([0.2, 1])
     at, document = 0, None
