@@ -189,6 +189,22 @@ def test_the_chunks_do_not_matter_nor_when_the_view_begins(data: st.DataObject) 
         assert len(texts) == len(found)
 
 
+def test_a_view_of_items_tells_what_was_repaired_so_far() -> None:
+    """In all calls that it reads; nothing once it was closed, and nothing where all was JSON."""
+    body = [*chat_call(0, "[{path: '1'}]"), *chat_call(1, "[{'path': '2',}]"), *ended()]
+    view = Stream(body).items(Write, tool="recipe", lenient=True)
+    first = next(view), [repair.name for repair in view.repairs]
+
+    assert (Write(path="1"), ["unquoted_key", "single_quotes"]) == first
+    assert [Write(path="2")] == list(view)
+    assert [*first[1], "single_quotes", "single_quotes", "trailing_comma"] == [
+        each.name for each in view.repairs
+    ]
+    view.close()
+    with Stream([*chat_call(0, "[]"), *ended()]) as stream:
+        assert () == view.repairs == stream.items(Write, tool="recipe").repairs
+
+
 def test_what_has_two_readings_stays_an_error() -> None:
     """It is never guessed; the model is told as without `lenient`."""
     (call,) = Stream(claude("{'path': 1/2}")).validated_calls(write, lenient=True)

@@ -209,6 +209,7 @@ def test_a_choice_that_never_came_has_no_output() -> None:
 class Echo:
     """A stage that gives back what it is fed."""
 
+    repairs = ()
     complete = True
     error = None
     stop = None

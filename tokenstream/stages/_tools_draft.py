@@ -158,6 +158,11 @@ class CallPartials:
         """Always None: a call that is wrong keeps no other one from being read."""
         return None
 
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired so far."""
+        return self._partials.repairs
+
     def partial(self) -> Partial[Any]:
         """Return the arguments as far as they have come."""
         return self._partials.partial()

@@ -14,6 +14,7 @@ from tokenstream.stream._output_given import Given
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.partial_json import Repair
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._output_documents import Answer, Document, OutputKind, OutputStage
 
@@ -126,6 +127,11 @@ class OutputCursor(Generic[ItemT]):
         if item is None and self._failure is not None:
             raise self._failure.with_traceback(None) from self._failure.__cause__
         return item
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired in the documents that are read."""
+        return tuple([repair for document in self._documents.read for repair in document.stage.repairs])
 
     @property
     def text(self) -> str:

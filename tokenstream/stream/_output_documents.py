@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream._growing import GrowingPart
     from tokenstream.accumulator import Accumulator
     from tokenstream.message import Message
-    from tokenstream.partial_json import Partial
+    from tokenstream.partial_json import Partial, Repair
 
 __all__ = ["Answer", "Begun", "Calls", "Document", "Documents", "OutputKind", "OutputStage"]
 
@@ -41,6 +41,9 @@ class OutputStage(Protocol[ItemT]):
 
     @property
     def stop(self) -> str | None: ...
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]: ...
 
     def feed(self, text: str, /) -> list[ItemT]: ...
 

@@ -12,7 +12,7 @@ from tokenstream.stream._partials_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._text_plan import Plan
 from tokenstream.stream._text_view import AsyncTextView, TextView
-from tokenstream.stream._view import AsyncItemView, AsyncView, ItemView, View
+from tokenstream.stream._view import AsyncItemsView, AsyncItemView, ItemsView, ItemView
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -101,7 +101,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
-    ) -> View[T]:
+    ) -> ItemsView[T]:
         """Take the elements of an array one by one: a view that gives each, validated, as soon as it closes.
 
         An element that breaks the schema raises `OutputInvalid` in its place;
@@ -131,7 +131,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         cursor = self._cursors.items(
             type, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return ItemView(self._driver, cursor, self._in_result)
+        return ItemsView(self._driver, cursor, self._in_result)
 
     def field(
         self,
@@ -271,7 +271,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
-    ) -> AsyncView[T]:
+    ) -> AsyncItemsView[T]:
         """Take the elements of an array one by one: a view that gives each, validated, as soon as it closes.
 
         An element that breaks the schema raises `OutputInvalid` in its place;
@@ -296,7 +296,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         cursor = self._cursors.items(
             type, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return AsyncItemView(self._driver, cursor, self._in_result)
+        return AsyncItemsView(self._driver, cursor, self._in_result)
 
     def field(
         self,

@@ -13,11 +13,21 @@ from tokenstream.stages._cursor import NULL
 from tokenstream.stream._uncopied import Uncopied
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
 
-__all__ = ["AsyncItemView", "AsyncToolCallView", "AsyncView", "ItemView", "ToolCallView", "View"]
+__all__ = [
+    "AsyncItemView",
+    "AsyncItemsView",
+    "AsyncToolCallView",
+    "AsyncView",
+    "ItemView",
+    "ItemsView",
+    "ToolCallView",
+    "View",
+]
 
 ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
@@ -151,6 +161,17 @@ class ItemView(View[ItemT]):
         return _item(super().__next__())
 
 
+class ItemsView(ItemView[ItemT]):
+    """The elements of an array, each given as soon as it closes."""
+
+    __slots__ = ()
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired so far in what this view has read, with `lenient`."""
+        return _repairs_of(self._cursor)
+
+
 class AsyncView(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in an `async for` loop.
 
@@ -217,6 +238,17 @@ class AsyncItemView(AsyncView[ItemT]):
         return _item(await super().__anext__())
 
 
+class AsyncItemsView(AsyncItemView[ItemT]):
+    """The elements of an array, each given as soon as it closes."""
+
+    __slots__ = ()
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired so far in what this view has read, with `lenient`."""
+        return _repairs_of(self._cursor)
+
+
 class ToolCallView(View[CallT]):
     """The tool calls of a stream, each given once, as soon as it is whole."""
 
@@ -237,6 +269,12 @@ class AsyncToolCallView(AsyncView[CallT]):
         """Return a view that gives the calls once the whole answer is complete."""
         cursor: Any = self._cursor
         return AsyncView(self._driver, cursor.waiting(), self._instead)
+
+
+def _repairs_of(cursor: object) -> tuple[Repair, ...]:
+    # A view that was closed has a cursor that knows of none.
+    repairs: tuple[Repair, ...] = getattr(cursor, "repairs", ())
+    return repairs
 
 
 def _item(given: ItemT) -> ItemT:
