@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.partial_json.support import documents, same
 from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.partial_json import PartialJSONParser, StringDelta, ValueDone, ValueStart, _late, _strict
+from tokenstream.partial_json import PartialJSONParser, StringDelta, ValueDone, ValueStart, _late
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def _read(pieces: list[str], steps: list[Any], long: int, **options: Any) -> lis
     """
     seen: list[Any] = []
     kept: list[list[Any]] = []
-    with patch.object(_strict, "LONG", long):
+    with patch.object(_late, "LONG", long):
         parser = PartialJSONParser(**options)
         for piece, (keeps, look, at_events) in zip(pieces, steps, strict=False):
             if keeps:

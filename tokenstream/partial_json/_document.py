@@ -309,11 +309,12 @@ class Document:
 
     def write_pieces(self) -> None:
         """Write what the open string has grown by to its place."""
-        if self.waiting is not None:
-            self.settle()
         grown = self.fresh
-        if not grown:
-            return
+        if grown is _WAITING:
+            self.settle()
+            grown = self.fresh
+            if not grown:
+                return
         self.fresh = ""
         if self.pieces.length:
             grown += self.pieces.join()

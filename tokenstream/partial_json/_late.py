@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from json import JSONDecoder
 from json.scanner import make_scanner
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json.events import JSONEvent, JSONKind
 
-__all__ = ["LONG", "LateEvents", "LateReader", "container_at"]
+__all__ = ["LateEvents", "LateReader", "container_at"]
 
 LONG = 512
 """Characters from which on a piece waits until somebody looks."""
@@ -149,7 +150,7 @@ class LateReader(ABC):
         document: Takes what is read.
     """
 
-    __slots__ = ("_at", "_base", "_document", "_most_waiting", "_resumes", "_waiting")
+    __slots__ = ("_at", "_base", "_document", "_most_waiting", "_resumes", "_waiting", "_waits_from")
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -164,10 +165,12 @@ class LateReader(ABC):
         """How many more characters may wait before they are read anyway."""
         self._resumes: Any = VALUE
         """What `_at` was before them."""
+        self._waits_from = LONG
+        """Characters from which on a piece waits: none where others do, and all where it is looked at."""
 
     @abstractmethod
-    def _read(self, text: str) -> list[JSONEvent]:
-        """Read a piece, and return what it tells."""
+    def feed(self, text: str) -> list[JSONEvent]:
+        """Return what a piece of the document tells; pieces may be cut anywhere."""
 
     @abstractmethod
     def _unexpected(self, position: int) -> int:
@@ -183,10 +186,11 @@ class LateReader(ABC):
         if self._at is WAITING and self._most_waiting <= 0:
             document.settle()
         if self._at is FAILED or self._at is ENDED:
-            return self._read(text)
+            return self._read_now(text)
         if self._at is not WAITING:
             self._resumes = self._at
             self._at = WAITING
+            self._waits_from = 0
             self._most_waiting = _MOST_WAITING
             document.wait(self._read_waiting)
         self._most_waiting -= len(text)
@@ -194,8 +198,15 @@ class LateReader(ABC):
         self._waiting.append((text, ref(events)))
         return events
 
+    def _read_now(self, text: str) -> list[JSONEvent]:
+        self._waits_from = sys.maxsize
+        events = self.feed(text)
+        self._waits_from = LONG
+        return events
+
     def _read_waiting(self) -> None:
         self._at = self._resumes
+        self._waits_from = LONG
         waiting, self._waiting = self._waiting, []
         gone: list[str] = []
         for text, reference in waiting:
@@ -205,7 +216,7 @@ class LateReader(ABC):
                 continue
             self._read_silently("".join(gone))
             gone.clear()
-            events.fill(self._read(text))
+            events.fill(self._read_now(text))
         self._read_silently("".join(gone))
 
     def _read_silently(self, text: str) -> None:

@@ -21,11 +21,10 @@ from tokenstream.partial_json._grammar import (
     INSIDE,
     KEY,
     VALUE,
-    WAITING,
     goes_on,
     under,
 )
-from tokenstream.partial_json._late import LONG, LateReader
+from tokenstream.partial_json._late import LateReader
 from tokenstream.partial_json._numbers import (
     ACCEPTED,
     FEW_DIGITS,
@@ -112,17 +111,16 @@ class StrictReader(LateReader):
         """How far that is, or how many letters of a literal have come."""
         self._literal: tuple[str, Any, int] = ("", None, 0)
 
-    def feed(self, text: str) -> list[JSONEvent]:
+    def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
         """Return what a piece of the document tells; pieces may be cut anywhere."""
         # Most pieces are the middle of a string; what is printable has no control character.
         if self._at is _IN_STRING:
-            string: str | None = None
-            if self._held or "\\" in text:
+            string: str | None
+            if not self._held and "\\" not in text:
+                string = text if '"' not in text and text.isprintable() else None
+            else:
                 read = read_on(self._held, text)
-                if read is not None:
-                    string, self._held = read
-            elif '"' not in text and text.isprintable():
-                string = text
+                string, self._held = (None, self._held) if read is None else read
             if string is not None:
                 document = self._document
                 self._base += len(text)
@@ -133,13 +131,10 @@ class StrictReader(LateReader):
                 else:
                     document.fresh = string
                 return [StringDelta(document.frame, string, document.key)]
-        if self._at is WAITING or len(text) >= LONG:
-            return self._wait(text)
-        return self._read(text)
-
-    def _read(self, text: str) -> list[JSONEvent]:
         out: list[JSONEvent] = []
         position, size = 0, len(text)
+        if size >= self._waits_from:
+            return self._wait(text)
         while position < size:
             at = self._at
             if at.__class__ is dict:
