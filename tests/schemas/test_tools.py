@@ -157,19 +157,52 @@ def test_a_default_that_no_json_can_be_is_not_told() -> None:
     class Bounds(BaseModel):
         most: float = float("inf")
         key: SecretStr | None = SecretStr("not told")
+        keys: dict[str, list[SecretStr]] = {"all": [SecretStr("not told")]}
         least: float = 0.5
 
     def cut(
-        bounds: Bounds, most: float = float("nan"), how: object = object(), least: float = 0.5
+        bounds: Bounds = Bounds(),  # noqa: B008 - that a default may be
+        most: float = float("nan"),
+        how: object = object(),
+        least: float = 0.5,
     ) -> None: ...
 
-    for tool in (*Tools(Bounds).to_anthropic(), *Tools(cut).to_gemini()[0]["functionDeclarations"]):
+    tools = Tools(Bounds, Limits)
+    for tool in (*tools.to_anthropic(), *Tools(cut).to_gemini()[0]["functionDeclarations"]):
         json.dumps(tool, allow_nan=False)
         schema = tool.get("input_schema") or tool["parametersJsonSchema"]
         assert "0.5" in json.dumps(schema["properties"]["least"])
         assert "default" not in json.dumps(schema["properties"]["most"])
         assert "***" not in json.dumps(tool)
         assert "not told" not in json.dumps(tool)
+
+
+def _empty(value: Any) -> None:
+    if isinstance(value, dict | list):
+        for each in list(value.values() if isinstance(value, dict) else value):
+            _empty(each)
+        value.clear()
+
+
+@pytest.mark.parametrize("api", TOOLS)
+def test_what_was_written_is_the_callers(api: str) -> None:
+    """Who changes a request changes neither the tools, nor what a type holds, nor the next request."""
+    examples: list[Any] = [["a", {"b": "c"}]]
+
+    def pick(
+        kind: Literal["a", "b"],
+        *,
+        sizes: Annotated[list[int], Field(examples=examples)] = [1, 2],  # noqa: B006 - that a default may be
+        desk: Annotated[Search, Field(examples=examples)] = Search(query="x"),  # noqa: B008 - and this
+    ) -> None: ...
+
+    tools = Tools(pick)
+    first, second = [getattr(tools, method_of(api))() for _ in range(2)]
+    _empty(first)
+
+    assert [] == first
+    assert second == getattr(tools, method_of(api))()
+    assert [["a", {"b": "c"}]] == examples
 
 
 def test_openais_sdk_makes_the_same_tool_of_a_model() -> None:
@@ -205,6 +238,7 @@ def test_an_only_parameter_that_is_an_object_is_the_arguments() -> None:
             "the parameter 'handler' of the tool 'tool' has a type that no JSON schema can tell",
         ),
         ({"tool": _WithCallable}, "the parameter 'handler' of the tool 'tool' has a type"),
+        ({"tool": TypeAdapter(_WithCallable)}, "the parameter 'handler' of the tool 'tool' has a type"),
         ({"tool": TypeAdapter(Callable[[], int])}, "the tool 'tool' has a type that no JSON schema can tell"),
         ({"tool": list[int]}, "the tool 'tool' takes no JSON object, as tools do"),
         ({"tool": Point | WeatherArgs}, "the tool 'tool' takes no JSON object"),
@@ -367,8 +401,9 @@ def test_callable_objects_and_methods_are_tools() -> None:
 class _PlainClass: ...
 
 
-class HoldsPlain(msgspec.Struct):
-    plain: _PlainClass
+class Limits(msgspec.Struct):
+    most: float = float("inf")
+    least: float = 0.5
 
 
 class Inner(msgspec.Struct):
@@ -379,6 +414,16 @@ class Inner(msgspec.Struct):
 
     size: Annotated[int, msgspec.Meta(ge=1, description="How big.")]
     inner: Inner | None = None
+
+
+class HoldsPlain(msgspec.Struct):
+    inner: Inner
+    plain: _PlainClass
+
+
+class DefaultsToPlain(msgspec.Struct):
+    least: int = 1
+    anything: Any = _PlainClass()
 
 
 def test_structs_tell_their_own_schema() -> None:
@@ -397,6 +442,33 @@ def test_structs_tell_their_own_schema() -> None:
         Tools(tell)
     with pytest.raises(MisuseError, match="the parameter 'plain' of the tool 'HoldsPlain' has a type"):
         Tools(HoldsPlain)
+    with pytest.raises(MisuseError, match="parameter 'anything' of the tool 'DefaultsToPlain' has a type or"):
+        Tools(DefaultsToPlain)
+
+
+@pytest.mark.parametrize(
+    "docstring, description",
+    [
+        ("Parameters of a city are looked up.", "Parameters of a city are looked up."),
+        ("Look\nit up.\n\nSlowly.", "Look it up."),
+        ("Look.\nArgs:\n    city: It.", "Look."),
+        ("Look.\nReturns:\n    It.", "Look."),
+        ("Look.\n:param city: It.\n:returns: It.", "Look."),
+        ("Look.\nParameters\n----------\ncity\n    It.", "Look."),
+        ("Parameters\n----------\ncity\n    It.", None),
+        ("Args:\n    city: It.", None),
+        (":param city: It.", None),
+        ("  ", None),
+    ],
+)
+def test_a_description_ends_where_a_section_begins(docstring: str, description: str | None) -> None:
+    """Many write no empty line before it; what is said of parameters is not said of the tool."""
+
+    def look(city: str) -> None: ...
+
+    look.__doc__ = docstring
+
+    assert description == Tools(look).to_anthropic()[0].get("description")
 
 
 def test_docstrings_tell_parameters_where_griffe_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter
@@ -25,6 +24,7 @@ __all__ = ["Described", "describe", "describe_type"]
 _EMPTY = inspect.Parameter.empty
 _OPTIONAL = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 _NO_JSON = "has a type that no JSON schema can tell"
+_NO_STRUCT = "has a type or a default that no JSON schema can tell"
 
 
 class Described(NamedTuple):
@@ -39,12 +39,6 @@ class _Untitled(GenerateJsonSchema):
 
     # A default that no JSON can be is left out; a program's own loggers need not hear of it.
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as pydantic has it
-
-    def encode_default(self, dft: Any) -> Any:  # noqa: ANN401 - as pydantic has it
-        default = super().encode_default(dft)
-        if not _is_finite(default):
-            raise PydanticSerializationError("no JSON can be infinite")
-        return default
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - as pydantic has it
         return False
@@ -95,7 +89,7 @@ def _of_type(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
         try:
             return schema_of(type_)
         except TypeError as error:
-            raise Refused(_culprit(type_), _NO_JSON) from error
+            raise Refused(_culprit_of_struct(type_), _NO_STRUCT) from error
     try:
         adapter: Any = type_ if issubclass(type(type_), TypeAdapter) else TypeAdapter(type_)
         schema: dict[str, Any] = adapter.json_schema(schema_generator=_Untitled)
@@ -148,29 +142,34 @@ def _has_schema(type_: Any) -> bool:  # noqa: ANN401 - any type
 def _culprit(type_: Any) -> str:  # noqa: ANN401 - any type
     """Return the field whose type has no schema; "" where none can be named."""
     try:
-        fields = get_type_hints(type_, include_extras=True)
+        # An adapter keeps its type to itself.
+        fields = get_type_hints(getattr(type_, "_type", type_), include_extras=True)
     except (NameError, TypeError):
         return ""
     return next((name for name, each in fields.items() if not _has_schema(each)), "")
 
 
-def _is_finite(value: object) -> bool:
-    """Tell whether JSON can be written of a value that is made of its kinds."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return False
-    return True
+def _culprit_of_struct(type_: Any) -> str:  # noqa: ANN401 - a Struct
+    """Return the field whose type or default msgspec has no schema of; "" where none can be named."""
+    import msgspec
+
+    for field in msgspec.structs.fields(type_):
+        try:
+            msgspec.json.schema(field.type)
+            if field.default is not msgspec.NODEFAULT:
+                msgspec.to_builtins(field.default)
+        except TypeError:
+            return field.encode_name
+    return ""
 
 
 def _as_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
     if default is _EMPTY or default is None:
         return None
     try:
-        value = to_jsonable_python(default)
+        return to_jsonable_python(default)
     except (PydanticSerializationError, ValueError):
         return None
-    return value if _is_finite(value) else None
 
 
 def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from typing import Any
 
 __all__ = ["docstring_of", "first_paragraph", "parameter_descriptions"]
 
-_SECTIONS = ("Args:", "Arguments:", "Attributes:", "Parameters", "Parameters:", ":param", ":type")
-"""What begins a docstring that says nothing before its parameters."""
+_begins_section: Any = re.compile(
+    r"(?:Args|Arguments|Attributes|Parameters):|(?:Returns|Raises|Yields|Examples?|Notes?):$"
+    r"|:(?:param|type|returns?|rtype|raises)\b"
+).match
+"""Finds the line that ends what a docstring says first, even where no empty one stands before it."""
+_UNDERLINE = "---"
+"""What stands under the title of a section in NumPy's style."""
 _KINDS = frozenset({"attributes", "other parameters", "parameters"})
 
 
@@ -23,12 +29,13 @@ def docstring_of(function: Any) -> str:  # noqa: ANN401 - any callable
 def first_paragraph(docstring: str) -> str:
     """Return a docstring's first paragraph in one line; "" where it begins with its parameters."""
     lines: list[str] = []
-    for line in inspect.cleandoc(docstring).splitlines():
-        if not line.strip():
+    for line in map(str.strip, inspect.cleandoc(docstring).splitlines()):
+        if line.startswith(_UNDERLINE):
+            lines = lines[:-1]
             break
-        lines.append(line.strip())
-    if not lines or lines[0].startswith(_SECTIONS):
-        return ""
+        if not line or _begins_section(line):
+            break
+        lines.append(line)
     return " ".join(lines)
 
 

@@ -9,6 +9,7 @@ is refused. Validation still checks all of it.
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +35,8 @@ _BASIC = frozenset(
 _CLOSED = _BASIC | {"additionalProperties"}
 _KINDS = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"})
 """Keywords of which one at least says what a value is."""
-_MASKED = "*" * 10
-"""What pydantic tells of a default that is secret: a model would take it for the value."""
+_MASKED = f'"{"*" * 10}"'
+"""What pydantic writes in place of a secret: a model would take it for the value."""
 _SILENT = frozenset({"additionalProperties", "discriminator", "title"})
 """Keywords that tell a model nothing."""
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
@@ -155,7 +156,7 @@ class _Writing:
         # `True` is a schema, too: of anything.
         schema: dict[str, Any] = given if is_dict(given) else {}
         rules = self._rules
-        if schema.get("default") == _MASKED:
+        if not _can_be_told(schema.get("default")):
             schema = {key: value for key, value in schema.items() if key != "default"}
         if "$ref" in schema:
             return self._reference(schema, place)
@@ -182,14 +183,15 @@ class _Writing:
             return self._node(value, f"{place}[]")
         if key == "additionalProperties" and is_dict(value):
             return self._node(value, f"{place}.*".lstrip("."))
-        return value
+        # What is written is the caller's to change.
+        return copy.deepcopy(value)
 
     def _reference(self, schema: dict[str, Any], place: str) -> dict[str, Any]:
         name = definition(schema["$ref"])
         if name not in self._given:
             # It was put there by hand, and leads elsewhere.
-            return schema
-        beside = {key: value for key, value in schema.items() if key != "$ref"}
+            return copy.deepcopy(schema)
+        beside = {key: copy.deepcopy(value) for key, value in schema.items() if key != "$ref"}
         if self._rules.inline and name not in self._open:
             self._open.append(name)
             inlined = self._node({**self._given[name], **beside}, place)
@@ -230,6 +232,15 @@ class _Writing:
 def definition(reference: str) -> str:
     """Return the name of the definition that a `$ref` leads to."""
     return reference.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+
+
+def _can_be_told(default: object) -> bool:
+    """Tell whether JSON can be written of a default, and nothing in it is secret."""
+    try:
+        text = json.dumps(default, allow_nan=False)
+    except ValueError:
+        return False
+    return _MASKED not in text
 
 
 def _check_typed(schema: dict[str, Any], place: str, rules: Rules) -> None:
