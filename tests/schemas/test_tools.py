@@ -7,11 +7,12 @@ import json
 import pickle
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, Unpack
 
 import msgspec
 import pytest
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter
+from typing_extensions import TypedDict
 
 from tests.schemas.sdks import STRICT, TOOLS, accept_tools, method_of, schemas_of
 from tests.stages.test_tools import Options, Packed, Point, WeatherArgs, made
@@ -80,6 +81,14 @@ def _pairs(city: str, pair: tuple[int, str]) -> None: ...
 
 
 def _bare(city: str, values: list[Any]) -> None: ...
+
+
+class _More(TypedDict):
+    depth: int
+    handler: NotRequired[Callable[[], int]]
+
+
+def _bad_more(city: str, **more: Unpack[_More]) -> None: ...
 
 
 class _Deep(BaseModel):
@@ -237,6 +246,7 @@ def test_an_only_parameter_that_is_an_object_is_the_arguments() -> None:
             {"tool": _bad},
             "the parameter 'handler' of the tool 'tool' has a type that no JSON schema can tell",
         ),
+        ({"tool": _bad_more}, "the parameter 'handler' of the tool 'tool' has a type"),
         ({"tool": _WithCallable}, "the parameter 'handler' of the tool 'tool' has a type"),
         ({"tool": TypeAdapter(_WithCallable)}, "the parameter 'handler' of the tool 'tool' has a type"),
         ({"tool": TypeAdapter(Callable[[], int])}, "the tool 'tool' has a type that no JSON schema can tell"),

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
+from typing_extensions import Unpack as LaterUnpack
 
 from tests.stages.test_tools import checked
 from tokenstream.errors import MisuseError
@@ -104,14 +105,14 @@ def test_a_parameter_without_a_type_takes_anything() -> None:
     assert ([1], (None,), {"x": {}}) == call.run()
 
 
-@pytest.mark.parametrize("more", [More, Some])
+@pytest.mark.parametrize("more", [Unpack[More], Unpack[Some], LaterUnpack[Some]])
 def test_named_arguments_can_be_a_typed_dict(more: Any) -> None:
-    """Those that it requires, those that it does not, and no others."""
+    """Those that it requires, those that it does not, and no others; by either `Unpack`."""
 
     def search(text: str, **more: Any) -> Any:
         return text, more
 
-    search.__annotations__["more"] = Unpack[more]
+    search.__annotations__["more"] = more
 
     assert ("t", {"limit": 1}) == checked(search, {"text": "t", "limit": 1}).run()
     assert ("t", {"limit": 1, "order": "up"}) == checked(

@@ -161,8 +161,19 @@ def test_long_values_and_long_lines_are_cut() -> None:
     [line] = lines({"name": ["x" * 500], "size": 2})
     long = checked(Literal["a" * 400], '"b"').error_for_model.splitlines()[1]
 
+    [of_long_key] = lines({"by_number": {"k" * 500: "y"}})
+
     assert len(line) < 80
     assert 300 < len(long) < 310
+    assert of_long_key.startswith("- by_number.kkk")
+    assert "k…: should be a valid integer" in of_long_key
+
+
+def test_what_an_array_lacks_is_told_by_its_index() -> None:
+    """As the key is that an object lacks."""
+    call = checked(tuple[int, list[tuple[str, str]]], [1, [["a", "b"], ["c"]]])
+
+    assert "- [1][1][1]: is missing" == call.error_for_model.splitlines()[1]
 
 
 def test_errors_that_pydantic_did_not_make_are_told_as_they_are() -> None:

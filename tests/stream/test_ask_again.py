@@ -167,6 +167,27 @@ def test_an_element_is_told_by_its_place_in_the_document() -> None:
     assert () == OutputInvalid("", text="").path
 
 
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ('{"name": "private"}', "there is nothing at 'steps': the document is an object without that key"),
+        (
+            '{"steps": "private"}',
+            "'steps' is a string at character 10, where an array or an object was expected",
+        ),
+    ],
+)
+def test_a_path_that_leads_to_nothing_is_told(text: str, problem: str) -> None:
+    """By the place, where there is no more of the document than that."""
+    with Stream([text], format="pieces") as stream, pytest.raises(OutputInvalid) as caught:
+        list(stream.items(Step, at="steps"))
+
+    assert (
+        f"The output is not the JSON that was asked for: {problem}. Write all of it again, corrected."
+    ) == pickle.loads(pickle.dumps(caught.value)).words_for_model
+    assert problem == str(caught.value)
+
+
 def test_a_tool_call_is_told_in_the_tools_words() -> None:
     """`error.words_for_model` and `error_for_model` are one."""
     call = {"id": "call_1", "function": {"name": "Step", "arguments": '{"title": "Boil"}'}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -13,7 +13,7 @@ from tokenstream.partial_json._schema import is_struct_type
 from tokenstream.schemas._docstrings import docstring_of, first_paragraph, parameter_descriptions
 from tokenstream.schemas._rules import Refused, definition
 from tokenstream.stages._tools_kinds import FunctionTool
-from tokenstream.stages._tools_signature import adapter_of
+from tokenstream.stages._tools_signature import adapter_of, is_unpacked
 
 if TYPE_CHECKING:
     from tokenstream.stages._tools_kinds import Tool
@@ -120,8 +120,13 @@ def _left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> 
     """Tell whether a parameter is left to its default, since no JSON can be of its type.
 
     Raises:
-        Refused: It has no default.
+        Refused: It has no default, or is several further arguments, and one of these cannot be told.
     """
+    if is_unpacked(signature.types[name]):
+        culprit = _culprit(get_args(signature.types[name])[0])
+        if culprit:
+            raise Refused(culprit, _NO_JSON)
+        return False
     if _has_schema(signature.types[name]):
         return False
     if parameter.default is _EMPTY and parameter.kind not in _OPTIONAL:

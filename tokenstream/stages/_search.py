@@ -198,10 +198,9 @@ class Search(Reading, Generic[OutT]):
         if stands == 0 and kind not in self._wanted and kind != _NULL:
             pattern = self._follower.pattern
             self._refuse(
-                OutputInvalid(
+                _nothing_to_read(
                     f"{pattern.name(len(pattern))} is {_KINDS[kind]} at character {self._begun:,}, "
                     f"where {self._wanted_name} was expected",
-                    text="",
                     offset=self._begun,
                 ),
                 out,
@@ -232,9 +231,16 @@ class Search(Reading, Generic[OutT]):
         if empty:
             return None
         without = " without that key" if self._kind in CONTAINERS else ""
-        return OutputInvalid(
+        return _nothing_to_read(
             f"there is nothing at {pattern.name(len(pattern))}: {pattern.name(missing)} "
-            f"is {_KINDS[self._kind]}{without}",
-            text="",
-            offset=None,
+            f"is {_KINDS[self._kind]}{without}"
         )
+
+
+def _nothing_to_read(problem: str, *, offset: int | None = None) -> OutputInvalid:
+    # Most answers need none of its words.
+    from tokenstream.stages._tools_words import words_for_place
+
+    error = OutputInvalid(problem, text="", offset=offset)
+    error.words_for_model = words_for_place(problem)
+    return error

@@ -23,6 +23,7 @@ from typing import (
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict, is_typeddict
+from typing_extensions import Unpack as LaterUnpack
 
 from tokenstream._json import decode
 from tokenstream.errors import MisuseError, ProtocolError
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["Signature", "adapter_of"]
+__all__ = ["Signature", "adapter_of", "is_unpacked"]
 
 _EMPTY = inspect.Parameter.empty
 _BEGUN: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
@@ -202,7 +203,7 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
             fields[name] = NotRequired[several[type_]]
         elif parameter.kind is not _NAMED:
             fields[name] = _with_default(type_, parameter.default)
-        elif get_origin(type_) is Unpack:
+        elif is_unpacked(type_):
             fields.update(_fields_of_typed_dict(get_args(type_)[0]))
         else:
             others = _Others(type_)
@@ -213,6 +214,11 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
     )
     annotated: Any = Annotated
     return TypeAdapter(arguments if others is None else annotated[arguments, others])
+
+
+def is_unpacked(type_: Any) -> bool:  # noqa: ANN401 - any type
+    """Tell whether it is the `Unpack[…]` of a TypedDict; that of typing_extensions is another one."""
+    return get_origin(type_) in (Unpack, LaterUnpack)
 
 
 def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a TypedDict

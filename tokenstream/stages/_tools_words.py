@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import OutputInvalid
 
-__all__ = ["words_for_model", "words_for_output"]
+__all__ = ["words_for_model", "words_for_output", "words_for_place"]
 
 _MOST_PLACES = 12
 _MOST_IN_LINE = 300
+_MOST_OF_PLACE = 120
 _MOST_OF_VALUE = 60
 _MOST_AROUND = 20
 _THEY = "they end", "they are", "they go"
@@ -67,6 +68,15 @@ def words_for_output(error: OutputInvalid) -> str:
     return "\n".join(["The output is not valid:", *lines, "Write all of it again, corrected."])
 
 
+def words_for_place(problem: str) -> str:
+    """Return that an output lacks what is read of it, in words for the model that wrote it.
+
+    Args:
+        problem: What is wrong where, without what the model wrote.
+    """
+    return f"The output is not the JSON that was asked for: {problem}. Write all of it again, corrected."
+
+
 def _near(text: str, offset: int, words: tuple[str, str, str]) -> str:
     end, be, go = words
     if offset >= len(text):
@@ -106,7 +116,9 @@ def _lines(
         found = places.setdefault(place, {}).setdefault(form, {})
         found[f"{inner} {_problem(each)}".lstrip()] = None
     lines = [
-        _bounded(f"- {line}") for place, forms in places.items() for line in _of_place(place or whole, forms)
+        _cut(f"- {line}", _MOST_IN_LINE)
+        for place, forms in places.items()
+        for line in _of_place(place or whole, forms)
     ]
     more = len(lines) - _MOST_PLACES
     return lines if more <= 0 else [*lines[:_MOST_PLACES], f"- and {more} more places"]
@@ -116,7 +128,8 @@ def _of_place(place: str, forms: Mapping[str, Mapping[str, None]]) -> list[str]:
     problems = list(next(iter(forms.values())))
     if len(forms) > 1:
         problems = [", or ".join(dict.fromkeys("; ".join(found) for found in forms.values()))]
-    return [f"{place}: {problem}" for problem in problems]
+    # What is wrong follows a long place, too.
+    return [f"{_cut(place, _MOST_OF_PLACE)}: {problem}" for problem in problems]
 
 
 def _place(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
@@ -129,10 +142,11 @@ def _place(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, 
     missing = error.get("type") == "missing"
     form = outer = place = ""
     for position, key in enumerate(loc):
-        if is_list(value) and isinstance(key, int) and key < len(value):
-            value = value[key]
+        lacks = missing and position == len(loc) - 1
+        if is_list(value) and isinstance(key, int) and (lacks or key < len(value)):
+            value = None if lacks else value[key]
             place += f"[{key}]"
-        elif is_dict(value) and (key in value or (missing and position == len(loc) - 1)):
+        elif is_dict(value) and (lacks or key in value):
             value = value.get(str(key))
             place += f".{key}"
         elif not form:
@@ -160,11 +174,11 @@ def _value(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
         return "this"
-    return text if len(text) <= _MOST_OF_VALUE else f"{text[:_MOST_OF_VALUE]}…"
+    return _cut(text, _MOST_OF_VALUE)
 
 
-def _bounded(line: str) -> str:
-    return line if len(line) <= _MOST_IN_LINE else f"{line[:_MOST_IN_LINE]}…"
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _always(words: str) -> Callable[[Mapping[str, Any]], str]:
