@@ -132,6 +132,9 @@ class Look:
         # A key without quotes, on a line of its own.
         if self._in_object and "\n" in peek.between(self._start, position) and peek.key(position):
             return Verdict.UNSURE
+        if position > self._start and not (self._in_object or self._quoting):
+            # The next element may lack its opening quote, and the comma before it.
+            return Verdict.UNSURE
         return Verdict.INNER
 
     @under(("",), _BEHIND_QUOTE, _BEHIND_COMMA)
