@@ -508,6 +508,11 @@ def test_what_is_asked_of_what_has_not_come_says_how_to_ask() -> None:
 
     with pytest.raises(AttributeError, match=r"\.title was asked .* draft\.get\("):
         _ = draft.best.title
+    for name in ("name", "value"):
+        # Fields are called so more often than anything else.
+        with pytest.raises(AttributeError, match=rf"^\.{name} was asked .* draft\.get\(") as told:
+            getattr(draft.best, name)
+        assert told.value.name == name
     with pytest.raises(AttributeError, match=r"\[0\] was asked .* draft\.get\("):
         _ = draft.steps[0]
     with pytest.raises(TypeError, match="not iterable"):

@@ -26,6 +26,13 @@ class Missing(Enum):
         __iter__ = None
         """There is nothing to go through: without it `__getitem__` would make this look as if there were."""
 
+        @property
+        def name(self) -> NoReturn:
+            # An enum's own attributes have the names that fields often have.
+            raise AttributeError
+
+        value = name
+
         def __getattr__(self, name: str) -> NoReturn:
             # What Python itself and its tools ask any object for, such as `__rich_repr__`, is nobody's field.
             asked = f"Missing has no {name}" if name.startswith("_") else _advice(f".{name}")
