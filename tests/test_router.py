@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
+from tokenstream import Stream, Tools
 from tokenstream.errors import MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
 from tokenstream.events import (
     Event,
@@ -600,3 +601,42 @@ def test_an_asynchronous_handler_is_refused_where_nothing_can_be_awaited(handler
     with pytest.raises(MisuseError, match=rf"'{name}' for TextDelta is asynchronous, .* AsyncStream"):
         _run(router).refuse_async()
     _run(Router()).refuse_async()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_types_of_a_function_that_made_the_router_are_known_later(given: bool) -> None:
+    """Their names are gone when it is run, and were there when the tool was given."""
+
+    def make() -> Router:
+        class Town(BaseModel):
+            name: str
+
+        def locate(city: Town, radius: int = 1) -> str:
+            return f"{radius} around {city.name}"
+
+        router = Router(Tools(locate)) if given else Router()
+        if not given:
+            router.tool(locate)
+        return router
+
+    router = make()
+    function = {"name": "locate", "arguments": '{"city": {"name": "Oslo"}}'}
+    call = {"index": 0, "id": "call_1", "function": function}
+    chunk = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+
+    assert {"call_1": "1 around Oslo"} == dict(Stream([chunk], format="openai-chat").run(router))
+    assert {"city", "radius"} == router.tools.to_anthropic()[0]["input_schema"]["properties"].keys()
+
+
+def test_types_that_are_not_there_yet_are_looked_for_when_the_router_is_run() -> None:
+    """A decorated function may be written before them."""
+    router = Router()
+
+    @router.tool
+    def locate(city: Later) -> str:
+        return city.name
+
+    class Later(BaseModel):
+        name: str
+
+    assert ["name"] == router.tools.to_anthropic()[0]["input_schema"]["required"]

@@ -7,6 +7,7 @@ says; where there is one thing to do, a loop over a view is shorter.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
 
@@ -14,6 +15,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.partial_json._repairs import checked_lenient
 from tokenstream.stages._handlers import Entry, Run, ToolFailed
+from tokenstream.stages._tools_kinds import FunctionTool
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
+    from tokenstream.stages._tools_kinds import Tool
 
 __all__ = ["Router", "ToolFailed", "ToolResults"]
 
@@ -90,8 +93,9 @@ class Router:
         self._entries: list[Entry] = []
         self._tools: dict[str, Entry] = {}
         if tools is not None:
-            for name, function in _functions(tools).items():
-                self._add_tool(function, name, None, checked_lenient(lenient))
+            functions = _functions(tools)
+            for made in tools.checks():
+                self._add_tool(functions[made.name], made.name, None, checked_lenient(lenient), made)
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} handlers>"
@@ -298,7 +302,12 @@ class Router:
         return self._adding(f"{what} {at!r}", _TEXT if tool is None else _ARGUMENTS, view, tool)
 
     def _add_tool(
-        self, function: Callable[..., Any], name: str, arguments: object, lenient: Lenient
+        self,
+        function: Callable[..., Any],
+        name: str,
+        arguments: object,
+        lenient: Lenient,
+        made: Tool | None = None,
     ) -> Callable[..., Any]:
         purpose = f"tool {name!r}"
         if name in self._tools:
@@ -310,8 +319,16 @@ class Router:
             )
         checked_by = function if arguments is None else arguments
         takes_call = arguments is not None and not _takes(function, 1)
+        if made is None and arguments is None:
+            made = _local_tool(function, name)
         entry = Entry(
-            function, purpose, tool=name, checked_by=checked_by, takes_call=takes_call, lenient=lenient
+            function,
+            purpose,
+            tool=name,
+            checked_by=checked_by,
+            takes_call=takes_call,
+            lenient=lenient,
+            made=made,
         )
         self._add(entry)
         self._tools[name] = entry
@@ -327,6 +344,19 @@ def _functions(tools: Any) -> dict[str, Callable[..., Any]]:  # noqa: ANN401 - w
             "a router is made with tokenstream.Tools(function, …), or with none, and more is registered"
         )
     return tools.functions()
+
+
+def _local_tool(function: Any, name: str) -> Tool | None:  # noqa: ANN401 - whatever is given
+    """Return what checks the calls of a function that was defined in another one; None for any else.
+
+    Its annotations may be the names of types of that other function, which are only
+    there while that runs; a router is run later.
+    """
+    if "<locals>" in getattr(function, "__qualname__", ""):
+        # What cannot be told yet is looked for again when the router is run, and raises then.
+        with suppress(MisuseError):
+            return FunctionTool(name, function)
+    return None
 
 
 def _name_of(function: Any) -> str:  # noqa: ANN401 - whatever is given

@@ -124,6 +124,20 @@ def test_named_arguments_can_be_a_typed_dict(more: Any) -> None:
     )
 
 
+def test_a_local_name_hides_a_global_one() -> None:
+    """In an annotation that is a string, too."""
+
+    class Place(BaseModel):
+        town: str
+
+    def take(place: Any, more: int = 1) -> Any:
+        return place, more
+
+    take.__annotations__["place"] = "Place"
+
+    assert (Place(town="Oslo"), 1) == checked(take, {"place": {"town": "Oslo"}}).run()
+
+
 def take_place(place: Place) -> Place:
     return place
 

@@ -111,6 +111,24 @@ def test_a_recorded_answer_is_the_second_one() -> None:
     assert words.startswith("The output is no valid JSON: it goes wrong at character 17, near ")
 
 
+def test_a_tools_arguments_are_asked_for_again_by_what_their_call_gave() -> None:
+    """The words are the call's result, which is flagged as an error."""
+    wrong, good = [testing.script().tool_call("Recipe", each).finish("tool_calls") for each in (WRONG, GOOD)]
+    with testing.serve([wrong, good]) as server:
+        url = server.url + PATHS["anthropic"]
+        with connect(url, json={"tools": Tools(Recipe).to_anthropic()}) as stream:
+            with pytest.raises(OutputInvalid) as caught:
+                stream.result(Recipe, tool="Recipe")
+            [call] = stream.message.tool_calls
+        turns = ToolResults(stream.message, {call.id: caught.value.words_for_model}, errors=[call.id]).turns()
+        with connect(url, json={"turns": turns}) as stream:
+            recipe = stream.result(Recipe, tool="Recipe")
+
+    assert Recipe.model_validate(GOOD) == recipe
+    assert ["assistant", "user"] == [turn["role"] for turn in turns]
+    assert {"content": WORDS, "is_error": True}.items() <= turns[1]["content"][0].items()
+
+
 def test_a_second_wrong_answer_is_the_error() -> None:
     """There are two requests, and no third."""
     with testing.serve([_said(WRONG), _said("no JSON"), _said(GOOD)]) as server:

@@ -71,6 +71,8 @@ class Entry(NamedTuple):
     """Whether the tool takes the call beside its arguments."""
     lenient: Lenient = False
     """Whether the arguments of the tool are read where they are almost JSON."""
+    made: Tool | None = None
+    """What checks the calls of the tool; None where that is made when the tool is asked for."""
 
     @property
     def name(self) -> str:
@@ -83,6 +85,8 @@ class Entry(NamedTuple):
 
     def as_tool(self) -> Tool:
         """Return what checks the calls of the tool that it is."""
+        if self.made is not None:
+            return self.made
         if self.checked_by is self.function:
             return FunctionTool(str(self.tool), self.function)
         return TypeTool(str(self.tool), self.checked_by, self.function)

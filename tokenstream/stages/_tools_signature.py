@@ -250,10 +250,8 @@ def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dic
     written = SimpleNamespace(__annotations__=declared)
     plain = _plain(function)
     names: dict[str, Any] = getattr(plain, "__globals__", {})
-    try:
-        return get_type_hints(written, names, include_extras=True)
-    except NameError:
-        return get_type_hints(written, names, _local_names(plain), include_extras=True)
+    # A local name hides a global one, as in the code of the function.
+    return get_type_hints(written, names, _local_names(plain), include_extras=True)
 
 
 def _plain(function: Any) -> Any:  # noqa: ANN401 - any callable
