@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import raw_unicode_escape_decode
 from json import JSONDecoder
 from json.scanner import make_scanner
 from typing import Any
@@ -47,6 +48,12 @@ _UNDECIDED = _CUT.fullmatch
 _decoder: Any = JSONDecoder()
 scan: Any = make_scanner(_decoder)
 """Reads the JSON that begins at a position, in C: what `json.loads` is made of."""
+_scan_string: Any = _decoder.parse_string
+"""Reads a string, from behind its quote on, in C."""
+_read_codes = raw_unicode_escape_decode
+"""Reads `\\uXXXX`, up to one that is cut, in C and in half the time; all other escapes stay as they are."""
+_FEW = 128
+"""Characters up to which a piece mostly has no other escapes, if it has such."""
 _FIRST_HALF = ("d8", "d9", "da", "db", "dA", "dB", "D8", "D9", "Da", "Db", "DA", "DB")
 
 
@@ -71,18 +78,19 @@ def decided(text: str) -> int:
     """
     size = len(text)
     last = text.rfind("\\", -_LONGEST_CODE)
-    if last < 0 or (text[last - 1 : last] == "\\" and _is_escaped(text, last)):
+    if last < 0:
         return size
     length = size - last
-    if length > 1 and (
-        text[last + 1] != "u" or (length == 6 and text[last + 2 : last + 4] not in _FIRST_HALF)
-    ):
+    if length > 1 and (text[last + 1] != "u" or (length == 6 and text[last + 2] not in "dD")):
+        return size
+    if last and text[last - 1] == "\\" and _is_escaped(text, last):
         return size
     before = last - 6
     if (
         before >= 0
-        and text[before] == "\\"
+        and text[before + 2] in "dD"
         and text[before + 2 : before + 4] in _FIRST_HALF
+        and text[before] == "\\"
         and not _is_escaped(text, before)
         and _UNDECIDED(text, before)
     ):
@@ -148,31 +156,28 @@ def read_on(held: str, text: str) -> tuple[str, str] | None:
         >>> read_on("", r"caf\u00e9 \ud8"), read_on(r"\ud8", r"3d\ude00!"), read_on("", r'\n"')
         (('café ', '\\ud8'), ('😀!', ''), None)
     """
-    last = text.rfind("\\")
-    if held and last < _LONGEST_CODE:
-        text, held = held + text, ""
-        last = text.rfind("\\")
-    rest = len(text) - last
-    # The sentinel completes an escape that is cut, so that the scan goes through. What it has come
-    # to tells whether there is one: as many of its letters are left as the escape did not take.
-    is_near = rest <= _LONGEST_CODE
-    string: str
+    if held:
+        text = held + text
+    size = len(text)
+    if size > _FEW:
+        size = decided(text)
+    elif "\\u" in text:
+        if text.isascii():
+            try:
+                string, size = _read_codes(text, "strict", False)  # noqa: FBT003 - it takes no names
+            except UnicodeDecodeError:
+                return None
+            # Another escape has kept its backslash, and no half of a surrogate pair is printable.
+            if string.isprintable() and "\\" not in string and '"' not in string and "\\U" not in text:
+                return string, text[size:]
+        size = decided(text)
+    elif text[-1] == "\\":
+        size = decided(text)
+    rest = text[size:]
+    if rest:
+        text = text[:size]
     try:
-        string, end = scan(f'"{held}{text}bbbb"' if is_near else f'"{held}{text}"', 0)
+        string, end = _scan_string(text + '"', 0)
     except ValueError:
         return None
-    if end != len(held) + len(text) + (6 if is_near else 2):
-        return None
-    if not is_near:
-        return string, ""
-    if string[-4:] == "bbbb":
-        string = string[:-4]
-        if rest < _LONGEST_CODE or not "\ud800" <= string[-1] <= "\udbff" or text[-1] == string[-1]:
-            return string, ""
-        return string[:-1], text[last:]
-    if last >= _LONGEST_CODE and text[last - 4] in "dD":
-        # It may be the second half of a pair.
-        text = held + text
-        size = decided(text)
-        return scan(f'"{text[:size]}"', 0)[0], text[size:]
-    return string[: 1 - rest] if rest > 1 else string[:-4], text[last:]
+    return None if end <= size else (string, rest)

@@ -173,23 +173,32 @@ class Quoted:
         Returns:
             None where not all of the piece belongs to the string, or it takes more than JSON's own reading.
         """
-        read = read_on(held, text) if self._is_usual else None
+        if self.kind is not PLAIN or self._watched or self._is_raw:
+            return None
+        read = read_on(held, text)
         if read is None:
             return None
         string, rest = read
-        # What follows a backspace or form feed may say that the backslash was not escaped.
-        if "\b" in string or "\f" in string:
+        # Most of what escapes come to is plain text, of which nothing is to be noted.
+        if (not string.isprintable() or "\\" in string or '"' in string) and not self._goes_through(
+            string, held + text, rest
+        ):
             return None
-        if '"' in string or not self._undone:
-            text = held + text
-            end = len(text) - len(rest)
-            if '"' in string and (
-                "\\u0022" in text or _CLOSING(text, 0, end - 2 * (string[-1] == '"')) is not None
-            ):
-                return None
-            self._note_escapes(string, text, 0, end)
         self.remember(string)
         return read
+
+    def _goes_through(self, string: str, text: str, rest: str) -> bool:
+        """Take note of a piece of escapes, and tell whether no more than JSON's own reading is due."""
+        # What follows a backspace or form feed may say that the backslash was not escaped.
+        if "\b" in string or "\f" in string:
+            return False
+        end = len(text) - len(rest)
+        if '"' in string:
+            if "\\u0022" in text or _CLOSING(text, 0, end - 2 * (string[-1] == '"')) is not None:
+                return False
+            self._watched = string[-1] == '"'
+        self._undone = self._undone or _DOUBTFUL(text, 0, end) is not None
+        return True
 
     def _read_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
         """Read escapes of JSON, and what is between them, as far as they mean no more than in JSON."""
