@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock, patch
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import JSONEvent
 
 _PARTS = [
-    *("a", "b", "bbbb", "u", "ud83d", " ", "é", "模", "\ud83d", "\ude00", "\x7f"),
+    *("a", "b", "bbbb", "u", "U", "ud83d", "}", " ", "é", "模", "\ud83d", "\ude00", "\x7f"),
     *(r"\n", r"\"", r"\\", r"\/", r"\b", r"\u6a21", r"\ubbbb", r"\u00bb", r"\u0062", r"\uD55C"),
     *(r"\ud83d", r"\ude00", r"\ud83d\ude00", r"\uD83D\uDE00", r"\uDBFF", r"\ud83d\\", r"\ud83d\n"),
     *(r"\\ud83d", r"\\u0022"),
@@ -31,11 +31,14 @@ _PARTS = [
 _ODD_PARTS = [
     *(r"\u0022", r"\u000a", r"\u005C", r"\u005d", r"\alpha", r"\frac", "nu", "C:", "}", "]", "`", "'"),
     *(r"\q", r"\x", r"\u12g4", r"\u", r"\ud8", r"\ud83d\u", r"\ud83d\ud", r"\ud83d\x", "\n", "\x00"),
+    *(r"\U0001f600", r"\u0009", "d83d"),
     *('"', '":"', '",'),
 ]
 _STRINGS = st.lists(st.sampled_from(_PARTS), max_size=8).map("".join)
 _ODD = st.lists(st.sampled_from([*_PARTS, *_ODD_PARTS]), max_size=8).map("".join)
-_AROUND = st.sampled_from([('"', '"'), ('["', '", 1]'), ('{"a": "', '", "b": 1}'), ('{"', '": 1}')])
+_AROUND = st.sampled_from(
+    [('"', '"'), ('["', '", 1]'), ('{"a": "', '", "b": 1}'), ('{"', '": 1}'), ('{"a": "', "")]
+)
 
 
 def _told(pieces: list[str], **options: Any) -> list[tuple[list[JSONEvent], Any, Any]]:
@@ -71,6 +74,7 @@ def test_a_piece_tells_what_it_tells_character_by_character(
         single = _told([*text], lenient=lenient)
 
     assert plain == fast
+    assert single[-1][1:] == fast[-1][1:]
     assert [single[end - 1][1:] for end in cuts[1:] if end] == [
         shown[1:] for end, shown in zip(cuts[1:], fast, strict=False) if end
     ]
@@ -100,3 +104,16 @@ def test_half_a_pair_waits_for_the_other_and_no_longer(lenient: bool) -> None:
     ]
 
     assert [[], [], [], ["\U0001f600"], [], ["\ud83d\n"]] == texts
+
+
+@pytest.mark.parametrize(
+    "string", [r"x\" } abc", r"x\"abc} \n abc", r"x\"y\"] \n", r"\"a\" \"", r"\"a]\n\"}"]
+)
+def test_what_stands_behind_a_quote_decides_wherever_the_text_is_cut(string: str) -> None:
+    """A bracket behind it may have closed the document, so that an end that is missing is not made up."""
+    text = f'{{"a": "{string}'
+    whole = _told([text], lenient=True)[-1]
+
+    for cuts in combinations(range(6, len(text)), 3):
+        bounds = [0, *cuts, len(text)]
+        assert whole == _told([text[start:end] for start, end in pairwise(bounds)], lenient=True)[-1]

@@ -43,6 +43,7 @@ from tokenstream.partial_json._strings import (
     is_undecided,
     read_on,
     scan,
+    scan_string,
     unescape,
     whole_string,
 )
@@ -118,6 +119,15 @@ class StrictReader(LateReader):
             string: str | None
             if not self._held and "\\" not in text:
                 string = text if '"' not in text and text.isprintable() else None
+            elif not self._held and text[-1] != "\\" and "\\u" not in text:
+                # No escape is cut.
+                try:
+                    string, end = scan_string(text + '"', 0)
+                except ValueError:
+                    string = None
+                else:
+                    if end <= len(text):
+                        string = None
             else:
                 read = read_on(self._held, text)
                 string, self._held = (None, self._held) if read is None else read

@@ -18,6 +18,7 @@ __all__ = [
     "is_undecided",
     "read_on",
     "scan",
+    "scan_string",
     "unescape",
     "whole_string",
 ]
@@ -48,7 +49,7 @@ _UNDECIDED = _CUT.fullmatch
 _decoder: Any = JSONDecoder()
 scan: Any = make_scanner(_decoder)
 """Reads the JSON that begins at a position, in C: what `json.loads` is made of."""
-_scan_string: Any = _decoder.parse_string
+scan_string: Any = _decoder.parse_string
 """Reads a string, from behind its quote on, in C."""
 _read_codes = raw_unicode_escape_decode
 """Reads `\\uXXXX`, up to one that is cut, in C and in half the time; all other escapes stay as they are."""
@@ -173,11 +174,11 @@ def read_on(held: str, text: str) -> tuple[str, str] | None:
         size = decided(text)
     elif text[-1] == "\\":
         size = decided(text)
-    rest = text[size:]
-    if rest:
-        text = text[:size]
+    rest = ""
+    if size < len(text):
+        text, rest = text[:size], text[size:]
     try:
-        string, end = _scan_string(text + '"', 0)
+        string, end = scan_string(text + '"', 0)
     except ValueError:
         return None
     return None if end <= size else (string, rest)

@@ -328,7 +328,7 @@ def drop_cut_key(reader: LenientReader, offset: int) -> None:
 def read_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     quoted = reader.quoted
     container = reader.document.container
-    if quoted.is_simple and container is not None:
+    if quoted.is_simple and not quoted.watched and container is not None:
         # Most strings: their end needs no second look, as in `take_plain_string`.
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]

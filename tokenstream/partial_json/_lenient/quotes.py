@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,10 @@ from tokenstream.partial_json._lenient.peek import SPACES, MoreNeeded, Peek, Too
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.peek import Kind
 
-__all__ = ["Look", "Verdict"]
+__all__ = ["CLOSING", "Look", "Verdict", "is_ordinary", "may_close"]
+
+CLOSING = re.compile(r'\\"\s*+(?:[}\]`~]|\\u00[5-7]|\Z)')
+"""A quote that was escaped, before what may close the document: the string may have lacked its own."""
 
 _CLOSERS = "}])"
 _BEFORE_STRING = (",", ":", "[", "{")
@@ -34,6 +38,26 @@ class Verdict(Enum):
     """Either: there are two readings."""
     WAITS = auto()
     """Not decided before more text comes."""
+
+
+def is_ordinary(char: str) -> bool:
+    """Return whether a character means nothing behind a quote, nor is it space that goes before one.
+
+    Example:
+        >>> is_ordinary("a"), is_ordinary("}"), is_ordinary(" ")
+        (True, False, False)
+    """
+    return not (char in '\\"}]`~' or char.isspace())
+
+
+def may_close(string: str) -> bool:
+    """Return whether what may close the document can stand behind a quote in a string, or follow it.
+
+    Example:
+        >>> may_close('say "yes", or'), may_close('["yes"]'), may_close('say "yes" ')
+        (False, True, True)
+    """
+    return "}" in string or "]" in string or "`" in string or "~" in string or string[-1].isspace()
 
 
 class Look:

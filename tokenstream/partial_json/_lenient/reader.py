@@ -14,6 +14,7 @@ from tokenstream.partial_json._lenient.strings import Quoted
 from tokenstream.partial_json._lenient.tables import AFTER_ELEMENT, AFTER_FIELD, NAME, STEPS, VALUE
 from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, Repairs
 from tokenstream.partial_json._strict import fed_after_end
+from tokenstream.partial_json.events import StringDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,14 +228,21 @@ class LenientReader:
             if read is None:
                 return False
             string, self.rest = read
-        elif self.quoted.is_plain(text):
-            self.quoted.remember(text)
+            self.base += len(rest) + len(text) - len(self.rest)
+            if not string:
+                return True
+        elif self.quoted.take(text):
             string = text
+            self.base += len(text)
         else:
             return False
-        if string:
-            self.document.grow_string(string, out)
-        self.base += len(rest) + len(text) - len(self.rest)
+        # Not `document.grow_string`: another call would take a tenth of what a piece takes.
+        document = self.document
+        out.append(StringDelta(document.frame, string, document.key))
+        if document.fresh:
+            document.pieces.append(string)
+        else:
+            document.fresh = string
         return True
 
     def _read(self, text: str, out: list[JSONEvent]) -> None:

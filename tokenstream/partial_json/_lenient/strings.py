@@ -17,7 +17,7 @@ from tokenstream.partial_json._lenient.backslashes import (
     is_rest_of_path,
 )
 from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING, PLAIN, TRIPLE, Kind
-from tokenstream.partial_json._lenient.quotes import Look, Verdict
+from tokenstream.partial_json._lenient.quotes import CLOSING, Look, Verdict, is_ordinary, may_close
 from tokenstream.partial_json._strings import (
     JSON_ESCAPES,
     LONGEST_ESCAPE,
@@ -42,10 +42,9 @@ _TAIL = 32
 _LONGEST_TWICE = 14
 """Characters of a surrogate pair that is escaped twice."""
 
+_BRACKETS = frozenset("}]")
 _ENTITY: Any = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]*;)|#(?:[0-9]+|[xX][0-9a-fA-F]+);)").match
 _CUT_ENTITY: Any = re.compile(r"&#?[A-Za-z0-9]*").fullmatch
-# A quote that was escaped, before what may close the document: the string may have lacked its own.
-_CLOSING: Any = re.compile(r'\\"\s*+(?:[}\]`~]|\\u00[57]|\Z)').search
 # What may be a backslash that was not escaped.
 _DOUBTFUL: Any = re.compile(r"\\(?:[nrt\\]|u005[cC])").search
 _TWICE: Any = re.compile(r'\\\\(?:\\(["\\])|([/bfnrt]|u[0-9a-fA-F]{4}))|\\([/bfnrt]|u[0-9a-fA-F]{4})').match
@@ -96,13 +95,13 @@ class Quoted:
         "_repairs",
         "_tail",
         "_undone",
-        "_watched",
         "clean",
         "closed",
         "is_simple",
         "kind",
         "unsure",
         "waits",
+        "watched",
     )
 
     def __init__(self, kind: Kind, repairs: Repairs) -> None:
@@ -117,10 +116,11 @@ class Quoted:
         """Whether what it has come to depends on what follows."""
         self.unsure: int | None = None
         """Offset of a quote that has two readings."""
+        self.watched = False
+        """Whether what stands next may be a bracket that a quote before it seems to have let in."""
         self._repairs = repairs
         self._quoting = False
         self._tail = ""
-        self._watched = False
         self._closing_line = False
         self._has_lines = False
         """Whether a line break is in it that is not escaped."""
@@ -150,18 +150,18 @@ class Quoted:
     @property
     def _is_usual(self) -> bool:
         """Whether an escape that JSON has is that, and no more."""
-        return self.kind is PLAIN and not (self._watched or self._is_raw)
+        return self.kind is PLAIN and not (self.watched or self._is_raw)
 
-    def is_plain(self, text: str) -> bool:
-        """Return whether all of a piece belongs to the string, as it is."""
-        return (
-            self.kind is PLAIN
-            and not self._watched
-            and not self._in_path
-            and '"' not in text
-            and "\\" not in text
-            and text.isprintable()
-        )
+    def take(self, text: str) -> bool:
+        """Take a piece without a backslash, and tell whether all of it belongs to the string, as it is."""
+        if self.kind is not PLAIN or '"' in text or not text.isprintable() or self._in_path:
+            return False
+        if self.watched:
+            if not is_ordinary(text[0]):
+                return False
+            self.watched = False
+        self._tail = text[-_TAIL:] if len(text) >= _TAIL else (self._tail + text)[-_TAIL:]
+        return True
 
     def read_on(self, held: str, text: str) -> tuple[str, str] | None:
         """Return what a piece comes to that holds escapes, and the end of it that waits for more.
@@ -173,36 +173,51 @@ class Quoted:
         Returns:
             None where not all of the piece belongs to the string, or it takes more than JSON's own reading.
         """
-        if self.kind is not PLAIN or self._watched or self._is_raw:
+        if self.kind is not PLAIN or self._is_raw or (self.watched and not is_ordinary((held or text)[0])):
             return None
         read = read_on(held, text)
         if read is None:
             return None
         string, rest = read
-        # Most of what escapes come to is plain text, of which nothing is to be noted.
-        if (not string.isprintable() or "\\" in string or '"' in string) and not self._goes_through(
-            string, held + text, rest
+        # Of most pieces nothing is to be noted.
+        has_quote = '"' in string
+        if (
+            (has_quote and may_close(string))
+            or not (self._undone or (string.isprintable() and "\\" not in string))
+            or "\b" in string
+            or "\f" in string
         ):
-            return None
-        self.remember(string)
+            text = held + text
+            if not self._means_no_more(string, text, len(text) - len(rest)):
+                return None
+        else:
+            self.watched = has_quote and string[-1] == '"'
+        if has_quote:
+            self.is_simple = False
+        self._tail = string[-_TAIL:] if len(string) >= _TAIL else (self._tail + string)[-_TAIL:]
         return read
 
-    def _goes_through(self, string: str, text: str, rest: str) -> bool:
-        """Take note of a piece of escapes, and tell whether no more than JSON's own reading is due."""
+    def _means_no_more(self, string: str, text: str, end: int) -> bool:
+        """Take note of escapes, and tell whether they mean no more than in JSON.
+
+        Args:
+            string: What they come to.
+            text: They, and what is between them.
+            end: Where they end in it.
+        """
         # What follows a backspace or form feed may say that the backslash was not escaped.
-        if "\b" in string or "\f" in string:
+        if "\b" in string or "\f" in string or "\\u0022" in text:
             return False
-        end = len(text) - len(rest)
-        if '"' in string:
-            if "\\u0022" in text or _CLOSING(text, 0, end - 2 * (string[-1] == '"')) is not None:
-                return False
-            self._watched = string[-1] == '"'
-        self._undone = self._undone or _DOUBTFUL(text, 0, end) is not None
+        closers = {match[0][-1] for match in CLOSING.finditer(text, 0, end - 2 * (string[-1] == '"'))}
+        if not closers <= _BRACKETS:
+            return False
+        self._closing_line = self._closing_line or bool(closers)
+        self._note_escapes(string, text, 0, end)
         return True
 
     def _read_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
         """Read escapes of JSON, and what is between them, as far as they mean no more than in JSON."""
-        closing = _CLOSING(text, start, end)
+        closing = CLOSING.search(text, start, end)
         if closing is not None:
             end = closing.start()
         if end > start:
@@ -214,8 +229,9 @@ class Quoted:
 
     def _note_escapes(self, string: str, text: str, start: int, end: int) -> None:
         """Take note of what escapes have come to."""
-        self._watched = string[-1:] == '"'
-        self._undone = self._undone or _DOUBTFUL(text, start, end) is not None
+        self.watched = string[-1:] == '"'
+        if not self._undone:
+            self._undone = _DOUBTFUL(text, start, end) is not None
 
     def remember(self, piece: str) -> None:
         """Take note of what the string has grown by."""
@@ -263,10 +279,10 @@ class Quoted:
         self.remember(piece)
         if self._in_path:
             self._in_path = goes_on_path(piece)
-        if self._watched:
+        if self.watched:
             ink = piece.lstrip()
             if ink:
-                self._watched = False
+                self.watched = False
                 if ink[0] in "}]" or (scene.fenced and ink[0] in "`~"):
                     self._closing_line = True
 
@@ -293,7 +309,7 @@ class Quoted:
         if char in "\r\n":
             self._has_lines = True
             self._closing_line = self._closing_line or self._ends_bracket
-            self._watched = True
+            self.watched = True
         self._grow(char, pieces, scene)
         return position + 1
 
@@ -371,7 +387,7 @@ class Quoted:
             if string == "\\":
                 self._undo(scene.base + position)
             self._grow(string, pieces, scene)
-            self._watched = string == '"'
+            self.watched = string == '"'
             return position + length
         if OPENING.get(escape[1]) not in (None, ESCAPED, HTML):
             # A quote that needs no escape, unless it is the string's own.
@@ -402,7 +418,7 @@ class Quoted:
         else:
             self._undo(offset)
             self._grow(SIMPLE[letter], pieces, scene)
-            self._watched = False
+            self.watched = False
         return behind
 
     def _is_kept(self, text: str, at: int) -> bool | None:
@@ -454,7 +470,7 @@ class Quoted:
                 self._undo(scene.base + position)
             string, _ = unescape("\\" + (itself or inner or once))
             self._grow(string, pieces, scene)
-            self._watched = itself == '"'
+            self.watched = itself == '"'
             return position + int(match.end())
         return self._keep_backslash(escape, position, pieces, scene)
 
@@ -462,7 +478,7 @@ class Quoted:
         quote = self.kind.quote(text, position + 1)
         if quote is not None:
             self._grow('"', pieces, scene)
-            self._watched = True
+            self.watched = True
             return int(quote.end())
         rest = text[position + 1 : position + 1 + _MOST_ENTITY]
         if position + 1 + len(rest) == len(text) and _CUT_ENTITY(rest):
