@@ -39,6 +39,8 @@ _MASKED = f'"{"*" * 10}"'
 """What pydantic writes in place of a secret: a model would take it for the value."""
 _SILENT = frozenset({"additionalProperties", "discriminator", "title"})
 """Keywords that tell a model nothing."""
+_BY_NAME = frozenset({"patternProperties", "properties"})
+_OF_ANY_KEY = frozenset({"additionalProperties", "contentSchema", "propertyNames"})
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _FORMATS = frozenset(
     {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"},
@@ -175,13 +177,13 @@ class _Writing:
         return written
 
     def _inner(self, key: str, value: Any, place: str) -> Any:  # noqa: ANN401 - what a keyword holds
-        if key == "properties":
+        if key in _BY_NAME and is_dict(value):
             return {name: self._node(each, f"{place}.{name}".lstrip(".")) for name, each in value.items()}
         if key in _LISTS and is_list(value):
             return [self._node(each, place) for each in value]
         if key == "items" and not isinstance(value, bool):
             return self._node(value, f"{place}[]")
-        if key == "additionalProperties" and is_dict(value):
+        if key in _OF_ANY_KEY and is_dict(value):
             return self._node(value, f"{place}.*".lstrip("."))
         # What is written is the caller's to change.
         return copy.deepcopy(value)
@@ -219,14 +221,34 @@ class _Writing:
                 known["enum"] = [value]
             elif key == "oneOf":
                 known["anyOf"] = value
-            elif key not in _SILENT and (key != "default" or (value is not None and "const" not in schema)):
-                told[key] = value
+            elif _tells(key, value, schema):
+                told[key] = self._spelled_out(value)
         if told:
             words = "; ".join(
                 f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()
             )
             known["description"] = f"{known.get('description', '')} ({words})".lstrip()
         return known
+
+    def _spelled_out(self, value: Any, opened: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
+        """Return part of a schema without references, since words have no definitions beside them."""
+        if is_list(value):
+            return [self._spelled_out(each, opened) for each in value]
+        if not is_dict(value):
+            return value
+        reference = value.get("$ref")
+        name = definition(reference) if isinstance(reference, str) else ""
+        if name in self._given:
+            # One that holds itself is told once.
+            return {} if name in opened else self._spelled_out(self._given[name], (*opened, name))
+        return {key: self._spelled_out(each, opened) for key, each in value.items() if key != "title"}
+
+
+def _tells(key: str, value: object, schema: dict[str, Any]) -> bool:
+    """Tell whether a keyword says something to a model."""
+    if key == "default":
+        return value is not None and "const" not in schema
+    return key not in _SILENT or (key == "additionalProperties" and is_dict(value) and bool(value))
 
 
 def definition(reference: str) -> str:

@@ -141,7 +141,8 @@ class Tools(ToolTable):
         declared = self._written(GEMINI, "parametersJsonSchema", {})
         for function in declared:
             # A function without parameters has no schema there.
-            if not function["parametersJsonSchema"].get("properties"):
+            schema = function["parametersJsonSchema"]
+            if not (schema.get("properties") or schema.get("additionalProperties")):
                 del function["parametersJsonSchema"]
         return [{"functionDeclarations": declared}]
 
