@@ -67,6 +67,10 @@ def test_a_tool_loop_is_as_short_as_its_page_says() -> None:
 
 
 # google-genai makes a class of aiohttp's, where that is installed, of which aiohttp warns.
+_CLIENTS = ("Anthropic", "OpenAI")
+"""Names of the SDKs' clients that pages leave open."""
+
+
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 @pytest.mark.parametrize(
     "page",
@@ -90,6 +94,9 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
             with redirect_stdout(StringIO()) as output:
                 _run(block, page, namespace, runner)
             printed = output.getvalue()
+        # Their `__del__` closes them, but the collector may come to their sockets first.
+        for client in [value for value in namespace.values() if type(value).__name__ in _CLIENTS]:
+            client.close()
         namespace.clear()
         # What a block left open warns here, in the test of its own page.
         gc.collect()
