@@ -138,6 +138,16 @@ def test_the_last_drafts_are_the_calls_that_validated_calls_gives() -> None:
     assert 1 == sum(drafted.name == "unknown" for drafted in watch(Stream(SEVERAL)))
 
 
+@pytest.mark.parametrize("lenient", [False, True])
+def test_partials_of_a_tool_are_the_drafts_of_its_first_call(lenient: bool) -> None:
+    """The same ones, between the draft that tells its name and the one that has the call."""
+    drafted = Stream(SEVERAL).tool_partials(recipe=Recipe, lenient=lenient)
+    _, *drafts, last = [each.draft for each in drafted if each.index == 0]
+
+    assert drafts == list(Stream(SEVERAL).partials(Recipe, tool="recipe", lenient=lenient))
+    assert last.final() == Stream(SEVERAL).result(Recipe, tool="recipe", lenient=lenient)
+
+
 def test_a_view_that_starts_late_gives_each_call_once_and_goes_on() -> None:
     """Wherever it starts: calls that have ended come as they ended, then those that are open."""
     whole = [outcome(each) for each in watch(Stream(SEVERAL)) if each.call is not None]
