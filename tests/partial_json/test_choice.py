@@ -62,6 +62,8 @@ _LAST: list[tuple[str, Any, str]] = [
 _REFUSED = [
     ("last", '{"a": 1} {"b": 5 kg}', 9),
     ("last", "no", 2),
+    ("last", '{"a": 1} [2] x', 13),
+    ("last", '{"a": 1}[2] x', 12),
     ("first", "no", 2),
     ("first", '{"a": 5 kg} {"b": 1}', 8),
 ]

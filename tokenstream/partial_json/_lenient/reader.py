@@ -254,12 +254,14 @@ class LenientReader:
     def read_on(self, text: str, position: int, out: list[JSONEvent]) -> int:
         """Read on in a text, and return what is not read of it, since what follows decides."""
         size = len(text)
-        document, repairs = self.document, self.repaired.made
+        repairs = self.repaired.made
         while position < size or (self.final and not self.done):
             step = self.reading or self.around
             position = step(self, text, position, out)
             if len(repairs) > MOST_REPAIRS:
                 self._refuse_repairs()
+            # Asked anew: a step may have turned to another document.
+            document = self.document
             if document.error is not None:
                 return size
             if self.waits or (self.is_second and document.complete):
