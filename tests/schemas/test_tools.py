@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NotRequired, Unpack
 
 import msgspec
 import pytest
-from pydantic import BaseModel, Field, Json, SecretStr, TypeAdapter
+from pydantic import BaseModel, Field, Json, SecretStr, TypeAdapter, create_model
 from typing_extensions import TypedDict
 
 from tests.schemas.sdks import STRICT, TOOLS, accept_tools, method_of, schemas_of
@@ -353,6 +353,21 @@ def test_what_is_referred_to_is_there(api: str, keyword: str) -> None:
     assert [word in plain for word in ("book", "size")] == [word in told for word in ("book", "size")]
     # pydantic 2.10 tells nothing of some keys.
     assert "size" in told or keyword == "propertyNames"
+
+
+def test_types_that_hold_each_other_are_written_once() -> None:
+    """Not in every order that they can follow each other in, where definitions are written in place."""
+    make: Any = create_model
+    names = [f"Node{number}" for number in range(12)]
+    node_type = " | ".join(names)
+    fields: dict[str, Any] = {"inner": (f"list[{node_type}]", []), "keyed": (f"dict[str, {node_type}]", {})}
+    nodes: dict[str, Any] = {name: make(name, **fields) for name in names}
+    for node in nodes.values():
+        node.model_rebuild(_types_namespace=nodes)
+    tools = Tools(nodes["Node0"])
+
+    for api in TOOLS:
+        assert len(json.dumps(getattr(tools, method_of(api))())) < 200_000
 
 
 def test_whether_it_is_strict_is_told_as_each_api_wants_it() -> None:

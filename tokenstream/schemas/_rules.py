@@ -12,9 +12,12 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.formats._read import is_dict, is_list
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "ANTHROPIC_STRICT",
@@ -149,6 +152,7 @@ class _Writing:
         self._given = definitions
         self._written: dict[str, Any] = {}
         self._open: list[str] = []
+        self._circular = _circular(definitions) if definitions else frozenset[str]()
 
     def whole(self, schema: dict[str, Any]) -> dict[str, Any]:
         written = self._node({key: value for key, value in schema.items() if key != "$defs"}, "")
@@ -194,7 +198,7 @@ class _Writing:
             # It was put there by hand, and leads elsewhere.
             return copy.deepcopy(schema)
         beside = {key: copy.deepcopy(value) for key, value in schema.items() if key != "$ref"}
-        if self._rules.inline and name not in self._open:
+        if self._rules.inline and not self._is_within(name, self._open):
             self._open.append(name)
             inlined = self._node({**self._given[name], **beside}, place)
             self._open.pop()
@@ -230,6 +234,13 @@ class _Writing:
             known["description"] = f"{known.get('description', '')} ({words})".lstrip()
         return known
 
+    def _is_within(self, name: str, opened: Sequence[str]) -> bool:
+        """Tell whether a definition is written already, or is one of several that hold each other.
+
+        Of these one is written and no other within it: all ways from one to the next are too many.
+        """
+        return name in self._circular and any(each in self._circular for each in opened)
+
     def _spelled_out(self, value: Any, opened: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
         """Return part of a schema without references, since words have no definitions beside them."""
         if is_list(value):
@@ -239,9 +250,36 @@ class _Writing:
         reference = value.get("$ref")
         name = definition(reference) if isinstance(reference, str) else ""
         if name in self._given:
-            # One that holds itself is told once.
-            return {} if name in opened else self._spelled_out(self._given[name], (*opened, name))
+            return (
+                {} if self._is_within(name, opened) else self._spelled_out(self._given[name], (*opened, name))
+            )
         return {key: self._spelled_out(each, opened) for key, each in value.items() if key != "title"}
+
+
+def _circular(definitions: dict[str, Any]) -> frozenset[str]:
+    """Return the names of definitions that lead to themselves."""
+    leads = {name: _names_in(each) & definitions.keys() for name, each in definitions.items()}
+    found: set[str] = set()
+    for name in definitions:
+        reached: set[str] = set()
+        waiting = set(leads[name])
+        while waiting:
+            reached |= waiting
+            waiting = set[str]().union(*(leads[each] for each in waiting)) - reached
+        if name in reached:
+            found.add(name)
+    return frozenset(found)
+
+
+def _names_in(schema: Any) -> set[str]:  # noqa: ANN401 - part of a schema
+    """Return the names of the definitions that part of a schema refers to."""
+    if is_list(schema):
+        return set[str]().union(*map(_names_in, schema))
+    if not is_dict(schema):
+        return set()
+    reference = schema.get("$ref")
+    own = {definition(reference)} if isinstance(reference, str) else set[str]()
+    return own.union(*map(_names_in, schema.values()))
 
 
 def _tells(key: str, value: object, schema: dict[str, Any]) -> bool:
