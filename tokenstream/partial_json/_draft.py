@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream._log import TextLog
-from tokenstream.errors import InvalidJSON, OutputInvalid
+from tokenstream.errors import InvalidJSON
+from tokenstream.partial_json._at_once import LateObject, end_of, fields_of, read_at_once
 from tokenstream.partial_json._defaults import Filling
 from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._missing import MISSING
@@ -16,10 +17,9 @@ from tokenstream.partial_json._partial import Partial
 from tokenstream.partial_json._pattern import CONTAINERS
 from tokenstream.partial_json._schema import MOST_DEPTH, Schema
 from tokenstream.partial_json._shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
-from tokenstream.partial_json._show import WordLog, check_show
+from tokenstream.partial_json._show import check_show, log_for
 from tokenstream.partial_json._state import Fault, Page, State
 from tokenstream.partial_json._views import GrowingArray, GrowingObject, GrowingText
-from tokenstream.partial_json._walk import member
 from tokenstream.partial_json.events import StringDelta, ValueDone
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Draft(Generic[T]):
         schema = self.schema
         self._slot: Slot = schema.slot
         self._face = schema.slot.face or Face(schema.title, None, schema.slot)
-        self._parser = OutputParser(document, self._fits, lenient=lenient, max_depth=MOST_DEPTH)
+        self._parser = OutputParser(document, schema.fits, lenient=lenient, max_depth=MOST_DEPTH)
         self._log = TextLog()
         parser = self._parser
         self._page = Page(
@@ -114,6 +114,9 @@ class Draft(Generic[T]):
         self._snapshot: Partial[T] | None = None
         self._cut: InvalidJSON | LimitExceeded | None = None
         """What the parser says of a text that ended too early."""
+        self._is_untouched = not lenient and schema.core is not None
+        """Whether nothing came, or one piece that was the document: the parser has read nothing."""
+        self._is_over = False
 
     # -- what there is -----------------------------------------------------------
 
@@ -130,7 +133,7 @@ class Draft(Generic[T]):
     @property
     def has_begun(self) -> bool:
         """Whether something of the document has come."""
-        return self._parser.has_begun
+        return self.complete or self._parser.has_begun
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
@@ -229,18 +232,12 @@ class Draft(Generic[T]):
         partial: Partial[Any] = Partial(face, view, MISSING, state)
         return partial
 
-    def _fits(self, value: Any) -> bool:  # noqa: ANN401 - any JSON value
-        """Return whether a document among several is what it is to become."""
-        try:
-            self.schema.validate_text(json.dumps(value))
-        except OutputInvalid:
-            return False
-        return True
-
     # -- reading -----------------------------------------------------------------
 
     def feed(self, text: str) -> bool:
         """Read a piece of the document, and tell whether something has changed that shows."""
+        if self._is_untouched and self._take_whole(text):
+            return True
         parser, excerpt = self._parser, self._excerpt
         self._log.append(text)
         excerpt.feed(text)
@@ -254,7 +251,8 @@ class Draft(Generic[T]):
 
     def end(self) -> None:
         """Say that the text has ended; a document that is not whole by then is incomplete."""
-        if self._parser.error is None:
+        self._is_over = True
+        if self._parser.error is None and not (self._is_untouched and self.complete):
             self._excerpt.feed("")
             told = self._parser.end()
             self._page.start = self._parser.start
@@ -263,6 +261,29 @@ class Draft(Generic[T]):
             if isinstance(error, InvalidJSON) and error.offset >= self._log.length:
                 self._cut = error
             self._snapshot = None
+
+    def _take_whole(self, text: str) -> bool:
+        """Validate the first piece at once if it is the whole document, and tell whether it was."""
+        if self.complete and text:
+            # More comes behind the whole document, which the parser has to know for that.
+            self._parser.feed(self._log.join())
+            if self._is_over:
+                self._parser.end()
+        closer = end_of(text) if text.__class__ is str and not self.complete else ""
+        entry = read_at_once(self._slot, text, most_depth=MOST_DEPTH) if closer else MISSING
+        self._is_untouched = entry is not MISSING or not text
+        if entry is MISSING:
+            return False
+        self._log.append(text)
+        names = self._face.names or ()
+        self._outcome = entry
+        self._root = LateObject(self._begun_anew, text, names, entry) if closer == "}" else entry
+        self._snapshot = None
+        return True
+
+    def _begun_anew(self) -> Draft[Any]:
+        asked: Any = self.schema
+        return Draft(asked, defaults=self._filling is not None, show=self._how, words=self._words)
 
     def _take(self, events: list[JSONEvent]) -> bool:
         changed = False
@@ -306,14 +327,8 @@ class Draft(Generic[T]):
             self._excerpt.open(event.offset)
         self._leaf = slot, name, inside
         shows = name is not None and (node is None or node.shows)
-        self._text = self._log_for(how) if kind == "string" and shows and slot.shows_text else None
+        self._text = log_for(how, self._words) if kind == "string" and shows and slot.shows_text else None
         return self._text is not None
-
-    def _log_for(self, how: How) -> TextLog | None:
-        """Return where a string grows; None where it shows at its end."""
-        if how == "characters":
-            return TextLog()
-        return WordLog(self._words()) if how == "words" and self._words is not None else None
 
     def _begin_again(self, node: Open, key: str | int) -> None:
         """Begin the value of a key that has one: the last counts, but how is told by the whole."""
@@ -352,8 +367,7 @@ class Draft(Generic[T]):
         if parent is None:
             if entry.__class__ not in _NOT_READ and node.is_object:
                 # What the finished object has shows, however it came to have it.
-                names = self._face.names or ()
-                node.rest = {name: found for name in names if (found := member(entry, name)) is not MISSING}
+                node.rest = fields_of(self._face.names or (), entry)
             shown = node.view()
         elif entry.__class__ in _NOT_READ:
             settled = entry.__class__ is Failed

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json.events import JSONEvent, JSONKind
 
-__all__ = ["LateEvents", "LateReader", "container_at"]
+__all__ = ["LateEvents", "LateReader", "container_at", "may_be_too_long"]
 
 LONG = 512
 """Characters from which on a piece waits until somebody looks."""
@@ -60,20 +60,20 @@ def container_at(text: str, position: int, room: int) -> tuple[Any, int] | None:
         value, end = _scan(text, position)
     except (ValueError, StopIteration, RecursionError):
         return None
-    if _may_be_too_long(text[position:end:_STEP], text, position):
+    if may_be_too_long(text, position, end):
         return None
     return (value, end) if _fits(text, position, end, value, room) else None
 
 
-def _may_be_too_long(samples: str, text: str, position: int) -> bool:
+def may_be_too_long(text: str, position: int = 0, end: int | None = None) -> bool:
     """Return whether digits follow each other for so long that a number may be beyond the bound.
 
     Args:
-        samples: Every so many characters of the text, from `position` on.
         text: The text.
-        position: Where the first of them stands.
+        position: Where to begin.
+        end: Where to end; None for the end of the text.
     """
-    starts = (position + match.start() * _STEP for match in _TWO_DIGITS(samples))
+    starts = (position + match.start() * _STEP for match in _TWO_DIGITS(text[position:end:_STEP]))
     return any(text[start : start + _STEP].isdigit() for start in starts)
 
 

@@ -348,13 +348,13 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
     def _find(self, name: str) -> Any:  # noqa: ANN401 - any value
         if self._fields is None:
             return MISSING
-        value = self._fields.find(name)
+        # The object's own validators have the last word: of its fields nothing else is even looked at.
         outcome = self._state.outcome
-        if value is MISSING or outcome is MISSING:
-            return value
-        # The object's own validators have the last word.
-        last = member(outcome, name)
-        return value if last is MISSING else last
+        last = MISSING if outcome is MISSING else member(outcome, name)
+        if last is not MISSING and name in (self._face.names or ()):
+            return last
+        value = self._fields.find(name)
+        return value if value is MISSING or last is MISSING else last
 
     def _at(self, key: str | int) -> Any:  # noqa: ANN401 - any value
         return member(resolve(self._whole), key) if self._fields is None else self._find(str(key))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from contextlib import contextmanager
@@ -97,6 +98,14 @@ class Schema(Generic[T]):
                 _check_json(json_text)
             raise OutputInvalid(self.reason(errors), text=json_text, errors=errors) from None
         return value
+
+    def fits(self, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+        """Return whether a document that was read is what it is to become."""
+        try:
+            self.validate_text(json.dumps(value))
+        except OutputInvalid:
+            return False
+        return True
 
 
 def _check_json(text: str) -> None:

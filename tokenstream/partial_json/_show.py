@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Cutter", "How", "Show", "WordLog", "check_show", "said_in", "said_of"]
+__all__ = ["Cutter", "How", "Show", "WordLog", "check_show", "log_for", "said_in", "said_of"]
 
 How: TypeAlias = Literal["characters", "words", "values"]
 """When what is written shows."""
@@ -111,3 +111,15 @@ class WordLog(TextLog):
     def append(self, text: str) -> None:
         for word in self._words.feed(text):
             super().append(word)
+
+
+def log_for(how: How, words: Callable[[], Cutter] | None) -> TextLog | None:
+    """Return where a string grows; None where it shows at its end.
+
+    Args:
+        how: When it shows.
+        words: Makes what cuts it into words.
+    """
+    if how == "characters":
+        return TextLog()
+    return WordLog(words()) if how == "words" and words is not None else None

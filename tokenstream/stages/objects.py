@@ -5,10 +5,10 @@ All are stages over text: that of an answer, or the arguments of a tool call.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
+from tokenstream.partial_json._at_once import may_be_odd
 from tokenstream.partial_json._draft import Draft
 from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._first_fault import first_fault
@@ -32,8 +32,6 @@ __all__ = ["Field", "Items", "Partials", "validate_output"]
 T = TypeVar("T")
 
 _STOP = "the output is invalid"
-# pydantic takes these words, which JSON does not have.
-_NO_JSON = re.compile(r"NaN|Infinity").search
 
 
 def _words() -> Cutter:
@@ -350,9 +348,9 @@ def validate_output(
         >>> validate_output(dict[str, int], '{"eggs": 3}')
         {'eggs': 3}
     """
-    if not lenient and document is None and not _NO_JSON(text):
+    if not lenient and document is None and not may_be_odd(text):
         try:
-            return Schema[T].of(type).validate_text(text)
+            return Schema.of(type).validate_text(text)
         except OutputInvalid:
             # The stage tells what is wrong where, and what there is besides.
             pass
