@@ -12,6 +12,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from tests.stream.bodies import chunk
 from tests.support.json_patch import patched
@@ -24,6 +25,13 @@ pytestmark = pytest.mark.anyio
 TEXT = '{"title": "Pancakes", "steps": [{"t": "Whisk"}, {"t": "Bake"}], "n": {"a/b": [1, 2]}}'
 WHOLE = json.loads(TEXT)
 Form = dict[str, Any]
+
+
+class Served(BaseModel):
+    name: str = "…"
+    steps: list[str] = []
+    serves: int = 2
+
 
 SHAPES: dict[str, Callable[[Any], Any]] = {
     "patches": lambda drafts: drafts.patches(),
@@ -77,6 +85,32 @@ def test_each_consumer_has_patches_of_its_own() -> None:
         views = [readers[0].patches(append=True), readers[1].throttle(1000).patches()]
 
         assert [_applied(list(view)) for view in views] == [WHOLE, WHOLE]
+
+
+async def test_what_is_asked_of_drafts_holds_on_every_reader() -> None:
+    """Defaults and words, on a stream, a choice, a reader of a broadcast and a tool, at any pace."""
+    text = '{"name": "one two", "steps": []}'
+    answer = testing.script().text(text).tool_call("save", json.loads(text)).finish("tool_calls")
+    chunks = [*answer.chunks("openai-chat")]
+    bounds = [0, 3, 10, 14, 18, len(text)]
+    second = [chunk({"content": text[start:end]}, choice=1) for start, end in pairwise(bounds)]
+    last = {"name": "one two", "steps": [], "serves": 2}
+
+    def shaped(reader: Any, **options: Any) -> list[Any]:
+        asked = {"defaults": True, "show": "words", **options}
+        views = [reader.partials(Served, **asked), reader.partials(Served, **asked).throttle(1000)]
+        return [view.patches(append=True) for view in views]
+
+    with Stream([*second, *chunks], format="openai-chat") as stream:
+        given = [list(view) for view in shaped(stream.choice(1))]
+        words = [operation for operation in given[0][-2] + given[0][-1] if operation["op"] == "append"]
+        given += [list(view) for view in (*shaped(stream), *shaped(stream, tool="save"))]
+    async with AsyncStream([*second, *chunks], format="openai-chat") as other:
+        for reader in (other.broadcast().reader(), other.choice(1)):
+            given += [[patch async for patch in view] for view in shaped(reader)]
+
+    assert [_applied(patches) for patches in given] == [last] * len(given)
+    assert words[-1] == {"op": "append", "path": "/name", "value": " two"}
 
 
 def test_arguments_of_a_tool_are_patched() -> None:

@@ -163,7 +163,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
     def _step_until(self, due: float) -> Coroutine[Any, Any, Event | None]:
         if not self._driver.waits_in_time:
             raise MisuseError(
-                "text is held here until its time has come, and on trio only a stream inside `async with` "
+                "what comes is held until its time has come, and on trio only a stream inside `async with` "
                 "can be waited for so: read it there"
             )
         return self._driver.step_until(due)
