@@ -169,12 +169,17 @@ def test_what_is_valid_among_the_damage_needs_no_repair() -> None:
 # -- laws --------------------------------------------------------------------------
 
 
-@given(_ANY, st.sampled_from([1, 2, 3, 7]), st.one_of(st.none(), st.integers(0, 63)))
-def test_the_pieces_do_not_matter(text: str, size: int, allow: int | None) -> None:
-    """Value, events, repairs and error depend on the text alone."""
-    options = {"lenient": True, "allow": allow}
+@given(
+    _ANY,
+    st.sampled_from([1, 2, 3, 7]),
+    st.one_of(st.none(), st.integers(0, 63)),
+    st.sampled_from([None, "first", "last"]),
+)
+def test_the_pieces_do_not_matter(text: str, size: int, allow: int | None, document: str | None) -> None:
+    """Value, events, repairs and error depend on the text alone, whichever document is read."""
+    options = {"lenient": True, "allow": allow, "document": document}
 
-    assert _outcome(ended(text, 0, allow=allow)) == _outcome(ended(text, size, allow=allow))
+    assert _outcome(ended(text, 0, **options)) == _outcome(ended(text, size, **options))
     assert repr(events_of(text, 0, **options)) == repr(events_of(text, size, **options))
 
 
