@@ -10,7 +10,18 @@ from json.scanner import make_scanner
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import ref
 
-from tokenstream.partial_json._grammar import ENDED, FAILED, VALUE, WAITING
+from tokenstream.partial_json._grammar import (
+    AFTER_ELEMENT,
+    AFTER_FIELD,
+    ENDED,
+    FAILED,
+    FIRST_ELEMENT,
+    FIRST_KEY,
+    KEY,
+    VALUE,
+    WAITING,
+)
+from tokenstream.partial_json._numbers import MOST_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +40,12 @@ _STEP = 512
 """Two places so far apart lie in every run of digits that makes a number too long."""
 _SHORT = 20_000
 _CONTAINERS: frozenset[Any] = frozenset({dict, list})
+_GUESSES = 2
+"""How often a piece may be looked at in vain for many values at once."""
+_NEAR = 4_096
+"""How far it is guessed where members end."""
+_GAP = 64
+"""Characters between a comma and a key."""
 _TWO_DIGITS = re.compile("[0-9][0-9]").finditer
 
 
@@ -60,7 +77,7 @@ def container_at(text: str, position: int, room: int) -> tuple[Any, int] | None:
         value, end = _scan(text, position)
     except (ValueError, StopIteration, RecursionError):
         return None
-    if may_be_too_long(text, position, end):
+    if end - position > MOST_DIGITS and may_be_too_long(text, position, end):
         return None
     return (value, end) if _fits(text, position, end, value, room) else None
 
@@ -92,6 +109,23 @@ def _fits(text: str, position: int, end: int, value: Any, room: int) -> bool:  #
             if inner.__class__ in _CONTAINERS
         ]
     return not level
+
+
+def _behind_members(text: str, position: int) -> int:
+    """Return where the last comma stands that a key seems to follow; -1 where there is none.
+
+    Example:
+        >>> text = '"a": "1, 2", "b": 3, '
+        >>> _behind_members(text, 0), _behind_members(text, 12)
+        (11, -1)
+    """
+    cut = len(text)
+    position = max(position, cut - _NEAR)
+    for _ in range(3):
+        cut = text.rfind(",", position, cut)
+        if cut < 0 or text[cut + 1 : cut + _GAP].lstrip()[:1] == '"':
+            return cut
+    return -1
 
 
 def _after_reading(name: str) -> Callable[..., Any]:
@@ -225,15 +259,30 @@ class LateReader(ABC):
         begins = VALUE["{"], VALUE["["]
         # How much may be looked at for objects and arrays that prove not to be whole.
         spare = 0 if self._document.decimals else 2 * size
+        # How often what is in them may be guessed to end where it does not.
+        guesses = _GUESSES if spare else 0
+        last = {"{": text.rfind("}"), "[": text.rfind("]")}
         while position < size:
             at = self._at
             step = at.get(text[position]) if at.__class__ is dict else at
             if step.__class__ is dict:
                 self._at = step
                 position += 1
-            elif step is None:
+                continue
+            if step is None:
                 position = self._unexpected(position)
-            elif step in begins and size - position <= spare and self._may_be_whole(text, position):
+                continue
+            if guesses > 0 and (at is VALUE or at is KEY or at is FIRST_KEY or at is FIRST_ELEMENT):
+                cut = self._run_end(text, position, last)
+                if cut > position:
+                    end = self._take_run(text, position, cut)
+                    # No more is looked at in vain than is taken, and a few times the text.
+                    if 2 * (end - position) < cut - position:
+                        guesses -= 1
+                    if end:
+                        position = end
+                        continue
+            if step in begins and size - position <= spare and self._may_be_whole(text, position, last):
                 end = self._take_container(text, position)
                 spare -= 0 if end else size - position
                 position = end or step(self, text, position, [])
@@ -241,10 +290,50 @@ class LateReader(ABC):
                 position = step(self, text, position, [])
         self._base += size
 
-    def _may_be_whole(self, text: str, position: int) -> bool:
+    def _run_end(self, text: str, position: int, last: dict[str, int]) -> int:
+        """Return where whole elements or members that begin at a position seem to end; -1 where none do.
+
+        Args:
+            text: The text.
+            position: Where the first of them begins.
+            last: Where the last closing brackets are, by the opening ones.
+        """
+        if self._document.container.__class__ is list:
+            return last.get(text[position], -2) + 1
+        if text[position] != '"' or self._at is VALUE:
+            return -1
+        end = text.find("}", position, position + _NEAR)
+        if end < 0:
+            return _behind_members(text, position)
+        return end if text.find("{", position, end) < 0 else -1
+
+    def _take_run(self, text: str, position: int, cut: int) -> int:
+        """Take what stands in the open object or array up to a cut, or up to its own bracket before that.
+
+        Returns:
+            Where what is taken ends; 0 if it is not whole.
+        """
+        document = self._document
+        container = document.container
+        is_object = container.__class__ is dict
+        run = f"{{{text[position:cut]}}}" if is_object else f"[{text[position:cut]}]"
+        found = container_at(run, 0, document.max_depth - len(document.frames) + 1)
+        if found is None:
+            return 0
+        if is_object:
+            container.update(found[0])
+            self._at = AFTER_FIELD
+        else:
+            container.extend(found[0])
+            document.key = len(container)
+            self._at = AFTER_ELEMENT
+        # Two brackets are in the run and not in what is taken.
+        return position + found[1] - 2
+
+    def _may_be_whole(self, text: str, position: int, last: dict[str, int]) -> bool:
         """Return whether the document's own object or array may end in the text, or it is another one."""
-        closer = "}" if text[position] == "{" else "]"
-        return bool(self._document.frames) or text[-LONG:].rstrip(" \t\r\n")[-1:] == closer
+        closer = last[text[position]]
+        return closer > position if self._document.frames else not text[closer + 1 :].strip()
 
     def _take_container(self, text: str, position: int) -> int:
         """Take the object or array at a position if it is whole, and return where it ends; 0 if it is not."""
