@@ -13,6 +13,7 @@ from tests.benchmarks.partial_json import sizes_of
 from tests.benchmarks.tables import Table, judge
 from tests.benchmarks.turns import fastest
 from tests.benchmarks.typed_objects import Recipe
+from tokenstream import Decoder, Stream
 from tokenstream.partial_json import PartialJSONParser
 from tokenstream.stages import Partials
 from tokenstream.stages.objects import validate_output
@@ -81,11 +82,40 @@ def _stage(text: str) -> Recipe:
     return drafts[-1].final()
 
 
+def _body(text: str) -> list[bytes]:
+    """Return the whole answer of openai-chat to a request without streaming."""
+    message = {"role": "assistant", "content": text}
+    answer = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    return [json.dumps({**answer, "choices": choices}).encode()]
+
+
+def _decoded(body: list[bytes]) -> None:
+    decoder = Decoder("openai-chat")
+    decoder.feed(body[0])
+    decoder.end()
+
+
+def _result(body: list[bytes]) -> Recipe:
+    with Stream(body, format="openai-chat") as stream:
+        return stream.result(Recipe)
+
+
+def _partials(body: list[bytes]) -> Recipe:
+    with Stream(body, format="openai-chat") as stream:
+        *_, last = stream.partials(Recipe)
+    return last.final()
+
+
 def _typed_ways(text: str) -> dict[str, Callable[[], Any]]:
+    body = _body(text)
     return {
         _VALIDATE: partial(TypeAdapter(Recipe).validate_json, text),
         "validate_output": partial(validate_output, Recipe, text),
         "stages.Partials, fed whole": partial(_stage, text),
+        "Decoder alone, of the JSON body": partial(_decoded, body),
+        "stream.result, of the JSON body": partial(_result, body),
+        "stream.partials, of the JSON body": partial(_partials, body),
     }
 
 

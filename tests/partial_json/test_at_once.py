@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pickle
+import weakref
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
@@ -189,6 +191,21 @@ def test_values_of_a_dict_are_those_of_its_end() -> None:
 
     assert draft.value["a"] is draft["a"] is draft.final()["a"]
     assert extra.get("z") is extra.final().model_extra["z"]
+
+
+def test_nothing_of_a_whole_document_waits_for_the_garbage_collector() -> None:
+    """Its draft is gone as soon as nobody has it, also once its fields were gone through."""
+    stage = Partials(Step)
+    (draft,) = stage.feed(STEP)
+    kept = weakref.ref(draft.final())
+    gc.disable()
+    try:
+        assert repr(draft) == "Partial[Step](title='t', minutes=3, note=None)"
+        del stage, draft
+
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_a_piece_behind_the_end_of_a_whole_document_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream._log import TextLog
@@ -275,15 +276,14 @@ class Draft(Generic[T]):
         if entry is MISSING:
             return False
         self._log.append(text)
-        names = self._face.names or ()
-        self._outcome = entry
-        self._root = LateObject(self._begun_anew, text, names, entry) if closer == "}" else entry
+        self._outcome = self._root = entry
+        if closer == "}":
+            asked, filled = cast("Any", self.schema), self._filling is not None
+            # No method of its own, which would keep the draft from being let go of at once.
+            anew = partial(Draft, asked, defaults=filled, show=self._how, words=self._words)
+            self._root = LateObject(anew, text, self._face.names or (), entry)
         self._snapshot = None
         return True
-
-    def _begun_anew(self) -> Draft[Any]:
-        asked: Any = self.schema
-        return Draft(asked, defaults=self._filling is not None, show=self._how, words=self._words)
 
     def _take(self, events: list[JSONEvent]) -> bool:
         changed = False
