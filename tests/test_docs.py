@@ -95,7 +95,8 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
                 _run(block, page, namespace, runner)
             printed = output.getvalue()
         # Their `__del__` closes them, but the collector may come to their sockets first.
-        for client in [value for value in namespace.values() if type(value).__name__ in _CLIENTS]:
+        clients: list[Any] = [value for value in namespace.values() if type(value).__name__ in _CLIENTS]
+        for client in clients:
             client.close()
         namespace.clear()
         # What a block left open warns here, in the test of its own page.

@@ -144,7 +144,8 @@ def test_data_and_patches_are_of_what_shows(
     pieces = list(pieces_of(TEXT, size))
     drafts: list[Any] = list(Stream(pieces, format="pieces").partials(type_, show=how, defaults=defaults))
     document: Any = None
-    told = [draft for before, draft in itertools.pairwise([None, *drafts]) if _differ(before, draft)]
+    befores: list[Any] = [None, *drafts]
+    told = [draft for before, draft in zip(befores, drafts, strict=False) if _differ(before, draft)]
     patches = (
         Stream(pieces, format="pieces").partials(type_, show=how, defaults=defaults).patches(append=append)
     )
