@@ -84,7 +84,7 @@ class Arguments(TextLog):
 
     @property
     def lenient_value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """What the text has come to, read as almost JSON; None while that cannot be told."""
+        """The value of the text so far, read as almost JSON; None while that cannot be told."""
         lenient = self._lenient
         if lenient is None:
             lenient = self._lenient = Arguments(free=self._free)

@@ -163,7 +163,7 @@ class ToolCall(_Typed[ArgumentsT_co, ResultT_co], Value):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired in the arguments, where they were read with `lenient`: each by name and place."""
+        """Repairs made in the arguments, where they were read with `lenient`: each by name and place."""
         return ()
 
     @property

@@ -422,7 +422,7 @@ class _OutputError(_AnswerError):
         self.text = text
         """The output as the model wrote it."""
         self.path = tuple(path)
-        """Where in the document `text` stands; () where it is the whole."""
+        """The place of `text` in the document; () for the whole."""
         self.offset = offset
         """Position of the first fault in `text`, in characters; None where the text is no matter."""
         self.errors = tuple(errors)

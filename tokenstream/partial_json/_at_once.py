@@ -57,7 +57,7 @@ def read_at_once(slot: Slot, text: str, *, most_depth: int) -> Any:  # noqa: ANN
         text: The text.
         most_depth: Most objects and arrays inside each other.
     """
-    # What pydantic takes, and the parser may not.
+    # Pydantic takes these; the parser may not.
     if may_be_odd(text) or may_be_too_long(text):
         return MISSING
     try:
@@ -117,7 +117,7 @@ class LateObject(FilledObject):
         self._made: dict[None, FilledObject] = {}
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any part of it
-        # What a view of its kind is given when it is made; each is asked for here once.
+        # Arguments of a view of its kind, each asked for here once.
         if name not in _PARTS:
             raise AttributeError(name, name=name, obj=self)
         if None not in self._made:

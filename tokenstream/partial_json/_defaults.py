@@ -56,7 +56,7 @@ class Filling:
 
     @property
     def unbegun(self) -> GrowingObject | None:
-        """What shows of a document that has not begun; None where it is no object with defaults."""
+        """The value shown before a document begins; None unless it is an object with defaults."""
         if self._first is None:
             defaults = self._slot.defaults()
             self._first = {} if defaults is None else defaults.make()

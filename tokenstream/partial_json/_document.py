@@ -105,13 +105,13 @@ class Document:
         self.error: InvalidJSON | LimitExceeded | None = None
         """What went wrong, once something has; what was read before stays readable."""
         self.waiting: Callable[[], None] | None = None
-        """What reads the long pieces that nobody has looked at yet."""
+        """Reads the long pieces that nobody has looked at yet."""
 
     def wait(self, read: Callable[[], None]) -> None:
         """Have all who look at the document read first what waits."""
         if self.fresh:
             self.write_pieces()
-        # Who looks at the value asks for this alone.
+        # Looking at the value checks this alone.
         self.fresh = _WAITING
         self.waiting = read
 

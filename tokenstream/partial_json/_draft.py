@@ -116,7 +116,7 @@ class Draft(Generic[T]):
         self._cut: InvalidJSON | LimitExceeded | None = None
         """What the parser says of a text that ended too early."""
         self._is_untouched = not lenient and schema.core is not None
-        """Whether nothing came, or one piece that was the document: the parser has read nothing."""
+        """The parser has read nothing: no piece came, or one that was the whole document."""
         self._is_over = False
 
     # -- what there is -----------------------------------------------------------
@@ -128,12 +128,12 @@ class Draft(Generic[T]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired in the text so far."""
+        """Repairs made in the text so far."""
         return self._parser.repairs
 
     @property
     def has_begun(self) -> bool:
-        """Whether something of the document has come."""
+        """Something of the document has come."""
         return self.complete or self._parser.has_begun
 
     @property
@@ -177,7 +177,7 @@ class Draft(Generic[T]):
         while node is not None and node.parent is not None:
             if node.shows:
                 view = node.view(name, tail)
-                # Whether there is one: to ask whether it is empty takes longer.
+                # Compared with None: asking for its length takes longer.
                 inner = view if inner is None else inner
                 tail = self._shown(node, view, end, error)
             else:

@@ -80,7 +80,7 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired in the arguments."""
+        """Repairs made in the arguments."""
         repairs: tuple[Repair, ...] = self._repairs
         return repairs
 

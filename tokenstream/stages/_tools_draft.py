@@ -81,7 +81,7 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired so far in the arguments, where they are read with `lenient`."""
+        """Repairs made so far in the arguments, where they are read with `lenient`."""
         return self.draft.repairs
 
     def final(self) -> A_co:
@@ -160,7 +160,7 @@ class CallPartials:
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired so far."""
+        """Repairs made so far."""
         return self._partials.repairs
 
     def partial(self) -> Partial[Any]:

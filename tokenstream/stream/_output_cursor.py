@@ -130,7 +130,7 @@ class OutputCursor(Generic[ItemT]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired in the documents that are read."""
+        """Repairs made in the documents that are read."""
         return tuple([repair for document in self._documents.read for repair in document.stage.repairs])
 
     @property

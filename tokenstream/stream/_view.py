@@ -168,7 +168,7 @@ class ItemsView(ItemView[ItemT]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired so far in what this view has read, with `lenient`."""
+        """Repairs made so far in what this view has read, with `lenient`."""
         return _repairs_of(self._cursor)
 
 
@@ -245,7 +245,7 @@ class AsyncItemsView(AsyncItemView[ItemT]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired so far in what this view has read, with `lenient`."""
+        """Repairs made so far in what this view has read, with `lenient`."""
         return _repairs_of(self._cursor)
 
 

@@ -71,7 +71,7 @@ class ChoosingReader:
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired in the chosen document and around it, and which others there are."""
+        """Repairs made in the chosen document and around it, and which others there are."""
         return self._told
 
     @property
