@@ -1,0 +1,299 @@
+"""What the storage of every journal holds to; a kind of storage runs it all by a subclass in its tests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias
+
+import anyio
+import pytest
+
+from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
+
+__all__ = ["Opened", "StorageLaws"]
+
+Opened: TypeAlias = Callable[..., AbstractAsyncContextManager[tuple[Storage, Storage]]]
+"""Opens a new place with the given bounds, and two storages on it, as two processes have them."""
+
+_LONG = 60.0
+_SHORT = 0.25
+_RECORDS = [b'{"type":"text_delta","text":"%d"}' % number for number in range(1, 8)]
+
+
+async def _create(storage: Storage, id: str = "a", *, owner: str | None = None, lease: float = _LONG) -> bool:
+    return await storage.create(id, owner=owner, token=f"token of {id}", lease=lease)
+
+
+async def _append(
+    storage: Storage, first: int, *records: bytes, id: str = "a", over: bool = False, lease: float = _LONG
+) -> None:
+    await storage.append(id, f"token of {id}", first, records, lease=lease, over=over)
+
+
+async def _all(storage: Storage, after: int = 0, id: str = "a") -> list[bytes]:
+    page = await storage.read(id, after, 1_000)
+    assert page is not None
+    return list(page.records)
+
+
+async def _state(storage: Storage, id: str = "a") -> State:
+    page = await storage.read(id, 0, 0)
+    assert page is not None
+    return page.state
+
+
+class StorageLaws:
+    """The laws. A subclass has a fixture `opened`, an `Opened`."""
+
+    @pytest.fixture
+    def opened(self) -> Opened:
+        raise NotImplementedError
+
+    async def test_the_first_to_create_an_answer_has_it(self, opened: Opened) -> None:
+        """Of two producers of an id one wins, running or ended; asked again, it has still won."""
+        async with opened() as (one, other):
+            assert await one.create("a", owner="ann", token="1", lease=_LONG)
+            assert not await other.create("a", owner="bob", token="2", lease=_LONG)
+            assert await one.create("a", owner="ann", token="1", lease=_LONG)
+            with pytest.raises(Fenced):
+                await other.append("a", "2", 1, [b"{}"], lease=_LONG)
+            with pytest.raises(Fenced):
+                await other.beat("a", "2", lease=_LONG)
+            assert "ann" == (await _state(other)).owner
+
+            await one.append("a", "1", 1, [b"{}"], lease=_LONG, over=True)
+
+            assert not await other.create("a", owner="bob", token="2", lease=_LONG)
+            assert [b"{}"] == await _all(other)
+
+    async def test_many_at_once_create_one_answer(self, opened: Opened) -> None:
+        """Creation is atomic: of many at once exactly one wins."""
+        won: list[str] = []
+
+        async def create(storage: Storage, token: str) -> None:
+            if await storage.create("a", owner=None, token=token, lease=_LONG):
+                won.append(token)
+
+        async with opened() as storages, anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(create, storages[number % 2], str(number))
+
+        assert 1 == len(won)
+
+    async def test_records_are_read_as_they_were_written(self, opened: Opened) -> None:
+        """Any bytes come back from any position, in order, with the state of the answer."""
+        records = [*_RECORDS, "ü\ud83c".encode("utf-8", "surrogatepass"), bytes(range(256))]
+        async with opened() as (one, other):
+            await _create(one, owner="ann")
+            assert Page(State("ann", 1, 0, over=False, alive=True), 1, ()) == await other.read("a", 0, 9)
+            await _append(one, 1, *records[:3])
+            await _append(one, 4, *records[3:])
+            for after in range(len(records) + 1):
+                assert records[after:] == await _all(other, after)
+            page = await other.read("a", 1, 2)
+
+            state = State("ann", 1, len(records), over=False, alive=True)
+            assert Page(state, 2, tuple(records[1:3])) == page
+            assert [] == await _all(other, 99)
+
+    async def test_writing_again_changes_nothing(self, opened: Opened) -> None:
+        """What a producer repeats, since it does not know whether it was written, is there once."""
+        async with opened() as (one, other):
+            await _create(one)
+            await _append(one, 1, *_RECORDS[:2])
+            await _append(one, 1, *_RECORDS[:2])
+            await _append(one, 2, *_RECORDS[1:4])
+            await _append(one, 5, *_RECORDS[4:], over=True)
+            await _append(one, 5, *_RECORDS[4:], over=True)
+
+            assert _RECORDS == await _all(other)
+            assert (await _state(other)).over
+
+    async def test_nothing_is_written_behind_a_gap_or_an_end(self, opened: Opened) -> None:
+        """A gap tells the producer that the storage lost records, and an end that somebody else wrote it."""
+        async with opened() as (one, _):
+            with pytest.raises(Fenced):
+                await _append(one, 1, b"{}")
+            await _create(one)
+            with pytest.raises(Fenced):
+                await _append(one, 2, b"{}")
+            await _append(one, 1, b"1", over=True)
+            with pytest.raises(Fenced):
+                await _append(one, 2, b"2")
+
+            assert [b"1"] == await _all(one)
+
+    async def test_an_end_needs_no_records(self, opened: Opened) -> None:
+        """An answer can be ended without a record."""
+        async with opened() as (one, other):
+            await _create(one)
+            await _append(one, 1, over=True)
+
+            assert State(None, 1, 0, over=True, alive=False) == await _state(other)
+
+    async def test_the_oldest_records_are_trimmed(self, opened: Opened) -> None:
+        """Beyond the bound the oldest go; what is read begins at `begin` or tells that it was trimmed."""
+        async with opened(max_bytes=1_000) as (one, other):
+            await _create(one)
+            for first in range(1, 1_000, 5):
+                await _append(one, first, *(b"%0100d" % number for number in range(first, first + 5)))
+            state = await _state(other)
+            held = await _all(other, state.begin - 1)
+            behind = await other.read("a", state.begin - 2, 100)
+            await _append(one, 1_001, bytes(5_000))
+
+            # A storage may trim in blocks.
+            assert 1_000 == state.end
+            assert 1 < state.begin
+            assert len(held) * 100 <= 20_000
+            assert [b"%0100d" % number for number in range(state.begin, 1_001)] == held
+            assert behind is not None
+            assert () == behind.records
+            assert [bytes(5_000)] == await _all(other, 1_000)
+
+    async def test_a_producer_is_alive_as_long_as_its_lease(self, opened: Opened) -> None:
+        """A beat and a record are signs of life; without one for a lease the producer is dead."""
+        async with opened() as (one, other):
+            await _create(one, lease=0.0)
+            assert not (await _state(other)).alive
+            assert None is await one.beat("a", "token of a", lease=_LONG)
+            assert (await _state(other)).alive
+            await _append(one, 1, b"{}", lease=_SHORT)
+            assert (await _state(other)).alive
+            await anyio.sleep(2 * _SHORT)
+
+            assert not (await _state(other)).alive
+
+    async def test_the_dead_are_buried_once(self, opened: Opened) -> None:
+        """Who finds a dead producer ends its answer; it counts once, and the producer is fenced off."""
+        async with opened() as (one, other):
+            assert not await other.bury("a", [b"end"])
+            await _create(one)
+            await _append(one, 1, b"1")
+            assert not await other.bury("a", [b"end"])
+            await one.beat("a", "token of a", lease=0.0)
+
+            assert [True, False] == [await other.bury("a", [b"end"]), await one.bury("a", [b"END"])]
+            assert [b"1", b"end"] == await _all(other)
+            assert State(None, 1, 2, over=True, alive=False) == await _state(other)
+            with pytest.raises(Fenced):
+                await one.beat("a", "token of a", lease=_LONG)
+            with pytest.raises(Fenced):
+                await _append(one, 2, b"2")
+            assert "ended" == await other.ask_stop("a", "why")
+
+    async def test_an_answer_that_was_ended_is_not_buried(self, opened: Opened) -> None:
+        """An end that was written stands, however long ago its producer was heard."""
+        async with opened() as (one, other):
+            await _create(one, lease=0.0)
+            await _append(one, 1, b"1", over=True, lease=0.0)
+
+            assert not await other.bury("a", [b"end"])
+            assert [b"1"] == await _all(other)
+
+    async def test_a_stop_is_asked_for_from_anywhere(self, opened: Opened) -> None:
+        """The producer hears the first reason at its next beat, and who asks whether one was running."""
+        async with opened() as (one, other):
+            assert "unknown" == await other.ask_stop("a", "why")
+            await _create(one)
+            assert None is await one.beat("a", "token of a", lease=_LONG)
+            assert "asked" == await other.ask_stop("a", "enough – 🌊")
+            assert "asked" == await one.ask_stop("a", "later")
+            assert "enough – 🌊" == await one.beat("a", "token of a", lease=_LONG)
+            await _append(one, 1, b"1", over=True)
+
+            assert "ended" == await other.ask_stop("a", "why")
+
+    async def test_who_waits_is_told(self, opened: Opened) -> None:
+        """A wait ends with a record, with the end, with a stop, and at once where there is no answer."""
+        async with opened() as (one, other):
+            for wait in (other.wait("?", 0), other.wait_stop("?")):
+                with anyio.fail_after(10):
+                    await wait
+            await _create(one)
+
+            async def after(act: Callable[[], Any], wait: Callable[[], Any]) -> None:
+                async def act_soon() -> None:
+                    await anyio.sleep(0.05)
+                    await act()
+
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(act_soon)
+                    with anyio.fail_after(10):
+                        await wait()
+
+            await after(lambda: _append(one, 1, b"1"), lambda: other.wait("a", 0))
+            await after(lambda: _append(one, 2, b"2"), lambda: other.wait("a", 1))
+            with anyio.fail_after(10):
+                await other.wait("a", 0)
+            await after(lambda: other.ask_stop("a", "why"), lambda: one.wait_stop("a"))
+            await after(lambda: _append(one, 3, over=True), lambda: other.wait("a", 2))
+            with anyio.fail_after(10):
+                await other.wait("a", 2)
+
+    async def test_an_answer_expires(self, opened: Opened) -> None:
+        """Some time after its end an answer is gone, and not before."""
+        async with opened(expire=_SHORT) as (one, other):
+            await _create(one)
+            await _create(one, "b")
+            await _append(one, 1, b"1")
+            await anyio.sleep(2 * _SHORT)
+            assert [b"1"] == await _all(other)
+            await _append(one, 2, b"2", over=True)
+            assert [b"1", b"2"] == await _all(other)
+            await anyio.sleep(2 * _SHORT)
+
+            assert None is await other.read("a", 0, 1)
+            assert "unknown" == await other.ask_stop("a", "why")
+            with pytest.raises(Fenced):
+                await one.beat("a", "token of a", lease=_LONG)
+            assert [] == await _all(other, id="b")
+            assert await _create(other)
+
+    async def test_answers_do_not_know_each_other(self, opened: Opened) -> None:
+        """Ids of all kinds, also such that contain each other, name answers of their own."""
+        ids = ["a", "a:b", "a:b:c", "{a}", "{a}:b", "ü 🌊", "a*", "../a", "x" * 256]
+        async with opened() as (one, other):
+            for number, id in enumerate(ids):
+                assert await _create(one, id, owner=str(number))
+                await _append(one, 1, b"%d" % number, id=id)
+            for number, id in enumerate(ids):
+                assert [b"%d" % number] == await _all(other, id=id)
+                assert str(number) == (await _state(other, id)).owner
+
+    async def test_whatever_is_done_in_whatever_order(self, opened: Opened) -> None:
+        """Random acts of two processes leave what a list of records would hold."""
+        for seed in range(6):
+            await self._act(opened, random.Random(seed))
+
+    async def _act(self, opened: Opened, source: random.Random) -> None:
+        async with opened() as storages:
+            written: list[bytes] = []
+            reason, over = None, False
+            await _create(storages[0])
+            for _ in range(40):
+                storage = source.choice(storages)
+                match source.randrange(12):
+                    case 0 if not over:
+                        assert "asked" == await storage.ask_stop("a", str(len(written)))
+                        reason = reason or str(len(written))
+                    case 1:
+                        assert reason == await storage.beat("a", "token of a", lease=_LONG)
+                    case 2:
+                        assert await _create(storage)
+                    case 3 | 4 | 5 | 6 if not over:
+                        again = source.randint(0, min(len(written), 3))
+                        new = [source.choice(_RECORDS) for _ in range(source.randint(0, 4))]
+                        first = len(written) - again + 1
+                        over = source.random() < 0.1
+                        records = [*written[len(written) - again :], *new]
+                        await _append(storage, first, *records, over=over)
+                        written += new
+                    case _:
+                        after = source.randint(0, len(written) + 2)
+                        limit = source.randint(0, 5)
+                        page = await storage.read("a", after, limit)
+                        state = State(None, 1, len(written), over=over, alive=not over)
+                        assert Page(state, after + 1, tuple(written[after : after + limit])) == page

@@ -1,0 +1,252 @@
+"""Journals in the memory of one process."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import MisuseError
+from tokenstream.relay.journal._errors import JournalUnavailable
+from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anyio import Event
+
+    from tokenstream.relay.journal._storage import Asked
+
+__all__ = ["MemoryStorage"]
+
+_SPARE = 64
+"""Trimmed records that may stand at the start of a list before it is copied."""
+
+
+class _Answer:
+    """The records of an answer, the last of which are held.
+
+    Args:
+        owner: Whose it is.
+        token: Its producer's.
+        until: The clock until which that counts as alive.
+    """
+
+    __slots__ = (
+        "_gone",
+        "_held",
+        "_records",
+        "_told",
+        "begin",
+        "expires",
+        "owner",
+        "reason",
+        "token",
+        "until",
+    )
+
+    def __init__(self, owner: str | None, token: str, until: float) -> None:
+        self.owner = owner
+        self.token: str | None = token
+        """The producer's token; None where it was fenced off."""
+        self.until = until
+        """The clock until which the producer counts as alive."""
+        self.expires: float | None = None
+        """The clock at which the answer is forgotten; None before its end."""
+        self.reason: str | None = None
+        """Why it is to be stopped."""
+        self.begin = 1
+        self._records: list[bytes] = []
+        self._gone = 0
+        """Records at the start of the list that are trimmed already."""
+        self._held = 0
+        self._told: Event | None = None
+
+    @property
+    def end(self) -> int:
+        return self.begin + len(self._records) - self._gone - 1
+
+    @property
+    def over(self) -> bool:
+        return self.expires is not None
+
+    def extend(self, records: Sequence[bytes], most: int) -> None:
+        """Add records, and trim the oldest where they become too large.
+
+        Args:
+            records: The records.
+            most: The bytes that may be held; the last record is held in any case.
+        """
+        self._records += records
+        self._held += sum(map(len, records))
+        while self._held > most and len(self._records) - self._gone > 1:
+            self._held -= len(self._records[self._gone])
+            self._gone += 1
+            self.begin += 1
+        if self._gone > max(_SPARE, len(self._records) // 2):
+            # Copying costs no more than what was added since the last time.
+            del self._records[: self._gone]
+            self._gone = 0
+
+    def after(self, position: int, limit: int) -> tuple[bytes, ...]:
+        at = self._gone + position + 1 - self.begin
+        return tuple(self._records[at : at + limit]) if position + 1 >= self.begin else ()
+
+    def change(self) -> Event:
+        """Return what is set at the next change."""
+        if self._told is None:
+            from anyio import Event
+
+            self._told = Event()
+        return self._told
+
+    def tell(self) -> None:
+        """Wake who waits for a change."""
+        told, self._told = self._told, None
+        if told is not None:
+            told.set()
+
+
+class MemoryStorage(Storage):
+    """Keeps answers in the memory of this process, for one event loop.
+
+    Args:
+        max_answers: Answers that are held. Beyond them those that ended first are
+            forgotten; where none has ended, no other can begin.
+        max_bytes: Bytes of records that are held of one answer; the oldest are trimmed.
+        expire: Seconds for which an answer that has ended is held.
+        clock: Where the time comes from, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_answers: int = 10_000,
+        max_bytes: int = 16 * 1024 * 1024,
+        expire: float = 3600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if max_answers < 1 or max_bytes < 1 or expire < 0:
+            raise MisuseError("max_answers and max_bytes are at least 1, and expire is not negative")
+        self._most_answers = max_answers
+        self._most_bytes = max_bytes
+        self._expire = expire
+        self._clock = clock
+        self._answers: dict[str, _Answer] = {}
+        self._ended: dict[str, None] = {}
+        """Ids of answers that are over, in the order in which they expire."""
+
+    async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
+        answer = self._find(id)
+        if answer is not None:
+            return answer.token == token
+        if len(self._answers) >= self._most_answers:
+            self._make_room()
+        self._answers[id] = _Answer(owner, token, self._clock() + lease)
+        return True
+
+    async def append(
+        self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
+    ) -> None:
+        answer = self._of(id, token)
+        new = records[max(answer.end + 1 - first, 0) :]
+        if first > answer.end + 1 or (answer.over and new):
+            raise Fenced
+        answer.until = self._clock() + lease
+        answer.extend(new, self._most_bytes)
+        if over and not answer.over:
+            self._finish(id, answer)
+        answer.tell()
+
+    async def beat(self, id: str, token: str, *, lease: float) -> str | None:
+        answer = self._of(id, token)
+        answer.until = self._clock() + lease
+        return answer.reason
+
+    async def bury(self, id: str, records: Sequence[bytes]) -> bool:
+        answer = self._find(id)
+        if answer is None or answer.over or answer.until > self._clock():
+            return False
+        answer.token = None
+        answer.extend(records, self._most_bytes)
+        self._finish(id, answer)
+        answer.tell()
+        return True
+
+    async def ask_stop(self, id: str, reason: str) -> Asked:
+        answer = self._find(id)
+        if answer is None:
+            return "unknown"
+        if answer.over:
+            return "ended"
+        if answer.reason is None:
+            answer.reason = reason
+            answer.tell()
+        return "asked"
+
+    async def read(self, id: str, after: int, limit: int) -> Page | None:
+        answer = self._find(id)
+        if answer is None:
+            return None
+        alive = not answer.over and answer.until > self._clock()
+        state = State(answer.owner, answer.begin, answer.end, answer.over, alive)
+        return Page(state, after + 1, answer.after(after, limit))
+
+    async def wait(self, id: str, after: int) -> None:
+        answer = self._find(id)
+        while answer is not None and not answer.over and answer.end <= after:
+            await answer.change().wait()
+
+    async def wait_stop(self, id: str) -> None:
+        answer = self._find(id)
+        while answer is not None and not answer.over and answer.reason is None:
+            await answer.change().wait()
+
+    # -- within ------------------------------------------------------------
+
+    def _of(self, id: str, token: str) -> _Answer:
+        """Return a producer's answer.
+
+        Raises:
+            Fenced: It is not this producer's.
+        """
+        answer = self._find(id)
+        if answer is None or answer.token != token:
+            raise Fenced
+        return answer
+
+    def _find(self, id: str) -> _Answer | None:
+        now = self._clock()
+        while self._ended:
+            oldest = next(iter(self._ended))
+            expires = self._answers[oldest].expires
+            if expires is None or expires > now:
+                break
+            self._forget(oldest)
+        return self._answers.get(id)
+
+    def _finish(self, id: str, answer: _Answer) -> None:
+        answer.expires = self._clock() + self._expire
+        self._ended[id] = None
+
+    def _forget(self, id: str) -> None:
+        self._ended.pop(id, None)
+        answer = self._answers.pop(id)
+        answer.expires = 0.0
+        answer.tell()
+
+    def _make_room(self) -> None:
+        """Forget the answer that ended first, or those whose producers have been dead for long.
+
+        Raises:
+            JournalUnavailable: There is none.
+        """
+        if not self._ended:
+            past = self._clock() - self._expire
+            for id in [id for id, answer in self._answers.items() if answer.until < past]:
+                self._forget(id)
+            if len(self._answers) < self._most_answers:
+                return
+            raise JournalUnavailable(
+                f"the journal holds max_answers={self._most_answers:,} answers, and none of them has ended"
+            )
+        self._forget(next(iter(self._ended)))
