@@ -197,6 +197,17 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "tokenstream.relay": [],
     "tokenstream.relay.encoders": ["Encoder", "create", "load", "names"],
+    "tokenstream.relay.journal": [
+        "AnswerExpired",
+        "Fenced",
+        "JournalError",
+        "JournalUnavailable",
+        "Page",
+        "State",
+        "Storage",
+        "UnknownAnswer",
+        "UnknownPosition",
+    ],
     "tokenstream.recovery": ["Attempt", "AttemptReport", "Retry", "aresilient", "resilient"],
     "tokenstream.router": ["Router", "ToolFailed", "ToolResults"],
     "tokenstream.stages": [

@@ -2,4 +2,23 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from tokenstream.relay.journal._errors import (
+    AnswerExpired,
+    JournalError,
+    JournalUnavailable,
+    UnknownAnswer,
+    UnknownPosition,
+)
+from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
+
+__all__ = [
+    "AnswerExpired",
+    "Fenced",
+    "JournalError",
+    "JournalUnavailable",
+    "Page",
+    "State",
+    "Storage",
+    "UnknownAnswer",
+    "UnknownPosition",
+]
