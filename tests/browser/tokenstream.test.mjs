@@ -1,0 +1,468 @@
+// The reader of examples/chat by itself, in Node: a server that cuts, repeats, is silent, refuses.
+import assert from "node:assert/strict";
+import { setMaxListeners } from "node:events";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+
+// What a page has and Node has not: only what the reader asks of it.
+const page = Object.assign(new EventTarget(), { visibilityState: "visible", baseURI: "http://localhost/" });
+const frame = new EventTarget();
+setMaxListeners(0, page, frame);
+Object.assign(globalThis, {
+  document: page,
+  addEventListener: frame.addEventListener.bind(frame),
+  removeEventListener: frame.removeEventListener.bind(frame),
+});
+const { applyPatch, follow } = await import(new URL("../../examples/chat/tokenstream.js", import.meta.url));
+
+const CALL = { id: "call_1", name: "get_weather", arguments_text: '{"city": "Oslo"}', complete: true };
+const EVENTS = [
+  { type: "message_start", model: "m" },
+  { type: "reasoning_delta", text: "Hm, " },
+  { type: "reasoning_delta", text: "rain?" },
+  { type: "part_done" },
+  { type: "text_delta", part: 1, text: "Grüße, " },
+  { type: "text_delta", part: 1, text: "🌧\ud83c" },
+  { type: "text_delta", part: 1, text: "\udf08 für <b>dich</b>\n" },
+  { type: "part_done", part: 1 },
+  { type: "tool_call_start", part: 2, id: "call_1", name: "get_weather" },
+  { type: "tool_call_delta", part: 2, id: "call_1", fragment: '{"city": ' },
+  { type: "tool_call_delta", part: 2, id: "call_1", fragment: '"Oslo"}' },
+  { type: "tool_call_done", part: 2, call: CALL },
+  { type: "usage_update", usage: { input_tokens: 9 } },
+  { type: "usage_update", usage: { output_tokens: 21 } },
+  { type: "finish", reason: "tool_calls" },
+];
+const END = { type: "end", ending: "complete" };
+const TEXT = "Grüße, 🌧🌈 für <b>dich</b>\n";
+
+const sse = (event, id) => Buffer.from(`${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(event)}\n\n`);
+/** The answer behind a position, as a relay sends it. */
+const body = (position = 0, events = [...EVENTS, END]) =>
+  Buffer.concat(events.map((event, at) => sse(event, at + 1)).slice(position));
+/** The answer up to a position. */
+const start = position => body().subarray(0, body().length - body(position).length);
+const head = (response, status = 200, more = {}) =>
+  response.writeHead(status, { "Content-Type": "text/event-stream", ...more });
+const position = request => Number(request.headers["last-event-id"] ?? 0);
+const bare = answer => [...answer].map(({ position, replayed, ...event }) => event);
+const collected = async answer => {
+  const events = [];
+  for await (const event of answer) events.push(event);
+  return events;
+};
+const until = async condition => {
+  while (!condition()) await new Promise(resolve => setTimeout(resolve, 2));
+};
+const QUICK = { wait: 0.001, longest: 0.002 };
+
+let server, base, routes;
+before(async () => {
+  routes = new Map();
+  server = createServer((request, response) => {
+    const route = routes.get(request.url);
+    route.requests.push(request);
+    route.answer(request, response, route.requests.length);
+  });
+  await new Promise(resolve => server.listen(0, "127.0.0.1", resolve));
+  base = `http://127.0.0.1:${server.address().port}`;
+});
+after(() => {
+  server.closeAllConnections();
+  server.close();
+});
+let made = 0;
+/** A new address of the server, and what it is asked for there. */
+const serve = answer => {
+  const path = `/${++made}`;
+  const route = { answer, requests: [], url: base + path };
+  routes.set(path, route);
+  return route;
+};
+
+const whole = answer => {
+  const { message } = answer;
+  assert.equal(message.text, TEXT);
+  assert.equal(message.reasoning, "Hm, rain?");
+  assert.deepEqual(
+    message.toolCalls.map(({ name, arguments: given, complete }) => [name, given, complete]),
+    [["get_weather", { city: "Oslo" }, true]],
+  );
+  assert.deepEqual(message.usage, { input_tokens: 9, output_tokens: 21 });
+  assert.deepEqual([message.model, message.finish_reason], ["m", "tool_calls"]);
+  assert.deepEqual([message.ending, message.error, answer.state], ["complete", null, "ended"]);
+};
+
+test("wherever a connection is cut, each event comes once", async () => {
+  const length = body().length;
+  const cut = at => async () => {
+    const route = serve((request, response, times) => {
+      head(response);
+      if (times > 1) return response.end(body(position(request)));
+      if (at % 2) return response.end(body().subarray(0, at));
+      response.write(body().subarray(0, at), () => response.destroy());
+    });
+    const answer = follow(route.url, QUICK);
+    assert.deepEqual(bare(await collected(answer)), EVENTS, `cut at ${at}`);
+    whole(answer);
+    assert.ok(answer.connections <= 2);
+  };
+  // An odd step meets both ways to cut.
+  const every = Number(process.env.TOKENSTREAM_EVERY_CUT ?? 7);
+  const cuts = Array.from({ length: Math.ceil(length / every) }, (_, at) => cut(at * every));
+  // A few at a time: as many sockets as there are cuts would take longer.
+  await Promise.all(Array.from({ length: 16 }, async () => { while (cuts.length) await cuts.pop()(); }));
+});
+
+test("pieces of any size give the same, and lines may end in any way", async () => {
+  for (const [size, ending] of [[1, "\n"], [2, "\r\n"], [3, "\r"], [7, "\n"], [5, "\r\n"]]) {
+    const bytes = Buffer.from("\ufeff: hello\n" + body().toString().replaceAll("data: ", "data:"), "utf8");
+    const sent = Buffer.from(bytes.toString().replaceAll("\n", ending));
+    // Node may join what is written at once: the reader is given the pieces by a `fetch` of its own.
+    const pieces = Array.from({ length: Math.ceil(sent.length / size) }, (_, at) => sent.subarray(at * size, (at + 1) * size));
+    const real = globalThis.fetch;
+    globalThis.fetch = async () =>
+      new Response(new ReadableStream({ start(to) { pieces.forEach(piece => to.enqueue(new Uint8Array(piece))); to.close(); } }), {
+        headers: { "Content-Type": "text/event-stream" },
+      });
+    try {
+      const answer = follow(`${base}/pieces-${size}`);
+      assert.deepEqual(bare(await collected(answer)), EVENTS);
+      whole(answer);
+    } finally {
+      globalThis.fetch = real;
+    }
+  }
+});
+
+test("what a server sends twice comes once", async () => {
+  const route = serve((_, response, times) => {
+    head(response);
+    response.end(times === 1 ? start(8) : Buffer.concat([start(5), body()]));
+  });
+  const answer = follow(route.url, QUICK);
+
+  assert.deepEqual(bare(await collected(answer)), EVENTS);
+  assert.deepEqual(route.requests.map(request => request.headers["last-event-id"]), [undefined, "8"]);
+});
+
+test("replayed is what the journal had before the page asked first", async () => {
+  const live = at => sse({ type: "live", at });
+  const answers = (request, response, times) => {
+    head(response);
+    if (times === 1) return response.end(Buffer.concat([live(4), start(6)]));
+    response.end(Buffer.concat([live(12), body(position(request))]));
+  };
+  const events = await collected(follow(serve(answers).url, QUICK));
+  const own = await collected(follow(serve(answers).url, { ...QUICK, fresh: true }));
+
+  assert.deepEqual(events.map(event => event.replayed), EVENTS.map((_, at) => at < 4));
+  assert.deepEqual(events.map(event => event.position), EVENTS.map((_, at) => at + 1));
+  assert.ok(own.every(event => !event.replayed));
+});
+
+for (const [name, target, event] of [
+  ["visibilitychange", page, new Event("visibilitychange")],
+  ["pageshow", frame, Object.assign(new Event("pageshow"), { persisted: true })],
+  ["online", frame, new Event("online")],
+]) {
+  test(`${name} reconnects at once, though the socket looks open`, async () => {
+    const route = serve((request, response, times) => {
+      head(response);
+      const rest = body(position(request));
+      if (times > 1) response.end(rest);
+      else response.write(rest.subarray(0, 700));
+    });
+    const answer = follow(route.url, { wait: 60, longest: 60 });
+    await until(() => answer.message.text);
+    frame.dispatchEvent(new Event("pageshow"));
+    assert.equal(answer.connections, 1);
+    target.dispatchEvent(event);
+    page.dispatchEvent(new Event("visibilitychange"));
+
+    assert.deepEqual(bare(await collected(answer)), EVENTS);
+    assert.equal(answer.connections, 2);
+    // The next test's event is another moment's.
+    await new Promise(resolve => setTimeout(resolve, 110));
+  });
+}
+
+test("attempts are not spent while hidden", async () => {
+  let up = false;
+  const route = serve((request, response) => (up ? head(response).end(body(position(request))) : response.destroy()));
+  page.visibilityState = "hidden";
+  try {
+    const answer = follow(route.url, { ...QUICK, attempts: 2 });
+    await until(() => answer.state === "waiting");
+    await new Promise(resolve => setTimeout(resolve, 50));
+    assert.deepEqual([answer.state, answer.connections], ["waiting", 1]);
+    up = true;
+    page.visibilityState = "visible";
+    page.dispatchEvent(new Event("visibilitychange"));
+    whole({ message: await answer.done, state: answer.state });
+    assert.equal(answer.connections, 2);
+  } finally {
+    page.visibilityState = "visible";
+  }
+});
+
+test("a connection without a sign of life is given up", async () => {
+  const route = serve((request, response, times) => {
+    head(response);
+    if (times > 1) return response.end(body(position(request)));
+    response.write(start(5));
+    // Comments are signs of life.
+    let signs = 0;
+    const timer = setInterval(() => (++signs < 4 ? response.write(": keep-alive\n\n") : clearInterval(timer)), 30);
+  });
+  const begun = Date.now();
+  const answer = follow(route.url, { ...QUICK, silence: 0.08 });
+
+  assert.deepEqual(bare(await collected(answer)), EVENTS);
+  assert.ok(Date.now() - begun > 150);
+});
+
+test("one answer has one follower, until the last one leaves", async () => {
+  let hungUp = false;
+  const route = serve((request, response) => {
+    head(response);
+    response.write(body().subarray(0, 300));
+    request.socket.on("close", () => (hungUp = true));
+  });
+  const one = follow(route.url);
+  const other = follow(route.url);
+  assert.equal(one, other);
+  await until(() => one.position > 0);
+  one.close();
+  assert.equal(one.state, "open");
+  other.close();
+  assert.equal(one.state, "ended");
+  assert.equal((await one.done).ending, "streaming");
+  await until(() => hungUp);
+  assert.equal(route.requests.length, 1);
+
+  const asked = serve((_, response) => head(response).end(body()));
+  const posts = ["a", "b"].map(question => follow(asked.url, { method: "POST", body: question }));
+  await Promise.all(posts.map(post => post.done));
+  assert.equal(asked.requests.length, 2);
+});
+
+test("a POST goes out as it was made, again with the position", async () => {
+  const bodies = [];
+  const route = serve(async (request, response, times) => {
+    let sent = "";
+    for await (const piece of request) sent += piece;
+    bodies.push([request.method, sent, request.headers["content-type"], request.headers["x-token"]]);
+    head(response);
+    response.end(times === 1 ? body().subarray(0, 600) : body(position(request)));
+  });
+  let tokens = 0;
+  const answer = follow(route.url, {
+    ...QUICK,
+    method: "POST",
+    body: "{}",
+    headers: { "Content-Type": "application/json" },
+    authorize: async () => ({ "X-Token": String(++tokens) }),
+  });
+  whole({ message: await answer.done, state: answer.state });
+
+  assert.deepEqual(bodies, [["POST", "{}", "application/json", "1"], ["POST", "{}", "application/json", "2"]]);
+});
+
+test("what has no positions is not asked for twice", async () => {
+  for (const method of ["POST", "GET"]) {
+    const route = serve((_, response) => head(response).end(Buffer.concat(EVENTS.slice(0, 6).map(event => sse(event)))));
+    const { ending, error, text } = await follow(route.url, { ...QUICK, method }).done;
+    assert.deepEqual([ending, error.error, error.kind, error.retryable], ["truncated", "StreamInterrupted", "network", true]);
+    assert.equal(route.requests.length, 1);
+    assert.equal(text.slice(0, 7), "Grüße, ");
+  }
+});
+
+test("attempts that bring nothing are counted, and those that do count anew", async () => {
+  const route = serve((request, response, times) => {
+    if (times % 3 === 0) return head(response).end(body(position(request)).subarray(0, 220));
+    response.destroy();
+  });
+  const answer = follow(route.url, { ...QUICK, attempts: 3 });
+  whole({ message: await answer.done, state: answer.state });
+  const dead = serve((_, response) => response.destroy());
+  const { ending, error } = await follow(dead.url, { ...QUICK, attempts: 3 }).done;
+
+  assert.deepEqual([ending, error.kind, dead.requests.length], ["truncated", "network", 4]);
+});
+
+test("a status says whether to ask again", async () => {
+  for (const status of [429, 503]) {
+    const route = serve((_, response, times) =>
+      times > 1 ? head(response).end(body()) : response.writeHead(status, { "Retry-After": "0" }).end());
+    assert.equal((await follow(route.url, QUICK).done).ending, "complete");
+  }
+  for (const [status, method] of [[404, "GET"], [410, "GET"], [204, "GET"], [429, "POST"]]) {
+    const route = serve((_, response) =>
+      response.writeHead(status, { "Content-Type": "application/json", "Retry-After": "7" }).end('{"message": "No.", "kind": "k"}'));
+    const { ending, error } = await follow(route.url, { ...QUICK, method }).done;
+    assert.deepEqual([ending, error.status, error.retry_after, route.requests.length], ["failed", status, 7, 1]);
+    assert.equal(error.message, status === 204 ? "there is nothing to follow" : "No.");
+    assert.equal(error.retryable, status === 429);
+  }
+  const page = serve((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<h1>Log in</h1>"));
+  assert.match((await follow(page.url).done).error.message, /text\/html came/);
+});
+
+test("a retry field is how long a server asks to wait", async () => {
+  const moments = [];
+  const route = serve((request, response, times) => {
+    moments.push(Date.now());
+    head(response);
+    if (times === 1) return response.end(Buffer.concat([start(5), Buffer.from("retry: 80\n\n")]));
+    response.end(body(position(request)));
+  });
+  assert.equal((await follow(route.url, QUICK).done).ending, "complete");
+  assert.ok(moments[1] - moments[0] >= 75);
+});
+
+test("stop is a request of its own, and the rest still comes", async () => {
+  let waiting;
+  const route = serve((_, response) => {
+    head(response).write(start(9));
+    waiting = response;
+  });
+  const stop = serve((request, response) => {
+    response.writeHead(200, { "Content-Type": "application/json" }).end('{"state": "stopped"}');
+    waiting.end(Buffer.concat([sse({ type: "stopped", reason: "enough" }, 10), sse({ type: "end", ending: "stopped" }, 11)]));
+  });
+  const answer = follow(route.url, { stop: stop.url });
+  await until(() => answer.position > 5);
+  assert.deepEqual(await answer.stop(), { state: "stopped" });
+  const { ending } = await answer.done;
+  assert.deepEqual([ending, answer.stopReason, stop.requests[0].method], ["stopped", "enough", "POST"]);
+
+  const plain = serve((_, response) => head(response).write(sse(EVENTS[0])));
+  const other = follow(plain.url);
+  await until(() => other.message.model);
+  await other.stop();
+  assert.equal((await other.done).ending, "stopped");
+});
+
+test("an error is the end, with what had come", async () => {
+  const failed = { type: "error", error: "ProviderError", kind: "provider", message: "overloaded", retryable: true, ending: "truncated" };
+  const route = serve((_, response) => head(response).end(Buffer.concat([body(0, EVENTS.slice(0, 6)), sse(failed, 7)])));
+  const { ending, error, text } = await follow(route.url).done;
+
+  assert.deepEqual([ending, error.error, error.retryable, text], ["truncated", "ProviderError", true, "Grüße, 🌧\ud83c"]);
+});
+
+test("what begins again, other choices and steps have messages of their own", async () => {
+  const events = [
+    { type: "text_delta", text: "One" },
+    { type: "text_delta", text: "other", choice: 1 },
+    { type: "step_start", id: "1", name: "search", agent: "a" },
+    { type: "text_delta", text: "found", step: "1" },
+    { type: "restarted", step: "1" },
+    { type: "text_delta", text: "sought", step: "1" },
+    { type: "step_done", id: "1", state: "failed", error: "E" },
+    { type: "restarted" },
+    { type: "text_delta", text: "Two" },
+    { type: "part_start", part: 3, content: { kind: "server_tool_call", id: "s", name: "web" } },
+    { type: "part_delta", part: 3, fragment: "{}" },
+    { type: "citation_added", part: 4, citation: { url: "https://example.com" } },
+    { type: "media_delta", part: 5, data: "AQID", transcript: "hi" },
+    { type: "part_done", part: 5 },
+    { type: "refusal_delta", part: 6, text: "No" },
+    { type: "of another version" },
+    END,
+  ];
+  const answer = follow(serve((_, response) => head(response).end(body(0, events))).url);
+  const message = await answer.done;
+
+  assert.deepEqual(answer.messages.map(({ choice, step, text }) => [choice, step, text]), [[0, "1", "sought"], [0, null, "Two"]]);
+  assert.deepEqual([answer.discarded.text, message.text, message.refusal], ["One", "Two", "No"]);
+  assert.deepEqual(answer.steps.get("1").error, "E");
+  const [, search, citation, media] = message.parts;
+  assert.deepEqual([search.name, search.arguments_text, citation.kind], ["web", "{}", "citation"]);
+  assert.deepEqual([media.chunks, media.transcript, media.complete], [[new Uint8Array([1, 2, 3])], "hi", true]);
+});
+
+test("a form is what its patches make, over a cut, too", async () => {
+  const patches = [
+    [{ op: "replace", path: "", value: { name: "Crê" } }],
+    [{ op: "append", path: "/name", value: "pes" }, { op: "add", path: "/steps", value: [{ title: "Whi" }] }],
+    [{ op: "append", path: "/steps/0/title", value: "sk" }],
+  ];
+  const events = [...patches.map(patch => ({ type: "patch", patch })), END];
+  const route = serve((request, response, times) => {
+    head(response);
+    const rest = body(position(request), events);
+    response.end(times === 1 ? rest.subarray(0, rest.length - 90) : rest);
+  });
+  const answer = follow(route.url, QUICK);
+  await answer.done;
+  assert.deepEqual(answer.form, { name: "Crêpes", steps: [{ title: "Whisk" }] });
+  assert.equal(answer.connections, 2);
+
+  const wrong = serve((_, response) => head(response).end(body(0, [{ type: "patch", patch: [{ op: "append", path: "/a", value: "" }] }])));
+  assert.equal((await follow(wrong.url).done).error.kind, "protocol");
+});
+
+test("patches follow RFC 6902, appendix A, and no key has a meaning", () => {
+  const rows = [
+    [{ foo: "bar" }, [{ op: "add", path: "/baz", value: "qux" }], { baz: "qux", foo: "bar" }],
+    [{ foo: ["bar", "baz"] }, [{ op: "add", path: "/foo/1", value: "qux" }], { foo: ["bar", "qux", "baz"] }],
+    [{ baz: "qux", foo: "bar" }, [{ op: "remove", path: "/baz" }], { foo: "bar" }],
+    [{ foo: ["bar", "qux", "baz"] }, [{ op: "remove", path: "/foo/1" }], { foo: ["bar", "baz"] }],
+    [{ baz: "qux", foo: "bar" }, [{ op: "replace", path: "/baz", value: "boo" }], { baz: "boo", foo: "bar" }],
+    [{ foo: { bar: "baz", waldo: "fred" }, qux: { corge: "grault" } }, [{ op: "move", from: "/foo/waldo", path: "/qux/thud" }], { foo: { bar: "baz" }, qux: { corge: "grault", thud: "fred" } }],
+    [{ foo: ["all", "grass", "cows", "eat"] }, [{ op: "move", from: "/foo/1", path: "/foo/3" }], { foo: ["all", "cows", "eat", "grass"] }],
+    [{ baz: "qux", foo: ["a", 2, "c"] }, [{ op: "test", path: "/baz", value: "qux" }, { op: "test", path: "/foo/1", value: 2 }], { baz: "qux", foo: ["a", 2, "c"] }],
+    [{ baz: "qux" }, [{ op: "test", path: "/baz", value: "bar" }], Error],
+    [{ foo: "bar" }, [{ op: "add", path: "/child", value: { grandchild: {} } }], { foo: "bar", child: { grandchild: {} } }],
+    [{ foo: "bar" }, [{ op: "add", path: "/baz", value: "qux", xyz: 123 }], { foo: "bar", baz: "qux" }],
+    [{ foo: "bar" }, [{ op: "add", path: "/baz/bat", value: "qux" }], Error],
+    [{ "/": 9, "~1": 10 }, [{ op: "test", path: "/~01", value: 10 }], { "/": 9, "~1": 10 }],
+    [{ "/": 9, "~1": 10 }, [{ op: "test", path: "/~01", value: "10" }], Error],
+    [{ foo: ["bar"] }, [{ op: "add", path: "/foo/-", value: ["abc", "def"] }], { foo: ["bar", ["abc", "def"]] }],
+    // Beside the appendix.
+    [{ a: [{ b: 1 }] }, [{ op: "copy", from: "/a/0", path: "/a/-" }, { op: "replace", path: "/a/0/b", value: 2 }], { a: [{ b: 2 }, { b: 1 }] }],
+    [undefined, [{ op: "replace", path: "", value: [] }, { op: "add", path: "/0", value: 1 }], [1]],
+    [[1], [{ op: "add", path: "/2", value: 1 }], Error],
+    [[1], [{ op: "add", path: "/length", value: 9 }], Error],
+    [[1], [{ op: "replace", path: "/1", value: 1 }], Error],
+    [{ a: "b" }, [{ op: "append", path: "/a", value: "c" }], { a: "bc" }],
+    [{}, [{ op: "append", path: "/a", value: "c" }], Error],
+    [{}, [{ op: "remove", path: "/toString" }], Error],
+    [{}, [{ op: "add", path: "/__proto__/polluted", value: 1 }], Error],
+    [{}, [{ op: "add", path: "/constructor/prototype/polluted", value: 1 }], Error],
+    [{ a: {} }, [{ op: "move", from: "/a", path: "/a/b" }], Error],
+    [{}, [{ op: "no", path: "" }], Error],
+  ];
+  for (const [document, patch, expected] of rows) {
+    if (expected === Error) assert.throws(() => applyPatch(document, patch), JSON.stringify(patch));
+    else assert.deepEqual(applyPatch(document, patch), expected);
+  }
+  const own = applyPatch({}, [{ op: "add", path: "/__proto__", value: { polluted: 1 } }]);
+  assert.equal(JSON.stringify(own), '{"__proto__":{"polluted":1}}');
+  assert.equal({}.polluted, undefined);
+});
+
+test("what no request can be made of is told at once", () => {
+  assert.throws(() => follow("http://["));
+  assert.throws(() => follow(base, { headers: { "no header": "x" } }));
+});
+
+test("a listener that fails stops nothing", async () => {
+  const thrown = [];
+  const listeners = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", error => thrown.push(error.message));
+  const answer = follow(serve((_, response) => head(response).end(body())).url);
+  const leave = answer.subscribe(() => {
+    throw new Error("mine");
+  });
+  await until(() => thrown.length);
+  leave();
+  whole({ message: await answer.done, state: answer.state });
+  process.removeAllListeners("uncaughtException");
+  listeners.forEach(listener => process.on("uncaughtException", listener));
+  assert.equal(thrown[0], "mine");
+});
