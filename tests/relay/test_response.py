@@ -1,0 +1,235 @@
+"""The response of a relay over ASGI: its head, its chunks, its signs of life, and its ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import starlette.responses
+
+from tests.support.asgi import Client
+from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.relay._delivery import Pace
+from tokenstream.relay._outlet import Outlet, Refusal
+from tokenstream.relay._response import Response, response
+from tokenstream.relay._shutdown import shut_down
+
+pytestmark = pytest.mark.anyio
+
+LIFE = b": life\n\n"
+BYE = b"retry: 1000\n\n"
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+class Scripted(Outlet):
+    """Gives what a generator gives, and notes what is done to it."""
+
+    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]], refusal: Refusal | None = None) -> None:
+        self.headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform"}
+        self.life = LIFE
+        self.refusal = refusal
+        self.opening = 0.0
+        self.entered = self.left = 0
+        self.stopped: list[str] = []
+        self.stop_event = anyio.Event()
+        self._chunks = chunks()
+
+    async def __aenter__(self) -> Any:
+        self.entered += 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.left += 1
+        await self._chunks.aclose()  # type: ignore[attr-defined]
+
+    async def open(self) -> Refusal | None:
+        await anyio.sleep(self.opening)
+        return self.refusal
+
+    async def __anext__(self) -> bytes:
+        return await self._chunks.__anext__()
+
+    def stop(self, reason: str) -> None:
+        self.stopped.append(reason)
+        self.stop_event.set()
+
+    def parting(self) -> bytes:
+        return BYE
+
+
+async def three() -> AsyncIterator[bytes]:
+    for number in range(3):
+        await anyio.lowlevel.checkpoint()
+        yield b"data: %d\n\n" % number
+
+
+async def silent() -> AsyncIterator[bytes]:
+    yield b"data: 0\n\n"
+    await anyio.sleep_forever()
+
+
+async def test_each_chunk_is_sent_for_itself_behind_the_head_and_a_sign_of_life() -> None:
+    """Nothing waits for what comes after it; the outlet is entered and left once; headers may be given."""
+    outlet, client = Scripted(three), Client()
+    await client.call(response(outlet, status=201, headers={"X-Own": "1", "cache-control": "no-store"}))
+
+    assert [LIFE + b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"] == client.bodies
+    assert {"content-type": "text/event-stream", "cache-control": "no-store", "x-own": "1"} == client.headers
+    assert (201, True, 1, 1, []) == (client.status, client.ended, outlet.entered, outlet.left, outlet.stopped)
+
+
+async def test_a_response_is_one_of_starlettes_for_one_request_over_http() -> None:
+    """FastAPI asks whether it is one; a second call, or one for a WebSocket, is a mistake of the caller's."""
+    sent = response(Scripted(three))
+    assert isinstance(sent, Response)
+    assert isinstance(sent, starlette.responses.Response)
+    sent.set_cookie("seen", "1")
+    socket = Client()
+    socket.scope["type"] = "websocket"
+    with pytest.raises(MisuseError, match=r"relay\.websocket"):
+        await socket.call(sent)
+    client = Client()
+    await client.call(sent)
+
+    assert client.headers["set-cookie"].startswith("seen=1")
+    with pytest.raises(MisuseError, match="sent already"):
+        await Client().call(sent)
+
+
+async def test_who_asks_for_the_head_alone_gets_it_and_nothing_is_read() -> None:
+    """The answer is stopped, so that its source is closed."""
+    outlet, client = Scripted(three), Client(method="HEAD")
+    await client.call(response(outlet))
+
+    assert (200, b"", True, 1, 1) == (
+        client.status,
+        client.body,
+        client.ended,
+        len(outlet.stopped),
+        outlet.left,
+    )
+
+
+async def test_signs_of_life_are_sent_in_a_silence_and_never_in_the_middle_of_a_chunk() -> None:
+    """Whoever sends, the other waits; the client checks that no two send at once."""
+
+    async def halting() -> AsyncIterator[bytes]:
+        for number in range(3):
+            await anyio.sleep(0.09)
+            yield b"data: %d\n\n" % number
+
+    client = Client(slow=lambda: anyio.sleep(0.02))
+    await client.call(response(Scripted(halting), pace=Pace(keep_alive=0.03)))
+
+    assert [b"data: 0", b"data: 1", b"data: 2"] == [
+        piece for piece in client.body.split(b"\n\n") if piece[:1] == b"d"
+    ]
+    assert client.body.count(LIFE) > 2
+    assert client.body.replace(LIFE, b"") == b"".join([b"data: %d\n\n" % number for number in range(3)])
+
+
+async def test_the_head_goes_out_when_the_time_to_open_is_over() -> None:
+    """What fails later is told as an event of the protocol; earlier, as a status."""
+    refused = Refusal(429, b'{"error":{}}', {"Retry-After": "7"}, b"data: error\n\n")
+    early, late = Client(), Client()
+    await early.call(response(Scripted(three, refused)))
+    outlet = Scripted(three, refused)
+    outlet.opening = 0.2
+    await late.call(response(outlet, pace=Pace(open_within=0.02, keep_alive=None)))
+
+    assert (429, b'{"error":{}}', "7") == (early.status, early.body, early.headers["retry-after"])
+    assert {"application/json", "12"} == {early.headers["content-type"], early.headers["content-length"]}
+    assert (200, [LIFE, b"data: error\n\n"]) == (late.status, late.bodies)
+    assert early.ended
+    assert late.ended
+
+
+async def test_a_protocol_without_words_for_an_error_breaks_the_response_off() -> None:
+    """The server closes the connection in the middle, so that nobody takes the answer for whole."""
+    outlet, client = Scripted(three, Refusal(502, b"{}", {}, None, StreamInterrupted("cut"))), Client()
+    outlet.opening = 0.1
+    with pytest.raises(StreamInterrupted):
+        await client.call(response(outlet, pace=Pace(open_within=0.0)))
+
+    assert (200, [LIFE], False, 1) == (client.status, client.bodies, client.ended, outlet.left)
+
+
+@pytest.mark.parametrize("spec", ["2.0", "2.3", "2.4"])
+@pytest.mark.parametrize("grace", [0.0, 0.1])
+async def test_a_reader_that_goes_is_noticed_while_nothing_is_sent(
+    spec: str, grace: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On every version of ASGI; the answer is stopped when the time of grace is over."""
+    # What does not end when it is stopped is cancelled after that time.
+    monkeypatch.setattr("tokenstream.relay._delivery._PATIENCE", 0.05)
+    outlet, client = Scripted(silent), Client(spec=spec)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, response(outlet, pace=Pace(grace=grace)))
+        await client.until(lambda: b"data: 0" in client.body)
+        client.leave()
+        started = anyio.current_time()
+        with anyio.fail_after(2):
+            await outlet.stop_event.wait()
+        waited = anyio.current_time() - started
+        assert grace <= waited < grace + 0.5
+
+    assert outlet.stopped == ["its reader has gone"]
+    assert (1, False) == (outlet.left, client.ended)
+
+
+@pytest.mark.parametrize("spec", ["2.3", "2.4"])
+async def test_what_comes_after_the_reader_has_gone_is_not_sent(spec: str) -> None:
+    """In the time of grace the answer is read to its end, and sending raises in no server."""
+    outlet, client = Scripted(three), Client(spec=spec)
+    client.leave()
+    await client.call(response(outlet, pace=Pace(grace=5.0)))
+
+    assert ([], 1) == (outlet.stopped, outlet.left)
+
+
+async def test_shutting_down_sends_the_last_event_and_ends() -> None:
+    """Before the head it is a status that says to come again; a reader in the middle of a chunk gets none."""
+    began, waits = Scripted(silent), Scripted(three)
+    waits.opening = 30.0
+    stuck = Client(slow=anyio.sleep_forever)
+    clients = [Client(), Client(), stuck]
+    async with anyio.create_task_group() as tasks:
+        tasks.cancel_scope.deadline = anyio.current_time() + 1
+        for client, outlet in zip(clients, [began, waits, Scripted(silent)], strict=True):
+            tasks.start_soon(client.call, response(outlet))
+        await clients[0].until(lambda: b"data: 0" in clients[0].body)
+        await anyio.sleep(0.05)
+        await anyio.to_thread.run_sync(shut_down)
+
+    assert ([LIFE + b"data: 0\n\n", BYE], True) == (clients[0].bodies, clients[0].ended)
+    assert (503, "1", "shutdown") == (
+        clients[1].status,
+        clients[1].headers["retry-after"],
+        clients[1].json["error"]["type"],
+    )
+    assert ([], False) == (stuck.bodies, stuck.ended)
+    assert (1, 1) == (began.left, waits.left)
+
+
+async def test_a_failure_of_the_program_is_raised_as_it_is() -> None:
+    """No group of exceptions is made of it; the outlet is left."""
+
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"data: 0\n\n"
+        raise LookupError("made up")
+
+    outlet = Scripted(failing)
+    with pytest.raises(LookupError, match="made up"):
+        await Client().call(response(outlet))
+
+    assert outlet.left == 1

@@ -1,0 +1,100 @@
+"""A client of an ASGI application without a server: what is sent, when, and what the client does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+__all__ = ["Client"]
+
+
+class Client:
+    """Calls an application, and keeps what it sends.
+
+    Args:
+        spec: The version of ASGI; from 2.4 on sending to a client that has gone raises.
+        method: The method of the request.
+        slow: Called at each chunk before it is taken.
+    """
+
+    def __init__(
+        self, *, spec: str = "2.3", method: str = "POST", slow: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": spec},
+            "http_version": "1.1",
+            "method": method,
+            "path": "/",
+            "raw_path": b"/",
+            "query_string": b"",
+            "root_path": "",
+            "scheme": "http",
+            "headers": [(b"host", b"made.up"), (b"accept-encoding", b"gzip")],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 2),
+            "state": {},
+        }
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.bodies: list[bytes] = []
+        self.ended = False
+        self.sending = 0
+        self._late = tuple(map(int, spec.split("."))) >= (2, 4)
+        self._slow = slow
+        self._asked = False
+        self._gone = anyio.Event()
+        self._news = anyio.Event()
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.bodies)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def leave(self) -> None:
+        self._gone.set()
+
+    async def until(self, arrived: Callable[[], bool]) -> None:
+        with anyio.fail_after(5):
+            while not arrived():
+                await self._news.wait()
+
+    async def call(self, app: Any) -> None:
+        with anyio.fail_after(20):
+            await app(self.scope, self.receive, self.send)
+
+    async def receive(self) -> dict[str, Any]:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        assert self.sending == 0, "two tasks send at once"
+        self.sending += 1
+        await anyio.lowlevel.checkpoint()
+        if self._gone.is_set() and self._late:
+            self.sending -= 1
+            raise OSError("the client has gone")
+        if message["type"] == "http.response.start":
+            assert self.status is None
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            assert self.status is not None
+            assert not self.ended
+            if self._slow is not None:
+                await self._slow()
+            if message.get("body"):
+                self.bodies.append(message["body"])
+            self.ended = not message.get("more_body", False)
+        self.sending -= 1
+        self._news.set()
+        self._news = anyio.Event()

@@ -1,0 +1,234 @@
+"""One response on its way: three tasks that send, listen for the reader's leaving, and give signs of life."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.relay._shutdown import watched
+from tokenstream.stream._reader import left
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from anyio import Event
+
+    from tokenstream.relay._outlet import Outlet, Refusal
+
+__all__ = ["Delivery", "Head", "Pace", "Receive", "Scope", "Send"]
+
+Scope: TypeAlias = "MutableMapping[str, Any]"
+"""What an ASGI server says of a request."""
+Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
+"""Gives what the client sends."""
+Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
+"""Sends to the client."""
+Head: TypeAlias = "tuple[int, list[tuple[bytes, bytes]]]"
+"""The status of a response and its headers."""
+
+_PATIENCE = 1.0
+"""Seconds in which what was stopped is to end, before it is cancelled."""
+_SHORT = 0.01
+"""The least that is waited before it is looked again whether a sign of life is due."""
+_PARTING_SECONDS = 0.5
+"""Seconds in which the last chunk is to be sent where the server goes down."""
+_GOING_DOWN = b'{"error":{"type":"shutdown","message":"The server is being restarted.","retryable":true}}'
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a response waits for what."""
+
+    open_within: float | None = 10.0
+    """Seconds until the head is sent though nothing has come; None to wait for the first event."""
+    keep_alive: float | None = 10.0
+    """Seconds of silence between signs of life; None for none."""
+    grace: float = 0.0
+    """Seconds that an answer goes on after its reader has gone."""
+
+
+class Delivery:
+    """Sends what an outlet gives.
+
+    The task that calls `run` enters the outlet, reads it and sends. Beside it one
+    task listens, since only `receive` tells of a reader that goes while nothing is
+    sent; and one sends the head when `open_within` is over, and the signs of life.
+    Whichever of the two sends, the other waits until a whole message is out.
+
+    Args:
+        outlet: Gives the chunks.
+        head: The status and the headers.
+        pace: How long to wait for what.
+        receive: Gives what the client sends.
+        send: Sends to the client.
+    """
+
+    def __init__(self, outlet: Outlet, head: Head, pace: Pace, receive: Receive, send: Send) -> None:
+        self._outlet = outlet
+        self._head = head
+        self._pace = pace
+        self._receive = receive
+        self._send = send
+        self._begun = False
+        """The head was sent."""
+        self._busy = False
+        """A message of the answer is being sent."""
+        self._turn: Event | None = None
+        """Set once the sign of life is out that is being sent."""
+        self._gone = False
+        """The reader has left."""
+        self._going_down = False
+        """The server ends."""
+        self._sent_at = 0.0
+        """The clock when something was sent last."""
+
+    async def run(self) -> None:
+        """Send all, until the answer ends, its reader has gone, or the server ends.
+
+        Raises:
+            StreamError: The answer failed after its head, and the protocol has no event to say so.
+        """
+        from anyio import CancelScope, create_task_group
+
+        self._scope = CancelScope()
+        self._tasks = await create_task_group().__aenter__()
+        try:
+            with watched(self._shut_down, self._receive, self._send):
+                self._tasks.start_soon(self._listen)
+                self._tasks.start_soon(self._stay_alive)
+                with self._scope:
+                    await self._deliver()
+                if self._going_down:
+                    await self._part()
+        finally:
+            self._tasks.cancel_scope.cancel()
+            await left(self._tasks)
+
+    # -- sending -------------------------------------------------------------
+
+    async def _deliver(self) -> None:
+        async with self._outlet as outlet:
+            refusal = await outlet.open()
+            if refusal is not None:
+                await self._refuse(refusal)
+                return
+            async for chunk in outlet:
+                if not self._gone:
+                    await self._tell(chunk)
+            if not self._gone:
+                await self._tell(b"", more=False)
+
+    async def _tell(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a chunk of the answer, behind the head where that was not sent yet."""
+        if self._turn is not None:
+            await self._turn.wait()
+        self._busy = True
+        await self._write(chunk, more=more)
+        self._busy = False
+
+    async def _write(self, chunk: bytes, *, more: bool = True) -> None:
+        try:
+            if not self._begun:
+                self._begun = True
+                status, headers = self._head
+                await self._send({"type": "http.response.start", "status": status, "headers": headers})
+                chunk = self._outlet.life + chunk
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+        except OSError:
+            # From ASGI 2.4 on it says so that the client has gone.
+            self._leave()
+        self._sent_at = time.monotonic()
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        """Send what stands in the place of an answer that never began."""
+        if self._turn is not None:
+            await self._turn.wait()
+        if self._gone:
+            return
+        if self._begun:
+            if refusal.late is None and refusal.error is not None:
+                raise refusal.error
+            await self._tell(refusal.late or b"", more=False)
+            return
+        self._busy = True
+        await self._answer(refusal.status, refusal.body, dict(refusal.headers))
+        self._busy = False
+
+    async def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        """Send a response that is whole."""
+        self._begun = True
+        told = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+        try:
+            await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+            await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        except OSError:
+            self._leave()
+
+    # -- beside it -------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Wait until the reader leaves."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._leave()
+
+    async def _stay_alive(self) -> None:
+        """Send the head when its time has come, and signs of life in a silence."""
+        from anyio import sleep
+
+        pace, life = self._pace, self._outlet.life
+        opens_at = None if pace.open_within is None else time.monotonic() + pace.open_within
+        while not self._gone:
+            if self._begun and not (pace.keep_alive and life):
+                break
+            due = self._sent_at + (pace.keep_alive or 0.0) if self._begun else opens_at
+            wait = _PATIENCE if due is None else due - time.monotonic()
+            if wait > 0 or self._busy:
+                await sleep(min(max(wait, _SHORT), pace.keep_alive or _PATIENCE))
+            else:
+                await self._give_sign(life if self._begun else b"")
+
+    async def _give_sign(self, life: bytes) -> None:
+        from anyio import Event
+
+        self._turn = Event()
+        try:
+            await self._write(life)
+        finally:
+            self._turn.set()
+            self._turn = None
+
+    # -- ending ----------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """Note that the reader has gone; the answer ends when its time of grace is over."""
+        if not self._gone:
+            self._gone = True
+            self._tasks.start_soon(self._stop)
+
+    async def _stop(self) -> None:
+        from anyio import sleep
+
+        await sleep(self._pace.grace)
+        self._outlet.stop("its reader has gone")
+        await sleep(_PATIENCE)
+        self._scope.cancel()
+
+    def _shut_down(self) -> None:
+        """End what is being sent, for the server ends."""
+        self._going_down = True
+        self._scope.cancel()
+
+    async def _part(self) -> None:
+        """Send a last chunk; none behind what was broken off in its middle."""
+        from anyio import move_on_after
+
+        if self._gone or self._busy or self._turn is not None:
+            return
+        with move_on_after(_PARTING_SECONDS):
+            if self._begun:
+                await self._write(self._outlet.parting(), more=False)
+            else:
+                await self._answer(503, _GOING_DOWN, {"retry-after": "1"})
