@@ -101,6 +101,7 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "tokenstream.formats": ["Fast", "Format", "Frame", "custom", "text"],
     "tokenstream.formats.ag_ui": ["AGUI"],
+    "tokenstream.formats.tokenstream": ["TokenStream"],
     "tokenstream.formats.anthropic": ["Anthropic"],
     "tokenstream.formats.bare_text": ["Text", "text"],
     "tokenstream.formats.base": ["Format", "Frame", "Unit"],

@@ -88,6 +88,10 @@ ERRORS: dict[str, tuple[Frame, ...]] = {
     "tgi": ({"error": "m", "error_type": "overloaded"}, {"error": "m", "error_type": "validation"}),
     "ui-message": ({"type": "error", "errorText": "m"},),
     "ag-ui": ({"type": "RUN_ERROR", "message": "m", "code": "rate_limit"},),
+    "tokenstream": (
+        {"type": "error", "error": "StreamStalled", "kind": "network", "retryable": True, "ending": "failed"},
+        {"type": "error", "error": "ProviderError", "kind": "server", "retryable": False, "ending": "failed"},
+    ),
 }  # fmt: skip
 """Errors in the shapes in which these APIs send them inside a stream."""
 _NAMES = ("type", "event_type", "object", "event", "kind")

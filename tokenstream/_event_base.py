@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._json import decode
 
-__all__ = ["AnswerEvent", "CallEvent", "PartEvent"]
+__all__ = ["AnswerEvent", "CallEvent", "PartEvent", "SummingEvent", "SummingPartEvent"]
 
 
 class _InRun:
@@ -79,3 +79,20 @@ class CallEvent(PartEvent):
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         state = {each.name: getattr(self, each.name) for each in fields(self)}
         return None, state if self.step is None else {**state, "_step": self.step}
+
+
+class SummingEvent(AnswerEvent):
+    """An event that holds what those before it add up to."""
+
+    # Set where whoever has read these knows it: they need not be told.
+    __slots__ = ("told_before",)
+
+    told_before: bool
+
+
+class SummingPartEvent(PartEvent):
+    """An event of a part that holds what those before it add up to."""
+
+    __slots__ = ("told_before",)
+
+    told_before: bool

@@ -183,6 +183,8 @@ class Machine(Glancing):
 
     def _name_format(self, name: str) -> None:
         self.accumulator.format = name
+        # A relay tells of answers that begin again.
+        self.accumulator.may_restart |= name == "tokenstream"
 
     def _late_usage(self) -> Usage | None:
         return self._connection.format.late_usage()
@@ -331,13 +333,11 @@ class Machine(Glancing):
             ending: The verdict where the caller has one, such as "stopped".
         """
         error = self.error
-        if ending is None:
-            ending = "complete"
-            if error is not None:
-                ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
-        elif ending == "complete" and isinstance(self._connection.format, ErrorBody):
-            # A whole error is no answer.
-            ending = "stopped"
+        if ending is None and error is not None:
+            ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
+        elif ending is None or ending == "complete":
+            # A whole error is no answer, and what a relay sends on may have been stopped.
+            ending = self._connection.format.verdict
         self.accumulator.conclude(ending, cut=() if error is None else self._connection.unfinished_choices)
         if error is not None:
             self._put_on(error)

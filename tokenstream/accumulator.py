@@ -382,7 +382,7 @@ class Accumulator:
         return True
 
     def _take_call(self, event: ToolCallDone) -> bool:
-        self._finish_part(event, event.call)
+        self._part(event, lambda: event.call).finish(event.call)
         choice = self._choice(event.choice)
         choice.delivered.append(event.call)
         choice.ended.append(event.call)
@@ -396,16 +396,15 @@ class Accumulator:
     def _take_done(self, event: PartDone) -> bool:
         if event.content is None:
             event.content = self._part(event, TextPart).build(complete=True)
+            event.told_before = True
         elif isinstance(event.content, ToolCall):
             # It has ended on arguments that are no JSON, and stays incomplete.
             self._choice(event.choice).ended.append(event.content)
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})
-        self._finish_part(event, event.content)
-        return False
-
-    def _finish_part(self, event: ToolCallDone | PartDone, content: Part) -> None:
+        content = event.content
         self._part(event, lambda: content).finish(content)
+        return False
 
     def _take_citation(self, event: CitationAdded) -> bool:
         self._part(event, lambda: event.citation).final = event.citation
@@ -437,8 +436,10 @@ class Accumulator:
         choice.finish_message = event.message
         return False
 
-    def _take_restart(self, event: Restarted) -> bool:
+    def _take_restart(self, event: Any) -> bool:  # noqa: ANN401 - a relay does not say what is discarded
         """Forget the answer so far; tool calls that were handed out stay so, and its tokens were spent."""
+        if event.discarded is None:
+            event.discarded, event.told_before = self.message, True
         self.spend(self.own_usage)
         head = (self._id, self._model, self._role, self._provider_data)
         given, before = GivenUp(self._choices, head, event), self.given_up

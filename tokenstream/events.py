@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._event_base import AnswerEvent, CallEvent, PartEvent
+from tokenstream._event_base import AnswerEvent, CallEvent, PartEvent, SummingEvent, SummingPartEvent
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
@@ -245,7 +245,7 @@ class PartDelta(PartEvent):
 
 
 @dataclass(slots=True)
-class PartDone(PartEvent):
+class PartDone(SummingPartEvent):
     """A part of the message has ended.
 
     A tool call ends with `ToolCallDone`, or, where its arguments are no JSON, with
@@ -332,7 +332,7 @@ class Ping(AnswerEvent):
 
 
 @dataclass(slots=True)
-class Restarted(AnswerEvent):
+class Restarted(SummingEvent):
     """The answer begins again from zero, because the one before broke off: forget that.
 
     Example:

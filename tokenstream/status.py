@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind, ProviderError, StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
+    from tokenstream.message import Ending
 
 __all__ = ["REQUEST_IDS", "ErrorBody", "ResponseHead", "retry_after_of", "status_error"]
 
@@ -178,6 +179,11 @@ class ErrorBody(Format):
     def finished(self) -> bool:
         """No: an error is no answer."""
         return False
+
+    @property
+    def verdict(self) -> Ending:
+        """Stopped, where a stop came before the error was raised: a whole error is no whole answer."""
+        return "stopped"
 
     @property
     def withheld(self) -> StreamError | None:

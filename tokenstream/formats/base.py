@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._replay import Replay, ReplayOfEvents
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import Ending, FinishReason, Usage
 
 __all__ = ["Format", "Frame", "Unit"]
 
@@ -195,6 +195,11 @@ class Format(Resuming, ABC):
         No silence is too long then.
         """
         return False
+
+    @property
+    def verdict(self) -> Ending:
+        """How an answer ended that is over where nothing is wrong: a relay may tell that it was stopped."""
+        return "complete"
 
     @property
     def withheld(self) -> StreamError | None:

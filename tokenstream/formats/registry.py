@@ -28,6 +28,7 @@ _FORMATS: dict[str, tuple[str, str]] = {
     "cohere": ("tokenstream.formats.cohere", "Cohere"),
     "ui-message": ("tokenstream.formats.ui_message", "UIMessage"),
     "ag-ui": ("tokenstream.formats.ag_ui", "AGUI"),
+    "tokenstream": ("tokenstream.formats.tokenstream", "TokenStream"),
     "openai-realtime": ("tokenstream.formats.openai_realtime", "OpenAIRealtime"),
     "gemini-live": ("tokenstream.formats.gemini_live", "GeminiLive"),
     "gemini-interactions": ("tokenstream.formats.gemini_interactions", "GeminiInteractions"),

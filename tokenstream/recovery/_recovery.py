@@ -450,6 +450,7 @@ class Recovery:
         if broken_by is None:
             return []
         restarted = Restarted(machine.accumulator.message, broken_by)
+        restarted.told_before = True
         if not self._aligns:
             return [restarted]
         machine.align(restarted)

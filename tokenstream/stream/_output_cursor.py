@@ -61,7 +61,7 @@ class OutputCursor(Generic[ItemT]):
         self._documents = Documents(answer, stage, kind)
         self._only = self._documents.only
         """The document, where there is but one: nothing need be looked for in each event then."""
-        self._given = Given(kind) if answer.accumulator.may_restart and kind != "drafts" else None
+        self._given: Given | None = None
         """What the reader was given, where it may come again; drafts begin again themselves."""
         self._restarts = answer.accumulator.restarts
         self._found: deque[ItemT] = deque()
@@ -166,9 +166,14 @@ class OutputCursor(Generic[ItemT]):
             self._given.begin_again()
 
     def _next(self) -> ItemT | None:
-        given = self._given
-        if given is None or not self._found:
+        if not self._found:
             return self._take_next()
+        given = self._given
+        if given is None:
+            # Only what has come tells whether it may come again: a relay says so.
+            if not self._accumulator.may_restart or self._is_plain:
+                return self._take_next()
+            given = self._given = Given(self._kind)
         found: ItemT | None = given.pass_over(self._take_next, self._answer.accumulator)
         return found
 

@@ -106,6 +106,9 @@ provider_data=None, phase=None))]
         if kind == "error":
             details = dict_of(payload, "error")
             return "type" in details and details.keys() <= _ERROR_DETAILS and payload.keys() <= _ERROR_FIELDS
+        if kind == "message_start" and not event:
+            # The protocol of relays has a type of that name, and nothing under this key.
+            return "message" in payload
         return isinstance(kind, str) and kind in _STREAM_EVENTS
 
     def feed_plainly(self, frame: Frame) -> list[Event]:

@@ -32,8 +32,9 @@ _ENCODERS: dict[str, str] = {
     "ui-message": "_ui_message.UIMessage",
     "ag-ui": "_ag_ui.AGUI",
     "text": "_text.Text",
+    "tokenstream": "_tokenstream.TokenStream",
 }
-_DIALECTS = {"mistral": "_mistral.Mistral"}
+_DIALECTS = {"mistral": "_mistral.Mistral", "ndjson": "_tokenstream.NDJSON"}
 """Encoders of what is read as another format, and has a name of its own."""
 
 

@@ -1,0 +1,227 @@
+"""Reads the events that a relay sends: the same events come out that went in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.errors import LimitExceeded, PositionLost
+from tokenstream.events import Finish, Restarted, Unknown
+from tokenstream.formats._read import text_of
+from tokenstream.formats._replay import Replay
+from tokenstream.formats.base import Format, Frame
+from tokenstream.formats.tokenstream._events import EVENTS, event_of
+from tokenstream.formats.tokenstream._words import CONTROL, end_of
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import Ending
+
+__all__ = ["TokenStream"]
+
+_TELLING: dict[str, str | None] = {
+    "text_delta": "text",
+    "reasoning_delta": "text",
+    "refusal_delta": "text",
+    "tool_call_start": "id",
+    "tool_call_delta": "id",
+    "tool_call_done": "call",
+    "part_start": "content",
+    "part_delta": "fragment",
+    "part_done": None,
+    "citation_added": "citation",
+    "media_delta": None,
+    "usage_update": "usage",
+    "finish": "reason",
+    "restarted": None,
+    "resumed": None,
+    "stopped": "reason",
+    "step_start": "id",
+    "step_done": "id",
+    "unknown": "name",
+    "live": "at",
+    "end": "ending",
+}
+"""What every event has, by its type: others may have a type like it. None where nothing is needed."""
+_DELTAS = frozenset(
+    {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
+)
+"""Types of events of which several may be sent as one, under the position of the last."""
+_LONGEST_ID = 18
+"""More digits than any position has."""
+
+
+class TokenStream(Format):
+    """Reads the protocol `tokenstream`, as SSE or as JSON lines; see docs/protocol.md.
+
+    Every event is as it was sent, part indexes and all; only an answer whose last
+    record came is over. A position is the id of an SSE event, or the key `at` of a line.
+    """
+
+    __slots__ = ("_calls", "_own_id", "_verdict", "live_at", "position_seen")
+
+    name: ClassVar[str] = "tokenstream"
+    finish_is_last: ClassVar[bool] = False
+    resumes: ClassVar[bool] = True
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._verdict: Ending = "complete"
+        """How the answer ended, by its last record."""
+        self.position_seen: int | None = None
+        """The position of the last event; None where the events have none."""
+        self.live_at: int | None = None
+        """The position up to which events are replayed; None where none are."""
+        self._calls = 0
+        self._own_id = ""
+        """The id of the SSE event that is being read."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Tell whether a first payload is of this format."""
+        kind = text_of(payload, "type")
+        if kind is None or event:
+            return False
+        if kind == "error":
+            return "ending" in payload and "retryable" in payload
+        if kind == "message_start":
+            return "message" not in payload
+        if kind not in _TELLING:
+            return False
+        key = _TELLING[kind]
+        return key is None or key in payload
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last record came, and told of no error."""
+        return self.ended and self.error is None
+
+    @property
+    def verdict(self) -> Ending:
+        """How the answer ended, by its last record."""
+        return self._verdict
+
+    @property
+    def position(self) -> int | None:
+        """The position of the last event, after which the relay is asked to go on."""
+        return None if self.ended else self.position_seen
+
+    def position_of(self, payload: dict[str, Any]) -> int | None:
+        """Return the position of an event: the key `at` of a line, or the id of the SSE event."""
+        told = payload.get("at")
+        if told.__class__ is int and told > 0:
+            position: int = told
+            return position
+        text = self._own_id
+        if not text or len(text) > _LONGEST_ID or not (text.isascii() and text.isdecimal()):
+            return None
+        return int(text)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Tell whether a payload with an error in it is an event of this format."""
+        kind = text_of(payload, "type")
+        return kind in EVENTS or kind in CONTROL
+
+    def feed_plainly(self, frame: Frame) -> list[Event]:
+        """Return the events that `frame` holds."""
+        self._own_id = frame.id if isinstance(frame, ServerSentEvent) else ""
+        return super().feed_plainly(frame)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Give the event that `payload` is, or take what it says of the answer's end."""
+        kind = text_of(payload, "type") or event
+        if kind in ("end", "error"):
+            self._end(payload)
+        elif kind == "live":
+            at = payload.get("at")
+            self.live_at = at if at.__class__ is int else None
+        elif kind == "ping":
+            self.ping()
+        else:
+            found = event_of(payload)
+            self._emit(Unknown(kind, payload) if found is None else found, payload)
+        position = self.position_of(payload) if kind != "live" else None
+        if position is not None:
+            self.position_seen = position
+
+    def go_on(self) -> None:
+        """Have another connection go on after `position`: what is sent again is dropped."""
+        super().go_on()
+        position = self.position
+        self._replay = None if position is None else _ReplayOfPositions(position)
+
+    # -- within ------------------------------------------------------------------
+
+    def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
+        merged = text_of(payload, "type") in _DELTAS
+        dropped = replay.drops(self.position_of(payload), "" if merged else None)
+        if replay.over:
+            self._replay = None
+        self.dropped += dropped
+        return dropped
+
+    def _emit(self, event: Event, payload: dict[str, Any]) -> None:
+        parts = self.parts
+        if event.part is not None or event.choice or isinstance(event, Finish):
+            parts.choice(event.choice)
+        if event.part is not None and event.part >= self.limits.parts:
+            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        if payload["type"] == "tool_call_start":
+            self._calls += 1
+            if self._calls > self.limits.tool_calls:
+                raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
+        elif isinstance(event, Restarted):
+            self._calls = 0
+        if "raw" not in payload:
+            event.raw = payload
+        parts.emit(event)
+
+    def _end(self, payload: dict[str, Any]) -> None:
+        end = end_of(payload)
+        self._verdict = end.ending
+        if end.error is not None:
+            self.error = end.error
+        self.conclude()
+
+
+class _ReplayOfPositions(Replay):
+    """Tells which events are sent again, by their positions.
+
+    Deltas may have been merged for a slow reader, and have the position of the last then.
+
+    Args:
+        after: The position to go on after.
+    """
+
+    __slots__ = ("_known", "_last")
+
+    def __init__(self, after: int) -> None:
+        super().__init__(after, None)
+        self._known = after
+        self._last = 0
+
+    def drops(self, position: int | str | None, begun: str | None) -> bool:
+        """Tell whether an event was read before.
+
+        Args:
+            position: The event's; None where it has none.
+            begun: "" for a delta, which several may have been merged to; None for any other event.
+
+        Raises:
+            PositionLost: Something is missing before it, or part of it was read before.
+        """
+        if not isinstance(position, int):
+            return False
+        after, last = self._known, self._last
+        if position <= after:
+            self._last = position
+            return True
+        if begun is None and position > max(after, last) + 1:
+            msg = f"the relay goes on at position {position}, but {after + 1} is the next one"
+            raise PositionLost(msg)
+        if begun is not None and 0 < last < after:
+            msg = f"the relay has merged what came before position {after} with what came behind it"
+            raise PositionLost(msg)
+        self.over = True
+        return False

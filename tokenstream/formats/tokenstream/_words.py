@@ -1,0 +1,176 @@
+"""Words of the protocol: its types, and what it says of errors and endings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from tokenstream import errors as _errors
+from tokenstream.errors import (
+    AnswerRejected,
+    ConnectError,
+    ErrorKind,
+    LimitExceeded,
+    Outcome,
+    ProtocolError,
+    ProviderError,
+    StatusError,
+    StreamError,
+    StreamStalled,
+)
+from tokenstream.formats._open import mend
+from tokenstream.formats._read import float_of, int_of, text_of
+
+if TYPE_CHECKING:
+    from tokenstream.message import Ending
+
+__all__ = ["CONTROL", "End", "end_of", "error_of", "said_of"]
+
+CONTROL = frozenset({"end", "error", "live"})
+"""Types of what is no event of the answer: how it ended, and where replayed events end."""
+
+_MOST_MESSAGE, _MOST_WORD = 500, 100
+"""Most characters of a message, and of a code or another word, that an error shows."""
+_KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
+_OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
+_ERRORS: dict[str, type[StreamError]] = {
+    name: found
+    for name in _errors.__all__
+    if isinstance(found := getattr(_errors, name), type) and issubclass(found, StreamError)
+}
+_OF_CLASS = {
+    "ConnectError": "the provider could not be reached",
+    "GuardFailed": "a guard of the answer has failed",
+    "LimitExceeded": "the answer outgrew a bound",
+    "StreamInterrupted": "the connection to the provider broke in the middle of the answer",
+    "StreamStalled": "the provider was silent for too long",
+    "StreamTruncated": "the answer ended before it was whole",
+}
+_OF_KIND: dict[ErrorKind, str] = {
+    "overloaded": "the provider is overloaded",
+    "rate_limited": "the provider takes no more requests for now",
+    "invalid_request": "the provider refuses the request",
+    "authentication": "the provider refuses the credentials",
+    "server": "the provider has failed",
+    "network": "the connection to the provider has failed",
+    "unknown": "the answer has failed",
+}
+_DETAILS = {
+    "code": "code",
+    "error_type": "type",
+    "status": "status",
+    "limit": "limit",
+    "value": "value",
+    "stage": "stage",
+    "outcome": "outcome",
+    "event": "event",
+    "offset": "offset",
+}
+"""What some classes of errors know besides, by its key."""
+_ENDS: dict[str, Ending] = {"complete": "complete", "stopped": "stopped"}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The last record of an answer: how it ended.
+
+    Example:
+        >>> End("complete").error is None
+        True
+    """
+
+    ending: Ending
+    """The verdict."""
+    error: StreamError | None = None
+    """What the answer failed with; None where it did not."""
+
+
+def said_of(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
+    """Return what an error says in the protocol, in our words: the provider's may be private.
+
+    Args:
+        error: The error.
+        raw: Whether the provider's words are sent, too.
+
+    Example:
+        >>> said_of(ProviderError("the provider reports an error: no GPU", kind="server"))["message"]
+        'the provider has failed'
+    """
+    name = next(each.__name__ for each in type(error).__mro__ if each.__name__ in _ERRORS)
+    words = str(error) if raw else _OF_CLASS.get(name, _OF_KIND[error.kind])
+    said: dict[str, Any] = {"error": name, "kind": error.kind, "message": words, "retryable": error.retryable}
+    if error.retry_after is not None:
+        said["retry_after"] = error.retry_after
+    details = {key: getattr(error, name, None) for key, name in _DETAILS.items()}
+    return {**said, **{name: value for name, value in details.items() if value is not None}}
+
+
+def error_of(said: dict[str, Any]) -> StreamError:
+    """Return the error that a payload tells of: one of the same class, where there is such a class.
+
+    Args:
+        said: The payload, which may hold anything.
+
+    Example:
+        >>> error_of({"error": "StreamStalled", "limit": "idle_content", "kind": "network"}).retryable
+        True
+    """
+    kind: Any = said.get("kind")
+    kind = kind if isinstance(kind, str) and kind in _KINDS else None
+    name = text_of(said, "error") or ""
+    cls = _ERRORS.get(name, StreamError)
+    words = text_of(said, "message") or _OF_CLASS.get(name, _OF_KIND[kind or cls.default_kind])
+    error = _made(cls, mend(words[:_MOST_MESSAGE]), said)
+    error.kind = kind or error.kind
+    wait = float_of(said, "retry_after")
+    error.retry_after = wait if wait is not None and isfinite(wait) and wait >= 0 else None
+    retryable = said.get("retryable")
+    error.retryable = retryable if isinstance(retryable, bool) else StreamError("", kind=error.kind).retryable
+    return error
+
+
+def _made(cls: type[StreamError], words: str, said: dict[str, Any]) -> StreamError:
+    code, kind = _word(said, "code"), _word(said, "error_type")
+    if issubclass(cls, StatusError):
+        return cls(words, status=int_of(said, "status") or 0, code=code, type=kind)
+    if issubclass(cls, ProviderError):
+        return cls(words, code=code, type=kind)
+    if issubclass(cls, ConnectError):
+        stage: Literal["connect", "head"] = "head" if said.get("stage") == "head" else "connect"
+        return cls(words, stage=stage)
+    if issubclass(cls, StreamStalled):
+        return cls(words, limit=_word(said, "limit") or "")
+    if issubclass(cls, LimitExceeded):
+        return cls(words, limit=_word(said, "limit") or "", value=int_of(said, "value") or 0)
+    if issubclass(cls, ProtocolError):
+        return cls(words, event=int_of(said, "event"), offset=int_of(said, "offset"))
+    if issubclass(cls, AnswerRejected):
+        outcome: Any = said.get("outcome")
+        return cls(words, outcome=outcome if outcome in _OUTCOMES else "empty")
+    return cls(words)
+
+
+def end_of(payload: dict[str, Any]) -> End:
+    """Return how a payload of the type "end" or "error" says that the answer ended.
+
+    Example:
+        >>> end_of({"type": "end", "ending": "stopped"}).ending
+        'stopped'
+    """
+    if payload.get("type") == "error":
+        error = error_of(payload)
+        cut = isinstance(error, _TRUNCATIONS)
+        return End("truncated" if cut else "failed", error)
+    ending = _ENDS.get(str(payload.get("ending")))
+    if ending is None:
+        return End("truncated", error_of({"error": "StreamTruncated"}))
+    return End(ending)
+
+
+def _word(said: dict[str, Any], name: str) -> str | None:
+    word = text_of(said, name)
+    return None if word is None else mend(word[:_MOST_WORD])
+
+
+_TRUNCATIONS = (_errors.StreamTruncated, _errors.StreamInterrupted, StreamStalled)

@@ -1,0 +1,364 @@
+"""Our own events, with nothing lost: the protocol `tokenstream`, as SSE and as JSON lines."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from dataclasses import fields
+from functools import cache
+from json.encoder import encode_basestring, encode_basestring_ascii
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
+
+from pydantic import BaseModel
+
+from tokenstream._json import decode
+from tokenstream._message_parts import COUNTS
+from tokenstream.errors import ProtocolError, ProviderError, StreamError
+from tokenstream.events import (
+    Event,
+    Finish,
+    MessageStart,
+    PartDone,
+    Ping,
+    Restarted,
+    TextDelta,
+    Unknown,
+)
+from tokenstream.formats._read import is_dict, is_list
+from tokenstream.formats.tokenstream._events import EVENTS, FIELDS, event_of
+from tokenstream.formats.tokenstream._words import End, end_of, said_of
+from tokenstream.message import FinishReason, Message, OpaquePart
+from tokenstream.relay.encoders._encoder import Encoder
+from tokenstream.turns import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.message import Ending
+    from tokenstream.turns import Drop
+
+__all__ = [
+    "NDJSON",
+    "End",
+    "TokenStream",
+    "end_record",
+    "error_record",
+    "frame",
+    "line",
+    "read_record",
+    "record",
+]
+
+_TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
+_NAMES = {field: key for key, field in FIELDS.items()}
+"""Keys of fields in the protocol, where they are others."""
+_PRIVATE = frozenset({"provider_data"})
+"""Fields of values that only the provider knows what to do with."""
+_PRIVATE_OF: dict[type, frozenset[str]] = {
+    Message: frozenset({"id", "provider_data"}),
+    OpaquePart: frozenset({"data"}),
+}
+
+
+def record(event: Event, *, raw: bool = False) -> bytes:
+    r"""Return an event as a record: a JSON object in one line; empty where it stays in.
+
+    Args:
+        event: The event.
+        raw: Whether the provider's ids, payloads and fields without a word of ours are in it.
+
+    Example:
+        >>> record(TextDelta("Hel"))
+        b'{"type":"text_delta","text":"Hel"}'
+    """
+    if event.__class__ is TextDelta and not (raw or event.part or event.choice or event.step):
+        return b'{"type":"text_delta","text":%b}' % _string(event.text)
+    told = payload_of(event, raw=raw)
+    return b"" if told is None else written(told)
+
+
+def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
+    """Return an event as a record says it; None where it stays in.
+
+    Args:
+        event: The event.
+        raw: As for `record`.
+
+    Example:
+        >>> payload_of(TextDelta("Hel", part=1))
+        {'type': 'text_delta', 'text': 'Hel', 'part': 1}
+    """
+    cls: type[Any] = event.__class__
+    if cls is Unknown and not raw:
+        return None
+    told: dict[str, Any] = {"type": _TYPES[cls]}
+    # The readers of a run have more than the answer that such a sum is of.
+    known = cls in _SUMMING and event.step is None and getattr(event, "told_before", False)
+    hidden = _HIDDEN_HEAD if cls is MessageStart else _HIDDEN
+    for name, key, default in _FIELDS[cls]:
+        if (key in hidden and not raw) or (known and key in _SUMS):
+            continue
+        value = getattr(event, name)
+        if value is not default and value != default:
+            told[key] = _plain(value, raw=raw)
+    if event.step is not None:
+        told["step"] = event.step
+    return told
+
+
+def read_record(record: bytes) -> Event | End:
+    """Return the event of a record, or how it says that the answer ended.
+
+    Args:
+        record: What `record`, `end_record` or `error_record` returned.
+
+    Raises:
+        ProtocolError: It is no such record.
+
+    Example:
+        >>> read_record(b'{"type":"text_delta","text":"Hel"}').text
+        'Hel'
+        >>> read_record(end_record("complete"))
+        End(ending='complete', error=None)
+    """
+    payload = decode(record)
+    if not is_dict(payload):
+        msg = "a record must be a JSON object"
+        raise ProtocolError(msg)
+    if payload.get("type") in ("end", "error"):
+        return end_of(payload)
+    event = event_of(payload)
+    if event is None:
+        msg = "a record must be of a type that the protocol has"
+        raise ProtocolError(msg)
+    return event
+
+
+def end_record(ending: Ending) -> bytes:
+    """Return the last record of an answer that no error has ended.
+
+    Args:
+        ending: The verdict: "complete", "stopped" or "truncated".
+
+    Example:
+        >>> end_record("stopped")
+        b'{"type":"end","ending":"stopped"}'
+    """
+    return written({"type": "end", "ending": ending})
+
+
+def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None = None) -> bytes:
+    """Return the last record of an answer that has failed.
+
+    Args:
+        error: The error.
+        raw: Whether it is told in the provider's words; they may be private.
+        ending: The verdict; None for the one that such an error has.
+
+    Example:
+        >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
+        True
+    """
+    said = {"type": "error", **said_of(error, raw=raw)}
+    return written({**said, "ending": end_of(said).ending if ending is None else ending})
+
+
+def frame(position: int | None, record: bytes) -> bytes:
+    r"""Return a record as an SSE event.
+
+    Args:
+        position: Its id; None for none.
+        record: The record.
+
+    Example:
+        >>> frame(3, end_record("complete"))
+        b'id: 3\ndata: {"type":"end","ending":"complete"}\n\n'
+    """
+    return b"data: %b\n\n" % record if position is None else b"id: %d\ndata: %b\n\n" % (position, record)
+
+
+def line(position: int | None, record: bytes) -> bytes:
+    r"""Return a record as a JSON line; without its end it is a message of a WebSocket.
+
+    Args:
+        position: The value of its key `at`; None for none.
+        record: The record.
+
+    Example:
+        >>> line(3, end_record("complete"))
+        b'{"at":3,"type":"end","ending":"complete"}\n'
+    """
+    return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
+
+
+class TokenStream(Encoder):
+    """Writes our own events as SSE, one for each.
+
+    Args:
+        drop: Nothing needs to be left out: there is a place for all.
+        ids: Whether they are numbered, from 1.
+        raw: Whether the provider's ids, payloads and fields without a word of ours are sent.
+    """
+
+    name: ClassVar[str] = "tokenstream"
+    expresses: ClassVar[frozenset[Kind]] = frozenset(get_args(Kind))
+    counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
+    words: ClassVar[Mapping[FinishReason, str]] = {word: word for word in get_args(FinishReason)}
+    choices: ClassVar[bool] = True
+
+    def __init__(self, *, drop: Drop = (), ids: bool = False, raw: bool = False) -> None:
+        super().__init__(drop=drop)
+        self.raw = raw
+        self.position: int | None = 0 if ids else None
+        """The id of the last event; None where they have none."""
+        self._is_over = False
+
+    def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
+        """Return what is sent for an event."""
+        if event.__class__ is Ping:
+            return [self.bordered(None, record(event))]
+        if event.__class__ is Finish:
+            self.finishes[event.choice] = event
+        told = record(event, raw=self.raw)
+        return [self._placed(told)] if told else []
+
+    def end(self, *, now: float = 0.0) -> list[bytes]:
+        """Return what ends the answer; nothing where it has not finished, or has failed."""
+        return self.conclude("complete") if self.finishes else []
+
+    def conclude(self, ending: Ending, error: StreamError | None = None) -> list[bytes]:
+        """Return the last record, once.
+
+        Args:
+            ending: The verdict.
+            error: What the answer failed with; None where it did not.
+        """
+        if self._is_over:
+            return []
+        self._is_over = True
+        last = end_record(ending) if error is None else error_record(error, raw=self.raw, ending=ending)
+        return [self._placed(last)]
+
+    def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
+        """Return what tells of an error of the provider's, as the last record."""
+        if self._is_over:
+            return []
+        self._is_over = True
+        error = ProviderError(message or "", kind=kind, code=code)
+        return [self._placed(error_record(error, raw=message is not None))]
+
+    def bordered(self, position: int | None, record: bytes) -> bytes:
+        """Return a record as an SSE event.
+
+        Args:
+            position: Its id; None for none.
+            record: The record.
+        """
+        return frame(position, record)
+
+    def _placed(self, record: bytes) -> bytes:
+        if self.position is not None:
+            self.position += 1
+        return self.bordered(self.position, record)
+
+
+class NDJSON(TokenStream):
+    """Writes our own events as JSON lines, one for each."""
+
+    name: ClassVar[str] = "ndjson"
+    content_type: ClassVar[str] = "application/x-ndjson"
+
+    def bordered(self, position: int | None, record: bytes) -> bytes:
+        """Return a record as a JSON line."""
+        return line(position, record)
+
+
+# -- values ----------------------------------------------------------------------
+
+_HIDDEN = frozenset({"provider_data", "raw"})
+_HIDDEN_HEAD = _HIDDEN | {"id"}
+"""Keys of events that only the provider knows what to do with."""
+_SUMMING = frozenset({PartDone, Restarted})
+_SUMS = frozenset({"content", "discarded"})
+"""Keys of what events before add up to."""
+
+
+def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
+    """Return the fields of an event: name, key in a record, and default."""
+    told = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
+    return tuple((each.name, _NAMES.get(each.name, each.name), each.default) for each in told)
+
+
+_FIELDS = {cls: _fields(cls) for cls in _TYPES}
+
+
+def _plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
+    """Return a value as JSON has it: of models, what is not as usual."""
+    if value.__class__ is str:
+        return value
+    if isinstance(value, BaseModel):
+        return _plain_model(value, raw=raw)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, StreamError):
+        return said_of(value, raw=raw)
+    if is_dict(value):
+        return {key: _plain(inner, raw=raw) for key, inner in value.items()}
+    if is_list(value) or isinstance(value, tuple):
+        return [_plain(inner, raw=raw) for inner in value]
+    return value
+
+
+def _plain_model(value: BaseModel, *, raw: bool) -> dict[str, Any]:
+    kind = getattr(value, "kind", None)
+    told: dict[str, Any] = {} if kind is None else {"kind": kind}
+    cls = type(value)
+    private = frozenset() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
+    for name, default in _defaults(cls):
+        inner = getattr(value, name)
+        if name not in private and inner != default:
+            told[name] = _plain(inner, raw=raw)
+    return told
+
+
+@cache
+def _defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (name, field.get_default(call_default_factory=True)) for name, field in cls.model_fields.items()
+    )
+
+
+def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    """Return JSON in one line that every reader takes: no NaN, and half a surrogate pair as an escape."""
+    try:
+        return _encode(payload)
+    except (ValueError, TypeError):
+        return _encode(_sound(payload))
+
+
+def _encode(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(payload, separators=(",", ":")).encode()
+
+
+def _sound(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return a value without what JSON cannot hold: that is null."""
+    if is_dict(value):
+        return {str(key): _sound(inner) for key, inner in value.items()}
+    if is_list(value):
+        return [_sound(inner) for inner in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if isinstance(value, str | int | bool) else None
+
+
+def _string(text: str) -> bytes:
+    try:
+        return encode_basestring(text).encode()
+    except UnicodeEncodeError:
+        return encode_basestring_ascii(text).encode()
