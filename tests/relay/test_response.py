@@ -59,9 +59,10 @@ class Scripted(Outlet):
     async def __anext__(self) -> bytes:
         return await self._chunks.__anext__()
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str) -> bool:
         self.stopped.append(reason)
         self.stop_event.set()
+        return True
 
     def parting(self) -> bytes:
         return BYE

@@ -1,5 +1,19 @@
-"""A stream out again: what a reader was given, in the bytes of any provider."""
+"""A stream out again: what a reader was given, in the bytes of any provider, to browsers and others."""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING
+
+from tokenstream._lazy import lazily
+
+if TYPE_CHECKING:
+    from tokenstream.relay._respond import respond
+    from tokenstream.relay._response import Response
+    from tokenstream.relay._shutdown import shut_down
+
+__all__ = ["Response", "respond", "shut_down"]
+
+__getattr__, __dir__ = lazily(
+    globals(),
+    {"Response": "_kind", "respond": "_respond", "shut_down": "_shutdown"},
+)

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
     from tokenstream.relay._outlet import Outlet, Refusal
 
-__all__ = ["Delivery", "Head", "Pace", "Receive", "Scope", "Send"]
+__all__ = ["Delivery", "Head", "Pace", "Receive", "Send"]
 
-Scope: TypeAlias = "MutableMapping[str, Any]"
-"""What an ASGI server says of a request."""
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 """Gives what the client sends."""
 Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
@@ -212,8 +210,8 @@ class Delivery:
         from anyio import sleep
 
         await sleep(self._pace.grace)
-        self._outlet.stop("its reader has gone")
-        await sleep(_PATIENCE)
+        if self._outlet.stop("its reader has gone"):
+            await sleep(_PATIENCE)
         self._scope.cancel()
 
     def _shut_down(self) -> None:

@@ -72,11 +72,14 @@ class Outlet(ABC):
         """
 
     @abstractmethod
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str) -> bool:
         """End the answer where nobody reads it any more; it does not wait.
 
         Args:
             reason: Why.
+
+        Returns:
+            Whether the chunks end by themselves now; where not, reading them is cancelled.
         """
 
     def parting(self) -> bytes:

@@ -11,7 +11,6 @@ from tokenstream.relay._delivery import Delivery, Pace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.relay._delivery import Receive, Scope, Send
     from tokenstream.relay._outlet import Outlet
 
 __all__ = ["Response", "response"]
@@ -53,7 +52,7 @@ class Response:
         # FastAPI puts the tasks of its endpoints there.
         self.background: Any = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - each framework's own
         """Send the answer.
 
         Args:

@@ -1,0 +1,317 @@
+"""`relay.respond`: any format in, any protocol out, over ASGI, to a reader that may be slow or go away."""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from fastapi import FastAPI
+from litestar import Litestar, post
+from litestar.config.compression import CompressionConfig
+from litestar.types import ASGIApp  # noqa: TC002 - Litestar looks at the annotation
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
+
+from tests.support import wire
+from tests.support.asgi import Client
+from tokenstream import AsyncStream, Steps, Stream, aconnect, relay, testing
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.relay import encoders
+
+pytestmark = pytest.mark.anyio
+
+SCRIPT = (
+    testing.script(id="chat-1", model="model-1")
+    .text("Let me ", "look.")
+    .tool_call("get_weather", ('{"city": ', '"Oslo"', "}"), id="call_1")
+    .usage(input_tokens=3, output_tokens=4)
+    .finish("tool_calls")
+)
+CHUNKS = SCRIPT.chunks("anthropic")
+HTTP = sorted(name for name in encoders.names() if not encoders.load(name).messages)
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+class Source:
+    """Gives chunks, then nothing more until it is closed."""
+
+    def __init__(self, *chunks: bytes, ends: bool = False, pause: float = 0.0) -> None:
+        self._chunks, self._ends, self._pause = iter(chunks), ends, pause
+        self.closed = anyio.Event()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await anyio.sleep(self._pause)
+        chunk = next(self._chunks, None)
+        if chunk is not None:
+            return chunk
+        if not self._ends:
+            await anyio.sleep_forever()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.closed.set()
+
+
+def upstream(reply: Callable[[httpx.Request], httpx.Response]) -> AsyncStream:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(reply))
+    return aconnect("https://made.up/v1/chat/completions", json={}, client=client)
+
+
+async def sent(stream: Any, **options: Any) -> Client:
+    client = Client()
+    await client.call(relay.respond(stream, **options))
+    return client
+
+
+@pytest.mark.parametrize("protocol", HTTP)
+async def test_what_is_sent_in_any_protocol_reads_as_the_same_answer(protocol: str) -> None:
+    """A relay is a transcoder: what a protocol has a place for arrives, and the response says what it is."""
+    client = await sent(AsyncStream(Source(*CHUNKS, ends=True)), protocol=protocol)
+    read = Stream(client.body, format=protocol if protocol != "text" else "text").final()
+
+    assert (200, True) == (client.status, client.ended)
+    assert client.headers["content-type"] == encoders.load(protocol).content_type
+    assert ("no-cache, no-transform", "no") == (
+        client.headers["cache-control"],
+        client.headers["x-accel-buffering"],
+    )
+    assert read.text == "Let me look."
+    assert read.tool_calls == () or read.tool_calls[0].arguments == {"city": "Oslo"}
+
+
+async def test_a_run_a_reader_of_a_shared_stream_and_any_events_are_sent_as_well() -> None:
+    """All that gives events can be sent."""
+    shared = AsyncStream(Source(*CHUNKS, ends=True))
+    reader = shared.broadcast().reader()
+    with Steps() as run, run.step("plan") as step:
+        step.follow(Stream(["Let me ", "look."], format="pieces")).final()
+    events = [event async for event in AsyncStream(Source(*CHUNKS, ends=True))]
+
+    async def given() -> AsyncIterator[Any]:
+        for event in events:
+            yield event
+
+    for source in (reader, given()):
+        client = await sent(source, protocol="ui-message")
+        assert Stream(client.body).final().text == "Let me look."
+    # What tells that a run is over is the run's and not an answer's.
+    assert b'"Let me look."' in (await sent(run.events(), protocol="ui-message")).body
+
+
+async def test_what_cannot_be_sent_is_refused_before_anything_is_asked() -> None:
+    """A source of the other colour, an unknown protocol and one of WebSockets are mistakes of the caller."""
+    other = Stream(CHUNKS)
+    other.close()
+    wrong: list[Any] = [other, CHUNKS, None]
+    for source in wrong:
+        with pytest.raises(MisuseError, match="AsyncStream"):
+            relay.respond(source, protocol="ui-message")
+    async with AsyncStream(Source(ends=True)) as stream:
+        with pytest.raises(MisuseError, match="can be written"):
+            relay.respond(stream, protocol="made-up")
+        with pytest.raises(MisuseError, match="WebSocket"):
+            relay.respond(stream, protocol="openai-realtime")
+        with contextlib.suppress(StreamError):
+            await stream.final()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "told", "kind"),
+    [
+        (429, {"retry-after": "7"}, 429, "rate_limited"),
+        (529, {}, 503, "overloaded"),
+        (404, {}, 502, "invalid_request"),
+        (401, {}, 502, "authentication"),
+        (504, {}, 504, "server"),
+        (500, {}, 502, "server"),
+    ],
+)
+async def test_an_upstream_that_fails_before_its_first_event_is_a_status(
+    status: int, headers: dict[str, str], told: int, kind: str
+) -> None:
+    """Its words and its body stay in; how long to wait goes on."""
+    error = {"error": {"message": "secret words", "type": "made_up"}}
+    client = await sent(
+        upstream(lambda _: httpx.Response(status, json=error, headers=headers)), protocol="ui-message"
+    )
+
+    assert (told, kind) == (client.status, client.json["error"]["type"])
+    assert client.headers.get("retry-after") == headers.get("retry-after")
+    assert "application/json" == client.headers["content-type"]
+    assert b"secret" not in client.body
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [(httpx.ConnectError("refused"), 502), (httpx.ConnectTimeout("late"), 504), (None, 502)],
+)
+async def test_no_answer_at_all_is_a_status_too(failure: Exception | None, told: int) -> None:
+    """A gateway says 504 of what came too late, and 502 of the rest, an empty body among them."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        if failure is None:
+            return httpx.Response(200, headers={"content-type": "text/event-stream"})
+        raise failure
+
+    client = await sent(upstream(fail), protocol="ui-message")
+
+    assert told == client.status
+    assert client.json["error"]["retryable"]
+
+
+async def test_a_failure_after_the_head_is_an_event_of_the_protocol() -> None:
+    """The reader gets what had come, then the error, and the response ends cleanly."""
+    client = await sent(AsyncStream(Source(*CHUNKS[:5], ends=True)), protocol="openai-chat")
+    late = await sent(
+        AsyncStream(Source(ends=True, pause=0.1)), protocol="openai-chat", open_within=0.01, keep_alive=None
+    )
+
+    assert (200, True) == (client.status, client.ended)
+    for cut, text in ((client, "Let me look."), (late, "")):
+        with pytest.raises(StreamError) as caught:
+            Stream(cut.body, format="openai-chat").final()
+        assert caught.value.partial.text == text
+
+
+async def test_a_slow_reader_gets_larger_deltas_in_place_of_a_queue() -> None:
+    """What comes while a chunk is being sent is one delta; nothing is lost, and order is kept."""
+    words = [f"word{number} " for number in range(400)]
+    chunks = [*(wire.chat({"content": word}) for word in words), wire.chat({}, "stop"), wire.DONE]
+    client = Client(slow=lambda: anyio.sleep(0.01))
+    stream = AsyncStream(Source(*chunks, ends=True, pause=0.0002))
+    await client.call(relay.respond(stream, protocol="openai-chat"))
+
+    assert Stream(client.body).final().text == "".join(words)
+    assert len(client.bodies) < len(words) / 2
+
+
+@pytest.mark.parametrize("spec", ["2.3", "2.4"])
+async def test_a_reader_that_goes_closes_the_upstream_though_it_is_silent(spec: str) -> None:
+    """It is noticed by `receive`, on every version of ASGI."""
+    source = Source(*CHUNKS[:4])
+    stream, client = AsyncStream(source), Client(spec=spec)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, relay.respond(stream, protocol="openai-chat"))
+        await client.until(lambda: b"Let" in client.body)
+        client.leave()
+        with anyio.fail_after(1):
+            await source.closed.wait()
+
+    assert ("stopped", "its reader has gone") == (stream.message.ending, stream.stop_reason)
+
+
+async def test_a_time_of_grace_lets_the_answer_come_to_its_end() -> None:
+    """What the application keeps of it is whole then; after that time it is closed."""
+    whole = AsyncStream(Source(*CHUNKS, ends=True, pause=0.01))
+    cut = AsyncStream(Source(*CHUNKS[:4]))
+
+    async def read_and_leave(stream: AsyncStream) -> None:
+        client = Client()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, relay.respond(stream, protocol="openai-chat", grace=0.5))
+            await client.until(lambda: client.status is not None)
+            client.leave()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read_and_leave, whole)
+        tasks.start_soon(read_and_leave, cut)
+
+    assert ("complete", "stopped") == (whole.message.ending, cut.message.ending)
+    assert whole.closed
+    assert cut.closed
+
+
+async def test_the_head_alone_asks_no_provider() -> None:
+    """A HEAD request costs nothing: the request is never sent."""
+    asked: list[httpx.Request] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(500)
+
+    stream = upstream(reply)
+    client = Client(method="HEAD")
+    await client.call(relay.respond(stream, protocol="ui-message"))
+
+    assert ([], 200, b"") == (asked, client.status, client.body)
+
+
+async def passing_on(request: Any, call_next: Any) -> Any:
+    return await call_next(request)
+
+
+def answer(**options: Any) -> relay.Response:
+    return relay.respond(AsyncStream(Source(*CHUNKS, ends=True)), protocol="openai-chat", **options)
+
+
+def starlette_app() -> Any:
+    async def endpoint(_: Any) -> Any:
+        return answer()
+
+    middlewares = [Middleware(GZipMiddleware, minimum_size=1), Middleware(BaseHTTPMiddleware, passing_on)]
+    return Starlette(routes=[Route("/", endpoint, methods=["POST"])], middleware=middlewares)
+
+
+def fastapi_app() -> Any:
+    app = FastAPI()
+    app.add_middleware(GZipMiddleware, minimum_size=1)
+
+    @app.post("/")
+    async def endpoint() -> relay.Response:
+        return answer()
+
+    @app.post("/bare")
+    async def bare():  # type: ignore[no-untyped-def] # noqa: ANN202 - most write it so
+        return answer()
+
+    assert app.openapi()["paths"].keys() == {"/", "/bare"}
+    return app
+
+
+def litestar_app() -> Any:
+    @post("/")
+    async def endpoint() -> ASGIApp:
+        return answer()
+
+    config = CompressionConfig(backend="gzip", minimum_size=1)
+    return Litestar([endpoint], compression_config=config, openapi_config=None)
+
+
+def plain_app() -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answer()(scope, receive, send)
+
+    return app
+
+
+@pytest.mark.parametrize("app", [starlette_app, fastapi_app, litestar_app, plain_app])
+async def test_every_framework_sends_each_event_for_itself(app: Callable[[], Any]) -> None:
+    """An endpoint returns it, or it is called; middlewares that compress leave it alone."""
+    client = Client()
+    await client.call(app())
+
+    assert (200, True) == (client.status, client.ended)
+    assert client.headers["content-type"].startswith("text/event-stream")
+    pieces = client.bodies
+    if client.headers.get("content-encoding") == "gzip":
+        # Litestar compresses all there is, and flushes after each message.
+        unpacked = zlib.decompressobj(31)
+        pieces = [piece for piece in map(unpacked.decompress, pieces) if piece]
+    assert len(pieces) > 3
+    assert all(piece.endswith(b"\n\n") for piece in pieces)
+    assert Stream(b"".join(pieces)).final().text == "Let me look."

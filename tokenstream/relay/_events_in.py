@@ -1,0 +1,114 @@
+"""The events that a relay sends on: of a stream, of one of its readers, of a run, or of an async iterable."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.stream import AsyncStream, Stream
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._base import StreamBase, reader_of
+from tokenstream.stream._broadcast_reader import Follower
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Callable
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.events import Event
+
+__all__ = ["EventsIn"]
+
+_MOST = 1024
+"""Events that are taken together."""
+
+
+class EventsIn:
+    """Reads events one by one, or all that have come: what is entered is left again.
+
+    Args:
+        source: A stream, a reader of one, the events of a run, or any async iterable of events.
+
+    Raises:
+        MisuseError: It is none.
+    """
+
+    def __init__(self, source: AsyncIterable[Event]) -> None:
+        found: Any = source
+        if isinstance(found, Stream) or not hasattr(found, "__aiter__"):
+            raise MisuseError(
+                f"a relay sends an AsyncStream, or another async iterable of events, and not {found!r:.80}"
+            )
+        self._source = found
+        reader = reader_of(source) if isinstance(source, StreamBase) else None
+        self._events: Any = None
+        self._look = _look_at(reader)
+        self._ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
+        self._failed: Exception | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open what the events come from.
+
+        Raises:
+            StreamError: It cannot be opened.
+        """
+        if hasattr(self._source, "__aenter__"):
+            await self._source.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if hasattr(self._source, "__aexit__"):
+            await self._source.__aexit__(kind, error, traceback)
+        elif hasattr(self._source, "aclose"):
+            await self._source.aclose()
+
+    async def next(self) -> Event:
+        """Wait for the next event.
+
+        Raises:
+            StopAsyncIteration: There is none.
+            StreamError: The answer failed.
+        """
+        if self._failed is not None:
+            raise self._failed
+        if self._events is None:
+            self._events = aiter(self._source)
+        event: Event = await self._events.__anext__()
+        return event
+
+    async def come(self) -> list[Event]:
+        """Return what has come already, without waiting; what ends the answer is kept for `next`."""
+        events: list[Event] = [] if self._ready is None else self._ready()
+        if self._look is None:
+            return events
+        try:
+            while len(events) < _MOST and (event := await self._look()) is not None:
+                events.append(event)
+        except (StopAsyncIteration, StreamError) as error:
+            self._failed = error
+        return events
+
+    def stop(self, reason: str) -> bool:
+        """End a stream that nobody else reads; tell whether its events end now."""
+        if self._failed is None and isinstance(self._source, AsyncStream):
+            self._source.stop(reason)
+            return True
+        return False
+
+
+def _look_at(reader: object) -> Callable[[], Awaitable[Event | None]] | None:
+    """Return what gives the next event where it has come; None where nothing can tell."""
+    if isinstance(reader, AsyncDriver):
+        return reader.step_now
+    if isinstance(reader, Follower):
+        look: Callable[[], Awaitable[Event | None]] = partial(
+            reader.hub.look_now, partial(reader.hub.take, reader.place)
+        )
+        return look
+    return None

@@ -1,0 +1,13 @@
+"""The class of responses as annotations name it, which FastAPI reads: Starlette's where that is imported."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or "starlette.responses" not in sys.modules:
+    from tokenstream.relay._response import Response
+else:
+    from tokenstream.relay._starlette import StarletteResponse as Response
+
+__all__ = ["Response"]

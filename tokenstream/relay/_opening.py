@@ -1,0 +1,77 @@
+"""An answer that failed before its first event, as a response of its own: a status and a JSON body."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamStalled
+from tokenstream.relay._outlet import Refusal
+
+if TYPE_CHECKING:
+    from tokenstream.errors import ErrorKind, StreamError
+
+__all__ = ["refusal_of", "status_of"]
+
+_BAD_GATEWAY, _UNAVAILABLE, _TIMEOUT = 502, 503, 504
+_STATUSES: dict[ErrorKind, int] = {"rate_limited": 429, "overloaded": _UNAVAILABLE}
+"""The status for a kind of failure; 502 for all others, which are between this server and its provider."""
+_SAID: dict[ErrorKind, str] = {
+    "rate_limited": "The provider asks to wait before the next request.",
+    "overloaded": "The provider is overloaded.",
+    "network": "The provider could not be reached, or its answer broke off before it began.",
+    "invalid_request": "The provider refused the request that this server made.",
+    "authentication": "The provider refused this server.",
+    "server": "The provider failed.",
+}
+_SAID_LATE = "The provider did not answer in time."
+
+
+def status_of(error: StreamError) -> int:
+    """Return the status that tells a client of an upstream failure.
+
+    Its own request was no mistake where the provider calls this server's one: 502.
+
+    Args:
+        error: What went wrong before the first event.
+
+    Example:
+        >>> from tokenstream.errors import StatusError
+        >>> status_of(StatusError("HTTP 404", status=404, kind="invalid_request"))
+        502
+        >>> status_of(StatusError("HTTP 529", status=529, kind="overloaded"))
+        503
+    """
+    if isinstance(error, GuardFailed):
+        return 500
+    if _is_late(error):
+        return _TIMEOUT
+    return _STATUSES.get(error.kind, _BAD_GATEWAY)
+
+
+def refusal_of(error: StreamError, late: bytes | None) -> Refusal:
+    """Return the response for an answer that failed before its first event.
+
+    Args:
+        error: What went wrong.
+        late: The same as an event of the protocol, for where the head was sent already; None where it has
+            none.
+    """
+    status = status_of(error)
+    said = _SAID_LATE if status == _TIMEOUT else _SAID.get(error.kind, "The provider gave no answer.")
+    told: dict[str, object] = {"type": error.kind, "message": said, "retryable": error.retryable}
+    wait = None if error.retry_after is None else max(math.ceil(error.retry_after), 0)
+    if wait is not None:
+        told["retry_after"] = wait
+    body = json.dumps({"error": told}, separators=(",", ":")).encode()
+    return Refusal(status, body, {} if wait is None else {"retry-after": str(wait)}, late, error)
+
+
+def _is_late(error: StreamError) -> bool:
+    """Tell whether the provider took too long."""
+    if isinstance(error, StatusError):
+        return error.status in {408, _TIMEOUT}
+    if isinstance(error, ProviderError):
+        return False
+    return isinstance(error, StreamStalled) or "timeout" in type(error.__cause__).__name__.lower()
