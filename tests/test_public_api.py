@@ -200,9 +200,12 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.relay.encoders": ["Encoder", "create", "load", "names"],
     "tokenstream.relay.journal": [
         "AnswerExpired",
+        "Entry",
         "Fenced",
+        "Journal",
         "JournalError",
         "JournalUnavailable",
+        "MemoryJournal",
         "Page",
         "State",
         "Storage",

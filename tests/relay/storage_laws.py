@@ -234,16 +234,22 @@ class StorageLaws:
                 await other.wait("a", 2)
 
     async def test_an_answer_expires(self, opened: Opened) -> None:
-        """Some time after its end an answer is gone, and not before."""
+        """Some time after its end, and not before, its records are gone; for as long again it is known."""
         async with opened(expire=_SHORT) as (one, other):
             await _create(one)
             await _create(one, "b")
             await _append(one, 1, b"1")
-            await anyio.sleep(2 * _SHORT)
+            await anyio.sleep(1.5 * _SHORT)
             assert [b"1"] == await _all(other)
             await _append(one, 2, b"2", over=True)
             assert [b"1", b"2"] == await _all(other)
-            await anyio.sleep(2 * _SHORT)
+            await anyio.sleep(1.5 * _SHORT)
+
+            gone = State(None, 3, 2, over=True, alive=False)
+            assert [Page(gone, 1, ()), Page(gone, 3, ())] == [await other.read("a", at, 9) for at in (0, 2)]
+            assert "ended" == await other.ask_stop("a", "why")
+            assert not await other.create("a", owner=None, token="another", lease=_LONG)
+            await anyio.sleep(_SHORT)
 
             assert None is await other.read("a", 0, 1)
             assert "unknown" == await other.ask_stop("a", "why")

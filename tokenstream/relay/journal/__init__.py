@@ -9,13 +9,19 @@ from tokenstream.relay.journal._errors import (
     UnknownAnswer,
     UnknownPosition,
 )
+from tokenstream.relay.journal._follower import Entry
+from tokenstream.relay.journal._journal import Journal
+from tokenstream.relay.journal._memory import MemoryJournal
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 
 __all__ = [
     "AnswerExpired",
+    "Entry",
     "Fenced",
+    "Journal",
     "JournalError",
     "JournalUnavailable",
+    "MemoryJournal",
     "Page",
     "State",
     "Storage",

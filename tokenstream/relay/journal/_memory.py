@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._errors import JournalUnavailable
+from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream.relay.journal._storage import Asked
 
-__all__ = ["MemoryStorage"]
+__all__ = ["MemoryJournal", "MemoryStorage"]
 
 _SPARE = 64
 """Trimmed records that may stand at the start of a list before it is copied."""
@@ -91,6 +92,11 @@ class _Answer:
         at = self._gone + position + 1 - self.begin
         return tuple(self._records[at : at + limit]) if position + 1 >= self.begin else ()
 
+    def drop(self) -> None:
+        """Let go of all records."""
+        self.begin = self.end + 1
+        self._records, self._gone, self._held = [], 0, 0
+
     def change(self) -> Event:
         """Return what is set at the next change."""
         if self._told is None:
@@ -113,7 +119,8 @@ class MemoryStorage(Storage):
         max_answers: Answers that are held. Beyond them those that ended first are
             forgotten; where none has ended, no other can begin.
         max_bytes: Bytes of records that are held of one answer; the oldest are trimmed.
-        expire: Seconds for which an answer that has ended is held.
+        expire: Seconds for which an answer that has ended is held. For as long again it is
+            known that there was one.
         clock: Where the time comes from, in seconds.
     """
 
@@ -132,8 +139,10 @@ class MemoryStorage(Storage):
         self._expire = expire
         self._clock = clock
         self._answers: dict[str, _Answer] = {}
-        self._ended: dict[str, None] = {}
-        """Ids of answers that are over, in the order in which they expire."""
+        self._ended: dict[str, _Answer] = {}
+        """Answers that are over and held, in the order in which they expire."""
+        self._expired: dict[str, _Answer] = {}
+        """Those of which it is only known that they were there, in the order in which they are forgotten."""
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
         answer = self._find(id)
@@ -216,22 +225,20 @@ class MemoryStorage(Storage):
 
     def _find(self, id: str) -> _Answer | None:
         now = self._clock()
-        while self._ended:
-            oldest = next(iter(self._ended))
-            expires = self._answers[oldest].expires
-            if expires is None or expires > now:
-                break
-            self._forget(oldest)
+        for id_, answer in _due(self._ended, now):
+            self._let_expire(id_, answer)
+        for id_, _ in _due(self._expired, now - self._expire):
+            del self._expired[id_], self._answers[id_]
         return self._answers.get(id)
 
     def _finish(self, id: str, answer: _Answer) -> None:
         answer.expires = self._clock() + self._expire
-        self._ended[id] = None
+        self._ended[id] = answer
 
-    def _forget(self, id: str) -> None:
+    def _let_expire(self, id: str, answer: _Answer) -> None:
         self._ended.pop(id, None)
-        answer = self._answers.pop(id)
-        answer.expires = 0.0
+        self._expired[id] = answer
+        answer.drop()
         answer.tell()
 
     def _make_room(self) -> None:
@@ -240,13 +247,64 @@ class MemoryStorage(Storage):
         Raises:
             JournalUnavailable: There is none.
         """
-        if not self._ended:
+        if not self._ended and not self._expired:
             past = self._clock() - self._expire
-            for id in [id for id, answer in self._answers.items() if answer.until < past]:
-                self._forget(id)
-            if len(self._answers) < self._most_answers:
+            for id, answer in list(self._answers.items()):
+                if answer.until < past:
+                    self._finish(id, answer)
+        for ended in (self._expired, self._ended):
+            if ended:
+                id = next(iter(ended))
+                answer = ended.pop(id)
+                answer.drop()
+                answer.tell()
+                del self._answers[id]
                 return
-            raise JournalUnavailable(
-                f"the journal holds max_answers={self._most_answers:,} answers, and none of them has ended"
-            )
-        self._forget(next(iter(self._ended)))
+        raise JournalUnavailable(
+            f"the journal holds max_answers={self._most_answers:,} answers, and none of them has ended"
+        )
+
+
+def _due(answers: dict[str, _Answer], now: float) -> list[tuple[str, _Answer]]:
+    """Return the first answers, up to one whose time has not come."""
+    found: list[tuple[str, _Answer]] = []
+    for id, answer in answers.items():
+        if answer.expires is None or answer.expires > now:
+            break
+        found.append((id, answer))
+    return found
+
+
+class MemoryJournal(Journal):
+    """Keeps answers in the memory of this process: for one server process, for development and for tests.
+
+    Args:
+        max_answers: Answers that are held. Beyond them those that ended first are
+            forgotten; where none has ended, no other can begin.
+        max_bytes: Bytes of records that are held of one answer; the oldest are trimmed,
+            and a reader that still needs them is told so.
+        expire: Seconds for which an answer that has ended is held.
+        lease: Seconds within which readers learn that a producer is dead.
+        drain: Seconds that producers run on when the journal is left.
+        raw: Whether the provider's ids, payloads and words are written, too.
+
+    Raises:
+        MisuseError: A bound would hold nothing.
+
+    Example:
+        >>> MemoryJournal(max_answers=100)
+        <MemoryJournal: 0 answers are being produced>
+    """
+
+    def __init__(
+        self,
+        *,
+        max_answers: int = 10_000,
+        max_bytes: int = 16 * 1024 * 1024,
+        expire: float = 3600.0,
+        lease: float = 15.0,
+        drain: float = 30.0,
+        raw: bool = False,
+    ) -> None:
+        storage = MemoryStorage(max_answers=max_answers, max_bytes=max_bytes, expire=expire)
+        super().__init__(storage, lease=lease, drain=drain, raw=raw)

@@ -7,6 +7,8 @@
 - The records of an answer have the positions 1, 2, 3, …; a position never changes what it holds.
 - A producer is known by its token. Once another one could be in its place, `Fenced` tells it to give up.
 - Each call may be repeated when nobody knows whether it took effect: the second time it changes nothing.
+- An answer expires some time after its end: its records go, and `begin` is behind `end`. For as long again
+  its state is still known, so that who comes then hears that it has expired; then it was never there.
 - `wait` and `wait_stop` are hints. They may return too early; they are given up and asked again every
   few seconds, so that one that is lost costs time and nothing else.
 """

@@ -1,0 +1,310 @@
+"""Journals: producers that outlive the requests they began in, and readers that come and go."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from weakref import WeakValueDictionary
+
+from tokenstream.errors import MisuseError
+from tokenstream.relay.journal._errors import (
+    AnswerExpired,
+    JournalUnavailable,
+    UnknownAnswer,
+    UnknownPosition,
+)
+from tokenstream.relay.journal._feed import Feed
+from tokenstream.relay.journal._follower import Follower
+from tokenstream.relay.journal._producer import Producer
+from tokenstream.relay.journal._retrying import retrying
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+    from types import TracebackType
+    from typing import Self
+
+    from anyio.abc import TaskGroup
+
+    from tokenstream.events import Event
+    from tokenstream.relay.journal._storage import State, Storage
+
+__all__ = ["Journal", "StopResult"]
+
+StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
+"""What became of a stop: the answer ends now, had ended before, or there is none."""
+
+_LONGEST_ID = 256
+"""Characters of an id."""
+_GOING_DOWN = "the server that produced the answer was shut down in its middle"
+_CLOSED = "the journal was closed: the server is being shut down"
+
+
+class Journal:
+    """Writes answers down while they come, so that any number of readers can follow from any position.
+
+    It is entered in the application's lifespan: it owns the producers, which go on
+    when the request that began them is over. Leaving it lets them run on for a
+    while, then interrupts them and says so to their readers.
+
+    Two journals with storages on the same place, in two processes or on two
+    machines, are one: each follows and stops what the other produces.
+
+    Args:
+        storage: What keeps the records.
+        lease: Seconds within which readers learn that a producer is dead. Every
+            quarter of it a producer gives a sign of life.
+        drain: Seconds that producers run on when the journal is left.
+        raw: Whether the provider's ids, payloads and words are written, too.
+
+    Raises:
+        MisuseError: A bound is negative, or the lease 0.
+
+    Example:
+        >>> import anyio
+        >>> from tokenstream import AsyncStream
+        >>> from tokenstream.relay.journal import MemoryJournal
+        >>> async def main() -> list[int]:
+        ...     async with MemoryJournal() as journal:
+        ...         id = await journal.start(AsyncStream(["Hel", "lo"], format="pieces"))
+        ...         return [entry.position async for entry in journal.follow(id)]
+        >>> anyio.run(main)
+        [1, 2, 3, 4, 5, 6]
+    """
+
+    def __init__(
+        self, storage: Storage, *, lease: float = 15.0, drain: float = 30.0, raw: bool = False
+    ) -> None:
+        if lease <= 0 or drain < 0:
+            raise MisuseError("lease is more than 0 seconds, and drain is not negative")
+        self.lease = lease
+        """Seconds within which readers learn that a producer is dead."""
+        self._storage = storage
+        self._drain = drain
+        self._raw = raw
+        self._tasks: TaskGroup | None = None
+        self._is_closing = False
+        self._producers: dict[str, Producer] = {}
+        self._feeds: WeakValueDictionary[str, Feed] = WeakValueDictionary()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self._producers)} answers are being produced>"
+
+    # -- the block -----------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        from anyio import create_task_group
+
+        if self._tasks is not None:
+            raise MisuseError(
+                "this journal was entered already: one `async with`, in the application's lifespan"
+            )
+        self._tasks = await create_task_group().__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        tasks = self._running()
+        self._is_closing = True
+        try:
+            if error is None:
+                await self._wind_up()
+        finally:
+            for feed in list(self._feeds.values()):
+                feed.fail(JournalUnavailable(_CLOSED))
+            tasks.cancel_scope.cancel()
+            try:
+                await tasks.__aexit__(None, None, None)
+            finally:
+                await self._close_storage()
+
+    # -- answers -------------------------------------------------------------
+
+    async def start(
+        self,
+        stream: AsyncIterable[Event],
+        *,
+        id: str | None = None,
+        owner: str | None = None,
+        open_within: float | None = None,
+    ) -> str:
+        """Begin to produce an answer, and return its id.
+
+        Where the id is taken, by whatever process, the answer that has it stays: the
+        stream is closed, and who follows the id reads that one. So a request that is
+        sent twice asks the model once. An id is taken until its answer expires.
+
+        Args:
+            stream: The answer; it is entered and closed here.
+            id: The answer's id; None for one that nobody can guess.
+            owner: Whose the answer is; who follows or stops it has to say the same.
+            open_within: Seconds to wait for the first event; None not to wait.
+
+        Raises:
+            StreamError: The answer failed before its first event, and within `open_within` seconds.
+            JournalUnavailable: The storage is out of reach or full, or the journal was left.
+            MisuseError: The journal was not entered, or the id is empty or longer than 256 characters.
+        """
+        tasks = self._running()
+        id = secrets.token_urlsafe(24) if id is None else id
+        try:
+            if not 0 < len(id) <= _LONGEST_ID:
+                raise MisuseError(f"an id has 1 to {_LONGEST_ID} characters, and this one {len(id)}")
+            if self._is_closing:
+                raise JournalUnavailable(_CLOSED)
+            token = secrets.token_hex(16)
+            is_ours = await self._storage.create(id, owner=owner, token=token, lease=self.lease * 0.75)
+        except BaseException:
+            await _discard(stream)
+            raise
+        if not is_ours:
+            await _discard(stream)
+            return id
+        producer = Producer(self._storage, id, token, stream, lease=self.lease, raw=self._raw)
+        self._producers[id] = producer
+        tasks.start_soon(self._produce, producer, name=f"producer of the answer {id}")
+        if open_within is not None:
+            await _opened(producer, open_within)
+        return id
+
+    def follow(self, id: str, *, after: int = 0, owner: str | None = None) -> Follower:
+        """Return the records of an answer behind a position, for an `async for` loop that ends with it.
+
+        Each comes once and in order, those that are there already and those to come.
+
+        Args:
+            id: The answer's id.
+            after: The position of the last record that the reader has; 0 for none.
+            owner: Whose the answer is.
+
+        Raises:
+            UnknownAnswer: In the loop: there is no such answer, or it is another owner's.
+            AnswerExpired: In the loop: what comes next is no longer held.
+            UnknownPosition: In the loop: the answer has not come as far as `after`.
+            JournalUnavailable: In the loop: the storage is out of reach, or the journal was left.
+        """
+        return Follower(self, id, after, owner)
+
+    async def stop(
+        self, id: str, *, owner: str | None = None, reason: str = "stopped by its reader"
+    ) -> StopResult:
+        """Stop an answer, whichever process produces it: its provider's connection is closed.
+
+        What there is of it stays, and its end says that it was stopped, and why.
+
+        Args:
+            id: The answer's id.
+            owner: Whose the answer is.
+            reason: Why.
+
+        Raises:
+            JournalUnavailable: The storage is out of reach.
+        """
+        page = await self._storage.read(id, 0, 0) if 0 < len(id) <= _LONGEST_ID else None
+        if page is None or page.state.owner != owner:
+            return "unknown"
+        asked = await self._storage.ask_stop(id, reason)
+        return "stopped" if asked == "asked" else asked
+
+    async def attach(self, follower: Follower, id: str, after: int, owner: str | None) -> tuple[Feed, int]:
+        """Return what a follower reads from, and the position up to which the answer is there.
+
+        Args:
+            follower: The follower.
+            id: The answer's id.
+            after: The position behind which it begins.
+            owner: Whose the answer is.
+
+        Raises:
+            JournalError: There is no such answer or position, or the journal cannot be used now.
+        """
+        tasks = self._running()
+        if self._is_closing:
+            raise JournalUnavailable(_CLOSED)
+        state = await self._state(id, owner)
+        if after < 0 or after > state.end:
+            raise UnknownPosition(f"the answer has no position {after} yet")
+        if after + 1 < state.begin:
+            raise AnswerExpired("what comes after this position was trimmed")
+        feed = self._feeds.get(id)
+        # The one that is there may read an answer that had this id before, and has expired or was lost.
+        if feed is None or feed.error is not None or feed.end > state.end or feed.over > state.over:
+            feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
+            tasks.start_soon(self._feed, feed, name=f"feed of the answer {id}")
+        feed.followers.add(follower)
+        return feed, state.end
+
+    # -- within ------------------------------------------------------------
+
+    def _running(self) -> TaskGroup:
+        if self._tasks is None:
+            raise MisuseError(
+                "a journal is used inside its `async with` block, in the application's lifespan"
+            )
+        return self._tasks
+
+    async def _state(self, id: str, owner: str | None) -> State:
+        if not 0 < len(id) <= _LONGEST_ID:
+            raise UnknownAnswer("there is no answer of this id")
+        page = await retrying(partial(self._storage.read, id, 0, 0), self.lease / 4)
+        if page is None or page.state.owner != owner:
+            raise UnknownAnswer("there is no answer of this id")
+        return page.state
+
+    async def _produce(self, producer: Producer) -> None:
+        try:
+            await producer.run()
+        finally:
+            del self._producers[producer.id]
+            producer.gone.set()
+
+    async def _feed(self, feed: Feed) -> None:
+        await feed.run()
+        if not feed.over and self._feeds.get(feed.id) is feed:
+            # Whoever comes next needs one that reads.
+            del self._feeds[feed.id]
+
+    async def _wind_up(self) -> None:
+        """Let the producers run on for a while, and then interrupt them."""
+        import anyio
+
+        with anyio.move_on_after(self._drain):
+            await self._producers_gone()
+        for producer in list(self._producers.values()):
+            producer.interrupt(_GOING_DOWN)
+        with anyio.move_on_after(self.lease):
+            await self._producers_gone()
+
+    async def _producers_gone(self) -> None:
+        for producer in list(self._producers.values()):
+            await producer.gone.wait()
+
+    async def _close_storage(self) -> None:
+        import anyio
+
+        with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
+            await self._storage.aclose()
+
+
+async def _opened(producer: Producer, seconds: float) -> None:
+    """Wait for the first event of an answer, and raise what kept it from coming."""
+    import anyio
+
+    with anyio.move_on_after(seconds):
+        await producer.opened.wait()
+    if producer.failure is not None:
+        raise producer.failure
+
+
+async def _discard(stream: object) -> None:
+    """Close a stream that nobody is to read."""
+    import anyio
+
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
+            await close()
