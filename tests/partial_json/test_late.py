@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.partial_json.support import documents, same
 from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.partial_json import PartialJSONParser, StringDelta, ValueDone, ValueStart, _late
+from tokenstream.partial_json import PartialJSONParser, StringDelta, ValueDone, ValueStart, _late, _outline, _run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def _read(pieces: list[str], steps: list[Any], long: int, **options: Any) -> lis
     """
     seen: list[Any] = []
     kept: list[list[Any]] = []
-    with patch.object(_late, "LONG", long):
+    with patch.multiple(_late, LONG=long, SHORT=0):
         parser = PartialJSONParser(**options)
         for piece, (keeps, look, at_events) in zip(pieces, steps, strict=False):
             if keeps:
@@ -135,25 +135,48 @@ def test_what_is_just_within_the_bounds_is_read() -> None:
     assert json.loads(text) == parser.value
 
 
-@pytest.mark.parametrize("unit", ["[", '{"a":', '[{"a":[', "[[],[", '[{"b":0},"x",{"a":[0,'])
-def test_what_is_not_whole_is_looked_at_a_few_times_at_most(unit: str) -> None:
-    """However many objects and arrays a piece leaves open."""
+@pytest.mark.parametrize("unit", ["[", '{"a":', '[{"a":[', "[[],[", '[{"b":0},"x",{"a":[0,', "]", '{"a" 1},'])
+def test_what_is_no_json_is_looked_at_a_few_times_at_most(unit: str) -> None:
+    """However many objects and arrays a piece leaves open, or closes that were not."""
     looked = 0
-    at = _late.container_at
+    at = _outline.outline
 
-    def count(text: str, position: int, room: int) -> tuple[Any, int] | None:
+    def count(text: str, *, in_string: bool) -> tuple[int, bytes, bool, int] | None:
         nonlocal looked
-        found = at(text, position, room)
-        looked += 0 if found else len(text) - position
-        return found
+        looked += len(text)
+        return at(text, in_string=in_string)
 
-    text = unit * 400 + "]"
-    with patch.object(_late, "container_at", count):
-        parser = PartialJSONParser(max_depth=10_000)
+    text = "[" + unit * 4_000 + "]"
+    with patch.object(_run, "outline", count):
+        parser = PartialJSONParser(max_depth=100_000)
         parser.feed(text)
         _ = parser.value
 
-    assert looked <= 4 * len(text) + 8
+    assert looked <= len(text) * len(text).bit_length()
+
+
+def test_what_is_between_two_cuts_is_read_in_c() -> None:
+    """Wherever they are: a cut key, number or literal is left, and all else is shown."""
+    text = json.dumps({"a": [{"b": 1, "c": ["x", {"d": "e, f"}], "g]": [[True], -1.5, 'h\\"'], "é": {}}] * 4})
+    one_by_one, shown, left = PartialJSONParser(), [], 0
+    for character in text:
+        one_by_one.feed(character)
+        shown.append(one_by_one.snapshot())
+    take = _run.take_run
+
+    def count(document: Any, at: Any, text: str) -> tuple[int, Any] | None:
+        nonlocal left
+        taken = take(document, at, text)
+        left = len(text) - (taken[0] if taken else 0)
+        return taken
+
+    with patch.multiple(_late, LONG=1, SHORT=0, take_run=count):
+        for start in range(1, len(text)):
+            parser = PartialJSONParser()
+            for end, piece in (start, text[:start]), (start + 120, text[start : start + 120]):
+                parser.feed(piece)
+                assert shown[min(end, len(text)) - 1] == parser.value
+                assert left < len(', "g]": false')
 
 
 def test_pieces_that_wait_are_read_at_the_latest_when_they_are_a_million_characters() -> None:

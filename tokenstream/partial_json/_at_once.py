@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._defaults import FilledObject
 from tokenstream.partial_json._dump import faced
-from tokenstream.partial_json._late import may_be_too_long
 from tokenstream.partial_json._missing import MISSING
+from tokenstream.partial_json._run import may_be_too_long
 from tokenstream.partial_json._state import state_of
 from tokenstream.partial_json._walk import member
 

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json.events import JSONEvent, JSONKind
 
-__all__ = ["ARR", "BOOL", "NULL", "NUM", "OBJ", "STR", "Document", "Frame", "forget"]
+__all__ = ["ARR", "BOOL", "NULL", "NUM", "OBJ", "STR", "TO_SETTLE", "Document", "Frame", "forget"]
 
 # The bits of partial-json-parser's `Allow`, so that whoever does not choose need not load it.
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32
 
-_WAITING = "what waits is still to be read"
+TO_SETTLE = "what waits is still to be read"
+"""Stands in `Document.fresh` while something waits: looking at the value checks that alone."""
 
 
 class Frame(Place):
@@ -105,15 +106,7 @@ class Document:
         self.error: InvalidJSON | LimitExceeded | None = None
         """What went wrong, once something has; what was read before stays readable."""
         self.waiting: Callable[[], None] | None = None
-        """Reads the long pieces that nobody has looked at yet."""
-
-    def wait(self, read: Callable[[], None]) -> None:
-        """Have all who look at the document read first what waits."""
-        if self.fresh:
-            self.write_pieces()
-        # Looking at the value checks this alone.
-        self.fresh = _WAITING
-        self.waiting = read
+        """Reads the long pieces that nobody has looked at yet; all who look at the document do so first."""
 
     def settle(self) -> None:
         """Read what waits."""
@@ -189,7 +182,7 @@ class Document:
 
     def end(self, offset: int) -> None:
         """Set the error of a text that ended before its document did; `offset` is its length."""
-        if self.error is None and not self.complete:
+        if not self.complete and self.error is None:
             self.fail(offset, f"the text ended after {offset:,} characters, before the document did")
 
     # -- what a reader tells -------------------------------------------------------
@@ -310,7 +303,7 @@ class Document:
     def write_pieces(self) -> None:
         """Write what the open string has grown by to its place."""
         grown = self.fresh
-        if grown is _WAITING:
+        if grown is TO_SETTLE:
             self.settle()
             grown = self.fresh
             if not grown:

@@ -39,6 +39,25 @@ def _at_least_0(name: str, value: object) -> int:
     return value
 
 
+def _reader_for(
+    document: Document,
+    lenient: object,
+    choice: DocumentChoice | None,
+    accepts: Callable[[Any], bool] | None = None,
+) -> StrictReader | LenientReader | ChoosingReader:
+    closed = checked_lenient(lenient) == "closed"
+    # Where it is not asked for, the lenient reading is not even imported.
+    if choice in {"last", "matching"}:
+        from tokenstream.partial_json._lenient.choosing import ChoosingReader
+
+        return ChoosingReader(document, accepts if choice == "matching" else None, closed=closed)
+    if lenient:
+        from tokenstream.partial_json._lenient import LenientReader
+
+        return LenientReader(document, closed=closed, takes_first=choice == "first")
+    return StrictReader(document)
+
+
 class PartialJSONParser:
     """A JSON value from the pieces of its text, current after each piece.
 
@@ -83,37 +102,19 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         max_depth: int = 512,
         decimals: bool = False,
     ) -> None:
-        check_choice(document, lenient=lenient)
-        self._begin(allow, max_depth, lenient=lenient, choice=document, accepts=None, decimals=decimals)
-
-    def _begin(
-        self,
-        allow: int | None,
-        max_depth: int,
-        *,
-        lenient: Lenient,
-        choice: DocumentChoice | None,
-        accepts: Callable[[Any], bool] | None,
-        decimals: bool,
-    ) -> None:
-        self._document = document = Document(
-            _allowed(allow), _at_least_0("max_depth", max_depth), decimals=decimals
-        )
-        closed = checked_lenient(lenient) == "closed"
+        if max_depth.__class__ is not int or max_depth < 0:
+            max_depth = _at_least_0("max_depth", max_depth)
+        allowed = _DEFAULT_ALLOW if allow is None else _allowed(allow)
+        self._document = Document(allowed, max_depth, decimals=decimals)
         self._reader: StrictReader | LenientReader | ChoosingReader
-        # Where it is not asked for, the lenient reading is not even imported.
-        if choice in {"last", "matching"}:
-            from tokenstream.partial_json._lenient.choosing import ChoosingReader
-
-            self._reader = ChoosingReader(document, accepts if choice == "matching" else None, closed=closed)
-        elif lenient:
-            from tokenstream.partial_json._lenient import LenientReader
-
-            self._reader = LenientReader(document, closed=closed, takes_first=choice == "first")
-        else:
-            self._reader = StrictReader(document)
         self.stop: str | None = None
         """A reason to close the source; this stage never has one."""
+        # Of a short answer that comes whole, making what reads it takes as long as reading it.
+        if lenient is False and document is None:
+            self._reader = StrictReader(self._document)
+        else:
+            check_choice(document, lenient=lenient)
+            self._reader = _reader_for(self._document, lenient, document)
 
     def feed(self, text: str, *, now: float = 0.0) -> list[JSONEvent]:
         """Return what a piece of the document tells.
@@ -215,7 +216,9 @@ class OutputParser(PartialJSONParser):
         max_depth: int,
     ) -> None:
         check_choice(choice, lenient=lenient, typed=accepts is not None)
-        self._begin(allow, max_depth, lenient=lenient, choice=choice, accepts=accepts, decimals=False)
+        super().__init__(allow=allow, max_depth=max_depth)
+        if lenient is not False:
+            self._reader = _reader_for(self._document, lenient, choice, accepts)
 
     @property
     def start(self) -> int:

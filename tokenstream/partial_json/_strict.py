@@ -91,7 +91,7 @@ class StrictReader(LateReader):
         document: Takes what is read.
     """
 
-    __slots__ = ("_cut_key", "_held", "_literal", "_start", "_state")
+    __slots__ = ("_cut_key", "_literal", "_start", "_state")
 
     repairs = ()
     """Strict reading repairs nothing."""
@@ -100,17 +100,17 @@ class StrictReader(LateReader):
     has_begun = False
     """What has come of a document shows."""
 
+    _start: int
+    """Offset of the number that is being read."""
+    _literal: tuple[str, Any, int]
+    """The literal that is being read."""
+
     def __init__(self, document: Document) -> None:
         super().__init__(document)
-        self._held = ""
-        """The part of an escape or a number that has come."""
         self._cut_key = ""
         """What has come of a key."""
-        self._start = 0
-        """Offset of the number that is being read."""
         self._state = START
-        """How far that is, or how many letters of a literal have come."""
-        self._literal: tuple[str, Any, int] = ("", None, 0)
+        """How far a number is, or how many letters of a literal have come."""
 
     def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
         """Return what a piece of the document tells; pieces may be cut anywhere."""
@@ -141,10 +141,11 @@ class StrictReader(LateReader):
                 else:
                     document.fresh = string
                 return [StringDelta(document.frame, string, document.key)]
-        out: list[JSONEvent] = []
-        position, size = 0, len(text)
+        size = len(text)
         if size >= self._waits_from:
             return self._wait(text)
+        out: list[JSONEvent] = []
+        position = 0
         while position < size:
             at = self._at
             if at.__class__ is dict:
@@ -165,10 +166,12 @@ class StrictReader(LateReader):
         """Say that the text has ended; a number that is the whole document is finished by that."""
         out: list[JSONEvent] = []
         document = self._document
-        document.settle()
+        if document.waiting is not None:
+            document.settle()
         if self._at is _IN_NUMBER and document.container is None and self._state in ACCEPTED:
             self._end_number(0, out)
-        document.end(self._base)
+        if not document.complete:
+            document.end(self._base)
         self._at = ENDED if document.error is None else FAILED
         return out
 

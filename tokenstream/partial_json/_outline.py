@@ -1,0 +1,118 @@
+"""How a piece of JSON that is cut at both ends stands: what it closes, leaves open, and ends in."""
+
+from __future__ import annotations
+
+__all__ = ["is_nested_at_most", "last_border", "outline", "without_escapes"]
+
+_MARKS = b'[{]}"'
+_NO_MARKS = bytes(set(range(256)) - set(_MARKS))
+_NO_OPENERS = bytes(set(range(256)) - set(b"[{"))
+_MOST_PASSES = 16
+"""How deep what is closed again may be, or half of that: each pass looks at all brackets that are left."""
+_SHORT = 20_000
+"""Characters up to which the brackets of a text are mostly few enough to be counted."""
+_GAP = 64
+"""Characters of white space before a string, at most."""
+_SPACE = " \t\n\r"
+_BORDERS = ",]}[{"
+
+
+def without_escapes(text: str) -> str:
+    r"""Return a text as long as it was, in which every quote begins or ends a string.
+
+    Example:
+        >>> without_escapes(r'"\\", "\""')
+        '"  ", "  "'
+    """
+    return text.replace("\\\\", "  ").replace('\\"', "  ") if "\\" in text else text
+
+
+def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, int] | None:
+    """Return how the brackets of a piece stand to those around it.
+
+    Args:
+        text: The piece, without escapes of quotes.
+        in_string: Whether it begins in a string.
+
+    Returns:
+        How many objects and arrays it closes that were open before, the brackets that it opens and leaves
+        open, whether it ends in a string, and how deep it is at most. None where its brackets
+        fit nowhere, or too many are inside each other.
+
+    Example:
+        >>> outline('{"a": [{"b": 1}, {"c": "d'), outline('e"}]', in_string=True)
+        ((0, b'{[{', True, 5), (2, b'', False, 0))
+    """
+    marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_MARKS)
+    if in_string:
+        marks = b'"' + marks
+    # Mostly no string has a bracket in it, and nothing is left of the quotes.
+    marks = marks.replace(b'""', b"")
+    in_string = marks[-1:] == b'"'
+    if in_string:
+        marks = marks[:-1]
+    if b'"' in marks:
+        parts = marks.split(b'"')
+        marks = b"".join(parts[::2])
+        in_string = len(parts) % 2 == in_string
+    size, passes = len(marks), 0
+    while size and passes < _MOST_PASSES:
+        marks = marks.replace(b"[]", b"").replace(b"{}", b"")
+        if len(marks) == size:
+            break
+        size = len(marks)
+        passes += 1
+    opened = marks.lstrip(b"]}")
+    if b"]" in opened or b"}" in opened:
+        return None
+    return size - len(opened), opened, in_string, len(opened) + 2 * passes
+
+
+def is_nested_at_most(text: str, room: int) -> bool:
+    """Return whether it is sure that no more than `room` objects and arrays of a whole JSON are nested.
+
+    Example:
+        >>> is_nested_at_most("[[1]]", 2), is_nested_at_most("[[1]]", 1)
+        (True, False)
+    """
+    if len(text) < _SHORT and len(text.encode("utf-8", "surrogatepass").translate(None, _NO_OPENERS)) <= room:
+        return True
+    found = outline(without_escapes(text))
+    return found is not None and found[3] <= room
+
+
+def last_border(text: str, *, in_string: bool, in_object: bool) -> int:
+    """Return how much of a piece can be read if what is open behind it is closed; 0 where nothing can.
+
+    That is all but the last element or member, unless that is a string: it may be cut. For a member
+    that is whole it is the comma behind it.
+
+    Args:
+        text: The piece, without escapes of quotes.
+        in_string: Whether it ends in a string.
+        in_object: Whether what is open last is an object.
+
+    Example:
+        >>> text = '{"a": 1, "b": "c'
+        >>> last_border(text, in_string=True, in_object=True), text[:15]
+        (15, '{"a": 1, "b": "')
+        >>> last_border(text[:13], in_string=False, in_object=True), text[:7]
+        (7, '{"a": 1')
+    """
+    behind = 0
+    quote = text.rfind('"')
+    if not in_string:
+        tail = text[quote + 1 :]
+        border = max(map(tail.rfind, _BORDERS))
+        if border >= 0:
+            return quote + 1 + border + (tail[border] != ",")
+        if quote < 0:
+            return 0
+        behind = quote + 1
+        quote = text.rfind('"', 0, quote)
+    mark = text[max(0, quote - _GAP) : max(0, quote)].rstrip(_SPACE)[-1:]
+    if mark == ":" or (mark and not in_object):
+        return quote + 1 if in_string else behind if not text[behind:].strip(_SPACE) else 0
+    if mark == ",":
+        return text.rfind(",", 0, quote)
+    return text.rfind("{", 0, quote) + 1 if mark == "{" else 0
