@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.arguments import arguments
 from tests.benchmarks.bodies import BODIES
+from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.formats import formats
@@ -91,6 +92,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "shaping": shaping,
     "fan_out": fan_out,
     "marks": marks,
+    "encoding": encoding,
 }
 
 

@@ -13,6 +13,7 @@ from tests.benchmarks.answers import ANSWERS, Answer, chat_event
 from tests.benchmarks.arguments import PAIRS, arguments, read
 from tests.benchmarks.bodies import BODIES, CHUNKINGS, anthropic, middle_of, openai_chat, tokens
 from tests.benchmarks.contenders import ours
+from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.formats import formats, read_by_us
@@ -88,6 +89,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
 @pytest.mark.parametrize(
     "section",
     [
+        encoding,
         memory,
         merging,
         *[

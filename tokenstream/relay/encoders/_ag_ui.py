@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._json import decode
 from tokenstream.errors import ProtocolError
+from tokenstream.events import ToolCallDelta
 from tokenstream.relay.encoders._named import NamedEncoder
+from tokenstream.relay.encoders._pieces import keeping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
+    from tokenstream.events import Event, ToolCallDone, ToolCallStart
     from tokenstream.message import FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
     from tokenstream.relay.encoders._named import NamedKind, Opened
+    from tokenstream.relay.encoders._pieces import Wrap
     from tokenstream.turns import Kind
 
 __all__ = ["AGUI"]
@@ -92,6 +95,11 @@ class AGUI(NamedEncoder):
         """A fragment of a call's arguments."""
         self._calls[event.id].append(event.fragment)
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Keep the arguments of a call."""
+        wrap = super().wrap(event, head, tail)
+        return keeping(wrap, self._calls[event.id].append) if isinstance(event, ToolCallDelta) else wrap
 
     def call_done(self, event: ToolCallDone) -> Payloads:
         """The end of a call."""

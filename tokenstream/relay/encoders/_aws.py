@@ -40,6 +40,8 @@ _ERRORS: dict[ErrorKind, str] = {
 class AWSEncoder(Encoder):
     """Packs payloads into messages, each with its name in the headers."""
 
+    # Checksums and lengths change with each piece.
+    steady: ClassVar[bool] = False
     content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._log import TextLog
+from tokenstream.events import TextDelta
 from tokenstream.relay.encoders._blocks import BlockEncoder
+from tokenstream.relay.encoders._pieces import keeping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,14 +15,15 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
+        Event,
         Finish,
         ReasoningDelta,
-        TextDelta,
         ToolCallDelta,
         ToolCallStart,
     )
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
+    from tokenstream.relay.encoders._pieces import Wrap
     from tokenstream.turns import Kind
 
 __all__ = ["Cohere"]
@@ -89,6 +92,11 @@ class Cohere(BlockEncoder):
         """A `content-delta` with `text`."""
         self._texts.setdefault(event.part, TextLog()).append(event.text)
         return self._piece(event.part, "text", event.text)
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Keep what a text says."""
+        wrap = super().wrap(event, head, tail)
+        return keeping(wrap, self._texts[event.part].append) if isinstance(event, TextDelta) else wrap
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
         """A `content-delta` with `thinking`; a signature has no place there."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.events import (
     CitationAdded,
@@ -28,6 +29,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
+from tokenstream.relay.encoders._pieces import around, is_piece, string, writer
 from tokenstream.relay.encoders._vocabulary import PHRASES, Vocabulary
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
+    from tokenstream.relay.encoders._pieces import Place, Wrap, Writer
     from tokenstream.turns import Drop, Kind
 
 __all__ = ["Encoder", "Payload", "Payloads", "WholeCalls", "written"]
@@ -106,6 +109,8 @@ class Encoder(Vocabulary):
 
     error: None = None
     stop: None = None
+    steady: ClassVar[bool] = True
+    """Whether the chunks of a part's pieces differ in nothing but the piece, until something else happens."""
 
     def __init__(self, *, drop: Drop = ()) -> None:
         super().__init__(drop=drop)
@@ -118,6 +123,8 @@ class Encoder(Vocabulary):
         """The answer that was sent was given up for another one."""
         self._before: list[Event] | None = []
         """The events that were taken before any of the answer was sent; None once some was."""
+        self._growing: dict[Place, Writer | None] = {}
+        """What makes the chunks of the pieces of each open part; None where there was one piece so far."""
 
     # -- the stage -----------------------------------------------------------
 
@@ -131,10 +138,22 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format has no place for it.
         """
+        place = event.__class__, event.choice, event.part
+        write = self._growing.get(place)
+        if write is not None:
+            chunk = write(event)
+            if chunk is not None:
+                return [chunk]
         if self._is_replaced or self._left_out(event):
             return []
+        # Until it is known that nothing but a piece was sent, no part goes on as before.
+        growing, self._growing = self._growing, {}
         handler = getattr(self, _HANDLERS[event.__class__])
-        chunks = [self.frame(name, payload) for name, payload in handler(event)]
+        payloads = list(handler(event))
+        chunks = [self.frame(name, payload) for name, payload in payloads]
+        if len(chunks) == 1 and is_piece(event):
+            self._growing = growing
+            self._grown(place, event, payloads[0])
         if chunks and self._before is not None:
             # The head and a sign of life are nothing of the answer yet.
             self._before = [*self._before, event] if isinstance(event, MessageStart | Ping) else None
@@ -142,6 +161,7 @@ class Encoder(Vocabulary):
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return what ends the answer; nothing where it has not finished, or has failed."""
+        self._growing.clear()
         over = self.finishes and not self._has_failed
         return [self.frame(name, payload) for name, payload in self.tail()] if over else []
 
@@ -172,6 +192,7 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format has no way to say so.
         """
+        self._growing.clear()
         payloads = list(self.fail(kind, _SAID[kind] if message is None else message, code))
         self._has_failed = True
         return payloads
@@ -323,7 +344,41 @@ class Encoder(Vocabulary):
         self.has_begun = True
         return list(self.head())
 
+    @staticmethod
+    def string(text: str) -> bytes:
+        """Return text as a JSON string of the format.
+
+        Raises:
+            ValueError: It has half of a surrogate pair.
+        """
+        return string(text)
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Return what makes the chunk of a piece's text, and does what its handler does besides.
+
+        Args:
+            event: A piece that was sent, to which the next ones are alike.
+            head: What stands in the chunk before the text.
+            tail: What stands behind it.
+        """
+        as_json = self.string
+        return lambda text: head + as_json(text) + tail
+
     # -- within ----------------------------------------------------------------
+
+    def _grown(self, place: Place, event: Any, sent: Payload) -> None:  # noqa: ANN401 - a piece
+        """Note a piece that was one chunk; from the second one on it is known what the next are like."""
+        if place not in self._growing:
+            if self.steady:
+                self._growing[place] = None
+            return
+        if self._growing[place] is not None:
+            return
+        name, payload = sent
+        text = event.fragment if isinstance(event, ToolCallDelta | PartDelta) else event.text
+        found = around(payload, text, partial(self.frame, name), self.string)
+        if found is not None:
+            self._growing[place] = writer(event, self.wrap(event, *found))
 
     def _left_out(self, event: Event) -> bool:
         """Tell whether an event is to be dropped.

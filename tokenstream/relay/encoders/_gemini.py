@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay.encoders._encoder import written
 from tokenstream.relay.encoders._google import ERRORS, PartEncoder, Report, grounding_of, is_named
+from tokenstream.relay.encoders._pieces import string
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +59,11 @@ class Gemini(PartEncoder):
     }
     choices: ClassVar[bool] = True
 
+    @staticmethod
+    def string(text: str) -> bytes:
+        """Return text as Google's servers write it in JSON."""
+        return _as_google(string(text)).encode()
+
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._sources: dict[int, list[Citation]] = {}
@@ -93,7 +99,7 @@ class Gemini(PartEncoder):
             name: The event's name; "" for none.
             payload: JSON; or text, sent as it is.
         """
-        data = payload if isinstance(payload, str) else _ESCAPED.sub(_escape, written(payload).decode())
+        data = payload if isinstance(payload, str) else _as_google(written(payload))
         return super().frame(name, data).replace(b"\n", b"\r\n")
 
     # -- within ------------------------------------------------------------------
@@ -111,6 +117,10 @@ class Gemini(PartEncoder):
             "modelVersion": self.answer_model,
             "responseId": self.answer_id,
         }
+
+
+def _as_google(line: bytes) -> str:
+    return _ESCAPED.sub(_escape, line.decode())
 
 
 def _escape(match: re.Match[str]) -> str:

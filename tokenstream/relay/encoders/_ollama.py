@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay.encoders._encoder import Encoder, WholeCalls, written
+from tokenstream.relay.encoders._pieces import string
 from tokenstream.relay.encoders._vocabulary import CREATED
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Ollama(WholeCalls, Encoder):
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": "stop", "length": "length"}
     names_calls: ClassVar[bool] = False
+
+    @staticmethod
+    def string(text: str) -> bytes:
+        """Return text as Go writes it in JSON."""
+        return _as_go(string(text))
 
     def text(self, event: TextDelta) -> Payloads:
         """A line with `content`."""
@@ -77,15 +83,18 @@ class Ollama(WholeCalls, Encoder):
         """
         if isinstance(payload, str):
             return payload.encode() + b"\n"
-        line = written(payload)
-        for character, escape in _ESCAPED.items():
-            line = line.replace(character, escape)
-        return line + b"\n"
+        return _as_go(written(payload)) + b"\n"
 
     # -- within ----------------------------------------------------------------
 
     def _line(self, message: dict[str, Any]) -> Payload:
         return "", {"model": self.answer_model, "created_at": CREATED, "message": message, "done": False}
+
+
+def _as_go(line: bytes) -> bytes:
+    for character, escape in _ESCAPED.items():
+        line = line.replace(character, escape)
+    return line
 
 
 def _statistics(usage: Usage) -> dict[str, int]:

@@ -10,9 +10,11 @@ from tokenstream.events import Finish, MediaDelta
 from tokenstream.message import MediaPart, ToolCall
 from tokenstream.relay.encoders._encoder import Encoder
 from tokenstream.relay.encoders._openai import CUT
+from tokenstream.relay.encoders._pieces import keeping
 
 if TYPE_CHECKING:
     from tokenstream.events import (
+        Event,
         MessageStart,
         PartDone,
         PartStart,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Part
     from tokenstream.relay.encoders._encoder import Payload, Payloads
+    from tokenstream.relay.encoders._pieces import Wrap
 
 __all__ = ["CALLS", "Item", "ItemEncoder"]
 
@@ -226,6 +229,12 @@ class ItemEncoder(Encoder, ABC):
         item.written.append(text)
         payloads += self.more(item, text)
         return payloads
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Keep the text of an item."""
+        item = self.held(event.part)
+        wrap = super().wrap(event, head, tail)
+        return wrap if item is None else keeping(wrap, item.written.append)
 
     def end_item(self, item: Item, status: str = "completed") -> list[Payload]:
         """Return what ends an item, once.

@@ -9,15 +9,17 @@ from tokenstream.message import MediaPart
 from tokenstream.relay.encoders._encoder import written
 from tokenstream.relay.encoders._openai import Places, error_of, report_of
 from tokenstream.relay.encoders._openai_items import CALLS, ItemEncoder
+from tokenstream.relay.encoders._pieces import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import Finish, MediaDelta
+    from tokenstream.events import Event, Finish, MediaDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
     from tokenstream.relay.encoders._openai_items import Item
+    from tokenstream.relay.encoders._pieces import Wrap
     from tokenstream.turns import Kind
 
 __all__ = ["OpenAIRealtime"]
@@ -31,6 +33,8 @@ _PLACES: Places = {
     "input_image_tokens": ("input_token_details", "image_tokens"),
     "output_audio_tokens": ("output_token_details", "audio_tokens"),
 }
+_NUMBER = b'"event_id":"event_'
+"""What stands before a message's number."""
 _AUDIO = "audio/pcm"
 """The kind of audio that a session gives where nobody has asked for another."""
 _FORMAT: dict[str, Any] = {"type": _AUDIO, "rate": 24000}
@@ -95,6 +99,11 @@ class OpenAIRealtime(ItemEncoder):
         told = {name: error[name] for name in ("type", "code", "message")}
         details = {"type": "failed", "reason": None, "error": told}
         return [*self.end_all(cut=True), self._done("failed", details)]
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Count the events."""
+        within = super().wrap
+        return numbered(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
 
     # -- the response ------------------------------------------------------------
 
@@ -202,8 +211,11 @@ class OpenAIRealtime(ItemEncoder):
         return self._event(kind, response_id=self.answer_id, **fields)
 
     def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return kind, {"type": kind, "event_id": f"event_{self._count()}", **fields}
+
+    def _count(self) -> int:
         self._sent += 1
-        return kind, {"type": kind, "event_id": f"event_{self._sent}", **fields}
+        return self._sent
 
 
 def _before(item: Item) -> str | None:

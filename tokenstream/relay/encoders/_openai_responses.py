@@ -15,15 +15,17 @@ from tokenstream.relay.encoders._openai import (
     report_of,
 )
 from tokenstream.relay.encoders._openai_items import CALLS, ItemEncoder
+from tokenstream.relay.encoders._pieces import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import CitationAdded, Finish, MediaDelta, PartDone, Ping, ReasoningDelta
+    from tokenstream.events import CitationAdded, Event, Finish, MediaDelta, PartDone, Ping, ReasoningDelta
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
     from tokenstream.relay.encoders._openai_items import Item
+    from tokenstream.relay.encoders._pieces import Wrap
     from tokenstream.turns import Kind
 
 __all__ = ["OpenAIResponses"]
@@ -96,6 +98,8 @@ _PLACES: Places = {
     "reasoning_tokens": ("output_tokens_details", "reasoning_tokens"),
     "total_tokens": ("total_tokens",),
 }
+_NUMBER = b'"sequence_number":'
+"""What stands before an event's number."""
 _REQUIRED = {
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
@@ -212,6 +216,11 @@ class OpenAIResponses(ItemEncoder):
         error = error_of(kind, message, code)
         return [self._event("error", code=error["code"], message=message, param=None)]
 
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Count the events."""
+        within = super().wrap
+        return numbered(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
+
     # -- the response ------------------------------------------------------------
 
     def head(self) -> Payloads:
@@ -325,9 +334,11 @@ class OpenAIResponses(ItemEncoder):
         return self._event(kind, item_id=item.id, output_index=item.index, **fields)
 
     def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
-        payload = {"type": kind, "sequence_number": self._number, **fields}
+        return kind, {"type": kind, "sequence_number": self._count(), **fields}
+
+    def _count(self) -> int:
         self._number += 1
-        return kind, payload
+        return self._number - 1
 
     def _annotation(self, citation: Citation) -> dict[str, Any] | None:
         own = citation.provider_data or {}

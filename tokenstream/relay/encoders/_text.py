@@ -28,6 +28,8 @@ class Text(Encoder):
     """Writes an answer's text piece by piece, and `[DONE]`."""
 
     name: ClassVar[str] = "text"
+    # Nothing is escaped, and some pieces are sent in two.
+    steady: ClassVar[bool] = False
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
     counts: ClassVar[frozenset[str]] = frozenset()
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": ""}

@@ -39,6 +39,8 @@ class TGI(Encoder):
     """
 
     name: ClassVar[str] = "tgi"
+    # Each token has its own index, and its own id.
+    steady: ClassVar[bool] = False
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = {

@@ -1,0 +1,207 @@
+"""Pieces of an open part are put between bytes that are known: in the same bytes as without that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.recordings import ours
+from tokenstream import Decoder
+from tokenstream.errors import NotExpressible
+from tokenstream.events import (
+    Finish,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    Ping,
+    ReasoningDelta,
+    RefusalDelta,
+    Restarted,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+    UsageUpdate,
+)
+from tokenstream.message import Message, ServerToolCall, ToolCall, Usage
+from tokenstream.relay.encoders import Encoder, load
+from tokenstream.relay.encoders._encoder import WholeCalls
+from tokenstream.testing import all_formats
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.events import Event
+
+FORMATS = [*all_formats, "mistral"]
+each_format = pytest.mark.parametrize("format", FORMATS)
+
+CALLS = {4: "function", 5: "function", 6: "custom"}
+"""The parts below that are calls, and of what."""
+THOUGHT, RUN = 2, 7
+"""The parts that are reasoning, and a call of a tool that the provider runs."""
+PIECES: dict[int, Any] = {3: RefusalDelta, RUN: PartDelta}
+"""What a piece of a part is where it is no text."""
+CHARACTERS = 'ab "\\/\x00\x1f\n\r\x7f\x85é<>&\u2028\ud83d\ude00😀'
+WORDS = ["text", "assistant", "content", "text_delta", "0", "[DONE]", '{"error"', "¿piece?", "a\ud83d"]
+"""Pieces that also stand elsewhere in a payload, or are told in another way."""
+texts = st.text(CHARACTERS, max_size=4) | st.sampled_from(WORDS)
+steps = st.tuples(
+    st.sampled_from(["piece"] * 8 + ["signed", "done", "ping", "count", "unknown", "head", "restart"]),
+    st.integers(0, 7),
+    st.integers(0, 1),
+    texts,
+)
+
+
+def _plain(format: str) -> type[Encoder]:
+    """Return a format's encoder as it is without what this page is about."""
+    return type("Plain", (load(format),), {"steady": False})
+
+
+def _told(encoder: Encoder, event: Event) -> list[bytes] | str:
+    try:
+        return encoder.feed(event)
+    except NotExpressible as error:
+        return str(error)
+
+
+def _alike(format: str, events: Sequence[Event]) -> None:
+    """Compare what is sent for every event, and for the end."""
+    encoders = [maker(drop="all") for maker in (load(format), _plain(format))]
+    for event in events:
+        known, plain = [_told(encoder, event) for encoder in encoders]
+        assert plain == known, event
+    known, plain = [encoder.end() for encoder in encoders]
+    assert plain == known
+
+
+class _Answer:
+    """Makes events as a format could have read them: parts begin, and say nothing behind their end."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = [MessageStart(id="a", model="m")]
+        self._begun: set[tuple[int, int]] = set()
+        self._over: set[tuple[int, int]] = set()
+
+    def say(self, what: str, part: int, choice: int, text: str) -> None:
+        """Add what has happened."""
+        if what in {"piece", "signed", "done"}:
+            part = THOUGHT if what == "signed" else part
+            if (part, choice) not in self._over:
+                self._of_part(what, part, choice, text)
+        elif what == "restart":
+            self._begun.clear()
+            self._over.clear()
+            self.events.append(Restarted(Message()))
+        else:
+            told: dict[str, Event] = {
+                "ping": Ping(),
+                "count": UsageUpdate(Usage(input_tokens=part, output_tokens=choice)),
+                "unknown": Unknown("x", {}),
+                "head": MessageStart(id="b", model=text or None),
+            }
+            self.events.append(told[what])
+
+    def _of_part(self, what: str, part: int, choice: int, text: str) -> None:
+        id = f"call-{choice}-{part}"
+        at: Any = {"part": part, "choice": choice}
+        if (part, choice) not in self._begun and part in CALLS:
+            self.events.append(ToolCallStart(id, "f", CALLS[part], **at))
+        elif (part, choice) not in self._begun and part == RUN:
+            self.events.append(PartStart(ServerToolCall(id=id, name="search"), **at))
+        self._begun.add((part, choice))
+        if what == "done":
+            self._over.add((part, choice))
+            if part in CALLS:
+                self.events.append(ToolCallDone(ToolCall(id=id, name="f", complete=True), **at))
+            self.events.append(PartDone(**at))
+        elif part in CALLS:
+            self.events.append(ToolCallDelta(id, text, **at))
+        elif part == THOUGHT:
+            self.events.append(ReasoningDelta(text, "proof" if what == "signed" else None, **at))
+        else:
+            self.events.append(PIECES.get(part, TextDelta)(text, **at))
+
+
+def _events(drawn: list[tuple[str, int, int, str]]) -> list[Event]:
+    answer = _Answer()
+    for each in drawn:
+        answer.say(*each)
+    return [*answer.events, Finish("stop"), Finish("stop", choice=1)]
+
+
+@each_format
+@given(st.lists(steps, max_size=40))
+@example([("piece", 2, 0, "Hm"), ("piece", 2, 0, "Hmm"), ("signed", 2, 0, "so"), ("piece", 2, 0, "!")])
+@example([("piece", 2, 0, "Hm"), ("signed", 2, 0, "so"), ("piece", 2, 0, "!"), ("piece", 2, 0, "?")])
+@example([("piece", 0, 0, "text"), ("piece", 0, 0, "text"), ("piece", 0, 0, "0"), ("piece", 0, 0, "0")])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+def test_pieces_are_sent_in_the_same_bytes(format: str, drawn: list[tuple[str, int, int, str]]) -> None:
+    """Whatever they hold, and however parts, calls and choices take turns."""
+    _alike(format, _events(drawn))
+
+
+@pytest.mark.slow
+@each_format
+@given(st.lists(steps, max_size=80))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_pieces_of_300_answers_are_sent_in_the_same_bytes(
+    format: str, drawn: list[tuple[str, int, int, str]]
+) -> None:
+    """The law above, for 300 answers in each format."""
+    _alike(format, _events(drawn))
+
+
+def test_recordings_are_sent_in_the_same_bytes() -> None:
+    """Every recording, in all formats in turn."""
+    for number, each in enumerate(each for each in ours() if each.format != "custom"):
+        decoder = Decoder(each.format)
+        events = [*decoder.feed(each.body), *decoder.end()]
+        for format in {FORMATS[number % len(FORMATS)], "openai-chat", "ui-message"}:
+            _alike(format, events)
+
+
+@pytest.mark.slow
+@each_format
+def test_recordings_are_sent_in_the_same_bytes_in_every_format(format: str) -> None:
+    """The law above for each of them."""
+    for each in ours():
+        if each.format != "custom":
+            decoder = Decoder(each.format)
+            _alike(format, [*decoder.feed(each.body), *decoder.end()])
+
+
+def _made(format: str, events: Sequence[Event]) -> int:
+    """Return how many payloads an encoder makes for events that are all sent."""
+    made: list[Any] = []
+
+    def frame(self: Encoder, name: str, payload: Any) -> bytes:
+        made.append(payload)
+        return load(format).frame(self, name, payload)
+
+    encoder: Encoder = type("Counting", (load(format),), {"frame": frame})(drop="all")
+    assert all(encoder.feed(event) for event in events)
+    return len(made)
+
+
+@pytest.mark.parametrize("format", [format for format in FORMATS if load(format).steady])
+def test_only_the_first_pieces_cost_a_payload(format: str) -> None:
+    """Of text, of a call's arguments, and of choices that take turns where there are any."""
+    texts: list[Event] = [TextDelta(f"piece {number}") for number in range(50)]
+    call: list[Event] = [
+        ToolCallStart("c", "f", part=1),
+        *[ToolCallDelta("c", f"[{n},", part=1) for n in range(50)],
+    ]
+    answers = [texts]
+    if load(format).choices:
+        answers.append([TextDelta(f"piece {number}", choice=number % 3) for number in range(50)])
+    if "tool_call" in load(format).expresses and not issubclass(load(format), WholeCalls):
+        answers.append(call)
+
+    assert all(_made(format, answer) < 20 for answer in answers)
