@@ -63,7 +63,7 @@ def nginx(folder: Path, upstream: str, locations: dict[str, str]) -> Generator[s
         upstream: The server's address.
         locations: Directives by the first part of a path, which the server does not see.
     """
-    port = _free_port()
+    port = free_port()
     blocks = [
         f"location /{name}/ {{ {directives} proxy_pass {upstream}/; }}"
         for name, directives in locations.items()
@@ -93,7 +93,7 @@ def nghttpx(folder: Path, upstream: str, certificate: Path, key: Path) -> Genera
         certificate: The file of its certificate.
         key: The file of that one's key.
     """
-    port = _free_port()
+    port = free_port()
     backend = upstream.removeprefix("http://").replace(":", ",")
     command = [
         _program("nghttpx", "nghttp2-proxy"),
@@ -114,7 +114,7 @@ def nghttpx(folder: Path, upstream: str, certificate: Path, key: Path) -> Genera
         yield f"https://127.0.0.1:{port}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port

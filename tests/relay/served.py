@@ -1,0 +1,80 @@
+"""An application with open answers, for servers in processes of their own: `python served.py SERVER PORT`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from types import FrameType
+from typing import Any
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
+
+from tokenstream import AsyncStream, relay
+
+
+async def silent() -> AsyncIterator[str]:
+    yield "Hello"
+    try:
+        await anyio.sleep_forever()
+    finally:
+        print("the upstream is closed", flush=True)  # noqa: T201 - the test reads it
+
+
+async def endpoint(_: Any) -> relay.Response:
+    return relay.respond(AsyncStream(silent(), format="pieces"), protocol="ui-message")
+
+
+async def passing_on(request: Any, call_next: Any) -> Any:
+    return await call_next(request)
+
+
+app = Starlette(
+    routes=[Route("/", endpoint)],
+    middleware=[Middleware(GZipMiddleware), Middleware(BaseHTTPMiddleware, passing_on)],
+)
+
+
+def in_a_thread(port: int) -> None:
+    """Serve where no signal handler is the server's: the program's own tells it to end."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+
+    def end(_: int, __: FrameType | None) -> None:
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, end)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while thread.is_alive():
+        time.sleep(0.02)
+
+
+def main(server: str, port: int) -> None:
+    """Serve until a signal ends it."""
+    if server == "uvicorn":
+        uvicorn.run(app, port=port, log_level="warning")
+    elif server == "uvicorn in a thread":
+        in_a_thread(port)
+    else:
+        from hypercorn.config import Config
+        from hypercorn.run import run
+
+        config = Config()
+        config.bind = [f"127.0.0.1:{port}"]
+        config.application_path = "tests.relay.served:app"
+        config.worker_class = server.partition(" ")[2]
+        config.graceful_timeout = 60.0
+        config.shutdown_timeout = 60.0
+        sys.exit(run(config))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
