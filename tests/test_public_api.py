@@ -196,7 +196,7 @@ PUBLIC: dict[str, list[str]] = {
         "ValueDone",
         "ValueStart",
     ],
-    "tokenstream.relay": ["Response", "respond", "shut_down"],
+    "tokenstream.relay": ["Response", "respond", "shut_down", "websocket"],
     "tokenstream.relay.encoders": ["Encoder", "create", "load", "names"],
     "tokenstream.relay.journal": [
         "AnswerExpired",

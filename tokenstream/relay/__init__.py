@@ -10,10 +10,16 @@ if TYPE_CHECKING:
     from tokenstream.relay._respond import respond
     from tokenstream.relay._response import Response
     from tokenstream.relay._shutdown import shut_down
+    from tokenstream.relay._websocket import websocket
 
-__all__ = ["Response", "respond", "shut_down"]
+__all__ = ["Response", "respond", "shut_down", "websocket"]
 
 __getattr__, __dir__ = lazily(
     globals(),
-    {"Response": "_kind", "respond": "_respond", "shut_down": "_shutdown"},
+    {
+        "Response": "_kind",
+        "respond": "_respond",
+        "shut_down": "_shutdown",
+        "websocket": "_websocket",
+    },
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.events import Event
+    from tokenstream.message import Ending
 
 __all__ = ["EventsIn"]
 
@@ -42,6 +43,7 @@ class EventsIn:
             )
         self._source = found
         reader = reader_of(source) if isinstance(source, StreamBase) else None
+        self._of_stream = reader is not None
         self._events: Any = None
         self._look = _look_at(reader)
         self._ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
@@ -93,6 +95,11 @@ class EventsIn:
         except (StopAsyncIteration, StreamError) as error:
             self._failed = error
         return events
+
+    @property
+    def ending(self) -> Ending | None:
+        """The verdict on a stream that has ended; None where there is none."""
+        return self._source.message.ending if self._of_stream else None
 
     def stop(self, reason: str) -> bool:
         """End a stream that nobody else reads; tell whether its events end now."""

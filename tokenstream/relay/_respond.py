@@ -12,7 +12,7 @@ from tokenstream.relay._events_in import EventsIn
 from tokenstream.relay._opening import refusal_of
 from tokenstream.relay._outlet import Outlet
 from tokenstream.relay._response import response
-from tokenstream.relay._writing import Writing
+from tokenstream.relay._writing import Body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping
@@ -42,7 +42,7 @@ class AnswerOutlet(Outlet):
         writing: Writes them.
     """
 
-    def __init__(self, source: AsyncIterable[Event], writing: Writing) -> None:
+    def __init__(self, source: AsyncIterable[Event], writing: Body) -> None:
         self._events = EventsIn(source)
         self._writing = writing
         self.headers = writing.headers
@@ -73,12 +73,13 @@ class AnswerOutlet(Outlet):
         try:
             if self._failure is not None:
                 raise self._failure
-            self._chunk = self._writing.feed([await self._events.next()])
+            self._chunk = b"".join(self._writing.feed([await self._events.next()]))
         except StopAsyncIteration:
-            self._chunk, self._over = self._writing.end(), True
+            self._chunk, self._over = self._end(), True
         except StreamError as error:
             self._over = True
-            return refusal_of(error, self._writing.fail(error))
+            late = self._writing.fail(error)
+            return refusal_of(error, None if late is None else b"".join(late))
         return None
 
     async def __anext__(self) -> bytes:
@@ -97,26 +98,29 @@ class AnswerOutlet(Outlet):
             event = await self._events.next()
         except StopAsyncIteration:
             self._over = True
-            return self._writing.end()
+            return self._end()
         except StreamError as error:
             self._over = True
             return self._told(error)
         if not slow:
-            return self._writing.feed((event,))
-        return self._writing.feed(merged([event, *await self._events.come()]))
+            return b"".join(self._writing.feed((event,)))
+        return b"".join(self._writing.feed(merged([event, *await self._events.come()])))
+
+    def _end(self) -> bytes:
+        return b"".join(self._writing.end(self._events.ending))
 
     def _told(self, error: StreamError) -> bytes:
         told = self._writing.fail(error)
         if told is None:
             raise error
-        return told
+        return b"".join(told)
 
     def stop(self, reason: str) -> bool:
         return self._events.stop(reason)
 
     def parting(self) -> bytes:
-        error = StreamInterrupted("the server of the relay was ended")
-        return (self._writing.fail(error) or b"") + self._writing.parting
+        told = self._writing.fail(StreamInterrupted("the server of the relay was ended"))
+        return b"".join(told or ()) + self._writing.retry
 
 
 def respond(
@@ -154,6 +158,6 @@ def respond(
         >>> async def endpoint(request: object) -> Response:
         ...     return respond(AsyncStream(["The ", "sky"], format="pieces"), protocol="ui-message")
     """
-    outlet = AnswerOutlet(stream, Writing(protocol, drop=drop))
+    outlet = AnswerOutlet(stream, Body(protocol, drop=drop))
     pace = Pace(open_within, keep_alive, grace)
     return response(outlet, pace=pace, status=status, headers=headers)

@@ -1,0 +1,246 @@
+"""`relay.websocket`: an answer over WebSockets of every framework, which the client may stop."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import pytest
+import uvicorn
+import websockets.asyncio.server
+import websockets.sync.client
+from fastapi import FastAPI, WebSocket
+from litestar import Litestar
+from litestar import WebSocket as LitestarWebSocket
+from litestar.exceptions import WebSocketDisconnect as LitestarDisconnect
+from litestar.handlers import websocket
+from starlette.websockets import WebSocketDisconnect
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.proxies import free_port
+from tokenstream import AsyncStream, Stream, relay, testing
+from tokenstream.errors import MisuseError
+from tokenstream.events import TextDelta
+
+SCRIPT = testing.script(id="x", model="m").text("Hel", "lo").finish("stop")
+LEFT = (WebSocketDisconnect, LitestarDisconnect, ConnectionClosed)
+closed: list[str] = []
+
+
+async def body(name: str) -> AsyncIterator[bytes]:
+    """Give an answer: whole, silent in its middle, cut, or longer than anybody reads."""
+    chunks = SCRIPT.chunks("openai-chat")
+    try:
+        for chunk in chunks[: None if name == "whole" else 2]:
+            yield chunk
+        if name == "silent":
+            await anyio.sleep_forever()
+    finally:
+        closed.append(name)
+
+
+async def events() -> AsyncIterator[TextDelta]:
+    yield TextDelta("Hello")
+    await anyio.sleep_forever()
+
+
+async def talk(ws: Any, receive: Any) -> None:
+    """Answer questions as long as the client is there."""
+    there = True
+    while there:
+        try:
+            asked = json.loads(await receive())
+        except LEFT:
+            break
+        answer: Any = events() if asked["name"] == "events" else AsyncStream(body(asked["name"]))
+        there = await relay.websocket(ws, answer, protocol=asked.get("protocol", "tokenstream"))
+
+
+def fastapi_app() -> Any:
+    app = FastAPI()
+
+    @app.websocket("/")
+    async def endpoint(ws: WebSocket) -> None:
+        await ws.accept()
+        await talk(ws, ws.receive_text)
+
+    @app.websocket("/unaccepted")
+    async def unaccepted(ws: WebSocket) -> None:
+        await relay.websocket(ws, AsyncStream(body("whole")))
+
+    return app
+
+
+def litestar_app() -> Any:
+    @websocket("/")
+    async def endpoint(socket: LitestarWebSocket[Any, Any, Any]) -> None:
+        await socket.accept()
+        await talk(socket, socket.receive_text)
+
+    @websocket("/unaccepted")
+    async def unaccepted(socket: LitestarWebSocket[Any, Any, Any]) -> None:
+        await relay.websocket(socket, AsyncStream(body("whole")))
+
+    return Litestar([endpoint, unaccepted], openapi_config=None)
+
+
+@contextmanager
+def by_uvicorn(app: Any) -> Generator[int, None, None]:
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", ws="websockets-sansio"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            threading.Event().wait(0.01)
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@contextmanager
+def by_websockets(_: Any) -> Generator[int, None, None]:
+    started, stop, ports = threading.Event(), threading.Event(), list[int]()
+
+    async def handle(ws: Any) -> None:
+        if ws.request.path == "/unaccepted":
+            await relay.websocket(ws, AsyncStream(body("whole")))
+        else:
+            await talk(ws, ws.recv)
+
+    async def serve() -> None:
+        async with websockets.asyncio.server.serve(handle, "127.0.0.1", 0) as server:
+            ports.append(server.sockets[0].getsockname()[1])
+            started.set()
+            await anyio.to_thread.run_sync(stop.wait)
+
+    thread = threading.Thread(target=anyio.run, args=(serve,))
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield ports[0]
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+SERVERS = {
+    "fastapi": (by_uvicorn, fastapi_app),
+    "litestar": (by_uvicorn, litestar_app),
+    "websockets": (by_websockets, lambda: None),
+}
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    serve, app = SERVERS[request.param]
+    with serve(app()) as found:
+        yield found
+
+
+@contextmanager
+def connected(port: int, path: str = "/") -> Generator[Any, None, None]:
+    with websockets.sync.client.connect(f"ws://127.0.0.1:{port}{path}", open_timeout=10) as ws:
+        yield ws
+
+
+def answer(ws: Any, until: str = "end") -> list[Any]:
+    told: list[Any] = []
+    while not told or told[-1]["type"] not in {until, "error"}:
+        told.append(json.loads(ws.recv(timeout=5)))
+    return told
+
+
+def test_each_event_is_one_message_and_the_next_question_may_follow(port: int) -> None:
+    """The messages are the lines of the protocol; the connection stays open, whichever way an answer ends."""
+    with connected(port) as ws:
+        for _ in range(2):
+            ws.send(json.dumps({"name": "whole"}))
+            told = answer(ws)
+            assert Stream(told, format="tokenstream").final().text == "Hello"
+            assert {"type": "end", "ending": "complete"} == told[-1]
+        ws.send(json.dumps({"name": "cut"}))
+        assert "StreamTruncated" == answer(ws)[-1]["error"]
+        ws.send(json.dumps({"name": "whole", "protocol": "openai-chat"}))
+        told = []
+        while "[DONE]" not in told:
+            told.append(ws.recv(timeout=5))
+        payloads = [json.loads(message) for message in told[:-1]]
+        assert Stream(payloads, format="openai-chat").final().text == "Hello"
+    with connected(port, "/unaccepted") as ws:
+        assert len(answer(ws)) > 3
+
+
+@pytest.mark.parametrize("name", ["silent", "events"])
+def test_the_client_stops_an_answer(port: int, name: str) -> None:
+    """The upstream is closed, the client is told, and may ask the next question."""
+    closed.clear()
+    with connected(port) as ws:
+        ws.send(json.dumps({"name": name}))
+        answer(ws, until="text_delta")
+        ws.send('{"type":"stop"}')
+        assert {"type": "end", "ending": "stopped"} == answer(ws)[-1]
+        assert closed == (["silent"] if name == "silent" else [])
+        ws.send(json.dumps({"name": "whole"}))
+        assert {"type": "end", "ending": "complete"} == answer(ws)[-1]
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("x" * 65_537, 1009),
+        ("{", 1007),
+        ("[1]", 1007),
+        (b"\xff\x00", 1007),
+        ('{"type":"prompt"}', 1008),
+        ("[" * 60_000, 1007),
+    ],
+)
+def test_what_no_client_may_say_ends_the_answer_and_closes_the_connection(
+    port: int, message: str | bytes, code: int
+) -> None:
+    """The client is told in the protocol, and by the code of the close."""
+    closed.clear()
+    with connected(port) as ws:
+        ws.send(json.dumps({"name": "silent"}))
+        answer(ws, until="text_delta")
+        ws.send(message)
+        last = answer(ws)[-1]
+        with pytest.raises(ConnectionClosed) as caught:
+            ws.recv(timeout=5)
+
+    assert ("ProtocolError", code) == (last["error"], caught.value.rcvd.code if caught.value.rcvd else None)
+    assert closed == ["silent"]
+
+
+def test_a_client_that_goes_ends_the_answer(port: int) -> None:
+    """The upstream is closed though it is silent."""
+    closed.clear()
+    with connected(port) as ws:
+        ws.send(json.dumps({"name": "silent"}))
+        answer(ws, until="text_delta")
+    for _ in range(200):
+        if closed:
+            break
+        threading.Event().wait(0.02)
+
+    assert closed == ["silent"]
+
+
+@pytest.mark.anyio
+async def test_what_is_no_websocket_is_refused() -> None:
+    """A request, say, is a mistake of the caller's."""
+    stream = AsyncStream(["x"], format="pieces")
+    with pytest.raises(MisuseError, match="WebSocket"):
+        await relay.websocket(object(), stream)
+    await stream.aclose()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -1,0 +1,148 @@
+"""The server's end of a WebSocket connection, whichever framework made it."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Gone", "Socket", "socket_of"]
+
+_LEFT = (
+    ("starlette.websockets", "WebSocketDisconnect"),
+    ("litestar.exceptions", "WebSocketDisconnect"),
+    ("websockets.exceptions", "ConnectionClosed"),
+)
+"""What frameworks raise where the client has gone, and where that is."""
+
+
+class Gone(Exception):
+    """The client has gone."""
+
+
+class Socket(ABC):
+    """One connection.
+
+    Args:
+        of: What the framework calls a WebSocket.
+    """
+
+    def __init__(self, of: Any) -> None:  # noqa: ANN401 - of one of several frameworks
+        self._of = of
+        self._left: tuple[type[Exception], ...] = (OSError, *_known())
+
+    @property
+    def wrapped(self) -> tuple[object, object]:
+        """What receives and sends, for whoever looks for the server behind it."""
+        return self._of.receive, self._of.send
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Accept the connection, where the application has not."""
+
+    async def receive(self) -> str | bytes:
+        """Wait for a message of the client's.
+
+        Raises:
+            Gone: There is none any more.
+        """
+        try:
+            return await self._receive()
+        except self._left as error:
+            raise Gone from error
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a message.
+
+        Raises:
+            Gone: There is nobody to take it.
+        """
+        try:
+            await self._send(message)
+        except self._left as error:
+            raise Gone from error
+
+    @abstractmethod
+    async def _receive(self) -> str | bytes: ...
+
+    @abstractmethod
+    async def _send(self, message: str | bytes) -> None: ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection.
+
+        Raises:
+            Gone: It is closed.
+        """
+        try:
+            await self._of.close(code=code, reason=reason)
+        except self._left as error:
+            raise Gone from error
+
+
+class _OfASGI(Socket):
+    """A WebSocket of Starlette, FastAPI or Litestar."""
+
+    async def open(self) -> None:
+        state = getattr(self._of, "application_state", None)
+        if state is None:
+            # Litestar's does nothing where it was done before.
+            await self._of.accept()
+        elif state.name == "CONNECTING":
+            await self._of.accept()
+
+    async def _receive(self) -> str | bytes:
+        message = await self._of.receive()
+        if message["type"] == "websocket.disconnect":
+            raise Gone
+        text: str | None = message.get("text")
+        return message.get("bytes") or b"" if text is None else text
+
+    async def _send(self, message: str | bytes) -> None:
+        kind = "text" if isinstance(message, str) else "bytes"
+        await self._of.send({"type": "websocket.send", kind: message})
+
+
+class _OfWebsockets(Socket):
+    """A connection of the package `websockets`."""
+
+    @property
+    def wrapped(self) -> tuple[object, object]:
+        return self._of.recv, self._of.send
+
+    async def open(self) -> None:
+        """The server of `websockets` has accepted it."""
+
+    async def _receive(self) -> str | bytes:
+        message: str | bytes = await self._of.recv()
+        return message
+
+    async def _send(self, message: str | bytes) -> None:
+        await self._of.send(message)
+
+
+def socket_of(ws: object) -> Socket:
+    """Return a connection, by what the framework's object can do.
+
+    Raises:
+        MisuseError: It is none.
+    """
+    if all(hasattr(ws, name) for name in ("accept", "receive", "send", "close", "scope")):
+        return _OfASGI(ws)
+    if all(hasattr(ws, name) for name in ("recv", "send", "close")):
+        return _OfWebsockets(ws)
+    raise MisuseError(
+        f"this is no WebSocket of Starlette, FastAPI, Litestar or websockets: {type(ws).__name__}"
+    )
+
+
+def _known() -> Iterator[type[Exception]]:
+    for module, name in _LEFT:
+        found = sys.modules.get(module)
+        if found is not None:
+            yield getattr(found, name)

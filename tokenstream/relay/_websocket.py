@@ -1,0 +1,250 @@
+"""An answer over a WebSocket: one message for each event, and the client may stop it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tokenstream._json import decode
+from tokenstream.errors import ProtocolError, StreamError, StreamInterrupted
+from tokenstream.formats._read import is_dict
+from tokenstream.relay._batch import merged
+from tokenstream.relay._events_in import EventsIn
+from tokenstream.relay._shutdown import watched
+from tokenstream.relay._sockets import Gone, socket_of
+from tokenstream.relay._writing import Messages
+from tokenstream.stream._reader import left
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+    from tokenstream.events import Event
+    from tokenstream.relay._sockets import Socket
+    from tokenstream.turns import Drop
+
+__all__ = ["websocket"]
+
+_SLOW = 0.002
+"""Seconds that sending may take before what has come meanwhile is taken together."""
+_LARGEST = 65_536
+"""Characters or bytes of a client's message."""
+_PATIENCE = 1.0
+"""Seconds in which what was stopped is to end, before it is cancelled."""
+_TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
+"""Codes with which a connection is closed: RFC 6455 section 7.4.1, and IANA's registry."""
+
+
+class _Refused(Exception):
+    """A message of the client's is not what the protocol allows.
+
+    Args:
+        code: The code with which the connection is closed.
+        reason: What was wrong.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class _Conversation:
+    """Sends one answer, and hears what the client says meanwhile."""
+
+    def __init__(
+        self, socket: Socket, events: EventsIn, messages: Messages, *, keep_alive: float | None, grace: float
+    ) -> None:
+        self._socket = socket
+        self._events = events
+        self._messages = messages
+        self._keep_alive = keep_alive
+        self._grace = grace
+        self._gone = False
+        self._refused: _Refused | None = None
+        self._going_down = False
+        self._stopped = False
+        """The client has stopped it."""
+        self._busy = False
+        self._sent_at = time.monotonic()
+
+    async def run(self) -> bool:
+        """Send all; tell whether the client is still there."""
+        from anyio import CancelScope, create_task_group
+
+        self._scope = CancelScope()
+        await self._socket.open()
+        self._tasks = await create_task_group().__aenter__()
+        try:
+            with watched(self._shut_down, *self._socket.wrapped):
+                self._tasks.start_soon(self._listen)
+                if self._keep_alive is not None and self._messages.life:
+                    self._tasks.start_soon(self._stay_alive, self._keep_alive, self._messages.life.encode())
+                with self._scope:
+                    await self._deliver()
+                await self._conclude()
+        finally:
+            self._tasks.cancel_scope.cancel()
+            await left(self._tasks)
+        return not (self._gone or self._refused or self._going_down)
+
+    # -- sending -------------------------------------------------------------
+
+    async def _deliver(self) -> None:
+        try:
+            async with self._events:
+                await self._send_all()
+            if self._refused is None:
+                await self._tell(self._messages.end(self._events.ending))
+        except StreamError as error:
+            await self._tell(self._messages.fail(error) or [])
+
+    async def _send_all(self) -> None:
+        slow = False
+        while True:
+            try:
+                event = await self._events.next()
+            except StopAsyncIteration:
+                return
+            batch = merged([event, *await self._events.come()]) if slow else (event,)
+            began = time.monotonic()
+            await self._tell(self._messages.feed(batch))
+            slow = time.monotonic() - began > _SLOW
+
+    async def _tell(self, chunks: list[bytes]) -> None:
+        self._busy = True
+        for message in self._messages.tell(chunks):
+            if self._gone:
+                break
+            try:
+                await self._socket.send(message)
+            except Gone:
+                self._leave()
+        self._busy = False
+        self._sent_at = time.monotonic()
+
+    async def _stay_alive(self, seconds: float, life: bytes) -> None:
+        from anyio import sleep
+
+        while not self._gone:
+            wait = self._sent_at + seconds - time.monotonic()
+            await sleep(max(wait, seconds / 10))
+            if not self._busy and time.monotonic() - self._sent_at >= seconds:
+                await self._tell([life])
+
+    # -- hearing -------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                _hear(await self._socket.receive())
+                self._stopped = True
+                await self._stop("the client has stopped it")
+        except Gone:
+            self._leave()
+        except _Refused as refused:
+            self._refused = refused
+            await self._stop("the client broke the protocol")
+
+    def _leave(self) -> None:
+        if not self._gone:
+            self._gone = True
+            self._tasks.start_soon(self._stop_later)
+
+    async def _stop_later(self) -> None:
+        from anyio import sleep
+
+        await sleep(self._grace)
+        await self._stop("its reader has gone")
+
+    async def _stop(self, reason: str) -> None:
+        from anyio import sleep
+
+        if self._events.stop(reason):
+            await sleep(_PATIENCE)
+        self._scope.cancel()
+
+    # -- ending --------------------------------------------------------------
+
+    def _shut_down(self) -> None:
+        self._going_down = True
+        self._scope.cancel()
+
+    async def _conclude(self) -> None:
+        """Say why the connection is closed, and of an answer that was broken off that it was stopped."""
+        from anyio import move_on_after
+
+        if self._gone or self._busy:
+            return
+        with move_on_after(_PATIENCE):
+            try:
+                if self._refused is not None:
+                    error = ProtocolError(self._refused.reason)
+                    await self._tell(self._messages.fail(error) or [])
+                    await self._socket.close(self._refused.code, self._refused.reason)
+                elif self._going_down:
+                    told = self._messages.fail(StreamInterrupted("the server of the relay was ended"))
+                    await self._tell(told or [])
+                    await self._socket.close(_RESTART, "the server is being restarted")
+                elif self._stopped and self._scope.cancelled_caught:
+                    await self._tell(self._messages.end("stopped"))
+            except Gone:
+                self._gone = True
+
+
+def _hear(message: str | bytes) -> None:
+    """Read a message of the client's, of which there is one that means something: to stop.
+
+    Raises:
+        _Refused: It is another one.
+    """
+    if len(message) > _LARGEST:
+        raise _Refused(_TOO_LARGE, f"a message may have {_LARGEST} bytes")
+    try:
+        told = decode(message)
+    except ProtocolError:
+        raise _Refused(_MALFORMED, "a message must be a JSON object") from None
+    if not is_dict(told):
+        raise _Refused(_MALFORMED, "a message must be a JSON object")
+    if told != {"type": "stop"}:
+        raise _Refused(_UNKNOWN, 'while an answer is sent, only {"type":"stop"} may be said')
+
+
+async def websocket(
+    ws: object,
+    stream: AsyncIterable[Event],
+    *,
+    protocol: str = "tokenstream",
+    keep_alive: float | None = 10.0,
+    grace: float = 0.0,
+    drop: Drop = "all",
+) -> bool:
+    """Send an answer over a WebSocket, one message for each event; the client may stop it.
+
+    It accepts the connection where that was not done, enters the stream, reads it
+    and closes it. The connection stays open, for the next question. While the answer is sent the
+    client may say `{"type":"stop"}`; whatever else it says ends the answer, and
+    closes the connection with the code 1007, 1008 or 1009.
+
+    Args:
+        ws: A WebSocket of Starlette, FastAPI or Litestar, or a server's connection of `websockets`.
+        stream: The answer.
+        protocol: The name of the protocol in which it is sent.
+        keep_alive: Seconds of silence between signs of life, where the protocol has some; None for none.
+        grace: Seconds that the answer is read on for after the client has gone.
+        drop: What to leave out that the protocol has no place for: names of kinds, or "all".
+
+    Returns:
+        Whether the connection is still open.
+
+    Raises:
+        MisuseError: There is no such protocol; or one of the two is nothing that can be used.
+
+    Example:
+        >>> from tokenstream import aconnect
+        >>> async def endpoint(ws: object, payloads: AsyncIterable[object]) -> None:
+        ...     async for payload in payloads:
+        ...         await websocket(ws, aconnect("https://api.example/v1/chat/completions", json=payload))
+    """
+    socket, events = socket_of(ws), EventsIn(stream)
+    messages = Messages(protocol, drop=drop)
+    return await _Conversation(socket, events, messages, keep_alive=keep_alive, grace=grace).run()
