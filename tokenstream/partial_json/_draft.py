@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream._log import TextLog
@@ -85,18 +85,14 @@ class Draft(Generic[T]):
         schema = self.schema
         self._slot: Slot = schema.slot
         self._face = schema.slot.face or Face(schema.title, None, schema.slot)
-        self._parser = OutputParser(document, schema.fits, lenient=lenient, max_depth=MOST_DEPTH)
         self._log = TextLog()
-        parser = self._parser
         self._page = Page(
             self._log,
             lenient=lenient,
             document=document,
             words=lambda: schema.words,
-            repairs=lambda: parser.repairs,
             write=schema.slot.write,
         )
-        self._excerpt = WrittenExcerpt() if lenient else Excerpt()
         self._filling = Filling(self._slot) if defaults else None
         self._how: How = check_show(show)
         self._words = words
@@ -115,9 +111,23 @@ class Draft(Generic[T]):
         self._snapshot: Partial[T] | None = None
         self._cut: InvalidJSON | LimitExceeded | None = None
         """What the parser says of a text that ended too early."""
-        self._is_untouched = not lenient and schema.core is not None
+        self._is_untouched = lenient is False and document is None and schema.core is not None
         """The parser has read nothing: no piece came, or one that was the whole document."""
+        if not self._is_untouched:
+            parser = self._parser
+            self._page.repairs = lambda: parser.repairs
         self._is_over = False
+
+    # Made when a document does not come whole: that is most of what a short one would take.
+
+    @cached_property
+    def _parser(self) -> OutputParser:
+        page = self._page
+        return OutputParser(page.document, self.schema.fits, lenient=page.lenient, max_depth=MOST_DEPTH)
+
+    @cached_property
+    def _excerpt(self) -> Excerpt:
+        return WrittenExcerpt() if self._page.lenient else Excerpt()
 
     # -- what there is -----------------------------------------------------------
 
@@ -139,7 +149,7 @@ class Draft(Generic[T]):
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
         """What went wrong with the text itself, once something has."""
-        error = self._parser.error
+        error = None if self._is_untouched else self._parser.error
         # A text that was cut is no broken one.
         return None if error is None or error is self._cut else error
 
@@ -214,21 +224,10 @@ class Draft(Generic[T]):
         face = node.slot.face
         if face is None or not node.is_object:
             return view
-        faults, repaired = self._faults, self._parser.repair_count if self._page.lenient else 0
+        page, faults = self._page, self._faults
+        repaired = self._parser.repair_count if page.lenient else 0
         state = State._make(
-            (
-                self._page,
-                node.start,
-                end,
-                complete,
-                faults,
-                node.fault,
-                error,
-                MISSING,
-                settled,
-                repaired,
-                None,
-            )
+            (page, node.start, end, complete, faults, node.fault, error, MISSING, settled, repaired, None)
         )
         partial: Partial[Any] = Partial(face, view, MISSING, state)
         return partial
@@ -253,7 +252,7 @@ class Draft(Generic[T]):
     def end(self) -> None:
         """Say that the text has ended; a document that is not whole by then is incomplete."""
         self._is_over = True
-        if self._parser.error is None and not (self._is_untouched and self.complete):
+        if not (self._is_untouched and self.complete) and self._parser.error is None:
             self._excerpt.feed("")
             told = self._parser.end()
             self._page.start = self._parser.start

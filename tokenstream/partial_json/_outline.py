@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
+from itertools import accumulate
+
 __all__ = ["is_nested_at_most", "last_border", "outline", "without_escapes"]
 
 _MARKS = b'[{]}"'
 _NO_MARKS = bytes(set(range(256)) - set(_MARKS))
 _NO_OPENERS = bytes(set(range(256)) - set(b"[{"))
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _MOST_PASSES = 16
 """How deep what is closed again may be, or half of that: each pass looks at all brackets that are left."""
 _SHORT = 20_000
@@ -43,18 +47,7 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
         >>> outline('{"a": [{"b": 1}, {"c": "d'), outline('e"}]', in_string=True)
         ((0, b'{[{', True, 5), (2, b'', False, 0))
     """
-    marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_MARKS)
-    if in_string:
-        marks = b'"' + marks
-    # Mostly no string has a bracket in it, and nothing is left of the quotes.
-    marks = marks.replace(b'""', b"")
-    in_string = marks[-1:] == b'"'
-    if in_string:
-        marks = marks[:-1]
-    if b'"' in marks:
-        parts = marks.split(b'"')
-        marks = b"".join(parts[::2])
-        in_string = len(parts) % 2 == in_string
+    marks, in_string = _brackets(text, in_string=in_string)
     size, passes = len(marks), 0
     while size and passes < _MOST_PASSES:
         marks = marks.replace(b"[]", b"").replace(b"{}", b"")
@@ -68,8 +61,24 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
     return size - len(opened), opened, in_string, len(opened) + 2 * passes
 
 
+def _brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
+    """Return the brackets that are in no string, and whether the text ends in one."""
+    marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_MARKS)
+    if in_string:
+        marks = b'"' + marks
+    # Mostly no string has a bracket in it, and nothing is left of the quotes.
+    marks = marks.replace(b'""', b"")
+    in_string = marks[-1:] == b'"'
+    if in_string:
+        marks = marks[:-1]
+    if b'"' not in marks:
+        return marks, in_string
+    parts = marks.split(b'"')
+    return b"".join(parts[::2]), len(parts) % 2 == in_string
+
+
 def is_nested_at_most(text: str, room: int) -> bool:
-    """Return whether it is sure that no more than `room` objects and arrays of a whole JSON are nested.
+    """Return whether no more than `room` objects and arrays are inside each other in a JSON text.
 
     Example:
         >>> is_nested_at_most("[[1]]", 2), is_nested_at_most("[[1]]", 1)
@@ -77,8 +86,12 @@ def is_nested_at_most(text: str, room: int) -> bool:
     """
     if len(text) < _SHORT and len(text.encode("utf-8", "surrogatepass").translate(None, _NO_OPENERS)) <= room:
         return True
-    found = outline(without_escapes(text))
-    return found is not None and found[3] <= room
+    plain = without_escapes(text)
+    found = outline(plain)
+    if found is not None and found[3] <= room:
+        return True
+    brackets, _ = _brackets(plain, in_string=False)
+    return max(accumulate(array("b", brackets.translate(_STEPS))), default=0) <= room
 
 
 def last_border(text: str, *, in_string: bool, in_object: bool) -> int:

@@ -80,6 +80,8 @@ _scan: Any = make_scanner(_decoder)
 
 def may_be_too_long(text: str) -> bool:
     """Return whether digits follow each other for so long that a number may be beyond the bound."""
+    if len(text) <= MOST_DIGITS:
+        return False
     starts = (match.start() * _STEP for match in _TWO_DIGITS(text[::_STEP]))
     return any(text[start : start + _STEP].isdigit() for start in starts)
 
@@ -90,7 +92,7 @@ def _scanned(text: str) -> tuple[Any, int] | None:
         value, end = _scan(text, 0)
     except (ValueError, StopIteration, RecursionError):
         return None
-    return None if len(text) > MOST_DIGITS and may_be_too_long(text) else (value, end)
+    return None if may_be_too_long(text) else (value, end)
 
 
 def take_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401 - a table or step

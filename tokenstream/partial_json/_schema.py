@@ -70,7 +70,8 @@ class Schema(Generic[T]):
         if asked.__class__ is Schema:
             known: Schema[AskedT] = asked
             return known
-        if isinstance(asked, type) and not get_args(asked):
+        # A generic alias says that it is a class; its own class tells.
+        if issubclass(type(asked), type):
             return _of_class(asked)
         key = _key_of(asked)
         return _of_any(asked) if key is None else _of_alias(key, asked)

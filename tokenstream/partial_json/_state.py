@@ -34,7 +34,7 @@ class Page:
         *,
         lenient: Lenient,
         words: Callable[[], frozenset[str]],
-        repairs: Callable[[], tuple[Repair, ...]],
+        repairs: Callable[[], tuple[Repair, ...]] = tuple,
         document: DocumentChoice | None = None,
         write: Callable[[Any, ByAlias], str] = plain_json,
     ) -> None:
