@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def _opened(**bounds: Any) -> AsyncGenerator[tuple[Storage, Storage]]:
+async def opened_in_memory(**bounds: Any) -> AsyncGenerator[tuple[Storage, Storage]]:
     storage = MemoryStorage(**bounds)
     yield storage, storage
 
@@ -28,7 +28,7 @@ class TestMemoryStorage(StorageLaws):
 
     @pytest.fixture
     def opened(self) -> Opened:
-        return _opened
+        return opened_in_memory
 
 
 async def _create(storage: Storage, id: str, *, over: bool = False) -> None:

@@ -1,0 +1,135 @@
+"""What tests of journals are made of: answers under control, storages that fail, readers that keep all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import anyio
+
+from tokenstream import AsyncStream, Decoder, Message
+from tokenstream.errors import StreamError
+from tokenstream.relay.encoders._tokenstream import frame
+from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
+from tokenstream.relay.journal._storage import Asked
+
+__all__ = ["Answer", "Place", "message_of", "read", "records_of", "texts_of"]
+
+
+class Answer:
+    """An answer whose pieces come when the test says so.
+
+    Args:
+        pieces: Those that come at once.
+        over: Whether the answer ends behind them.
+    """
+
+    def __init__(self, *pieces: str, over: bool = False) -> None:
+        self.closed = False
+        self.gone = anyio.Event()
+        """Set once it is closed."""
+        self.sent = 0
+        self._pieces = list(pieces)
+        self._over = over
+        self._news = anyio.Event()
+        self.stream = AsyncStream(self._body(), format="pieces")
+
+    def send(self, *pieces: str, over: bool = False) -> None:
+        self._pieces += pieces
+        self._over = self._over or over
+        self._news.set()
+
+    def end(self) -> None:
+        self.send(over=True)
+
+    async def _body(self) -> AsyncIterator[str]:
+        try:
+            while True:
+                while self.sent < len(self._pieces):
+                    self.sent += 1
+                    yield self._pieces[self.sent - 1]
+                if self._over:
+                    return
+                await self._news.wait()
+                self._news = anyio.Event()
+        finally:
+            self.closed = True
+            self.gone.set()
+
+
+class Place(Storage):
+    """A storage that can be cut off: its process is dead then, or the place out of reach.
+
+    Args:
+        storage: The storage.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.dead = False
+        """Nothing is done any more, as in a process that was killed."""
+        self.away = False
+        """Every call fails."""
+        self.closed = False
+
+    async def _reach(self) -> Storage:
+        if self.dead:
+            await anyio.sleep_forever()
+        if self.away:
+            raise JournalUnavailable("out of reach")
+        return self.storage
+
+    async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
+        return await (await self._reach()).create(id, owner=owner, token=token, lease=lease)
+
+    async def append(
+        self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
+    ) -> None:
+        await (await self._reach()).append(id, token, first, records, lease=lease, over=over)
+        # It was written, and nobody hears of it.
+        await self._reach()
+
+    async def beat(self, id: str, token: str, *, lease: float) -> str | None:
+        return await (await self._reach()).beat(id, token, lease=lease)
+
+    async def bury(self, id: str, records: Sequence[bytes]) -> bool:
+        return await (await self._reach()).bury(id, records)
+
+    async def ask_stop(self, id: str, reason: str) -> Asked:
+        return await (await self._reach()).ask_stop(id, reason)
+
+    async def read(self, id: str, after: int, limit: int) -> Page | None:
+        return await (await self._reach()).read(id, after, limit)
+
+    async def wait(self, id: str, after: int) -> None:
+        await (await self._reach()).wait(id, after)
+
+    async def wait_stop(self, id: str) -> None:
+        await (await self._reach()).wait_stop(id)
+
+    async def aclose(self) -> None:
+        self.closed = True
+        await self.storage.aclose()
+
+
+async def read(journal: Journal, id: str, *, after: int = 0, owner: str | None = None) -> list[Entry]:
+    """Follow an answer to its end."""
+    with anyio.fail_after(30):
+        return [entry async for entry in journal.follow(id, after=after, owner=owner)]
+
+
+def records_of(entries: list[Entry]) -> list[bytes]:
+    return [entry.record for entry in entries]
+
+
+def message_of(entries: list[Entry]) -> tuple[Message, StreamError | None]:
+    """Return what a reader of our protocol has of it in the end, and its error."""
+    decoder = Decoder("tokenstream")
+    for entry in entries:
+        decoder.feed(frame(entry.position, entry.record))
+    decoder.end()
+    return decoder.message, decoder.error
+
+
+def texts_of(*found: list[Entry]) -> set[Any]:
+    return {message_of(entries)[0].text for entries in found}
