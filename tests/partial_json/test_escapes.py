@@ -36,6 +36,7 @@ _ODD_PARTS = [
 ]
 _STRINGS = st.lists(st.sampled_from(_PARTS), max_size=8).map("".join)
 _ODD = st.lists(st.sampled_from([*_PARTS, *_ODD_PARTS]), max_size=8).map("".join)
+_NO_CODES = UnicodeDecodeError("rawunicodeescape", b"", 0, 1, "none is read")
 _AROUND = st.sampled_from(
     [('"', '"'), ('["', '", 1]'), ('{"a": "', '", "b": 1}'), ('{"', '": 1}'), ('{"a": "', "")]
 )
@@ -52,8 +53,11 @@ def _told(pieces: list[str], **options: Any) -> list[tuple[list[JSONEvent], Any,
 def _one_by_one() -> Generator[None, None, None]:
     """Have no escapes read in C."""
     with (
-        patch.object(_strict, "scan", Mock(side_effect=ValueError)),
+        patch.object(_strict, "read_codes", Mock(side_effect=_NO_CODES)),
+        patch.object(_strict, "scan_string", Mock(side_effect=ValueError)),
+        patch.object(_strict, "whole_string", Mock(return_value=None)),
         patch.object(_strict, "read_on", Mock(return_value=None)),
+        patch.object(strings, "read_codes", Mock(side_effect=_NO_CODES)),
         patch.object(strings, "read_on", Mock(return_value=None)),
         patch.object(strings, "JSON_ESCAPES", re.compile("").match),
     ):
@@ -107,7 +111,11 @@ def test_half_a_pair_waits_for_the_other_and_no_longer(lenient: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "string", [r"x\" } abc", r"x\"abc} \n abc", r"x\"y\"] \n", r"\"a\" \"", r"\"a]\n\"}"]
+    "string",
+    [
+        *(r"x\" } abc", r"x\"abc} \n abc", r"x\"y\"] \n", r"\"a\" \"", r"\"a]\n\"}", r"\"\n] abc"),
+        *(r"\"\"]\n\"", r"a\"\u005d b", r"\"` \n \"]"),
+    ],
 )
 def test_what_stands_behind_a_quote_decides_wherever_the_text_is_cut(string: str) -> None:
     """A bracket behind it may have closed the document, so that an end that is missing is not made up."""
@@ -117,3 +125,13 @@ def test_what_stands_behind_a_quote_decides_wherever_the_text_is_cut(string: str
     for cuts in combinations(range(6, len(text)), 3):
         bounds = [0, *cuts, len(text)]
         assert whole == _told([text[start:end] for start, end in pairwise(bounds)], lenient=True)[-1]
+
+
+@pytest.mark.parametrize("string", [r"\U0001f600", r"\u6a21\U0001f600\n", r"\ud83d\U0001f600"])
+def test_a_backslash_before_a_capital_u_is_no_escape_wherever_it_is_cut(string: str) -> None:
+    """JSON has no such escape, and the decoder of codes has."""
+    text = f'["{string}"]'
+    expected = f"from character {text.index('U')} on"
+
+    for start, end in combinations(range(1, len(text)), 2):
+        assert expected in _told([text[:start], text[start:end], text[end:]])[-1][2][0]

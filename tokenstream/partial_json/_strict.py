@@ -36,13 +36,14 @@ from tokenstream.partial_json._numbers import (
 )
 from tokenstream.partial_json._strings import (
     CUT_ESCAPE,
+    FAR,
     LONGEST_ESCAPE,
     RUN,
+    SHORT,
     SIMPLE,
-    decided,
     is_undecided,
+    read_codes,
     read_on,
-    scan,
     scan_string,
     unescape,
     whole_string,
@@ -115,22 +116,40 @@ class StrictReader(LateReader):
     def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
         """Return what a piece of the document tells; pieces may be cut anywhere."""
         # Most pieces are the middle of a string; what is printable has no control character.
+        position, closing = 0, ""
         if self._at is _IN_STRING:
-            string: str | None
-            if not self._held and "\\" not in text:
-                string = text if '"' not in text and text.isprintable() else None
-            elif not self._held and text[-1] != "\\" and "\\u" not in text:
+            string: str | None = None
+            held = self._held
+            if not held and "\\" not in text:
+                if '"' not in text and text.isprintable():
+                    string = text
+            elif held or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
+                escaped = held + text
+                try:
+                    string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
+                except UnicodeError:
+                    string, closing, position = self._scan(escaped, len(held))
+                else:
+                    # Six characters come to one where all are codes; another escape has kept its backslash,
+                    # but for `\U`, which JSON has not. No half of a surrogate pair is printable.
+                    if (
+                        6 * len(string) == size
+                        or ('"' not in string and "\\" not in string and text.isascii())
+                    ) and ("U" not in text and string.isprintable()):
+                        self._held = escaped[size:]
+                    else:
+                        string, closing, position = self._scan(escaped, len(held))
+            elif text[-1] == "\\":
+                string, closing, position = self._scan(text, 0)
+            else:
                 # No escape is cut.
                 try:
                     string, end = scan_string(text + '"', 0)
                 except ValueError:
-                    string = None
+                    pass
                 else:
                     if end <= len(text):
-                        string = None
-            else:
-                read = read_on(self._held, text)
-                string, self._held = (None, self._held) if read is None else read
+                        position, closing, string = end, string, None
             if string is not None:
                 document = self._document
                 self._base += len(text)
@@ -145,7 +164,9 @@ class StrictReader(LateReader):
         if size >= self._waits_from:
             return self._wait(text)
         out: list[JSONEvent] = []
-        position = 0
+        if position:
+            self._held = ""
+            self._end_string(closing, position, out)
         while position < size:
             at = self._at
             if at.__class__ is dict:
@@ -277,7 +298,7 @@ class StrictReader(LateReader):
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if self._held or "\\" in piece or not piece.isprintable():
-            end, piece = self._whole_key(text, position) or self._characters(text, position)
+            end, piece = self._inside(text, position) or self._characters(text, position)
         elif end < 0:
             end = len(text)
         # Not `self._cut_key += piece`, which copies what has come of a long key each time.
@@ -290,13 +311,6 @@ class StrictReader(LateReader):
             self._cut_key = key
         return end + 1
 
-    def _whole_key(self, text: str, position: int) -> tuple[int, str] | None:
-        """Return the same as `_characters` for a key that has come whole; None where it has not."""
-        if not position:
-            return self._inside(text, position)
-        whole = whole_string(text, position - 1)
-        return None if whole is None else (whole[1] - 1, whole[0])
-
     @under('"', VALUE, FIRST_ELEMENT)
     def _begin_string_value(self, text: str, position: int, out: list[JSONEvent]) -> int:
         start = position + 1
@@ -304,18 +318,16 @@ class StrictReader(LateReader):
         end = text.find('"', start)
         piece = text[start:] if end < 0 else text[start:end]
         is_plain = "\\" not in piece and piece.isprintable()
-        if end >= 0:
-            whole = (piece, end + 1) if is_plain else whole_string(text, position)
-            if whole is not None:
-                piece, end = whole
-                self._whole("string", piece, offset, self._base + end, out)
-                return end
+        if not is_plain:
+            end, piece = self._inside(text, start) or (-1, "")
+        elif end < 0:
+            end = len(text)
+        if 0 <= end < len(text):
+            self._whole("string", piece, offset, self._base + end + 1, out)
+            return end + 1
         self._at = _IN_STRING
-        if is_plain:
-            self._document.begin_string(offset, out, piece)
-            return len(text)
-        self._document.begin_string(offset, out)
-        return self._in_string(text, start, out)
+        self._document.begin_string(offset, out, piece)
+        return end if end > 0 else self._in_string(text, start, out)
 
     @goes_on
     def _in_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
@@ -323,27 +335,52 @@ class StrictReader(LateReader):
         piece = text[position:end]
         if end < 0 or self._held or "\\" in piece or not piece.isprintable():
             end, piece = self._inside(text, position) or self._characters(text, position)
+        if end < len(text):
+            self._end_string(piece, end + 1, out)
+        elif piece:
+            self._document.grow_string(piece, out)
+        return end + 1
+
+    def _end_string(self, piece: str, end: int, out: list[JSONEvent]) -> None:
+        """Take the last piece of a string, whose quote ends at `end`."""
         if piece:
             self._document.grow_string(piece, out)
-        if end < len(text):
-            self._document.end_string(self._base + end + 1, out)
-            self._value_done()
-        return end + 1
+        self._document.end_string(self._base + end, out)
+        self._value_done()
 
     # Escapes are read in C, all of a piece at once, and character by character where that finds a
     # fault. That may be done once for a piece: it looks at all the rest of it.
 
+    def _scan(self, text: str, before: int) -> tuple[str | None, str, int]:
+        """Return what a piece of an open string comes to; or None, the end of it, and where that ends.
+
+        Args:
+            text: What was held, and the piece.
+            before: How much of it was held.
+        """
+        read = read_on(text)
+        if read is None:
+            return None, "", 0
+        string, end, is_whole = read
+        if is_whole:
+            return None, string, end + 1 - before
+        self._held = text[end:]
+        return string, "", 0
+
     def _inside(self, text: str, position: int) -> tuple[int, str] | None:
         """Return the same as `_characters`; None where it is no JSON."""
+        if position and len(text) - position > FAR:
+            whole = whole_string(text, position - 1)
+            if whole is not None:
+                return whole[1] - 1, whole[0]
         before = position - len(self._held)
-        text = self._held + text[position:]
-        size = decided(text)
-        try:
-            string, end = scan(f'"{text[:size]}"', 0)
-        except ValueError:
+        rest = self._held + text[position:]
+        read = read_on(rest)
+        if read is None:
             return None
-        self._held = text[size:] if end == size + 2 else ""
-        return before + (len(text) if end == size + 2 else end - 2), string
+        string, end, is_whole = read
+        self._held = "" if is_whole else rest[end:]
+        return before + end if is_whole else len(text), string
 
     def _characters(self, text: str, position: int) -> tuple[int, str]:
         """Return where a string's closing quote is, or the end of the text, and what stands before it."""

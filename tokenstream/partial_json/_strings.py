@@ -10,12 +10,15 @@ from typing import Any
 
 __all__ = [
     "CUT_ESCAPE",
+    "FAR",
     "JSON_ESCAPES",
     "LONGEST_ESCAPE",
     "RUN",
+    "SHORT",
     "SIMPLE",
     "decided",
     "is_undecided",
+    "read_codes",
     "read_on",
     "scan",
     "scan_string",
@@ -51,10 +54,12 @@ scan: Any = make_scanner(_decoder)
 """Reads the JSON that begins at a position, in C: what `json.loads` is made of."""
 scan_string: Any = _decoder.parse_string
 """Reads a string, from behind its quote on, in C."""
-_read_codes = raw_unicode_escape_decode
+read_codes: Any = raw_unicode_escape_decode
 """Reads `\\uXXXX`, up to one that is cut, in C and in half the time; all other escapes stay as they are."""
-_FEW = 128
-"""Characters up to which a piece mostly has no other escapes, if it has such."""
+SHORT = 100
+"""Characters that are looked through for codes sooner than what stands at their end is cut off."""
+FAR = 4_096
+"""Characters behind a string up to which they are copied along to read it."""
 _FIRST_HALF = ("d8", "d9", "da", "db", "dA", "dB", "D8", "D9", "Da", "Db", "DA", "DB")
 
 
@@ -141,44 +146,22 @@ def whole_string(text: str, position: int) -> tuple[str, int] | None:
     return string, end
 
 
-def read_on(held: str, text: str) -> tuple[str, str] | None:
-    r"""Return what a piece of an open string comes to, and the end of it that waits for more.
-
-    All of the piece is read in C. There is a backslash in it, or something is held.
+def read_on(text: str) -> tuple[str, int, bool] | None:
+    r"""Return what the text of an open string comes to, in C: up to its quote, or as far as it is decided.
 
     Args:
-        held: What waits from the pieces before.
-        text: The piece.
+        text: The text, from where it is read on.
 
     Returns:
-        None where the string ends in the piece, or it is no JSON.
+        What it comes to, where that ends, and whether the quote stands there; None where it is no JSON.
 
     Example:
-        >>> read_on("", r"caf\u00e9 \ud8"), read_on(r"\ud8", r"3d\ude00!"), read_on("", r'\n"')
-        (('café ', '\\ud8'), ('😀!', ''), None)
+        >>> read_on(r"caf\u00e9 \ud8"), read_on(r'\n", "b'), read_on(r"\x")
+        (('café ', 10, False), ('\n', 2, True), None)
     """
-    if held:
-        text = held + text
-    size = len(text)
-    if size > _FEW:
-        size = decided(text)
-    elif "\\u" in text:
-        if text.isascii():
-            try:
-                string, size = _read_codes(text, "strict", False)  # noqa: FBT003 - it takes no names
-            except UnicodeDecodeError:
-                return None
-            # Another escape has kept its backslash, and no half of a surrogate pair is printable.
-            if string.isprintable() and "\\" not in string and '"' not in string and "\\U" not in text:
-                return string, text[size:]
-        size = decided(text)
-    elif text[-1] == "\\":
-        size = decided(text)
-    rest = ""
-    if size < len(text):
-        text, rest = text[:size], text[size:]
+    size = decided(text) if "\\" in text[-_LONGEST_CODE:] else len(text)
     try:
-        string, end = scan_string(text + '"', 0)
+        string, end = scan_string(text[:size] + '"', 0)
     except ValueError:
         return None
-    return None if end <= size else (string, rest)
+    return string, end - 1, end <= size

@@ -14,8 +14,9 @@ from tokenstream.partial_json._lenient.gaps import (
     supply_comma,
 )
 from tokenstream.partial_json._lenient.peek import OPENING, PLAIN, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._lenient.quotes import Scene
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP
-from tokenstream.partial_json._lenient.strings import Quoted, Scene
+from tokenstream.partial_json._lenient.strings import Quoted
 from tokenstream.partial_json._lenient.tables import (
     AFTER,
     AFTER_CROOKED,
@@ -328,17 +329,15 @@ def drop_cut_key(reader: LenientReader, offset: int) -> None:
 def read_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     quoted = reader.quoted
     container = reader.document.container
-    if quoted.is_simple and not quoted.watched and container is not None:
+    pieces: list[str] = []
+    if container is not None and quoted.clean and quoted.is_usual and not reader.final:
         # Most strings: their end needs no second look, as in `take_plain_string`.
-        end = text.find('"', position)
-        piece = text[position:] if end < 0 else text[position:end]
-        ends = end >= 0 and _GOES_ON[reader.marks[-1][0]](text, end + 1) is not None
-        is_read = ends or (end < 0 and not reader.final)
-        if is_read and "\\" not in piece and piece.isprintable():
-            if piece:
-                quoted.remember(piece)
-                reader.document.grow_string(piece, out)
-            return _end_string(reader, end + 1, out) if ends else len(text)
+        position = quoted.read_up(text, position, pieces)
+        is_open = position == len(text)
+        if is_open or (text[position] == '"' and _GOES_ON[reader.marks[-1][0]](text, position + 1)):
+            if pieces:
+                reader.document.grow_string("".join(pieces), out)
+            return position if is_open else _end_string(reader, position + 1, out)
     scene = Scene(
         reader.base,
         reader.final,
@@ -347,7 +346,6 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
         bool(reader.prose.fence),
         reader.gap == LINE_GAP,
     )
-    pieces: list[str] = []
     position = quoted.read(text, position, pieces, scene)
     if pieces:
         reader.document.grow_string("".join(pieces), out)

@@ -16,8 +16,9 @@ from tokenstream.partial_json._lenient.gaps import (
     turn_to_prose,
 )
 from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING, PLAIN
+from tokenstream.partial_json._lenient.quotes import Scene
 from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, SPACE_GAP
-from tokenstream.partial_json._lenient.strings import Quoted, Scene
+from tokenstream.partial_json._lenient.strings import Quoted
 from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, VALUE, WHITE, is_step
 from tokenstream.partial_json._lenient.tokens import take_atom, tell_number
 from tokenstream.partial_json._numbers import MOST_LENGTH, NUMBER, is_too_long

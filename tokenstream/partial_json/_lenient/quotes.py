@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES
@@ -13,7 +13,7 @@ from tokenstream.partial_json._lenient.peek import SPACES, MoreNeeded, Peek, Too
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.peek import Kind
 
-__all__ = ["CLOSING", "Look", "Verdict", "is_ordinary", "may_close"]
+__all__ = ["CLOSING", "Look", "Scene", "Verdict", "is_ordinary", "may_close"]
 
 CLOSING = re.compile(r'\\"\s*+(?:[}\]`~]|\\u00[5-7]|\Z)')
 """A quote that was escaped, before what may close the document: the string may have lacked its own."""
@@ -60,6 +60,27 @@ def may_close(string: str) -> bool:
     return "}" in string or "]" in string or "`" in string or "~" in string or string[-1].isspace()
 
 
+class Scene(NamedTuple):
+    """Where a string stands.
+
+    Args:
+        base: Offset of the text.
+        final: Whether nothing comes behind the text.
+        in_object: Whether it is the value of a key; None for a key and a
+            document's own string, which end at the first quote.
+        closers: The closing brackets that may come.
+        fenced: Whether the document is in a code fence.
+        on_line: Whether nothing stands before it on its line.
+    """
+
+    base: int
+    final: bool
+    in_object: bool | None = None
+    closers: str = ""
+    fenced: bool = False
+    on_line: bool = False
+
+
 class Look:
     """A look at what follows a quote in a string that is a value.
 
@@ -70,53 +91,45 @@ class Look:
 
     Args:
         kind: How the string is quoted.
-        in_object: Whether the string is the value of a key.
-        closers: The closing brackets that may come.
-        fenced: Whether the document is in a code fence, which may end it.
+        scene: Where the string stands.
         clean: Whether no quote inside the string has been found.
         quoting: Whether a quotation inside it is open.
-        on_line: Whether it is all that stands on its line so far.
+        on_line: Whether the string is all that stands on its line so far.
         before: The last characters of the string.
     """
 
     __slots__ = (
         "_before",
         "_clean",
-        "_closers",
-        "_fenced",
-        "_in_object",
         "_kind",
         "_on_line",
         "_peek",
         "_quoting",
+        "_scene",
         "_start",
     )
 
     def __init__(
         self,
         kind: Kind,
+        scene: Scene,
         *,
-        in_object: bool,
-        closers: str,
-        fenced: bool,
         clean: bool,
         quoting: bool,
         on_line: bool,
         before: str,
     ) -> None:
         self._kind = kind
-        self._in_object = in_object
-        self._closers = closers
-        self._fenced = fenced
+        self._scene = scene
         self._clean = clean
         self._quoting = quoting
         self._on_line = on_line
         self._before = before
         self._start = 0
 
-    def decide(self, text: str, behind: int, *, final: bool) -> Verdict:
+    def decide(self, text: str, behind: int) -> Verdict:
         """Return what a quote is; `behind` is the position behind it."""
-        self._peek = Peek(text, behind, final=final)
+        self._peek = Peek(text, behind, final=self._scene.final)
         self._start = behind
         try:
             verdict = self._behind_quote()
@@ -154,9 +167,9 @@ class Look:
         if peek.quote(position) is not None:
             return self._quote(position)
         # A key without quotes, on a line of its own.
-        if self._in_object and "\n" in peek.between(self._start, position) and peek.key(position):
+        if self._scene.in_object and "\n" in peek.between(self._start, position) and peek.key(position):
             return Verdict.UNSURE
-        if position > self._start and not (self._in_object or self._quoting):
+        if position > self._start and not (self._scene.in_object or self._quoting):
             # The next element may lack its opening quote, and the comma before it.
             return Verdict.UNSURE
         return Verdict.INNER
@@ -175,7 +188,7 @@ class Look:
 
     @under(_CLOSERS, _BEHIND_QUOTE)
     def _closer(self, position: int) -> Verdict:
-        return Verdict.ENDS if self._peek.char(position) in self._closers else Verdict.INNER
+        return Verdict.ENDS if self._peek.char(position) in self._scene.closers else Verdict.INNER
 
     @under("/", _BEHIND_QUOTE, _BEHIND_COMMA)
     def _slash(self, position: int) -> Verdict:
@@ -188,7 +201,7 @@ class Look:
 
     @under("`~", _BEHIND_QUOTE)
     def _fence(self, position: int) -> Verdict:
-        if self._fenced and position > self._start and self._peek.starts(("```", "~~~"), position):
+        if self._scene.fenced and position > self._start and self._peek.starts(("```", "~~~"), position):
             return Verdict.ENDS
         return Verdict.INNER
 
@@ -197,7 +210,7 @@ class Look:
         is_doubled = position == self._start and self._peek.quote(position) is self._kind
         if self._quoting and is_doubled:
             return Verdict.INNER
-        if not self._in_object:
+        if not self._scene.in_object:
             is_alone = self._on_line and self._clean and "\n" in self._peek.between(self._start, position)
             return Verdict.ENDS if is_alone else Verdict.UNSURE
         if self._peek.key(position):
@@ -208,7 +221,7 @@ class Look:
     @under(",;", _BEHIND_QUOTE)
     def _comma(self, position: int) -> Verdict:
         verdict = self._behind_comma(position)
-        if verdict is Verdict.INNER and not (self._in_object or self._quoting):
+        if verdict is Verdict.INNER and not (self._scene.in_object or self._quoting):
             # The next element may lack its opening quote.
             return Verdict.UNSURE
         return verdict
@@ -221,7 +234,7 @@ class Look:
         if step is not None:
             verdict: Verdict = step(self, position)
             return verdict
-        if self._in_object:
+        if self._scene.in_object:
             return self._next_field(position)
         return self._next_element(position, char)
 

@@ -202,8 +202,27 @@ class LenientReader:
         if self.done:
             raise fed_after_end()
         # Most pieces are the middle of a string.
-        if self.reading is STEPS["read_string"] and text and self._read_on(text, out):
-            return out
+        if self.reading is STEPS["read_string"] and text:
+            rest = self.rest
+            string: str | None = None
+            if rest or "\\" in text:
+                read = self.quoted.read_on(rest, text)
+                if read is not None:
+                    string, self.rest = read
+                    self.base += len(rest) + len(text) - len(self.rest)
+            elif self.quoted.take(text):
+                string = text
+                self.base += len(text)
+            if string:
+                # Not `document.grow_string`: another call would take a tenth of what a piece takes.
+                document = self.document
+                if document.fresh:
+                    document.pieces.append(string)
+                else:
+                    document.fresh = string
+                out.append(StringDelta(document.frame, string, document.key))
+            if string is not None:
+                return out
         self._read(self.rest + text if self.rest else text, out)
         return out
 
@@ -219,31 +238,6 @@ class LenientReader:
         self.done = True
         self.document.end(self.base)
         return out
-
-    def _read_on(self, text: str, out: list[JSONEvent]) -> bool:
-        """Read a piece that is all inside a string and needs no second look; tell whether it is."""
-        rest = self.rest
-        if rest or "\\" in text:
-            read = self.quoted.read_on(rest, text) if rest[:1] != '"' else None
-            if read is None:
-                return False
-            string, self.rest = read
-            self.base += len(rest) + len(text) - len(self.rest)
-            if not string:
-                return True
-        elif self.quoted.take(text):
-            string = text
-            self.base += len(text)
-        else:
-            return False
-        # Not `document.grow_string`: another call would take a tenth of what a piece takes.
-        document = self.document
-        out.append(StringDelta(document.frame, string, document.key))
-        if document.fresh:
-            document.pieces.append(string)
-        else:
-            document.fresh = string
-        return True
 
     def _read(self, text: str, out: list[JSONEvent]) -> None:
         position = self.read_on(text, 0, out)

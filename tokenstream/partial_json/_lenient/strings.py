@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from html.entities import html5
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._lenient.backslashes import (
     ALWAYS_KEPT,
@@ -19,19 +19,23 @@ from tokenstream.partial_json._lenient.backslashes import (
 from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING, PLAIN, TRIPLE, Kind
 from tokenstream.partial_json._lenient.quotes import CLOSING, Look, Verdict, is_ordinary, may_close
 from tokenstream.partial_json._strings import (
+    FAR,
     JSON_ESCAPES,
     LONGEST_ESCAPE,
+    SHORT,
     SIMPLE,
     is_undecided,
+    read_codes,
     read_on,
     scan,
     unescape,
 )
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._lenient.quotes import Scene
     from tokenstream.partial_json._repairs import Repairs
 
-__all__ = ["Quoted", "Scene"]
+__all__ = ["Quoted"]
 
 _WAITS = -1
 _TRIPLE = 3
@@ -55,27 +59,6 @@ _CUT_PAIR: Any = re.compile(
 ).fullmatch
 
 
-class Scene(NamedTuple):
-    """Where a string stands.
-
-    Args:
-        base: Offset of the text.
-        final: Whether nothing comes behind the text.
-        in_object: Whether it is the value of a key; None for a key and a
-            document's own string, which end at the first quote.
-        closers: The closing brackets that may come.
-        fenced: Whether the document is in a code fence.
-        on_line: Whether nothing stands before it on its line.
-    """
-
-    base: int
-    final: bool
-    in_object: bool | None = None
-    closers: str = ""
-    fenced: bool = False
-    on_line: bool = False
-
-
 class Quoted:
     """A string between quotes of any kind, while it is being read.
 
@@ -97,7 +80,6 @@ class Quoted:
         "_undone",
         "clean",
         "closed",
-        "is_simple",
         "kind",
         "unsure",
         "waits",
@@ -108,8 +90,6 @@ class Quoted:
         self.kind = kind
         self.clean = True
         """Whether there is no quote inside it."""
-        self.is_simple = kind is PLAIN
-        """Whether all of it so far is as JSON has it, without an escape."""
         self.closed = False
         """Whether its end has been read."""
         self.waits = False
@@ -148,9 +128,9 @@ class Quoted:
         return self._tail.rstrip()[-1:] in ("}", "]")
 
     @property
-    def _is_usual(self) -> bool:
+    def is_usual(self) -> bool:
         """Whether an escape that JSON has is that, and no more."""
-        return self.kind is PLAIN and not (self.watched or self._is_raw)
+        return self.kind is PLAIN and not self._is_raw
 
     def take(self, text: str) -> bool:
         """Take a piece without a backslash, and tell whether all of it belongs to the string, as it is."""
@@ -173,46 +153,78 @@ class Quoted:
         Returns:
             None where not all of the piece belongs to the string, or it takes more than JSON's own reading.
         """
-        if self.kind is not PLAIN or self._is_raw or (self.watched and not is_ordinary((held or text)[0])):
+        if self.kind is not PLAIN or self._is_raw or held[:1] == '"':
             return None
-        read = read_on(held, text)
-        if read is None:
+        escaped = held + text
+        if (held or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:])) and not self.watched:
+            try:
+                string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
+            except UnicodeError:
+                string, size = "\\", 0
+            # Nothing of this is to be noted.
+            is_plain = "\\" not in string and '"' not in string and string.isprintable()
+            if is_plain and "U" not in text and text.isascii():
+                self.remember(string)
+                return string, escaped[size:]
+        read = read_on(escaped)
+        if read is None or read[2]:
             return None
-        string, rest = read
-        # Of most pieces nothing is to be noted.
-        has_quote = '"' in string
-        if (
-            (has_quote and may_close(string))
-            or not (self._undone or (string.isprintable() and "\\" not in string))
-            or "\b" in string
-            or "\f" in string
-        ):
-            text = held + text
-            if not self._means_no_more(string, text, len(text) - len(rest)):
-                return None
-        else:
-            self.watched = has_quote and string[-1] == '"'
-        if has_quote:
-            self.is_simple = False
-        self._tail = string[-_TAIL:] if len(string) >= _TAIL else (self._tail + string)[-_TAIL:]
-        return read
+        string, size, _ = read
+        return (string, escaped[size:]) if not string or self._takes(string, escaped, size) else None
 
-    def _means_no_more(self, string: str, text: str, end: int) -> bool:
-        """Take note of escapes, and tell whether they mean no more than in JSON.
+    def read_up(self, text: str, position: int, pieces: list[str]) -> int:
+        """Read up to a quote what takes no more than JSON's own reading, and return where that stops.
+
+        Args:
+            text: What has come and is not read.
+            position: Where to go on in it.
+            pieces: Takes what the string grows by.
+        """
+        end = text.find('"', position)
+        piece = text[position:] if end < 0 else text[position:end]
+        if "\\" not in piece:
+            if not piece or self.watched or not piece.isprintable():
+                return position
+            self.remember(piece)
+            pieces.append(piece)
+            return position + len(piece)
+        while position < len(text) and text[position] != '"':
+            # No more is copied than that, though a string may be short, and others follow it.
+            piece = text[position : position + FAR]
+            read = read_on(piece)
+            if read is None or not read[0] or not self._takes(read[0], piece, read[1]):
+                break
+            pieces.append(read[0])
+            position += read[1]
+        return position
+
+    def _takes(self, string: str, text: str, end: int) -> bool:
+        r"""Take what escapes come to that mean no more than in JSON, and tell whether they do.
+
+        What follows a backspace or form feed may say that its backslash was not escaped.
 
         Args:
             string: What they come to.
             text: They, and what is between them.
             end: Where they end in it.
         """
-        # What follows a backspace or form feed may say that the backslash was not escaped.
-        if "\b" in string or "\f" in string or "\\u0022" in text:
+        if "\b" in string or "\f" in string:
             return False
-        closers = {match[0][-1] for match in CLOSING.finditer(text, 0, end - 2 * (string[-1] == '"'))}
-        if not closers <= _BRACKETS:
-            return False
-        self._closing_line = self._closing_line or bool(closers)
-        self._note_escapes(string, text, 0, end)
+        if self._closing_line:
+            self.watched = False
+        else:
+            has_quote = '"' in string
+            if (has_quote or self.watched) and may_close(string):
+                if self.watched:
+                    text, end = '\\"' + text, end + 2
+                closers = {match[0][-1] for match in CLOSING.finditer(text, 0, end - 2 * (string[-1] == '"'))}
+                if not closers <= _BRACKETS or text.find("\\u0022", 0, end) >= 0:
+                    return False
+                self._closing_line = bool(closers)
+            self.watched = has_quote and string[-1] == '"'
+        if not (self._undone or ("\\" not in string and string.isprintable())):
+            self._undone = _DOUBTFUL(text, 0, end) is not None
+        self.remember(string)
         return True
 
     def _read_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
@@ -222,16 +234,11 @@ class Quoted:
             end = closing.start()
         if end > start:
             string: str = scan(f'"{text[start:end]}"', 0)[0]
-            self._note_escapes(string, text, start, end)
+            self.watched = string[-1:] == '"'
+            self._undone = self._undone or _DOUBTFUL(text, start, end) is not None
             pieces.append(string)
             self.remember(string)
         return end
-
-    def _note_escapes(self, string: str, text: str, start: int, end: int) -> None:
-        """Take note of what escapes have come to."""
-        self.watched = string[-1:] == '"'
-        if not self._undone:
-            self._undone = _DOUBTFUL(text, start, end) is not None
 
     def remember(self, piece: str) -> None:
         """Take note of what the string has grown by."""
@@ -257,7 +264,7 @@ class Quoted:
             position = end
             if position == size:
                 break
-            if text[position] == "\\" and self._is_usual:
+            if text[position] == "\\" and self.is_usual and not self.watched:
                 if position >= good:
                     good = JSON_ESCAPES(text, position).end()
                 end = self._read_escapes(text, position, good, pieces)
@@ -271,7 +278,6 @@ class Quoted:
             position = following
             if self.unsure is not None:
                 break
-            self.is_simple = False
         return position
 
     def _grow(self, piece: str, pieces: list[str], scene: Scene) -> None:
@@ -323,8 +329,8 @@ class Quoted:
             self._repairs.note("triple_quotes", scene.base + position - 1)
             self.kind = TRIPLE[char]
             return behind + 1
-        look = self._look(scene.in_object, scene)
-        verdict = look.decide(text, behind, final=scene.final)
+        look = self._look(scene)
+        verdict = look.decide(text, behind)
         if verdict is Verdict.WAITS:
             return _WAITS
         if verdict is Verdict.ENDS:
@@ -342,16 +348,10 @@ class Quoted:
     def _is_triple(self) -> bool:
         return self.kind.repair == "triple_quotes"
 
-    def _look(self, in_object: bool, scene: Scene) -> Look:  # noqa: FBT001 - never None here
+    def _look(self, scene: Scene) -> Look:
+        on_line = scene.on_line and not self._has_lines
         return Look(
-            self.kind,
-            in_object=in_object,
-            closers=scene.closers,
-            fenced=scene.fenced,
-            clean=self.clean,
-            quoting=self._quoting,
-            on_line=scene.on_line and not self._has_lines,
-            before=self._tail,
+            self.kind, scene, clean=self.clean, quoting=self._quoting, on_line=on_line, before=self._tail
         )
 
     def _triple(self, text: str, position: int, behind: int, pieces: list[str], scene: Scene) -> int:
@@ -364,7 +364,7 @@ class Quoted:
             count = spare if spare > 0 else behind - position
             self._grow(text[position : position + count], pieces, scene)
             return position + count
-        verdict = self._look(bool(scene.in_object), scene).decide(text, behind, final=scene.final)
+        verdict = self._look(scene).decide(text, behind)
         if verdict is Verdict.WAITS:
             return _WAITS
         if verdict is Verdict.ENDS:
