@@ -196,7 +196,15 @@ PUBLIC: dict[str, list[str]] = {
         "ValueDone",
         "ValueStart",
     ],
-    "tokenstream.relay": ["Response", "respond", "shut_down", "websocket"],
+    "tokenstream.relay": [
+        "Response",
+        "encode",
+        "headers",
+        "payloads",
+        "respond",
+        "shut_down",
+        "websocket",
+    ],
     "tokenstream.relay.encoders": ["Encoder", "create", "load", "names"],
     "tokenstream.relay.journal": [
         "AnswerExpired",

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from tests.partial_json.support import documents, same
 from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.partial_json import PartialJSONParser, StringDelta, ValueDone, ValueStart, _late, _outline, _run
+from tokenstream.partial_json import (
+    PartialJSONParser,
+    StringDelta,
+    ValueDone,
+    ValueStart,
+    _late,
+    _outline,
+    _run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING
 from tokenstream._lazy import lazily
 
 if TYPE_CHECKING:
+    from tokenstream.relay._encode import encode, payloads
+    from tokenstream.relay._protocols import headers
     from tokenstream.relay._respond import respond
     from tokenstream.relay._response import Response
     from tokenstream.relay._shutdown import shut_down
     from tokenstream.relay._websocket import websocket
 
-__all__ = ["Response", "respond", "shut_down", "websocket"]
+__all__ = ["Response", "encode", "headers", "payloads", "respond", "shut_down", "websocket"]
 
 __getattr__, __dir__ = lazily(
     globals(),
     {
         "Response": "_kind",
+        "encode": "_encode",
+        "headers": "_protocols",
+        "payloads": "_encode",
         "respond": "_respond",
         "shut_down": "_shutdown",
         "websocket": "_websocket",

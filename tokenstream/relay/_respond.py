@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.relay._outlet import Refusal
     from tokenstream.relay._response import Response
+    from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
 __all__ = ["AnswerOutlet", "respond"]
@@ -132,6 +133,9 @@ def respond(
     grace: float = 0.0,
     headers: Mapping[str, str] | None = None,
     status: int = 200,
+    ids: bool = False,
+    raw: bool = False,
+    shape: Shape | None = None,
     drop: Drop = "all",
 ) -> Response:
     """Return the response that sends an answer on while it comes.
@@ -148,6 +152,10 @@ def respond(
         grace: Seconds that the answer is read on for after its reader has gone.
         headers: Headers beside those of the protocol, or in their place.
         status: The status of an answer that begins.
+        ids: Whether the events are numbered, from 1.
+        raw: Whether the provider's own ids, payloads, words of errors and fields are sent.
+        shape: What is made of the text of each text part: a function that returns the text view it is given,
+            shaped, such as `lambda text: text.redact(pattern)`.
         drop: What to leave out that the protocol has no place for: names of kinds, or "all".
 
     Raises:
@@ -158,6 +166,6 @@ def respond(
         >>> async def endpoint(request: object) -> Response:
         ...     return respond(AsyncStream(["The ", "sky"], format="pieces"), protocol="ui-message")
     """
-    outlet = AnswerOutlet(stream, Body(protocol, drop=drop))
+    outlet = AnswerOutlet(stream, Body(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
     pace = Pace(open_within, keep_alive, grace)
     return response(outlet, pace=pace, status=status, headers=headers)

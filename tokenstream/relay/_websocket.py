@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
     from tokenstream.events import Event
+    from tokenstream.relay._shape import Shape
     from tokenstream.relay._sockets import Socket
     from tokenstream.turns import Drop
 
@@ -216,6 +217,9 @@ async def websocket(
     protocol: str = "tokenstream",
     keep_alive: float | None = 10.0,
     grace: float = 0.0,
+    ids: bool = False,
+    raw: bool = False,
+    shape: Shape | None = None,
     drop: Drop = "all",
 ) -> bool:
     """Send an answer over a WebSocket, one message for each event; the client may stop it.
@@ -231,6 +235,10 @@ async def websocket(
         protocol: The name of the protocol in which it is sent.
         keep_alive: Seconds of silence between signs of life, where the protocol has some; None for none.
         grace: Seconds that the answer is read on for after the client has gone.
+        ids: Whether the events are numbered, from 1.
+        raw: Whether the provider's own ids, payloads, words of errors and fields are sent.
+        shape: What is made of the text of each text part: a function that returns the text view it is given,
+            shaped, such as `lambda text: text.redact(pattern)`.
         drop: What to leave out that the protocol has no place for: names of kinds, or "all".
 
     Returns:
@@ -246,5 +254,5 @@ async def websocket(
         ...         await websocket(ws, aconnect("https://api.example/v1/chat/completions", json=payload))
     """
     socket, events = socket_of(ws), EventsIn(stream)
-    messages = Messages(protocol, drop=drop)
+    messages = Messages(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
     return await _Conversation(socket, events, messages, keep_alive=keep_alive, grace=grace).run()

@@ -134,7 +134,11 @@ class PartCursor:
             return CitationAdded(final, choice=choice, part=index)
         if isinstance(final, ToolCall) and final.complete:
             return ToolCallDone(final, choice=choice, part=index)
-        return PartDone(final, choice=choice, part=index)
+        done = PartDone(final, choice=choice, part=index)
+        if isinstance(final, TextPart | ReasoningPart | RefusalPart):
+            part = self._part
+            done.told_before = self._start is part.start and part.build(complete=True) == final
+        return done
 
     def _read_words(self, start: Part, content: TextPart | ReasoningPart | RefusalPart) -> Iterator[Event]:
         yield from self._begin(start)

@@ -94,8 +94,8 @@ class TokenStream(Format):
 
     @property
     def finished(self) -> bool:
-        """Whether the last record came, and told of no error."""
-        return self.ended and self.error is None
+        """Whether the last record came, and told of no error that cut the answer."""
+        return self.ended and (self.error is None or self._verdict == "complete")
 
     @property
     def verdict(self) -> Ending:

@@ -161,7 +161,9 @@ def end_of(payload: dict[str, Any]) -> End:
     if payload.get("type") == "error":
         error = error_of(payload)
         cut = isinstance(error, _TRUNCATIONS)
-        return End("truncated" if cut else "failed", error)
+        # A choice may have been whole before another one was cut.
+        whole = payload.get("ending") == "complete"
+        return End("complete" if whole else "truncated" if cut else "failed", error)
     ending = _ENDS.get(str(payload.get("ending")))
     if ending is None:
         return End("truncated", error_of({"error": "StreamTruncated"}))

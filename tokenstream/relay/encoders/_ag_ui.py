@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import Event, ToolCallDone, ToolCallStart
+    from tokenstream.events import Event, StepDone, StepStart, ToolCallDone, ToolCallStart
     from tokenstream.message import FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
     from tokenstream.relay.encoders._named import NamedKind, Opened
@@ -58,6 +58,8 @@ class AGUI(NamedEncoder):
         """The arguments of the calls that are open, by their ids."""
         self._run: dict[str, str] = {}
         """What names the run, the same at its start and at its end."""
+        self._steps: dict[str, str] = {}
+        """The names under which the steps were told that are open, by their ids."""
 
     def head(self) -> Payloads:
         """The run begins."""
@@ -106,10 +108,22 @@ class AGUI(NamedEncoder):
         self._calls.pop(event.call.id, None)
         return [_call_end(event.call.id)]
 
+    def step(self, event: StepStart) -> Payloads:
+        """The start of a step; the protocol knows steps by their names, so no two that are open have one."""
+        name = event.name if event.name not in self._steps.values() else f"{event.name} {event.id}"
+        self._steps[event.id] = name
+        return [*self.ahead(), _step("STARTED", name)]
+
+    def step_done(self, event: StepDone) -> Payloads:
+        """The end of a step, which ends nothing else."""
+        name = self._steps.pop(event.id, None)
+        return () if name is None else [_step("FINISHED", name)]
+
     def tail(self) -> Payloads:
         """The ends of what is open, and of the run, with the token counts."""
         word = self.word(self.finishes[0].reason)
-        before = [*self.ahead(), *self.close_all()]
+        steps = [_step("FINISHED", name) for name in self._steps.values()]
+        before = [*self.ahead(), *self.close_all(), *steps]
         end: dict[str, Any] = {
             "type": "RUN_FINISHED",
             **self._run,
@@ -140,6 +154,10 @@ def _span(part: Opened, edge: str) -> list[Payload]:
     """Return an edge of what a message of reasoning stands in; other messages stand alone."""
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []
+
+
+def _step(edge: str, name: str) -> Payload:
+    return "", {"type": f"STEP_{edge}", "stepName": name}
 
 
 def _call_end(id: str) -> Payload:

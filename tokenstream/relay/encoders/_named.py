@@ -36,6 +36,9 @@ class NamedEncoder(Encoder, ABC):
     prefixes: ClassVar[dict[NamedKind, str]]
     """What the ids of texts and of reasoning begin with; the part's index follows."""
 
+    scope: str = ""
+    """What stands before these, so that no other answer in the same place has them."""
+
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._open: dict[int, Opened] = {}
@@ -111,7 +114,7 @@ class NamedEncoder(Encoder, ABC):
         part = self._open.get(index)
         if part is not None:
             return part, []
-        part = self._open[index] = Opened(kind, f"{self.prefixes[kind]}{index}")
+        part = self._open[index] = Opened(kind, f"{self.scope}{self.prefixes[kind]}{index}")
         return part, [*self.ahead(), *self.begun(part)]
 
     def _learn(self, part: Opened, content: Part) -> None:

@@ -94,8 +94,10 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     if cls is Unknown and not raw:
         return None
     told: dict[str, Any] = {"type": _TYPES[cls]}
-    # The readers of a run have more than the answer that such a sum is of.
-    known = cls in _SUMMING and event.step is None and getattr(event, "told_before", False)
+    # What an answer of a run had come to is not all that the readers of the run have.
+    known = (cls is PartDone or (cls is Restarted and event.step is None)) and getattr(
+        event, "told_before", False
+    )
     hidden = _HIDDEN_HEAD if cls is MessageStart else _HIDDEN
     for name, key, default in _FIELDS[cls]:
         if (key in hidden and not raw) or (known and key in _SUMS):
@@ -280,7 +282,6 @@ class NDJSON(TokenStream):
 _HIDDEN = frozenset({"provider_data", "raw"})
 _HIDDEN_HEAD = _HIDDEN | {"id"}
 """Keys of events that only the provider knows what to do with."""
-_SUMMING = frozenset({PartDone, Restarted})
 _SUMS = frozenset({"content", "discarded"})
 """Keys of what events before add up to."""
 

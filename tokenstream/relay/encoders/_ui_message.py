@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         MediaDelta,
         PartDone,
         PartStart,
+        StepDone,
+        StepStart,
         ToolCallDelta,
         ToolCallDone,
         ToolCallStart,
@@ -70,6 +72,8 @@ class UIMessage(NamedEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._files = Media()
+        self._steps: dict[str, dict[str, Any]] = {}
+        """What was told of the steps that are open, by their ids."""
 
     def head(self) -> Payloads:
         """The message begins, and its only step."""
@@ -151,6 +155,17 @@ class UIMessage(NamedEncoder):
         medium = self._files.take(event)
         return super().close(event) if medium is None else [*self.ahead(), ("", _file(medium))]
 
+    def step(self, event: StepStart) -> Payloads:
+        """A part of data that tells of the step: the protocol's own steps would end what others write."""
+        told = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
+        self._steps[event.id] = told
+        return [*self.ahead(), _step(event.id, told)]
+
+    def step_done(self, event: StepDone) -> Payloads:
+        """The same part again, which takes the place of what it was."""
+        told = self._steps.pop(event.id, None)
+        return () if told is None else [_step(event.id, {**told, "state": event.state})]
+
     def tail(self) -> Payloads:
         """The ends of the step and of the message, with the token counts, and the sentinel."""
         word, usage = self.word(self.finishes[0].reason), _report(self.usage)
@@ -165,6 +180,11 @@ class UIMessage(NamedEncoder):
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """A chunk with the error's words, which are all that there is."""
         return [*self.ahead(), ("", {"type": "error", "errorText": message})]
+
+
+def _step(id: str, told: dict[str, Any]) -> Payload:
+    data = {key: value for key, value in told.items() if value is not None}
+    return "", {"type": "data-step", "id": id, "data": data}
 
 
 def _file(medium: Medium) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""What only the provider knows what to do with, taken out of events that other encoders write."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import (
+    CitationAdded,
+    MessageStart,
+    PartDone,
+    PartStart,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+)
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+
+__all__ = ["without_own"]
+
+_VALUES: dict[type, str] = {
+    PartStart: "content",
+    PartDone: "content",
+    ToolCallDone: "call",
+    CitationAdded: "citation",
+}
+"""The field of an event that holds a part."""
+
+
+def without_own(event: Event, id: str | None) -> Event | None:
+    """Return an event without ids and fields of the provider's own; None where nothing is left.
+
+    Args:
+        event: The event, which stays as it is.
+        id: The id of the answer instead.
+
+    Example:
+        >>> without_own(MessageStart("resp_1", "gpt-6"), "msg-1")
+        MessageStart(choice=0, part=None, id='msg-1', model='gpt-6', role='assistant')
+    """
+    told: Any = event
+    cls = event.__class__
+    if cls is MessageStart:
+        told = copy(event)
+        told.id = id
+    elif cls is Unknown:
+        return None
+    elif cls is ToolCallStart and told.provider_data is not None:
+        told = copy(event)
+        told.provider_data = None
+    elif cls in _VALUES:
+        name = _VALUES[cls]
+        value = getattr(event, name)
+        bare = _bare(value)
+        if bare is not value:
+            told = copy(event)
+            setattr(told, name, bare)
+    found: Event = told
+    return found
+
+
+def _bare(value: Any) -> Any:  # noqa: ANN401 - a part, or None
+    if getattr(value, "provider_data", None) is not None:
+        return value.model_copy(update={"provider_data": None})
+    if getattr(value, "kind", "") == "opaque" and value.data:
+        return value.model_copy(update={"data": {}})
+    return value

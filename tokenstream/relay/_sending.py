@@ -1,0 +1,235 @@
+"""The events of one answer in a protocol: what is sent for each, for an error, and at the end."""
+
+from __future__ import annotations
+
+import time
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._json import decode
+from tokenstream.errors import MisuseError, StreamError, StreamTruncated
+from tokenstream.events import Finish, Ping, StepDone, StepStart, Stopped, Unknown
+from tokenstream.relay import encoders
+from tokenstream.relay._own import without_own
+from tokenstream.relay._protocols import protocol as known
+from tokenstream.relay._shape import Shaping
+from tokenstream.relay.encoders._ag_ui import AGUI
+from tokenstream.relay.encoders._tokenstream import TokenStream
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+    from tokenstream.message import Ending, FinishReason
+    from tokenstream.relay._shape import Shape
+    from tokenstream.relay.encoders import Encoder
+    from tokenstream.turns import Drop
+
+__all__ = ["Sending"]
+
+_BINARY = "application/vnd.amazon.eventstream"
+
+
+class Sending:
+    """Writes an answer, or the events of a run.
+
+    Args:
+        protocol: The protocol's name.
+        drop: What to leave out that the protocol has no place for.
+        ids: Whether events are numbered, from 1.
+        raw: Whether the provider's ids, payloads, words and fields of its own are sent.
+        shape: Shapes the text of each text part; None to send it as it comes.
+        id: The answer's id, where the provider's stays in; None for one that nobody can guess.
+        as_payloads: Whether objects are written, and not bytes.
+
+    Raises:
+        MisuseError: There is no such protocol, or it has no place for ids or for objects.
+    """
+
+    def __init__(
+        self,
+        protocol: str = "tokenstream",
+        *,
+        drop: Drop = "all",
+        ids: bool = False,
+        raw: bool = False,
+        shape: Shape | None = None,
+        id: str | None = None,
+        as_payloads: bool = False,
+    ) -> None:
+        self.protocol = known(protocol)
+        if ids and not self.protocol.has_ids:
+            raise MisuseError(f"events of {protocol!r} have no ids: leave ids=True out")
+        if raw and shape is not None:
+            raise MisuseError(
+                "raw=True sends the provider's payloads as they came, in which shape= changes nothing: leave "
+                "one of them out"
+            )
+        kind = encoders.load(protocol)
+        self._ours = issubclass(kind, TokenStream)
+        self._raw = raw
+        self._encoder: Any = (
+            kind(drop=drop, ids=ids, raw=raw) if issubclass(kind, TokenStream) else kind(drop=drop)
+        )
+        self._id: str | None = None
+        if not raw and not self._ours:
+            self._encoder.id = self._id = id or (f"{kind.made_up}-{token_hex(12)}" if kind.made_up else None)
+        if not raw and isinstance(self._encoder, AGUI):
+            # A client of AG-UI has the messages of all runs of a thread in one list.
+            self._encoder.scope = f"{id or token_hex(12)}-"
+        if as_payloads:
+            _write_objects(self._encoder)
+        self._shaping = None if shape is None else Shaping(shape)
+        self._position = 0 if ids and not self._ours else None
+        self._run: _Run | None = None
+        self._stopped = False
+
+    def take(self, event: Event) -> list[Any]:
+        """Return what is sent for an event, in pieces: bytes, or objects.
+
+        Raises:
+            NotExpressible: The protocol has no place for it, and it is not to be left out.
+            StreamError: A shape has failed.
+        """
+        shaping = self._shaping
+        if shaping is None:
+            return self._take(event)
+        events = shaping.feed(event, now=time.monotonic())
+        shaping.check()
+        return [chunk for each in events for chunk in self._take(each)]
+
+    def conclude(self, ending: Ending | None = None) -> list[Any]:
+        """Return what ends an answer that nothing has failed in, in pieces.
+
+        Args:
+            ending: The verdict; None where nobody gives one: the events have ended, and so has the answer.
+
+        Raises:
+            StreamError: A shape has failed.
+        """
+        held = self._held()
+        if self._run is not None and ending is None:
+            ending = self._run.ending
+        if ending is None or ending == "streaming":
+            ending = "stopped" if self._stopped else "complete"
+        if ending in ("truncated", "failed"):
+            broken = StreamTruncated if ending == "truncated" else StreamError
+            return [*held, *self.failed(broken("the answer broke off"), ending)]
+        encoder: Encoder = self._encoder
+        if self._ours:
+            return [*held, *self._encoder.conclude(ending)]
+        reason: FinishReason = "stop" if ending == "complete" else "cancelled"
+        if reason not in encoder.words:
+            reason = "stop"
+        if self._run is not None:
+            encoder.finishes.clear()
+        if not encoder.finishes:
+            encoder.finishes[0] = Finish(reason)
+        return [*held, *self._numbered(encoder.end())]
+
+    def failed(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
+        """Return what tells of an error, in pieces.
+
+        Args:
+            error: The error.
+            ending: The verdict; None for the one that such an error has.
+
+        Raises:
+            NotExpressible: The protocol has no words for it.
+        """
+        held = self._held()
+        if self._ours:
+            return [*held, *self._encoder.conclude(ending, error)]
+        words = str(error) if self._raw else None
+        return [*held, *self._numbered(self._encoder.failure(error.kind, words))]
+
+    # -- within ------------------------------------------------------------------
+
+    def _take(self, event: Event) -> list[Any]:
+        if event.__class__ is StepStart or event.__class__ is StepDone:
+            self._run = self._run or _Run()
+            self._run.take(event)
+        elif event.__class__ is Stopped:
+            self._stopped = True
+        if self._ours:
+            found: list[Any] = self._encoder.feed(event)
+            return found
+        if not self._raw:
+            own = without_own(event, self._id)
+            if own is None:
+                return []
+            event = own
+        return self._numbered(self._encoder.feed(event), counts=event.__class__ not in (Ping, Unknown))
+
+    def _numbered(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
+        """Return an event's chunks with its id on the last of them: before that it is not whole."""
+        if self._position is None or not counts:
+            return chunks
+        self._position += 1
+        if chunks:
+            chunks = [*chunks[:-1], b"id: %d\n%b" % (self._position, chunks[-1])]
+        return chunks
+
+    def _held(self) -> list[Any]:
+        """Return the text that a shape has held back."""
+        if self._shaping is None:
+            return []
+        events = self._shaping.end(now=time.monotonic())
+        self._shaping.check()
+        return [chunk for each in events for chunk in self._take(each)]
+
+
+class _Run:
+    """What is known of a run's end: that of its steps tells."""
+
+    def __init__(self) -> None:
+        self._roots: set[str] = set()
+        self._last = "done"
+
+    def take(self, event: Any) -> None:  # noqa: ANN401 - a StepStart or a StepDone
+        """Take the start or the end of a step."""
+        if isinstance(event, StepStart):
+            if event.parent is None:
+                self._roots.add(event.id)
+        elif event.id in self._roots:
+            self._last = event.state
+
+    @property
+    def ending(self) -> Ending:
+        """The verdict: how the last of the run's own steps ended."""
+        endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
+        return endings.get(self._last, "complete")
+
+
+def _write_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder, whose way out is replaced
+    """Have an encoder give objects.
+
+    Raises:
+        MisuseError: What it writes are none.
+    """
+    if isinstance(encoder, TokenStream):
+        encoder.bordered = _numbered_object  # type: ignore[method-assign, assignment]
+        return
+    if not any(encoder.words.values()):
+        raise MisuseError(f"what {encoder.name!r} sends are no objects: take relay.encode()")
+    binary = encoder.content_type == _BINARY
+    encoder.steady = False
+    encoder.frame = _named_object if binary else _object
+    feed, end = encoder.feed, encoder.end
+    encoder.feed = lambda event: [each for each in feed(event) if each is not None]
+    encoder.end = lambda: [each for each in end() if each is not None]
+
+
+def _numbered_object(position: int | None, record: bytes) -> dict[str, Any]:
+    told: dict[str, Any] = decode(record)
+    return told if position is None else {"at": position, **told}
+
+
+def _object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
+    if isinstance(payload, str):
+        # A sentinel, which tells nothing that the end of the objects does not tell.
+        return None
+    bare = not name or "type" in payload or "event_type" in payload
+    return payload if bare else {"event": name, "data": payload}
+
+
+def _named_object(name: str, payload: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    return {name: payload}

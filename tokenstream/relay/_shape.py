@@ -1,0 +1,242 @@
+"""Shape the text of an answer on its way out: each text part by stages of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    PartDone,
+    PartStart,
+    Restarted,
+    Stopped,
+    TextDelta,
+)
+from tokenstream.message import Message
+from tokenstream.stages import Chain
+from tokenstream.stream._text_plan import Plan
+from tokenstream.stream._text_view import TextView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from tokenstream.events import Event
+
+    Shape: TypeAlias = Callable[[TextView], Any]
+    _Lane: TypeAlias = tuple[int, str | None]
+
+__all__ = ["Shape", "Shaping", "stages_of"]
+
+_NO_TEXT = frozenset({"accumulate", "markdown_blocks", "patches"})
+"""Methods of a view that give no text in pieces."""
+
+
+class _Empty:
+    """A text of which nothing comes, and the driver of a stream that nobody reads."""
+
+    is_behind = False
+    over = True
+
+    def clock(self) -> float:
+        """Return no time."""
+        return 0.0
+
+    def ready(self) -> None:
+        """Give nothing."""
+
+
+def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
+    """Return what makes the stages that a shape is made of.
+
+    Args:
+        shape: Takes a view of a text, and returns it shaped.
+
+    Raises:
+        MisuseError: What it returns gives no text in pieces.
+
+    Example:
+        >>> [make().feed("Hel lo") for make in stages_of(lambda text: text.words())]
+        [['Hel']]
+    """
+    nothing: Any = _Empty()
+    shaped = shape(TextView(nothing, Plan(lambda: nothing), ""))
+    plan: Plan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
+    if plan is None or any(step.method in _NO_TEXT for step in plan.steps):
+        raise MisuseError(
+            "shape= takes a function that returns the view that it is given, shaped so that it gives text in "
+            "pieces, such as lambda text: text.redact(pattern).words()"
+        )
+    return tuple(step.make for step in plan.steps)
+
+
+class _Text:
+    """A text part on its way.
+
+    Args:
+        chain: Its stages.
+        near: An event of the part.
+    """
+
+    __slots__ = ("chain", "given", "lane", "place", "waiting")
+
+    def __init__(self, chain: Chain[str, str], near: TextDelta | PartStart | PartDone) -> None:
+        self.chain = chain
+        self.place = (near.choice, near.part)
+        self.lane = _lane(near)
+        self.given: list[str] = []
+        """The text that was given."""
+        self.waiting: list[Event] = []
+        """Citations that came behind text that is still held."""
+
+
+class Shaping:
+    """Gives an answer's events with the text of its text parts shaped; a stage.
+
+    What belongs to a part comes behind its text, and so do citations and ends; all
+    else passes at once, whatever is held.
+
+    Args:
+        shape: As for `stages_of`.
+
+    Example:
+        >>> shaping = Shaping(lambda text: text.words())
+        >>> shaping.feed(TextDelta("Hel")), shaping.feed(TextDelta("lo wor"))
+        ([], [TextDelta(choice=0, part=0, text='Hello')])
+        >>> shaping.end()
+        [TextDelta(choice=0, part=0, text=' wor')]
+    """
+
+    stop: None = None
+
+    def __init__(self, shape: Shape) -> None:
+        self._stages = stages_of(shape)
+        self._texts: dict[tuple[int, int], _Text] = {}
+        """The text parts that are open."""
+        self._last: dict[_Lane, _Text] = {}
+        """The one that was written to last, by choice and step."""
+        self.error: Exception | None = None
+
+    def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
+        """Return what an event becomes.
+
+        Args:
+            event: The event.
+            now: A clock reading, in seconds, for stages that say when pieces come.
+        """
+        if self.error is not None:
+            return []
+        match event:
+            case TextDelta():
+                return self._add(event, event.text, now)
+            case PartStart() if event.content.kind == "text":
+                return self._start(event, now)
+            case PartDone():
+                return self._done(event, now)
+            case CitationAdded() if _lane(event) in self._last:
+                self._last[_lane(event)].waiting.append(event)
+                return []
+            case Finish():
+                ended = [text for text in self._texts.values() if text.lane == _lane(event)]
+                return [*self._end(ended, now), event]
+            case Stopped():
+                return [*self.end(now=now), event]
+            case Restarted():
+                # What was held belongs to what is given up.
+                self._texts, self._last = {}, {}
+                return [_known_restart(event)]
+            case _:
+                return [event]
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return what is held back, since nothing more comes."""
+        return self._end(list(self._texts.values()), now)
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    # -- within ------------------------------------------------------------------
+
+    def _text_of(self, event: TextDelta | PartStart | PartDone) -> _Text:
+        place = (event.choice, event.part)
+        text = self._texts.get(place)
+        if text is None:
+            chain: Chain[str, str] = Chain(*[make() for make in self._stages])
+            text = self._texts[place] = _Text(chain, event)
+        self._last[text.lane] = text
+        return text
+
+    def _add(self, event: TextDelta | PartStart | PartDone, added: str, now: float) -> list[Event]:
+        text = self._text_of(event)
+        return self._given(text, text.chain.feed(added, now=now))
+
+    def _given(self, text: _Text, pieces: list[str]) -> list[Event]:
+        """Return pieces as events, and what waited behind them."""
+        if text.chain.error is not None:
+            self.error = text.chain.error
+        choice, part = text.place
+        deltas = [TextDelta(piece, choice=choice, part=part) for piece in pieces if piece]
+        if not deltas:
+            return []
+        text.given += [delta.text for delta in deltas]
+        found = [_in_step(delta, text.lane[1]) for delta in deltas] + text.waiting
+        text.waiting = []
+        return found
+
+    def _start(self, event: PartStart, now: float) -> list[Event]:
+        content: Any = event.content
+        if not content.text:
+            self._text_of(event)
+            return [event]
+        # A part may begin with text that no delta says again.
+        bare = PartStart(content.model_copy(update={"text": ""}), choice=event.choice, part=event.part)
+        return [_in_step(bare, event.step), *self._add(event, content.text, now)]
+
+    def _done(self, event: PartDone, now: float) -> list[Event]:
+        text = self._texts.get((event.choice, event.part))
+        content: Any = event.content
+        found: list[Event] = []
+        if text is None:
+            if content is None or content.kind != "text":
+                return [event]
+            found = self._add(event, content.text, now)
+            text = self._text_of(event)
+        found += self._end([text], now)
+        if content is not None:
+            content = content.model_copy(update={"text": "".join(text.given)})
+        done = PartDone(content, choice=event.choice, part=event.part)
+        # Whoever has the pieces has the text.
+        done.told_before = True
+        return [*found, _in_step(done, event.step)]
+
+    def _end(self, texts: list[_Text], now: float) -> list[Event]:
+        found: list[Event] = []
+        for text in texts:
+            del self._texts[text.place]
+            if self._last.get(text.lane) is text:
+                del self._last[text.lane]
+            found += self._given(text, text.chain.end(now=now))
+            found += text.waiting
+            text.waiting = []
+        return found
+
+
+def _lane(event: Event) -> _Lane:
+    return event.choice, event.step
+
+
+def _in_step(event: Event, step: str | None) -> Event:
+    if step is not None:
+        event.step = step
+    return event
+
+
+def _known_restart(event: Restarted) -> Event:
+    """Return the event without the answer that is given up: its text is not shaped, and its reader has it."""
+    known = Restarted(Message.model_construct(), event.error, choice=event.choice)
+    known.told_before = True
+    return _in_step(known, event.step)
