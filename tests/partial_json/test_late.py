@@ -143,7 +143,10 @@ def test_what_is_just_within_the_bounds_is_read() -> None:
     assert json.loads(text) == parser.value
 
 
-@pytest.mark.parametrize("unit", ["[", '{"a":', '[{"a":[', "[[],[", '[{"b":0},"x",{"a":[0,', "]", '{"a" 1},'])
+@pytest.mark.parametrize(
+    "unit",
+    ["[", '{"a":', '[{"a":[', "[[],[", '[{"b":0},"x",{"a":[0,', "]", '{"a" 1},', "[" * 30 + "]" * 30 + ","],
+)
 def test_what_is_no_json_is_looked_at_a_few_times_at_most(unit: str) -> None:
     """However many objects and arrays a piece leaves open, or closes that were not."""
     looked = 0

@@ -11,8 +11,8 @@ _MARKS = b'[{]}"'
 _NO_MARKS = bytes(set(range(256)) - set(_MARKS))
 _NO_OPENERS = bytes(set(range(256)) - set(b"[{"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_MOST_PASSES = 16
-"""How deep what is closed again may be, or half of that: each pass looks at all brackets that are left."""
+_MOST_LOOKS = 32
+"""How often all brackets may be looked at for pairs: each time those go that have nothing inside."""
 _SHORT = 20_000
 """Characters up to which the brackets of a text are mostly few enough to be counted."""
 _GAP = 64
@@ -49,7 +49,9 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
     """
     marks, in_string = _brackets(text, in_string=in_string)
     size, passes = len(marks), 0
-    while size and passes < _MOST_PASSES:
+    spare = _MOST_LOOKS * size
+    while size and spare > 0:
+        spare -= size
         marks = marks.replace(b"[]", b"").replace(b"{}", b"")
         if len(marks) == size:
             break
