@@ -26,11 +26,11 @@ __all__ = [
     "FAILED",
     "FIRST_ELEMENT",
     "FIRST_KEY",
-    "INSIDE",
+    "IN_KEY",
+    "IN_STRING",
     "KEY",
     "VALUE",
     "WAITING",
-    "goes_on",
     "under",
 ]
 
@@ -49,6 +49,14 @@ BETWEEN = (VALUE, FIRST_ELEMENT, AFTER_ELEMENT, KEY, FIRST_KEY, COLON, AFTER_FIE
 for _table in BETWEEN:
     # One space is what mostly comes; a step takes the line breaks, which many follow.
     _table[" "] = _table
+# Mostly so much stands between quotes.
+AFTER_ELEMENT[", "] = VALUE
+AFTER_FIELD[", "] = KEY
+COLON[": "] = VALUE
+# So much stands mostly between two quotes.
+AFTER_ELEMENT[", "] = VALUE
+AFTER_FIELD[", "] = KEY
+COLON[": "] = VALUE
 FAILED: Table = {}
 """After a fault nothing is read."""
 ENDED: Table = {}
@@ -56,8 +64,19 @@ ENDED: Table = {}
 WAITING: Table = {}
 """Before anything is read, what waits is."""
 
-INSIDE: dict[str, Any] = {}
-"""The steps that go on inside something that a piece of text has cut, by name."""
+
+def _in_key(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401, ARG001 - a step
+    end: int = reader.go_on_in_key(text, position)
+    return end
+
+
+def _in_string(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401 - a step
+    end: int = reader.go_on_in_string(text, position, out)
+    return end
+
+
+IN_KEY, IN_STRING = _in_key, _in_string
+"""The steps that go on inside a key or a string that a piece of text has cut."""
 
 
 def under(characters: Iterable[str], *tables: Table) -> Callable[[StepT], StepT]:
@@ -69,9 +88,3 @@ def under(characters: Iterable[str], *tables: Table) -> Callable[[StepT], StepT]
         return step
 
     return enter
-
-
-def goes_on(step: StepT) -> StepT:
-    """Enter a step into `INSIDE`."""
-    INSIDE[step.__name__] = step
-    return step

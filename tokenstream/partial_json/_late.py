@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from tokenstream.partial_json._document import ARR, OBJ, STR, TO_SETTLE
-from tokenstream.partial_json._grammar import ENDED, FAILED, INSIDE, VALUE, WAITING
+from tokenstream.partial_json._grammar import ENDED, FAILED, IN_STRING, VALUE, WAITING
 from tokenstream.partial_json._run import take_run
 
 if TYPE_CHECKING:
@@ -83,21 +83,21 @@ class LateReader(ABC):
         document: Takes what is read.
     """
 
-    __slots__ = ("_at", "_base", "_document", "_held", "_most_waiting", "_resumes", "_waiting", "_waits_from")
+    __slots__ = ("_most_waiting", "_resumes", "_waiting", "_waits_from", "at", "base", "document", "held")
 
     _most_waiting: int
     """How many more characters may wait before they are read anyway."""
     _resumes: Any
-    """What `_at` was before those that wait."""
+    """What `at` was before those that wait."""
 
     def __init__(self, document: Document) -> None:
-        self._document = document
-        self._at: Any = VALUE
+        self.document = document
+        self.at: Any = VALUE
         """Between two values the table of what may come; inside a key, string, number or literal
         the step that reads on."""
-        self._base: int = 0
+        self.base: int = 0
         """How many characters came before the text that is being read."""
-        self._held = ""
+        self.held = ""
         """The part of an escape or a number that has come."""
         self._waiting: list[tuple[str, ref[LateEvents]]] = []
         """Pieces that nobody has looked at yet, and their events, which may be gone."""
@@ -114,15 +114,15 @@ class LateReader(ABC):
 
     def _wait(self, text: str) -> list[JSONEvent]:
         """Keep a long piece until somebody looks, and what follows it."""
-        document, at = self._document, self._at
+        document, at = self.document, self.at
         if at is WAITING and self._most_waiting <= 0:
             document.settle()
-            at = self._at
+            at = self.at
         if at is not WAITING:
             if at is FAILED or at is ENDED:
                 return self._read_now(text)
             self._resumes = at
-            self._at = WAITING
+            self.at = WAITING
             self._waits_from = 0
             self._most_waiting = _MOST_WAITING
             if document.fresh:
@@ -142,7 +142,7 @@ class LateReader(ABC):
         return events
 
     def _read_waiting(self) -> None:
-        self._at = self._resumes
+        self.at = self._resumes
         self._waits_from = LONG
         waiting, self._waiting = self._waiting, []
         gone: list[str] = []
@@ -159,31 +159,27 @@ class LateReader(ABC):
 
     def _read_silently(self, text: str) -> None:
         """Read a text whose events nobody keeps: what can be, in C."""
-        document = self._document
+        document = self.document
         position, size = 0, len(text)
         may_run = size > SHORT and not document.decimals and document.allow & _SHOWN == _SHOWN
         while position < size:
-            at = self._at
+            at = self.at
             # A run begins the document, or goes on with what is open and can be written in front of it.
             if may_run and (
                 (at is VALUE and text[position] in _OPENERS)
                 if document.container is None
-                else (
-                    at is not FAILED
-                    if at.__class__ is dict
-                    else at is INSIDE["_in_string"] and not self._held
-                )
+                else (at is not FAILED if at.__class__ is dict else at is IN_STRING and not self.held)
             ):
                 may_run = False
                 taken = take_run(document, at, text[position:] if position else text)
                 if taken is not None:
-                    self._at = taken[1]
+                    self.at = taken[1]
                     position += taken[0]
                     continue
                 if size - position > LONG:
                     # What cannot be read at once is in one of the halves.
                     half = (position + size) // 2
-                    self._base += position
+                    self.base += position
                     self._read_silently(text[position:half])
                     self._read_silently(text[half:])
                     return
@@ -191,11 +187,11 @@ class LateReader(ABC):
             if at.__class__ is dict:
                 step = at.get(text[position])
                 if step.__class__ is dict:
-                    self._at = step
+                    self.at = step
                     position += 1
                     continue
                 if step is None:
                     position = self._unexpected(position)
                     continue
             position = step(self, text, position, [])
-        self._base += size
+        self.base += size

@@ -1,13 +1,17 @@
 """The public parser of partial JSON."""
 
+# ruff: noqa: SLF001 - the attributes of events are set here, which takes less time than their class
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream.partial_json._choice import check_choice
-from tokenstream.partial_json._document import ARR, OBJ, STR, Document
+from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
+from tokenstream.partial_json._grammar import COLON, IN_KEY, IN_STRING, VALUE
 from tokenstream.partial_json._repairs import checked_lenient
 from tokenstream.partial_json._strict import StrictReader, as_text
+from tokenstream.partial_json.events import StringDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +127,45 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             text: The piece, of any length; pieces may be cut anywhere.
             now: Unused; every stage takes it.
         """
-        return self._reader.feed(text if text.__class__ is str else as_text(text))
+        reader: Any = self._reader
+        at = reader.at
+        # Most pieces are the middle of a string or a key; what is printable has no control character.
+        # They are read here, since another call would take a tenth of what a piece takes.
+        if at is IN_STRING:
+            if (
+                text.__class__ is str
+                and '"' not in text
+                and "\\" not in text
+                and text.isprintable()
+                and not reader.held
+                and text
+            ):
+                document = self._document
+                reader.base += len(text)
+                if document.fresh:
+                    document.pieces.append(text)
+                else:
+                    document.fresh = text
+                delta = new_event(StringDelta)
+                delta._place = document.frame
+                delta._key = document.key
+                delta.text = text
+                return [delta]
+        elif at is IN_KEY and text.__class__ is str and "\\" not in text and not reader.held:
+            key, quote, rest = text.partition('"')
+            if key.isprintable() and (not rest or rest == ": "):
+                reader.base += len(text)
+                # Not `cut_key += key`, which copies what has come of a long key each time.
+                cut, reader.cut_key = reader.cut_key, ""
+                cut += key
+                if quote:
+                    self._document.key = cut
+                    reader.at = VALUE if rest else COLON
+                else:
+                    reader.cut_key = cut
+                return []
+        told: list[JSONEvent] = reader.feed(text if text.__class__ is str else as_text(text))
+        return told
 
     def end(self, *, now: float = 0.0) -> list[JSONEvent]:
         """Say that the text has ended.

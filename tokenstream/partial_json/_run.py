@@ -19,7 +19,7 @@ from tokenstream.partial_json._grammar import (
     END,
     FIRST_ELEMENT,
     FIRST_KEY,
-    INSIDE,
+    IN_STRING,
     KEY,
     VALUE,
 )
@@ -188,7 +188,7 @@ def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
     document.container = container = frame.container
     if in_string:
         document.key = keys[-1]
-        return cut, INSIDE["_in_string"]
+        return cut, IN_STRING
     document.key = len(container)
     return cut, _NEXT[container.__class__][is_empty]
 

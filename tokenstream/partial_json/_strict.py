@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.partial_json._document import BOOL, NULL
+from tokenstream.partial_json._atoms import end_number, in_number
 from tokenstream.partial_json._grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
@@ -18,22 +18,15 @@ from tokenstream.partial_json._grammar import (
     FAILED,
     FIRST_ELEMENT,
     FIRST_KEY,
-    INSIDE,
+    IN_KEY,
+    IN_STRING,
     KEY,
     VALUE,
-    goes_on,
     under,
 )
 from tokenstream.partial_json._late import LateReader
-from tokenstream.partial_json._numbers import (
-    ACCEPTED,
-    FEW_DIGITS,
-    NUMBER,
-    START,
-    advance,
-    is_too_long,
-    make,
-)
+from tokenstream.partial_json._numbers import ACCEPTED, START
+from tokenstream.partial_json._parts import read_parts
 from tokenstream.partial_json._strings import (
     CUT_ESCAPE,
     FAR,
@@ -57,9 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["StrictReader", "as_text", "fed_after_end"]
 
 _SPACE = re.compile(r"[ \t\n\r]*").match
-_LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
-_GOING_ON = frozenset({"", ".", "e", "E"})
-"""Behind the digits of a number: what may belong to it."""
 _QUOTE_OR_END = ('"', "")
 _FAR = sys.maxsize
 """Behind the end of any text: nothing more is read after a fault."""
@@ -92,7 +82,7 @@ class StrictReader(LateReader):
         document: Takes what is read.
     """
 
-    __slots__ = ("_cut_key", "_literal", "_start", "_state")
+    __slots__ = ("cut_key", "literal", "number_at", "state")
 
     repairs = ()
     """Strict reading repairs nothing."""
@@ -101,29 +91,25 @@ class StrictReader(LateReader):
     has_begun = False
     """What has come of a document shows."""
 
-    _start: int
+    number_at: int
     """Offset of the number that is being read."""
-    _literal: tuple[str, Any, int]
+    literal: tuple[str, Any, int]
     """The literal that is being read."""
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)
-        self._cut_key = ""
+        self.cut_key = ""
         """What has come of a key."""
-        self._state = START
+        self.state = START
         """How far a number is, or how many letters of a literal have come."""
 
     def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
         """Return what a piece of the document tells; pieces may be cut anywhere."""
-        # Most pieces are the middle of a string; what is printable has no control character.
         position, closing = 0, ""
-        if self._at is _IN_STRING:
-            string: str | None = None
-            held = self._held
-            if not held and "\\" not in text:
-                if '"' not in text and text.isprintable():
-                    string = text
-            elif held or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
+        held = self.held
+        if self.at is IN_STRING and (held or "\\" in text):
+            string: Any = None
+            if held or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
                 escaped = held + text
                 try:
                     string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
@@ -136,7 +122,7 @@ class StrictReader(LateReader):
                         6 * len(string) == size
                         or ('"' not in string and "\\" not in string and text.isascii())
                     ) and ("U" not in text and string.isprintable()):
-                        self._held = escaped[size:]
+                        self.held = escaped[size:]
                     else:
                         string, closing, position = self._scan(escaped, len(held))
             elif text[-1] == "\\":
@@ -151,8 +137,8 @@ class StrictReader(LateReader):
                     if end <= len(text):
                         position, closing, string = end, string, None
             if string is not None:
-                document = self._document
-                self._base += len(text)
+                document = self.document
+                self.base += len(text)
                 if not string:
                     return []
                 if document.fresh:
@@ -165,52 +151,61 @@ class StrictReader(LateReader):
             return self._wait(text)
         out: list[JSONEvent] = []
         if position:
-            self._held = ""
+            self.held = ""
             self._end_string(closing, position, out)
-        while position < size:
-            at = self._at
+        elif '"' in text:
+            position = read_parts(self, text, out)
+        if position < size:
+            self.read_tokens(text, position, size, out)
+        self.base += size
+        return out
+
+    def read_tokens(self, text: str, position: int, stop: int, out: list[JSONEvent]) -> None:
+        """Read from a position up to another one, token by token."""
+        at = self.at
+        while position < stop:
             if at.__class__ is dict:
                 step = at.get(text[position])
                 if step.__class__ is dict:
-                    self._at = step
+                    at = step
                     position += 1
                     continue
-                if step is None:
-                    position = self._unexpected(position)
-                    continue
-                at = step
-            position = at(self, text, position, out)
-        self._base += size
-        return out
+                self.at = at
+                position = self._unexpected(position) if step is None else step(self, text, position, out)
+            else:
+                position = at(self, text, position, out)
+            at = self.at
+        self.at = at
 
     def end(self) -> list[JSONEvent]:
         """Say that the text has ended; a number that is the whole document is finished by that."""
         out: list[JSONEvent] = []
-        document = self._document
+        document = self.document
         if document.waiting is not None:
             document.settle()
-        if self._at is _IN_NUMBER and document.container is None and self._state in ACCEPTED:
-            self._end_number(0, out)
+        if self.at is in_number and document.container is None and self.state in ACCEPTED:
+            end_number(self, 0, out)
         if not document.complete:
-            document.end(self._base)
-        self._at = ENDED if document.error is None else FAILED
+            document.end(self.base)
+        self.at = ENDED if document.error is None else FAILED
         return out
 
     # -- faults -----------------------------------------------------------------
 
     def _unexpected(self, position: int) -> int:
-        at = self._at
+        at = self.at
         if at is ENDED:
             raise fed_after_end()
-        return _FAR if at is FAILED else self._refuse(position, at[""])
+        return _FAR if at is FAILED else self.refuse(position, at[""])
 
-    def _refuse(self, position: int, expected: str) -> int:
-        self._document.refuse(self._base + position, expected)
-        return self._leave_off()
+    def refuse(self, position: int, expected: str) -> int:
+        """Refuse a character that stands where another was expected."""
+        self.document.refuse(self.base + position, expected)
+        return self.leave_off()
 
-    def _leave_off(self) -> int:
+    def leave_off(self) -> int:
         """Read nothing more: the document has its error."""
-        self._at = FAILED
+        self.at = FAILED
         return _FAR
 
     # -- between values ---------------------------------------------------------
@@ -223,39 +218,43 @@ class StrictReader(LateReader):
 
     @under("{", VALUE, FIRST_ELEMENT)
     def _begin_object(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        if not self._document.open({}, self._base + position, out):
-            return self._leave_off()
-        self._at = FIRST_KEY
+        if not self.document.open({}, self.base + position, out):
+            return self.leave_off()
+        self.at = FIRST_KEY
         return position + 1
 
     @under("[", VALUE, FIRST_ELEMENT)
     def _begin_array(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        if not self._document.open([], self._base + position, out):
-            return self._leave_off()
-        self._at = FIRST_ELEMENT
+        if not self.document.open([], self.base + position, out):
+            return self.leave_off()
+        self.at = FIRST_ELEMENT
         return position + 1
 
     @under("}", FIRST_KEY, AFTER_FIELD)
     @under("]", FIRST_ELEMENT, AFTER_ELEMENT)
     def _end_container(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        self._document.close(self._base + position + 1, out)
-        self._value_done()
+        document = self.document
+        document.close(self.base + position + 1, out)
+        if document.container.__class__ is dict:
+            self.at = AFTER_FIELD
+        else:
+            self.value_done()
         return position + 1
 
-    def _value_done(self) -> None:
+    def value_done(self) -> None:
         """Turn to what may follow a value."""
-        document = self._document
+        document = self.document
         container = document.container
         if container.__class__ is dict:
-            self._at = AFTER_FIELD
+            self.at = AFTER_FIELD
         elif container is None:
             document.complete = True
-            self._at = END
+            self.at = END
         else:
             document.key = len(container)
-            self._at = AFTER_ELEMENT
+            self.at = AFTER_ELEMENT
 
-    def _whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
+    def whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
         """Take a string, number or literal that came whole.
 
         Args:
@@ -265,7 +264,7 @@ class StrictReader(LateReader):
             end: Offset behind its last one.
             out: Takes the events.
         """
-        document = self._document
+        document = self.document
         frame, key = document.frame, document.key
         out.append(ValueStart(frame, kind, start, key))
         if value and kind == "string":
@@ -274,14 +273,14 @@ class StrictReader(LateReader):
         container = document.container
         if container.__class__ is dict:
             container[key] = value
-            self._at = AFTER_FIELD
+            self.at = AFTER_FIELD
         elif container is None:
             document.show(value)
-            self._value_done()
+            self.value_done()
         else:
             container.append(value)
             document.key = len(container)
-            self._at = AFTER_ELEMENT
+            self.at = AFTER_ELEMENT
 
     # -- keys and strings ---------------------------------------------------------
 
@@ -290,31 +289,31 @@ class StrictReader(LateReader):
 
     @under('"', KEY, FIRST_KEY)
     def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        self._at = _IN_KEY
-        return self._in_key(text, position + 1, out)
+        self.at = IN_KEY
+        return self.go_on_in_key(text, position + 1)
 
-    @goes_on
-    def _in_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def go_on_in_key(self, text: str, position: int) -> int:
+        """Read on in a key."""
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
-        if self._held or "\\" in piece or not piece.isprintable():
+        if self.held or "\\" in piece or not piece.isprintable():
             end, piece = self._inside(text, position) or self._characters(text, position)
         elif end < 0:
             end = len(text)
-        # Not `self._cut_key += piece`, which copies what has come of a long key each time.
-        key, self._cut_key = self._cut_key, ""
+        # Not `self.cut_key += piece`, which copies what has come of a long key each time.
+        key, self.cut_key = self.cut_key, ""
         key += piece
         if end < len(text):
-            self._document.key = key
-            self._at = COLON
+            self.document.key = key
+            self.at = COLON
         else:
-            self._cut_key = key
+            self.cut_key = key
         return end + 1
 
     @under('"', VALUE, FIRST_ELEMENT)
     def _begin_string_value(self, text: str, position: int, out: list[JSONEvent]) -> int:
         start = position + 1
-        offset = self._base + position
+        offset = self.base + position
         end = text.find('"', start)
         piece = text[start:] if end < 0 else text[start:end]
         is_plain = "\\" not in piece and piece.isprintable()
@@ -323,30 +322,30 @@ class StrictReader(LateReader):
         elif end < 0:
             end = len(text)
         if 0 <= end < len(text):
-            self._whole("string", piece, offset, self._base + end + 1, out)
+            self.whole("string", piece, offset, self.base + end + 1, out)
             return end + 1
-        self._at = _IN_STRING
-        self._document.begin_string(offset, out, piece)
-        return end if end > 0 else self._in_string(text, start, out)
+        self.at = IN_STRING
+        self.document.begin_string(offset, out, piece)
+        return end if end > 0 else self.go_on_in_string(text, start, out)
 
-    @goes_on
-    def _in_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def go_on_in_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
+        """Read on in a string that is a value."""
         end = text.find('"', position)
         piece = text[position:end]
-        if end < 0 or self._held or "\\" in piece or not piece.isprintable():
+        if end < 0 or self.held or "\\" in piece or not piece.isprintable():
             end, piece = self._inside(text, position) or self._characters(text, position)
         if end < len(text):
             self._end_string(piece, end + 1, out)
         elif piece:
-            self._document.grow_string(piece, out)
+            self.document.grow_string(piece, out)
         return end + 1
 
     def _end_string(self, piece: str, end: int, out: list[JSONEvent]) -> None:
         """Take the last piece of a string, whose quote ends at `end`."""
         if piece:
-            self._document.grow_string(piece, out)
-        self._document.end_string(self._base + end, out)
-        self._value_done()
+            self.document.grow_string(piece, out)
+        self.document.end_string(self.base + end, out)
+        self.value_done()
 
     # Escapes are read in C, all of a piece at once, and character by character where that finds a
     # fault. That may be done once for a piece: it looks at all the rest of it.
@@ -364,7 +363,7 @@ class StrictReader(LateReader):
         string, end, is_whole = read
         if is_whole:
             return None, string, end + 1 - before
-        self._held = text[end:]
+        self.held = text[end:]
         return string, "", 0
 
     def _inside(self, text: str, position: int) -> tuple[int, str] | None:
@@ -373,20 +372,20 @@ class StrictReader(LateReader):
             whole = whole_string(text, position - 1)
             if whole is not None:
                 return whole[1] - 1, whole[0]
-        before = position - len(self._held)
-        rest = self._held + text[position:]
+        before = position - len(self.held)
+        rest = self.held + text[position:]
         read = read_on(rest)
         if read is None:
             return None
         string, end, is_whole = read
-        self._held = "" if is_whole else rest[end:]
+        self.held = "" if is_whole else rest[end:]
         return before + end if is_whole else len(text), string
 
     def _characters(self, text: str, position: int) -> tuple[int, str]:
         """Return where a string's closing quote is, or the end of the text, and what stands before it."""
         pieces: list[str] = []
         size = len(text)
-        if self._held:
+        if self.held:
             position = self._escape(text, position, pieces)
         while position < size:
             run: Any = RUN(text, position)
@@ -395,7 +394,7 @@ class StrictReader(LateReader):
             mark = text[end : end + 1]
             if mark != "\\":
                 if mark not in _QUOTE_OR_END:
-                    end = self._refuse(end, "an escape in place of a control character")
+                    end = self.refuse(end, "an escape in place of a control character")
                 return end, "".join(pieces)
             simple = SIMPLE.get(text[end + 1 : end + 2])
             if simple is None:
@@ -407,93 +406,18 @@ class StrictReader(LateReader):
 
     def _escape(self, text: str, position: int, pieces: list[str]) -> int:
         """Read an escape, or the rest of one, and return what is behind it."""
-        before = len(self._held)
-        escape = self._held + text[position : position + LONGEST_ESCAPE - before]
+        before = len(self.held)
+        escape = self.held + text[position : position + LONGEST_ESCAPE - before]
         if is_undecided(escape):
-            self._held = escape
+            self.held = escape
             return len(text)
         string, length = unescape(escape)
         if not length:
             good: Any = CUT_ESCAPE(escape)
-            return self._refuse(position + good.end() - before, "the rest of an escape")
+            return self.refuse(position + good.end() - before, "the rest of an escape")
         pieces.append(string)
         # Half a surrogate pair goes alone, and leaves what was held because of it.
-        self._held = self._held[length:]
-        if self._held:
+        self.held = self.held[length:]
+        if self.held:
             return self._escape(text, position, pieces)
         return position + length - before
-
-    # -- numbers and literals -----------------------------------------------------------
-
-    @under("-0123456789", VALUE, FIRST_ELEMENT)
-    def _begin_number(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        start = self._base + position
-        match = NUMBER(text, position)
-        if match is not None:
-            end = match.end()
-            if text[end : end + 1] not in _GOING_ON and end - position <= FEW_DIGITS:
-                number, rest = match.groups()
-                value = int(number) if rest is None else make(match.group(), decimals=self._document.decimals)
-                if value is not None:
-                    self._whole("number", value, start, self._base + end, out)
-                    return end
-        self._start = start
-        self._document.begin_atom("number", start, out)
-        self._at = _IN_NUMBER
-        self._state = START
-        return self._in_number(text, position, out)
-
-    @goes_on
-    def _in_number(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        end, self._state = advance(text, position, self._state)
-        self._held += text[position:end]
-        if is_too_long(self._held):
-            self._document.exceed_digits(self._held, self._start)
-            return self._leave_off()
-        if end < len(text) and self._state in ACCEPTED:
-            return self._end_number(end, out)
-        self._document.show_number(self._held)
-        return end if end == len(text) else self._refuse(end, "a digit")
-
-    def _end_number(self, end: int, out: list[JSONEvent]) -> int:
-        value = make(self._held, decimals=self._document.decimals)
-        if value is None:
-            self._document.exceed_exponent(self._held, self._start)
-            return self._leave_off()
-        self._held = ""
-        self._document.end_atom(value, self._base + end, out)
-        self._value_done()
-        return end
-
-    @under("tfn", VALUE, FIRST_ELEMENT)
-    def _begin_literal(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        word, value, _ = literal = _LITERALS[text[position]]
-        start = self._base + position
-        if text.startswith(word, position):
-            self._whole("literal", value, start, start + len(word), out)
-            return position + len(word)
-        self._document.begin_atom("literal", start, out)
-        self._literal = literal
-        self._at = _IN_LITERAL
-        self._state = 0
-        return self._in_literal(text, position, out)
-
-    @goes_on
-    def _in_literal(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        word, value, bit = self._literal
-        done = self._state
-        while done < len(word) and position < len(text) and text[position] == word[done]:
-            position, done = position + 1, done + 1
-        self._state = done
-        if done == len(word):
-            self._document.end_atom(value, self._base + position, out)
-            self._value_done()
-            return position
-        if self._document.allow & bit:
-            self._document.show_atom(value)
-        return position if position == len(text) else self._refuse(position, f"the rest of {word}")
-
-
-_IN_KEY, _IN_STRING, _IN_NUMBER, _IN_LITERAL = (
-    INSIDE[name] for name in ("_in_key", "_in_string", "_in_number", "_in_literal")
-)

@@ -35,6 +35,9 @@ class ChoosingReader:
         closed: Whether a document whose end is missing is refused.
     """
 
+    at = None
+    """No place of strict JSON, where most pieces need not be given to their reader."""
+
     __slots__ = (
         "_accepts",
         "_chosen",

@@ -51,6 +51,9 @@ class LenientReader:
     has_begun = False
     """What has come of it shows, or could."""
 
+    at = None
+    """No place of strict JSON, where most pieces need not be given to their reader."""
+
     __slots__ = (
         "around",
         "atom_begun",

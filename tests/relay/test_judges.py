@@ -1,0 +1,152 @@
+"""Clients of others read what encoders write: SDKs of npm, the AI SDK and its providers, AG-UI's client."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.node import node_with
+from tokenstream import Steps, testing
+from tokenstream.relay.encoders import create
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+    from tokenstream.testing import Script
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+
+_CLIENTS = Path(__file__).with_name("judges.mjs")
+_PACKAGES = (
+    "openai",
+    "@anthropic-ai/sdk",
+    "ai",
+    "zod",
+    "@ai-sdk/openai",
+    "@ai-sdk/anthropic",
+    "@ag-ui/client",
+)
+JUDGES = {
+    "openai chat": ("openai-chat", "tool_calls"),
+    "openai responses": ("openai-responses", "completed"),
+    "anthropic": ("anthropic", "tool_use"),
+    "ai openai chat": ("openai-chat", "tool-calls"),
+    "ai openai responses": ("openai-responses", "tool-calls"),
+    "ai anthropic": ("anthropic", "tool-calls"),
+    "ai ui-message": ("ui-message", "tool-calls"),
+    "ag-ui": ("ag-ui", "success"),
+}
+"""The format that each client reads, and its word for an answer that waits for calls."""
+STEPS = ("ai ui-message", "ag-ui")
+"""Those who read runs of several steps."""
+judges = pytest.mark.parametrize("judge", JUDGES)
+
+CALLS = [("call_1", "get_weather", {"city": 'Oslo "S"'}), ("call_2", "get_time", {"zone": "CET"})]
+PIECES = ['It is "', "größer ", "than 😀\n", "<b> \\ \u2028", "\x07."]
+
+
+def _whole() -> Script:
+    script = testing.script().reasoning("Let me ", "see: \x01").text(*PIECES)
+    for id, name, arguments in CALLS:
+        script = script.tool_call(name, arguments, id=id)
+    return script.usage(input_tokens=7, output_tokens=3).finish("tool_calls")
+
+
+def _steps() -> list[Event]:
+    """Return the events of a run whose three steps take turns, event by event."""
+    found: list[Event] = []
+    with Steps("trip") as run:
+        events = run.events()
+        steps = [run.step(name) for name in "abc"]
+        scripts = [
+            testing.script()
+            .reasoning(f"{name} thinks ", "twice")
+            .text(f"{name} says ", "more")
+            .tool_call("get_time", {"zone": name}, id="call_1")
+            .finish("tool_calls")
+            for name in "abc"
+        ]
+        streams = [
+            iter(step.follow(script.stream("anthropic"))) for step, script in zip(steps, scripts, strict=True)
+        ]
+        while streams:
+            for stream in [*streams]:
+                if next(stream, None) is None:
+                    streams.remove(stream)
+                found += events.ready()
+        for step in steps:
+            step.end()
+    return [*found, *events.ready()]
+
+
+def _written(format: str, events: list[Event]) -> bytes:
+    encoder = create(format, drop="all")
+    return b"".join([*(chunk for event in events for chunk in encoder.feed(event)), *encoder.end()])
+
+
+@cache
+def _heard() -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what all clients make of all answers, by client and answer: one process has it all."""
+    folder, node = node_with(*_PACKAGES)
+    bodies: dict[tuple[str, str], bytes] = {}
+    failing = testing.script().text("Hel", "lo").error("Slow down", kind="rate_limited")
+    for judge, (format, _) in JUDGES.items():
+        bodies[judge, "whole"] = b"".join(_whole().chunks(format))
+        bodies[judge, "error"] = b"".join(failing.chunks(format))
+    for judge in STEPS:
+        bodies[judge, "steps"] = _written(JUDGES[judge][0], _steps())
+    told = subprocess.run(
+        [node, "--input-type=module", "--eval", _CLIENTS.read_text("utf-8")],
+        cwd=folder,
+        input=json.dumps([(judge, base64.b64encode(body).decode()) for (judge, _), body in bodies.items()]),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+    return dict(zip(bodies, json.loads(told), strict=True))
+
+
+@judges
+def test_a_client_reads_the_whole_answer(judge: str) -> None:
+    """Text piece by piece, reasoning, calls with their ids, token counts and why it ended."""
+    told = _heard()[judge, "whole"]
+    calls = [(id, name, json.loads(arguments)) for id, name, arguments in told["calls"]]
+    # The AI SDK's own provider of OpenAI reads no reasoning in Chat Completions.
+    reasoning = "" if judge == "ai openai chat" else "Let me see: \x01"
+
+    assert ("".join(PIECES), reasoning, CALLS) == (told["text"], reasoning, calls)
+    assert reasoning == told["reasoning"]
+    assert (len(PIECES), JUDGES[judge][1], [7, 3], None) == (
+        told["deltas"],
+        told["end"],
+        told["counts"],
+        told["error"],
+    )
+
+
+@judges
+def test_a_client_is_told_of_an_error_in_the_middle(judge: str) -> None:
+    """Behind the text so far; it takes the answer for no whole one."""
+    told = _heard()[judge, "error"]
+
+    assert "Hello" == told["text"]
+    assert "Slow down" in told["error"]
+    assert told["end"] in (None, "error")
+
+
+@pytest.mark.parametrize("judge", STEPS)
+def test_three_steps_that_take_turns_stay_apart(judge: str) -> None:
+    """Every part is whole, no end closes another step's part, and calls of one id are three."""
+    told = _heard()[judge, "steps"]
+    parts = [f"{name} {what}" for what in ("thinks twice", "says more") for name in "abc"]
+
+    assert None is told["error"]
+    assert sorted(parts) == sorted(told["parts"])
+    assert ["a", "b", "c"] == sorted(json.loads(arguments)["zone"] for _, _, arguments in told["calls"])
+    assert 3 == len({id for id, _, _ in told["calls"]})
+    assert told["end"] in ("tool-calls", "success")

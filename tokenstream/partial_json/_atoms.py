@@ -1,0 +1,111 @@
+"""Numbers and literals of strict JSON, whole or cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.partial_json._document import BOOL, NULL
+from tokenstream.partial_json._grammar import FIRST_ELEMENT, VALUE, under
+from tokenstream.partial_json._numbers import (
+    ACCEPTED,
+    FEW_DIGITS,
+    NUMBER,
+    START,
+    advance,
+    is_too_long,
+    make,
+)
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._strict import StrictReader
+    from tokenstream.partial_json.events import JSONEvent
+
+__all__ = ["begin_literal", "begin_number", "end_number", "in_literal", "in_number"]
+
+_LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
+_SHORT = 20
+"""Characters in which most numbers end."""
+
+
+@under("-0123456789", VALUE, FIRST_ELEMENT)
+def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a number from its first character on."""
+    start = reader.base + position
+    # Most numbers are short, have digits alone, and stand before a comma.
+    digits, comma, _ = text[position : position + _SHORT].partition(",")
+    if comma and digits.isdecimal() and digits.isascii() and (digits[0] != "0" or digits == "0"):
+        end = position + len(digits)
+        reader.whole("number", int(digits), start, reader.base + end, out)
+        return end
+    match = NUMBER(text, position)
+    if match is not None:
+        end = match.end()
+        if end < len(text) and text[end] not in ".eE" and end - position <= FEW_DIGITS:
+            number = match[0]
+            value = int(number) if match.lastindex == 1 else make(number, decimals=reader.document.decimals)
+            if value is not None:
+                reader.whole("number", value, start, reader.base + end, out)
+                return end
+    reader.number_at = start
+    reader.document.begin_atom("number", start, out)
+    reader.at = in_number
+    reader.state = START
+    return in_number(reader, text, position, out)
+
+
+def in_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read on in a number that a piece has cut."""
+    end, reader.state = advance(text, position, reader.state)
+    reader.held += text[position:end]
+    if is_too_long(reader.held):
+        reader.document.exceed_digits(reader.held, reader.number_at)
+        return reader.leave_off()
+    if end < len(text) and reader.state in ACCEPTED:
+        return end_number(reader, end, out)
+    reader.document.show_number(reader.held)
+    return end if end == len(text) else reader.refuse(end, "a digit")
+
+
+def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
+    """Finish a number; `end` is behind it."""
+    value = make(reader.held, decimals=reader.document.decimals)
+    if value is None:
+        reader.document.exceed_exponent(reader.held, reader.number_at)
+        return reader.leave_off()
+    reader.held = ""
+    reader.document.end_atom(value, reader.base + end, out)
+    reader.value_done()
+    return end
+
+
+@under("tfn", VALUE, FIRST_ELEMENT)
+def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read true, false or null from its first letter on."""
+    word, value, _ = literal = _LITERALS[text[position]]
+    start = reader.base + position
+    if text.startswith(word, position):
+        reader.whole("literal", value, start, start + len(word), out)
+        return position + len(word)
+    reader.document.begin_atom("literal", start, out)
+    reader.literal = literal
+    reader.at = in_literal
+    reader.state = 0
+    return in_literal(reader, text, position, out)
+
+
+def in_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read on in true, false or null, which a piece has cut."""
+    word, value, bit = reader.literal
+    done = reader.state
+    piece = text[position : position + len(word) - done]
+    while not word.startswith(piece, done):
+        piece = piece[:-1]
+    position += len(piece)
+    reader.state = done = done + len(piece)
+    if done == len(word):
+        reader.document.end_atom(value, reader.base + position, out)
+        reader.value_done()
+        return position
+    if reader.document.allow & bit:
+        reader.document.show_atom(value)
+    return position if position == len(text) else reader.refuse(position, f"the rest of {word}")

@@ -1,0 +1,135 @@
+"""Pieces of strict JSON, read by what stands between their quotes, as far as nothing of it is escaped."""
+
+# ruff: noqa: SLF001 - the attributes of events are set here, which takes less time than their class
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.partial_json._document import new_event
+from tokenstream.partial_json._grammar import (
+    AFTER_ELEMENT,
+    AFTER_FIELD,
+    COLON,
+    FIRST_ELEMENT,
+    FIRST_KEY,
+    IN_KEY,
+    IN_STRING,
+    KEY,
+    VALUE,
+)
+from tokenstream.partial_json.events import StringDelta, ValueDone, ValueStart
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._strict import StrictReader
+    from tokenstream.partial_json.events import JSONEvent
+
+__all__ = ["read_parts"]
+
+
+def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  # noqa: C901 - as for the reader's `feed`
+    """Read a piece by what stands between its quotes, and return where that leaves off.
+
+    From there on it is read token by token: what is escaped, and what else is no JSON
+    that is written in the common way. What is printable has no control character.
+
+    Args:
+        reader: Where the reader is; it reads what stands between keys and strings.
+        text: The piece.
+        out: Takes the events.
+    """
+    at: Any = reader.at
+    document = reader.document
+    if not document.shows_strings or (reader.held and at.__class__ is not dict):
+        return 0
+    parts = text.split('"')
+    last = parts.pop()
+    position = 0
+    begins = False
+    event: Any
+    for part in parts:
+        if at is IN_STRING:
+            container, key = document.container, document.key
+            if container is None or "\\" in part or not part.isprintable():
+                break
+            string = part
+            if part:
+                event = new_event(StringDelta)
+                event._place = document.frame
+                event._key = key
+                event.text = part
+                out.append(event)
+            if begins:
+                begins = False
+                if container.__class__ is dict:
+                    container[key] = part
+                else:
+                    container.append(part)
+            else:
+                if document.fresh:
+                    document.write_pieces()
+                string = container[key]
+                if part:
+                    container[key] = string = string + part
+            position += len(part) + 1
+            event = new_event(ValueDone)
+            event._place = document.frame
+            event._key = key
+            event.value = string
+            event.offset = reader.base + position
+            out.append(event)
+            if container.__class__ is dict:
+                at = AFTER_FIELD
+            else:
+                document.key = len(container)
+                at = AFTER_ELEMENT
+        elif at is IN_KEY:
+            if "\\" in part or not part.isprintable():
+                break
+            document.key = reader.cut_key + part
+            reader.cut_key = ""
+            at = COLON
+            position += len(part) + 1
+        else:
+            if part:
+                step = at.get(part) if at.__class__ is dict else at
+                if step.__class__ is dict:
+                    at = step
+                else:
+                    reader.at = at
+                    reader.read_tokens(text, position, position + len(part), out)
+                    at = reader.at
+                position += len(part)
+            if at is KEY or at is FIRST_KEY:
+                at = IN_KEY
+            elif (at is VALUE or at is FIRST_ELEMENT) and document.container is not None:
+                at = IN_STRING
+                begins = True
+                event = new_event(ValueStart)
+                event._place = document.frame
+                event._key = document.key
+                event.kind = "string"
+                event.offset = reader.base + position
+                out.append(event)
+            else:
+                break
+            position += 1
+    else:
+        if at.__class__ is dict:
+            step = at.get(last) if last else None
+            if step.__class__ is dict:
+                at = step
+                position = len(text)
+        elif last and "\\" not in last and last.isprintable():
+            if at is IN_KEY:
+                reader.cut_key = last
+                position = len(text)
+            elif at is IN_STRING:
+                out.append(StringDelta(document.frame, last, document.key))
+                document.show(last)
+                begins = False
+                position = len(text)
+    if begins:
+        document.show("")
+    reader.at = at
+    return position
