@@ -12,6 +12,7 @@ __all__ = [
     "CUT_ESCAPE",
     "FAR",
     "JSON_ESCAPES",
+    "LONGEST_CODE",
     "LONGEST_ESCAPE",
     "RUN",
     "SHORT",
@@ -32,7 +33,7 @@ SIMPLE = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": 
 """What the escapes of two characters stand for, by their second."""
 LONGEST_ESCAPE = 12
 """Characters of a surrogate pair."""
-_LONGEST_CODE = 6
+LONGEST_CODE = 6
 """Characters of an escape that is no pair."""
 
 _HIGH, _LOW = r"[dD][89abAB][0-9a-fA-F]{2}", r"[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -83,7 +84,7 @@ def decided(text: str) -> int:
         [9, 3, 0, 4]
     """
     size = len(text)
-    last = text.rfind("\\", -_LONGEST_CODE)
+    last = text.rfind("\\", -LONGEST_CODE)
     if last < 0:
         return size
     length = size - last
@@ -159,7 +160,7 @@ def read_on(text: str) -> tuple[str, int, bool] | None:
         >>> read_on(r"caf\u00e9 \ud8"), read_on(r'\n", "b'), read_on(r"\x")
         (('café ', 10, False), ('\n', 2, True), None)
     """
-    size = decided(text) if "\\" in text[-_LONGEST_CODE:] else len(text)
+    size = decided(text) if "\\" in text[-LONGEST_CODE:] else len(text)
     try:
         string, end = scan_string(text[:size] + '"', 0)
     except ValueError:

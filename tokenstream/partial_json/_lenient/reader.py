@@ -197,7 +197,7 @@ class LenientReader:
         """How many there are."""
         return len(self.repaired.made)
 
-    def feed(self, text: str) -> list[JSONEvent]:
+    def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
         """Return what a piece of the text tells; pieces may be cut anywhere."""
         out: list[JSONEvent] = []
         if self.document.error is not None:
@@ -211,8 +211,11 @@ class LenientReader:
             if rest or "\\" in text:
                 read = self.quoted.read_on(rest, text)
                 if read is not None:
-                    string, self.rest = read
-                    self.base += len(rest) + len(text) - len(self.rest)
+                    string, held = read
+                    self.base += len(text)
+                    if rest or held:
+                        self.base += len(rest) - len(held)
+                        self.rest = held
             elif self.quoted.take(text):
                 string = text
                 self.base += len(text)

@@ -21,13 +21,16 @@ from tokenstream.partial_json._lenient.quotes import CLOSING, Look, Verdict, is_
 from tokenstream.partial_json._strings import (
     FAR,
     JSON_ESCAPES,
+    LONGEST_CODE,
     LONGEST_ESCAPE,
     SHORT,
     SIMPLE,
+    decided,
     is_undecided,
     read_codes,
     read_on,
     scan,
+    scan_string,
     unescape,
 )
 
@@ -46,7 +49,6 @@ _TAIL = 32
 _LONGEST_TWICE = 14
 """Characters of a surrogate pair that is escaped twice."""
 
-_BRACKETS = frozenset("}]")
 _ENTITY: Any = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]*;)|#(?:[0-9]+|[xX][0-9a-fA-F]+);)").match
 _CUT_ENTITY: Any = re.compile(r"&#?[A-Za-z0-9]*").fullmatch
 # What may be a backslash that was not escaped.
@@ -153,7 +155,7 @@ class Quoted:
         Returns:
             None where not all of the piece belongs to the string, or it takes more than JSON's own reading.
         """
-        if self.kind is not PLAIN or self._is_raw or held[:1] == '"':
+        if self.kind is not PLAIN or self._is_raw or (held and held[0] == '"'):
             return None
         escaped = held + text
         if (held or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:])) and not self.watched:
@@ -166,20 +168,20 @@ class Quoted:
             if is_plain and "U" not in text and text.isascii():
                 self.remember(string)
                 return string, escaped[size:]
-        read = read_on(escaped)
-        if read is None or read[2]:
+        rest = ""
+        if "\\" in escaped[-LONGEST_CODE:]:
+            size = decided(escaped)
+            escaped, rest = escaped[:size], escaped[size:]
+        try:
+            string, end = scan_string(escaped + '"', 0)
+        except ValueError:
             return None
-        string, size, _ = read
-        return (string, escaped[size:]) if not string or self._takes(string, escaped, size) else None
+        if end <= len(escaped) or (string and not self._takes(string, escaped, len(escaped))):
+            return None
+        return string, rest
 
     def read_up(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read up to a quote what takes no more than JSON's own reading, and return where that stops.
-
-        Args:
-            text: What has come and is not read.
-            position: Where to go on in it.
-            pieces: Takes what the string grows by.
-        """
+        """Read up to a quote what takes no more than JSON's own reading, and return where that stops."""
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if "\\" not in piece:
@@ -199,32 +201,32 @@ class Quoted:
         return position
 
     def _takes(self, string: str, text: str, end: int) -> bool:
-        r"""Take what escapes come to that mean no more than in JSON, and tell whether they do.
-
-        What follows a backspace or form feed may say that its backslash was not escaped.
+        """Take note of escapes, and tell whether they mean no more than in JSON.
 
         Args:
             string: What they come to.
             text: They, and what is between them.
             end: Where they end in it.
         """
+        # What follows a backspace or form feed may say that its backslash was not escaped.
         if "\b" in string or "\f" in string:
             return False
         if self._closing_line:
+            # Nothing that stands behind a quote can tell more.
             self.watched = False
         else:
             has_quote = '"' in string
             if (has_quote or self.watched) and may_close(string):
                 if self.watched:
                     text, end = '\\"' + text, end + 2
-                closers = {match[0][-1] for match in CLOSING.finditer(text, 0, end - 2 * (string[-1] == '"'))}
-                if not closers <= _BRACKETS or text.find("\\u0022", 0, end) >= 0:
+                closing = CLOSING.search(text, 0, end - 2 * (string[-1] == '"'))
+                self._closing_line = closing is not None and closing[0][-1] in "}]"
+                if not self._closing_line and (closing is not None or text.find("\\u0022", 0, end) >= 0):
                     return False
-                self._closing_line = bool(closers)
             self.watched = has_quote and string[-1] == '"'
-        if not (self._undone or ("\\" not in string and string.isprintable())):
+        if not self._undone and ("\n" in string or "\\" in string or "\t" in string or "\r" in string):
             self._undone = _DOUBTFUL(text, 0, end) is not None
-        self.remember(string)
+        self._tail = string[-_TAIL:] if len(string) >= _TAIL else (self._tail + string)[-_TAIL:]
         return True
 
     def _read_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
