@@ -1,7 +1,5 @@
 """A JSON document while it is read: the value that grows, its events, its error."""
 
-# ruff: noqa: SLF001 - the attributes of events are set here, which takes less time than their class
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -58,7 +56,7 @@ def forget(event: ValueDone) -> None:
     Its place stays, because the parser counts them.
     """
     # Not its path, which takes longer to make.
-    place = event._place
+    place = event.place
     if isinstance(place, Frame):
         place.container[event.key] = None
 
@@ -242,8 +240,8 @@ class Document:
         is_object = container.__class__ is dict
         outer, key = self.frame, self.key
         begun = new_event(ValueStart)
-        begun._place = outer
-        begun._key = key
+        begun.place = outer
+        begun.member = key
         begun.kind = "object" if is_object else "array"
         begun.offset = offset
         out.append(begun)
@@ -269,8 +267,8 @@ class Document:
         if not self.allow & (OBJ if container.__class__ is dict else ARR):
             self.show(container)
         done = new_event(ValueDone)
-        done._place = outer
-        done._key = key
+        done.place = outer
+        done.member = key
         done.value = container
         done.offset = offset
         out.append(done)

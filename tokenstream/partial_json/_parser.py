@@ -1,7 +1,5 @@
 """The public parser of partial JSON."""
 
-# ruff: noqa: SLF001 - the attributes of events are set here, which takes less time than their class
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
@@ -147,8 +145,8 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 else:
                     document.fresh = text
                 delta = new_event(StringDelta)
-                delta._place = document.frame
-                delta._key = document.key
+                delta.place = document.frame
+                delta.member = document.key
                 delta.text = text
                 return [delta]
         elif at is IN_KEY and text.__class__ is str and "\\" not in text and not reader.held:

@@ -1,7 +1,5 @@
 """Pieces of strict JSON, read by what stands between their quotes, as far as nothing of it is escaped."""
 
-# ruff: noqa: SLF001 - the attributes of events are set here, which takes less time than their class
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -55,8 +53,8 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
             string = part
             if part:
                 event = new_event(StringDelta)
-                event._place = document.frame
-                event._key = key
+                event.place = document.frame
+                event.member = key
                 event.text = part
                 out.append(event)
             if begins:
@@ -73,8 +71,8 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                     container[key] = string = string + part
             position += len(part) + 1
             event = new_event(ValueDone)
-            event._place = document.frame
-            event._key = key
+            event.place = document.frame
+            event.member = key
             event.value = string
             event.offset = reader.base + position
             out.append(event)
@@ -106,8 +104,8 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                 at = IN_STRING
                 begins = True
                 event = new_event(ValueStart)
-                event._place = document.frame
-                event._key = document.key
+                event.place = document.frame
+                event.member = document.key
                 event.kind = "string"
                 event.offset = reader.base + position
                 out.append(event)
