@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
-__all__ = ["nghttpx", "nginx"]
+__all__ = ["nghttpx", "nginx", "program"]
 
 _PATIENCE = 10.0
 """Seconds after which a proxy does not start."""
@@ -43,7 +43,7 @@ http {{
 """
 
 
-def _program(name: str, package: str) -> str:
+def program(name: str, package: str) -> str:
     """Return where a program is, or skip the test; with TOKENSTREAM_REQUIRE_SDKS=1, fail it."""
     found = shutil.which(name, path=_PATH)
     if found is None:
@@ -71,7 +71,7 @@ def nginx(folder: Path, upstream: str, locations: dict[str, str]) -> Generator[s
     config = folder / "nginx.conf"
     config.write_text(_NGINX.format(folder=folder, port=port, locations="\n".join(blocks)), "utf-8")
     command = [
-        _program("nginx", "nginx"),
+        program("nginx", "nginx"),
         "-e",
         str(folder / "error.log"),
         "-p",
@@ -96,7 +96,7 @@ def nghttpx(folder: Path, upstream: str, certificate: Path, key: Path) -> Genera
     port = free_port()
     backend = upstream.removeprefix("http://").replace(":", ",")
     command = [
-        _program("nghttpx", "nghttp2-proxy"),
+        program("nghttpx", "nghttp2-proxy"),
         "--conf",
         os.devnull,
         "--single-process",

@@ -1,0 +1,112 @@
+"""Words that come one at a time, each when the one before was read; and servers of the usual kinds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import anyio
+import uvicorn
+
+from tests.support.proxies import free_port
+
+__all__ = ["Hand", "by_uvicorn", "by_wsgi"]
+
+_PATIENCE = 4.0
+"""Seconds after which what a test waits for does not come; less than a test may take."""
+
+
+class Hand:
+    """Gives words as a model does, but waits behind each until it was read at the other end.
+
+    Where anything on the way holds a word back, the next one never comes.
+    """
+
+    words = ("One ", "by ", "one, ", "not ", "all ", "at ", "once.")
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+        """The words were read to their end, or whoever read them has let go."""
+        self._read = threading.Semaphore(1)
+
+    def give(self) -> Iterator[str]:
+        """Give the words to a thread."""
+        try:
+            for word in self.words:
+                if not self._read.acquire(timeout=_PATIENCE):
+                    msg = "the word before was held back"
+                    raise TimeoutError(msg)
+                yield word
+        finally:
+            self.closed.set()
+
+    async def agive(self) -> AsyncIterator[str]:
+        """Give the words to a task."""
+        try:
+            for word in self.words:
+                with anyio.fail_after(_PATIENCE):
+                    while not self._read.acquire(blocking=False):  # noqa: ASYNC110 - a thread releases it
+                        await anyio.sleep(0.005)
+                yield word
+        finally:
+            self.closed.set()
+
+    def follow(self, read: Callable[[], bytes], *, until: str = "once.") -> bytes:
+        """Return a body as it was read: word by word up to one, and from the last one to its end.
+
+        Args:
+            read: Returns the next bytes of the body, b"" at its end.
+            until: The word after which nothing more is read.
+        """
+        body = b""
+        for word in self.words:
+            while word.strip().encode() not in body:
+                piece = read()
+                assert piece, f"the body ended before {word!r}: {body!r}"
+                body += piece
+            if word.strip() == until and until != self.words[-1]:
+                return body
+            self._read.release()
+        while piece := read():
+            body += piece
+        return body
+
+
+@contextmanager
+def by_uvicorn(app: Any) -> Generator[str, None, None]:
+    """Serve an ASGI application by uvicorn, and give its address."""
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=port, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            threading.Event().wait(0.01)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def by_wsgi(app: Any) -> Generator[str, None, None]:
+    """Serve a WSGI application by Python's own server, and give its address."""
+    server = make_server("127.0.0.1", 0, app, WSGIServer, _Silent)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
