@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.node import node_with
-from tokenstream import Steps, testing
-from tokenstream.relay.encoders import create
+from tokenstream import Steps, relay, testing
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
@@ -84,11 +83,6 @@ def _steps() -> list[Event]:
     return [*found, *events.ready()]
 
 
-def _written(format: str, events: list[Event]) -> bytes:
-    encoder = create(format, drop="all")
-    return b"".join([*(chunk for event in events for chunk in encoder.feed(event)), *encoder.end()])
-
-
 @cache
 def _heard() -> dict[tuple[str, str], dict[str, Any]]:
     """Return what all clients make of all answers, by client and answer: one process has it all."""
@@ -99,7 +93,7 @@ def _heard() -> dict[tuple[str, str], dict[str, Any]]:
         bodies[judge, "whole"] = b"".join(_whole().chunks(format))
         bodies[judge, "error"] = b"".join(failing.chunks(format))
     for judge in STEPS:
-        bodies[judge, "steps"] = _written(JUDGES[judge][0], _steps())
+        bodies[judge, "steps"] = b"".join(relay.encode(_steps(), JUDGES[judge][0]))
     told = subprocess.run(
         [node, "--input-type=module", "--eval", _CLIENTS.read_text("utf-8")],
         cwd=folder,
