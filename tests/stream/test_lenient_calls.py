@@ -205,6 +205,20 @@ def test_a_view_of_items_tells_what_was_repaired_so_far() -> None:
         assert () == view.repairs == stream.items(Write, tool="recipe").repairs
 
 
+def test_a_view_of_a_field_tells_what_was_repaired_so_far() -> None:
+    """Shaped or not; nothing once it was closed, and nothing of a text that is no field."""
+    stream = Stream(["{path: '1 2", "',}"], format="pieces")
+    view, words = stream.field("path", lenient=True), stream.field("path", lenient=True).words()
+    found = ["unquoted_key", "single_quotes", "trailing_comma"]
+
+    assert ("1 2", found[:2]) == (next(view), [each.name for each in view.repairs])
+    assert ["1", " 2"] == list(words)
+    assert ([], found) == (list(view), [each.name for each in view.repairs])
+    assert words.repairs == view.repairs
+    view.close()
+    assert () == view.repairs == stream.text.repairs == stream.text.words().repairs
+
+
 def test_what_has_two_readings_stays_an_error() -> None:
     """It is never guessed; the model is told as without `lenient`."""
     (call,) = Stream(claude("{'path': 1/2}")).validated_calls(write, lenient=True)

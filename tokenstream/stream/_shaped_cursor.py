@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream.stages import Chain
 from tokenstream.stream._items import NOTABLE_SECONDS
+from tokenstream.stream._view import repairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
 
 __all__ = ["ShapedCursor"]
@@ -70,6 +72,11 @@ class ShapedCursor(Generic[ItemT]):
     def find(self, name: str) -> Any:  # noqa: ANN401 - any stage
         """Return the stage that has an attribute of this name."""
         return next(stage for stage in self._chain.stages if hasattr(stage, name))
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """Repairs made in the JSON that the text is part of."""
+        return repairs_of(self._text)
 
     @property
     def deadline(self) -> float | None:

@@ -27,6 +27,7 @@ __all__ = [
     "ItemsView",
     "ToolCallView",
     "View",
+    "repairs_of",
 ]
 
 ItemT = TypeVar("ItemT")
@@ -169,7 +170,7 @@ class ItemsView(ItemView[ItemT]):
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """Repairs made so far in what this view has read, with `lenient`."""
-        return _repairs_of(self._cursor)
+        return repairs_of(self._cursor)
 
 
 class AsyncView(_ViewBase, Generic[ItemT]):
@@ -246,7 +247,7 @@ class AsyncItemsView(AsyncItemView[ItemT]):
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """Repairs made so far in what this view has read, with `lenient`."""
-        return _repairs_of(self._cursor)
+        return repairs_of(self._cursor)
 
 
 class ToolCallView(View[CallT]):
@@ -271,7 +272,8 @@ class AsyncToolCallView(AsyncView[CallT]):
         return AsyncView(self._driver, cursor.waiting(), self._instead)
 
 
-def _repairs_of(cursor: object) -> tuple[Repair, ...]:
+def repairs_of(cursor: object) -> tuple[Repair, ...]:
+    """Return the repairs that a cursor knows of."""
     # A view that was closed has a cursor that knows of none.
     repairs: tuple[Repair, ...] = getattr(cursor, "repairs", ())
     return repairs
