@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.partial_json.support import joined
-from tokenstream.partial_json import PartialJSONParser, StringDelta, _strict
+from tokenstream.partial_json import PartialJSONParser, StringDelta, _parser, _strict
 from tokenstream.partial_json._lenient import strings
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def _told(pieces: list[str], **options: Any) -> list[tuple[list[JSONEvent], Any,
 def _one_by_one() -> Generator[None, None, None]:
     """Have no escapes read in C."""
     with (
-        patch.object(_strict, "read_codes", Mock(side_effect=_NO_CODES)),
-        patch.object(_strict, "scan_string", Mock(side_effect=ValueError)),
+        patch.object(_parser, "read_codes", Mock(side_effect=_NO_CODES)),
+        patch.object(_parser, "scan_string", Mock(side_effect=ValueError)),
         patch.object(_strict, "whole_string", Mock(return_value=None)),
         patch.object(_strict, "read_on", Mock(return_value=None)),
         patch.object(strings, "read_codes", Mock(side_effect=_NO_CODES)),

@@ -9,6 +9,7 @@ from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_even
 from tokenstream.partial_json._grammar import COLON, IN_KEY, IN_STRING, VALUE
 from tokenstream.partial_json._repairs import checked_lenient
 from tokenstream.partial_json._strict import StrictReader, as_text
+from tokenstream.partial_json._strings import LONGEST_ESCAPE, SHORT, read_codes, scan_string
 from tokenstream.partial_json.events import StringDelta
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             check_choice(document, lenient=lenient)
             self._reader = _reader_for(self._document, lenient, document)
 
-    def feed(self, text: str, *, now: float = 0.0) -> list[JSONEvent]:
+    def feed(self, text: str, *, now: float = 0.0) -> list[JSONEvent]:  # noqa: C901 - as the comment says
         """Return what a piece of the document tells.
 
         Args:
@@ -129,25 +130,48 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         at = reader.at
         # Most pieces are the middle of a string or a key; what is printable has no control character.
         # They are read here, since another call would take a tenth of what a piece takes.
-        if at is IN_STRING:
-            if (
-                text.__class__ is str
-                and '"' not in text
-                and "\\" not in text
-                and text.isprintable()
-                and not reader.held
-                and text
-            ):
-                document = self._document
-                reader.base += len(text)
-                if document.fresh:
-                    document.pieces.append(text)
+        if at is IN_STRING and text.__class__ is str:
+            string = None
+            held = reader.held
+            if not held and "\\" not in text:
+                if '"' not in text and text.isprintable():
+                    string = text
+            elif held or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
+                escaped = held + text
+                try:
+                    codes, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
+                except UnicodeError:
+                    pass
                 else:
-                    document.fresh = text
+                    # Six characters come to one where all are codes; another escape has kept its backslash,
+                    # but for `\U`, which JSON has not. No half of a surrogate pair is printable.
+                    if (
+                        6 * len(codes) == size or ('"' not in codes and "\\" not in codes and text.isascii())
+                    ) and ("U" not in text and codes.isprintable()):
+                        string = codes
+                        reader.held = escaped[size:]
+            elif text[-1] != "\\":
+                # No escape is cut.
+                try:
+                    read, end = scan_string(text + '"', 0)
+                except ValueError:
+                    pass
+                else:
+                    if end > len(text):
+                        string = read
+            if string is not None:
+                reader.base += len(text)
+                if not string:
+                    return []
+                document = self._document
+                if document.fresh:
+                    document.pieces.append(string)
+                else:
+                    document.fresh = string
                 delta = new_event(StringDelta)
                 delta.place = document.frame
                 delta.member = document.key
-                delta.text = text
+                delta.text = string
                 return [delta]
         elif at is IN_KEY and text.__class__ is str and "\\" not in text and not reader.held:
             key, quote, rest = text.partition('"')

@@ -32,12 +32,9 @@ from tokenstream.partial_json._strings import (
     FAR,
     LONGEST_ESCAPE,
     RUN,
-    SHORT,
     SIMPLE,
     is_undecided,
-    read_codes,
     read_on,
-    scan_string,
     unescape,
     whole_string,
 )
@@ -103,53 +100,20 @@ class StrictReader(LateReader):
         self.state = START
         """How far a number is, or how many letters of a literal have come."""
 
-    def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
+    def feed(self, text: str) -> list[JSONEvent]:
         """Return what a piece of the document tells; pieces may be cut anywhere."""
-        position, closing = 0, ""
-        held = self.held
-        if self.at is IN_STRING and (held or "\\" in text):
-            string: Any = None
-            if held or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
-                escaped = held + text
-                try:
-                    string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
-                except UnicodeError:
-                    string, closing, position = self._scan(escaped, len(held))
-                else:
-                    # Six characters come to one where all are codes; another escape has kept its backslash,
-                    # but for `\U`, which JSON has not. No half of a surrogate pair is printable.
-                    if (
-                        6 * len(string) == size
-                        or ('"' not in string and "\\" not in string and text.isascii())
-                    ) and ("U" not in text and string.isprintable()):
-                        self.held = escaped[size:]
-                    else:
-                        string, closing, position = self._scan(escaped, len(held))
-            elif text[-1] == "\\":
-                string, closing, position = self._scan(text, 0)
-            else:
-                # No escape is cut.
-                try:
-                    string, end = scan_string(text + '"', 0)
-                except ValueError:
-                    pass
-                else:
-                    if end <= len(text):
-                        position, closing, string = end, string, None
-            if string is not None:
-                document = self.document
-                self.base += len(text)
-                if not string:
-                    return []
-                if document.fresh:
-                    document.pieces.append(string)
-                else:
-                    document.fresh = string
-                return [StringDelta(document.frame, string, document.key)]
+        out: list[JSONEvent] = []
         size = len(text)
+        position, closing = 0, ""
+        if self.at is IN_STRING and (self.held or "\\" in text):
+            string, closing, position = self._scan(self.held + text, len(self.held))
+            if string is not None:
+                if string:
+                    self.document.grow_string(string, out)
+                self.base += size
+                return out
         if size >= self._waits_from:
             return self._wait(text)
-        out: list[JSONEvent] = []
         if position:
             self.held = ""
             self._end_string(closing, position, out)
