@@ -22,6 +22,7 @@ from tests.benchmarks.marks import marks
 from tests.benchmarks.memory import memory
 from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
+from tests.benchmarks.relay import relay
 from tests.benchmarks.replay import replay
 from tests.benchmarks.shaping import shaping
 from tests.benchmarks.timing import Plan, time_format
@@ -93,6 +94,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "fan_out": fan_out,
     "marks": marks,
     "encoding": encoding,
+    "relay": relay,
 }
 
 

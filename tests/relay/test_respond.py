@@ -22,8 +22,8 @@ from starlette.routing import Route
 
 from tests.support import wire
 from tests.support.asgi import Client
-from tokenstream import AsyncStream, Steps, Stream, aconnect, relay, testing
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream import AsyncStream, Deadlines, Retry, Steps, Stream, aconnect, aresilient, relay, testing
+from tokenstream.errors import MisuseError, StreamError, StreamStalled
 from tokenstream.relay import encoders
 
 pytestmark = pytest.mark.anyio
@@ -186,6 +186,42 @@ async def test_a_failure_after_the_head_is_an_event_of_the_protocol() -> None:
         with pytest.raises(StreamError) as caught:
             Stream(cut.body, format="openai-chat").final()
         assert caught.value.partial.text == text
+
+
+@pytest.mark.parametrize(
+    ("deadlines", "began"), [(Deadlines(first_event=0.05), False), (Deadlines(idle_bytes=0.1), True)]
+)
+async def test_a_silence_that_is_too_long_ends_the_answer(deadlines: Deadlines, began: bool) -> None:
+    """The stream's own deadlines hold: 504 before the first event, an event of the protocol afterwards."""
+    source = Source(*CHUNKS[: 4 if began else 0])
+    client = await sent(AsyncStream(source, deadlines=deadlines))
+
+    assert client.status == (200 if began else 504)
+    assert source.closed.is_set()
+    if began:
+        with pytest.raises(StreamStalled):
+            Stream(client.body).final()
+
+
+async def test_an_answer_that_is_asked_for_again_goes_on_in_one_response() -> None:
+    """What recovers a stream works beneath a relay: its reader sees one answer."""
+    bodies = [Source(*CHUNKS[:5], ends=True), Source(*CHUNKS, ends=True)]
+    stream = aresilient(lambda _: bodies.pop(0), Retry(attempts=2, mode="restart", wait=0.01))
+    client = await sent(stream)
+
+    assert Stream(client.body).final().text == "Let me look."
+    assert b'"restarted"' in client.body
+
+
+async def test_a_guard_that_is_awaited_stops_the_answer() -> None:
+    """The reader is told that it was stopped."""
+
+    async def refuse(_: Any) -> str:
+        return "off topic"
+
+    client = await sent(AsyncStream(Source(*CHUNKS)).guard(refuse, first_tokens=1))
+
+    assert Stream(client.body).final().ending == "stopped"
 
 
 async def test_a_slow_reader_gets_larger_deltas_in_place_of_a_queue() -> None:

@@ -6,10 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.relay._beside import Beside
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, reader_of
 from tokenstream.stream._broadcast_reader import Follower
+from tokenstream.stream._host import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -44,6 +46,8 @@ class EventsIn:
         self._source = found
         reader = reader_of(source) if isinstance(source, StreamBase) else None
         self._of_stream = reader is not None
+        self._driver = reader if isinstance(reader, AsyncDriver) else None
+        self._beside: Beside | None = None
         self._events: Any = None
         self._look = _look_at(reader)
         self._ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
@@ -65,6 +69,8 @@ class EventsIn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._beside is not None:
+            self._beside.close()
         if hasattr(self._source, "__aexit__"):
             await self._source.__aexit__(kind, error, traceback)
         elif hasattr(self._source, "aclose"):
@@ -79,10 +85,21 @@ class EventsIn:
         """
         if self._failed is not None:
             raise self._failed
+        if self._beside is not None:
+            return await self._beside.next()
         if self._events is None:
-            self._events = aiter(self._source)
+            self._begin()
+            return await self.next()
         event: Event = await self._events.__anext__()
         return event
+
+    def _begin(self) -> None:
+        host = running()
+        if self._driver is None or host is None:
+            self._events = aiter(self._source)
+        else:
+            self._beside = Beside(self._driver, host)
+            self._look = self._beside.come
 
     async def come(self) -> list[Event]:
         """Return what has come already, without waiting; what ends the answer is kept for `next`."""
@@ -111,8 +128,6 @@ class EventsIn:
 
 def _look_at(reader: object) -> Callable[[], Awaitable[Event | None]] | None:
     """Return what gives the next event where it has come; None where nothing can tell."""
-    if isinstance(reader, AsyncDriver):
-        return reader.step_now
     if isinstance(reader, Follower):
         look: Callable[[], Awaitable[Event | None]] = partial(
             reader.hub.look_now, partial(reader.hub.take, reader.place)

@@ -97,24 +97,20 @@ class AnswerOutlet(Outlet):
         self._given_at = None
         try:
             event = await self._events.next()
+            batch = merged([event, *await self._events.come()]) if slow else (event,)
+            return b"".join(self._writing.feed(batch))
         except StopAsyncIteration:
             self._over = True
             return self._end()
         except StreamError as error:
             self._over = True
-            return self._told(error)
-        if not slow:
-            return b"".join(self._writing.feed((event,)))
-        return b"".join(self._writing.feed(merged([event, *await self._events.come()])))
+            told = self._writing.fail(error)
+            if told is None:
+                raise
+            return b"".join(told)
 
     def _end(self) -> bytes:
         return b"".join(self._writing.end(self._events.ending))
-
-    def _told(self, error: StreamError) -> bytes:
-        told = self._writing.fail(error)
-        if told is None:
-            raise error
-        return b"".join(told)
 
     def stop(self, reason: str) -> bool:
         return self._events.stop(reason)

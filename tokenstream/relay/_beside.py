@@ -1,0 +1,153 @@
+"""The events of one stream, read as a merge reads several: by what has come, and a bell for what will.
+
+A read of a stream waits with a turn of the loop, a timer and an event of its own each
+time. Here the task that reads the source rings, and one timer stands for the deadlines,
+set again only when it has run out.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tokenstream.stream._reader import LEAST_WAIT
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from anyio import Event as Waiter
+
+    from tokenstream.events import Event
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._host import Host
+
+__all__ = ["Beside"]
+
+
+class Beside:
+    """Reads a stream that nobody else reads.
+
+    Args:
+        driver: Drives it.
+        host: The event loop.
+    """
+
+    def __init__(self, driver: AsyncDriver, host: Host) -> None:
+        self._driver = driver
+        self._loop: asyncio.AbstractEventLoop | None = host.loop if host.name == "asyncio" else None
+        self._rung = False
+        """Something has come since it was looked last."""
+        self._future: asyncio.Future[None] | None = None
+        self._waiter: Waiter | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._steady = False
+        """The timer is early enough, whatever comes until then."""
+        self._since = 0.0
+        """The clock since when nothing has come."""
+        self._late = False
+        """A deadline seems to have passed; what lies there already has had no chance yet."""
+        driver.enter_loop()
+        driver.begin_beside(self)
+
+    async def next(self) -> Event:
+        """Wait for the next event.
+
+        Raises:
+            StopAsyncIteration: There is none.
+            StreamError: The answer failed.
+        """
+        driver = self._driver
+        while True:
+            if self._rung or not driver.is_waiting_beside:
+                event = await self.come()
+                if event is not None:
+                    return event
+            if not self._rung:
+                await self._wait()
+
+    async def come(self) -> Event | None:
+        """Return the next event where it has come."""
+        self._rung = self._late = False
+        driver = self._driver
+        event = driver.glance_beside()
+        return await driver.next_beside(self) if event is None else event
+
+    def set(self) -> None:
+        """Ring: something has come."""
+        self._rung = True
+        if self._future is not None:
+            if not self._future.done():
+                self._future.set_result(None)
+        elif self._waiter is not None:
+            self._waiter.set()
+
+    def close(self) -> None:
+        """Let the timer go."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # -- waiting ---------------------------------------------------------------
+
+    async def _wait(self) -> None:
+        """Wait for the bell, or until a deadline has passed."""
+        driver, loop = self._driver, self._loop
+        if loop is None:
+            await self._wait_in_time()
+            return
+        self._since = driver.clock()
+        if not (self._steady and self._timer is not None):
+            until = driver.idle_until(self._since)
+            self._steady = driver.due > -math.inf and driver.machine.plain
+            self._set_timer(loop, until)
+        self._future = loop.create_future()
+        try:
+            await self._future
+        finally:
+            self._future = None
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop, until: float | None) -> None:
+        """Have the deadlines looked at by then; what is early is left, and set again when it has run out."""
+        if until is None:
+            return
+        when = loop.time() + max(until - self._driver.clock(), LEAST_WAIT)
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._look_at_deadlines, loop)
+
+    def _look_at_deadlines(self, loop: asyncio.AbstractEventLoop) -> None:
+        driver, self._timer = self._driver, None
+        if self._future is None:
+            # It is not waited for; whoever comes to wait sets another one.
+            return
+        until = driver.idle_until(self._since)
+        if until is None or until > driver.clock():
+            self._set_timer(loop, until)
+        elif not self._late:
+            self._late = True
+            self._set_timer(loop, until)
+        else:
+            driver.expire()
+            self.set()
+
+    async def _wait_in_time(self) -> None:
+        from anyio import Event, move_on_after
+
+        driver, late = self._driver, False
+        since = driver.clock()
+        while not self._rung:
+            until = driver.idle_until(since)
+            if until is not None and until <= driver.clock():
+                if late:
+                    driver.expire()
+                    self._rung = True
+                    return
+                late = True
+            self._waiter = Event()
+            try:
+                with move_on_after(None if until is None else max(until - driver.clock(), LEAST_WAIT)):
+                    await self._waiter.wait()
+            finally:
+                self._waiter = None
