@@ -123,7 +123,9 @@ def _asked(attempt: Attempt, asked: Asked) -> Asked:
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:
         kept = [(_bytes(name), _bytes(value)) for name, value in headers_but(options, {"last-event-id"})]
-        named = last_event_id_header(attempt.last_event_id or "")
+        # Lines have no ids of their own, but positions in them.
+        last = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
+        named = last_event_id_header(last)
         return method, url, client, deadlines, {**options, "headers": [*kept, (b"Last-Event-ID", named)]}
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
     # The answer has an address of its own, and what asked for it is no part of what asks for the rest.

@@ -333,6 +333,8 @@ class Recovery:
             return None
         asked = self._retry.mode == "resume"
         reader = machine.reader
+        if reader.ended and not reader.assumed:
+            return None
         if reader.position is not None and (asked or reader.is_kept(machine.accumulator.message)):
             return reader.position
         asked = asked or opener.replays

@@ -16,7 +16,7 @@ from tokenstream.framing import ServerSentEvent
 if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.limits import Limits
-    from tokenstream.message import Ending
+    from tokenstream.message import Ending, Message
 
 __all__ = ["TokenStream"]
 
@@ -106,6 +106,10 @@ class TokenStream(Format):
     def position(self) -> int | None:
         """The position of the last event, after which the relay is asked to go on."""
         return None if self.ended else self.position_seen
+
+    def is_kept(self, message: Message) -> bool:
+        """Say no, though positions are told: only whoever asks knows whether the relay keeps its answers."""
+        return False
 
     def position_of(self, payload: dict[str, Any]) -> int | None:
         """Return the position of an event: the key `at` of a line, or the id of the SSE event."""

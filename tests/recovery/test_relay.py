@@ -1,0 +1,187 @@
+"""A reader of a relay goes on from its last position over cuts at any place, over real sockets."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tests.recovery.attempts import in_each_world
+from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
+from tokenstream import Checkpoint, Retry, Stream, aconnect, connect, relay, testing
+from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamInterrupted
+from tokenstream.events import Event, Resumed
+from tokenstream.relay.encoders._tokenstream import error_record, frame, line, record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SAID = (
+    testing.script(model="m")
+    .reasoning("Hm", " – ", signature="c2ln")
+    .text("Grü", "ße 🌊 ")
+    .tool_call("now", ('{"a":', " 1}"))
+    .usage(input_tokens=3, output_tokens=4)
+    .finish("tool_calls")
+)
+_AGAIN = Retry(mode="resume", wait=0, attempts=50)
+
+
+def _frames(protocol: str) -> list[bytes]:
+    return list(relay.encode(_SAID.stream("anthropic"), protocol, ids=True))
+
+
+def _read(world: str, server: Loopback, retry: Retry = _AGAIN) -> tuple[list[Event], Any, StreamError | None]:
+    """Return the events of an answer, the stream, and the error that ended it."""
+    events: list[Event] = []
+    if world == "sync":
+        with connect(server.url, json={"prompt": "x"}, retry=retry) as stream:
+            try:
+                events.extend(stream)
+            except StreamError as error:
+                return events, stream, error
+            return events, stream, None
+
+    async def main() -> Any:
+        async with aconnect(server.url, json={"prompt": "x"}, retry=retry) as stream:
+            try:
+                async for event in stream:
+                    events.append(event)
+            except StreamError as error:
+                return stream, error
+            return stream, None
+
+    return events, *anyio.run(main, backend=world)
+
+
+def _part(body: bytes, end: Any = FIN) -> Sequence[Any]:
+    return [chunked_head(), *([http_chunk(body)] if body else []), end]
+
+
+def _scripts(frames: list[bytes], cuts: list[int], end: Any) -> tuple[list[Sequence[Any]], list[str | None]]:
+    """Return what a relay sends on each connection, where each is cut, and what it is asked behind.
+
+    Args:
+        frames: All events.
+        cuts: How many bytes come on each connection but the last.
+        end: How each is cut.
+    """
+    scripts: list[Sequence[Any]] = []
+    asked: list[str | None] = [None]
+    at = 0
+    for cut in cuts:
+        body = b"".join(frames[at:])[:cut]
+        scripts.append(_part(body, end))
+        while at < len(frames) - 1 and body.startswith(frames[at]):
+            body = body[len(frames[at]) :]
+            at += 1
+        # An event that lacks its border alone is read all the same, where a line is.
+        at += frames[0][:1] == b"{" and at < len(frames) - 1 and body == frames[at][:-1]
+        asked.append(str(at) if at else None)
+    return [*scripts, _part(b"".join(frames[at:]), LAST_CHUNK)], asked
+
+
+def _holds(world: str, protocol: str, cuts: list[int], end: Any) -> None:
+    frames = _frames(protocol)
+    expected = Stream(frames)
+    events = list(expected)
+    scripts, asked = _scripts(frames, cuts, end)
+    with Loopback(*scripts) as server:
+        found, stream, error = _read(world, server)
+
+    assert error is None
+    assert events == [event for event in found if not isinstance(event, Resumed)]
+    assert expected.message == stream.message
+    assert asked == [request.headers.get("last-event-id") for request in server.requests]
+    assert all(request.method == "POST" for request in server.requests)
+
+
+_LENGTH = sum(map(len, _frames("tokenstream")))
+
+
+@pytest.mark.parametrize("protocol", ["tokenstream", "ndjson"])
+@pytest.mark.parametrize("end", [FIN, RST])
+def test_an_answer_goes_on_wherever_it_was_cut(protocol: str, end: Any) -> None:
+    """Every event comes once, in order, and the relay is asked behind the last one that came whole."""
+    whole = sum(map(len, _frames(protocol)[:-1]))
+    for place in range(len(_frames(protocol)[0]), whole, 53 if end is FIN else 131):
+        _holds("sync", protocol, [place], end)
+
+
+@pytest.mark.slow
+def test_an_answer_goes_on_at_each_byte() -> None:
+    """The law above, for cuts at every place of both framings."""
+    for protocol in ("tokenstream", "ndjson"):
+        frames = _frames(protocol)
+        for place in range(len(frames[0]), sum(map(len, frames[:-1]))):
+            _holds("sync", protocol, [place], FIN)
+
+
+@in_each_world
+def test_an_answer_goes_on_over_many_cuts(world: str) -> None:
+    """However often it is cut, nothing is lost and nothing comes twice."""
+    dice = random.Random(7)
+    for _ in range(3):
+        _holds(world, "tokenstream", [dice.randrange(60, 300) for _ in range(4)], FIN)
+
+
+@in_each_world
+def test_an_error_that_the_relay_tells_is_the_end(world: str) -> None:
+    """Another connection would be told the same: no other one is made, and the error is the relay's."""
+    for error in (StreamInterrupted("no"), ProviderError("no", kind="overloaded")):
+        body = [*_frames("tokenstream")[:5], frame(6, error_record(error))]
+        with Loopback(_part(b"".join(body), LAST_CHUNK), _part(b"", FIN)) as server:
+            _, _, found = _read(world, server)
+        assert type(error) is type(found)
+        assert 1 == len(server.requests)
+
+
+def test_a_relay_that_begins_again_further_back_is_read_up_to_the_position() -> None:
+    """What had come is dropped, and counted; a gap is an error."""
+    frames = _frames("tokenstream")
+    with Loopback(_part(b"".join(frames[:5])), _part(b"".join(frames[2:]), LAST_CHUNK)) as server:
+        events, stream, error = _read("sync", server)
+    assert error is None
+    assert Stream(frames).final() == stream.message
+    assert [3] == [event.dropped for event in events if isinstance(event, Resumed)]
+    with Loopback(_part(b"".join(frames[:5])), _part(b"".join(frames[-3:]), LAST_CHUNK)) as server:
+        _, _, error = _read("sync", server)
+    assert isinstance(error, PositionLost)
+
+
+def test_a_late_reader_may_be_given_merged_deltas() -> None:
+    """Their position is that of the last: nothing is missing before them."""
+    events = list(Stream(_frames("tokenstream")))
+    texts = [number for number, event in enumerate(events) if type(event).__name__ == "TextDelta"]
+    frames = [frame(number, record(event)) for number, event in enumerate(events, 1)]
+    first, last = texts[0], texts[-1]
+    merged = frame(last + 1, record(type(events[first])("Grüße 🌊 ", part=events[first].part)))  # type: ignore[call-arg,arg-type]
+    rest = [merged, *frames[last + 1 :], _frames("tokenstream")[-1]]
+    with Loopback(_part(b"".join(frames[:first])), _part(b"".join(rest), LAST_CHUNK)) as server:
+        _, stream, error = _read("sync", server)
+    assert error is None
+    assert "Grüße 🌊 " == stream.message.text
+
+
+def test_an_answer_goes_on_in_another_process() -> None:
+    """A checkpoint has the position, and what reading on takes."""
+    for place, protocol in ((7, "tokenstream"), (9, "ndjson")):
+        frames = _frames(protocol)
+        with pytest.raises(StreamError) as cut:
+            Stream(frames[:place]).final()
+        kept = Checkpoint.model_validate_json(cut.value.checkpoint.model_dump_json())
+        assert kept.position == place
+        stream = Stream.from_checkpoint(kept, frames[place:])
+        assert Stream(frames).final() == stream.final()
+
+
+def test_without_ids_nothing_is_asked_again() -> None:
+    """A relay that keeps no answers tells no positions, and what broke off is raised."""
+    frames = list(relay.encode(_SAID.stream("anthropic")))
+    with Loopback(_part(b"".join(frames[:5])), _part(b"")) as server:
+        _, _, error = _read("sync", server)
+    assert isinstance(error, StreamError)
+    assert 1 == len(server.requests)
+    assert line(None, b"{}") == b"{}\n"
