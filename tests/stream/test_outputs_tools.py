@@ -155,6 +155,16 @@ def test_an_empty_object_before_the_arguments_is_none_of_them(prefix: list[str],
     assert "Pan\ncakes" == title_in(caught.value)
 
 
+def test_a_first_call_that_may_still_speak_holds_back_the_second() -> None:
+    """Else what showed of the second would be taken back; where the first never speaks, the second counts."""
+    first, *rest = chat_call(0, '{"eggs": 1}')
+    second = chat_call(1, '{"eggs": 2}')
+
+    drafts = Stream([first, *second, *rest, *ended()]).partials(dict[str, int], tool="recipe")
+    assert [{"eggs": 1}] == [draft.value for draft in drafts if draft.value]
+    assert {"eggs": 2} == Stream([first, *second, *ended()]).result(dict[str, int], tool="recipe")
+
+
 def test_arguments_that_never_say_anything_are_not_held_for_ever() -> None:
     """What is looked at again for each fragment stays short."""
     body = [*chat_call(0, " " * 200 + TEXT), *ended()]
