@@ -36,5 +36,5 @@ def test_curl_shows_each_token_before_the_next_one_comes(protocol: str) -> None:
         body = hand.follow(lambda: os.read(shown, 65_536))
 
     assert 0 == curl.returncode
-    assert all(word.strip().encode() in body for word in Hand.words)
+    assert all(word.strip().encode() in body for word in hand.words)
     assert hand.closed.wait(4)

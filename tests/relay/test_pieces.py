@@ -141,7 +141,7 @@ def _events(drawn: list[tuple[str, int, int, str]]) -> list[Event]:
 @example([("piece", 2, 0, "Hm"), ("piece", 2, 0, "Hmm"), ("signed", 2, 0, "so"), ("piece", 2, 0, "!")])
 @example([("piece", 2, 0, "Hm"), ("signed", 2, 0, "so"), ("piece", 2, 0, "!"), ("piece", 2, 0, "?")])
 @example([("piece", 0, 0, "text"), ("piece", 0, 0, "text"), ("piece", 0, 0, "0"), ("piece", 0, 0, "0")])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 def test_pieces_are_sent_in_the_same_bytes(format: str, drawn: list[tuple[str, int, int, str]]) -> None:
     """Whatever they hold, and however parts, calls and choices take turns."""
     _alike(format, _events(drawn))

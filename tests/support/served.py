@@ -23,14 +23,22 @@ class Hand:
     """Gives words as a model does, but waits behind each until it was read at the other end.
 
     Where anything on the way holds a word back, the next one never comes.
+
+    Args:
+        further: How many words follow those that are told apart.
     """
 
-    words = ("One ", "by ", "one, ", "not ", "all ", "at ", "once.")
-
-    def __init__(self) -> None:
+    def __init__(self, further: int = 0) -> None:
+        self.words = ["One ", "by ", "one, ", "not ", "all ", "at ", "once.", *["More."] * further]
         self.closed = threading.Event()
         """The words were read to their end, or whoever read them has let go."""
+        self.given = 0
+        """How many words were given."""
         self._read = threading.Semaphore(1)
+
+    def let(self) -> None:
+        """Let another word come."""
+        self._read.release()
 
     def give(self) -> Iterator[str]:
         """Give the words to a thread."""
@@ -39,6 +47,7 @@ class Hand:
                 if not self._read.acquire(timeout=_PATIENCE):
                     msg = "the word before was held back"
                     raise TimeoutError(msg)
+                self.given += 1
                 yield word
         finally:
             self.closed.set()
@@ -50,16 +59,17 @@ class Hand:
                 with anyio.fail_after(_PATIENCE):
                     while not self._read.acquire(blocking=False):  # noqa: ASYNC110 - a thread releases it
                         await anyio.sleep(0.005)
+                self.given += 1
                 yield word
         finally:
             self.closed.set()
 
-    def follow(self, read: Callable[[], bytes], *, until: str = "once.") -> bytes:
-        """Return a body as it was read: word by word up to one, and from the last one to its end.
+    def follow(self, read: Callable[[], bytes], *, until: str | None = None) -> bytes:
+        """Return a body as it was read, each word before the next one comes.
 
         Args:
             read: Returns the next bytes of the body, b"" at its end.
-            until: The word after which nothing more is read.
+            until: The word after which nothing more is read; None to read to the end.
         """
         body = b""
         for word in self.words:
@@ -67,9 +77,9 @@ class Hand:
                 piece = read()
                 assert piece, f"the body ended before {word!r}: {body!r}"
                 body += piece
-            if word.strip() == until and until != self.words[-1]:
+            if word.strip() == until:
                 return body
-            self._read.release()
+            self.let()
         while piece := read():
             body += piece
         return body
