@@ -197,6 +197,7 @@ PUBLIC: dict[str, list[str]] = {
         "ValueStart",
     ],
     "tokenstream.relay": [
+        "RedisJournal",
         "Response",
         "encode",
         "headers",
@@ -215,6 +216,7 @@ PUBLIC: dict[str, list[str]] = {
         "JournalUnavailable",
         "MemoryJournal",
         "Page",
+        "RedisJournal",
         "State",
         "Storage",
         "UnknownAnswer",

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from tokenstream.relay._response import Response
     from tokenstream.relay._shutdown import shut_down
     from tokenstream.relay._websocket import websocket
+    from tokenstream.relay.journal import RedisJournal
 
-__all__ = ["Response", "encode", "headers", "payloads", "respond", "shut_down", "websocket"]
+__all__ = ["RedisJournal", "Response", "encode", "headers", "payloads", "respond", "shut_down", "websocket"]
 
 __getattr__, __dir__ = lazily(
     globals(),
     {
         "Response": "_kind",
+        "RedisJournal": "journal",
         "encode": "_encode",
         "headers": "_protocols",
         "payloads": "_encode",

@@ -12,6 +12,7 @@ from tokenstream.relay.journal._errors import (
 from tokenstream.relay.journal._follower import Entry
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._memory import MemoryJournal
+from tokenstream.relay.journal._redis import RedisJournal
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "JournalUnavailable",
     "MemoryJournal",
     "Page",
+    "RedisJournal",
     "State",
     "Storage",
     "UnknownAnswer",

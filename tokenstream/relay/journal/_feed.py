@@ -111,6 +111,10 @@ class Feed:
                 if page is None or page.state.begin > self.end + 1:
                     self.fail(AnswerExpired("what comes next in this answer is no longer held"))
                     break
+                if page.state.end < self.end and not page.records:
+                    # A database that came back from an older copy of itself.
+                    self.fail(AnswerExpired("the journal has lost the end of this answer"))
+                    break
                 self._take(page)
                 if self._found_dead(page.state):
                     await self._bury()

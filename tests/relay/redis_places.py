@@ -1,0 +1,43 @@
+"""What tests of journals in a Redis have in common: servers, and journals of several processes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.support.redis_servers import RedisServer
+from tokenstream.relay import RedisJournal
+
+__all__ = ["anyio_backend", "client_of", "server", "two_journals"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server for the tests of a module."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(params=["asyncio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """The only backend that redis-py has."""
+    return request.param
+
+
+def client_of(server: RedisServer, **options: Any) -> Redis:
+    return Redis(unix_socket_path=server.path, **options)
+
+
+@asynccontextmanager
+async def two_journals(
+    server: RedisServer, **options: Any
+) -> AsyncGenerator[tuple[RedisJournal, RedisJournal, Redis]]:
+    """Give journals of two processes, and a client beside them."""
+    async with client_of(server) as one, client_of(server) as other, client_of(server) as beside:
+        await beside.flushall()
+        async with RedisJournal(one, **options) as a, RedisJournal(other, **options) as b:
+            yield a, b, beside

@@ -1,0 +1,233 @@
+"""`RedisJournal`: what a Redis does beside the laws of all journals, and what it is made with."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import redis
+
+from tests.relay.journals import Answer, message_of, read, texts_of
+from tests.relay.redis_places import anyio_backend, client_of, server, two_journals
+from tests.support.redis_servers import RedisServer
+from tokenstream import relay
+from tokenstream.errors import MisuseError
+from tokenstream.relay.journal import AnswerExpired, Entry, JournalError
+
+__all__ = ["anyio_backend", "server"]
+
+anyio_tests = pytest.mark.anyio
+
+
+@anyio_tests
+async def test_an_event_reaches_another_process_at_once(server: RedisServer) -> None:
+    """Readers are told of what was written, long before they would look by themselves."""
+    async with two_journals(server, lease=60.0) as (one, other, _):
+        answer = Answer("Hel")
+        id = await one.start(answer.stream)
+        reader = other.follow(id)
+        for _ in range(3):
+            await anext(reader)
+        waits = list[float]()
+        for number in range(5):
+            await anyio.sleep(0.05)
+            before = time.monotonic()
+            answer.send(str(number))
+            await anext(reader)
+            waits.append(time.monotonic() - before)
+        assert "stopped" == await other.stop(id)
+        with anyio.fail_after(5):
+            await answer.gone.wait()
+
+    assert min(waits) < 1.0
+
+
+@anyio_tests
+async def test_connections_do_not_grow_with_readers(server: RedisServer) -> None:
+    """A process has one connection for being told, and eight at most for the rest."""
+    async with two_journals(server) as (one, other, beside):
+        answers = [Answer(*map(str, range(20))) for _ in range(30)]
+        ids = [await one.start(answer.stream) for answer in answers]
+        found = list[list[Entry]]()
+
+        async def follow(id: str) -> None:
+            found.append(await read(other, id))
+
+        async with anyio.create_task_group() as tasks:
+            for id in ids:
+                for _ in range(10):
+                    tasks.start_soon(follow, id)
+            await anyio.sleep(0.2)
+            for answer in answers:
+                answer.send(*map(str, range(20, 30)), over=True)
+        clients: Any = await beside.info("clients")
+
+    assert 300 == len(found)
+    assert {"".join(map(str, range(30)))} == texts_of(*found)
+    assert clients["connected_clients"] <= 2 * 9 + 1
+
+
+@anyio_tests
+async def test_keys_have_the_prefix_and_one_tag_for_each_answer(server: RedisServer) -> None:
+    """All keys of an answer lie on one node of a cluster, whatever its id; others stay."""
+    async with two_journals(server, prefix="chat:") as (one, other, beside):
+        await beside.set("mine", "1")
+        for id in ("plain", "a{b}c", "}{", "ü 🌊"):
+            await one.start(Answer("x", over=True).stream, id=id)
+            assert {"x"} == texts_of(await read(other, id))
+        names: list[Any] = await beside.keys()
+        keys = {name.decode() for name in names} - {"mine"}
+        tags = [key.removeprefix("chat:{").partition("}:")[0] for key in keys]
+        lives = [await beside.ttl(key) for key in keys]
+
+    assert all(key.startswith("chat:{") for key in keys)
+    assert 8 == len(keys)
+    assert 4 == len(set(tags))
+    assert not [tag for tag in tags if "{" in tag or "}" in tag]
+    assert min(lives) > 0
+
+
+@anyio_tests
+async def test_two_prefixes_know_nothing_of_each_other(server: RedisServer) -> None:
+    """Two applications in one database have answers of the same id."""
+    async with (
+        two_journals(server, prefix="a:") as (one, _, beside),
+        relay.RedisJournal(beside, prefix="b:") as other,
+    ):
+        await one.start(Answer("one", over=True).stream, id="id")
+        await other.start(Answer("other", over=True).stream, id="id")
+
+        assert {"one"} == texts_of(await read(one, "id"))
+        assert {"other"} == texts_of(await read(other, "id"))
+
+
+@anyio_tests
+async def test_a_server_that_comes_back_costs_nothing(tmp_path: Path) -> None:
+    """Started again from its log, it has all; writer and readers go on, with nothing lost or doubled."""
+    with RedisServer(tmp_path, appendonly="yes", appendfsync="always") as server:
+        async with two_journals(server, lease=20.0) as (one, other, _):
+            answer = Answer("0 ")
+            id = await one.start(answer.stream)
+            found = list[list[Entry]]()
+
+            async def follow(journal: relay.RedisJournal) -> None:
+                with anyio.fail_after(40):
+                    found.append([entry async for entry in journal.follow(id)])
+
+            async with anyio.create_task_group() as tasks:
+                for journal in (one, other, other):
+                    tasks.start_soon(follow, journal)
+                for number in range(1, 21):
+                    answer.send(f"{number} ")
+                    await anyio.sleep(0.02)
+                    if number in {7, 14}:
+                        server.kill()
+                        answer.send("and ")
+                        await anyio.sleep(0.1)
+                        await anyio.to_thread.run_sync(server.start)
+                answer.end()
+            late = await read(other, id)
+
+    whole = "".join(f"{number} " + "and " * (number in {7, 14}) for number in range(21))
+    assert {whole} == texts_of(late, *found)
+    assert all([entry.record for entry in entries] == [entry.record for entry in late] for entries in found)
+    assert [*range(1, len(late) + 1)] == [entry.position for entry in late]
+
+
+@anyio_tests
+async def test_a_server_that_has_forgotten_all_is_told(tmp_path: Path) -> None:
+    """Without a log it comes back empty: readers hear of it, and the provider's connection is closed."""
+    with RedisServer(tmp_path) as server:
+        async with two_journals(server, lease=2.0) as (one, other, _):
+            answer = Answer("Hel")
+            id = await one.start(answer.stream)
+            reader = other.follow(id)
+            got = [await anext(reader) for _ in range(3)]
+            server.kill()
+            await anyio.to_thread.run_sync(server.start)
+            answer.send("lo")
+            with anyio.fail_after(10):
+                with pytest.raises(JournalError) as caught:
+                    got += [entry async for entry in reader]
+                await answer.gone.wait()
+
+    assert "Hel" == message_of(got)[0].text
+    assert caught.value.status in {404, 410}
+
+
+@anyio_tests
+async def test_an_end_that_was_lost_is_told(server: RedisServer) -> None:
+    """A server that came back from an older copy has less than a reader, who is told, and never misled."""
+    async with two_journals(server, lease=2.0) as (one, other, beside):
+        answer = Answer("Hel", "lo", " wor", "ld")
+        id = await one.start(answer.stream)
+        reader = other.follow(id)
+        got = [await anext(reader) for _ in range(6)]
+        key = f"tokenstream:{{{id}}}"
+        await beside.xdel(f"{key}:records", "5-0", "6-0")
+        await beside.hset(f"{key}:state", "end", "4")
+        answer.send("!")
+        with anyio.fail_after(10):
+            with pytest.raises(AnswerExpired, match="lost the end"):
+                got += [entry async for entry in reader]
+            await answer.gone.wait()
+
+    assert "Hello world" == message_of(got)[0].text
+
+
+@anyio_tests
+async def test_records_that_were_evicted_are_never_skipped(server: RedisServer) -> None:
+    """Where Redis makes room for others, readers that are behind are told, and those that are not go on."""
+    async with two_journals(server) as (one, other, beside):
+        answer = Answer("Hel")
+        id = await one.start(answer.stream)
+        reader = other.follow(id)
+        got = [await anext(reader) for _ in range(3)]
+        await beside.delete(f"tokenstream:{{{id}}}:records")
+        answer.send("lo", over=True)
+        got += [entry async for entry in reader]
+        with pytest.raises(AnswerExpired):
+            await read(one, id, after=1)
+
+    assert "Hello" == message_of(got)[0].text
+
+
+@pytest.mark.parametrize(
+    "client", [redis.Redis(), None, "redis://localhost"], ids=["sync", "none", "address"]
+)
+def test_a_client_that_is_none_is_refused(client: Any) -> None:
+    """A client that blocks would stop the loop: the error says which one is meant."""
+    with pytest.raises(MisuseError, match=r"takes a redis\.asyncio\.Redis, and .* is none"):
+        relay.RedisJournal(client)
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"prefix": ""}, {"prefix": "a{"}, {"max_bytes": 0}, {"expire": -1}], ids=repr
+)
+def test_bounds_that_hold_nothing_are_refused(server: RedisServer, bounds: dict[str, Any]) -> None:
+    """A prefix that splits the keys of an answer, or a bound of nothing, is told at once."""
+    with pytest.raises(MisuseError, match=r"prefix|max_bytes"):
+        relay.RedisJournal(client_of(server), **bounds)
+
+
+def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """redis-py is an extra."""
+    client: Any = object()
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    with pytest.raises(MisuseError, match=r'pip install "llm-tokenstream\[redis\]"'):
+        relay.RedisJournal(client)
+
+
+def test_under_trio_it_is_told(server: RedisServer) -> None:
+    """redis-py runs under asyncio alone."""
+
+    async def enter() -> None:
+        async with relay.RedisJournal(client_of(server)):
+            pass
+
+    with pytest.raises(MisuseError, match="under asyncio alone"):
+        anyio.run(enter, backend="trio")

@@ -1,0 +1,52 @@
+"""A Redis as the place of journals: the laws of all storages, and those of all journals."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.relay.journal_laws import JournalLaws
+from tests.relay.redis_places import anyio_backend, client_of, server
+from tests.relay.storage_laws import Opened, StorageLaws
+from tests.support.redis_servers import RedisServer
+from tokenstream.relay.journal._redis import RedisStorage
+from tokenstream.relay.journal._storage import Storage
+
+__all__ = ["anyio_backend", "server"]
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def opened_in_redis(server: RedisServer) -> Opened:
+    @asynccontextmanager
+    async def opened(**bounds: Any) -> AsyncGenerator[tuple[Storage, Storage]]:
+        async with client_of(server) as one, client_of(server, decode_responses=True) as other:
+            await one.flushall()
+            storages = RedisStorage(one, **bounds), RedisStorage(other, **bounds)
+            try:
+                yield storages
+            finally:
+                for storage in storages:
+                    await storage.aclose()
+
+    return opened
+
+
+class TestRedisStorage(StorageLaws):
+    """Every law of storages, between a client that decodes and one that does not."""
+
+    @pytest.fixture
+    def opened(self, opened_in_redis: Opened) -> Opened:
+        return opened_in_redis
+
+
+class TestRedisJournal(JournalLaws):
+    """Every law of journals."""
+
+    @pytest.fixture
+    def opened(self, opened_in_redis: Opened) -> Opened:
+        return opened_in_redis

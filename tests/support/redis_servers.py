@@ -1,0 +1,69 @@
+"""Real Redis servers on loopback, of Debian's package, each with its files in a folder of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Self
+
+from tests.support.proxies import program
+
+__all__ = ["RedisServer"]
+
+_PATIENCE = 10.0
+"""Seconds after which a server does not start."""
+
+
+class RedisServer(AbstractContextManager["RedisServer"]):
+    """A server on a socket in a folder, which can be killed and started again.
+
+    Args:
+        folder: Where its files go.
+        options: More of its configuration, such as `appendonly="yes"`.
+    """
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        self.path = str(folder / "redis.sock")
+        """The address of its socket."""
+        self._folder = folder
+        self._options = {"save": "", "appendonly": "no", **options}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        given = {"port": "0", "unixsocket": self.path, "dir": str(self._folder), **self._options}
+        told = [word for name, value in given.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen(
+            [program("redis-server", "redis-server"), *told],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        from redis import Redis
+        from redis.exceptions import ConnectionError as NotThere
+
+        until = time.monotonic() + _PATIENCE
+        with Redis(unix_socket_path=self.path) as client:
+            while True:
+                try:
+                    client.ping()
+                except NotThere:
+                    assert time.monotonic() < until, "redis-server does not start"
+                    time.sleep(0.02)
+                else:
+                    return
+
+    def kill(self) -> None:
+        """Kill it as a crash does: nothing is saved that was not."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()

@@ -1,0 +1,223 @@
+"""Journals in a Redis, for answers that several server processes produce and follow."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from hashlib import sha1
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from tokenstream.errors import MisuseError
+from tokenstream.relay.journal._errors import JournalUnavailable
+from tokenstream.relay.journal._journal import Journal
+from tokenstream.relay.journal._redis_scripts import APPEND, ASK_STOP, BEAT, BURY, CREATE, READ
+from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from redis.asyncio import Redis
+
+    from tokenstream.relay.journal._storage import Asked
+
+__all__ = ["RedisJournal", "RedisStorage"]
+
+_AT_ONCE = 8
+"""Commands that are under way at once, each of which takes a connection of the client's pool."""
+_GRACE = 60.0
+"""Seconds, beside all others, for which an answer is kept that has lost its producer."""
+
+ClientT = TypeVar("ClientT")
+
+
+class RedisStorage(Storage):
+    """Keeps answers in a Redis, in streams: one hash tag for the keys of an answer.
+
+    Args:
+        client: A client of redis-py, for asyncio; it is not closed here.
+        prefix: What the keys begin with.
+        max_bytes: Bytes of records that are held of one answer; the oldest are trimmed.
+        expire: Seconds for which an answer that has ended is held.
+
+    Raises:
+        MisuseError: The client is none, or is one that blocks; a bound would hold nothing.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        prefix: str = "tokenstream:",
+        max_bytes: int = 16 * 1024 * 1024,
+        expire: float = 3600.0,
+    ) -> None:
+        if max_bytes < 1 or expire < 0:
+            raise MisuseError("max_bytes is at least 1, and expire is not negative")
+        if "{" in prefix or not prefix:
+            raise MisuseError(f"prefix={prefix!r} is empty, or has a brace, which cuts keys of Redis in two")
+        known = _checked(client)
+        from redis.exceptions import NoScriptError, RedisError
+
+        from tokenstream.relay.journal._redis_bells import Bells
+
+        self._failures = (RedisError, OSError)
+        self._unknown = NoScriptError
+        self._prefix = prefix
+        self._most = max_bytes
+        self._expire = expire
+        self._client: Any = known
+        self._bells = Bells(known)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
+        owned = [0, ""] if owner is None else [1, owner]
+        return bool(await self._run(CREATE, id, token, _ms(lease), self._keep(lease), *owned))
+
+    async def append(
+        self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
+    ) -> None:
+        options = [_ms(lease), int(over), _ms(self._expire), self._keep(lease), self._most]
+        if not await self._run(APPEND, id, self._name(id, "news"), token, first, *options, *records):
+            raise Fenced
+
+    async def beat(self, id: str, token: str, *, lease: float) -> str | None:
+        is_ours, *reason = await self._run(BEAT, id, token, _ms(lease), self._keep(lease))
+        if not is_ours:
+            raise Fenced
+        return reason[0].decode() if reason and reason[0] is not None else None
+
+    async def bury(self, id: str, records: Sequence[bytes]) -> bool:
+        options = [self._name(id, "news"), _ms(self._expire), self._most]
+        return bool(await self._run(BURY, id, *options, *records))
+
+    async def ask_stop(self, id: str, reason: str) -> Asked:
+        asked: Asked = (await self._run(ASK_STOP, id, self._name(id, "stop"), reason)).decode()
+        return asked
+
+    async def read(self, id: str, after: int, limit: int) -> Page | None:
+        found = await self._run(READ, id, after, limit)
+        if found is None:
+            return None
+        begin, end, over, alive, records, owner, _ = found
+        state = State(None if owner is None else owner.decode(), begin, end, bool(over), bool(alive))
+        return Page(state, after + 1, tuple(records))
+
+    async def wait(self, id: str, after: int) -> None:
+        async def has_changed() -> bool:
+            page = await self.read(id, after, 0)
+            return page is None or page.state.over or page.state.end > after
+
+        await self._bells.wait(
+            self._name(id, "news"), lambda news: news == "over" or int(news) > after, has_changed
+        )
+
+    async def wait_stop(self, id: str) -> None:
+        async def has_changed() -> bool:
+            found = await self._run(READ, id, 0, 0)
+            return found is None or bool(found[2]) or (found[6] is not None)
+
+        await self._bells.wait(self._name(id, "stop"), lambda _: True, has_changed)
+
+    async def aclose(self) -> None:
+        await self._bells.aclose()
+
+    # -- within ------------------------------------------------------------
+
+    def _name(self, id: str, what: str) -> str:
+        # A brace within would end the tag that keeps the keys of an answer on one node.
+        return f"{self._prefix}{{{quote(id, safe='')}}}:{what}"
+
+    def _keep(self, lease: float) -> int:
+        """Return how long an answer is kept that nobody writes any more, in milliseconds."""
+        return _ms(2 * self._expire + 10 * lease + _GRACE)
+
+    async def _run(self, script: str, id: str, *arguments: Any) -> Any:  # noqa: ANN401 - what a script takes and gives
+        keys = [self._name(id, what) for what in ("state", "records", "alive")]
+        given = (len(keys), *keys, *arguments)
+        run = self._client.execute_command
+        try:
+            async with self._turns:
+                try:
+                    # Bytes come back as they are, whatever the client does for others.
+                    return await run("EVALSHA", _name_of(script), *given, NEVER_DECODE=True)
+                except self._unknown:
+                    return await run("EVAL", script, *given, NEVER_DECODE=True)
+        except self._failures as error:
+            raise JournalUnavailable(f"the journal's Redis cannot be used now: {error!r}") from error
+
+
+class RedisJournal(Journal):
+    """Keeps answers in a Redis: for server processes and machines that follow and stop each other's answers.
+
+    Takes redis-py (`pip install "llm-tokenstream[redis]"`), and so runs under asyncio.
+    A process has one connection for being told of changes, and a few for the rest,
+    however many readers it has.
+
+    Args:
+        client: A `redis.asyncio.Redis`, which stays the application's: it is not closed here.
+        prefix: What the keys in Redis begin with.
+        max_bytes: Bytes of records that are held of one answer; the oldest are trimmed,
+            and a reader that still needs them is told so.
+        expire: Seconds for which an answer that has ended is held.
+        lease: Seconds within which readers learn that a producer is dead.
+        drain: Seconds that producers run on when the journal is left.
+        raw: Whether the provider's ids, payloads and words are written, too.
+
+    Raises:
+        MisuseError: The client is none for asyncio; a bound would hold nothing.
+
+    Example:
+        >>> from redis.asyncio import Redis
+        >>> RedisJournal(Redis(), prefix="chat:")
+        <RedisJournal: 0 answers are being produced>
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        prefix: str = "tokenstream:",
+        max_bytes: int = 16 * 1024 * 1024,
+        expire: float = 3600.0,
+        lease: float = 15.0,
+        drain: float = 30.0,
+        raw: bool = False,
+    ) -> None:
+        storage = RedisStorage(client, prefix=prefix, max_bytes=max_bytes, expire=expire)
+        super().__init__(storage, lease=lease, drain=drain, raw=raw)
+
+    async def __aenter__(self) -> Self:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError as error:
+            raise MisuseError("RedisJournal runs under asyncio alone, as redis-py does") from error
+        return await super().__aenter__()
+
+
+def _checked(client: ClientT) -> ClientT:
+    """Return a client that does not block.
+
+    Raises:
+        MisuseError: It is something else, or redis-py is not there.
+    """
+    try:
+        from redis.asyncio import Redis
+    except ImportError as error:
+        msg = 'RedisJournal takes redis-py: install it with pip install "llm-tokenstream[redis]"'
+        raise MisuseError(msg) from error
+    if not isinstance(client, Redis):
+        kind = f"{type(client).__module__}.{type(client).__qualname__}"
+        raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, and {kind} is none")
+    return client
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+@cache
+def _name_of(script: str) -> str:
+    """Return the name under which Redis knows a script that it has run before."""
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,163 @@
+"""Scripts that Redis runs: each is one step of a journal's storage, done as a whole or not at all.
+
+An answer has three keys: a hash that says where it stands, a stream with its
+records (the position 7 is the id 7-0), and one that lives as long as the
+producer's lease. All times are milliseconds.
+"""
+
+from __future__ import annotations
+
+__all__ = ["APPEND", "ASK_STOP", "BEAT", "BURY", "CREATE", "READ"]
+
+_KEYS = """
+local meta, records, alive = KEYS[1], KEYS[2], KEYS[3]
+local function live(lease)
+  if lease > 0 then redis.call('SET', alive, '1', 'PX', lease) else redis.call('DEL', alive) end
+end
+local function last_for(keep)
+  redis.call('PEXPIRE', meta, keep)
+  redis.call('PEXPIRE', records, keep)
+end
+local function finish(expire)
+  redis.call('HSET', meta, 'over', '1')
+  redis.call('DEL', alive)
+  if expire > 0 then redis.call('PEXPIRE', records, expire) else redis.call('DEL', records) end
+  redis.call('PEXPIRE', meta, math.max(2 * expire, 1))
+end
+"""
+_WRITE = """
+local function number_of(id)
+  return tonumber(string.match(id, '^%d+'))
+end
+local function write(from, last, held, most)
+  for at = from, #ARGV do
+    last = last + 1
+    held = held + #ARGV[at]
+    redis.call('XADD', records, string.format('%.0f-0', last), 'r', ARGV[at])
+  end
+  local left = redis.call('XLEN', records)
+  while held > most and left > 1 do
+    local first
+    for _, old in ipairs(redis.call('XRANGE', records, '-', '+', 'COUNT', 100)) do
+      if held <= most or left <= 1 then break end
+      first = number_of(old[1]) + 1
+      held = held - #old[2][2]
+      left = left - 1
+    end
+    redis.call('XTRIM', records, 'MINID', string.format('%.0f-0', first))
+  end
+  redis.call('HSET', meta, 'end', string.format('%.0f', last), 'held', string.format('%.0f', held))
+  return last
+end
+"""
+
+CREATE = (
+    _KEYS
+    + """
+local token, lease, keep, owned, owner = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+if redis.call('EXISTS', meta) == 1 then
+  return redis.call('HGET', meta, 'token') == token and 1 or 0
+end
+redis.call('DEL', records)
+redis.call('HSET', meta, 'token', token, 'end', '0', 'held', '0', 'over', '0')
+if owned == '1' then redis.call('HSET', meta, 'owner', owner) end
+live(lease)
+last_for(keep)
+return 1
+"""
+)
+"""Begin an answer: 1 where it is this producer's, 0 where it is another's."""
+
+APPEND = (
+    _KEYS
+    + _WRITE
+    + """
+local channel, token, first, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local over, expire, keep, most = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local told = redis.call('HMGET', meta, 'token', 'end', 'over', 'held')
+if told[1] ~= token then return 0 end
+local last, is_over = tonumber(told[2]), told[3] == '1'
+local from = 9 + math.max(last + 1 - first, 0)
+if first > last + 1 or (is_over and from <= #ARGV) then return 0 end
+if is_over then return 1 end
+live(lease)
+last = write(from, last, tonumber(told[4]), most)
+if over == '1' then
+  finish(expire)
+  redis.call('PUBLISH', channel, 'over')
+else
+  last_for(keep)
+  redis.call('PUBLISH', channel, string.format('%.0f', last))
+end
+return 1
+"""
+)
+"""Write records, and end the answer behind them: 0 where the producer is fenced off."""
+
+BEAT = (
+    _KEYS
+    + """
+local token, lease, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local told = redis.call('HMGET', meta, 'token', 'over', 'reason')
+if told[1] ~= token then return {0} end
+if told[2] ~= '1' then
+  live(lease)
+  last_for(keep)
+end
+return {1, told[3]}
+"""
+)
+"""Give a sign of life: whether the answer is still the producer's, and why it is to stop."""
+
+BURY = (
+    _KEYS
+    + _WRITE
+    + """
+local channel, expire, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local told = redis.call('HMGET', meta, 'end', 'over', 'held')
+if not told[1] or told[2] == '1' or redis.call('EXISTS', alive) == 1 then return 0 end
+redis.call('HSET', meta, 'token', '')
+write(4, tonumber(told[1]), tonumber(told[3]), most)
+finish(expire)
+redis.call('PUBLISH', channel, 'over')
+return 1
+"""
+)
+"""End the answer of a dead producer: 0 where there is none."""
+
+ASK_STOP = (
+    _KEYS
+    + """
+local channel, reason = ARGV[1], ARGV[2]
+local told = redis.call('HMGET', meta, 'token', 'over', 'reason')
+if not told[1] then return 'unknown' end
+if told[2] == '1' then return 'ended' end
+if not told[3] then
+  redis.call('HSET', meta, 'reason', reason)
+  redis.call('PUBLISH', channel, 'stop')
+end
+return 'asked'
+"""
+)
+"""Note that the answer is to stop, and why; what was noted first counts."""
+
+READ = (
+    _KEYS
+    + """
+local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local told = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason')
+if not told[1] then return false end
+local begin = tonumber(told[1]) + 1
+local oldest = redis.call('XRANGE', records, '-', '+', 'COUNT', 1)[1]
+if oldest then begin = tonumber(string.match(oldest[1], '^%d+')) end
+local found = {}
+if limit > 0 and after + 1 >= begin then
+  local from = string.format('%.0f-0', after + 1)
+  for at, each in ipairs(redis.call('XRANGE', records, from, '+', 'COUNT', limit)) do
+    found[at] = each[2][2]
+  end
+end
+return {begin, tonumber(told[1]), tonumber(told[2]), redis.call('EXISTS', alive), found, told[3], told[4]}
+"""
+)
+"""Return where the answer stands, its records behind a position, its owner, and why it is to stop."""
