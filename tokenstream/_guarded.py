@@ -92,7 +92,7 @@ class GuardedMachine(Machine):
 
     def hold_back(self, hold: Hold) -> None:
         """Hold back what comes next; the message does not have it before it is given."""
-        hold.ready.extend(self._left)
+        hold.take_left(self._left)
         self._left, self._giving = [], ([], self._given)
         self._hold, self.holding = hold, True
         self.take = hold.has_content

@@ -104,6 +104,13 @@ class Hold:
         self._held = [*other.held]
         self.ready.extend(other.ready)
 
+    def take_left(self, events: list[Event]) -> None:
+        """Take what was left at the end of a connection: it is given next, but behind what is held."""
+        if not self._held:
+            self.ready.extend(events)
+        for event in events if self._held else ():
+            self.keep(event)
+
     def release(self, *, failed: bool) -> None:
         """Make what was held ready to be given.
 

@@ -111,12 +111,18 @@ def test_an_answer_goes_on_wherever_it_was_cut(protocol: str, end: Any) -> None:
 
 
 @pytest.mark.slow
-def test_an_answer_goes_on_at_each_byte() -> None:
-    """The law above, for cuts at every place of both framings."""
-    for protocol in ("tokenstream", "ndjson"):
-        frames = _frames(protocol)
-        for place in range(len(frames[0]), sum(map(len, frames[:-1]))):
-            _holds("sync", protocol, [place], FIN)
+@pytest.mark.parametrize("protocol", ["tokenstream", "ndjson"])
+def test_an_answer_goes_on_at_each_byte(protocol: str) -> None:
+    """The law above, for cuts at every place."""
+    frames = _frames(protocol)
+    for place in range(len(frames[0]), sum(map(len, frames[:-1]))):
+        _holds("sync", protocol, [place], FIN)
+
+
+def test_what_a_cut_lets_through_stays_behind_what_is_held() -> None:
+    """An event that lacks its border alone is read; the head, which waits for more, comes before it."""
+    frames = _frames("tokenstream")
+    _holds("sync", "tokenstream", [len(frames[0]) + len(frames[1]) - 2], FIN)
 
 
 @in_each_world
