@@ -194,7 +194,7 @@ class JournalLaws:
     async def test_an_upstream_that_fails_is_told_to_all(self, opened: Opened) -> None:
         """An error in the middle of the answer ends it for every reader, with its class and the partial."""
 
-        async def failing() -> Any:
+        async def failing() -> AsyncGenerator[Any]:
             yield TextDelta("Hel")
             raise ProviderError("private words", kind="overloaded")
 
@@ -212,7 +212,7 @@ class JournalLaws:
     async def test_a_bug_in_one_answer_ends_no_other(self, opened: Opened) -> None:
         """Whatever a source raises ends its own answer, as a failure of the server's."""
 
-        async def broken() -> Any:
+        async def broken() -> AsyncGenerator[Any]:
             yield TextDelta("Hel")
             raise ZeroDivisionError("private words")
 
@@ -231,7 +231,7 @@ class JournalLaws:
     ) -> None:
         """`open_within` gives the upstream's own error to the caller; what is slow goes on in the journal."""
 
-        async def refused() -> Any:
+        async def refused() -> AsyncGenerator[Any]:
             for event in list[TextDelta]():
                 yield event
             raise ProviderError("no", kind="rate_limited", retry_after=3.0)
@@ -284,7 +284,7 @@ class JournalLaws:
         """An iterable of events that waits is cancelled and closed."""
         closed: list[bool] = []
 
-        async def waiting() -> Any:
+        async def waiting() -> AsyncGenerator[Any]:
             try:
                 yield TextDelta("Hel")
                 await anyio.sleep_forever()
@@ -337,11 +337,11 @@ class JournalLaws:
 
     async def test_a_silent_model_is_not_taken_for_dead(self, opened: Opened) -> None:
         """A producer that waits gives signs of life."""
+        found: list[Entry] = []
         async with _two(opened, lease=_LEASE) as (one, other, *_):
             answer = Answer("Hel")
             id = await one.start(answer.stream)
             async with anyio.create_task_group() as tasks:
-                found: list[Entry] = []
 
                 async def follow() -> None:
                     found.extend(await read(other, id))

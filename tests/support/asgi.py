@@ -38,6 +38,8 @@ class Client:
             "server": ("127.0.0.1", 2),
             "state": {},
         }
+        self.request = b"{}"
+        """The body of the request."""
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.bodies: list[bytes] = []
@@ -72,7 +74,7 @@ class Client:
     async def receive(self) -> dict[str, Any]:
         if not self._asked:
             self._asked = True
-            return {"type": "http.request", "body": b"{}", "more_body": False}
+            return {"type": "http.request", "body": self.request, "more_body": False}
         await self._gone.wait()
         return {"type": "http.disconnect"}
 

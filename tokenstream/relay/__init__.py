@@ -8,25 +8,65 @@ from tokenstream._lazy import lazily
 
 if TYPE_CHECKING:
     from tokenstream.relay._encode import encode, payloads
+    from tokenstream.relay._follow import follow, stop
     from tokenstream.relay._protocols import headers
     from tokenstream.relay._respond import respond
     from tokenstream.relay._response import Response
+    from tokenstream.relay._routes import routes
     from tokenstream.relay._shutdown import shut_down
     from tokenstream.relay._websocket import websocket
-    from tokenstream.relay.journal import RedisJournal
+    from tokenstream.relay.journal import (
+        AnswerExpired,
+        Journal,
+        JournalError,
+        JournalUnavailable,
+        MemoryJournal,
+        RedisJournal,
+        UnknownAnswer,
+        UnknownPosition,
+    )
 
-__all__ = ["RedisJournal", "Response", "encode", "headers", "payloads", "respond", "shut_down", "websocket"]
+__all__ = [
+    "AnswerExpired",
+    "Journal",
+    "JournalError",
+    "JournalUnavailable",
+    "MemoryJournal",
+    "RedisJournal",
+    "Response",
+    "UnknownAnswer",
+    "UnknownPosition",
+    "encode",
+    "follow",
+    "headers",
+    "payloads",
+    "respond",
+    "routes",
+    "shut_down",
+    "stop",
+    "websocket",
+]
 
 __getattr__, __dir__ = lazily(
     globals(),
     {
-        "Response": "_kind",
+        "AnswerExpired": "journal",
+        "Journal": "journal",
+        "JournalError": "journal",
+        "JournalUnavailable": "journal",
+        "MemoryJournal": "journal",
         "RedisJournal": "journal",
+        "Response": "_kind",
         "encode": "_encode",
         "headers": "_protocols",
         "payloads": "_encode",
+        "UnknownAnswer": "journal",
+        "UnknownPosition": "journal",
+        "follow": "_follow",
         "respond": "_respond",
+        "routes": "_routes",
         "shut_down": "_shutdown",
+        "stop": "_follow",
         "websocket": "_websocket",
     },
 )

@@ -31,6 +31,7 @@ _SHORT = 0.01
 """The least that is waited before it is looked again whether a sign of life is due."""
 _PARTING_SECONDS = 0.5
 """Seconds in which the last chunk is to be sent where the server goes down."""
+_NO_CONTENT = 204
 _GOING_DOWN = b'{"error":{"type":"shutdown","message":"The server is being restarted.","retryable":true}}'
 
 
@@ -157,6 +158,8 @@ class Delivery:
         """Send a response that is whole."""
         self._begun = True
         told = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        if status == _NO_CONTENT:
+            told = dict(headers)
         pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
         try:
             await self._send({"type": "http.response.start", "status": status, "headers": pairs})

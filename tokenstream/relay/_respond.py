@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tokenstream.errors import StreamError, StreamInterrupted
+from tokenstream.errors import MisuseError, StreamError, StreamInterrupted
 from tokenstream.relay._batch import merged
 from tokenstream.relay._delivery import Pace
 from tokenstream.relay._events_in import EventsIn
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._outlet import Refusal
     from tokenstream.relay._response import Response
     from tokenstream.relay._shape import Shape
+    from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
 
 __all__ = ["AnswerOutlet", "respond"]
@@ -133,6 +134,9 @@ def respond(
     raw: bool = False,
     shape: Shape | None = None,
     drop: Drop = "all",
+    journal: Journal | None = None,
+    id: str | None = None,
+    owner: str | None = None,
 ) -> Response:
     """Return the response that sends an answer on while it comes.
 
@@ -148,20 +152,35 @@ def respond(
         grace: Seconds that the answer is read on for after its reader has gone.
         headers: Headers beside those of the protocol, or in their place.
         status: The status of an answer that begins.
-        ids: Whether the events are numbered, from 1.
+        ids: Whether the events are numbered, from 1; in a journal they always are.
         raw: Whether the provider's own ids, payloads, words of errors and fields are sent.
         shape: What is made of the text of each text part: a function that returns the text view it is given,
             shaped, such as `lambda text: text.redact(pattern)`.
         drop: What to leave out that the protocol has no place for: names of kinds, or "all".
+        journal: Writes the answer down while it comes: it goes on when its reader has gone, whatever `grace`
+            says, and `follow` gives it to who comes back. The header `x-answer-id` has its id.
+        id: The id of the answer in the journal; None for one that nobody can guess. Where it is taken, the
+            answer that has it is sent, and this one is closed.
+        owner: Whose the answer is in the journal.
 
     Raises:
-        MisuseError: There is no such protocol; or it is no asynchronous stream.
+        MisuseError: There is no such protocol; or it is no asynchronous stream; or an id without a journal.
 
     Example:
         >>> from tokenstream import AsyncStream
         >>> async def endpoint(request: object) -> Response:
         ...     return respond(AsyncStream(["The ", "sky"], format="pieces"), protocol="ui-message")
     """
-    outlet = AnswerOutlet(stream, Body(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
     pace = Pace(open_within, keep_alive, grace)
+    if journal is not None:
+        from tokenstream.relay._follow import StartOutlet
+
+        begun = StartOutlet(
+            stream, journal, id, protocol=protocol, owner=owner, raw=raw, shape=shape, drop=drop
+        )
+        told = {"x-answer-id": begun.id, **(headers or {})}
+        return response(begun, pace=pace, status=status, headers=told)
+    if id is not None or owner is not None:
+        raise MisuseError("an answer has an id and an owner in a journal only: pass journal=…")
+    outlet = AnswerOutlet(stream, Body(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
     return response(outlet, pace=pace, status=status, headers=headers)

@@ -54,6 +54,8 @@ class Follower:
         """The position of the last record that was given."""
         self.live_after = 0
         """The position up to which records were there when it began, once it has."""
+        self.has_all = False
+        """The answer was over when it began, and its reader had all of it."""
 
     async def open(self) -> Feed:
         """Begin to follow: from here on nothing is missed.
@@ -62,9 +64,9 @@ class Follower:
             JournalError: There is no such answer or position, or the journal cannot be used now.
         """
         if self._feed is None:
-            self._feed, self.live_after = await self._journal.attach(
-                self, self._id, self.position, self._owner
-            )
+            self._feed, state = await self._journal.attach(self, self._id, self.position, self._owner)
+            self.live_after = state.end
+            self.has_all = state.over and self.position == state.end
         return self._feed
 
     async def more(self) -> bool:
@@ -80,9 +82,17 @@ class Follower:
             if feed.error is not None:
                 raise feed.error.with_traceback(None)
             await feed.wait()
-        if self.position + 1 < feed.first:
-            raise AnswerExpired("what comes next in this answer was trimmed while it was being followed")
+        self.check()
         return True
+
+    def check(self) -> None:
+        """Make sure that what comes next is still held.
+
+        Raises:
+            AnswerExpired: It is not.
+        """
+        if self._feed is not None and self.position + 1 < self._feed.first:
+            raise AnswerExpired("what comes next in this answer was trimmed while it was being followed")
 
     def __aiter__(self) -> Self:
         return self

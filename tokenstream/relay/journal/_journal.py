@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 from tokenstream.errors import MisuseError
+from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
     JournalUnavailable,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from tokenstream.events import Event
+    from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal._storage import State, Storage
 
 __all__ = ["Journal", "StopResult"]
@@ -55,7 +57,6 @@ class Journal:
         lease: Seconds within which readers learn that a producer is dead. Every
             quarter of it a producer gives a sign of life.
         drain: Seconds that producers run on when the journal is left.
-        raw: Whether the provider's ids, payloads and words are written, too.
 
     Raises:
         MisuseError: A bound is negative, or the lease 0.
@@ -72,16 +73,13 @@ class Journal:
         [1, 2, 3, 4, 5, 6]
     """
 
-    def __init__(
-        self, storage: Storage, *, lease: float = 15.0, drain: float = 30.0, raw: bool = False
-    ) -> None:
+    def __init__(self, storage: Storage, *, lease: float = 15.0, drain: float = 30.0) -> None:
         if lease <= 0 or drain < 0:
             raise MisuseError("lease is more than 0 seconds, and drain is not negative")
         self.lease = lease
         """Seconds within which readers learn that a producer is dead."""
         self._storage = storage
         self._drain = drain
-        self._raw = raw
         self._tasks: TaskGroup | None = None
         self._is_closing = False
         self._producers: dict[str, Producer] = {}
@@ -131,6 +129,8 @@ class Journal:
         id: str | None = None,
         owner: str | None = None,
         open_within: float | None = None,
+        raw: bool = False,
+        shape: Shape | None = None,
     ) -> str:
         """Begin to produce an answer, and return its id.
 
@@ -143,11 +143,15 @@ class Journal:
             id: The answer's id; None for one that nobody can guess.
             owner: Whose the answer is; who follows or stops it has to say the same.
             open_within: Seconds to wait for the first event; None not to wait.
+            raw: Whether the provider's own ids, payloads, words of errors and fields are written, too.
+            shape: What is made of the text of each text part before it is written, such as
+                `lambda text: text.redact(pattern)`.
 
         Raises:
             StreamError: The answer failed before its first event, and within `open_within` seconds.
             JournalUnavailable: The storage is out of reach or full, or the journal was left.
-            MisuseError: The journal was not entered, or the id is empty or longer than 256 characters.
+            MisuseError: The journal was not entered, or the id is empty or longer than 256 characters, or
+                `shape` gives no text.
         """
         tasks = self._running()
         id = secrets.token_urlsafe(24) if id is None else id
@@ -156,15 +160,16 @@ class Journal:
                 raise MisuseError(f"an id has 1 to {_LONGEST_ID} characters, and this one {len(id)}")
             if self._is_closing:
                 raise JournalUnavailable(_CLOSED)
+            shaping = None if shape is None else Shaping(shape)
             token = secrets.token_hex(16)
-            is_ours = await self._storage.create(id, owner=owner, token=token, lease=self.lease * 0.75)
+            is_ours = await self._create(id, owner, token)
         except BaseException:
             await _discard(stream)
             raise
         if not is_ours:
             await _discard(stream)
             return id
-        producer = Producer(self._storage, id, token, stream, lease=self.lease, raw=self._raw)
+        producer = Producer(self._storage, id, token, stream, lease=self.lease, raw=raw, shaping=shaping)
         self._producers[id] = producer
         tasks.start_soon(self._produce, producer, name=f"producer of the answer {id}")
         if open_within is not None:
@@ -210,8 +215,8 @@ class Journal:
         asked = await self._storage.ask_stop(id, reason)
         return "stopped" if asked == "asked" else asked
 
-    async def attach(self, follower: Follower, id: str, after: int, owner: str | None) -> tuple[Feed, int]:
-        """Return what a follower reads from, and the position up to which the answer is there.
+    async def attach(self, follower: Follower, id: str, after: int, owner: str | None) -> tuple[Feed, State]:
+        """Return what a follower reads from, and where the answer stands.
 
         Args:
             follower: The follower.
@@ -236,7 +241,7 @@ class Journal:
             feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
             tasks.start_soon(self._feed, feed, name=f"feed of the answer {id}")
         feed.followers.add(follower)
-        return feed, state.end
+        return feed, state
 
     # -- within ------------------------------------------------------------
 
@@ -254,6 +259,14 @@ class Journal:
         if page is None or page.state.owner != owner:
             raise UnknownAnswer("there is no answer of this id")
         return page.state
+
+    async def _create(self, id: str, owner: str | None, token: str) -> bool:
+        """Have the storage begin an answer; a client that leaves just then changes nothing."""
+        import anyio
+
+        with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
+            return await self._storage.create(id, owner=owner, token=token, lease=self.lease * 0.75)
+        raise JournalUnavailable("the journal's storage does not answer")
 
     async def _produce(self, producer: Producer) -> None:
         try:

@@ -286,7 +286,6 @@ class MemoryJournal(Journal):
         expire: Seconds for which an answer that has ended is held.
         lease: Seconds within which readers learn that a producer is dead.
         drain: Seconds that producers run on when the journal is left.
-        raw: Whether the provider's ids, payloads and words are written, too.
 
     Raises:
         MisuseError: A bound would hold nothing.
@@ -304,7 +303,6 @@ class MemoryJournal(Journal):
         expire: float = 3600.0,
         lease: float = 15.0,
         drain: float = 30.0,
-        raw: bool = False,
     ) -> None:
         storage = MemoryStorage(max_answers=max_answers, max_bytes=max_bytes, expire=expire)
-        super().__init__(storage, lease=lease, drain=drain, raw=raw)
+        super().__init__(storage, lease=lease, drain=drain)

@@ -12,6 +12,7 @@ stop, or that this process ends. The first of them counts.
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
     from tokenstream.events import Event
+    from tokenstream.relay._shape import Shaping
     from tokenstream.relay.journal._storage import Storage
 
 __all__ = ["Producer"]
@@ -50,6 +52,7 @@ class Producer:
         stream: The answer: a stream of ours, or any asynchronous iterable of events.
         lease: Seconds after which a producer that gives no sign of life is found dead.
         raw: Whether the provider's ids, payloads and words are written, too.
+        shaping: Shapes the text before it is written; None to write it as it comes.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Producer:
         *,
         lease: float,
         raw: bool = False,
+        shaping: Shaping | None = None,
     ) -> None:
         import anyio
 
@@ -76,6 +80,7 @@ class Producer:
         self._stream: Any = stream
         self._lease = lease
         self._raw = raw
+        self._shaping = shaping
         self._reading = anyio.CancelScope()
         self._waiting: list[bytes] = []
         self._size = 0
@@ -165,18 +170,26 @@ class Producer:
             await _close(stream)
 
     async def _take_events(self) -> None:
-        raw = self._raw
+        shaping = self._shaping
         async for event in self._stream:
-            # A sign of life is no part of the answer.
-            told = b"" if event.__class__ is Ping else record(event, raw=raw)
-            if told:
-                self._waiting.append(told)
-                self._size += len(told)
-                self._more.set()
+            if shaping is None:
+                self._add(event)
+            else:
+                for shaped in shaping.feed(event, now=time.monotonic()):
+                    self._add(shaped)
+                shaping.check()
             if not self.opened.is_set():
                 self.opened.set()
             while self._size > _WAITING and not self._is_lost:
                 await self._room.wait()
+
+    def _add(self, event: Event) -> None:
+        # A sign of life is no part of the answer.
+        told = b"" if event.__class__ is Ping else record(event, raw=self._raw)
+        if told:
+            self._waiting.append(told)
+            self._size += len(told)
+            self._more.set()
 
     def _end(self, records: list[bytes]) -> None:
         """Add the records that end the answer, unless that is done.
@@ -186,10 +199,21 @@ class Producer:
         """
         if not self._over:
             self._last = records if self._last is None else self._last
+            self._add_held()
             self._waiting += self._last
             self._size += sum(map(len, self._last))
             self._over = True
             self._more.set()
+
+    def _add_held(self) -> None:
+        """Add the text that a shape has held back; what fails then ends the answer."""
+        shaping = self._shaping
+        if shaping is None:
+            return
+        for shaped in shaping.end(now=time.monotonic()):
+            self._add(shaped)
+        if shaping.error is not None:
+            self._last = [failed(shaping.error)]
 
     # -- writing -------------------------------------------------------------
 
