@@ -24,7 +24,7 @@ NEEDS = {
     "docs/from-anthropic-text-stream.md": ("anthropic",),
     "docs/from-openai-stream.md": ("openai",),
     "docs/opentelemetry.md": ("opentelemetry",),
-    "docs/relay.md": ("django", "flask", "sse_starlette", "starlette"),
+    "docs/relay.md": ("django", "fastapi", "flask", "sse_starlette", "starlette"),
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
