@@ -38,7 +38,7 @@
  */
 /**
  * @typedef {object} Following What there is to say besides what `fetch` takes.
- * @property {string | URL} [stop] Where a POST stops the answer; without it `stop()` hangs up.
+ * @property {string | URL} [stop] Where a POST stops the answer; by default "/stop" behind its address.
  * @property {string} [key] Calls with the same key share one follower. By default a GET's address.
  * @property {boolean} [fresh] The page has just started the answer itself: nothing of it counts as replayed.
  * @property {number} [after] The position behind which to begin; 0 is the start.
@@ -67,7 +67,7 @@ export function follow(url, options = {}) {
   const key = options.key ?? (get ? new Request(absolute(url)).url : null);
   const known = key === null ? undefined : followed.get(key);
   if (known) return known.join();
-  const answer = new Answer(absolute(url), options, () => key !== null && followed.delete(key));
+  const answer = new Answer(absolute(url), options);
   if (key !== null) followed.set(key, answer);
   return answer;
 }
@@ -212,8 +212,7 @@ export class Answer {
   done;
 
   #url;
-  #options;
-  #forget;
+  /** @type {RequestInit & Following} */ #options;
   #finished;
   /** @type {AnswerEvent[]} */ #events = [];
   #open = new Map([["0 null", this.message]]);
@@ -228,12 +227,11 @@ export class Answer {
   #woken = -Infinity;
   #go = () => {};
 
-  /** @param {string} url @param {RequestInit & Following} options @param {() => void} forget */
-  constructor(url, options, forget) {
+  /** @param {string} url @param {RequestInit & Following} options */
+  constructor(url, options) {
     new Request(url, options); // What no request can be made of is told to the caller, and not taken for a cut.
     this.#url = url;
     this.#options = options;
-    this.#forget = forget;
     this.position = options.after ?? 0;
     if (options.fresh) this.#replayed = 0;
     /** @type {(message: Message) => void} */
@@ -271,18 +269,21 @@ export class Answer {
    * Ask for the answer's end: from there on nothing is generated, for whoever follows.
    *
    * Resolves with what the server says. What had come by then still comes, and then the end.
-   * Without the option `stop` it hangs up, which ends an answer that is in no journal.
+   * An answer that is in no journal, and so has no positions, ends as the connection is hung up.
    */
   async stop() {
-    if (this.#options.stop === undefined) {
+    const beside = new URL(this.#url);
+    beside.pathname += "/stop";
+    const address = this.#options.stop ?? (this.#gets && this.position > 0 ? beside : null);
+    if (address === null) {
       this.#end("stopped", null);
       return null;
     }
     const headers = await this.#headers();
     const { credentials } = this.#options;
-    const response = await fetch(absolute(this.#options.stop), { method: "POST", headers, credentials });
+    const response = await fetch(absolute(address), { method: "POST", headers, credentials });
     const said = await response.json().catch(() => null);
-    if (!response.ok) throw new Error(said?.message ?? `stopping failed with status ${response.status}`);
+    if (!response.ok) throw new Error(said?.error?.message ?? `stopping failed with status ${response.status}`);
     return said;
   }
 
@@ -298,9 +299,13 @@ export class Answer {
     return this;
   }
 
+  get #gets() {
+    return (this.#options.method ?? "GET").toUpperCase() === "GET";
+  }
+
   /** There is something to go on from: asked again, the server does not begin another answer. */
   get #resumable() {
-    return this.position > 0 || (this.#events.length === 0 && (this.#options.method ?? "GET").toUpperCase() === "GET");
+    return this.position > 0 || (this.#events.length === 0 && this.#gets);
   }
 
   /** @param {Event} event */
@@ -363,7 +368,8 @@ export class Answer {
     this.#become("connecting");
     this.connections += 1;
     const { signal } = (this.#connection = new AbortController());
-    this.#heard();
+    // A browser may send the request on a socket that has died with the one before. A journal answers at once.
+    this.#heard(this.position > 0 ? 2 * 2 ** this.#failures : Infinity);
     let response;
     try {
       const headers = await this.#headers();
@@ -381,7 +387,15 @@ export class Answer {
       this.#fail("protocol", `an event stream was asked for, and ${type} came`);
       return 0;
     }
+    const place = response.headers.get("Location");
+    if (place !== null) {
+      // The POST has begun an answer, which has an address of its own from now on.
+      this.#url = new URL(place, this.#url).href;
+      this.#options = { ...this.#options, method: "GET", body: null };
+      if (!followed.has(this.#url)) followed.set(this.#url, this);
+    }
     this.#become("open");
+    this.#heard();
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
     const frames = new Frames();
@@ -412,27 +426,26 @@ export class Answer {
   async #refused(response) {
     const { status } = response;
     const wait = Number(response.headers.get("Retry-After")) || 0;
-    const get = (this.#options.method ?? "GET").toUpperCase() === "GET";
-    if (get && AGAIN.includes(status)) {
+    if (this.#gets && AGAIN.includes(status)) {
       await response.body?.cancel().catch(() => {});
       return wait;
     }
     const said = await response.json().catch(() => null);
     const words = status === 204 ? "there is nothing to follow" : `the server answered with status ${status}`;
     const told = said?.error instanceof Object ? said.error : said;
-    this.#fail(told?.kind ?? "status", told?.message ?? words, { retryable: AGAIN.includes(status), ...told, status, retry_after: wait || null });
+    this.#fail(told?.kind ?? told?.type ?? "status", told?.message ?? words, { retryable: AGAIN.includes(status), ...told, status, retry_after: wait || null });
     return 0;
   }
 
-  /** A sign of life has come: only silence from here on counts. */
-  #heard() {
+  /** A sign of life has come: only silence from here on counts. @param {number} [seconds] */
+  #heard(seconds = Infinity) {
     clearTimeout(this.#watch);
-    this.#watch = setTimeout(() => this.#resumable && this.#connection?.abort(), (this.#options.silence ?? 35) * 1000);
+    const longest = Math.min(seconds, this.#options.silence ?? 35);
+    this.#watch = setTimeout(() => this.#resumable && this.#connection?.abort(), longest * 1000);
   }
 
   /** @param {{id: string | null, data: string}} frame */
   #frame({ id, data }) {
-    const event = JSON.parse(data);
     const position = id !== null && /^[0-9]{1,15}$/.test(id) ? Number(id) : null;
     if (position !== null) {
       if (position <= this.position) return;
@@ -440,8 +453,10 @@ export class Answer {
       // No word of what is replayed has come before it: nothing is.
       this.#replayed ??= 0;
     }
-    this.#news = true;
+    if (!data) return;
+    const event = JSON.parse(data);
     if (event.type === "live") return void (this.#replayed ??= event.at);
+    this.#news = true;
     if (event.type === "end") return this.#end(event.ending, null);
     if (event.type === "error") return this.#end(event.ending ?? "failed", event);
     this.#take(event);
@@ -510,7 +525,7 @@ export class Answer {
   #end(ending, error) {
     for (const message of this.messages) message.end(ending, error);
     for (const [target, name] of wakers()) target.removeEventListener(name, this.#wake);
-    this.#forget();
+    for (const [key, answer] of followed) if (answer === this) followed.delete(key);
     this.#become("ended");
     this.#connection?.abort();
     this.#go();

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.project import ROOT
 from tests.support.node import node_in, node_with
+from tokenstream import Stream, testing
+from tokenstream.errors import StreamError
 
-_TESTS = ROOT / "tests" / "browser" / "tokenstream.test.mjs"
+if TYPE_CHECKING:
+    from tokenstream.message import Part
+
+_TESTS = sorted((ROOT / "tests" / "browser").glob("*.test.mjs"))
 _MODULE = ROOT / "examples" / "chat" / "tokenstream.js"
 
 
 def _passes(node: str, **environment: str) -> None:
     done = subprocess.run(
-        [node, "--test", str(_TESTS)],
+        [node, "--test", *map(str, _TESTS)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -30,7 +38,7 @@ def _passes(node: str, **environment: str) -> None:
 
 @pytest.mark.timeout(60)
 def test_it_reads_what_is_cut_sent_twice_or_silent() -> None:
-    """Its own tests in tokenstream.test.mjs; connections are cut at every seventh byte."""
+    """Its own tests in the files beside this one; connections are cut at every 29th byte."""
     node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())
     if node is None:
         pytest.skip("needs Node")
@@ -53,7 +61,7 @@ def test_its_types_hold() -> None:
     options += ["--lib", "es2022,dom,dom.iterable", "--module", "esnext", "--moduleResolution", "bundler"]
     uses = ROOT / "tests" / "browser" / "uses.ts"
     done = subprocess.run(
-        [node, str(tsc), *options, str(_MODULE), str(uses)],
+        [node, str(tsc), *options, *map(str, sorted(_MODULE.parent.glob("*.js"))), str(uses)],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -61,3 +69,66 @@ def test_its_types_hold() -> None:
     )
 
     assert done.returncode == 0, done.stdout
+
+
+_FOLD = """
+const { follow } = await import(process.argv[1]);
+let body = "";
+for await (const piece of process.stdin.setEncoding("utf8")) body += piece;
+globalThis.fetch = async () => new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+const answer = follow("http://localhost/");
+await answer.done;
+const { ending, model, finish_reason, usage } = answer.message;
+console.log(JSON.stringify({ ending, model, finish_reason, usage, messages: answer.messages }, (_, value) =>
+  value?.constructor?.name !== "Message" ? value :
+    { choice: value.choice, text: value.text, parts: value.parts }));
+"""
+
+
+_KEPT = ("kind", "complete", "text", "id", "name", "arguments_text")
+
+
+def _as_python_has_it(part: Part) -> dict[str, Any]:
+    return {name: said for name in _KEPT if (said := getattr(part, name, None)) not in (None, "")}
+
+
+@pytest.mark.timeout(60)
+def test_it_makes_of_our_bytes_what_a_stream_makes() -> None:
+    """Each kind of part that a script can say, calls that are no JSON, other choices, failures."""
+    node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())
+    if node is None:
+        pytest.skip("needs Node")
+    said = (
+        testing.script()
+        .reasoning("Hm.", signature="s")
+        .text("Grüße \U0001f327, ", "\ud83c")
+        .citation(url="https://a.b")
+    )
+    called = said.tool_call("now").tool_call("get", {"city": "Oslo"}).usage(input_tokens=1, output_tokens=2)
+    scripts = [
+        called.finish("tool_calls"),
+        said.refusal("No.").media(b"\x00\xff", "image/png").choice(1).text("other").finish("length"),
+        said.tool_call("get", '{"city": "Os'),
+        called.error("overloaded"),
+    ]
+    for script in scripts:
+        body = b"".join(script.chunks("tokenstream"))
+        stream = Stream([body], format="tokenstream")
+        with suppress(StreamError):
+            stream.final()
+        program = [node, "--input-type=module", "-e", _FOLD, _MODULE.as_uri()]
+        done = subprocess.run(program, input=body, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+
+        assert (found["ending"], found["finish_reason"]) == (
+            stream.message.ending,
+            stream.message.finish_reason,
+        )
+        for message, ours in zip(stream.messages, found["messages"], strict=True):
+            assert (message.choice, message.text) == (ours["choice"], ours["text"])
+            parts = [
+                {name: part[name] for name in _KEPT if part.get(name) not in (None, "")}
+                for part in ours["parts"]
+            ]
+            assert list(map(_as_python_has_it, message.parts)) == parts

@@ -108,7 +108,7 @@ test("wherever a connection is cut, each event comes once", async () => {
     assert.ok(answer.connections <= 2);
   };
   // An odd step meets both ways to cut.
-  const every = Number(process.env.TOKENSTREAM_EVERY_CUT ?? 7);
+  const every = Number(process.env.TOKENSTREAM_EVERY_CUT ?? 29);
   const cuts = Array.from({ length: Math.ceil(length / every) }, (_, at) => cut(at * every));
   // A few at a time: as many sockets as there are cuts would take longer.
   await Promise.all(Array.from({ length: 16 }, async () => { while (cuts.length) await cuts.pop()(); }));
@@ -116,7 +116,7 @@ test("wherever a connection is cut, each event comes once", async () => {
 
 test("pieces of any size give the same, and lines may end in any way", async () => {
   for (const [size, ending] of [[1, "\n"], [2, "\r\n"], [3, "\r"], [7, "\n"], [5, "\r\n"]]) {
-    const bytes = Buffer.from("\ufeff: hello\n" + body().toString().replaceAll("data: ", "data:"), "utf8");
+    const bytes = Buffer.from("\ufeff: hello\nid: 0\ndata:\n\n" + body().toString().replaceAll("data: ", "data:"), "utf8");
     const sent = Buffer.from(bytes.toString().replaceAll("\n", ending));
     // Node may join what is written at once: the reader is given the pieces by a `fetch` of its own.
     const pieces = Array.from({ length: Math.ceil(sent.length / size) }, (_, at) => sent.subarray(at * size, (at + 1) * size));
@@ -269,6 +269,22 @@ test("a POST goes out as it was made, again with the position", async () => {
   assert.deepEqual(bodies, [["POST", "{}", "application/json", "1"], ["POST", "{}", "application/json", "2"]]);
 });
 
+test("a POST that has begun an answer is gone on with by a GET at its address", async () => {
+  const answer = serve((request, response) => head(response).end(body(position(request))));
+  const stop = serve((_, response) => response.writeHead(200).end("{}"));
+  const place = new URL(answer.url).pathname;
+  routes.set(`${place}/stop`, stop);
+  const begin = serve((_, response) => head(response, 200, { Location: place }).end(start(8)));
+  const followed = follow(begin.url, { ...QUICK, method: "POST", body: "{}" });
+  await until(() => followed.position > 0);
+  assert.equal(follow(answer.url), followed);
+  whole({ message: await followed.done, state: followed.state });
+  assert.deepEqual(begin.requests.map(request => request.method), ["POST"]);
+  assert.deepEqual(answer.requests.map(request => [request.method, request.headers["last-event-id"]]), [["GET", "8"]]);
+  await followed.stop();
+  assert.deepEqual(stop.requests.map(request => request.method), ["POST"]);
+});
+
 test("what has no positions is not asked for twice", async () => {
   for (const method of ["POST", "GET"]) {
     const route = serve((_, response) => head(response).end(Buffer.concat(EVENTS.slice(0, 6).map(event => sse(event)))));
@@ -339,6 +355,7 @@ test("stop is a request of its own, and the rest still comes", async () => {
   assert.deepEqual([ending, answer.stopReason, stop.requests[0].method], ["stopped", "enough", "POST"]);
 
   const plain = serve((_, response) => head(response).write(sse(EVENTS[0])));
+  // Nothing has a position: it is in no journal.
   const other = follow(plain.url);
   await until(() => other.message.model);
   await other.stop();

@@ -1,0 +1,143 @@
+// @ts-check
+/**
+ * A plain rendering of Markdown, block by block: only blocks whose text has changed are made anew.
+ *
+ * All that a model wrote is set as text. No HTML of it is HTML here, a picture is a link to it,
+ * and a link leads to http, https or mailto, or is text.
+ *
+ * It knows headings, fences, lists of one level, quotes, tables, rules and paragraphs. What renders
+ * all of Markdown, and what is half written calmly, is `markdown_blocks()` in the backend.
+ */
+
+/** @typedef {{kind: string, text: string, lines: string[], level?: number, info?: string}} Block */
+
+const FENCE = /^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)/;
+const HEADING = /^(#{1,6})[ \t]+(.*)$/;
+const ITEM = /^ {0,3}([-*+]|[0-9]{1,9}[.)])[ \t]+/;
+const QUOTE = /^ {0,3}> ?/;
+const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
+const COLUMNS = /^ *\|? *:?-+:? *(\| *:?-+:? *)*\|? *$/;
+
+/** Cut a text into blocks. @param {string} text @returns {Block[]} */
+export function blocks(text) {
+  const lines = text.split("\n");
+  /** @type {Block[]} */ const found = [];
+  /** @param {string} kind @param {string[]} lines @param {object} [more] */
+  const add = (kind, lines, more) => found.push({ kind, lines, text: lines.join("\n"), ...more });
+  for (let at = 0; at < lines.length; ) {
+    const from = at;
+    const line = lines[at++];
+    /** @param {(line: string) => boolean} goesOn */
+    const take = goesOn => {
+      while (at < lines.length && goesOn(lines[at])) at++;
+      return lines.slice(from, at);
+    };
+    const fence = FENCE.exec(line);
+    const heading = HEADING.exec(line);
+    if (!line.trim()) continue;
+    if (fence) {
+      const [, mark, info] = fence;
+      const inside = take(line => !(line.trim().startsWith(mark) && !line.trim().replaceAll(mark[0], ""))).slice(1);
+      at++;
+      add("fence", inside, { info });
+    } else if (heading) add("heading", [heading[2]], { level: heading[1].length });
+    else if (RULE.test(line)) add("rule", []);
+    else if (QUOTE.test(line)) add("quote", take(line => QUOTE.test(line)).map(line => line.replace(QUOTE, "")));
+    else if (ITEM.test(line)) add("list", take(line => ITEM.test(line) || /^\s+\S/.test(line)), { info: ITEM.exec(line)?.[1] });
+    else if (line.includes("|") && COLUMNS.test(lines[at] ?? "") && (lines[at] ?? "").includes("-")) {
+      add("table", take(line => line.includes("|")));
+    } else add("paragraph", take(line => !!line.trim() && ![FENCE, HEADING, QUOTE, ITEM, RULE].some(other => other.test(line))));
+  }
+  return found;
+}
+
+/** Show a text in an element, whose blocks stay as long as they are the same. @param {Element} place @param {string} text */
+export function show(place, text) {
+  const found = blocks(text);
+  found.forEach((block, at) => {
+    const there = /** @type {HTMLElement | undefined} */ (place.children[at]);
+    const told = JSON.stringify(block);
+    if (there && shown.get(there) === told) return;
+    const made = render(block);
+    shown.set(made, told);
+    if (there) there.replaceWith(made);
+    else place.append(made);
+  });
+  while (place.children.length > found.length) place.lastElementChild?.remove();
+}
+/** @type {WeakMap<Element, string>} */
+const shown = new WeakMap();
+
+/** @param {string} name @param {...(Node | string)} inside */
+function element(name, ...inside) {
+  const made = document.createElement(name);
+  made.append(...inside);
+  return made;
+}
+
+/** @param {Block} block @returns {HTMLElement} */
+function render({ kind, text, lines, level, info }) {
+  if (kind === "fence") {
+    const code = element("code", text);
+    if (info) code.dataset.language = info;
+    return element("pre", code);
+  }
+  if (kind === "heading") return element(`h${Math.min(6, (level ?? 1) + 1)}`, ...inline(text));
+  if (kind === "rule") return element("hr");
+  if (kind === "quote") {
+    const quote = element("blockquote");
+    // A quote in a quote, and so on, is shown to a depth that a page can bear.
+    if (/^(> ?){8}/.test(text)) quote.append(text);
+    else show(quote, text);
+    return quote;
+  }
+  if (kind === "list") {
+    const items = lines.reduce((items, line) => {
+      if (ITEM.test(line)) items.push(line.replace(ITEM, ""));
+      else items.push(`${items.pop()}\n${line.trim()}`);
+      return items;
+    }, /** @type {string[]} */ ([]));
+    const list = element(/[0-9]/.test(info ?? "") ? "ol" : "ul", ...items.map(item => element("li", ...inline(item))));
+    if (list instanceof HTMLOListElement) list.start = parseInt(info ?? "1", 10);
+    return list;
+  }
+  if (kind === "table") {
+    const rows = lines.filter((_, at) => at !== 1).map((line, at) => {
+      const cells = line.replace(/^ *\||\| *$/g, "").split("|");
+      return element("tr", ...cells.map(cell => element(at ? "td" : "th", ...inline(cell.trim()))));
+    });
+    return element("table", ...rows);
+  }
+  return element("p", ...inline(text));
+}
+
+// Bounds keep what is never closed from being looked through again and again.
+export const INLINE =
+  /(?<!`)(`{1,9})(?!`)([^`]{1,500})\1(?!`)|(!?)\[([^[\]]{0,500})\]\(([^()\s]{1,2000})\)|(\*\*|__)(?=\S)((?:[^*_]|[*_](?![*_])){1,500})\6|([*_])(?=[^\s*_])([^*_]{1,500})\8(?![\p{L}\p{N}])/gu;
+
+/** @param {string} text @returns {(Node | string)[]} */
+function inline(text) {
+  const pieces = [];
+  let done = 0;
+  for (const found of text.matchAll(INLINE)) {
+    const [all, , code, picture, label, target, , strong, , emphasis] = found;
+    pieces.push(text.slice(done, found.index));
+    done = found.index + all.length;
+    if (code !== undefined) pieces.push(element("code", code.trim() || code));
+    else if (target !== undefined) pieces.push(link(picture ? `picture: ${label}` : label, target));
+    else if (strong !== undefined) pieces.push(element("strong", ...inline(strong)));
+    else pieces.push(element("em", ...inline(emphasis)));
+  }
+  pieces.push(text.slice(done));
+  return pieces;
+}
+
+/** @param {string} label @param {string} target @returns {Node | string} */
+function link(label, target) {
+  if (!/^(https?:\/\/|mailto:)/i.test(target)) return label;
+  const made = /** @type {HTMLAnchorElement} */ (element("a", label || target));
+  made.href = target;
+  made.target = "_blank";
+  made.rel = "noopener noreferrer nofollow";
+  return made;
+}

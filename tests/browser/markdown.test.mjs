@@ -1,0 +1,34 @@
+// How examples/chat cuts Markdown into blocks, in Node; what a page makes of them is looked at in Chromium.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const { blocks, INLINE } = await import(new URL("../../examples/chat/markdown.js", import.meta.url));
+const kinds = text => blocks(text).map(({ kind, text }) => [kind, text]);
+
+test("each kind of block is known, and what is half written is its kind already", () => {
+  const rows = [
+    ["", []],
+    ["one\ntwo\n\nthree", [["paragraph", "one\ntwo"], ["paragraph", "three"]]],
+    ["## A *b*\ntext", [["heading", "A *b*"], ["paragraph", "text"]]],
+    ["#no heading", [["paragraph", "#no heading"]]],
+    ["```py\nx = 1\n\ny", [["fence", "x = 1\n\ny"]]],
+    ["~~~\n```\n~~~\nend", [["fence", "```"], ["paragraph", "end"]]],
+    ["- a\n  more\n- b\n\nend", [["list", "- a\n  more\n- b"], ["paragraph", "end"]]],
+    ["1. a\n2. b", [["list", "1. a\n2. b"]]],
+    ["> a\n> b\nc", [["quote", "a\nb"], ["paragraph", "c"]]],
+    ["| a |\n|---|\n| 1 |", [["table", "| a |\n|---|\n| 1 |"]]],
+    ["a | b", [["paragraph", "a | b"]]],
+    ["text\n***\n* * *", [["paragraph", "text"], ["rule", ""], ["rule", ""]]],
+    ["<b>x</b>", [["paragraph", "<b>x</b>"]]],
+  ];
+  for (const [text, expected] of rows) assert.deepEqual(kinds(text), expected, text);
+});
+
+test("what a model repeats takes no time that grows faster than it", () => {
+  for (const unit of ["**a ", "`", "_a", "a*b", "![a](", "``a`", "[a](b", "> ", "- a\n", "1. a\n\n", "|-", "```\n", "* * "]) {
+    const begun = performance.now();
+    blocks(unit.repeat(20_000));
+    for (const found of unit.repeat(20_000).matchAll(INLINE)) assert.ok(found);
+    assert.ok(performance.now() - begun < 2_000, unit);
+  }
+});
