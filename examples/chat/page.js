@@ -1,0 +1,146 @@
+// @ts-check
+import { show as showMarkdown } from "./markdown.js";
+import { follow } from "./tokenstream.js";
+
+/** @typedef {{id: number, question: string, answer: string, form: boolean, fresh?: boolean}} Turn */
+
+const turns = /** @type {HTMLElement} */ (document.getElementById("turns"));
+const ask = /** @type {HTMLFormElement} */ (document.getElementById("ask"));
+
+/** @param {string} path @param {object} [body] */
+async function send(path, body) {
+  const response = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body ?? {}),
+  });
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.json();
+}
+
+/** @param {Element} place @param {string} selector @returns {HTMLElement} */
+const find = (place, selector) => /** @type {HTMLElement} */ (place.querySelector(selector));
+
+/** Show an answer as it comes, in the place of an earlier one to the same question if there is one. */
+/** @param {Turn} turn @param {HTMLElement} [article] */
+function show({ id, question, answer: key, form, fresh }, article) {
+  if (!article) {
+    const template = /** @type {HTMLTemplateElement} */ (document.getElementById("turn"));
+    article = /** @type {HTMLElement} */ (find(/** @type {any} */ (template.content), "article").cloneNode(true));
+    turns.append(article);
+    find(article, ".question").textContent = question;
+  }
+  const place = article;
+  const address = `api/answers/${encodeURIComponent(key)}`;
+  const answer = follow(form ? `${address}/form` : address, { stop: `${address}/stop`, fresh });
+  const stop = find(place, ".stop");
+  const retry = find(place, ".retry");
+  stop.onclick = () => answer.stop().catch(error => (find(place, ".status").textContent = error.message));
+  retry.onclick = async () => {
+    retry.hidden = true;
+    // What had come stays to be seen until there is something else.
+    find(place, ".given-up").replaceChildren(...find(place, ".text").childNodes);
+    const next = await send(`api/chats/${chat}/turns/${id}/again`);
+    show({ ...next, fresh: true }, place);
+  };
+
+  let due = false;
+  const draw = () => {
+    due = false;
+    const { message, discarded, form: recipe } = answer;
+    const given = find(place, ".given-up");
+    if (discarded && !message.text) showMarkdown(given, discarded.text);
+    given.hidden = message.text !== "" || !given.childNodes.length;
+    find(place, ".reasoning").hidden = !message.reasoning;
+    find(place, ".reasoning p").textContent = message.reasoning;
+    if (!form) showMarkdown(find(place, ".text"), message.text);
+    message.toolCalls.forEach((call, at) => showCall(find(place, ".calls"), call, at));
+    if (recipe) showRecipe(find(place, ".recipe"), recipe);
+    stop.hidden = answer.ended;
+    retry.hidden = !answer.ended || !message.error;
+    find(place, ".status").textContent = stateOf(answer);
+    place.dataset.state = answer.ended ? message.ending : answer.state;
+  };
+  answer.subscribe(() => {
+    if (!due) requestAnimationFrame(draw);
+    due = true;
+  });
+  draw();
+  runTools(answer, find(place, ".calls"));
+}
+
+/** Do once what a tool call is to do in the page: not again as it is replayed to a page that was reloaded. */
+/** @param {import("./tokenstream.js").Answer} answer @param {HTMLElement} place */
+async function runTools(answer, place) {
+  for await (const event of answer) {
+    if (event.type !== "tool_call_done" || event.replayed) continue;
+    requestAnimationFrame(() => place.lastElementChild?.classList.add("now"));
+  }
+}
+
+/** @param {import("./tokenstream.js").Answer} answer */
+function stateOf({ state, message, stopReason, ended }) {
+  if (message.error) return `It broke off: ${message.error.message}`;
+  if (ended) return message.ending === "stopped" ? `Stopped${stopReason ? `: ${stopReason}` : ""}` : "";
+  return { connecting: "…", open: "writing …", waiting: "no connection; trying again …", ended: "" }[state];
+}
+
+/** @param {HTMLElement} place @param {import("./tokenstream.js").Part} call @param {number} at */
+function showCall(place, call, at) {
+  let card = /** @type {HTMLElement | undefined} */ (place.children[at]);
+  if (!card) {
+    card = document.createElement("div");
+    card.className = "call";
+    for (const name of ["name", "arguments", "state"]) {
+      const part = document.createElement(name === "arguments" ? "code" : "span");
+      part.className = name;
+      card.append(part, " ");
+    }
+    place.append(card);
+  }
+  find(card, ".name").textContent = call.name ?? "";
+  find(card, ".arguments").textContent = call.arguments_text ?? "";
+  find(card, ".state").textContent = call.complete ? "asked for" : "…";
+}
+
+/** @param {HTMLElement} place @param {any} recipe */
+function showRecipe(place, recipe) {
+  place.hidden = false;
+  /** @param {string} selector @param {any[]} values @param {(value: any) => string} words */
+  const list = (selector, values, words) =>
+    find(place, selector).replaceChildren(
+      ...values.map(value => {
+        const item = document.createElement("li");
+        item.textContent = words(value);
+        return item;
+      }),
+    );
+  find(place, "h2").textContent = recipe.name ?? "…";
+  list(".ingredients", recipe.ingredients ?? [], ({ amount, name }) => `${amount ?? ""} ${name ?? ""}`);
+  list(".steps", recipe.steps ?? [], ({ title, text }) => `${title ?? ""}: ${text ?? ""}`);
+  find(place, ".tip").textContent = recipe.tip ?? "";
+}
+
+/** @param {string} question @param {boolean} form */
+async function put(question, form) {
+  show({ ...(await send(`api/chats/${chat}/turns`, { question, form })), fresh: true });
+  window.scrollTo(0, document.body.scrollHeight);
+}
+
+ask.addEventListener("submit", event => {
+  event.preventDefault();
+  put(String(new FormData(ask).get("question")), false);
+  ask.reset();
+});
+for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-question]"))) {
+  button.onclick = () => put(button.dataset.question ?? "", "form" in button.dataset);
+}
+
+// The address names the chat, so that a reload and a second tab find it.
+const known = new URLSearchParams(location.search).get("chat");
+const chat = known ?? (await send("api/chats")).id;
+if (known) {
+  const response = await fetch(`api/chats/${encodeURIComponent(known)}`);
+  if (response.ok) (await response.json()).forEach((/** @type {Turn} */ turn) => show(turn));
+} else history.replaceState(null, "", `?chat=${chat}`);
+document.body.dataset.ready = "";
