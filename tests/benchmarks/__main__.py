@@ -14,6 +14,7 @@ from tests.benchmarks.bodies import BODIES
 from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
+from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats
 from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
@@ -95,6 +96,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "marks": marks,
     "encoding": encoding,
     "relay": relay,
+    "followers": followers,
 }
 
 

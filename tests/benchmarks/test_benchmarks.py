@@ -16,6 +16,7 @@ from tests.benchmarks.contenders import ours
 from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
+from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.growth import growth, lazily
 from tests.benchmarks.imports import imports
@@ -98,6 +99,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
                 arguments,
                 escapes,
                 fan_out,
+                followers,
                 growth,
                 imports,
                 marks,
