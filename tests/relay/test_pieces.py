@@ -31,6 +31,7 @@ from tokenstream.events import (
 from tokenstream.message import Message, ServerToolCall, ToolCall, Usage
 from tokenstream.relay.encoders import Encoder, load
 from tokenstream.relay.encoders._encoder import WholeCalls
+from tokenstream.relay.encoders._tokenstream import payload_of, record, written
 from tokenstream.testing import all_formats
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ CALLS = {4: "function", 5: "function", 6: "custom"}
 """The parts below that are calls, and of what."""
 THOUGHT, RUN = 2, 7
 """The parts that are reasoning, and a call of a tool that the provider runs."""
-PIECES: dict[int, Any] = {3: RefusalDelta, RUN: PartDelta}
+PIECES: dict[int, Any] = {THOUGHT: ReasoningDelta, 3: RefusalDelta, RUN: PartDelta}
 """What a piece of a part is where it is no text."""
 CHARACTERS = 'ab "\\/\x00\x1f\n\r\x7f\x85é<>&\u2028\ud83d\ude00😀'
 WORDS = ["text", "assistant", "content", "text_delta", "0", "[DONE]", '{"error"', "¿piece?", "a\ud83d"]
@@ -79,6 +80,11 @@ def _alike(format: str, events: Sequence[Event]) -> None:
         assert plain == known, event
     known, plain = [encoder.end() for encoder in encoders]
     assert plain == known
+
+
+def _piece(id: str, part: int, choice: int, text: str) -> Any:
+    at: Any = {"part": part, "choice": choice}
+    return ToolCallDelta(id, text, **at) if part in CALLS else PIECES.get(part, TextDelta)(text, **at)
 
 
 class _Answer:
@@ -121,12 +127,10 @@ class _Answer:
             if part in CALLS:
                 self.events.append(ToolCallDone(ToolCall(id=id, name="f", complete=True), **at))
             self.events.append(PartDone(**at))
-        elif part in CALLS:
-            self.events.append(ToolCallDelta(id, text, **at))
-        elif part == THOUGHT:
-            self.events.append(ReasoningDelta(text, "proof" if what == "signed" else None, **at))
+        elif what == "signed":
+            self.events.append(ReasoningDelta(text, "proof", **at))
         else:
-            self.events.append(PIECES.get(part, TextDelta)(text, **at))
+            self.events.append(_piece(id, part, choice, text))
 
 
 def _events(drawn: list[tuple[str, int, int, str]]) -> list[Event]:
@@ -175,6 +179,20 @@ def test_recordings_are_sent_in_the_same_bytes_in_every_format(format: str) -> N
         if each.format != "custom":
             decoder = Decoder(each.format)
             _alike(format, [*decoder.feed(each.body), *decoder.end()])
+
+
+@given(texts, st.integers(0, 7), st.integers(0, 1), st.none() | texts | st.just("s" * 300), texts)
+@example("Hi", 4, 0, None, "¿piece?")
+@example("Hi", 4, 0, "größer", "a\ud83d")
+def test_records_of_pieces_are_the_same_bytes(
+    text: str, part: int, choice: int, step: str | None, id: str
+) -> None:
+    """Those of our own events, too, in a run or outside of one."""
+    signed = ReasoningDelta(text, "proof", part=part)
+    for event in (_piece(id, part, choice, text), signed):
+        if step is not None:
+            event.step = step
+        assert written(payload_of(event) or {}) == record(event)
 
 
 def _made(format: str, events: Sequence[Event]) -> int:

@@ -36,10 +36,23 @@ Wrap: TypeAlias = "Callable[[str], bytes]"
 Writer: TypeAlias = "Callable[[Any], bytes | None]"
 """Makes the chunk of an event; None where the event says more than a piece, or half of a character."""
 
-_PIECES = frozenset({TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta, PartDelta})
-_TEXT, _FRAGMENT = attrgetter("text"), attrgetter("fragment")
 # No ASCII: where half of a character elsewhere in the payload has all others escaped, it is not found again.
 _PROBE = "¿piece?"
+
+
+def _unsigned(event: ReasoningDelta) -> str:
+    """Return the text of reasoning; "" where there is a signature besides."""
+    return event.text if event.signature is None else ""
+
+
+TEXTS: dict[type, Callable[[Any], str]] = {
+    TextDelta: attrgetter("text"),
+    ReasoningDelta: _unsigned,
+    RefusalDelta: attrgetter("text"),
+    ToolCallDelta: attrgetter("fragment"),
+    PartDelta: attrgetter("fragment"),
+}
+"""How the text of a piece is read, by the event; "" where that says more."""
 
 
 def is_piece(event: object) -> bool:
@@ -49,7 +62,7 @@ def is_piece(event: object) -> bool:
         >>> is_piece(ReasoningDelta("Hm")), is_piece(ReasoningDelta("Hm", signature="proof"))
         (True, False)
     """
-    return event.__class__ in _PIECES and getattr(event, "signature", None) is None
+    return event.__class__ in TEXTS and getattr(event, "signature", None) is None
 
 
 def string(text: str) -> bytes:
@@ -95,13 +108,7 @@ def writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
         wrap: Makes the chunk of a text.
     """
     kind = event.__class__
-    read: Callable[[Any], str] = _TEXT
-    if kind is PartDelta:
-        read = _FRAGMENT
-    elif kind is ReasoningDelta:
-        read = _unsigned
-    elif kind is ToolCallDelta:
-        read = partial(_of_call, event.id)
+    read = partial(_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
 
     def write(event: Any) -> bytes | None:  # noqa: ANN401 - an event of the same place
         text = read(event)
@@ -152,11 +159,6 @@ def numbered(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: Ca
         return b"%b%d%b" % (start, count(), rest)
 
     return both
-
-
-def _unsigned(event: ReasoningDelta) -> str:
-    """Return the text of reasoning; "" where there is a signature besides."""
-    return event.text if event.signature is None else ""
 
 
 def _of_call(id: str, event: ToolCallDelta) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from dataclasses import fields
-from functools import cache
-from json.encoder import encode_basestring, encode_basestring_ascii
+from functools import cache, lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from tokenstream._json import decode
 from tokenstream._message_parts import COUNTS
@@ -23,6 +23,7 @@ from tokenstream.events import (
     Ping,
     Restarted,
     TextDelta,
+    ToolCallDelta,
     Unknown,
 )
 from tokenstream.formats._read import is_dict, is_list
@@ -30,6 +31,7 @@ from tokenstream.formats.tokenstream._events import EVENTS, FIELDS, event_of
 from tokenstream.formats.tokenstream._words import End, end_of, said_of
 from tokenstream.message import FinishReason, Message, OpaquePart
 from tokenstream.relay.encoders._encoder import Encoder
+from tokenstream.relay.encoders._pieces import TEXTS
 from tokenstream.turns import Kind
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ __all__ = [
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
 _NAMES = {field: key for key, field in FIELDS.items()}
 """Keys of fields in the protocol, where they are others."""
+_PROBE = "¿piece?"
+_HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
+"""What stands around the pieces of the first part where that is text."""
+_LONG = 200
+"""Characters of an id for which nothing is remembered."""
 _PRIVATE = frozenset({"provider_data"})
 """Fields of values that only the provider knows what to do with."""
 _PRIVATE_OF: dict[type, frozenset[str]] = {
@@ -73,10 +80,40 @@ def record(event: Event, *, raw: bool = False) -> bytes:
         >>> record(TextDelta("Hel"))
         b'{"type":"text_delta","text":"Hel"}'
     """
-    if event.__class__ is TextDelta and not (raw or event.part or event.choice or event.step):
-        return b'{"type":"text_delta","text":%b}' % _string(event.text)
+    found = None if raw else _piece(event)
+    if found is not None:
+        return found
     told = payload_of(event, raw=raw)
     return b"" if told is None else written(told)
+
+
+def _piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
+    """Return the record of a piece of a part; None for any other event, and half of a character."""
+    cls = event.__class__
+    read = TEXTS.get(cls)
+    text = "" if read is None else read(event)
+    if not text:
+        return None
+    step, head, tail = event.step, _HEAD, _TAIL
+    try:
+        if step or event.part or event.choice or cls is not TextDelta:
+            id = event.id if cls is ToolCallDelta else ""
+            if len(id) > _LONG or (step and len(step) > _LONG):
+                return None
+            # A call that is named as the probe is has it there twice.
+            head, tail = _around(cls, id, event.choice, event.part, step)
+        return b"%b%b%b" % (head, to_json(text), tail)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1_000)
+def _around(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
+    """Return what stands before and behind the pieces of a part in their records."""
+    piece = cls(*([id] if cls is ToolCallDelta else ()), _PROBE, choice=choice, part=part)
+    if step is not None:
+        piece.step = step
+    return written(payload_of(piece)).split(to_json(_PROBE))
 
 
 def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
@@ -356,10 +393,3 @@ def _sound(value: Any) -> Any:  # noqa: ANN401 - any value
     if isinstance(value, float):
         return value if isfinite(value) else None
     return value if isinstance(value, str | int | bool) else None
-
-
-def _string(text: str) -> bytes:
-    try:
-        return encode_basestring(text).encode()
-    except UnicodeEncodeError:
-        return encode_basestring_ascii(text).encode()
