@@ -37,10 +37,15 @@ class Text(Encoder):
     def text(self, event: TextDelta) -> Payloads:
         """A piece of text; one that would be read as something else is sent in two.
 
+        With `drop="all"` a carriage return becomes the end of a line, and half of a
+        surrogate pair a replacement character.
+
         Raises:
             NotExpressible: A line of SSE cannot hold it.
         """
         text = event.text
+        if "all" in self.drop:
+            text = _HALF.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
         if "\r" in text:
             raise self.refused("a carriage return in text")
         if _HALF.search(text):

@@ -1,0 +1,107 @@
+"""Any format in, any protocol out: what an answer comes to is the same on both sides."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.beside import needs_recordings
+from tests.support.recordings import Recorded, ours, shared
+from tests.support.sampling import sampled
+from tokenstream import Stream, relay
+from tokenstream.errors import StreamError
+from tokenstream.events import Event, Finish, TextDelta
+from tokenstream.relay._protocols import protocol
+from tokenstream.relay.encoders import load, names
+
+if TYPE_CHECKING:
+    from tokenstream.message import Message
+    from tokenstream.relay.encoders import Encoder
+
+_PROTOCOLS = (*names(), "ndjson", "mistral")
+_READ_AS = {"ndjson": "tokenstream"}
+_BROKEN = ("truncated", "failed")
+
+
+class _Read:
+    """What a reader comes to."""
+
+    def __init__(self, body: Any, format: str) -> None:
+        stream = Stream(body, format=format)
+        self.error: StreamError | None = None
+        try:
+            for _ in stream:
+                pass
+        except StreamError as error:
+            self.error = error
+        self.message = stream.message
+
+
+def _calls(message: Message) -> list[tuple[str, Any]]:
+    """Return the whole calls of functions; where the arguments are free text, protocols have other places."""
+    return [
+        (call.name, json.loads(call.arguments_text or "{}"))
+        for call in message.tool_calls
+        if call.complete and call.type != "custom"
+    ]
+
+
+def _compare(encoder: type[Encoder], sent: _Read, read: _Read) -> None:
+    said, heard = sent.message, read.message
+    assert (sent.error is None) == (read.error is None)
+    assert said.ending == heard.ending or (said.ending in _BROKEN and heard.ending in _BROKEN)
+    assert said.text == heard.text
+    if "tool_call" in encoder.expresses:
+        assert _calls(said) == _calls(heard)
+    if sent.error is not None:
+        return
+    reason = said.finish_reason
+    if reason is not None and encoder.words.get(reason):
+        # UI streams answer calls themselves, and stop; elsewhere a stop on calls asks for their results.
+        answered = {"stop", "tool_calls"} if said.tool_calls else set()
+        assert reason == heard.finish_reason or answered == {reason, heard.finish_reason}
+    for name in encoder.counts if said.usage is not None else ():
+        count = getattr(said.usage, name)
+        assert not count or count == getattr(heard.usage, name), name
+
+
+def _holds(recorded: Recorded) -> None:
+    sent = _Read([recorded.body], recorded.format)
+    for name in _PROTOCOLS:
+        chunks: list[bytes] = []
+        try:
+            chunks += relay.encode(Stream([recorded.body], format=recorded.format), name)
+        except StreamError:
+            assert sent.error is not None
+            assert not protocol(name).has_errors
+            continue
+        # What is spoken over a WebSocket comes in messages.
+        body = chunks if protocol(name).messages else [b"".join(chunks)]
+        _compare(load(name), sent, _Read(body, _READ_AS.get(name, name)))
+
+
+@pytest.mark.parametrize("recorded", sampled(ours(), one_in=8), ids=lambda recorded: recorded.name)
+def test_an_answer_is_the_same_in_every_protocol(recorded: Recorded) -> None:
+    """Text, calls, finish reason, token counts and ending, wherever the protocol has a place for them."""
+    _holds(recorded)
+
+
+@needs_recordings
+@pytest.mark.parametrize(
+    "recorded",
+    sampled([each for each in shared() if each.format != "custom"], one_in=100),
+    ids=lambda recorded: recorded.name,
+)
+def test_an_answer_of_a_real_server_is_the_same_in_every_protocol(recorded: Recorded) -> None:
+    """The law above, for answers of real servers."""
+    _holds(recorded)
+
+
+def test_bare_text_has_no_carriage_returns() -> None:
+    """A line of an event stream cannot hold one: where all that has no place is dropped, it ends the line."""
+    events: list[Event] = [TextDelta("one\r\ntwo\rthree \ud83c"), Finish("stop")]
+
+    body = b"".join(relay.encode(events, "text"))
+    assert Stream([body], format="text").final().text == "one\ntwo\nthree \ufffd"
