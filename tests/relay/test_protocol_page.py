@@ -1,0 +1,70 @@
+"""The reader that docs/protocol.md shows is short, and reads what a relay sends over a cut."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from tests.docs_pages import blocks
+from tests.project import ROOT
+from tokenstream import relay, testing
+
+_MOST_LINES = 30
+_FETCH = """
+const asked = [];
+globalThis.setTimeout = (act) => queueMicrotask(act);
+globalThis.fetch = async (url, { headers }) => {
+  asked.push(headers["Last-Event-ID"] ?? null);
+  const body = bodies.shift();
+  const chunks = new ReadableStream({
+    async pull(controller) {
+      if (body.pieces.length) controller.enqueue(Buffer.from(body.pieces.shift(), "base64"));
+      else if (body.breaks) controller.error(new TypeError("network error"));
+      else controller.close();
+    },
+  });
+  return new Response(chunks);
+};
+"""
+
+
+def _js() -> list[str]:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    return [block.code for block in blocks(page, "js")]
+
+
+def test_the_reader_is_short() -> None:
+    """Thirty lines are enough for whoever wants no library."""
+    assert len(_js()[0].splitlines()) <= _MOST_LINES
+
+
+def test_the_reader_reads_on_over_cuts() -> None:
+    """Text, in pieces of any size, comes once, whether a connection ends or breaks; an error is told."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node")
+    said = testing.script().text("Grüße ", "🌊 ", "and more").finish("stop")
+    frames = list(relay.encode(said.stream("openai-chat"), ids=True))
+    parts = [b"".join(frames[:4]) + frames[4][:9], b": keep-alive\n\n" + b"".join(frames[4:6])]
+    parts.append(b'data: {"type":"live","at":7}\n\n' + b"".join(frames[6:]))
+    bodies = [
+        {
+            "pieces": [base64.b64encode(part[at : at + 7]).decode() for at in range(0, len(part), 7)],
+            "breaks": number == 1,
+        }
+        for number, part in enumerate(parts)
+    ]
+    reader, usage = _js()
+    program = (
+        f"const bodies = {json.dumps(bodies)};\n{_FETCH}\n{reader.replace('export ', '')}\n{usage}\n"
+        "console.log(JSON.stringify({ text, asked }));"
+    )
+    told = subprocess.run(
+        [node, "--input-type=module", "--eval", program], capture_output=True, encoding="utf-8", check=True
+    ).stdout
+
+    assert {"text": "Grüße 🌊 and more", "asked": [None, "4", "6"]} == json.loads(told)
