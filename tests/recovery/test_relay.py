@@ -110,6 +110,19 @@ def test_an_answer_goes_on_wherever_it_was_cut(protocol: str, end: Any) -> None:
         _holds("sync", protocol, [place], end)
 
 
+@pytest.mark.parametrize("border", [frame, line], ids=["tokenstream", "ndjson"])
+def test_what_says_where_live_begins_has_no_position(border: Any) -> None:
+    """A relay that replays what a reader had missed says up to where, and the reader misses nothing of it."""
+    frames = _frames("tokenstream" if border is frame else "ndjson")
+    live = border(None, b'{"type":"live","at":%d}' % (len(frames) - 1))
+    first = _part(b"".join(frames[:4]), RST)
+    with Loopback(first, _part(b"".join([live, *frames[4:]]), LAST_CHUNK)) as server:
+        _, stream, error = _read("sync", server)
+
+    assert error is None
+    assert Stream(frames).final() == stream.message
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["tokenstream", "ndjson"])
 def test_an_answer_goes_on_at_each_byte(protocol: str) -> None:

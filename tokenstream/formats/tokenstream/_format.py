@@ -114,9 +114,11 @@ class TokenStream(Format):
     def position_of(self, payload: dict[str, Any]) -> int | None:
         """Return the position of an event: the key `at` of a line, or the id of the SSE event."""
         told = payload.get("at")
-        if told.__class__ is int and told > 0:
-            position: int = told
-            return position
+        if payload.get("type") == "live":
+            # Its key of that name says where the replay ends, and it has no position itself.
+            return None
+        if isinstance(told, int) and told > 0 and told is not True:
+            return told
         text = self._own_id
         if not text or len(text) > _LONGEST_ID or not (text.isascii() and text.isdecimal()):
             return None
@@ -145,7 +147,7 @@ class TokenStream(Format):
         else:
             found = event_of(payload)
             self._emit(Unknown(kind, payload) if found is None else found, payload)
-        position = self.position_of(payload) if kind != "live" else None
+        position = self.position_of(payload)
         if position is not None:
             self.position_seen = position
 

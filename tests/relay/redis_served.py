@@ -1,0 +1,49 @@
+"""A relay whose answers are kept in a Redis, for several processes: `python redis_served.py SOCKET PORT`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import uvicorn
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from tokenstream import AsyncStream, relay
+
+__all__ = ["piece"]
+
+
+def piece(number: int) -> str:
+    """Return a piece of the answer, which is like no other."""
+    return f"{number} " if number % 7 else f"{number} – 🌊 \\ \n"
+
+
+async def pieces(count: int, pause: float) -> AsyncIterator[str]:
+    for number in range(count):
+        yield piece(number)
+        await anyio.sleep(pause)
+
+
+def answer(asked: Any) -> AsyncStream:
+    return AsyncStream(pieces(asked["count"], asked["pause"]), format="pieces")
+
+
+def app(path: str) -> Starlette:
+    client = Redis(unix_socket_path=path)
+    journal = relay.RedisJournal(client, lease=4.0, drain=0.5)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with client, journal:
+            yield
+
+    return Starlette(routes=[Mount("/answers", relay.routes(journal, answer))], lifespan=lifespan)
+
+
+if __name__ == "__main__":
+    uvicorn.run(app(sys.argv[1]), port=int(sys.argv[2]), log_level="warning")
