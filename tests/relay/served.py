@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -33,12 +34,22 @@ async def endpoint(_: Any) -> relay.Response:
     return relay.respond(AsyncStream(silent(), format="pieces"), protocol="ui-message")
 
 
+async def flooding() -> AsyncIterator[str]:
+    while True:
+        await anyio.lowlevel.checkpoint()
+        yield "Hello" * 2000
+
+
+async def flood(_: Any) -> relay.Response:
+    return relay.respond(AsyncStream(flooding(), format="pieces"), protocol="ui-message")
+
+
 async def passing_on(request: Any, call_next: Any) -> Any:
     return await call_next(request)
 
 
 app = Starlette(
-    routes=[Route("/", endpoint)],
+    routes=[Route("/", endpoint), Route("/flood", flood)],
     middleware=[Middleware(GZipMiddleware), Middleware(BaseHTTPMiddleware, passing_on)],
 )
 

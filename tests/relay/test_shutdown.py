@@ -1,4 +1,4 @@
-"""The end of a real server, in a process of its own, while answers are open."""
+"""Readers that leave a real server, in a process of its own, and its end while answers are open."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _PATIENCE = 20.0
 """Seconds that a busy machine may take to start a server."""
 
 
-def opened(port: int, process: subprocess.Popen[str]) -> socket.socket:
+def opened(port: int, process: subprocess.Popen[str], path: str = "/") -> socket.socket:
     """Return a connection on which an answer has begun."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server has ended"
         with contextlib.suppress(OSError):
             reader = socket.create_connection(("127.0.0.1", port), timeout=5)
-            reader.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nAccept-Encoding: gzip\r\n\r\n")
+            reader.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\nAccept-Encoding: gzip\r\n\r\n".encode())
             come = b""
             while b"Hello" not in come:
-                come += reader.recv(65536)
+                come += reader.recv(1024)
             assert b"text/event-stream" in come
             return reader
         time.sleep(0.05)
@@ -44,13 +44,21 @@ _SLOW = [
 def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
     """On SIGTERM, within a second, and with no timeout of the server's: uvicorn would wait for ever.
 
-    Behind middlewares; with the server's signal handlers, with the program's, and in a
-    worker that no signal reaches. The upstream of each answer is closed.
+    A reader that goes before that ends its answer, though the upstream is silent; one that
+    does not read holds nothing up. Behind middlewares; with the server's signal handlers, with
+    the program's, and in a worker that no signal reaches. The upstream of each answer is closed.
     """
     port = free_port()
     command = [sys.executable, "-m", "tests.relay.served", server, str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
+            with opened(port, process):
+                pass
+            gone_at = time.monotonic()
+            assert process.stdout is not None
+            assert process.stdout.readline() == "the upstream is closed\n"
+            noticed = time.monotonic() - gone_at
+            stuck = opened(port, process, "/flood")
             readers = [opened(port, process) for _ in range(3)]
             process.send_signal(signal.SIGTERM)
             began = time.monotonic()
@@ -64,11 +72,13 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
             readers_waited = time.monotonic() - began
             out, _ = process.communicate(timeout=_PATIENCE)
             process_waited = time.monotonic() - began
+            stuck.close()
         finally:
             process.kill()
 
     assert all(b"retry: 1000\n\n" in rest and rest.endswith(b"0\r\n\r\n") for rest in last), last
     assert out.count("the upstream is closed") == 3
+    assert noticed < 1.5
     assert readers_waited < 1.5
     assert process_waited < 5
     assert process.returncode in {0, -signal.SIGTERM}

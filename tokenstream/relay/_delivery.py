@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.relay._shutdown import watched
+from tokenstream.relay._shutdown import break_off, watched
 from tokenstream.stream._reader import left
 
 if TYPE_CHECKING:
@@ -223,13 +223,18 @@ class Delivery:
         self._scope.cancel()
 
     async def _part(self) -> None:
-        """Send a last chunk; none behind what was broken off in its middle."""
+        """Send a last chunk; a reader that takes none, or stands in the middle of one, is left."""
         from anyio import move_on_after
 
-        if self._gone or self._busy or self._turn is not None:
+        if self._gone:
             return
-        with move_on_after(_PARTING_SECONDS):
-            if self._begun:
-                await self._write(self._outlet.parting(), more=False)
-            else:
-                await self._answer(503, _GOING_DOWN, {"retry-after": "1"})
+        stuck = self._busy or self._turn is not None
+        if not stuck:
+            with move_on_after(_PARTING_SECONDS) as scope:
+                if self._begun:
+                    await self._write(self._outlet.parting(), more=False)
+                else:
+                    await self._answer(503, _GOING_DOWN, {"retry-after": "1"})
+            stuck = scope.cancelled_caught
+        if stuck:
+            break_off(self._receive, self._send)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._host import Host
 
-__all__ = ["shut_down", "watched"]
+__all__ = ["break_off", "shut_down", "watched"]
 
 _SECONDS = 0.2
 """Between two looks."""
@@ -51,6 +51,25 @@ def shut_down() -> None:
         watches = list(_watches.values())
     for watch in watches:
         watch.host.call(watch.end_all)
+
+
+def break_off(receive: object, send: object) -> None:
+    """Break off the connection of a reader that takes nothing any more: the server would wait for it.
+
+    Args:
+        receive: The server's, wrapped or not.
+        send: The server's, wrapped or not.
+    """
+    for owner in _owners(receive, send):
+        kept = getattr(owner, "__dict__", {})
+        # uvicorn's; hypercorn's on asyncio, and on trio, where a socket has no way to be aborted.
+        transport = kept.get("transport") or getattr(kept.get("writer"), "transport", None)
+        end = getattr(transport, "abort", None) or getattr(
+            getattr(kept.get("stream"), "socket", None), "close", None
+        )
+        if end is not None:
+            end()
+            return
 
 
 @contextmanager

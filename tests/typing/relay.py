@@ -1,0 +1,55 @@
+"""What an editor infers of a relay: responses that every framework takes, and pieces of the right colour."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, assert_type
+
+from fastapi import FastAPI, WebSocket
+from litestar import get
+from litestar.types import ASGIApp
+from starlette.requests import Request
+from starlette.routing import Route
+
+from tokenstream import AsyncStream, Steps, Stream, aconnect, relay
+from tokenstream.relay import MemoryJournal
+from tokenstream.steps import RunEvents
+
+app = FastAPI()
+
+
+async def starlette_endpoint(request: Request) -> relay.Response:
+    answer = aconnect("https://made.up", json=await request.json())
+    return assert_type(relay.respond(answer), relay.Response)
+
+
+route = Route("/", starlette_endpoint)
+
+
+@app.get("/")
+async def fastapi_endpoint() -> relay.Response:
+    return relay.respond(aconnect("https://made.up"), protocol="ui-message", shape=lambda text: text.words())
+
+
+@get("/")
+async def litestar_endpoint() -> ASGIApp:
+    return relay.respond(aconnect("https://made.up"))
+
+
+@app.websocket("/")
+async def socket(ws: WebSocket) -> None:
+    assert_type(await relay.websocket(ws, aconnect("https://made.up")), bool)
+
+
+async def follow(journal: MemoryJournal, id: str) -> relay.Response:
+    await journal.start(aconnect("https://made.up"), id=id, owner="somebody")
+    return assert_type(relay.follow(journal, id, "17", owner="somebody"), relay.Response)
+
+
+def pieces(stream: Stream, other: AsyncStream, run: Steps) -> None:
+    assert_type(relay.encode(stream), Iterator[bytes])
+    assert_type(relay.encode(other, "ui-message"), AsyncIterator[bytes])
+    assert_type(relay.payloads(stream), Iterator[dict[str, Any]])
+    assert_type(run.events(), RunEvents)
+    relay.respond(run.events())
+    relay.respond(stream)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
