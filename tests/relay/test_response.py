@@ -155,6 +155,24 @@ async def test_the_head_goes_out_when_the_time_to_open_is_over() -> None:
     assert late.ended
 
 
+@pytest.mark.parametrize("refusal", [None, Refusal(404, b"{}")])
+async def test_nothing_is_sent_behind_the_end_while_the_answer_is_let_go_of(refusal: Refusal | None) -> None:
+    """Letting go may take longer than a silence, and servers take no message more; nor at a shutdown."""
+
+    class Slow(Scripted):
+        async def __aexit__(self, *_: object) -> None:
+            await anyio.sleep(0.1)
+            shut_down()
+            await super().__aexit__(None, None, None)
+
+    client = Client()
+    await client.call(response(Slow(three, refusal), pace=Pace(keep_alive=0.02)))
+
+    assert client.ended
+    assert LIFE not in client.bodies[1:]
+    assert client.bodies[-1] == (b"data: 2\n\n" if refusal is None else b"{}")
+
+
 async def test_a_protocol_without_words_for_an_error_breaks_the_response_off() -> None:
     """The server closes the connection in the middle, so that nobody takes the answer for whole."""
     outlet, client = Scripted(three, Refusal(502, b"{}", {}, None, StreamInterrupted("cut"))), Client()

@@ -75,6 +75,8 @@ class Delivery:
         """A message of the answer is being sent."""
         self._turn: Event | None = None
         """Set once the sign of life is out that is being sent."""
+        self._is_whole = False
+        """The last message was sent, or is being sent: nothing may come behind it."""
         self._gone = False
         """The reader has left."""
         self._going_down = False
@@ -127,6 +129,7 @@ class Delivery:
         self._busy = False
 
     async def _write(self, chunk: bytes, *, more: bool = True) -> None:
+        self._is_whole = not more
         try:
             if not self._begun:
                 self._begun = True
@@ -156,7 +159,7 @@ class Delivery:
 
     async def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         """Send a response that is whole."""
-        self._begun = True
+        self._begun = self._is_whole = True
         told = {"content-type": "application/json", "content-length": str(len(body)), **headers}
         if status == _NO_CONTENT:
             told = dict(headers)
@@ -181,7 +184,7 @@ class Delivery:
 
         pace, life = self._pace, self._outlet.life
         opens_at = None if pace.open_within is None else time.monotonic() + pace.open_within
-        while not self._gone:
+        while not (self._gone or self._is_whole):
             if self._begun and not (pace.keep_alive and life):
                 break
             due = self._sent_at + (pace.keep_alive or 0.0) if self._begun else opens_at
@@ -226,7 +229,7 @@ class Delivery:
         """Send a last chunk; a reader that takes none, or stands in the middle of one, is left."""
         from anyio import move_on_after
 
-        if self._gone:
+        if self._gone or (self._is_whole and not self._busy):
             return
         stuck = self._busy or self._turn is not None
         if not stuck:
