@@ -1,0 +1,99 @@
+"""The backend of examples/chat by itself: who may see an answer, from where on, and as which patches."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+import examples.chat.replayed
+from tests.project import ROOT
+from tokenstream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser, as far as HTTP goes, at a backend whose model does not wait."""
+    monkeypatch.setattr(examples.chat.replayed, "PACE", 0.0)
+    app = runpy.run_path(str(ROOT / "examples" / "chat" / "app.py"))["app"]
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://t") as client,
+    ):
+        yield client
+
+
+async def asked(client: httpx.AsyncClient, question: str, *, form: bool = False) -> tuple[str, str]:
+    """Ask in a new chat; returns its address and the answer's."""
+    chat = (await client.post("/api/chats")).json()["id"]
+    turn = await client.post(f"/api/chats/{chat}/turns", json={"question": question, "form": form})
+    return f"/api/chats/{chat}", f"/api/answers/{turn.json()['answer']}"
+
+
+def objects(body: str) -> list[dict[str, Any]]:
+    return [json.loads(line[6:]) for line in body.splitlines() if line.startswith("data: ")]
+
+
+async def test_an_answer_is_sent_from_where_the_page_was(client: httpx.AsyncClient) -> None:
+    """From its start, from a position, and not at all where everything has come."""
+    _, answer = await asked(client, "How?")
+    whole = await client.get(answer)
+    last = max(int(line[4:]) for line in whole.text.splitlines() if line.startswith("id: "))
+    rest = await client.get(answer, headers={"Last-Event-ID": "20"})
+    done = await client.get(answer, headers={"Last-Event-ID": str(last)})
+
+    assert Stream(whole.content).final().text == examples.chat.replayed.LONG
+    assert whole.headers["x-accel-buffering"] == "no"
+    assert [said for said in objects(rest.text) if said["type"] != "live"] == objects(whole.text)[-last:][20:]
+    assert done.status_code == 204
+
+
+async def test_a_form_has_the_same_patches_each_time(client: httpx.AsyncClient) -> None:
+    """So that those behind a position go on where a page was."""
+    _, answer = await asked(client, "A recipe", form=True)
+    whole = await client.get(f"{answer}/form")
+    rest = await client.get(f"{answer}/form", headers={"Last-Event-ID": "7"})
+
+    patches = objects(whole.text)
+    assert patches[-1] == {"type": "end", "ending": "complete"}
+    assert len(patches) > 50
+    assert objects(rest.text) == patches[7:]
+    assert rest.text.startswith("id: 8\n")
+
+
+async def test_strangers_and_wrong_words_are_refused(client: httpx.AsyncClient) -> None:
+    """Nobody is told whether there is somebody else's answer."""
+    chat, answer = await asked(client, "A recipe", form=True)
+    refused = {
+        (404, "GET", "/api/chats/none"),
+        (404, "GET", "/api/answers/none"),
+        (404, "GET", "/api/answers/none/form"),
+        (404, "POST", f"{chat}/turns/7/again"),
+        (404, "POST", f"{chat}/turns/-1/again"),
+        (422, "POST", f"{chat}/turns"),
+        (422, "GET", "/app.py"),
+    }
+    for status, method, path in refused:
+        assert status == (await client.request(method, path)).status_code, path
+    for position in ("x", "-1", "99999", "1" * 40):
+        headers = {"Last-Event-ID": position}
+        assert (await client.get(answer, headers=headers)).status_code == 400
+    await client.get(answer)
+    client.cookies.clear()
+    assert (await client.post(f"{answer}/stop")).json() == {"state": "unknown"}
+    for method, path in [
+        ("GET", chat),
+        ("GET", answer),
+        ("GET", f"{answer}/form"),
+        ("POST", f"{chat}/turns/0/again"),
+    ]:
+        assert (await client.request(method, path)).status_code == 404, path
