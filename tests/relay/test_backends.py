@@ -39,8 +39,8 @@ def _upstream(hand: Hand) -> Generator[str, None, None]:
 
 
 def _shown(name: str, url: str) -> Any:
-    """Return the function of the page's block that defines it."""
-    (code,) = [block.code for block in blocks(PAGE, "python") if f"def {name}(" in block.code]
+    """Return the function of the page's last block that defines it: the page begins with another `chat`."""
+    *_, code = [block.code for block in blocks(PAGE, "python") if f"def {name}(" in block.code]
     body = [line for line in code.splitlines() if line and "import" not in line]
     assert len(body) <= 10
     namespace: dict[str, Any] = {"url": url, "headers": {}, "__name__": __name__}
