@@ -118,7 +118,7 @@ class Feed:
                 self._take(page)
                 if self._found_dead(page.state):
                     await self._bury()
-                elif not page.records and not self.over:
+                elif len(page.records) < _PAGE and not self.over:
                     with anyio.move_on_after(self._lease / 4):
                         await self._storage.wait(self.id, self.end)
             except JournalUnavailable as error:

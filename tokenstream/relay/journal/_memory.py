@@ -36,6 +36,7 @@ class _Answer:
         "_gone",
         "_held",
         "_records",
+        "_stopped",
         "_told",
         "begin",
         "expires",
@@ -61,6 +62,7 @@ class _Answer:
         """Records at the start of the list that are trimmed already."""
         self._held = 0
         self._told: Event | None = None
+        self._stopped: Event | None = None
 
     @property
     def end(self) -> int:
@@ -105,11 +107,21 @@ class _Answer:
             self._told = Event()
         return self._told
 
+    def stop(self) -> Event:
+        """Return what is set when the answer is to be stopped, or has ended."""
+        if self._stopped is None:
+            from anyio import Event
+
+            self._stopped = Event()
+        return self._stopped
+
     def tell(self) -> None:
         """Wake who waits for a change."""
         told, self._told = self._told, None
         if told is not None:
             told.set()
+        if self._stopped is not None and (self.over or self.reason is not None):
+            self._stopped.set()
 
 
 class MemoryStorage(Storage):
@@ -207,8 +219,8 @@ class MemoryStorage(Storage):
 
     async def wait_stop(self, id: str) -> None:
         answer = self._find(id)
-        while answer is not None and not answer.over and answer.reason is None:
-            await answer.change().wait()
+        if answer is not None and not answer.over and answer.reason is None:
+            await answer.stop().wait()
 
     # -- within ------------------------------------------------------------
 

@@ -27,14 +27,17 @@ async def retrying(call: Callable[[], Awaitable[ResultT]], seconds: float) -> Re
     Raises:
         JournalUnavailable: It was out of reach all the time.
     """
-    from anyio import current_time, sleep
+    try:
+        return await call()
+    except JournalUnavailable:
+        from anyio import current_time, sleep
 
     until, pause = current_time() + seconds, _FIRST
     while True:
+        await sleep(pause)
         try:
             return await call()
         except JournalUnavailable:
             if current_time() + pause > until:
                 raise
-        await sleep(pause)
         pause = min(2 * pause, _LONGEST)
