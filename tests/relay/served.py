@@ -6,7 +6,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
 from tokenstream import AsyncStream, relay
+from tokenstream.relay.journal._memory import MemoryStorage
 
 
 async def silent() -> AsyncIterator[str]:
@@ -44,12 +46,30 @@ async def flood(_: Any) -> relay.Response:
     return relay.respond(AsyncStream(flooding(), format="pieces"), protocol="ui-message")
 
 
+storage = MemoryStorage()
+journal = relay.Journal(storage, drain=0.5)
+
+
+@asynccontextmanager
+async def lifespan(_: Any) -> AsyncGenerator[None]:
+    async with journal:
+        yield
+    page = await storage.read("id", 0, 1_000)
+    if page is not None:
+        print(page.records[-1].decode(), flush=True)  # noqa: T201 - as above
+
+
+async def journalled(_: Any) -> relay.Response:
+    return relay.respond(AsyncStream(silent(), format="pieces"), journal=journal, id="id")
+
+
 async def passing_on(request: Any, call_next: Any) -> Any:
     return await call_next(request)
 
 
 app = Starlette(
-    routes=[Route("/", endpoint), Route("/flood", flood)],
+    lifespan=lifespan,
+    routes=[Route("/", endpoint), Route("/flood", flood), Route("/journal", journalled)],
     middleware=[Middleware(GZipMiddleware), Middleware(BaseHTTPMiddleware, passing_on)],
 )
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from tests.relay.journals import Answer, Place, read
 from tests.support.asgi import Client
-from tokenstream import AsyncStream, Decoder, Message, Stream, relay
+from tokenstream import AsyncStream, Decoder, Message, Retry, Stream, aconnect, relay
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Finish, TextDelta
 from tokenstream.relay._writing import Body
@@ -501,6 +503,54 @@ async def test_a_body_that_does_not_end_is_refused_in_time() -> None:
             await relay.routes(journal, _answering, max_body=1_000)(client.scope, receive, client.send)
 
     assert 413 == client.status
+
+
+class _Cutting(httpx.AsyncBaseTransport):
+    """Asks an application, and breaks each response off somewhere.
+
+    Args:
+        app: The application.
+        seed: Decides where.
+    """
+
+    def __init__(self, app: Any, seed: int) -> None:
+        self.app = app
+        self.source = random.Random(seed)
+        self.asked: list[str | None] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        client = Client(method="GET")
+        client.scope["path"] = request.url.path
+        client.scope["headers"] = request.headers.raw
+        self.asked.append(request.headers.get("last-event-id"))
+        await client.call(self.app)
+        body, cut = client.body, self.source.randint(0, 400)
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            yield body[:cut]
+            if cut < len(body):
+                raise httpx.ReadError("cut")
+
+        return httpx.Response(client.status or 0, headers=client.headers, content=pieces())
+
+
+async def test_our_own_client_follows_a_journal_over_cuts() -> None:
+    """`connect` with `Retry(mode="resume")` asks again from its position, and ends with the answer once."""
+    words = [f"word {number} " for number in range(30)]
+    async with _journal() as journal:
+        id = await journal.start(Answer(*words, over=True).stream)
+        await read(journal, id)
+        for seed in range(8):
+            transport = _Cutting(relay.routes(journal), seed)
+            async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+                again = Retry(mode="resume", wait=0, attempts=100)
+                async with aconnect(f"http://here/{id}", method="GET", client=client, retry=again) as stream:
+                    pieces = [piece async for piece in stream.text]
+
+            assert "".join(words) == "".join(pieces)
+            assert "complete" == stream.message.ending
+            assert len(transport.asked) > 1
+            assert transport.asked[-1] is not None
 
 
 async def test_our_own_client_follows_a_journal() -> None:

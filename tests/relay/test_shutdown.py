@@ -82,3 +82,34 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
     assert readers_waited < 1.5
     assert process_waited < 5
     assert process.returncode in {0, -signal.SIGTERM}
+
+
+@pytest.mark.parametrize("server", ["uvicorn", *_SLOW])
+def test_answers_of_a_journal_run_on_and_are_then_interrupted(server: str) -> None:
+    """Readers are sent away at once, without an end; `drain` seconds later it is written that it was cut."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.relay.served", server, str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            readers = [opened(port, process, "/journal") for _ in range(3)]
+            process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            last = []
+            for reader in readers:
+                rest = b""
+                with reader:
+                    while piece := reader.recv(65536):
+                        rest += piece
+                last.append(rest)
+            readers_waited = time.monotonic() - began
+            out, _ = process.communicate(timeout=_PATIENCE)
+            process_waited = time.monotonic() - began
+        finally:
+            process.kill()
+
+    assert all(b"retry: 1000\n\n" in rest and b'"type"' not in rest for rest in last), last
+    assert ["the upstream is closed"] == out.splitlines()[:-1]
+    assert "StreamInterrupted" in out.splitlines()[-1]
+    assert "shut down" in out.splitlines()[-1]
+    assert readers_waited < 1.5
+    assert process_waited < 5
