@@ -25,6 +25,7 @@ from tests.benchmarks.marks import marks
 from tests.benchmarks.memory import memory
 from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
+from tests.benchmarks.relay import relay
 from tests.benchmarks.sdks import SDKS, Reader
 from tests.benchmarks.shaping import shaping
 from tests.benchmarks.timing import Plan, contenders_for, time_format
@@ -104,6 +105,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
                 imports,
                 marks,
                 partial_json,
+                relay,
                 shaping,
                 typed_objects,
                 written_drafts,

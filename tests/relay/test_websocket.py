@@ -232,6 +232,17 @@ def test_a_client_that_goes_ends_the_answer(port: int) -> None:
     assert closed == ["silent"]
 
 
+def test_a_failure_that_the_protocol_cannot_tell_closes_the_connection(port: int) -> None:
+    """It is raised where the answer is sent, so that no client takes for whole what is cut."""
+    with connected(port) as ws:
+        ws.send(json.dumps({"name": "cut", "protocol": "gemini-live"}))
+        with pytest.raises(ConnectionClosed) as caught:
+            while True:
+                ws.recv(timeout=5)
+
+    assert caught.value.rcvd is None or caught.value.rcvd.code != 1000
+
+
 @pytest.mark.anyio
 async def test_what_is_no_websocket_is_refused() -> None:
     """A request, say, is a mistake of the caller's."""

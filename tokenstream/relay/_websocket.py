@@ -97,7 +97,10 @@ class _Conversation:
             if self._refused is None:
                 await self._tell(self._messages.end(self._events.ending))
         except StreamError as error:
-            await self._tell(self._messages.fail(error) or [])
+            told = self._messages.fail(error)
+            if told is None:
+                raise
+            await self._tell(told)
 
     async def _send_all(self) -> None:
         slow = False
@@ -246,6 +249,7 @@ async def websocket(
 
     Raises:
         MisuseError: There is no such protocol; or one of the two is nothing that can be used.
+        StreamError: The answer failed, and the protocol, which is gemini-live, has no words for it.
 
     Example:
         >>> from tokenstream import aconnect
