@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["encoding"]
 
-FORMATS = ("openai-chat", "ui-message", "anthropic", "ag-ui", "openai-responses", "gemini", "tokenstream")
+FORMATS = (
+    "openai-chat",
+    "ui-message",
+    "anthropic",
+    "ag-ui",
+    "openai-responses",
+    "gemini",
+    "bedrock-converse",
+    "tokenstream",
+)
 _BAR = 2.0
 """Microseconds for a piece of text."""
 _WORDS = [" the", " of", " naïve", ' "so"', ",\n", " tokens", " come", " one", " by", " one"]

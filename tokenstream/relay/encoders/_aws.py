@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event
     from tokenstream.relay.encoders._encoder import Payloads
+    from tokenstream.relay.encoders._pieces import Wrap
 
-__all__ = ["AWSEncoder", "base64", "is_exception", "message", "packed", "padded"]
+__all__ = ["AWSEncoder", "base64", "is_exception", "message", "packed", "padded", "padded_json"]
 
 _EXCEPTION = "Exception"
 """What the names of exceptions end with."""
@@ -40,8 +42,6 @@ _ERRORS: dict[ErrorKind, str] = {
 class AWSEncoder(Encoder):
     """Packs payloads into messages, each with its name in the headers."""
 
-    # Checksums and lengths change with each piece.
-    steady: ClassVar[bool] = False
     content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -54,6 +54,33 @@ class AWSEncoder(Encoder):
         kind = "exception" if is_exception(name) else "event"
         data = payload.encode() if isinstance(payload, str) else written(payload)
         return _json_message(kind, name, data)
+
+    def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a payload behind its name: lengths and checksums change with each piece."""
+        return b"%b\0%b" % (name.encode(), written(payload))
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Pack each piece anew."""
+        name, _, head = head.partition(b"\0")
+        within = super().wrap(event, head, tail)
+        headers = self.headers_of(name.decode())
+        return lambda text: packed(headers, self.filled(within(text)))
+
+    def headers_of(self, name: str) -> bytes:
+        """Return the headers of an event's message.
+
+        Args:
+            name: The event's name.
+        """
+        return _headers("event", name)
+
+    def filled(self, payload: bytes) -> bytes:
+        """Return what a message holds of a payload.
+
+        Args:
+            payload: JSON, an object.
+        """
+        return payload
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """The exception that ends the answer; a code is its name."""
@@ -109,7 +136,21 @@ def padded(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
     """
     if not is_dict(payload):
         return payload
-    return {**payload, "p": _PADDING[: _SHORTEST + len(written(payload)) % _VARIETY]}
+    return {**payload, "p": _padding(len(written(payload)))}
+
+
+def padded_json(payload: bytes) -> bytes:
+    """Return an object with that field, where it is written already.
+
+    Example:
+        >>> padded_json(b'{"role":"assistant"}') == written(padded({"role": "assistant"}))
+        True
+    """
+    return b'%b,"p":"%b"}' % (payload[:-1], _padding(len(payload)).encode())
+
+
+def _padding(length: int) -> str:
+    return _PADDING[: _SHORTEST + length % _VARIETY]
 
 
 def base64(data: bytes) -> str:
@@ -128,5 +169,9 @@ def _header(name: str, value: str) -> bytes:
 
 
 def _json_message(kind: str, name: str, payload: bytes) -> bytes:
+    return packed(_headers(kind, name), payload)
+
+
+def _headers(kind: str, name: str) -> bytes:
     content = {":content-type": "application/json", ":message-type": kind}
-    return message({f":{kind}-type": name, **content}, payload)
+    return b"".join(_header(name, value) for name, value in {f":{kind}-type": name, **content}.items())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from tokenstream.formats.bedrock_converse._words import FINISH_REASONS
-from tokenstream.relay.encoders._aws import AWSEncoder, base64, padded
+from tokenstream.relay.encoders._aws import AWSEncoder, base64, padded, padded_json
 from tokenstream.relay.encoders._blocks import BlockEncoder, words_of
 
 if TYPE_CHECKING:
@@ -120,6 +120,10 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
             payload: JSON; or text, sent as it is.
         """
         return super().frame(name, padded(payload))
+
+    def filled(self, payload: bytes) -> bytes:
+        """Return a payload, padded."""
+        return padded_json(payload)
 
     # -- within ------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay.encoders._anthropic import Anthropic
-from tokenstream.relay.encoders._aws import AWSEncoder, base64, is_exception, padded
+from tokenstream.relay.encoders._aws import AWSEncoder, base64, is_exception, padded, padded_json
 from tokenstream.relay.encoders._encoder import written
 
 if TYPE_CHECKING:
@@ -52,3 +52,11 @@ class BedrockInvoke(AWSEncoder, Anthropic):
             return super().frame(name, payload)
         data = payload.encode() if isinstance(payload, str) else written(payload)
         return super().frame("chunk", padded({"bytes": base64(data)}))
+
+    def headers_of(self, name: str) -> bytes:
+        """Return the headers of a chunk, as which every event is sent."""
+        return super().headers_of("chunk")
+
+    def filled(self, payload: bytes) -> bytes:
+        """Return a payload of the model as a chunk holds it."""
+        return padded_json(b'{"bytes":"%b"}' % base64(payload).encode())

@@ -353,6 +353,15 @@ class Encoder(Vocabulary):
         """
         return string(text)
 
+    def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return the chunk of a payload, or as much of it as does not depend on how long the payload is.
+
+        Args:
+            name: The event's name; "" for none.
+            payload: JSON.
+        """
+        return self.frame(name, payload)
+
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return what makes the chunk of a piece's text, and does what its handler does besides.
 
@@ -376,7 +385,7 @@ class Encoder(Vocabulary):
             return
         name, payload = sent
         text = event.fragment if isinstance(event, ToolCallDelta | PartDelta) else event.text
-        found = around(payload, text, partial(self.frame, name), self.string)
+        found = around(payload, text, partial(self.outline, name), self.string)
         if found is not None:
             self._growing[place] = writer(event, self.wrap(event, *found))
 

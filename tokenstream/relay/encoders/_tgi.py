@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import TextDelta
+    from tokenstream.events import Event, TextDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay.encoders._encoder import Payload, Payloads
+    from tokenstream.relay.encoders._pieces import Wrap
     from tokenstream.turns import Kind
 
 __all__ = ["TGI"]
 
 _END_TOKEN = 2
 """Ids below are those of special tokens."""
+_INDEX = b'"index":'
 _VOCABULARY = 32_000
 _LOGPROB = -0.25
 _ERRORS: dict[ErrorKind, str] = {
@@ -39,8 +41,6 @@ class TGI(Encoder):
     """
 
     name: ClassVar[str] = "tgi"
-    # Each token has its own index, and its own id.
-    steady: ClassVar[bool] = False
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = {
@@ -57,6 +57,17 @@ class TGI(Encoder):
         """A token."""
         self._pieces.append(event.text)
         return [self._token(_id_of(event.text), event.text)]
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Count the tokens, each with the id of its text."""
+        start = head.partition(_INDEX)[0] + _INDEX
+
+        def token(text: str) -> bytes:
+            said = self.string(text)
+            self._pieces.append(text)
+            return b'%b%d,"token":{"id":%d,"text":%b%b' % (start, len(self._pieces), _id_of(text), said, tail)
+
+        return token
 
     def tail(self) -> Payloads:
         """The last token, with all that was said and why it ended."""
