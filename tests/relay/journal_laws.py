@@ -8,14 +8,15 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from tests.relay.journals import Answer, Place, message_of, read, records_of, texts_of
 from tests.relay.storage_laws import Opened
-from tokenstream.errors import ProviderError, StreamInterrupted
+from tokenstream import Stream
+from tokenstream.errors import MisuseError, ProviderError, StreamInterrupted
 from tokenstream.events import TextDelta
 from tokenstream.relay.journal import (
     AnswerExpired,
@@ -398,6 +399,34 @@ class JournalLaws:
 
             assert 503 == caught.value.status
             assert refused.stream.closed
+
+    async def test_a_storage_with_a_bug_ends_its_own_answers_alone(self, opened: Opened) -> None:
+        """Whatever it raises, the journal and the program around it go on, and streams are closed."""
+        async with _two(opened, lease=_LEASE) as (one, other, place, _):
+            answer, fine = Answer("Hel"), Answer("fine")
+            id, good = await one.start(answer.stream), await other.start(fine.stream)
+            reader = one.follow(id)
+            await anext(reader)
+            place.broken = True
+            answer.send("lo")
+            with anyio.fail_after(10), pytest.raises(JournalUnavailable):
+                async for _ in reader:
+                    pass
+            with anyio.fail_after(10):
+                await answer.gone.wait()
+            place.broken = False
+            fine.end()
+
+            assert {"fine"} == texts_of(await read(one, good))
+            assert isinstance(message_of(await read(one, id))[1], StreamInterrupted)
+
+    async def test_what_is_no_async_stream_is_misuse(self, opened: Opened) -> None:
+        """A stream of the wrong colour is refused where it is started."""
+        async with _two(opened) as (one, *_):
+            with Stream(["x"], format="pieces") as stream, pytest.raises(MisuseError):
+                await one.start(cast("Any", stream))
+            with pytest.raises(MisuseError):
+                await one.start(cast("Any", 7))
 
     async def test_what_was_trimmed_under_a_reader_is_never_skipped(self, opened: Opened) -> None:
         """A reader that is too slow for the bound is told; one that is fast enough sees all."""

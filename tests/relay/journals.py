@@ -70,11 +70,15 @@ class Place(Storage):
         """Nothing is done any more, as in a process that was killed."""
         self.away = False
         """Every call fails."""
+        self.broken = False
+        """Every call raises what no storage should."""
         self.closed = False
 
     async def _reach(self) -> Storage:
         if self.dead:
             await anyio.sleep_forever()
+        if self.broken:
+            raise ZeroDivisionError
         if self.away:
             raise JournalUnavailable("out of reach")
         return self.storage

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import anyio
 import httpx
@@ -277,6 +278,20 @@ async def test_a_reader_that_leaves_before_the_first_event_stops_nothing() -> No
         answer.send("Hello", over=True)
 
         assert b"Hello" in (await _followed(journal, "id")).body
+
+
+async def test_an_id_may_have_any_characters() -> None:
+    """In the header it stands as in an address, so that it neither breaks off the head nor adds to it."""
+    id = "ü 🌊/\r\nx: y"
+    async with _journal() as journal:
+        client = Client()
+        await client.call(relay.respond(Answer("x", over=True).stream, journal=journal, id=id))
+        again = await _followed(journal, id)
+
+    assert id == unquote(client.headers["x-answer-id"])
+    assert client.headers["x-answer-id"].isascii()
+    assert "\n" not in client.headers["x-answer-id"]
+    assert 200 == again.status
 
 
 async def test_a_request_that_is_sent_twice_gets_one_answer() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 from fastapi import FastAPI, WebSocket
 from litestar import get
@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from tokenstream import AsyncStream, Steps, Stream, aconnect, relay
 from tokenstream.relay import MemoryJournal
+from tokenstream.relay.journal import Entry
 from tokenstream.steps import RunEvents
 
 app = FastAPI()
@@ -42,7 +43,11 @@ async def socket(ws: WebSocket) -> None:
 
 
 async def follow(journal: MemoryJournal, id: str) -> relay.Response:
-    await journal.start(aconnect("https://made.up"), id=id, owner="somebody")
+    assert_type(await journal.start(aconnect("https://made.up"), id=id, owner="somebody"), str)
+    assert_type([entry async for entry in journal.follow(id, after=3)], list[Entry])
+    assert_type(await relay.stop(journal, id), Literal["stopped", "ended", "unknown"])
+    app.mount("/answers", relay.routes(journal, lambda body: aconnect("https://made.up", json=body)))
+    relay.respond(aconnect("https://made.up"), journal=journal, id=id)
     return assert_type(relay.follow(journal, id, "17", owner="somebody"), relay.Response)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted
 from tokenstream.relay._batch import merged
@@ -158,7 +159,8 @@ def respond(
             shaped, such as `lambda text: text.redact(pattern)`.
         drop: What to leave out that the protocol has no place for: names of kinds, or "all".
         journal: Writes the answer down while it comes: it goes on when its reader has gone, whatever `grace`
-            says, and `follow` gives it to who comes back. The header `x-answer-id` has its id.
+            says, and `follow` gives it to who comes back. The header `x-answer-id` has its id, written as in
+            an address.
         id: The id of the answer in the journal; None for one that nobody can guess. Where it is taken, the
             answer that has it is sent, and this one is closed.
         owner: Whose the answer is in the journal.
@@ -178,7 +180,8 @@ def respond(
         begun = StartOutlet(
             stream, journal, id, protocol=protocol, owner=owner, raw=raw, shape=shape, drop=drop
         )
-        told = {"x-answer-id": begun.id, **(headers or {})}
+        # An id may have any characters, and a header may not.
+        told = {"x-answer-id": quote(begun.id, safe=""), **(headers or {})}
         return response(begun, pace=pace, status=status, headers=told)
     if id is not None or owner is not None:
         raise MisuseError("an answer has an id and an owner in a journal only: pass journal=…")

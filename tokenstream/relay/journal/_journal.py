@@ -19,6 +19,8 @@ from tokenstream.relay.journal._feed import Feed
 from tokenstream.relay.journal._follower import Follower
 from tokenstream.relay.journal._producer import Producer
 from tokenstream.relay.journal._retrying import retrying
+from tokenstream.stream import Stream
+from tokenstream.stream._said import warn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -150,12 +152,17 @@ class Journal:
         Raises:
             StreamError: The answer failed before its first event, and within `open_within` seconds.
             JournalUnavailable: The storage is out of reach or full, or the journal was left.
-            MisuseError: The journal was not entered, or the id is empty or longer than 256 characters, or
-                `shape` gives no text.
+            MisuseError: It is no asynchronous stream; the journal was not entered; the id is empty or longer
+                than 256 characters; or `shape` gives no text.
         """
         tasks = self._running()
         id = secrets.token_urlsafe(24) if id is None else id
         try:
+            if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):
+                raise MisuseError(
+                    "a journal takes an AsyncStream, or another async iterable of events, and not "
+                    f"{stream!r:.80}"
+                )
             if not 0 < len(id) <= _LONGEST_ID:
                 raise MisuseError(f"an id has 1 to {_LONGEST_ID} characters, and this one {len(id)}")
             if self._is_closing:
@@ -271,12 +278,18 @@ class Journal:
     async def _produce(self, producer: Producer) -> None:
         try:
             await producer.run()
+        except Exception as error:  # noqa: BLE001 - what a storage raises must not end all other answers
+            warn("an answer of a journal could not be written: %r", error)
         finally:
             del self._producers[producer.id]
             producer.gone.set()
 
     async def _feed(self, feed: Feed) -> None:
-        await feed.run()
+        try:
+            await feed.run()
+        except Exception as error:  # noqa: BLE001 - as above
+            warn("an answer of a journal could not be read: %r", error)
+            feed.fail(JournalUnavailable("the journal's storage has failed"))
         if not feed.over and self._feeds.get(feed.id) is feed:
             # Whoever comes next needs one that reads.
             del self._feeds[feed.id]
