@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,25 +12,32 @@ import pytest
 
 import examples.chat.replayed
 from tests.project import ROOT
-from tokenstream import Stream
+from tokenstream import Stream, testing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser, as far as HTTP goes, at a backend whose model does not wait."""
-    monkeypatch.setattr(examples.chat.replayed, "PACE", 0.0)
+@asynccontextmanager
+async def browser() -> AsyncGenerator[httpx.AsyncClient]:
+    """A browser, as far as HTTP goes."""
     app = runpy.run_path(str(ROOT / "examples" / "chat" / "app.py"))["app"]
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://t") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://chat") as client,
     ):
         yield client
+
+
+@pytest.fixture
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser at a backend whose model does not wait."""
+    monkeypatch.setattr(examples.chat.replayed, "PACE", 0.0)
+    async with browser() as made:
+        yield made
 
 
 async def asked(client: httpx.AsyncClient, question: str, *, form: bool = False) -> tuple[str, str]:
@@ -97,3 +105,20 @@ async def test_strangers_and_wrong_words_are_refused(client: httpx.AsyncClient) 
         ("POST", f"{chat}/turns/0/again"),
     ]:
         assert (await client.request(method, path)).status_code == 404, path
+
+
+async def test_a_real_model_is_asked_where_its_address_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its name and the key, and for a form with the schema."""
+    with testing.serve(testing.script().text("From ", "afar.").finish()) as model:
+        for name, value in {"URL": f"{model.url}/v1/chat/completions", "MODEL": "m", "KEY": "k"}.items():
+            monkeypatch.setenv(f"CHAT_{name}", value)
+        async with browser() as client:
+            _, answer = await asked(client, "Where?", form=True)
+            said = Stream((await client.get(answer)).content).final()
+        (request,) = model.requests
+
+    assert said.text == "From afar."
+    assert request.json["model"] == "m"
+    assert request.json["messages"] == [{"role": "user", "content": "Where?"}]
+    assert request.json["response_format"]["json_schema"]["name"] == "Recipe"
+    assert request.headers["authorization"] == "Bearer k"

@@ -124,11 +124,14 @@ def test_stop_ends_the_answer_for_all_who_follow(page: Page, context: BrowserCon
 
 
 def test_a_reload_loses_nothing_and_doubles_nothing(page: Page, url: str, whole: str) -> None:
-    """Nor do three of them, each further in the answer's middle."""
+    """Nor do three of them, each further in the answer's middle, nor who goes away and comes back."""
     ask(page, url)
     for length in (30, 200, 400):
         come(page, length)
         page.reload()
+    come(page, 450)
+    page.goto("about:blank")
+    page.go_back()
 
     assert shown(page) == whole
     page.reload()
