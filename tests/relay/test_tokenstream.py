@@ -30,6 +30,7 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
 from tokenstream.formats import registry
+from tokenstream.formats import tokenstream as format_of_relays
 from tokenstream.framing import SSEParser
 from tokenstream.message import (
     Citation,
@@ -115,6 +116,35 @@ def test_an_answer_is_read_again_as_it_was(recorded: Recorded) -> None:
 def test_an_answer_of_a_real_server_is_read_again_as_it_was(recorded: Recorded) -> None:
     """The law above, for answers of real servers."""
     _holds(recorded)
+
+
+class _Decoding(format_of_relays.TokenStream):
+    """Decodes every payload."""
+
+    fast = None
+
+
+def _glances(recorded: Recorded) -> None:
+    events = [event for event in _Read([recorded.body], recorded.format).events if event.part is not None]
+    for number, event in enumerate(events):
+        if number % 3:
+            event.step = "1"
+    for encoder in (TokenStream(), TokenStream(ids=True), NDJSON(ids=True), NDJSON()):
+        chunks = [chunk for event in events for chunk in encoder.feed(event)] + encoder.conclude("complete")
+        cut, plainly = chunks[: len(chunks) // 2], Stream(iter(chunks), format=_Decoding())
+        expected, found = list(plainly), _Read(chunks, "tokenstream")
+        assert expected == found.events
+        assert [event.step for event in expected] == [event.step for event in found.events]
+        assert plainly.message == found.stream.message
+        stopped = _Read(cut, "tokenstream")
+        place = len([chunk for chunk in cut if b'"ping"' not in chunk]) if encoder.position else 0
+        assert (place or None) == stopped.stream.checkpoint().position
+
+
+@pytest.mark.parametrize("recorded", sampled(ours(), one_in=4), ids=lambda recorded: recorded.name)
+def test_what_is_read_at_a_glance_is_the_same(recorded: Recorded) -> None:
+    """Whether deltas are decoded or not, events, steps, message and position are the same."""
+    _glances(recorded)
 
 
 # -- events made by hypothesis ------------------------------------------------------
@@ -418,6 +448,14 @@ def test_what_is_sent_again_is_dropped() -> None:
 def _payload(place: Any, at: int, record: bytes) -> Any:
     written = place(at, record)
     return SSEParser().feed(written)[0] if place is frame else written
+
+
+def test_where_live_begins_is_no_position() -> None:
+    """A reader that is cut while it is told what had happened before asks for the rest of that."""
+    for place in (frame, line):
+        chunks = [place(None, b'{"type":"live","at":9}'), place(3, record(TextDelta("a")))]
+        assert _Read(chunks[:1], "tokenstream").stream.checkpoint().position is None
+        assert 3 == _Read(chunks, "tokenstream").stream.checkpoint().position
 
 
 def test_a_gap_is_told() -> None:

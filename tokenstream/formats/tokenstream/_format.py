@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded, PositionLost
-from tokenstream.events import Finish, Restarted, Unknown
+from tokenstream.events import Finish, ReasoningDelta, Restarted, Unknown
+from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._read import text_of
 from tokenstream.formats._replay import Replay
 from tokenstream.formats.base import Format, Frame
@@ -14,6 +15,8 @@ from tokenstream.formats.tokenstream._words import CONTROL, end_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import Ending, Message
@@ -59,11 +62,21 @@ class TokenStream(Format):
     record came is over. A position is the id of an SSE event, or the key `at` of a line.
     """
 
-    __slots__ = ("_calls", "_own_id", "_verdict", "live_at", "position_seen")
+    __slots__ = ("_calls", "_latest", "_own_id", "_verdict", "live_at", "position_seen")
 
     name: ClassVar[str] = "tokenstream"
     finish_is_last: ClassVar[bool] = False
     resumes: ClassVar[bool] = True
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("text",)],
+        changing=[("at",)],
+        counts=[("at",)],
+        padding=frozenset(),
+        units=frozenset({"event", "line", "message"}),
+        turns=True,
+    )
+
+    unkept: ClassVar[frozenset[str]] = frozenset({"_latest"})
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -73,6 +86,8 @@ class TokenStream(Format):
         """The position of the last event; None where the events have none."""
         self.live_at: int | None = None
         """The position up to which events are replayed; None where none are."""
+        self._latest: Event | None = None
+        """The last delta that was read without decoding it, whose payload may have a position."""
         self._calls = 0
         self._own_id = ""
         """The id of the SSE event that is being read."""
@@ -105,6 +120,9 @@ class TokenStream(Format):
     @property
     def position(self) -> int | None:
         """The position of the last event, after which the relay is asked to go on."""
+        latest, self._latest = self._latest, None
+        if latest is not None:
+            self._note_position(latest.raw)
         return None if self.ended else self.position_seen
 
     def is_kept(self, message: Message) -> bool:
@@ -129,10 +147,33 @@ class TokenStream(Format):
         kind = text_of(payload, "type")
         return kind in EVENTS or kind in CONTROL
 
-    def feed_plainly(self, frame: Frame) -> list[Event]:
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events that `frame` holds."""
         self._own_id = frame.id if isinstance(frame, ServerSentEvent) else ""
-        return super().feed_plainly(frame)
+        return super().feed(frame, now=now)
+
+    def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
+        """Return what reads a frame at a glance; None where frames have ids, which are looked at."""
+        return None if self._own_id else super().frame_shortcut()
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return what gives each delta its step, and keeps its position; signatures are always decoded."""
+        if isinstance(delta, ReasoningDelta) and delta.signature is not None:
+            return refuse
+        step, lines = delta.step, "at" in delta.raw
+        if step is None and not lines:
+            # Of SSE events, the ids have the positions.
+            return self._take_place if self._own_id else None
+
+        def take(delta: Any) -> None:  # noqa: ANN401 - a delta
+            if step is not None:
+                delta.step = step
+            if lines:
+                self._latest = delta
+            else:
+                self._take_place(delta)
+
+        return take
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Give the event that `payload` is, or take what it says of the answer's end."""
@@ -147,9 +188,8 @@ class TokenStream(Format):
         else:
             found = event_of(payload)
             self._emit(Unknown(kind, payload) if found is None else found, payload)
-        position = self.position_of(payload)
-        if position is not None:
-            self.position_seen = position
+        self._latest = None
+        self._note_position(payload)
 
     def go_on(self) -> None:
         """Have another connection go on after `position`: what is sent again is dropped."""
@@ -167,6 +207,15 @@ class TokenStream(Format):
         self.dropped += dropped
         return dropped
 
+    def _note_position(self, payload: dict[str, Any]) -> None:
+        position = self.position_of(payload)
+        if position is not None:
+            self.position_seen = position
+
+    def _take_place(self, _delta: Any) -> None:  # noqa: ANN401 - a delta
+        """Take the position of a delta that was read without decoding it."""
+        self._note_position({})
+
     def _emit(self, event: Event, payload: dict[str, Any]) -> None:
         parts = self.parts
         if event.part is not None or event.choice or isinstance(event, Finish):
@@ -179,7 +228,10 @@ class TokenStream(Format):
                 raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
         elif isinstance(event, Restarted):
             self._calls = 0
-        if "raw" not in payload:
+        if "raw" in payload:
+            # The event shows another payload than the one that it came in.
+            self.shortcuts = False
+        else:
             event.raw = payload
         parts.emit(event)
 
