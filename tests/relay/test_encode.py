@@ -105,6 +105,8 @@ def test_ids_of_the_provider_stay_in() -> None:
     assert 2 == len(ids)
     assert "a1" not in ids
     assert b'"messageId":"a1"' in b"".join(relay.encode(ANSWER.stream("anthropic"), "ui-message", raw=True))
+    again: list[Event] = [Restarted(Message(), StreamInterrupted("cut")), TextDelta("a"), Finish("stop")]
+    assert 2 == len({next(iter(relay.payloads(again, "ui-message")))["messageId"] for _ in range(2)})
     for name in _HTTP:
         body = b"".join(
             relay.encode(testing.script(id="secret7").text("a").finish().stream("anthropic"), name)
@@ -132,6 +134,13 @@ def test_the_words_of_an_error_stay_in() -> None:
     def events() -> Iterator[Event]:
         yield TextDelta("a")
         raise ProviderError("the provider reports an error: key sk-1 is no good", kind="authentication")
+
+    run = Steps()
+    with run, pytest.raises(StreamError), run.step("ask"):
+        next(each for each in events() if isinstance(each, StepDone))
+    told = list(relay.payloads(list(run.events())))
+    assert ["ProviderError"] == [each["error"] for each in told if each["type"] == "step_done"]
+    assert "sk-1" in str(list(relay.payloads(list(run.events()), raw=True)))
 
     for name in _HTTP:
         assert b"sk-1" not in b"".join(relay.encode(events(), name)), name
@@ -302,6 +311,18 @@ def test_choices_and_steps_hold_their_own_text() -> None:
         )
     )
     assert ["a", "finish", "b", "end"] == [each.get("text", each["type"]) for each in found]
+
+
+@pytest.mark.parametrize("end", [Stopped("off topic"), Restarted(Message(), StreamInterrupted("cut"))])
+def test_what_ends_one_step_leaves_the_text_of_another(end: Event) -> None:
+    """Its text is held still: nothing of it is lost, and nothing of a secret is let go."""
+    events: list[Event] = [
+        TextDelta("a"), TextDelta("key 12", part=1), end, TextDelta("34", part=1), Finish("stop")
+    ]  # fmt: skip
+    for event, step in zip(events, "12122", strict=True):
+        event.step = step
+    found = list(relay.payloads(events, shape=lambda text: text.redact(r"\d{4}")))
+    assert "key [redacted]" == "".join(each["text"] for each in found if each.get("part") == 1)
 
 
 # -- runs ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 import starlette.responses
+from starlette.middleware.base import BaseHTTPMiddleware
 
 from tests.support.asgi import Client
 from tokenstream.errors import MisuseError, StreamInterrupted
@@ -214,6 +215,23 @@ async def test_what_comes_after_the_reader_has_gone_is_not_sent(spec: str) -> No
     await client.call(response(outlet, pace=Pace(grace=5.0)))
 
     assert ([], 1) == (outlet.stopped, outlet.left)
+
+
+async def test_a_middleware_has_a_response_also_where_the_reader_left_before_it() -> None:
+    """One of Starlette's raises where none was begun: an error in the log for each such reader."""
+
+    async def passing_on(request: Any, call_next: Any) -> Any:
+        told = await call_next(request)
+        statuses.append(told.status_code)
+        return told
+
+    statuses: list[int] = []
+    outlet, client = Scripted(three), Client()
+    outlet.opening = 30.0
+    client.leave()
+    await client.call(BaseHTTPMiddleware(response(outlet), dispatch=passing_on))
+
+    assert [499] == statuses
 
 
 async def test_shutting_down_sends_the_last_event_and_ends() -> None:

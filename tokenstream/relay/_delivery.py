@@ -32,6 +32,8 @@ _SHORT = 0.01
 _PARTING_SECONDS = 0.5
 """Seconds in which the last chunk is to be sent where the server goes down."""
 _NO_CONTENT = 204
+_GONE = 499
+"""The status of a request whose client has gone, as nginx logs it; nobody is there to read it."""
 _GOING_DOWN = b'{"error":{"type":"shutdown","message":"The server is being restarted.","retryable":true}}'
 
 
@@ -102,6 +104,8 @@ class Delivery:
                     await self._deliver()
                 if self._going_down:
                     await self._part()
+                if self._gone and not self._begun:
+                    await self._miss()
         finally:
             self._tasks.cancel_scope.cancel()
             await left(self._tasks)
@@ -224,6 +228,13 @@ class Delivery:
         """End what is being sent, for the server ends."""
         self._going_down = True
         self._scope.cancel()
+
+    async def _miss(self) -> None:
+        """Answer a reader that left before the head: middlewares wait for a response, and fail at none."""
+        from anyio import move_on_after
+
+        with move_on_after(_PARTING_SECONDS):
+            await self._answer(_GONE, b"", {})
 
     async def _part(self) -> None:
         """Send a last chunk; a reader that takes none, or stands in the middle of one, is left."""

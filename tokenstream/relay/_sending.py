@@ -157,7 +157,11 @@ class Sending:
             if own is None:
                 return []
             event = own
-        return self._numbered(self._encoder.feed(event), counts=event.__class__ not in (Ping, Unknown))
+        chunks = self._encoder.feed(event)
+        if self._encoder.id is None:
+            # Where an answer begins again nothing is left of what the encoder was told.
+            self._encoder.id = self._id
+        return self._numbered(chunks, counts=event.__class__ not in (Ping, Unknown))
 
     def _numbered(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
         """Return an event's chunks with its id on the last of them: before that it is not whole."""

@@ -142,10 +142,11 @@ class Shaping:
                 ended = [text for text in self._texts.values() if text.lane == _lane(event)]
                 return [*self._end(ended, now), event]
             case Stopped():
-                return [*self.end(now=now), event]
+                return [*self._end(self._texts_of(event), now), event]
             case Restarted():
                 # What was held belongs to what is given up.
-                self._texts, self._last = {}, {}
+                for text in self._texts_of(event):
+                    self._let_go(text)
                 return [_known_restart(event)]
             case _:
                 return [event]
@@ -169,6 +170,15 @@ class Shaping:
             text = self._texts[place] = _Text(chain, event)
         self._last[text.lane] = text
         return text
+
+    def _texts_of(self, event: Event) -> list[_Text]:
+        """Return the open text parts of the answer that an event belongs to: a run's steps have one each."""
+        return [text for text in self._texts.values() if text.lane[1] == event.step]
+
+    def _let_go(self, text: _Text) -> None:
+        del self._texts[text.place]
+        if self._last.get(text.lane) is text:
+            del self._last[text.lane]
 
     def _add(self, event: TextDelta | PartStart | PartDone, added: str, now: float) -> list[Event]:
         text = self._text_of(event)
@@ -216,9 +226,7 @@ class Shaping:
     def _end(self, texts: list[_Text], now: float) -> list[Event]:
         found: list[Event] = []
         for text in texts:
-            del self._texts[text.place]
-            if self._last.get(text.lane) is text:
-                del self._last[text.lane]
+            self._let_go(text)
             found += self._given(text, text.chain.end(now=now))
             found += text.waiting
             text.waiting = []

@@ -22,6 +22,7 @@ from tokenstream.events import (
     PartDone,
     Ping,
     Restarted,
+    StepDone,
     TextDelta,
     ToolCallDelta,
     Unknown,
@@ -142,6 +143,8 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
         value = getattr(event, name)
         if value is not default and value != default:
             told[key] = _plain(value, raw=raw)
+    if isinstance(event, StepDone) and event.error and not raw:
+        told["error"] = _class_of(event.error)
     if event.step is not None:
         told["step"] = event.step
     return told
@@ -312,6 +315,12 @@ class NDJSON(TokenStream):
     def bordered(self, position: int | None, record: bytes) -> bytes:
         """Return a record as a JSON line."""
         return line(position, record)
+
+
+def _class_of(words: str) -> str:
+    """Return the words of a step's error; only its class where an exception's own stand behind that."""
+    name, colon, _ = words.partition(": ")
+    return name if colon and name.isidentifier() else words
 
 
 # -- values ----------------------------------------------------------------------
