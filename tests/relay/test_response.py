@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -256,6 +257,40 @@ async def test_shutting_down_sends_the_last_event_and_ends() -> None:
     )
     assert ([], False) == (stuck.bodies, stuck.ended)
     assert (1, 1) == (began.left, waits.left)
+
+
+class Strange:
+    """Raises where it is asked for anything, as proxies of objects do that are not there."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+async def test_the_server_is_looked_for_behind_middlewares_whatever_these_hold() -> None:
+    """Functions, methods and partial ones are followed; what else stands beside them is left alone."""
+    ended: list[bool] = []
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.keep_alive, self.on_response = True, None
+            self.client = Client()
+
+        async def send(self, message: Any) -> None:
+            await self.client.send(message)
+
+    cycle, strange = Cycle(), Strange()
+
+    async def around(message: Any, *, to: Any) -> None:
+        ended.append(strange is None)
+        await to(message)
+
+    async with anyio.create_task_group() as tasks:
+        app = response(Scripted(silent))
+        tasks.start_soon(app, cycle.client.scope, cycle.client.receive, partial(around, to=cycle.send))
+        await cycle.client.until(lambda: b"data: 0" in cycle.client.body)
+        cycle.keep_alive = False
+
+    assert cycle.client.bodies[-1] == BYE
 
 
 async def test_a_failure_of_the_program_is_raised_as_it_is() -> None:

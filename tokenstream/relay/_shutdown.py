@@ -19,6 +19,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.stream._host import running
@@ -34,6 +35,7 @@ _SECONDS = 0.2
 """Between two looks."""
 _MOST = 64
 """How many objects behind `receive` and `send` are looked at."""
+_LOOKED_INTO = {FunctionType, MethodType, partial}
 _WRAPPED = ("send", "receive", "_send", "_receive")
 """The attributes in which the objects of middlewares keep what they wrap."""
 
@@ -191,21 +193,28 @@ def _no_longer_kept(kept: dict[str, Any]) -> bool:
 
 
 def _owners(*wrapped: object) -> Iterator[object]:
-    """Give the objects whose methods are called in the end, from the outermost on."""
-    waiting, seen = list[Any](wrapped), set[int]()
+    """Give the objects whose methods are called in the end, from the outermost on.
+
+    Only functions, methods and partial ones are looked into: what else a middleware
+    holds may do anything where it is asked for an attribute.
+    """
+    waiting, seen = list[Any](wrapped), dict[int, object]()
     while waiting and len(seen) < _MOST:
         found = waiting.pop(0)
-        if id(found) in seen:
+        kind: type[object] = type(found)
+        if kind not in _LOOKED_INTO or id(found) in seen:
             continue
-        seen.add(id(found))
-        if found.__class__ is partial:
+        # Held, so that no other one is given its number.
+        seen[id(found)] = found
+        if kind is partial:
             waiting += [found.func, *found.args, *found.keywords.values()]
-        owner = getattr(found, "__self__", None)
-        if owner is not None:
+            continue
+        if kind is MethodType:
+            owner = found.__self__
             yield owner
             kept = getattr(owner, "__dict__", {})
             waiting += [kept[name] for name in _WRAPPED if name in kept]
-        for cell in getattr(found, "__closure__", None) or ():
+        for cell in found.__closure__ or ():
             try:
                 waiting.append(cell.cell_contents)
             except ValueError:
