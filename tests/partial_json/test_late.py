@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.partial_json.support import documents, same
-from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError
 from tokenstream.partial_json import (
     PartialJSONParser,
     StringDelta,
@@ -23,6 +23,7 @@ from tokenstream.partial_json import (
     _late,
     _outline,
     _run,
+    _strict,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def _read(pieces: list[str], steps: list[Any], long: int, **options: Any) -> lis
     """
     seen: list[Any] = []
     kept: list[list[Any]] = []
-    with patch.multiple(_late, LONG=long, SHORT=0):
+    with (
+        patch.multiple(_late, LONG=long, SHORT=0),
+        patch.object(_strict, "SHORT", 0),
+        patch.object(_outline, "_LONG", 1),
+    ):
         parser = PartialJSONParser(**options)
         for piece, (keeps, look, at_events) in zip(pieces, steps, strict=False):
             if keeps:
@@ -94,6 +99,17 @@ def test_a_whole_document_is_what_json_loads_gives(text: str) -> None:
 
     assert (None, True) == (parser.error, parser.complete)
     assert same(json.loads(text), parser.value)
+
+
+@pytest.mark.parametrize(("fault", "offset"), [("\\x", 609), ("\n", 608)])
+def test_a_fault_in_a_string_that_ends_with_its_piece_is_told(fault: str, offset: int) -> None:
+    """Such a piece is read at once; what came before the fault shows."""
+    parser = PartialJSONParser()
+    parser.feed('{"a": "b')
+    parser.feed("c" * 600 + fault + 'd"}')
+
+    assert isinstance(parser.error, InvalidJSON)
+    assert (offset, {"a": "b" + "c" * 600}) == (parser.error.offset, parser.value)
 
 
 def test_finished_values_are_those_that_the_value_holds() -> None:
@@ -168,7 +184,7 @@ def test_what_is_no_json_is_looked_at_a_few_times_at_most(unit: str) -> None:
 
 def test_what_is_between_two_cuts_is_read_in_c() -> None:
     """Wherever they are: a cut key, number or literal is left, and all else is shown."""
-    text = json.dumps({"a": [{"b": 1, "c": ["x", {"d": "e, f"}], "g]": [[True], -1.5, 'h\\"'], "é": {}}] * 4})
+    text = json.dumps({"a": [{"b": 1, "c": ["x", {"d": "e, f"}], "g]": [[True], -1.5, 'h\\"\0'], "é": {}}] * 4})
     one_by_one, shown, left = PartialJSONParser(), [], 0
     for character in text:
         one_by_one.feed(character)

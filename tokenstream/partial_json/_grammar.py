@@ -53,10 +53,6 @@ for _table in BETWEEN:
 AFTER_ELEMENT[", "] = VALUE
 AFTER_FIELD[", "] = KEY
 COLON[": "] = VALUE
-# So much stands mostly between two quotes.
-AFTER_ELEMENT[", "] = VALUE
-AFTER_FIELD[", "] = KEY
-COLON[": "] = VALUE
 FAILED: Table = {}
 """After a fault nothing is read."""
 ENDED: Table = {}

@@ -12,7 +12,7 @@ from tokenstream.partial_json._grammar import ENDED, FAILED, IN_STRING, VALUE, W
 from tokenstream.partial_json._run import take_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json.events import JSONEvent
@@ -112,8 +112,13 @@ class LateReader(ABC):
     def _unexpected(self, position: int) -> int:
         """Refuse a character."""
 
-    def _wait(self, text: str) -> list[JSONEvent]:
-        """Keep a long piece until somebody looks, and what follows it."""
+    def _wait(self, text: str, told: Iterable[JSONEvent] = ()) -> list[JSONEvent]:
+        """Keep a long piece until somebody looks, and what follows it.
+
+        Args:
+            text: The piece.
+            told: What was read in front of it.
+        """
         document, at = self.document, self.at
         if at is WAITING and self._most_waiting <= 0:
             document.settle()
@@ -130,7 +135,7 @@ class LateReader(ABC):
             document.fresh = TO_SETTLE
             document.waiting = self._read_waiting
         self._most_waiting -= len(text)
-        events = LateEvents()
+        events = LateEvents(told)
         events.document = document
         self._waiting.append((text, ref(events)))
         return events

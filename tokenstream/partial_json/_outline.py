@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from itertools import accumulate
 
-__all__ = ["is_nested_at_most", "last_border", "outline", "without_escapes"]
+__all__ = ["is_nested_at_most", "last_border", "open_string_at", "outline", "without_escapes"]
 
 _MARKS = b'[{]}"'
 _NO_MARKS = bytes(set(range(256)) - set(_MARKS))
@@ -18,6 +18,10 @@ _SHORT = 20_000
 _GAP = 64
 """Characters of white space before a string, at most."""
 _SPACE = " \t\n\r"
+_MEMBERS = ('": "', '":"')
+"""How the string of a member begins, behind its key."""
+_LONG = 256
+"""Characters of an open string from which on it is read apart."""
 _BORDERS = ",]}[{"
 
 
@@ -29,6 +33,30 @@ def without_escapes(text: str) -> str:
         '"  ", "  "'
     """
     return text.replace("\\\\", "  ").replace('\\"', "  ") if "\\" in text else text
+
+
+def open_string_at(text: str) -> int:
+    """Return where the string of a member begins that a piece may leave open; 0 where none is long.
+
+    To look how the brackets of a piece stand takes twice as long as to read its string.
+
+    Args:
+        text: The piece.
+
+    Example:
+        >>> open_string_at('{"text": "' + "much " * 100), open_string_at('{"text": "little')
+        (10, 0)
+    """
+    if "\\" not in text:
+        start = text.rfind('"') + 1
+        if len(text) - start < _LONG or not text[max(0, start - 4) : start].endswith(_MEMBERS):
+            return 0
+    else:
+        # In a string the quote before the colon is escaped, and so is the one behind it.
+        start = text.rfind(_MEMBERS[0]) + len(_MEMBERS[0])
+        if start < len(_MEMBERS[0]):
+            start = text.rfind(_MEMBERS[1]) + len(_MEMBERS[1])
+    return start if start > len(_MEMBERS[0]) and len(text) - start >= _LONG else 0
 
 
 def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, int] | None:

@@ -157,8 +157,10 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 except ValueError:
                     pass
                 else:
-                    if end > len(text):
-                        string = read
+                    if end <= len(text):
+                        last: list[JSONEvent] = reader.feed_last(text, read, end)
+                        return last
+                    string = read
             if string is not None:
                 reader.base += len(text)
                 if not string:

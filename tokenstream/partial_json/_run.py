@@ -24,8 +24,14 @@ from tokenstream.partial_json._grammar import (
     VALUE,
 )
 from tokenstream.partial_json._numbers import MOST_DIGITS
-from tokenstream.partial_json._outline import is_nested_at_most, last_border, outline, without_escapes
-from tokenstream.partial_json._strings import decided
+from tokenstream.partial_json._outline import (
+    is_nested_at_most,
+    last_border,
+    open_string_at,
+    outline,
+    without_escapes,
+)
+from tokenstream.partial_json._strings import decided, read_on
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
@@ -36,9 +42,9 @@ _STEP = 512
 """Two places so far apart lie in every run of digits that makes a number too long."""
 _TWO_DIGITS = re.compile("[0-9][0-9]").finditer
 
-_MARK = "\0"
-"""A key, or the end of a text, that nothing has which is read here."""
-_WRITTEN_MARK = "\\u0000"
+_WRITTEN_MARK = r"\u0013\u0007\u0011"
+_MARK = "\x13\x07\x11"
+"""A key, or the end of a text, that nothing has which is read here: JSON has one way to write it."""
 _MEMBER = f'"{_WRITTEN_MARK}":'
 _BEFORE_OPEN = {dict: "{" + _MEMBER, list: "["}
 """What is written for an object or array in which another one is open."""
@@ -112,7 +118,16 @@ def take_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None: 
             document.root = whole[0]
             document.has_value = document.complete = True
             return whole[1], END
-    return _take_cut(document, at, text)
+    start = open_string_at(text)
+    last = read_on(text[start:]) if start else None
+    if last is None or last[2]:
+        return _take_cut(document, at, text)
+    taken = _take_cut(document, at, text[:start])
+    if taken is None or taken[1] is not IN_STRING:
+        return taken
+    document.grow_string(last[0], [])
+    document.write_pieces()
+    return start + last[1], IN_STRING
 
 
 def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; what runs for every piece is in one place
@@ -216,9 +231,9 @@ def _open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool) -> 
         if node.__class__ is not _CLASSES[bracket]:
             return None
     if in_string:
-        if node[-1:] != _MARK:
+        if not node.endswith(_MARK):
             return None
-        outer[keys[-1]] = node[:-1]
+        outer[keys[-1]] = node[: -len(_MARK)]
     elif is_marked:
         if node.__class__ is dict:
             return keys if node.pop(_MARK, None) == 0 else None

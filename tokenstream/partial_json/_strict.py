@@ -24,7 +24,7 @@ from tokenstream.partial_json._grammar import (
     VALUE,
     under,
 )
-from tokenstream.partial_json._late import LateReader
+from tokenstream.partial_json._late import SHORT, LateReader
 from tokenstream.partial_json._numbers import ACCEPTED, START
 from tokenstream.partial_json._parts import read_parts
 from tokenstream.partial_json._strings import (
@@ -104,23 +104,48 @@ class StrictReader(LateReader):
         """Return what a piece of the document tells; pieces may be cut anywhere."""
         out: list[JSONEvent] = []
         size = len(text)
-        position, closing = 0, ""
-        if self.at is IN_STRING and (self.held or "\\" in text):
-            string, closing, position = self._scan(self.held + text, len(self.held))
-            if string is not None:
-                if string:
-                    self.document.grow_string(string, out)
-                self.base += size
-                return out
+        position = 0
+        if self.at is IN_STRING:
+            if self.held or "\\" in text:
+                string, closing, position = self._scan(self.held + text, len(self.held))
+                if string is not None:
+                    if string:
+                        self.document.grow_string(string, out)
+                    self.base += size
+                    return out
+                if position:
+                    return self.feed_last(text, closing, position)
+            elif size >= self._waits_from:
+                # Of a piece whose string ends with it there is little to wait for.
+                end = text.find('"')
+                if size - end <= SHORT and text[:end].isprintable():
+                    return self.feed_last(text, text[:end], end + 1)
         if size >= self._waits_from:
             return self._wait(text)
-        if position:
-            self.held = ""
-            self._end_string(closing, position, out)
-        elif '"' in text:
+        if '"' in text:
             position = read_parts(self, text, out)
         if position < size:
             self.read_tokens(text, position, size, out)
+        self.base += size
+        return out
+
+    def feed_last(self, text: str, string: str, end: int) -> list[JSONEvent]:
+        """Return what a piece tells in which the open string ends.
+
+        Args:
+            text: The piece.
+            string: What is read of it: what the last of the string comes to.
+            end: Where what is read ends, behind the quote.
+        """
+        out: list[JSONEvent] = []
+        size = len(text)
+        self.held = ""
+        self._end_string(string, end, out)
+        if size >= self._waits_from and size - end > SHORT:
+            self.base += end
+            return self._wait(text[end:], out)
+        if end < size:
+            self.read_tokens(text, end, size, out)
         self.base += size
         return out
 
