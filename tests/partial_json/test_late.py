@@ -184,7 +184,9 @@ def test_what_is_no_json_is_looked_at_a_few_times_at_most(unit: str) -> None:
 
 def test_what_is_between_two_cuts_is_read_in_c() -> None:
     """Wherever they are: a cut key, number or literal is left, and all else is shown."""
-    text = json.dumps({"a": [{"b": 1, "c": ["x", {"d": "e, f"}], "g]": [[True], -1.5, 'h\\"\0'], "é": {}}] * 4})
+    text = json.dumps(
+        {"a": [{"b": 1, "c": ["x", {"d": "e, f"}], "g]": [[True], -1.5, 'h\\"\0'], "é": {}}] * 4}
+    )
     one_by_one, shown, left = PartialJSONParser(), [], 0
     for character in text:
         one_by_one.feed(character)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._draft import Draft
     from tokenstream.partial_json._shape import Slot
+    from tokenstream.partial_json._show import Cutter, How
 
 __all__ = ["LateObject", "end_of", "fields_of", "may_be_odd", "read_at_once"]
 
@@ -81,7 +82,8 @@ class LateObject(FilledObject):
     What is finished in it is the same object as in the whole: that it was read twice shows nowhere.
 
     Args:
-        make: Makes a draft that has read nothing.
+        make: The class of drafts, and what makes one that has read nothing: the schema, whether defaults
+            show, when strings show, and what makes what cuts them into words.
         text: The document.
         names: The names of its type's fields.
         outcome: The finished object.
@@ -91,7 +93,7 @@ class LateObject(FilledObject):
 
     def __init__(
         self,
-        make: Callable[[], Draft[Any]],
+        make: tuple[type[Draft[Any]], Any, bool, How, Callable[[], Cutter] | None],
         text: str,
         names: Iterable[str],
         outcome: Any,  # noqa: ANN401 - any value
@@ -115,7 +117,8 @@ class LateObject(FilledObject):
         return getattr(made, name)
 
     def _gone_through(self) -> FilledObject:
-        draft = self._make()
+        make, schema, filled, how, words = self._make
+        draft = make(schema, defaults=filled, show=how, words=words)
         # In two pieces, or it would be validated at once again.
         draft.feed(self._text[:1])
         draft.feed(self._text[1:])

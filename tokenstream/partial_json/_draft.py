@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream._log import TextLog
@@ -70,6 +70,22 @@ class Draft(Generic[T]):
         (True, {'eggs': 3, 'flour': 1})
     """
 
+    # Of a short document that comes whole, setting these one by one would take a while.
+    _top: Open | None = None
+    """The innermost object or array that is open."""
+    _text: TextLog | None = None
+    """The open text, where it shows."""
+    _faults: Fault | None = None
+    _again = 0
+    """How much text was read a second time, in characters."""
+    _root: Any = MISSING
+    """What shows of the document, once it is finished."""
+    _outcome: Any = MISSING
+    _snapshot: Partial[T] | None = None
+    _cut: InvalidJSON | LimitExceeded | None = None
+    """What the parser says of a text that ended too early."""
+    _is_over = False
+
     def __init__(
         self,
         type_or_adapter: type[T] | TypeAdapter[T],
@@ -87,36 +103,18 @@ class Draft(Generic[T]):
         self._face = schema.slot.face or Face(schema.title, None, schema.slot)
         self._log = TextLog()
         self._page = Page(
-            self._log,
-            lenient=lenient,
-            document=document,
-            words=lambda: schema.words,
-            write=schema.slot.write,
+            self._log, lenient=lenient, document=document, words=lambda: schema.words, write=self._slot.write
         )
         self._filling = Filling(self._slot) if defaults else None
         self._how: How = check_show(show)
         self._words = words
-        self._top: Open | None = None
-        """The innermost object or array that is open."""
         self._leaf: tuple[Slot, str | int | None, bool] = (self._slot, None, False)
         """What the open text, number or literal is read as, its name, and whether it is part of a unit."""
-        self._text: TextLog | None = None
-        """The open text, where it shows."""
-        self._faults: Fault | None = None
-        self._again = 0
-        """How much text was read a second time, in characters."""
-        self._root: Any = MISSING
-        """What shows of the document, once it is finished."""
-        self._outcome: Any = MISSING
-        self._snapshot: Partial[T] | None = None
-        self._cut: InvalidJSON | LimitExceeded | None = None
-        """What the parser says of a text that ended too early."""
         self._is_untouched = lenient is False and document is None and schema.core is not None
         """The parser has read nothing: no piece came, or one that was the whole document."""
         if not self._is_untouched:
             parser = self._parser
             self._page.repairs = lambda: parser.repairs
-        self._is_over = False
 
     # Made when a document does not come whole: that is most of what a short one would take.
 
@@ -135,6 +133,11 @@ class Draft(Generic[T]):
     def complete(self) -> bool:
         """Whether the document is finished."""
         return self._root is not MISSING
+
+    @property
+    def came_whole(self) -> bool:
+        """All of it came in one piece, and is valid."""
+        return self._is_untouched and self.complete
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
@@ -252,7 +255,7 @@ class Draft(Generic[T]):
     def end(self) -> None:
         """Say that the text has ended; a document that is not whole by then is incomplete."""
         self._is_over = True
-        if not (self._is_untouched and self.complete) and self._parser.error is None:
+        if not self.came_whole and self._parser.error is None:
             self._excerpt.feed("")
             told = self._parser.end()
             self._page.start = self._parser.start
@@ -277,10 +280,9 @@ class Draft(Generic[T]):
         self._log.append(text)
         self._outcome = self._root = entry
         if closer == "}":
-            asked, filled = cast("Any", self.schema), self._filling is not None
-            # No method of its own, which would keep the draft from being let go of at once.
-            anew = partial(Draft, asked, defaults=filled, show=self._how, words=self._words)
-            self._root = LateObject(anew, text, self._face.names or (), entry)
+            # Not the draft, which could not be let go of at once.
+            made = Draft, self.schema, self._filling is not None, self._how, self._words
+            self._root = LateObject(made, text, self._face.names or (), entry)
         self._snapshot = None
         return True
 

@@ -16,6 +16,8 @@ __all__ = ["Cutter", "How", "Show", "WordLog", "check_show", "log_for", "said_in
 How: TypeAlias = Literal["characters", "words", "values"]
 """When what is written shows."""
 
+_HOWS = get_args(How)
+
 _KEY = "tokenstream_show"
 """Where a core schema tells it, among its metadata."""
 
@@ -67,7 +69,7 @@ def check_show(how: Any) -> How:  # noqa: ANN401 - whatever is given
     Raises:
         MisuseError: It is none of the words for it.
     """
-    if how not in get_args(How):
+    if how not in _HOWS:
         raise MisuseError(f'what shows is "characters", "words" or "values", and not {how!r}')
     found: How = how
     return found

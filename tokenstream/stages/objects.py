@@ -144,6 +144,8 @@ class Partials(Reading, Generic[T]):
         except Exception as error:  # noqa: BLE001 - as in `feed`
             self.error = escaped(error)
             return []
+        if draft.came_whole:
+            return []
         self.error = self._verdict(over=True)
         return [] if draft.complete == complete else [draft.partial()]
 
