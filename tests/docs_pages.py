@@ -23,7 +23,7 @@ NEEDS = {
     "docs/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
     "docs/from-anthropic-text-stream.md": ("anthropic",),
     "docs/from-openai-stream.md": ("openai",),
-    "docs/journals.md": ("fastapi",),
+    "docs/journals.md": ("fastapi", "redis"),
     "docs/opentelemetry.md": ("opentelemetry",),
     "docs/relay.md": ("django", "fastapi", "flask", "sse_starlette", "starlette"),
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
