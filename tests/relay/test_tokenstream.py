@@ -261,6 +261,7 @@ def test_what_is_the_providers_own_stays_in() -> None:
         PartStart(TextPart(provider_data=data)),
         PartStart(OpaquePart(type="x", data=data), part=1),
         ToolCallStart("call_1", "now", provider_data=data, part=2),
+        PartStart(MediaPart(id="audio_secret", mime_type="audio/wav"), part=4),
         told.UsageUpdate(Usage(output_tokens=1, provider_data=data)),
         told.CitationAdded(Citation(url="https://a.test", provider_data=data), part=3),
         Restarted(Message(id="msg_secret", provider_data=data, parts=(TextPart(provider_data=data),))),

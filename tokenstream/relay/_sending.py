@@ -218,7 +218,11 @@ def _write_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder, whose wa
     encoder.steady = False
     encoder.frame = _named_object if binary else _object
     feed, end = encoder.feed, encoder.end
-    encoder.feed = lambda event: [each for each in feed(event) if each is not None]
+
+    def feed_objects(event: Event) -> list[Any]:
+        return [each for each in feed(event) if each is not None]
+
+    encoder.feed = feed_objects
     encoder.end = lambda: [each for each in end() if each is not None]
 
 

@@ -30,7 +30,7 @@ from tokenstream.events import (
 from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats.tokenstream._events import EVENTS, FIELDS, event_of
 from tokenstream.formats.tokenstream._words import End, end_of, said_of
-from tokenstream.message import FinishReason, Message, OpaquePart
+from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
 from tokenstream.relay.encoders._encoder import Encoder
 from tokenstream.relay.encoders._pieces import TEXTS
 from tokenstream.turns import Kind
@@ -66,6 +66,7 @@ _PRIVATE = frozenset({"provider_data"})
 """Fields of values that only the provider knows what to do with."""
 _PRIVATE_OF: dict[type, frozenset[str]] = {
     Message: frozenset({"id", "provider_data"}),
+    MediaPart: frozenset({"id", "provider_data"}),
     OpaquePart: frozenset({"data"}),
 }
 
@@ -261,7 +262,7 @@ class TokenStream(Encoder):
         """Return what is sent for an event."""
         if event.__class__ is Ping:
             return [self.bordered(None, record(event))]
-        if event.__class__ is Finish:
+        if isinstance(event, Finish):
             self.finishes[event.choice] = event
         told = record(event, raw=self.raw)
         return [self._placed(told)] if told else []
@@ -353,7 +354,7 @@ def _plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an e
         return said_of(value, raw=raw)
     if is_dict(value):
         return {key: _plain(inner, raw=raw) for key, inner in value.items()}
-    if is_list(value) or isinstance(value, tuple):
+    if value.__class__ in (list, tuple):
         return [_plain(inner, raw=raw) for inner in value]
     return value
 
@@ -362,7 +363,7 @@ def _plain_model(value: BaseModel, *, raw: bool) -> dict[str, Any]:
     kind = getattr(value, "kind", None)
     told: dict[str, Any] = {} if kind is None else {"kind": kind}
     cls = type(value)
-    private = frozenset() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
+    private = frozenset[str]() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
     for name, default in _defaults(cls):
         inner = getattr(value, name)
         if name not in private and inner != default:
