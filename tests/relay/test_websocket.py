@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import uvicorn
 import websockets.asyncio.server
@@ -241,6 +242,36 @@ def test_a_failure_that_the_protocol_cannot_tell_closes_the_connection(port: int
                 ws.recv(timeout=5)
 
     assert caught.value.rcvd is None or caught.value.rcvd.code != 1000
+
+
+class Eager:
+    """A connection whose client asks again as soon as it has the end, while that is being sent still."""
+
+    def __init__(self) -> None:
+        self.asks, self.asked = anyio.create_memory_object_stream[str](1)
+
+    async def recv(self) -> str:
+        return await self.asked.receive()
+
+    async def send(self, message: str) -> None:
+        if '"end"' in message or '"error"' in message:
+            self.asks.send_nowait("the next question")
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+
+    async def close(self, code: int, reason: str) -> None:
+        raise AssertionError(f"closed with {code}: {reason}")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("name", ["whole", "cut"])
+async def test_the_next_question_may_come_while_the_end_is_sent(name: str) -> None:
+    """It is no word on the answer that has ended, and the application receives it."""
+    ws = Eager()
+    with ws.asks, ws.asked:
+        assert await relay.websocket(ws, AsyncStream(body(name)))
+        assert "the next question" == await ws.recv()
 
 
 @pytest.mark.anyio

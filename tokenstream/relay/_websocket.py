@@ -72,7 +72,7 @@ class _Conversation:
         """Send all; tell whether the client is still there."""
         from anyio import CancelScope, create_task_group
 
-        self._scope = CancelScope()
+        self._scope, self._hearing = CancelScope(), CancelScope()
         await self._socket.open()
         self._tasks = await create_task_group().__aenter__()
         try:
@@ -95,12 +95,12 @@ class _Conversation:
             async with self._events:
                 await self._send_all()
             if self._refused is None:
-                await self._tell(self._messages.end(self._events.ending))
+                await self._tell_last(self._messages.end(self._events.ending))
         except StreamError as error:
             told = self._messages.fail(error)
             if told is None:
                 raise
-            await self._tell(told)
+            await self._tell_last(told)
 
     async def _send_all(self) -> None:
         slow = False
@@ -113,6 +113,11 @@ class _Conversation:
             began = time.monotonic()
             await self._tell(self._messages.feed(batch))
             slow = time.monotonic() - began > _SLOW
+
+    async def _tell_last(self, chunks: list[bytes]) -> None:
+        """Send the end, behind which the client may ask again: what it says then is not for this answer."""
+        self._hearing.cancel()
+        await self._tell(chunks)
 
     async def _tell(self, chunks: list[bytes]) -> None:
         self._busy = True
@@ -138,16 +143,18 @@ class _Conversation:
     # -- hearing -------------------------------------------------------------
 
     async def _listen(self) -> None:
-        try:
-            while True:
+        """Hear one message, since any ends the answer; what comes behind it is the application's."""
+        with self._hearing:
+            try:
                 _hear(await self._socket.receive())
+            except Gone:
+                self._leave()
+            except _Refused as refused:
+                self._refused = refused
+                self._tasks.start_soon(self._stop, "the client broke the protocol")
+            else:
                 self._stopped = True
-                await self._stop("the client has stopped it")
-        except Gone:
-            self._leave()
-        except _Refused as refused:
-            self._refused = refused
-            await self._stop("the client broke the protocol")
+                self._tasks.start_soon(self._stop, "the client has stopped it")
 
     def _leave(self) -> None:
         if not self._gone:
@@ -190,7 +197,7 @@ class _Conversation:
                     await self._tell(told or [])
                     await self._socket.close(_RESTART, "the server is being restarted")
                 elif self._stopped and self._scope.cancelled_caught:
-                    await self._tell(self._messages.end("stopped"))
+                    await self._tell_last(self._messages.end("stopped"))
             except Gone:
                 self._gone = True
 
@@ -230,7 +237,8 @@ async def websocket(
     It accepts the connection where that was not done, enters the stream, reads it
     and closes it. The connection stays open, for the next question. While the answer is sent the
     client may say `{"type":"stop"}`; whatever else it says ends the answer, and
-    closes the connection with the code 1007, 1008 or 1009.
+    closes the connection with the code 1007, 1008 or 1009. What it says behind the end is for the
+    application to receive; that may be a stop which came too late.
 
     Args:
         ws: A WebSocket of Starlette, FastAPI or Litestar, or a server's connection of `websockets`.

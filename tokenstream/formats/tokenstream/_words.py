@@ -43,6 +43,7 @@ _OF_CLASS = {
     "ConnectError": "the provider could not be reached",
     "GuardFailed": "a guard of the answer has failed",
     "LimitExceeded": "the answer outgrew a bound",
+    "ProtocolError": "what was sent is not as its protocol has it",
     "StreamInterrupted": "the connection to the provider broke in the middle of the answer",
     "StreamStalled": "the provider was silent for too long",
     "StreamTruncated": "the answer ended before it was whole",
