@@ -418,7 +418,13 @@ export class Answer {
         this.#fail("protocol", /** @type {Error} */ (error).message);
       }
     }
-    reader.cancel().catch(() => {});
+    // Read to its end, the connection can be used again. It was hung up where it was not the answer that ended.
+    this.#heard(1);
+    try {
+      while (!(await reader.read()).done);
+    } catch {
+      // It does not matter any more how it ends.
+    }
     return 0;
   }
 
@@ -441,7 +447,7 @@ export class Answer {
   #heard(seconds = Infinity) {
     clearTimeout(this.#watch);
     const longest = Math.min(seconds, this.#options.silence ?? 35);
-    this.#watch = setTimeout(() => this.#resumable && this.#connection?.abort(), longest * 1000);
+    this.#watch = setTimeout(() => (this.ended || this.#resumable) && this.#connection?.abort(), longest * 1000);
   }
 
   /** @param {{id: string | null, data: string}} frame */
@@ -457,8 +463,8 @@ export class Answer {
     const event = JSON.parse(data);
     if (event.type === "live") return void (this.#replayed ??= event.at);
     this.#news = true;
-    if (event.type === "end") return this.#end(event.ending, null);
-    if (event.type === "error") return this.#end(event.ending ?? "failed", event);
+    if (event.type === "end") return this.#finish(event.ending, null);
+    if (event.type === "error") return this.#finish(event.ending ?? "failed", event);
     this.#take(event);
     this.#events.push({ ...event, position, replayed: position !== null && position <= (this.#replayed ?? 0) });
     this.#changed();
@@ -521,13 +527,18 @@ export class Answer {
     this.#end(ending, { error: "StreamError", retryable: false, ...more, kind, message });
   }
 
-  /** @param {Ending} ending @param {Failure | null} error */
+  /** Hang up. @param {Ending} ending @param {Failure | null} error */
   #end(ending, error) {
+    this.#finish(ending, error);
+    this.#connection?.abort();
+  }
+
+  /** @param {Ending} ending @param {Failure | null} error */
+  #finish(ending, error) {
     for (const message of this.messages) message.end(ending, error);
     for (const [target, name] of wakers()) target.removeEventListener(name, this.#wake);
     for (const [key, answer] of followed) if (answer === this) followed.delete(key);
     this.#become("ended");
-    this.#connection?.abort();
     this.#go();
     this.#finished(this.message);
   }

@@ -362,6 +362,24 @@ test("stop is a request of its own, and the rest still comes", async () => {
   assert.equal((await other.done).ending, "stopped");
 });
 
+test("a connection whose answer has ended is used again, and hung up where it does not end", async () => {
+  const sockets = new Set();
+  const route = serve((request, response, times) => {
+    sockets.add(request.socket);
+    head(response).write(body());
+    if (times < 3) setTimeout(() => response.end(), 20);
+  });
+  for (let times = 0; times < 2; times++) {
+    assert.equal((await follow(route.url).done).ending, "complete");
+    await new Promise(resolve => setTimeout(resolve, 60));
+  }
+  assert.equal(sockets.size, 1);
+  assert.equal((await follow(route.url).done).ending, "complete");
+  const begun = Date.now();
+  await new Promise(resolve => route.requests[2].socket.on("close", resolve));
+  assert.ok(Date.now() - begun < 5_000);
+});
+
 test("an error is the end, with what had come", async () => {
   const failed = { type: "error", error: "ProviderError", kind: "provider", message: "overloaded", retryable: true, ending: "truncated" };
   const route = serve((_, response) => head(response).end(Buffer.concat([body(0, EVENTS.slice(0, 6)), sse(failed, 7)])));
