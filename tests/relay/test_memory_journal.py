@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import anyio
 import pytest
 
 from tests.relay.journal_laws import JournalLaws
+from tests.relay.journals import Answer, Place, read, texts_of
 from tests.relay.storage_laws import Opened
 from tests.relay.test_memory_storage import opened_in_memory
+from tokenstream import relay
+from tokenstream.errors import MisuseError
+from tokenstream.events import TextDelta
+from tokenstream.relay.journal import Journal, JournalUnavailable, MemoryJournal
+from tokenstream.relay.journal._memory import MemoryStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -17,3 +27,62 @@ class TestMemoryJournal(JournalLaws):
     @pytest.fixture
     def opened(self) -> Opened:
         return opened_in_memory
+
+
+async def test_a_storage_that_is_slow_holds_the_provider_back() -> None:
+    """What waits to be written is bounded: beyond it nothing is read, and nothing of it is lost."""
+    place, given = Place(MemoryStorage(max_bytes=10**9)), 0
+
+    async def large() -> AsyncGenerator[TextDelta]:
+        nonlocal given
+        for _ in range(20):
+            given += 1
+            yield TextDelta("x" * 2**20)
+
+    async with Journal(place, lease=4.0) as journal:
+        id = await journal.start(large(), id="id")
+        place.away = True
+        await anyio.sleep(0.2)
+        before = given
+        place.away = False
+        texts = texts_of(await read(journal, id))
+
+    assert before <= 8
+    assert {"x" * 20 * 2**20} == texts
+
+
+async def test_a_storage_that_hangs_holds_no_request() -> None:
+    """A start gives up after the lease, and closes its stream."""
+    place, answer = Place(MemoryStorage()), Answer("x")
+    async with Journal(place, lease=0.2) as journal:
+        place.dead = True
+        with anyio.fail_after(5), pytest.raises(JournalUnavailable):
+            await journal.start(answer.stream)
+
+    assert answer.stream.closed
+    assert place.closed
+
+
+async def test_a_journal_is_used_in_its_block() -> None:
+    """Before it, twice, and with what it cannot take, it is misuse; behind it, the journal is gone."""
+    for bounds in ({"lease": 0.0}, {"drain": -1.0}):
+        with pytest.raises(MisuseError):
+            Journal(MemoryStorage(), **bounds)
+    journal = MemoryJournal()
+    refused: list[dict[str, Any]] = [{"id": ""}, {"id": "x" * 257}, {"raw": True, "shape": lambda text: text}]
+    with pytest.raises(MisuseError, match="lifespan"):
+        await read(journal, "id")
+    async with journal:
+        assert "0 answers" in repr(journal)
+        with pytest.raises(MisuseError, match="already"):
+            await journal.__aenter__()
+        for options in refused:
+            answer = Answer("x")
+            with pytest.raises(MisuseError):
+                await journal.start(answer.stream, **options)
+            assert answer.stream.closed
+        with pytest.raises(MisuseError):
+            nothing: Any = anyio.sleep_forever
+            await relay.routes(journal)({"type": "websocket"}, nothing, nothing)
+    with pytest.raises(JournalUnavailable):
+        await read(journal, "id")

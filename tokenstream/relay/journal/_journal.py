@@ -153,7 +153,7 @@ class Journal:
             StreamError: The answer failed before its first event, and within `open_within` seconds.
             JournalUnavailable: The storage is out of reach or full, or the journal was left.
             MisuseError: It is no asynchronous stream; the journal was not entered; the id is empty or longer
-                than 256 characters; or `shape` gives no text.
+                than 256 characters; or `shape` gives no text, or is beside `raw`.
         """
         tasks = self._running()
         id = secrets.token_urlsafe(24) if id is None else id
@@ -165,6 +165,11 @@ class Journal:
                 )
             if not 0 < len(id) <= _LONGEST_ID:
                 raise MisuseError(f"an id has 1 to {_LONGEST_ID} characters, and this one {len(id)}")
+            if raw and shape is not None:
+                raise MisuseError(
+                    "raw=True writes the provider's payloads as they came, in which shape= changes nothing: "
+                    "leave one of them out"
+                )
             if self._is_closing:
                 raise JournalUnavailable(_CLOSED)
             shaping = None if shape is None else Shaping(shape)
