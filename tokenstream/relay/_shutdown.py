@@ -201,15 +201,14 @@ def _owners(*wrapped: object) -> Iterator[object]:
     waiting, seen = list[Any](wrapped), dict[int, object]()
     while waiting and len(seen) < _MOST:
         found = waiting.pop(0)
-        kind: type[object] = type(found)
-        if kind not in _LOOKED_INTO or id(found) in seen:
+        if type(found) not in _LOOKED_INTO or id(found) in seen:
             continue
         # Held, so that no other one is given its number.
         seen[id(found)] = found
-        if kind is partial:
+        if type(found) is partial:
             waiting += [found.func, *found.args, *found.keywords.values()]
             continue
-        if kind is MethodType:
+        if type(found) is MethodType:
             owner = found.__self__
             yield owner
             kept = getattr(owner, "__dict__", {})
