@@ -219,6 +219,18 @@ def test_a_view_of_a_field_tells_what_was_repaired_so_far() -> None:
     assert () == view.repairs == stream.text.repairs == stream.text.words().repairs
 
 
+def test_views_made_of_others_tell_what_was_repaired() -> None:
+    """Blocks of a field's Markdown, drafts, the newest of them, and patches, which have no draft to tell it."""
+    stream = Stream(["{path: '# 1", "',}"], format="pieces")
+    drafts = stream.partials(dict, lenient=True)
+    views: list[Any] = [stream.field("path", lenient=True).markdown_blocks()]
+    views += [drafts, drafts.throttle(1_000), drafts.patches()]
+
+    for view in views:
+        assert list(view)
+        assert [each.name for each in view.repairs] == ["unquoted_key", "single_quotes", "trailing_comma"]
+
+
 def test_what_has_two_readings_stays_an_error() -> None:
     """It is never guessed; the model is told as without `lenient`."""
     (call,) = Stream(claude("{'path': 1/2}")).validated_calls(write, lenient=True)

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._text_plan import Plan, closed
-from tokenstream.stream._view import AsyncView, View
+from tokenstream.stream._view import AsyncView, Repaired, View
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -24,7 +24,7 @@ __all__ = ["AsyncPlannedView", "AsyncShapedView", "PlannedView", "ShapedView"]
 ItemT = TypeVar("ItemT")
 
 
-class PlannedView(View[ItemT]):
+class PlannedView(Repaired, View[ItemT]):
     """A view that knows what it is made of, so that others can be made of the same.
 
     Args:
@@ -96,7 +96,7 @@ class ShapedView(PlannedView[ItemT]):
         return driver.step_until(due) if driver.waits_in_time else driver.step()
 
 
-class AsyncPlannedView(AsyncView[ItemT]):
+class AsyncPlannedView(Repaired, AsyncView[ItemT]):
     """A view that knows what it is made of, so that others can be made of the same.
 
     Args:

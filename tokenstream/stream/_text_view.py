@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from tokenstream.errors import MisuseError
 from tokenstream.stream._shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
 from tokenstream.stream._text_plan import closed
-from tokenstream.stream._view import repairs_of
 
 if TYPE_CHECKING:
     import re
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     import regex
 
-    from tokenstream.partial_json import Repair
     from tokenstream.stages import MarkdownBlock
     from tokenstream.stream._text_plan import Plan
     from tokenstream.stream._view import AsyncView, View
@@ -42,11 +40,6 @@ class _Shaping:
     _cursor: Any
     _plan: Plan
     _instead: str
-
-    @property
-    def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made so far in the JSON that is read for a field, with `lenient`; other texts have none."""
-        return repairs_of(self._cursor)
 
     def words(self) -> Self:
         """Give whole words, each with the blank before it: a view that never cuts inside of one.

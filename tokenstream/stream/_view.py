@@ -25,6 +25,7 @@ __all__ = [
     "AsyncView",
     "ItemView",
     "ItemsView",
+    "Repaired",
     "ToolCallView",
     "View",
     "repairs_of",
@@ -95,6 +96,19 @@ class _Left:
         return self
 
 
+class Repaired:
+    """A view of what is read from JSON, which may have to be repaired."""
+
+    __slots__ = ()
+
+    _cursor: Any
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """Repairs made so far in the JSON that this view reads, with `lenient`; other texts have none."""
+        return repairs_of(self._cursor)
+
+
 class View(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in a `for` loop.
 
@@ -162,15 +176,10 @@ class ItemView(View[ItemT]):
         return _item(super().__next__())
 
 
-class ItemsView(ItemView[ItemT]):
+class ItemsView(Repaired, ItemView[ItemT]):
     """The elements of an array, each given as soon as it closes."""
 
     __slots__ = ()
-
-    @property
-    def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made so far in what this view has read, with `lenient`."""
-        return repairs_of(self._cursor)
 
 
 class AsyncView(_ViewBase, Generic[ItemT]):
@@ -239,15 +248,10 @@ class AsyncItemView(AsyncView[ItemT]):
         return _item(await super().__anext__())
 
 
-class AsyncItemsView(AsyncItemView[ItemT]):
+class AsyncItemsView(Repaired, AsyncItemView[ItemT]):
     """The elements of an array, each given as soon as it closes."""
 
     __slots__ = ()
-
-    @property
-    def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made so far in what this view has read, with `lenient`."""
-        return repairs_of(self._cursor)
 
 
 class ToolCallView(View[CallT]):
