@@ -105,7 +105,7 @@ _CHARACTERS = [
     *("é", "€", "\x7f", "\x80", "\xa0", "\u2028", "\ufeff", "\U0001f600", "👩\u200d👩"),
     *(r"\"", r"\\", r"\/", r"\b", r"\f", r"\n", r"\r", r"\t"),
     *(r"\u0000", r"\u0022", r"\u005C", r"\u00e9", r"\uD83D\uDE00", r"\ud83d\ude00", r"\uDBFF\uDFFF"),
-    r"\u0013\u0007\u0011",
+    r"\u0013",
 ]
 _LONE = [r"\ud83d", r"\uDE00", r"\ud83d\ud83d\ude00", r"\udbff\n", r"\ud800\u0041", r"\uD83D\uDBFF\uDFFF"]
 

@@ -42,9 +42,10 @@ _STEP = 512
 """Two places so far apart lie in every run of digits that makes a number too long."""
 _TWO_DIGITS = re.compile("[0-9][0-9]").finditer
 
-_WRITTEN_MARK = r"\u0013\u0007\u0011"
-_MARK = "\x13\x07\x11"
-"""A key, or the end of a text, that nothing has which is read here: JSON has one way to write it."""
+_MARK = "\x13"
+"""A key, or the end of a text, that nothing has which is read here: not NUL, which files may hold."""
+_WRITTEN_MARK = r"\u0013"
+"""JSON has no other way to write it."""
 _MEMBER = f'"{_WRITTEN_MARK}":'
 _BEFORE_OPEN = {dict: "{" + _MEMBER, list: "["}
 """What is written for an object or array in which another one is open."""
@@ -231,9 +232,9 @@ def _open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool) -> 
         if node.__class__ is not _CLASSES[bracket]:
             return None
     if in_string:
-        if not node.endswith(_MARK):
+        if node[-1:] != _MARK:
             return None
-        outer[keys[-1]] = node[: -len(_MARK)]
+        outer[keys[-1]] = node[:-1]
     elif is_marked:
         if node.__class__ is dict:
             return keys if node.pop(_MARK, None) == 0 else None
