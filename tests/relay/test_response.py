@@ -278,7 +278,8 @@ async def test_the_server_is_looked_for_behind_middlewares_whatever_these_hold()
         async def send(self, message: Any) -> None:
             await self.client.send(message)
 
-    cycle, strange = Cycle(), Strange()
+    cycle = Cycle()
+    strange: Any = Strange()
 
     async def around(message: Any, *, to: Any) -> None:
         ended.append(strange is None)
