@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.errors import LimitExceeded, PositionLost
-from tokenstream.events import Finish, ReasoningDelta, Restarted, Unknown
+from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MediaDelta,
+    ReasoningDelta,
+    RefusalDelta,
+    Restarted,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    Unknown,
+)
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._read import text_of
 from tokenstream.formats._replay import Replay
@@ -21,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Ending, Message
 
-__all__ = ["TokenStream"]
+__all__ = ["PARTS", "TokenStream"]
 
 _TELLING: dict[str, str | None] = {
     "text_delta": "text",
@@ -51,6 +63,17 @@ _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )
 """Types of events of which several may be sent as one, under the position of the last."""
+PARTS: dict[type, str] = {
+    TextDelta: "text",
+    ReasoningDelta: "reasoning",
+    RefusalDelta: "refusal",
+    ToolCallStart: "tool_call",
+    ToolCallDelta: "tool_call",
+    ToolCallDone: "tool_call",
+    CitationAdded: "citation",
+    MediaDelta: "media",
+}
+"""The kind of part that events of a class belong to."""
 _LONGEST_ID = 18
 """More digits than any position has."""
 
@@ -62,7 +85,7 @@ class TokenStream(Format):
     record came is over. A position is the id of an SSE event, or the key `at` of a line.
     """
 
-    __slots__ = ("_calls", "_latest", "_own_id", "_verdict", "live_at", "position_seen")
+    __slots__ = ("_calls", "_kinds", "_latest", "_own_id", "_verdict", "live_at", "position_seen")
 
     name: ClassVar[str] = "tokenstream"
     finish_is_last: ClassVar[bool] = False
@@ -89,6 +112,8 @@ class TokenStream(Format):
         self._latest: Event | None = None
         """The last delta that was read without decoding it, whose payload may have a position."""
         self._calls = 0
+        self._kinds: dict[tuple[int, int], str] = {}
+        """What each part is, by choice and index."""
         self._own_id = ""
         """The id of the SSE event that is being read."""
 
@@ -222,18 +247,36 @@ class TokenStream(Format):
             parts.choice(event.choice)
         if event.part is not None and event.part >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
+        if event.part is not None:
+            self._prove(event, event.part)
         if payload["type"] == "tool_call_start":
             self._calls += 1
             if self._calls > self.limits.tool_calls:
                 raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
         elif isinstance(event, Restarted):
             self._calls = 0
+            self._kinds.clear()
         if "raw" in payload:
             # The event shows another payload than the one that it came in.
             self.shortcuts = False
         else:
             event.raw = payload
         parts.emit(event)
+
+    def _prove(self, event: Event, part: int) -> None:
+        """Note what a part is.
+
+        Raises:
+            ProtocolError: It was something else before.
+        """
+        content: Any = getattr(event, "content", None)
+        kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
+        if kind is None:
+            return
+        known = self._kinds.setdefault((event.choice, part), kind)
+        if known != kind:
+            msg = f"part {part} was {known!r} before, and cannot be {kind!r}"
+            raise ProtocolError(msg)
 
     def _end(self, payload: dict[str, Any]) -> None:
         end = end_of(payload)
