@@ -443,3 +443,12 @@ def test_the_headers_of_a_protocol() -> None:
     assert "identity" == relay.headers("ndjson")["content-encoding"]
     with pytest.raises(MisuseError, match="WebSocket"):
         relay.headers("gemini-live")
+
+
+@pytest.mark.parametrize("protocol", ["tokenstream", "ndjson", "openai-chat"])
+def test_a_view_is_no_stream(protocol: str) -> None:
+    """What gives pieces of text has no events to send: the error says what to pass."""
+    with Stream(["Hel", "lo"], format="pieces") as stream:
+        pieces: Any = stream.text
+        with pytest.raises(MisuseError, match="pass the stream itself"):
+            list(relay.encode(pieces, protocol))

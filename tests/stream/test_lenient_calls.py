@@ -220,7 +220,7 @@ def test_a_view_of_a_field_tells_what_was_repaired_so_far() -> None:
 
 
 def test_views_made_of_others_tell_what_was_repaired() -> None:
-    """Blocks of a field's Markdown, drafts, the newest of them, and patches, which have no draft to tell it."""
+    """Blocks of a field's Markdown, drafts, the newest of them, and patches, which have no draft."""
     stream = Stream(["{path: '# 1", "',}"], format="pieces")
     drafts = stream.partials(dict, lenient=True)
     views: list[Any] = [stream.field("path", lenient=True).markdown_blocks()]

@@ -6,6 +6,7 @@ import time
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream._json import decode
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import Finish, Ping, StepDone, StepStart, Stopped, Unknown
@@ -88,7 +89,14 @@ class Sending:
         Raises:
             NotExpressible: The protocol has no place for it, and it is not to be left out.
             StreamError: A shape has failed.
+            MisuseError: It is no event.
         """
+        given: object = event
+        if not isinstance(given, AnswerEvent | PartEvent):
+            raise MisuseError(
+                f"a relay sends events, and {type(given).__qualname__} is none: pass the stream itself, "
+                "not one of its views, and shape its text by shape="
+            )
         shaping = self._shaping
         if shaping is None:
             return self._take(event)
