@@ -198,7 +198,9 @@ def _with_a_name() -> AbstractContextManager[Any]:
     return threading.Lock()
 
 
-@pytest.mark.parametrize("made", [_with_a_name, threading.RLock, threading.Condition], ids=repr)
+@pytest.mark.parametrize(
+    "made", [_with_a_name, threading.RLock, threading.Condition], ids=lambda made: made.__name__
+)
 def test_what_lives_longer_than_an_answer_is_not_entered(made: Callable[[], Any]) -> None:
     """A lock, a client: entering it would not send a request, and leaving it would end it."""
     with pytest.raises(MisuseError, match="is nothing that can be read"):

@@ -142,7 +142,9 @@ def test_a_message_of_a_graph_says_where_runs_are_followed() -> None:
         Stream(pairs).final()
 
 
-@pytest.mark.parametrize("item", [object(), 7, TextDelta("a"), Chunk, [b"data: a"], None], ids=repr)
+@pytest.mark.parametrize(
+    "item", [object(), 7, TextDelta("a"), Chunk, [b"data: a"], None], ids=lambda item: type(item).__name__
+)
 async def test_an_item_that_is_no_payload_is_misuse_that_names_it(item: Any) -> None:
     """An event of our own is none either: a stream is no source of another one."""
     named = type(item).__qualname__

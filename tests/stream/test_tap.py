@@ -713,7 +713,11 @@ def test_a_source_that_is_read_in_both_ways_can_be() -> None:
     assert tapped.message == WHOLE
 
 
-@pytest.mark.parametrize("source", [b"data: a", "data: a", {"choices": []}, Chunk({}), 7, None], ids=repr)
+@pytest.mark.parametrize(
+    "source",
+    [b"data: a", "data: a", {"choices": []}, Chunk({}), 7, None],
+    ids=lambda source: type(source).__name__,
+)
 def test_what_is_no_stream_is_refused(source: Any) -> None:
     """A whole answer, or nothing that can be looped over, is a mistake of the code that taps."""
     with pytest.raises(MisuseError, match="nothing that can be tapped"):
