@@ -131,7 +131,9 @@ async def turns(chat: OwnChat) -> list[Turn]:
 @app.post("/api/chats/{chat}/turns")
 async def ask(chat: OwnChat, asked: Question) -> Turn:
     """Have a question answered; the page follows the answer as it comes."""
-    turn = Turn(id=len(chat.turns), answer=await answer(chat, asked), **asked.model_dump())
+    key = await answer(chat, asked)
+    # Two tabs may ask at once: a number is given where nothing is waited for.
+    turn = Turn(id=len(chat.turns), answer=key, **asked.model_dump())
     chat.turns.append(turn)
     return turn
 

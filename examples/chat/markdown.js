@@ -11,12 +11,19 @@
 
 /** @typedef {{kind: string, text: string, lines: string[], level?: number, info?: string}} Block */
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)/;
+// What is behind its backticks holds none: a line that begins with ```code``` is text.
+const FENCE = /^ {0,3}(`{3,}(?!`)(?!.*`)|~{3,})[ \t]*([^\s`]*)/;
 const HEADING = /^(#{1,6})[ \t]+(.*)$/;
 const ITEM = /^ {0,3}([-*+]|[0-9]{1,9}[.)])[ \t]+/;
 const QUOTE = /^ {0,3}> ?/;
 const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
-const COLUMNS = /^ *\|? *:?-+:? *(\| *:?-+:? *)*\|? *$/;
+const COLUMN = /^:?-+:?$/;
+
+/** Whether a line is the one below a table's head. @param {string} line */
+const rules = line => line.includes("|") && cells(line).every(cell => COLUMN.test(cell));
+
+/** @param {string} line */
+const cells = line => line.trim().replace(/^\||\|$/g, "").split("|").map(cell => cell.trim());
 
 /** Cut a text into blocks. @param {string} text @returns {Block[]} */
 export function blocks(text) {
@@ -44,21 +51,22 @@ export function blocks(text) {
     else if (RULE.test(line)) add("rule", []);
     else if (QUOTE.test(line)) add("quote", take(line => QUOTE.test(line)).map(line => line.replace(QUOTE, "")));
     else if (ITEM.test(line)) add("list", take(line => ITEM.test(line) || /^\s+\S/.test(line)), { info: ITEM.exec(line)?.[1] });
-    else if (line.includes("|") && COLUMNS.test(lines[at] ?? "") && (lines[at] ?? "").includes("-")) {
+    else if (line.includes("|") && rules(lines[at] ?? "")) {
       add("table", take(line => line.includes("|")));
     } else add("paragraph", take(line => !!line.trim() && ![FENCE, HEADING, QUOTE, ITEM, RULE].some(other => other.test(line))));
   }
   return found;
 }
 
-/** Show a text in an element, whose blocks stay as long as they are the same. @param {Element} place @param {string} text */
-export function show(place, text) {
+/** Show a text in an element, whose blocks stay as long as they are the same. */
+/** @param {Element} place @param {string} text @param {number} [depth] How many quotes it is in. */
+export function show(place, text, depth = 0) {
   const found = blocks(text);
   found.forEach((block, at) => {
     const there = /** @type {HTMLElement | undefined} */ (place.children[at]);
     const told = JSON.stringify(block);
     if (there && shown.get(there) === told) return;
-    const made = render(block);
+    const made = render(block, depth);
     shown.set(made, told);
     if (there) there.replaceWith(made);
     else place.append(made);
@@ -75,8 +83,8 @@ function element(name, ...inside) {
   return made;
 }
 
-/** @param {Block} block @returns {HTMLElement} */
-function render({ kind, text, lines, level, info }) {
+/** @param {Block} block @param {number} depth @returns {HTMLElement} */
+function render({ kind, text, lines, level, info }, depth) {
   if (kind === "fence") {
     const code = element("code", text);
     if (info) code.dataset.language = info;
@@ -87,8 +95,8 @@ function render({ kind, text, lines, level, info }) {
   if (kind === "quote") {
     const quote = element("blockquote");
     // A quote in a quote, and so on, is shown to a depth that a page can bear.
-    if (/^(> ?){8}/.test(text)) quote.append(text);
-    else show(quote, text);
+    if (depth < 8) show(quote, text, depth + 1);
+    else quote.append(text);
     return quote;
   }
   if (kind === "list") {
@@ -103,8 +111,7 @@ function render({ kind, text, lines, level, info }) {
   }
   if (kind === "table") {
     const rows = lines.filter((_, at) => at !== 1).map((line, at) => {
-      const cells = line.replace(/^ *\||\| *$/g, "").split("|");
-      return element("tr", ...cells.map(cell => element(at ? "td" : "th", ...inline(cell.trim()))));
+      return element("tr", ...cells(line).map(cell => element(at ? "td" : "th", ...inline(cell))));
     });
     return element("table", ...rows);
   }

@@ -6,6 +6,7 @@ import { follow } from "./tokenstream.js";
 
 const turns = /** @type {HTMLElement} */ (document.getElementById("turns"));
 const ask = /** @type {HTMLFormElement} */ (document.getElementById("ask"));
+const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
 
 /** @param {string} path @param {object} [body] */
 async function send(path, body) {
@@ -17,6 +18,9 @@ async function send(path, body) {
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
   return response.json();
 }
+
+/** @param {unknown} error */
+const wordsOf = error => (error instanceof Error ? error.message : String(error));
 
 /** @param {Element} place @param {string} selector @returns {HTMLElement} */
 const find = (place, selector) => /** @type {HTMLElement} */ (place.querySelector(selector));
@@ -35,13 +39,19 @@ function show({ id, question, answer: key, form, fresh }, article) {
   const answer = follow(form ? `${address}/form` : address, { stop: `${address}/stop`, fresh });
   const stop = find(place, ".stop");
   const retry = find(place, ".retry");
-  stop.onclick = () => answer.stop().catch(error => (find(place, ".status").textContent = error.message));
+  stop.onclick = () => answer.stop().catch(error => (find(place, ".status").textContent = wordsOf(error)));
   retry.onclick = async () => {
     retry.hidden = true;
     // What had come stays to be seen until there is something else.
-    find(place, ".given-up").replaceChildren(...find(place, ".text").childNodes);
-    const next = await send(`api/chats/${chat}/turns/${id}/again`);
-    show({ ...next, fresh: true }, place);
+    const had = find(place, ".text").childNodes;
+    if (had.length) find(place, ".given-up").replaceChildren(...had);
+    find(place, ".given-up").hidden = false;
+    try {
+      show({ ...(await send(`api/chats/${chat}/turns/${id}/again`)), fresh: true }, place);
+    } catch (error) {
+      retry.hidden = false;
+      find(place, ".status").textContent = `It can't be asked again: ${wordsOf(error)}`;
+    }
   };
 
   let due = false;
@@ -54,7 +64,10 @@ function show({ id, question, answer: key, form, fresh }, article) {
     find(place, ".reasoning").hidden = !message.reasoning;
     find(place, ".reasoning p").textContent = message.reasoning;
     if (!form) showMarkdown(find(place, ".text"), message.text);
-    message.toolCalls.forEach((call, at) => showCall(find(place, ".calls"), call, at));
+    const calls = message.toolCalls;
+    calls.forEach((call, at) => showCall(find(place, ".calls"), call, at));
+    // What was given up may have had more of them.
+    [...find(place, ".calls").children].slice(calls.length).forEach(card => card.remove());
     if (recipe) showRecipe(find(place, ".recipe"), recipe);
     stop.hidden = answer.ended;
     retry.hidden = !answer.ended || !message.error;
@@ -123,14 +136,21 @@ function showRecipe(place, recipe) {
 
 /** @param {string} question @param {boolean} form */
 async function put(question, form) {
-  show({ ...(await send(`api/chats/${chat}/turns`, { question, form })), fresh: true });
-  window.scrollTo(0, document.body.scrollHeight);
+  try {
+    show({ ...(await send(`api/chats/${chat}/turns`, { question, form })), fresh: true });
+    notice.textContent = "";
+    window.scrollTo(0, document.body.scrollHeight);
+    return true;
+  } catch (error) {
+    notice.textContent = `It could not be asked: ${wordsOf(error)}`;
+    return false;
+  }
 }
 
-ask.addEventListener("submit", event => {
+ask.addEventListener("submit", async event => {
   event.preventDefault();
-  put(String(new FormData(ask).get("question")), false);
-  ask.reset();
+  // What could not be asked is not lost.
+  if (await put(String(new FormData(ask).get("question")), false)) ask.reset();
 });
 for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-question]"))) {
   button.onclick = () => put(button.dataset.question ?? "", "form" in button.dataset);
@@ -138,9 +158,11 @@ for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelec
 
 // The address names the chat, so that a reload and a second tab find it.
 const known = new URLSearchParams(location.search).get("chat");
-const chat = known ?? (await send("api/chats")).id;
-if (known) {
-  const response = await fetch(`api/chats/${encodeURIComponent(known)}`);
-  if (response.ok) (await response.json()).forEach((/** @type {Turn} */ turn) => show(turn));
-} else history.replaceState(null, "", `?chat=${chat}`);
+const response = known ? await fetch(`api/chats/${encodeURIComponent(known)}`) : null;
+const gone = response?.status === 404;
+const chat = known && !gone ? known : (await send("api/chats")).id;
+if (response?.ok) (await response.json()).forEach((/** @type {Turn} */ turn) => show(turn));
+else if (response && !gone) notice.textContent = `The chat could not be fetched: ${response.status}`;
+else history.replaceState(null, "", `?chat=${chat}`);
+if (gone) notice.textContent = "There is no such chat any more. This is a new one.";
 document.body.dataset.ready = "";

@@ -274,7 +274,7 @@ export class Answer {
   async stop() {
     const beside = new URL(this.#url);
     beside.pathname += "/stop";
-    const address = this.#options.stop ?? (this.#gets && this.position > 0 ? beside : null);
+    const address = this.#options.stop ?? (this.#gets && this.#resumable ? beside : null);
     if (address === null) {
       this.#end("stopped", null);
       return null;
@@ -283,6 +283,11 @@ export class Answer {
     const { credentials } = this.#options;
     const response = await fetch(absolute(address), { method: "POST", headers, credentials });
     const said = await response.json().catch(() => null);
+    if (!response.ok && this.position === 0 && !this.#options.stop && [404, 405].includes(response.status)) {
+      // Nothing has come that tells whether there is a journal, and there is none.
+      this.#end("stopped", null);
+      return null;
+    }
     if (!response.ok) throw new Error(said?.error?.message ?? `stopping failed with status ${response.status}`);
     return said;
   }
@@ -461,6 +466,7 @@ export class Answer {
     }
     if (!data) return;
     const event = JSON.parse(data);
+    if (typeof event?.type !== "string") throw new Error("what came is no event: it has no type");
     if (event.type === "live") return void (this.#replayed ??= event.at);
     this.#news = true;
     if (event.type === "end") return this.#finish(event.ending, null);
@@ -600,7 +606,7 @@ class Frames {
     const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
     if (name === "data") {
       this.#data.push(value);
-      this.#size += value.length;
+      this.#size += value.length + 1;
     } else if (name === "id") this.#id = value;
     else if (name === "retry" && /^[0-9]{1,9}$/.test(value)) this.retry = Number(value);
   }

@@ -18,6 +18,11 @@ test("each kind of block is known, and what is half written is its kind already"
     ["> a\n> b\nc", [["quote", "a\nb"], ["paragraph", "c"]]],
     ["| a |\n|---|\n| 1 |", [["table", "| a |\n|---|\n| 1 |"]]],
     ["a | b", [["paragraph", "a | b"]]],
+    ["a | b\n--", [["paragraph", "a | b\n--"]]],
+    [" a | b \n :-: | - \n1|2", [["table", " a | b \n :-: | - \n1|2"]]],
+    ["a | b\n--- x", [["paragraph", "a | b\n--- x"]]],
+    ["a | b\n|||", [["paragraph", "a | b\n|||"]]],
+    ["```let x``` is code\n\nend", [["paragraph", "```let x``` is code"], ["paragraph", "end"]]],
     ["text\n***\n* * *", [["paragraph", "text"], ["rule", ""], ["rule", ""]]],
     ["<b>x</b>", [["paragraph", "<b>x</b>"]]],
   ];
@@ -25,9 +30,10 @@ test("each kind of block is known, and what is half written is its kind already"
 });
 
 test("what a model repeats takes no time that grows faster than it", () => {
-  for (const unit of ["**a ", "`", "_a", "a*b", "![a](", "``a`", "[a](b", "> ", "- a\n", "1. a\n\n", "|-", "```\n", "* * "]) {
+  for (const unit of ["**a ", "`", "_a", "a*b", "![a](", "``a`", "[a](b", "> ", "- a\n", "1. a\n\n", "|-", "```\n", "* * ", " ", "- "]) {
     const begun = performance.now();
     blocks(unit.repeat(20_000));
+    blocks(`a | b\n${unit.repeat(100_000)}x`);
     for (const found of unit.repeat(20_000).matchAll(INLINE)) assert.ok(found);
     assert.ok(performance.now() - begun < 2_000, unit);
   }

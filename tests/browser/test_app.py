@@ -7,12 +7,13 @@ import runpy
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
 import pytest
 
 import examples.chat.replayed
 from tests.project import ROOT
-from tokenstream import Stream, testing
+from tokenstream import Stream, relay, testing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -76,6 +77,32 @@ async def test_a_form_has_the_same_patches_each_time(client: httpx.AsyncClient) 
     assert len(patches) > 50
     assert objects(rest.text) == patches[7:]
     assert rest.text.startswith("id: 8\n")
+
+
+async def test_questions_of_two_tabs_have_numbers_of_their_own(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked in one moment, too, of a journal that is waited for: a number says which is asked again."""
+    start = relay.MemoryJournal.start
+
+    async def start_late(*given: Any, **named: Any) -> str:
+        await anyio.sleep(0.01)
+        return await start(*given, **named)
+
+    monkeypatch.setattr(relay.MemoryJournal, "start", start_late)
+    chat = (await client.post("/api/chats")).json()["id"]
+
+    async def ask(question: str) -> None:
+        await client.post(f"/api/chats/{chat}/turns", json={"question": question})
+
+    async with anyio.create_task_group() as tabs:
+        for question in "abcd":
+            tabs.start_soon(ask, question)
+    turns = (await client.get(f"/api/chats/{chat}")).json()
+    again = (await client.post(f"/api/chats/{chat}/turns/2/again")).json()
+
+    assert [turn["id"] for turn in turns] == [0, 1, 2, 3]
+    assert again["question"] == turns[2]["question"]
 
 
 async def test_strangers_and_wrong_words_are_refused(client: httpx.AsyncClient) -> None:

@@ -105,6 +105,92 @@ def test_what_a_model_writes_is_text(page: Page, url: str) -> None:
     assert said == []
 
 
+_HOSTILE = """\
+<img src=x onerror=alert(1)> &lt;b&gt; <script>alert(1)</script>
+
+[a](javascript:alert(1)) [b](JaVaScRiPt:alert(1)) [c](data:text/html,x) [d](//evil.test/x)
+[e](&#106;avascript:x)
+![p](https://evil.test/p.png) ![p][r] [**f**](https://ok.test/"onclick="x) [g](mailto:a@b.c) <https://evil.test/q>
+
+[r]: https://evil.test/r.png
+
+| a | <img src=https://evil.test/t.png> |
+|---|---|
+| [x](vbscript:x) | `<b>` |
+
+```"><img/src=https://evil.test/f.png>
+</code></pre><iframe src=https://evil.test></iframe>
+```
+"""
+
+
+def test_no_text_is_a_danger_to_the_page(page: Page, url: str) -> None:
+    """What injects HTML, leads elsewhere or is nested without end is shown, and asks for nothing."""
+    asked, said = list[str](), list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(error.message))
+    page.goto(url)
+    quotes = "\n".join(">" * depth + "a" for depth in range(400))
+    show = """async text => {
+      const { show } = await import("./markdown.js");
+      const place = document.createElement("div");
+      document.body.append(place);
+      show(place, text);
+      let depth = 0;
+      for (let inner = place; (inner = inner.querySelector("blockquote")); ) depth += 1;
+      const hrefs = [...place.querySelectorAll("a")].map(link => link.getAttribute("href"));
+      const names = [...new Set([...place.querySelectorAll("*")].map(made => made.localName))].sort();
+      return [hrefs, names, depth, place.querySelectorAll("[onclick], [onerror], [src]").length];
+    }"""
+    hrefs, names, _, active = page.evaluate(show, _HOSTILE)
+
+    assert hrefs == ["https://evil.test/p.png", 'https://ok.test/"onclick="x', "mailto:a@b.c"]
+    assert names == ["a", "code", "p", "pre", "table", "td", "th", "tr"]
+    assert active == 0
+    assert page.evaluate(show, quotes)[2] <= 10
+    assert all(address.startswith((url, "data:")) for address in asked)
+    assert said == []
+
+
+def test_what_could_not_be_asked_is_told(page: Page, url: str) -> None:
+    """Question, partial and button are still there; a chat that is gone gives way to a new one."""
+    page.goto(f"{url}/?chat=gone")
+    notice = page.locator("#notice")
+    until(lambda: "no such chat" in notice.inner_text())
+    assert "gone" not in page.url
+    page.route("**/turns", lambda route: route.abort())
+    page.locator("input").fill("What is the weather?")
+    page.get_by_text("Ask", exact=True).click()
+    until(lambda: "could not be asked" in notice.inner_text())
+    assert page.locator("input").input_value() == "What is the weather?"
+    page.unroute("**/turns")
+    # One in two bridges breaks.
+    until(lambda: _breaks(page))
+    partial = page.locator("article").last.locator(".text").inner_text()
+    article = page.locator("article").last
+    page.route("**/again", lambda route: route.abort())
+    for _ in range(2):
+        article.locator(".retry").click()
+        until(lambda: "can't be asked again" in article.locator(".status").inner_text())
+        assert article.locator(".given-up").inner_text() == partial
+    page.unroute("**/again")
+    article.locator(".retry").click()
+    until(lambda: article.get_attribute("data-state") == "complete")
+    assert article.locator(".given-up").is_hidden()
+    assert notice.inner_text() == ""
+
+
+def _breaks(page: Page) -> bool:
+    """Ask for a bridge; returns whether it broke."""
+    count = page.locator("article").count()
+    page.get_by_text("an answer that breaks", exact=True).click()
+    until(lambda: page.locator("article").count() > count)
+    article = page.locator("article").last
+    until(lambda: article.get_attribute("data-state") in ("complete", "truncated", "failed"))
+    return article.get_attribute("data-state") != "complete"
+
+
 def test_stop_ends_the_answer_for_all_who_follow(page: Page, context: BrowserContext, url: str) -> None:
     """It ends at once, says so, and is the same for the second tab and after a reload."""
     article = ask(page, url)

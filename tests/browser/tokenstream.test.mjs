@@ -362,6 +362,32 @@ test("stop is a request of its own, and the rest still comes", async () => {
   assert.equal((await other.done).ending, "stopped");
 });
 
+test("an answer is stopped beside its own address, also before anything of it has come", async () => {
+  for (const status of [200, 404]) {
+    const route = serve((_, response) => head(response).flushHeaders());
+    const stop = { requests: [], answer: (_, response) => response.writeHead(status).end('{"state": "stopped"}') };
+    routes.set(`${new URL(route.url).pathname}/stop`, stop);
+    const answer = follow(route.url);
+    await until(() => answer.state === "open");
+    const said = await answer.stop();
+
+    assert.equal(stop.requests.length, 1);
+    // Where nothing is there to be stopped, it is in no journal, and ends as the connection does.
+    assert.deepEqual([said, answer.ended], status === 200 ? [{ state: "stopped" }, false] : [null, true]);
+    answer.close();
+  }
+});
+
+test("what is no event ends the answer with an error, and what had come stays", async () => {
+  for (const data of ["null", "5", "[]", '"x"', "{}", '{"type": 1}', "{"]) {
+    const route = serve((_, response) => head(response).end(Buffer.concat([start(6), Buffer.from(`data: ${data}\n\n`), body(6)])));
+    const { ending, error, text } = await follow(route.url, QUICK).done;
+
+    assert.deepEqual([ending, error.kind, text], ["failed", "protocol", "Grüße, 🌧\ud83c"], data);
+    assert.match(error.message, /no event|JSON/);
+  }
+});
+
 test("a connection whose answer has ended is used again, and hung up where it does not end", async () => {
   const sockets = new Set();
   const route = serve((request, response, times) => {
