@@ -43,11 +43,14 @@ def test_the_reader_is_short() -> None:
 
 
 def test_the_reader_reads_on_over_cuts() -> None:
-    """Text, in pieces of any size, comes once, whether a connection ends or breaks; an error is told."""
+    """Text, in pieces of any size, comes once, whether a connection ends or breaks; an error is told.
+
+    A line separator in it, which ends a line for a regular expression, ends none for the protocol.
+    """
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs Node")
-    said = testing.script().text("Grüße ", "🌊 ", "and more").finish("stop")
+    said = testing.script().text("Grüße ", "🌊 ", "and\u2028id: 9").finish("stop")
     frames = list(relay.encode(said.stream("openai-chat"), ids=True))
     parts = [b"".join(frames[:4]) + frames[4][:9], b": keep-alive\n\n" + b"".join(frames[4:6])]
     parts.append(b'data: {"type":"live","at":7}\n\n' + b"".join(frames[6:]))
@@ -67,4 +70,4 @@ def test_the_reader_reads_on_over_cuts() -> None:
         [node, "--input-type=module", "--eval", program], capture_output=True, encoding="utf-8", check=True
     ).stdout
 
-    assert {"text": "Grüße 🌊 and more", "asked": [None, "4", "6"]} == json.loads(told)
+    assert {"text": "Grüße 🌊 and\u2028id: 9", "asked": [None, "4", "6"]} == json.loads(told)
