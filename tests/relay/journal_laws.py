@@ -538,3 +538,70 @@ class JournalLaws:
                     pass
             answer.end()
             assert {"Hel"} == texts_of(await read(other, "id"))
+
+    # -- what stands still -----------------------------------------------------
+
+    async def test_a_storage_that_stands_still_is_told(self, opened: Opened) -> None:
+        """A call that never comes back breaks no connection: readers, writers and stops hear of it in time."""
+        async with _two(opened, lease=_LEASE) as (one, other, place, far):
+            answer = Answer("Hel")
+            id = await one.start(answer.stream)
+            reader = other.follow(id)
+            for _ in range(3):
+                await anext(reader)
+            place.dead = far.dead = True
+            with anyio.fail_after(5):
+                for waits in (anext(reader), anext(other.follow(id)), other.stop(id)):
+                    with pytest.raises(JournalUnavailable):
+                        await waits
+                answer.send("lo")
+                await answer.gone.wait()
+            place.dead = far.dead = False
+
+    async def test_a_start_that_is_overtaken_by_the_end_is_refused(self, opened: Opened) -> None:
+        """The journal is left while the storage begins the answer: its stream is closed, the caller told."""
+        async with opened() as (storage, _):
+            place, answer, written, told = Place(storage), Answer("Hel"), anyio.Event(), list[Exception]()
+
+            async def create(*given: Any, **options: Any) -> bool:
+                made = await storage.create(*given, **options)
+                await written.wait()
+                return made
+
+            async def start(journal: Journal) -> None:
+                try:
+                    await journal.start(answer.stream)
+                except JournalUnavailable as error:
+                    told.append(error)
+
+            place.create = create  # type: ignore[method-assign]
+            async with anyio.create_task_group() as tasks:
+                async with Journal(place, drain=0.0) as journal:
+                    tasks.start_soon(start, journal)
+                    await anyio.sleep(0.05)
+                written.set()
+
+        assert told
+        assert answer.sent == 0
+
+    async def test_a_stream_that_is_not_cancelled_keeps_no_reader(self, opened: Opened) -> None:
+        """Readers of a stopped answer hear of its end though its stream goes on, which is left out."""
+        freed = anyio.Event()
+
+        async def stubborn() -> AsyncGenerator[TextDelta]:
+            yield TextDelta("Hel")
+            with anyio.CancelScope(shield=True):
+                await freed.wait()
+            yield TextDelta("lo")
+
+        async with _two(opened, lease=_LEASE) as (one, other, *_):
+            id = await one.start(stubborn())
+            reader = other.follow(id)
+            await anext(reader)
+            assert "stopped" == await other.stop(id)
+            with anyio.fail_after(5):
+                rest = [entry.record async for entry in reader]
+            freed.set()
+
+        assert rest[-1] == b'{"type":"end","ending":"stopped"}'
+        assert len(rest) == 2

@@ -72,6 +72,28 @@ async def test_connections_do_not_grow_with_readers(server: RedisServer) -> None
 
 
 @anyio_tests
+async def test_two_connections_are_enough(server: RedisServer) -> None:
+    """A client with a small pool makes answers wait their turn, and fails none; with one it is told."""
+    async with client_of(server, max_connections=2) as client:
+        async with relay.RedisJournal(client) as journal:
+            ids = list[str]()
+            found = list[list[Entry]]()
+
+            async def start() -> None:
+                ids.append(await journal.start(Answer(*map(str, range(20)), over=True).stream))
+                found.append(await read(journal, ids[-1]))
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(start)
+
+    assert len(found) == 20
+    assert texts_of(*found) == {"".join(map(str, range(20)))}
+    with pytest.raises(MisuseError, match="two connections"):
+        relay.RedisJournal(client_of(server, max_connections=1))
+
+
+@anyio_tests
 async def test_keys_have_the_prefix_and_one_tag_for_each_answer(server: RedisServer) -> None:
     """All keys of an answer lie on one node of a cluster, whatever its id; others stay."""
     async with two_journals(server, prefix="chat:") as (one, other, beside):

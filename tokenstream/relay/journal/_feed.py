@@ -74,6 +74,16 @@ class Feed:
         """The position of the last record that is here."""
         return self.first + len(self.records) - 1
 
+    def is_of(self, state: State) -> bool:
+        """Tell whether more can come of it for an answer that stands so, and not for one that had its id.
+
+        Args:
+            state: Where the answer stands.
+        """
+        if self.error is not None or self.owner != state.owner:
+            return False
+        return state.over and self.end == state.end if self.over else self.end <= state.end
+
     async def wait(self) -> None:
         """Wait until there is more, or no more will come."""
         await self._told.wait()
@@ -108,7 +118,7 @@ class Feed:
         while self.error is None and not self.over and not self._is_left():
             try:
                 page = await retrying(partial(self._storage.read, self.id, self.end, _PAGE), self._lease)
-                if page is None or page.state.begin > self.end + 1:
+                if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
                     self.fail(AnswerExpired("what comes next in this answer is no longer held"))
                     break
                 if page.state.end < self.end and not page.records:

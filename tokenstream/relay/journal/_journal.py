@@ -175,6 +175,9 @@ class Journal:
             shaping = None if shape is None else Shaping(shape)
             token = secrets.token_hex(16)
             is_ours = await self._create(id, owner, token)
+            if self._is_closing:
+                # It was left meanwhile: nobody would produce it any more.
+                raise JournalUnavailable(_CLOSED)
         except BaseException:
             await _discard(stream)
             raise
@@ -221,10 +224,11 @@ class Journal:
         Raises:
             JournalUnavailable: The storage is out of reach.
         """
-        page = await self._storage.read(id, 0, 0) if 0 < len(id) <= _LONGEST_ID else None
-        if page is None or page.state.owner != owner:
+        try:
+            await self._state(id, owner)
+        except UnknownAnswer:
             return "unknown"
-        asked = await self._storage.ask_stop(id, reason)
+        asked = await retrying(partial(self._storage.ask_stop, id, reason), self.lease / 4)
         return "stopped" if asked == "asked" else asked
 
     async def attach(self, follower: Follower, id: str, after: int, owner: str | None) -> tuple[Feed, State]:
@@ -249,7 +253,7 @@ class Journal:
             raise AnswerExpired("what comes after this position was trimmed")
         feed = self._feeds.get(id)
         # The one that is there may read an answer that had this id before, and has expired or was lost.
-        if feed is None or feed.error is not None or feed.end > state.end or feed.over > state.over:
+        if feed is None or not feed.is_of(state):
             feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
             tasks.start_soon(self._feed, feed, name=f"feed of the answer {id}")
         feed.followers.add(follower)

@@ -185,7 +185,7 @@ class Producer:
 
     def _add(self, event: Event) -> None:
         # A sign of life is no part of the answer.
-        told = b"" if event.__class__ is Ping else record(event, raw=self._raw)
+        told = b"" if event.__class__ is Ping or self._over else record(event, raw=self._raw)
         if told:
             self._waiting.append(told)
             self._size += len(told)
@@ -269,10 +269,14 @@ class Producer:
             # A storage in memory answers without a turn of the loop.
             await checkpoint()
             try:
-                reason = await self._storage.beat(self.id, self._token, lease=self._lease * 0.75)
+                reason = None
+                with anyio.move_on_after(pause):
+                    reason = await self._storage.beat(self.id, self._token, lease=self._lease * 0.75)
                 if reason is not None:
                     self.stop(reason)
                     await anyio.sleep(pause)
+                    # Readers do not wait for a stream that is slow to be cancelled, or never is.
+                    self._end([])
                 with anyio.move_on_after(pause):
                     await self._storage.wait_stop(self.id)
             except Fenced as error:

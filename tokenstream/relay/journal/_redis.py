@@ -29,6 +29,7 @@ _AT_ONCE = 8
 _GRACE = 60.0
 """Seconds, beside all others, for which an answer is kept that has lost its producer."""
 
+
 ClientT = TypeVar("ClientT")
 
 
@@ -42,7 +43,8 @@ class RedisStorage(Storage):
         expire: Seconds for which an answer that has ended is held.
 
     Raises:
-        MisuseError: The client is none, or is one that blocks; a bound would hold nothing.
+        MisuseError: The client is none, is one that blocks, or has less than two connections; a bound would
+            hold nothing.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class RedisStorage(Storage):
             raise MisuseError("max_bytes is at least 1, and expire is not negative")
         if "{" in prefix or not prefix:
             raise MisuseError(f"prefix={prefix!r} is empty, or has a brace, which cuts keys of Redis in two")
-        known = _checked(client)
+        known: Any = _checked(client)
+        if known.connection_pool.max_connections < 2:
+            raise MisuseError("a journal takes at least two connections of the client, of max_connections=")
         from redis.exceptions import NoScriptError, RedisError
 
         from tokenstream.relay.journal._redis_bells import Bells
@@ -67,9 +71,10 @@ class RedisStorage(Storage):
         self._prefix = prefix
         self._most = max_bytes
         self._expire = expire
-        self._client: Any = known
+        self._client = known
         self._bells = Bells(known)
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        # One connection of the pool is for being told.
+        self._turns = asyncio.Semaphore(min(_AT_ONCE, known.connection_pool.max_connections - 1))
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
         owned = [0, ""] if owner is None else [1, owner]

@@ -22,22 +22,22 @@ async def retrying(call: Callable[[], Awaitable[ResultT]], seconds: float) -> Re
 
     Args:
         call: Does it.
-        seconds: How long to try.
+        seconds: How long to try; a call that takes half of it is given up.
 
     Raises:
         JournalUnavailable: It was out of reach all the time.
     """
-    try:
-        return await call()
-    except JournalUnavailable:
-        from anyio import current_time, sleep
+    from anyio import current_time, move_on_after, sleep
 
     until, pause = current_time() + seconds, _FIRST
     while True:
-        await sleep(pause)
         try:
-            return await call()
+            # One that stands still breaks no connection: without a bound, no answer would ever come.
+            with move_on_after(seconds / 2):
+                return await call()
+            raise JournalUnavailable("the journal's storage does not answer")
         except JournalUnavailable:
             if current_time() + pause > until:
                 raise
+        await sleep(pause)
         pause = min(2 * pause, _LONGEST)
