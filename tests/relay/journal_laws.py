@@ -542,7 +542,7 @@ class JournalLaws:
     # -- what stands still -----------------------------------------------------
 
     async def test_a_storage_that_stands_still_is_told(self, opened: Opened) -> None:
-        """A call that never comes back breaks no connection: readers, writers and stops hear of it in time."""
+        """A call that never comes back breaks no connection: readers, writers and stops hear of it."""
         async with _two(opened, lease=_LEASE) as (one, other, place, far):
             answer = Answer("Hel")
             id = await one.start(answer.stream)

@@ -90,7 +90,7 @@ async def test_a_journal_is_used_in_its_block() -> None:
 
 
 async def test_an_id_that_is_used_again_shows_nothing_of_the_answer_before() -> None:
-    """A slow reader still holds an answer that was forgotten: who reads the next one of the id has that one."""
+    """A slow reader still holds an answer that was forgotten: who reads the next one has that one."""
     held = list[Follower]()
     async with MemoryJournal(max_answers=1) as journal:
         for owner, text in (("ann", "secret"), ("bob", "other!")):

@@ -74,18 +74,17 @@ async def test_connections_do_not_grow_with_readers(server: RedisServer) -> None
 @anyio_tests
 async def test_two_connections_are_enough(server: RedisServer) -> None:
     """A client with a small pool makes answers wait their turn, and fails none; with one it is told."""
-    async with client_of(server, max_connections=2) as client:
-        async with relay.RedisJournal(client) as journal:
-            ids = list[str]()
-            found = list[list[Entry]]()
+    async with client_of(server, max_connections=2) as client, relay.RedisJournal(client) as journal:
+        ids = list[str]()
+        found = list[list[Entry]]()
 
-            async def start() -> None:
-                ids.append(await journal.start(Answer(*map(str, range(20)), over=True).stream))
-                found.append(await read(journal, ids[-1]))
+        async def start() -> None:
+            ids.append(await journal.start(Answer(*map(str, range(20)), over=True).stream))
+            found.append(await read(journal, ids[-1]))
 
-            async with anyio.create_task_group() as tasks:
-                for _ in range(20):
-                    tasks.start_soon(start)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(start)
 
     assert len(found) == 20
     assert texts_of(*found) == {"".join(map(str, range(20)))}
