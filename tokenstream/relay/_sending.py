@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream._json import decode
@@ -91,10 +91,9 @@ class Sending:
             StreamError: A shape has failed.
             MisuseError: It is no event.
         """
-        given: object = event
-        if not isinstance(given, AnswerEvent | PartEvent):
+        if not isinstance(cast("object", event), AnswerEvent | PartEvent):
             raise MisuseError(
-                f"a relay sends events, and {type(given).__qualname__} is none: pass the stream itself, "
+                f"a relay sends events, and {type(event).__qualname__} is none: pass the stream itself, "
                 "not one of its views, and shape its text by shape="
             )
         shaping = self._shaping
