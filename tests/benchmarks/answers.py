@@ -18,6 +18,7 @@ from tests.benchmarks.answers_of_others import (
     LLAMAINDEX,
     OLLAMA,
     TGI,
+    TOKENSTREAM,
     UI,
 )
 from tests.benchmarks.bodies import BODIES, middle_of, tokens
@@ -82,6 +83,7 @@ ANSWERS: dict[str, Callable[[str, int], Answer]] = {
     "llamaindex, JSON lines": _of(LLAMAINDEX),
     "ui-message": _of(UI),
     "ag-ui": _of(AG_UI),
+    "tokenstream": _of(TOKENSTREAM),
     "text": _of_body,
     "pieces": _of_pieces,
 }

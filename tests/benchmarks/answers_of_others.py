@@ -33,6 +33,7 @@ __all__ = [
     "LLAMAINDEX",
     "OLLAMA",
     "TGI",
+    "TOKENSTREAM",
     "UI",
 ]
 
@@ -257,4 +258,19 @@ AG_UI = Shape(
         _ui("TEXT_MESSAGE_START", messageId="m1", role="assistant"),
     ),
     (_ui("TEXT_MESSAGE_END", messageId="m1"), _ui("RUN_FINISHED", **_RUN_IDS)),
+)
+
+TOKENSTREAM = Shape(
+    "tokenstream",
+    nameless,
+    lambda _, text, __: ("", {"type": "text_delta", "text": text}),
+    (
+        ("", {"type": "message_start", "model": "m"}),
+        ("", {"type": "part_start", "content": {"kind": "text"}}),
+    ),
+    (
+        ("", {"type": "part_done"}),
+        ("", {"type": "finish", "reason": "stop"}),
+        ("", {"type": "end", "ending": "complete"}),
+    ),
 )

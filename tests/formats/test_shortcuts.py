@@ -28,6 +28,7 @@ _UNITS = {
     "llamaindex, JSON lines": {"event", "line"},
     "ollama": {"event", "line"},
     "openai-realtime, messages": {"message"},
+    "tokenstream": {"event", "line", "message"},
 }
 """What each reads; what stands in messages of AWS has a way of its own."""
 _LEARNT = 40

@@ -88,6 +88,8 @@ class TokenStream(Format):
     __slots__ = ("_calls", "_kinds", "_latest", "_own_id", "_verdict", "live_at", "position_seen")
 
     name: ClassVar[str] = "tokenstream"
+    # Proxies that know one vocabulary alone end every stream with it.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_is_last: ClassVar[bool] = False
     resumes: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(
@@ -200,6 +202,9 @@ class TokenStream(Format):
 
         return take
 
+    def read_sentinel(self) -> None:
+        """Pass over what a proxy has added: the last record alone ends an answer."""
+
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Give the event that `payload` is, or take what it says of the answer's end."""
         kind = text_of(payload, "type") or event
@@ -249,7 +254,7 @@ class TokenStream(Format):
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         if event.part is not None:
             self._prove(event, event.part)
-        if payload["type"] == "tool_call_start":
+        if payload.get("type") == "tool_call_start":
             self._calls += 1
             if self._calls > self.limits.tool_calls:
                 raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
