@@ -458,18 +458,20 @@ class JournalLaws:
 
     async def test_an_answer_expires(self, opened: Opened) -> None:
         """It can be followed from any position until then; afterwards it is gone, and in the end unknown."""
-        async with _two(opened, expire=0.3) as (one, other, *_):
+        async with _two(opened, expire=0.8) as (one, other, *_):
             id = await one.start(Answer("Hello", over=True).stream)
             end = len(await read(other, id))
-            await anyio.sleep(0.4)
+            with anyio.fail_after(10), pytest.raises(AnswerExpired):
+                while await read(other, id):
+                    await anyio.sleep(0.02)
             for journal in (one, other):
                 with pytest.raises(AnswerExpired):
                     await read(journal, id)
                 assert [] == await read(journal, id, after=end)
                 assert "ended" == await journal.stop(id)
-            await anyio.sleep(0.3)
-            with pytest.raises(UnknownAnswer):
-                await read(one, id)
+            with anyio.fail_after(10), pytest.raises(UnknownAnswer):
+                while not await read(one, id, after=end):
+                    await anyio.sleep(0.02)
 
     # -- shutdown ------------------------------------------------------------
 

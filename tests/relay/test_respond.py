@@ -325,7 +325,7 @@ def litestar_app() -> Any:
         return answer()
 
     config = CompressionConfig(backend="gzip", minimum_size=1)
-    return Litestar([endpoint], compression_config=config, openapi_config=None)
+    return Litestar([endpoint], compression_config=config, openapi_config=None, logging_config=None)
 
 
 def plain_app() -> Any:

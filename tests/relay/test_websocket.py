@@ -86,7 +86,7 @@ def litestar_app() -> Any:
     async def unaccepted(socket: LitestarWebSocket[Any, Any, Any]) -> None:
         await relay.websocket(socket, AsyncStream(body("whole")))
 
-    return Litestar([endpoint, unaccepted], openapi_config=None)
+    return Litestar([endpoint, unaccepted], openapi_config=None, logging_config=None)
 
 
 @contextmanager

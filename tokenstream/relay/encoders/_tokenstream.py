@@ -374,7 +374,8 @@ def _plain_model(value: BaseModel, *, raw: bool) -> dict[str, Any]:
 @cache
 def _defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
     return tuple(
-        (name, field.get_default(call_default_factory=True)) for name, field in cls.model_fields.items()
+        (name, field.get_default(call_default_factory=True, validated_data={}))
+        for name, field in cls.model_fields.items()
     )
 
 
