@@ -6,14 +6,14 @@ Two journals on one place stand for two processes.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import anyio
 import pytest
 
-from tests.relay.journals import Answer, Place, message_of, read, records_of, texts_of
+from tests.relay.journals import Answer, Place, message_of, read, records_of, texts_of, until
 from tests.relay.storage_laws import Opened
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, ProviderError, StreamInterrupted
@@ -41,6 +41,15 @@ async def _two(
         one, other = map(Place, storages)
         async with Journal(one, lease=lease, drain=drain) as a, Journal(other, lease=lease, drain=drain) as b:
             yield a, b, one, other
+
+
+async def _raises(expected: type[Exception], call: Awaitable[Any]) -> bool:
+    """Tell whether a call raises an error."""
+    try:
+        await call
+    except expected:
+        return True
+    return False
 
 
 class JournalLaws:
@@ -461,17 +470,13 @@ class JournalLaws:
         async with _two(opened, expire=0.8) as (one, other, *_):
             id = await one.start(Answer("Hello", over=True).stream)
             end = len(await read(other, id))
-            with anyio.fail_after(10), pytest.raises(AnswerExpired):
-                while await read(other, id):
-                    await anyio.sleep(0.02)
+            await until(lambda: _raises(AnswerExpired, read(other, id)))
             for journal in (one, other):
                 with pytest.raises(AnswerExpired):
                     await read(journal, id)
                 assert [] == await read(journal, id, after=end)
                 assert "ended" == await journal.stop(id)
-            with anyio.fail_after(10), pytest.raises(UnknownAnswer):
-                while not await read(one, id, after=end):
-                    await anyio.sleep(0.02)
+            await until(lambda: _raises(UnknownAnswer, read(one, id, after=end)))
 
     # -- shutdown ------------------------------------------------------------
 

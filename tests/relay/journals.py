@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ from tokenstream.relay.encoders._tokenstream import frame
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
 from tokenstream.relay.journal._storage import Asked
 
-__all__ = ["Answer", "Place", "message_of", "read", "records_of", "texts_of"]
+__all__ = ["Answer", "Place", "message_of", "read", "records_of", "texts_of", "until"]
 
 
 class Answer:
@@ -120,6 +121,15 @@ async def read(journal: Journal, id: str, *, after: int = 0, owner: str | None =
     """Follow an answer to its end."""
     with anyio.fail_after(30):
         return [entry async for entry in journal.follow(id, after=after, owner=owner)]
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds that nobody tells of."""
+    with anyio.fail_after(30):
+        for pause in repeat(0.02):
+            if await holds():
+                return
+            await anyio.sleep(pause)
 
 
 def records_of(entries: list[Entry]) -> list[bytes]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import anyio
 import pytest
 
+from tests.relay.journals import until
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 
 __all__ = ["Opened", "StorageLaws"]
@@ -38,6 +39,10 @@ async def _all(storage: Storage, after: int = 0, id: str = "a") -> list[bytes]:
     page = await storage.read(id, after, 1_000)
     assert page is not None
     return list(page.records)
+
+
+async def _is_empty(call: Awaitable[object]) -> bool:
+    return not await call
 
 
 async def _state(storage: Storage, id: str = "a") -> State:
@@ -243,17 +248,13 @@ class StorageLaws:
             await _append(one, 1, b"b", id="b")
             await _append(one, 1, b"1", b"2", over=True)
             assert [b"1", b"2"] == await _all(other)
-            with anyio.fail_after(_LONG):
-                while await _all(other):
-                    await anyio.sleep(0.02)
+            await until(lambda: _is_empty(_all(other)))
 
             gone = State(None, 3, 2, over=True, alive=False)
             assert [Page(gone, 1, ()), Page(gone, 3, ())] == [await other.read("a", at, 9) for at in (0, 2)]
             assert "ended" == await other.ask_stop("a", "why")
             assert not await other.create("a", owner=None, token="another", lease=_LONG)
-            with anyio.fail_after(_LONG):
-                while await other.read("a", 0, 1) is not None:
-                    await anyio.sleep(0.02)
+            await until(lambda: _is_empty(other.read("a", 0, 1)))
 
             assert "unknown" == await other.ask_stop("a", "why")
             with pytest.raises(Fenced):
