@@ -511,3 +511,15 @@ def test_an_answer_that_begins_again_begins_again() -> None:
     assert [{"a": 1}, {"a": 2}] == list(stream.items(dict[str, int], at=""))
     discarded = next(event for event in _Read(body).events if isinstance(event, Restarted)).discarded
     assert '[{"a":1},' == discarded.text
+
+
+def test_half_a_character_becomes_the_replacement_character() -> None:
+    """No JSON and no UTF-8 can carry one, so a message never has it, whatever a relay sends."""
+    told = [
+        {"type": "text_delta", "text": "a\ud83d"},
+        {"type": "finish", "reason": "stop", "raw_reason": "\ud83d"},
+    ]
+    message = Stream([*told, {"type": "end", "ending": "complete"}], format="tokenstream").final()
+
+    assert ("a\ufffd", "\ufffd") == (message.text, message.raw_finish_reason)
+    assert message == Message.model_validate_json(message.model_dump_json())

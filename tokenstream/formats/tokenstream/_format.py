@@ -19,6 +19,7 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._open import mend
 from tokenstream.formats._read import text_of
 from tokenstream.formats._replay import Replay
 from tokenstream.formats.base import Format, Frame
@@ -207,6 +208,8 @@ class TokenStream(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Give the event that `payload` is, or take what it says of the answer's end."""
+        if self.parts.halves:
+            payload = mend(payload)
         kind = text_of(payload, "type") or event
         if kind in ("end", "error"):
             self._end(payload)
